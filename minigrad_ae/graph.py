@@ -1,0 +1,112 @@
+"""The graph: an array together with the story of how it was computed, and where in the source that was."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import threading
+from contextlib import ContextDecorator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .op import Op
+
+
+class Value:
+    """An array and how it came about: a node of the graph.  `Tensor` adds the arithmetic.
+
+    ``op is None`` marks a leaf.  Otherwise ``inputs`` are the arguments (values, or arrays for constants), ``arrays``
+    the same as arrays in their common dtype, ``params`` the op's settings and ``origin`` the place in the source.
+    A value refers to its inputs and never the other way, so a graph is freed by reference counts alone.
+    """
+
+    __slots__ = ("__weakref__", "_data", "arrays", "grad", "hooks", "inputs", "name", "op", "origin", "params",
+                 "requires_grad", "retains_grad")  # fmt: skip
+    __hash__ = object.__hash__  # by identity, although == compares element by element
+    result_class: type[Value]  # what ops return: Tensor (set in tensor.py)
+
+    _data: np.ndarray
+    op: Op | None
+
+    @classmethod
+    def new(cls, data: np.ndarray, requires_grad: bool = False, name: str | None = None) -> Any:
+        """A leaf around `data` itself: no copy, no checks."""
+        value = cls.__new__(cls)
+        value._data, value.requires_grad, value.name = data, requires_grad, name
+        value.op = value.grad = value.hooks = value.origin = None
+        value.inputs = value.arrays = value.params = ()
+        value.retains_grad = False
+        return value
+
+
+class GradMode(threading.local):
+    enabled = True
+
+
+grad_mode = GradMode()
+
+
+class no_grad(ContextDecorator):
+    """``with no_grad():`` or ``@no_grad()``: ops compute, but record nothing.  Per thread; may be nested."""
+
+    mode = False
+
+    def __init__(self) -> None:
+        self.previous: list[bool] = []
+
+    def __enter__(self) -> no_grad:
+        self.previous.append(grad_mode.enabled)
+        grad_mode.enabled = self.mode
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        grad_mode.enabled = self.previous.pop()
+
+
+class enable_grad(no_grad):
+    """The opposite of `no_grad`, for use inside it."""
+
+    mode = True
+
+
+_PACKAGE = Path(__file__).parent
+_CORE_FILES = ("graph.py", "op.py", "engine.py", "tensor.py", "check.py", "ops", "nn", "kernels")
+_CORE = ("<rule.", "<forward.", *(str(_PACKAGE / part) for part in _CORE_FILES))
+_is_core: dict[str, bool] = {}
+
+
+def caller() -> tuple[Any, int] | None:
+    """The innermost line of code outside the engine, ops and layers, as (code object, instruction): cheap to keep."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        code = frame.f_code
+        core = _is_core.get(code.co_filename)
+        if core is None:
+            core = _is_core[code.co_filename] = code.co_filename.startswith(_CORE)
+        if not core:
+            return code, frame.f_lasti
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def source_line(value: Value) -> tuple[str, int, str] | None:
+    """(file, line number, text) of the code that made `value`; None for leaves and where there is no source."""
+    if value.origin is None:
+        return None
+    code, instruction = value.origin
+    lines = (n for start, end, n in code.co_lines() if start <= instruction < end and n)
+    line = next(lines, code.co_firstlineno)
+    return code.co_filename, line, linecache.getline(code.co_filename, line).strip()
+
+
+def where(value: Value) -> str:
+    """'matmul at lesson.py:12: h = x @ W', or the name of a leaf: for messages."""
+    if value.op is None:
+        return f"leaf {value.name!r}" if value.name else "an unnamed leaf"
+    found = source_line(value)
+    if found is None:
+        return value.op.name
+    return f"{value.op.name} at {Path(found[0]).name}:{found[1]}: {found[2]}"

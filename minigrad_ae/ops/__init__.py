@@ -1,0 +1,18 @@
+"""The ops.  A primitive (`REGISTRY`) has rules; a composition (`COMPOSITIONS`) is made of primitives.
+
+elementwise  reduce  shape  index  linalg     the primitives, a block each
+compositions                                  functions made of them
+helpers                                       masks, shapes and slices that rules use
+"""
+
+from ..op import REGISTRY, Op, op
+from . import compositions
+from .compositions import *  # noqa: F403
+from .compositions import COMPOSITIONS
+from .elementwise import (
+    abs, add, cast, cos, div, erf, exp, expm1, gelu_erf, gelu_tanh, log, log1p, maximum, mul, neg, power, relu, sigmoid,
+    sin, softplus, sqrt, sub, tanh, where,
+)  # fmt: skip
+from .index import getitem, index_add
+from .reduce import log_softmax, logsumexp, max, softmax, sum
+from .shape import broadcast_to, pad, reshape, transpose

@@ -1,0 +1,37 @@
+"""From formula to function: a rule is one Python expression, compiled once, readable for ever after.
+
+The text of a rule is the only place where the rule is written.  `compile_expression` makes the function that the
+engine calls; the inspector prints the same text; `emit_numpy` substitutes names in it; and its free names tell which
+arrays the rule reads.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from collections.abc import Callable
+from typing import Any
+
+# Every name that an expression may use: NumPy, each registered op, each composition, and the helpers of
+# `ops/helpers.py`.  Names are looked up when the expression runs, so the order of definition does not matter.
+NAMES: dict[str, Any] = {}
+
+
+def compile_expression(title: str, signature: str, expression: str) -> Callable[..., Any]:
+    """The function ``def f(signature): return expression``, whose source line shows in a traceback.
+
+    title: 'forward.tanh' or 'rule.tanh.x'; the function is named by what follows the first dot.
+    """
+    filename = f"<{title}>"
+    name = "_".join(title.split(".")[1:])
+    source = f"def {name}({signature}):\n    return {expression}\n"
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    scope: dict[str, Any] = {}
+    exec(compile(source, filename, "exec"), NAMES, scope)
+    function: Callable[..., Any] = scope.popitem()[1]
+    return function
+
+
+def free_names(expression: str) -> frozenset[str]:
+    """The names an expression reads: ``free_names("g * (1 - y * y)") == {"g", "y"}``."""
+    return frozenset(node.id for node in ast.walk(ast.parse(expression, mode="eval")) if isinstance(node, ast.Name))

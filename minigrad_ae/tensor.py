@@ -1,0 +1,262 @@
+"""Tensor: a `Value` with arithmetic.  Mostly a table; the work is done in ops and engine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from . import engine, ops
+from .errors import DataError, DtypeError, GradientError
+from .graph import Value, where
+
+
+class Tensor(Value):
+    """An array that remembers how it was computed.  Make one with `tensor`; see there."""
+
+    __slots__ = ()
+
+    # --- the array ---
+    @property
+    def data(self) -> np.ndarray:
+        """The values, as the ndarray itself (not a copy), also where a gradient is required."""
+        return self._data
+
+    @data.setter
+    def data(self, new: Any) -> None:
+        new = np.asarray(new, dtype=self._data.dtype)
+        if self.op is not None:
+            raise GradientError(
+                "only a leaf can be given new data",
+                f"this tensor was computed: {where(self)}",
+                "change the leaves it was computed from, or detach() it first",
+            )
+        if new.shape != self._data.shape:
+            raise DataError(
+                "new data must have the shape of the old",
+                f"got {new.shape}, expected {self._data.shape}, for {where(self)}",
+                "make a new tensor for another shape",
+            )
+        self._data = new
+
+    shape = property(lambda self: self._data.shape, doc="tuple of int")
+    dtype = property(lambda self: self._data.dtype, doc="np.dtype")
+    ndim = property(lambda self: self._data.ndim, doc="number of axes")
+    size = property(lambda self: self._data.size, doc="number of elements")
+    is_leaf = property(lambda self: self.op is None, doc="True unless it was computed from something with a gradient")
+    T = property(lambda self: ops.transpose(self), doc="all axes reversed")
+
+    def numpy(self) -> np.ndarray:
+        """The values, as the ndarray itself (not a copy)."""
+        return self._data
+
+    def item(self) -> float:
+        """The only element, as a Python float."""
+        if self.size != 1:
+            raise DataError("item() needs a single element", f"shape {self.shape}", "index or reduce first")
+        return float(self._data.reshape(()))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self._data, dtype=dtype, copy=copy)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[k] for k in range(len(self._data)))
+
+    def __float__(self) -> float:
+        return self.item()
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def __repr__(self) -> str:
+        story = [f"shape {self.shape}", str(self.dtype)]
+        if self.op is not None:
+            story.append(f"from {where(self)}")
+        elif self.requires_grad:
+            story.append("requires_grad")
+        title = f"tensor {self.name!r}" if self.name else "tensor"
+        values = np.array2string(self._data, precision=4, threshold=40, edgeitems=3)
+        return f"{title} ({', '.join(story)})\n{values}"
+
+    # --- gradients ---
+    def backward(self, gradient: Any = None) -> None:
+        """Add d<gradient, self>/dx to ``x.grad`` of each leaf x; see `engine.backward`."""
+        engine.backward(self, gradient)
+
+    def detach(self) -> Tensor:
+        """The same array, without its history."""
+        return Tensor.new(self._data, name=self.name)
+
+    def retain_grad(self) -> None:
+        """Also keep ``.grad`` of this computed tensor in the next backward passes."""
+        self.retains_grad = True
+
+    def zero_grad(self) -> None:
+        """Forget the gradient: ``.grad`` is None again."""
+        self.grad = None
+
+    def register_hook(self, fn: Callable[[Any], Any]) -> Callable[[], None]:
+        """Call ``fn(gradient)`` when this tensor's gradient is complete; what it returns (not None) replaces it.
+
+        Returns a function that takes the hook out again.
+        """
+        if not self.requires_grad:
+            raise GradientError("a hook on a tensor without gradient", where(self), "create it with requires_grad=True")
+        if self.hooks is None:
+            self.hooks = {}
+        key = object()
+        self.hooks[key] = fn
+        return lambda: self.hooks.pop(key, None) and None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        copied.__setstate__(self.__getstate__())
+        return copied
+
+    def __getstate__(self) -> Any:
+        if self.op is not None:
+            raise GradientError(
+                "only a leaf can be copied or pickled", f"this tensor was computed: {where(self)}", "use tensor.detach()"
+            )
+        return self._data.copy(), self.requires_grad, self.name, None if self.grad is None else self.grad.copy()
+
+    def __setstate__(self, state: Any) -> None:
+        fresh = Tensor.new(state[0], state[1], state[2])
+        for slot in (s for s in Value.__slots__ if s != "__weakref__"):
+            setattr(self, slot, getattr(fresh, slot))
+        self.grad = state[3]
+
+    # --- arithmetic ---
+    __add__ = ops.add
+    __sub__ = ops.sub
+    __mul__ = ops.mul
+    __truediv__ = ops.div
+    __neg__ = ops.neg
+    __getitem__ = ops.getitem
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __radd__(self, other: Any) -> Any:
+        return ops.add(other, self)
+
+    def __rsub__(self, other: Any) -> Any:
+        return ops.sub(other, self)
+
+    def __rmul__(self, other: Any) -> Any:
+        return ops.mul(other, self)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return ops.div(other, self)
+
+    def __pow__(self, p: Any) -> Any:
+        return ops.square(self) if isinstance(p, int | float) and p == 2 else ops.power(self, p)
+
+    def __rpow__(self, base: Any) -> Any:
+        return ops.power(base, self)
+
+    def __matmul__(self, other: Any) -> Any:
+        return ops.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return ops.matmul(other, self)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise GradientError(
+            "a tensor cannot be assigned to", f"{where(self)}, shape {self.shape}",
+            "build a new one with mg.where or mg.concatenate; before a graph is built, write into x.data[...]",
+        )  # fmt: skip
+
+    # --- NumPy: np.exp(t) and array * t go to the registry ---
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        name = UFUNCS.get(ufunc.__name__, ufunc.__name__)
+        function = getattr(ops, name, None) or COMPARISONS.get(name)
+        if method != "__call__" or kwargs or function is None:
+            raise _not_ours(f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}"), name, kwargs)
+        return function(*args)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        name = "max" if func.__name__ == "amax" else "min" if func.__name__ == "amin" else func.__name__
+        if name not in PUBLIC:
+            raise _not_ours(f"np.{func.__name__}", name, {})
+        return getattr(ops, name)(*args, **kwargs)
+
+
+def _comparison(ufunc: Callable[..., Any]) -> Callable[..., Any]:
+    def compare(a: Any, b: Any) -> np.ndarray:
+        result: np.ndarray = ufunc(*(x._data if isinstance(x, Value) else x for x in (a, b)))
+        return result
+
+    return compare
+
+
+UFUNCS = {"subtract": "sub", "multiply": "mul", "divide": "div", "negative": "neg", "absolute": "abs"}
+COMPARISONS = {f.__name__: _comparison(f) for f in (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)}
+for _python, _numpy in zip(("lt", "le", "gt", "ge", "eq", "ne"), COMPARISONS.values(), strict=True):
+    setattr(Tensor, f"__{_python}__", _numpy)
+Tensor.__hash__ = object.__hash__  # type: ignore[method-assign,assignment]  # == compares elements; identity makes the hash
+
+# The public functions, which are also methods where the tensor comes first.
+PUBLIC = (
+    "exp log log1p expm1 sqrt square sin cos tanh sigmoid relu softplus gelu erf abs maximum minimum where clip sum mean var "
+    "max min logsumexp softmax log_softmax matmul transpose swapaxes reshape broadcast_to expand_dims squeeze concatenate "
+    "stack split pad take einsum linear layer_norm dropout attention"
+).split()
+for _name in set(PUBLIC) - {"where", "concatenate", "stack", "einsum", "linear", "layer_norm", "dropout", "attention", "reshape", "transpose"}:
+    setattr(Tensor, _name, getattr(ops, _name))
+
+
+def _several(name: str) -> Callable[..., Any]:
+    def method(self: Tensor, *shape: Any) -> Any:
+        return getattr(ops, name)(self, shape[0] if len(shape) == 1 else shape or None)
+
+    method.__name__, method.__doc__ = name, f"``mg.{name}``, which also takes its numbers one by one: x.{name}(2, 3)."
+    return method
+
+
+Tensor.reshape = _several("reshape")  # type: ignore[attr-defined]
+Tensor.transpose = _several("transpose")  # type: ignore[attr-defined]
+Value.result_class = Tensor
+_log = logging.getLogger("minigrad_ae")
+_told: set[str] = set()
+
+
+def _not_ours(call: str, name: str, kwargs: Any) -> DtypeError:
+    ours = f"use mg.{name}" if name in PUBLIC else "compute it from the functions of mg (see dir(mg))"
+    return DtypeError(
+        f"{call} cannot be applied to a Tensor" + (f" with {', '.join(kwargs)}=" if kwargs else ""),
+        "NumPy's own functions would lose the gradient",
+        f"{ours}, or call NumPy on t.data if no gradient is wanted",
+    )
+
+
+def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None) -> Tensor:
+    """A tensor that holds a copy of `data`: any shape, float32 or float64 (integers and booleans become float64).
+
+    Raises DtypeError for objects, strings, complex numbers and float16, and for a `dtype` that is not float32/float64.
+    """
+    try:
+        array = np.array(data._data if isinstance(data, Value) else data)
+    except ValueError as error:
+        raise DataError("tensor: the rows have different lengths", str(error), "pass a rectangular array") from None
+    kind = array.dtype.kind
+    if kind in "biu" and dtype is None and array.ndim and not _told:
+        _told.add(kind)
+        _log.warning("minigrad_ae: %s data became float64 (integers and booleans do; said once)", array.dtype)
+    wanted = np.dtype(dtype) if dtype is not None else array.dtype if kind == "f" else np.dtype(np.float64)
+    if kind not in "biuf" or array.dtype == np.float16 or wanted not in (np.float32, np.float64):
+        raise DtypeError(
+            f"tensor: {array.dtype if dtype is None else wanted} data cannot be used",
+            f"shape {array.shape}, dtype {array.dtype}" + ("" if dtype is None else f", dtype={wanted} asked for"),
+            "convert it to float32 or float64 first, e.g. np.asarray(data, dtype=float)",
+        )
+    return Tensor.new(np.ascontiguousarray(array, wanted) if array.ndim else array.astype(wanted), requires_grad, name)
