@@ -1,0 +1,112 @@
+"""Is this a matrix that can be learned from?  If not: what is wrong, where, and how to mend it."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import DataError, DtypeError, ShapeError
+
+log = logging.getLogger(__name__)
+
+
+def check_matrix(X: ArrayLike, name: str = "X", min_rows: int = 1) -> NDArray[np.floating]:
+    """X as a float32 or float64 array (n, D) of finite numbers with n >= ``min_rows`` and D >= 1.
+
+    float32 and float64 are returned as they are, without a copy; integers and booleans become float64, which is said
+    once, in the log.  X is never changed.  ``name`` is what messages call it (their code always calls it X).
+
+    Raises DtypeError for object, text, complex, float16 and other dtypes; ShapeError unless there are 2 dimensions;
+    DataError for no rows or columns, fewer than ``min_rows`` rows, masked entries, and NaN or infinite entries (with
+    the first row and column, counted from 0, and how many).
+    """
+    array = _array(X, name)
+    if array.dtype.kind in "iub":
+        _say_once(str(array.dtype))
+        array = array.astype(np.float64)
+    _require_float(array, name)
+    _require_two_dimensions(array, name)
+    _require_rows(array, name, min_rows)
+    _require_finite(array, name)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _array(X: ArrayLike, name: str) -> NDArray[Any]:
+    if isinstance(X, np.ma.MaskedArray) and np.ma.getmaskarray(X).any():
+        raise DataError(
+            f"{name} has masked entries",
+            f"{int(np.ma.getmaskarray(X).sum())} of {X.size} entries, shape {X.shape}",
+            "fill them, X.filled(value), or drop their rows, np.ma.compress_rows(X)",
+        )
+    try:
+        return np.asarray(X)
+    except ValueError:  # nested lists of different lengths
+        raise ShapeError(
+            f"{name} is not a matrix", "its rows differ in length", "give rows of equal length, one for each datum"
+        ) from None
+
+
+def _require_float(array: NDArray[Any], name: str) -> None:
+    if array.dtype.type in (np.float32, np.float64):
+        return
+    reason, fix = {
+        "O": ("Python objects", "find the entries that are not numbers, then X.astype(np.float64)"),
+        "U": ("text", "if every entry is a number: X.astype(np.float64)"),
+        "S": ("text", "if every entry is a number: X.astype(np.float64)"),
+        "c": ("complex numbers", "choose a real part: X.real, or np.abs(X)"),
+        "f": ("floats of a size that is not supported", "X.astype(np.float64)"),
+    }.get(array.dtype.kind, ("no numbers", "make a float64 array of the columns of X that are numbers"))
+    raise DtypeError(
+        f"{name} holds {reason}; float32 or float64 is needed",
+        f"{name} has dtype {array.dtype} and shape {array.shape}",
+        fix,
+    )
+
+
+def _require_two_dimensions(array: NDArray[Any], name: str) -> None:
+    if array.ndim == 2:
+        return
+    fix = {
+        0: "give a matrix, with a row for each datum and a column for each feature",
+        1: "X[None, :] if it is one datum, X[:, None] if it is one feature",
+    }.get(array.ndim, "flatten each datum: X.reshape(len(X), -1)")
+    raise ShapeError(
+        f"{name} must have 2 dimensions (data in rows, features in columns), not {array.ndim}",
+        f"{name} has shape {array.shape}",
+        fix,
+    )
+
+
+def _require_rows(array: NDArray[Any], name: str, min_rows: int) -> None:
+    rows, columns = array.shape
+    if rows >= max(min_rows, 1) and columns >= 1:
+        return
+    if array.size == 0:
+        raise DataError(f"{name} is empty", f"{name} has shape {array.shape}", "give at least one row and one column")
+    raise DataError(
+        f"{name} has too few rows: {rows}, at least {min_rows} are needed",
+        f"{name} has shape {array.shape}",
+        "give more data; if the data stand in columns, transpose it",
+    )
+
+
+def _require_finite(array: NDArray[Any], name: str) -> None:
+    bad = ~np.isfinite(array)
+    if not bad.any():
+        return
+    row, column = (int(i) for i in np.argwhere(bad)[0])
+    nans = int(np.isnan(array).sum())
+    raise DataError(
+        f"{name} has {int(bad.sum())} entries that are not finite: {nans} NaN, {int(bad.sum()) - nans} infinite",
+        f"the first is {array[row, column]} at row {row}, column {column} (from 0); {name} has shape {array.shape}",
+        "drop those rows, X[np.isfinite(X).all(axis=1)], or fill the entries in",
+    )
+
+
+@cache  # once for each dtype
+def _say_once(dtype: str) -> None:
+    log.warning("%s data are converted to float64", dtype)
