@@ -1,0 +1,62 @@
+"""Closed forms, in NumPy alone: the independent witness that models are compared with.
+
+Nothing here knows the engine, and no model, optimiser or training loop imports it.  Notation throughout: X is N x D
+with the data in rows, centred; S = XᵀX has eigenvalues s_1 >= s_2 >= ... and orthonormal eigenvectors u_1, u_2, ...;
+W1 is the M x D encoder, W2 the D x M decoder, and the loss is E = ½ Σ_n ‖x_n − W2 W1 x_n‖² (a *sum* over data).
+The package's layers compute ``x @ weight``, so there W1 = encoder.weight.T and W2 = decoder.weight.T.
+
+=================  =================================================================================
+pca                the minimum: components, optimal loss, where it is not unique; principal angles
+landscape          every critical point: loss, negative curvatures, flat directions; the Hessian
+regularised        the minimum with L2, product, non-uniform L2 and nested-dropout penalties
+dynamics           how gradient flow gets there, and the step size at which descent diverges
+=================  =================================================================================
+"""
+
+from .dynamics import balancedness, half_rise_time, mode_strength, sharpness, stability_limit
+from .landscape import (
+    CriticalPoint,
+    critical_point,
+    critical_points,
+    gradient,
+    hessian,
+    inertia,
+    reconstruction_loss,
+    saddle,
+)
+from .pca import PCA, orthonormal_basis, pca, principal_angles, projector_distance
+from .regularised import (
+    eigenvalues_from_singular_values,
+    optimal_loss_nested,
+    optimal_loss_product,
+    optimal_loss_regularised,
+    shrinkage_product,
+    singular_values_regularised,
+)
+
+__all__ = [
+    "PCA",
+    "CriticalPoint",
+    "balancedness",
+    "critical_point",
+    "critical_points",
+    "eigenvalues_from_singular_values",
+    "gradient",
+    "half_rise_time",
+    "hessian",
+    "inertia",
+    "mode_strength",
+    "optimal_loss_nested",
+    "optimal_loss_product",
+    "optimal_loss_regularised",
+    "orthonormal_basis",
+    "pca",
+    "principal_angles",
+    "projector_distance",
+    "reconstruction_loss",
+    "saddle",
+    "sharpness",
+    "shrinkage_product",
+    "singular_values_regularised",
+    "stability_limit",
+]

@@ -1,0 +1,193 @@
+"""Every critical point of the linear autoencoder: one minimum, and saddles that can all be counted.
+
+Baldi & Hornik, Neural Networks 2:53-58 (1989), for centred X with S = XᵀX of full rank and distinct eigenvalues:
+W1 (M x D), W2 (D x M) is critical for E = ½ Σ_n ‖x_n − W2 W1 x_n‖² = ½ tr (I − W2 W1) S (I − W2 W1)ᵀ if and only if
+W2 = [U_I 0] C and W1 = C⁻¹ [U_I 0]ᵀ for a set I of r <= M components and an invertible C (M x M).  Only I = {1..M} is a
+minimum.  The count of negative curvatures at r = M is in Kunin et al., ICML 2019 (arXiv 1901.08168); for r < M the
+Hessian splits into blocks, as said at :func:`critical_point`.
+
+Component numbers count from 1, as in the papers: I = (1, 3) stands for u_1 and u_3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import DataError, ShapeError
+from ._arguments import Array, real_array, spectrum, whole_number
+
+MOST_POINTS = 100_000  # a table longer than this is asked for by mistake: D = 64, M = 32 has 10^19 rows
+
+
+@dataclass(frozen=True)
+class CriticalPoint:
+    """One family of critical points of a linear autoencoder with M latent units.
+
+    ``components``  the set I, rising numbers from 1;  ``loss``  E there;  ``index``  the number of negative
+    eigenvalues of the Hessian (the Morse index);  ``nullity``  the number of zero ones, which is the dimension of the
+    family (every invertible C gives another point of it).  The Hessian is 2MD x 2MD.
+    """
+
+    components: tuple[int, ...]
+    loss: float
+    index: int
+    nullity: int
+
+    @property
+    def is_minimum(self) -> bool:
+        return self.index == 0
+
+
+def critical_point(s: ArrayLike, M: int, components: Iterable[int]) -> CriticalPoint:
+    """Loss, Morse index and nullity at W2 W1 = U_I U_Iᵀ, for eigenvalues s (D,) of XᵀX and M latent units.
+
+    With r = len(I):
+
+    - loss     ½ Σ_{j not in I} s_j;
+    - index    Σ_{i in I} #{j not in I: s_j > s_i}  +  (M − r)(D − r).  First term: u_i can be turned into a stronger
+      u_j.  Second: each unused latent unit can pick up each unused u_j, whose block [[0, −s_j], [−s_j, 0]] has one
+      negative eigenvalue;
+    - nullity  M² − (M − r)².
+
+    Raises DataError unless s is positive and strictly falling, as the theorem asks (ties and zeros add flat
+    directions).
+    """
+    s = _distinct(s)
+    M = whole_number(M, "M", 1, len(s), f"s has {len(s)} eigenvalues")
+    chosen = _components(components, len(s), M)
+    free = np.setdiff1d(np.arange(len(s)), chosen)
+    unused = M - len(chosen)
+    turns = sum(int((free < i).sum()) for i in chosen)
+    return CriticalPoint(
+        components=tuple(i + 1 for i in chosen),
+        loss=0.5 * float(s[free].sum()),
+        index=turns + unused * len(free),
+        nullity=M**2 - unused**2,
+    )
+
+
+def critical_points(s: ArrayLike, M: int) -> list[CriticalPoint]:
+    """Every critical point for eigenvalues s (D,) and M latent units, lowest loss first: all I with r = 0 ... M."""
+    s = _distinct(s)
+    D = len(s)
+    M = whole_number(M, "M", 1, D, f"s has {D} eigenvalues")
+    count = sum(comb(D, r) for r in range(M + 1))
+    if count > MOST_POINTS:
+        raise DataError(
+            f"too many critical points to list: {count}",
+            f"D = {D} features, M = {M} latent units; the limit is {MOST_POINTS}",
+            "use critical_point(s, M, components) for the ones of interest",
+        )
+    subsets = (subset for r in range(M + 1) for subset in combinations(range(1, D + 1), r))
+    return sorted((critical_point(s, M, subset) for subset in subsets), key=lambda point: point.loss)
+
+
+def saddle(U: ArrayLike, components: Iterable[int], M: int, C: ArrayLike | None = None) -> tuple[Array, Array]:
+    """(W1 (M x D), W2 (D x M)) on the critical point of the set I: W2 = [U_I 0] C, W1 = C⁻¹ [U_I 0]ᵀ.
+
+    ``U`` (D x K) holds u_1, u_2, ... as columns; ``C`` (M x M, invertible) is the identity unless given.  For
+    I = (1, ..., M) the point is the minimum.
+    """
+    U = real_array(U, "U", 2)
+    D, K = U.shape
+    M = whole_number(M, "M", 1, D, f"U has {D} rows")
+    chosen = _components(components, K, M)
+    padded = np.zeros((D, M))
+    padded[:, : len(chosen)] = U[:, chosen]
+    if C is None:
+        return padded.T.copy(), padded
+    C = real_array(C, "C", 2)
+    if C.shape != (M, M) or np.linalg.matrix_rank(C) < M:
+        raise ShapeError(
+            "C must be an invertible M x M matrix",
+            f"C has shape {C.shape} and M = {M}",
+            "leave C out, or draw it: rng.normal(size=(M, M))",
+        )
+    return np.linalg.solve(C, padded.T), padded @ C
+
+
+def reconstruction_loss(S: ArrayLike, W1: ArrayLike, W2: ArrayLike) -> float:
+    """E = ½ tr (I − W2 W1) S (I − W2 W1)ᵀ, for S = XᵀX (D x D), W1 (M x D), W2 (D x M)."""
+    S, W1, W2 = _weights(S, W1, W2)
+    residual = np.eye(len(S)) - W2 @ W1
+    return 0.5 * float(np.sum(residual @ S * residual))
+
+
+def gradient(S: ArrayLike, W1: ArrayLike, W2: ArrayLike) -> tuple[Array, Array]:
+    """(dE/dW1 (M x D), dE/dW2 (D x M)) = (W2ᵀ G, G W1ᵀ), with G = (W2 W1 − I) S = dE/d(W2 W1)."""
+    S, W1, W2 = _weights(S, W1, W2)
+    G = (W2 @ W1 - np.eye(len(S))) @ S
+    return W2.T @ G, G @ W1.T
+
+
+def hessian(S: ArrayLike, W1: ArrayLike, W2: ArrayLike) -> Array:
+    """(2MD, 2MD), the second derivatives of E in (W1, W2), each flattened row by row, W1 first.
+
+    Differentiating :func:`gradient` once more, with k, l latent units and a, b, i, j features::
+
+        d²E / dW1[k,a] dW1[l,b] = (W2ᵀW2)[k,l] S[a,b]
+        d²E / dW2[i,k] dW2[j,l] = δ[i,j] (W1 S W1ᵀ)[k,l]
+        d²E / dW1[k,a] dW2[j,l] = W2[j,k] (W1 S)[l,a] + δ[k,l] G[j,a]
+
+    Dense: meant for 2MD up to a few thousand.
+    """
+    S, W1, W2 = _weights(S, W1, W2)
+    M, D = W1.shape
+    G = (W2 @ W1 - np.eye(D)) @ S
+    encoder = np.kron(W2.T @ W2, S)
+    decoder = np.kron(np.eye(D), W1 @ S @ W1.T)
+    mixed = np.einsum("jk,la->kajl", W2, W1 @ S) + np.einsum("kl,ja->kajl", np.eye(M), G)
+    mixed = mixed.reshape(M * D, D * M)
+    return np.block([[encoder, mixed], [mixed.T, decoder]])
+
+
+def inertia(H: ArrayLike, rtol: float = 1e-9) -> tuple[int, int, int]:
+    """(negative, zero, positive): how many eigenvalues of the symmetric H have each sign.
+
+    Zero means at most ``rtol`` times the largest in size; the default leaves six digits above rounding.
+    """
+    eigenvalues = np.linalg.eigvalsh(real_array(H, "H", 2))
+    cut = rtol * np.abs(eigenvalues).max()
+    negative, positive = int((eigenvalues < -cut).sum()), int((eigenvalues > cut).sum())
+    return negative, len(eigenvalues) - negative - positive, positive
+
+
+def _distinct(s: ArrayLike) -> Array:
+    s = spectrum(s)
+    if s[-1] <= 0 or (np.diff(s) >= 0).any():
+        raise DataError(
+            "critical points are isolated families only for positive, distinct eigenvalues",
+            f"s has {int((s <= 0).sum())} zeros and {int((np.diff(s) >= 0).sum())} ties, of {len(s)} eigenvalues",
+            "drop the directions without variance; with a tie, see PCA.tie for what is free",
+        )
+    return s
+
+
+def _components(components: Iterable[int], K: int, M: int) -> list[int]:
+    """The set I as rising positions from 0."""
+    numbers = [whole_number(i, "a component", 1, K, f"there are {K} components, counted from 1") for i in components]
+    if len(set(numbers)) < len(numbers) or len(numbers) > M:
+        raise DataError(
+            f"components must be at most M = {M} different numbers",
+            f"got {tuple(numbers)}",
+            "name each component once",
+        )
+    return [i - 1 for i in sorted(numbers)]
+
+
+def _weights(S: ArrayLike, W1: ArrayLike, W2: ArrayLike) -> tuple[Array, Array, Array]:
+    S, W1, W2 = real_array(S, "S", 2), real_array(W1, "W1", 2), real_array(W2, "W2", 2)
+    D = len(S)
+    if S.shape != (D, D) or W1.shape[1] != D or W2.shape != W1.shape[::-1]:
+        raise ShapeError(
+            "S, W1 and W2 do not fit together",
+            f"S has shape {S.shape}, W1 {W1.shape}, W2 {W2.shape}",
+            "S is D x D, W1 is M x D and W2 is D x M; a layer's weight is the transpose",
+        )
+    return S, W1, W2
