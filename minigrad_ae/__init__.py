@@ -3,7 +3,11 @@
 __version__ = "0.1.0"
 
 from . import ops
-from .engine import backward, grad
+from .check import check_graph, gradcheck
+from .engine import grad
 from .graph import no_grad
-from .ops import *  # noqa: F403
-from .tensor import Tensor, tensor
+from .tensor import PUBLIC, Tensor, tensor
+
+globals().update({name: getattr(ops, name) for name in PUBLIC})
+
+__all__ = ["Tensor", "check_graph", "grad", "gradcheck", "no_grad", "ops", "tensor", *PUBLIC]

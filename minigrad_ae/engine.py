@@ -8,7 +8,8 @@ un-broadcasting, dtype, and accumulation where a value was used more than once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -22,22 +23,17 @@ def topological(root: Value) -> list[Value]:
     """Every value that `root` was computed from, inputs before outputs, `root` last; each once, without recursion.
 
     Order matters: a value must have heard from *all* its consumers before it passes its gradient on.  Walking the
-    graph path by path instead gives wrong answers or exponential cost (try ``b = a + a; c = b + b``).
+    graph path by path instead gives wrong answers or exponential cost (try ``b = a + a; c = b + b``).  The order in
+    which values were made will do: an input always exists before its output.
     """
-    order: list[Value] = []
-    done: set[Value] = set()
+    found = {root: None}  # a dict keeps the order of discovery, nearly the reverse of creation: cheap to sort
     stack = [root]
     while stack:
-        value = stack[-1]
-        waiting = [x for x in value.inputs if isinstance(x, Value) and x.requires_grad and x not in done]
-        if waiting and value not in done:
-            stack.extend(waiting)
-            continue
-        stack.pop()
-        if value not in done:
-            done.add(value)
-            order.append(value)
-    return order
+        for _, x in stack.pop().edges:
+            if x not in found:
+                found[x] = None
+                stack.append(x)
+    return sorted(reversed(found), key=attrgetter("serial"))
 
 
 def unbroadcast(gradient: Any, shape: tuple[int, ...]) -> Any:
@@ -48,35 +44,34 @@ def unbroadcast(gradient: Any, shape: tuple[int, ...]) -> Any:
     return NAMES["reshape"](NAMES["sum"](gradient, axis=axes), shape) if axes else gradient
 
 
-def pull(value: Value, i: int, g: Any) -> Any:
-    """One edge of the graph: the contribution of `value`, whose gradient is g, to the gradient of its input `i`."""
-    assert value.op is not None
-    raw = apply_rule(value, i, g)
-    x: Value = value.inputs[i]
-    shape, dtype = x._data.shape, x._data.dtype
+def apply_rule(value: Value, i: int, g: Any) -> Any:
+    """The bare rule of input `i`: on arrays, or on values when g is one (so that the result records)."""
+    op: Any = value.op
+    rule, params = op.vjps[0 if op.variadic else i], value.params
+    if op.variadic:
+        params = {**params, "i": i}
+    if isinstance(g, Value):
+        inputs = [a if isinstance(a, Value) else x for a, x in zip(value.inputs, value.arrays, strict=True)]
+        return rule(g, value, *inputs, **params)
+    return rule(g, value._data, *value.arrays, **params)
+
+
+def fit(raw: Any, value: Value, i: int) -> Any:
+    """What a rule returned, made the gradient of input `i`: un-broadcast, in the input's shape and dtype."""
+    op: Any = value.op
+    data = value.inputs[i]._data
     try:
-        if raw.shape != shape:
-            raw = unbroadcast(raw, shape)
-        if raw.shape != shape:
-            raise IndexError
+        if raw.shape != data.shape:
+            raw = unbroadcast(raw, data.shape)
+        if raw.shape != data.shape:
+            raise ValueError
     except (AttributeError, IndexError, ValueError):
         raise GradientError(
-            f"{value.op.name}: the rule for {value.op.argument(i)} returned something that is no gradient",
-            f"got shape {np.shape(raw)}, expected {shape}, from {where(value)}",
-            f"mend the rule: {list(value.op.rules.values())[0 if value.op.variadic else i]}",
+            f"{op.name}: the rule for {op.argument(i)} returned something that is no gradient",
+            f"got shape {np.shape(raw)}, expected {data.shape}, from {where(value)}",
+            f"mend the rule: {list(op.rules.values())[0 if op.variadic else i]}",
         ) from None
-    return raw if raw.dtype is dtype else NAMES["cast"](raw, dtype=dtype)
-
-
-def apply_rule(value: Value, i: int, g: Any) -> Any:
-    """The bare rule, before un-broadcasting: on arrays, or on values when g is one (so that the result records)."""
-    op: Any = value.op
-    if isinstance(g, Value):
-        inputs: Sequence[Any] = [a if isinstance(a, Value) else x for a, x in zip(value.inputs, value.arrays, strict=True)]
-        return op.vjp(i)(g, value, *inputs, **value.params)
-    if op.variadic:
-        return op.vjps[0](g, value._data, *value.arrays, i=i, **value.params)
-    return op.vjps[i](g, value._data, *value.arrays, **value.params)
+    return raw if raw.dtype is data.dtype else NAMES["cast"](raw, dtype=data.dtype)
 
 
 def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None) -> dict[Value, Any]:
@@ -91,32 +86,38 @@ def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None)
     grads: dict[Value, Any] = {root: seed}
     for value in reversed(order):
         g = grads.get(value)
-        if g is None:  # every path to it was cut by a passive input
+        if g is None:  # nothing on the way to a wanted value
             continue
         if value.hooks:
-            for hook in list(value.hooks.values()):
-                replaced = hook(g)
-                g = g if replaced is None else replaced
-            grads[value] = g
-        if value.op is None:
-            continue
-        for i, x in enumerate(value.inputs):
-            if isinstance(x, Value) and x.requires_grad and (path is None or x in path):
-                if value.op.passive and value.op.vjps[i] is None:
-                    continue
-                contribution = pull(value, i, g)
+            g = grads[value] = _run_hooks(value, g)
+        for i, x in value.edges:
+            if path is None or x in path:
+                contribution = apply_rule(value, i, g)
+                if (
+                    type(contribution) is not np.ndarray
+                    or contribution.shape != x._data.shape
+                    or contribution.dtype is not x._data.dtype
+                ):
+                    contribution = fit(contribution, value, i)
                 known = grads.get(x)
                 grads[x] = contribution if known is None else known + contribution
-        if not value.retains_grad if keep is None else value not in keep:
+        if value.op is not None and not value.retains_grad if keep is None else value not in keep:
             del grads[value]
     return grads
+
+
+def _run_hooks(value: Value, g: Any) -> Any:
+    for hook in list(value.hooks.values()):
+        replaced = hook(g)
+        g = g if replaced is None else replaced
+    return g
 
 
 def _towards(order: list[Value], wanted: set[Value]) -> set[Value]:
     """The values of `order` that depend on one in `wanted` (inputs come first in `order`, so one sweep is enough)."""
     path: set[Value] = set()
     for value in order:
-        if value in wanted or any(isinstance(x, Value) and x in path for x in value.inputs):
+        if value in wanted or any(x in path for _, x in value.edges):
             path.add(value)
     return path
 
@@ -154,7 +155,7 @@ def backward(root: Value, gradient: Any = None) -> None:
     given: set[int] = set()
     for value, g in grads.items():
         if g.base is not None or id(g) in given or not g.flags.writeable:  # never hand out one array twice
-            g = g.copy()
+            g = np.array(g)
         given.add(id(g))
         value.grad = g if value.grad is None or value.op is not None else value.grad + g
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import linecache
 import sys
 import threading
@@ -15,16 +16,20 @@ if TYPE_CHECKING:
     from .op import Op
 
 
+_serial = itertools.count()
+
+
 class Value:
     """An array and how it came about: a node of the graph.  `Tensor` adds the arithmetic.
 
-    ``op is None`` marks a leaf.  Otherwise ``inputs`` are the arguments (values, or arrays for constants), ``arrays``
-    the same as arrays in their common dtype, ``params`` the op's settings and ``origin`` the place in the source.
+    ``op is None`` marks a leaf.  Otherwise ``inputs`` are the arguments (values, or constants), ``arrays`` the same
+    as arrays in their common dtype, ``params`` the op's settings, ``origin`` the place in the source, and ``edges``
+    the inputs that a gradient flows to, as (number, value).  ``serial`` counts values as they are made.
     A value refers to its inputs and never the other way, so a graph is freed by reference counts alone.
     """
 
-    __slots__ = ("__weakref__", "_data", "arrays", "grad", "hooks", "inputs", "name", "op", "origin", "params",
-                 "requires_grad", "retains_grad")  # fmt: skip
+    __slots__ = ("__weakref__", "_data", "arrays", "edges", "grad", "hooks", "inputs", "name", "op", "origin", "params",
+                 "requires_grad", "retains_grad", "serial")  # fmt: skip
     __hash__ = object.__hash__  # by identity, although == compares element by element
     result_class: type[Value]  # what ops return: Tensor (set in tensor.py)
 
@@ -37,8 +42,9 @@ class Value:
         value = cls.__new__(cls)
         value._data, value.requires_grad, value.name = data, requires_grad, name
         value.op = value.grad = value.hooks = value.origin = None
-        value.inputs = value.arrays = value.params = ()
+        value.inputs = value.arrays = value.params = value.edges = ()
         value.retains_grad = False
+        value.serial = next(_serial)
         return value
 
 
@@ -109,4 +115,5 @@ def where(value: Value) -> str:
     found = source_line(value)
     if found is None:
         return value.op.name
-    return f"{value.op.name} at {Path(found[0]).name}:{found[1]}: {found[2]}"
+    code = found[2] if len(found[2]) <= 60 else found[2][:57] + "..."
+    return f"{value.op.name} at {Path(found[0]).name}:{found[1]}: {code}"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, ShapeError
-from ..graph import Value
+from ..graph import Value, where
 from ..rules import NAMES
 from . import elementwise as e
 from . import index, linalg, reduce
@@ -189,10 +189,20 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
 def matmul(A: Any, B: Any) -> Any:
     """y = A B as ``np.matmul``: leading axes broadcast; a 1-D A is a row, a 1-D B a column."""
     B = B if isinstance(B, Value | np.ndarray) else np.asarray(B)
-    if A.ndim > 1 and B.ndim > 1 or 0 in (A.ndim, B.ndim):
+    if A.ndim and B.ndim and A.shape[-1] != B.shape[-2 if B.ndim > 1 else 0]:
+        raise ShapeError(
+            "matmul: inner sizes differ",
+            f"A {A.shape}{_origin(A)}, B {B.shape}{_origin(B)}",
+            f"{A.shape[-1]} != {B.shape[-2 if B.ndim > 1 else 0]}: the columns of A must be as many as the rows of B",
+        )
+    if (A.ndim > 1 and B.ndim > 1) or 0 in (A.ndim, B.ndim):
         return linalg.matmul(A, B)
     y = linalg.matmul(A if A.ndim > 1 else expand_dims(A, 0), B if B.ndim > 1 else expand_dims(B, 1))
     return squeeze(y, (*([-2] if A.ndim == 1 else []), *([-1] if B.ndim == 1 else [])))
+
+
+def _origin(x: Any) -> str:
+    return f" from {where(x)}" if isinstance(x, Value) and (x.op or x.name) else ""
 
 
 @variadic

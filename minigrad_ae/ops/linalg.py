@@ -14,7 +14,7 @@ def _einsum(*xs, subscripts=""):
 
 
 einsum = op("einsum", "y = sum of products by index letters", forward=_einsum,
-            
+
             xs="einsum(g, *xs[:i], *xs[i + 1 :], *einsum_constants(subscripts, xs, i), "
                "subscripts=einsum_subscripts(subscripts, xs, i))",
             why="linear in each operand: contract g with all the others")  # fmt: skip
