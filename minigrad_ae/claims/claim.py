@@ -1,0 +1,124 @@
+"""A claim: a sentence of the chapter, the exact answer, what the code measures, and a bug that it must catch.
+
+A claim is written as its measurement, with everything else in the decorator:
+
+    @claim("fan-out", "a value that is used twice receives both gradients", expected=4.0, tolerance=0.0,
+           reason="small integers are exact", sabotage=edit(engine.backpropagate, "known + contribution", "contribution"))
+    def _(run): ...
+
+`expected` comes from `analytic/` or from a formula that is written out, never from what is measured; the tolerance
+comes with its reason (rounding, order of convergence, 4 standard errors).  A sabotage changes production code and
+nothing else (see `bugs`).  A claim has caught it if it still ran to a finite number and missed by more than ten
+tolerances.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+class Run:
+    """One reading of the ledger: the settings, and what several claims share (a trained model is trained once)."""
+
+    def __init__(self, fast: bool = False, full: bool = False, seed: int = 0) -> None:
+        self.fast, self.full, self.seed = fast, full, seed
+        self._shared: dict[Any, Any] = {}
+
+    def shared(self, make: Callable[..., Any], *key: Any) -> Any:
+        """``make(run, *key)``, computed once in this run."""
+        name = (make.__module__, make.__qualname__, *key)
+        if name not in self._shared:
+            self._shared[name] = make(self, *key)
+        return self._shared[name]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row of the ledger; the JSON form has these fields and no others."""
+
+    id: str
+    topic: str
+    statement: str
+    expected: float
+    measured: float
+    tolerance: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Claim:
+    """See the top of this file.  `expected` and `tolerance` may be functions of the run."""
+
+    id: str
+    topic: str
+    statement: str
+    expected: float | Callable[[Run], float]
+    tolerance: float | Callable[[Run], float]
+    reason: str
+    sabotage: Callable[[], AbstractContextManager[Any]]
+    measure: Callable[[Run], float]
+
+    def check(self, run: Run) -> Result:
+        """Measure and compare.  What raises propagates: an exception is an error, not a miss."""
+        expected, tolerance = (float(v(run) if callable(v) else v) for v in (self.expected, self.tolerance))
+        measured = float(self.measure(run))
+        passed = math.isfinite(measured) and abs(measured - expected) <= tolerance
+        finite = measured if math.isfinite(measured) else math.copysign(sys.float_info.max, measured)
+        return Result(self.id, self.topic, self.statement, expected, finite, tolerance, passed)
+
+    def caught(self, run: Run) -> tuple[str, float]:
+        """('caught', 'missed' or 'ERROR ...', by how many tolerances) under this claim's own sabotage."""
+        expected, tolerance = (float(v(run) if callable(v) else v) for v in (self.expected, self.tolerance))
+        try:
+            with self.sabotage():
+                measured = float(self.measure(Run(run.fast, run.full, run.seed)))
+        except Exception as error:
+            return f"ERROR {type(error).__name__}: {error}".splitlines()[0], math.nan
+        miss = abs(measured - expected)
+        ratio = miss / tolerance if tolerance else math.inf if miss else 0.0
+        if not math.isfinite(measured):
+            return "ERROR not a finite number", math.nan
+        return ("caught" if ratio > 10 else "missed"), ratio
+
+
+CLAIMS: list[Claim] = []
+
+
+def claim(
+    id: str,
+    statement: str,
+    *,
+    expected: float | Callable[[Run], float],
+    tolerance: float | Callable[[Run], float],
+    reason: str,
+    sabotage: Callable[[], AbstractContextManager[Any]],
+) -> Callable[[Callable[[Run], float]], Claim]:
+    """Decorator: register the function below it as the measurement of a claim.  The topic is the name of the file."""
+
+    def register(measure: Callable[[Run], float]) -> Claim:
+        topic = Path(measure.__code__.co_filename).stem
+        made = Claim(id, topic, statement, expected, tolerance, reason, sabotage, measure)
+        if any(c.id == id for c in CLAIMS):
+            raise ValueError(f"two claims are called {id!r}")
+        CLAIMS.append(made)
+        return made
+
+    return register
+
+
+def row(result: Result) -> dict[str, Any]:
+    """The JSON form of a result."""
+    return asdict(result)
+
+
+def timed(function: Callable[[], Any]) -> tuple[Any, float]:
+    """(result, seconds)."""
+    start = time.perf_counter()
+    return function(), time.perf_counter() - start

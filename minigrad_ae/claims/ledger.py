@@ -1,0 +1,112 @@
+"""The ledger: every claim of every lesson, read against its exact answer, or each under its own bug."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from .claim import CLAIMS, Claim, Result, Run, row, timed
+
+
+def topics() -> list[str]:
+    """The names of the lessons that have claims: the numbered files of this folder."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("[0-9][0-9]_*.py"))
+
+
+def claims(topic: str | None = None) -> list[Claim]:
+    """The claims of one lesson, or of all, in their order."""
+    wanted = topics() if topic is None else [topic]
+    for name in wanted:
+        importlib.import_module(f"{__package__}.{name}")
+    return [c for name in wanted for c in CLAIMS if c.topic == name]
+
+
+def read(selected: Iterable[Claim], run: Run, out: TextIO | None = None) -> list[Result]:
+    """Check the claims one after the other; one that raises is reported on `out` and counts as failed."""
+    results = []
+    for c in selected:
+        try:
+            results.append(c.check(run))
+        except Exception as error:
+            print(f"{c.id}: {type(error).__name__}: {error}", file=out or sys.stderr)
+            results.append(Result(c.id, c.topic, c.statement, 0.0, sys.float_info.max, 0.0, False))
+    return results
+
+
+def table(results: Sequence[Result]) -> str:
+    """`claim | expected | measured | PASS`, at most 100 columns."""
+    lines = [f"{'claim':<58} {'expected':>12} {'measured':>12} {'tolerance':>9}  verdict"]
+    for r in results:
+        words = r.statement if len(r.statement) <= 58 else r.statement[:55] + "..."
+        verdict = "PASS" if r.passed else "FAIL"
+        lines.append(f"{words:<58} {r.expected:>12.6g} {r.measured:>12.6g} {r.tolerance:>9.1e}  {verdict}")
+    return "\n".join(lines)
+
+
+def verify(run: Run, topic: str | None = None, out: TextIO | None = None) -> list[Result]:
+    """Read the ledger, lesson by lesson, and print it."""
+    results: list[Result] = []
+    for name in topics() if topic is None else [topic]:
+        part, seconds = timed(lambda name=name: read(claims(name), run, out))
+        print(f"\n{name}  ({seconds:.1f} s)\n{table(part)}", file=out, flush=True)
+        results += part
+    good = sum(r.passed for r in results)
+    print(f"\n{good} of {len(results)} claims hold", file=out)
+    return results
+
+
+def sabotage(run: Run, out: TextIO | None = None) -> list[dict[str, Any]]:
+    """Each claim under its own bug: the ledger is worth what its claims would notice."""
+    rows = []
+    for c in claims():
+        verdict, ratio = c.caught(run)
+        miss = f"{ratio:.3g} tolerances off" if math.isfinite(ratio) else "off by a number where none is allowed"
+        print(f"{c.topic:<24} {c.id:<34} {verdict:<8} {miss if verdict == 'caught' else ''}", file=out, flush=True)
+        rows.append({"id": c.id, "topic": c.topic, "verdict": verdict, "caught": verdict == "caught"})
+    print(f"\n{sum(r['caught'] for r in rows)} of {len(rows)} bugs caught by their claim", file=out)
+    return rows
+
+
+def matrix(run: Run, out: TextIO | None = None) -> list[dict[str, Any]]:
+    """Every bug against every claim: which claims notice it?  (minutes)"""
+    rows = []
+    everything = claims()
+    for planted in everything:
+        noticed = []
+        with planted.sabotage():
+            fresh = Run(run.fast, run.full, run.seed)
+            for c in everything:
+                try:
+                    if not c.check(fresh).passed:
+                        noticed.append(c.id)
+                except Exception:
+                    noticed.append(c.id)
+        print(f"bug of {planted.id:<34} noticed by {len(noticed):>3}: {', '.join(noticed)[:90]}", file=out, flush=True)
+        rows.append({"id": planted.id, "noticed": noticed, "caught": planted.id in noticed})
+    return rows
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write `value` whole or not at all: into a temporary file beside the target, which then takes its name."""
+    target = Path(path)
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1, allow_nan=False)
+            file.write("\n")
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_results(path: str | os.PathLike[str], results: Iterable[Result]) -> None:
+    """The ledger in its JSON form."""
+    write_json(path, [row(r) for r in results])
