@@ -113,6 +113,7 @@ def test_rank_is_not_fooled_by_rounding(offset):
     constant = np.full((50, 1), offset)
     assert pca(np.hstack([a, constant, constant])).rank == 2
     assert pca(np.hstack([a, a[:, :1]]) + offset).rank == 2
+    assert pca(np.hstack([a, a.sum(axis=1, keepdims=True)]) + offset).rank == 2  # the sum was rounded in storage
     assert pca(np.hstack([constant, constant])).rank == 0
     assert pca(a[:1] + offset).rank == 0
     assert pca(a * [1e6, 1e-4]).rank == 2
@@ -205,6 +206,12 @@ WRONG = [
         DataError,
         "X has entries that are NaN or infinite\n  1 of 2 entries, shape (1, 2)\n"
         "  fix: remove or fill them before the analysis",
+    ),
+    (
+        lambda: pca([[-1e200, 1.0]]),
+        DataError,
+        "X is so large that its squares overflow\n  the largest entry is 1e+200, shape (1, 2)\n"
+        "  fix: choose a larger unit: divide all of X by one number",
     ),
     (
         lambda: pca(np.eye(3), 4),

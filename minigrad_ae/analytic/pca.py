@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import ShapeError
+from ..errors import DataError, ShapeError
 from ._arguments import Array, real_array, whole_number
 
 
@@ -86,10 +86,8 @@ class PCA:
         first = last = M
         while last < D and close[last - 1]:
             last += 1
-        if last > M:
-            first = M - 1
-            while first > 0 and close[first - 1]:
-                first -= 1
+        while first > 0 and close[first - 1]:
+            first -= 1
         return first, last
 
     def unique(self, M: int | None = None) -> bool:
@@ -107,10 +105,16 @@ def pca(X: ArrayLike, M: int | None = None) -> PCA:
 
     ``M`` is the default number of components for the methods of the result; without it, the rank.  N < D, constant
     columns and equal rows are all allowed.  Raises ShapeError, DtypeError or DataError for anything that is not a
-    finite, real, non-empty matrix, and for M outside 0..D.
+    finite, real, non-empty matrix with finite squares, and for M outside 0..D.
     """
     X = real_array(X, "X", 2)
     N, D = X.shape
+    if np.abs(X).max() > np.sqrt(np.finfo(np.float64).max / X.size):
+        raise DataError(
+            "X is so large that its squares overflow",
+            f"the largest entry is {np.abs(X).max():.6g}, shape {X.shape}",
+            "choose a larger unit: divide all of X by one number",
+        )
     mean = X.mean(axis=0)
     centred = X - mean
     rest = centred.mean(axis=0)  # a second pass takes off what rounding left of the mean: constant columns become 0

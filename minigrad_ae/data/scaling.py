@@ -36,5 +36,5 @@ def scale(X: ArrayLike) -> tuple[NDArray[np.floating], float]:
     largest = float(np.abs(X).max())
     if largest == 0.0:
         return X.copy(), 1.0
-    factor = largest * float(np.sqrt(np.mean(np.square(X / largest, dtype=np.float64))))  # no overflow on the way
+    factor = largest * float(np.sqrt(np.mean(np.square(X / largest, dtype=np.float64))))  # no underflow on the way
     return X / X.dtype.type(factor), factor

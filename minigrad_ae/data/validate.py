@@ -21,8 +21,8 @@ def check_matrix(X: ArrayLike, name: str = "X", min_rows: int = 1) -> NDArray[np
     once, in the log.  X is never changed.  ``name`` is what messages call it (their code always calls it X).
 
     Raises DtypeError for object, text, complex, float16 and other dtypes; ShapeError unless there are 2 dimensions;
-    DataError for no rows or columns, fewer than ``min_rows`` rows, masked entries, and NaN or infinite entries (with
-    the first row and column, counted from 0, and how many).
+    DataError for no rows or columns, fewer than ``min_rows`` rows, masked entries, NaN or infinite entries (with the
+    first row and column, counted from 0, and how many), and entries so large that a squared error would overflow.
     """
     array = _array(X, name)
     if array.dtype.kind in "iub":
@@ -32,6 +32,7 @@ def check_matrix(X: ArrayLike, name: str = "X", min_rows: int = 1) -> NDArray[np
     _require_two_dimensions(array, name)
     _require_rows(array, name, min_rows)
     _require_finite(array, name)
+    _require_finite_squares(array, name)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
@@ -105,6 +106,17 @@ def _require_finite(array: NDArray[Any], name: str) -> None:
         f"the first is {array[row, column]} at row {row}, column {column} (from 0); {name} has shape {array.shape}",
         "drop those rows, X[np.isfinite(X).all(axis=1)], or fill the entries in",
     )
+
+
+def _require_finite_squares(array: NDArray[Any], name: str) -> None:
+    largest = float(np.abs(array).max())
+    limit = float(np.sqrt(np.finfo(array.dtype).max / array.size))
+    if largest > limit:
+        raise DataError(
+            f"{name} has entries so large that the sum of their squares is beyond {array.dtype}",
+            f"the largest is {largest:.6g}, the limit {limit:.6g}; {name} has shape {array.shape}",
+            "choose a larger unit: divide all of X by one number",
+        )
 
 
 @cache  # once for each dtype
