@@ -151,7 +151,11 @@ def backward(root: Value, gradient: Any = None) -> None:
             f"shape {root._data.shape}, from {where(root)}",
             "create a leaf with requires_grad=True, and do not compute under no_grad() or from .data",
         )
-    grads = backpropagate(root, seed_for(root, gradient))
+    deposit(backpropagate(root, seed_for(root, gradient)))
+
+
+def deposit(grads: dict[Value, Any]) -> None:
+    """The end of a backward pass: add each gradient to ``.grad`` of its leaf (and set it on a retaining value)."""
     given: set[int] = set()
     for value, g in grads.items():
         if g.base is not None or id(g) in given or not g.flags.writeable:  # never hand out one array twice
