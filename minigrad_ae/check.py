@@ -111,8 +111,8 @@ def rule_error(op: Op, i: int, arrays: Any, params: Any, rng: np.random.Generato
             g = g if g.shape == x.shape else np.asarray(engine.unbroadcast(g, x.shape))
             if g.shape != x.shape:
                 return np.inf, f"it returned shape {g.shape} for an input of shape {x.shape}"
-        except Exception as error:
-            return np.inf, f"it raised {type(error).__name__}: {error}".splitlines()[0]
+        except Exception as problem:
+            return np.inf, f"it raised {type(problem).__name__}: {problem}".splitlines()[0]
         left, right = u * jv, g * v
         size = float(np.sum(np.abs(left)) + np.sum(np.abs(right)))
         floor = FLOOR * float(np.linalg.norm(u) * np.linalg.norm(v))

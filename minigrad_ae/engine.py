@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import GradientError, ShapeError
+from .errors import DtypeError, GradientError, ShapeError
 from .graph import Value, enable_grad, no_grad, where
 from .rules import NAMES
 
@@ -26,14 +26,14 @@ def topological(root: Value) -> list[Value]:
     graph path by path instead gives wrong answers or exponential cost (try ``b = a + a; c = b + b``).  The order in
     which values were made will do: an input always exists before its output.
     """
-    found = {root: None}  # a dict keeps the order of discovery, nearly the reverse of creation: cheap to sort
+    found = {root: None}  # a dict keeps the order of discovery, mostly the reverse of creation: cheap to sort
     stack = [root]
     while stack:
         for _, x in stack.pop().edges:
             if x not in found:
                 found[x] = None
                 stack.append(x)
-    return sorted(reversed(found), key=attrgetter("serial"))
+    return sorted(found, key=attrgetter("serial"))
 
 
 def unbroadcast(gradient: Any, shape: tuple[int, ...]) -> Any:
@@ -47,31 +47,42 @@ def unbroadcast(gradient: Any, shape: tuple[int, ...]) -> Any:
 def apply_rule(value: Value, i: int, g: Any) -> Any:
     """The bare rule of input `i`: on arrays, or on values when g is one (so that the result records)."""
     op: Any = value.op
-    rule, params = op.vjps[0 if op.variadic else i], value.params
-    if op.variadic:
-        params = {**params, "i": i}
+    y: Any = value._data
+    inputs, params = value.arrays, value.params
     if isinstance(g, Value):
-        inputs = [a if isinstance(a, Value) else x for a, x in zip(value.inputs, value.arrays, strict=True)]
-        return rule(g, value, *inputs, **params)
-    return rule(g, value._data, *value.arrays, **params)
+        y, inputs = value, [a if isinstance(a, Value) else x for a, x in zip(value.inputs, value.arrays, strict=True)]
+    if op.variadic:
+        return op.vjps[0](g, y, *inputs, i=i, **params)
+    return op.vjps[i](g, y, *inputs, **params)
 
 
 def fit(raw: Any, value: Value, i: int) -> Any:
     """What a rule returned, made the gradient of input `i`: un-broadcast, in the input's shape and dtype."""
-    op: Any = value.op
     data = value.inputs[i]._data
+    if type(raw) is np.ndarray and raw.shape == data.shape and raw.dtype is data.dtype:
+        return raw
     try:
         if raw.shape != data.shape:
             raw = unbroadcast(raw, data.shape)
         if raw.shape != data.shape:
             raise ValueError
     except (AttributeError, IndexError, ValueError):
-        raise GradientError(
-            f"{op.name}: the rule for {op.argument(i)} returned something that is no gradient",
-            f"got shape {np.shape(raw)}, expected {data.shape}, from {where(value)}",
-            f"mend the rule: {list(op.rules.values())[0 if op.variadic else i]}",
-        ) from None
-    return raw if raw.dtype is data.dtype else NAMES["cast"](raw, dtype=data.dtype)
+        raise _no_gradient(raw, value, i) from None
+    raw = raw if raw.dtype is data.dtype else NAMES["cast"](raw, dtype=data.dtype)
+    return raw if isinstance(raw, Value) else np.asarray(raw)
+
+
+def _no_gradient(raw: Any, value: Value, i: int) -> GradientError:
+    op: Any = value.op
+    return GradientError(
+        f"{op.name}: the rule for {op.argument(i)} returned something that is no gradient",
+        f"got {_shape(raw)}, expected shape {value.inputs[i]._data.shape}, from {where(value)}",
+        f"mend the rule: {list(op.rules.values())[0 if op.variadic else i]}",
+    )
+
+
+def _shape(x: Any) -> str:
+    return f"shape {x.shape}" if hasattr(x, "shape") else f"a {type(x).__name__}"
 
 
 def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None) -> dict[Value, Any]:
@@ -85,31 +96,42 @@ def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None)
     path = None if keep is None else _towards(order, keep)
     grads: dict[Value, Any] = {root: seed}
     for value in reversed(order):
-        g = grads.get(value)
+        g = grads.pop(value, None)
         if g is None:  # nothing on the way to a wanted value
             continue
         if value.hooks:
-            g = grads[value] = _run_hooks(value, g)
+            g = run_hooks(value, g)
+        if value in keep if keep is not None else value.op is None or value.retains_grad:
+            grads[value] = g
         for i, x in value.edges:
             if path is None or x in path:
-                contribution = apply_rule(value, i, g)
-                if (
-                    type(contribution) is not np.ndarray
-                    or contribution.shape != x._data.shape
-                    or contribution.dtype is not x._data.dtype
-                ):
-                    contribution = fit(contribution, value, i)
+                new = fit(apply_rule(value, i, g), value, i)
                 known = grads.get(x)
-                grads[x] = contribution if known is None else known + contribution
-        if value.op is not None and not value.retains_grad if keep is None else value not in keep:
-            del grads[value]
+                grads[x] = new if known is None else add(known, new)
     return grads
 
 
-def _run_hooks(value: Value, g: Any) -> Any:
-    for hook in list(value.hooks.values()):
+def add(a: Any, b: Any) -> Any:
+    """a + b, as an array also where it has no axes (NumPy would make it a number)."""
+    total = a + b
+    return np.asarray(total) if isinstance(total, np.generic) else total
+
+
+def run_hooks(value: Value, g: Any) -> Any:
+    """The gradient after the hooks of `value` have seen, and perhaps replaced, it."""
+    for hook in list((value.hooks or {}).values()):
         replaced = hook(g)
-        g = g if replaced is None else replaced
+        if replaced is None:
+            continue
+        if not isinstance(g, Value):
+            replaced = np.array(replaced._data if isinstance(replaced, Value) else replaced, dtype=value._data.dtype)
+        if replaced.shape != value._data.shape:
+            raise ShapeError(
+                "a hook returned something of another shape than the gradient",
+                f"got {_shape(replaced)}, expected {value._data.shape}, for {where(value)}",
+                "return a gradient of the same shape, or None to leave it as it is",
+            )
+        g = replaced
     return g
 
 
@@ -133,7 +155,10 @@ def seed_for(root: Value, gradient: Any) -> np.ndarray:
                 "reduce it first (y.sum().backward()), or pass gradient= with the same shape",
             )
         return np.ones(shape, dtype)
-    seed = np.array(gradient._data if isinstance(gradient, Value) else gradient, dtype=dtype)
+    try:
+        seed = np.array(gradient._data if isinstance(gradient, Value) else gradient, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise DtypeError("gradient= must consist of real numbers", str(error), "pass an array of floats") from None
     if seed.shape != shape:
         raise ShapeError(
             "gradient= must have the shape of the value it belongs to",
@@ -161,7 +186,7 @@ def deposit(grads: dict[Value, Any]) -> None:
         if g.base is not None or id(g) in given or not g.flags.writeable:  # never hand out one array twice
             g = np.array(g)
         given.add(id(g))
-        value.grad = g if value.grad is None or value.op is not None else value.grad + g
+        value.grad = g if value.grad is None or value.op is not None else add(value.grad, g)
 
 
 def grad(y: Value, xs: Any, gradient: Any = None, create_graph: bool = False) -> tuple[Any, ...]:
@@ -171,14 +196,15 @@ def grad(y: Value, xs: Any, gradient: Any = None, create_graph: bool = False) ->
     create_graph=True returns tensors that can be differentiated again.  An x on which y does not depend gets zeros.
     """
     xs = (xs,) if isinstance(xs, Value) else tuple(xs)
+    for x in (y, *xs):
+        if not isinstance(x, Value):
+            raise DtypeError("grad: both y and xs are tensors", f"got a {type(x).__name__}", "make it with mg.tensor")
     seed: Any = seed_for(y, gradient)
-    grads: dict[Value, Any] = {}
     with enable_grad() if create_graph else no_grad():
         if create_graph:
             seed = gradient if isinstance(gradient, Value) else Value.result_class.new(seed)
-        if y.requires_grad or y in xs:
-            grads = backpropagate(y, seed, wanted=xs)
-    result = [grads.get(x, np.zeros_like(x._data)) for x in xs]
+        grads = backpropagate(y, seed, wanted=xs)
+        result = [grads[x] if x in grads else np.zeros_like(x._data) for x in xs]
     if create_graph:
         return tuple(g if isinstance(g, Value) else Value.result_class.new(g) for g in result)
     return tuple(np.array(g) for g in result)

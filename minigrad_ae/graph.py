@@ -6,8 +6,10 @@ import itertools
 import linecache
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from .op import Op
 
 
-_serial = itertools.count()
+_next_serial = itertools.count().__next__
 
 
 class Value:
@@ -34,17 +36,27 @@ class Value:
     result_class: type[Value]  # what ops return: Tensor (set in tensor.py)
 
     _data: np.ndarray
+    arrays: Sequence[Any]
+    edges: Sequence[tuple[int, Value]]
+    grad: Any  # an ndarray, or None
+    hooks: dict[object, Callable[[Any], Any]] | None
+    inputs: Sequence[Any]
+    name: str | None
     op: Op | None
+    origin: tuple[CodeType, int] | None
+    params: Any
+    requires_grad: bool
+    retains_grad: bool
+    serial: int
 
     @classmethod
     def new(cls, data: np.ndarray, requires_grad: bool = False, name: str | None = None) -> Any:
         """A leaf around `data` itself: no copy, no checks."""
         value = cls.__new__(cls)
-        value._data, value.requires_grad, value.name = data, requires_grad, name
+        value._data, value.requires_grad, value.name, value.serial = data, requires_grad, name, _next_serial()
         value.op = value.grad = value.hooks = value.origin = None
         value.inputs = value.arrays = value.params = value.edges = ()
         value.retains_grad = False
-        value.serial = next(_serial)
         return value
 
 
@@ -62,6 +74,9 @@ class no_grad(ContextDecorator):
 
     def __init__(self) -> None:
         self.previous: list[bool] = []
+
+    def _recreate_cm(self) -> no_grad:  # called by ContextDecorator: each call, in whichever thread, has its own memory
+        return type(self)()
 
     def __enter__(self) -> no_grad:
         self.previous.append(grad_mode.enabled)
@@ -84,9 +99,9 @@ _CORE = ("<rule.", "<forward.", *(str(_PACKAGE / part) for part in _CORE_FILES))
 _is_core: dict[str, bool] = {}
 
 
-def caller() -> tuple[Any, int] | None:
+def caller() -> tuple[CodeType, int] | None:
     """The innermost line of code outside the engine, ops and layers, as (code object, instruction): cheap to keep."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
         core = _is_core.get(code.co_filename)
@@ -94,7 +109,7 @@ def caller() -> tuple[Any, int] | None:
             core = _is_core[code.co_filename] = code.co_filename.startswith(_CORE)
         if not core:
             return code, frame.f_lasti
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from .graph import Value, caller, grad_mode, where
 from .rules import NAMES, compile_expression
 
 REGISTRY: dict[str, Op] = {}
-NUMBERS = (float, int)
-NUMPY_ERRORS = (ValueError, IndexError, TypeError)
+NUMPY_ERRORS = (ValueError, IndexError, TypeError, AttributeError)
+FLOATS = (np.float64, np.float32, np.complex128, np.complex64)
 
 
 class Op:
@@ -69,67 +70,64 @@ class Op:
 
     def __get__(self, instance: Any, owner: type) -> Any:
         """An op in a class body is a method: ``Tensor.exp = exp``."""
-        return self if instance is None else _Bound(self, instance)
+        return self if instance is None else MethodType(self, instance)
 
     def __repr__(self) -> str:
         return f"<op {self.name}: {self.law}>"
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         for a in args:
+            if type(a) is not np.ndarray:
+                break
+        else:
+            return self.compute(args, params)
+        if len(args) < self.arity and params:
+            args, params = self.arrange(args, params)
+        for a in args:
             if isinstance(a, Value):
                 return self.record(args, params)
-        if len(args) < self.arity and not self.variadic:  # inputs given by name
-            args = (*args, *(params.pop(k) for k in list(self.rules)[len(args) :] if k in params))
-            if any(isinstance(a, Value) for a in args):
-                return self.record(args, params)
-        args = tuple(np.asarray(a) if type(a) in (list, tuple) and k < self.arity else a for k, a in enumerate(args))
-        try:
-            return self.forward(*args, **params)
-        except NUMPY_ERRORS as error:
-            raise _explain(self, args[: self.arity], error) from None
+        return self.compute([np.asarray(a) if type(a) is list else a for a in args], params)
 
-    def positional(self, args: tuple[Any, ...], params: dict[str, Any]) -> dict[str, Any]:
-        """``sum(x, 0)`` means ``sum(x, axis=0)``."""
-        given = args[self.arity :]
-        if len(given) > len(self.defaults):
-            raise DtypeError(
-                f"{self.name}: too many arguments", f"got {len(args)}", f"the signature is {self.name}{self.__signature__}"
-            )
-        return {**dict(zip(self.defaults, given, strict=False)), **params}
+    def arrange(self, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Inputs given by name, and settings given by position: ``sum(x, 0)`` means ``sum(x, axis=0)``."""
+        if self.variadic:
+            return args, params
+        settings = args[self.arity :]
+        if len(settings) > len(self.defaults):
+            signature = f"the signature is {self.name}{self.__signature__}"
+            raise DtypeError(f"{self.name}: too many arguments", f"got {len(args)}", signature)
+        named = [k for k in list(self.rules)[len(args) :] if k in params]
+        rest = {k: v for k, v in params.items() if k not in named}
+        return (*args[: self.arity], *(params[k] for k in named)), {**dict(zip(self.defaults, settings, strict=False)), **rest}
+
+    def compute(self, arrays: Sequence[Any], params: dict[str, Any], args: Sequence[Any] | None = None) -> Any:
+        """The forward, with NumPy's complaints explained; `args` is what `arrays` were made from."""
+        try:
+            return self.forward(*arrays, **params)
+        except NUMPY_ERRORS as error:
+            raise _explain(self, args or arrays, error) from None
 
     def record(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Compute, and remember how: the forward half of reverse-mode differentiation."""
-        if len(args) > self.arity:
-            params, args = self.positional(args, params), args[: self.arity]
-        elif len(args) < self.arity and not self.variadic:
-            args = (*args, *(params.pop(k) for k in list(self.rules)[len(args) :] if k in params))
-        arrays = common_arrays(self, args)
-        try:
-            y = self.forward(*arrays, **params)
-        except NUMPY_ERRORS as error:
-            raise _explain(self, args, error) from None
-        out: Any = Value.result_class.new(y if type(y) is np.ndarray else np.asarray(y))
+        if len(args) != self.arity:
+            args, params = self.arrange(args, params)
+        arrays = [args[0]._data] if len(args) == 1 else common_arrays(self, args)
+        y = self.compute(arrays, params, args)
+        out = Value.result_class.new(y if type(y) is np.ndarray else np.asarray(y))
         if grad_mode.enabled:
-            edges = [(k, a) for k, a in enumerate(args) if isinstance(a, Value) and a.requires_grad]
-            if edges and self.passive:
-                edges = [(k, a) for k, a in edges if self.vjps[k] is not None]
+            edges = self.edges(args)
             if edges:
                 out.requires_grad = True
                 out.op, out.inputs, out.arrays, out.params, out.edges = self, args, arrays, params, edges
                 out.origin = caller()
         return out
 
-
-class _Bound:
-    """An op with its first input filled in: what ``x.tanh`` is."""
-
-    __slots__ = ("instance", "op")
-
-    def __init__(self, op: Op, instance: Any) -> None:
-        self.op, self.instance = op, instance
-
-    def __call__(self, *args: Any, **params: Any) -> Any:
-        return self.op.record((self.instance, *args), params)
+    def edges(self, args: tuple[Any, ...]) -> Sequence[tuple[int, Value]]:
+        """The inputs that a gradient flows to, with their numbers."""
+        if len(args) == 1:
+            return ((0, args[0]),) if args[0].requires_grad else ()
+        found = [(k, a) for k, a in enumerate(args) if isinstance(a, Value) and a.requires_grad]
+        return [(k, a) for k, a in found if self.vjps[k] is not None] if self.passive else found
 
 
 def op(name: str, law: str, *, forward: str | Callable[..., Any], params: str = "", why: str,
@@ -141,44 +139,62 @@ def op(name: str, law: str, *, forward: str | Callable[..., Any], params: str = 
 
 def common_arrays(op: Op, args: tuple[Any, ...]) -> list[Any]:
     """The arguments as arrays of one dtype.  Scalars are weak: they take the dtype of the values they meet."""
-    if len(args) == 1 and isinstance(args[0], Value):
-        return [args[0]._data]
     dtype: Any = None
-    simple = not op.passive
     for a in args:
         if isinstance(a, Value):
-            if dtype is None:
-                dtype = a._data.dtype
-            elif a._data.dtype is not dtype:
-                simple = False
-        elif not isinstance(a, NUMBERS):
-            simple = False
-    if simple:
-        return [a._data if isinstance(a, Value) else np.array(a, dtype) for a in args]
-    active = [True] * len(args) if op.variadic else [rule is not None for rule in op.rules.values()]
-    arrays = [a._data if isinstance(a, Value) else np.asarray(a) for a in args]
-    strong = [x.dtype for a, x, on in zip(args, arrays, active, strict=False) if on and (isinstance(a, Value) or x.ndim)]
+            if a._data.dtype is not dtype is not None:
+                return promoted(op, args)
+            dtype = a._data.dtype
+        elif type(a) is not float and type(a) is not int:
+            return promoted(op, args)
+    if op.passive or dtype is None:
+        return promoted(op, args)
+    return [a._data if isinstance(a, Value) else np.array(a, dtype) for a in args]
+
+
+def promoted(op: Op, args: tuple[Any, ...]) -> list[Any]:
+    """The general case of `common_arrays`: arrays and values promote as in NumPy, everything 0-d but a value is weak."""
+    active = [op.variadic or op.vjps[k] is not None for k in range(len(args))]
+    kinds = "biufc" if any(isinstance(a, Value) and a._data.dtype.kind == "c" for a in args) else "biuf"
+    arrays = [a._data if isinstance(a, Value) else _constant(op, k, a, kinds) if on else np.asarray(a)
+              for k, (a, on) in enumerate(zip(args, active, strict=True))]  # fmt: skip
+    strong = [x.dtype for a, x, on in zip(args, arrays, active, strict=True) if on and (isinstance(a, Value) or x.ndim)]
     dtype = np.result_type(*strong) if strong else np.dtype(float)
-    if dtype.kind not in "fc":
+    if dtype not in FLOATS:
         dtype = np.dtype(float)
-    return [x.astype(dtype, copy=False) if on else x for x, on in zip(arrays, active, strict=False)]
+    return [x.astype(dtype, copy=False) if on else x for x, on in zip(arrays, active, strict=True)]
+
+
+def _constant(op: Op, k: int, a: Any, kinds: str) -> np.ndarray:
+    """Argument number `k`, no value, as an array; DtypeError unless its dtype is of one of the `kinds`."""
+    try:
+        x = np.asarray(a)
+    except ValueError as error:
+        raise ShapeError(f"{op.name}: {op.argument(k)} is ragged", str(error), "pass a rectangular array") from None
+    if x.dtype.kind not in kinds:
+        got = "got None" if a is None else f"got a {type(a).__name__} of shape {x.shape}, dtype {x.dtype}"
+        what = f"{op.name}: {op.argument(k)} does not consist of real numbers"
+        raise DtypeError(what, got, "pass a tensor, an array or a number")
+    return x
 
 
 def _explain(op: Op, args: Sequence[Any], error: Exception) -> MinigradError:
     """NumPy's complaint about an op's arguments, with their shapes and where they came from."""
-
     if isinstance(error, MinigradError):
         return error
-
-    def describe(i: int, a: Any) -> str:
-        origin = f" from {where(a)}" if isinstance(a, Value) and (a.op or a.name) else ""
-        return f"{op.argument(i)} {np.shape(a._data if isinstance(a, Value) else a)}{origin}"
-
-    shapes = ", ".join(describe(i, a) for i, a in enumerate(args) if i < len(op.rules) or op.variadic)
-    text = f"{op.name}: {str(error).splitlines()[0]}"
+    inputs = args[: op.arity]
+    shapes = ", ".join(f"{op.argument(i)} {described(a)}" for i, a in enumerate(inputs)) or "no inputs"
+    text = f"{op.name}: {str(error).splitlines()[0].removeprefix('_')}"
     if isinstance(error, TypeError):
         return DtypeError(text, shapes, f"the signature is {op.name}{op.__signature__}")
     return ShapeError(text, shapes, f"the law is {op.law}; {HINTS.get(op.name, 'check the shapes')}")
+
+
+def described(a: Any) -> str:
+    """'(3, 4) from matmul at lesson.py:12: h = x @ W': the shape of an argument and where it came from."""
+    if not isinstance(a, Value):
+        return str(getattr(a, "shape", type(a).__name__))
+    return f"{a._data.shape} from {where(a)}" if a.op or a.name else str(a._data.shape)
 
 
 HINTS = {

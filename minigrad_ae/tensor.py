@@ -96,7 +96,9 @@ class Tensor(Value):
         return Tensor.new(self._data, name=self.name)
 
     def retain_grad(self) -> None:
-        """Also keep ``.grad`` of this computed tensor in the next backward passes."""
+        """Also set ``.grad`` of this computed tensor in the next backward passes."""
+        if not self.requires_grad:
+            raise GradientError("retain_grad() on a tensor without gradient", where(self), "create it with requires_grad=True")
         self.retains_grad = True
 
     def zero_grad(self) -> None:
@@ -112,9 +114,13 @@ class Tensor(Value):
             raise GradientError("a hook on a tensor without gradient", where(self), "create it with requires_grad=True")
         if self.hooks is None:
             self.hooks = {}
-        key = object()
-        self.hooks[key] = fn
-        return lambda: self.hooks.pop(key, None) and None
+        hooks, key = self.hooks, object()
+        hooks[key] = fn
+
+        def remove() -> None:
+            hooks.pop(key, None)
+
+        return remove
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         copied = type(self).__new__(type(self))
@@ -134,6 +140,24 @@ class Tensor(Value):
         for slot in (s for s in Value.__slots__ if s != "__weakref__"):
             setattr(self, slot, getattr(fresh, slot))
         self.grad = state[3]
+
+    # --- functions as methods ---
+    exp, log, log1p, expm1, sqrt, square = ops.exp, ops.log, ops.log1p, ops.expm1, ops.sqrt, ops.square
+    sin, cos, tanh, sigmoid, relu = ops.sin, ops.cos, ops.tanh, ops.sigmoid, ops.relu
+    softplus, gelu, erf, abs, __abs__ = ops.softplus, ops.gelu, ops.erf, ops.abs, ops.abs
+    maximum, minimum, clip = ops.maximum, ops.minimum, ops.clip
+    sum, mean, var, max, min = ops.sum, ops.mean, ops.var, ops.max, ops.min
+    logsumexp, softmax, log_softmax = ops.logsumexp, ops.softmax, ops.log_softmax
+    matmul, swapaxes, broadcast_to, pad = ops.matmul, ops.swapaxes, ops.broadcast_to, ops.pad
+    expand_dims, squeeze, split, take = ops.expand_dims, ops.squeeze, ops.split, ops.take
+
+    def reshape(self, *shape: Any, **named: Any) -> Any:
+        """``mg.reshape``, which also takes its numbers one by one: x.reshape(2, 3)."""
+        return ops.reshape(self, *_together(shape), **named)
+
+    def transpose(self, *axes: Any, **named: Any) -> Any:
+        """``mg.transpose``, which also takes its numbers one by one: x.transpose(1, 0)."""
+        return ops.transpose(self, *_together(axes), **named)
 
     # --- arithmetic ---
     __add__ = ops.add
@@ -186,6 +210,8 @@ class Tensor(Value):
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         name = "max" if func.__name__ == "amax" else "min" if func.__name__ == "amin" else func.__name__
+        if name in QUERIES:
+            return func(*(x._data if isinstance(x, Value) else x for x in args), **kwargs)
         if name not in PUBLIC:
             raise _not_ours(f"np.{func.__name__}", name, {})
         return getattr(ops, name)(*args, **kwargs)
@@ -200,7 +226,8 @@ def _comparison(ufunc: Callable[..., Any]) -> Callable[..., Any]:
 
 
 UFUNCS = {"subtract": "sub", "multiply": "mul", "divide": "div", "negative": "neg", "absolute": "abs"}
-COMPARISONS = {f.__name__: _comparison(f) for f in (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)}
+_ORDER = (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
+COMPARISONS = {f.__name__: _comparison(f) for f in _ORDER}
 for _python, _numpy in zip(("lt", "le", "gt", "ge", "eq", "ne"), COMPARISONS.values(), strict=True):
     setattr(Tensor, f"__{_python}__", _numpy)
 Tensor.__hash__ = object.__hash__  # type: ignore[method-assign,assignment]  # == compares elements; identity makes the hash
@@ -211,20 +238,14 @@ PUBLIC = (
     "max min logsumexp softmax log_softmax matmul transpose swapaxes reshape broadcast_to expand_dims squeeze concatenate "
     "stack split pad take einsum linear layer_norm dropout attention"
 ).split()
-for _name in set(PUBLIC) - {"where", "concatenate", "stack", "einsum", "linear", "layer_norm", "dropout", "attention", "reshape", "transpose"}:
-    setattr(Tensor, _name, getattr(ops, _name))
+QUERIES = "shape ndim size allclose isclose array_equal array_repr array_str array2string".split()  # need no gradient
 
 
-def _several(name: str) -> Callable[..., Any]:
-    def method(self: Tensor, *shape: Any) -> Any:
-        return getattr(ops, name)(self, shape[0] if len(shape) == 1 else shape or None)
-
-    method.__name__, method.__doc__ = name, f"``mg.{name}``, which also takes its numbers one by one: x.{name}(2, 3)."
-    return method
+def _together(numbers: tuple[Any, ...]) -> tuple[Any, ...]:
+    """(2, 3) -> ((2, 3),): several numbers are one shape."""
+    return (numbers,) if len(numbers) > 1 else numbers
 
 
-Tensor.reshape = _several("reshape")  # type: ignore[attr-defined]
-Tensor.transpose = _several("transpose")  # type: ignore[attr-defined]
 Value.result_class = Tensor
 _log = logging.getLogger("minigrad_ae")
 _told: set[str] = set()
@@ -245,18 +266,25 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str 
     Raises DtypeError for objects, strings, complex numbers and float16, and for a `dtype` that is not float32/float64.
     """
     try:
-        array = np.array(data._data if isinstance(data, Value) else data)
+        array = np.asarray(data._data if isinstance(data, Value) else data)
     except ValueError as error:
         raise DataError("tensor: the rows have different lengths", str(error), "pass a rectangular array") from None
-    kind = array.dtype.kind
-    if kind in "biu" and dtype is None and array.ndim and not _told:
-        _told.add(kind)
-        _log.warning("minigrad_ae: %s data became float64 (integers and booleans do; said once)", array.dtype)
-    wanted = np.dtype(dtype) if dtype is not None else array.dtype if kind == "f" else np.dtype(np.float64)
-    if kind not in "biuf" or array.dtype == np.float16 or wanted not in (np.float32, np.float64):
+    kind, real = array.dtype.kind, "fbiu"
+    wanted = _dtype(dtype) if dtype is not None else array.dtype if kind == "f" else np.dtype(np.float64)
+    if kind not in real or wanted not in (np.float32, np.float64):
         raise DtypeError(
-            f"tensor: {array.dtype if dtype is None else wanted} data cannot be used",
-            f"shape {array.shape}, dtype {array.dtype}" + ("" if dtype is None else f", dtype={wanted} asked for"),
+            f"tensor: {array.dtype if kind not in real else wanted} data cannot be used",
+            f"got shape {array.shape}, dtype {array.dtype}" + ("" if dtype is None else f", and dtype={wanted} was asked for"),
             "convert it to float32 or float64 first, e.g. np.asarray(data, dtype=float)",
         )
-    return Tensor.new(np.ascontiguousarray(array, wanted) if array.ndim else array.astype(wanted), requires_grad, name)
+    if kind != "f" and dtype is None and array.ndim and not _told:
+        _told.add(kind)
+        _log.warning("minigrad_ae: %s data became float64 (integers and booleans do; said once)", array.dtype)
+    return Tensor.new(np.array(array, wanted, order="C"), requires_grad, name)
+
+
+def _dtype(name: Any) -> np.dtype:
+    try:
+        return np.dtype(name)
+    except TypeError as error:
+        raise DtypeError("tensor: unknown dtype", str(error), "use np.float32 or np.float64") from None

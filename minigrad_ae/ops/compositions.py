@@ -2,39 +2,68 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, ShapeError
-from ..graph import Value, where
+from ..errors import DataError, DtypeError, ShapeError
+from ..graph import Value
+from ..op import described
 from ..rules import NAMES
 from . import elementwise as e
 from . import index, linalg, reduce
 from . import shape as s
+from .helpers import reduced
 
 COMPOSITIONS: dict[str, Callable[..., Any]] = {}
 
 
 def composition(function: Callable[..., Any]) -> Callable[..., Any]:
     """Register a composition; a list or scalar as its first argument becomes an array."""
+    checked = variadic(function)
 
     @wraps(function)
     def call(x: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(x if isinstance(x, Value | np.ndarray) else np.asarray(x), *args, **kwargs)
+        return checked(x if isinstance(x, Value | np.ndarray) else np.asarray(x), *args, **kwargs)
 
     COMPOSITIONS[function.__name__] = call
-    NAMES.setdefault(function.__name__, call)  # `concatenate` and `einsum` are also names of the ops they call
+    NAMES.setdefault(function.__name__, call)  # `matmul` is also the name of the op it calls
     return call
 
 
 def variadic(function: Callable[..., Any]) -> Callable[..., Any]:
     """Register a composition whose first argument is a list of tensors or a string."""
-    COMPOSITIONS[function.__name__] = function
-    return function
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TypeError:
+            wrong = _wrong_call(function, args, kwargs)
+            if wrong is None:
+                raise
+            raise wrong from None
+
+    COMPOSITIONS[function.__name__] = call
+    return call
+
+
+def _wrong_call(function: Callable[..., Any], args: Any, kwargs: Any) -> DtypeError | None:
+    """What to say when the arguments do not fit the signature; None when they do."""
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        plain = signature.replace(parameters=[p.replace(annotation=p.empty) for p in signature.parameters.values()],
+                                  return_annotation=signature.empty)  # fmt: skip
+        name = function.__name__
+        return DtypeError(f"{name}: {error}", f"got {len(args)} arguments by position", f"the signature is {name}{plain}")
+    return None
 
 
 # --- element-wise ----------------------------------------------------------------------------------------------------
@@ -87,16 +116,11 @@ def gelu_gate(x: Any) -> Any:
 @composition
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """y = sum of x over axis / how many."""
-    n = math.prod(x.shape) // max(1, math.prod(m for m, k in zip(x.shape, s_kept(x.shape, axis), strict=True) if k == m != 1))
+    total = reduce.sum(x, axis=axis, keepdims=keepdims)
+    n = math.prod(m for m, k in zip(x.shape, reduced(x.shape, axis), strict=True) if k)
     if n == 0:
         raise DataError("mean of nothing", f"shape {x.shape}, axis {axis}", "pass at least one element along the axis")
-    return reduce.sum(x, axis=axis, keepdims=keepdims) / n
-
-
-def s_kept(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
-    """`shape` with the reduced axes as 1."""
-    result: tuple[int, ...] = NAMES["kept"](shape, axis)
-    return result
+    return total / n
 
 
 @composition
@@ -120,26 +144,25 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     if isinstance(x, np.ndarray):
         return x.swapaxes(axis1, axis2)
     axes = list(range(x.ndim))
-    try:
+    with explained("swapaxes", x, f"axes {axis1} and {axis2}"):
         axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
-    except IndexError:
-        raise ShapeError("swapaxes: no such axis", f"axes {axis1}, {axis2} of shape {x.shape}", "use 0 .. ndim - 1") from None
     return s.transpose(x, axes=tuple(axes))
 
 
 @composition
 def expand_dims(x: Any, axis: int) -> Any:
     """A new axis of length 1 at `axis`."""
-    return s.reshape(x, np.expand_dims(_empty(x), axis).shape)
+    with explained("expand_dims", x, f"axis {axis}"):
+        shape = np.expand_dims(_empty(x), axis).shape
+    return s.reshape(x, shape)
 
 
 @composition
 def squeeze(x: Any, axis: Any = None) -> Any:
     """Remove axes of length 1 (all, or those named)."""
-    try:
-        return s.reshape(x, np.squeeze(_empty(x), axis).shape)
-    except ValueError as error:
-        raise ShapeError(f"squeeze: {error}", f"axis {axis} of shape {x.shape}", "only axes of length 1 can go") from None
+    with explained("squeeze", x, f"axis {axis}"):
+        shape = np.squeeze(_empty(x), axis).shape
+    return s.reshape(x, shape)
 
 
 def _empty(x: Any) -> np.ndarray:
@@ -147,16 +170,22 @@ def _empty(x: Any) -> np.ndarray:
     return np.broadcast_to(np.float64(0), x.shape)
 
 
+@contextmanager
+def explained(name: str, x: Any, settings: str) -> Iterator[None]:
+    """NumPy's complaint about a shape, in three lines."""
+    try:
+        yield
+    except (ValueError, IndexError) as error:
+        raise ShapeError(f"{name}: {error}", f"{settings}, x {described(x)}", "the axes are 0 .. ndim - 1") from None
+
+
 @composition
 def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """Cut along `axis` into equal parts (an int) or at the given places, as ``np.split`` does."""
-    try:
-        stops = np.cumsum([part.shape[axis] for part in np.split(_empty(x), sections, axis)])
-    except ValueError as error:
-        raise ShapeError(f"split: {error}", f"shape {x.shape}, axis {axis}, {sections}", "sections must divide the axis") from None
-    starts = [0, *stops[:-1]]
-    at = (slice(None),) * (axis % x.ndim)
-    return [index.getitem(x, (*at, slice(int(a), int(b)))) for a, b in zip(starts, stops, strict=True)]
+    with explained("split", x, f"sections {sections}, axis {axis}"):
+        parts = np.split(np.arange(x.shape[axis]), sections)
+    before = (slice(None),) * (axis % x.ndim)
+    return [index.getitem(x, (*before, slice(int(p[0]), int(p[-1]) + 1) if p.size else slice(0, 0))) for p in parts]
 
 
 @composition
@@ -169,11 +198,14 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
 
 
 @variadic
-def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
-    """The tensors one after the other along an existing axis."""
-    if not len(xs):
+def concatenate(xs: Sequence[Any], axis: int | None = 0) -> Any:
+    """The tensors one after the other along an existing axis (all of them flattened if None)."""
+    xs = [x if isinstance(x, Value) else np.asarray(x) for x in xs]
+    if not xs:
         raise ShapeError("concatenate of nothing", "an empty list", "pass at least one tensor")
-    return s.concatenate(*(x if isinstance(x, Value) else np.asarray(x) for x in xs), axis=axis)
+    if axis is None:
+        xs, axis = [s.reshape(x, -1) for x in xs], 0
+    return s.concatenate(*xs, axis=axis)
 
 
 @variadic
@@ -189,25 +221,25 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
 def matmul(A: Any, B: Any) -> Any:
     """y = A B as ``np.matmul``: leading axes broadcast; a 1-D A is a row, a 1-D B a column."""
     B = B if isinstance(B, Value | np.ndarray) else np.asarray(B)
-    if A.ndim and B.ndim and A.shape[-1] != B.shape[-2 if B.ndim > 1 else 0]:
-        raise ShapeError(
-            "matmul: inner sizes differ",
-            f"A {A.shape}{_origin(A)}, B {B.shape}{_origin(B)}",
-            f"{A.shape[-1]} != {B.shape[-2 if B.ndim > 1 else 0]}: the columns of A must be as many as the rows of B",
-        )
-    if (A.ndim > 1 and B.ndim > 1) or 0 in (A.ndim, B.ndim):
+    if 0 in (A.ndim, B.ndim):
+        fix = "multiply by a scalar with *"
+        raise ShapeError("matmul: a scalar is no matrix", f"A {described(A)}, B {described(B)}", fix)
+    columns, rows = A.shape[-1], B.shape[-2 if B.ndim > 1 else 0]
+    if columns != rows:
+        fix = f"{columns} != {rows}: the columns of A must be as many as the rows of B"
+        raise ShapeError("matmul: inner sizes differ", f"A {described(A)}, B {described(B)}", fix)
+    if A.ndim > 1 and B.ndim > 1:
         return linalg.matmul(A, B)
     y = linalg.matmul(A if A.ndim > 1 else expand_dims(A, 0), B if B.ndim > 1 else expand_dims(B, 1))
     return squeeze(y, (*([-2] if A.ndim == 1 else []), *([-1] if B.ndim == 1 else [])))
 
 
-def _origin(x: Any) -> str:
-    return f" from {where(x)}" if isinstance(x, Value) and (x.op or x.name) else ""
-
-
 @variadic
 def einsum(subscripts: str, *operands: Any) -> Any:
     """Sum of products by index letters, as ``np.einsum``: ellipsis, diagonals and implicit output included."""
+    if not isinstance(subscripts, str):
+        got = f"got a {type(subscripts).__name__}"
+        raise DtypeError("einsum: the subscripts come first, as a string", got, "write einsum('ij,jk->ik', A, B)")
     return linalg.einsum(*(x if isinstance(x, Value) else np.asarray(x) for x in operands), subscripts=subscripts)
 
 

@@ -50,8 +50,16 @@ abs = op(
     "abs", "y = |x|", forward="x * sign(x)", x="g * sign(x)", kink="(real(x) == 0,)",
     why="slope = sign of x; at 0 we take 0",
 )  # fmt: skip
+
+
+def _maximum(a, b):
+    if np.iscomplexobj(a) or np.iscomplexobj(b):  # by real part, the mean at a tie: np.maximum would look at imaginary parts
+        return np.where(real(a) == real(b), 0.5 * a + 0.5 * b, np.where(real(a) > real(b), a, b))
+    return np.maximum(a, b)
+
+
 maximum = op(
-    "maximum", "y = max(a, b)", forward="np.where((real(a) >= real(b)) | np.isnan(real(a)), a, b)",
+    "maximum", "y = max(a, b)", forward=_maximum,
     a="g * beats(a, b)", b="g * beats(b, a)", kink="(real(a) == real(b),) * 2",
     why="the larger one receives everything; at a tie each receives half",
 )  # fmt: skip
@@ -64,6 +72,7 @@ where = op(
 
 def _erf(x):
     """Series for |x| < 3, else a continued fraction (Abramowitz & Stegun 7.1.6 and 7.1.14); x near the real axis."""
+    x = np.asarray(x)
     z = x.astype(np.result_type(x.dtype, np.float64))
     small = np.where(np.abs(real(z)) < 3, z, 0)
     term = total = small

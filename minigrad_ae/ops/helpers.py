@@ -25,7 +25,7 @@ def helper(function: Callable[..., Any]) -> Callable[..., Any]:
 @helper
 def real(x: Any) -> Any:
     """The real part as an array: what a complex step must branch on."""
-    return (x._data if isinstance(x, Value) else x).real
+    return np.real(x._data if isinstance(x, Value) else x)
 
 
 @helper
@@ -56,13 +56,16 @@ def tied(x: Any, axis: Any) -> np.ndarray:
     return (share > 0) & (share < 1)
 
 
+def reduced(shape: tuple[int, ...], axis: Any) -> list[bool]:
+    """Which axes a reduction over `axis` (None for all, an int or a tuple) sums out."""
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return [k in axes or k - len(shape) in axes for k in range(len(shape))]
+
+
 @helper
 def kept(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
     """`shape` with the reduced axes kept as 1: ``kept((4, 3), 0) == (1, 3)``."""
-    if axis is None:
-        return (1,) * len(shape)
-    axes = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
-    return tuple(1 if k in axes else n for k, n in enumerate(shape))
+    return tuple(1 if gone else n for n, gone in zip(shape, reduced(shape, axis), strict=True))
 
 
 @helper
@@ -85,6 +88,12 @@ def part(xs: Sequence[Any], i: int, axis: int) -> tuple[slice, ...]:
     start = builtin_sum(x.shape[axis] for x in xs[:i])
     where = slice(start, start + xs[i].shape[axis])
     return tuple(where if k == axis % ndim else slice(None) for k in range(ndim))
+
+
+def repeats(index: Any) -> bool:
+    """Whether an index may pick an element twice: only integer arrays and lists can."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(p, list | np.ndarray) and np.asarray(p).dtype != bool for p in parts)
 
 
 def builtin_sum(numbers: Any) -> int:
@@ -128,14 +137,15 @@ def einsum_constants(subscripts: str, xs: Sequence[Any], i: int) -> list[Any]:
 def _einsum_rule(subscripts: str, xs: Sequence[Any], i: int) -> tuple[str, list[Any]]:
     """The subscripts and constants of the einsum that is the rule of ``einsum(subscripts, *xs)`` for ``xs[i]``.
 
-    The rule contracts g with all the other operands.  Two cases need constants: an index of ``xs[i]`` that nobody
-    else has (summed out) meets a vector of ones; an index that occurs twice in ``xs[i]`` (a diagonal) meets an
-    identity matrix.
+    The rule contracts g with all the other operands.  Two cases need constants: an index of ``xs[i]`` that is summed
+    out, and that nobody else has (or only with length 1), meets a vector of ones; an index that occurs twice in
+    ``xs[i]`` (a diagonal) meets an identity matrix.
     """
     terms, output = explicit(subscripts, [x.ndim for x in xs])
     dtype, shape = real(xs[i]).dtype, xs[i].shape
     unused = (c for c in string.ascii_letters if c not in "".join(terms) + output)
     others = [t for k, t in enumerate(terms) if k != i]
+    lengths = {(c, n) for k, (t, x) in enumerate(zip(terms, xs, strict=True)) if k != i for c, n in zip(t, x.shape, strict=True)}
     target, constants, extra = "", [], []
     for letter, n in zip(terms[i], shape, strict=True):
         if letter in target:
@@ -144,7 +154,7 @@ def _einsum_rule(subscripts: str, xs: Sequence[Any], i: int) -> tuple[str, list[
             constants.append(np.eye(n, dtype=dtype))
         else:
             target += letter
-            if letter not in output + "".join(others):
+            if letter not in output and (letter, n) not in lengths:
                 extra.append(letter)
                 constants.append(np.ones(n, dtype=dtype))
     return ",".join([output, *others, *extra]) + "->" + target, constants

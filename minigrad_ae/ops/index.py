@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..op import op
+from .helpers import repeats
 
 getitem = op("getitem", "y = x[index]", forward="x[index]", params="index", x="index_add(g, index, x.shape)",
              why="an element that was picked k times receives k contributions; one that was not, zero")  # fmt: skip
@@ -10,7 +11,10 @@ getitem = op("getitem", "y = x[index]", forward="x[index]", params="index", x="i
 
 def _index_add(x, index, shape):
     y = np.zeros(shape, x.dtype)
-    np.add.at(y, index, x)  # unlike y[index] += x, this adds repeated indices up
+    if repeats(index):
+        np.add.at(y, index, x)  # unlike y[index] += x, this adds repeated indices up
+    else:
+        y[index] = x
     return y
 
 
