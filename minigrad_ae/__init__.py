@@ -1,6 +1,6 @@
 """Autoencoders from scratch in NumPy: gradients that explain themselves, models checked against exact answers."""
 
-# ruff: noqa: F401  (the functions are listed in PUBLIC)
+# ruff: noqa: F401, I001  (the functions are listed in PUBLIC)
 __version__ = "0.1.0"
 
 from . import ops

@@ -48,12 +48,12 @@ def apply_rule(value: Value, i: int, g: Any) -> Any:
     """The bare rule of input `i`: on arrays, or on values when g is one (so that the result records)."""
     op: Any = value.op
     y: Any = value._data
-    inputs, params = value.arrays, value.params
+    inputs = value.arrays
     if isinstance(g, Value):
-        y, inputs = value, [a if isinstance(a, Value) else x for a, x in zip(value.inputs, value.arrays, strict=True)]
+        y, inputs = value, [a if isinstance(a, Value) else x for a, x in zip(value.inputs, inputs, strict=True)]
     if op.variadic:
-        return op.vjps[0](g, y, *inputs, i=i, **params)
-    return op.vjps[i](g, y, *inputs, **params)
+        return op.vjps[0](g, y, *inputs, i=i, **value.params)
+    return op.vjps[i](g, y, *inputs, **value.params)
 
 
 def fit(raw: Any, value: Value, i: int) -> Any:
@@ -100,7 +100,7 @@ def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None)
         if g is None:  # nothing on the way to a wanted value
             continue
         if value.hooks:
-            g = run_hooks(value, g)
+            g = _run_hooks(value, g)
         if value in keep if keep is not None else value.op is None or value.retains_grad:
             grads[value] = g
         for i, x in value.edges:
@@ -117,7 +117,7 @@ def add(a: Any, b: Any) -> Any:
     return np.asarray(total) if isinstance(total, np.generic) else total
 
 
-def run_hooks(value: Value, g: Any) -> Any:
+def _run_hooks(value: Value, g: Any) -> Any:
     """The gradient after the hooks of `value` have seen, and perhaps replaced, it."""
     for hook in list((value.hooks or {}).values()):
         replaced = hook(g)

@@ -59,6 +59,16 @@ class Value:
         value.retains_grad = False
         return value
 
+    @classmethod
+    def computed(cls, data: np.ndarray, op: Op, inputs: Any, arrays: Any, params: Any, edges: Any, origin: Any) -> Any:
+        """The result of an op, with its history.  Every op ends here, so each attribute is written once."""
+        value = cls.__new__(cls)
+        value._data, value.op, value.inputs, value.arrays, value.params = data, op, inputs, arrays, params
+        value.edges, value.origin, value.serial, value.requires_grad = edges, origin, _next_serial(), True
+        value.name = value.grad = value.hooks = None
+        value.retains_grad = False
+        return value
+
 
 class GradMode(threading.local):
     enabled = True
@@ -100,8 +110,11 @@ _is_core: dict[str, bool] = {}
 
 
 def caller() -> tuple[CodeType, int] | None:
-    """The innermost line of code outside the engine, ops and layers, as (code object, instruction): cheap to keep."""
-    frame: FrameType | None = sys._getframe(2)
+    """The innermost line of code outside the engine, ops and layers, as (code object, instruction): cheap to keep.
+
+    The first three frames need no look: this function, `Op.record`, and the operator or op that called it.
+    """
+    frame: FrameType | None = sys._getframe(3)
     while frame is not None:
         code = frame.f_code
         core = _is_core.get(code.co_filename)

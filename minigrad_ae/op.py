@@ -77,16 +77,16 @@ class Op:
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         for a in args:
-            if type(a) is not np.ndarray:
-                break
-        else:
-            return self.compute(args, params)
-        if len(args) < self.arity and params:
-            args, params = self.arrange(args, params)
-        for a in args:
             if isinstance(a, Value):
                 return self.record(args, params)
-        return self.compute([np.asarray(a) if type(a) is list else a for a in args], params)
+            if type(a) is list:
+                return self(*(np.asarray(a) if type(a) is list else a for a in args), **params)
+        if params and any(isinstance(a, Value) for a in params.values()):  # an input given by name
+            return self.record(args, params)
+        try:
+            return self.forward(*args, **params)
+        except NUMPY_ERRORS as error:
+            raise _explain(self, args, error) from None
 
     def arrange(self, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Inputs given by name, and settings given by position: ``sum(x, 0)`` means ``sum(x, axis=0)``."""
@@ -100,34 +100,49 @@ class Op:
         rest = {k: v for k, v in params.items() if k not in named}
         return (*args[: self.arity], *(params[k] for k in named)), {**dict(zip(self.defaults, settings, strict=False)), **rest}
 
-    def compute(self, arrays: Sequence[Any], params: dict[str, Any], args: Sequence[Any] | None = None) -> Any:
-        """The forward, with NumPy's complaints explained; `args` is what `arrays` were made from."""
-        try:
-            return self.forward(*arrays, **params)
-        except NUMPY_ERRORS as error:
-            raise _explain(self, args or arrays, error) from None
-
     def record(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Compute, and remember how: the forward half of reverse-mode differentiation."""
         if len(args) != self.arity:
             args, params = self.arrange(args, params)
-        arrays = [args[0]._data] if len(args) == 1 else common_arrays(self, args)
-        y = self.compute(arrays, params, args)
-        out = Value.result_class.new(y if type(y) is np.ndarray else np.asarray(y))
-        if grad_mode.enabled:
-            edges = self.edges(args)
-            if edges:
-                out.requires_grad = True
-                out.op, out.inputs, out.arrays, out.params, out.edges = self, args, arrays, params, edges
-                out.origin = caller()
-        return out
+        arrays, edges = self.collect(args)
+        try:
+            y = self.forward(*arrays, **params)
+        except NUMPY_ERRORS as error:
+            raise _explain(self, args, error) from None
+        if type(y) is not np.ndarray:  # NumPy makes a number of what has no axes
+            y = np.asarray(y)
+        if edges and grad_mode.enabled:
+            return Value.result_class.computed(y, self, args, arrays, params, edges, caller())
+        return Value.result_class.new(y)
 
-    def edges(self, args: tuple[Any, ...]) -> Sequence[tuple[int, Value]]:
-        """The inputs that a gradient flows to, with their numbers."""
+    def collect(self, args: tuple[Any, ...]) -> tuple[Sequence[Any], Sequence[tuple[int, Value]]]:
+        """The inputs as arrays of one dtype; and those that a gradient flows to, with their numbers.
+
+        Short cuts for one input, and for values of one dtype with plain numbers; `promoted` is the general case.
+        """
         if len(args) == 1:
-            return ((0, args[0]),) if args[0].requires_grad else ()
-        found = [(k, a) for k, a in enumerate(args) if isinstance(a, Value) and a.requires_grad]
-        return [(k, a) for k, a in found if self.vjps[k] is not None] if self.passive else found
+            x = args[0]
+            return [x._data], [(0, x)] if x.requires_grad else ()
+        arrays: list[Any] = []
+        edges, dtype, plain, numbers = [], None, not self.passive, False
+        for k, a in enumerate(args):
+            if isinstance(a, Value):
+                data = a._data
+                arrays.append(data)
+                plain = plain and (dtype is None or dtype is data.dtype)
+                dtype = data.dtype
+                if a.requires_grad and (self.variadic or self.vjps[k] is not None):
+                    edges.append((k, a))
+            elif type(a) is float or type(a) is int:
+                arrays.append(a)
+                numbers = True
+            else:
+                plain = False
+        if not plain:
+            arrays = promoted(self, args)
+        elif numbers:
+            arrays = [x if type(x) is np.ndarray else np.array(x, dtype) for x in arrays]
+        return arrays, edges
 
 
 def op(name: str, law: str, *, forward: str | Callable[..., Any], params: str = "", why: str,
@@ -137,23 +152,8 @@ def op(name: str, law: str, *, forward: str | Callable[..., Any], params: str = 
     return REGISTRY[name]
 
 
-def common_arrays(op: Op, args: tuple[Any, ...]) -> list[Any]:
-    """The arguments as arrays of one dtype.  Scalars are weak: they take the dtype of the values they meet."""
-    dtype: Any = None
-    for a in args:
-        if isinstance(a, Value):
-            if a._data.dtype is not dtype is not None:
-                return promoted(op, args)
-            dtype = a._data.dtype
-        elif type(a) is not float and type(a) is not int:
-            return promoted(op, args)
-    if op.passive or dtype is None:
-        return promoted(op, args)
-    return [a._data if isinstance(a, Value) else np.array(a, dtype) for a in args]
-
-
 def promoted(op: Op, args: tuple[Any, ...]) -> list[Any]:
-    """The general case of `common_arrays`: arrays and values promote as in NumPy, everything 0-d but a value is weak."""
+    """The inputs as arrays of one dtype: arrays and values promote as in NumPy; what is 0-d and no value is weak."""
     active = [op.variadic or op.vjps[k] is not None for k in range(len(args))]
     kinds = "biufc" if any(isinstance(a, Value) and a._data.dtype.kind == "c" for a in args) else "biuf"
     arrays = [a._data if isinstance(a, Value) else _constant(op, k, a, kinds) if on else np.asarray(a)

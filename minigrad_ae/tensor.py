@@ -11,6 +11,19 @@ import numpy as np
 from . import engine, ops
 from .errors import DataError, DtypeError, GradientError
 from .graph import Value, where
+from .op import Op
+
+
+def _operators(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The methods for ``self + other`` and ``other + self``."""
+
+    def method(self: Any, other: Any) -> Any:
+        return op.record((self, other), {})
+
+    def reflected(self: Any, other: Any) -> Any:
+        return op.record((other, self), {})
+
+    return method, reflected
 
 
 class Tensor(Value):
@@ -160,33 +173,18 @@ class Tensor(Value):
         return ops.transpose(self, *_together(axes), **named)
 
     # --- arithmetic ---
-    __add__ = ops.add
-    __sub__ = ops.sub
-    __mul__ = ops.mul
-    __truediv__ = ops.div
-    __neg__ = ops.neg
-    __getitem__ = ops.getitem
+    __add__, __radd__ = _operators(ops.add)
+    __sub__, __rsub__ = _operators(ops.sub)
+    __mul__, __rmul__ = _operators(ops.mul)
+    __truediv__, __rtruediv__ = _operators(ops.div)
+    __rpow__ = _operators(ops.power)[1]
+    __neg__, __getitem__ = ops.neg, ops.getitem
 
     def __pos__(self) -> Any:
         return self
 
-    def __radd__(self, other: Any) -> Any:
-        return ops.add(other, self)
-
-    def __rsub__(self, other: Any) -> Any:
-        return ops.sub(other, self)
-
-    def __rmul__(self, other: Any) -> Any:
-        return ops.mul(other, self)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return ops.div(other, self)
-
     def __pow__(self, p: Any) -> Any:
         return ops.square(self) if isinstance(p, int | float) and p == 2 else ops.power(self, p)
-
-    def __rpow__(self, base: Any) -> Any:
-        return ops.power(base, self)
 
     def __matmul__(self, other: Any) -> Any:
         return ops.matmul(self, other)

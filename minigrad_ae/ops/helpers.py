@@ -145,7 +145,7 @@ def _einsum_rule(subscripts: str, xs: Sequence[Any], i: int) -> tuple[str, list[
     dtype, shape = real(xs[i]).dtype, xs[i].shape
     unused = (c for c in string.ascii_letters if c not in "".join(terms) + output)
     others = [t for k, t in enumerate(terms) if k != i]
-    lengths = {(c, n) for k, (t, x) in enumerate(zip(terms, xs, strict=True)) if k != i for c, n in zip(t, x.shape, strict=True)}
+    lengths = {pair for k, t in enumerate(terms) if k != i for pair in zip(t, xs[k].shape, strict=True)}
     target, constants, extra = "", [], []
     for letter, n in zip(terms[i], shape, strict=True):
         if letter in target:
