@@ -72,7 +72,8 @@ def check_graph(loss: Value, rng: np.random.Generator | None = None) -> GraphRep
     """Test each rule that a backward pass from `loss` applies, against a complex step of its own forward.
 
     Every rule meets its own random upstream vector and direction (zero where the op declares a kink), in float64 at
-    the data of this graph.  Rules whose values are not finite cannot be judged; they are listed in ``skipped``.
+    the data of this graph.  Results that are not finite (a mask's -inf) are left out; where nothing is left, the rule
+    cannot be judged and is listed in ``skipped``.
     Not seen: an error below 64 eps of the product of the two random vectors.
     """
     rng = rng or np.random.default_rng(0)
@@ -97,33 +98,47 @@ def rule_error(op: Op, i: int, arrays: Any, params: Any, rng: np.random.Generato
     active = [True] * len(arrays) if op.variadic else [rule is not None for rule in op.vjps]
     arrays = [np.asarray(x, np.float64) if on else x for x, on in zip(arrays, active, strict=True)]
     x = arrays[i]
-    v = rng.standard_normal(x.shape) * np.where(x == 0, 1, np.minimum(np.abs(x), 1))
-    if op.kink is not None:
-        v = np.where(op.kink(*arrays, **params)[i], 0, v)
     with np.errstate(all="ignore"):
+        v = _direction(op, i, arrays, params, rng)
         y = np.asarray(op.forward(*arrays, **params))
-        u = rng.standard_normal(y.shape)
-        stepped = [*arrays[:i], x + 1j * STEP * v, *arrays[i + 1 :]]
-        jv = np.asarray(op.forward(*stepped, **params)).imag / STEP
+        jv = np.asarray(op.forward(*arrays[:i], x + 1j * STEP * v, *arrays[i + 1 :], **params)).imag / STEP
+        finite = np.isfinite(y) & np.isfinite(jv)
+        u = np.where(finite, rng.standard_normal(y.shape), 0)
         try:
-            rule, extra = (op.vjps[0], {"i": i}) if op.variadic else (op.vjps[i], {})
-            g = np.asarray(rule(u, y, *arrays, **params, **extra))
-            g = g if g.shape == x.shape else np.asarray(engine.unbroadcast(g, x.shape))
-            if g.shape != x.shape:
-                return np.inf, f"it returned shape {g.shape} for an input of shape {x.shape}"
+            g = _apply(op, i, u, y, arrays, params)
         except Exception as problem:
             return np.inf, f"it raised {type(problem).__name__}: {problem}".splitlines()[0]
-        left, right = u * jv, g * v
+        if g.shape != x.shape:
+            return np.inf, f"it returned shape {g.shape} for an input of shape {x.shape}"
+        left, right = np.where(finite, u * jv, 0), g * v
         size = float(np.sum(np.abs(left)) + np.sum(np.abs(right)))
-        floor = FLOOR * float(np.linalg.norm(u) * np.linalg.norm(v))
-        if not (np.isfinite(y).all() and np.isfinite(jv).all()):
-            return np.nan, "the values or their derivative are not finite"
         miss = abs(float(np.sum(left) - np.sum(right)))
+    if y.size and not finite.any() or not (finite.all() or np.isfinite(miss)):
+        return np.nan, "the values or their derivative are not finite"
     if not np.isfinite(miss):
         return np.inf, "it returned values that are not finite where the derivative is"
+    floor = FLOOR * float(np.linalg.norm(u) * np.linalg.norm(v))
     error = miss / size if miss > floor else 0.0
     agree = "" if miss <= RELATIVE * size + floor else f"forward says {np.sum(left):.10g}, rule says {np.sum(right):.10g}"
     return error, agree
+
+
+def _direction(op: Op, i: int, arrays: Any, params: Any, rng: np.random.Generator) -> np.ndarray:
+    """A random direction for input `i`: small where it is small, zero where it is not finite or the op has a kink."""
+    x = arrays[i]
+    v: np.ndarray = rng.standard_normal(x.shape) * np.where(x == 0, 1, np.minimum(np.abs(x), 1))
+    v = np.where(np.isfinite(x), v, 0)
+    if op.kink is not None:
+        mask = np.asarray(op.kink(*arrays, **params)[i], np.float64)
+        v = np.where(engine.unbroadcast(mask, x.shape) > 0, 0, v)
+    return v
+
+
+def _apply(op: Op, i: int, u: Any, y: Any, arrays: Any, params: Any) -> np.ndarray:
+    """The gradient that the rule for input `i` gives, un-broadcast."""
+    rule, extra = (op.vjps[0], {"i": i}) if op.variadic else (op.vjps[i], {})
+    g = np.asarray(rule(u, y, *arrays, **params, **extra))
+    return g if g.shape == arrays[i].shape else np.asarray(engine.unbroadcast(g, arrays[i].shape))
 
 
 # --- a function as a whole -------------------------------------------------------------------------------------------

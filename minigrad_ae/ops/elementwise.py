@@ -7,7 +7,7 @@ Everything runs on float32, float64 and complex128 and branches on the real part
 import numpy as np
 
 from ..op import op
-from .helpers import real
+from .helpers import real, size
 
 add = op("add", "y = a + b", forward="a + b", a="g", b="g", why="a sum passes its gradient to both terms")
 sub = op("sub", "y = a - b", forward="a - b", a="g", b="-g", why="dy = da - db")
@@ -16,8 +16,8 @@ div = op("div", "y = a / b", forward="a / b", a="g / b", b="-g * y / b", why="d(
 neg = op("neg", "y = -x", forward="-x", x="-g", why="dy = -dx")
 power = op(
     "power", "y = x^p", forward="np.power(x, p)",
-    x="g * p * power(x, where(p == 0, 1, p - 1))", p="g * y * log(where(real(x) == 0, 1, x))",
-    why="x^p = exp(p log x); p = 0 gives the constant 1; 0^p does not change with p > 0",
+    x="g * p * power(x, where((real(p) == 0) & (real(x) == 0), 1, p - 1))", p="g * y * log(where(real(x) == 0, 1, x))",
+    why="x^p = exp(p log x); x^0 is 1 also at x = 0; 0^p does not change with p > 0",
 )  # fmt: skip
 
 exp = op("exp", "y = e^x", forward="np.exp(x)", x="g * y", why="exp' = exp")
@@ -74,19 +74,19 @@ def _erf(x):
     """Series for |x| < 3, else a continued fraction (Abramowitz & Stegun 7.1.6 and 7.1.14); x near the real axis."""
     x = np.asarray(x)
     z = x.astype(np.result_type(x.dtype, np.float64))
-    small = np.where(np.abs(real(z)) < 3, z, 0)
+    small = np.where(size(z) < 3, z, 0)
     term = total = small
     for n in range(1, 60):  # e^{-x^2} sum_n 2^n x^(2n+1) / (1 3 5 ... (2n+1)): all terms have one sign
         term = term * (2 * small * small) / (2 * n + 1)
         total = total + term
     series = total * (2 / np.sqrt(np.pi)) * np.exp(-small * small)
     s = np.where(real(z) < 0, -1.0, 1.0)
-    large = np.where(np.abs(real(z)) < 3, 3, np.where(np.abs(real(z)) > 27, 27, z * s))
+    large = np.where(size(z) < 3, 3, np.where(size(z) > 27, 27, z * s))
     fraction = large
     for n in range(50, 0, -1):  # sqrt(pi) e^{x^2} erfc(x) = 1 / (x + (1/2) / (x + 1 / (x + (3/2) / (x + ...))))
         fraction = large + (n / 2) / fraction
     tail = s * (1 - np.exp(-large * large) / (np.sqrt(np.pi) * fraction))
-    y = np.where(np.abs(real(z)) < 3, series, tail)
+    y = np.where(size(z) < 3, series, tail)
     return np.where(np.isnan(real(z)), z, y).astype(x.dtype)
 
 

@@ -34,6 +34,11 @@ def sign(x: Any) -> Any:
     return np.sign(real(x))
 
 
+def size(x: np.ndarray) -> np.ndarray:
+    """The absolute value of the real part."""
+    return np.abs(x.real)
+
+
 @helper
 def beats(a: Any, b: Any) -> np.ndarray:
     """1 where a > b, 0 where a < b, and 1/2 at a tie: the share of the gradient of max(a, b) that goes to a."""
