@@ -1,0 +1,95 @@
+"""How a rule and a forward are written for people: one expression, in several dresses."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from ..graph import Value
+from ..op import Op
+
+BAR = "\u0304"  # combining macron: x + BAR is read "x bar", the gradient dL/dx
+_SHAPE_ONLY = {"shape", "ndim", "dtype", "size"}
+
+
+class _Dress(ast.NodeTransformer):
+    """g -> y-bar; swapaxes(B, -1, -2) -> B transposed; y * y -> y squared."""
+
+    def __init__(self, ascii: bool) -> None:
+        self.transposed, self.squared = ("^T", "^2") if ascii else ("ᵀ", "²")
+        self.g = "g" if ascii else "y" + BAR
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Name(self.g) if node.id == "g" else node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        if ast.unparse(node.func) == "swapaxes" and [ast.unparse(a) for a in node.args[1:]] == ["-1", "-2"]:
+            return ast.Name(f"{ast.unparse(self.visit(node.args[0]))}{self.transposed}")
+        return self.generic_visit(node)  # type: ignore[return-value]
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        if isinstance(node.op, ast.Mult) and isinstance(node.left, ast.Name) and ast.dump(node.left) == ast.dump(node.right):
+            return ast.Name(f"{ast.unparse(self.visit(node.left))}{self.squared}")
+        return self.generic_visit(node)  # type: ignore[return-value]
+
+
+def bar_notation(argument: str, rule: str, ascii: bool = False) -> str:
+    """``bar_notation("A", "g @ swapaxes(B, -1, -2)")`` is 'Ā = ȳ @ Bᵀ', or 'dL/dA = g @ B^T' in ASCII."""
+    right = ast.unparse(_Dress(ascii).visit(ast.parse(rule, mode="eval")))
+    return f"dL/d{argument} = {right}" if ascii else f"{argument}{BAR} = {right}".replace(" * ", " · ")
+
+
+def rule_of(op: Op, i: int) -> str:
+    """The expression of the rule for input number `i`."""
+    return str(list(op.rules.values())[0 if op.variadic else i])
+
+
+def arrays_read(rule: str) -> frozenset[str]:
+    """The names whose *elements* a rule reads (``x.shape`` needs no elements): what must be kept for the way back."""
+    names: set[str] = set()
+
+    def look(node: ast.AST) -> None:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr in _SHAPE_ONLY:
+            return
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+        for child in ast.iter_child_nodes(node):
+            look(child)
+
+    look(ast.parse(rule, mode="eval"))
+    return frozenset(names)
+
+
+def bytes_saved(value: Value) -> int:
+    """Bytes of the arrays that the rules of `value` read on the way back."""
+    op: Any = value.op
+    arguments = list(op.rules)
+    kept: dict[int, int] = {}
+    for i, _ in value.edges:
+        names = arrays_read(rule_of(op, i))
+        if "y" in names:
+            kept[id(value._data)] = value._data.nbytes
+        for k, a in enumerate(value.arrays):
+            if arguments[0 if op.variadic else k] in names:
+                kept[id(a)] = a.nbytes
+    return sum(kept.values())
+
+
+class _Rename(ast.NodeTransformer):
+    def __init__(self, names: dict[str, str]) -> None:
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Name(self.names.get(node.id, node.id))
+
+
+def computes(value: Value, inputs: list[str]) -> str:
+    """The right-hand side that made `value`: 'H + b', 'tanh(a)', 'sum(S, axis=0)'."""
+    op: Any = value.op
+    if op.forward_text and not value.params:
+        tree = ast.parse(op.forward_text, mode="eval").body
+        parts = ast.iter_child_nodes(tree)
+        if isinstance(tree, ast.BinOp | ast.UnaryOp) and not any(isinstance(p, ast.Call | ast.BinOp) for p in parts):
+            return ast.unparse(_Rename(dict(zip(op.rules, inputs, strict=True))).visit(tree))
+    params = [f"{k}={v}" if not hasattr(v, "ndim") else f"{k}=array{v.shape}" for k, v in value.params.items()]
+    return f"{op.name}({', '.join([*inputs, *params])})"

@@ -1,0 +1,155 @@
+"""What a trace consists of: nodes, steps and their contributions.  Plain data; see `trace` for how it is recorded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .summary import is_finite, number, summary
+from .text import render
+from .witness import Check
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value or constant of the graph.  kind: param, input, const, op, or output (the loss)."""
+
+    id: int
+    name: str
+    kind: str
+    op: str | None
+    computes: str | None
+    shape: tuple[int, ...]
+    dtype: str
+    parents: tuple[int, ...]
+    file: str | None
+    line: int | None
+    code: str | None
+    value: dict[str, Any]
+    fanout: int
+    bytes_saved: int
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one rule sent to one input: step `k`, rule for `argument`, received by `to` (node number `node`).
+
+    The rule returned `raw_shape`; summed over `axes` it became `added`, of the input's own `shape`; and the gradient
+    of the input went from `before` (None: nothing yet) to `after`, the `nth` of `of` contributions.
+    """
+
+    k: int
+    op: str
+    value: str
+    argument: str
+    to: str
+    node: int
+    rule: str
+    notation: str
+    incoming: np.ndarray
+    raw_shape: tuple[int, ...]
+    axes: tuple[int, ...]
+    shape: tuple[int, ...]
+    added: np.ndarray
+    before: np.ndarray | None
+    after: np.ndarray
+    nth: int
+    of: int
+    check: Check
+
+
+@dataclass
+class Step:
+    """Step `k` of a backward pass: `op` made `name`; its gradient `incoming` is complete, and goes on."""
+
+    k: int
+    node: Node
+    law: str
+    why: str
+    incoming: np.ndarray
+    contributions: list[Contribution] = field(default_factory=list)
+
+    op = property(lambda self: self.node.op, doc="the op's name in the registry")
+    name = property(lambda self: self.node.name, doc="the name of the value that the op made")
+    rule = property(lambda self: "; ".join(f"dL/d{c.argument} = {c.rule}" for c in self.contributions))
+    ok = property(lambda self: all(c.check.ok for c in self.contributions), doc="no rule of this step is wrong")
+
+    @property
+    def finite(self) -> bool:
+        """No NaN or Inf comes in or goes out."""
+        return is_finite(self.incoming) and all(is_finite(c.added) and is_finite(c.after) for c in self.contributions)
+
+
+@dataclass
+class Trace:
+    """A recorded backward pass.  ``steps`` in the order they ran, ``text()`` for a screen, ``json(path)`` for a file."""
+
+    loss: str
+    value: float
+    dtype: str
+    script: str | None
+    nodes: list[Node]
+    steps: list[Step]
+    total: int
+    arrays: int
+    truncated: dict[str, Any] | None = None
+
+    @property
+    def ok(self) -> bool:
+        """No check failed."""
+        return all(step.ok for step in self.steps)
+
+    def text(self, step: int | None = None, param: str | None = None, ascii: bool = False) -> str:
+        """The table of steps; or one step in full (`step` = 1, 2, ...); or all that flowed into the value `param`."""
+        return render(self, step, param, ascii)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def record(self) -> dict[str, Any]:
+        """The trace as plain data, schema 1.  Arrays are cut to their first `arrays` elements; NaN and Inf are words."""
+        return {
+            "schema": 1, "loss": self.loss, "value": number(self.value), "dtype": self.dtype, "numpy": np.__version__,
+            "seed": None, "script": self.script, "truncated": self.truncated,
+            "nodes": [_node_record(n) for n in self.nodes], "steps": [_step_record(s, self.arrays) for s in self.steps],
+        }  # fmt: skip
+
+    def json(self, path: str | Path | None = None) -> str:
+        """The record as JSON text; also written to `path` if one is given."""
+        text = json.dumps(self.record(), indent=1, allow_nan=False)
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+
+def _node_record(n: Node) -> dict[str, Any]:
+    return {
+        "id": n.id, "name": n.name, "kind": n.kind, "op": n.op, "computes": n.computes, "shape": list(n.shape),
+        "dtype": n.dtype, "parents": list(n.parents), "src": f"{n.file}:{n.line}" if n.file else None, "code": n.code,
+        "value": n.value, "fanout": n.fanout, "bytes_saved": n.bytes_saved,
+    }  # fmt: skip
+
+
+def _step_record(s: Step, limit: int) -> dict[str, Any]:
+    out = []
+    for c in s.contributions:
+        before = None if c.before is None else summary(c.before, limit)
+        unbroadcast = {"axes": list(c.axes), "keepdims": [k for k in c.axes if k >= len(c.raw_shape) - len(c.shape)]}
+        k = c.check
+        numbers = {name: None if x is None else number(x) for name, x in
+                   [("analytic", k.analytic), ("numeric", k.numeric), ("rel", k.error), ("digits", k.digits)]}  # fmt: skip
+        out.append({
+            "to": c.node, "argument": c.argument, "rule": c.rule, "notation": c.notation, "raw_shape": list(c.raw_shape),
+            "unbroadcast": unbroadcast if c.axes else None, "grad": summary(c.added, limit),
+            "accum": {"before": before, "added": summary(c.added, limit), "after": summary(c.after, limit),
+                      "nth": c.nth, "of": c.of},
+            "check": {"kind": k.status if k.status in ("kink", "skipped") else "complex-step", "status": k.status, "n": k.n,
+                      "worst_index": None if k.index is None else list(k.index), **numbers, "tol": k.tolerance,
+                      "ok": k.ok, "reason": k.reason},
+        })  # fmt: skip
+    return {"k": s.k, "node": s.node.id, "op": s.op, "rule": s.rule, "law": s.law, "why": s.why,
+            "gin": summary(s.incoming, limit), "out": out}  # fmt: skip
