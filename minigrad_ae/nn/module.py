@@ -1,0 +1,190 @@
+"""Module: a part of a network.  Its parameters are the `Parameter`s that its attributes hold, however deep.
+
+Nothing is registered: a module is asked for its parameters and walks through its own attributes, through other modules,
+lists, tuples and dicts.  So ``super().__init__()`` may be forgotten, and a plain list of layers is a list of layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..errors import DataError, DtypeError, GradientError
+from ..graph import Value
+from ..tensor import Tensor, tensor
+
+M = TypeVar("M", bound="Module")
+
+
+class Parameter(Tensor):
+    """A leaf that is trained: a copy of `data` with requires_grad.  What ops make of it is a plain Tensor.
+
+    Set ``requires_grad = False`` to freeze it; it stays part of its module and of the state.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, dtype: Any = None, name: str | None = None) -> None:
+        self.__setstate__((tensor(data, dtype=dtype).data, True, name, None))
+
+
+class Module:
+    """A part of a network: attributes that hold `Parameter`s and other modules, and a `forward`.
+
+    Write ``__init__`` and ``forward(x)``; call the module to run it.  An unnamed parameter takes the name of the
+    attribute it is assigned to.  A parameter reachable on two ways (tied weights) counts once, under its first name.
+    Modules can be deep-copied and pickled; ties inside them stay.
+    """
+
+    training = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes."""
+        raise GradientError(
+            f"{type(self).__name__} does not say what it computes",
+            "it has no forward",
+            "define forward(self, x) in the class",
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Parameter) and value.name is None:
+            value.name = name
+        super().__setattr__(name, value)
+
+    # --- the tree ---
+    def members(self) -> Iterator[tuple[str, Any]]:
+        """(name, parameter or module) of those held directly, in the order of the attributes."""
+        for name, value in vars(self).items():
+            yield from _flatten(name, value)
+
+    def walk(self) -> Iterator[tuple[str, Any]]:
+        """(path, parameter or module) of this module, ('', self), and everything below: each once, under its first path."""
+        return _walk("", self, set())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """('encoder.weight', parameter) and so on: each parameter once."""
+        return ((path, member) for path, member in self.walk() if isinstance(member, Parameter))
+
+    def parameters(self) -> list[Parameter]:
+        """Every parameter, once."""
+        return [p for _, p in self.named_parameters()]
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """('', self), ('encoder', ...) and so on: each module once."""
+        return ((path, member) for path, member in self.walk() if isinstance(member, Module))
+
+    def modules(self) -> list[Module]:
+        """This module and every module below it, once."""
+        return [m for _, m in self.named_modules()]
+
+    # --- modes and gradients ---
+    def train(self: M, mode: bool = True) -> M:
+        """Training mode (or not) here and below: dropout drops.  Returns the module."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: M) -> M:
+        """Evaluation mode here and below: nothing is random.  Returns the module."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients: every ``.grad`` is None again."""
+        for p in self.parameters():
+            p.zero_grad()
+
+    # --- state ---
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """{name: copy of the values} of every parameter, under the names of `named_parameters`."""
+        return {name: p.data.copy() for name, p in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Set every parameter from `state`; all of them or, where something does not fit, none.
+
+        Raises DataError, which names every missing and unexpected name (not with strict=False) and every wrong shape
+        and dtype; DtypeError if `state` is not a mapping.
+        """
+        if not isinstance(state, Mapping):
+            raise DtypeError(
+                "load_state_dict needs a dict of names and arrays",
+                f"got {type(state).__name__}",
+                "pass what state_dict() returned",
+            )
+        known = dict(self.named_parameters())
+        new = {name: np.array(value._data if isinstance(value, Value) else value) for name, value in state.items()}
+        faults = []
+        if strict:
+            faults += [f"missing {name!r} {p.shape}" for name, p in known.items() if name not in new]
+            faults += [f"unexpected {name!r} {value.shape}" for name, value in new.items() if name not in known]
+        for name, p in known.items():
+            value = new.get(name, p.data)
+            if value.shape != p.shape:
+                faults.append(f"wrong shape of {name!r}: got {value.shape}, expected {p.shape}")
+            if value.dtype != p.dtype:
+                faults.append(f"wrong dtype of {name!r}: got {value.dtype}, expected {p.dtype}")
+        if faults:
+            raise DataError(
+                f"{type(self).__name__}: the state does not fit, nothing was loaded",
+                "; ".join(faults),
+                "build the module with the settings it was saved with"
+                + (" (strict=False ignores missing and unexpected names)" if strict else ""),
+            )
+        for name in known.keys() & new.keys():
+            known[name].data = new[name]
+
+    # --- how it looks ---
+    def describe(self) -> str:
+        """The module's own line in the tree, such as 'Linear(64 -> 32)'."""
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        """The tree: a line for each module, with its own parameters' shapes and the number of parameters below it."""
+        first = {id(member): path for path, member in self.walk()}
+        return "\n".join(_tree(self, "", "", first))
+
+
+def _flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The parameters and modules in one attribute, lists, tuples and dicts opened."""
+    if isinstance(value, Parameter | Module):
+        yield name, value
+    elif isinstance(value, list | tuple | dict):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(item, Parameter | Module | list | tuple | dict):
+                yield from _flatten(f"{name}.{key}", item)
+
+
+def _walk(path: str, member: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    if id(member) in seen:
+        return
+    seen.add(id(member))
+    yield path, member
+    if isinstance(member, Module):
+        for name, below in member.members():
+            yield from _walk(f"{path}.{name}" if path else name, below, seen)
+
+
+def _tree(module: Module, path: str, label: str, first: dict[int, str]) -> list[str]:
+    """The lines of `module`, found at `path`; what `first` knows under another path is a tie and is not opened again."""
+    line = f"{label}: {module.describe()}" if label else module.describe()
+    if first[id(module)] != path:
+        return [f"{line}  (shared with {first[id(module)] or 'the top'})"]
+    own, lines = [], []
+    for name, member in module.members():
+        below = f"{path}.{name}" if path else name
+        if isinstance(member, Parameter):
+            shared = "" if first[id(member)] == below else f" (shared with {first[id(member)]})"
+            own.append(f"{name} {_story(member)}{shared}")
+        else:
+            lines += ["  " + text for text in _tree(member, below, name, first)]
+    count = sum(p.size for p in module.parameters())
+    shapes = "  " + ", ".join(own) if own else ""
+    return [line + shapes + (f"  = {count:,} parameters" if count else ""), *lines]
+
+
+def _story(p: Parameter) -> str:
+    return f"{p.shape}{'' if p.dtype == np.float64 else f' {p.dtype}'}{'' if p.requires_grad else ' frozen'}"
