@@ -113,7 +113,7 @@ def rule_error(op: Op, i: int, arrays: Any, params: Any, rng: np.random.Generato
         left, right = np.where(finite, u * jv, 0), g * v
         size = float(np.sum(np.abs(left)) + np.sum(np.abs(right)))
         miss = abs(float(np.sum(left) - np.sum(right)))
-    if y.size and not finite.any() or not (finite.all() or np.isfinite(miss)):
+    if (y.size and not finite.any()) or not (finite.all() or np.isfinite(miss)):
         return np.nan, "the values or their derivative are not finite"
     if not np.isfinite(miss):
         return np.inf, "it returned values that are not finite where the derivative is"

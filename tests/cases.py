@@ -34,7 +34,7 @@ DOMAINS = {
     "real": lambda rng, shape: rng.standard_normal(shape),
     "positive": lambda rng, shape: rng.uniform(0.3, 3, shape),
     "nonzero": lambda rng, shape: rng.uniform(0.3, 3, shape) * rng.choice([-1.0, 1.0], shape),
-    "wide": lambda rng, shape: 4 * rng.standard_normal(shape),
+    "wide": lambda rng, shape: rng.uniform(-4, 4, shape),
 }
 
 
@@ -54,7 +54,7 @@ BINARY_SHAPES = [((), ()), ((2, 3), (2, 3)), ((3,), (4, 3)), ((4, 3), (3,)), ((2
 
 def unary(*domains: str) -> list[Case]:
     cases = [Case((draw(d, shape),)) for d in domains for shape in UNARY_SHAPES]
-    return cases + [Case((draw(domains[0], (3, 4), strided=True),))]
+    return [*cases, Case((draw(domains[0], (3, 4), strided=True),))]
 
 
 def binary(first: str, second: str) -> list[Case]:

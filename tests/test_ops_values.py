@@ -1,0 +1,188 @@
+"""What is particular to single ops: values at a tie, extremes, erf to the last digits, scalars of NumPy 2."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal, getcontext
+
+import numpy as np
+import pytest
+
+import minigrad_ae as mg
+from minigrad_ae.check import gradcheck
+
+INF = math.inf
+
+
+def gradient(fn, *data, upstream=None):
+    xs = [mg.tensor(np.array(x, float), requires_grad=True) for x in data]
+    y = fn(*xs)
+    out = mg.grad(y, xs, gradient=np.ones(y.shape) if upstream is None else np.array(upstream, float))
+    return [g.tolist() for g in out]
+
+
+# --- ties --------------------------------------------------------------------------------------------------------------
+
+
+def test_slopes_at_a_tie_are_exactly_what_is_documented():
+    g = [3.0, 5.0, 7.0]
+    assert gradient(mg.relu, [-1, 0, 1], upstream=g) == [[0, 0, 7]]
+    assert gradient(mg.abs, [-1, 0, 1], upstream=g) == [[-3, 0, 7]]
+    assert gradient(mg.maximum, [1, 2, 3], [2, 2, 2], upstream=g) == [[0, 2.5, 7], [3, 2.5, 0]]
+    assert gradient(mg.minimum, [1, 2, 3], [2, 2, 2], upstream=g) == [[3, 2.5, 0], [0, 2.5, 7]]
+    assert gradient(lambda x: mg.clip(x, -1, 1), [-1, 0, 1], upstream=g) == [[3, 5, 7]]
+    assert gradient(lambda x: mg.clip(x, -1, 1), [-2, 0, 2], upstream=g) == [[0, 5, 0]]
+    assert gradient(lambda x: mg.max(x), [2, 1, 2], upstream=6.0) == [[3, 0, 3]]
+    assert gradient(lambda x: mg.max(x, axis=1), [[1, 1, 1], [0, 3, 3]], upstream=[6, 8]) == [[[2, 2, 2], [0, 4, 4]]]
+    assert gradient(lambda x: mg.min(x, axis=0), [[1, 4], [1, 2]], upstream=[6, 8]) == [[[3, 0], [3, 8]]]
+
+
+@pytest.mark.parametrize("fn", [mg.relu, mg.abs, mg.max, lambda x: mg.maximum(x, 0.0), lambda x: mg.minimum(x, 1.0)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_tie_keeps_the_dtype(fn, dtype):
+    x = mg.tensor([0.0, 0.0, 1.0, 1.0], dtype=dtype, requires_grad=True)
+    y = fn(x)
+    assert y.dtype == mg.grad(y, [x], gradient=np.ones(y.shape))[0].dtype == dtype
+
+
+# --- extremes: every warning is an error in this suite -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_stable_functions_at_plus_and_minus_1000(dtype):
+    x = mg.tensor([-1000.0, 0.0, 1000.0], dtype=dtype, requires_grad=True)
+    expected = {
+        mg.sigmoid: ([0, 0.5, 1], [0, 0.25, 0]),
+        mg.softplus: ([0, math.log(2), 1000], [0, 0.5, 1]),
+        mg.softmax: ([0, 0, 1], None),
+        mg.log_softmax: ([-2000, -1000, 0], None),
+        mg.tanh: ([-1, 0, 1], [0, 1, 0]),
+        mg.gelu: ([0, 0, 1000], [0, 0.5, 1]),
+        mg.erf: ([-1, 0, 1], [0, 2 / math.sqrt(math.pi), 0]),
+    }
+    for fn, (values, slopes) in expected.items():
+        y = fn(x)
+        (g,) = mg.grad(y.sum(), x)
+        assert y.dtype == g.dtype == dtype
+        np.testing.assert_allclose(y.data, values, rtol=4e-7 if dtype == np.float32 else 1e-15, err_msg=fn.__name__)
+        if slopes is not None:
+            np.testing.assert_allclose(g, slopes, rtol=4e-7 if dtype == np.float32 else 1e-15, err_msg=fn.__name__)
+    y = mg.logsumexp(x)
+    assert y.item() == 1000 and mg.grad(y, x)[0].tolist() == [0, 0, 1]
+
+
+def test_logsumexp_and_softmax_of_minus_infinity():
+    x = mg.tensor([[-INF, -INF], [-INF, 1.0]], requires_grad=True)
+    assert mg.logsumexp(x, axis=1).data.tolist() == [-INF, 1.0]
+    (g,) = mg.grad(mg.softmax(x[1:], axis=1)[0, 1], x)
+    assert np.array_equal(g, np.zeros((2, 2)))
+
+
+def test_large_and_small_arguments_lose_no_digits():
+    tiny = mg.tensor([1e-20, -1e-20])
+    assert mg.expm1(tiny).data.tolist() == mg.log1p(tiny).data.tolist() == [1e-20, -1e-20]
+    assert mg.softplus(mg.tensor(-50.0)).item() == pytest.approx(math.log1p(math.exp(-50)), rel=1e-15)
+    assert mg.sigmoid(mg.tensor(-700.0)).item() == pytest.approx(math.exp(-700), rel=1e-14)
+
+
+def test_nan_is_passed_on_by_max_abs_relu_and_erf():
+    x = mg.tensor([math.nan, 1.0])
+    both = (lambda t: mg.maximum(t, 0.0), lambda t: mg.maximum(0.0, t))
+    for fn in (mg.abs, mg.relu, mg.erf, mg.gelu, mg.sigmoid, mg.softplus, *both):
+        y = fn(x).data
+        assert np.isnan(y[0]) and np.isfinite(y[1])
+    assert np.isnan(mg.max(x).item()) and np.isnan(mg.sum(x).item())
+
+
+def test_power_at_zero():
+    assert gradient(lambda x: x**0, [0.0, 2.0]) == [[0, 0]]
+    assert gradient(lambda x: x**1.0, [0.0, 2.0]) == [[1, 1]]
+    assert gradient(lambda x: x**3, [0.0, -2.0]) == [[0, 12]]
+    assert gradient(lambda x, p: x**p, [0.0, 2.0], [2.0, 0.0]) == [[0, 0], [0, math.log(2)]]
+    assert gradient(lambda p: 2.0**p, [3.0]) == [[8 * math.log(2)]]
+
+
+def test_where_selects_and_never_multiplies():
+    bad = [math.nan, INF, 1.0, 2.0]
+    got = gradient(lambda a, b: mg.where([True, False, True, False], a, b), [1, 2, 3, 4], [5, 6, 7, 8], upstream=bad)
+    np.testing.assert_array_equal(got[0], [math.nan, 0, 1, 0])
+    np.testing.assert_array_equal(got[1], [0, INF, 0, 2])
+
+
+# --- erf ---------------------------------------------------------------------------------------------------------------
+
+
+def test_erf_agrees_with_the_c_library():
+    x = np.concatenate([np.linspace(-7, 7, 4001), [3.0, np.nextafter(3, 0), -3.0, 1e-300, 27.5, -40.0, INF, -INF]])
+    exact = np.array([math.erf(v) for v in x])
+    np.testing.assert_allclose(mg.erf(x), exact, rtol=4e-16 * 4, atol=0)
+    np.testing.assert_allclose(mg.erf(x.astype(np.float32)), exact, rtol=3e-7, atol=1e-45)
+    assert mg.erf(0.5) == pytest.approx(math.erf(0.5), rel=1e-15)
+
+
+def taylor_erf(re: float, im: float) -> complex:
+    """2/sqrt(pi) sum (-1)^n z^(2n+1) / (n! (2n+1)) with 120 decimal digits."""
+    getcontext().prec = 120  # as many as pi below has, and more
+    a, b = Decimal(re), Decimal(im)
+    square = (a * a - b * b, 2 * a * b)
+    power, total = (a, b), (a, b)  # power = (-1)^n z^(2n+1) / n!
+    for n in range(1, 400):
+        (p, q), (s, t) = power, square
+        power = ((q * t - p * s) / n, (-p * t - q * s) / n)
+        total = (total[0] + power[0] / (2 * n + 1), total[1] + power[1] / (2 * n + 1))
+    pi = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211706798")
+    scale = 2 / pi.sqrt()
+    return complex(float(total[0] * scale), float(total[1] * scale))
+
+
+@pytest.mark.parametrize("re", [0.0, 0.3, -1.7, 2.9, 3.1, -4.5, 5.9])
+def test_complex_erf_agrees_with_its_taylor_series(re):
+    for im in (1e-20, 1e-3, -0.05):
+        exact, got = taylor_erf(re, im), complex(mg.erf(np.array(re + 1j * im)))
+        assert abs(got - exact) <= 2e-15 * abs(exact)
+        assert got.imag == pytest.approx(exact.imag, rel=3e-13), "the imaginary part is what a complex step reads"
+
+
+# --- scalars -----------------------------------------------------------------------------------------------------------
+
+
+WEAK = [2, 2.0, True, np.float64(2), np.float32(2), np.int64(2), np.array(2.0), np.array(2, np.float32), np.bool_(True)]
+
+
+@pytest.mark.parametrize("scalar", WEAK, ids=lambda s: f"{type(s).__name__}-{np.asarray(s).dtype}")
+@pytest.mark.parametrize("fn", [lambda t, s: t * s, lambda t, s: s * t, lambda t, s: t - s, lambda t, s: s / t,
+                                lambda t, s: t**s, lambda t, s: mg.maximum(t, s), lambda t, s: mg.where(t > 1, t, s)])
+def test_scalars_are_weak(fn, scalar):
+    for dtype in (np.float32, np.float64):
+        x = mg.tensor([1.0, 2.0], dtype=dtype, requires_grad=True)
+        y = fn(x, scalar)
+        assert y.dtype == dtype and mg.grad(y.sum(), x)[0].dtype == dtype
+        np.testing.assert_allclose(y.data, fn(x.data.astype(float), np.float64(scalar)), rtol=1e-6)
+
+
+def test_tensors_and_arrays_are_strong():
+    single = mg.tensor([1.0, 2.0], dtype=np.float32, requires_grad=True)
+    double = mg.tensor(3.0, requires_grad=True)  # no axes, and strong nevertheless: it is a tensor
+    y = single * double
+    assert y.dtype == np.float64
+    a, b = mg.grad(y.sum(), (single, double))
+    assert (a.dtype, b.dtype) == (np.float32, np.float64) and a.tolist() == [3, 3] and b.item() == 3
+    assert (single * np.array([1.0, 2.0])).dtype == np.float64
+    assert (single * np.array([1, 2])).dtype == np.float64, "NumPy: float32 * int64 is float64"
+    assert (single * np.array([True, False])).dtype == (single + np.array([1, 2], np.float16)).dtype == np.float32
+
+
+def test_mixed_dtypes_have_second_order_too():
+    x = mg.tensor([1.0, 2.0], dtype=np.float32, requires_grad=True)
+    w = mg.tensor([3.0, 4.0], requires_grad=True)
+    (g,) = mg.grad((x * x * w).sum(), x, create_graph=True)
+    assert g.dtype == np.float32
+    h = mg.grad(g.sum(), (x, w))
+    assert [v.dtype for v in h] == [np.float32, np.float64] and h[0].tolist() == [6, 8] and h[1].tolist() == [2, 4]
+
+
+def test_gradcheck_at_ties_is_no_false_alarm():
+    x = np.array([0.0, 1.0, 1.0, -2.0])
+    bounded = (lambda t: mg.maximum(t, 1.0), lambda t: mg.minimum(t, 1.0), lambda t: mg.clip(t, 0, 1))
+    for fn in (mg.relu, mg.abs, mg.max, mg.min, *bounded):
+        assert gradcheck(fn, x) and gradcheck(fn, x, order=2)
