@@ -268,12 +268,17 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) 
     return y if bias is None else y + bias
 
 
+def _like(mask: Any, x: Any) -> Any:
+    """A constant mask in the dtype of x, so that a float64 mask does not turn a float32 model into a float64 one."""
+    return mask if isinstance(mask, Value) else np.asarray(mask, x.dtype)
+
+
 @composition
 def dropout(x: Any, mask: Any, rate: float) -> Any:
     """x mask / (1 - rate): inverted dropout.  The 0/1 mask is drawn outside, with probability `rate` of a 0."""
     if not 0 <= rate < 1:
         raise DataError("dropout: the rate must lie in [0, 1)", f"got {rate}", "rate is the probability of dropping")
-    return x * mask / (1 - rate)
+    return x * _like(mask, x) / (1 - rate)
 
 
 @composition
@@ -284,6 +289,6 @@ def attention(q: Any, k: Any, v: Any, mask: Any = None) -> Any:
     """
     scores = linalg.matmul(q, swapaxes(k, -1, -2)) / math.sqrt(q.shape[-1])
     if mask is not None:
-        mask = mask if isinstance(mask, Value) else np.asarray(mask)
-        scores = e.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
+        boolean = not isinstance(mask, Value) and np.asarray(mask).dtype == bool
+        scores = e.where(mask, scores, -np.inf) if boolean else scores + _like(mask, scores)
     return linalg.matmul(reduce.softmax(scores, axis=-1), v)
