@@ -3,8 +3,10 @@
 record    one backward pass, one rule at a time (what the others are made of)
 trace     the record of it: `trace`, `backward_steps`
 text      the trace on a terminal
+steps     what a trace consists of
 emit      the pass as a program that needs NumPy only: `emit_numpy`
-names  notation  summary  witness     variables' names; formulas; arrays in a few numbers; the check beside each number
+inline  recipes  literals             how it is written: expressions, functions, arrays
+names  notation  summary  witness     variables, formulas, arrays in a few numbers, the check beside each number
 """
 
 from .emit import emit_numpy

@@ -65,7 +65,8 @@ def _heading(trace: Trace) -> list[str]:
     head = f"{trace.loss} = {trace.value:.6g}   {_many(trace.total, 'step')}, {_many(params, 'parameter')}, {trace.dtype}"
     lines = [head, verdict]
     if trace.truncated:
-        lines.append(f"showing {len(trace.steps):,} of {trace.total:,} steps ({trace.truncated['reason']})")
+        shown = f"showing {len(trace.steps):,} of {trace.total:,} steps"
+        lines += textwrap.wrap(f"{shown} ({trace.truncated['reason']})", WIDTH)
     return lines
 
 

@@ -21,7 +21,7 @@ from ..graph import Value
 class Check:
     """How a rule compares with its forward.
 
-    status      'ok', 'failed', 'kink' (not differentiable at any of these numbers) or 'skipped' (reason says why)
+    status      'ok', 'failed', 'kink' (not differentiable where something was sent) or 'skipped' (reason says why)
     index       the element where the two agree least; `analytic` is the rule's number there, `numeric` the forward's
     error       their distance, relative to the terms that were added up; `digits` = -log10 of it, at most 16
     n           how many elements were compared one by one
@@ -63,12 +63,16 @@ def local_check(value: Value, i: int, g: Any, rng: np.random.Generator) -> Check
     x, g = arrays[i], np.asarray(g, np.float64)
     if x.size == 0:
         return Check("failed" if complaint else "skipped", reason=complaint or "no elements")
-    smooth = np.ones(x.shape, bool) if op.kink is None else ~np.broadcast_to(op.kink(*arrays, **value.params)[i], x.shape)
-    if not smooth.any():
-        return Check("failed" if complaint else "kink", reason=complaint or "not differentiable at any of these numbers")
+    smooth = np.isfinite(x)
+    if op.kink is not None:
+        kinks = np.asarray(op.kink(*arrays, **value.params)[i], np.float64)
+        smooth &= engine.unbroadcast(kinks, x.shape) == 0
     with np.errstate(all="ignore"):
         try:
             sent = _sent(value, i, g, arrays)
+            if not np.any(smooth & (sent != 0)) and not smooth.all():
+                reason = complaint or "not differentiable where something was sent"
+                return Check("failed" if complaint else "kink", reason=reason)
             compared = [_compare(value, i, g, arrays, sent, flat) for flat in _choose(sent, smooth, rng)]
         except Exception as error:
             return Check("failed", error=whole, reason=complaint or f"{type(error).__name__}: {error}".splitlines()[0])
