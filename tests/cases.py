@@ -144,10 +144,12 @@ def concatenations() -> list[Case]:
     return [*cases, Case((draw("real", (3, 4), strided=True), draw("real", (2, 4))), {"axis": 0})]
 
 
+ZERO = Case((np.zeros(2),))  # where formulas for x < 0 and x > 0 meet
 CASES: dict[str, list[Case]] = {
     **{name: binary("real", "real") for name in ("add", "sub", "mul", "maximum")},
-    **{name: unary("real") for name in ("neg", "expm1", "sin", "cos", "tanh", "relu", "abs", "sigmoid", "softplus", "exp")},
-    **{name: unary("wide") for name in ("erf", "gelu_erf", "gelu_tanh")},
+    **{name: unary("real") for name in ("relu", "abs")},
+    **{name: [*unary("real"), ZERO] for name in ("neg", "expm1", "sin", "cos", "tanh", "sigmoid", "softplus", "exp")},
+    **{name: [*unary("wide"), ZERO] for name in ("erf", "gelu_erf", "gelu_tanh")},
     **{name: unary("positive") for name in ("log", "log1p", "sqrt")},
     "div": binary("real", "nonzero"),
     "power": [*binary("positive", "real"), Case((draw("positive", (3,)), np.array([0.0, 1.0, 2.0])))],

@@ -39,7 +39,7 @@ sigmoid = op(
     "sigmoid", "y = 1 / (1 + e^-x)", forward=_sigmoid, x="g * y * (1 - y)", why="y' = e^-x / (1 + e^-x)^2 = y (1 - y)"
 )
 softplus = op(
-    "softplus", "y = ln(1 + e^x)", forward="np.where(real(x) <= 0, 0, x) + np.log1p(np.exp(np.where(real(x) < 0, x, -x)))",
+    "softplus", "y = ln(1 + e^x)", forward="np.where(real(x) <= 0, 0, x) + np.log1p(np.exp(np.where(real(x) <= 0, x, -x)))",
     x="g * sigmoid(x)", why="y' = e^x / (1 + e^x), the sigmoid",
 )  # fmt: skip
 relu = op(

@@ -1,0 +1,119 @@
+"""No false alarm: check_graph on 200 random graphs in which every registered op occurs at least 20 times."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import minigrad_ae as mg
+from minigrad_ae import ops
+from minigrad_ae.engine import topological
+from minigrad_ae.ops import REGISTRY
+
+GRAPHS, STEPS = 200, 14
+
+
+def positive(x):
+    return x * x + 0.5
+
+
+def vector(x):
+    return x.reshape(-1)
+
+
+def matrix(x):
+    """x as a matrix, by a view where it can be one."""
+    return x.reshape(-1, x.shape[-1]) if x.ndim else x.reshape(1, 1)
+
+
+def partner(rng, pool, x):
+    """Another tensor of the pool that broadcasts with x, as it is or by a row or number of it."""
+    y = pool[rng.integers(len(pool))]
+    if y.dtype != x.dtype and rng.random() < 0.8:
+        y = ops.cast(y, dtype=x.dtype)
+    fits = y.ndim <= x.ndim and all(n in (1, m) for n, m in zip(reversed(y.shape), reversed(x.shape), strict=False))
+    return y if fits else vector(y)[int(rng.integers(y.size))]
+
+
+def axis_of(rng, x):
+    return None if x.ndim == 0 or rng.random() < 0.3 else int(rng.integers(-x.ndim, x.ndim))
+
+
+def indices(rng, n):
+    return rng.integers(-n, n, size=int(rng.integers(1, 5)))  # repeated ones and negative ones
+
+
+# How to apply each op to a tensor x of the pool, inside its domain.
+APPLY = {
+    **{name: lambda rng, pool, x, op=REGISTRY[name]: op(x) for name in
+       ("neg", "sin", "cos", "tanh", "sigmoid", "softplus", "relu", "abs", "erf", "gelu_erf", "gelu_tanh", "transpose")},
+    **{name: lambda rng, pool, x, op=REGISTRY[name]: op(x, partner(rng, pool, x)) for name in
+       ("add", "sub", "mul", "maximum")},
+    **{name: lambda rng, pool, x, op=REGISTRY[name]: op(positive(x)) for name in ("log", "log1p", "sqrt")},
+    **{name: lambda rng, pool, x, op=REGISTRY[name]: op(mg.tanh(x)) for name in ("exp", "expm1")},
+    **{name: lambda rng, pool, x, op=REGISTRY[name]: op(x, axis=axis_of(rng, x)) for name in
+       ("sum", "max", "logsumexp", "softmax", "log_softmax")},
+    "div": lambda rng, pool, x: x / positive(partner(rng, pool, x)),
+    "power": lambda rng, pool, x: positive(x) ** mg.tanh(partner(rng, pool, x)),
+    "where": lambda rng, pool, x: mg.where(rng.random(x.shape) < 0.5, x, partner(rng, pool, x)),
+    "cast": lambda rng, pool, x: ops.cast(x, dtype=np.float32 if rng.random() < 0.5 else np.float64),
+    "getitem": lambda rng, pool, x: vector(x)[indices(rng, x.size)] if rng.random() < 0.5 else vector(x)[::-2],
+    "index_add": lambda rng, pool, x: ops.index_add(vector(x), rng.integers(0, 5, size=x.size), (5,)),
+    "matmul": lambda rng, pool, x: matrix(x).T @ matrix(x) / matrix(x).size,
+    "einsum": lambda rng, pool, x: mg.einsum("ij,ik->jk", matrix(x), mg.sin(matrix(x))) / matrix(x).size,
+    "reshape": lambda rng, pool, x: x.reshape(x.shape[::-1]),
+    "broadcast_to": lambda rng, pool, x: mg.broadcast_to(x, (2, *x.shape)),
+    "pad": lambda rng, pool, x: mg.pad(x, 1, value=0.5),
+    "concatenate": lambda rng, pool, x: mg.concatenate([vector(x), vector(partner(rng, pool, x)), vector(x)]),
+}  # fmt: skip
+
+
+def random_graph(number):
+    """A loss; its generator; each graph has fan-out, since results go back into the pool, and a third are float32."""
+    rng = np.random.default_rng([7, number])
+    dtype = np.float32 if number % 3 == 0 else np.float64
+    shapes = [(3, 4), (4,), (2, 3, 4), ()]
+    pool = [mg.tensor(rng.standard_normal(shape), dtype=dtype, requires_grad=True) for shape in shapes]
+    names = list(APPLY)
+    for k in range(STEPS):
+        x = pool[int(rng.integers(len(pool)))]
+        y = APPLY[names[(number * STEPS + k) % len(names)]](rng, pool, x)
+        if y.size > 60:
+            y = vector(y)[:60]
+        pool.append(mg.tanh(y) if y.size and np.max(np.abs(y.data)) > 3 else y)
+    parts = [(p * rng.standard_normal(p.shape)).sum() for p in pool]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+@pytest.fixture(scope="module")
+def graphs():
+    return [random_graph(number) for number in range(GRAPHS)]
+
+
+def test_every_registered_op_occurs_often(graphs):
+    assert set(APPLY) == set(REGISTRY), "teach APPLY the new op"
+    counts = Counter(value.op.name for loss in graphs for value in topological(loss) if value.op)
+    assert min(counts[name] for name in REGISTRY) >= 20, counts.most_common()[-5:]
+    dtypes = {value.data.dtype for loss in graphs for value in topological(loss)}
+    assert dtypes == {np.dtype(np.float32), np.dtype(np.float64)}
+
+
+def test_no_false_alarm_on_random_graphs(graphs):
+    for number, loss in enumerate(graphs):
+        report = mg.check_graph(loss, rng=np.random.default_rng(number))
+        assert report and report.checked > STEPS and not report.skipped, f"graph {number}: {report}"
+        assert report.worst < 1e-11
+
+
+def test_second_order_graphs_raise_no_alarm_either(graphs):
+    for loss in graphs[::10]:
+        leaves = [value for value in topological(loss) if value.is_leaf]
+        slopes = mg.grad(loss, leaves, create_graph=True)
+        total = sum(((s * s).sum() for s in slopes if s.requires_grad), mg.tensor(0.0))
+        report = mg.check_graph(total)
+        assert report and report.checked > 50, str(report)
