@@ -82,7 +82,7 @@ def _table(trace: Trace) -> list[str]:
             rows.append((*left, _destination(c), _verdict(c)))
             left = ("", "", "", "")
     titles = ("k", "op", "computes", "in-grad", "sends to", "check")
-    return [*_heading(trace), *_columns(titles, rows, (5, 12, 30, 12, 40, 20))]
+    return [*_heading(trace), *_columns(titles, rows, (5, 12, 44, 14, 44, 10))]
 
 
 def _columns(titles: tuple[str, ...], rows: list[tuple[str, ...]], widest: tuple[int, ...]) -> list[str]:
