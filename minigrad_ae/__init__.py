@@ -3,10 +3,12 @@
 # ruff: noqa: F401, I001  (the functions are listed in PUBLIC)
 __version__ = "0.1.0"
 
-from . import ops
+from . import analytic, claims, data, inspect, models, nn, ops, optim
+from .certify import certify_pca
 from .check import check_graph, gradcheck
 from .engine import grad
 from .graph import no_grad
+from .inspect import backward_steps, emit_numpy, trace
 from .ops import (
     abs, attention, broadcast_to, clip, concatenate, cos, dropout, einsum, erf, exp, expand_dims, expm1, gelu, layer_norm,
     linear, log, log1p, log_softmax, logsumexp, matmul, max, maximum, mean, min, minimum, pad, relu, reshape, sigmoid, sin,
@@ -14,4 +16,7 @@ from .ops import (
 )  # fmt: skip
 from .tensor import PUBLIC, Tensor, tensor
 
-__all__ = ["Tensor", "check_graph", "grad", "gradcheck", "no_grad", "ops", "tensor", *PUBLIC]
+__all__ = [
+    "Tensor", "analytic", "backward_steps", "certify_pca", "check_graph", "claims", "data", "emit_numpy", "grad", "gradcheck",
+    "inspect", "models", "nn", "no_grad", "ops", "optim", "tensor", "trace", *PUBLIC,
+]  # fmt: skip

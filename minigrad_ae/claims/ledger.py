@@ -15,16 +15,21 @@ from typing import Any, TextIO
 from .claim import CLAIMS, Claim, Result, Run, row, timed
 
 
+def _files() -> list[str]:
+    return sorted(path.stem for path in Path(__file__).parent.glob("[0-9][0-9]_*.py"))
+
+
 def topics() -> list[str]:
     """The names of the lessons that have claims: the numbered files of this folder."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("[0-9][0-9]_*.py"))
+    return [name for name in _files() if "__" not in name]
 
 
 def claims(topic: str | None = None) -> list[Claim]:
     """The claims of one lesson, or of all, in their order."""
     wanted = topics() if topic is None else [topic]
-    for name in wanted:
-        importlib.import_module(f"{__package__}.{name}")
+    for name in _files():
+        if name.partition("__")[0] in wanted:
+            importlib.import_module(f"{__package__}.{name}")
     return [c for name in wanted for c in CLAIMS if c.topic == name]
 
 

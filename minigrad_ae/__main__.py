@@ -1,0 +1,5 @@
+"""``python -m minigrad_ae``."""
+
+from .cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,183 @@
+"""The linear autoencoder: two layers of weights, M < D (Bishop & Bishop, section 19.1.1).
+
+    z = W1 x + b1,   y = W2 z + b2,   E(w) = 1/2 sum_n ||y(x_n; w) - x_n||^2
+
+At its minimum, y projects x onto the first M principal components of the data (Baldi & Hornik 1989).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..data import centre, check_matrix, scale
+from ..errors import DataError, ShapeError
+from ..graph import no_grad
+from ..nn import Module, Parameter, init
+from ..optim import LBFGS
+from ..tensor import Tensor, tensor
+
+
+HISTORY = 30  # pairs that L-BFGS keeps: more help data with columns of very different size, and cost time
+STAGE_TOLERANCE = 1e-5  # largest entry of the gradient at which a penalised stage of `fit` hands over to the next
+
+
+@dataclass
+class Fit:
+    """What `LinearAutoencoder.fit` did; losses are E in the units of the data, penalty included where there is one."""
+
+    start_loss: float
+    loss: float = float("nan")
+    evaluations: int = 0
+    losses: list[float] = field(default_factory=list)  # the loss without penalty after each iteration of L-BFGS
+    penalties: list[float] = field(default_factory=list)  # lambda in each stage
+    reason: str = ""
+
+
+class LinearAutoencoder(Module):
+    """y = (x W_enc + b_enc) W_dec + b_dec; the loss is a sum over features and data, with the slide's factor 1/2.
+
+    n_features, n_latent : D and M, 1 <= M <= D
+    bias   : offsets b_enc (M,) and b_dec (D,).  Without them, data that are not centred lead to the principal
+             components of the second moments X^T X instead of the covariance
+    tied   : W_dec = W_enc^T, one matrix
+    l2     : adds l2/2 (||W_enc||^2 + ||W_dec||^2); the offsets are never decayed
+    rng    : where the start weights come from (Xavier normal); dtype : float64 or float32
+
+    ``encoder_weight`` (D, M) and ``decoder_weight`` (M, D) act as ``x @ weight``: they are W1^T and W2^T of the slides.
+    """
+
+    def __init__(self, n_features: int, n_latent: int, *, bias: bool = True, tied: bool = False, l2: float = 0.0,
+                 rng: np.random.Generator, dtype: Any = np.float64) -> None:  # fmt: skip
+        super().__init__()
+        if not 1 <= n_latent <= n_features:
+            raise DataError(
+                f"LinearAutoencoder: n_latent = {n_latent} is not possible",
+                f"n_features = {n_features}",
+                "choose 1 <= n_latent <= n_features; fewer than n_features for a bottleneck",
+            )
+        if not (np.isfinite(l2) and l2 >= 0):
+            raise DataError(f"LinearAutoencoder: l2 = {l2} is not possible", "a penalty", "choose l2 >= 0")
+        self.n_features, self.n_latent, self.tied, self.l2 = n_features, n_latent, tied, float(l2)
+        self.encoder_weight = Parameter(init.xavier_normal((n_features, n_latent), rng, dtype))
+        if not tied:
+            self.decoder_weight = Parameter(init.xavier_normal((n_latent, n_features), rng, dtype))
+        if bias:
+            self.encoder_bias = Parameter(np.zeros(n_latent, dtype))
+            self.decoder_bias = Parameter(np.zeros(n_features, dtype))
+        self.bias = bias
+        self.record: Fit | None = None
+
+    def decoding_weight(self) -> Tensor:
+        """(M, D): the decoder's weight, which is the encoder's transposed if they are tied."""
+        return self.encoder_weight.T if self.tied else self.decoder_weight
+
+    def encode(self, x: Any) -> Any:
+        """x (n, D) -> z (n, M)."""
+        z = self._checked(x) @ self.encoder_weight
+        return z + self.encoder_bias if self.bias else z
+
+    def decode(self, z: Any) -> Any:
+        """z (n, M) -> y (n, D)."""
+        y = z @ self.decoding_weight()
+        return y + self.decoder_bias if self.bias else y
+
+    def forward(self, x: Any) -> Any:
+        """x (n, D) -> its reconstruction y (n, D)."""
+        return self.decode(self.encode(x))
+
+    def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
+        """E = 1/2 sum over n and features of (y - x)^2, plus the L2 penalty; a scalar.  (`rng` is not used.)"""
+        x = self._checked(x)
+        return self.penalised(half_squared_error(self.forward(x), x), self.l2)
+
+    def penalised(self, error: Any, l2: float) -> Any:
+        """`error` + l2/2 (||W_enc||^2 + ||W_dec||^2)."""
+        if l2 == 0:
+            return error
+        return error + l2 / 2 * (ops.sum(self.encoder_weight**2) + ops.sum(self.decoding_weight() ** 2))
+
+    def _checked(self, x: Any) -> Any:
+        x = x if isinstance(x, Tensor) else tensor(x, dtype=self.encoder_weight.dtype)
+        if x.ndim != 2 or x.shape[1] != self.n_features:
+            raise ShapeError(
+                "the data do not fit the autoencoder",
+                f"got shape {x.shape}, expected (n, {self.n_features})",
+                "rows are data and columns are features; one data point x goes in as x[None, :]",
+            )
+        return x
+
+    def fit(self, X: Any, rng: np.random.Generator | None = None, *, tolerance: float = 1e-8,
+            max_evaluations: int = 20_000) -> Fit:  # fmt: skip
+        """Train to the minimum by L-BFGS; X (n, D).  Leaves its report in ``record`` and returns it.
+
+        rng : draws new start weights first; None starts from the present ones.
+        tolerance : the last stage ends when no entry of the gradient is larger (data scaled to mean square 1); the others
+        at 1e-5.  max_evaluations : of the loss and its gradient, in all stages together.
+
+        Three things make it short, and none of them looks at an eigenvalue.  The loss depends on X only through
+        X^T X = R^T R, so R of a QR decomposition (D x D) stands in for X.  The best offsets are known for any weights,
+        b_dec = mean - (mean W_enc + b_enc) W_dec, so centred data and no offsets leave the same problem.  And a penalty
+        lambda, from ||X||^2 / D down to its final value, keeps the two layers balanced on the way (Kunin et al. 2019):
+        without it, every invertible C gives the equally good (W_enc C, C^-1 W_dec), and some of them are far away.
+        """
+        X = check_matrix(X, "X", min_rows=1)
+        self._checked(X[:1])
+        if rng is not None:
+            self._restart(rng)
+        with no_grad():
+            report = Fit(start_loss=float(self.loss(X)))
+        mean = np.zeros(X.shape[1])
+        if self.bias:
+            X, mean = centre(X)
+        R, unit = scale(np.linalg.qr(X, mode="r") if len(X) > X.shape[1] else X)
+        data = tensor(R, dtype=self.encoder_weight.dtype)
+        final = self.l2 / unit**2
+        stages = [lam for lam in float(np.sum(R**2)) / X.shape[1] * 100.0 ** -np.arange(0.0, 4.0) if lam > final]
+        for lam in stages:
+            self._minimise(data, lam, unit, STAGE_TOLERANCE, max_evaluations, report)
+        self._minimise(data, final, unit, tolerance, max_evaluations, report)
+        if self.bias:
+            self._centre_on(mean)
+        report.penalties = [lam * unit**2 for lam in [*stages, final]]
+        report.loss = report.losses[-1]
+        self.record = report
+        return report
+
+    def _minimise(self, data: Tensor, lam: float, unit: float, tolerance: float, limit: int, report: Fit) -> None:
+        weights = [self.encoder_weight] if self.tied else [self.encoder_weight, self.decoder_weight]
+        if report.evaluations >= limit:
+            return
+        optimiser = LBFGS(
+            weights, history=HISTORY, max_iter=limit, max_evaluations=limit - report.evaluations, gradient_tolerance=tolerance
+        )
+
+        def closure() -> Tensor:
+            optimiser.zero_grad()
+            error = half_squared_error(data @ self.encoder_weight @ self.decoding_weight(), data)
+            loss = self.penalised(error, lam)
+            loss.backward()
+            report.evaluations += 1
+            report.losses.append(float(error) * unit**2)
+            return loss
+
+        optimiser.step(closure)
+        report.reason = str(optimiser.reason)
+
+    def _centre_on(self, mean: np.ndarray) -> None:
+        """The offsets that are best for these weights: y(mean) = mean."""
+        self.encoder_bias.data = np.zeros(self.n_latent)
+        projected = mean @ self.encoder_weight.data @ self.decoding_weight().data
+        self.decoder_bias.data = mean - projected
+
+    def _restart(self, rng: np.random.Generator) -> None:
+        for weight in [self.encoder_weight] if self.tied else [self.encoder_weight, self.decoder_weight]:
+            weight.data = init.xavier_normal(weight.shape, rng, weight.dtype)
+
+
+def half_squared_error(y: Any, x: Any) -> Any:
+    """E = 1/2 sum (y - x)^2 over all elements: the slides' sum-of-squares error, a sum over features and data."""
+    return 0.5 * ops.sum((y - x) ** 2)

@@ -1,0 +1,113 @@
+"""The ledger: what a claim is, that all of them hold, and that each notices its own bug."""
+
+import json
+import math
+
+import pytest
+
+import minigrad_ae as mg
+from minigrad_ae.claims import Claim, Run, claims, ledger, topics
+from minigrad_ae.claims.bugs import edit, wrong_rule
+
+
+@pytest.fixture(scope="module")
+def fast_run():
+    run = Run(fast=True)
+    return ledger.read(claims(), run)
+
+
+def test_every_claim_holds(fast_run):
+    assert [r.id for r in fast_run if not r.passed] == []
+
+
+def test_every_bug_is_caught_by_its_claim(capsys):
+    rows = ledger.sabotage(Run(fast=True))
+    assert [(r["id"], r["verdict"]) for r in rows if not r["caught"]] == []
+    assert "bugs caught" in capsys.readouterr().out
+
+
+def test_there_is_a_file_of_claims_for_each_lesson():
+    from minigrad_ae.classroom import lesson_files
+
+    assert topics() == [path.stem for path in lesson_files()]
+
+
+def test_ids_topics_and_reasons():
+    everything = claims()
+    assert len({c.id for c in everything}) == len(everything)
+    assert {c.topic for c in everything} == set(topics())
+    assert all(c.reason and c.statement for c in everything)
+    distinct = {c.id.rstrip("0123456789").rstrip("-") for c in everything if c.topic in topics()[:2]}
+    assert len(distinct) >= 25  # claims that differ in a number only count once
+    assert len({id(c.sabotage) for c in everything}) >= len(everything) / 2
+
+
+def test_the_json_form_is_finite_and_has_just_these_fields(fast_run, tmp_path):
+    ledger.write_results(tmp_path / "ledger.json", fast_run)
+    rows = json.loads((tmp_path / "ledger.json").read_text())
+    fields = {"id", "topic", "statement", "expected", "measured", "tolerance", "passed"}
+    for r in rows:
+        assert set(r) == fields
+        assert all(math.isfinite(r[k]) for k in ("expected", "measured", "tolerance"))
+    assert [p.name for p in tmp_path.iterdir()] == ["ledger.json"]
+
+
+def _claim(measure, tolerance=0.1, sabotage=None):
+    nothing = sabotage or wrong_rule("tanh", "x", "g")
+    return Claim("x", "topic", "statement", 1.0, tolerance, "reason", nothing, measure)
+
+
+def test_an_exception_is_an_error_and_never_a_catch(capsys):
+    def broken(run):
+        raise RuntimeError("no number")
+
+    assert _claim(broken).caught(Run())[0] == "ERROR RuntimeError: no number"
+    (result,) = ledger.read([_claim(broken)], Run())
+    assert not result.passed
+    assert math.isfinite(result.measured)
+    assert "RuntimeError" in capsys.readouterr().err
+
+
+def test_nan_and_infinity_do_not_pass():
+    assert not _claim(lambda run: math.nan).check(Run()).passed
+    result = _claim(lambda run: -math.inf).check(Run())
+    assert not result.passed
+    assert math.isfinite(result.measured)
+    assert _claim(lambda run: math.nan).caught(Run())[0].startswith("ERROR")
+
+
+def test_a_bug_must_be_missed_by_more_than_ten_tolerances():
+    assert _claim(lambda run: 1.9).caught(Run())[0] == "missed"
+    assert _claim(lambda run: 2.1).caught(Run())[0] == "caught"
+
+
+def test_a_bug_is_there_inside_and_gone_after():
+    x = mg.tensor(0.5, requires_grad=True)
+    right = mg.grad(mg.tanh(x), [x])[0]
+    with wrong_rule("tanh", "x", "7 * g")():
+        assert mg.grad(mg.tanh(x), [x])[0] == 7
+    assert mg.grad(mg.tanh(x), [x])[0] == right
+
+
+def test_edit_changes_the_line_for_everyone_and_puts_it_back():
+    from minigrad_ae.models import linear
+
+    y, x = mg.tensor([3.0]), mg.tensor([1.0])
+    with edit(linear.half_squared_error, "0.5 *", "5 *")():
+        assert linear.half_squared_error(y, x).item() == 20
+    assert linear.half_squared_error(y, x).item() == 2
+
+
+def test_edit_refuses_a_text_that_is_not_there_once():
+    from minigrad_ae.models import linear
+
+    with pytest.raises(LookupError, match="mend the sabotage"), edit(linear.half_squared_error, "no such text", "")():
+        pass
+
+
+def test_the_matrix_of_bugs_and_claims(capsys, monkeypatch):
+    two = claims()[:2]
+    monkeypatch.setattr(ledger, "claims", lambda topic=None: two)
+    rows = ledger.matrix(Run(fast=True))
+    assert [r["id"] for r in rows] == [c.id for c in two]
+    assert all(r["caught"] for r in rows)

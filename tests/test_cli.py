@@ -1,0 +1,155 @@
+"""The command line: exit codes, three-line errors, and nothing half-written."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minigrad_ae.cli import main
+
+
+def run(capsys, *argv):
+    """(exit code, standard output, standard error) of the command line."""
+    try:
+        code = main([str(a) for a in argv])
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def wrong_use(capsys, *argv):
+    """The error text of a call that must end with 2, in three lines."""
+    code, _, err = run(capsys, *argv)
+    assert code == 2, err
+    lines = err.strip().splitlines()
+    assert len(lines) == 3, err
+    assert lines[0].startswith("minigrad-ae")
+    assert lines[2].startswith("  fix: ")
+    return err
+
+
+@pytest.fixture
+def matrix(tmp_path):
+    path = tmp_path / "X.npy"
+    np.save(path, np.random.default_rng(0).standard_normal((50, 6)) * [3, 2, 1.5, 1, 0.5, 0.2] + 4)
+    return path
+
+
+def test_certificate_of_a_matrix(capsys, matrix, tmp_path):
+    code, out, _ = run(capsys, "verify", "--data", matrix, "--latent", 2, "--json", tmp_path / "c.json")
+    assert code == 0
+    assert "columns centred" in out
+    assert "this linear autoencoder IS PCA" in out
+    rows = json.loads((tmp_path / "c.json").read_text())
+    X = np.load(matrix)
+    s = np.linalg.svd(X - X.mean(axis=0), compute_uv=False) ** 2
+    assert any(abs(r["expected"] - 0.5 * s[2:].sum()) <= 1e-12 * s.sum() for r in rows)
+    assert all(r["passed"] for r in rows)
+    assert {"id", "topic", "statement", "expected", "measured", "tolerance", "passed"} == set(rows[0])
+
+
+@pytest.mark.parametrize("M", [3, 4, 6])
+def test_rank_and_beyond_pass_with_an_expected_loss_of_zero(capsys, tmp_path, M):
+    rng = np.random.default_rng(1)
+    np.save(tmp_path / "X.npy", rng.standard_normal((40, 3)) @ rng.standard_normal((3, 6)) + 1)
+    code, _, _ = run(capsys, "verify", "--data", tmp_path / "X.npy", "--latent", M, "--json", tmp_path / "c.json")
+    assert code == 0
+    assert next(r for r in json.loads((tmp_path / "c.json").read_text()) if r["id"] == "loss")["expected"] == 0
+
+
+def test_integers_become_float64(capsys, tmp_path):
+    np.save(tmp_path / "X.npy", np.random.default_rng(0).integers(0, 255, (40, 5), dtype=np.uint8))
+    assert run(capsys, "verify", "--data", tmp_path / "X.npy", "--latent", 2)[0] == 0
+
+
+def test_missing_and_unreadable_files(capsys, tmp_path):
+    assert "there is no such file" in wrong_use(capsys, "verify", "--data", tmp_path / "no.npy", "--latent", 2)
+    assert "directory" in wrong_use(capsys, "verify", "--data", tmp_path, "--latent", 2)
+    (tmp_path / "text.npy").write_text("a,b\n1,2\n")
+    wrong_use(capsys, "verify", "--data", tmp_path / "text.npy", "--latent", 2)
+    (tmp_path / "empty.npy").write_bytes(b"")
+    wrong_use(capsys, "verify", "--data", tmp_path / "empty.npy", "--latent", 2)
+
+
+def test_truncated_and_pickled_files(capsys, matrix, tmp_path):
+    (tmp_path / "cut.npy").write_bytes(matrix.read_bytes()[:-100])
+    wrong_use(capsys, "verify", "--data", tmp_path / "cut.npy", "--latent", 2)
+    np.save(tmp_path / "objects.npy", np.array([[{}, 1]], dtype=object), allow_pickle=True)
+    wrong_use(capsys, "verify", "--data", tmp_path / "objects.npy", "--latent", 2)
+
+
+@pytest.mark.parametrize(
+    ("X", "word"),
+    [
+        (np.ones((2, 3, 4)), "dimensions"),
+        (np.ones(5), "dimension"),
+        (np.empty((0, 3)), "rows"),
+        (np.array([[1.0, np.nan], [2.0, 3.0]]), "row 0, column 1"),
+        (np.array([[1.0, 2.0], [np.inf, 3.0]]), "row 1, column 0"),
+        (np.array([["a", "b"]]), "U1"),
+        (np.ones((3, 3), complex), "complex"),
+        (np.ones((3, 3), np.float16), "float16"),
+    ],
+)
+def test_matrices_that_are_no_data(capsys, tmp_path, X, word):
+    np.save(tmp_path / "X.npy", X)
+    assert word in wrong_use(capsys, "verify", "--data", tmp_path / "X.npy", "--latent", 1)
+
+
+@pytest.mark.parametrize("M", [0, -3, 7])
+def test_impossible_latent_units(capsys, matrix, M):
+    text = wrong_use(capsys, "verify", "--data", matrix, "--latent", M)
+    assert f"--latent {M} is not possible" in text
+    assert "50 rows and 6 columns" in text
+
+
+def test_wrong_use_of_options(capsys, matrix):
+    assert "--data needs --latent" in wrong_use(capsys, "verify", "--data", matrix)
+    assert "--latent without --data" in wrong_use(capsys, "verify", "--latent", 2)
+    assert "invalid choice" in wrong_use(capsys, "verfy")
+    assert "unknown argument" in wrong_use(capsys, "verify", "--quick")
+    assert "invalid int value" in wrong_use(capsys, "verify", "--data", matrix, "--latent", "two")
+    wrong_use(capsys, "verify", "--fast", "--full")
+    assert "there is no lesson '99'" in wrong_use(capsys, "lesson", "99")
+    wrong_use(capsys, "lesson", "1", "--quick")
+    wrong_use(capsys)
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(capsys, matrix, tmp_path):
+    text = wrong_use(capsys, "verify", "--data", matrix, "--latent", 2, "--json", tmp_path / "no" / "c.json")
+    assert "cannot be written" in text
+    assert "cannot be written" in wrong_use(capsys, "verify", "--json", tmp_path)
+
+
+def test_doctor_and_list(capsys):
+    code, out, _ = run(capsys, "doctor")
+    assert code == 0
+    assert "numba" in out
+    code, out, _ = run(capsys, "lesson", "list")
+    assert code == 0
+    assert "linear autoencoder" in out
+
+
+def test_python_m_is_the_same_command_and_never_shows_a_traceback(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "minigrad_ae", "verify", "--data", "no.npy", "--latent", "2"],
+        capture_output=True, text=True, cwd=tmp_path, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 3
+
+
+def test_a_claim_that_fails_ends_with_1(capsys, monkeypatch, tmp_path):
+    from minigrad_ae.claims import ledger
+    from minigrad_ae.claims.claim import Result
+
+    bad = [Result("a", "t", "s", 0.0, 1.0, 0.1, False)]
+    monkeypatch.setattr(ledger, "verify", lambda run: bad)
+    assert run(capsys, "verify", "--json", tmp_path / "v.json")[0] == 1
+    assert json.loads((tmp_path / "v.json").read_text())[0]["passed"] is False
+    monkeypatch.setattr(ledger, "sabotage", lambda run: [{"id": "a", "caught": False}])
+    assert run(capsys, "verify", "--sabotage")[0] == 1

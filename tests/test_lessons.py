@@ -1,0 +1,70 @@
+"""Each lesson runs as a script in its short form, writes its figures where it should, and keeps the skeleton."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minigrad_ae import classroom
+
+LESSONS = classroom.lesson_files()
+ROOT = classroom.lessons_folder().parent
+SKELETON = ["Goal", "Predict", "Build", "Run", "Inspect", "Verify", "Break it", "Exercises", "Recap"]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_short_form(path, tmp_path):
+    import matplotlib.image
+
+    before = {p.name: p.stat().st_mtime for p in (ROOT / "figures").glob("*")}
+    done = subprocess.run(
+        [sys.executable, str(path), "--fast"], capture_output=True, text=True, cwd=tmp_path, timeout=300, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "FAIL" not in done.stdout
+    figures = sorted((tmp_path / "minigrad_ae_figures").glob("*.png"))
+    assert figures
+    for figure in figures:
+        assert figure.name.startswith(path.stem[:2])
+        pixels = matplotlib.image.imread(figure)
+        assert min(pixels.shape[:2]) > 200
+        assert np.ptp(pixels[..., :3]) > 0.5  # not blank
+        json.loads(figure.with_suffix(".json").read_text())
+    assert {p.name: p.stat().st_mtime for p in (ROOT / "figures").glob("*")} == before
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_committed_figures_are_those_of_the_lesson(path):
+    named = set(re.findall(r'lesson\.figure\(\s*"(\w+)"', path.read_text()))
+    committed = {p.stem[3:] for p in (ROOT / "figures").glob(f"{path.stem[:2]}_*.png")}
+    assert named == committed
+    for figure in (ROOT / "figures").glob(f"{path.stem[:2]}_*.png"):
+        assert figure.with_suffix(".json").is_file()
+        assert figure.stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_the_skeleton_is_kept(path):
+    text = path.read_text()
+    cells = re.findall(r"^# %% (?:\[markdown\]\n# #+ )?([A-Z][\w ]*)", text, re.M)
+    places = [next(k for k, cell in enumerate(cells) if cell.startswith(name)) for name in SKELETON]
+    assert places == sorted(places)
+    assert text.count("lesson.predict(") >= 3
+    assert re.search(r"^# \d\. ", text, re.M), "exercises are numbered"
+
+
+def test_options_reach_the_lesson_and_wrong_ones_are_refused(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(LESSONS[0]), "--wrong"], capture_output=True, text=True, cwd=tmp_path, timeout=120
+    )
+    assert done.returncode == 2
+    assert not list(Path(tmp_path).iterdir())
+
+
+def test_plain_makes_json_of_numpy():
+    value = {"a": np.arange(3), "b": np.float64(1 / 3), "c": [np.nan, 2], "d": np.bool_(True)}
+    assert json.loads(json.dumps(classroom.plain(value))) == {"a": [0, 1, 2], "b": 0.333333, "c": ["nan", 2], "d": True}
