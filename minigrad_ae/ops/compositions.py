@@ -145,7 +145,8 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
         return x.swapaxes(axis1, axis2)
     axes = list(range(x.ndim))
     with explained("swapaxes", x, f"axes {axis1} and {axis2}"):
-        axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
+        np.swapaxes(_empty(x), axis1, axis2)
+    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
     return s.transpose(x, axes=tuple(axes))
 
 

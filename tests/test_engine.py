@@ -1,0 +1,282 @@
+"""The engine: the walk, accumulation, hooks, no_grad, mg.grad, and the life of a graph."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import minigrad_ae as mg
+from minigrad_ae import engine
+from minigrad_ae.graph import Value, enable_grad, source_line, where
+from minigrad_ae.ops import REGISTRY
+
+LONG = 100_000
+
+
+def leaf(*values, **options):
+    return mg.tensor(np.array(values), requires_grad=True, **options)
+
+
+# --- the walk ----------------------------------------------------------------------------------------------------------
+
+
+def test_fan_out_waits_for_all_consumers():
+    a = leaf(3.0)
+    b = a + a
+    c = b + b
+    (c * c).backward(np.array([1.0]))
+    assert a.grad.tolist() == [2 * 12 * 4]
+
+
+def test_each_rule_runs_once_per_edge_and_only_towards_what_is_wanted(monkeypatch):
+    applied = Counter()
+
+    def counting(value, i, g):
+        applied[id(value), i] += 1
+        return original(value, i, g)
+
+    original = engine.apply_rule
+    monkeypatch.setattr(engine, "apply_rule", counting)
+    a, w = leaf(0.01), leaf(1.0)
+    y = a
+    for _ in range(50):  # a graph with 2^50 paths
+        y = y + y
+    (y * w).backward(np.array([1.0]))
+    assert len(applied) == 102 and set(applied.values()) == {1} and a.grad.tolist() == [2.0**50]
+    applied.clear()
+    mg.grad(y * w, w, gradient=np.array([1.0]))
+    assert sum(applied.values()) == 1, "the long branch does not lead to w"
+
+
+@pytest.mark.parametrize("length", [100, 1000])
+def test_cost_of_a_backward_is_linear(length, monkeypatch):
+    calls = Counter()
+    for name in ("sin", "mul"):
+        slots = REGISTRY[name].vjps
+        for slot, rule in enumerate(slots):
+            monkeypatch.setattr(REGISTRY[name], "vjps", list(slots))
+            slots = REGISTRY[name].vjps
+            slots[slot] = lambda *args, rule=rule, name=name: calls.update([name]) or rule(*args)
+    x, w = leaf(0.5), leaf(0.9)
+    y = x
+    for _ in range(length):
+        y = mg.sin(y) * w
+    y.sum().backward()
+    assert calls == {"sin": length, "mul": 2 * length}
+
+
+def test_a_chain_of_100_000_ops_runs_back_and_is_freed():
+    x = leaf(0.5)
+    y = x
+    for _ in range(LONG):
+        y = y + 1e-6
+    assert len(engine.topological(y)) == LONG + 1
+    y.backward(np.array([2.0]))
+    assert x.grad.tolist() == [2.0]
+    (g,) = mg.grad(y.sum(), x, create_graph=True)
+    assert g.data.tolist() == [1.0]
+    watch = weakref.ref(y)
+    del y, g
+    assert watch() is None
+
+
+def test_a_graph_is_freed_by_reference_counts_alone():
+    gc.collect()
+    gc.disable()
+    try:
+        x = leaf(1.0, 2.0)
+        h = mg.tanh(x * 2)
+        h.register_hook(lambda g: None)
+        h.retain_grad()
+        loss = mg.logsumexp(h) + (h @ h)
+        loss.backward()
+        (g,) = mg.grad(loss, x, create_graph=True)
+        (g * g).sum().backward()
+        watched = [weakref.ref(v) for v in (*engine.topological(loss), *engine.topological(g)) if v is not x]
+        assert len(watched) > 10
+        del loss, h, g
+        assert not [w() for w in watched if w() is not None]
+    finally:
+        gc.enable()
+
+
+def test_a_graph_lives_as_long_as_a_tensor_of_it():
+    def build():
+        x = leaf(2.0)
+        return mg.exp(x * 3).sum()
+
+    y = build()
+    y.backward()
+    assert y.inputs[0].inputs[0].inputs[0].grad.tolist() == [3 * np.exp(6.0)]
+
+
+# --- .grad -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_backward_accumulates_and_is_right():
+    x = leaf(1.0, 2.0)
+    y = (x * x).sum()
+    y.backward()
+    y.backward()
+    assert x.grad.tolist() == [4.0, 8.0]
+    x.zero_grad()
+    assert x.grad is None
+    y.backward()
+    assert x.grad.tolist() == [2.0, 4.0]
+
+
+def test_gradients_never_share_memory():
+    a, b = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    c = a + b
+    c.retain_grad()
+    seed = np.array([1.0, 5.0])
+    c.backward(seed)
+    a.grad *= 0
+    assert b.grad.tolist() == c.grad.tolist() == seed.tolist() == [1, 5]
+    x, y = leaf(1.0, 2.0), leaf([1.0, 2.0])
+    (x.reshape(1, 2) - y.T.T).sum().backward()
+    np.clip(x.grad, 0, 0.5, out=x.grad)
+    assert y.grad.tolist() == [[-1, -1]] and y.grad.flags.writeable
+    loss = leaf(1.0, 2.0)
+    mg.broadcast_to(loss, (3, 2)).sum().backward()
+    loss.grad += 1  # writeable, whatever view the rules made
+
+
+def test_gradient_of_a_scalar_leaf_stays_an_array():
+    x = mg.tensor(2.0, requires_grad=True)
+    for _ in range(2):
+        (x * x + x).backward()
+        assert type(x.grad) is np.ndarray and x.grad.shape == ()
+    x.register_hook(lambda g: seen.append(type(g)))
+    seen = []
+    (x * x + x).backward()
+    assert seen == [np.ndarray] and x.grad == 15 and type(mg.grad(x * x, x)[0]) is np.ndarray
+
+
+def test_retain_grad_and_leaves_only():
+    x = leaf(1.0)
+    a = x * 2
+    b = a * 3
+    a.retain_grad()
+    for _ in range(2):
+        b.backward(np.array([1.0]))
+        assert a.grad.tolist() == [3.0] and b.grad is None
+    x.backward(np.array([5.0]))
+    assert x.grad.tolist() == [17.0]
+
+
+def test_training_step_by_hand():
+    w = leaf(1.0, 2.0)
+    for _ in range(3):
+        (w * w).sum().backward()
+        w.data -= 0.1 * w.grad
+        w.zero_grad()
+    np.testing.assert_allclose(w.data, [0.8**3, 2 * 0.8**3])
+
+
+# --- hooks -------------------------------------------------------------------------------------------------------------
+
+
+def test_hooks_see_the_complete_gradient_in_order_and_may_replace_it():
+    x = leaf(1.0, 2.0)
+    h = x * 1
+    seen = []
+    h.register_hook(lambda g: seen.append(("first", g.tolist())))
+    remove = h.register_hook(lambda g: 10 * g)
+    h.register_hook(lambda g: seen.append(("third", g.tolist())))
+    (h + h * 2).sum().backward()
+    assert seen == [("first", [3, 3]), ("third", [30, 30])] and x.grad.tolist() == [30, 30]
+    remove()
+    remove()
+    x.zero_grad()
+    (h + h).sum().backward()
+    assert seen[2:] == [("first", [2, 2]), ("third", [2, 2])] and x.grad.tolist() == [2, 2]
+
+
+def test_a_hook_on_a_leaf_and_under_create_graph():
+    x = leaf(2.0)
+    x.register_hook(lambda g: g * 2)
+    (x * x).backward(np.array([1.0]))
+    assert x.grad.tolist() == [8.0]
+    (g,) = mg.grad((x * x).sum(), x, create_graph=True)
+    assert isinstance(g, mg.Tensor) and g.data.tolist() == [8.0]
+
+
+# --- modes -------------------------------------------------------------------------------------------------------------
+
+
+def test_no_grad_as_context_and_decorator_nested_and_after_an_error():
+    x = leaf(1.0)
+
+    @mg.no_grad()
+    def decorated(depth):
+        assert not (x * 2).requires_grad
+        return decorated(depth - 1) if depth else (x * 2)
+
+    assert not decorated(2).requires_grad and (x * 2).requires_grad
+    with mg.no_grad():
+        with mg.no_grad():
+            pass
+        with enable_grad():
+            assert (x * 2).requires_grad
+        y = x * 2
+    assert not y.requires_grad and y.is_leaf and (x * 2).requires_grad
+    with pytest.raises(ZeroDivisionError), mg.no_grad():
+        raise ZeroDivisionError
+    assert (x * 2).requires_grad
+
+
+def test_no_grad_belongs_to_its_thread():
+    x, inside, leave, results = leaf(1.0), threading.Event(), threading.Event(), []
+
+    @mg.no_grad()
+    def waits():
+        inside.set()
+        leave.wait(10)
+        results.append((x * 2).requires_grad)
+
+    thread = threading.Thread(target=waits)
+    thread.start()
+    inside.wait(10)
+    assert (x * 2).requires_grad
+    with mg.no_grad():
+        leave.set()
+        thread.join()
+        assert not (x * 2).requires_grad
+    assert results == [False] and (x * 2).requires_grad
+
+
+def test_detach_shares_the_data_and_nothing_else():
+    x = leaf(1.0, 2.0)
+    y = x * 2
+    d = y.detach()
+    assert d.data is y.data and d.is_leaf and not d.requires_grad
+    (y * d).sum().backward()
+    assert x.grad.tolist() == [4, 8]
+
+
+# --- the source --------------------------------------------------------------------------------------------------------
+
+
+def test_the_callers_line_is_found_through_operators_methods_and_compositions():
+    x = leaf(1.0, 2.0)
+    made = [
+        x * 2,
+        x.sum(),
+        mg.layer_norm(x),
+        mg.attention(x.reshape(1, 2), x.reshape(1, 2), x.reshape(1, 2)),
+        2 - x,
+        np.exp(x),
+        mg.grad((x * x).sum(), x, create_graph=True)[0],
+    ]
+    lines = ["x * 2,", "x.sum(),", "mg.layer_norm(x),", "mg.attention(", "2 - x,", "np.exp(x),", "mg.grad("]
+    for value, line in zip(made, lines, strict=True):
+        file, number, text = source_line(value)
+        assert file == __file__ and text.startswith(line) and f"test_engine.py:{number}: {line}" in where(value)
+    assert source_line(x) is None and where(x) == "an unnamed leaf" and where(leaf(1.0, name="W")) == "leaf 'W'"
+    assert isinstance(x, Value)
