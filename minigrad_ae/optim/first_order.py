@@ -1,0 +1,118 @@
+"""Optimisers that make one step from one gradient.  They write into the array ``p.data``.
+
+The symbols are those of the papers: g gradient, v velocity, m and v first and second moment, t the number of the step.
+A parameter without a gradient is left alone, and so are its moments.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..tensor import Tensor
+from .optimizer import Optimizer, checked_number
+
+
+class SGD(Optimizer):
+    """Gradient descent: v <- momentum v + g, p <- p - lr v; momentum=0 is p <- p - lr g.
+
+    nesterov : p <- p - lr (g + momentum v) with the new v (Sutskever et al. 2013, in PyTorch's form).
+    weight_decay : adds weight_decay * p to g, the gradient of weight_decay / 2 ‖p‖².
+    Raises DataError for settings outside their range, otherwise what `Optimizer` and `Optimizer.gradients` raise.
+    """
+
+    arrays = ("velocity",)
+
+    def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.0, weight_decay: float = 0.0,
+                 nesterov: bool = False) -> None:  # fmt: skip
+        super().__init__(params, lr)
+        self.momentum = checked_number("SGD: momentum", momentum, 0, 1, "0 for none, or e.g. 0.9", closed=True)
+        self.weight_decay = _decay("SGD", weight_decay)
+        if nesterov and not self.momentum:
+            raise DataError("SGD: nesterov needs a momentum", "got momentum=0", "pass momentum=0.9, or nesterov=False")
+        self.nesterov = nesterov
+
+    def step(self) -> None:
+        """One step along ``p.grad`` for every parameter that has one."""
+        for p, g, state in self.gradients():
+            if self.weight_decay:
+                g = g + self.weight_decay * p.data
+            if self.momentum:
+                v = state["velocity"] = self.momentum * state["velocity"] + g if state else g.copy()
+                g = g + self.momentum * v if self.nesterov else v
+            p.data -= self.lr * g
+
+
+class Adam(Optimizer):
+    """Adaptive moments (Kingma & Ba 2015, algorithm 1), bias-corrected.
+
+    betas : decay of the first and second moment.   eps : added to the root of the second moment.
+    weight_decay : adds weight_decay * p to g *before* the moments; for a decay of the weights themselves see `AdamW`.
+    Raises DataError for settings outside their range, otherwise what `Optimizer` and `Optimizer.gradients` raise.
+    """
+
+    arrays, counts = ("m", "v"), ("t",)
+
+    def __init__(self, params: Iterable[Tensor], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+                 eps: float = 1e-8, weight_decay: float = 0.0) -> None:  # fmt: skip
+        who = type(self).__name__
+        super().__init__(params, lr)
+        self.betas = _betas(who, betas)
+        self.eps = checked_number(f"{who}: eps", eps, 0, math.inf, "a small number, such as 1e-8", closed=True)
+        self.weight_decay = _decay(who, weight_decay)
+
+    def step(self) -> None:
+        """One step for every parameter that has a gradient."""
+        for p, g, state in self.gradients():
+            self._decayed_step(p, g, state)
+
+    def _decayed_step(self, p: Tensor, g: np.ndarray, state: dict[str, Any]) -> None:
+        self._adam_step(p, g + self.weight_decay * p.data if self.weight_decay else g, state)
+
+    def _adam_step(self, p: Tensor, g: np.ndarray, state: dict[str, Any]) -> None:
+        beta1, beta2 = self.betas
+        if not state:
+            state.update(m=np.zeros_like(p.data), v=np.zeros_like(p.data), t=0)
+        t = state["t"] = state["t"] + 1
+        m = state["m"] = beta1 * state["m"] + (1 - beta1) * g
+        v = state["v"] = beta2 * state["v"] + (1 - beta2) * (g * g)
+        m_hat = m / (1 - beta1**t)
+        v_hat = v / (1 - beta2**t)
+        p.data -= self.lr * _ratio(m_hat, np.sqrt(v_hat) + self.eps)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: p <- p - lr weight_decay p, beside Adam's step (Loshchilov & Hutter 2019)."""
+
+    def __init__(self, params: Iterable[Tensor], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+                 eps: float = 1e-8, weight_decay: float = 0.01) -> None:  # fmt: skip
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+    def _decayed_step(self, p: Tensor, g: np.ndarray, state: dict[str, Any]) -> None:
+        p.data *= 1 - self.lr * self.weight_decay
+        self._adam_step(p, g, state)
+
+
+def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a / b, and 0 where both are 0: an element without any gradient does not move, also with eps = 0."""
+    return np.divide(a, b, out=np.zeros_like(a), where=b != 0)
+
+
+def _decay(who: str, weight_decay: float) -> float:
+    return checked_number(f"{who}: weight_decay", weight_decay, 0, math.inf, "0 for none, or e.g. 0.01", closed=True)
+
+
+def _betas(who: str, betas: Any) -> tuple[float, float]:
+    try:
+        first, second = betas
+    except (TypeError, ValueError):
+        raise DataError(f"{who}: betas must be two numbers", f"got {betas!r}", "pass betas=(0.9, 0.999)") from None
+    fix = "betas=(0.9, 0.999) or similar"
+    return (
+        checked_number(f"{who}: betas[0]", first, 0, 1, fix, closed=True),
+        checked_number(f"{who}: betas[1]", second, 0, 1, fix, closed=True),
+    )

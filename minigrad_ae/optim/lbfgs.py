@@ -1,0 +1,264 @@
+"""L-BFGS: a quasi-Newton method that needs the loss and its gradient only, and goes down to the rounding of the loss.
+
+    x <- x + a d,   d = -H g,   H from the last few pairs s = x_new - x, y = g_new - g (Nocedal & Wright 2006, ch. 7.2)
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError, DtypeError, GradientError
+from ..tensor import Tensor
+from .line_search import LineSearch, Trial
+from .optimizer import Optimizer, checked_gradients, checked_number
+from .watch import Point, Watch
+
+ULPS = 64  # the rounding error of a loss, a sum of many terms, in units of its last place: a generous estimate
+SEARCH = 30  # evaluations in one line search; three are many
+
+
+class LBFGS(Optimizer):
+    """Limited-memory BFGS with a strong Wolfe line search; for losses without randomness (Liu & Nocedal 1989).
+
+    lr                  the first step tried along a quasi-Newton direction; 1 is right
+    history             how many pairs (s, y) are kept
+    max_iter            iterations in one call of `step`
+    max_evaluations     evaluations of the closure in one call of `step`; None for no limit
+    gradient_tolerance  stop when no entry of the gradient is larger; 0 goes down to the rounding level
+    loss_tolerance      stop when PATIENCE iterations lower the loss by no more than this part of it; 0 likewise
+    c1, c2              of the Wolfe conditions
+
+    All are attributes, which may be changed between calls, and these say what happened:
+
+    reason              why the last call ended: 'gradient tolerance', 'loss tolerance', 'rounding' (what is left is
+                        smaller than the rounding error of the loss), 'line search failed' (nothing lower was found
+                        although the slope promised it: the gradient is wrong, or the loss random or not smooth),
+                        'iteration limit', 'evaluation limit'; None before the first call
+    converged           True for the first three
+    evaluations, iterations     in all calls so far
+    loss, gradient_norm         at the point that was reached: float, and the Euclidean norm
+
+    Raises DataError for settings outside their range, and what `Optimizer` raises.
+    """
+
+    def __init__(self, params: Iterable[Tensor], lr: float = 1.0, history: int = 10, max_iter: int = 20,
+                 max_evaluations: int | None = None, gradient_tolerance: float = 0.0, loss_tolerance: float = 0.0,
+                 c1: float = 1e-4, c2: float = 0.9) -> None:  # fmt: skip
+        super().__init__(params, lr)
+        checked_number("LBFGS: lr", lr, 0, math.inf, "lr=1")
+        self.history, self.max_iter = _count("history", history), _count("max_iter", max_iter)
+        self.max_evaluations = None if max_evaluations is None else _count("max_evaluations", max_evaluations)
+        zero = "0, to go down to the rounding level"
+        for name, value in (("gradient_tolerance", gradient_tolerance), ("loss_tolerance", loss_tolerance)):
+            checked_number(f"LBFGS: {name}", value, 0, math.inf, zero, closed=True)
+        self.gradient_tolerance, self.loss_tolerance = float(gradient_tolerance), float(loss_tolerance)
+        self.c1 = checked_number("LBFGS: c1", c1, 0, 0.5, "c1=1e-4")
+        self.c2 = checked_number("LBFGS: c2", c2, c1, 1, "c2=0.9")
+        self.reason: str | None = None
+        self.evaluations = self.iterations = 0
+        self.loss = self.gradient_norm = math.nan
+        self.epsilon = max(float(np.finfo(p.dtype).eps) for p in self.params)
+        self.largest = 0.0
+        self._spent = 0
+        self.pairs: deque[tuple[np.ndarray, np.ndarray]] = deque()
+
+    @property
+    def converged(self) -> bool:
+        """Whether the last call of `step` ended at a minimum, to the tolerance or to rounding."""
+        return self.reason in ("gradient tolerance", "loss tolerance", "rounding")
+
+    def reset(self) -> None:
+        """Forget the pairs: the next step starts along the steepest descent."""
+        self.pairs.clear()
+
+    def step(self, closure: Callable[[], Any]) -> float:
+        """Minimise from where the parameters are.  Returns the loss where it ends; parameters and gradients are there.
+
+        closure() computes the loss from the parameters, calls ``loss.backward()``, and returns the loss (a tensor or a
+        number).  The gradients are None whenever it is called, so it need not clear them.  Warnings about overflow are
+        silent inside: a trial step may leave the domain of the loss, and is then taken back.
+
+        Raises GradientError where loss or gradient are not finite at the start; an exception in the closure leaves the
+        parameters at the last point that was accepted.
+        """
+        self._spent, self.reason = 0, None
+        here = self._start(closure)
+        watch = Watch(here, self.loss_tolerance)
+        try:
+            for _ in range(self.max_iter):
+                if here.steepness <= self.gradient_tolerance:
+                    break
+                there = self._iterate(closure, here)
+                if there is None:
+                    break
+                here, self.iterations = there, self.iterations + 1
+                if watch.stalled(here, self._noise(here.loss)):
+                    self.reason = "loss tolerance" if self.loss_tolerance else "rounding"
+                    break
+            if here.steepness <= self.gradient_tolerance:
+                self.reason = "gradient tolerance"
+            elif self.reason == "rounding":
+                here = watch.best
+        finally:
+            self._settle(here)
+        self.reason = self.reason or "iteration limit"
+        return here.loss
+
+    # --- one iteration ---
+    def _iterate(self, closure: Callable[[], Any], here: Point) -> Point | None:
+        """The next point; None, and the reason, where there is none.  Steepest descent has the last word."""
+        promise = 0.0
+        while True:
+            left = math.inf if self.max_evaluations is None else self.max_evaluations - self._spent
+            if left <= 0:
+                self.reason = "evaluation limit"
+                return None
+            d = self._direction(here.gradient)
+            slope = float(d @ here.gradient)
+            if self.pairs and not slope < 0:
+                self.reset()
+                continue
+            first = self.lr * (1.0 if self.pairs else first_step(here))
+            promise = max(promise, -slope * first)
+
+            def evaluate(step: float, d: np.ndarray = d) -> Trial:
+                self._write(here.x + step * d)
+                point = self._evaluate(closure)
+                slope = float(point.gradient @ d) if math.isfinite(point.loss) else math.nan
+                return Trial(step, point.loss if math.isfinite(slope) else math.inf, slope, point)
+
+            start = Trial(0.0, here.loss, slope, here)
+            limit = int(min(SEARCH, left))
+            found = LineSearch(evaluate, start, self.c1, self.c2, self._noise(here.loss), limit).search(first).trial
+            if found.step > 0:
+                self._remember(found.point.x - here.x, found.point.gradient - here.gradient)
+                point: Point = found.point
+                return point
+            if not self.pairs and limit == SEARCH:
+                self.reason = "rounding" if promise <= self._floor(here.loss) else "line search failed"
+                return None
+            self.reset()
+
+    def _direction(self, g: np.ndarray) -> np.ndarray:
+        """-H g by the two loops of Nocedal & Wright's algorithm 7.4; -g without pairs."""
+        d, alphas = -g, []
+        for s, y in reversed(self.pairs):
+            alpha = (s @ d) / (s @ y)
+            d -= alpha * y
+            alphas.append(alpha)
+        if self.pairs:
+            s, y = self.pairs[-1]
+            d *= (s @ y) / (y @ y)
+        for (s, y), alpha in zip(self.pairs, reversed(alphas), strict=True):
+            d += (alpha - (y @ d) / (s @ y)) * s
+        return d
+
+    def _remember(self, s: np.ndarray, y: np.ndarray) -> None:
+        """Keep a pair if its curvature is positive beyond rounding (the Wolfe conditions see to it, rounding may not)."""
+        if s @ y > self.epsilon * math.sqrt(s @ s) * math.sqrt(y @ y):
+            self.pairs.append((s, y))
+        while len(self.pairs) > self.history:
+            self.pairs.popleft()
+
+    def _noise(self, loss: float) -> float:
+        """The rounding error of a loss: differences below it mean nothing."""
+        return ULPS * self.epsilon * abs(loss)
+
+    def _floor(self, loss: float) -> float:
+        """The same where a loss is small against the largest so far, F.
+
+        For f = ½‖r‖² with residuals rounded like those of F, δf = r δr + ½ δr², δr = ε √F.
+        """
+        unit = ULPS * self.epsilon
+        return unit * math.sqrt(abs(loss) * self.largest) + unit**2 * self.largest
+
+    # --- between the parameters and one long vector ---
+    def _start(self, closure: Callable[[], Any]) -> Point:
+        here = self._evaluate(closure)
+        checked_gradients(self.params, "LBFGS")
+        if not math.isfinite(here.loss):
+            raise GradientError(
+                "LBFGS: the loss is not finite where it starts",
+                f"loss {here.loss}",
+                "start from other parameters, or look for a log or a division near 0",
+            )
+        self.largest = max(self.largest, abs(here.loss))
+        return here
+
+    def _evaluate(self, closure: Callable[[], Any]) -> Point:
+        """Loss and gradient where the parameters are."""
+        self.zero_grad()
+        self.evaluations, self._spent = self.evaluations + 1, self._spent + 1
+        with np.errstate(all="ignore"):
+            loss = closure()
+        try:
+            value = float(loss)
+        except TypeError:
+            raise DtypeError(
+                "LBFGS: the closure must return the loss", f"it returned {type(loss).__name__}", "end it with: return loss"
+            ) from None
+        if all(p.grad is None for p in self.params):
+            raise GradientError(
+                "LBFGS: the closure left no gradient", "every .grad is None after it", "call loss.backward() in the closure"
+            )
+        gradients = [np.zeros(p.size) if p.grad is None else np.ravel(p.grad) for p in self.params]
+        x = np.concatenate([p.data.ravel() for p in self.params], dtype=np.float64)
+        return Point(x, value, np.concatenate(gradients, dtype=np.float64))
+
+    def _write(self, x: np.ndarray) -> None:
+        start = 0
+        for p in self.params:
+            p.data[...] = x[start : start + p.size].reshape(p.shape)
+            start += p.size
+
+    def _settle(self, here: Point) -> None:
+        """Parameters, gradients and the numbers that are told, of the point `here`."""
+        self._write(here.x)
+        self.loss, self.gradient_norm = here.loss, float(np.linalg.norm(here.gradient))
+        start = 0
+        for p in self.params:
+            p.grad = here.gradient[start : start + p.size].reshape(p.shape).astype(p.dtype)
+            start += p.size
+
+    # --- state ---
+    def state_dict(self) -> dict[str, Any]:
+        """lr, counts, the largest loss so far and the pairs 's' and 'y' (k, n), oldest first (copies)."""
+        sides = np.array(self.pairs).reshape(len(self.pairs), 2, sum(p.size for p in self.params))
+        counts = {"evaluations": self.evaluations, "iterations": self.iterations, "largest": self.largest}
+        return {"lr": self.lr, **counts, "s": sides[:, 0].copy(), "y": sides[:, 1].copy()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state`.  Raises DataError, and changes nothing, where it does not fit these parameters."""
+        own = self.state_dict()
+        faults = [f"missing {key!r}" for key in own if key not in state]
+        faults += [f"unexpected {key!r}" for key in state if key not in own]
+        n = own["s"].shape[1]
+        for key in ("s", "y"):
+            shape = np.shape(state.get(key, own[key]))
+            if len(shape) != 2 or shape[1] != n or shape != np.shape(state.get("s", own["s"])):
+                faults.append(f"wrong shape of {key!r}: got {shape}, expected (pairs, {n})")
+        self._refuse(faults)
+        self.lr = float(state["lr"])
+        self.evaluations, self.iterations = int(state["evaluations"]), int(state["iterations"])
+        self.largest = float(state["largest"])
+        s, y = (np.array(state[key], np.float64) for key in ("s", "y"))
+        self.pairs = deque(zip(s, y, strict=True))
+
+
+def first_step(here: Point) -> float:
+    """How far along -g to try at first: a hundredth of the parameters' size (Hager & Zhang 2005, step I0)."""
+    size = float(np.abs(here.x).max(initial=0.0))
+    if size > 0:
+        return 0.01 * size / here.steepness
+    return 0.01 * (abs(here.loss) or 1.0) / float(here.gradient @ here.gradient)
+
+
+def _count(what: str, n: Any) -> int:
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise DataError(f"LBFGS: {what} must be a whole number, at least 1", f"got {n!r}", "e.g. history=10, max_iter=100")
+    return int(n)

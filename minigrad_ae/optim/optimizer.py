@@ -1,0 +1,177 @@
+"""What all optimisers share: the parameters, the learning rate, the gradients and the state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError, DtypeError, GradientError, ShapeError
+from ..graph import Value, where
+from ..tensor import Tensor
+
+State = dict[str, Any]
+
+
+class Optimizer:
+    """The parameters it moves (each once), and ``lr``, which may be set at any time.
+
+    params : an iterable of leaves with requires_grad, such as ``model.parameters()``.
+    ``initial_lr`` is the learning rate it was made with; schedules start from it, also after `load_state_dict`.
+
+    Raises DataError without parameters or for a learning rate that is negative, NaN or infinite; DtypeError for something
+    that is not a tensor; GradientError for a tensor that cannot be trained.
+    """
+
+    def __init__(self, params: Iterable[Tensor], lr: float) -> None:
+        self.params = checked_parameters(params, type(self).__name__)
+        self.lr = self.initial_lr = lr
+        self.state: list[State] = [{} for _ in self.params]
+
+    @property
+    def lr(self) -> float:
+        """The learning rate; at least 0."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self._lr = checked_number(f"{type(self).__name__}: lr", lr, 0, math.inf, "a learning rate such as 1e-3", closed=True)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients: every ``.grad`` is None again."""
+        for p in self.params:
+            p.zero_grad()
+
+    def gradients(self) -> Iterator[tuple[Tensor, np.ndarray, State]]:
+        """(parameter, its gradient, its state) of the parameters that have a gradient; all are checked first.
+
+        Raises GradientError where no parameter has a gradient, or one is not finite; ShapeError for a wrong shape.
+        """
+        found = checked_gradients(self.params, type(self).__name__)
+        return ((p, g, state) for p, g, state in zip(self.params, found, self.state, strict=True) if g is not None)
+
+    # --- state ---
+    def state_dict(self) -> dict[str, Any]:
+        """A flat dict of numbers and arrays (copies), from which `load_state_dict` continues bit for bit.
+
+        ``lr``, and for parameter number k ``'k.name'``, such as '0.velocity'.  Parameters are known by their order; settings other than
+        ``lr`` belong to the program.
+        """
+        state: dict[str, Any] = {"lr": self.lr}
+        for k, own in enumerate(self.state):
+            state |= {f"{k}.{name}": np.array(value) if name in self.arrays else value for name, value in own.items()}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state`.  Raises DataError, and changes nothing, where it does not fit these parameters."""
+        new: list[State] = [{} for _ in self.params]
+        faults = [] if "lr" in state else ["missing 'lr'"]
+        for key, value in state.items():
+            number, _, name = key.partition(".")
+            if key == "lr":
+                continue
+            if not number.isdigit() or int(number) >= len(new) or name not in self.slots:
+                faults.append(f"unexpected {key!r}")
+            elif name in self.arrays and np.shape(value) != self.params[int(number)].shape:
+                faults.append(f"wrong shape of {key!r}: got {np.shape(value)}, expected {self.params[int(number)].shape}")
+            else:
+                dtype = self.params[int(number)].dtype
+                new[int(number)][name] = np.array(value, dtype) if name in self.arrays else int(value)
+        faults += [
+            f"missing '{k}.{name}'" for k, own in enumerate(new) if own for name in self.slots if name not in own
+        ]
+        self._refuse(faults)
+        self.lr, self.state = float(state["lr"]), new
+
+    arrays: tuple[str, ...] = ()  # what a parameter's state holds: arrays in its shape,
+    counts: tuple[str, ...] = ()  # and whole numbers
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The names in a parameter's state."""
+        return (*self.arrays, *self.counts)
+
+    def _refuse(self, faults: list[str]) -> None:
+        if faults:
+            raise DataError(
+                f"{type(self).__name__}: the state does not fit, nothing was loaded",
+                "; ".join(faults),
+                "load the state of the same optimiser, made with the same parameters in the same order",
+            )
+
+
+def checked_number(what: str, value: Any, low: float, high: float, fix: str, closed: bool = False) -> float:
+    """`value` as a float with low < value < high (low <= value where `closed`), or a DataError."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (low < number < high or (closed and number == low)):
+        bounds = f"{'>=' if closed else '>'} {low:g}" + (f" and < {high:g}" if high < math.inf else " and finite")
+        raise DataError(f"{what} must be {bounds}", f"got {value!r}", f"pass {fix}")
+    return number
+
+
+def checked_parameters(params: Iterable[Tensor], who: str) -> list[Tensor]:
+    """The parameters, each once, or the error that `Optimizer` documents."""
+    if isinstance(params, Value) or not isinstance(params, Iterable):
+        raise DtypeError(
+            f"{who} takes a list of parameters", f"got one {type(params).__name__}", "pass model.parameters(), or [tensor]"
+        )
+    unique = list(dict.fromkeys(params))
+    if not unique:
+        raise DataError(f"{who}: no parameters to train", "got an empty list", "pass model.parameters()")
+    for k, p in enumerate(unique):
+        if not isinstance(p, Tensor):
+            raise DtypeError(f"{who} takes tensors", f"number {k} is a {type(p).__name__}", "pass model.parameters()")
+        if p.op is not None:
+            raise GradientError(
+                f"{who}: a computed tensor cannot be trained",
+                f"number {k}, {p.shape}, is {where(p)}",
+                "pass the leaves it was computed from",
+            )
+    trainable = [p for p in unique if p.requires_grad]
+    if not trainable:
+        raise GradientError(
+            f"{who}: no parameter requires a gradient",
+            f"{len(unique)} parameter(s), the first is {name_of(unique[0], 0)}",
+            "make them with nn.Parameter, or with requires_grad=True",
+        )
+    return trainable
+
+
+def checked_gradients(params: list[Tensor], who: str) -> list[np.ndarray | None]:
+    """Every ``p.grad``, None where there is none; errors as in `Optimizer.gradients`."""
+    found = [p.grad for p in params]
+    if all(g is None for g in found):
+        raise GradientError(
+            f"{who}: no parameter has a gradient",
+            f"{len(params)} parameter(s), every .grad is None",
+            "call loss.backward() first",
+        )
+    bad = []
+    for k, (p, g) in enumerate(zip(params, found, strict=True)):
+        if g is None:
+            continue
+        if g.shape != p.shape:
+            raise ShapeError(
+                f"{who}: a gradient has another shape than its parameter",
+                f"{name_of(p, k)}: gradient {g.shape}, parameter {p.shape}",
+                "let loss.backward() set .grad",
+            )
+        if not np.isfinite(g).all():
+            bad.append(f"{name_of(p, k)}: {g.size - np.count_nonzero(np.isfinite(g))} of {g.size}")
+    if bad:
+        raise GradientError(
+            f"{who}: gradients are NaN or infinite, no parameter was changed",
+            "; ".join(bad),
+            "look for a log or a division near 0, or lower the learning rate",
+        )
+    return found
+
+
+def name_of(p: Tensor, k: int) -> str:
+    """'parameter 0 'weight' (64, 32)', for messages."""
+    return f"parameter {k}{f' {p.name!r}' if p.name else ''} {p.shape}"
