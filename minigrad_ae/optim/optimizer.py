@@ -56,8 +56,8 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """A flat dict of numbers and arrays (copies), from which `load_state_dict` continues bit for bit.
 
-        ``lr``, and for parameter number k ``'k.name'``, such as '0.velocity'.  Parameters are known by their order; settings other than
-        ``lr`` belong to the program.
+        ``lr``, and for parameter number k ``'k.name'``, such as '0.velocity'.  Parameters are known by their order;
+        settings other than ``lr`` belong to the program.
         """
         state: dict[str, Any] = {"lr": self.lr}
         for k, own in enumerate(self.state):
@@ -79,9 +79,8 @@ class Optimizer:
             else:
                 dtype = self.params[int(number)].dtype
                 new[int(number)][name] = np.array(value, dtype) if name in self.arrays else int(value)
-        faults += [
-            f"missing '{k}.{name}'" for k, own in enumerate(new) if own for name in self.slots if name not in own
-        ]
+        numbers = [k for k in range(len(new)) if any(key.startswith(f"{k}.") for key in state)]
+        faults += [f"missing '{k}.{name}'" for k in numbers for name in self.slots if f"{k}.{name}" not in state]
         self._refuse(faults)
         self.lr, self.state = float(state["lr"]), new
 
@@ -120,10 +119,10 @@ def checked_parameters(params: Iterable[Tensor], who: str) -> list[Tensor]:
         raise DtypeError(
             f"{who} takes a list of parameters", f"got one {type(params).__name__}", "pass model.parameters(), or [tensor]"
         )
-    unique = list(dict.fromkeys(params))
-    if not unique:
+    given = list(params)
+    if not given:
         raise DataError(f"{who}: no parameters to train", "got an empty list", "pass model.parameters()")
-    for k, p in enumerate(unique):
+    for k, p in enumerate(given):
         if not isinstance(p, Tensor):
             raise DtypeError(f"{who} takes tensors", f"number {k} is a {type(p).__name__}", "pass model.parameters()")
         if p.op is not None:
@@ -132,6 +131,7 @@ def checked_parameters(params: Iterable[Tensor], who: str) -> list[Tensor]:
                 f"number {k}, {p.shape}, is {where(p)}",
                 "pass the leaves it was computed from",
             )
+    unique = list(dict.fromkeys(given))
     trainable = [p for p in unique if p.requires_grad]
     if not trainable:
         raise GradientError(
