@@ -145,7 +145,7 @@ print(f"{'I':<10} {'loss':>10} {'negative curvatures':>20} {'flat directions':>1
 for point in analytic.critical_points(found.eigenvalues, 2):
     name = "{" + ", ".join(map(str, point.components)) + "}"
     print(f"{name:<10} {point.loss:>10.4f} {point.index:>20} {point.nullity:>16}")
-losses, rate = escape(small, steps=1500 if lesson.fast else 4000)
+losses, rate = escape(small, steps=700)
 saddle_loss = next(p.loss for p in analytic.critical_points(found.eigenvalues, 2) if set(p.components) == {1, 3})
 fig, ax = plt.subplots(figsize=(6.8, 3.8))
 ax.plot(losses, color=BLUE)
@@ -175,7 +175,7 @@ left.set(
     ylim=(1e-17, 1e3),
 )
 left.legend()
-times, measured = mode_strengths(small, eta=0.002 if lesson.fast else 0.0005)
+times, measured = mode_strengths(small, eta=0.004 if lesson.fast else 0.001)
 rates = found.eigenvalues[:2] / len(small)
 for k, color in enumerate((BLUE, ORANGE)):
     right.plot(times[::20], measured[::20, k], color=color, lw=3, alpha=0.5, label=f"descent, mode {k + 1}")

@@ -183,7 +183,8 @@ def certify_pca(model: LinearAutoencoder, X: Any) -> Certificate:
     )
     record = model.record
     return Certificate(
-        passed, *X.shape, M, found.rank, loss, optimum, allowed, record and record.start_loss, record and record.evaluations,
+        passed, len(X), X.shape[1], M, found.rank, loss, optimum, allowed, record.start_loss if record else None,
+        record.evaluations if record else None,
         float(np.hypot(np.sqrt(np.sum(sines**2)), cover)), angles, float(sine_allowed), gradient, balance, curvature,
         [float(v) for v in explained], [float(v) for v in s[:M]], sure, tied, bool(centred), notes,
     )  # fmt: skip

@@ -21,13 +21,14 @@ from typing import Any
 import numpy as np
 
 from .claims import Run, ledger
+from .parser import Parser
 
 # Okabe & Ito's colours, which people with any kind of colour vision can tell apart.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, BLACK = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#000000",
 )  # fmt: skip
-STYLE = {
-    "figure.dpi": 100, "savefig.dpi": 150, "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold",
+STYLE: dict[Any, Any] = {
+    "figure.dpi": 100, "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold",
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "legend.frameon": False,
     "figure.constrained_layout.use": True,
 }  # fmt: skip
@@ -46,7 +47,7 @@ def lesson_files() -> list[Path]:
 
 def options(prog: str | None = None) -> argparse.ArgumentParser:
     """The options that every lesson takes."""
-    parser = argparse.ArgumentParser(prog=prog, add_help=True)
+    parser = Parser(prog=prog)
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--fast", action="store_true", help="smaller runs, a few seconds")
     size.add_argument("--full", action="store_true", help="also remake what takes minutes")
@@ -64,7 +65,7 @@ class Lesson:
         import matplotlib
 
         notebook = "ipykernel" in sys.modules
-        args = options(f"python lessons/{name}.py").parse_args([] if notebook else None)
+        args = options(f"minigrad-ae lesson {int(name[:2])}").parse_args([] if notebook else None)
         self.name, self.fast, self.full, self.seed = name, args.fast, args.full, args.seed
         self.rng = np.random.default_rng(args.seed)
         root = lessons_folder().parent
@@ -95,7 +96,7 @@ class Lesson:
 
         self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / f"{self.name[:2]}_{name}.png"
-        fig.savefig(path, metadata={"Software": None})
+        fig.savefig(path, dpi=75 if self.fast else 150, metadata={"Software": None})
         path.with_suffix(".json").write_text(json.dumps(plain(numbers), indent=1, allow_nan=False) + "\n", encoding="utf-8")
         print(f"  figure: {path}")
         if self.show:
@@ -110,7 +111,7 @@ class Lesson:
             for question, answer in self.answers:
                 print(f"  ? {question}\n    {answer}")
         self.cell("Recap")
-        run = Run(fast=self.fast, full=self.full, seed=self.seed, starts=2 if self.fast else 3)
+        run = Run(fast=self.fast, full=self.full, seed=self.seed, starts=1)
         results = ledger.read(ledger.claims(self.name), run, sys.stdout)
         print(ledger.table(results))
         print(f"\n{time.perf_counter() - self.start:.1f} s; figures in {self.out}")

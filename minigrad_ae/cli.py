@@ -14,20 +14,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from . import __version__
 from .errors import DataError, MinigradError
+from .parser import Parser
 
 Handler = Callable[[argparse.Namespace, list[str]], int]
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser that answers wrong use in three lines."""
-
-    def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {message}\n  {self.format_usage().strip()}\n  fix: see {self.prog} --help", file=sys.stderr)
-        raise SystemExit(2)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

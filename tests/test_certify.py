@@ -92,8 +92,9 @@ def test_a_saddle_is_recognised_by_its_negative_curvature():
     certificate = mg.certify_pca(linear_model(*analytic.saddle(found.components, (1, 3), 2)), X)
     assert not certificate.passed
     assert certificate.gradient_norm < 1e-12
-    s = found.eigenvalues
-    assert certificate.lowest_curvature == pytest.approx((s[2] - s[1]) / (2 * s[0]), rel=0.1)
+    s1, s2, s3 = found.eigenvalues[:3]  # turning u_3 into u_2 moves both layers: [[s2, -s2], [-s2, s3]] is its Hessian
+    lowest = (s2 + s3 - np.sqrt((s2 - s3) ** 2 + 4 * s2**2)) / 2
+    assert certificate.lowest_curvature == pytest.approx(lowest / (2 * s1), rel=1e-9)
 
 
 def test_an_untrained_model_is_not_certified_and_has_no_record():

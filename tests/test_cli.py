@@ -86,7 +86,7 @@ def test_truncated_and_pickled_files(capsys, matrix, tmp_path):
     [
         (np.ones((2, 3, 4)), "dimensions"),
         (np.ones(5), "dimension"),
-        (np.empty((0, 3)), "rows"),
+        (np.empty((0, 3)), "is empty"),
         (np.array([[1.0, np.nan], [2.0, 3.0]]), "row 0, column 1"),
         (np.array([[1.0, 2.0], [np.inf, 3.0]]), "row 1, column 0"),
         (np.array([["a", "b"]]), "U1"),

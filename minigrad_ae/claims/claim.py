@@ -21,7 +21,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Run:
@@ -116,12 +118,12 @@ def claim(
     return register
 
 
-def row(result: Result) -> dict[str, Any]:
+def as_row(result: Result) -> dict[str, Any]:
     """The JSON form of a result."""
     return asdict(result)
 
 
-def timed(function: Callable[[], Any]) -> tuple[Any, float]:
+def timed(function: Callable[[], T]) -> tuple[T, float]:
     """(result, seconds)."""
     start = time.perf_counter()
     return function(), time.perf_counter() - start

@@ -9,10 +9,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from .claim import CLAIMS, Claim, Result, Run, row, timed
+from .claim import CLAIMS, Claim, Result, Run, as_row, timed
 
 
 def _files() -> list[str]:
@@ -59,7 +60,7 @@ def verify(run: Run, topic: str | None = None, out: TextIO | None = None) -> lis
     """Read the ledger, lesson by lesson, and print it."""
     results: list[Result] = []
     for name in topics() if topic is None else [topic]:
-        part, seconds = timed(lambda name=name: read(claims(name), run, out))
+        part, seconds = timed(partial(read, claims(name), run, out))
         print(f"\n{name}  ({seconds:.1f} s)\n{table(part)}", file=out, flush=True)
         results += part
     good = sum(r.passed for r in results)
@@ -74,7 +75,8 @@ def sabotage(run: Run, out: TextIO | None = None) -> list[dict[str, Any]]:
         verdict, ratio = c.caught(run)
         miss = f"{ratio:.3g} tolerances off" if math.isfinite(ratio) else "off by a number where none is allowed"
         print(f"{c.topic:<24} {c.id:<34} {verdict:<8} {miss if verdict == 'caught' else ''}", file=out, flush=True)
-        rows.append({"id": c.id, "topic": c.topic, "verdict": verdict, "caught": verdict == "caught"})
+        row: dict[str, Any] = {"id": c.id, "topic": c.topic, "verdict": verdict, "caught": verdict == "caught"}
+        rows.append(row)
     print(f"\n{sum(r['caught'] for r in rows)} of {len(rows)} bugs caught by their claim", file=out)
     return rows
 
@@ -114,4 +116,4 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 def write_results(path: str | os.PathLike[str], results: Iterable[Result]) -> None:
     """The ledger in its JSON form."""
-    write_json(path, [row(r) for r in results])
+    write_json(path, [as_row(r) for r in results])

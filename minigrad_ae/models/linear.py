@@ -20,7 +20,6 @@ from ..nn import Module, Parameter, init
 from ..optim import LBFGS
 from ..tensor import Tensor, tensor
 
-
 HISTORY = 30  # pairs that L-BFGS keeps: more help data with columns of very different size, and cost time
 STAGE_TOLERANCE = 1e-5  # largest entry of the gradient at which a penalised stage of `fit` hands over to the next
 
