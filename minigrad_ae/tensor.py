@@ -135,12 +135,6 @@ class Tensor(Value):
 
         return remove
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        copied = type(self).__new__(type(self))
-        memo[id(self)] = copied
-        copied.__setstate__(self.__getstate__())
-        return copied
-
     def __getstate__(self) -> Any:
         if self.op is not None:
             raise GradientError(

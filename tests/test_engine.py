@@ -31,6 +31,10 @@ def test_fan_out_waits_for_all_consumers():
     c = b + b
     (c * c).backward(np.array([1.0]))
     assert a.grad.tolist() == [2 * 12 * 4]
+    h = a * 1
+    (h + h * 2 + h).backward(np.array([1.0]))  # h is reached by a short path before the long one has told it all
+    (h * 2 + h).backward(np.array([1.0]))
+    assert a.grad.tolist() == [96 + 4 + 3]
 
 
 def test_each_rule_runs_once_per_edge_and_only_towards_what_is_wanted(monkeypatch):
@@ -155,7 +159,8 @@ def test_gradient_of_a_scalar_leaf_stays_an_array():
     x.register_hook(lambda g: seen.append(type(g)))
     seen = []
     (x * x + x).backward()
-    assert seen == [np.ndarray] and x.grad == 15 and type(mg.grad(x * x, x)[0]) is np.ndarray
+    (x * 5).backward()
+    assert seen == [np.ndarray] * 2 and x.grad == 20 and type(mg.grad(x * x, x)[0]) is np.ndarray
 
 
 def test_retain_grad_and_leaves_only():
@@ -249,6 +254,32 @@ def test_no_grad_belongs_to_its_thread():
         thread.join()
         assert not (x * 2).requires_grad
     assert results == [False] and (x * 2).requires_grad
+
+
+def test_a_decorated_function_may_run_in_two_threads_at_once():
+    x, entered, left, after = leaf(1.0), threading.Event(), threading.Event(), []
+    both_inside = threading.Barrier(2)
+
+    @mg.no_grad()
+    def function(leaves_first):
+        entered.set()
+        both_inside.wait(10)
+        if not leaves_first:
+            left.wait(10)
+
+    def run():
+        function(leaves_first=True)
+        after.append((x * 2).requires_grad)
+        left.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    entered.wait(10)
+    with mg.no_grad():
+        function(leaves_first=False)
+        assert not (x * 2).requires_grad
+    thread.join()
+    assert after == [True] and (x * 2).requires_grad
 
 
 def test_detach_shares_the_data_and_nothing_else():

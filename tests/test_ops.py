@@ -61,6 +61,7 @@ def test_gradient_equals_complex_step_to_ten_digits(name, case):
     xs, y = recorded(name, case)
     u = upstream(y)
     got = mg.grad(y, xs, gradient=u)
+    assert type(y.data) is np.ndarray and all(type(g) is np.ndarray for g in got)
     assert np.array_equal(y.data, ops.REGISTRY[name](*case.inputs, **case.params)), "on arrays an op is its forward"
     numbers = [k for k, x in enumerate(case.inputs) if any(x is t.data for t in xs)]
     for k, g in zip(numbers, got, strict=True):

@@ -76,14 +76,14 @@ def _erf(x):
     z = x.astype(np.result_type(x.dtype, np.float64))
     small = np.where(size(z) < 3, z, 0)
     term = total = small
-    for n in range(1, 60):  # e^{-x^2} sum_n 2^n x^(2n+1) / (1 3 5 ... (2n+1)): all terms have one sign
+    for n in range(1, 50):  # e^{-x^2} sum_n 2^n x^(2n+1) / (1 3 5 ... (2n+1)): all terms have one sign
         term = term * (2 * small * small) / (2 * n + 1)
         total = total + term
     series = total * (2 / np.sqrt(np.pi)) * np.exp(-small * small)
     s = np.where(real(z) < 0, -1.0, 1.0)
     large = np.where(size(z) < 3, 3, np.where(size(z) > 27, 27, z * s))
     fraction = large
-    for n in range(50, 0, -1):  # sqrt(pi) e^{x^2} erfc(x) = 1 / (x + (1/2) / (x + 1 / (x + (3/2) / (x + ...))))
+    for n in range(30, 0, -1):  # sqrt(pi) e^{x^2} erfc(x) = 1 / (x + (1/2) / (x + 1 / (x + (3/2) / (x + ...))))
         fraction = large + (n / 2) / fraction
     tail = s * (1 - np.exp(-large * large) / (np.sqrt(np.pi) * fraction))
     y = np.where(size(z) < 3, series, tail)
