@@ -1,9 +1,10 @@
 from __future__ import annotations
 from typing import Any
 import numpy as np
-from minigrad_ae.kernels.jit import TILE, jit, ELEMENTWISE
+from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 from minigrad_ae.kernels.tile import ROWS, tile, vector_of_zeros
-K_BLOCK = 256
+K_BLOCK = 320
+M_BLOCK = 120
 
 @jit(ELEMENTWISE)
 def pack(b: Any, transposed: bool, k0: int, j: int, panel: Any) -> None:
@@ -31,38 +32,44 @@ def pack(b: Any, transposed: bool, k0: int, j: int, panel: Any) -> None:
                 for l in range(n):
                     to[l] = row[l]
 
-@jit(TILE)
+@jit(ELEMENTWISE)
+def tile_at_edge(at, i, last, b, c, j, n, edge, zero):
+    """A tile that sticks out of C: computed in ``edge`` (ROWS, width) and copied, m rows by n columns."""
+    for r in range(c.shape[0]):
+        for l in range(n):
+            edge[r, l] = c[r, j + l]
+    tile(at, i, last, b, edge, 0, 0, zero)
+    for r in range(c.shape[0]):
+        for l in range(n):
+            c[r, j + l] = edge[r, l]
+
+
+@jit(ELEMENTWISE)
 def gemm(at: Any, b: Any, transposed: bool, c: Any, i_from: int, i_to: int, j_from: int, j_to: int) -> None:
     """C[i_from:i_to, j_from:j_to] += (A B)[...]"""
     depth = at.shape[0]
     zero = vector_of_zeros(c)
     width = 2 * len(zero)
-    panel = np.empty((min(depth, K_BLOCK), width), c.dtype)
+    n_panels = (j_to - j_from + width - 1) // width
+    panels = np.empty((n_panels, min(depth, K_BLOCK), width), c.dtype)
     edge = np.zeros((ROWS, width), c.dtype)
     for k in range(0, depth, K_BLOCK):
         k_size = min(K_BLOCK, depth - k)
         a_block = at[k : k + k_size]
-        b_block = panel[:k_size]
-        for j in range(j_from, j_to, width):
-            pack(b, transposed, k, j, b_block)
-            n = min(width, j_to - j)
-            for i in range(i_from, i_to, ROWS):
-                m = min(ROWS, i_to - i)
-                last = i + m - 1
-                i1, i2, i3 = min(i + 1, last), min(i + 2, last), min(i + 3, last)
-                inside = m == ROWS and n == width
-                if inside:
-                    c0, c1, c2, c3 = c[i, j:], c[i1, j:], c[i2, j:], c[i3, j:]
-                else:
-                    for r in range(m):
-                        for l in range(n):
-                            edge[r, l] = c[i + r, j + l]
-                    c0, c1, c2, c3 = edge[0], edge[1], edge[2], edge[3]
-                tile(a_block, i, i1, i2, i3, b_block, c0, c1, c2, c3, zero)
-                if not inside:
-                    for r in range(m):
-                        for l in range(n):
-                            c[i + r, j + l] = edge[r, l]
+        for p in range(n_panels):
+            pack(b, transposed, k, j_from + p * width, panels[p, :k_size])
+        for i_block in range(i_from, i_to, M_BLOCK):
+            i_end = min(i_block + M_BLOCK, i_to)
+            for p in range(n_panels):
+                b_block = panels[p, :k_size]
+                j = j_from + p * width
+                n = min(width, j_to - j)
+                for i in range(i_block, i_end, ROWS):
+                    m = min(ROWS, i_end - i)
+                    if m == ROWS and n == width:
+                        tile(a_block, i, i_end - 1, b_block, c, i, j, zero)
+                    else:
+                        tile_at_edge(a_block, i, i_end - 1, b_block, c[i : i + m], j, n, edge, zero)
 
 def matmul(a,b):
     c=np.zeros((a.shape[0],b.shape[1]),a.dtype)

@@ -26,8 +26,6 @@ except ImportError:  # the NumPy definitions take over, see backend.py
 
 ELEMENTWISE = frozenset({"contract"})
 REDUCTION = frozenset({"contract", "reassoc", "nsz"})
-# The register tile: its sums run in program order, one accumulator per element, so nothing needs re-ordering.
-TILE = frozenset({"contract", "nsz"})
 
 F = TypeVar("F", bound=Callable[..., Any])
 
