@@ -30,13 +30,20 @@ REDUCTION = frozenset({"contract", "reassoc", "nsz"})
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def jit(flags: frozenset[str] = ELEMENTWISE) -> Callable[[F], F]:
-    """Compile lazily, once per dtype and memory layout, with ``flags``; release the GIL while running."""
+def jit(flags: frozenset[str] = ELEMENTWISE, always_inline: bool = False) -> Callable[[F], F]:
+    """Compile lazily, once per dtype and memory layout, with ``flags``; release the GIL while running.
+
+    ``always_inline``: LLVM copies the function into its callers, which it must for their loops to be vectorised.  The
+    copy keeps its own flags; Numba's ``inline="always"`` would give it the caller's, and ``reassoc`` there would
+    cancel the two-step reduction in exp.
+    """
 
     def decorate(function: F) -> F:
         if numba is None:
             return function
         settings: dict[str, Any] = {"error_model": "numpy", "fastmath": set(flags), "nogil": True}
+        if always_inline:
+            settings["forceinline"] = True
         try:
             kernel = numba.njit(cache=True, **settings)(function)
         except RuntimeError:  # "no locator available": read-only source and no usable home directory

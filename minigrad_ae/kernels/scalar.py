@@ -117,7 +117,7 @@ def _power_of_two(n, like):  # type: ignore[no-untyped-def]  # noqa: ANN
     return lambda n, like: np.int64((np.int64(np.int32(n)) + 1023) << 52).view(np.float64)
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, always_inline=True)
 def horner_from(p: Any, coefficients: Any, x: Any) -> Any:
     """p x^n + the polynomial with these n coefficients; n <= 8, so that the compiler unrolls the loop."""
     for i in range(len(coefficients)):
@@ -125,7 +125,7 @@ def horner_from(p: Any, coefficients: Any, x: Any) -> Any:
     return p
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, always_inline=True)
 def horner(coefficients: Any, x: Any) -> Any:
     """The polynomial with these coefficients, highest power first; up to 25 of them."""
     p = horner_from(coefficients[0], coefficients[1:9], x)
@@ -136,7 +136,7 @@ def horner(coefficients: Any, x: Any) -> Any:
     return p
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, always_inline=True)
 def exp(x: Any) -> Any:
     """e^x, at most 1 ulp off."""
     t = tables(x)
@@ -154,7 +154,7 @@ def exp(x: Any) -> Any:
     return power * power_of_two(half, x) * power_of_two(n - half, x)
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, always_inline=True)
 def tanh(x: Any) -> Any:
     """tanh x = m / (m + 2) with m = e^(2 |x|) - 1 = 2^n (e^r - 1) + (2^n - 1); odd, keeps -0; at most 3 ulp off."""
     t = tables(x)
@@ -170,7 +170,7 @@ def tanh(x: Any) -> Any:
     return np.copysign(m / (m + t.two), x)
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, always_inline=True)
 def sigmoid(x: Any) -> Any:
     """1 / (1 + e^-x), from e^-abs(x) <= 1: nothing overflows, and the left tail keeps its relative accuracy."""
     t = tables(x)
@@ -178,7 +178,7 @@ def sigmoid(x: Any) -> Any:
     return (t.one if x >= t.zero else e) / (t.one + e)
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, always_inline=True)
 def softplus(x: Any) -> Any:
     """log(1 + e^x) = max(x, 0) + log1p(e^-abs(x))."""
     t = tables(x)
@@ -189,7 +189,7 @@ def softplus(x: Any) -> Any:
     return (t.zero if x < t.zero else x) + log1p
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, always_inline=True)
 def half_erfc(z: Any) -> Any:
     """erfc(z) / 2 for z >= 0."""
     t = tables(z)
@@ -199,7 +199,7 @@ def half_erfc(z: Any) -> Any:
     return t.half * exp(-(y * y)) * horner(t.erfc, (y - t.erfc_centre) / (y + t.erfc_centre)) / (t.one + t.two * y)
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, always_inline=True)
 def erf(x: Any) -> Any:
     """erf x; odd, keeps -0."""
     t = tables(x)
@@ -210,7 +210,7 @@ def erf(x: Any) -> Any:
     return np.copysign(outer if not z < t.one else inner, x)
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, always_inline=True)
 def normal_cdf(x: Any) -> Any:
     """Phi(x) = (1 + erf(x / sqrt 2)) / 2; the left tail does not cancel."""
     t = tables(x)
