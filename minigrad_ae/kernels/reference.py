@@ -96,3 +96,40 @@ def _gate(x):  # type: ignore[no-untyped-def]
 def add_bias(c, bias):  # type: ignore[no-untyped-def]
     c += bias
     return c
+
+
+def half_sum_of_squares(y, t):  # type: ignore[no-untyped-def]
+    return 0.5 * ((y - t) * (y - t)).sum(dtype=y.dtype)
+
+
+def half_sum_of_squares_backward(g, y, t):  # type: ignore[no-untyped-def]
+    return (y - t) * y.dtype.type(g)
+
+
+def bernoulli_loss(logits, t):  # type: ignore[no-untyped-def]
+    return (softplus(logits) - logits * t).sum(dtype=logits.dtype)
+
+
+def bernoulli_loss_backward(g, logits, t):  # type: ignore[no-untyped-def]
+    return (sigmoid(logits) - t) * logits.dtype.type(g)
+
+
+def gaussian_kl(mu, log_var):  # type: ignore[no-untyped-def]
+    return mu.dtype.type(0.5) * (mu * mu + (np.exp(log_var) - 1 - log_var)).sum(dtype=mu.dtype)
+
+
+def gaussian_kl_backward(g, mu, log_var):  # type: ignore[no-untyped-def]
+    g = mu.dtype.type(g)
+    return g * mu, mu.dtype.type(0.5) * g * (np.exp(log_var) - 1)
+
+
+def reparameterise(mu, log_var, noise):  # type: ignore[no-untyped-def]
+    return mu + np.exp(log_var / 2) * noise
+
+
+def reparameterise_backward(g, log_var, noise):  # type: ignore[no-untyped-def]
+    return g, g * np.exp(log_var / 2) * noise / 2
+
+
+def dropout_mask(uniform, rate):  # type: ignore[no-untyped-def]
+    return np.where(uniform >= uniform.dtype.type(rate), 1 / (1 - rate), 0).astype(uniform.dtype)
