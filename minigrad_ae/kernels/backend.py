@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minigrad_ae.errors import DataError, DtypeError, ShapeError
-from minigrad_ae.kernels.jit import cache_place, numba
 
 F = TypeVar("F", bound=Callable[..., Any])
 NAMES = ("numba", "numpy")
@@ -24,6 +23,7 @@ class _State:
 
     def __init__(self) -> None:
         self.backend = os.environ.get("MINIGRAD_AE_KERNELS", "numba")
+        self.checked = False
         self.threads = min(2, os.cpu_count() or 1)
         self.lock = threading.Lock()
         self.forget_pool()
@@ -45,22 +45,31 @@ class use:
     def __init__(self, name: str) -> None:
         if name not in NAMES:
             raise DataError(f"kernels.use: no backend {name!r}", f"name={name!r}", 'choose "numba" or "numpy"')
-        self.before = backend()
-        _state.backend = name
+        self.before = _state.backend
+        _state.backend, _state.checked = name, False
 
     def __enter__(self) -> use:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        _state.backend = self.before
+        _state.backend, _state.checked = self.before, False
+
+
+def _check_numba() -> None:
+    """Fall back to NumPy, and say so once, where Numba cannot be imported."""
+    from minigrad_ae.kernels.jit import numba
+
+    _state.checked = True
+    if numba is None and _state.backend == "numba":
+        _state.backend = "numpy"
+        warnings.warn("Numba cannot be imported: the NumPy definitions are used instead", stacklevel=4)
 
 
 def backend() -> str:
-    """ "numba" or "numpy"; says so once where Numba cannot be imported."""
-    if _state.backend == "numba" and numba is None:
-        _state.backend = "numpy"
-        warnings.warn("Numba cannot be imported: the NumPy definitions are used instead", stacklevel=3)
-    elif _state.backend not in NAMES:
+    """The backend in use, "numba" or "numpy"."""
+    if not _state.checked:
+        _check_numba()
+    if _state.backend not in NAMES:
         name, _state.backend = _state.backend, "numba"
         raise DataError(f"no kernels named {name!r}", f"MINIGRAD_AE_KERNELS={name}", 'set it to "numba" or "numpy"')
     return _state.backend
@@ -83,6 +92,7 @@ def get_num_threads() -> int:
 def info() -> dict[str, Any]:
     """What ``doctor`` reports."""
     from minigrad_ae.kernels import gemm
+    from minigrad_ae.kernels.jit import cache_place, numba
 
     return {
         "backend": backend(),
@@ -117,9 +127,11 @@ def in_parallel(kernel: Callable[..., None], tasks: list[tuple[Any, ...]]) -> No
 
 def chunks(n: int, grain: int) -> list[tuple[int, int]]:
     """``range(n)`` in one piece per thread, cut at multiples of ``grain``."""
-    pieces = min(_state.threads, max(1, n // grain))
-    step = -(-n // (pieces * grain)) * grain if n else 1
-    return [(start, min(start + step, n)) for start in range(0, max(n, 1), step)]
+    pieces = min(_state.threads, n // grain)
+    if pieces < 2:
+        return [(0, n)]
+    step = -(-n // (pieces * grain)) * grain
+    return [(start, min(start + step, n)) for start in range(0, n, step)]
 
 
 def twin_of(definition: Callable[..., Any]) -> Callable[[F], F]:
@@ -136,8 +148,14 @@ def twin_of(definition: Callable[..., Any]) -> Callable[[F], F]:
     return decorate
 
 
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
 def check_floats(kernel: str, **arrays: Any) -> None:
     """Every argument is a float32 or float64 array, all of one dtype."""
+    kinds = [array.dtype if isinstance(array, np.ndarray) else None for array in arrays.values()]
+    if kinds.count(kinds[0]) == len(kinds) and kinds[0] in _FLOATS:
+        return
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.char not in "fd" or not array.dtype.isnative:
             what = f"{array.dtype} array" if isinstance(array, np.ndarray) else type(array).__name__
@@ -155,7 +173,8 @@ def check_floats(kernel: str, **arrays: Any) -> None:
 def check_same_shape(kernel: str, **arrays: np.ndarray) -> None:
     """All arguments are float arrays of one dtype and one shape."""
     check_floats(kernel, **arrays)
-    if len({array.shape for array in arrays.values()}) > 1:
+    shapes_found = [array.shape for array in arrays.values()]
+    if shapes_found.count(shapes_found[0]) < len(shapes_found):
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise ShapeError(f"{kernel}: arguments of different shape", shapes, "broadcast them first; kernels do not")
 
@@ -165,7 +184,8 @@ def check_out(kernel: str, out: Any, shape: tuple[int, ...], dtype: Any) -> np.n
     if out is None:
         return np.empty(shape, dtype)
     check_floats(kernel, out=out)
-    if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous or not out.flags.writeable:
+    flags = out.flags
+    if out.shape != shape or out.dtype != dtype or not flags.c_contiguous or not flags.writeable:
         state = f"{out.shape} {out.dtype}, contiguous={out.flags.c_contiguous}, writeable={out.flags.writeable}"
         raise ShapeError(
             f"{kernel}: out does not fit", f"out is {state}; needed: {shape} {dtype}, contiguous, writeable",

@@ -69,7 +69,8 @@ def _flat(kernel: str, **arrays: Array) -> list[Array]:
     """Checked flat views of arrays that a kernel writes to in place."""
     check_same_shape(kernel, **arrays)
     for array in arrays.values():
-        check_out(kernel, array, array.shape, array.dtype)
+        if not (array.flags.c_contiguous and array.flags.writeable):
+            check_out(kernel, array, array.shape, array.dtype)
     return [array.reshape(-1) for array in arrays.values()]
 
 

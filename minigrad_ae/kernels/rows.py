@@ -42,9 +42,10 @@ def row_max(x: Any) -> Any:
 
 @jit(REDUCTION)
 def _exp_of_shifted(x: Any, shifted: Any, powers: Any) -> None:
-    """shifted = x - row maximum; powers = e^shifted.  (Both may be one array.)
+    """shifted = x - row maximum; powers = e^shifted.
 
-    The exponentials of all rows are one flat loop: rows of 17 alone would leave half the vector lanes empty.
+    The exponentials of all rows are one flat loop: rows of 17 alone would leave half the vector lanes empty.  It reads
+    one array and writes another: LLVM vectorises a loop only where it finds that the two do not overlap.
     """
     for r in range(x.shape[0]):
         row, to = x[r], shifted[r]
@@ -59,9 +60,10 @@ def _exp_of_shifted(x: Any, shifted: Any, powers: Any) -> None:
 @jit(REDUCTION)
 def _softmax(x: Any, y: Any) -> None:
     step = max(1, BLOCK // x.shape[1])
+    shifted = np.empty((step, x.shape[1]), x.dtype)
     for start in range(0, x.shape[0], step):
         block = y[start : start + step]
-        _exp_of_shifted(x[start : start + step], block, block)
+        _exp_of_shifted(x[start : start + step], shifted[: block.shape[0]], block)
         for r in range(block.shape[0]):
             row, total = block[r], x.dtype.type(0)
             for i in range(row.size):
