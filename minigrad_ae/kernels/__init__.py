@@ -4,7 +4,7 @@ Each public kernel is the fast twin of a NumPy definition and gives the same num
 several.  ``use("numpy")`` runs the definitions instead.  Numba is imported when the first kernel is called for.
 
 jit.py (how a kernel is compiled), backend.py (which runs, on how many threads, what is checked), then the kernels:
-tile.py gemm.py ladder.py batched.py (products), scalar.py loops.py activations.py, rows.py, losses.py, optim.py.
+tile.py gemm.py ladder.py batched.py (products), scalar.py loops.py activations.py, rows.py norm.py, losses.py, optim.py.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ _HOME = {
         "sigmoid", "sigmoid_backward", "softplus", "softplus_backward", "tanh", "tanh_backward",
     ),
     "rows": (
-        "layer_norm", "layer_norm_backward", "log_softmax", "log_softmax_backward", "softmax", "softmax_backward",
+        "log_softmax", "log_softmax_backward", "softmax", "softmax_backward",
     ),
+    "norm": ("layer_norm", "layer_norm_backward"),
     "losses": (
         "bernoulli_loss", "bernoulli_loss_backward", "dropout_mask", "gaussian_kl", "gaussian_kl_backward",
         "half_sum_of_squares", "half_sum_of_squares_backward", "reparameterise", "reparameterise_backward",
@@ -30,7 +31,7 @@ _HOME = {
     "optim": ("adam_step", "sgd_step"),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
-__all__ = sorted(_MODULE)  # noqa: PLE0605
+__all__ = sorted(_MODULE)
 
 
 def __getattr__(name: str) -> Any:

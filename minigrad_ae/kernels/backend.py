@@ -154,7 +154,7 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 def check_floats(kernel: str, **arrays: Any) -> None:
     """Every argument is a float32 or float64 array, all of one dtype."""
     kinds = [array.dtype if isinstance(array, np.ndarray) else None for array in arrays.values()]
-    if kinds.count(kinds[0]) == len(kinds) and kinds[0] in _FLOATS:
+    if kinds[0] is not None and kinds.count(kinds[0]) == len(kinds) and kinds[0] in _FLOATS:
         return
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.char not in "fd" or not array.dtype.isnative:

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
+numba: Any
 try:
-    import numba
-    from numba.core import event
+    numba = import_module("numba")
+    event: Any = import_module("numba.core.event")
 except ImportError:  # the NumPy definitions take over, see backend.py
     numba = None
 
@@ -30,7 +32,7 @@ REDUCTION = frozenset({"contract", "reassoc", "nsz"})
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def jit(flags: frozenset[str] = ELEMENTWISE, always_inline: bool = False) -> Callable[[F], F]:
+def jit(flags: frozenset[str] = ELEMENTWISE, always_inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
     """Compile lazily, once per dtype and memory layout, with ``flags``; release the GIL while running.
 
     ``always_inline``: LLVM copies the function into its callers, which it must for their loops to be vectorised.  The
@@ -38,7 +40,7 @@ def jit(flags: frozenset[str] = ELEMENTWISE, always_inline: bool = False) -> Cal
     cancel the two-step reduction in exp.
     """
 
-    def decorate(function: F) -> F:
+    def decorate(function: Callable[..., Any]) -> Any:
         if numba is None:
             return function
         settings: dict[str, Any] = {"error_model": "numpy", "fastmath": set(flags), "nogil": True}
@@ -69,7 +71,7 @@ def _date_by_folder(kernel: Any) -> None:
     Numba looks only at the file of the kernel itself, so a helper edited in another file would keep its old meaning
     inside the caller (numba issue 1833).
     """
-    cache_file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+    cache_file: Any = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
     if hasattr(cache_file, "_source_stamp"):
         stats = [path.stat() for path in sorted(Path(__file__).parent.glob("*.py"))]
         cache_file._source_stamp = (max(s.st_mtime for s in stats), sum(s.st_size for s in stats))

@@ -21,7 +21,7 @@ def _into(out: Any, y: Any, dtype: Any) -> np.ndarray:
     return out
 
 
-def matmul(a, b, out=None):  # type: ignore[no-untyped-def]  # noqa: ANN
+def matmul(a, b, out=None):  # type: ignore[no-untyped-def]
     return np.matmul(a, b, out=out)
 
 

@@ -100,7 +100,7 @@ def tables(x: Any) -> Tables:
 
 
 @overload(tables)
-def _tables_compiled(x):  # type: ignore[no-untyped-def]  # noqa: ANN
+def _tables_compiled(x):  # type: ignore[no-untyped-def]
     chosen = _SINGLE if x.bitwidth == 32 else _DOUBLE
     return lambda x: chosen
 
@@ -111,7 +111,7 @@ def power_of_two(n: Any, like: Any) -> Any:
 
 
 @overload(power_of_two)
-def _power_of_two(n, like):  # type: ignore[no-untyped-def]  # noqa: ANN
+def _power_of_two(n, like):  # type: ignore[no-untyped-def]
     if like.bitwidth == 32:
         return lambda n, like: np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
     return lambda n, like: np.int64((np.int64(np.int32(n)) + 1023) << 52).view(np.float64)
