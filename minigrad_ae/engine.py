@@ -8,7 +8,7 @@ un-broadcasting, dtype, and accumulation where a value was used more than once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -103,12 +103,23 @@ def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None)
             g = _run_hooks(value, g)
         if value in keep if keep is not None else value.op is None or value.retains_grad:
             grads[value] = g
-        for i, x in value.edges:
-            if path is None or x in path:
-                new = fit(apply_rule(value, i, g), value, i)
-                known = grads.get(x)
-                grads[x] = new if known is None else add(known, new)
+        edges = value.edges if path is None else [(i, x) for i, x in value.edges if x in path]
+        for (_, x), new in zip(edges, contributions(value, g, edges), strict=True):
+            known = grads.get(x)
+            grads[x] = new if known is None else add(known, new)
     return grads
+
+
+def contributions(value: Value, g: Any, edges: Sequence[tuple[int, Value]]) -> list[Any]:
+    """What `value`, whose gradient is g, sends along `edges`: rule by rule, or all at once where a kernel computed it."""
+    op: Any = value.op
+    if value.saved is None or isinstance(g, Value) or op.vjps != op.twin.rules:
+        return [fit(apply_rule(value, i, g), value, i) for i, _ in edges]
+    need = [False] * len(value.inputs)
+    for i, _ in edges:
+        need[i] = True
+    gradients = op.twin.backward(g, value._data, value.saved, *value.arrays, need=need, **value.params)
+    return [fit(gradients[i], value, i) for i, _ in edges]
 
 
 def add(a: Any, b: Any) -> Any:

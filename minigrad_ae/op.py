@@ -105,14 +105,18 @@ class Op:
         if len(args) != self.arity:
             args, params = self.arrange(args, params)
         arrays, edges = self.collect(args)
+        twin, saved = self.twin, None
         try:
-            y = self.forward(*arrays, **params)
+            if twin is not None and twin.ready(arrays):
+                y, saved = twin.forward(*arrays, **params)
+            else:
+                y = self.forward(*arrays, **params)
         except NUMPY_ERRORS as error:
             raise _explain(self, args, error) from None
         if type(y) is not np.ndarray:  # NumPy makes a number of what has no axes
             y = np.asarray(y)
         if edges and grad_mode.enabled:
-            return Value.result_class.computed(y, self, args, arrays, params, edges, caller())
+            return Value.result_class.computed(y, self, args, arrays, params, edges, caller(), saved)
         return Value.result_class.new(y)
 
     def collect(self, args: tuple[Any, ...]) -> tuple[Sequence[Any], Sequence[tuple[int, Value]]]:
