@@ -21,8 +21,9 @@ def test_short_form(path, tmp_path):
     import matplotlib.image
 
     before = {p.name: p.stat().st_mtime for p in (ROOT / "figures").glob("*")}
+    command = [sys.executable, str(path), "--fast"]
     done = subprocess.run(
-        [sys.executable, str(path), "--fast"], capture_output=True, text=True, cwd=tmp_path, timeout=300, stdin=subprocess.DEVNULL
+        command, capture_output=True, text=True, cwd=tmp_path, timeout=300, stdin=subprocess.DEVNULL
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "FAIL" not in done.stdout
