@@ -151,16 +151,17 @@ class LBFGS(Optimizer):
 
     def _direction(self, g: np.ndarray) -> np.ndarray:
         """-H g by the two loops of Nocedal & Wright's algorithm 7.4; -g without pairs."""
-        d, alphas = -g, []
-        for s, y in reversed(self.pairs):
-            alpha = (s @ d) / (s @ y)
+        d, steps = -g, [(s, y, s @ y) for s, y in self.pairs]
+        alphas = []
+        for s, y, curvature in reversed(steps):
+            alpha = (s @ d) / curvature
             d -= alpha * y
             alphas.append(alpha)
-        if self.pairs:
-            s, y = self.pairs[-1]
-            d *= (s @ y) / (y @ y)
-        for (s, y), alpha in zip(self.pairs, reversed(alphas), strict=True):
-            d += (alpha - (y @ d) / (s @ y)) * s
+        if steps:
+            _, y, curvature = steps[-1]
+            d *= curvature / (y @ y)
+        for (s, y, curvature), alpha in zip(steps, reversed(alphas), strict=True):
+            d += (alpha - (y @ d) / curvature) * s
         return d
 
     def _remember(self, s: np.ndarray, y: np.ndarray) -> None:
