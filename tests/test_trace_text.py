@@ -238,7 +238,8 @@ def test_one_step():
     loss, scope = autoencoder()
     text = trace(loss, scope=scope).text(step=8)
     for part in ("Step 8 of 9   ADD   add_1 = matmul_1 + b", "test_trace_text.py:", "h = mg.tanh(x @ W + b)",
-                 "law      y = a + b", "dloss/dadd_1 (6, 2)", "b\u0304 = y\u0304", "b was stretched (2,) → (6, 2): summed over axis 0, back to (2,)",
+                 "law      y = a + b",
+                 "dloss/dadd_1 (6, 2)", "b\u0304 = y\u0304", "b was stretched (2,) → (6, 2): summed over axis 0, back to (2,)",
                  "rule ", "forward ", "OK", "next: 9 matmul   previous: 7 tanh"):  # fmt: skip
         assert part in text, text
     both = trace(loss, scope=scope).text(step=9)
