@@ -1,7 +1,6 @@
 """Stacks of small matrices: products, and attention for short sequences, each matrix in cache from start to end.
 
-The matrices of attention are about 17 x 16: too small to be worth packing.  Lanes run along the columns of B; four rows
-of B at a time, so that C is loaded and stored a quarter as often.
+The matrices of attention are about 17 x 16: too small to be worth packing, so that the tile reads B where it lies.
 """
 
 from __future__ import annotations
@@ -13,30 +12,50 @@ import numpy as np
 
 from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels.backend import check_floats, check_out, check_same_shape, chunks, in_parallel, twin_of
+from minigrad_ae.kernels.gemm import tile_at_edge
 from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 from minigrad_ae.kernels.rows import _softmax, _softmax_backward
+from minigrad_ae.kernels.tile import ROWS, tile, vector_of_zeros
 
 Array = np.ndarray
 GRAIN_FLOPS = 2e6  # work per thread
 
 
 @jit(ELEMENTWISE)
-def _product(a: Any, b: Any, c: Any) -> None:
-    """c = a @ b for one small matrix each; b and c in C order, a with any strides."""
-    depth, columns = b.shape
-    for i in range(c.shape[0]):
-        to = c[i]
-        for j in range(columns):
-            to[j] = 0
-        for k in range(0, depth - 3, 4):
-            x0, x1, x2, x3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
-            row0, row1, row2, row3 = b[k], b[k + 1], b[k + 2], b[k + 3]
-            for j in range(columns):
-                to[j] += x0 * row0[j] + x1 * row1[j] + x2 * row2[j] + x3 * row3[j]
-        for k in range(depth // 4 * 4, depth):
-            x, row = a[i, k], b[k]
-            for j in range(columns):
-                to[j] += x * row[j]
+def _product(a: Any, b: Any, panel: Any, edge: Any, c: Any) -> None:
+    """c = a @ b for one small matrix each, C order; panel (K, width) and edge (ROWS, width) are scratch.
+
+    Whole tiles of columns go through the register tile; what is left of the columns (1 of 17) through plain sums.
+    """
+    zero = vector_of_zeros(c)
+    width = 2 * len(zero)
+    rows, columns, depth = c.shape[0], c.shape[1], b.shape[0]
+    at = a.T
+    c[:] = 0
+    for j in range(0, columns - width + 1, width):
+        for k in range(depth):
+            to, row = panel[k], b[k, j:]
+            for l in range(width):
+                to[l] = row[l]
+        for i in range(0, rows, ROWS):
+            if i + ROWS <= rows:
+                tile(at, i, rows - 1, panel, c, i, j, zero)
+            else:
+                tile_at_edge(at, i, rows - 1, panel, c[i:], j, width, edge, zero)
+    for i in range(rows):
+        row, to = a[i], c[i]
+        for j in range(columns // width * width, columns):
+            total = zero[0]
+            for k in range(depth):
+                total += row[k] * b[k, j]
+            to[j] = total
+
+
+@jit(ELEMENTWISE)
+def _scratch(depth: int, like: Any) -> Any:
+    """A panel and an edge for ``_product``, for sums over up to ``depth``."""
+    width = 2 * len(vector_of_zeros(like))
+    return np.empty((depth, width), like.dtype), np.empty((ROWS, width), like.dtype)
 
 
 @jit(ELEMENTWISE)
@@ -50,27 +69,29 @@ def _turn(x: Any, out: Any) -> None:
 @jit(ELEMENTWISE)
 def _batched(a: Any, b: Any, transposed: bool, c: Any) -> None:
     scratch = np.empty((a.shape[2], c.shape[2]), c.dtype)
+    panel, edge = _scratch(a.shape[2], c)
     for n in range(c.shape[0]):
         if transposed:
             _turn(b[n], scratch)
-            _product(a[n], scratch, c[n])
+            _product(a[n], scratch, panel, edge, c[n])
         else:
-            _product(a[n], b[n], c[n])
+            _product(a[n], b[n], panel, edge, c[n])
 
 
 @jit(REDUCTION)
 def _attention(q: Any, k: Any, v: Any, bias: Any, scale: float, y: Any, weights: Any) -> None:
     kt = np.empty((k.shape[2], k.shape[1]), k.dtype)
     scores = np.empty((q.shape[1], k.shape[1]), q.dtype)
-    factor = q.dtype.type(scale)
+    panel, edge = _scratch(max(k.shape[1], k.shape[2]), y)
+    factor, tokens, size = q.dtype.type(scale), k.shape[1], k.shape[2]
     for n in range(q.shape[0]):
         _turn(k[n], kt)
-        _product(q[n], kt, scores)
+        _product(q[n], kt, panel[:size], edge, scores)
         for i in range(scores.shape[0]):
             for j in range(scores.shape[1]):
                 scores[i, j] = scores[i, j] * factor + bias[i, j]
         _softmax(scores, weights[n])
-        _product(weights[n], v[n], y[n])
+        _product(weights[n], v[n], panel[:tokens], edge, y[n])
 
 
 @jit(REDUCTION)
@@ -80,19 +101,20 @@ def _attention_backward(
     tokens, size = k.shape[1], k.shape[2]
     vt, wt = np.empty((size, tokens), v.dtype), np.empty((tokens, q.shape[1]), v.dtype)
     dw, ds = np.empty((q.shape[1], tokens), v.dtype), np.empty((q.shape[1], tokens), v.dtype)
+    panel, edge = _scratch(max(tokens, size), q)
     factor = q.dtype.type(scale)
     for n in range(q.shape[0]):
         _turn(v[n], vt)
-        _product(g[n], vt, dw)
+        _product(g[n], vt, panel[:size], edge, dw)
         _turn(weights[n], wt)
-        _product(wt, g[n], dv[n])
+        _product(wt, g[n], panel[:tokens], edge, dv[n])
         _softmax_backward(dw, weights[n], ds)
         for i in range(ds.shape[0]):
             for j in range(tokens):
                 ds[i, j] *= factor
-        _product(ds, k[n], dq[n])
+        _product(ds, k[n], panel[:tokens], edge, dq[n])
         _turn(ds, wt)
-        _product(wt, q[n], dk[n])
+        _product(wt, q[n], panel[:tokens], edge, dk[n])
 
 
 def _batched_definition(a: Array, b: Array, out: Array | None = None) -> Array:
@@ -130,7 +152,10 @@ def _attention_definition(q: Array, k: Array, v: Array, bias: Array | None = Non
 
 @twin_of(_attention_definition)
 def attention(q: Array, k: Array, v: Array, bias: Array | None = None) -> tuple[Array, Array]:
-    """``(softmax(q k^T / sqrt(d) + bias) v, weights)``; q, k, v (..., tokens, d); bias (tokens, tokens), -inf to mask."""
+    """``(softmax(q k^T / sqrt(d) + bias) v, weights)``; q, k, v (..., tokens, d).
+
+    bias (tokens, tokens) is added to the scores: -inf masks a pair.  The weights are what the backward pass needs.
+    """
     flat = _stacks("attention", q=q, k=k, v=v)
     tokens, size = q.shape[-2:]
     bias = np.zeros((tokens, tokens), q.dtype) if bias is None else bias
@@ -163,7 +188,8 @@ def attention_backward(g: Array, q: Array, k: Array, v: Array, weights: Array) -
     tokens, size = q.shape[-2:]
     check_floats("attention_backward", q=q, weights=weights)
     if weights.shape != (*q.shape[:-1], tokens):
-        raise ShapeError("attention_backward: weights do not fit", f"weights {weights.shape}, q {q.shape}", "pass attention's")
+        shapes = f"weights {weights.shape}, q {q.shape}"
+        raise ShapeError("attention_backward: weights do not fit", shapes, "pass the weights that attention gave")
     gradients = tuple(np.empty(q.shape, q.dtype) for _ in range(3))
     if q.size:
         inputs = (*flat, np.ascontiguousarray(weights).reshape(-1, tokens, tokens))
