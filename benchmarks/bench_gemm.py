@@ -74,8 +74,9 @@ def main(argv=None):
                 rounds = options.rounds if flops < 1e9 else max(5, options.rounds // 4)
                 row = duel(lambda a=a, b=b: kernels.matmul(a, b), lambda a=a, b=b: a @ b, flops, rounds)
                 rows.append({"kernel": "matmul", "dtype": dtype, "kind": kind, "shape": shape} | row)
-                print(f"{dtype} {kind} {shape!s:20} {row['gflops']:6.1f} GF/s  ratio {row['ratio']:.2f} best {row['best']:.2f}")
-            print("   geometric mean", *(f"{key} {geomean(np, rows, dtype, kind, key):.3f}" for key in ("ratio", "best")))
+                report(f"{dtype} {kind} {shape!s:20}", row)
+            means = (f"{key} {geomean(np, rows, dtype, kind, key):.3f}" for key in ("ratio", "best"))
+            print("   geometric mean", *means)
         for kind in ("NN", "NT"):
             batch, m, k, n = BATCHED
             a, b = rng.standard_normal((batch, m, k)).astype(dtype), rng.standard_normal((batch, k, n)).astype(dtype)
@@ -84,10 +85,14 @@ def main(argv=None):
             work = 2.0 * batch * m * k * n
             row = duel(lambda a=a, b=b: kernels.batched_matmul(a, b), lambda a=a, b=b: a @ b, work, options.rounds)
             rows.append({"kernel": "batched", "dtype": dtype, "kind": kind, "shape": BATCHED} | row)
-            print(f"{dtype} batched {kind} {row['gflops']:6.1f} GF/s  ratio {row['ratio']:.2f} best {row['best']:.2f}")
+            report(f"{dtype} {kind} batched", row)
     if options.json:
-        machine = {"machine": platform.processor() or platform.machine(), "threads": options.threads, "numpy": np.__version__}
+        machine = {"machine": platform.machine(), "threads": options.threads, "numpy": np.__version__}
         options.json.write_text(json.dumps(machine | {"against": "OpenBLAS", "rows": rows}, indent=1) + "\n")
+
+
+def report(label, row):
+    print(f"{label} {row['gflops']:6.1f} GF/s  ratio {row['ratio']:.2f} best {row['best']:.2f}", flush=True)
 
 
 def geomean(np, rows, dtype, kind, key):

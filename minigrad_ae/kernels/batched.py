@@ -12,50 +12,61 @@ import numpy as np
 
 from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels.backend import check_floats, check_out, check_same_shape, chunks, in_parallel, twin_of
-from minigrad_ae.kernels.gemm import tile_at_edge
 from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 from minigrad_ae.kernels.rows import _softmax, _softmax_backward
-from minigrad_ae.kernels.tile import ROWS, tile, vector_of_zeros
+from minigrad_ae.kernels.tile import fma, load, store, vector_of_zeros
 
 Array = np.ndarray
 GRAIN_FLOPS = 2e6  # work per thread
 
 
 @jit(ELEMENTWISE)
-def _product(a: Any, b: Any, panel: Any, edge: Any, c: Any) -> None:
-    """c = a @ b for one small matrix each, C order; panel (K, width) and edge (ROWS, width) are scratch.
-
-    Whole tiles of columns go through the register tile; what is left of the columns (1 of 17) through plain sums.
-    """
-    zero = vector_of_zeros(c)
-    width = 2 * len(zero)
-    rows, columns, depth = c.shape[0], c.shape[1], b.shape[0]
-    at = a.T
-    c[:] = 0
-    for j in range(0, columns - width + 1, width):
-        for k in range(depth):
-            to, row = panel[k], b[k, j:]
-            for l in range(width):
-                to[l] = row[l]
-        for i in range(0, rows, ROWS):
-            if i + ROWS <= rows:
-                tile(at, i, rows - 1, panel, c, i, j, zero)
-            else:
-                tile_at_edge(at, i, rows - 1, panel, c[i:], j, width, edge, zero)
-    for i in range(rows):
-        row, to = a[i], c[i]
-        for j in range(columns // width * width, columns):
-            total = zero[0]
-            for k in range(depth):
-                total += row[k] * b[k, j]
-            to[j] = total
+def _small_tile(a: Any, i: int, b: Any, j: int, c: Any, zero: Any) -> None:
+    """3 rows by 3 vectors of ``c = a @ b`` from row i, column j on; a vector that would stick out is moved back."""
+    last = c.shape[1] - len(zero)
+    j, j1, j2 = min(j, last), min(j + len(zero), last), min(j + 2 * len(zero), last)
+    a0, a1, a2 = a[i], a[i + 1], a[i + 2]
+    p0 = p1 = p2 = q0 = q1 = q2 = r0 = r1 = r2 = zero
+    for k in range(b.shape[0]):
+        row, x, y, z = b[k], a0[k], a1[k], a2[k]
+        v = load(row[j:], 0, zero)
+        p0, q0, r0 = fma(p0, x, v), fma(q0, y, v), fma(r0, z, v)
+        v = load(row[j1:], 0, zero)
+        p1, q1, r1 = fma(p1, x, v), fma(q1, y, v), fma(r1, z, v)
+        v = load(row[j2:], 0, zero)
+        p2, q2, r2 = fma(p2, x, v), fma(q2, y, v), fma(r2, z, v)
+    c0, c1, c2 = c[i], c[i + 1], c[i + 2]
+    store(c0[j:], 0, p0)
+    store(c0[j1:], 0, p1)
+    store(c0[j2:], 0, p2)
+    store(c1[j:], 0, q0)
+    store(c1[j1:], 0, q1)
+    store(c1[j2:], 0, q2)
+    store(c2[j:], 0, r0)
+    store(c2[j1:], 0, r1)
+    store(c2[j2:], 0, r2)
 
 
 @jit(ELEMENTWISE)
-def _scratch(depth: int, like: Any) -> Any:
-    """A panel and an edge for ``_product``, for sums over up to ``depth``."""
-    width = 2 * len(vector_of_zeros(like))
-    return np.empty((depth, width), like.dtype), np.empty((ROWS, width), like.dtype)
+def _product(a: Any, b: Any, c: Any) -> None:
+    """c = a @ b for one small matrix each, C order.
+
+    The last tiles are moved back until they fit, and compute some elements a second time: 17 columns are 3 vectors
+    of 8.  Matrices smaller than a tile take the definition.
+    """
+    zero = vector_of_zeros(c)
+    rows, columns = c.shape
+    if rows < 3 or columns < len(zero):
+        for i in range(rows):
+            for j in range(columns):
+                total = c.dtype.type(0)
+                for k in range(b.shape[0]):
+                    total += a[i, k] * b[k, j]
+                c[i, j] = total
+    else:
+        for i in range(0, rows, 3):
+            for j in range(0, columns, 3 * len(zero)):
+                _small_tile(a, min(i, rows - 3), b, j, c, zero)
 
 
 @jit(ELEMENTWISE)
@@ -69,29 +80,27 @@ def _turn(x: Any, out: Any) -> None:
 @jit(ELEMENTWISE)
 def _batched(a: Any, b: Any, transposed: bool, c: Any) -> None:
     scratch = np.empty((a.shape[2], c.shape[2]), c.dtype)
-    panel, edge = _scratch(a.shape[2], c)
     for n in range(c.shape[0]):
         if transposed:
             _turn(b[n], scratch)
-            _product(a[n], scratch, panel, edge, c[n])
+            _product(a[n], scratch, c[n])
         else:
-            _product(a[n], b[n], panel, edge, c[n])
+            _product(a[n], b[n], c[n])
 
 
 @jit(REDUCTION)
 def _attention(q: Any, k: Any, v: Any, bias: Any, scale: float, y: Any, weights: Any) -> None:
     kt = np.empty((k.shape[2], k.shape[1]), k.dtype)
     scores = np.empty((q.shape[1], k.shape[1]), q.dtype)
-    panel, edge = _scratch(max(k.shape[1], k.shape[2]), y)
-    factor, tokens, size = q.dtype.type(scale), k.shape[1], k.shape[2]
+    factor = q.dtype.type(scale)
     for n in range(q.shape[0]):
         _turn(k[n], kt)
-        _product(q[n], kt, panel[:size], edge, scores)
+        _product(q[n], kt, scores)
         for i in range(scores.shape[0]):
             for j in range(scores.shape[1]):
                 scores[i, j] = scores[i, j] * factor + bias[i, j]
         _softmax(scores, weights[n])
-        _product(weights[n], v[n], panel[:tokens], edge, y[n])
+        _product(weights[n], v[n], y[n])
 
 
 @jit(REDUCTION)
@@ -101,20 +110,19 @@ def _attention_backward(
     tokens, size = k.shape[1], k.shape[2]
     vt, wt = np.empty((size, tokens), v.dtype), np.empty((tokens, q.shape[1]), v.dtype)
     dw, ds = np.empty((q.shape[1], tokens), v.dtype), np.empty((q.shape[1], tokens), v.dtype)
-    panel, edge = _scratch(max(tokens, size), q)
     factor = q.dtype.type(scale)
     for n in range(q.shape[0]):
         _turn(v[n], vt)
-        _product(g[n], vt, panel[:size], edge, dw)
+        _product(g[n], vt, dw)
         _turn(weights[n], wt)
-        _product(wt, g[n], panel[:tokens], edge, dv[n])
+        _product(wt, g[n], dv[n])
         _softmax_backward(dw, weights[n], ds)
         for i in range(ds.shape[0]):
             for j in range(tokens):
                 ds[i, j] *= factor
-        _product(ds, k[n], panel[:tokens], edge, dq[n])
+        _product(ds, k[n], dq[n])
         _turn(ds, wt)
-        _product(wt, q[n], panel[:tokens], edge, dk[n])
+        _product(wt, q[n], dk[n])
 
 
 def _batched_definition(a: Array, b: Array, out: Array | None = None) -> Array:
