@@ -2,8 +2,9 @@
 
     taskset -c 1 python benchmarks/bench_kernels.py --json kernels.json
 
-Contenders take turns in one process; results are checked first; both sides allocate what they return; torch pays for its
-graph, as its users do.  A ratio is the median over rounds of (their time / our time); ``best`` that of the shortest times.
+Contenders take turns in one process; results are checked first; both sides allocate what they return; torch pays for
+its graph, as its users do.  A ratio is the median over rounds of (their time / our time); ``best`` compares the
+shortest times.
 """
 
 from __future__ import annotations
@@ -87,7 +88,9 @@ def cases(np, kernels, torch, dtype):
         if torch:
             leaves = [torch.tensor(a, requires_grad=True) for a in (x, weight, bias)]
 
-            def eager(leaves=leaves, upstream=torch.tensor(g), columns=shape[1]):
+            upstream = torch.tensor(g)
+
+            def eager(leaves=leaves, upstream=upstream, columns=shape[1]):
                 for leaf in leaves:
                     leaf.grad = None
                 f.layer_norm(leaves[0], (columns,), leaves[1], leaves[2]).backward(upstream)

@@ -137,11 +137,10 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
 
 def accumulate(a: Array, b: Array, c: Array) -> None:
     """``c += a @ b``, unchecked: start from a bias in ``c`` and the bias costs nothing."""
-    at, stored, transposed = _as_stored(a), b, False
-    if not b.flags.c_contiguous:
-        stored, transposed = np.ascontiguousarray(b.T), True
+    at = a.T if a.flags.c_contiguous else _as_stored(a)
+    stored, transposed = (b, False) if b.flags.c_contiguous else (np.ascontiguousarray(b.T), True)
     m, n = c.shape
-    if get_num_threads() == 1 or 2.0 * m * n * a.shape[1] < PARALLEL_FLOPS:
+    if 2.0 * m * n * len(b) < PARALLEL_FLOPS or get_num_threads() == 1:
         gemm(at, stored, transposed, c, 0, m, 0, n)
     elif n >= 2 * COLUMNS * get_num_threads():
         in_parallel(gemm, [(at, stored, transposed, c, 0, m, *piece) for piece in chunks(n, COLUMNS)])
@@ -150,11 +149,8 @@ def accumulate(a: Array, b: Array, c: Array) -> None:
 
 
 def _as_stored(a: Array) -> Array:
-    """``a.T`` in Fortran order (``a`` is plain) or C order (``a`` is a transposed view): the two compiled kernels."""
-    flags = a.flags
-    if flags.c_contiguous:
-        return a.T
-    if not flags.f_contiguous:
+    """``a.T`` in C order (``a`` is a transposed view) or in Fortran order (a copy): gemm is compiled for these two."""
+    if not a.flags.f_contiguous:
         return np.ascontiguousarray(a).T
     if a.shape[0] * a.itemsize < WIDE_ROW:
         return a.T
