@@ -38,7 +38,8 @@ __all__ = sorted(_MODULE)
 def __getattr__(name: str) -> Any:
     if name not in _MODULE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE[name]}"), name)
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_MODULE[name]}"), name)  # asked for once only
+    return found
 
 
 def __dir__() -> list[str]:
