@@ -54,7 +54,8 @@ def test_layer_norm(shape, dtype):
     x, g = random(shape, dtype) + 3, random(shape, dtype, 1)
     weight, bias = random(shape[-1:], dtype, 2), random(shape[-1:], dtype, 3)
     roundings = 8 * (shape[-1] + 8)
-    found, exact = kernels.layer_norm(x, weight, bias), kernels.layer_norm.definition(x.astype(np.longdouble), weight, bias)
+    found = kernels.layer_norm(x, weight, bias)
+    exact = kernels.layer_norm.definition(*wide(x, weight, bias))
     size = np.max(np.abs(exact[2]), initial=1) * np.max(np.abs(x), initial=1) * 4
     for mine, theirs in zip(found[:2], exact[:2], strict=True):
         close(mine, theirs, dtype, roundings, size)
@@ -73,7 +74,8 @@ def test_losses_and_sampling_steps(shape, dtype):
     a, b, g = np.asarray(random(shape, dtype)), np.asarray(random(shape, dtype, 1)), np.asarray(random(shape, dtype, 2))
     t = np.asarray(np.random.default_rng(3).random(shape), dtype)
     eps = np.finfo(dtype).eps
-    for loss, args in (("half_sum_of_squares", (a, b)), ("bernoulli_loss", (np.asarray(3 * a), t)), ("gaussian_kl", (a, b))):
+    losses = {"half_sum_of_squares": (a, b), "bernoulli_loss": (np.asarray(3 * a), t), "gaussian_kl": (a, b)}
+    for loss, args in losses.items():
         kernel, backward = getattr(kernels, loss), getattr(kernels, loss + "_backward")
         exact = kernel.definition(*wide(*args))
         # blocks of 1024 terms, in vector lanes of at least 4: 256 additions, and 8 roundings in each term

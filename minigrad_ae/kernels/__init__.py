@@ -4,7 +4,8 @@ Each public kernel is the fast twin of a NumPy definition and gives the same num
 several.  ``use("numpy")`` runs the definitions instead.  Numba is imported when the first kernel is called for.
 
 jit.py (how a kernel is compiled), backend.py (which runs, on how many threads, what is checked), then the kernels:
-tile.py gemm.py ladder.py batched.py (products), scalar.py loops.py activations.py, rows.py norm.py, losses.py, optim.py.
+tile.py gemm.py ladder.py batched.py (products), scalar.py loops.py activations.py, rows.py norm.py, losses.py,
+optim.py.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ __all__ = sorted(_MODULE)
 def __getattr__(name: str) -> Any:
     if name not in _MODULE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    kernel = globals()[name] = getattr(import_module(f"{__name__}.{_MODULE[name]}"), name)  # found directly next time
-    return kernel
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_MODULE[name]}"), name)  # asked for once only
+    return found
 
 
 def __dir__() -> list[str]:

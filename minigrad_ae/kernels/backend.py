@@ -140,7 +140,9 @@ def twin_of(definition: Callable[..., Any]) -> Callable[[F], F]:
     def decorate(kernel: F) -> F:
         @wraps(kernel)
         def either(*args: Any, **kwargs: Any) -> Any:
-            return (kernel if backend() == "numba" else definition)(*args, **kwargs)
+            if (_state.backend if _state.checked else backend()) == "numba":
+                return kernel(*args, **kwargs)
+            return definition(*args, **kwargs)
 
         either.definition = definition  # type: ignore[attr-defined]
         return either  # type: ignore[return-value]
@@ -148,13 +150,13 @@ def twin_of(definition: Callable[..., Any]) -> Callable[[F], F]:
     return decorate
 
 
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def check_floats(kernel: str, **arrays: Any) -> None:
     """Every argument is a float32 or float64 array, all of one dtype."""
     kinds = [array.dtype if isinstance(array, np.ndarray) else None for array in arrays.values()]
-    if kinds[0] is not None and kinds.count(kinds[0]) == len(kinds) and kinds[0] in _FLOATS:
+    if kinds[0] is not None and kinds.count(kinds[0]) == len(kinds) and kinds[0] in FLOATS:
         return
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.char not in "fd" or not array.dtype.isnative:

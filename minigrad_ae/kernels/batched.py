@@ -1,7 +1,6 @@
 """Stacks of small matrices: products, and attention for short sequences, each matrix in cache from start to end.
 
-The matrices of attention are about 17 x 16: too small to be worth packing.  Lanes run along the columns of B; four rows
-of B at a time, so that C is loaded and stored a quarter as often.
+The matrices of attention are about 17 x 16: too small to be worth packing, so that the tile reads B where it lies.
 """
 
 from __future__ import annotations
@@ -15,28 +14,65 @@ from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels.backend import check_floats, check_out, check_same_shape, chunks, in_parallel, twin_of
 from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 from minigrad_ae.kernels.rows import _softmax, _softmax_backward
+from minigrad_ae.kernels.tile import fma, load, store, vector_of_zeros
 
 Array = np.ndarray
 GRAIN_FLOPS = 2e6  # work per thread
 
 
 @jit(ELEMENTWISE)
-def _product(a: Any, b: Any, c: Any) -> None:
-    """c = a @ b for one small matrix each; b and c in C order, a with any strides."""
-    depth, columns = b.shape
+def _tiny(a: Any, b: Any, c: Any) -> None:
+    """c = a @ b by the definition, for matrices smaller than a tile."""
     for i in range(c.shape[0]):
-        to = c[i]
-        for j in range(columns):
-            to[j] = 0
-        for k in range(0, depth - 3, 4):
-            x0, x1, x2, x3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
-            row0, row1, row2, row3 = b[k], b[k + 1], b[k + 2], b[k + 3]
-            for j in range(columns):
-                to[j] += x0 * row0[j] + x1 * row1[j] + x2 * row2[j] + x3 * row3[j]
-        for k in range(depth // 4 * 4, depth):
-            x, row = a[i, k], b[k]
-            for j in range(columns):
-                to[j] += x * row[j]
+        for j in range(c.shape[1]):
+            total = c.dtype.type(0)
+            for k in range(b.shape[0]):
+                total += a[i, k] * b[k, j]
+            c[i, j] = total
+
+
+@jit(ELEMENTWISE)
+def _tiles(a: Any, b: Any, c: Any) -> None:
+    """c = a @ b for one small matrix each, C order, in tiles of 3 rows by 3 vectors; at least 3 rows and one vector.
+
+    Tiles and vectors that would stick out are moved back until they fit, and compute some elements a second time: 17
+    columns are 3 vectors of 8.  (As one function: cut in two, LLVM no longer sees that no index is negative.)
+    """
+    zero = vector_of_zeros(c)
+    rows, last = c.shape[0], c.shape[1] - len(zero)
+    for start in range(0, rows, 3):
+        i = min(start, rows - 3)
+        a0, a1, a2 = a[i], a[i + 1], a[i + 2]
+        c0, c1, c2 = c[i], c[i + 1], c[i + 2]
+        for j in range(0, c.shape[1], 3 * len(zero)):
+            j0, j1, j2 = min(j, last), min(j + len(zero), last), min(j + 2 * len(zero), last)
+            p0 = p1 = p2 = q0 = q1 = q2 = r0 = r1 = r2 = zero
+            for k in range(b.shape[0]):
+                row, x, y, z = b[k], a0[k], a1[k], a2[k]
+                v = load(row[j0:], 0, zero)
+                p0, q0, r0 = fma(p0, x, v), fma(q0, y, v), fma(r0, z, v)
+                v = load(row[j1:], 0, zero)
+                p1, q1, r1 = fma(p1, x, v), fma(q1, y, v), fma(r1, z, v)
+                v = load(row[j2:], 0, zero)
+                p2, q2, r2 = fma(p2, x, v), fma(q2, y, v), fma(r2, z, v)
+            store(c0[j0:], 0, p0)
+            store(c0[j1:], 0, p1)
+            store(c0[j2:], 0, p2)
+            store(c1[j0:], 0, q0)
+            store(c1[j1:], 0, q1)
+            store(c1[j2:], 0, q2)
+            store(c2[j0:], 0, r0)
+            store(c2[j1:], 0, r1)
+            store(c2[j2:], 0, r2)
+
+
+@jit(ELEMENTWISE)
+def _product(a: Any, b: Any, c: Any) -> None:
+    """c = a @ b for one small matrix each, C order."""
+    if c.shape[0] < 3 or c.shape[1] < len(vector_of_zeros(c)):
+        _tiny(a, b, c)
+    else:
+        _tiles(a, b, c)
 
 
 @jit(ELEMENTWISE)
@@ -130,7 +166,10 @@ def _attention_definition(q: Array, k: Array, v: Array, bias: Array | None = Non
 
 @twin_of(_attention_definition)
 def attention(q: Array, k: Array, v: Array, bias: Array | None = None) -> tuple[Array, Array]:
-    """``(softmax(q k^T / sqrt(d) + bias) v, weights)``; q, k, v (..., tokens, d); bias (tokens, tokens), -inf to mask."""
+    """``(softmax(q k^T / sqrt(d) + bias) v, weights)``; q, k, v (..., tokens, d).
+
+    bias (tokens, tokens) is added to the scores: -inf masks a pair.  The weights are what the backward pass needs.
+    """
     flat = _stacks("attention", q=q, k=k, v=v)
     tokens, size = q.shape[-2:]
     bias = np.zeros((tokens, tokens), q.dtype) if bias is None else bias
@@ -163,7 +202,8 @@ def attention_backward(g: Array, q: Array, k: Array, v: Array, weights: Array) -
     tokens, size = q.shape[-2:]
     check_floats("attention_backward", q=q, weights=weights)
     if weights.shape != (*q.shape[:-1], tokens):
-        raise ShapeError("attention_backward: weights do not fit", f"weights {weights.shape}, q {q.shape}", "pass attention's")
+        shapes = f"weights {weights.shape}, q {q.shape}"
+        raise ShapeError("attention_backward: weights do not fit", shapes, "pass the weights that attention gave")
     gradients = tuple(np.empty(q.shape, q.dtype) for _ in range(3))
     if q.size:
         inputs = (*flat, np.ascontiguousarray(weights).reshape(-1, tokens, tokens))

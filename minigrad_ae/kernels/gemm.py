@@ -13,7 +13,7 @@ import numpy as np
 
 from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels import reference
-from minigrad_ae.kernels.backend import check_floats, check_out, chunks, get_num_threads, in_parallel, twin_of
+from minigrad_ae.kernels.backend import FLOATS, check_floats, check_out, chunks, get_num_threads, in_parallel, twin_of
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 from minigrad_ae.kernels.tile import ROWS, tile, vector_of_zeros
 
@@ -113,42 +113,47 @@ def transpose(x: Any, out: Any) -> None:
 @twin_of(reference.matmul)
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     """``a @ b`` for a (M, K) and b (K, N), float32 or float64 of any strides; ``out`` (M, N), contiguous."""
-    check_floats("matmul", a=a, b=b)
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+    try:
+        (m, depth), (rows, n) = a.shape, b.shape
+        fits = depth == rows and a.dtype == b.dtype and a.dtype in FLOATS
+    except (AttributeError, ValueError):  # no array, or no matrix
+        fits = False
+    if not fits:
+        check_floats("matmul", a=a, b=b)
         raise ShapeError(
             "matmul: inner sizes differ or an argument is not a matrix", f"a {a.shape}, b {b.shape}",
             "a needs as many columns as b has rows; for stacks of matrices use batched_matmul",
         )  # fmt: skip
-    m, n = a.shape[0], b.shape[1]
     if out is None:
         out = np.zeros((m, n), a.dtype)
     else:
         if np.may_share_memory(out, a) or np.may_share_memory(out, b):
             raise ShapeError("matmul: out overlaps an argument", "out shares memory with a or b", "pass another array")
         check_out("matmul", out, (m, n), a.dtype)[:] = 0
-    if out.size and b.shape[0]:
+    if m and n and depth:
         accumulate(a, b, out)
     return out
 
 
 def accumulate(a: Array, b: Array, c: Array) -> None:
     """``c += a @ b``, unchecked: start from a bias in ``c`` and the bias costs nothing."""
-    at = a.T
-    if a.flags.f_contiguous and not a.flags.c_contiguous:
-        if a.shape[0] * a.itemsize >= WIDE_ROW and b.shape[1] >= 128:
-            rows = np.empty(a.shape, a.dtype)
-            transpose(at, rows)
-            at = rows.T
-    elif not a.flags.c_contiguous:
-        at = np.ascontiguousarray(a).T
-    if at.flags.c_contiguous and at.flags.f_contiguous:  # one row or column is both: choose one compiled kernel
-        at = np.ascontiguousarray(a).T
-    transposed = not b.flags.c_contiguous
-    stored = np.ascontiguousarray(b.T) if transposed else b
+    at = a.T if a.flags.c_contiguous else _as_stored(a)
+    stored, transposed = (b, False) if b.flags.c_contiguous else (np.ascontiguousarray(b.T), True)
     m, n = c.shape
-    if get_num_threads() == 1 or 2.0 * m * n * at.shape[0] < PARALLEL_FLOPS:
+    if 2.0 * m * n * len(b) < PARALLEL_FLOPS or get_num_threads() == 1:
         gemm(at, stored, transposed, c, 0, m, 0, n)
     elif n >= 2 * COLUMNS * get_num_threads():
         in_parallel(gemm, [(at, stored, transposed, c, 0, m, *piece) for piece in chunks(n, COLUMNS)])
     else:
         in_parallel(gemm, [(at, stored, transposed, c, *piece, 0, n) for piece in chunks(m, ROWS)])
+
+
+def _as_stored(a: Array) -> Array:
+    """``a.T`` in C order (``a`` is a transposed view) or in Fortran order (a copy): gemm is compiled for these two."""
+    if not a.flags.f_contiguous:
+        return np.ascontiguousarray(a).T
+    if a.shape[0] * a.itemsize < WIDE_ROW:
+        return a.T
+    rows = np.empty(a.shape, a.dtype)
+    transpose(a.T, rows)
+    return rows.T

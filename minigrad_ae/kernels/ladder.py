@@ -81,7 +81,7 @@ def square_of_sums(a: Any, bt: Any, c: Any) -> None:
 
 @jit(ELEMENTWISE)
 def register_tile(at: Any, b: Any, c: Any) -> None:
-    """Rung 4, the tile of tile.py: lanes along j, nothing to add up at the end.  Sizes must fit the tile (5 x 64 bytes)."""
+    """Rung 4, the tile of tile.py: lanes along j, nothing to add up at the end.  Sizes must be multiples of it."""
     zero = vector_of_zeros(c)
     width = 2 * len(zero)
     panel = np.empty((b.shape[0], width), c.dtype)

@@ -84,7 +84,8 @@ def layer_norm_backward(g: Array, normed: Array, scale: Array, weight: Array) ->
     check_same_shape("layer_norm_backward", g=g, normed=normed)
     _check_norm("layer_norm_backward", g, weight, weight)
     if scale.shape != g.shape[:-1] or scale.dtype != g.dtype:
-        raise ShapeError("layer_norm_backward: one scale per row", f"g {g.shape}, scale {scale.shape}", "pass what layer_norm gave")
+        shapes = f"g {g.shape}, scale {scale.shape}"
+        raise ShapeError("layer_norm_backward: one scale per row", shapes, "pass what layer_norm gave")
     dx, dweight, dbias = np.empty_like(g, order="C"), np.zeros_like(weight), np.zeros_like(weight)
     if g.size:
         flat = [np.ascontiguousarray(a).reshape(-1, g.shape[-1]) for a in (g, normed, dx)]

@@ -92,5 +92,8 @@ def adam_step(
     flat = _flat("adam_step", p=p, g=g, m=m, v=v)
     b1, b2 = betas
     l2, keep = (0.0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1.0)
-    numbers = (lr / (1 - b1**step), b1, b2, 1 / float(np.sqrt(1 - b2**step)), eps, l2, keep)
-    in_parallel(_adam, [(*(a[i:j] for a in flat), *numbers) for i, j in chunks(p.size, GRAIN)])
+    numbers = (lr / (1 - b1**step), b1, b2, (1 - b2**step) ** -0.5, eps, l2, keep)
+    if p.size < 2 * GRAIN:
+        _adam(*flat, *numbers)
+    else:
+        in_parallel(_adam, [(*(a[i:j] for a in flat), *numbers) for i, j in chunks(p.size, GRAIN)])

@@ -113,7 +113,9 @@ def _log_softmax_backward(g: Any, y: Any, out: Any) -> None:
 
 def _run(kernel: Callable[..., None], inputs: tuple[Array, ...], out: Array) -> Array:
     """``kernel`` over (rows, columns) views, a piece of the rows per thread."""
-    if out.size:
+    if 0 < out.size < 2 * GRAIN and out.ndim == 2:
+        kernel(*map(np.ascontiguousarray, inputs), out)
+    elif out.size:
         columns = out.shape[-1]
         views = [np.ascontiguousarray(a).reshape(-1, columns) for a in inputs] + [out.reshape(-1, columns)]
         pieces = chunks(len(views[0]), max(1, GRAIN // columns))

@@ -9,8 +9,9 @@ Each function here is a range reduction, a polynomial, and no branch that a vect
     erfc z     = e^(-z^2) p((z - k) / (z + k)) / (1 + 2 z),  z >= 0   (Shepherd and Laframboise 1981)
     erf x      = x p(x^2)  for |x| < 1, else 1 - erfc
 
-Coefficients, highest power first: interpolation in Chebyshev nodes with 60 digits.  tests/test_kernel_errors.py measures
-the errors in ulp.  NaN stays NaN, +-Inf give the limits, subnormal results and arguments are kept (no flush to zero).
+Coefficients, highest power first: interpolation in Chebyshev nodes with 60 digits.  tests/test_kernel_errors.py
+measures the errors in ulp.  NaN stays NaN, +-Inf give the limits, subnormal arguments and results are kept (no flush
+to zero).
 """
 
 from __future__ import annotations
@@ -148,7 +149,7 @@ def exp(x: Any) -> Any:
     n = np.floor(y * t.inverse_ln2 + t.half)
     r = (y - n * t.ln2_high) - n * t.ln2_low
     power = t.one + (r + r * r * horner(t.exp, r))
-    if not n == n:
+    if n != n:
         n = t.one
     half = np.floor(n * t.half)  # two factors, so that both are normal numbers even where the result is not
     return power * power_of_two(half, x) * power_of_two(n - half, x)
@@ -163,7 +164,7 @@ def tanh(x: Any) -> Any:
         y = t.saturated
     n = np.floor(y * t.inverse_ln2 + t.half)
     r = (y - n * t.ln2_high) - n * t.ln2_low
-    if not n == n:
+    if n != n:
         n = t.one
     scale = power_of_two(n, x)
     m = scale * (r + r * r * horner(t.exp, r)) + (scale - t.one)
