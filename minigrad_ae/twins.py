@@ -115,12 +115,12 @@ class _Linear:
     @staticmethod
     def forward(x: Array, weight: Array, bias: Array, activation: Any = None) -> tuple[Array, Any]:
         flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
-        z = kernels.matmul(flat, weight)
-        if bias.ndim:
-            kernels.add_bias(z, bias)
+        y = np.empty((flat.shape[0], weight.shape[1]), x.dtype)
+        y[:] = bias
+        kernels.accumulate(flat, weight, y)
         if activation is not None:
-            getattr(kernels, activation)(z, out=z)
-        return z.reshape(*x.shape[:-1], -1), True
+            y = getattr(kernels, activation)(y)  # into a new array: LLVM does not vectorise a loop onto itself
+        return y.reshape(*x.shape[:-1], -1), True
 
     @staticmethod
     def backward(g: Array, y: Array, saved: Any, x: Array, weight: Array, bias: Array, need: Sequence[bool],

@@ -15,7 +15,7 @@ from typing import Any
 
 _HOME = {
     "backend": ("get_num_threads", "info", "set_num_threads", "use"),
-    "gemm": ("matmul",),
+    "gemm": ("accumulate", "matmul"),
     "batched": ("attention", "attention_backward", "batched_matmul"),
     "activations": (
         "add_bias", "erf", "erf_backward", "exp", "exp_backward", "gelu", "gelu_backward", "relu", "relu_backward",

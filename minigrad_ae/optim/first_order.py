@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import kernels
 from ..errors import DataError
 from ..tensor import Tensor
 from .optimizer import Optimizer, checked_number
@@ -55,7 +56,7 @@ class Adam(Optimizer):
     Raises DataError for settings outside their range, otherwise what `Optimizer` and `Optimizer.gradients` raise.
     """
 
-    arrays, counts = ("m", "v"), ("t",)
+    arrays, counts, decoupled = ("m", "v"), ("t",), False
 
     def __init__(self, params: Iterable[Tensor], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 0.0) -> None:  # fmt: skip
@@ -68,38 +69,27 @@ class Adam(Optimizer):
     def step(self) -> None:
         """One step for every parameter that has a gradient."""
         for p, g, state in self.gradients():
-            self._decayed_step(p, g, state)
+            self._one(p, g, state)
 
-    def _decayed_step(self, p: Tensor, g: np.ndarray, state: dict[str, Any]) -> None:
-        self._adam_step(p, g + self.weight_decay * p.data if self.weight_decay else g, state)
-
-    def _adam_step(self, p: Tensor, g: np.ndarray, state: dict[str, Any]) -> None:
-        beta1, beta2 = self.betas
+    def _one(self, p: Tensor, g: np.ndarray, state: dict[str, Any]) -> None:
+        """m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2, p <- p - lr m_hat / (sqrt(v_hat) + eps), in place."""
         if not state:
             state.update(m=np.zeros_like(p.data), v=np.zeros_like(p.data), t=0)
-        t = state["t"] = state["t"] + 1
-        m = state["m"] = beta1 * state["m"] + (1 - beta1) * g
-        v = state["v"] = beta2 * state["v"] + (1 - beta2) * (g * g)
-        m_hat = m / (1 - beta1**t)
-        v_hat = v / (1 - beta2**t)
-        p.data -= self.lr * _ratio(m_hat, np.sqrt(v_hat) + self.eps)
+        state["t"] += 1
+        data = np.ascontiguousarray(p.data)
+        kernels.adam_step(data, np.ascontiguousarray(g), state["m"], state["v"], state["t"], self.lr, self.betas, self.eps,
+                  self.weight_decay, self.decoupled)  # fmt: skip
+        p.data = data
 
 
 class AdamW(Adam):
     """Adam with decoupled weight decay: p <- p - lr weight_decay p, beside Adam's step (Loshchilov & Hutter 2019)."""
 
+    decoupled = True
+
     def __init__(self, params: Iterable[Tensor], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 0.01) -> None:  # fmt: skip
         super().__init__(params, lr, betas, eps, weight_decay)
-
-    def _decayed_step(self, p: Tensor, g: np.ndarray, state: dict[str, Any]) -> None:
-        p.data *= 1 - self.lr * self.weight_decay
-        self._adam_step(p, g, state)
-
-
-def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a / b, and 0 where both are 0: an element without any gradient does not move, also with eps = 0."""
-    return np.divide(a, b, out=np.zeros_like(a), where=b != 0)
 
 
 def _decay(who: str, weight_decay: float) -> float:
