@@ -42,7 +42,7 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Forget the gradients: every ``.grad`` is None again."""
         for p in self.params:
-            p.zero_grad()
+            p.grad = None
 
     def gradients(self) -> Iterator[tuple[Tensor, np.ndarray, State]]:
         """(parameter, its gradient, its state) of the parameters that have a gradient; all are checked first.
@@ -155,7 +155,7 @@ def checked_gradients(params: list[Tensor], who: str) -> list[np.ndarray | None]
     for k, (p, g) in enumerate(zip(params, found, strict=True)):
         if g is None:
             continue
-        if g.shape != p.shape:
+        if g.shape != p._data.shape:
             raise ShapeError(
                 f"{who}: a gradient has another shape than its parameter",
                 f"{name_of(p, k)}: gradient {g.shape}, parameter {p.shape}",
