@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 LIMIT = 1.25  # times the gauge's best: slower, and the round is dropped
+BLOCK = 2e-4  # seconds: long beside the clock, short beside the time slice of another process
 LEAST = 1 / 3  # of the rounds are kept in any case: the calmest
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -41,10 +42,15 @@ def clock(function: Callable[[], Any], repeats: int = 1) -> float:
 
 
 def turn(function: Callable[[], Any], seconds: float = 0.01) -> Callable[[], float]:
-    """A contender: when called it runs `function` for about `seconds` and returns the time of one call."""
+    """A contender: when called it runs `function` for about `seconds` and returns the time of one call.
+
+    That time is the median over short blocks of calls, so that losing the core for a moment spoils one block only.
+    """
     function()
-    repeats = max(1, round(seconds / max(min(clock(function) for _ in range(3)), 1e-7)))
-    return lambda: clock(function, repeats)
+    once = max(min(clock(function) for _ in range(3)), 1e-7)
+    repeats = max(1, round(BLOCK / once))
+    blocks = max(1, round(seconds / (repeats * once)))
+    return lambda: statistics.median(clock(function, repeats) for _ in range(blocks))
 
 
 def gauge(threads: int = 1) -> Callable[[], float]:

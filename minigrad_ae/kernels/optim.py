@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad_ae.errors import DataError
 from minigrad_ae.kernels.backend import check_out, check_same_shape, chunks, in_parallel, twin_of
-from minigrad_ae.kernels.jit import ELEMENTWISE, jit
+from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 
 Array = np.ndarray
 GRAIN = 1 << 15
@@ -42,6 +42,14 @@ def _adam(
         v[i] = second * v[i] + new_second * (grad * grad)
         move = step * m[i] / (np.sqrt(v[i]) * correct + floor)
         p[i] = stay * p[i] - (move if m[i] != zero else zero)  # 0 / 0 with eps = 0: what never had a gradient stays
+
+
+@jit(REDUCTION)
+def _square(g: Any) -> float:
+    total = g.dtype.type(0)
+    for i in range(g.size):
+        total += g[i] * g[i]
+    return total
 
 
 def _sgd_definition(p: Array, g: Array, v: Array, lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
@@ -111,3 +119,8 @@ def adam(p: Array, g: Array, m: Array, v: Array, numbers: tuple[float, ...]) -> 
         _adam(*flat, *numbers)
     else:
         in_parallel(_adam, [(*(a[i:j] for a in flat), *numbers) for i, j in chunks(p.size, GRAIN)])
+
+
+def square(g: Array) -> float:
+    """The sum of squares of a contiguous float32 or float64 array: finite unless ``g`` is not, or it overflows."""
+    return float(_square(g.reshape(-1)))
