@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from .errors import DtypeError, GradientError, ShapeError
-from .graph import Value, enable_grad, no_grad, where
+from .graph import Value, enable_grad, no_grad, watchers, where
+from .guard import refuse_changed
 from .rules import NAMES
 
 
@@ -94,6 +95,9 @@ def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None)
     order = topological(root)
     keep = None if wanted is None else set(wanted)
     path = None if keep is None else _towards(order, keep)
+    refuse_changed(order, path)
+    for watcher in watchers:
+        watcher.begins(order)
     grads: dict[Value, Any] = {root: seed}
     for value in reversed(order):
         g = grads.pop(value, None)
@@ -106,6 +110,8 @@ def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None)
         for i, x in value.edges:
             if path is None or x in path:
                 new = fit(apply_rule(value, i, g), value, i)
+                for watcher in watchers:
+                    watcher.sent(value, i, g, new)
                 known = grads.get(x)
                 grads[x] = new if known is None else add(known, new)
     return grads

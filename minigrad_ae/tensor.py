@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from . import engine, ops
 from .errors import DataError, DtypeError, GradientError
-from .graph import Value, where
+from .graph import Value, caller, changes, next_serial, where
 from .op import Op
 
 
@@ -52,7 +53,8 @@ class Tensor(Value):
                 f"got {new.shape}, expected {self._data.shape}, for {where(self)}",
                 "make a new tensor for another shape",
             )
-        self._data = new
+        self._data, self.origin = new, caller(2)
+        self.changed = changes.latest = next_serial()
 
     shape = property(lambda self: self._data.shape, doc="tuple of int")
     dtype = property(lambda self: self._data.dtype, doc="np.dtype")
@@ -106,7 +108,10 @@ class Tensor(Value):
 
     def detach(self) -> Tensor:
         """The same array, without its history."""
-        return Tensor.new(self._data, name=self.name)
+        twin = Tensor.new(self._data, name=self.name)
+        if self.requires_grad:
+            twin.params, twin.origin = {"by": "detach", "source": weakref.ref(self)}, caller(2)
+        return twin
 
     def retain_grad(self) -> None:
         """Also set ``.grad`` of this computed tensor in the next backward passes."""

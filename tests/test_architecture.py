@@ -1,6 +1,6 @@
 """The layers: who may import whom, read from the source; and how long a file may be.
 
-    errors <- rules <- graph <- op <- engine <- ops <- tensor <- nn, optim <- models <- claims
+    errors <- rules <- graph <- op <- guard <- engine <- ops <- tensor <- nn, optim <- models <- claims
 
 `violations(root)` reads a tree and lists what breaks the rules; the tests run it on this repository, and on small
 trees with one planted violation each.
@@ -17,7 +17,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "minigrad_ae"
-LAYERS = [{"errors"}, {"rules"}, {"graph"}, {"op"}, {"engine"}, {"ops"}, {"tensor"}, {"nn", "optim"}, {"models"}, {"claims"}]
+LAYERS = [{"errors"}, {"rules"}, {"graph"}, {"op"}, {"guard"}, {"engine"}, {"ops"}, {"tensor"}, {"nn", "optim"}, {"models"},
+          {"claims"}]  # fmt: skip
 LEVEL = {part: k for k, layer in enumerate(LAYERS) for part in layer}
 CORE = {part for part in LEVEL if LEVEL[part] <= LEVEL["tensor"]}
 READERS = {"check", "inspect"}  # they read the graph; nothing below knows them

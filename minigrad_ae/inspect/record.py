@@ -49,6 +49,7 @@ def walk(loss: Value, gradient: Any = None) -> Generator[Application, None, dict
             "create a leaf with requires_grad=True, and do not compute under no_grad() or from .data",
         )
     order = engine.topological(loss)
+    engine.refuse_changed(order)
     uses = Counter(x for value in order for _, x in value.edges)
     heard: Counter[Value] = Counter()
     grads: dict[Value, Any] = {loss: engine.seed_for(loss, gradient)}
