@@ -38,6 +38,7 @@ class Application:
     after: Any
     nth: int
     of: int
+    raw: Any  # what the rule returned, before it was summed over `axes`
 
 
 def walk(loss: Value, gradient: Any = None) -> Generator[Application, None, dict[Value, Any]]:
@@ -64,7 +65,7 @@ def walk(loss: Value, gradient: Any = None) -> Generator[Application, None, dict
             grads[x] = added if before is None else engine.add(before, added)
             heard[x] += 1
             axes = summed_axes(raw.shape, x._data.shape)
-            yield Application(value, i, x, g, raw.shape, raw.dtype, axes, added, before, grads[x], heard[x], uses[x])
+            yield Application(value, i, x, g, raw.shape, raw.dtype, axes, added, before, grads[x], heard[x], uses[x], raw)
         if value.op is not None and not value.retains_grad:
             del grads[value]
     return grads

@@ -60,6 +60,7 @@ class Contribution:
     nth: int
     of: int
     check: Check
+    raw: np.ndarray | None = None  # what the rule returned, if it was summed over `axes`
 
 
 @dataclass

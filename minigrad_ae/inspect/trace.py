@@ -22,6 +22,7 @@ from .summary import summary
 from .witness import NOT_ASKED, local_check
 
 LIMIT = 50_000  # steps; a longer backward pass is traced only on request, with max_steps
+RAW = 100_000  # elements; what a rule returned before it was summed is kept up to this size, for the questions of the page
 
 
 def trace(loss: Value, arrays: int = 64, numeric: bool = True, max_steps: int = 2000,
@@ -159,5 +160,5 @@ class _Recorder:
         return Contribution(
             k, op.name, self.names[id(a.value)], argument, self.names[id(a.x)], self.ids[id(a.x)], rule,
             bar_notation(argument, rule), incoming, a.raw_shape, a.axes, a.x._data.shape, added, before, after, a.nth,
-            a.of, check,
+            a.of, check, np.array(a.raw) if a.axes and a.raw.size <= RAW else None,
         )  # fmt: skip
