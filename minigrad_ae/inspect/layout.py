@@ -90,7 +90,7 @@ def _places(rows: list[list[int]], links: list[Edge]) -> dict[int, float]:
         for row in rows if sweep % 2 == 0 else rows[::-1]:
             row.sort(key=lambda n: wish(n, up if sweep % 2 == 0 else down))  # noqa: B023
             x.update((n, float(k)) for k, n in enumerate(row))
-    for sweep in range(8):
+    for sweep in range(24):
         for row in rows if sweep % 2 == 0 else rows[::-1]:
             wishes = [(wish(n, up) + wish(n, down)) / 2 for n in row]
             x.update(zip(row, _apart(wishes), strict=True))
