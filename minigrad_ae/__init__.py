@@ -17,6 +17,6 @@ from .ops import (
 from .tensor import PUBLIC, Tensor, tensor
 
 __all__ = [
-    "Tensor", "analytic", "backward_steps", "certify_pca", "check_graph", "claims", "data", "detect_anomaly", "emit_numpy", "grad", "gradcheck",
-    "inspect", "models", "nn", "no_grad", "ops", "optim", "tensor", "trace", "why", *PUBLIC,
+    "Tensor", "analytic", "backward_steps", "certify_pca", "check_graph", "claims", "data", "detect_anomaly", "emit_numpy",
+    "grad", "gradcheck", "inspect", "models", "nn", "no_grad", "ops", "optim", "tensor", "trace", "why", *PUBLIC,
 ]  # fmt: skip

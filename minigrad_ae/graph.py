@@ -42,8 +42,8 @@ class Value:
     A value refers to its inputs and never the other way, so a graph is freed by reference counts alone.
     """
 
-    __slots__ = ("__weakref__", "_data", "arrays", "changed", "edges", "grad", "hooks", "inputs", "name", "op", "origin", "params",
-                 "requires_grad", "retains_grad", "serial")  # fmt: skip
+    __slots__ = ("__weakref__", "_data", "arrays", "changed", "edges", "grad", "hooks", "inputs", "name", "op", "origin",
+                 "params", "requires_grad", "retains_grad", "serial")  # fmt: skip
     __hash__ = object.__hash__  # by identity, although == compares element by element
     result_class: type[Value]  # what ops return: Tensor (set in tensor.py)
 

@@ -62,12 +62,12 @@ def writable(a: np.ndarray) -> np.ndarray:
         return np.array(a)
     flag = owner.flags.writeable
     try:
-        owner.setflags(True)
+        owner.setflags(write=True)
     except ValueError:  # memory that must not be written: of a mapped file, say
         return np.array(a)
     try:
         view = a.view()
-        view.setflags(True)
+        view.setflags(write=True)
     finally:
-        owner.setflags(flag)
+        owner.setflags(write=flag)
     return view

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import linecache
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 # Every name that an expression may use: NumPy, each registered op, each composition, and the helpers of
@@ -39,7 +39,7 @@ def free_names(expression: str) -> frozenset[str]:
     return frozenset(node.id for node in ast.walk(ast.parse(expression, mode="eval")) if isinstance(node, ast.Name))
 
 
-@lru_cache(maxsize=None)
+@cache
 def arrays_read(rule: str) -> frozenset[str]:
     """The names whose *elements* a rule reads (``x.shape`` needs no elements): what must be as it was on the way back.
 

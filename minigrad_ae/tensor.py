@@ -101,6 +101,11 @@ class Tensor(Value):
         values = np.array2string(self._data, precision=4, threshold=40, edgeitems=3)
         return f"{title} ({', '.join(story)})\n{values}"
 
+    def _repr_html_(self) -> str:
+        from .inspect.notebook import tensor_html
+
+        return tensor_html(self)
+
     # --- gradients ---
     def backward(self, gradient: Any = None) -> None:
         """Add d<gradient, self>/dx to ``x.grad`` of each leaf x; see `engine.backward`."""

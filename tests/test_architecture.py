@@ -50,9 +50,10 @@ def imported(path: Path, root: Path) -> Iterator[str]:
 
 
 def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under ``if TYPE_CHECKING:``."""
+    """All nodes but those under ``if TYPE_CHECKING:``, and in ``_repr_html_``: what a notebook shows is drawn by inspect."""
     for node in ast.iter_child_nodes(tree):
-        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
+        shown = isinstance(node, ast.FunctionDef) and node.name == "_repr_html_"
+        if not (shown or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))):
             yield node
             yield from _nodes(node)
 

@@ -176,7 +176,7 @@ def test_impossible_numbers_of_latent_units(M):
 
 @pytest.mark.parametrize("l2", [-1.0, np.nan, np.inf])
 def test_impossible_penalties(l2):
-    with pytest.raises(DataError, match="l2 = .* is not possible"):
+    with pytest.raises(DataError, match=r"l2 = .* is not possible"):
         LinearAutoencoder(5, 2, l2=l2, rng=np.random.default_rng(0))
 
 

@@ -142,6 +142,12 @@ def test_orthogonal_has_orthonormal_rows_or_columns(shape):
     np.testing.assert_allclose(G, np.eye(min(shape)), atol=1e-15 * 10)
 
 
+def test_orthogonal_prefers_no_sign():
+    draws = rng()
+    first = np.array([init.orthogonal((4, 4), draws)[0, 0] for _ in range(400)])
+    assert abs(first.mean()) < 5 * math.sqrt(1 / 4 / 400)  # an entry of a uniform orthogonal matrix has variance 1/n
+
+
 @pytest.mark.parametrize("function", [*VARIANCES, init.orthogonal], ids=lambda f: f.__name__)
 def test_float32_is_the_rounded_float64_and_the_seed_decides_every_bit(function):
     exact, rounded = function((6, 4), rng(7)), function((6, 4), rng(7), np.float32)

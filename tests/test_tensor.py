@@ -114,12 +114,6 @@ def test_leaves_can_be_copied_and_pickled(duplicate):
     assert twin.grad.tolist() == [3, 3]
 
 
-def test_a_deepcopy_keeps_sharing():
-    w = leaf(1.0)
-    a, b = copy.deepcopy([w, w])
-    assert a is b is not w
-
-
 # --- NumPy -------------------------------------------------------------------------------------------------------------
 
 

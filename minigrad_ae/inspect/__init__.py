@@ -4,7 +4,7 @@ record    one backward pass, one rule at a time (what the others are made of)
 trace     the record of it: `trace`, `backward_steps`
 steps     what a trace consists of
 text      the trace on a terminal; `stepper` walks it, `command` is ``minigrad-ae inspect``, `diff` compares two
-page      the trace as one HTML file (page.html, .css, .js); `predict` asks the learner, `svg` draws, `layout` places
+page      the trace as one HTML file (its parts in web/); `predict` asks the learner, `svg` draws, `layout` places
 picture   the graph by matplotlib; `notebook` what Jupyter shows
 emit      the pass as a program that needs NumPy only: `emit_numpy`
 why       what became of a gradient that is None, zero, tiny, huge or NaN: `why`; `lost` knows the ops

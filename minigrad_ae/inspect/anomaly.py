@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, GradientError
+from ..errors import GradientError
 from ..graph import Value, source_line, watchers, where
 from .notation import rule_of
 from .reasons import backward_reason, forward_reason
-
 
 KEPT = 200_000  # checksums
 
@@ -76,7 +75,7 @@ class detect_anomaly:
             return
         index = self.worse(result._data, arrays)
         if index is not None:
-            raise self.forward_error(result, op, args, arrays, params, index)
+            raise self.forward_error(result, op, arrays, params, index)
         for a, array in zip(args, arrays, strict=True):
             if not (isinstance(a, Value) and a.op is not None) and np.isnan(array).any():
                 raise self.data_error(op, a, array)
@@ -128,7 +127,7 @@ class detect_anomaly:
             self.sums = dict(list(self.sums.items())[KEPT // 2 :])
 
     # --- reports ---
-    def forward_error(self, result: Value, op: Any, args: Any, arrays: Any, params: Any, index: tuple[int, ...]) -> AnomalyError:
+    def forward_error(self, result: Value, op: Any, arrays: Any, params: Any, index: tuple[int, ...]) -> AnomalyError:
         word = _word(result._data[index])
         operands = {op.argument(k): _at(a, index, result._data.shape) for k, a in enumerate(arrays)}
         reason = forward_reason(op.name, operands, arrays, index, word, params)
@@ -218,6 +217,8 @@ def _at(array: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
 
 def _operands(operands: dict[str, Any]) -> str:
     def text(x: Any) -> str:
-        return f"{x[0]:.4g} to {x[1]:.4g}" if isinstance(x, tuple) and x else str(x) if not isinstance(x, float) else f"{x:.4g}"
+        if isinstance(x, tuple) and x:
+            return f"{x[0]:.4g} to {x[1]:.4g}"
+        return f"{x:.4g}" if isinstance(x, float) else str(x)
 
     return "".join(f", {k} = {text(v)}" for k, v in operands.items())

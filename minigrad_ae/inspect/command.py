@@ -16,15 +16,15 @@ from .. import engine
 from ..errors import DataError, FileError, GradientError, MinigradError
 from ..graph import Value, watchers
 from .diff import compare_files
-from .steps import Trace
 from .stepper import say, typed, walk_by_lines
+from .steps import Trace
 from .trace import trace
 
 
 def add_parser(commands: Any) -> None:
     """The options of the command."""
     p = commands.add_parser("inspect", help="walk the backward pass of a script's loss, step by step")
-    p.add_argument("script", metavar="SCRIPT", type=Path, help="a Python script with a variable `loss`; or a trace, with --diff")
+    p.add_argument("script", metavar="SCRIPT", type=Path, help="a script with a variable `loss`; or a trace, with --diff")
     p.add_argument("--step", type=int, metavar="K", help="one step in full")
     p.add_argument("--param", metavar="NAME", help="all that flowed into NAME")
     p.add_argument("--html", type=Path, metavar="F", help="write the page: one file, no network")

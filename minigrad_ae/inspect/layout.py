@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 Edge = tuple[int, int]  # (who made use of it, what was used): the way of the gradient
 MOST_BENDS = 600  # bends of long edges; above that, long edges are straight
@@ -65,7 +66,7 @@ def arrange(nodes: Sequence[int], edges: Sequence[Edge]) -> Layout:
                 fresh -= 1
         chains[consumer, x] = chain
         path = [consumer, *chain, x]
-        links += list(zip(path, path[1:], strict=False))
+        links += pairwise(path)
     place = _places(rows, links)
     return Layout(
         layer,
@@ -88,7 +89,7 @@ def _places(rows: list[list[int]], links: list[Edge]) -> dict[int, float]:
 
     for sweep in range(6):
         for row in rows if sweep % 2 == 0 else rows[::-1]:
-            row.sort(key=lambda n: wish(n, up if sweep % 2 == 0 else down))  # noqa: B023
+            row.sort(key=lambda n: wish(n, up if sweep % 2 == 0 else down))
             x.update((n, float(k)) for k, n in enumerate(row))
     for sweep in range(24):
         for row in rows if sweep % 2 == 0 else rows[::-1]:

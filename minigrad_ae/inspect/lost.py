@@ -109,7 +109,7 @@ def _mul(a: Application, x: list[np.ndarray], names: Any, word: str) -> str:
     name = names.get(id(value)) or ""
     called = f" {name}" if name and factor.ndim else ""
     if a.value.inputs[0] is a.value.inputs[1]:
-        return f"the square has its minimum there: the value itself is {word} (its slope is 2x), so this part of the loss is at rest"
+        return f"the square has its minimum there: the value itself is {word} (its slope is 2x): it is at rest"
     if factor.ndim == 0 or factor.size == 1:
         return f"multiplied by {float(factor.ravel()[0]):.3g}{called}: a weight (a coefficient such as beta) that is {word}"
     if not factor.any():

@@ -11,7 +11,6 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Iterator
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 CAP = 5_000_000  # bytes of a page
 DRAWN = 150  # nodes; a larger graph is shown as the neighbourhood of the current step
 TOLD = 200  # steps; the text report has each of a shorter trace in full
+SCRIPTS = ("base", "cards", "predict", "graph", "walk")
 HEADS = (64, 16, 4)  # elements of an array on the page: as many as the cap allows
 
 
@@ -56,7 +56,8 @@ def _assembled(trace: Trace, steps: list[Step], head: int) -> str:
     data = _Data(trace, steps, head)
     told = steps if len(steps) <= TOLD else []
     report = "\n\n".join([trace.text(), *(trace.text(step=s.k) for s in told)])
-    style, script = (resources.files(__package__).joinpath(f"page.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    style = _file("page.css")
+    script = '"use strict";\n(() => {\n' + "".join(_file(f"{part}.js") for part in SCRIPTS) + "})();\n"
     bare = ".app{display:none}.report{display:block}"
     parts = {
         "TITLE": html.escape(f"Backward pass of {trace.loss}"), "STYLE": style, "SCRIPT": script, "BARE": bare,
@@ -65,8 +66,12 @@ def _assembled(trace: Trace, steps: list[Step], head: int) -> str:
         "SVG": data.svg, "REPORT": html.escape(report), "BANNER": html.escape(data.banner),
         "DATA": json.dumps(data.record(), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
     }  # fmt: skip
-    pieces = resources.files(__package__).joinpath("page.html").read_text("utf-8").split("%%")
+    pieces = _file("page.html").split("%%")
     return "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))
+
+
+def _file(name: str) -> str:
+    return resources.files(__package__).joinpath("web").joinpath(name).read_text("utf-8")
 
 
 def _hash(text: str) -> str:

@@ -19,7 +19,8 @@ def forward_reason(op: str, operands: Mapping[str, Any], arrays: Any, index: tup
     x = numbers[0] if numbers else math.nan
     if op in ("log", "log1p"):
         edge = 0 if op == "log" else -1
-        return f"{op} of {x:.4g}" + (f": the logarithm has no end at {edge}" if x == edge else ", a number it is not defined for")
+        end = f": the logarithm goes to -inf at {edge}" if x == edge else ", a number it is not defined for"
+        return f"{op} of {x:.4g}{end}"
     if op == "sqrt":
         return f"the square root of {x:.4g}, a negative number"
     if op == "div":

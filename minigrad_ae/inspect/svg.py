@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .layout import Edge, Layout
@@ -51,7 +52,7 @@ def _curve(points: Sequence[tuple[float, int]]) -> str:
     (x0, y0), (x1, y1) = xy[0], xy[-1]
     xy[0], xy[-1] = (x0, y0 + HEIGHT / 2), (x1, y1 - HEIGHT / 2)
     path = f"M{xy[0][0]:.0f} {xy[0][1]:.0f}"
-    for (ax, ay), (bx, by) in zip(xy, xy[1:], strict=False):
+    for (ax, ay), (bx, by) in pairwise(xy):
         middle = (ay + by) / 2
         path += f"C{ax:.0f} {middle:.0f} {bx:.0f} {middle:.0f} {bx:.0f} {by:.0f}"
     return path
@@ -59,7 +60,8 @@ def _curve(points: Sequence[tuple[float, int]]) -> str:
 
 def _box(node: Node, x: float, y: float) -> str:
     kind = "op" if node.op else node.kind
-    story = f"{node.name}, {node.op or node.kind}, shape {node.shape}" + (f", used {node.fanout} times" if node.fanout > 1 else "")
+    used = f", used {node.fanout} times" if node.fanout > 1 else ""
+    story = f"{node.name}, {node.op or node.kind}, shape {node.shape}{used}"
     active = f' tabindex="0" role="button" aria-label="{html.escape(story)}"' if _carries(node) else ""
     rows = [html.escape(_fit(node.name, 15)), html.escape(_fit(f"{node.op or node.kind} {_shape(node)}", 18))]
     outer = f'<rect class="outer" x="-3" y="-3" width="{WIDTH + 6}" height="{HEIGHT + 6}" rx="8"/>' if kind == "param" else ""

@@ -35,7 +35,7 @@ def why(tensor: Value, loss: Value) -> str:
         if not isinstance(x, Value):
             raise DtypeError(f"why: {name} is no tensor", f"got a {type(x).__name__}", "call mg.why(tensor, loss)")
     if loss._data.size != 1:
-        raise GradientError("why: the loss is no scalar", f"shape {loss._data.shape}, from {where(loss)}", "reduce it: y.sum()")
+        raise GradientError("why: the loss is no scalar", f"shape {loss._data.shape}, from {where(loss)}", "take y.sum()")
     return no_way(tensor, loss) or _Search(tensor, loss, caller_scopes(1)).answer() or not_kept(tensor, loss)
 
 
@@ -102,8 +102,8 @@ def not_kept(tensor: Value, loss: Value) -> str:
     if not any(v.grad is not None for v in leaves):
         return ""  # nobody has called backward() yet
     if tensor.op is not None and not tensor.retains_grad:
-        return "the gradient is None: this tensor is no leaf; call its retain_grad() before backward(), or mg.grad(loss, tensor)"
-    return "the gradient is None: zero_grad() was called after the backward pass, or this loss's backward() was never called"
+        return "the gradient is None: this tensor is no leaf; call its retain_grad() before backward(), or use mg.grad"
+    return "the gradient is None: zero_grad() was called after backward(), or this loss's backward() never"
 
 
 # --- what became of it? ----------------------------------------------------------------------------------------------
@@ -205,7 +205,8 @@ class _Search:
         if ratio ** 2 >= total or len([r for r, _ in steps if r > 10]) < 3:
             return f"{told} ({where(a.value)}); it enlarges the gradient {ratio:.1e} times"
         grows = sum(r > 2 for r, _ in steps)
-        return f"it explodes: {grows} of {len(steps)} rules on the way enlarge it, the most {where(a.value)} ({ratio:.1e} times)"
+        most = f"the most {where(a.value)} ({ratio:.1e} times)"
+        return f"it explodes: {grows} of {len(steps)} rules on the way enlarge it, {most}"
 
 
 def _size(g: Any) -> float:

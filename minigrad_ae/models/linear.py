@@ -123,7 +123,7 @@ class LinearAutoencoder(Module):
         lambda, from ||X||^2 / D down to its final value, keeps the two layers balanced on the way (Kunin et al. 2019):
         without it, every invertible C gives the equally good (W_enc C, C^-1 W_dec), and some of them are far away.
         """
-        X = check_matrix(X, "X", min_rows=1)
+        given = X = check_matrix(X, "X", min_rows=1)
         self._checked(X[:1])
         if rng is not None:
             self._restart(rng)
@@ -142,7 +142,8 @@ class LinearAutoencoder(Module):
         if self.bias:
             self._centre_on(mean)
         report.penalties = [lam * unit**2 for lam in [*stages, final]]
-        report.loss = report.losses[-1]
+        with no_grad():
+            report.loss = float(self.loss(given))
         self.record = report
         return report
 
@@ -155,7 +156,6 @@ class LinearAutoencoder(Module):
         )
 
         def closure() -> Tensor:
-            optimiser.zero_grad()
             error = half_squared_error(data @ self.encoder_weight @ self.decoding_weight(), data)
             loss = self.penalised(error, lam)
             loss.backward()

@@ -97,7 +97,7 @@ class LBFGS(Optimizer):
                 if there is None:
                     break
                 here, self.iterations = there, self.iterations + 1
-                if watch.stalled(here, self._noise(here.loss)):
+                if watch.stalled(here, self.epsilon * abs(here.loss)):
                     self.reason = "loss tolerance" if self.loss_tolerance else "rounding"
                     break
             if here.steepness <= self.gradient_tolerance:
@@ -125,6 +125,9 @@ class LBFGS(Optimizer):
                 continue
             first = self.lr * (1.0 if self.pairs else first_step(here))
             promise = max(promise, -slope * first)
+            if np.all(np.abs(first * d) <= self.epsilon * np.abs(here.x)):
+                self.reason = "rounding"  # of the parameters themselves
+                return None
 
             def evaluate(step: float, d: np.ndarray = d) -> Trial:
                 self._write(here.x + step * d)
@@ -134,10 +137,12 @@ class LBFGS(Optimizer):
 
             start = Trial(0.0, here.loss, slope, here)
             limit = int(min(SEARCH, left))
-            found = LineSearch(evaluate, start, self.c1, self.c2, self._noise(here.loss), limit).search(first).trial
-            if found.step > 0:
-                self._remember(found.point.x - here.x, found.point.gradient - here.gradient)
-                point: Point = found.point
+            noise = self._noise(here.loss)
+            found = LineSearch(evaluate, start, self.c1, self.c2, noise, limit).search(first)
+            point: Point = found.trial.point
+            if found.kind != "failed" or point.loss < here.loss - noise:
+                self._remember(point.x - here.x, point.gradient - here.gradient)
+                self.largest = max(self.largest, abs(point.loss))
                 return point
             if not self.pairs and limit == SEARCH:
                 self.reason = "rounding" if promise <= self._floor(here.loss) else "line search failed"
@@ -146,16 +151,17 @@ class LBFGS(Optimizer):
 
     def _direction(self, g: np.ndarray) -> np.ndarray:
         """-H g by the two loops of Nocedal & Wright's algorithm 7.4; -g without pairs."""
-        d, alphas = -g, []
-        for s, y in reversed(self.pairs):
-            alpha = (s @ d) / (s @ y)
+        d, steps = -g, [(s, y, s @ y) for s, y in self.pairs]
+        alphas = []
+        for s, y, curvature in reversed(steps):
+            alpha = (s @ d) / curvature
             d -= alpha * y
             alphas.append(alpha)
-        if self.pairs:
-            s, y = self.pairs[-1]
-            d *= (s @ y) / (y @ y)
-        for (s, y), alpha in zip(self.pairs, reversed(alphas), strict=True):
-            d += (alpha - (y @ d) / (s @ y)) * s
+        if steps:
+            _, y, curvature = steps[-1]
+            d *= curvature / (y @ y)
+        for (s, y, curvature), alpha in zip(steps, reversed(alphas), strict=True):
+            d += (alpha - (y @ d) / curvature) * s
         return d
 
     def _remember(self, s: np.ndarray, y: np.ndarray) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+RESOLUTION = 4  # units in the last place of the loss that are told from chance in a row of points
 PATIENCE = 10  # iterations without progress before a minimisation is said to stand still
 
 
@@ -30,8 +31,12 @@ class Watch:
         self.mark = self.best = start
         self.idle, self.loss_tolerance = 0, loss_tolerance
 
-    def stalled(self, here: Point, noise: float) -> bool:
-        """Whether PATIENCE points in a row brought nothing.  ``best`` is the flattest of the points that are lowest."""
+    def stalled(self, here: Point, ulp: float) -> bool:
+        """Whether PATIENCE points in a row brought nothing.  ``best`` is the flattest of the points that are lowest.
+
+        ulp : a unit in the last place of the loss.
+        """
+        noise = RESOLUTION * ulp
         level = here.loss <= self.best.loss + noise and here.steepness <= self.best.steepness
         if level or here.loss < self.best.loss - noise:
             self.best = here

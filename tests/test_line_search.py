@@ -1,0 +1,60 @@
+"""The line search of L-BFGS: the strong Wolfe conditions hold where it says so, also from absurd first steps."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from minigrad_ae.optim.line_search import LineSearch, Trial, cubic_minimum
+
+EPS = np.finfo(float).eps
+
+LINES = {  # the first is function 1 of Moré & Thuente (1994)
+    "tail": (lambda a: -a / (a * a + 2), lambda a: (a * a - 2) / (a * a + 2) ** 2),
+    "quartic": (lambda a: a**4 / 4 - a, lambda a: a**3 - 1),
+    "wiggle": (lambda a: (a - 3) ** 2 - math.sin(4 * a), lambda a: 2 * (a - 3) - 4 * math.cos(4 * a)),
+    "wall": (lambda a: -math.log1p(-a) - 3 * a if a < 1 else math.inf, lambda a: 1 / (1 - a) - 3 if a < 1 else math.nan),
+}
+
+
+@pytest.mark.parametrize("first", [1e-3, 1e-1, 1.0, 10.0, 1e3])
+@pytest.mark.parametrize("c2", [0.9, 0.1, 1e-3])
+@pytest.mark.parametrize("name", LINES)
+def test_a_step_that_is_called_wolfe_meets_both_conditions(name, c2, first):
+    phi, slope = LINES[name]
+    start = Trial(0.0, phi(0.0), slope(0.0))
+    found = LineSearch(lambda a: Trial(a, phi(a), slope(a)), start, c2=c2).search(first)
+    a = found.trial.step
+    assert found.kind == "wolfe" and a > 0
+    assert phi(a) <= phi(0) + 1e-4 * a * slope(0) and abs(slope(a)) <= c2 * abs(slope(0))
+
+
+def test_going_down_a_little_is_not_enough():
+    """(a - 1)² from a = 1.8 has 0.8 of the first slope and has gone down, but less than c1 = 0.4 asks of the step."""
+
+    def phi(a):
+        return Trial(a, (a - 1) ** 2, 2 * (a - 1))
+
+    end = LineSearch(phi, phi(0.0), c1=0.4).search(1.8).trial
+    assert end.value <= 1 - 0.4 * 2 * end.step and end.step <= 1.2
+
+
+def test_where_values_are_only_rounding_the_slopes_lead():
+    def phi(a):
+        return Trial(a, 1e8 + 1e-9 * (a - 1) ** 2, 2e-9 * (a - 1))  # the values differ by less than their last place
+
+    search = LineSearch(phi, phi(0.0), c2=1e-9, noise=64 * EPS * 1e8)
+    found = search.search(16.0)
+    assert found.kind != "failed" and found.trial.step == pytest.approx(1, abs=1e-9)
+    assert search.left >= 30 - 4, "the straight line through two slopes hits at once"
+
+
+def test_the_cubic_minimum_is_exact_for_cubics():
+    def cubic(a):
+        return Trial(a, a**3 - 6 * a**2 + 5, 3 * a**2 - 12 * a)  # its minimum is at 4
+
+    for left, right in [(1.0, 3.0), (3.0, 1.0), (3.5, 9.0)]:
+        assert cubic_minimum(cubic(left), cubic(right)) == pytest.approx(4, rel=1e-13)
+    assert cubic_minimum(Trial(0, 0, 1), Trial(1, 1, 1)) is None
