@@ -83,7 +83,7 @@ def _unsummed(c: Contribution, index: tuple[int, ...]) -> list[float]:
     """The entries that should have been added up, the first of them: what stands there without a sum."""
     assert c.raw is not None
     lead = len(c.raw_shape) - len(c.shape)
-    place: list[Any] = [0] * lead + [slice(None) if lead + k in c.axes else j for k, j in enumerate(index)]
+    place: list[Any] = [slice(None)] * lead + [slice(None) if lead + k in c.axes else j for k, j in enumerate(index)]
     return [float(x) for x in np.ravel(c.raw[tuple(place)])[:8]]
 
 

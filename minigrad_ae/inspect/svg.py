@@ -62,7 +62,7 @@ def _box(node: Node, x: float, y: float) -> str:
     kind = "op" if node.op else node.kind
     used = f", used {node.fanout} times" if node.fanout > 1 else ""
     story = f"{node.name}, {node.op or node.kind}, shape {node.shape}{used}"
-    active = f' tabindex="0" role="button" aria-label="{html.escape(story)}"' if _carries(node) else ""
+    active = ' tabindex="0" role="button"' if _carries(node) else ""
     rows = [html.escape(_fit(node.name, 15)), html.escape(_fit(f"{node.op or node.kind} {_shape(node)}", 18))]
     outer = f'<rect class="outer" x="-3" y="-3" width="{WIDTH + 6}" height="{HEIGHT + 6}" rx="8"/>' if kind == "param" else ""
     fan = f'<text class="fan" x="{WIDTH - 5}" y="12" text-anchor="end">×{node.fanout}</text>' if node.fanout > 1 else ""

@@ -65,7 +65,7 @@ function table(number, mark) {
   t.append(body);
   const scroll = el("div", "scroll", t);
   scroll.tabIndex = 0;
-  scroll.setAttribute("role", "region");
+  scroll.setAttribute("role", "group");
   scroll.setAttribute("aria-label", `numbers, shape ${shape(a.s)}`);
   box.append(scroll);
   const total = a.s.reduce((x, y) => x * y, 1), left = total - rows * cols;

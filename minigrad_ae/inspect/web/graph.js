@@ -85,7 +85,7 @@ function neighbourhood() {
   for (const id of [...seen].sort((a, b) => b - a)) {
     const n = nodes[id], text = (cls, x, y, words, end) => svg("text", { class: cls, x, y, ...(end ? { "text-anchor": "end" } : {}) }, words);
     const live = n.op || n.kind === "param", s = shape(arrays[n.v].s);
-    const g = svg("g", { class: `node ${n.op ? "op" : n.kind}`, "data-node": id, transform: `translate(${px(id)} ${py(id)})`, ...(live ? { tabindex: 0, role: "button", "aria-label": `${n.name}, ${n.op || n.kind}, shape ${s}` } : {}) });
+    const g = svg("g", { class: `node ${n.op ? "op" : n.kind}`, "data-node": id, transform: `translate(${px(id)} ${py(id)})`, ...(live ? { tabindex: 0, role: "button" } : {}) }, svg("title", {}, `${n.name}, ${n.op || n.kind}, shape ${s}`));
     if (n.kind === "param") g.append(svg("rect", { class: "outer", x: -3, y: -3, width: W + 6, height: H + 6, rx: 8 }));
     g.append(svg("rect", { width: W, height: H, rx: 6 }), text("name", 8, 18, cut(n.name, 15)), text("sub", 8, 35, cut(`${n.op || n.kind} ${arrays[n.v].s.join("×") || "scalar"}`, 18)), text("mark", W - 6, 35, "", true));
     if (n.fan) g.append(text("fan", W - 5, 12, `×${n.fan}`, true));
