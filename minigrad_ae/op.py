@@ -129,7 +129,7 @@ class Op:
             result = Value.result_class.computed(y, self, args, arrays, params, edges, caller())
         else:
             result = Value.result_class.new(y)
-            if edges:
+            if not grad_mode.enabled:
                 result.params, result.origin = {"by": "no_grad", "op": self.name}, grad_mode.origin
         for watcher in watchers:
             watcher.computed(result, self, args, arrays, params)

@@ -32,6 +32,8 @@ def hooked(a: Application, received: Any) -> str:
 def zero(a: Application, names: Mapping[int, str]) -> str:
     """A rule that got something and sent nothing at all."""
     g, sent = _sizes(a)
+    if np.size(a.g) == 0 < np.size(a.added):
+        return "the index picks nothing of it" if a.value.op and a.value.op.name == "getitem" else "nothing of it is used"
     if g == 0 or sent > 0:
         return ""
     return _explained(a, names, "0") or _generic(a, "every product of gradient and slope is 0")

@@ -176,10 +176,9 @@ class _Search:
 
     def trail(self, x: Value, judge: Any) -> str:
         """Up from x, along the largest contribution, to the rule that lost the gradient; `judge` knows one when it sees it."""
-        for _ in range(len(self.flows) + 1):
-            flow = self.flows.get(x)
-            if flow is None:
-                return "the loss is constant"
+        rules = 0
+        while True:
+            flow = self.flows[x]
             sizes = [_size(a.added) for a in flow.applications]
             if len(sizes) > 1 and max(sizes) > 0 and _size(flow.total) <= NEGLIGIBLE * max(sizes):
                 lines = "; ".join(f"{_size(a.added):.3g} from {where(a.value)}" for a in flow.applications[:4])
@@ -189,7 +188,10 @@ class _Search:
             if told:
                 return f"{told} ({where(a.value)})"
             x = a.value
-        return "no single op loses it"
+            rules += 1
+            if x is self.loss:
+                break
+        return f"no single op loses it: it shrinks little by little, over {rules} rules (vanishing gradient)"
 
     def grown(self) -> str:
         """The rule that enlarged the gradient most on its way, or all of them."""
@@ -201,10 +203,9 @@ class _Search:
             x = a.value
         ratio, a = max(steps, key=lambda s: s[0])
         total = float(np.prod([r for r, _ in steps if r > 0]))
-        told = lost.large(a, ratio)
-        if ratio ** 2 >= total or len([r for r, _ in steps if r > 10]) < 3:
-            return f"{told} ({where(a.value)}); it enlarges the gradient {ratio:.1e} times"
         grows = sum(r > 2 for r, _ in steps)
+        if ratio**2 >= total or grows < 3:
+            return f"{lost.large(a, ratio)} ({where(a.value)}); it enlarges the gradient {ratio:.1e} times"
         most = f"the most {where(a.value)} ({ratio:.1e} times)"
         return f"it explodes: {grows} of {len(steps)} rules on the way enlarge it, {most}"
 
