@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 Edge = tuple[int, int]  # (who made use of it, what was used): the way of the gradient
+MANY = 1000  # nodes, with bends; places of more are rough
 MOST_BENDS = 600  # bends of long edges; above that, long edges are straight
 
 
@@ -91,7 +92,7 @@ def _places(rows: list[list[int]], links: list[Edge]) -> dict[int, float]:
         for row in rows if sweep % 2 == 0 else rows[::-1]:
             row.sort(key=lambda n: wish(n, up if sweep % 2 == 0 else down))
             x.update((n, float(k)) for k, n in enumerate(row))
-    for sweep in range(24):
+    for sweep in range(24 if len(x) <= MANY else 2):
         for row in rows if sweep % 2 == 0 else rows[::-1]:
             wishes = [(wish(n, up) + wish(n, down)) / 2 for n in row]
             x.update(zip(row, _apart(wishes), strict=True))

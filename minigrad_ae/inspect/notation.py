@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 from typing import Any
 
 from ..graph import Value
@@ -32,6 +33,7 @@ class _Dress(ast.NodeTransformer):
         return self.generic_visit(node)  # type: ignore[return-value]
 
 
+@lru_cache(maxsize=4096)
 def bar_notation(argument: str, rule: str, ascii: bool = False) -> str:
     """``bar_notation("A", "g @ swapaxes(B, -1, -2)")`` is 'Ā = ȳ @ Bᵀ', or 'dL/dA = g @ B^T' in ASCII."""
     right = ast.unparse(_Dress(ascii).visit(ast.parse(rule, mode="eval")))

@@ -34,12 +34,20 @@ def page(trace: Trace, cap: int = CAP) -> str:
     """The page as text, at most `cap` bytes; what had to be left out is said in a banner."""
     steps = list(trace.steps)
     while True:
-        for head in [min(h, trace.arrays) for h in HEADS]:
+        heads = [min(h, trace.arrays) for h in HEADS]
+        hopeful = [h for h in heads if _least(steps, h) < cap]
+        for head in hopeful or heads[-1:]:
             text = _assembled(trace, steps, head)
             if len(text.encode()) <= cap or (len(steps) <= 2 and head <= HEADS[-1]):
                 return text
         ratio = cap / len(text.encode())
         steps = _fewer(trace, steps, max(2, int(0.9 * ratio * len(steps))))
+
+
+def _least(steps: list[Step], head: int) -> int:
+    """Bytes that the numbers take at the very least: three characters each, every array once."""
+    sizes = {id(a): min(a.size, head) for s in steps for c in s.contributions for a in (c.added, c.after)}
+    return 3 * sum(sizes.values())
 
 
 def _fewer(trace: Trace, steps: list[Step], most: int) -> list[Step]:
@@ -84,7 +92,7 @@ class _Data:
     def __init__(self, trace: Trace, steps: list[Step], head: int) -> None:
         self.trace, self.kept, self.head = trace, steps, head
         self.arrays: list[Any] = []
-        self.array_numbers: dict[str, int] = {}
+        self.array_numbers: dict[Any, int] = {}
         self.phrases: list[str] = []
         self.phrase_numbers: dict[str, int] = {}
         self.values = [self.array(n.value) for n in trace.nodes]
@@ -93,8 +101,14 @@ class _Data:
         self.banner = self.warning()
 
     def array(self, s: Any) -> int:
-        """The number of an array's summary."""
-        s = s if isinstance(s, dict) else summary(s, self.head)
+        """The number of an array, or of the summary of one."""
+        known = id(s) if isinstance(s, dict) else (s.shape, s.dtype.char, s.tobytes())
+        if known not in self.array_numbers:
+            self.array_numbers[known] = self.shown(s if isinstance(s, dict) else summary(s, self.head))
+        return self.array_numbers[known]
+
+    def shown(self, s: dict[str, Any]) -> int:
+        """The number of a summary, as the page has it."""
         if len(s["head"]) > self.head:
             s = _shorter(s, self.head)
         short = {"s": s["shape"], "v": [_digits(x) for x in s["head"]], "h": s["head_shape"]}
