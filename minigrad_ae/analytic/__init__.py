@@ -10,6 +10,7 @@ pca                the minimum: components, optimal loss, where it is not unique
 landscape          every critical point: loss, negative curvatures, flat directions; the Hessian
 regularised        the minimum with L2, product, non-uniform L2 and nested-dropout penalties
 dynamics           how gradient flow gets there, and the step size at which descent diverges
+nonlinear          two layers with non-linear hidden units: never below PCA, and how close they come
 =================  =================================================================================
 """
 
@@ -24,6 +25,7 @@ from .landscape import (
     reconstruction_loss,
     saddle,
 )
+from .nonlinear import TwoLayerNet, almost_linear, parabola, parabola_residual, relu_equals_pca, two_layer_bound
 from .pca import PCA, orthonormal_basis, pca, principal_angles, projector_distance
 from .regularised import (
     eigenvalues_from_singular_values,
@@ -37,6 +39,8 @@ from .regularised import (
 __all__ = [
     "PCA",
     "CriticalPoint",
+    "TwoLayerNet",
+    "almost_linear",
     "balancedness",
     "critical_point",
     "critical_points",
@@ -50,13 +54,17 @@ __all__ = [
     "optimal_loss_product",
     "optimal_loss_regularised",
     "orthonormal_basis",
+    "parabola",
+    "parabola_residual",
     "pca",
     "principal_angles",
     "projector_distance",
     "reconstruction_loss",
+    "relu_equals_pca",
     "saddle",
     "sharpness",
     "shrinkage_product",
     "singular_values_regularised",
     "stability_limit",
+    "two_layer_bound",
 ]
