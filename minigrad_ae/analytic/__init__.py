@@ -11,6 +11,7 @@ landscape          every critical point: loss, negative curvatures, flat directi
 regularised        the minimum with L2, product, non-uniform L2 and nested-dropout penalties
 dynamics           how gradient flow gets there, and the step size at which descent diverges
 nonlinear          two layers with non-linear hidden units: never below PCA, and how close they come
+sparse             sparse codes for a fixed decoder, with proof of optimality; why a free decoder degenerates
 =================  =================================================================================
 """
 
@@ -35,20 +36,43 @@ from .regularised import (
     shrinkage_product,
     singular_values_regularised,
 )
+from .sparse import (
+    SparseCodes,
+    codes_on_support,
+    degenerate_loss,
+    duality_gap,
+    fista,
+    ista,
+    ista_bound,
+    kkt_residual,
+    lambda_max,
+    rescaled,
+    soft_threshold,
+    sparse_loss,
+)
 
 __all__ = [
     "PCA",
     "CriticalPoint",
+    "SparseCodes",
     "TwoLayerNet",
     "almost_linear",
     "balancedness",
+    "codes_on_support",
     "critical_point",
     "critical_points",
+    "degenerate_loss",
+    "duality_gap",
     "eigenvalues_from_singular_values",
+    "fista",
     "gradient",
     "half_rise_time",
     "hessian",
     "inertia",
+    "ista",
+    "ista_bound",
+    "kkt_residual",
+    "lambda_max",
     "mode_strength",
     "optimal_loss_nested",
     "optimal_loss_product",
@@ -61,10 +85,13 @@ __all__ = [
     "projector_distance",
     "reconstruction_loss",
     "relu_equals_pca",
+    "rescaled",
     "saddle",
     "sharpness",
     "shrinkage_product",
     "singular_values_regularised",
+    "soft_threshold",
+    "sparse_loss",
     "stability_limit",
     "two_layer_bound",
 ]
