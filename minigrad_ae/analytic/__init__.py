@@ -12,9 +12,23 @@ regularised        the minimum with L2, product, non-uniform L2 and nested-dropo
 dynamics           how gradient flow gets there, and the step size at which descent diverges
 nonlinear          two layers with non-linear hidden units: never below PCA, and how close they come
 sparse             sparse codes for a fixed decoder, with proof of optimality; why a free decoder degenerates
+denoising          the best linear denoiser of rank M; noise as weight decay
 =================  =================================================================================
 """
 
+from .denoising import (
+    LinearDenoiser,
+    Moments,
+    best_denoiser,
+    denoising_loss,
+    dropout_moments,
+    empirical_moments,
+    gaussian_denoising_loss,
+    gaussian_moments,
+    gaussian_shrinkage,
+    ridge_dropout,
+    ridge_gaussian,
+)
 from .dynamics import balancedness, half_rise_time, mode_strength, sharpness, stability_limit
 from .landscape import (
     CriticalPoint,
@@ -54,17 +68,26 @@ from .sparse import (
 __all__ = [
     "PCA",
     "CriticalPoint",
+    "LinearDenoiser",
+    "Moments",
     "SparseCodes",
     "TwoLayerNet",
     "almost_linear",
     "balancedness",
+    "best_denoiser",
     "codes_on_support",
     "critical_point",
     "critical_points",
     "degenerate_loss",
+    "denoising_loss",
+    "dropout_moments",
     "duality_gap",
     "eigenvalues_from_singular_values",
+    "empirical_moments",
     "fista",
+    "gaussian_denoising_loss",
+    "gaussian_moments",
+    "gaussian_shrinkage",
     "gradient",
     "half_rise_time",
     "hessian",
@@ -86,6 +109,8 @@ __all__ = [
     "reconstruction_loss",
     "relu_equals_pca",
     "rescaled",
+    "ridge_dropout",
+    "ridge_gaussian",
     "saddle",
     "sharpness",
     "shrinkage_product",
