@@ -13,6 +13,7 @@ dynamics           how gradient flow gets there, and the step size at which desc
 nonlinear          two layers with non-linear hidden units: never below PCA, and how close they come
 sparse             sparse codes for a fixed decoder, with proof of optimality; why a free decoder degenerates
 denoising          the best linear denoiser of rank M; noise as weight decay
+score              the best denoiser of all: posterior means, scores, and the floor of a finite training set
 =================  =================================================================================
 """
 
@@ -50,6 +51,7 @@ from .regularised import (
     shrinkage_product,
     singular_values_regularised,
 )
+from .score import GaussianMixture, kernel_denoiser, kernel_floor, kernel_floor_line, score_of_denoiser
 from .sparse import (
     SparseCodes,
     codes_on_support,
@@ -68,6 +70,7 @@ from .sparse import (
 __all__ = [
     "PCA",
     "CriticalPoint",
+    "GaussianMixture",
     "LinearDenoiser",
     "Moments",
     "SparseCodes",
@@ -94,6 +97,9 @@ __all__ = [
     "inertia",
     "ista",
     "ista_bound",
+    "kernel_denoiser",
+    "kernel_floor",
+    "kernel_floor_line",
     "kkt_residual",
     "lambda_max",
     "mode_strength",
@@ -112,6 +118,7 @@ __all__ = [
     "ridge_dropout",
     "ridge_gaussian",
     "saddle",
+    "score_of_denoiser",
     "sharpness",
     "shrinkage_product",
     "singular_values_regularised",
