@@ -14,6 +14,7 @@ nonlinear          two layers with non-linear hidden units: never below PCA, and
 sparse             sparse codes for a fixed decoder, with proof of optimality; why a free decoder degenerates
 denoising          the best linear denoiser of rank M; noise as weight decay
 score              the best denoiser of all: posterior means, scores, and the floor of a finite training set
+ppca               probabilistic PCA: maximum likelihood, exact posterior, EM
 =================  =================================================================================
 """
 
@@ -43,6 +44,17 @@ from .landscape import (
 )
 from .nonlinear import TwoLayerNet, almost_linear, parabola, parabola_residual, relu_equals_pca, two_layer_bound
 from .pca import PCA, orthonormal_basis, pca, principal_angles, projector_distance
+from .ppca import (
+    PPCA,
+    em_rate,
+    em_sequence,
+    em_step,
+    em_step_without_noise,
+    posterior_precision,
+    ppca,
+    ppca_log_likelihood,
+    ppca_optimum,
+)
 from .regularised import (
     eigenvalues_from_singular_values,
     optimal_loss_nested,
@@ -69,6 +81,7 @@ from .sparse import (
 
 __all__ = [
     "PCA",
+    "PPCA",
     "CriticalPoint",
     "GaussianMixture",
     "LinearDenoiser",
@@ -86,6 +99,10 @@ __all__ = [
     "dropout_moments",
     "duality_gap",
     "eigenvalues_from_singular_values",
+    "em_rate",
+    "em_sequence",
+    "em_step",
+    "em_step_without_noise",
     "empirical_moments",
     "fista",
     "gaussian_denoising_loss",
@@ -110,6 +127,10 @@ __all__ = [
     "parabola",
     "parabola_residual",
     "pca",
+    "posterior_precision",
+    "ppca",
+    "ppca_log_likelihood",
+    "ppca_optimum",
     "principal_angles",
     "projector_distance",
     "reconstruction_loss",
