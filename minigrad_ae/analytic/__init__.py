@@ -15,6 +15,7 @@ sparse             sparse codes for a fixed decoder, with proof of optimality; w
 denoising          the best linear denoiser of rank M; noise as weight decay
 score              the best denoiser of all: posterior means, scores, and the floor of a finite training set
 ppca               probabilistic PCA: maximum likelihood, exact posterior, EM
+linear_vae         the linear VAE: exact bound, its gaps, its optimum under β, collapse, rate and distortion
 =================  =================================================================================
 """
 
@@ -41,6 +42,21 @@ from .landscape import (
     inertia,
     reconstruction_loss,
     saddle,
+)
+from .linear_vae import (
+    LinearELBO,
+    LinearVAEOptimum,
+    active_units,
+    amortisation_gap,
+    best_encoder,
+    collapse_curvature,
+    effective_noise,
+    hadamard_gap,
+    learnt_noise,
+    linear_elbo,
+    linear_vae_optimum,
+    linear_vae_weights,
+    rate_distortion,
 )
 from .nonlinear import TwoLayerNet, almost_linear, parabola, parabola_residual, relu_equals_pca, two_layer_bound
 from .pca import PCA, orthonormal_basis, pca, principal_angles, projector_distance
@@ -85,19 +101,26 @@ __all__ = [
     "CriticalPoint",
     "GaussianMixture",
     "LinearDenoiser",
+    "LinearELBO",
+    "LinearVAEOptimum",
     "Moments",
     "SparseCodes",
     "TwoLayerNet",
+    "active_units",
     "almost_linear",
+    "amortisation_gap",
     "balancedness",
     "best_denoiser",
+    "best_encoder",
     "codes_on_support",
+    "collapse_curvature",
     "critical_point",
     "critical_points",
     "degenerate_loss",
     "denoising_loss",
     "dropout_moments",
     "duality_gap",
+    "effective_noise",
     "eigenvalues_from_singular_values",
     "em_rate",
     "em_sequence",
@@ -109,6 +132,7 @@ __all__ = [
     "gaussian_moments",
     "gaussian_shrinkage",
     "gradient",
+    "hadamard_gap",
     "half_rise_time",
     "hessian",
     "inertia",
@@ -119,6 +143,10 @@ __all__ = [
     "kernel_floor_line",
     "kkt_residual",
     "lambda_max",
+    "learnt_noise",
+    "linear_elbo",
+    "linear_vae_optimum",
+    "linear_vae_weights",
     "mode_strength",
     "optimal_loss_nested",
     "optimal_loss_product",
@@ -133,6 +161,7 @@ __all__ = [
     "ppca_optimum",
     "principal_angles",
     "projector_distance",
+    "rate_distortion",
     "reconstruction_loss",
     "relu_equals_pca",
     "rescaled",

@@ -43,8 +43,7 @@ class PPCA:
     def posterior(self, X: ArrayLike) -> tuple[Array, Array]:
         """(n, M) means and the (M, M) covariance, common to all rows: p(z | x) = N(P⁻¹ Wᵀ (x − μ)/σ², P⁻¹)."""
         X = of_shape(X, "X", (None, len(self.mean)), "one column for each row of W")
-        P = posterior_precision(self.W, self.sigma2)
-        inverse = np.linalg.solve(P, np.eye(len(P)))
+        inverse = np.asarray(np.linalg.inv(posterior_precision(self.W, self.sigma2)), dtype=np.float64)
         return (X - self.mean) @ self.W @ inverse / self.sigma2, inverse
 
 
