@@ -16,6 +16,7 @@ denoising          the best linear denoiser of rank M; noise as weight decay
 score              the best denoiser of all: posterior means, scores, and the floor of a finite training set
 ppca               probabilistic PCA: maximum likelihood, exact posterior, EM
 linear_vae         the linear VAE: exact bound, its gaps, its optimum under β, collapse, rate and distortion
+gaussian           masked prediction from second moments; random masks; independent pixels
 =================  =================================================================================
 """
 
@@ -33,6 +34,17 @@ from .denoising import (
     ridge_gaussian,
 )
 from .dynamics import balancedness, half_rise_time, mode_strength, sharpness, stability_limit
+from .gaussian import (
+    GaussianConditional,
+    ZeroFilledMap,
+    bernoulli_baseline,
+    gaussian_conditional,
+    mask_probabilities,
+    masked_mean_variance,
+    pixel_entropy,
+    zero_filled_map,
+    zero_prediction_loss,
+)
 from .landscape import (
     CriticalPoint,
     critical_point,
@@ -99,6 +111,7 @@ __all__ = [
     "PCA",
     "PPCA",
     "CriticalPoint",
+    "GaussianConditional",
     "GaussianMixture",
     "LinearDenoiser",
     "LinearELBO",
@@ -106,10 +119,12 @@ __all__ = [
     "Moments",
     "SparseCodes",
     "TwoLayerNet",
+    "ZeroFilledMap",
     "active_units",
     "almost_linear",
     "amortisation_gap",
     "balancedness",
+    "bernoulli_baseline",
     "best_denoiser",
     "best_encoder",
     "codes_on_support",
@@ -128,6 +143,7 @@ __all__ = [
     "em_step_without_noise",
     "empirical_moments",
     "fista",
+    "gaussian_conditional",
     "gaussian_denoising_loss",
     "gaussian_moments",
     "gaussian_shrinkage",
@@ -147,6 +163,8 @@ __all__ = [
     "linear_elbo",
     "linear_vae_optimum",
     "linear_vae_weights",
+    "mask_probabilities",
+    "masked_mean_variance",
     "mode_strength",
     "optimal_loss_nested",
     "optimal_loss_product",
@@ -155,6 +173,7 @@ __all__ = [
     "parabola",
     "parabola_residual",
     "pca",
+    "pixel_entropy",
     "posterior_precision",
     "ppca",
     "ppca_log_likelihood",
@@ -176,4 +195,6 @@ __all__ = [
     "sparse_loss",
     "stability_limit",
     "two_layer_bound",
+    "zero_filled_map",
+    "zero_prediction_loss",
 ]
