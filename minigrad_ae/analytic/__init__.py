@@ -17,6 +17,7 @@ score              the best denoiser of all: posterior means, scores, and the fl
 ppca               probabilistic PCA: maximum likelihood, exact posterior, EM
 linear_vae         the linear VAE: exact bound, its gaps, its optimum under β, collapse, rate and distortion
 gaussian           masked prediction from second moments; random masks; independent pixels
+densities          log densities with every constant; divergences of Gaussians
 =================  =================================================================================
 """
 
@@ -33,6 +34,7 @@ from .denoising import (
     ridge_dropout,
     ridge_gaussian,
 )
+from .densities import kl_diagonal, kl_normal, kl_sample_variance, log_bernoulli, log_likelihood_at_best_variance, log_normal
 from .dynamics import balancedness, half_rise_time, mode_strength, sharpness, stability_limit
 from .gaussian import (
     GaussianConditional,
@@ -158,11 +160,17 @@ __all__ = [
     "kernel_floor",
     "kernel_floor_line",
     "kkt_residual",
+    "kl_diagonal",
+    "kl_normal",
+    "kl_sample_variance",
     "lambda_max",
     "learnt_noise",
     "linear_elbo",
     "linear_vae_optimum",
     "linear_vae_weights",
+    "log_bernoulli",
+    "log_likelihood_at_best_variance",
+    "log_normal",
     "mask_probabilities",
     "masked_mean_variance",
     "mode_strength",

@@ -13,8 +13,8 @@ from ..errors import DataError, DtypeError, ShapeError
 Array = NDArray[np.float64]
 
 
-def real_array(value: ArrayLike, name: str, ndim: int) -> Array:
-    """``value`` as a float64 array of ``ndim`` dimensions, finite and not empty."""
+def real_array(value: ArrayLike, name: str, ndim: int | None) -> Array:
+    """``value`` as a float64 array of ``ndim`` dimensions (None: any number of them), finite and not empty."""
     try:
         array = np.asarray(value)
     except ValueError:  # ragged nested lists
@@ -27,7 +27,7 @@ def real_array(value: ArrayLike, name: str, ndim: int) -> Array:
             f"{name} has dtype {array.dtype} and shape {array.shape}",
             f"convert it first, for example np.asarray({name}, dtype=np.float64)",
         )
-    if array.ndim != ndim:
+    if ndim is not None and array.ndim != ndim:
         raise ShapeError(
             f"{name} must have {ndim} dimension{'s' if ndim > 1 else ''}, not {array.ndim}",
             f"{name} has shape {array.shape}",
