@@ -18,6 +18,7 @@ ppca               probabilistic PCA: maximum likelihood, exact posterior, EM
 linear_vae         the linear VAE: exact bound, its gaps, its optimum under β, collapse, rate and distortion
 gaussian           masked prediction from second moments; random masks; independent pixels
 densities          log densities with every constant; divergences of Gaussians
+estimators         variances of gradient estimators, importance weighting, exact log p(x) on a grid
 =================  =================================================================================
 """
 
@@ -36,6 +37,7 @@ from .denoising import (
 )
 from .densities import kl_diagonal, kl_normal, kl_sample_variance, log_bernoulli, log_likelihood_at_best_variance, log_normal
 from .dynamics import balancedness, half_rise_time, mode_strength, sharpness, stability_limit
+from .estimators import Quadratic, chi_square, grid_log_prob, importance_bound, importance_gap, square_gradient_variances
 from .gaussian import (
     GaussianConditional,
     ZeroFilledMap,
@@ -119,6 +121,7 @@ __all__ = [
     "LinearELBO",
     "LinearVAEOptimum",
     "Moments",
+    "Quadratic",
     "SparseCodes",
     "TwoLayerNet",
     "ZeroFilledMap",
@@ -129,6 +132,7 @@ __all__ = [
     "bernoulli_baseline",
     "best_denoiser",
     "best_encoder",
+    "chi_square",
     "codes_on_support",
     "collapse_curvature",
     "critical_point",
@@ -150,9 +154,12 @@ __all__ = [
     "gaussian_moments",
     "gaussian_shrinkage",
     "gradient",
+    "grid_log_prob",
     "hadamard_gap",
     "half_rise_time",
     "hessian",
+    "importance_bound",
+    "importance_gap",
     "inertia",
     "ista",
     "ista_bound",
@@ -201,6 +208,7 @@ __all__ = [
     "singular_values_regularised",
     "soft_threshold",
     "sparse_loss",
+    "square_gradient_variances",
     "stability_limit",
     "two_layer_bound",
     "zero_filled_map",
