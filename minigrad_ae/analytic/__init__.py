@@ -4,6 +4,7 @@ Nothing here knows the engine, and no model, optimiser or training loop imports 
 with the data in rows, centred; S = XᵀX has eigenvalues s_1 >= s_2 >= ... and orthonormal eigenvectors u_1, u_2, ...;
 W1 is the M x D encoder, W2 the D x M decoder, and the loss is E = ½ Σ_n ‖x_n − W2 W1 x_n‖² (a *sum* over data).
 The package's layers compute ``x @ weight``, so there W1 = encoder.weight.T and W2 = decoder.weight.T.
+From ``denoising`` on everything is *per datum*: S is the covariance XᵀX / N, with eigenvalues l_i = s_i / N.
 
 =================  =================================================================================
 pca                the minimum: components, optimal loss, where it is not unique; principal angles
