@@ -212,8 +212,8 @@ def test_walking_by_letters(traced):
 
 
 @pytest.mark.parametrize(("line", "words"), [("zz", "unknown command 'zz'"), ("g", "needs a number"), ("g x", "'x' is none"),
-                                             ("g 99", "step 99 does not exist"), ("w", "needs a name"), ("w V", "nothing flowed"),
-                                             ("n 5", "unknown command 'n 5'")])  # fmt: skip
+                                             ("g 99", "step 99 does not exist"), ("w", "needs a name"),
+                                             ("w V", "nothing flowed"), ("n 5", "unknown command 'n 5'")])  # fmt: skip
 def test_mistakes_are_answered(traced, line, words):
     assert words in typed(traced, line)
 
