@@ -40,7 +40,8 @@ def _adam(
         grad = g[i] + shrink * p[i]
         m[i] = first * m[i] + new_first * grad
         v[i] = second * v[i] + new_second * (grad * grad)
-        p[i] = stay * p[i] - step * m[i] / (np.sqrt(v[i]) * correct + floor)
+        size = np.sqrt(v[i]) * correct + floor
+        p[i] = stay * p[i] - (step * m[i] / size if size > 0 else kind(0))  # 0 / 0, with eps = 0: it does not move
 
 
 def _sgd_definition(p: Array, g: Array, v: Array, lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
@@ -62,7 +63,8 @@ def _adam_definition(
     m += (1 - b1) * g
     v *= b2
     v += (1 - b2) * g * g
-    p -= lr / (1 - b1**step) * m / (np.sqrt(v) / np.sqrt(1 - b2**step) + eps)
+    size = np.sqrt(v) / np.sqrt(1 - b2**step) + eps
+    p -= np.divide(lr / (1 - b1**step) * m, size, out=np.zeros_like(p), where=size > 0)
 
 
 def _flat(kernel: str, **arrays: Array) -> list[Array]:

@@ -107,6 +107,12 @@ def builtin_sum(numbers: Any) -> int:
 
 
 @helper
+def joint(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that arrays of shapes a and b broadcast to."""
+    return np.broadcast_shapes(a, b)
+
+
+@helper
 def linear_kinks(x: Any, weight: Any, bias: Any, activation: str | None) -> tuple[Any, Any, Any]:
     """Where relu(x W + b) has a kink: the rows of x and the columns of W and b that meet in a z of exactly 0."""
     z = np.atleast_2d(real(x) @ real(weight) + real(bias))

@@ -76,8 +76,8 @@ class Adam(Optimizer):
         if not state:
             state.update(m=np.zeros_like(p.data), v=np.zeros_like(p.data), t=0)
         state["t"] += 1
-        data = np.ascontiguousarray(p.data)
-        kernels.adam_step(data, np.ascontiguousarray(g), state["m"], state["v"], state["t"], self.lr, self.betas, self.eps,
+        data, g = np.asarray(p.data, order="C"), np.asarray(g, order="C")
+        kernels.adam_step(data, g, state["m"], state["v"], state["t"], self.lr, self.betas, self.eps,
                   self.weight_decay, self.decoupled)  # fmt: skip
         p.data = data
 
