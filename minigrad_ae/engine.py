@@ -49,8 +49,8 @@ def apply_rule(value: Value, i: int, g: Any) -> Any:
     op: Any = value.op
     y: Any = value._data
     inputs = value.arrays
-    if isinstance(g, Value):
-        y, inputs = value, [a if isinstance(a, Value) else x for a, x in zip(value.inputs, inputs, strict=True)]
+    if isinstance(g, Value):  # constants are real, also where a complex step has made their array complex
+        y, inputs = value, [a if isinstance(a, Value) else x.real for a, x in zip(value.inputs, inputs, strict=True)]
     if op.variadic:
         return op.vjps[0](g, y, *inputs, i=i, **value.params)
     return op.vjps[i](g, y, *inputs, **value.params)

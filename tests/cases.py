@@ -161,7 +161,8 @@ def linears() -> list[Case]:
 def attentions() -> list[Case]:
     shapes = [((3, 4), (3, 4), (3, 4)), ((2, 3, 4), (2, 5, 4), (2, 5, 2)), ((2, 2, 3, 2), (2, 2, 3, 2), (2, 2, 3, 2)),
               ((0, 3, 2), (0, 3, 2), (0, 3, 2)), ((1, 1), (1, 1), (1, 1))]
-    cases = [Case((*c.inputs, np.zeros(()))) for c in triples(("real", "real", "real"), shapes)]
+    cases = [Case((*c.inputs, draw("real", (c.inputs[0].shape[-2], c.inputs[1].shape[-2]), salt=9)))
+             for c in triples(("real", "real", "real"), shapes)]
     mask = np.where(np.tri(3, dtype=bool), 0.3, -np.inf)
     strided = [draw("real", (3, 4), strided=True, salt=k) for k in range(3)]
     return [*cases, Case((*strided, mask)), Case((*(draw("real", (2, 3, 4), salt=k) for k in range(3)), mask))]
