@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from .errors import DtypeError, GradientError, ShapeError
-from .graph import Value, enable_grad, no_grad, where
+from .graph import Value, enable_grad, no_grad, watchers, where
+from .guard import refuse_changed
 from .rules import NAMES
 
 
@@ -94,6 +95,9 @@ def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None)
     order = topological(root)
     keep = None if wanted is None else set(wanted)
     path = None if keep is None else _towards(order, keep)
+    refuse_changed(order, path)
+    for watcher in watchers:
+        watcher.begins(order)
     grads: dict[Value, Any] = {root: seed}
     for value in reversed(order):
         g = grads.pop(value, None)
@@ -104,7 +108,9 @@ def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None)
         if value in keep if keep is not None else value.op is None or value.retains_grad:
             grads[value] = g
         edges = value.edges if path is None else [(i, x) for i, x in value.edges if x in path]
-        for (_, x), new in zip(edges, contributions(value, g, edges), strict=True):
+        for (i, x), new in zip(edges, contributions(value, g, edges), strict=True):
+            for watcher in watchers:
+                watcher.sent(value, i, g, new)
             known = grads.get(x)
             grads[x] = new if known is None else add(known, new)
     return grads

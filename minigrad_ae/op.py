@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from .errors import DtypeError, MinigradError, ShapeError
-from .graph import Value, caller, grad_mode, where
-from .rules import NAMES, compile_expression
+from .graph import Value, caller, grad_mode, watchers, where
+from .rules import NAMES, arrays_read, compile_expression
 
 REGISTRY: dict[str, Op] = {}
 NUMPY_ERRORS = (ValueError, IndexError, TypeError, AttributeError)
@@ -68,6 +68,19 @@ class Op:
         names = list(self.rules)
         return f"{names[0]}[{i}]" if self.variadic else names[i]
 
+    def reads(self, i: int, n: int) -> set[int]:
+        """Which of the `n` inputs the rule for input `i` reads element by element, by number; -1 stands for y."""
+        names, rule = list(self.rules), self.rules[next(iter(self.rules))] if self.variadic else list(self.rules.values())[i]
+        read = arrays_read(rule or "0")
+        found = {-1} if "y" in read else set[int]()
+        if not self.variadic:
+            return found | {k for k, name in enumerate(names) if name in read or any(r.startswith(f"{name}[") for r in read)}
+        for text in read:
+            if text == names[0] or text.startswith(f"{names[0]}["):
+                part = eval(text, {names[0]: tuple(range(n)), "i": i})
+                found |= set(part if isinstance(part, tuple) else (part,))
+        return found
+
     def __get__(self, instance: Any, owner: type) -> Any:
         """An op in a class body is a method: ``Tensor.exp = exp``."""
         return self if instance is None else MethodType(self, instance)
@@ -116,8 +129,14 @@ class Op:
         if type(y) is not np.ndarray:  # NumPy makes a number of what has no axes
             y = np.asarray(y)
         if edges and grad_mode.enabled:
-            return Value.result_class.computed(y, self, args, arrays, params, edges, caller(), saved)
-        return Value.result_class.new(y)
+            result = Value.result_class.computed(y, self, args, arrays, params, edges, caller(), saved)
+        else:
+            result = Value.result_class.new(y)
+            if not grad_mode.enabled:
+                result.params, result.origin = {"by": "no_grad", "op": self.name}, grad_mode.origin
+        for watcher in watchers:
+            watcher.computed(result, self, args, arrays, params)
+        return result
 
     def collect(self, args: tuple[Any, ...]) -> tuple[Sequence[Any], Sequence[tuple[int, Value]]]:
         """The inputs as arrays of one dtype; and those that a gradient flows to, with their numbers.

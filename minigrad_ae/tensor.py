@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from . import engine, ops
 from .errors import DataError, DtypeError, GradientError
-from .graph import Value, where
+from .graph import Value, caller, changes, next_serial, where
 from .op import Op
 
 
@@ -34,8 +35,8 @@ class Tensor(Value):
     # --- the array ---
     @property
     def data(self) -> np.ndarray:
-        """The values, as the ndarray itself (not a copy), also where a gradient is required."""
-        return self._data
+        """The values (not a copy), also where a gradient is required; those of a computed tensor can only be read."""
+        return self._data if self.op is None else _frozen(self._data)
 
     @data.setter
     def data(self, new: Any) -> None:
@@ -52,7 +53,8 @@ class Tensor(Value):
                 f"got {new.shape}, expected {self._data.shape}, for {where(self)}",
                 "make a new tensor for another shape",
             )
-        self._data = new
+        self._data, self.origin = new, caller(2)
+        self.changed = changes.latest = next_serial()
 
     shape = property(lambda self: self._data.shape, doc="tuple of int")
     dtype = property(lambda self: self._data.dtype, doc="np.dtype")
@@ -62,8 +64,8 @@ class Tensor(Value):
     T = property(lambda self: ops.transpose(self), doc="all axes reversed")
 
     def numpy(self) -> np.ndarray:
-        """The values, as the ndarray itself (not a copy)."""
-        return self._data
+        """The values, as ``data``."""
+        return self.data
 
     def item(self) -> float:
         """The only element, as a Python float."""
@@ -99,6 +101,11 @@ class Tensor(Value):
         values = np.array2string(self._data, precision=4, threshold=40, edgeitems=3)
         return f"{title} ({', '.join(story)})\n{values}"
 
+    def _repr_html_(self) -> str:
+        from .inspect.notebook import tensor_html
+
+        return tensor_html(self)
+
     # --- gradients ---
     def backward(self, gradient: Any = None) -> None:
         """Add d<gradient, self>/dx to ``x.grad`` of each leaf x; see `engine.backward`."""
@@ -106,7 +113,10 @@ class Tensor(Value):
 
     def detach(self) -> Tensor:
         """The same array, without its history."""
-        return Tensor.new(self._data, name=self.name)
+        twin = Tensor.new(self._data, name=self.name)
+        if self.requires_grad:
+            twin.params, twin.origin = {"by": "detach", "source": weakref.ref(self)}, caller(2)
+        return twin
 
     def retain_grad(self) -> None:
         """Also set ``.grad`` of this computed tensor in the next backward passes."""
@@ -250,6 +260,13 @@ def _not_ours(call: str, name: str, kwargs: Any) -> DtypeError:
         "NumPy's own functions would lose the gradient",
         f"{ours}, or call NumPy on t.data if no gradient is wanted",
     )
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    """The same memory, read-only: what a rule may read later must not change.  (Kernels work on the array itself.)"""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None) -> Tensor:

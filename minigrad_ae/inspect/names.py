@@ -46,6 +46,12 @@ def _parts(name: str, thing: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"{name}.{path}", part) for path, part in thing.named_parameters())
 
 
+def seed_in(scopes: Iterable[Mapping[str, Any]]) -> int | None:
+    """The caller's variable `seed`, if it is a whole number."""
+    found = (scope["seed"] for scope in scopes if "seed" in scope)
+    return next((int(seed) for seed in found if isinstance(seed, int | np.integer)), None)
+
+
 def name_values(order: Sequence[Value], scopes: Iterable[Mapping[str, Any]]) -> dict[int, str]:
     """{id: name} for every value of a graph and each array it met as a constant; no name is given twice.
 
