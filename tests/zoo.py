@@ -194,7 +194,8 @@ def layers(leaf):
     x, W, b, V = leaf(5, 4), leaf(4, 4), leaf(4), leaf(4, 4)
     h = mg.linear(x, W, b, activation="tanh") + mg.linear(x, V, activation="sigmoid") + mg.linear(x, W, b, activation="relu")
     h = mg.layer_norm(h, b, leaf(4))
-    return weigh(mg.attention(h, h, mg.linear(x, V))) + weigh(mg.attention(h, x, h, leaf(5, 5))) + weigh(mg.attention(x.reshape(1, 5, 4), x, h, np.tri(5, dtype=bool)))
+    plain, learnt = mg.attention(h, h, mg.linear(x, V)), mg.attention(h, x, h, leaf(5, 5))
+    return weigh(plain) + weigh(learnt) + weigh(mg.attention(x.reshape(1, 5, 4), x, h, np.tri(5, dtype=bool)))
 
 
 @cage
