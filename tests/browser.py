@@ -12,7 +12,11 @@ import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import minigrad_ae as mg
+from minigrad_ae.inspect.page import page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -60,7 +64,8 @@ class Browser:
     def __init__(self, driver) -> None:
         self.driver, self.run = driver, driver.execute_script
 
-    def open(self, path: Path, fragment: str = "", width: int = 1300, height: int = 900, dark: bool = False, script: bool = True):
+    def open(self, path: Path, fragment: str = "", width: int = 1300, height: int = 900, dark: bool = False,
+             script: bool = True) -> None:  # fmt: skip
         """Load a page, afresh."""
         cdp = self.driver.execute_cdp_cmd
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
@@ -108,4 +113,37 @@ class Browser:
         demand([] if Path(AXE).is_file() else ["axe-core (AXE_CORE=.../axe.min.js)"])
         self.run(Path(AXE).read_text(encoding="utf-8"))
         found = self.driver.execute_async_script("axe.run(document).then(arguments[arguments.length - 1])")
-        return [f"{v['id']}: {v['nodes'][0]['html'][:120]} {v['nodes'][0]['failureSummary'][:200]}" for v in found["violations"]]
+        first = [(v["id"], v["nodes"][0]) for v in found["violations"]]
+        return [f"{name}: {node['html'][:120]} {node['failureSummary'][:200]}" for name, node in first]
+
+
+# --- pages to open ----------------------------------------------------------------------------------------------------
+
+
+def autoencoder():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6, 4))
+    W = mg.tensor(rng.normal(size=(4, 2)), requires_grad=True, name="W")
+    b = mg.tensor(rng.normal(size=2), requires_grad=True, name="b")
+    h = mg.tanh(x @ W + b)
+    loss = 0.5 * ((h @ W.T - x) ** 2).sum()
+    return mg.trace(loss)
+
+
+def chain(n, **kwargs):
+    x = mg.tensor([0.5, 0.25], requires_grad=True, name="x")
+    y = x
+    for _ in range(n - 2):
+        y = mg.tanh(y)
+    return mg.trace((y * x).sum(), numeric=False, **kwargs)
+
+
+def write(tmp_path, trace, **kwargs):
+    path = tmp_path / "page.html"
+    path.write_text(page(trace, **kwargs), encoding="utf-8")
+    return path
+
+
+def clean(browser):
+    assert browser.complaints() == []
+    assert browser.requests() == []

@@ -169,9 +169,9 @@ def test_there_are_enough_of_them():
 def test_nan_in_the_data_are_found_at_their_first_use():
     w = leaf(1.0, 2.0, name="w")
     for x in (np.array([[1.0, 2.0], [3.0, np.nan]]), mg.tensor([[1.0, 2.0], [3.0, np.nan]], name="x")):
-        with pytest.raises(AnomalyError, match=r"NaN came in with the data: .* has 1\n.*\[1, 1\], used by matmul") as caught:
-            with mg.detect_anomaly():
-                mg.tanh(x @ w).sum()
+        said = r"NaN came in with the data: .* has 1\n.*\[1, 1\], used by matmul"
+        with pytest.raises(AnomalyError, match=said) as caught, mg.detect_anomaly():
+            mg.tanh(x @ w).sum()
         assert caught.value.phase == "data"
 
 
@@ -205,10 +205,11 @@ def test_ops_without_gradient_are_watched_too():
 
 def test_writing_into_elements_is_caught_by_a_checksum():
     w, c = leaf(1.0, 2.0, name="w"), np.array([3.0, 4.0])
-    for write in (lambda: w.data.__setitem__(0, 9.0), lambda: c.__setitem__(1, 9.0), lambda: w.detach().data.__setitem__(1, 7.0)):
-        with pytest.raises(AnomalyError, match=r"was written into after mul had used it\n.*y = w \* w \* c"), mg.detect_anomaly():
+    said = r"was written into after mul had used it\n.*y = w \* w \* c"
+    for array in (lambda: w.data, lambda: c, lambda: w.detach().data):
+        with pytest.raises(AnomalyError, match=said), mg.detect_anomaly():
             y = w * w * c
-            write()
+            array()[1] += 5.0
             y.sum().backward()
     with mg.detect_anomaly():  # nobody reads it: a sum needs shapes only
         y = w.sum() + c.sum()

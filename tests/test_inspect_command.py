@@ -94,6 +94,8 @@ def test_a_script_that_trains_is_seen_where_it_ended(capsys, script):
     text = SCRIPT + "loss.backward()\nW.data -= 0.01 * W.grad\n"
     code, out, err = run(capsys, script(text))
     assert code == 0 and "computed again here" in err
+    step = run(capsys, script(text), "--step", 8)[1]
+    assert "at       ae.py:9   h = mg.tanh(x @ W + b)" in step, "names and places are those of the script"
     text += "h = mg.tanh(x @ W + b)\nloss = 0.5 * ((h @ W.T - x) ** 2).sum()\n"
     assert out == run(capsys, script(text))[1], "the same as if the script had computed it again"
 
@@ -170,6 +172,12 @@ def test_another_number_and_where_it_starts(capsys, script, tmp_path):
     assert code == 1 and "the forward passes part at b (param): value, element [1]: 0 against 1e-09" in out
 
 
+@pytest.mark.parametrize(("factor", "expected"), [(1 + 1e-9, 1), (1 + 1e-15, 0)])
+def test_rounding_is_no_difference(capsys, script, tmp_path, factor, expected):
+    other = SCRIPT.replace("rng.normal(size=(6, 4))", f"rng.normal(size=(6, 4)) * {factor!r}")
+    assert diff(capsys, script, tmp_path, other)[0] == expected
+
+
 def test_another_rule_with_the_same_forward(capsys, script, tmp_path, monkeypatch):
     """My rule against the reference's: the first step where they part is the one with the wrong rule."""
     add = mg.ops.REGISTRY["add"]
@@ -212,8 +220,8 @@ def test_walking_by_letters(traced):
 
 
 @pytest.mark.parametrize(("line", "words"), [("zz", "unknown command 'zz'"), ("g", "needs a number"), ("g x", "'x' is none"),
-                                             ("g 99", "step 99 does not exist"), ("w", "needs a name"), ("w V", "nothing flowed"),
-                                             ("n 5", "unknown command 'n 5'")])  # fmt: skip
+                                             ("g 99", "step 99 does not exist"), ("w", "needs a name"),
+                                             ("w V", "nothing flowed"), ("n 5", "unknown command 'n 5'")])  # fmt: skip
 def test_mistakes_are_answered(traced, line, words):
     assert words in typed(traced, line)
 

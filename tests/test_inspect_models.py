@@ -99,7 +99,8 @@ def test_a_stepper_stopped_anywhere_and_gone_on_gives_the_same(built):
         steps = backward_steps(again, numeric=False)
         list(itertools.islice(steps, stop))
         list(steps)
-        assert all(same(v.grad, g) for v, g in zip([v for v in engine.topological(again) if v.op is None], expected, strict=True))
+        leaves = [v for v in engine.topological(again) if v.op is None]
+        assert all(same(v.grad, g) for v, g in zip(leaves, expected, strict=True))
 
 
 def test_contributions_add_up(built):

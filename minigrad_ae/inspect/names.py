@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -81,6 +82,14 @@ def name_values(order: Sequence[Value], scopes: Iterable[Mapping[str, Any]]) -> 
 
 def _age(thing: Any) -> int:
     return thing.serial if isinstance(thing, Value) else -1
+
+
+def short_path(file: str | None) -> str | None:
+    """A path below the working directory without it, any other as it is."""
+    if file is None:
+        return None
+    here = f"{os.getcwd()}{os.sep}"
+    return file.removeprefix(here)
 
 
 def unique(name: str, taken: set[str]) -> str:

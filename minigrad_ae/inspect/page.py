@@ -15,6 +15,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from .layout import arrange
+from .names import short_path
 from .notation import bar_notation
 from .predict import HINTS, question
 from .summary import number, summary
@@ -172,13 +173,14 @@ class _Data:
     def record(self) -> dict[str, Any]:
         t = self.trace
         return {
-            "schema": 1, "loss": t.loss, "value": number(t.value), "dtype": t.dtype, "script": t.script, "seed": t.seed,
-            "total": t.total, "hints": HINTS, "nodes": [self.node(n) for n in t.nodes], "arrays": self.arrays,
+            "schema": 1, "loss": t.loss, "value": number(t.value), "dtype": t.dtype, "seed": t.seed,
+            "script": short_path(t.script), "total": t.total, "hints": HINTS,
+            "nodes": [self.node(n) for n in t.nodes], "arrays": self.arrays,
             "phrases": self.phrases, "steps": self.steps, "places": self.places,
         }  # fmt: skip
 
     def node(self, n: Node) -> dict[str, Any]:
-        place = f"{n.file}:{n.line}" if n.file else None
+        place = f"{short_path(n.file)}:{n.line}" if n.file else None
         short = {"name": n.name, "kind": n.kind, "v": self.values[n.id], "dt": n.dtype}
         if n.op:
             short |= {"op": n.op, "is": n.computes, "src": place, "code": n.code, "par": list(n.parents), "mem": n.bytes_saved}

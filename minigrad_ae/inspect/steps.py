@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .names import short_path
 from .summary import is_finite, number, summary
 from .text import render
 from .witness import Check
@@ -116,7 +117,7 @@ class Trace:
         """The trace as plain data, schema 1.  Arrays are cut to their first `arrays` elements; NaN and Inf are words."""
         return {
             "schema": 1, "loss": self.loss, "value": number(self.value), "dtype": self.dtype, "numpy": np.__version__,
-            "seed": self.seed, "script": self.script, "truncated": self.truncated,
+            "seed": self.seed, "script": short_path(self.script), "truncated": self.truncated,
             "nodes": [_node_record(n) for n in self.nodes], "steps": [_step_record(s, self.arrays) for s in self.steps],
         }  # fmt: skip
 
@@ -146,9 +147,10 @@ class Trace:
 
 
 def _node_record(n: Node) -> dict[str, Any]:
+    place = f"{short_path(n.file)}:{n.line}" if n.file else None
     return {
         "id": n.id, "name": n.name, "kind": n.kind, "op": n.op, "computes": n.computes, "shape": list(n.shape),
-        "dtype": n.dtype, "parents": list(n.parents), "src": f"{n.file}:{n.line}" if n.file else None, "code": n.code,
+        "dtype": n.dtype, "parents": list(n.parents), "src": place, "code": n.code,
         "value": n.value, "fanout": n.fanout, "bytes_saved": n.bytes_saved,
     }  # fmt: skip
 
