@@ -107,6 +107,8 @@ def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None)
             g = _run_hooks(value, g)
         if value in keep if keep is not None else value.op is None or value.retains_grad:
             grads[value] = g
+        if value.op is None:
+            continue
         edges = value.edges if path is None else [(i, x) for i, x in value.edges if x in path]
         for (i, x), new in zip(edges, contributions(value, g, edges), strict=True):
             for watcher in watchers:

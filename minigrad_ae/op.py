@@ -141,7 +141,7 @@ class Op:
     def collect(self, args: tuple[Any, ...]) -> tuple[Sequence[Any], Sequence[tuple[int, Value]]]:
         """The inputs as arrays of one dtype; and those that a gradient flows to, with their numbers.
 
-        Short cuts for one input, and for values of one dtype with plain numbers; `promoted` is the general case.
+        Short cuts for one input, and for values and arrays of one dtype with plain numbers; `promoted` is the general case.
         """
         if len(args) == 1:
             x = args[0]
@@ -159,6 +159,10 @@ class Op:
             elif type(a) is float or type(a) is int:
                 arrays.append(a)
                 numbers = True
+            elif type(a) is np.ndarray and a.ndim:
+                arrays.append(a)
+                plain = plain and (dtype is None or dtype is a.dtype)
+                dtype = a.dtype
             else:
                 plain = False
         if not plain:

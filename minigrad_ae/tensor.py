@@ -182,7 +182,10 @@ class Tensor(Value):
     __mul__, __rmul__ = _operators(ops.mul)
     __truediv__, __rtruediv__ = _operators(ops.div)
     __rpow__ = _operators(ops.power)[1]
-    __neg__, __getitem__ = ops.neg, ops.getitem
+    __neg__ = ops.neg
+
+    def __getitem__(self, index: Any) -> Any:
+        return ops.getitem.record((self,), {"index": index})
 
     def __pos__(self) -> Any:
         return self

@@ -26,10 +26,14 @@ Array = np.ndarray
 
 
 class Twin:
-    """The kernels of one op; `smallest` is the number of elements below which NumPy is as fast."""
+    """The kernels of one op; `smallest` is the number of elements below which NumPy is as fast.
 
-    def __init__(self, op: Any, forward: Callable[..., Any], backward: Callable[..., Any], smallest: int) -> None:
-        self.forward, self.backward, self.smallest = forward, backward, smallest
+    strided : it copies what is not contiguous, which pays where the arrays are small.
+    """
+
+    def __init__(self, op: Any, forward: Callable[..., Any], backward: Callable[..., Any], smallest: int,
+                 strided: bool = False) -> None:  # fmt: skip
+        self.forward, self.backward, self.smallest, self.strided = forward, backward, smallest, strided
         self.rules = list(op.vjps)
 
     def ready(self, arrays: Sequence[Array]) -> bool:
@@ -37,15 +41,18 @@ class Twin:
         first = arrays[0]
         if first.size < self.smallest or first.dtype not in FLOATS or backend() != "numba":
             return False
-        return all(x.dtype is first.dtype and (x.flags.c_contiguous or x.flags.f_contiguous) for x in arrays)
+        for x in arrays:
+            if x.dtype is not first.dtype or not (self.strided or x.flags.forc):
+                return False
+        return True
 
 
-def twin(name: str, smallest: int = 0) -> Callable[[type], type]:
+def twin(name: str, smallest: int = 0, strided: bool = False) -> Callable[[type], type]:
     """Class decorator: the two functions in the class are the twin of the op `name`."""
 
     def register(pair: Any) -> Any:
         op = REGISTRY[name]
-        op.twin = Twin(op, pair.forward, pair.backward, smallest)
+        op.twin = Twin(op, pair.forward, pair.backward, smallest, strided)
         return pair
 
     return register
@@ -114,26 +121,24 @@ def _product(A: Array, B: Array) -> Array:
 class _Linear:
     @staticmethod
     def forward(x: Array, weight: Array, bias: Array, activation: Any = None) -> tuple[Array, Any]:
-        flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
-        y = np.empty((flat.shape[0], weight.shape[1]), x.dtype)
-        y[:] = bias
-        kernels.accumulate(flat, weight, y)
-        if activation is not None:
-            y = getattr(kernels, activation)(y)  # into a new array: LLVM does not vectorise a loop onto itself
+        if bias.ndim > 1:
+            return REGISTRY["linear"].forward(x, weight, bias, activation=activation), None
+        if x.ndim == 2:
+            return kernels.fused.linear(x, weight, bias, activation), True
+        y = kernels.fused.linear(x.reshape(-1, x.shape[-1]), weight, bias, activation)
         return y.reshape(*x.shape[:-1], -1), True
 
     @staticmethod
     def backward(g: Array, y: Array, saved: Any, x: Array, weight: Array, bias: Array, need: Sequence[bool],
                  activation: Any = None) -> tuple[Any, Any, Any]:  # fmt: skip
-        dz = np.ascontiguousarray(g)
-        if activation is not None:
-            dz = getattr(kernels, f"{activation}_backward")(dz, y)
-        dz = dz.reshape(-1, dz.shape[-1])
-        return (
-            kernels.matmul(dz, weight.T).reshape(x.shape) if need[0] else None,
-            kernels.matmul(x.reshape(-1, x.shape[-1]).T, dz) if need[1] else None,
-            (dz.sum(axis=0) if bias.ndim else dz.sum()) if need[2] else None,
-        )
+        g = np.ascontiguousarray(g)
+        if x.ndim == 2:
+            dx, dw, db = kernels.fused.linear_backward(g, y, x, weight, activation, need)
+        else:
+            g, y, rows = (a.reshape(-1, a.shape[-1]) for a in (g, y, x))
+            dx, dw, db = kernels.fused.linear_backward(g, y, rows, weight, activation, need)
+            dx = dx.reshape(x.shape) if need[0] else None
+        return dx, dw, db if bias.ndim else db.sum()
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -196,10 +201,10 @@ def _stack(a: Array) -> Array:
     return np.ascontiguousarray(a).reshape(-1, *a.shape[-2:])
 
 
-# --- losses and sampling ---------------------------------------------------------------------------------------------
+# --- losses and sampling: what the way back needs is computed on the way forward -------------------------------------
 
 
-def _pairwise(name: str, kernel: str) -> None:
+def _loss(name: str, kernel: str, gradients: Callable[..., tuple[Any, ...]]) -> None:
     definition = REGISTRY[name]
 
     class Pair:
@@ -207,38 +212,43 @@ def _pairwise(name: str, kernel: str) -> None:
         def forward(a: Array, b: Array) -> tuple[Any, Any]:
             if a.shape != b.shape:
                 return definition.forward(a, b), None
-            return np.asarray(getattr(kernels, kernel)(a, b), a.dtype), True
+            value, slope = getattr(kernels.fused, kernel)(np.ascontiguousarray(a), np.ascontiguousarray(b))
+            return value, slope
 
         @staticmethod
-        def backward(g: Array, y: Array, saved: Any, a: Array, b: Array, need: Sequence[bool]) -> tuple[Any, ...]:
-            backward = getattr(kernels, f"{kernel}_backward")
-            if name == "gaussian_kl":
-                return tuple(backward(float(g), a, b))
-            first = backward(float(g), a, b) if need[0] or name == "half_squared_error" else None
-            if not need[1]:
-                return first, None
-            return first, (-first if name == "half_squared_error" else -g * a)  # type: ignore[operator]
+        def backward(g: Array, y: Array, slope: Array, a: Array, b: Array, need: Sequence[bool]) -> tuple[Any, ...]:
+            return gradients(g, slope, a, need)
 
-    twin(name, smallest=64)(Pair)
+    twin(name, smallest=64, strided=True)(Pair)
 
 
-_pairwise("half_squared_error", "half_sum_of_squares")
-_pairwise("bernoulli_loss", "bernoulli_loss")
-_pairwise("gaussian_kl", "gaussian_kl")
+def _of_squares(g: Array, slope: Array, output: Array, need: Sequence[bool]) -> tuple[Any, Any]:
+    d = g * slope
+    return d, -d if need[1] else None
 
 
-@twin("reparameterise", smallest=64)
+def _of_bernoulli(g: Array, slope: Array, logits: Array, need: Sequence[bool]) -> tuple[Any, Any]:
+    return g * slope if need[0] else None, -g * logits if need[1] else None
+
+
+def _of_divergence(g: Array, slope: Array, mu: Array, need: Sequence[bool]) -> tuple[Any, Any]:
+    return g * mu, g * slope
+
+
+_loss("half_squared_error", "half_squares", _of_squares)
+_loss("bernoulli_loss", "bernoulli", _of_bernoulli)
+_loss("gaussian_kl", "gaussian_kl", _of_divergence)
+
+
+@twin("reparameterise", smallest=64, strided=True)
 class _Reparameterise:
     @staticmethod
     def forward(mu: Array, log_var: Array, noise: Array) -> tuple[Array, Any]:
         if not mu.shape == log_var.shape == noise.shape:
             return REGISTRY["reparameterise"].forward(mu, log_var, noise), None
-        return kernels.reparameterise(mu, log_var, noise), True
+        return kernels.fused.reparameterise(*(np.ascontiguousarray(a) for a in (mu, log_var, noise)))
 
     @staticmethod
-    def backward(g: Array, y: Array, saved: Any, mu: Array, log_var: Array, noise: Array,
+    def backward(g: Array, y: Array, slope: Array, mu: Array, log_var: Array, noise: Array,
                  need: Sequence[bool]) -> tuple[Any, Any, Any]:  # fmt: skip
-        dmu, dlog_var = kernels.reparameterise_backward(np.ascontiguousarray(g), log_var, noise)
-        return dmu, dlog_var, (g * np.exp(0.5 * log_var) if need[2] else None)
-
-
+        return g, g * slope, (g * np.exp(0.5 * log_var) if need[2] else None)

@@ -5,7 +5,7 @@ several.  ``use("numpy")`` runs the definitions instead.  Numba is imported when
 
 jit.py (how a kernel is compiled), backend.py (which runs, on how many threads, what is checked), then the kernels:
 tile.py gemm.py ladder.py batched.py (products), scalar.py loops.py activations.py, rows.py norm.py, losses.py,
-optim.py.
+optim.py; fused.py (whole layers and losses, for twins.py).
 """
 
 from __future__ import annotations
@@ -30,12 +30,15 @@ _HOME = {
         "half_sum_of_squares", "half_sum_of_squares_backward", "reparameterise", "reparameterise_backward",
     ),
     "optim": ("adam_step", "sgd_step"),
+    "fused": (),  # for twins.py only
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE)
 
 
 def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return import_module(f"{__name__}.{name}")
     if name not in _MODULE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = globals()[name] = getattr(import_module(f"{__name__}.{_MODULE[name]}"), name)  # asked for once only

@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad_ae.errors import DataError
 from minigrad_ae.kernels.backend import check_out, check_same_shape, chunks, in_parallel, twin_of
-from minigrad_ae.kernels.jit import ELEMENTWISE, jit
+from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 
 Array = np.ndarray
 GRAIN = 1 << 15
@@ -35,13 +35,21 @@ def _adam(
     """rate = lr / (1 - b1^t), root = 1 / sqrt(1 - b2^t), keep = 1 - lr weight_decay (AdamW) or 1."""
     kind = p.dtype.type
     step, first, second, correct, floor = kind(rate), kind(b1), kind(b2), kind(root), kind(eps)
-    new_first, new_second, shrink, stay = kind(1 - b1), kind(1 - b2), kind(l2), kind(keep)
+    new_first, new_second, shrink, stay, zero = kind(1 - b1), kind(1 - b2), kind(l2), kind(keep), kind(0)
     for i in range(p.size):
         grad = g[i] + shrink * p[i]
         m[i] = first * m[i] + new_first * grad
         v[i] = second * v[i] + new_second * (grad * grad)
-        size = np.sqrt(v[i]) * correct + floor
-        p[i] = stay * p[i] - (step * m[i] / size if size > 0 else kind(0))  # 0 / 0, with eps = 0: it does not move
+        move = step * m[i] / (np.sqrt(v[i]) * correct + floor)
+        p[i] = stay * p[i] - (move if m[i] != zero else zero)  # 0 / 0 with eps = 0: what never had a gradient stays
+
+
+@jit(REDUCTION)
+def _square(g: Any) -> float:
+    total = g.dtype.type(0)
+    for i in range(g.size):
+        total += g[i] * g[i]
+    return total
 
 
 def _sgd_definition(p: Array, g: Array, v: Array, lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
@@ -63,8 +71,8 @@ def _adam_definition(
     m += (1 - b1) * g
     v *= b2
     v += (1 - b2) * g * g
-    size = np.sqrt(v) / np.sqrt(1 - b2**step) + eps
-    p -= np.divide(lr / (1 - b1**step) * m, size, out=np.zeros_like(p), where=size > 0)
+    bottom = np.sqrt(v) / np.sqrt(1 - b2**step) + eps
+    p -= lr / (1 - b1**step) * np.divide(m, bottom, out=np.zeros_like(m), where=m != 0)
 
 
 def _flat(kernel: str, **arrays: Array) -> list[Array]:
@@ -91,11 +99,28 @@ def adam_step(
     """One step of Adam (AdamW if ``decoupled``), number ``step`` >= 1: ``p``, ``m``, ``v`` are updated in place."""
     if step < 1:
         raise DataError("adam_step: steps are counted from 1", f"step={step}", "pass 1 at the first call")
-    flat = _flat("adam_step", p=p, g=g, m=m, v=v)
+    _flat("adam_step", p=p, g=g, m=m, v=v)
+    adam(p, g, m, v, adam_numbers(step, lr, betas, eps, weight_decay, decoupled))
+
+
+def adam_numbers(
+    step: int, lr: float, betas: tuple[float, float], eps: float, weight_decay: float, decoupled: bool
+) -> tuple[float, ...]:
+    """What the loop of a step needs to know, the same for all arrays."""
     b1, b2 = betas
     l2, keep = (0.0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1.0)
-    numbers = (lr / (1 - b1**step), b1, b2, (1 - b2**step) ** -0.5, eps, l2, keep)
+    return lr / (1 - b1**step), b1, b2, (1 - b2**step) ** -0.5, eps, l2, keep
+
+
+def adam(p: Array, g: Array, m: Array, v: Array, numbers: tuple[float, ...]) -> None:
+    """`adam_step`, unchecked: four contiguous arrays of one shape and dtype."""
+    flat = p.reshape(-1), g.reshape(-1), m.reshape(-1), v.reshape(-1)
     if p.size < 2 * GRAIN:
         _adam(*flat, *numbers)
     else:
         in_parallel(_adam, [(*(a[i:j] for a in flat), *numbers) for i, j in chunks(p.size, GRAIN)])
+
+
+def square(g: Array) -> float:
+    """The sum of squares of a contiguous float32 or float64 array: finite unless ``g`` is not, or it overflows."""
+    return float(_square(g.reshape(-1)))

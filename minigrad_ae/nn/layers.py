@@ -192,4 +192,4 @@ def _width(x: Any, features: int, layer: Module) -> None:
 
 
 def _shape(x: Any) -> tuple[int, ...]:
-    return np.shape(x._data if isinstance(x, Value) else x)
+    return x._data.shape if isinstance(x, Value) else np.shape(x)

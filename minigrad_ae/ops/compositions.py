@@ -23,13 +23,16 @@ from .helpers import reduced
 COMPOSITIONS: dict[str, Callable[..., Any]] = {}
 
 
+_ARRAYS = (Value, np.ndarray)
+
+
 def composition(function: Callable[..., Any]) -> Callable[..., Any]:
     """Register a composition; a list or scalar as its first argument becomes an array."""
     checked = variadic(function)
 
     @wraps(function)
     def call(x: Any, *args: Any, **kwargs: Any) -> Any:
-        return checked(x if isinstance(x, Value | np.ndarray) else np.asarray(x), *args, **kwargs)
+        return checked(x if isinstance(x, _ARRAYS) else np.asarray(x), *args, **kwargs)
 
     COMPOSITIONS[function.__name__] = call
     NAMES.setdefault(function.__name__, call)  # `matmul` is also the name of the op it calls

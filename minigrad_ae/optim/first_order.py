@@ -67,19 +67,22 @@ class Adam(Optimizer):
         self.weight_decay = _decay(who, weight_decay)
 
     def step(self) -> None:
-        """One step for every parameter that has a gradient."""
-        for p, g, state in self.gradients():
-            self._one(p, g, state)
-
-    def _one(self, p: Tensor, g: np.ndarray, state: dict[str, Any]) -> None:
         """m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2, p <- p - lr m_hat / (sqrt(v_hat) + eps), in place."""
-        if not state:
-            state.update(m=np.zeros_like(p.data), v=np.zeros_like(p.data), t=0)
-        state["t"] += 1
-        data, g = np.asarray(p.data, order="C"), np.asarray(g, order="C")
-        kernels.adam_step(data, g, state["m"], state["v"], state["t"], self.lr, self.betas, self.eps,
-                  self.weight_decay, self.decoupled)  # fmt: skip
-        p.data = data
+        settings = self.lr, self.betas, self.eps, self.weight_decay, self.decoupled
+        compiled = kernels.backend.backend() == "numba"
+        numbers: dict[int, tuple[float, ...]] = {}  # what is the same for all parameters: worked out once
+        for p, g, state in self.gradients():
+            data = p.data
+            if not state:
+                state.update(m=np.zeros(data.shape, data.dtype), v=np.zeros(data.shape, data.dtype), t=0)
+            t = state["t"] = state["t"] + 1
+            if not compiled or g.dtype is not data.dtype or not (g.flags.c_contiguous and data.flags.c_contiguous):
+                kernels.optim.adam_step.definition(data, g, state["m"], state["v"], t, *settings)
+            else:
+                if t not in numbers:
+                    numbers[t] = kernels.optim.adam_numbers(t, *settings)
+                kernels.optim.adam(data, g, state["m"], state["v"], numbers[t])
+            p.data = data  # the same array, but the tensor is told: a backward of an older graph would be too late
 
 
 class AdamW(Adam):
