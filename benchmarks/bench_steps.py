@@ -79,7 +79,8 @@ def report(row: dict[str, Any]) -> None:
         f"{n} x{r:.2f}" + (f" (goal {row['goal'][n]})" if n in row["goal"] else "") for n, r in row["ratio"].items()
     )
     print(f"{row['model']:24s} {row['threads']} thr {row['microseconds']['ours']:8.0f} us  {ratios}"
-          f"   [{row['rounds_dropped']} of {row['rounds_dropped'] + row['rounds_kept']} rounds dropped]", flush=True)  # fmt: skip
+          f"   [{row['rounds_dropped']} of {row['rounds_dropped'] + row['rounds_kept']} rounds dropped]",
+          flush=True)  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:

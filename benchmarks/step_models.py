@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,7 @@ def autoencoder(name: str, sizes: Sequence[int], activations: Sequence[str | Non
         return f.half_squares(y, x) / x.shape[0]
 
     shapes: list[tuple[int, ...]] = []
-    for n, m in zip(sizes, sizes[1:], strict=False):
+    for n, m in pairwise(sizes):
         shapes += [(n, m), (m,)]
     return Model(name, batch, sizes[0], shapes, ours or built, theirs, goals=goals)
 

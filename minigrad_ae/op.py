@@ -51,7 +51,7 @@ class Op:
         self.signature_text = [str(p.replace(annotation=p.empty)) for p in kinds.values()]
         self.vjps = [self.compile(argument, rule) for argument, rule in rules.items()]
         self.kink = compile_expression(f"kink.{name}", ", ".join(self.signature_text), kink) if kink else None
-        self.twin = None
+        self.twin: Any = None
         lines = [law, "", *(f"d{a}: {r}" for a, r in rules.items() if r), "", why]
         self.__name__, self.__doc__ = name, "\n".join(lines).strip()
 

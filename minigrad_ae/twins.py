@@ -41,10 +41,7 @@ class Twin:
         first = arrays[0]
         if first.size < self.smallest or first.dtype not in FLOATS or backend() != "numba":
             return False
-        for x in arrays:
-            if x.dtype is not first.dtype or not (self.strided or x.flags.forc):
-                return False
-        return True
+        return all(x.dtype is first.dtype and (self.strided or x.flags.forc) for x in arrays)
 
 
 def twin(name: str, smallest: int = 0, strided: bool = False) -> Callable[[type], type]:
