@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.step_models import MODELS, Model
-from benchmarks.timing import turn
+from benchmarks.timing import timer_for, turn
 
 Step = Callable[[], Any]
 LR, BETAS, EPS = 1e-3, (0.9, 0.999), 1e-8
@@ -147,7 +147,7 @@ def serve(library: str, threads: int) -> None:
         if "model" in request:
             step = STEPS[library](MODELS[request["model"]], threads)
             answer: Any = [float(step()) for _ in range(request["steps"])]
-            turns[request["model"]] = turn(step, request["seconds"])
+            turns[request["model"]] = turn(step, request["seconds"], timer_for(threads))
         else:
             answer = turns[request["turn"]]()
         print(json.dumps(answer), flush=True)

@@ -33,15 +33,23 @@ LEAST = 1 / 3  # of the rounds are kept in any case: the calmest
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-def clock(function: Callable[[], Any], repeats: int = 1) -> float:
+Timer = Callable[[], float]
+
+
+def timer_for(threads: int) -> Timer:
+    """On one thread the processor's time, which does not run while another process has the core; else the wall's."""
+    return time.process_time if threads == 1 else time.perf_counter
+
+
+def clock(function: Callable[[], Any], repeats: int = 1, timer: Timer = time.perf_counter) -> float:
     """Seconds per call."""
-    start = time.perf_counter()
+    start = timer()
     for _ in range(repeats):
         function()
-    return (time.perf_counter() - start) / repeats
+    return (timer() - start) / repeats
 
 
-def turn(function: Callable[[], Any], seconds: float = 0.01) -> Callable[[], float]:
+def turn(function: Callable[[], Any], seconds: float = 0.01, timer: Timer = time.perf_counter) -> Callable[[], float]:
     """A contender: when called it runs `function` for about `seconds` and returns the time of one call.
 
     That time is the median over short blocks of calls, so that losing the core for a moment spoils one block only.
@@ -50,7 +58,7 @@ def turn(function: Callable[[], Any], seconds: float = 0.01) -> Callable[[], flo
     once = max(min(clock(function) for _ in range(3)), 1e-7)
     repeats = max(1, round(BLOCK / once))
     blocks = max(1, round(seconds / (repeats * once)))
-    return lambda: statistics.median(clock(function, repeats) for _ in range(blocks))
+    return lambda: statistics.median(clock(function, repeats, timer) for _ in range(blocks))
 
 
 def gauge(threads: int = 1) -> Callable[[], float]:
