@@ -18,6 +18,7 @@ from .errors import DtypeError, GradientError, ShapeError
 from .graph import Value, enable_grad, no_grad, watchers, where
 from .guard import refuse_changed
 from .rules import NAMES
+from .words import no_gradient, shape_of
 
 
 def topological(root: Value) -> list[Value]:
@@ -68,22 +69,9 @@ def fit(raw: Any, value: Value, i: int) -> Any:
         if raw.shape != data.shape:
             raise ValueError
     except (AttributeError, IndexError, ValueError):
-        raise _no_gradient(raw, value, i) from None
+        raise no_gradient(raw, value, i) from None
     raw = raw if raw.dtype is data.dtype else NAMES["cast"](raw, dtype=data.dtype)
     return raw if isinstance(raw, Value) else np.asarray(raw)
-
-
-def _no_gradient(raw: Any, value: Value, i: int) -> GradientError:
-    op: Any = value.op
-    return GradientError(
-        f"{op.name}: the rule for {op.argument(i)} returned something that is no gradient",
-        f"got {_shape(raw)}, expected shape {value.inputs[i]._data.shape}, from {where(value)}",
-        f"mend the rule: {list(op.rules.values())[0 if op.variadic else i]}",
-    )
-
-
-def _shape(x: Any) -> str:
-    return f"shape {x.shape}" if hasattr(x, "shape") else f"a {type(x).__name__}"
 
 
 def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None) -> dict[Value, Any]:
@@ -147,7 +135,7 @@ def _run_hooks(value: Value, g: Any) -> Any:
         if replaced.shape != value._data.shape:
             raise ShapeError(
                 "a hook returned something of another shape than the gradient",
-                f"got {_shape(replaced)}, expected {value._data.shape}, for {where(value)}",
+                f"got {shape_of(replaced)}, expected {value._data.shape}, for {where(value)}",
                 "return a gradient of the same shape, or None to leave it as it is",
             )
         g = replaced

@@ -122,7 +122,7 @@ class enable_grad(no_grad):
 
 
 _PACKAGE = Path(__file__).parent
-_CORE_FILES = ("graph.py", "op.py", "guard.py", "engine.py", "tensor.py", "check.py", "ops", "nn", "kernels")
+_CORE_FILES = ("graph.py", "op.py", "words.py", "guard.py", "engine.py", "tensor.py", "check.py", "ops", "nn", "kernels")
 _CORE = ("<rule.", "<forward.", *(str(_PACKAGE / part) for part in _CORE_FILES))
 _is_core: dict[str, bool] = {}
 

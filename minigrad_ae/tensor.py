@@ -265,8 +265,7 @@ def _not_ours(call: str, name: str, kwargs: Any) -> DtypeError:
     )
 
 
-def _frozen(array: np.ndarray) -> np.ndarray:
-    """The same memory, read-only: what a rule may read later must not change.  (Kernels work on the array itself.)"""
+def _frozen(array: np.ndarray) -> np.ndarray:  # what a rule may read later must not change; kernels get the array itself
     view = array.view()
     view.flags.writeable = False
     return view

@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "minigrad_ae"
-LAYERS = [{"errors"}, {"rules"}, {"graph"}, {"op"}, {"guard"}, {"engine"}, {"ops"}, {"tensor"}, {"nn", "optim"}, {"models"},
+LAYERS = [{"errors"}, {"rules"}, {"graph"}, {"words"}, {"op"}, {"guard"}, {"engine"}, {"ops"}, {"tensor"}, {"nn", "optim"}, {"models"},
           {"claims"}]  # fmt: skip
 LEVEL = {part: k for k, layer in enumerate(LAYERS) for part in layer}
 CORE = {part for part in LEVEL if LEVEL[part] <= LEVEL["tensor"]}

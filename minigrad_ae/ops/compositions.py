@@ -13,8 +13,8 @@ import numpy as np
 
 from ..errors import DataError, DtypeError, ShapeError
 from ..graph import Value
-from ..op import described
 from ..rules import NAMES
+from ..words import described
 from . import elementwise as e
 from . import index, linalg, reduce
 from . import shape as s
