@@ -101,7 +101,7 @@ def measure(rounds: int, budget: float) -> list[dict[str, Any]]:
             "peak_gflops": 1e-9 / race.median("peak"), "rounds_kept": race.kept, "rounds_dropped": race.dropped,
         })  # fmt: skip
         print(f"width {width:5d}  batch {batch:5d}  {work / 1e6:10.1f} MFLOP  {seconds['step'] * 1e3:9.3f} ms a step"
-              f"   {fraction['step']:5.0%} of the peak, its products alone {fraction['product']:5.0%}", flush=True)  # fmt: skip
+              f"   {fraction['step']:5.0%} of the peak, its products {fraction['product']:5.0%}", flush=True)  # fmt: skip
     return rows
 
 
@@ -124,7 +124,8 @@ def main(argv: list[str] | None = None) -> int:
     }  # fmt: skip
     largest = next(r for r in rows if r["series"] == "large")
     print(f"roofs: {roofs['peak_gflops']:.0f} GFLOP/s, {roofs['bandwidth_gbytes']:.0f} GB/s;  at width and batch 1024: "
-          + ", ".join(f"{name} {largest['fraction_of_peak'][name]:.0%} (goal {goal:.0%})" for name, goal in GOALS.items()))  # fmt: skip
+          + ", ".join(f"{name} {largest['fraction_of_peak'][name]:.0%} (goal {goal:.0%})"
+                      for name, goal in GOALS.items()))  # fmt: skip
     if options.json:
         head = {"machine": machine(), "pinned": pinned, "roofs": roofs, "goals": GOALS}
         options.json.write_text(json.dumps(head | {"rows": rows}, indent=1) + "\n")

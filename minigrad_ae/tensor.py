@@ -12,6 +12,7 @@ import numpy as np
 from . import engine, ops
 from .errors import DataError, DtypeError, GradientError
 from .graph import Value, caller, changes, next_serial, where
+from .words import not_ours
 from .op import Op
 
 
@@ -210,7 +211,7 @@ class Tensor(Value):
         name = UFUNCS.get(ufunc.__name__, ufunc.__name__)
         function = getattr(ops, name, None) or COMPARISONS.get(name)
         if method != "__call__" or kwargs or function is None:
-            raise _not_ours(f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}"), name, kwargs)
+            raise not_ours(f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}"), name, kwargs, PUBLIC)
         return function(*args)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -218,7 +219,7 @@ class Tensor(Value):
         if name in QUERIES:
             return func(*(x._data if isinstance(x, Value) else x for x in args), **kwargs)
         if name not in PUBLIC:
-            raise _not_ours(f"np.{func.__name__}", name, {})
+            raise not_ours(f"np.{func.__name__}", name, {}, PUBLIC)
         return getattr(ops, name)(*args, **kwargs)
 
 
@@ -256,18 +257,8 @@ _log = logging.getLogger("minigrad_ae")
 _told: set[str] = set()
 
 
-def _not_ours(call: str, name: str, kwargs: Any) -> DtypeError:
-    ours = f"use mg.{name}" if name in PUBLIC else "compute it from the functions of mg (see dir(mg))"
-    return DtypeError(
-        f"{call} cannot be applied to a Tensor" + (f" with {', '.join(kwargs)}=" if kwargs else ""),
-        "NumPy's own functions would lose the gradient",
-        f"{ours}, or call NumPy on t.data if no gradient is wanted",
-    )
-
-
 def _frozen(array: np.ndarray) -> np.ndarray:  # what a rule may read later must not change; kernels get the array itself
-    view = array.view()
-    view.flags.writeable = False
+    (view := array.view()).flags.writeable = False
     return view
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,3 +63,25 @@ def no_gradient(raw: Any, value: Value, i: int) -> GradientError:
 
 def shape_of(x: Any) -> str:
     return f"shape {x.shape}" if hasattr(x, "shape") else f"a {type(x).__name__}"
+
+
+def wrong_call(function: Callable[..., Any], args: Any, kwargs: Any) -> DtypeError | None:
+    """What to say when the arguments do not fit the signature; None when they do."""
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        plain = signature.replace(parameters=[p.replace(annotation=p.empty) for p in signature.parameters.values()],
+                                  return_annotation=signature.empty)  # fmt: skip
+        name = function.__name__
+        return DtypeError(f"{name}: {error}", f"got {len(args)} arguments by position", f"the signature is {name}{plain}")
+    return None
+
+
+def not_ours(call: str, name: str, kwargs: Any, public: Sequence[str]) -> DtypeError:
+    ours = f"use mg.{name}" if name in public else "compute it from the functions of mg (see dir(mg))"
+    return DtypeError(
+        f"{call} cannot be applied to a Tensor" + (f" with {', '.join(kwargs)}=" if kwargs else ""),
+        "NumPy's own functions would lose the gradient",
+        f"{ours}, or call NumPy on t.data if no gradient is wanted",
+    )
