@@ -16,6 +16,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import numpy as np
+
 from benchmarks.step_models import MODELS, Model
 from benchmarks.step_peers import LIBRARIES
 from benchmarks.timing import Worker, gauge, installed, interleave, machine, pin
@@ -26,10 +28,8 @@ PEERS = Path(__file__).with_name("step_peers.py")
 
 def disagreement(losses: dict[str, list[float]], reference: str) -> dict[str, float]:
     """The largest relative difference of each library's losses from those of `reference`."""
-    true = losses[reference]
-    return {
-        name: max(abs(a - b) / abs(b) for a, b in zip(own, true, strict=True)) for name, own in losses.items()
-    }  # fmt: skip
+    true = np.array(losses[reference])
+    return {name: float(np.max(np.abs(np.array(own) / true - 1))) for name, own in losses.items()}  # NaN stays NaN
 
 
 def race(number: int, workers: dict[str, Worker], threads: int, rounds: int, seconds: float) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def race(number: int, workers: dict[str, Worker], threads: int, rounds: int, sec
     losses = {name: w.ask(model=number, steps=CHECKED, seconds=seconds) for name, w in workers.items()}
     reference = "torch" if "torch" in losses else next((n for n in losses if n != "ours"), "ours")
     apart = disagreement(losses, reference)
-    if not max(apart.values()) <= TOLERANCE:
+    if not all(difference <= TOLERANCE for difference in apart.values()):
         raise ValueError(f"{model.name}: losses differ from {reference}'s by {apart}: nothing was timed")
     result = interleave({name: (lambda w=w: w.ask(turn=number)) for name, w in workers.items()}, rounds, gauge(threads))
     peers = [name for name in workers if name != "ours"]
@@ -78,9 +78,9 @@ def report(row: dict[str, Any]) -> None:
     ratios = "  ".join(
         f"{n} x{r:.2f}" + (f" (goal {row['goal'][n]})" if n in row["goal"] else "") for n, r in row["ratio"].items()
     )
-    print(f"{row['model']:24s} {row['threads']} thr {row['microseconds']['ours']:8.0f} us  {ratios}"
-          f"   [{row['rounds_dropped']} of {row['rounds_dropped'] + row['rounds_kept']} rounds dropped]",
-          flush=True)  # fmt: skip
+    dropped = f"{row['rounds_dropped']} of {row['rounds_dropped'] + row['rounds_kept']} rounds dropped"
+    took = f"{row['microseconds']['ours']:8.0f} us"
+    print(f"{row['model']:24s} {row['threads']} thr {took}  {ratios}   [{dropped}]", flush=True)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -163,7 +163,7 @@ class Worker:
     """
 
     def __init__(self, script: Path, threads: int, *args: str) -> None:
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (lives as long as the process; no pipe: nobody reads it)
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # no pipe: nobody reads it meanwhile
         self.process = subprocess.Popen(
             [sys.executable, str(script), *args], env=environment(threads), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,

@@ -12,8 +12,8 @@ import numpy as np
 from . import engine, ops
 from .errors import DataError, DtypeError, GradientError
 from .graph import Value, caller, changes, next_serial, where
-from .words import not_ours
 from .op import Op
+from .words import not_ours
 
 
 def _operators(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:

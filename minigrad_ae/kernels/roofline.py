@@ -7,7 +7,6 @@ below ``peak / bandwidth`` waits for memory, above it for the multipliers (Willi
 from __future__ import annotations
 
 import time
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -65,7 +64,6 @@ def best(function: Any, rounds: int) -> float:
     return shortest
 
 
-@cache
 def peak_flops(rounds: int = 40) -> float:
     """Floating-point operations per second of one core, float32: a multiply and an add count as two."""
     sums, v = np.zeros((5, 2 * LANES), np.float32), np.ones((8, 2 * LANES), np.float32)
@@ -73,14 +71,8 @@ def peak_flops(rounds: int = 40) -> float:
     return 2.0 * sums.size * STEPS / best(lambda: multiply_adds(sums, factors, v, STEPS), rounds)
 
 
-@cache
 def bandwidth(rounds: int = 15, megabytes: int = 96) -> float:
     """Bytes per second of one core from arrays much larger than its caches."""
     n = megabytes * 2**20 // 12
     a, b, c = (np.ones(n, np.float32) for _ in range(3))
     return 12.0 * n / best(lambda: triad(a, b, c, np.float32(0.5)), rounds)
-
-
-def ceiling(flops_per_byte: float) -> float:
-    """The roof above a kernel that does so many operations per byte of memory."""
-    return min(peak_flops(), flops_per_byte * bandwidth())

@@ -164,8 +164,8 @@ def checked_gradients(params: list[Tensor], who: str) -> list[np.ndarray | None]
                 "let loss.backward() set .grad",
             )
         fast = g.flags.c_contiguous and g.dtype is p._data.dtype
-        total = square(g) if fast else _square(g)  # may overflow where g does not
-        if not math.isfinite(total) and not np.isfinite(g).all():
+        length = square(g) if fast else _square(g)
+        if not math.isfinite(length) and not np.isfinite(g).all():  # the square may overflow where g does not
             bad.append(f"{name_of(p, k)}: {g.size - np.count_nonzero(np.isfinite(g))} of {g.size}")
     if bad:
         raise GradientError(
