@@ -54,6 +54,13 @@ def test_nothing_scrolls_sideways(browser, small, long, width):
             assert browser.run(over) == []
 
 
+def test_wide_tables_scroll_by_themselves(browser, tmp_path):
+    x = mg.tensor(np.random.default_rng(0).normal(size=(8, 8)) * 1e7, requires_grad=True, name="a_name_that_is_long" * 4)
+    browser.open(write(tmp_path, mg.trace((x * x).sum())), "#s=2", width=320)
+    assert browser.run("return document.documentElement.scrollWidth") <= 320
+    assert browser.run("const s = document.querySelector('.scroll'); return s.scrollWidth > s.clientWidth")
+
+
 def test_on_a_phone_the_tape_is_a_list_to_pick_from(browser, small):
     browser.open(small, width=320)
     assert browser.run("return getComputedStyle(document.getElementById('pick')).display") != "none"
