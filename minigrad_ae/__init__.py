@@ -3,7 +3,7 @@
 # ruff: noqa: F401, I001  (the functions are listed in PUBLIC)
 __version__ = "0.1.0"
 
-from . import analytic, claims, data, inspect, models, nn, ops, optim
+from . import analytic, claims, data, inspect, kernels, models, nn, ops, optim, twins
 from .certify import certify_pca
 from .check import check_graph, gradcheck
 from .engine import grad
@@ -18,5 +18,6 @@ from .tensor import PUBLIC, Tensor, tensor
 
 __all__ = [
     "Tensor", "analytic", "backward_steps", "certify_pca", "check_graph", "claims", "data", "detect_anomaly", "emit_numpy",
-    "grad", "gradcheck", "inspect", "models", "nn", "no_grad", "ops", "optim", "tensor", "trace", "why", *PUBLIC,
+    "grad", "gradcheck", "inspect", "kernels", "models", "nn", "no_grad", "ops", "optim", "tensor", "trace",
+    "why", *PUBLIC,
 ]  # fmt: skip

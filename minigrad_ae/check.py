@@ -138,6 +138,8 @@ def _apply(op: Op, i: int, u: Any, y: Any, arrays: Any, params: Any) -> np.ndarr
     """The gradient that the rule for input `i` gives, un-broadcast."""
     rule, extra = (op.vjps[0], {"i": i}) if op.variadic else (op.vjps[i], {})
     g = np.asarray(rule(u, y, *arrays, **params, **extra))
+    if np.iscomplexobj(g):
+        raise TypeError("complex numbers for real ones")
     return g if g.shape == arrays[i].shape else np.asarray(engine.unbroadcast(g, arrays[i].shape))
 
 

@@ -66,6 +66,11 @@ def build_parser() -> argparse.ArgumentParser:
     p.set_defaults(handler=verify)
 
     inspect_command.add_parser(commands)
+    p = commands.add_parser("bench", help="time the kernels and training steps against other libraries (in a checkout)")
+    p.add_argument("--full", action="store_true", help="also two threads, matrix products and single kernels (minutes)")
+    p.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured as JSON")
+    p.set_defaults(handler=bench)
+
     commands.add_parser("doctor", help="what is installed, and what is missing").set_defaults(handler=doctor)
     return parser
 
@@ -160,9 +165,18 @@ def certify(args: argparse.Namespace) -> int:
     return int(not certificate.passed)
 
 
+def bench(args: argparse.Namespace, rest: list[str]) -> int:
+    """Run the benchmarks of a checkout."""
+    from . import bench_command
+
+    _writable(args.json)
+    return bench_command.bench(args, rest)
+
+
 def doctor(args: argparse.Namespace, rest: list[str]) -> int:
     """What is installed and what is missing: versions, kernels, data, lessons."""
     from . import classroom
+    from .kernels import backend
 
     print(f"minigrad_ae {__version__} in {Path(__file__).parent}")
     print(f"Python {platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores")
@@ -176,6 +190,10 @@ def doctor(args: argparse.Namespace, rest: list[str]) -> int:
         except importlib.metadata.PackageNotFoundError:
             print(f"  {package:<12} {'missing':<12} {role}")
             missing += [package] if role == "needed" else []
+    if not missing:
+        kernels = backend.info()
+        cache = kernels["cache"] or "nowhere: each process compiles anew"
+        print(f"kernels: {kernels['backend']}, {kernels['threads']} thread(s), compiled once into {cache}")
     print(f"lessons: {len(classroom.lesson_files())} in {classroom.lessons_folder()}")
     mnist = os.environ.get("MINIGRAD_AE_DATA")
     print(f"MNIST: {mnist if mnist else 'MINIGRAD_AE_DATA is not set; everything runs on the shipped digits'}")

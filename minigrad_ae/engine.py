@@ -8,7 +8,7 @@ un-broadcasting, dtype, and accumulation where a value was used more than once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -18,6 +18,7 @@ from .errors import DtypeError, GradientError, ShapeError
 from .graph import Value, enable_grad, no_grad, watchers, where
 from .guard import refuse_changed
 from .rules import NAMES
+from .words import no_gradient, shape_of
 
 
 def topological(root: Value) -> list[Value]:
@@ -50,8 +51,8 @@ def apply_rule(value: Value, i: int, g: Any) -> Any:
     op: Any = value.op
     y: Any = value._data
     inputs = value.arrays
-    if isinstance(g, Value):
-        y, inputs = value, [a if isinstance(a, Value) else x for a, x in zip(value.inputs, inputs, strict=True)]
+    if isinstance(g, Value):  # constants are real, also where a complex step has made their array complex
+        y, inputs = value, [a if isinstance(a, Value) else x.real for a, x in zip(value.inputs, inputs, strict=True)]
     if op.variadic:
         return op.vjps[0](g, y, *inputs, i=i, **value.params)
     return op.vjps[i](g, y, *inputs, **value.params)
@@ -68,22 +69,9 @@ def fit(raw: Any, value: Value, i: int) -> Any:
         if raw.shape != data.shape:
             raise ValueError
     except (AttributeError, IndexError, ValueError):
-        raise _no_gradient(raw, value, i) from None
+        raise no_gradient(raw, value, i) from None
     raw = raw if raw.dtype is data.dtype else NAMES["cast"](raw, dtype=data.dtype)
     return raw if isinstance(raw, Value) else np.asarray(raw)
-
-
-def _no_gradient(raw: Any, value: Value, i: int) -> GradientError:
-    op: Any = value.op
-    return GradientError(
-        f"{op.name}: the rule for {op.argument(i)} returned something that is no gradient",
-        f"got {_shape(raw)}, expected shape {value.inputs[i]._data.shape}, from {where(value)}",
-        f"mend the rule: {list(op.rules.values())[0 if op.variadic else i]}",
-    )
-
-
-def _shape(x: Any) -> str:
-    return f"shape {x.shape}" if hasattr(x, "shape") else f"a {type(x).__name__}"
 
 
 def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None) -> dict[Value, Any]:
@@ -107,14 +95,27 @@ def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None)
             g = _run_hooks(value, g)
         if value in keep if keep is not None else value.op is None or value.retains_grad:
             grads[value] = g
-        for i, x in value.edges:
-            if path is None or x in path:
-                new = fit(apply_rule(value, i, g), value, i)
-                for watcher in watchers:
-                    watcher.sent(value, i, g, new)
-                known = grads.get(x)
-                grads[x] = new if known is None else add(known, new)
+        if value.op is None:
+            continue
+        edges = value.edges if path is None else [(i, x) for i, x in value.edges if x in path]
+        for (i, x), new in zip(edges, contributions(value, g, edges), strict=True):
+            for watcher in watchers:
+                watcher.sent(value, i, g, new)
+            known = grads.get(x)
+            grads[x] = new if known is None else add(known, new)
     return grads
+
+
+def contributions(value: Value, g: Any, edges: Sequence[tuple[int, Value]]) -> list[Any]:
+    """What `value`, whose gradient is g, sends along `edges`: rule by rule, or all at once where a kernel computed it."""
+    op: Any = value.op
+    if value.saved is None or isinstance(g, Value) or op.vjps != op.twin.rules:
+        return [fit(apply_rule(value, i, g), value, i) for i, _ in edges]
+    need = [False] * len(value.inputs)
+    for i, _ in edges:
+        need[i] = True
+    gradients = op.twin.backward(g, value._data, value.saved, *value.arrays, need=need, **value.params)
+    return [fit(gradients[i], value, i) for i, _ in edges]
 
 
 def add(a: Any, b: Any) -> Any:
@@ -134,7 +135,7 @@ def _run_hooks(value: Value, g: Any) -> Any:
         if replaced.shape != value._data.shape:
             raise ShapeError(
                 "a hook returned something of another shape than the gradient",
-                f"got {_shape(replaced)}, expected {value._data.shape}, for {where(value)}",
+                f"got {shape_of(replaced)}, expected {value._data.shape}, for {where(value)}",
                 "return a gradient of the same shape, or None to leave it as it is",
             )
         g = replaced

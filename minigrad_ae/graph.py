@@ -36,14 +36,15 @@ class Value:
 
     ``op is None`` marks a leaf.  Otherwise ``inputs`` are the arguments (values, or constants), ``arrays`` the same
     as arrays in their common dtype, ``params`` the op's settings, ``origin`` the place in the source, and ``edges``
-    the inputs that a gradient flows to, as (number, value).  ``serial`` counts values as they are made; on the same
-    clock ``changed`` is when a leaf was last given new data (-1: never), and its ``origin`` is the line that did it.
+    the inputs that a gradient flows to, as (number, value).  ``saved`` is what a kernel keeps for the way back (None: the
+    definitions ran).  ``serial`` counts values as they are made; on the same clock ``changed`` is when a leaf was last
+    given new data (-1: never), and its ``origin`` is the line that did it.
     The ``params`` of a leaf say how it lost its history, if it had one: by `no_grad`, or by ``detach()``.
     A value refers to its inputs and never the other way, so a graph is freed by reference counts alone.
     """
 
     __slots__ = ("__weakref__", "_data", "arrays", "changed", "edges", "grad", "hooks", "inputs", "name", "op", "origin",
-                 "params", "requires_grad", "retains_grad", "serial")  # fmt: skip
+                 "params", "requires_grad", "retains_grad", "saved", "serial")  # fmt: skip
     __hash__ = object.__hash__  # by identity, although == compares element by element
     result_class: type[Value]  # what ops return: Tensor (set in tensor.py)
 
@@ -60,6 +61,7 @@ class Value:
     params: Any
     requires_grad: bool
     retains_grad: bool
+    saved: Any
     serial: int
 
     @classmethod
@@ -67,16 +69,18 @@ class Value:
         """A leaf around `data` itself: no copy, no checks."""
         value = cls.__new__(cls)
         value._data, value.requires_grad, value.name, value.serial = data, requires_grad, name, next_serial()
-        value.op = value.grad = value.hooks = value.origin = None
+        value.op = value.grad = value.hooks = value.origin = value.saved = None
         value.inputs = value.arrays = value.params = value.edges = ()
         value.retains_grad, value.changed = False, -1
         return value
 
     @classmethod
-    def computed(cls, data: np.ndarray, op: Op, inputs: Any, arrays: Any, params: Any, edges: Any, origin: Any) -> Any:
+    def computed(cls, data: np.ndarray, op: Op, inputs: Any, arrays: Any, params: Any, edges: Any, origin: Any,
+                 saved: Any) -> Any:  # fmt: skip
         """The result of an op, with its history.  Every op ends here, so each attribute is written once."""
         value = cls.__new__(cls)
         value._data, value.op, value.inputs, value.arrays, value.params = data, op, inputs, arrays, params
+        value.saved = saved
         value.edges, value.origin, value.serial, value.requires_grad = edges, origin, next_serial(), True
         value.name = value.grad = value.hooks = None
         value.retains_grad = False
@@ -118,7 +122,7 @@ class enable_grad(no_grad):
 
 
 _PACKAGE = Path(__file__).parent
-_CORE_FILES = ("graph.py", "op.py", "guard.py", "engine.py", "tensor.py", "check.py", "ops", "nn", "kernels")
+_CORE_FILES = ("graph.py", "op.py", "words.py", "guard.py", "engine.py", "tensor.py", "check.py", "ops", "nn", "kernels")
 _CORE = ("<rule.", "<forward.", *(str(_PACKAGE / part) for part in _CORE_FILES))
 _is_core: dict[str, bool] = {}
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .errors import GradientError
 from .graph import Value, changes, source_line, where
 
@@ -51,23 +49,3 @@ def _too_late(value: Value, i: int, k: int, leaf: Value) -> GradientError:
         f"{list(op.rules.values())[0 if op.variadic else i]}{changed}",
         "compute the loss again with the new data, or change the data after the last backward()",
     )
-
-
-def writable(a: np.ndarray) -> np.ndarray:
-    """The same memory without the read-only flag that results of ops carry: for kernels, which are compiled per flag."""
-    if a.flags.writeable:
-        return a
-    owner = a if a.base is None else a.base
-    if not isinstance(owner, np.ndarray):
-        return np.array(a)
-    flag = owner.flags.writeable
-    try:
-        owner.setflags(write=True)
-    except ValueError:  # memory that must not be written: of a mapped file, say
-        return np.array(a)
-    try:
-        view = a.view()
-        view.setflags(write=True)
-    finally:
-        owner.setflags(write=flag)
-    return view

@@ -13,6 +13,7 @@ from . import engine, ops
 from .errors import DataError, DtypeError, GradientError
 from .graph import Value, caller, changes, next_serial, where
 from .op import Op
+from .words import not_ours
 
 
 def _operators(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -35,8 +36,8 @@ class Tensor(Value):
     # --- the array ---
     @property
     def data(self) -> np.ndarray:
-        """The values, as the ndarray itself (not a copy), also where a gradient is required."""
-        return self._data
+        """The values (not a copy), also where a gradient is required; those of a computed tensor can only be read."""
+        return self._data if self.op is None else _frozen(self._data)
 
     @data.setter
     def data(self, new: Any) -> None:
@@ -64,8 +65,8 @@ class Tensor(Value):
     T = property(lambda self: ops.transpose(self), doc="all axes reversed")
 
     def numpy(self) -> np.ndarray:
-        """The values, as the ndarray itself (not a copy)."""
-        return self._data
+        """The values, as ``data``."""
+        return self.data
 
     def item(self) -> float:
         """The only element, as a Python float."""
@@ -182,7 +183,10 @@ class Tensor(Value):
     __mul__, __rmul__ = _operators(ops.mul)
     __truediv__, __rtruediv__ = _operators(ops.div)
     __rpow__ = _operators(ops.power)[1]
-    __neg__, __getitem__ = ops.neg, ops.getitem
+    __neg__ = ops.neg
+
+    def __getitem__(self, index: Any) -> Any:
+        return ops.getitem.record((self,), {"index": index})
 
     def __pos__(self) -> Any:
         return self
@@ -207,7 +211,7 @@ class Tensor(Value):
         name = UFUNCS.get(ufunc.__name__, ufunc.__name__)
         function = getattr(ops, name, None) or COMPARISONS.get(name)
         if method != "__call__" or kwargs or function is None:
-            raise _not_ours(f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}"), name, kwargs)
+            raise not_ours(f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}"), name, kwargs, PUBLIC)
         return function(*args)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -215,7 +219,7 @@ class Tensor(Value):
         if name in QUERIES:
             return func(*(x._data if isinstance(x, Value) else x for x in args), **kwargs)
         if name not in PUBLIC:
-            raise _not_ours(f"np.{func.__name__}", name, {})
+            raise not_ours(f"np.{func.__name__}", name, {}, PUBLIC)
         return getattr(ops, name)(*args, **kwargs)
 
 
@@ -253,13 +257,9 @@ _log = logging.getLogger("minigrad_ae")
 _told: set[str] = set()
 
 
-def _not_ours(call: str, name: str, kwargs: Any) -> DtypeError:
-    ours = f"use mg.{name}" if name in PUBLIC else "compute it from the functions of mg (see dir(mg))"
-    return DtypeError(
-        f"{call} cannot be applied to a Tensor" + (f" with {', '.join(kwargs)}=" if kwargs else ""),
-        "NumPy's own functions would lose the gradient",
-        f"{ours}, or call NumPy on t.data if no gradient is wanted",
-    )
+def _frozen(array: np.ndarray) -> np.ndarray:  # what a rule may read later must not change; kernels get the array itself
+    (view := array.view()).flags.writeable = False
+    return view
 
 
 def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None) -> Tensor:

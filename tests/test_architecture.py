@@ -17,8 +17,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "minigrad_ae"
-LAYERS = [{"errors"}, {"rules"}, {"graph"}, {"op"}, {"guard"}, {"engine"}, {"ops"}, {"tensor"}, {"nn", "optim"}, {"models"},
-          {"claims"}]  # fmt: skip
+LAYERS = [{"errors"}, {"rules"}, {"graph"}, {"words"}, {"op"}, {"guard"}, {"engine"}, {"ops"}, {"tensor"},
+          {"nn", "optim"}, {"models"}, {"claims"}]  # fmt: skip
 LEVEL = {part: k for k, layer in enumerate(LAYERS) for part in layer}
 CORE = {part for part in LEVEL if LEVEL[part] <= LEVEL["tensor"]}
 READERS = {"check", "inspect"}  # they read the graph; nothing below knows them

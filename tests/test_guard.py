@@ -10,7 +10,6 @@ from cases import CASES, draw
 import minigrad_ae as mg
 from minigrad_ae import engine
 from minigrad_ae.errors import GradientError
-from minigrad_ae.guard import writable
 from minigrad_ae.ops import REGISTRY
 
 
@@ -128,19 +127,15 @@ def test_what_an_op_computed_is_read_only(name):
 
 @pytest.mark.parametrize("op", REGISTRY.values(), ids=lambda op: op.name)
 def test_no_op_returns_its_argument(op):
-    """It would become read-only with the result."""
+    """A result that shares its array with an input would change with it."""
     for case in CASES[op.name]:
         xs = inputs_of(op, case)
         op(*xs, **case.params)
         assert all(x.data.flags.writeable for x in xs)
 
 
-def test_kernels_get_a_view_that_may_be_written():
+def test_kernels_see_memory_that_may_be_written():
+    """Numba compiles again for read-only arrays, so only what the user sees carries the flag."""
     w = leaf(3, 4)
-    for a in (w.data, mg.exp(w).data, mg.exp(w).T.data, mg.exp(w)[1:].data, w.T.data):
-        flag = a.flags.writeable
-        free = writable(a)
-        assert free.flags.writeable and a.flags.writeable == flag
-        assert free.strides == a.strides and free.ctypes.data == a.ctypes.data
-    frozen = np.frombuffer(b"12345678", dtype=np.uint8)
-    assert writable(frozen).flags.writeable and np.array_equal(writable(frozen), frozen)
+    for t in (w, mg.exp(w), mg.exp(w)[1:]):
+        assert t._data.flags.writeable and t.data.ctypes.data == t._data.ctypes.data and t.data.strides == t._data.strides

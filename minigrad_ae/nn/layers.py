@@ -13,7 +13,7 @@ import numpy as np
 from .. import ops
 from ..errors import DataError, DtypeError, ShapeError
 from ..graph import Value
-from ..ops.compositions import ACTIVATIONS
+from ..ops.layers import ACTIVATIONS
 from .init import generator, real_dtype, xavier_uniform, zeros
 from .module import Module, Parameter
 
@@ -192,4 +192,4 @@ def _width(x: Any, features: int, layer: Module) -> None:
 
 
 def _shape(x: Any) -> tuple[int, ...]:
-    return np.shape(x._data if isinstance(x, Value) else x)
+    return x._data.shape if isinstance(x, Value) else np.shape(x)

@@ -1,7 +1,8 @@
 """The ops.  A primitive (`REGISTRY`) has rules; a composition (`COMPOSITIONS`) is made of primitives.
 
 elementwise  reduce  shape  index  linalg     the primitives, a block each
-compositions                                  functions made of them
+nn                                            fused ones: a layer, a loss or a norm in one step
+compositions  layers                          functions made of them
 helpers                                       masks, shapes and slices that rules use
 """
 
@@ -14,5 +15,7 @@ from .elementwise import (
     sin, softplus, sqrt, sub, tanh, where,
 )  # fmt: skip
 from .index import getitem, index_add
+from .layers import ACTIVATIONS, attention, dropout, layer_norm, linear
+from .nn import bernoulli_loss, gaussian_kl, half_squared_error, reparameterise
 from .reduce import log_softmax, logsumexp, max, softmax, sum
 from .shape import broadcast_to, pad, reshape, transpose

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,8 +12,8 @@ import numpy as np
 
 from ..errors import DataError, DtypeError, ShapeError
 from ..graph import Value
-from ..op import described
 from ..rules import NAMES
+from ..words import described, wrong_call
 from . import elementwise as e
 from . import index, linalg, reduce
 from . import shape as s
@@ -23,13 +22,16 @@ from .helpers import reduced
 COMPOSITIONS: dict[str, Callable[..., Any]] = {}
 
 
+_ARRAYS = (Value, np.ndarray)
+
+
 def composition(function: Callable[..., Any]) -> Callable[..., Any]:
     """Register a composition; a list or scalar as its first argument becomes an array."""
     checked = variadic(function)
 
     @wraps(function)
     def call(x: Any, *args: Any, **kwargs: Any) -> Any:
-        return checked(x if isinstance(x, Value | np.ndarray) else np.asarray(x), *args, **kwargs)
+        return checked(x if isinstance(x, _ARRAYS) else np.asarray(x), *args, **kwargs)
 
     COMPOSITIONS[function.__name__] = call
     NAMES.setdefault(function.__name__, call)  # `matmul` is also the name of the op it calls
@@ -44,26 +46,13 @@ def variadic(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except TypeError:
-            wrong = _wrong_call(function, args, kwargs)
+            wrong = wrong_call(function, args, kwargs)
             if wrong is None:
                 raise
             raise wrong from None
 
     COMPOSITIONS[function.__name__] = call
     return call
-
-
-def _wrong_call(function: Callable[..., Any], args: Any, kwargs: Any) -> DtypeError | None:
-    """What to say when the arguments do not fit the signature; None when they do."""
-    signature = inspect.signature(function)
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as error:
-        plain = signature.replace(parameters=[p.replace(annotation=p.empty) for p in signature.parameters.values()],
-                                  return_annotation=signature.empty)  # fmt: skip
-        name = function.__name__
-        return DtypeError(f"{name}: {error}", f"got {len(args)} arguments by position", f"the signature is {name}{plain}")
-    return None
 
 
 # --- element-wise ----------------------------------------------------------------------------------------------------
@@ -242,54 +231,3 @@ def einsum(subscripts: str, *operands: Any) -> Any:
         got = f"got a {type(subscripts).__name__}"
         raise DtypeError("einsum: the subscripts come first, as a string", got, "write einsum('ij,jk->ik', A, B)")
     return linalg.einsum(*(x if isinstance(x, Value) else np.asarray(x) for x in operands), subscripts=subscripts)
-
-
-ACTIVATIONS: dict[str | None, Callable[..., Any]] = {
-    None: lambda x: x, "tanh": e.tanh, "sigmoid": e.sigmoid, "relu": e.relu, "softplus": e.softplus, "gelu": e.gelu_erf,
-    "gelu_tanh": e.gelu_tanh,
-}  # fmt: skip
-
-
-@composition
-def linear(x: Any, weight: Any, bias: Any = None, activation: str | None = None) -> Any:
-    """y = f(x W + b): x (..., in), W (in, out), b (out,); f one of the names in ACTIVATIONS."""
-    if activation not in ACTIVATIONS:
-        names = ", ".join(map(str, ACTIVATIONS))
-        raise DataError(f"linear: unknown activation {activation!r}", f"there are {names}", "use one of these names")
-    y = matmul(x, weight)
-    return ACTIVATIONS[activation](y if bias is None else y + bias)
-
-
-@composition
-def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    """(x - mean) / sqrt(var + eps) over the last axis, times weight, plus bias (Ba, Kiros & Hinton 2016)."""
-    centred = x - mean(x, axis=-1, keepdims=True)
-    y = centred / e.sqrt(mean(square(centred), axis=-1, keepdims=True) + eps)
-    y = y if weight is None else y * weight
-    return y if bias is None else y + bias
-
-
-def _like(mask: Any, x: Any) -> Any:
-    """A constant mask in the dtype of x, so that a float64 mask does not turn a float32 model into a float64 one."""
-    return mask if isinstance(mask, Value) else np.asarray(mask, x.dtype)
-
-
-@composition
-def dropout(x: Any, mask: Any, rate: float) -> Any:
-    """x mask / (1 - rate): inverted dropout.  The 0/1 mask is drawn outside, with probability `rate` of a 0."""
-    if not 0 <= rate < 1:
-        raise DataError("dropout: the rate must lie in [0, 1)", f"got {rate}", "rate is the probability of dropping")
-    return x * _like(mask, x) / (1 - rate)
-
-
-@composition
-def attention(q: Any, k: Any, v: Any, mask: Any = None) -> Any:
-    """softmax(q k^T / sqrt(d)) v over (..., tokens, d) (Vaswani et al. 2017).
-
-    mask : None; a boolean array, False where a query may not look; or an array that is added to the scores (0 or -inf).
-    """
-    scores = linalg.matmul(q, swapaxes(k, -1, -2)) / math.sqrt(q.shape[-1])
-    if mask is not None:
-        boolean = not isinstance(mask, Value) and np.asarray(mask).dtype == bool
-        scores = e.where(mask, scores, -np.inf) if boolean else scores + _like(mask, scores)
-    return linalg.matmul(reduce.softmax(scores, axis=-1), v)

@@ -113,6 +113,21 @@ def builtin_sum(numbers: Any) -> int:
     return sum(numbers)
 
 
+@helper
+def joint(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that arrays of shapes a and b broadcast to."""
+    return np.broadcast_shapes(a, b)
+
+
+@helper
+def linear_kinks(x: Any, weight: Any, bias: Any, activation: str | None) -> tuple[Any, Any, Any]:
+    """Where relu(x W + b) has a kink: the rows of x and the columns of W and b that meet in a z of exactly 0."""
+    z = np.atleast_2d(real(x) @ real(weight) + real(bias))
+    at = (z == 0) if activation == "relu" else np.zeros_like(z, dtype=bool)
+    row, column = at.any(axis=-1), at.any(axis=tuple(range(at.ndim - 1)))
+    return (row.reshape(x.shape[:-1])[..., None], column, column if bias.ndim else column.any())
+
+
 # --- einsum ----------------------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import kernels
 from ..errors import DataError
 from ..tensor import Tensor
 from .optimizer import Optimizer, checked_number
@@ -55,7 +56,7 @@ class Adam(Optimizer):
     Raises DataError for settings outside their range, otherwise what `Optimizer` and `Optimizer.gradients` raise.
     """
 
-    arrays, counts = ("m", "v"), ("t",)
+    arrays, counts, decoupled = ("m", "v"), ("t",), False
 
     def __init__(self, params: Iterable[Tensor], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 0.0) -> None:  # fmt: skip
@@ -66,40 +67,32 @@ class Adam(Optimizer):
         self.weight_decay = _decay(who, weight_decay)
 
     def step(self) -> None:
-        """One step for every parameter that has a gradient."""
+        """m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2, p <- p - lr m_hat / (sqrt(v_hat) + eps), in place."""
+        settings = self.lr, self.betas, self.eps, self.weight_decay, self.decoupled
+        compiled = kernels.backend.backend() == "numba"
+        numbers: dict[int, tuple[float, ...]] = {}  # what is the same for all parameters: worked out once
         for p, g, state in self.gradients():
-            self._decayed_step(p, g, state)
-
-    def _decayed_step(self, p: Tensor, g: np.ndarray, state: dict[str, Any]) -> None:
-        self._adam_step(p, g + self.weight_decay * p.data if self.weight_decay else g, state)
-
-    def _adam_step(self, p: Tensor, g: np.ndarray, state: dict[str, Any]) -> None:
-        beta1, beta2 = self.betas
-        if not state:
-            state.update(m=np.zeros_like(p.data), v=np.zeros_like(p.data), t=0)
-        t = state["t"] = state["t"] + 1
-        m = state["m"] = beta1 * state["m"] + (1 - beta1) * g
-        v = state["v"] = beta2 * state["v"] + (1 - beta2) * (g * g)
-        m_hat = m / (1 - beta1**t)
-        v_hat = v / (1 - beta2**t)
-        p.data -= self.lr * _ratio(m_hat, np.sqrt(v_hat) + self.eps)
+            data = p.data
+            if not state:
+                state.update(m=np.zeros(data.shape, data.dtype), v=np.zeros(data.shape, data.dtype), t=0)
+            t = state["t"] = state["t"] + 1
+            if not compiled or g.dtype is not data.dtype or not (g.flags.c_contiguous and data.flags.c_contiguous):
+                kernels.optim.adam_step.definition(data, g, state["m"], state["v"], t, *settings)
+            else:
+                if t not in numbers:
+                    numbers[t] = kernels.optim.adam_numbers(t, *settings)
+                kernels.optim.adam(data, g, state["m"], state["v"], numbers[t])
+            p.data = data  # the same array, but the tensor is told: a backward of an older graph would be too late
 
 
 class AdamW(Adam):
     """Adam with decoupled weight decay: p <- p - lr weight_decay p, beside Adam's step (Loshchilov & Hutter 2019)."""
 
+    decoupled = True
+
     def __init__(self, params: Iterable[Tensor], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 0.01) -> None:  # fmt: skip
         super().__init__(params, lr, betas, eps, weight_decay)
-
-    def _decayed_step(self, p: Tensor, g: np.ndarray, state: dict[str, Any]) -> None:
-        p.data *= 1 - self.lr * self.weight_decay
-        self._adam_step(p, g, state)
-
-
-def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a / b, and 0 where both are 0: an element without any gradient does not move, also with eps = 0."""
-    return np.divide(a, b, out=np.zeros_like(a), where=b != 0)
 
 
 def _decay(who: str, weight_decay: float) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import kernels
 from ..errors import DataError, DtypeError, GradientError, ShapeError
 from ..graph import Value, where
 from ..tensor import Tensor
@@ -42,7 +43,7 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Forget the gradients: every ``.grad`` is None again."""
         for p in self.params:
-            p.zero_grad()
+            p.grad = None
 
     def gradients(self) -> Iterator[tuple[Tensor, np.ndarray, State]]:
         """(parameter, its gradient, its state) of the parameters that have a gradient; all are checked first.
@@ -152,16 +153,19 @@ def checked_gradients(params: list[Tensor], who: str) -> list[np.ndarray | None]
             "call loss.backward() first",
         )
     bad = []
+    square = kernels.optim.square if kernels.backend.backend() == "numba" else _square
     for k, (p, g) in enumerate(zip(params, found, strict=True)):
         if g is None:
             continue
-        if g.shape != p.shape:
+        if g.shape != p._data.shape:
             raise ShapeError(
                 f"{who}: a gradient has another shape than its parameter",
                 f"{name_of(p, k)}: gradient {g.shape}, parameter {p.shape}",
                 "let loss.backward() set .grad",
             )
-        if not np.isfinite(g).all():
+        fast = g.flags.c_contiguous and g.dtype is p._data.dtype
+        length = square(g) if fast else _square(g)
+        if not math.isfinite(length) and not np.isfinite(g).all():  # the square may overflow where g does not
             bad.append(f"{name_of(p, k)}: {g.size - np.count_nonzero(np.isfinite(g))} of {g.size}")
     if bad:
         raise GradientError(
@@ -170,6 +174,10 @@ def checked_gradients(params: list[Tensor], who: str) -> list[np.ndarray | None]
             "look for a log or a division near 0, or lower the learning rate",
         )
     return found
+
+
+def _square(g: np.ndarray) -> float:
+    return float(np.vdot(g, g))
 
 
 def name_of(p: Tensor, k: int) -> str:

@@ -1,0 +1,151 @@
+"""The models whose training steps are timed, written once for our framework and once for all others.
+
+To add a model, add one entry to `MODELS`.  `ours` builds it from public layers around the given weights and returns the
+loss as a function; `theirs` is the same loss over a small table of functions, `f`, which each library fills in with
+what its own users would call (step_peers.py).  Weights are in the order in which both use them, and (in, out).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+Loss = Callable[[Any, Any], Any]  # loss(x, noise) -> scalar
+
+
+@dataclass(frozen=True)
+class Model:
+    """One row of the benchmark: sizes, both versions of the loss, and the goals, {threads: {peer: ratio}}."""
+
+    name: str
+    batch: int
+    features: int
+    weights: Sequence[tuple[int, ...]]
+    ours: Callable[[list[Array]], tuple[list[Any], Loss]]
+    theirs: Callable[[Any, Any, Any, Any], Any]
+    noise: int = 0  # standard normal numbers per data point
+    goals: dict[int, dict[str, float]] = field(default_factory=dict)
+
+    def draw(self, seed: int = 0) -> tuple[list[Array], Array, Array]:
+        """Start weights (Xavier; biases a little off 0), data in [0, 1] and noise: float32, the same for everyone."""
+        rng = np.random.default_rng(seed)
+        scales = [np.sqrt(2 / sum(s)) if len(s) == 2 else 0.01 for s in self.weights]
+        weights = [(a * rng.standard_normal(s)).astype(np.float32) for s, a in zip(self.weights, scales, strict=True)]
+        x = rng.random((self.batch, self.features)).astype(np.float32)
+        return weights, x, rng.standard_normal((self.batch, self.noise)).astype(np.float32)
+
+    def multiply_adds(self) -> int:
+        """In the matrix products of one step: forward, both gradients, without the one of the data."""
+        layers = [s[0] * s[1] for s in self.weights if len(s) == 2]
+        return self.batch * (3 * sum(layers) - layers[0])
+
+
+def linears(weights: list[Array], activations: Sequence[str | None]) -> list[Any]:
+    """`nn.Linear` layers that start from the given weights and biases."""
+    from minigrad_ae import nn
+
+    layers = []
+    for k, activation in enumerate(activations):
+        weight, bias = weights[2 * k : 2 * k + 2]
+        layer = nn.Linear(*weight.shape, activation=activation, rng=np.random.default_rng(0), dtype=weight.dtype)
+        layer.weight.data, layer.bias.data = weight.copy(), bias.copy()  # type: ignore[union-attr]
+        layers.append(layer)
+    return layers
+
+
+def trained(layers: list[Any]) -> list[Any]:
+    return [p for layer in layers for p in layer.parameters()]
+
+
+# --- variational autoencoder -----------------------------------------------------------------------------------------
+
+
+def _our_vae(weights: list[Array]) -> tuple[list[Any], Loss]:
+    from minigrad_ae import ops
+
+    layers = linears(weights, ("tanh", None, "tanh", None))
+    hidden, statistics, expand, logits = layers
+    M = weights[4].shape[0]
+
+    def loss(x: Any, noise: Any) -> Any:
+        s = statistics(hidden(x))
+        mu, log_var = s[:, :M], s[:, M:]
+        z = ops.reparameterise(mu, log_var, noise)
+        return (ops.bernoulli_loss(logits(expand(z)), x) + ops.gaussian_kl(mu, log_var)) / len(x)
+
+    return trained(layers), loss
+
+
+def _their_vae(f: Any, p: Any, x: Any, noise: Any) -> Any:
+    s = f.linear(f.tanh(f.linear(x, p[0], p[1])), p[2], p[3])
+    M = s.shape[1] // 2
+    mu, log_var = s[:, :M], s[:, M:]
+    z = mu + f.exp(0.5 * log_var) * noise
+    kl = 0.5 * f.sum(f.exp(log_var) + mu * mu - 1 - log_var)
+    return (f.bernoulli(f.linear(f.tanh(f.linear(z, p[4], p[5])), p[6], p[7]), x) + kl) / x.shape[0]
+
+
+def vae(D: int, H: int, M: int, goals: dict[int, dict[str, float]]) -> Model:
+    shapes = [(D, H), (H,), (H, 2 * M), (2 * M,), (M, H), (H,), (H, D), (D,)]
+    return Model(f"VAE {D}-{H}-{M}-{H}-{D}", 128, D, shapes, _our_vae, _their_vae, noise=M, goals=goals)
+
+
+# --- autoencoders ----------------------------------------------------------------------------------------------------
+
+
+def _our_linear(weights: list[Array]) -> tuple[list[Any], Loss]:
+    """`mg.models.LinearAutoencoder`; its loss is a sum over data, here divided by their number."""
+    from minigrad_ae.models import LinearAutoencoder
+
+    D, M = weights[0].shape
+    model = LinearAutoencoder(D, M, rng=np.random.default_rng(0), dtype=np.float32)
+    params = [model.encoder_weight, model.encoder_bias, model.decoder_weight, model.decoder_bias]
+    for p, w in zip(params, weights, strict=True):
+        p.data = w.copy()
+    return params, lambda x, noise: model.loss(x) / len(x)
+
+
+def autoencoder(name: str, sizes: Sequence[int], activations: Sequence[str | None], batch: int,
+                goals: dict[int, dict[str, float]], ours: Any = None) -> Model:  # fmt: skip
+    """Layers of the given sizes and half the squared error; from `nn.Linear` layers unless `ours` is given."""
+
+    def built(weights: list[Array]) -> tuple[list[Any], Loss]:
+        from minigrad_ae import ops
+
+        layers = linears(weights, activations)
+
+        def loss(x: Any, noise: Any) -> Any:
+            y = x
+            for layer in layers:
+                y = layer(y)
+            return ops.half_squared_error(y, x) / len(x)
+
+        return trained(layers), loss
+
+    def theirs(f: Any, p: Any, x: Any, noise: Any) -> Any:
+        y = x
+        for k, activation in enumerate(activations):
+            y = f.linear(y, p[2 * k], p[2 * k + 1])
+            y = getattr(f, activation)(y) if activation else y
+        return f.half_squares(y, x) / x.shape[0]
+
+    shapes: list[tuple[int, ...]] = []
+    for n, m in pairwise(sizes):
+        shapes += [(n, m), (m,)]
+    return Model(name, batch, sizes[0], shapes, ours or built, theirs, goals=goals)
+
+
+AE_GOALS = {1: {"torch": 3.0, "jax": 1.0}}
+MODELS = [
+    vae(64, 128, 2, {1: {"torch": 3.8, "autograd": 4.4, "jax": 1.1}}),
+    vae(784, 400, 20, {1: {"torch": 1.35, "autograd": 2.4, "jax": 1.0},
+                       2: {"torch": 1.3, "torch fused": 1.05, "jax": 1.0}}),
+    autoencoder("linear AE 64-8-64", (64, 8, 64), (None, None), 64, AE_GOALS, ours=_our_linear),
+    autoencoder("two-layer AE 64-8-64", (64, 8, 64), ("sigmoid", None), 64, AE_GOALS),
+    autoencoder("deep AE 64-32-8-32-64", (64, 32, 8, 32, 64), ("sigmoid", None, "sigmoid", None), 64, AE_GOALS),
+]  # fmt: skip

@@ -1,0 +1,157 @@
+"""A training step of each library: `STEPS[library](model, optimiser) -> step`, a function of no arguments -> the loss.
+
+As a script this is the process in which one library runs (see timing.Worker): it answers
+``{"model": number, "steps": n}`` with the first n losses, and ``{"turn": number, "seconds": s}`` with the seconds of a step.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.step_models import MODELS, Model
+from benchmarks.timing import timer_for, turn
+
+Step = Callable[[], Any]
+LR, BETAS, EPS = 1e-3, (0.9, 0.999), 1e-8
+LIBRARIES = {"ours": "numba", "torch": "torch", "torch fused": "torch", "autograd": "autograd", "jax": "jax"}
+
+
+def ours(model: Model, threads: int) -> Step:
+    import minigrad_ae as mg
+
+    mg.kernels.set_num_threads(threads)
+    weights, x, noise = model.draw()
+    params, loss = model.ours(weights)
+    optimizer = mg.optim.Adam(params, lr=LR)
+    data = mg.tensor(x)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        value = loss(data, noise)
+        value.backward()
+        optimizer.step()
+        return value
+
+    return step
+
+
+def torch(model: Model, threads: int, fused: bool = False) -> Step:
+    """Eager mode; a matrix of weights is stored (out, in), as in torch.nn.Linear."""
+    import torch as t
+
+    t.set_num_threads(threads)
+    F = t.nn.functional
+    f = SimpleNamespace(
+        linear=F.linear, tanh=t.tanh, sigmoid=t.sigmoid, relu=t.relu, exp=t.exp, sum=t.sum,
+        bernoulli=lambda y, x: F.binary_cross_entropy_with_logits(y, x, reduction="sum"),
+        half_squares=lambda y, x: 0.5 * F.mse_loss(y, x, reduction="sum"),
+    )  # fmt: skip
+    weights, x, noise = ((t.tensor(a) if isinstance(a, np.ndarray) else a) for a in model.draw())
+    params = [t.tensor(np.ascontiguousarray(w.T), requires_grad=True) for w in weights]
+    optimizer = t.optim.Adam(params, lr=LR, fused=fused)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        value = model.theirs(f, params, x, noise)
+        value.backward()
+        optimizer.step()
+        return value.detach()
+
+    return step
+
+
+def _numpy_like(xp: Any) -> SimpleNamespace:
+    """The table for a library that speaks NumPy."""
+    return SimpleNamespace(
+        linear=lambda x, W, b: x @ W + b, tanh=xp.tanh, exp=xp.exp, sum=xp.sum,
+        sigmoid=lambda x: 0.5 * (xp.tanh(0.5 * x) + 1), relu=lambda x: xp.maximum(x, 0),
+        bernoulli=lambda y, x: xp.sum(xp.logaddexp(0, y) - x * y),
+        half_squares=lambda y, x: 0.5 * xp.sum((y - x) ** 2),
+    )  # fmt: skip
+
+
+def autograd(model: Model, threads: int) -> Step:
+    """HIPS autograd; Adam in NumPy, in place."""
+    import autograd.numpy as anp
+    from autograd import value_and_grad
+
+    f = _numpy_like(anp)
+    weights, x, noise = model.draw()
+    gradients = value_and_grad(lambda p: model.theirs(f, p, x, noise))
+    moments = [(np.zeros_like(w), np.zeros_like(w)) for w in weights]
+    count = 0
+
+    def step() -> Any:
+        nonlocal count
+        count += 1
+        value, grads = gradients(weights)
+        for p, g, (m, v) in zip(weights, grads, moments, strict=True):
+            m += (1 - BETAS[0]) * (g - m)
+            v += (1 - BETAS[1]) * (g * g - v)
+            p -= LR / (1 - BETAS[0] ** count) * m / (np.sqrt(v / (1 - BETAS[1] ** count)) + EPS)
+        return value
+
+    return step
+
+
+def jax(model: Model, threads: int) -> Step:
+    """Loss, gradients and Adam in one compiled function; its buffers are given back to it."""
+    import jax as j
+    import jax.numpy as jnp
+
+    f = _numpy_like(jnp)
+    f.sigmoid, f.bernoulli = j.nn.sigmoid, lambda y, x: jnp.sum(j.nn.softplus(y) - x * y)
+    weights, x, noise = model.draw()
+
+    def update(params: Any, m: Any, v: Any, count: Any, x: Any, noise: Any) -> Any:
+        value, grads = j.value_and_grad(lambda p: model.theirs(f, p, x, noise))(params)
+        count = count + 1
+        m = [BETAS[0] * a + (1 - BETAS[0]) * g for a, g in zip(m, grads, strict=True)]
+        v = [BETAS[1] * a + (1 - BETAS[1]) * g * g for a, g in zip(v, grads, strict=True)]
+        rate, root = LR / (1 - BETAS[0] ** count), 1 / jnp.sqrt(1 - BETAS[1] ** count)
+        params = [p - rate * a / (jnp.sqrt(b) * root + EPS) for p, a, b in zip(params, m, v, strict=True)]
+        return value, params, m, v, count
+
+    compiled = j.jit(update, donate_argnums=(0, 1, 2, 3))
+    zeros = [np.zeros_like(w) for w in weights]
+    state = [[jnp.array(w) for w in weights], [jnp.array(z) for z in zeros], [jnp.array(z) for z in zeros], jnp.float32(0)]
+    fixed = jnp.array(x), jnp.array(noise)
+
+    def step() -> Any:
+        value, *state[:] = compiled(*state, *fixed)
+        return value.block_until_ready()
+
+    return step
+
+
+def fused(model: Model, threads: int) -> Step:
+    return torch(model, threads, fused=True)
+
+
+STEPS: dict[str, Callable[[Model, int], Step]] = {
+    "ours": ours, "torch": torch, "torch fused": fused, "autograd": autograd, "jax": jax,
+}  # fmt: skip
+
+
+def serve(library: str, threads: int) -> None:
+    """Answer requests until the input ends."""
+    turns: dict[int, Callable[[], float]] = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "model" in request:
+            step = STEPS[library](MODELS[request["model"]], threads)
+            answer: Any = [float(step()) for _ in range(request["steps"])]
+            turns[request["model"]] = turn(step, request["seconds"], timer_for(threads))
+        else:
+            answer = turns[request["turn"]]()
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,196 @@
+"""Which kernels run (``use``), on how many threads, and what a public kernel checks before it touches memory."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
+from typing import Any, TypeVar
+
+import numpy as np
+
+from minigrad_ae.errors import DataError, DtypeError, ShapeError
+
+F = TypeVar("F", bound=Callable[..., Any])
+NAMES = ("numba", "numpy")
+
+
+class _State:
+    """Process-wide: the backend in use, the number of threads, and the pool (made on first need)."""
+
+    def __init__(self) -> None:
+        self.backend = os.environ.get("MINIGRAD_AE_KERNELS", "numba")
+        self.checked = False
+        self.threads = min(2, os.cpu_count() or 1)
+        self.lock = threading.Lock()
+        self.forget_pool()
+
+    def forget_pool(self) -> None:
+        """After a fork the child has no worker threads: run serially there until asked for threads again."""
+        self.pool: ThreadPoolExecutor | None = None
+        self.lock = threading.Lock()
+
+
+_state = _State()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_state.forget_pool)
+
+
+class use:
+    """``use("numpy")`` or ``use("numba")``: acts at once; as a context manager it is undone at the end."""
+
+    def __init__(self, name: str) -> None:
+        if name not in NAMES:
+            raise DataError(f"kernels.use: no backend {name!r}", f"name={name!r}", 'choose "numba" or "numpy"')
+        self.before = _state.backend
+        _state.backend, _state.checked = name, False
+
+    def __enter__(self) -> use:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _state.backend, _state.checked = self.before, False
+
+
+def _check_numba() -> None:
+    """Fall back to NumPy, and say so once, where Numba cannot be imported."""
+    from minigrad_ae.kernels.jit import numba
+
+    _state.checked = True
+    if numba is None and _state.backend == "numba":
+        _state.backend = "numpy"
+        warnings.warn("Numba cannot be imported: the NumPy definitions are used instead", stacklevel=4)
+
+
+def backend() -> str:
+    """The backend in use, "numba" or "numpy"."""
+    if not _state.checked:
+        _check_numba()
+    if _state.backend not in NAMES:
+        name, _state.backend = _state.backend, "numba"
+        raise DataError(f"no kernels named {name!r}", f"MINIGRAD_AE_KERNELS={name}", 'set it to "numba" or "numpy"')
+    return _state.backend
+
+
+def set_num_threads(n: int) -> None:
+    """Use at most ``n`` threads for one kernel.  Results do not depend on it, to the last bit."""
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise DataError("set_num_threads: at least one thread is needed", f"n={n!r}", "give a whole number >= 1")
+    with _state.lock:
+        _state.threads = int(n)
+        _state.pool = None
+
+
+def get_num_threads() -> int:
+    """The number of threads that one large kernel may use."""
+    return _state.threads
+
+
+def info() -> dict[str, Any]:
+    """What ``doctor`` reports."""
+    from minigrad_ae.kernels import gemm
+    from minigrad_ae.kernels.jit import cache_place, numba
+
+    return {
+        "backend": backend(),
+        "numba": None if numba is None else numba.__version__,
+        "threads": get_num_threads(),
+        "threading layer": "Python threads around kernels that release the GIL (no OpenMP, no TBB)",
+        "cache": cache_place(gemm.gemm),
+    }
+
+
+def in_parallel(kernel: Callable[..., None], tasks: list[tuple[Any, ...]]) -> None:
+    """Run ``kernel(*task)`` for every task; the tasks write to disjoint memory.
+
+    Compiled kernels release the GIL, so plain Python threads do.  That needs no second, parallel compilation of each
+    kernel, and neither fork nor several calling threads can hang it as they do OpenMP.  A caller that finds the pool
+    taken runs its tasks itself.
+    """
+    if len(tasks) > 1 and _state.threads > 1 and _state.lock.acquire(blocking=False):
+        try:
+            if _state.pool is None:
+                _state.pool = ThreadPoolExecutor(_state.threads - 1, "minigrad-kernels")
+            waiting = [_state.pool.submit(kernel, *task) for task in tasks[1:]]
+            kernel(*tasks[0])
+            for future in waiting:
+                future.result()
+        finally:
+            _state.lock.release()
+    else:
+        for task in tasks:
+            kernel(*task)
+
+
+def chunks(n: int, grain: int) -> list[tuple[int, int]]:
+    """``range(n)`` in one piece per thread, cut at multiples of ``grain``."""
+    pieces = min(_state.threads, n // grain)
+    if pieces < 2:
+        return [(0, n)]
+    step = -(-n // (pieces * grain)) * grain
+    return [(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def twin_of(definition: Callable[..., Any]) -> Callable[[F], F]:
+    """Mark a public kernel as the fast twin of a NumPy ``definition``, which runs instead under ``use("numpy")``."""
+
+    def decorate(kernel: F) -> F:
+        @wraps(kernel)
+        def either(*args: Any, **kwargs: Any) -> Any:
+            if (_state.backend if _state.checked else backend()) == "numba":
+                return kernel(*args, **kwargs)
+            return definition(*args, **kwargs)
+
+        either.definition = definition  # type: ignore[attr-defined]
+        return either  # type: ignore[return-value]
+
+    return decorate
+
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def check_floats(kernel: str, **arrays: Any) -> None:
+    """Every argument is a float32 or float64 array, all of one dtype."""
+    kinds = [array.dtype if isinstance(array, np.ndarray) else None for array in arrays.values()]
+    if kinds[0] is not None and kinds.count(kinds[0]) == len(kinds) and kinds[0] in FLOATS:
+        return
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.char not in "fd" or not array.dtype.isnative:
+            what = f"{array.dtype} array" if isinstance(array, np.ndarray) else type(array).__name__
+            raise DtypeError(
+                f"{kernel}: {name} must be a float32 or float64 array", f"{name} is a {what}",
+                f"convert it: np.asarray({name}, dtype=np.float32)",
+            )  # fmt: skip
+    if len({array.dtype for array in arrays.values()}) > 1:
+        raise DtypeError(
+            f"{kernel}: arguments of different dtype", ", ".join(f"{n} {a.dtype}" for n, a in arrays.items()),
+            "convert them to one dtype",
+        )  # fmt: skip
+
+
+def check_same_shape(kernel: str, **arrays: np.ndarray) -> None:
+    """All arguments are float arrays of one dtype and one shape."""
+    check_floats(kernel, **arrays)
+    shapes_found = [array.shape for array in arrays.values()]
+    if shapes_found.count(shapes_found[0]) < len(shapes_found):
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ShapeError(f"{kernel}: arguments of different shape", shapes, "broadcast them first; kernels do not")
+
+
+def check_out(kernel: str, out: Any, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """``out`` if it can be written to as it stands, a new array if it is None."""
+    if out is None:
+        return np.empty(shape, dtype)
+    check_floats(kernel, out=out)
+    flags = out.flags
+    if out.shape != shape or out.dtype != dtype or not flags.c_contiguous or not flags.writeable:
+        state = f"{out.shape} {out.dtype}, contiguous={out.flags.c_contiguous}, writeable={out.flags.writeable}"
+        raise ShapeError(
+            f"{kernel}: out does not fit", f"out is {state}; needed: {shape} {dtype}, contiguous, writeable",
+            f"np.empty({shape}, np.{np.dtype(dtype)})",
+        )  # fmt: skip
+    return out

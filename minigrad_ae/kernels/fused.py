@@ -1,0 +1,170 @@
+"""What a training step does most, in as few passes and calls as possible; for twins.py, which has checked the arguments.
+
+A layer's way back is one pass for dz = g f'(z) and the bias's gradient, then two products.  A loss computes its
+gradient on the way forward, where the exponential is at hand: the way back is one multiplication.  Sums are taken as
+in losses.py.  Arrays are float32 or float64, C-contiguous, and of the shapes that the names say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad_ae.kernels import loops, scalar
+from minigrad_ae.kernels.gemm import accumulate
+from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
+from minigrad_ae.kernels.losses import BLOCK
+
+Array = np.ndarray
+IDENTITY, TANH, SIGMOID, RELU = range(4)
+CODES = {None: IDENTITY, "tanh": TANH, "sigmoid": SIGMOID, "relu": RELU}
+LOOPS = {"tanh": loops.tanh, "sigmoid": loops.sigmoid, "relu": loops.relu}
+_exp = scalar.exp
+
+
+# --- layer: y = f(x W + b) -------------------------------------------------------------------------------------------
+
+
+@jit(ELEMENTWISE)
+def _slope(kind: int, g: Any, y: Any, dz: Any, db: Any) -> None:
+    """dz = g f'(z), with f' written in y (rows, columns); db (columns,) += its sum over rows, one row after the other."""
+    zero, one = g.dtype.type(0), g.dtype.type(1)
+    for i in range(g.shape[0]):
+        up, at, to = g[i], y[i], dz[i]
+        if kind == TANH:
+            for j in range(db.size):
+                to[j] = up[j] * (one - at[j] * at[j])
+        elif kind == SIGMOID:
+            for j in range(db.size):
+                to[j] = up[j] * at[j] * (one - at[j])
+        elif kind == RELU:
+            for j in range(db.size):
+                to[j] = up[j] if at[j] > zero else zero
+        for j in range(db.size):
+            db[j] += to[j]
+
+
+def linear(x: Array, weight: Array, bias: Array, activation: str | None) -> Array:
+    """``f(x @ weight + bias)``: x (n, in), weight (in, out), bias (out,) or a number."""
+    y = np.empty((x.shape[0], weight.shape[1]), x.dtype)
+    y[:] = bias
+    accumulate(x, weight, y)
+    if activation is None:
+        return y
+    out = np.empty(y.shape, y.dtype)  # a new array: LLVM does not vectorise a loop onto itself
+    LOOPS[activation](y.reshape(-1), out.reshape(-1))
+    return out
+
+
+def linear_backward(
+    g: Array, y: Array, x: Array, weight: Array, activation: str | None, need: Sequence[bool]
+) -> tuple[Any, Any, Array]:
+    """The gradients of x, weight (None where not needed) and bias, from g = dL/dy."""
+    dz = g if activation is None else np.empty(g.shape, g.dtype)
+    db = np.zeros(g.shape[1], g.dtype)
+    _slope(CODES[activation], g, y, dz, db)
+    dx = dw = None
+    if need[0]:
+        dx = np.zeros(x.shape, x.dtype)
+        accumulate(dz, weight.T, dx)
+    if need[1]:
+        dw = np.zeros(weight.shape, weight.dtype)
+        accumulate(x.T, dz, dw)
+    return dx, dw, db
+
+
+# --- losses: the value, and ``slope``, the gradient for g = 1 --------------------------------------------------------
+
+
+@jit(REDUCTION)
+def _half_squares(y: Any, t: Any, slope: Any) -> float:
+    total = 0.0
+    for start in range(0, y.size, BLOCK):
+        a, b, d = y[start : start + BLOCK], t[start : start + BLOCK], slope[start : start + BLOCK]
+        part = y.dtype.type(0)
+        for i in range(a.size):
+            d[i] = a[i] - b[i]
+            part += d[i] * d[i]
+        total += part
+    return 0.5 * total
+
+
+@jit(ELEMENTWISE)
+def _bernoulli_terms(x: Any, t: Any, terms: Any, slope: Any) -> None:
+    """softplus(x) - x t and sigmoid(x) - t share u = e^-abs(x)."""
+    c = scalar.tables(x.dtype.type(0))
+    for i in range(x.size):
+        v = x[i]
+        u = _exp(-abs(v))
+        s = u / (c.two + u)
+        w = s * s
+        log1p = c.two * (s + s * w * scalar.horner(c.log1p, w))
+        terms[i] = (c.zero if v < c.zero else v) + log1p - v * t[i]
+        slope[i] = (c.one if v >= c.zero else u) / (c.one + u) - t[i]
+
+
+@jit(REDUCTION)
+def _sum(x: Any) -> float:
+    part = x.dtype.type(0)
+    for i in range(x.size):
+        part += x[i]
+    return part
+
+
+@jit(ELEMENTWISE)
+def _bernoulli(x: Any, t: Any, slope: Any) -> float:
+    terms, total = np.empty(min(BLOCK, x.size), x.dtype), 0.0
+    for start in range(0, x.size, BLOCK):
+        a, b, d = x[start : start + BLOCK], t[start : start + BLOCK], slope[start : start + BLOCK]
+        _bernoulli_terms(a, b, terms[: a.size], d)
+        total += _sum(terms[: a.size])
+    return total
+
+
+@jit(REDUCTION)
+def _gaussian_kl(mu: Any, log_var: Any, slope: Any) -> float:
+    half, one, total = mu.dtype.type(0.5), mu.dtype.type(1), 0.0
+    for start in range(0, mu.size, BLOCK):
+        a, b, d = mu[start : start + BLOCK], log_var[start : start + BLOCK], slope[start : start + BLOCK]
+        part = mu.dtype.type(0)
+        for i in range(a.size):
+            excess = _exp(b[i]) - one
+            d[i] = half * excess
+            part += a[i] * a[i] + (excess - b[i])
+        total += part
+    return 0.5 * total
+
+
+def _with_slope(kernel: Any) -> Any:
+    def run(a: Array, b: Array) -> tuple[Array, Array]:
+        slope = np.empty(a.shape, a.dtype)
+        value = kernel(a.reshape(-1), b.reshape(-1), slope.reshape(-1))
+        return np.array(value, a.dtype), slope
+
+    return run
+
+
+half_squares = _with_slope(_half_squares)  # (y, t) -> loss, y - t
+bernoulli = _with_slope(_bernoulli)  # (logits, t) -> loss, sigmoid(logits) - t
+gaussian_kl = _with_slope(_gaussian_kl)  # (mu, log_var) -> divergence, (e^log_var - 1) / 2
+
+
+# --- sampling --------------------------------------------------------------------------------------------------------
+
+
+@jit(ELEMENTWISE)
+def _reparameterise(mu: Any, log_var: Any, noise: Any, z: Any, slope: Any) -> None:
+    half = mu.dtype.type(0.5)
+    for i in range(mu.size):
+        moved = _exp(half * log_var[i]) * noise[i]
+        z[i] = mu[i] + moved
+        slope[i] = half * moved
+
+
+def reparameterise(mu: Array, log_var: Array, noise: Array) -> tuple[Array, Array]:
+    """z = mu + sigma noise, and dz/dlog_var = sigma noise / 2."""
+    z, slope = np.empty(mu.shape, mu.dtype), np.empty(mu.shape, mu.dtype)
+    _reparameterise(mu.reshape(-1), log_var.reshape(-1), noise.reshape(-1), z.reshape(-1), slope.reshape(-1))
+    return z, slope

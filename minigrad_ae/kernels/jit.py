@@ -1,0 +1,118 @@
+"""How a kernel is compiled: one decorator, three settings, and the reasons for them.
+
+* ``error_model="numpy"``: Python's model puts a zero-division test into every ``/``, and a loop with a test inside is
+  not vectorised (10 to 14 times slower, measured).
+* ``REDUCTION`` flags let sums be re-ordered into vector lanes; ``ELEMENTWISE`` flags only fuse a multiply and an add.
+  Both keep NaN, Inf and (element-wise) the sign of zero.  ``fastmath=True`` would delete ``x != x``: never used.
+* LLVM's SLP vectoriser turns eight equal scalar operations into one vector operation.  Numba leaves it off; the
+  register tile of the matrix product lives on it, so it is on while this package's kernels compile, and only then.
+
+Compiled code is cached on disk beside the source (or where ``NUMBA_CACHE_DIR`` says).  Where no place is writable the
+kernel is compiled anew in each process.  Without Numba the decorator returns the Python function as it is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+numba: Any
+try:
+    numba = import_module("numba")
+    event: Any = import_module("numba.core.event")
+except ImportError:  # the NumPy definitions take over, see backend.py
+    numba = None
+
+ELEMENTWISE = frozenset({"contract"})
+REDUCTION = frozenset({"contract", "reassoc", "nsz"})
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def jit(flags: frozenset[str] = ELEMENTWISE, always_inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """Compile lazily, once per dtype and memory layout, with ``flags``; release the GIL while running.
+
+    ``always_inline``: LLVM copies the function into its callers, which it must for their loops to be vectorised.  The
+    copy keeps its own flags; Numba's ``inline="always"`` would give it the caller's, and ``reassoc`` there would
+    cancel the two-step reduction in exp.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        if numba is None:
+            return function
+        settings: dict[str, Any] = {"error_model": "numpy", "fastmath": set(flags), "nogil": True}
+        if always_inline:
+            settings["forceinline"] = True
+        try:
+            kernel = numba.njit(cache=True, **settings)(function)
+        except RuntimeError:  # "no locator available": read-only source and no usable home directory
+            return numba.njit(**settings)(function)
+        _date_by_folder(kernel)
+        return kernel
+
+    return decorate
+
+
+def overload(function: Callable[..., Any]) -> Callable[[F], F]:
+    """``numba.extending.overload``, or nothing at all where Numba is missing or switched off."""
+    if numba is None or numba.config.DISABLE_JIT:
+        return lambda implementation: implementation
+    from numba.extending import overload as register
+
+    return register(function)
+
+
+def _date_by_folder(kernel: Any) -> None:
+    """Let a cached kernel go stale when *any* file of this folder changes.
+
+    Numba looks only at the file of the kernel itself, so a helper edited in another file would keep its old meaning
+    inside the caller (numba issue 1833).
+    """
+    cache_file: Any = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+    if hasattr(cache_file, "_source_stamp"):
+        stats = [path.stat() for path in sorted(Path(__file__).parent.glob("*.py"))]
+        cache_file._source_stamp = (max(s.st_mtime for s in stats), sum(s.st_size for s in stats))
+
+
+_Listener: Any = object if numba is None else event.Listener
+
+
+class _Compiling(_Listener):
+    """Listens to Numba's compile events: says so once, and keeps the SLP vectoriser on meanwhile.
+
+    Numba holds its compiler lock between start and end, so no other thread compiles with our setting.
+    """
+
+    announced = False
+    depth = 0
+    before = 0
+
+    def on_start(self, event: Any) -> None:
+        if not event.data["dispatcher"].py_func.__module__.startswith(__package__):
+            return
+        if not self.announced:
+            self.announced = True
+            print("compiling kernels (once)...", file=sys.stderr, flush=True)
+        if self.depth == 0:
+            self.before = numba.config.SLP_VECTORIZE
+        numba.config.SLP_VECTORIZE = 1
+        self.depth += 1
+
+    def on_end(self, event: Any) -> None:
+        if not event.data["dispatcher"].py_func.__module__.startswith(__package__):
+            return
+        self.depth -= 1
+        if self.depth == 0:
+            numba.config.SLP_VECTORIZE = self.before
+
+
+if numba is not None:
+    event.register("numba:compile", _Compiling())
+
+
+def cache_place(kernel: Any) -> str | None:
+    """The folder in which ``kernel`` is cached, None where it is not."""
+    return getattr(getattr(kernel, "_cache", None), "cache_path", None)

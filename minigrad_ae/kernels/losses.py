@@ -1,0 +1,176 @@
+"""Losses and the sampling steps of the chapter's models, forward and backward, in one pass over flat arrays.
+
+Sums are taken in blocks of 1,024 numbers in the arrays' dtype and the blocks added in float64, always in the same
+order: the rounding error does not grow with the size, and the bits do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad_ae.errors import DataError
+from minigrad_ae.kernels import reference, scalar
+from minigrad_ae.kernels.backend import check_floats, check_same_shape, twin_of
+from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
+
+Array = np.ndarray
+BLOCK = 1024
+_exp, _sigmoid, _softplus = scalar.exp, scalar.sigmoid, scalar.softplus
+
+
+@jit(REDUCTION)
+def _half_squares(y: Any, t: Any) -> float:
+    total = 0.0
+    for start in range(0, y.size, BLOCK):
+        a, b, part = y[start : start + BLOCK], t[start : start + BLOCK], y.dtype.type(0)
+        for i in range(a.size):
+            part += (a[i] - b[i]) * (a[i] - b[i])
+        total += part
+    return 0.5 * total
+
+
+@jit(REDUCTION)
+def _bernoulli(x: Any, t: Any) -> float:
+    total = 0.0
+    for start in range(0, x.size, BLOCK):
+        a, b, part = x[start : start + BLOCK], t[start : start + BLOCK], x.dtype.type(0)
+        for i in range(a.size):
+            part += _softplus(a[i]) - a[i] * b[i]
+        total += part
+    return total
+
+
+@jit(REDUCTION)
+def _gaussian_kl(mu: Any, log_var: Any) -> float:
+    one, total = mu.dtype.type(1), 0.0
+    for start in range(0, mu.size, BLOCK):
+        a, b, part = mu[start : start + BLOCK], log_var[start : start + BLOCK], mu.dtype.type(0)
+        for i in range(a.size):
+            part += a[i] * a[i] + ((_exp(b[i]) - one) - b[i])
+        total += part
+    return 0.5 * total
+
+
+@jit(ELEMENTWISE)
+def _difference(g: float, y: Any, t: Any, out: Any) -> None:
+    scale = y.dtype.type(g)
+    for i in range(y.size):
+        out[i] = scale * (y[i] - t[i])
+
+
+@jit(ELEMENTWISE)
+def _bernoulli_backward(g: float, x: Any, t: Any, out: Any) -> None:
+    scale = x.dtype.type(g)
+    for i in range(x.size):
+        out[i] = scale * (_sigmoid(x[i]) - t[i])
+
+
+@jit(ELEMENTWISE)
+def _gaussian_kl_backward(g: float, mu: Any, log_var: Any, dmu: Any, dlog_var: Any) -> None:
+    scale, half, one = mu.dtype.type(g), mu.dtype.type(0.5), mu.dtype.type(1)
+    for i in range(mu.size):
+        dmu[i] = scale * mu[i]
+        dlog_var[i] = scale * half * (_exp(log_var[i]) - one)
+
+
+@jit(ELEMENTWISE)
+def _reparameterise(mu: Any, log_var: Any, noise: Any, z: Any) -> None:
+    half = mu.dtype.type(0.5)
+    for i in range(mu.size):
+        z[i] = mu[i] + _exp(half * log_var[i]) * noise[i]
+
+
+@jit(ELEMENTWISE)
+def _reparameterise_backward(g: Any, log_var: Any, noise: Any, dlog_var: Any) -> None:
+    half = g.dtype.type(0.5)
+    for i in range(g.size):
+        dlog_var[i] = half * g[i] * _exp(half * log_var[i]) * noise[i]
+
+
+@jit(ELEMENTWISE)
+def _dropout_mask(uniform: Any, rate: float, mask: Any) -> None:
+    zero, scale, edge = mask.dtype.type(0), mask.dtype.type(1 / (1 - rate)), mask.dtype.type(rate)
+    for i in range(uniform.size):
+        mask[i] = scale if uniform[i] >= edge else zero
+
+
+def _flat(kernel: str, **arrays: Array) -> list[Array]:
+    check_same_shape(kernel, **arrays)
+    return [np.ascontiguousarray(a).reshape(-1) for a in arrays.values()]
+
+
+@twin_of(reference.half_sum_of_squares)
+def half_sum_of_squares(y: Array, t: Array) -> Any:
+    """``0.5 * ((y - t) ** 2).sum()``: a scalar of the arrays' dtype (sum over data and features)."""
+    return y.dtype.type(_half_squares(*_flat("half_sum_of_squares", y=y, t=t)))
+
+
+@twin_of(reference.half_sum_of_squares_backward)
+def half_sum_of_squares_backward(g: float, y: Array, t: Array) -> Array:
+    """``g * (y - t)``, g a number."""
+    out = np.empty(y.shape, y.dtype)
+    _difference(float(g), *_flat("half_sum_of_squares_backward", y=y, t=t), out.reshape(-1))
+    return out
+
+
+@twin_of(reference.bernoulli_loss)
+def bernoulli_loss(logits: Array, t: Array) -> Any:
+    """``(softplus(logits) - logits * t).sum()`` = -log p(t), t in [0, 1]: a scalar (sum over data and features)."""
+    return logits.dtype.type(_bernoulli(*_flat("bernoulli_loss", logits=logits, t=t)))
+
+
+@twin_of(reference.bernoulli_loss_backward)
+def bernoulli_loss_backward(g: float, logits: Array, t: Array) -> Array:
+    """``g * (sigmoid(logits) - t)``, g a number."""
+    out = np.empty(logits.shape, logits.dtype)
+    _bernoulli_backward(float(g), *_flat("bernoulli_loss_backward", logits=logits, t=t), out.reshape(-1))
+    return out
+
+
+@twin_of(reference.gaussian_kl)
+def gaussian_kl(mu: Array, log_var: Array) -> Any:
+    """KL(N(mu, e^log_var) || N(0, 1)) = ``0.5 * (mu**2 + exp(log_var) - 1 - log_var).sum()``: a scalar."""
+    return mu.dtype.type(_gaussian_kl(*_flat("gaussian_kl", mu=mu, log_var=log_var)))
+
+
+@twin_of(reference.gaussian_kl_backward)
+def gaussian_kl_backward(g: float, mu: Array, log_var: Array) -> tuple[Array, Array]:
+    """``(g * mu, 0.5 * g * (exp(log_var) - 1))``, g a number."""
+    dmu, dlog_var = np.empty(mu.shape, mu.dtype), np.empty(mu.shape, mu.dtype)
+    flat = _flat("gaussian_kl_backward", mu=mu, log_var=log_var)
+    _gaussian_kl_backward(float(g), *flat, dmu.reshape(-1), dlog_var.reshape(-1))
+    return dmu, dlog_var
+
+
+@twin_of(reference.reparameterise)
+def reparameterise(mu: Array, log_var: Array, noise: Array) -> Array:
+    """``mu + np.exp(log_var / 2) * noise``."""
+    z = np.empty(mu.shape, mu.dtype)
+    _reparameterise(*_flat("reparameterise", mu=mu, log_var=log_var, noise=noise), z.reshape(-1))
+    return z
+
+
+@twin_of(reference.reparameterise_backward)
+def reparameterise_backward(g: Array, log_var: Array, noise: Array) -> tuple[Array, Array]:
+    """``(g, 0.5 * g * np.exp(log_var / 2) * noise)``: the gradients of mu and log_var."""
+    dlog_var = np.empty(g.shape, g.dtype)
+    flat = _flat("reparameterise_backward", g=g, log_var=log_var, noise=noise)
+    _reparameterise_backward(*flat, dlog_var.reshape(-1))
+    return g, dlog_var
+
+
+@twin_of(reference.dropout_mask)
+def dropout_mask(uniform: Array, rate: float) -> Array:
+    """``np.where(uniform >= rate, 1 / (1 - rate), 0)``: multiply by it to drop a fraction ``rate`` and keep the mean.
+
+    ``uniform``: numbers from [0, 1), drawn by the caller; 0 <= rate < 1.  For corruption without rescaling multiply by
+    ``mask > 0``.
+    """
+    check_floats("dropout_mask", uniform=uniform)
+    if not 0 <= rate < 1:
+        raise DataError("dropout_mask: rate must lie in [0, 1)", f"rate={rate}", "0.1 drops a tenth")
+    mask = np.empty(uniform.shape, uniform.dtype)
+    _dropout_mask(np.ascontiguousarray(uniform).reshape(-1), float(rate), mask.reshape(-1))
+    return mask

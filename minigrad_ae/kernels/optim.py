@@ -1,0 +1,126 @@
+"""Optimiser steps over flat buffers, in place and in one pass: each number is read once and written once.
+
+SGD    v <- momentum v + g;                               p <- p - lr v
+Adam   m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  p <- p - lr m^ / (sqrt v^ + eps)   (Kingma and Ba 2015)
+AdamW  the same after p <- (1 - lr weight_decay) p                              (Loshchilov and Hutter 2019)
+with m^ = m / (1 - b1^t), v^ = v / (1 - b2^t).  For Adam and SGD weight decay is added to the gradient: g + decay p.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad_ae.errors import DataError
+from minigrad_ae.kernels.backend import check_out, check_same_shape, chunks, in_parallel, twin_of
+from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
+
+Array = np.ndarray
+GRAIN = 1 << 15
+
+
+@jit(ELEMENTWISE)
+def _sgd(p: Any, g: Any, v: Any, lr: float, momentum: float, decay: float) -> None:
+    rate, keep, shrink = p.dtype.type(lr), p.dtype.type(momentum), p.dtype.type(decay)
+    for i in range(p.size):
+        v[i] = keep * v[i] + (g[i] + shrink * p[i])
+        p[i] -= rate * v[i]
+
+
+@jit(ELEMENTWISE)
+def _adam(
+    p: Any, g: Any, m: Any, v: Any, rate: float, b1: float, b2: float, root: float, eps: float, l2: float, keep: float
+) -> None:
+    """rate = lr / (1 - b1^t), root = 1 / sqrt(1 - b2^t), keep = 1 - lr weight_decay (AdamW) or 1."""
+    kind = p.dtype.type
+    step, first, second, correct, floor = kind(rate), kind(b1), kind(b2), kind(root), kind(eps)
+    new_first, new_second, shrink, stay, zero = kind(1 - b1), kind(1 - b2), kind(l2), kind(keep), kind(0)
+    for i in range(p.size):
+        grad = g[i] + shrink * p[i]
+        m[i] = first * m[i] + new_first * grad
+        v[i] = second * v[i] + new_second * (grad * grad)
+        move = step * m[i] / (np.sqrt(v[i]) * correct + floor)
+        p[i] = stay * p[i] - (move if m[i] != zero else zero)  # 0 / 0 with eps = 0: what never had a gradient stays
+
+
+@jit(REDUCTION)
+def _square(g: Any) -> float:
+    total = g.dtype.type(0)
+    for i in range(g.size):
+        total += g[i] * g[i]
+    return total
+
+
+def _sgd_definition(p: Array, g: Array, v: Array, lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
+    v *= momentum
+    v += g + weight_decay * p
+    p -= lr * v
+
+
+def _adam_definition(
+    p: Array, g: Array, m: Array, v: Array, step: int, lr: float, betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8, weight_decay: float = 0.0, decoupled: bool = False,
+) -> None:  # fmt: skip
+    b1, b2 = betas
+    if decoupled:
+        p *= 1 - lr * weight_decay
+    else:
+        g = g + weight_decay * p
+    m *= b1
+    m += (1 - b1) * g
+    v *= b2
+    v += (1 - b2) * g * g
+    bottom = np.sqrt(v) / np.sqrt(1 - b2**step) + eps
+    p -= lr / (1 - b1**step) * np.divide(m, bottom, out=np.zeros_like(m), where=m != 0)
+
+
+def _flat(kernel: str, **arrays: Array) -> list[Array]:
+    """Checked flat views of arrays that a kernel writes to in place."""
+    check_same_shape(kernel, **arrays)
+    for array in arrays.values():
+        if not (array.flags.c_contiguous and array.flags.writeable):
+            check_out(kernel, array, array.shape, array.dtype)
+    return [array.reshape(-1) for array in arrays.values()]
+
+
+@twin_of(_sgd_definition)
+def sgd_step(p: Array, g: Array, v: Array, lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
+    """One step of SGD with momentum: ``p`` and ``v`` are updated in place; one shape, contiguous."""
+    flat = _flat("sgd_step", p=p, g=g, v=v)
+    in_parallel(_sgd, [(*(a[i:j] for a in flat), lr, momentum, weight_decay) for i, j in chunks(p.size, GRAIN)])
+
+
+@twin_of(_adam_definition)
+def adam_step(
+    p: Array, g: Array, m: Array, v: Array, step: int, lr: float, betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8, weight_decay: float = 0.0, decoupled: bool = False,
+) -> None:  # fmt: skip
+    """One step of Adam (AdamW if ``decoupled``), number ``step`` >= 1: ``p``, ``m``, ``v`` are updated in place."""
+    if step < 1:
+        raise DataError("adam_step: steps are counted from 1", f"step={step}", "pass 1 at the first call")
+    _flat("adam_step", p=p, g=g, m=m, v=v)
+    adam(p, g, m, v, adam_numbers(step, lr, betas, eps, weight_decay, decoupled))
+
+
+def adam_numbers(
+    step: int, lr: float, betas: tuple[float, float], eps: float, weight_decay: float, decoupled: bool
+) -> tuple[float, ...]:
+    """What the loop of a step needs to know, the same for all arrays."""
+    b1, b2 = betas
+    l2, keep = (0.0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1.0)
+    return lr / (1 - b1**step), b1, b2, (1 - b2**step) ** -0.5, eps, l2, keep
+
+
+def adam(p: Array, g: Array, m: Array, v: Array, numbers: tuple[float, ...]) -> None:
+    """`adam_step`, unchecked: four contiguous arrays of one shape and dtype."""
+    flat = p.reshape(-1), g.reshape(-1), m.reshape(-1), v.reshape(-1)
+    if p.size < 2 * GRAIN:
+        _adam(*flat, *numbers)
+    else:
+        in_parallel(_adam, [(*(a[i:j] for a in flat), *numbers) for i, j in chunks(p.size, GRAIN)])
+
+
+def square(g: Array) -> float:
+    """The sum of squares of a contiguous float32 or float64 array: finite unless ``g`` is not, or it overflows."""
+    return float(_square(g.reshape(-1)))

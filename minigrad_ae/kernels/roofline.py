@@ -1,0 +1,78 @@
+"""What this machine can do at most, measured: multiply-adds per second from registers, bytes per second from memory.
+
+Both by a loop that a reader can check, on one core.  A kernel is limited by the lower of the two roofs: work per byte
+below ``peak / bandwidth`` waits for memory, above it for the multipliers (Williams, Waterman & Patterson 2009).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from minigrad_ae.kernels.jit import ELEMENTWISE, jit
+from minigrad_ae.kernels.tile import fma, load, store, vector_of_zeros
+
+LANES = 8  # float32 in a vector of 32 bytes
+STEPS = 200_000
+
+
+@jit(ELEMENTWISE)
+def multiply_adds(sums: Any, factors: Any, v: Any, steps: int) -> None:
+    """Five rows of two vectors, c <- c + x v, `steps` times: the tile of the matrix product, always with the same data."""
+    zero = vector_of_zeros(sums)
+    n = len(zero)
+    p, q, r, s, t = sums[0], sums[1], sums[2], sums[3], sums[4]
+    p0, p1, q0, q1, r0 = load(p, 0, zero), load(p, n, zero), load(q, 0, zero), load(q, n, zero), load(r, 0, zero)
+    r1, s0, s1, t0, t1 = load(r, n, zero), load(s, 0, zero), load(s, n, zero), load(t, 0, zero), load(t, n, zero)
+    for k in range(steps):
+        x, y = factors[k & 7], v[k & 7]
+        a, b = load(y, 0, zero), load(y[n:], 0, zero)
+        p0, p1 = fma(p0, x, a), fma(p1, x, b)
+        q0, q1 = fma(q0, x, a), fma(q1, x, b)
+        r0, r1 = fma(r0, x, a), fma(r1, x, b)
+        s0, s1 = fma(s0, x, a), fma(s1, x, b)
+        t0, t1 = fma(t0, x, a), fma(t1, x, b)
+    store(p, 0, p0)
+    store(p, n, p1)
+    store(q, 0, q0)
+    store(q, n, q1)
+    store(r, 0, r0)
+    store(r, n, r1)
+    store(s, 0, s0)
+    store(s, n, s1)
+    store(t, 0, t0)
+    store(t, n, t1)
+
+
+@jit(ELEMENTWISE)
+def triad(a: Any, b: Any, c: Any, scale: Any) -> None:
+    """a = b + scale c: 12 bytes of float32 are moved per element (McCalpin's STREAM)."""
+    for i in range(a.size):
+        a[i] = b[i] + scale * c[i]
+
+
+def best(function: Any, rounds: int) -> float:
+    """The shortest time: a roof is what the machine can do when left alone."""
+    function()
+    shortest = float("inf")
+    for _ in range(rounds):
+        start = time.perf_counter()
+        function()
+        shortest = min(shortest, time.perf_counter() - start)
+    return shortest
+
+
+def peak_flops(rounds: int = 40) -> float:
+    """Floating-point operations per second of one core, float32: a multiply and an add count as two."""
+    sums, v = np.zeros((5, 2 * LANES), np.float32), np.ones((8, 2 * LANES), np.float32)
+    factors = np.full(8, 1e-6, np.float32)
+    return 2.0 * sums.size * STEPS / best(lambda: multiply_adds(sums, factors, v, STEPS), rounds)
+
+
+def bandwidth(rounds: int = 15, megabytes: int = 96) -> float:
+    """Bytes per second of one core from arrays much larger than its caches."""
+    n = megabytes * 2**20 // 12
+    a, b, c = (np.ones(n, np.float32) for _ in range(3))
+    return 12.0 * n / best(lambda: triad(a, b, c, np.float32(0.5)), rounds)

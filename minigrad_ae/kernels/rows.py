@@ -1,0 +1,174 @@
+"""Softmax and log-softmax over the last axis, forward and backward: one row at a time, in cache.
+
+Sums run in vector lanes (REDUCTION flags); exp keeps its own exact flags.  NaN and Inf in a row spread over that row,
+as in NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad_ae.errors import ShapeError
+from minigrad_ae.kernels import scalar
+from minigrad_ae.kernels.backend import check_out, check_same_shape, chunks, in_parallel, twin_of
+from minigrad_ae.kernels.jit import REDUCTION, jit
+
+Array = np.ndarray
+GRAIN = 1 << 14  # numbers per thread
+BLOCK = 1 << 11  # numbers that stay in the first-level cache
+_exp = scalar.exp
+
+
+@jit(REDUCTION)
+def row_max(x: Any) -> Any:
+    """The largest number of a row; NaN are passed over (they come back in the sum of exponentials).
+
+    Four running maxima: one comparison does not wait for the one before.
+    """
+    a = b = c = d = x[0]
+    for q in range(x.size // 4):
+        i = 4 * q
+        a = x[i] if x[i] > a else a
+        b = x[i + 1] if x[i + 1] > b else b
+        c = x[i + 2] if x[i + 2] > c else c
+        d = x[i + 3] if x[i + 3] > d else d
+    for i in range(x.size // 4 * 4, x.size):
+        a = x[i] if x[i] > a else a
+    return max(max(a, b), max(c, d))
+
+
+@jit(REDUCTION)
+def _exp_of_shifted(x: Any, shifted: Any, powers: Any) -> None:
+    """shifted = x - row maximum; powers = e^shifted.
+
+    The exponentials of all rows are one flat loop: rows of 17 alone would leave half the vector lanes empty.  It reads
+    one array and writes another: LLVM vectorises a loop only where it finds that the two do not overlap.
+    """
+    for r in range(x.shape[0]):
+        row, to = x[r], shifted[r]
+        top = row_max(row)
+        for i in range(row.size):
+            to[i] = row[i] - top
+    flat, out = shifted.reshape(-1), powers.reshape(-1)
+    for i in range(flat.size):
+        out[i] = _exp(flat[i])
+
+
+@jit(REDUCTION)
+def _softmax(x: Any, y: Any) -> None:
+    step = max(1, BLOCK // x.shape[1])
+    shifted = np.empty((step, x.shape[1]), x.dtype)
+    for start in range(0, x.shape[0], step):
+        block = y[start : start + step]
+        _exp_of_shifted(x[start : start + step], shifted[: block.shape[0]], block)
+        for r in range(block.shape[0]):
+            row, total = block[r], x.dtype.type(0)
+            for i in range(row.size):
+                total += row[i]
+            scale = x.dtype.type(1) / total
+            for i in range(row.size):
+                row[i] *= scale
+
+
+@jit(REDUCTION)
+def _softmax_backward(g: Any, y: Any, out: Any) -> None:
+    for r in range(g.shape[0]):
+        row, weight, to = g[r], y[r], out[r]
+        inner = g.dtype.type(0)
+        for i in range(row.size):
+            inner += row[i] * weight[i]
+        for i in range(row.size):
+            to[i] = weight[i] * (row[i] - inner)
+
+
+@jit(REDUCTION)
+def _log_softmax(x: Any, y: Any) -> None:
+    step = max(1, BLOCK // x.shape[1])
+    powers = np.empty((step, x.shape[1]), x.dtype)
+    for start in range(0, x.shape[0], step):
+        block = y[start : start + step]
+        _exp_of_shifted(x[start : start + step], block, powers[: block.shape[0]])
+        for r in range(block.shape[0]):
+            row, power, total = block[r], powers[r], x.dtype.type(0)
+            for i in range(row.size):
+                total += power[i]
+            log_total = np.log(total)
+            for i in range(row.size):
+                row[i] -= log_total
+
+
+@jit(REDUCTION)
+def _log_softmax_backward(g: Any, y: Any, out: Any) -> None:
+    for r in range(g.shape[0]):
+        row, log_weight, to = g[r], y[r], out[r]
+        total = g.dtype.type(0)
+        for i in range(row.size):
+            total += row[i]
+        for i in range(row.size):
+            to[i] = row[i] - _exp(log_weight[i]) * total
+
+
+def _run(kernel: Callable[..., None], inputs: tuple[Array, ...], out: Array) -> Array:
+    """``kernel`` over (rows, columns) views, a piece of the rows per thread."""
+    if 0 < out.size < 2 * GRAIN and out.ndim == 2:
+        kernel(*map(np.ascontiguousarray, inputs), out)
+    elif out.size:
+        columns = out.shape[-1]
+        views = [np.ascontiguousarray(a).reshape(-1, columns) for a in inputs] + [out.reshape(-1, columns)]
+        pieces = chunks(len(views[0]), max(1, GRAIN // columns))
+        in_parallel(kernel, [tuple(v[i:j] for v in views) for i, j in pieces])
+    return out
+
+
+def _rows(kernel: str, **arrays: Array) -> tuple[Array, ...]:
+    check_same_shape(kernel, **arrays)
+    if next(iter(arrays.values())).ndim < 1:
+        raise ShapeError(f"{kernel}: needs an axis to run along", "the arguments are 0-d", "give at least one axis")
+    return tuple(arrays.values())
+
+
+def _softmax_definition(x: Array, out: Array | None = None) -> Array:
+    e = np.exp(x - x.max(-1, keepdims=True, initial=-np.inf))
+    return np.divide(e, e.sum(-1, keepdims=True), out=out)
+
+
+def _log_softmax_definition(x: Array, out: Array | None = None) -> Array:
+    shifted = x - x.max(-1, keepdims=True, initial=-np.inf)
+    return np.subtract(shifted, np.log(np.exp(shifted).sum(-1, keepdims=True)), out=out)
+
+
+def _softmax_backward_definition(g: Array, y: Array, out: Array | None = None) -> Array:
+    return np.multiply(y, g - (g * y).sum(-1, keepdims=True), out=out)
+
+
+def _log_softmax_backward_definition(g: Array, y: Array, out: Array | None = None) -> Array:
+    return np.subtract(g, np.exp(y) * g.sum(-1, keepdims=True), out=out)
+
+
+@twin_of(_softmax_definition)
+def softmax(x: Array, out: Array | None = None) -> Array:
+    """``e / e.sum(-1)``, ``e = np.exp(x - x.max(-1))``; x (..., columns)."""
+    return _run(_softmax, _rows("softmax", x=x), check_out("softmax", out, x.shape, x.dtype))
+
+
+@twin_of(_softmax_backward_definition)
+def softmax_backward(g: Array, y: Array, out: Array | None = None) -> Array:
+    """``y * (g - (g * y).sum(-1))``, y the softmax."""
+    name = "softmax_backward"
+    return _run(_softmax_backward, _rows(name, g=g, y=y), check_out(name, out, g.shape, g.dtype))
+
+
+@twin_of(_log_softmax_definition)
+def log_softmax(x: Array, out: Array | None = None) -> Array:
+    """``x - max - log(exp(x - max).sum(-1))``; x (..., columns)."""
+    return _run(_log_softmax, _rows("log_softmax", x=x), check_out("log_softmax", out, x.shape, x.dtype))
+
+
+@twin_of(_log_softmax_backward_definition)
+def log_softmax_backward(g: Array, y: Array, out: Array | None = None) -> Array:
+    """``g - np.exp(y) * g.sum(-1)``, y the log-softmax."""
+    name = "log_softmax_backward"
+    return _run(_log_softmax_backward, _rows(name, g=g, y=y), check_out(name, out, g.shape, g.dtype))

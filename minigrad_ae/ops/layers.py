@@ -1,0 +1,131 @@
+"""The functions of layers: front doors to the fused ops of `nn`, and the compositions that their rules use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..graph import Value
+from . import elementwise as e
+from . import linalg, nn, reduce
+from . import shape as s
+from .compositions import composition, gelu_gate, matmul, reals, square, swapaxes
+
+ACTIVATIONS: dict[str | None, Callable[..., Any]] = {
+    None: lambda x: x, "tanh": e.tanh, "sigmoid": e.sigmoid, "relu": e.relu, "softplus": e.softplus, "gelu": e.gelu_erf,
+    "gelu_tanh": e.gelu_tanh,
+}  # fmt: skip
+FUSED = (None, "tanh", "sigmoid", "relu")  # activations whose slope is known from y: `nn.linear` has them built in
+__all__ = ["ACTIVATIONS", "attention", "dropout", "gelu_gate", "layer_norm", "linear"]
+
+
+# --- what the rules of `nn` use --------------------------------------------------------------------------------------
+
+
+# fmt: off
+@composition
+def activate(z: Any, activation: Any) -> Any:
+    """f(z), f one of FUSED."""
+    return (z if activation is None else
+            e.tanh(z) if activation == "tanh" else
+            e.sigmoid(z) if activation == "sigmoid" else
+            e.relu(z))
+
+
+@composition
+def slope(g: Any, y: Any, activation: Any) -> Any:
+    """g f'(z), f one of FUSED, written in y = f(z)."""
+    return (g if activation is None else
+            g * (1 - y * y) if activation == "tanh" else
+            g * y * (1 - y) if activation == "sigmoid" else
+            e.where(y > 0, g, 0))
+# fmt: on
+
+
+@composition
+def rows(x: Any) -> Any:
+    """All leading axes as one: (..., n) -> (rows, n)."""
+    return x if x.ndim == 2 else s.reshape(x, (-1, x.shape[-1]))
+
+
+@composition
+def average(x: Any, n: int) -> Any:
+    """Mean over the last axis, which has n elements and is kept."""
+    return reduce.sum(x, axis=-1, keepdims=True) / n
+
+
+@composition
+def inverse_deviation(x: Any, eps: float, n: int) -> Any:
+    """1 / sqrt(var + eps) over the last axis, which has n elements and is kept."""
+    return 1 / e.sqrt(average(square(x - average(x, n)), n) + eps)
+
+
+@composition
+def normalised(x: Any, eps: float, n: int) -> Any:
+    """(x - mean) / sqrt(var + eps) over the last axis, which has n elements."""
+    return (x - average(x, n)) * inverse_deviation(x, eps, n)
+
+
+@composition
+def attention_weights(q: Any, k: Any, mask: Any) -> Any:
+    """softmax(q k^T / sqrt(d) + mask) over keys: (..., queries, keys)."""
+    return reduce.softmax(linalg.matmul(q, swapaxes(k, -1, -2)) * q.shape[-1] ** -0.5 + mask, axis=-1)
+
+
+@composition
+def scores_gradient(g: Any, q: Any, k: Any, v: Any, mask: Any) -> Any:
+    """dL/d(scores): g v^T through the rule of softmax."""
+    w = attention_weights(q, k, mask)
+    dw = linalg.matmul(g, swapaxes(v, -1, -2))
+    return w * (dw - reduce.sum(dw * w, axis=-1, keepdims=True))
+
+
+# --- public ----------------------------------------------------------------------------------------------------------
+
+
+@composition
+def linear(x: Any, weight: Any, bias: Any = None, activation: str | None = None) -> Any:
+    """y = f(x W + b): x (..., in), W (in, out), b (out,); f one of the names in ACTIVATIONS.  One fused step."""
+    if activation not in ACTIVATIONS:
+        names = ", ".join(map(str, ACTIVATIONS))
+        raise DataError(f"linear: unknown activation {activation!r}", f"there are {names}", "use one of these names")
+    if x.ndim < 1 or weight.ndim != 2 or x.shape[-1] != weight.shape[0]:
+        y = matmul(x, weight)  # a vector as weight, or an error that says what does not fit
+        return ACTIVATIONS[activation](y if bias is None else y + bias)
+    y = nn.linear(x, weight, 0.0 if bias is None else bias, activation=activation if activation in FUSED else None)
+    return y if activation in FUSED else ACTIVATIONS[activation](y)
+
+
+@composition
+def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    """(x - mean) / sqrt(var + eps) over the last axis, times weight, plus bias (Ba, Kiros & Hinton 2016).  One fused step."""
+    return nn.layer_norm(x, 1.0 if weight is None else weight, 0.0 if bias is None else bias, eps=eps)
+
+
+def _like(mask: Any, x: Any) -> Any:
+    """A constant mask in the dtype of x, so that a float64 mask does not turn a float32 model into a float64 one."""
+    return mask if isinstance(mask, Value) else np.asarray(mask, x.dtype)
+
+
+@composition
+def dropout(x: Any, mask: Any, rate: float) -> Any:
+    """x mask / (1 - rate): inverted dropout.  The 0/1 mask is drawn outside, with probability `rate` of a 0."""
+    if not 0 <= rate < 1:
+        raise DataError("dropout: the rate must lie in [0, 1)", f"got {rate}", "rate is the probability of dropping")
+    return x * _like(mask, x) / (1 - rate)
+
+
+@composition
+def attention(q: Any, k: Any, v: Any, mask: Any = None) -> Any:
+    """softmax(q k^T / sqrt(d) + mask) v over (..., tokens, d) (Vaswani et al. 2017).  One fused step.
+
+    mask : None; a boolean array, False where a query may not look; or a tensor or array that is added to the scores.
+    """
+    if not isinstance(mask, Value):
+        mask = np.zeros(()) if mask is None else np.asarray(mask)
+        mask = np.where(mask, 0.0, -np.inf) if mask.dtype == np.bool_ else mask
+        mask = mask.astype(reals(q).dtype)
+    return nn.attention(q, k, v, mask)

@@ -1,0 +1,127 @@
+"""Row kernels, losses, sampling steps and optimisers against their NumPy definitions, evaluated in long double."""
+
+import numpy as np
+import pytest
+
+import minigrad_ae.kernels as kernels
+
+DTYPES = (np.float32, np.float64)
+SHAPES = [(1,), (5,), (1, 1), (3, 17), (40, 49), (2, 3, 64), (7, 1), (0, 4), (300, 33)]
+
+
+def random(shape, dtype, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def wide(*arrays):
+    return [a.astype(np.longdouble) for a in arrays]
+
+
+def close(found, exact, dtype, roundings, size=None):
+    """|found - exact| <= roundings eps size, ``size`` the largest magnitude met on the way."""
+    size = np.max(np.abs(exact), initial=1) if size is None else size
+    assert found.dtype == dtype and found.shape == exact.shape
+    assert np.all(np.abs(found - exact) <= roundings * np.finfo(dtype).eps * size)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_softmax_and_log_softmax(shape, dtype):
+    x, g = 3 * random(shape, dtype), random(shape, dtype, 1)
+    columns = shape[-1]
+    for name in ("softmax", "log_softmax"):
+        forward, backward = getattr(kernels, name), getattr(kernels, name + "_backward")
+        y, exact = forward(x), forward.definition(*wide(x))
+        close(y, exact, dtype, columns + 8)
+        bound = np.max(np.abs(g), initial=1) * columns
+        close(backward(g, y), backward.definition(*wide(g, y)), dtype, columns + 8, bound)
+        assert np.array_equal(forward(x[..., ::-1]), forward(x[..., ::-1].copy()))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_softmax_of_extreme_rows_is_what_numpy_gives(dtype):
+    inf, nan = np.inf, np.nan
+    x = np.array([[0, 1e30, -1e30], [-inf, 0, 1], [inf, 0, 1], [nan, 0, 1], [-inf, -inf, -inf], [1, nan, inf]], dtype)
+    with np.errstate(all="ignore"):
+        for kernel in (kernels.softmax, kernels.log_softmax):
+            found, expected = kernel(x), kernel.definition(x)
+            assert np.allclose(found, expected, rtol=8 * np.finfo(dtype).eps, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [s for s in SHAPES if s[-1] > 1])
+def test_layer_norm(shape, dtype):
+    x, g = random(shape, dtype) + 3, random(shape, dtype, 1)
+    weight, bias = random(shape[-1:], dtype, 2), random(shape[-1:], dtype, 3)
+    roundings = 8 * (shape[-1] + 8)
+    found = kernels.layer_norm(x, weight, bias)
+    exact = kernels.layer_norm.definition(*wide(x, weight, bias))
+    size = np.max(np.abs(exact[2]), initial=1) * np.max(np.abs(x), initial=1) * 4
+    for mine, theirs in zip(found[:2], exact[:2], strict=True):
+        close(mine, theirs, dtype, roundings, size)
+    _, normed, scale = found
+    rows = max(1, x.size // shape[-1])
+    found = kernels.layer_norm_backward(g, normed, scale, weight)
+    exact = kernels.layer_norm_backward.definition(*wide(g, normed, scale, weight))
+    size = max(np.max(np.abs(a), initial=1) for a in (*exact, normed)) * np.max(np.abs(g), initial=1)
+    for mine, theirs in zip(found, exact, strict=True):
+        close(mine, theirs, dtype, roundings + rows, size)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (7, 3), (33, 65), (5000,)])
+def test_losses_and_sampling_steps(shape, dtype):
+    a, b, g = np.asarray(random(shape, dtype)), np.asarray(random(shape, dtype, 1)), np.asarray(random(shape, dtype, 2))
+    t = np.asarray(np.random.default_rng(3).random(shape), dtype)
+    eps = np.finfo(dtype).eps
+    losses = {"half_sum_of_squares": (a, b), "bernoulli_loss": (np.asarray(3 * a), t), "gaussian_kl": (a, b)}
+    for loss, args in losses.items():
+        kernel, backward = getattr(kernels, loss), getattr(kernels, loss + "_backward")
+        exact = kernel.definition(*wide(*args))
+        # blocks of 1024 terms, in vector lanes of at least 4: 256 additions, and 8 roundings in each term
+        assert type(kernel(*args)) is dtype
+        assert abs(kernel(*args) - exact) <= 264 * eps * max(1, abs(exact))
+        found, exact = backward(0.7, *args), backward.definition(0.7, *wide(*args))
+        for mine, theirs in zip(np.atleast_1d(found), np.atleast_1d(exact), strict=True):
+            close(np.asarray(mine), np.asarray(theirs), dtype, 8)
+    for mine, theirs in (
+        (kernels.reparameterise(a, b, g), kernels.reparameterise.definition(*wide(a, b, g))),
+        (kernels.reparameterise_backward(g, a, b)[1], kernels.reparameterise_backward.definition(*wide(g, a, b))[1]),
+    ):
+        close(mine, theirs, dtype, 8)
+    for rate in (0.0, 0.25, 0.75):
+        assert np.array_equal(kernels.dropout_mask(t, rate), kernels.dropout_mask.definition(t, rate))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [0, 1, 7, 1000, 70_001])
+@pytest.mark.parametrize(("decay", "decoupled"), [(0.0, False), (0.1, False), (0.1, True)])
+def test_five_optimiser_steps(size, decay, decoupled, dtype):
+    p, m, v = random(size, dtype), np.zeros(size, dtype), np.zeros(size, dtype)
+    exact = wide(p, m, v)
+    q, u = p.copy(), np.zeros(size, dtype)
+    exact_sgd = wide(q, u)
+    for step in range(1, 6):
+        g = random(size, dtype, step)
+        form = {"step": step, "lr": 0.01, "weight_decay": decay, "decoupled": decoupled}
+        kernels.adam_step(p, g, m, v, **form)
+        kernels.adam_step.definition(exact[0], g.astype(np.longdouble), *exact[1:], **form)
+        kernels.sgd_step(q, g, u, 0.1, momentum=0.9, weight_decay=decay)
+        kernels.sgd_step.definition(exact_sgd[0], g.astype(np.longdouble), exact_sgd[1], 0.1, 0.9, decay)
+        for mine, theirs in zip((p, m, v, q, u), (*exact, *exact_sgd), strict=True):
+            close(mine, theirs, dtype, 8 * step, 1 + np.max(np.abs(theirs), initial=1))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bits_do_not_depend_on_threads(dtype):
+    before, x = kernels.get_num_threads(), random((3000, 49), dtype)
+    results = set()
+    for threads in (1, 2, 3):
+        kernels.set_num_threads(threads)
+        p, m, v = x.copy(), x * 0, x * 0
+        kernels.adam_step(p, x, m, v, 1, 0.1)
+        q, k, w = (x[:2720].reshape(160, 17, 49) for _ in range(3))
+        parts = [kernels.softmax(x), kernels.log_softmax_backward(x, x), p, *kernels.attention(q, k, w)]
+        results.add(b"".join(part.tobytes() for part in parts))
+    kernels.set_num_threads(before)
+    assert len(results) == 1
