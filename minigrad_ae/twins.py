@@ -39,9 +39,15 @@ class Twin:
     def ready(self, arrays: Sequence[Array]) -> bool:
         """May the kernels take these arrays?"""
         first = arrays[0]
-        if first.size < self.smallest or first.dtype not in FLOATS or backend() != "numba":
+        dtype, strided = first.dtype, self.strided
+        if first.size < self.smallest or dtype not in FLOATS or backend() != "numba":
             return False
-        return all(x.dtype is first.dtype and (self.strided or x.flags.forc) for x in arrays)
+        for x in arrays:  # a loop: all() over a generator takes twice as long, and this is asked at every op
+            if x.dtype is not dtype:
+                return False
+            if not (strided or x.flags.forc):
+                return False
+        return True
 
 
 def twin(name: str, smallest: int = 0, strided: bool = False) -> Callable[[type], type]:
