@@ -113,6 +113,7 @@ b.zero_grad()
 trace = mg.trace(loss)
 print(trace.text())
 print(trace.text(step=3))
+lesson.page("backward_pass", trace)
 print("\nThe same as a program, printed from the same rules:\n")
 print("\n".join(line for line in mg.emit_numpy(loss).splitlines() if len(line) < 88))
 

@@ -217,7 +217,9 @@ lesson.cell("Inspect: the backward pass, printed as a program")
 tiny = LinearAutoencoder(3, 1, bias=False, rng=np.random.default_rng(lesson.seed))
 tiny.encoder_weight.name, tiny.decoder_weight.name = "W1", "W2"
 loss = tiny.loss(mg.tensor(np.array([[1.0, 0.5, -1.0], [0.0, 1.0, 2.0]]), name="x"))
-print(mg.trace(loss).text())
+trace = mg.trace(loss)
+print(trace.text())
+lesson.page("backward_pass", trace)
 print(mg.emit_numpy(loss))
 
 # %% Verify: every rule of the graph of E

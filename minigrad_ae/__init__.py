@@ -8,7 +8,7 @@ from .certify import certify_pca
 from .check import check_graph, gradcheck
 from .engine import grad
 from .graph import no_grad
-from .inspect import backward_steps, emit_numpy, trace
+from .inspect import backward_steps, detect_anomaly, emit_numpy, trace, why
 from .ops import (
     abs, attention, broadcast_to, clip, concatenate, cos, dropout, einsum, erf, exp, expand_dims, expm1, gelu, layer_norm,
     linear, log, log1p, log_softmax, logsumexp, matmul, max, maximum, mean, min, minimum, pad, relu, reshape, sigmoid, sin,
@@ -17,6 +17,7 @@ from .ops import (
 from .tensor import PUBLIC, Tensor, tensor
 
 __all__ = [
-    "Tensor", "analytic", "backward_steps", "certify_pca", "check_graph", "claims", "data", "emit_numpy", "grad", "gradcheck",
-    "inspect", "kernels", "models", "nn", "no_grad", "ops", "optim", "tensor", "trace", *PUBLIC,
+    "Tensor", "analytic", "backward_steps", "certify_pca", "check_graph", "claims", "data", "detect_anomaly", "emit_numpy",
+    "grad", "gradcheck", "inspect", "kernels", "models", "nn", "no_grad", "ops", "optim", "tensor", "trace",
+    "why", *PUBLIC,
 ]  # fmt: skip

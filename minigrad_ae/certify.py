@@ -105,6 +105,11 @@ class Certificate:
             lines.append(f"    ... and {len(pairs) - 8} more, largest relative difference {self._worst(pairs):.1e}")
         return "\n".join([*lines, *(f"  note: {n}" for n in self.notes)])
 
+    def _repr_html_(self) -> str:
+        from .inspect.notebook import certificate_html
+
+        return certificate_html(self)
+
     def figure(self) -> Any:
         """A matplotlib figure: what each component explains, learned beside PCA, and the angles beside what is allowed."""
         from matplotlib.figure import Figure

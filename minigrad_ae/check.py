@@ -110,7 +110,7 @@ def rule_error(op: Op, i: int, arrays: Any, params: Any, rng: np.random.Generato
             return np.inf, f"it raised {type(problem).__name__}: {problem}".splitlines()[0]
         if g.shape != x.shape:
             return np.inf, f"it returned shape {g.shape} for an input of shape {x.shape}"
-        left, right = np.where(finite, u * jv, 0), g * v
+        left, right = np.where(finite, u * jv, 0), np.where(v == 0, 0, g * v)
         size = float(np.sum(np.abs(left)) + np.sum(np.abs(right)))
         miss = abs(float(np.sum(left) - np.sum(right)))
     if (y.size and not finite.any()) or not (finite.all() or np.isfinite(miss)):
@@ -138,6 +138,8 @@ def _apply(op: Op, i: int, u: Any, y: Any, arrays: Any, params: Any) -> np.ndarr
     """The gradient that the rule for input `i` gives, un-broadcast."""
     rule, extra = (op.vjps[0], {"i": i}) if op.variadic else (op.vjps[i], {})
     g = np.asarray(rule(u, y, *arrays, **params, **extra))
+    if np.iscomplexobj(g):
+        raise TypeError("complex numbers for real ones")
     return g if g.shape == arrays[i].shape else np.asarray(engine.unbroadcast(g, arrays[i].shape))
 
 

@@ -104,6 +104,18 @@ class Lesson:
         plt.close(fig)
         return path
 
+    def page(self, name: str, trace: Any) -> Path:
+        """Write the page of a trace (shown at once in a notebook), and say how to open it."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        path = self.out / f"{self.name[:2]}_{name}.html"
+        trace.html(path)
+        print(f"  page: {path}   open it in a browser: the arrow keys walk, p asks you first, ? lists the keys")
+        if "ipykernel" in sys.modules:
+            from IPython.display import display
+
+            display(trace)
+        return path
+
     def finish(self) -> None:
         """The answers, and this lesson's part of the ledger as the recap; a script exits with 1 if a claim fails."""
         if self.answers:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from . import __version__
 from .errors import DataError, MinigradError
+from .inspect import command as inspect_command
 from .parser import Parser
 
 Handler = Callable[[argparse.Namespace, list[str]], int]
@@ -64,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--latent", type=int, metavar="M", help="with --data: the number of latent units")
     p.set_defaults(handler=verify)
 
+    inspect_command.add_parser(commands)
     p = commands.add_parser("bench", help="time the kernels and training steps against other libraries (in a checkout)")
     p.add_argument("--full", action="store_true", help="also two threads, matrix products and single kernels (minutes)")
     p.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured as JSON")

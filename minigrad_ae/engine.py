@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from .errors import DtypeError, GradientError, ShapeError
-from .graph import Value, enable_grad, no_grad, where
+from .graph import Value, enable_grad, no_grad, watchers, where
+from .guard import refuse_changed
 from .rules import NAMES
+from .words import no_gradient, shape_of
 
 
 def topological(root: Value) -> list[Value]:
@@ -49,8 +51,8 @@ def apply_rule(value: Value, i: int, g: Any) -> Any:
     op: Any = value.op
     y: Any = value._data
     inputs = value.arrays
-    if isinstance(g, Value):
-        y, inputs = value, [a if isinstance(a, Value) else x for a, x in zip(value.inputs, inputs, strict=True)]
+    if isinstance(g, Value):  # constants are real, also where a complex step has made their array complex
+        y, inputs = value, [a if isinstance(a, Value) else x.real for a, x in zip(value.inputs, inputs, strict=True)]
     if op.variadic:
         return op.vjps[0](g, y, *inputs, i=i, **value.params)
     return op.vjps[i](g, y, *inputs, **value.params)
@@ -67,22 +69,9 @@ def fit(raw: Any, value: Value, i: int) -> Any:
         if raw.shape != data.shape:
             raise ValueError
     except (AttributeError, IndexError, ValueError):
-        raise _no_gradient(raw, value, i) from None
+        raise no_gradient(raw, value, i) from None
     raw = raw if raw.dtype is data.dtype else NAMES["cast"](raw, dtype=data.dtype)
     return raw if isinstance(raw, Value) else np.asarray(raw)
-
-
-def _no_gradient(raw: Any, value: Value, i: int) -> GradientError:
-    op: Any = value.op
-    return GradientError(
-        f"{op.name}: the rule for {op.argument(i)} returned something that is no gradient",
-        f"got {_shape(raw)}, expected shape {value.inputs[i]._data.shape}, from {where(value)}",
-        f"mend the rule: {list(op.rules.values())[0 if op.variadic else i]}",
-    )
-
-
-def _shape(x: Any) -> str:
-    return f"shape {x.shape}" if hasattr(x, "shape") else f"a {type(x).__name__}"
 
 
 def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None) -> dict[Value, Any]:
@@ -94,6 +83,9 @@ def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None)
     order = topological(root)
     keep = None if wanted is None else set(wanted)
     path = None if keep is None else _towards(order, keep)
+    refuse_changed(order, path)
+    for watcher in watchers:
+        watcher.begins(order)
     grads: dict[Value, Any] = {root: seed}
     for value in reversed(order):
         g = grads.pop(value, None)
@@ -106,7 +98,9 @@ def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None)
         if value.op is None:
             continue
         edges = value.edges if path is None else [(i, x) for i, x in value.edges if x in path]
-        for (_, x), new in zip(edges, contributions(value, g, edges), strict=True):
+        for (i, x), new in zip(edges, contributions(value, g, edges), strict=True):
+            for watcher in watchers:
+                watcher.sent(value, i, g, new)
             known = grads.get(x)
             grads[x] = new if known is None else add(known, new)
     return grads
@@ -141,7 +135,7 @@ def _run_hooks(value: Value, g: Any) -> Any:
         if replaced.shape != value._data.shape:
             raise ShapeError(
                 "a hook returned something of another shape than the gradient",
-                f"got {_shape(replaced)}, expected {value._data.shape}, for {where(value)}",
+                f"got {shape_of(replaced)}, expected {value._data.shape}, for {where(value)}",
                 "return a gradient of the same shape, or None to leave it as it is",
             )
         g = replaced

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from .op import Op
 
 
-_next_serial = itertools.count().__next__
+next_serial = itertools.count().__next__
+watchers: list[Any] = []  # of `detect_anomaly`: they see each op and each rule as it runs
+
+
+class _Changes:
+    """When a leaf was last given new data: nothing older than that needs a look."""
+
+    latest = -1
+
+
+changes = _Changes()
 
 
 class Value:
@@ -27,17 +37,20 @@ class Value:
     ``op is None`` marks a leaf.  Otherwise ``inputs`` are the arguments (values, or constants), ``arrays`` the same
     as arrays in their common dtype, ``params`` the op's settings, ``origin`` the place in the source, and ``edges``
     the inputs that a gradient flows to, as (number, value).  ``saved`` is what a kernel keeps for the way back (None: the
-    definitions ran), and ``serial`` counts values as they are made.
+    definitions ran).  ``serial`` counts values as they are made; on the same clock ``changed`` is when a leaf was last
+    given new data (-1: never), and its ``origin`` is the line that did it.
+    The ``params`` of a leaf say how it lost its history, if it had one: by `no_grad`, or by ``detach()``.
     A value refers to its inputs and never the other way, so a graph is freed by reference counts alone.
     """
 
-    __slots__ = ("__weakref__", "_data", "arrays", "edges", "grad", "hooks", "inputs", "name", "op", "origin", "params",
-                 "requires_grad", "retains_grad", "saved", "serial")  # fmt: skip
+    __slots__ = ("__weakref__", "_data", "arrays", "changed", "edges", "grad", "hooks", "inputs", "name", "op", "origin",
+                 "params", "requires_grad", "retains_grad", "saved", "serial")  # fmt: skip
     __hash__ = object.__hash__  # by identity, although == compares element by element
     result_class: type[Value]  # what ops return: Tensor (set in tensor.py)
 
     _data: np.ndarray
     arrays: Sequence[Any]
+    changed: int
     edges: Sequence[tuple[int, Value]]
     grad: Any  # an ndarray, or None
     hooks: dict[object, Callable[[Any], Any]] | None
@@ -55,10 +68,10 @@ class Value:
     def new(cls, data: np.ndarray, requires_grad: bool = False, name: str | None = None) -> Any:
         """A leaf around `data` itself: no copy, no checks."""
         value = cls.__new__(cls)
-        value._data, value.requires_grad, value.name, value.serial = data, requires_grad, name, _next_serial()
+        value._data, value.requires_grad, value.name, value.serial = data, requires_grad, name, next_serial()
         value.op = value.grad = value.hooks = value.origin = value.saved = None
         value.inputs = value.arrays = value.params = value.edges = ()
-        value.retains_grad = False
+        value.retains_grad, value.changed = False, -1
         return value
 
     @classmethod
@@ -68,7 +81,7 @@ class Value:
         value = cls.__new__(cls)
         value._data, value.op, value.inputs, value.arrays, value.params = data, op, inputs, arrays, params
         value.saved = saved
-        value.edges, value.origin, value.serial, value.requires_grad = edges, origin, _next_serial(), True
+        value.edges, value.origin, value.serial, value.requires_grad = edges, origin, next_serial(), True
         value.name = value.grad = value.hooks = None
         value.retains_grad = False
         return value
@@ -76,6 +89,7 @@ class Value:
 
 class GradMode(threading.local):
     enabled = True
+    origin: tuple[CodeType, int] | None = None  # the line that says no_grad
 
 
 grad_mode = GradMode()
@@ -87,18 +101,18 @@ class no_grad(ContextDecorator):
     mode = False
 
     def __init__(self) -> None:
-        self.previous: list[bool] = []
+        self.previous: list[Any] = []
 
     def _recreate_cm(self) -> no_grad:  # called by ContextDecorator: each call, in whichever thread, has its own memory
         return type(self)()
 
     def __enter__(self) -> no_grad:
-        self.previous.append(grad_mode.enabled)
-        grad_mode.enabled = self.mode
+        self.previous.append((grad_mode.enabled, grad_mode.origin))
+        grad_mode.enabled, grad_mode.origin = self.mode, caller(2)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        grad_mode.enabled = self.previous.pop()
+        grad_mode.enabled, grad_mode.origin = self.previous.pop()
 
 
 class enable_grad(no_grad):
@@ -108,17 +122,17 @@ class enable_grad(no_grad):
 
 
 _PACKAGE = Path(__file__).parent
-_CORE_FILES = ("graph.py", "op.py", "engine.py", "tensor.py", "check.py", "ops", "nn", "kernels")
+_CORE_FILES = ("graph.py", "op.py", "words.py", "guard.py", "engine.py", "tensor.py", "check.py", "ops", "nn", "kernels")
 _CORE = ("<rule.", "<forward.", *(str(_PACKAGE / part) for part in _CORE_FILES))
 _is_core: dict[str, bool] = {}
 
 
-def caller() -> tuple[CodeType, int] | None:
+def caller(skip: int = 3) -> tuple[CodeType, int] | None:
     """The innermost line of code outside the engine, ops and layers, as (code object, instruction): cheap to keep.
 
     The first three frames need no look: this function, `Op.record`, and the operator or op that called it.
     """
-    frame: FrameType | None = sys._getframe(3)
+    frame: FrameType | None = sys._getframe(skip)
     while frame is not None:
         code = frame.f_code
         core = _is_core.get(code.co_filename)
@@ -131,7 +145,7 @@ def caller() -> tuple[CodeType, int] | None:
 
 
 def source_line(value: Value) -> tuple[str, int, str] | None:
-    """(file, line number, text) of the code that made `value`; None for leaves and where there is no source."""
+    """(file, line number, text) of the code that made `value`, or changed this leaf; None where there is no source."""
     if value.origin is None:
         return None
     code, instruction = value.origin

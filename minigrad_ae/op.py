@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DtypeError, MinigradError, ShapeError
-from .graph import Value, caller, grad_mode, where
-from .rules import NAMES, compile_expression
+from .errors import DtypeError
+from .graph import Value, caller, grad_mode, watchers
+from .rules import NAMES, arrays_read, compile_expression
+from .words import constant, explain
 
 REGISTRY: dict[str, Op] = {}
 NUMPY_ERRORS = (ValueError, IndexError, TypeError, AttributeError)
@@ -68,6 +69,19 @@ class Op:
         names = list(self.rules)
         return f"{names[0]}[{i}]" if self.variadic else names[i]
 
+    def reads(self, i: int, n: int) -> set[int]:
+        """Which of the `n` inputs the rule for input `i` reads element by element, by number; -1 stands for y."""
+        names, rule = list(self.rules), self.rules[next(iter(self.rules))] if self.variadic else list(self.rules.values())[i]
+        read = arrays_read(rule or "0")
+        found = {-1} if "y" in read else set[int]()
+        if not self.variadic:
+            return found | {k for k, name in enumerate(names) if name in read or any(r.startswith(f"{name}[") for r in read)}
+        for text in read:
+            if text == names[0] or text.startswith(f"{names[0]}["):
+                part = eval(text, {names[0]: tuple(range(n)), "i": i})
+                found |= set(part if isinstance(part, tuple) else (part,))
+        return found
+
     def __get__(self, instance: Any, owner: type) -> Any:
         """An op in a class body is a method: ``Tensor.exp = exp``."""
         return self if instance is None else MethodType(self, instance)
@@ -86,7 +100,7 @@ class Op:
         try:
             return self.forward(*args, **params)
         except NUMPY_ERRORS as error:
-            raise _explain(self, args, error) from None
+            raise explain(self, args, error) from None
 
     def arrange(self, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Inputs given by name, and settings given by position: ``sum(x, 0)`` means ``sum(x, axis=0)``."""
@@ -112,12 +126,18 @@ class Op:
             else:
                 y = self.forward(*arrays, **params)
         except NUMPY_ERRORS as error:
-            raise _explain(self, args, error) from None
+            raise explain(self, args, error) from None
         if type(y) is not np.ndarray:  # NumPy makes a number of what has no axes
             y = np.asarray(y)
         if edges and grad_mode.enabled:
-            return Value.result_class.computed(y, self, args, arrays, params, edges, caller(), saved)
-        return Value.result_class.new(y)
+            result = Value.result_class.computed(y, self, args, arrays, params, edges, caller(), saved)
+        else:
+            result = Value.result_class.new(y)
+            if not grad_mode.enabled:
+                result.params, result.origin = {"by": "no_grad", "op": self.name}, grad_mode.origin
+        for watcher in watchers:
+            watcher.computed(result, self, args, arrays, params)
+        return result
 
     def collect(self, args: tuple[Any, ...]) -> tuple[Sequence[Any], Sequence[tuple[int, Value]]]:
         """The inputs as arrays of one dtype; and those that a gradient flows to, with their numbers.
@@ -164,50 +184,10 @@ def promoted(op: Op, args: tuple[Any, ...]) -> list[Any]:
     """The inputs as arrays of one dtype: arrays and values promote as in NumPy; what is 0-d and no value is weak."""
     active = [op.variadic or op.vjps[k] is not None for k in range(len(args))]
     kinds = "biufc" if any(isinstance(a, Value) and a._data.dtype.kind == "c" for a in args) else "biuf"
-    arrays = [a._data if isinstance(a, Value) else _constant(op, k, a, kinds) if on else np.asarray(a)
+    arrays = [a._data if isinstance(a, Value) else constant(op, k, a, kinds) if on else np.asarray(a)
               for k, (a, on) in enumerate(zip(args, active, strict=True))]  # fmt: skip
     strong = [x.dtype for a, x, on in zip(args, arrays, active, strict=True) if on and (isinstance(a, Value) or x.ndim)]
     dtype = np.result_type(*strong) if strong else np.dtype(float)
     if dtype not in FLOATS:
         dtype = np.dtype(float)
     return [x.astype(dtype, copy=False) if on else x for x, on in zip(arrays, active, strict=True)]
-
-
-def _constant(op: Op, k: int, a: Any, kinds: str) -> np.ndarray:
-    """Argument number `k`, no value, as an array; DtypeError unless its dtype is of one of the `kinds`."""
-    try:
-        x = np.asarray(a)
-    except ValueError as error:
-        raise ShapeError(f"{op.name}: {op.argument(k)} is ragged", str(error), "pass a rectangular array") from None
-    if x.dtype.kind not in kinds:
-        got = "got None" if a is None else f"got a {type(a).__name__} of shape {x.shape}, dtype {x.dtype}"
-        what = f"{op.name}: {op.argument(k)} does not consist of real numbers"
-        raise DtypeError(what, got, "pass a tensor, an array or a number")
-    return x
-
-
-def _explain(op: Op, args: Sequence[Any], error: Exception) -> MinigradError:
-    """NumPy's complaint about an op's arguments, with their shapes and where they came from."""
-    if isinstance(error, MinigradError):
-        return error
-    inputs = args[: op.arity]
-    shapes = ", ".join(f"{op.argument(i)} {described(a)}" for i, a in enumerate(inputs)) or "no inputs"
-    text = f"{op.name}: {str(error).splitlines()[0].removeprefix('_')}"
-    if isinstance(error, TypeError):
-        return DtypeError(text, shapes, f"the signature is {op.name}{op.__signature__}")
-    return ShapeError(text, shapes, f"the law is {op.law}; {HINTS.get(op.name, 'check the shapes')}")
-
-
-def described(a: Any) -> str:
-    """'(3, 4) from matmul at lesson.py:12: h = x @ W': the shape of an argument and where it came from."""
-    if not isinstance(a, Value):
-        return str(getattr(a, "shape", type(a).__name__))
-    return f"{a._data.shape} from {where(a)}" if a.op or a.name else str(a._data.shape)
-
-
-HINTS = {
-    "matmul": "the last axis of A must be as long as the last but one of B (for vectors: the only one)",
-    "reshape": "the new shape must have as many elements as the old one",
-    "concatenate": "all shapes must agree except along axis",
-    "getitem": "the index must lie inside the shape",
-}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 
 from . import engine, ops
 from .errors import DataError, DtypeError, GradientError
-from .graph import Value, where
+from .graph import Value, caller, changes, next_serial, where
 from .op import Op
+from .words import not_ours
 
 
 def _operators(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -34,8 +36,8 @@ class Tensor(Value):
     # --- the array ---
     @property
     def data(self) -> np.ndarray:
-        """The values, as the ndarray itself (not a copy), also where a gradient is required."""
-        return self._data
+        """The values (not a copy), also where a gradient is required; those of a computed tensor can only be read."""
+        return self._data if self.op is None else _frozen(self._data)
 
     @data.setter
     def data(self, new: Any) -> None:
@@ -52,7 +54,8 @@ class Tensor(Value):
                 f"got {new.shape}, expected {self._data.shape}, for {where(self)}",
                 "make a new tensor for another shape",
             )
-        self._data = new
+        self._data, self.origin = new, caller(2)
+        self.changed = changes.latest = next_serial()
 
     shape = property(lambda self: self._data.shape, doc="tuple of int")
     dtype = property(lambda self: self._data.dtype, doc="np.dtype")
@@ -62,8 +65,8 @@ class Tensor(Value):
     T = property(lambda self: ops.transpose(self), doc="all axes reversed")
 
     def numpy(self) -> np.ndarray:
-        """The values, as the ndarray itself (not a copy)."""
-        return self._data
+        """The values, as ``data``."""
+        return self.data
 
     def item(self) -> float:
         """The only element, as a Python float."""
@@ -99,6 +102,11 @@ class Tensor(Value):
         values = np.array2string(self._data, precision=4, threshold=40, edgeitems=3)
         return f"{title} ({', '.join(story)})\n{values}"
 
+    def _repr_html_(self) -> str:
+        from .inspect.notebook import tensor_html
+
+        return tensor_html(self)
+
     # --- gradients ---
     def backward(self, gradient: Any = None) -> None:
         """Add d<gradient, self>/dx to ``x.grad`` of each leaf x; see `engine.backward`."""
@@ -106,7 +114,10 @@ class Tensor(Value):
 
     def detach(self) -> Tensor:
         """The same array, without its history."""
-        return Tensor.new(self._data, name=self.name)
+        twin = Tensor.new(self._data, name=self.name)
+        if self.requires_grad:
+            twin.params, twin.origin = {"by": "detach", "source": weakref.ref(self)}, caller(2)
+        return twin
 
     def retain_grad(self) -> None:
         """Also set ``.grad`` of this computed tensor in the next backward passes."""
@@ -200,7 +211,7 @@ class Tensor(Value):
         name = UFUNCS.get(ufunc.__name__, ufunc.__name__)
         function = getattr(ops, name, None) or COMPARISONS.get(name)
         if method != "__call__" or kwargs or function is None:
-            raise _not_ours(f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}"), name, kwargs)
+            raise not_ours(f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}"), name, kwargs, PUBLIC)
         return function(*args)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -208,7 +219,7 @@ class Tensor(Value):
         if name in QUERIES:
             return func(*(x._data if isinstance(x, Value) else x for x in args), **kwargs)
         if name not in PUBLIC:
-            raise _not_ours(f"np.{func.__name__}", name, {})
+            raise not_ours(f"np.{func.__name__}", name, {}, PUBLIC)
         return getattr(ops, name)(*args, **kwargs)
 
 
@@ -246,13 +257,9 @@ _log = logging.getLogger("minigrad_ae")
 _told: set[str] = set()
 
 
-def _not_ours(call: str, name: str, kwargs: Any) -> DtypeError:
-    ours = f"use mg.{name}" if name in PUBLIC else "compute it from the functions of mg (see dir(mg))"
-    return DtypeError(
-        f"{call} cannot be applied to a Tensor" + (f" with {', '.join(kwargs)}=" if kwargs else ""),
-        "NumPy's own functions would lose the gradient",
-        f"{ours}, or call NumPy on t.data if no gradient is wanted",
-    )
+def _frozen(array: np.ndarray) -> np.ndarray:  # what a rule may read later must not change; kernels get the array itself
+    (view := array.view()).flags.writeable = False
+    return view
 
 
 def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None) -> Tensor:

@@ -196,7 +196,8 @@ class _Attention:
     def backward(g: Array, y: Array, weights: Any, q: Array, k: Array, v: Array, mask: Array,
                  need: Sequence[bool]) -> tuple[Any, ...]:  # fmt: skip
         gradients = kernels.attention_backward(*(_stack(a) for a in (g, q, k, v)), weights)
-        return *(d.reshape(a.shape) for d, a in zip(gradients, (q, k, v), strict=True)), None
+        dmask = REGISTRY["attention"].vjps[3](g, y, q, k, v, mask) if need[3] else None
+        return *(d.reshape(a.shape) for d, a in zip(gradients, (q, k, v), strict=True)), dmask
 
 
 def _stack(a: Array) -> Array:

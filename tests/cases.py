@@ -144,6 +144,38 @@ def concatenations() -> list[Case]:
     return [*cases, Case((draw("real", (3, 4), strided=True), draw("real", (2, 4))), {"axis": 0})]
 
 
+def triples(kinds: tuple[str, str, str], shapes: list[tuple[Any, Any, Any]], *options: dict[str, Any]) -> list[Case]:
+    """Cases of three inputs; every shape meets every setting."""
+    return [Case(tuple(draw(k, s, salt=j) for j, (k, s) in enumerate(zip(kinds, shape, strict=True))), option)
+            for shape in shapes for option in (options or ({},))]
+
+
+def linears() -> list[Case]:
+    shapes = [((4, 3), (3, 2), (2,)), ((2, 4, 3), (3, 2), (2,)), ((3,), (3, 2), (2,)), ((0, 3), (3, 2), (2,)),
+              ((1, 1), (1, 1), (1,)), ((4, 3), (3, 2), ())]
+    names = [{"activation": a} for a in (None, "tanh", "sigmoid", "relu")]
+    strided = Case((draw("real", (4, 3), strided=True), draw("real", (3, 2), strided=True), draw("real", (2,))), names[1])
+    return [*triples(("real", "real", "real"), shapes, *names), strided]
+
+
+def attentions() -> list[Case]:
+    shapes = [((3, 4), (3, 4), (3, 4)), ((2, 3, 4), (2, 5, 4), (2, 5, 2)), ((2, 2, 3, 2), (2, 2, 3, 2), (2, 2, 3, 2)),
+              ((0, 3, 2), (0, 3, 2), (0, 3, 2)), ((1, 1), (1, 1), (1, 1))]
+    cases = [Case((*c.inputs, draw("real", (c.inputs[0].shape[-2], c.inputs[1].shape[-2]), salt=9)))
+             for c in triples(("real", "real", "real"), shapes)]
+    mask = np.where(np.tri(3, dtype=bool), 0.3, -np.inf)
+    strided = [draw("real", (3, 4), strided=True, salt=k) for k in range(3)]
+    return [*cases, Case((*strided, mask)), Case((*(draw("real", (2, 3, 4), salt=k) for k in range(3)), mask))]
+
+
+PAIRS = [((), ()), ((2, 3), (2, 3)), ((0, 3), (0, 3)), ((1,), (1,)), ((4, 3), (3,))]
+
+
+def pairs(first: str, second: str) -> list[Case]:
+    cases = [Case((draw(first, a), draw(second, b, salt=1))) for a, b in PAIRS]
+    return [*cases, Case((draw(first, (3, 4), strided=True), draw(second, (3, 4), strided=True, salt=1)))]
+
+
 ZERO = Case((np.zeros(2),))  # where formulas for x < 0 and x > 0 meet
 CASES: dict[str, list[Case]] = {
     **{name: binary("real", "real") for name in ("add", "sub", "mul", "maximum")},
@@ -158,6 +190,15 @@ CASES: dict[str, list[Case]] = {
     "getitem": getitems(), "index_add": index_adds(), "matmul": matmuls(), "einsum": einsums(),
     "concatenate": concatenations(),
     "sum": reductions(), "max": reductions(), "logsumexp": reductions(), "softmax": softmaxes(), "log_softmax": softmaxes(),
+    "linear": linears(), "attention": attentions(),
+    "layer_norm": [*triples(("real", "real", "real"), [((4, 5), (5,), (5,)), ((2, 3, 4), (4,), (4,)), ((0, 3), (3,), (3,)),
+                                                       ((5,), (5,), ()), ((4, 5), (), ()), ((1,), (1,), (1,))]),
+                   *triples(("real", "real", "real"), [((4, 5), (5,), (5,))], {"eps": 0.5}),
+                   Case((draw("real", (4, 5), strided=True), draw("real", (5,)), draw("real", (5,), salt=1)))],
+    "half_squared_error": pairs("real", "real"), "bernoulli_loss": pairs("real", "positive"),
+    "gaussian_kl": pairs("real", "real"),
+    "reparameterise": triples(("real", "real", "real"), [((2, 3),) * 3, ((),) * 3, ((0, 3),) * 3, ((1,),) * 3,
+                                                         ((4, 3), (3,), (4, 3))]),
     "reshape": [*settings((2, 6), {"shape": (3, 4)}, {"shape": -1}, {"shape": (2, -1, 2)}), *settings((), {"shape": (1, 1)}),
                 *settings((0, 3), {"shape": (3, 0)}), *settings((3, 4), {"shape": (4, 3)}, strided=True),
                 *settings((1,), {"shape": ()})],

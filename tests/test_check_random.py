@@ -12,7 +12,7 @@ from minigrad_ae import ops
 from minigrad_ae.engine import topological
 from minigrad_ae.ops import REGISTRY
 
-GRAPHS, STEPS = 200, 14
+GRAPHS, STEPS = 200, 16
 
 
 def positive(x):
@@ -66,6 +66,13 @@ APPLY = {
     "reshape": lambda rng, pool, x: x.reshape(x.shape[::-1]),
     "broadcast_to": lambda rng, pool, x: mg.broadcast_to(x, (2, *x.shape)),
     "pad": lambda rng, pool, x: mg.pad(x, 1, value=0.5),
+    "linear": lambda rng, pool, x: mg.linear(matrix(x), matrix(x).T, activation=(None, "tanh", "sigmoid")[rng.integers(3)]),
+    "layer_norm": lambda rng, pool, x: mg.layer_norm(matrix(x), eps=0.1),
+    "attention": lambda rng, pool, x: mg.attention(matrix(x), mg.sin(matrix(x)), matrix(x)),
+    "half_squared_error": lambda rng, pool, x: ops.half_squared_error(x, partner(rng, pool, x)),
+    "bernoulli_loss": lambda rng, pool, x: ops.bernoulli_loss(x, mg.sigmoid(partner(rng, pool, x))),
+    "gaussian_kl": lambda rng, pool, x: ops.gaussian_kl(x, mg.tanh(partner(rng, pool, x))),
+    "reparameterise": lambda rng, pool, x: ops.reparameterise(x, mg.tanh(partner(rng, pool, x)), mg.sin(x)),
     "concatenate": lambda rng, pool, x: mg.concatenate([vector(x), vector(partner(rng, pool, x)), vector(x)]),
 }  # fmt: skip
 

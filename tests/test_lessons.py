@@ -32,7 +32,7 @@ def test_short_form(path, tmp_path):
     for figure in figures:
         assert figure.name.startswith(path.stem[:2])
         pixels = matplotlib.image.imread(figure)
-        assert min(pixels.shape[:2]) > 200
+        assert min(pixels.shape[:2]) > 150
         assert np.ptp(pixels[..., :3]) > 0.5  # not blank
         json.loads(figure.with_suffix(".json").read_text())
     assert {p.name: p.stat().st_mtime for p in (ROOT / "figures").glob("*")} == before

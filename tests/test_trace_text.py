@@ -15,9 +15,10 @@ from minigrad_ae import engine, inspect
 from minigrad_ae.errors import DataError, GradientError
 from minigrad_ae.inspect import trace
 from minigrad_ae.inspect.names import name_values
-from minigrad_ae.inspect.notation import arrays_read, bar_notation
+from minigrad_ae.inspect.notation import bar_notation
 from minigrad_ae.inspect.summary import head_shape, summary
 from minigrad_ae.ops import REGISTRY
+from minigrad_ae.rules import arrays_read
 
 EVERY = [(name, dtype) for name in zoo.ZOO for dtype in (np.float64, np.float32)]
 every = pytest.mark.parametrize(("name", "dtype"), EVERY, ids=[f"{n}-{np.dtype(d)}" for n, d in EVERY])

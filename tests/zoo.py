@@ -190,6 +190,22 @@ def layouts(leaf):
 
 
 @cage
+def layers(leaf):
+    x, W, b, V = leaf(5, 4), leaf(4, 4), leaf(4), leaf(4, 4)
+    h = mg.linear(x, W, b, activation="tanh") + mg.linear(x, V, activation="sigmoid") + mg.linear(x, W, b, activation="relu")
+    h = mg.layer_norm(h, b, leaf(4))
+    plain, learnt = mg.attention(h, h, mg.linear(x, V)), mg.attention(h, x, h, leaf(5, 5))
+    return weigh(plain) + weigh(learnt) + weigh(mg.attention(x.reshape(1, 5, 4), x, h, np.tri(5, dtype=bool)))
+
+
+@cage
+def losses(leaf):
+    mu, log_var, x = leaf(3, 2), leaf(3, 2), leaf(3, 2)
+    z = mg.ops.reparameterise(mu, log_var, leaf(3, 2))
+    return mg.ops.half_squared_error(z, x) + mg.ops.bernoulli_loss(z, mg.sigmoid(x)) + mg.ops.gaussian_kl(mu, log_var)
+
+
+@cage
 def second_order(leaf):
     x, w = leaf(4, 3), leaf(3, 2)
     y = mg.tanh(x @ w).sum() + mg.softplus(x).sum() + mg.relu(x).sum()

@@ -54,7 +54,7 @@ def fan_out(run: Run) -> float:
     expected=60.0,
     tolerance=0.0,
     reason="a count",
-    sabotage=edit(engine.backpropagate, "in value.edges:", "in [*value.edges, *value.edges]:"),
+    sabotage=edit(engine.backpropagate, "edges = value.edges if", "edges = [*value.edges, *value.edges] if"),
 )
 def one_visit(run: Run) -> float:
     calls: list[str] = []

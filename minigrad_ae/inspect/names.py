@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -46,6 +47,12 @@ def _parts(name: str, thing: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"{name}.{path}", part) for path, part in thing.named_parameters())
 
 
+def seed_in(scopes: Iterable[Mapping[str, Any]]) -> int | None:
+    """The caller's variable `seed`, if it is a whole number."""
+    found = (scope["seed"] for scope in scopes if "seed" in scope)
+    return next((int(seed) for seed in found if isinstance(seed, int | np.integer)), None)
+
+
 def name_values(order: Sequence[Value], scopes: Iterable[Mapping[str, Any]]) -> dict[int, str]:
     """{id: name} for every value of a graph and each array it met as a constant; no name is given twice.
 
@@ -75,6 +82,14 @@ def name_values(order: Sequence[Value], scopes: Iterable[Mapping[str, Any]]) -> 
 
 def _age(thing: Any) -> int:
     return thing.serial if isinstance(thing, Value) else -1
+
+
+def short_path(file: str | None) -> str | None:
+    """A path below the working directory without it, any other as it is."""
+    if file is None:
+        return None
+    here = f"{os.getcwd()}{os.sep}"
+    return file.removeprefix(here)
 
 
 def unique(name: str, taken: set[str]) -> str:

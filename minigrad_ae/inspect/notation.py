@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 from typing import Any
 
 from ..graph import Value
 from ..op import Op
 
 BAR = "\u0304"  # combining macron: x + BAR is read "x bar", the gradient dL/dx
-_SHAPE_ONLY = {"shape", "ndim", "dtype", "size"}
 
 
 class _Dress(ast.NodeTransformer):
@@ -33,6 +33,7 @@ class _Dress(ast.NodeTransformer):
         return self.generic_visit(node)  # type: ignore[return-value]
 
 
+@lru_cache(maxsize=4096)
 def bar_notation(argument: str, rule: str, ascii: bool = False) -> str:
     """``bar_notation("A", "g @ swapaxes(B, -1, -2)")`` is 'Ā = ȳ @ Bᵀ', or 'dL/dA = g @ B^T' in ASCII."""
     right = ast.unparse(_Dress(ascii).visit(ast.parse(rule, mode="eval")))
@@ -44,35 +45,12 @@ def rule_of(op: Op, i: int) -> str:
     return str(list(op.rules.values())[0 if op.variadic else i])
 
 
-def arrays_read(rule: str) -> frozenset[str]:
-    """The names whose *elements* a rule reads (``x.shape`` needs no elements): what must be kept for the way back."""
-    names: set[str] = set()
-
-    def look(node: ast.AST) -> None:
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr in _SHAPE_ONLY:
-            return
-        if isinstance(node, ast.Name):
-            names.add(node.id)
-        for child in ast.iter_child_nodes(node):
-            look(child)
-
-    look(ast.parse(rule, mode="eval"))
-    return frozenset(names)
-
-
 def bytes_saved(value: Value) -> int:
     """Bytes of the arrays that the rules of `value` read on the way back."""
     op: Any = value.op
-    arguments = list(op.rules)
-    kept: dict[int, int] = {}
-    for i, _ in value.edges:
-        names = arrays_read(rule_of(op, i))
-        if "y" in names:
-            kept[id(value._data)] = value._data.nbytes
-        for k, a in enumerate(value.arrays):
-            if arguments[0 if op.variadic else k] in names:
-                kept[id(a)] = a.nbytes
-    return sum(kept.values())
+    read = set().union(*(op.reads(i, len(value.arrays)) for i, _ in value.edges))
+    arrays = [value._data if k == -1 else value.arrays[k] for k in read]
+    return sum({id(a): a.nbytes for a in arrays}.values())
 
 
 class _Rename(ast.NodeTransformer):

@@ -38,6 +38,7 @@ class Application:
     after: Any
     nth: int
     of: int
+    raw: Any  # what the rule returned, before it was summed over `axes`
 
 
 def walk(loss: Value, gradient: Any = None) -> Generator[Application, None, dict[Value, Any]]:
@@ -49,6 +50,7 @@ def walk(loss: Value, gradient: Any = None) -> Generator[Application, None, dict
             "create a leaf with requires_grad=True, and do not compute under no_grad() or from .data",
         )
     order = engine.topological(loss)
+    engine.refuse_changed(order)
     uses = Counter(x for value in order for _, x in value.edges)
     heard: Counter[Value] = Counter()
     grads: dict[Value, Any] = {loss: engine.seed_for(loss, gradient)}
@@ -63,7 +65,7 @@ def walk(loss: Value, gradient: Any = None) -> Generator[Application, None, dict
             grads[x] = added if before is None else engine.add(before, added)
             heard[x] += 1
             axes = summed_axes(raw.shape, x._data.shape)
-            yield Application(value, i, x, g, raw.shape, raw.dtype, axes, added, before, grads[x], heard[x], uses[x])
+            yield Application(value, i, x, g, raw.shape, raw.dtype, axes, added, before, grads[x], heard[x], uses[x], raw)
         if value.op is not None and not value.retains_grad:
             del grads[value]
     return grads

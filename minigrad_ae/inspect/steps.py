@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .names import short_path
 from .summary import is_finite, number, summary
 from .text import render
 from .witness import Check
@@ -60,6 +61,7 @@ class Contribution:
     nth: int
     of: int
     check: Check
+    raw: np.ndarray | None = None  # what the rule returned, if it was summed over `axes`
 
 
 @dataclass
@@ -97,6 +99,7 @@ class Trace:
     total: int
     arrays: int
     truncated: dict[str, Any] | None = None
+    seed: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -114,9 +117,26 @@ class Trace:
         """The trace as plain data, schema 1.  Arrays are cut to their first `arrays` elements; NaN and Inf are words."""
         return {
             "schema": 1, "loss": self.loss, "value": number(self.value), "dtype": self.dtype, "numpy": np.__version__,
-            "seed": None, "script": self.script, "truncated": self.truncated,
+            "seed": self.seed, "script": short_path(self.script), "truncated": self.truncated,
             "nodes": [_node_record(n) for n in self.nodes], "steps": [_step_record(s, self.arrays) for s in self.steps],
         }  # fmt: skip
+
+    def html(self, path: str | Path) -> None:
+        """Write the page: one file that needs no network, to walk the pass with the keyboard."""
+        from .page import page
+
+        Path(path).write_text(page(self), encoding="utf-8")
+
+    def png(self, path: str | Path, max_nodes: int = 60) -> None:
+        """Write a picture of the graph; ``.svg`` as the ending gives SVG.  Above `max_nodes` layers are folded."""
+        from .picture import draw
+
+        draw(self.record(), path, max_nodes)
+
+    def _repr_html_(self) -> str:
+        from .notebook import trace_html
+
+        return trace_html(self)
 
     def json(self, path: str | Path | None = None) -> str:
         """The record as JSON text; also written to `path` if one is given."""
@@ -127,9 +147,10 @@ class Trace:
 
 
 def _node_record(n: Node) -> dict[str, Any]:
+    place = f"{short_path(n.file)}:{n.line}" if n.file else None
     return {
         "id": n.id, "name": n.name, "kind": n.kind, "op": n.op, "computes": n.computes, "shape": list(n.shape),
-        "dtype": n.dtype, "parents": list(n.parents), "src": f"{n.file}:{n.line}" if n.file else None, "code": n.code,
+        "dtype": n.dtype, "parents": list(n.parents), "src": place, "code": n.code,
         "value": n.value, "fanout": n.fanout, "bytes_saved": n.bytes_saved,
     }  # fmt: skip
 

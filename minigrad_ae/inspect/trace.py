@@ -14,7 +14,7 @@ import numpy as np
 from .. import engine
 from ..errors import DataError
 from ..graph import Value, source_line
-from .names import caller_scopes, name_values
+from .names import caller_scopes, name_values, seed_in
 from .notation import bar_notation, bytes_saved, computes, rule_of
 from .record import Application, walk
 from .steps import Contribution, Node, Step, Trace
@@ -22,10 +22,11 @@ from .summary import summary
 from .witness import NOT_ASKED, local_check
 
 LIMIT = 50_000  # steps; a longer backward pass is traced only on request, with max_steps
+RAW = 100_000  # elements; what a rule returned before it was summed is kept up to this size, for the questions of the page
 
 
 def trace(loss: Value, arrays: int = 64, numeric: bool = True, max_steps: int = 2000,
-          scope: Mapping[str, Any] | None = None) -> Trace:  # fmt: skip
+          scope: Mapping[str, Any] | None = None, script: str | None = None) -> Trace:  # fmt: skip
     """Run ``loss.backward()`` by the per-argument rules, and write down each step.
 
     Leaves receive their ``.grad`` as from `backward`, bit for bit.
@@ -33,10 +34,12 @@ def trace(loss: Value, arrays: int = 64, numeric: bool = True, max_steps: int = 
     loss : a scalar tensor.   arrays : how many elements of an array `text` and `json` show (the trace itself keeps
     whole gradients).   numeric : check each rule against its forward, at these numbers.   max_steps : of a longer
     pass the first and the last quarter of this are kept, and in between those steps that failed, met NaN or Inf, or
-    reached a parameter, and `truncated` says so.   scope : variables to take names from; by default the caller's.
+    reached a parameter, and `truncated` says so.   scope : variables to take names from; by default the caller's, and
+    `seed`, if there is one.   script : the file to name; by default that of the code that made the loss.
     """
     steps: list[Step] = []
-    recorder = _Recorder(loss, [scope] if scope is not None else caller_scopes(1), numeric, arrays)
+    scopes = [scope] if scope is not None else caller_scopes(1)
+    recorder = _Recorder(loss, scopes, numeric, arrays)
     total = sum(value.op is not None for value in recorder.order)
     if total > max(LIMIT, max_steps):
         raise DataError(
@@ -60,8 +63,8 @@ def trace(loss: Value, arrays: int = 64, numeric: bool = True, max_steps: int = 
         cut = {"kept": len(steps), "total": total, "reason": reason}
     files = [n.file for n in reversed(recorder.nodes) if n.file]
     return Trace(
-        recorder.names[id(loss)], float(loss._data.reshape(())), str(loss._data.dtype), files[0] if files else None,
-        recorder.nodes, steps, total, arrays, cut,
+        recorder.names[id(loss)], float(loss._data.reshape(())), str(loss._data.dtype),
+        script or (files[0] if files else None), recorder.nodes, steps, total, arrays, cut, seed_in(scopes),
     )  # fmt: skip
 
 
@@ -157,5 +160,5 @@ class _Recorder:
         return Contribution(
             k, op.name, self.names[id(a.value)], argument, self.names[id(a.x)], self.ids[id(a.x)], rule,
             bar_notation(argument, rule), incoming, a.raw_shape, a.axes, a.x._data.shape, added, before, after, a.nth,
-            a.of, check,
+            a.of, check, np.array(a.raw) if a.axes and a.raw.size <= RAW else None,
         )  # fmt: skip

@@ -147,6 +147,11 @@ class Module:
         first = {id(member): path for path, member in self.walk()}
         return "\n".join(_tree(self, "", "", first))
 
+    def _repr_html_(self) -> str:
+        from ..inspect.notebook import module_html
+
+        return module_html(self)
+
 
 def _flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """The parameters and modules in one attribute, lists, tuples and dicts opened."""

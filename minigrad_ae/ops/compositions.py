@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,8 +12,8 @@ import numpy as np
 
 from ..errors import DataError, DtypeError, ShapeError
 from ..graph import Value
-from ..op import described
 from ..rules import NAMES
+from ..words import described, wrong_call
 from . import elementwise as e
 from . import index, linalg, reduce
 from . import shape as s
@@ -47,26 +46,13 @@ def variadic(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except TypeError:
-            wrong = _wrong_call(function, args, kwargs)
+            wrong = wrong_call(function, args, kwargs)
             if wrong is None:
                 raise
             raise wrong from None
 
     COMPOSITIONS[function.__name__] = call
     return call
-
-
-def _wrong_call(function: Callable[..., Any], args: Any, kwargs: Any) -> DtypeError | None:
-    """What to say when the arguments do not fit the signature; None when they do."""
-    signature = inspect.signature(function)
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as error:
-        plain = signature.replace(parameters=[p.replace(annotation=p.empty) for p in signature.parameters.values()],
-                                  return_annotation=signature.empty)  # fmt: skip
-        name = function.__name__
-        return DtypeError(f"{name}: {error}", f"got {len(args)} arguments by position", f"the signature is {name}{plain}")
-    return None
 
 
 # --- element-wise ----------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ neg = op("neg", "y = -x", forward="-x", x="-g", why="dy = -dx")
 power = op(
     "power", "y = x^p", forward="np.power(x, p)",
     x="g * p * power(x, where((real(p) == 0) & (real(x) == 0), 1, p - 1))", p="g * y * log(where(real(x) == 0, 1, x))",
+    kink="((real(x) == 0) & (real(p) < 1) & (real(p) != 0),) * 2",
     why="x^p = exp(p log x); x^0 is 1 also at x = 0; 0^p does not change with p > 0",
 )  # fmt: skip
 
@@ -24,7 +25,8 @@ exp = op("exp", "y = e^x", forward="np.exp(x)", x="g * y", why="exp' = exp")
 expm1 = op("expm1", "y = e^x - 1", forward="np.expm1(x)", x="g * (y + 1)", why="e^x = y + 1")
 log = op("log", "y = ln x", forward="np.log(x)", x="g / x", why="ln' = 1 / x")
 log1p = op("log1p", "y = ln(1 + x)", forward="np.log1p(x)", x="g / (1 + x)", why="ln' = 1 / x")
-sqrt = op("sqrt", "y = x^(1/2)", forward="np.sqrt(x)", x="g / (2 * y)", why="y^2 = x, so 2 y dy = dx")
+sqrt = op("sqrt", "y = x^(1/2)", forward="np.sqrt(x)", x="g / (2 * y)", kink="(real(x) == 0,)",
+          why="y^2 = x, so 2 y dy = dx")  # fmt: skip
 sin = op("sin", "y = sin x", forward="np.sin(x)", x="g * cos(x)", why="sin' = cos")
 cos = op("cos", "y = cos x", forward="np.cos(x)", x="-g * sin(x)", why="cos' = -sin")
 tanh = op("tanh", "y = tanh x", forward="np.tanh(x)", x="g * (1 - y * y)", why="tanh' = 1 / cosh^2 = 1 - tanh^2")

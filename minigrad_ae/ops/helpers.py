@@ -22,6 +22,12 @@ def helper(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def shapes_only(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Say of a helper that it looks at shapes and dtypes, never at elements."""
+    function.reads_shapes = True  # type: ignore[attr-defined]
+    return function
+
+
 @helper
 def real(x: Any) -> Any:
     """The real part as an array: what a complex step must branch on."""
@@ -87,6 +93,7 @@ def inside(shape: tuple[int, ...], pad_width: Any) -> tuple[slice, ...]:
 
 
 @helper
+@shapes_only
 def part(xs: Sequence[Any], i: int, axis: int) -> tuple[slice, ...]:
     """The slices that cut ``xs[i]`` out of ``concatenate(xs, axis)``."""
     ndim = xs[0].ndim
@@ -104,6 +111,12 @@ def repeats(index: Any) -> bool:
 def builtin_sum(numbers: Any) -> int:
     """Python's own sum, under a name that the op `sum` does not hide."""
     return sum(numbers)
+
+
+@helper
+def joint(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that arrays of shapes a and b broadcast to."""
+    return np.broadcast_shapes(a, b)
 
 
 @helper
@@ -137,12 +150,14 @@ def explicit(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], str]:
 
 
 @helper
+@shapes_only
 def einsum_subscripts(subscripts: str, xs: Sequence[Any], i: int) -> str:
     """The subscripts of the einsum that is the rule for ``xs[i]``."""
     return _einsum_rule(subscripts, xs, i)[0]
 
 
 @helper
+@shapes_only
 def einsum_constants(subscripts: str, xs: Sequence[Any], i: int) -> list[Any]:
     """The constant operands of that einsum."""
     return _einsum_rule(subscripts, xs, i)[1]

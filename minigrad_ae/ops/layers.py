@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ from ..graph import Value
 from . import elementwise as e
 from . import linalg, nn, reduce
 from . import shape as s
-from .compositions import composition, gelu_gate, matmul, mean, square, swapaxes
+from .compositions import composition, gelu_gate, matmul, reals, square, swapaxes
 
 ACTIVATIONS: dict[str | None, Callable[..., Any]] = {
     None: lambda x: x, "tanh": e.tanh, "sigmoid": e.sigmoid, "relu": e.relu, "softplus": e.softplus, "gelu": e.gelu_erf,
@@ -26,32 +25,24 @@ __all__ = ["ACTIVATIONS", "attention", "dropout", "gelu_gate", "layer_norm", "li
 # --- what the rules of `nn` use --------------------------------------------------------------------------------------
 
 
+# fmt: off
 @composition
-def activate(activation: Any, z: Any) -> Any:
+def activate(z: Any, activation: Any) -> Any:
     """f(z), f one of FUSED."""
-    return (
-        z
-        if activation is None
-        else e.tanh(z)
-        if activation == "tanh"
-        else e.sigmoid(z)
-        if activation == "sigmoid"
-        else e.relu(z)
-    )
+    return (z if activation is None else
+            e.tanh(z) if activation == "tanh" else
+            e.sigmoid(z) if activation == "sigmoid" else
+            e.relu(z))
 
 
 @composition
-def slope(activation: Any, g: Any, y: Any) -> Any:
+def slope(g: Any, y: Any, activation: Any) -> Any:
     """g f'(z), f one of FUSED, written in y = f(z)."""
-    return (
-        g
-        if activation is None
-        else g * (1 - y * y)
-        if activation == "tanh"
-        else g * y * (1 - y)
-        if activation == "sigmoid"
-        else e.where(y > 0, g, 0)
-    )
+    return (g if activation is None else
+            g * (1 - y * y) if activation == "tanh" else
+            g * y * (1 - y) if activation == "sigmoid" else
+            e.where(y > 0, g, 0))
+# fmt: on
 
 
 @composition
@@ -61,29 +52,35 @@ def rows(x: Any) -> Any:
 
 
 @composition
-def inverse_deviation(x: Any, eps: float) -> Any:
-    """1 / sqrt(var + eps) over the last axis, which is kept."""
-    return 1 / e.sqrt(mean(square(x - mean(x, axis=-1, keepdims=True)), axis=-1, keepdims=True) + eps)
+def average(x: Any, n: int) -> Any:
+    """Mean over the last axis, which has n elements and is kept."""
+    return reduce.sum(x, axis=-1, keepdims=True) / n
 
 
 @composition
-def normalised(x: Any, eps: float) -> Any:
-    """(x - mean) / sqrt(var + eps) over the last axis."""
-    return (x - mean(x, axis=-1, keepdims=True)) * inverse_deviation(x, eps)
+def inverse_deviation(x: Any, eps: float, n: int) -> Any:
+    """1 / sqrt(var + eps) over the last axis, which has n elements and is kept."""
+    return 1 / e.sqrt(average(square(x - average(x, n)), n) + eps)
+
+
+@composition
+def normalised(x: Any, eps: float, n: int) -> Any:
+    """(x - mean) / sqrt(var + eps) over the last axis, which has n elements."""
+    return (x - average(x, n)) * inverse_deviation(x, eps, n)
 
 
 @composition
 def attention_weights(q: Any, k: Any, mask: Any) -> Any:
     """softmax(q k^T / sqrt(d) + mask) over keys: (..., queries, keys)."""
-    return reduce.softmax(linalg.matmul(q, swapaxes(k, -1, -2)) / math.sqrt(q.shape[-1]) + mask, axis=-1)
+    return reduce.softmax(linalg.matmul(q, swapaxes(k, -1, -2)) * q.shape[-1] ** -0.5 + mask, axis=-1)
 
 
 @composition
 def scores_gradient(g: Any, q: Any, k: Any, v: Any, mask: Any) -> Any:
-    """dL/d(q k^T): g v^T through the rule of softmax, over sqrt(d)."""
+    """dL/d(scores): g v^T through the rule of softmax."""
     w = attention_weights(q, k, mask)
     dw = linalg.matmul(g, swapaxes(v, -1, -2))
-    return w * (dw - reduce.sum(dw * w, axis=-1, keepdims=True)) / math.sqrt(q.shape[-1])
+    return w * (dw - reduce.sum(dw * w, axis=-1, keepdims=True))
 
 
 # --- public ----------------------------------------------------------------------------------------------------------
@@ -123,15 +120,12 @@ def dropout(x: Any, mask: Any, rate: float) -> Any:
 
 @composition
 def attention(q: Any, k: Any, v: Any, mask: Any = None) -> Any:
-    """softmax(q k^T / sqrt(d)) v over (..., tokens, d) (Vaswani et al. 2017).  One fused step.
+    """softmax(q k^T / sqrt(d) + mask) v over (..., tokens, d) (Vaswani et al. 2017).  One fused step.
 
-    mask : None; a boolean array, False where a query may not look; or an array that is added to the scores (0 or -inf).
-    A mask that requires a gradient (a learnt bias) is added in a step of its own.
+    mask : None; a boolean array, False where a query may not look; or a tensor or array that is added to the scores.
     """
-    if isinstance(mask, Value) and mask.requires_grad:
-        scores = linalg.matmul(q, swapaxes(k, -1, -2)) / math.sqrt(q.shape[-1]) + mask
-        return linalg.matmul(reduce.softmax(scores, axis=-1), v)
-    mask = 0 if mask is None else mask._data if isinstance(mask, Value) else np.asarray(mask)
-    if getattr(mask, "dtype", None) == bool:
-        mask = np.where(mask, 0, -np.inf)
-    return nn.attention(q, k, v, _like(mask, q))
+    if not isinstance(mask, Value):
+        mask = np.zeros(()) if mask is None else np.asarray(mask)
+        mask = np.where(mask, 0.0, -np.inf) if mask.dtype == np.bool_ else mask
+        mask = mask.astype(reals(q).dtype)
+    return nn.attention(q, k, v, mask)

@@ -8,25 +8,26 @@ from ..op import op
 
 linear = op(
     "linear", "y = f(x W + b), f known by its slope at y: none, tanh, sigmoid or relu",
-    forward="activate(activation, x @ weight + bias)", params="activation=None",
-    x="slope(activation, g, y) @ swapaxes(weight, -1, -2)",
-    weight="swapaxes(rows(x), -1, -2) @ rows(slope(activation, g, y))", bias="slope(activation, g, y)",
+    forward="activate(x @ weight + bias, activation)", params="activation=None",
+    x="slope(g, y, activation) @ swapaxes(weight, -1, -2)",
+    weight="swapaxes(rows(x), -1, -2) @ rows(slope(g, y, activation))", bias="slope(g, y, activation)",
     kink="linear_kinks(x, weight, bias, activation)",
     why="with dz = g f'(z), written in y: dL = <dz, dx W + x dW + db>; leading axes of x are rows",
 )  # fmt: skip
 layer_norm = op(
     "layer_norm", "y = n weight + bias, n = (x - mean) / sqrt(var + eps) over the last axis",
-    forward="normalised(x, eps) * weight + bias", params="eps=1e-5",
-    x="inverse_deviation(x, eps) * (g * weight - mean(g * weight, axis=-1, keepdims=True) "
-      "- normalised(x, eps) * mean(g * weight * normalised(x, eps), axis=-1, keepdims=True))",
-    weight="g * normalised(x, eps)", bias="g",
+    forward="normalised(x, eps, x.shape[-1]) * weight + bias", params="eps=1e-5",
+    x="inverse_deviation(x, eps, x.shape[-1]) * (g * weight - average(g * weight, x.shape[-1]) - "
+      "normalised(x, eps, x.shape[-1]) * average(g * weight * normalised(x, eps, x.shape[-1]), x.shape[-1]))",
+    weight="g * normalised(x, eps, x.shape[-1])", bias="g",
     why="dn = (dx - mean dx - n mean(n dx)) / sqrt(var + eps), and this map is symmetric",
 )  # fmt: skip
 attention = op(
     "attention", "y = w v, w = softmax(q k^T / sqrt(d) + mask) over keys",
     forward="attention_weights(q, k, mask) @ v",
-    q="scores_gradient(g, q, k, v, mask) @ k", k="swapaxes(scores_gradient(g, q, k, v, mask), -1, -2) @ q",
-    v="swapaxes(attention_weights(q, k, mask), -1, -2) @ g", mask=None,
+    q="scores_gradient(g, q, k, v, mask) @ k * q.shape[-1] ** -0.5",
+    k="swapaxes(scores_gradient(g, q, k, v, mask), -1, -2) @ q * q.shape[-1] ** -0.5",
+    v="swapaxes(attention_weights(q, k, mask), -1, -2) @ g", mask="scores_gradient(g, q, k, v, mask)",
     why="dy = dw v + w dv; dw by the rule of softmax, ds = w (dw - sum w dw); s = q k^T / sqrt(d)",
 )  # fmt: skip
 half_squared_error = op(
@@ -36,12 +37,14 @@ half_squared_error = op(
 )  # fmt: skip
 bernoulli_loss = op(
     "bernoulli_loss", "y = -sum ln p(target), a sum over all elements; p = sigmoid(logits)",
-    forward="np.sum(softplus(logits) - logits * target)", logits="g * (sigmoid(logits) - target)", target="-g * logits",
+    forward="np.sum(softplus(logits) - logits * target)", logits="g * (sigmoid(logits) - target)",
+    target="-g * broadcast_to(logits, joint(logits.shape, target.shape))",
     why="-t ln s(x) - (1 - t) ln(1 - s(x)) = ln(1 + e^x) - t x, without a logarithm of 0",
 )  # fmt: skip
 gaussian_kl = op(
     "gaussian_kl", "y = KL(N(mu, e^log_var) || N(0, 1)) = 1/2 sum(e^log_var + mu^2 - 1 - log_var), a sum over all elements",
-    forward="0.5 * np.sum(np.expm1(log_var) - log_var + mu * mu)", mu="g * mu", log_var="g * (0.5 * expm1(log_var))",
+    forward="0.5 * np.sum(np.expm1(log_var) - log_var + mu * mu)", mu="g * broadcast_to(mu, joint(mu.shape, log_var.shape))",
+    log_var="g * (0.5 * expm1(broadcast_to(log_var, joint(mu.shape, log_var.shape))))",
     why="term by term (Bishop & Bishop, equation 19.20 with its sign turned)",
 )  # fmt: skip
 reparameterise = op(

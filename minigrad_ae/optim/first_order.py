@@ -78,10 +78,11 @@ class Adam(Optimizer):
             t = state["t"] = state["t"] + 1
             if not compiled or g.dtype is not data.dtype or not (g.flags.c_contiguous and data.flags.c_contiguous):
                 kernels.optim.adam_step.definition(data, g, state["m"], state["v"], t, *settings)
-                continue
-            if t not in numbers:
-                numbers[t] = kernels.optim.adam_numbers(t, *settings)
-            kernels.optim.adam(data, g, state["m"], state["v"], numbers[t])
+            else:
+                if t not in numbers:
+                    numbers[t] = kernels.optim.adam_numbers(t, *settings)
+                kernels.optim.adam(data, g, state["m"], state["v"], numbers[t])
+            p.data = data  # the same array, but the tensor is told: a backward of an older graph would be too late
 
 
 class AdamW(Adam):

@@ -1,0 +1,167 @@
+"""``minigrad-ae inspect SCRIPT``: run a script, then walk the backward pass of its loss."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import traceback
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .. import engine
+from ..errors import DataError, FileError, GradientError, MinigradError
+from ..graph import Value, watchers
+from .diff import compare_files
+from .stepper import say, typed, walk_by_lines
+from .steps import Trace
+from .trace import trace
+
+
+def add_parser(commands: Any) -> None:
+    """The options of the command."""
+    p = commands.add_parser("inspect", help="walk the backward pass of a script's loss, step by step")
+    p.add_argument("script", metavar="SCRIPT", type=Path, help="a script with a variable `loss`; or a trace, with --diff")
+    p.add_argument("--step", type=int, metavar="K", help="one step in full")
+    p.add_argument("--param", metavar="NAME", help="all that flowed into NAME")
+    p.add_argument("--html", type=Path, metavar="F", help="write the page: one file, no network")
+    p.add_argument("--png", type=Path, metavar="F", help="write the picture of the graph (.png or .svg)")
+    p.add_argument("--json", type=Path, metavar="F", help="write the trace")
+    p.add_argument("--diff", type=Path, metavar="B.json", help="the first step where two traces part")
+    p.add_argument("--max-steps", type=int, default=2000, metavar="N", help="keep at most so many steps (2000)")
+    p.add_argument("--ascii", action="store_true", help="nothing but ASCII")
+    p.add_argument("-i", "--interactive", action="store_true", help="walk by typing: n, p, g 5, w NAME, q")
+    p.set_defaults(handler=inspect)
+
+
+def inspect(args: argparse.Namespace, rest: list[str]) -> int:
+    """Trace the script's loss, write what is asked for, print the rest; 1 if a check failed (or two traces part)."""
+    if args.diff is not None:
+        text, same = compare_files(args.script, args.diff)
+        say(text, sys.stdout)
+        return int(not same)
+    if args.max_steps < 1:
+        raise DataError("--max-steps must be at least 1", f"got {args.max_steps}", "leave it out for 2000")
+    for path in (args.html, args.png, args.json):
+        _writable(path)
+    loss, scope, note = loss_of(args.script)
+    t = trace(loss, max_steps=args.max_steps, scope=scope, script=str(args.script))
+    if args.step is not None or args.param is not None:
+        text = t.text(step=args.step, param=args.param, ascii=args.ascii)
+    else:
+        text = t.text(ascii=args.ascii)
+    if note:
+        print(f"note: {note}", file=sys.stderr)
+    _write(t, args)
+    if args.interactive:
+        walk_by_lines(t, typed(), sys.stdout, args.ascii)
+    else:
+        say(text, sys.stdout)
+    return int(not t.ok)
+
+
+def _write(t: Trace, args: argparse.Namespace) -> None:
+    for path, method in ((args.html, t.html), (args.png, t.png), (args.json, t.json)):
+        if path is not None:
+            method(path)
+            print(f"wrote {path} ({path.stat().st_size:,} bytes)", file=sys.stderr)
+
+
+def _writable(path: Path | None) -> None:
+    """Refuse an output that cannot be written before the script runs, not after it."""
+    if path is not None and not (path.parent.is_dir() and os.access(path.parent, os.W_OK) and not path.is_dir()):
+        raise DataError("the output file cannot be written", str(path), "name a file in an existing folder")
+
+
+# --- the script's loss -----------------------------------------------------------------------------------------------
+
+
+class _LastRoot:
+    """Remembers from which value the last backward pass started."""
+
+    root: Value | None = None
+
+    def computed(self, *args: Any) -> None:
+        pass
+
+    def begins(self, order: list[Value]) -> None:
+        self.root = order[-1]
+
+    def sent(self, *args: Any) -> None:
+        pass
+
+
+def loss_of(script: Path) -> tuple[Value, dict[str, Any], str]:
+    """(loss, the script's variables, a note or '') of a script, which is run: `loss`, or what was last walked back from."""
+    last = _LastRoot()
+    watchers.append(last)
+    try:
+        scope = run(script)
+    finally:
+        watchers.remove(last)
+    candidates = [scope.get("loss"), last.root, *sorted(_scalars(scope), key=lambda v: -v.serial)]
+    loss = next((v for v in candidates if isinstance(v, Value) and v.requires_grad and v.op and v._data.size == 1), None)
+    if loss is None:
+        found = scope.get("loss")
+        story = "it ran to its end and left no scalar tensor with a gradient"
+        if isinstance(found, Value):
+            story = f"its `loss` has shape {found._data.shape}" + ("" if found.requires_grad else " and requires no gradient")
+        raise DataError(f"{script.name} has no loss to inspect", story, "leave a scalar tensor in a variable called loss")
+    try:
+        engine.refuse_changed(engine.topological(loss))
+    except GradientError:
+        fresh = recomputed(loss)
+        scope = {k: fresh.get(v, v) if isinstance(v, Value) else v for k, v in scope.items()}
+        note = "the parameters were changed after the loss was computed: it is computed again here, from the same ops"
+        return fresh[loss], scope, note
+    return loss, scope, ""
+
+
+def _scalars(scope: dict[str, Any]) -> Iterator[Value]:
+    yield from (v for v in scope.values() if isinstance(v, Value) and v.op is not None and v._data.size == 1)
+
+
+def recomputed(loss: Value) -> dict[Value, Value]:
+    """Every value of a graph once more, from the present data of its leaves: {old: new}."""
+    new: dict[Value, Value] = {}
+    for value in engine.topological(loss):
+        if value.op is None:
+            new[value] = value
+            continue
+        inputs = tuple(new.get(a, a) if isinstance(a, Value) else a for a in value.inputs)
+        again = value.op.record(inputs, dict(value.params))
+        again.origin, again.name = value.origin, value.name
+        new[value] = again
+    return new
+
+
+def run(script: Path) -> dict[str, Any]:
+    """The variables of a script after it ran as ``python script`` would; what it prints goes to stderr."""
+    try:
+        code = compile(script.read_bytes(), str(script), "exec")
+    except OSError as error:
+        raise FileError("the script cannot be read", f"{script}: {error.strerror}", "name a Python script") from None
+    except (SyntaxError, ValueError) as error:
+        raise DataError("the script is no Python program", f"{script}: {error}", "does `python` run it?") from None
+    module = types.ModuleType("__main__")
+    module.__dict__.update(__file__=str(script), __builtins__=__builtins__)
+    before = sys.argv, sys.modules["__main__"], list(sys.path)
+    sys.argv, sys.modules["__main__"] = [str(script)], module
+    sys.path.insert(0, str(script.resolve().parent))
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            exec(code, module.__dict__)
+    except SystemExit:  # a script that ends by sys.exit still leaves its variables
+        pass
+    except MinigradError:
+        raise
+    except Exception as error:
+        line = next((f.lineno for f in reversed(traceback.extract_tb(error.__traceback__)) if f.filename == str(script)), "?")
+        what = f"{script.name} stopped with {type(error).__name__} in line {line}"
+        raise DataError(what, " ".join(str(error).split()) or "no message", f"mend it: python {script} shows more") from None
+    finally:
+        sys.argv, sys.modules["__main__"], sys.path[:] = before
+    return dict(module.__dict__)

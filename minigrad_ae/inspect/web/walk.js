@@ -1,0 +1,84 @@
+// --- walking ---
+const say = (text) => { $("status").textContent = text; };
+function go(i, fromGraph) {
+  at = Math.max(0, Math.min(steps.length - 1, i));
+  show();
+  const s = steps[at], names = s.o.map((o) => nodes[o.to].name), troubles = !s.ok ? " A check FAILED." : !s.fin ? " There is NaN or Inf." : "";
+  say(`Step ${s.k} of ${data.total}, ${nodes[s.n].op}: sends gradient to ${names.join(" and ")}.${troubles}`);
+  if (fromGraph) { const g = graph.querySelector(`.node[data-node="${steps[at].n}"]`); if (g) g.focus(); }
+  try { history.replaceState(null, "", `#s=${s.k}`); } catch { /* in a frame without an address */ }
+}
+function show() {
+  const s = steps[at];
+  $("step-title").textContent = `Step ${s.k} of ${data.total}: ${nodes[s.n].op}, ${title(s)}`;
+  const incoming = card(`Incoming gradient ${grad(s.n)}`, table(s.g));
+  if (s.k === 1) incoming.append(el("p", "small", `The walk starts here: d${data.loss}/d${data.loss} = 1.`));
+  $("body").replaceChildren(codeCard(s), forwardCard(s), incoming, ruleCard(s), ...s.o.map((o) => outCard(s, o)), leavesCard(), bottomCard(s));
+  $("slider").value = String(at + 1);
+  $("jump").value = String(s.k);
+  for (const [id, off] of [["first", at === 0], ["prev", at === 0], ["next", at === steps.length - 1], ["last", at === steps.length - 1]]) $(id).setAttribute("aria-disabled", String(off));
+  keepInView();
+  drawTape();
+  if (pick.options.length) pick.selectedIndex = at;
+  if (!whole) neighbourhood();
+  mark();
+}
+const text = (s) => [nodes[s.n].op, nodes[s.n].name, nodes[s.n].is, nodes[s.n].code || "", ...s.o.map((o) => nodes[o.to].name)].join("\n").toLowerCase();
+function look(wanted, words) {
+  for (let d = 1; d <= steps.length; d++) { const i = (at + d) % steps.length; if (wanted(steps[i])) { go(i); return; } }
+  say(words);
+}
+const search = () => { const q = $("search").value.trim().toLowerCase(); if (q) look((s) => text(s).includes(q), `no step has “${q}”`); };
+const trouble = () => look(bad, "every check passed and every number is finite");
+function predict() {
+  predicting = !predicting;
+  $("predict").setAttribute("aria-pressed", String(predicting));
+  show();
+  say(predicting ? "Predict mode: outgoing gradients are hidden until you answer." : "Predict mode is off.");
+}
+function jump(k) {
+  const i = steps.findIndex((s) => s.k === k);
+  if (i >= 0) go(i);
+  else say(k >= 1 && k <= data.total ? `step ${k} was not kept on this page` : `step ${k} does not exist: this pass has 1 to ${data.total}`);
+}
+const keys = {
+  ArrowRight: () => go(at + 1), ArrowDown: () => go(at + 1), j: () => go(at + 1), ArrowLeft: () => go(at - 1), ArrowUp: () => go(at - 1),
+  k: () => go(at - 1), PageDown: () => go(at + 10), PageUp: () => go(at - 10), Home: () => go(0), End: () => go(steps.length - 1),
+  "/": () => $("search").focus(), n: trouble, p: predict, g: () => (graph.querySelector(".node.here") || graph).focus(), "?": () => $("keys").showModal(),
+};
+document.addEventListener("keydown", (e) => {
+  if (e.ctrlKey || e.altKey || e.metaKey || $("keys").open) return;
+  const target = e.target, typing = target.matches && target.matches("input, select, textarea");
+  if (typing) {
+    if (e.key === "Escape") { target.blur(); tape.focus(); }
+    return;
+  }
+  if ((e.key === "Enter" || e.key === " ") && chosen(target)) { e.preventDefault(); return; }
+  if (Object.hasOwn(keys, e.key)) { e.preventDefault(); keys[e.key](); }
+});
+graph.addEventListener("click", (e) => chosen(e.target));
+tape.addEventListener("scroll", drawTape);
+addEventListener("resize", () => { fillPick(); keepInView(); drawTape(); });
+pick.addEventListener("change", () => go(Number(pick.value)));
+$("first").addEventListener("click", keys.Home);
+$("prev").addEventListener("click", keys.k);
+$("next").addEventListener("click", keys.j);
+$("last").addEventListener("click", keys.End);
+$("trouble").addEventListener("click", trouble);
+$("predict").addEventListener("click", predict);
+$("help").addEventListener("click", keys["?"]);
+$("close").addEventListener("click", () => $("keys").close());
+$("slider").addEventListener("input", () => go(Number($("slider").value) - 1));
+$("jump").addEventListener("change", () => jump(Number($("jump").value)));
+$("jump").addEventListener("keydown", (e) => { if (e.key === "Enter") jump(Number($("jump").value)); });
+$("search").addEventListener("keydown", (e) => { if (e.key === "Enter") search(); });
+addEventListener("hashchange", fromHash);
+function fromHash() { const m = /^#s=(\d+)$/.exec(location.hash); if (m) jump(Number(m[1])); }
+
+$("value").textContent = `= ${typeof data.value === "number" ? +data.value.toPrecision(6) : data.value}`;
+$("slider").max = String(steps.length);
+$("of").textContent = `of ${data.total}`;
+fillPick();
+if (steps.length) { show(); say(`${data.total} steps. Step backward with the right arrow; ? lists the keys.`); fromHash(); }
+else { $("step-title").textContent = "No steps"; $("body").append(el("p", "", "The loss is a leaf: its gradient is 1.")); }
+document.documentElement.dataset.ready = String(Math.round(performance.now()));

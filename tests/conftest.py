@@ -1,0 +1,31 @@
+"""Fixtures of the tests of the HTML page: one browser, and two pages, for all of them."""
+
+from __future__ import annotations
+
+import pytest
+from browser import autoencoder, chain, chromium
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def traced():
+    return autoencoder()
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory, traced):
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    traced.html(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def long(tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "long.html"
+    chain(2000).html(path)
+    return path

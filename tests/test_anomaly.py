@@ -1,0 +1,239 @@
+"""The NaN time machine: every planted NaN is found where it was made, neither early nor late."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import zoo
+
+import minigrad_ae as mg
+from minigrad_ae.errors import GradientError
+from minigrad_ae.graph import watchers
+from minigrad_ae.inspect import AnomalyError
+
+INF = np.inf
+
+
+def leaf(*values, dtype=None, name="x"):
+    return mg.tensor(np.array(values, dtype=dtype or float), requires_grad=True, name=name)
+
+
+def before(x):
+    """Healthy work around the fault, so that it is neither the first nor the last op."""
+    return mg.tanh(x * 0.0 + 1.0).sum()
+
+
+# name: (build(x) -> loss, data, op, phase, index, an operand, words of the reason); the faulty line has the word PLANTED
+PLANTED = {}
+
+
+def planted(data, op, phase, index, words, dtype=None, **operands):
+    def register(build):
+        PLANTED[build.__name__] = (build, data, op, phase, index, operands, words, dtype)
+        return build
+
+    return register
+
+
+@planted([1.0, 0.0, 2.0], "log", "forward", (1,), "log of 0", x=0.0)
+def log_of_zero(x):
+    return before(x) + mg.log(x).sum()  # PLANTED
+
+
+@planted([1.0, 2.0, -3.0], "log", "forward", (2,), "log of -3", x=-3.0)
+def log_of_a_negative(x):
+    return before(x) + mg.exp(mg.log(x)).sum()  # PLANTED
+
+
+@planted([4.0, -1.0], "sqrt", "forward", (1,), "square root of -1", x=-1.0)
+def sqrt_of_a_negative(x):
+    return before(x) + mg.sqrt(x).sum()  # PLANTED
+
+
+@planted([1.0, 0.0], "div", "forward", (1,), "1 / 0: division by zero", a=1.0, b=0.0)
+def division_by_zero(x):
+    return before(x) + (1.0 / x).sum()  # PLANTED
+
+
+@planted([1.0, 0.0], "div", "forward", (1,), "0 / 0", a=0.0, b=0.0)
+def zero_by_zero(x):
+    y = x * 2
+    return before(x) + (y / x).sum()  # PLANTED
+
+
+@planted([1.0, 800.0], "exp", "forward", (1,), "overflow: exp of 800", x=800.0)
+def exp_overflows(x):
+    return mg.log(1 + mg.exp(x)).sum()  # PLANTED
+
+
+@planted([1.0, 100.0], "exp", "forward", (1,), "largest float32", dtype=np.float32, x=100.0)
+def exp_overflows_in_single_precision(x):
+    return before(x) + mg.exp(x).sum()  # PLANTED
+
+
+@planted([-2.0, 4.0], "power", "forward", (0,), "a negative number (-2) to the power 0.5", x=-2.0, p=0.5)
+def root_of_a_negative(x):
+    return before(x) + (x**0.5).sum()  # PLANTED
+
+
+@planted([0.0, 4.0], "power", "forward", (0,), "0 to the power -1", x=0.0, p=-1.0)
+def negative_power_of_zero(x):
+    return before(x) + (x**-1).sum()  # PLANTED
+
+
+@planted([1e200, 1.0], "mul", "forward", (0,), "overflow: mul", a=1e200)
+def square_overflows(x):
+    return (x * x).sum() * 0.0 + before(x)  # PLANTED
+
+
+@planted([0.0, 1.0], "mul", "forward", (0,), "0 · inf", a=0.0, b=INF)
+def zero_times_an_infinite_constant(x):
+    return before(x) + (x * np.array([INF, 1.0])).sum()  # PLANTED
+
+
+@planted([1.0, 2.0], "sub", "forward", (1,), "inf - inf")
+def infinity_less_infinity(x):
+    a = x + np.array([0.0, INF])
+    return (a - a).sum()  # PLANTED
+
+
+@planted([-1.0, 3.0], "log1p", "forward", (0,), "log1p of -1", x=-1.0)
+def log1p_at_its_end(x):
+    return before(x) + mg.log1p(x).sum()  # PLANTED
+
+
+@planted([1e300, 1e300], "matmul", "forward", (0, 0), "overflow: matmul")
+def product_overflows(x):
+    return mg.tanh((x @ np.array([1e200, 1.0])) + before(x))  # PLANTED
+
+
+@planted([0.0, 4.0], "sqrt", "backward", (0,), "the slope of sqrt at 0 is infinite", x=0.0, g=1.0)
+def slope_of_sqrt_at_zero(x):
+    return before(x) + mg.sqrt(x).sum()  # PLANTED
+
+
+@planted([0.0, 0.0], "sqrt", "backward", (), "0 is infinite")
+def norm_at_zero(x):
+    return before(x) + mg.sqrt((x * x).sum())  # PLANTED
+
+
+@planted([4.0, 0.0], "sqrt", "backward", (1,), "0 · inf: the unchosen branch of where", g=0.0, x=0.0)
+def unchosen_branch_of_where(x):
+    root = mg.sqrt(x)  # PLANTED
+    return mg.where(x > 0, root, 0.0).sum() + before(x)
+
+
+@planted([4.0, 0.0], "sqrt", "backward", (1,), "0 · inf: a factor that is 0", g=0.0)
+def masked_by_multiplication(x):
+    root = mg.sqrt(x)  # PLANTED
+    return (np.array([1.0, 0.0]) * root).sum() + before(x)
+
+
+@planted([4.0, 0.0], "sqrt", "backward", (1,), "0 · inf: this element was not picked", g=0.0)
+def not_picked(x):
+    root = mg.sqrt(x)  # PLANTED
+    return root[:1].sum() + before(x)
+
+
+@planted([0.0, 2.0], "power", "backward", (0,), "the slope of x ** 0.5 at 0", x=0.0)
+def slope_of_a_power_at_zero(x):
+    return before(x) + (x**0.5).sum()  # PLANTED
+
+
+@planted([1e-170, 2.0], "div", "backward", (0,), "overflow: the rule divides by 1e-170 twice", b=1e-170)
+def slope_of_a_quotient(x):
+    return before(x) + (1.0 / x).sum()  # PLANTED
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_planted_nan_are_located(name):
+    build, data, op, phase, index, operands, words, dtype = PLANTED[name]
+    with pytest.raises(AnomalyError) as caught, mg.detect_anomaly():
+        build(leaf(*data, dtype=dtype)).backward()
+    found = caught.value
+    assert (found.op, found.phase, found.index) == (op, phase, index), str(found)
+    assert words in found.reason, found.reason
+    assert found.location is not None and "PLANTED" in found.location[2] and found.location[0] == __file__
+    for key, number in operands.items():
+        assert np.isclose(found.operands[key], number, equal_nan=True), (key, found.operands)
+    assert len(str(found).split("\n")) == 3 and "test_anomaly.py" in str(found)
+    assert not watchers, "the block is over"
+
+
+def test_there_are_enough_of_them():
+    assert len(PLANTED) >= 12 and {"forward", "backward"} == {p[3] for p in PLANTED.values()}
+
+
+def test_nan_in_the_data_are_found_at_their_first_use():
+    w = leaf(1.0, 2.0, name="w")
+    for x in (np.array([[1.0, 2.0], [3.0, np.nan]]), mg.tensor([[1.0, 2.0], [3.0, np.nan]], name="x")):
+        said = r"NaN came in with the data: .* has 1\n.*\[1, 1\], used by matmul"
+        with pytest.raises(AnomalyError, match=said) as caught, mg.detect_anomaly():
+            mg.tanh(x @ w).sum()
+        assert caught.value.phase == "data"
+
+
+@pytest.mark.parametrize("name", sorted(set(zoo.ZOO) - {"infinite"}))
+def test_no_false_alarm_in_a_healthy_graph(name):
+    with mg.detect_anomaly():
+        zoo.make(name).backward()
+
+
+def test_constants_may_be_infinite():
+    q, k, v = (leaf(*np.linspace(-1, 1, 12)).reshape(3, 4) for _ in range(3))
+    with mg.detect_anomaly():
+        mg.attention(q, k, v, np.tri(3) > 0).sum().backward()
+        mg.attention(q, k, v, np.where(np.tri(3) > 0, 0.0, -INF)).sum().backward()
+        assert mg.logsumexp(np.array([-INF, -INF]) + leaf(0.0, 0.0)).item() == -INF
+
+
+def test_infinities_may_be_let_through():
+    x = leaf(0.0, 2.0)
+    with pytest.raises(AnomalyError) as caught, mg.detect_anomaly(inf=False):
+        mg.where(x > 0, mg.log(x), 0.0).sum().backward()
+    assert caught.value.phase == "backward" and "0 · inf: the unchosen branch of where" in caught.value.reason
+    with mg.detect_anomaly(inf=False):
+        assert mg.exp(leaf(1000.0)).item() == INF
+
+
+def test_ops_without_gradient_are_watched_too():
+    with pytest.raises(AnomalyError, match="log of 0"), mg.detect_anomaly(), mg.no_grad():
+        mg.log(leaf(0.0))
+
+
+def test_writing_into_elements_is_caught_by_a_checksum():
+    w, c = leaf(1.0, 2.0, name="w"), np.array([3.0, 4.0])
+    said = r"was written into after mul had used it\n.*y = w \* w \* c"
+    for array in (lambda: w.data, lambda: c, lambda: w.detach().data):
+        with pytest.raises(AnomalyError, match=said), mg.detect_anomaly():
+            y = w * w * c
+            array()[1] += 5.0
+            y.sum().backward()
+    with mg.detect_anomaly():  # nobody reads it: a sum needs shapes only
+        y = w.sum() + c.sum()
+        w.data[0] = 5.0
+        y.backward()
+        for _ in range(3):  # and a training loop is no false alarm
+            w.zero_grad()
+            (w * w * c).sum().backward()
+            w.data -= 0.1 * w.grad
+
+
+def test_it_is_quiet_and_leaves_no_trace():
+    x = leaf(-1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(AnomalyError), mg.detect_anomaly():
+            mg.log(x)
+    with pytest.raises(ZeroDivisionError), mg.detect_anomaly(), mg.detect_anomaly():
+        1 / 0  # noqa: B018
+    assert not watchers and np.geterr()["divide"] == "warn"
+    assert issubclass(AnomalyError, GradientError) and issubclass(AnomalyError, ArithmeticError)
+
+
+def test_where_a_slope_is_infinite_no_rule_is_called_wrong():
+    x = leaf(4.0, 0.0)
+    with np.errstate(all="ignore"):
+        assert mg.check_graph(mg.where(x > 0, mg.sqrt(x), 0.0).sum()) and mg.check_graph((x**0.5).sum())

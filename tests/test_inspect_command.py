@@ -1,0 +1,246 @@
+"""``minigrad-ae inspect``: what it prints and writes, its exit codes, the stepper in a pipe, the comparison of two traces."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minigrad_ae as mg
+from minigrad_ae.cli import main
+from minigrad_ae.inspect.stepper import coloured, walk_by_lines, wants_colour
+
+SCRIPT = """
+import numpy as np
+import minigrad_ae as mg
+seed = 7
+rng = np.random.default_rng(seed)
+x = rng.normal(size=(6, 4))
+W = mg.tensor(rng.normal(size=(4, 2)), requires_grad=True)
+b = mg.tensor(np.zeros(2), requires_grad=True)
+h = mg.tanh(x @ W + b)
+loss = 0.5 * ((h @ W.T - x) ** 2).sum()
+print("said by the script")
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    def write(text=SCRIPT, name="ae.py"):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def run(capsys, *argv):
+    try:
+        code = main(["inspect", *map(str, argv)])
+    except SystemExit as stop:
+        code = stop.code
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_the_table_is_all_there_is_on_stdout(capsys, script):
+    before = list(sys.argv), list(sys.path), sys.modules["__main__"]
+    code, out, err = run(capsys, script())
+    assert code == 0 and out.startswith("loss = ") and "9 steps, 2 parameters" in out and "said by the script" in err
+    assert before == (sys.argv, sys.path, sys.modules["__main__"]), "the script leaves no trace in this process"
+    assert "\x1b" not in out
+
+
+def test_one_step_one_parameter_ascii(capsys, script):
+    path = script()
+    assert "Step 8 of 9   ADD   add_1 = matmul_1 + b" in run(capsys, path, "--step", 8)[1]
+    assert "dloss/dW (4, 2): 2 contributions" in run(capsys, path, "--param", "W")[1]
+    assert run(capsys, path, "--step", 8, "--ascii")[1].isascii()
+
+
+def test_files(capsys, script, tmp_path):
+    paths = [tmp_path / name for name in ("t.json", "t.html", "t.png", "t.svg")]
+    code, _, err = run(capsys, script(), "--json", paths[0], "--html", paths[1], "--png", paths[2])
+    assert code == 0 and all(f"wrote {p}" in err for p in paths[:3])
+    record = json.loads(paths[0].read_text())
+    assert (record["schema"], record["seed"], record["script"]) == (1, 7, str(tmp_path / "ae.py"))
+    assert paths[1].read_text().startswith("<!doctype html>") and paths[2].read_bytes()[:4] == b"\x89PNG"
+    assert run(capsys, script(), "--png", paths[3])[0] == 0 and "<svg" in paths[3].read_text()
+
+
+def test_a_failed_check_is_exit_1(capsys, script, monkeypatch):
+    tanh = mg.ops.REGISTRY["tanh"]
+    monkeypatch.setattr(tanh, "vjps", [lambda g, y, x: g * (1 + y * y)])
+    code, out, _ = run(capsys, script())
+    assert code == 1 and out.count("WRONG") == 1
+
+
+def test_which_loss(capsys, script):
+    head = "import minigrad_ae as mg\nw = mg.tensor([1.0, 2.0], requires_grad=True)\n"
+    assert "total = 3" in run(capsys, script(head + "total = w.sum()\n"))[1]
+    text = head + "def f():\n    (w * w).sum().backward()\nf()\nother = w * 2\n"
+    assert "loss = 5" in run(capsys, script(text))[1], "the last one that backward() was called on"
+    text = head + "import sys\nloss = w.sum()\nprint(sys.argv, __name__, __file__)\nsys.exit(3)\n"
+    code, out, err = run(capsys, script(text))
+    assert code == 0 and "loss = 3" in out and "__main__" in err and "ae.py" in err
+
+
+def test_a_script_that_trains_is_seen_where_it_ended(capsys, script):
+    text = SCRIPT + "loss.backward()\nW.data -= 0.01 * W.grad\n"
+    code, out, err = run(capsys, script(text))
+    assert code == 0 and "computed again here" in err
+    step = run(capsys, script(text), "--step", 8)[1]
+    assert "at       ae.py:9   h = mg.tanh(x @ W + b)" in step, "names and places are those of the script"
+    text += "h = mg.tanh(x @ W + b)\nloss = 0.5 * ((h @ W.T - x) ** 2).sum()\n"
+    assert out == run(capsys, script(text))[1], "the same as if the script had computed it again"
+
+
+BAD = {
+    "no loss": ("x = 3\n", [], "has no loss to inspect"),
+    "loss without gradient": ("import minigrad_ae as mg\nloss = mg.tensor(1.0)\n", [], "requires no gradient"),
+    "loss not scalar": ("import minigrad_ae as mg\nloss = mg.tensor([1.0, 2.0], requires_grad=True) * 2\n", [], "shape (2,)"),
+    "no such step": (SCRIPT, ["--step", "10"], "step 10 does not exist\n  this trace has 9 steps (1..9)"),
+    "step 0": (SCRIPT, ["--step", "0"], "step 0 does not exist"),
+    "no such name": (SCRIPT, ["--param", "V"], "nothing flowed into 'V'"),
+    "syntax": ("loss = (\n", [], "no Python program"),
+    "it raises": ("a = 1\nraise KeyError('k')\n", [], "stopped with KeyError in line 2"),
+    "our own error": ("import minigrad_ae as mg\nmg.tensor('a')\n", [], "DtypeError"),
+    "folder for output": (SCRIPT, ["--html", "/nonexistent/x.html"], "cannot be written"),
+    "kind of picture": (SCRIPT, ["--png", "x.bmp"], "unknown kind of picture"),
+    "max steps": (SCRIPT, ["--max-steps", "0"], "--max-steps must be at least 1"),
+    "too long": ("import minigrad_ae as mg\nw = mg.tensor(1.0, requires_grad=True)\nloss = w\nfor _ in range(51_000):\n"
+                 "    loss = loss + 1.0\n", [], "51,000 steps, more than 50,000"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_wrong_use_is_exit_2_in_three_lines(capsys, script, case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text, options, words = BAD[case]
+    code, out, err = run(capsys, script(text), *options)
+    said = err[err.index("minigrad-ae") :].strip()
+    assert code == 2 and out == "" and "Traceback" not in err
+    if case != "our own error":
+        assert words in said
+    assert len(said.split("\n")) == 3 and "fix:" in said
+
+
+def test_files_that_are_no_traces(capsys, script, tmp_path):
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    assert run(capsys, script(), "--json", good)[0] == 0
+    for content, words in (("", "not JSON"), ("[1]", "no trace of schema 1"), ('{"schema": 2}', "no trace of schema 1"),
+                           ('{"schema": 1, "steps": [{}], "nodes": []}', "damaged"), (b"\xff\xfe", "not JSON"),
+                           ("[" * 100_000, "not JSON")):  # fmt: skip
+        bad.write_bytes(content if isinstance(content, bytes) else content.encode())
+        for pair in ((good, bad), (bad, good)):
+            code, _, err = run(capsys, pair[0], "--diff", pair[1])
+            assert code == 2 and words in err and len(err.strip().split("\n")) == 3
+    code, _, err = run(capsys, good, "--diff", tmp_path / "none.json")
+    assert code == 2 and "No such file" in err
+    assert run(capsys, tmp_path / "none.py")[0] == 2
+
+
+# --- two traces ------------------------------------------------------------------------------------------------------
+
+
+def diff(capsys, script, tmp_path, other, plant=None):
+    a, b = tmp_path / "a.json", tmp_path / "b.json"
+    assert run(capsys, script(), "--json", a)[0] == 0
+    if plant:
+        plant()
+    assert run(capsys, script(other, "b.py"), "--json", b)[0] in (0, 1)
+    return run(capsys, a, "--diff", b)
+
+
+def test_the_same_twice(capsys, script, tmp_path):
+    code, out, _ = diff(capsys, script, tmp_path, SCRIPT)
+    assert code == 0 and "agree in all 9 steps" in out
+
+
+def test_another_op(capsys, script, tmp_path):
+    code, out, _ = diff(capsys, script, tmp_path, SCRIPT.replace("mg.tanh", "mg.sin"))
+    assert code == 1 and "the forward passes part: h is made by tanh, h by sin" in out
+
+
+def test_another_number_and_where_it_starts(capsys, script, tmp_path):
+    code, out, _ = diff(capsys, script, tmp_path, SCRIPT.replace("np.zeros(2)", "np.array([0.0, 1e-9])"))
+    assert code == 1 and "the forward passes part at b (param): value, element [1]: 0 against 1e-09" in out
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(1 + 1e-9, 1), (1 + 1e-15, 0)])
+def test_rounding_is_no_difference(capsys, script, tmp_path, factor, expected):
+    other = SCRIPT.replace("rng.normal(size=(6, 4))", f"rng.normal(size=(6, 4)) * {factor!r}")
+    assert diff(capsys, script, tmp_path, other)[0] == expected
+
+
+def test_another_rule_with_the_same_forward(capsys, script, tmp_path, monkeypatch):
+    """My rule against the reference's: the first step where they part is the one with the wrong rule."""
+    add = mg.ops.REGISTRY["add"]
+    plant = lambda: monkeypatch.setattr(add, "vjps", [add.vjps[0], lambda g, y, a, b: 2 * g])  # noqa: E731
+    code, out, _ = diff(capsys, script, tmp_path, SCRIPT, plant)
+    assert code == 1 and "the traces part at step 8: what is sent, element [0] differs" in out and "sends to b" in out
+
+
+def test_one_goes_on_longer(capsys, script, tmp_path):
+    code, out, _ = diff(capsys, script, tmp_path, SCRIPT.replace("x @ W + b", "x @ W + b + 0.0"))
+    assert code == 1 and "the traces part at step" in out
+
+
+# --- the stepper -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def traced():
+    space = {}
+    exec(compile(SCRIPT, "ae.py", "exec"), space)
+    return mg.trace(space["loss"], scope=space)
+
+
+def typed(trace, *lines):
+    out = io.StringIO()
+    walk_by_lines(trace, lines, out)
+    text = out.getvalue()
+    return text[text.index("q   quit") + 9 :]
+
+
+def test_walking_by_letters(traced):
+    said = typed(traced, "n", "", "n", "p", "g 8", "p")
+    heads = [line.split()[1] for line in said.split("\n") if line.startswith("Step ")]
+    assert heads == ["1", "2", "3", "2", "8", "7"]
+    assert "Step 7 of 9   TANH" in typed(traced, "/tanh") and "no step has 'relu'" in typed(traced, "/relu")
+    assert "2 contributions" in typed(traced, "w W") and "every number is finite" in typed(traced, "x")
+    assert "loss (): first ()" in typed(traced, "n", "f") and "no step yet" in typed(traced, "f")
+    assert "this was the last step" in typed(traced, "g 9", "n") and "before the first step" in typed(traced, "p")
+    assert typed(traced, "q", "n") == "" and typed(traced, "l").startswith("loss = ")
+
+
+@pytest.mark.parametrize(("line", "words"), [("zz", "unknown command 'zz'"), ("g", "needs a number"), ("g x", "'x' is none"),
+                                             ("g 99", "step 99 does not exist"), ("w", "needs a name"),
+                                             ("w V", "nothing flowed"), ("n 5", "unknown command 'n 5'")])  # fmt: skip
+def test_mistakes_are_answered(traced, line, words):
+    assert words in typed(traced, line)
+
+
+def test_it_works_in_a_pipe(script):
+    env = {**os.environ, "PYTHONPATH": str(Path(mg.__file__).parent.parent)}
+    done = subprocess.run([sys.executable, "-m", "minigrad_ae", "inspect", script(), "-i"], input="n\nn\ng 9\n", text=True,
+                          capture_output=True, env=env, timeout=120)  # fmt: skip
+    assert done.returncode == 0 and "Step 9 of 9" in done.stdout and "\x1b" not in done.stdout
+
+
+def test_colour_only_on_a_terminal_that_wants_it(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert wants_colour(Terminal()) and not wants_colour(io.StringIO())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not wants_colour(Terminal())
+    assert coloured("a\nWRONG") == "\x1b[1ma\x1b[0m\n\x1b[1;31mWRONG\x1b[0m"

@@ -1,0 +1,185 @@
+"""The page in a real browser: everything by keyboard, no network, no complaints."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from browser import autoencoder, chain, clean, write
+
+import minigrad_ae as mg
+from minigrad_ae.inspect.page import page
+
+pytestmark = pytest.mark.filterwarnings("ignore:(divide by zero|invalid value|overflow):RuntimeWarning")
+DOWN, UP, RIGHT, LEFT, PGDN, PGUP, HOME, END = (chr(0xE000 + k) for k in (0x15, 0x13, 0x14, 0x12, 0x0F, 0x0E, 0x11, 0x10))
+ENTER, TAB, ESCAPE = "\ue007", "\ue004", "\ue00c"
+
+
+# --- what it says ----------------------------------------------------------------------------------------------------
+
+
+def test_the_tape_is_the_trace_and_every_key_walks_it(browser, small, traced):
+    browser.open(small)
+    rows = browser.texts(".row")
+    assert [r.split()[:2] for r in rows] == [[str(s.k), s.op] for s in traced.steps]
+    seen = [browser.step]
+    for _ in traced.steps[1:]:
+        browser.keys(RIGHT)
+        seen.append(browser.step)
+        assert browser.text("#status").startswith(f"Step {seen[-1]} of 9")
+    assert seen == [s.k for s in traced.steps]
+    for key, expected in [(RIGHT, 9), (LEFT, 8), ("k", 7), ("j", 8), (UP, 7), (DOWN, 8), (PGUP, 1), (PGDN, 9), (HOME, 1),
+                          (END, 9)]:  # fmt: skip
+        browser.keys(key)
+        assert browser.step == expected, key
+    selected = "return [...document.querySelectorAll('[aria-current=step]')].map((e) => e.getAttribute('aria-selected'))"
+    assert browser.run(selected) == ["true"]
+    clean(browser)
+
+
+def test_the_cards_of_a_known_step(browser, small, traced):
+    browser.open(small, "#s=8")
+    assert browser.step == 8
+    body = browser.text("#body")
+    step = traced.steps[7]
+    for words in ("h = mg.tanh(x @ W + b)", "browser.py:", "law: y = a + b", "Incoming gradient dloss/dadd_1", "dL/db = g",
+                  "(6, 2) → sum over axis 0 → (2,)", "Outgoing to b: dloss/db", "✓ agree", "W\t(4, 2)\t1 of 2 contributions",
+                  "b\t(2,)\tcomplete", "python -m minigrad_ae inspect"):  # fmt: skip
+        assert words in body, words
+    cells = browser.texts("#body .card:nth-of-type(3) tbody td")
+    assert np.allclose([float(c) for c in cells if c], step.incoming.ravel(), rtol=1e-3)
+    browser.keys(END)
+    assert "contribution 2 of 2" in browser.text("#body") and "= after" in browser.text("#body")
+    browser.keys(HOME)
+    assert "not yet computed" in browser.text("#body") and "= 1" in browser.text("#body")
+    clean(browser)
+
+
+def test_graph_nodes_are_marked_and_take_one_to_their_step(browser, small):
+    browser.open(small, "#s=5")
+    marks = browser.run("return Object.fromEntries([...document.querySelectorAll('.node')].map("
+                        "(g) => [g.querySelector('.name').textContent, g.querySelector('.mark').textContent]))")  # fmt: skip
+    assert marks["loss"] == "✓" and marks["matmul_2"] == "here" and marks["h"] == "" and marks["W"] == ""
+    edges = "return [document.querySelectorAll('.edge.done').length, document.querySelectorAll('.edge.now').length]"
+    assert browser.run(edges) == [4, 2]
+    browser.keys("g", TAB, TAB, ENTER)
+    assert browser.step != 5 and browser.run("return document.activeElement.classList.contains('node')")
+    clean(browser)
+
+
+def test_search_trouble_jump_and_links(browser, small, traced):
+    browser.open(small)
+    browser.keys("/", *"tanh", ENTER, ESCAPE)
+    assert browser.step == 7 and browser.run("return location.hash") == "#s=7"
+    browser.keys("n")
+    assert "every check passed" in browser.text("#status")
+    browser.run("location.hash = '#s=3'")
+    assert browser.step == 3
+    browser.run("location.hash = '#s=99'")
+    assert browser.step == 3 and "step 99 does not exist: this pass has 1 to 9" in browser.text("#status")
+    browser.keys("?")
+    assert browser.run("return document.getElementById('keys').open")
+    browser.keys(ESCAPE, RIGHT)
+    assert browser.step == 4
+    clean(browser)
+
+
+def test_keys_with_modifiers_and_in_fields_are_left_alone(browser, small):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    browser.open(small, "#s=5")
+    ActionChains(browser.driver).key_down("\ue009").send_keys("k").key_up("\ue009").send_keys("/").send_keys("njp").perform()
+    assert browser.step == 5 and browser.run("return document.getElementById('search').value") == "njp"
+    assert browser.run("return document.getElementById('predict').getAttribute('aria-pressed')") == "false"
+
+
+# --- faults and NaN --------------------------------------------------------------------------------------------------
+
+
+def test_failed_checks_and_nan_are_marked_and_found(browser, tmp_path):
+    tanh = mg.ops.REGISTRY["tanh"]
+    right, tanh.vjps[0] = tanh.vjps[0], lambda g, y, x: g * (1 + y * y)
+    try:
+        path = write(tmp_path, autoencoder())
+    finally:
+        tanh.vjps[0] = right
+    browser.open(path)
+    assert browser.texts(".row .tag.bad") == ["WRONG"]
+    browser.keys("n")
+    assert browser.step == 7 and "A check FAILED" in browser.text("#status") and "✗ DISAGREE" in browser.text("#body")
+    x = mg.tensor([0.0, 1.0], requires_grad=True, name="x")
+    browser.open(write(tmp_path, mg.trace(mg.where(x > 0, mg.sqrt(x), 0.0).sum())))
+    browser.keys("n")
+    assert "NaN" in browser.text(".row[aria-selected=true]") and "NaN" in browser.text("#body")
+    clean(browser)
+
+
+# --- predict ---------------------------------------------------------------------------------------------------------
+
+
+def ask(browser, path, step, number, shape, value):
+    browser.open(path, f"#s={step}")
+    browser.keys("p")
+    browser.run("document.querySelectorAll('.ask input')[arguments[0]].focus()", 2 * number)
+    browser.keys(*shape, TAB, *value, ENTER)
+    return browser.texts(".verdict p")
+
+
+def test_predict_hides_the_answer_and_judges_it(browser, small, traced):
+    browser.open(small, "#s=8")
+    browser.keys("p")
+    assert "✓ agree" not in browser.text("#body") and len(browser.texts("form")) == 2
+    c = traced.steps[7].contributions[1]
+    k = int(np.argmax(np.abs(c.added)))
+    right = f"{c.added[k]:.4g}"
+    assert [v[0] for v in ask(browser, small, 8, 1, "2", right)[:2]] == ["✓", "✓"]
+    assert "✓ agree" in browser.text("#body")
+    wrong = ask(browser, small, 8, 1, "6, 2", f"{-c.added[k]:.4g}")
+    assert "forgot to sum" in wrong[0] and "wrong sign" in wrong[1] and "0 of 2 right" in wrong[2]
+    unsummed = ask(browser, small, 8, 1, "2", f"{c.raw[1, k]:.6g}")
+    assert "forgot to sum" in unsummed[1]
+    W = traced.steps[4].contributions[1]
+    i = np.unravel_index(int(np.argmax(np.abs(W.added))), W.added.shape)
+    assert "transposed" in ask(browser, small, 5, 1, "4, 2", f"{W.added[i]:.4g}")[0]
+    clean(browser)
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+
+def test_two_thousand_steps(browser, long):
+    assert long.stat().st_size < 5_000_000
+    browser.open(long)
+    assert browser.run("return Number(document.documentElement.dataset.ready)") < 5000  # timed in benchmarks/bench_inspect.py
+    browser.keys(END)
+    assert browser.step == 2000 and browser.run("return document.querySelectorAll('*').length") < 2000
+    assert browser.run("return document.querySelectorAll('.node').length") > 1, "the neighbourhood is drawn"
+    browser.keys(LEFT, PGUP)
+    assert browser.step == 1989
+    clean(browser)
+
+
+def test_the_whole_tape_by_keyboard(browser, tmp_path):
+    browser.open(write(tmp_path, chain(400)))
+    for _ in range(8):
+        browser.keys(*[RIGHT] * 50)
+    assert browser.step == 400
+    browser.keys(RIGHT)
+    assert browser.step == 400 and "Step 400 of 400" in browser.text("#status")
+
+
+def test_what_is_left_out_is_said_in_a_banner(browser, tmp_path):
+    browser.open(write(tmp_path, chain(300, max_steps=40)))
+    assert re.search(r"showing \d+ of 300 steps: .*first and last", browser.text("#banner"))
+    text = page(chain(300), cap=150_000)
+    assert len(text.encode()) <= 150_000
+    path = tmp_path / "capped.html"
+    path.write_text(text, encoding="utf-8")
+    browser.open(path)
+    assert re.search(r"showing \d+ of 300 steps", browser.text("#banner")) and browser.step == 1
+    browser.keys(END)
+    assert browser.step == 300
+    browser.run("location.hash = '#s=150'")
+    assert "was not kept" in browser.text("#status")
+    clean(browser)
