@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.step_models import MODELS, Model
 from benchmarks.step_peers import LIBRARIES
-from benchmarks.timing import Worker, gauge, installed, interleave, machine, pin
+from benchmarks.timing import Worker, busy, gauge, installed, interleave, machine, pin
 
 CHECKED, TOLERANCE = 5, 2e-5  # first losses that are compared, and the relative difference allowed
 PEERS = Path(__file__).with_name("step_peers.py")
@@ -48,7 +48,7 @@ def race(number: int, workers: dict[str, Worker], threads: int, rounds: int, sec
         "ratio": {name: result.ratio(name) for name in peers},
         "quartiles": {name: result.spread(name) for name in peers},
         "goal": goals(model, threads), "losses": losses["ours"], "largest_difference": max(apart.values()),
-        "rounds_kept": result.kept, "rounds_dropped": result.dropped,
+        "busy": busy(result, threads), "rounds_kept": result.kept, "rounds_dropped": result.dropped,
     }  # fmt: skip
 
 
@@ -79,6 +79,7 @@ def report(row: dict[str, Any]) -> None:
         f"{n} x{r:.2f}" + (f" (goal {row['goal'][n]})" if n in row["goal"] else "") for n, r in row["ratio"].items()
     )
     dropped = f"{row['rounds_dropped']} of {row['rounds_dropped'] + row['rounds_kept']} rounds dropped"
+    dropped += "; the machine is busy: figures for two threads mean little" if row["busy"] else ""
     took = f"{row['microseconds']['ours']:8.0f} us"
     print(f"{row['model']:24s} {row['threads']} thr {took}  {ratios}   [{dropped}]", flush=True)
 

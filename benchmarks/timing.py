@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,16 @@ def gauge(threads: int = 1) -> Callable[[], float]:
     return watch
 
 
+def busy(race: Race, threads: int) -> bool:
+    """Whether some of the cores were somebody else's: work on all of them took much longer than the same on one.
+
+    A ratio from such a race says who suffers more, not who is faster: a library that waits for its threads at each
+    step (OpenMP) becomes a hundred times as slow when one of two cores is taken.
+    """
+    alone = gauge(1)
+    return threads > 1 and race.gauge > LIMIT * min(alone() for _ in range(200))
+
+
 @dataclass
 class Race:
     """The rounds that counted: seconds per call of each contender, in step; and what was dropped."""
@@ -86,7 +96,7 @@ class Race:
     times: dict[str, list[float]]
     kept: int
     dropped: int
-    disturbance: float = field(default=1.0)  # median of the gauge over its best, among the rounds kept
+    gauge: float = 0.0  # its median among the rounds kept, in seconds
 
     def median(self, name: str) -> float:
         return statistics.median(self.times[name])
@@ -115,11 +125,10 @@ def interleave(contenders: Mapping[str, Callable[[], float]], rounds: int = 25,
         taken.append(times)
         gauged.append(max(before, watch()))
     chosen = calm(gauged)
-    best = min(gauged)
     return Race(
         {name: [taken[k][name] for k in chosen] for name in names},
         kept=len(chosen), dropped=rounds - len(chosen),
-        disturbance=statistics.median(gauged[k] / best for k in chosen) if best > 0 else 1.0,
+        gauge=statistics.median(gauged[k] for k in chosen),
     )  # fmt: skip
 
 

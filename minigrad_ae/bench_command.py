@@ -2,7 +2,7 @@
 
 Every script measures in processes of its own and writes JSON; this file turns that into rows
 
-    {what, threads, peer, ours (seconds or None), ratio (their time / ours), goal (or None), met (or None)}
+    {what, threads, peer, ours (seconds or None), ratio (their time / ours), goal (or None), met (or None), busy}
 
 A goal that is missed is said, and is no error: it says something about the machine as well.  A loss or a product that
 does not agree with its reference is one: exit code 1.
@@ -28,7 +28,7 @@ QUICK = [
     ("scaling", "bench_scaling.py", ["--rounds", "5", "--budget", "1.5"]),
 ]
 FULL = [
-    ("steps", "bench_steps.py", ["--rounds", "41"]),
+    ("steps", "bench_steps.py", ["--rounds", "21"]),
     ("scaling", "bench_scaling.py", ["--rounds", "15", "--budget", "4"]),
     ("gemm", "bench_gemm.py", []),
     ("kernels", "bench_kernels.py", []),
@@ -70,9 +70,12 @@ def bench(args: Any, rest: list[str]) -> int:
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
-def row(what: str, peer: str, ratio: float, goal: float | None, threads: int = 1, ours: float | None = None) -> Row:
-    met = None if goal is None else bool(ratio >= goal)
-    return {"what": what, "threads": threads, "peer": peer, "ours": ours, "ratio": ratio, "goal": goal, "met": met}
+def row(what: str, peer: str, ratio: float, goal: float | None, threads: int = 1, ours: float | None = None,
+        busy: bool = False) -> Row:  # fmt: skip
+    """busy : measured while others used the cores, so that the ratio can meet no goal and miss none."""
+    met = None if goal is None or busy else bool(ratio >= goal)
+    return {"what": what, "threads": threads, "peer": peer, "ours": ours, "ratio": ratio, "goal": goal, "met": met,
+            "busy": busy}  # fmt: skip
 
 
 def table_rows(found: dict[str, Any]) -> list[Row]:
@@ -80,8 +83,8 @@ def table_rows(found: dict[str, Any]) -> list[Row]:
     rows = []
     for r in found.get("steps", {}).get("rows", []):
         for peer, ratio in r["ratio"].items():
-            rows.append(row(f"{r['model']}, batch {r['batch']}", peer, ratio, r["goal"].get(peer), r["threads"],
-                            r["microseconds"]["ours"] * 1e-6))  # fmt: skip
+            what, goal = f"{r['model']}, batch {r['batch']}", r["goal"].get(peer)
+            rows.append(row(what, peer, ratio, goal, r["threads"], r["microseconds"]["ours"] * 1e-6, r.get("busy", False)))
     scaling = found.get("scaling", {})
     for r in scaling.get("rows", []):
         if r["series"] == "large":
@@ -118,7 +121,7 @@ def table(rows: Sequence[Row]) -> str:
     for r in rows:
         ours = "" if r["ours"] is None else duration(r["ours"])
         goal = "" if r["goal"] is None else f"{r['goal']:.2f}"
-        met = {True: "yes", False: "NO", None: ""}[r["met"]]
+        met = "busy" if r["busy"] else {True: "yes", False: "NO", None: ""}[r["met"]]
         line = f"{r['what'][:46]:<46} {r['threads']:>7} {ours:>9} {r['peer']:>12} {r['ratio']:>6.2f} {goal:>5}  {met}"
         lines.append(line.rstrip())
     goals = [r["met"] for r in rows if r["met"] is not None]
@@ -141,7 +144,7 @@ def draw(found: dict[str, Any], rows: Sequence[Row], folder: Path) -> list[Path]
     folder.mkdir(exist_ok=True)
     drawn = []
     with matplotlib.rc_context({**STYLE, "backend": "Agg"}):
-        steps = [r for r in rows if r["peer"] in PEERS and "batch" in r["what"]]
+        steps = [r for r in rows if r["peer"] in PEERS and "batch" in r["what"] and not r["busy"]]
         if steps:
             numbers = {"rows": steps, "machine": found["steps"].get("machine"), "pinned": found["steps"].get("pinned")}
             drawn.append(save(folder / "bench_ratios.png", ratios_figure(steps), numbers))

@@ -186,6 +186,22 @@ def test_a_goal_is_met_from_its_value_on(ratio, met):
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_a_ratio_from_a_busy_machine_meets_no_goal_and_misses_none():
+    report = steps_report()
+    report["rows"][0]["busy"] = True
+    rows = bench_command.table_rows({"steps": report})
+    assert [r["met"] for r in rows] == [None, None]
+    assert "0 of 0 goals met" in bench_command.table(rows)
+
+
+def test_busy_is_told_from_the_gauge():
+    alone = min(timing.gauge(1)() for _ in range(50))
+    times = {"ours": [1.0]}
+    assert timing.busy(timing.Race(times, 1, 0, gauge=10 * alone), threads=2)
+    assert not timing.busy(timing.Race(times, 1, 0, gauge=0.0), threads=2)
+    assert not timing.busy(timing.Race(times, 1, 0, gauge=10 * alone), threads=1)
+
+
 def test_products_are_summed_up_by_their_geometric_mean():
     measured = [{"kernel": "matmul", "dtype": "float32", "kind": "TN", "ratio": r} for r in (0.5, 2.0)]
     (row,) = bench_command.table_rows({"gemm": {"rows": measured}})
@@ -215,7 +231,7 @@ def test_the_command_writes_figures_and_numbers(checkout, capfd):
     written = sorted(p.name for p in (root / "figures").iterdir())
     assert written == ["bench_ratios.json", "bench_ratios.png", "bench_scaling.json", "bench_scaling.png"]
     report = json.loads((root / "all.json").read_text())
-    assert {"what", "threads", "peer", "ours", "ratio", "goal", "met"} == set(report["rows"][0])
+    assert {"what", "threads", "peer", "ours", "ratio", "goal", "met", "busy"} == set(report["rows"][0])
 
 
 def test_a_script_that_fails_ends_with_1_and_the_others_are_still_shown(checkout, capfd):
