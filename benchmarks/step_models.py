@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray
+DIGIT = 64  # pixels of one of the digits that travel in the package
 Loss = Callable[[Any, Any], Any]  # loss(x, noise) -> scalar
 
 
@@ -32,11 +33,16 @@ class Model:
     goals: dict[int, dict[str, float]] = field(default_factory=dict)
 
     def draw(self, seed: int = 0) -> tuple[list[Array], Array, Array]:
-        """Start weights (Xavier; biases a little off 0), data in [0, 1] and noise: float32, the same for everyone."""
+        """Start weights (Xavier; biases a little off 0), data in [0, 1] (digits where they fit) and
+        noise: float32, the same for everyone."""
         rng = np.random.default_rng(seed)
         scales = [np.sqrt(2 / sum(s)) if len(s) == 2 else 0.01 for s in self.weights]
         weights = [(a * rng.standard_normal(s)).astype(np.float32) for s, a in zip(self.weights, scales, strict=True)]
         x = rng.random((self.batch, self.features)).astype(np.float32)
+        if self.features == DIGIT:
+            from minigrad_ae.data import digits
+
+            x = digits()[0][: self.batch].astype(np.float32)
         return weights, x, rng.standard_normal((self.batch, self.noise)).astype(np.float32)
 
     def multiply_adds(self) -> int:

@@ -75,6 +75,7 @@ class Lesson:
         if not (args.show or notebook):
             matplotlib.use("Agg")
         matplotlib.rcParams.update(STYLE)
+        matplotlib.rcParams["figure.constrained_layout.use"] = not args.fast  # it takes longer than the drawing
         self.show, self.answers, self.start = args.show or notebook, list[tuple[str, str]](), time.perf_counter()
         print(f"Lesson {name.replace('_', ' ')}  ({duration})")
 
