@@ -11,7 +11,7 @@ import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.claims.experiments import descend, escape, five_features, mode_strengths
+from minigrad_ae.claims.experiments import descend, escape, five_features, mode_strengths, penalised, trained, uncentred
 from minigrad_ae.classroom import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson, draw_network
 from minigrad_ae.models import LinearAutoencoder
 
@@ -63,11 +63,11 @@ print("  M start  loss at start         final loss        PCA optimum  differenc
 sizes = (2, 8) if lesson.fast else (1, 2, 4, 8, 16, 32)
 principal = analytic.pca(X)
 fig, ax = plt.subplots(figsize=(6.8, 4.2))
-trained, numbers = {}, {}
+models, numbers = {}, {}
 for M, color in zip(sizes, (BLUE, ORANGE, GREEN, RED, SKY, BLACK), strict=False):
     for start in range(2 if lesson.fast else 3):
-        model = LinearAutoencoder(D, M, rng=np.random.default_rng([lesson.seed, M, start]))
-        record = model.fit(X)
+        model = lesson.run.shared(trained, M, start)  # LinearAutoencoder(D, M, rng=rng), then .fit(X): see below
+        record = model.record
         best = principal.optimal_loss(M)
         final = float(model.loss(X))
         print(
@@ -83,7 +83,7 @@ for M, color in zip(sizes, (BLUE, ORANGE, GREEN, RED, SKY, BLACK), strict=False)
             label=f"M = {M}" if not start else None,
         )
         numbers[f"M={M} start={start}"] = {"final": final, "optimum": best, "evaluations": record.evaluations}
-    trained[M] = model
+    models[M] = model
 ax.axhline(1e-10, color=BLACK, ls=":", lw=0.8)
 ax.set(
     xlabel="evaluations of E and its gradient",
@@ -95,13 +95,13 @@ lesson.figure("loss", fig, numbers)
 
 # %% Run: the certificate
 lesson.cell("Run: the certificate")
-certificate = mg.certify_pca(trained[8], X)
+certificate = mg.certify_pca(models[8], X)
 print(certificate)
 lesson.figure("certificate", certificate.figure(), certificate.as_dict())
 
 # %% Run: subspace and reconstructions, seen
 lesson.cell("Run: what the decoder has learned")
-model = trained[2]
+model = models[2]
 decoder = model.decoder_weight.numpy()
 U = principal.components[:, :2]
 mixing = decoder @ U  # (2, 2): the decoder's rows, written in principal components
@@ -121,10 +121,10 @@ fig.suptitle("The decoder's rows are not the components, but mixtures of them: t
 lesson.figure("subspace", fig, {"mixing": mixing, "outside": float(np.linalg.norm(decoder - mixing @ U.T))})
 
 shown = X[[0, 1, 2, 3, 4, 5, 6, 7]]
-M = max(trained)
+M = max(models)
 rows = [
     ("original", shown),
-    (f"network, M = {M}", trained[M](shown).numpy()),
+    (f"network, M = {M}", models[M](shown).numpy()),
     (f"PCA, M = {M}", principal.reconstruct(shown, M)),
 ]
 fig, axes = plt.subplots(3, 1, figsize=(7.4, 3.6))
@@ -144,7 +144,7 @@ print(f"{'I':<10} {'loss':>10} {'negative curvatures':>20} {'flat directions':>1
 for point in analytic.critical_points(found.eigenvalues, 2):
     name = "{" + ", ".join(map(str, point.components)) + "}"
     print(f"{name:<10} {point.loss:>10.4f} {point.index:>20} {point.nullity:>16}")
-losses, rate = escape(small, steps=700)
+losses = lesson.run.shared(escape)
 saddle_loss = next(p.loss for p in analytic.critical_points(found.eigenvalues, 2) if set(p.components) == {1, 3})
 fig, ax = plt.subplots(figsize=(6.8, 3.8))
 ax.plot(losses, color=BLUE)
@@ -174,7 +174,7 @@ left.set(
     ylim=(1e-17, 1e3),
 )
 left.legend()
-times, measured = mode_strengths(small, eta=0.004 if lesson.fast else 0.001)
+times, measured = lesson.run.shared(mode_strengths, 0.004 if lesson.fast else 0.001)
 rates = found.eigenvalues[:2] / len(small)
 for k, color in enumerate((BLUE, ORANGE)):
     right.plot(times[::20], measured[::20, k], color=color, lw=3, alpha=0.5, label=f"descent, mode {k + 1}")
@@ -191,9 +191,8 @@ lesson.figure("dynamics", fig, {"excess": limits, "time": times[::100], "strengt
 lesson.cell("Run: a penalty that finds the components themselves")
 K = 4
 lam = 0.2 * float(principal.eigenvalues[K - 1])
-penalised = LinearAutoencoder(D, K, l2=lam, rng=np.random.default_rng(lesson.seed))
-penalised.fit(X)
-left_vectors, singular, _ = np.linalg.svd(penalised.decoder_weight.numpy().T, full_matrices=False)
+shrunk = lesson.run.shared(penalised, K, lam)  # LinearAutoencoder(D, K, l2=lam, rng=rng), then .fit(X)
+left_vectors, singular, _ = np.linalg.svd(shrunk.decoder_weight.numpy().T, full_matrices=False)
 read_out = analytic.eigenvalues_from_singular_values(singular, lam)
 fig, axes = plt.subplots(2, K, figsize=(7.2, 3.9))
 for k in range(K):
@@ -223,12 +222,11 @@ print(mg.emit_numpy(loss))
 
 # %% Verify: every rule of the graph of E
 lesson.cell("Verify: the gradient of E proves itself")
-print(mg.check_graph(trained[2].loss(X[:50])))
+print(mg.check_graph(models[2].loss(X[:50])))
 
 # %% Break it
 lesson.cell("Break it: forget to centre")
-forgetful = LinearAutoencoder(D, 2, bias=False, rng=np.random.default_rng(lesson.seed))
-forgetful.fit(X)
+forgetful = lesson.run.shared(uncentred, 2)  # LinearAutoencoder(D, 2, bias=False, rng=rng), then .fit(X)
 verdict = mg.certify_pca(forgetful, X)
 print(f"without bias and without centring the certificate says passed = {verdict.passed}")
 print("  " + "\n  ".join(verdict.notes))

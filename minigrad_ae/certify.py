@@ -114,7 +114,8 @@ class Certificate:
         """A matplotlib figure: what each component explains, learned beside PCA, and the angles beside what is allowed."""
         from matplotlib.figure import Figure
 
-        fig = Figure(figsize=(8.6, 3.6), layout="constrained")
+        fig = Figure(figsize=(8.6, 3.6))
+        fig.subplots_adjust(left=0.09, right=0.985, bottom=0.14, top=0.91, wspace=0.24)
         left, right = fig.subplots(1, 2)
         k = np.arange(1, self.n_latent + 1)
         left.semilogy(k, np.maximum(self.eigenvalues, 1e-300), "o", ms=9, mfc="none", color="#0072B2", label="PCA, $s_j$")

@@ -164,7 +164,7 @@ def nullity(run: Run) -> float:
     sabotage=wrong_rule("matmul", "B", "0 * (swapaxes(A, -1, -2) @ g)"),
 )
 def saddle_escape(run: Run) -> float:
-    return experiments.escape(experiments.five_features()[0], 1500)[0][-1]
+    return run.shared(experiments.escape)[-1]
 
 
 # --- dynamics --------------------------------------------------------------------------------------------------------
@@ -219,9 +219,8 @@ def step_size_below(run: Run) -> float:
     sabotage=wrong_rule("matmul", "A", "1.05 * (g @ swapaxes(B, -1, -2))"),
 )
 def mode_curves(run: Run) -> float:
-    X, _ = experiments.five_features()
-    eta = 1e-3 if run.fast else 5e-4
-    return experiments.mode_error(X, 2 * eta) / experiments.mode_error(X, eta)
+    eta = 2e-3 if run.fast else 5e-4
+    return experiments.mode_error(run, 2 * eta) / experiments.mode_error(run, eta)
 
 
 @claim(

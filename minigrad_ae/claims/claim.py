@@ -67,6 +67,7 @@ class Claim:
     reason: str
     sabotage: Callable[[], AbstractContextManager[Any]]
     measure: Callable[[Run], float]
+    thorough: bool = False  # takes seconds: the short form of a lesson leaves it to `verify`
 
     def check(self, run: Run) -> Result:
         """Measure and compare.  What raises propagates: an exception is an error, not a miss."""
@@ -102,6 +103,7 @@ def claim(
     tolerance: float | Callable[[Run], float],
     reason: str,
     sabotage: Callable[[], AbstractContextManager[Any]],
+    thorough: bool = False,
 ) -> Callable[[Callable[[Run], float]], Claim]:
     """Decorator: register the function below it as the measurement of a claim.  The topic is the name of the file,
     up to a double underscore: ``02_linear_autoencoder__landscape.py`` continues ``02_linear_autoencoder.py``.
@@ -109,7 +111,7 @@ def claim(
 
     def register(measure: Callable[[Run], float]) -> Claim:
         topic = Path(measure.__code__.co_filename).stem.partition("__")[0]
-        made = Claim(id, topic, statement, expected, tolerance, reason, sabotage, measure)
+        made = Claim(id, topic, statement, expected, tolerance, reason, sabotage, measure, thorough)
         if any(c.id == id for c in CLAIMS):
             raise ValueError(f"two claims are called {id!r}")
         CLAIMS.append(made)

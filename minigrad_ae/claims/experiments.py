@@ -1,6 +1,7 @@
-"""Experiments of lesson 02 that start, by definition, from known eigenvectors: a saddle, a step-size limit, mode curves.
+"""What lesson 02 and its claims both train: once in a run (`Run.shared`).
 
-They use the production model, engine and optimiser; only the starting weights come from `analytic`.
+The second part starts, by definition, from known eigenvectors: a saddle, a step-size limit, mode curves.  It uses the
+production model, engine and optimiser; only the starting weights come from `analytic`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,43 @@ from typing import Any
 import numpy as np
 
 from .. import analytic, engine
+from ..data import digits
 from ..models import LinearAutoencoder
 from ..models.linear import half_squared_error
 from ..optim import SGD
 from ..tensor import tensor
+from .claim import Run
+
+# --- trained from random starts ---------------------------------------------------------------------------------------
+
+
+def trained(run: Run, M: int, start: int) -> LinearAutoencoder:
+    """A linear autoencoder on the digits, trained from one random start."""
+    return _fitted(run, M, start)
+
+
+def penalised(run: Run, M: int, lam: float) -> LinearAutoencoder:
+    """The same with an L2 penalty."""
+    return _fitted(run, M, 0, l2=lam)
+
+
+def uncentred(run: Run, M: int) -> LinearAutoencoder:
+    """The same without offsets, on data that are not centred."""
+    return _fitted(run, M, 0, bias=False)
+
+
+def tied(run: Run, M: int) -> LinearAutoencoder:
+    """The same with tied weights."""
+    return _fitted(run, M, 0, tied=True)
+
+
+def _fitted(run: Run, M: int, start: int, **settings: Any) -> LinearAutoencoder:
+    model = LinearAutoencoder(64, M, rng=np.random.default_rng([run.seed, M, start]), **settings)
+    model.fit(digits()[0])
+    return model
+
+
+# --- started from known eigenvectors ----------------------------------------------------------------------------------
 
 A0 = 1e-3  # strength of every mode at the start of `mode_strengths`
 
@@ -47,14 +81,14 @@ def descend_losses(model: LinearAutoencoder, X: np.ndarray, eta: float, steps: i
     return [*losses, model.loss(data).item()]
 
 
-def escape(X: np.ndarray, steps: int, distance: float = 1e-6) -> tuple[list[float], float]:
-    """Losses of descent from the saddle {1, 3}, started `distance` beside it in every weight; and its step size."""
-    found = analytic.pca(X)
+def escape(run: Run) -> list[float]:
+    """Losses of 700 steps of descent from the saddle {1, 3}, started 1e-6 beside it in every weight."""
+    X, found = five_features()
     rng = np.random.default_rng(3)
     W1, W2 = analytic.saddle(found.components, (1, 3), 2)
-    moved = [W + distance * rng.standard_normal(W.shape) for W in (W1, W2)]
+    moved = [W + 1e-6 * rng.standard_normal(W.shape) for W in (W1, W2)]
     eta = 0.3 / float(found.eigenvalues[0])
-    return descend_losses(linear_model(*moved), X, eta, steps), eta
+    return descend_losses(linear_model(*moved), X, eta, 700)
 
 
 def descend(X: np.ndarray, eta: float, steps: int) -> np.ndarray:
@@ -77,9 +111,9 @@ def growth(X: np.ndarray, factor: float, steps: int = 20) -> float:
     return (abs(strength - 1) / 1e-6) ** (1 / steps)
 
 
-def mode_strengths(X: np.ndarray, eta: float) -> tuple[np.ndarray, np.ndarray]:
+def mode_strengths(run: Run, eta: float) -> tuple[np.ndarray, np.ndarray]:
     """(times, strengths (len(times), 2)) of gradient descent on the *mean* loss from a small balanced aligned start."""
-    found = analytic.pca(X)
+    X, found = five_features()
     U, rates = found.components[:, :2], found.eigenvalues[:2] / len(X)
     model = linear_model(np.sqrt(A0) * U.T, np.sqrt(A0) * U)
     steps = int(1.6 * analytic.half_rise_time(rates[1], A0) / eta)
@@ -93,10 +127,11 @@ def mode_strengths(X: np.ndarray, eta: float) -> tuple[np.ndarray, np.ndarray]:
     return eta * np.arange(steps), np.array(strengths)
 
 
-def mode_error(X: np.ndarray, eta: float) -> float:
+def mode_error(run: Run, eta: float) -> float:
     """Largest distance of descent's mode curves from Saxe's formula."""
-    times, strengths = mode_strengths(X, eta)
-    rates = analytic.pca(X).eigenvalues[:2] / len(X)
+    X, found = five_features()
+    times, strengths = run.shared(mode_strengths, eta)
+    rates = found.eigenvalues[:2] / len(X)
     exact = np.stack([analytic.mode_strength(times, rate, A0) for rate in rates], axis=1)
     return float(np.max(np.abs(strengths - exact)))
 

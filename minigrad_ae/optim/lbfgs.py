@@ -65,7 +65,7 @@ class LBFGS(Optimizer):
         self.epsilon = max(float(np.finfo(p.dtype).eps) for p in self.params)
         self.largest = 0.0
         self._spent = 0
-        self.pairs: deque[tuple[np.ndarray, np.ndarray]] = deque()
+        self.pairs: deque[tuple[np.ndarray, np.ndarray, float]] = deque()  # s, y and s.y, oldest first
 
     @property
     def converged(self) -> bool:
@@ -151,23 +151,23 @@ class LBFGS(Optimizer):
 
     def _direction(self, g: np.ndarray) -> np.ndarray:
         """-H g by the two loops of Nocedal & Wright's algorithm 7.4; -g without pairs."""
-        d, steps = -g, [(s, y, s @ y) for s, y in self.pairs]
-        alphas = []
-        for s, y, curvature in reversed(steps):
+        d, alphas = -g, []
+        for s, y, curvature in reversed(self.pairs):
             alpha = (s @ d) / curvature
             d -= alpha * y
             alphas.append(alpha)
-        if steps:
-            _, y, curvature = steps[-1]
+        if self.pairs:
+            _, y, curvature = self.pairs[-1]
             d *= curvature / (y @ y)
-        for (s, y, curvature), alpha in zip(steps, reversed(alphas), strict=True):
+        for (s, y, curvature), alpha in zip(self.pairs, reversed(alphas), strict=True):
             d += (alpha - (y @ d) / curvature) * s
         return d
 
     def _remember(self, s: np.ndarray, y: np.ndarray) -> None:
         """Keep a pair if its curvature is positive beyond rounding (the Wolfe conditions see to it, rounding may not)."""
-        if s @ y > self.epsilon * math.sqrt(s @ s) * math.sqrt(y @ y):
-            self.pairs.append((s, y))
+        curvature = float(s @ y)
+        if curvature > self.epsilon * math.sqrt(s @ s) * math.sqrt(y @ y):
+            self.pairs.append((s, y, curvature))
         while len(self.pairs) > self.history:
             self.pairs.popleft()
 
@@ -234,7 +234,7 @@ class LBFGS(Optimizer):
     # --- state ---
     def state_dict(self) -> dict[str, Any]:
         """lr, counts, the largest loss so far and the pairs 's' and 'y' (k, n), oldest first (copies)."""
-        sides = np.array(self.pairs).reshape(len(self.pairs), 2, sum(p.size for p in self.params))
+        sides = np.array([pair[:2] for pair in self.pairs]).reshape(len(self.pairs), 2, sum(p.size for p in self.params))
         counts = {"evaluations": self.evaluations, "iterations": self.iterations, "largest": self.largest}
         return {"lr": self.lr, **counts, "s": sides[:, 0].copy(), "y": sides[:, 1].copy()}
 
@@ -253,7 +253,7 @@ class LBFGS(Optimizer):
         self.evaluations, self.iterations = int(state["evaluations"]), int(state["iterations"])
         self.largest = float(state["largest"])
         s, y = (np.array(state[key], np.float64) for key in ("s", "y"))
-        self.pairs = deque(zip(s, y, strict=True))
+        self.pairs = deque((a, b, float(a @ b)) for a, b in zip(s, y, strict=True))
 
 
 def first_step(here: Point) -> float:
