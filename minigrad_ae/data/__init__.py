@@ -3,6 +3,7 @@
 =========  ==========================================================================
 digits     1,797 real images of 8 x 8 pixels, shipped with the package
 files      a matrix from a .npy file
+patches    whitened patches of a photograph that matplotlib ships
 validate   is this a matrix that can be learned from?
 scaling    centring, and one common unit
 batches    seeded mini-batches
@@ -12,7 +13,8 @@ batches    seeded mini-batches
 from .batches import batches
 from .digits import digits
 from .files import load_matrix
+from .patches import patches, photograph, whiten
 from .scaling import centre, scale
 from .validate import check_matrix
 
-__all__ = ["batches", "centre", "check_matrix", "digits", "load_matrix", "scale"]
+__all__ = ["batches", "centre", "check_matrix", "digits", "load_matrix", "patches", "photograph", "scale", "whiten"]
