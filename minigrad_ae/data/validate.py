@@ -102,7 +102,7 @@ def _require_finite(array: NDArray[Any], name: str) -> None:
     row, column = (int(i) for i in np.argwhere(bad)[0])
     count, nans = int(bad.sum()), int(np.isnan(array).sum())
     raise DataError(
-        f"{name} has {count} entr{'y that is' if count == 1 else 'ies that are'} not finite: {nans} NaN, {count - nans} infinite",
+        f"{name} has {count} {'entry' if count == 1 else 'entries'} not finite: {nans} NaN, {count - nans} infinite",
         f"the first is {array[row, column]} at row {row}, column {column} (from 0); {name} has shape {array.shape}",
         "drop those rows, X[np.isfinite(X).all(axis=1)], or fill the entries in",
     )

@@ -115,7 +115,8 @@ class LinearAutoencoder(Module):
 
         rng : draws new start weights first; None starts from the present ones.
         tolerance : the last stage ends when no entry of the gradient is larger (data scaled to mean square 1), or when the
-        loss no longer resolves a step; the others at 1e-5.  max_evaluations : of the loss and its gradient, in all stages together.
+        loss no longer resolves a step; the others at 1e-5.
+        max_evaluations : of the loss and its gradient, in all stages together.
 
         Three things make it short, and none of them looks at an eigenvalue.  The loss depends on X only through
         X^T X = R^T R, so R of a QR decomposition (D x D) stands in for X.  The best offsets are known for any weights,
