@@ -3,6 +3,7 @@
 ===========  ========================================================================
 digits       1,797 real images of 8 x 8 pixels, shipped with the package
 mnist        the 70,000 images of MNIST, from their IDX files; `download` fetches them
+patches      whitened patches of a photograph that matplotlib ships
 manifolds    points on a parabola, a helix, a saddle surface
 corruptions  the two kinds of noise of a denoising autoencoder
 files        a matrix from a .npy file
@@ -19,11 +20,12 @@ from .digits import digits
 from .files import load_matrix
 from .manifolds import arch, helix, parabola
 from .mnist import mnist
+from .patches import patches, photograph, whiten
 from .scaling import centre, scale
 from .shipping import shipped
 from .validate import check_matrix
 
 __all__ = [
     "additive_gaussian", "arch", "batches", "centre", "check_matrix", "digits", "helix", "load_matrix", "mnist", "parabola",
-    "scale", "shipped", "zero_random_subset",
+    "patches", "photograph", "scale", "shipped", "whiten", "zero_random_subset",
 ]  # fmt: skip
