@@ -7,6 +7,15 @@ diagnostics              what a code holds: KL and activity of each unit, aggreg
 
 from .diagnostics import LatentReport, diagnose
 from .linear import Fit, LinearAutoencoder
+from .sparse import SparseAutoencoder
 from .variational import KLWarmUp, VariationalAutoencoder
 
-__all__ = ["Fit", "KLWarmUp", "LatentReport", "LinearAutoencoder", "VariationalAutoencoder", "diagnose"]
+__all__ = [
+    "Fit",
+    "KLWarmUp",
+    "LatentReport",
+    "LinearAutoencoder",
+    "SparseAutoencoder",
+    "VariationalAutoencoder",
+    "diagnose",
+]
