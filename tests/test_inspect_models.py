@@ -19,7 +19,10 @@ from minigrad_ae.inspect.emit import identifier
 from minigrad_ae.inspect.page import page
 
 FEATURES, LATENT = 6, 2
-BUILD: dict[str, object] = {}  # name: build(rng) -> (model, x)
+BUILD = {  # name: build(rng) -> (model, x)
+    "VariationalAutoencoder": lambda rng: (mg.models.VariationalAutoencoder(FEATURES, LATENT, rng=rng),
+                                           rng.random((7, FEATURES))),  # Bernoulli: pixels in [0, 1]
+}  # fmt: skip
 MODELS = [name for name in mg.models.__all__ if isinstance(getattr(mg.models, name), type)
           and issubclass(getattr(mg.models, name), mg.nn.Module)]  # fmt: skip
 
