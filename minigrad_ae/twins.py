@@ -208,7 +208,7 @@ class _Pick:
     @staticmethod
     def forward(x: Array, index: Any) -> tuple[Array, Any]:
         rows = index[0] if type(index) is tuple and len(index) == 1 else index
-        if type(rows) is not np.ndarray or rows.dtype.kind != "i" or not x.flags.c_contiguous:
+        if type(rows) is not np.ndarray or rows.dtype.kind != "i":
             return REGISTRY["getitem"].forward(x, index), None
         return x[rows], rows
 

@@ -70,7 +70,8 @@ def fine_tuned(model: MaskedAutoencoder, rows: np.ndarray, steps: int, seed: int
 def from_scratch(rows: np.ndarray, steps: int, seed: int) -> float:
     """The same network without pre-training: the same steps, and the learning rate that suits it best."""
     sizes = {k: SIZES[k] for k in ("width", "depth", "heads")}
-    network = VisionTransformer((SIDE, SIDE), PATCH, **sizes, n_classes=10, rng=np.random.default_rng([seed, 4]), dtype=np.float32)
+    rng = np.random.default_rng([seed, 4])
+    network = VisionTransformer((SIDE, SIDE), PATCH, **sizes, n_classes=10, rng=rng, dtype=np.float32)
     return _taught(network.standardise(pictures("train")), rows, steps, seed, lr=2e-3, layer_decay=1.0)
 
 

@@ -22,7 +22,7 @@ NORM_EPS = 1e-6  # added to the variance of a patch under norm_pix, as in facebo
 HALF_SQUARES = ops.nn.half_squared_error
 
 
-def random_masks(n: int, n_patches: int, ratio: float, rng: np.random.Generator) -> np.ndarray:
+def random_masks(n: int, n_patches: int, ratio: float, rng: np.random.Generator | None) -> np.ndarray:
     """(n, L) boolean, True where hidden: in each row another random subset, of the same size; all are equally likely.
 
     int(L (1 - ratio)) patches stay visible, as in facebookresearch/mae.  DataError for a ratio outside [0, 1) or one that
@@ -93,6 +93,8 @@ class MaskedAutoencoder(Module):
         self.norm = LayerNorm(decoder_width, dtype=dtype)
         pixels = embedding.project.weight.shape[0]
         self.head = Linear(decoder_width, pixels, rng=rng, dtype=dtype, init=init.zeros)
+        for path, p in self.named_parameters():  # every layer has a "weight": the inspector shows whose
+            p.name = path
 
     def standardise(self, X: Any) -> MaskedAutoencoder:
         """Take the encoder's ``mean`` picture and ``scale`` from training pictures X (n, D).  Returns the model."""

@@ -43,11 +43,13 @@ def layer_factors(model: VisionTransformer, decay: float) -> dict[Tensor, float]
     """{parameter: decay^k}, k = 0 at the head, 1 in the last block, ..., depth + 1 at the embedding (Clark et al. 2020)."""
     if not 0 < decay <= 1:
         raise DataError("the layer-wise decay must lie in (0, 1]", f"got {decay}", "0.7, or 1 for one rate everywhere")
-    factors = {p: 1.0 for p in model.parameters()}
+    factors: dict[Tensor, float] = {}
+    factors.update(dict.fromkeys(model.parameters(), 1.0))
     for k, block in enumerate(reversed(model.blocks), start=1):
-        factors |= {p: decay**k for p in block.parameters()}
+        factors.update(dict.fromkeys(block.parameters(), decay**k))
     first = [*model.embedding.parameters(), *([] if model.class_token is None else [model.class_token])]
-    return factors | {p: decay ** (len(model.blocks) + 1) for p in first}
+    factors.update(dict.fromkeys(first, decay ** (len(model.blocks) + 1)))
+    return factors
 
 
 def fine_tune(model: VisionTransformer, X: Any, y: Any, *, steps: int, rng: np.random.Generator, lr: float = 1e-3,

@@ -20,7 +20,7 @@ FEW = (1, 2, 3, 4)  # numbers of channels that pictures have
 Shape = tuple[int, ...]
 
 
-def image_grid(image_shape: Any, patch: int) -> tuple[Shape, Shape]:
+def image_grid(image_shape: Any, patch: int) -> tuple[Shape, tuple[int, int]]:
     """((H, W, C), (rows, columns)): the checked size of a picture, and how many patches lie down and across.
 
     Raises ShapeError for an `image_shape` that is not (H, W) or (H, W, C), or has its channels first; DataError for a side

@@ -138,9 +138,6 @@ def attention(q: Any, k: Any, v: Any, mask: Any = None, heads: int = 1) -> Any:
     mask  : None; a boolean array, False where a query may not look; or a tensor or array that is added to the scores.
     heads : the columns are cut into so many stripes, each of which attends for itself; the results stand side by side.
     """
-    if heads < 1 or any(x.shape[-1] % heads for x in (q, k, v)):
-        widths = f"heads={heads}, widths {q.shape[-1]}, {k.shape[-1]} and {v.shape[-1]}"
-        raise DataError("attention: the heads must divide the width", widths, "choose a divisor")
     if not isinstance(mask, Value):
         mask = np.zeros(()) if mask is None else np.asarray(mask)
         mask = np.where(mask, 0.0, -np.inf) if mask.dtype == np.bool_ else mask

@@ -105,8 +105,9 @@ class AdamW(Adam):
                  lr_factors: Mapping[Tensor, float] | None = None) -> None:  # fmt: skip
         super().__init__(params, lr, betas, eps, weight_decay)
         self.matrices_only, self.lr_factors = matrices_only, dict(lr_factors or {})
+        what = "AdamW: a factor on the learning rate"
         for factor in self.lr_factors.values():
-            checked_number("AdamW: a factor on the learning rate", factor, 0, math.inf, "0 to freeze, or e.g. 0.7", closed=True)
+            checked_number(what, factor, 0, math.inf, "0 to freeze, or e.g. 0.7", closed=True)
 
     def rate_and_decay(self, p: Tensor) -> tuple[float, float]:
         """The learning rate and the weight decay of one parameter."""
