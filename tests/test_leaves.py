@@ -111,7 +111,8 @@ def test_nan_of_the_way_forward_comes_before_what_it_does_on_the_way_back():
     assert t.origin.op == "log" and "on the way forward: log of 0" in t.text()
     data = json.loads(t.json())
     assert [n["op"] for n in data["nodes"] if n["trouble"]] == ["log"]
-    assert not any(o["trouble"] for s in data["steps"] for o in s["out"])
+    blamed = {s["op"] for s in data["steps"] for o in s["out"] if o["trouble"]}
+    assert blamed == {"log"}, "1 / 0; mul met -inf, and is not to blame"
 
 
 def test_a_mask_of_infinities_is_nobodys_fault():
