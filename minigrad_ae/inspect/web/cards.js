@@ -30,7 +30,7 @@ function incomingCard(s) {
 }
 function ruleCard(s) {
   const box = card("Local rule");
-  for (const o of s.o) if (s.o.findIndex((p) => p.arg === o.arg) === s.o.indexOf(o)) box.append(el("p", "rule num", phrases[o.bar]), el("p", "small num", `dL/d${o.arg} = ${phrases[o.rule]}`));
+  for (const o of s.o) if (s.o.findIndex((p) => p.arg === o.arg) === s.o.indexOf(o)) box.append(el("p", "code", el("span", "rule num", phrases[o.bar]), el("span", "small num", `dL/d${o.arg} = ${phrases[o.rule]}`)));
   box.append(el("p", "small", `Why: ${phrases[s.why]}. Here ȳ, or g, is the incoming gradient.`));
   return box;
 }
