@@ -27,9 +27,9 @@ def data(n=N, dtype=float):
 
 def densities(model, a, x):
     """log p(x | z) by the independent witness."""
-    if isinstance(model.likelihood, variational.Bernoulli):
+    if model.sigma is None:
         return analytic.log_bernoulli(x, a)
-    return analytic.log_normal(x, a, 2 * np.log(model.likelihood.sigma))
+    return analytic.log_normal(x, a, 2 * np.log(model.sigma))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -53,8 +53,9 @@ def test_gradients_prove_themselves(kind):
     model = build(kind)
     noise = np.random.default_rng(3).standard_normal((N, M))
     assert mg.gradcheck(lambda inputs: sum(model.terms(inputs, noise)), x)
-    k_bound = mg.check_graph(model.iwae(x, np.random.default_rng(0), 4))
-    assert k_bound.ok, k_bound
+    for bound in (model.iwae(x, np.random.default_rng(0), 4), model.elbo(x, np.random.default_rng(0), 4)):
+        report = mg.check_graph(bound if bound.ndim == 0 else bound.sum())
+        assert report.ok, report
 
 
 def test_beta_weighs_the_rate_and_nothing_else():
@@ -64,6 +65,19 @@ def test_beta_weighs_the_rate_and_nothing_else():
     np.testing.assert_allclose([values[0] - values[1], values[0] - values[2]], [rate, 4 * rate], rtol=1e-12)
     model.beta = 4.0
     assert model.loss(x, np.random.default_rng(5)).item() == pytest.approx(-values[2], rel=1e-13)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("samples", [1, 3])
+def test_the_bound_of_each_datum_adds_up_to_the_loss(kind, samples):
+    model, x = build(kind, n_samples=samples, beta=0.3), data()
+    each = model.bound(x, np.random.default_rng(5), samples, 0.3).numpy()
+    assert each.shape == (N,)
+    assert model.elbo(x, np.random.default_rng(5), samples, 0.3).item() == each.sum()
+    assert -each.sum() == pytest.approx(model.loss(x, np.random.default_rng(5)).item(), rel=1e-13)
+    mu, log_var = (s.numpy()[2:3] for s in model.encode(x))
+    with_kl, without = (model.elbo(x[2:3], np.random.default_rng(1), 1, beta).item() for beta in (1.0, 0.0))
+    assert with_kl - without == pytest.approx(-analytic.kl_diagonal(mu, log_var).sum(), rel=1e-12)
 
 
 def test_every_datum_sample_and_unit_has_its_own_noise():
@@ -102,8 +116,9 @@ def test_importance_weighting_is_the_log_of_the_mean(kind):
     log_w = model.log_weights(x, np.random.default_rng(8), 30).numpy()
     expected = analytic.importance_bound(log_w, axis=0)
     np.testing.assert_allclose(model.log_likelihood(x, np.random.default_rng(8), 30), expected, rtol=1e-12)
-    np.testing.assert_allclose(model.iwae(x, np.random.default_rng(8), 30).item(), expected.sum(), rtol=1e-12)
-    assert model.iwae(x, np.random.default_rng(8), 1).shape == ()
+    np.testing.assert_allclose(model.iwae(x, np.random.default_rng(8), 30).numpy(), expected, rtol=1e-12)
+    one = model.log_weights(x, np.random.default_rng(8), 1).numpy()[0]
+    assert (model.iwae(x, np.random.default_rng(8), 1).numpy() == one).all()
 
 
 def test_the_likelihood_does_not_depend_on_how_the_draws_are_parted(monkeypatch):
@@ -186,6 +201,14 @@ def test_reconstructions_go_through_the_mean_unless_a_generator_is_given():
     assert (model.reconstruct(x, np.random.default_rng(0)) != model.reconstruct(x)).all()
 
 
+def test_a_checkpoint_holds_all_that_is_needed_to_build_it_again(tmp_path):
+    for kind in KINDS:
+        model, x = build(kind, beta=0.5, n_samples=2), data()
+        again = mg.checkpoint.load(mg.checkpoint.save(tmp_path / "m.npz", model)).model
+        assert again.loss(x, np.random.default_rng(0)).item() == model.loss(x, np.random.default_rng(0)).item()
+        assert again.sigma == model.sigma and again.learn_sigma == model.learn_sigma
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_copies_and_states(kind):
     model, x = build(kind), data()
@@ -194,7 +217,7 @@ def test_copies_and_states(kind):
     other.load_state_dict(model.state_dict())
     values = [m.loss(x, np.random.default_rng(0)).item() for m in (model, twin, other)]
     assert values[0] == values[1] == values[2]
-    assert ("likelihood.log_var" in model.state_dict()) == (kind != "bernoulli")
+    assert ("conditional.log_var" in model.state_dict()) == (kind != "bernoulli")
 
 
 def test_a_fixed_variance_is_not_trained_and_a_learnt_one_is():
@@ -203,7 +226,7 @@ def test_a_fixed_variance_is_not_trained_and_a_learnt_one_is():
         optimiser = SGD(model.parameters(), lr=1e-3)
         model.loss(data(), np.random.default_rng(0)).backward()
         optimiser.step()
-        assert (model.likelihood.sigma != pytest.approx(0.7, rel=1e-12)) == moves
+        assert (model.sigma != pytest.approx(0.7, rel=1e-12)) == moves
 
 
 def test_without_hidden_layers_both_networks_are_linear():
