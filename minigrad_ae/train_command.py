@@ -23,6 +23,10 @@ from .train import History, State, fit
 # name -> how the options of the command line (and D, the number of features) make the model
 MODELS: dict[str, Callable[[argparse.Namespace, int, np.random.Generator], Any]] = {
     "linear": lambda o, D, rng: models.LinearAutoencoder(D, o.latent, rng=rng, dtype=o.dtype),
+    "two-layer": lambda o, D, rng: models.TwoLayerAutoencoder(D, o.latent, activation=o.activation, rng=rng, dtype=o.dtype),
+    "deep": lambda o, D, rng: models.DeepAutoencoder(
+        D, o.latent, o.hidden, activation=o.activation, rng=rng, dtype=o.dtype
+    ),
 }
 
 # options of single models: (flag, keywords of add_argument)
