@@ -23,7 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.timing import machine, restart_with
+from benchmarks.timing import machine, restart_with, timer_for
 
 RESULTS = Path(__file__).resolve().parent / "results" / "mnist_vae.json"
 HIDDEN, BATCH, SEED, IMPORTANCE, IMAGES = 400, 128, 0, 500, 1000
@@ -41,11 +41,11 @@ class Setting:
     seconds: float | None = None
 
 
-SETTINGS = {20: Setting(20, 40, 1e-3, -99.0, -93.0, 273.0), 2: Setting(2, 10, 2e-3, -156.0)}
+SETTINGS = {20: Setting(20, 40, 2e-3, -99.0, -93.0, 273.0), 2: Setting(2, 10, 2e-3, -156.0)}
 
 
-def run(setting: Setting, train: Any, test: Any) -> tuple[dict[str, Any], Any]:
-    """(report, model) of one training run; test images (n, 784) of zeros and ones."""
+def run(setting: Setting, train: Any, test: Any, clock: Any) -> tuple[dict[str, Any], Any]:
+    """(report, model) of one training run; test images (n, 784) of zeros and ones; `clock` counts the seconds."""
     import numpy as np
 
     from minigrad_ae.models import VariationalAutoencoder, diagnose
@@ -67,16 +67,16 @@ def run(setting: Setting, train: Any, test: Any) -> tuple[dict[str, Any], Any]:
         curve.append(model.elbo(test, judge).item() / len(test))
         print(f"  epoch {state.epoch:>2}  loss {state.loss:8.2f}  test ELBO {curve[-1]:8.2f}", flush=True)
 
-    wall, processor = time.perf_counter(), time.process_time()
+    begin, wall = clock(), time.perf_counter()
     fit(model, train, optimizer=optimizer, epochs=setting.epochs, rng=shuffle, batch_size=BATCH, noise=noise,
         schedule=cosine_schedule(setting.lr, setting.epochs * -(-len(train) // BATCH)), callbacks=[keep],
         progress=False)  # fmt: skip
-    report: dict[str, Any] = {"trained_seconds": time.perf_counter() - wall}
+    report: dict[str, Any] = {"seconds": clock() - begin}
     found = diagnose(model, test, judge)
     report |= {"elbo": found.elbo, "distortion": found.distortion, "rate": found.rate, "active": int(found.active.sum()),
                "mutual_information": found.mutual_information}  # fmt: skip
     report["log_p"] = float(model.log_likelihood(test[:IMAGES], judge, IMPORTANCE).mean())
-    report |= {"seconds": time.perf_counter() - wall, "processor_seconds": time.process_time() - processor, "curve": curve}
+    report |= {"seconds_with_log_p": clock() - begin, "wall_seconds": time.perf_counter() - wall, "curve": curve}
     return report, model
 
 
@@ -85,7 +85,7 @@ def goals(setting: Setting, report: dict[str, Any]) -> dict[str, bool]:
     if setting.log_p is not None:
         met["log_p"] = report["log_p"] >= setting.log_p
     if setting.seconds is not None:
-        met["seconds"] = report["seconds"] < setting.seconds
+        met["seconds"] = report["seconds_with_log_p"] < setting.seconds
     return met
 
 
@@ -93,7 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, nargs="+", default=[20, 2], choices=list(SETTINGS), help="latent units (20 2)")
     parser.add_argument("--epochs", type=int, help="instead of 40 and 10, for a try; nothing is written without --json")
-    parser.add_argument("--threads", type=int, default=2, help="(2)")
+    parser.add_argument("--threads", type=int, default=2, help="(2); with 1, seconds are the processor's, else the wall's")
     parser.add_argument("--json", type=Path, help=f"where the results go (results/{RESULTS.name})")
     parser.add_argument("--models", type=Path, help="folder for checkpoints of the trained models")
     args = parser.parse_args()
@@ -115,11 +115,12 @@ def main() -> None:
         setting = SETTINGS[latent]
         setting = Setting(**{**vars(setting), "epochs": args.epochs or setting.epochs})
         print(f"784-{HIDDEN}-{latent}, {setting.epochs} epochs:")
-        report, model = run(setting, train, binary)
+        report, model = run(setting, train, binary, timer_for(args.threads))
         met = goals(setting, report)
         results["runs"][f"784-{HIDDEN}-{latent}"] = {"setting": vars(setting), **report, "met": met}
         print(f"  ELBO {report['elbo']:.2f} (rate {report['rate']:.2f}, {report['active']} active units), "
-              f"log p {report['log_p']:.2f}, {report['seconds']:.0f} s (processor {report['processor_seconds']:.0f} s); "
+              f"log p {report['log_p']:.2f}, "
+              f"{report['seconds']:.0f} s, {report['seconds_with_log_p']:.0f} s with log p; "
               + ", ".join(f"goal for {name} {'met' if good else 'missed'}" for name, good in met.items()))  # fmt: skip
         if args.models is not None:
             args.models.mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,7 @@ class LatentReport:
 
 
 def diagnose(model: Any, X: Any, rng: np.random.Generator) -> LatentReport:
-    """The report of a model with ``encode(x) -> (mu, log_var)`` and ``bound(x, rng, beta=...) -> (n,)`` on X (n, D), n >= 2."""
+    """The report of a model on X (n, D), n >= 2; it has ``encode(x) -> (mu, log_var)`` and ``bound(x, rng, beta=)``."""
     if len(X) < 2:
         raise DataError("diagnose: one datum has no spread", f"X has {len(X)} rows", "pass at least two, better all of them")
     with no_grad():
