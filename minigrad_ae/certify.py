@@ -18,7 +18,7 @@ from . import analytic, engine
 from .claims.claim import Result
 from .curvature import extreme_curvatures, hessian_product
 from .data import check_matrix, scale
-from .errors import DataError, ShapeError
+from .errors import DataError, DtypeError, ShapeError
 from .graph import no_grad
 from .models.linear import LinearAutoencoder, half_squared_error
 from .tensor import tensor
@@ -143,6 +143,8 @@ class Certificate:
 
 def certify_pca(model: LinearAutoencoder, X: Any) -> Certificate:
     """Compare `model` with the PCA of X (n, D); see `Certificate`.  A model without bias needs centred data."""
+    if not isinstance(model, LinearAutoencoder):
+        raise DtypeError("certify_pca: no linear autoencoder", f"got a {type(model).__name__}", "certify_pca(model, X)")
     X = check_matrix(X, "X", min_rows=1)
     if X.shape[1] != model.n_features:
         raise ShapeError(

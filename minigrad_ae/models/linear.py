@@ -52,7 +52,7 @@ class LinearAutoencoder(Module):
     def __init__(self, n_features: int, n_latent: int, *, bias: bool = True, tied: bool = False, l2: float = 0.0,
                  rng: np.random.Generator, dtype: Any = np.float64) -> None:  # fmt: skip
         super().__init__()
-        if not 1 <= n_latent <= n_features:
+        if not (isinstance(n_latent, int | np.integer) and 1 <= n_latent <= n_features):
             raise DataError(
                 f"LinearAutoencoder: n_latent = {n_latent} is not possible",
                 f"n_features = {n_features}",
@@ -109,13 +109,14 @@ class LinearAutoencoder(Module):
             )
         return x
 
-    def fit(self, X: Any, rng: np.random.Generator | None = None, *, tolerance: float = 1e-8,
+    def fit(self, X: Any, rng: np.random.Generator | None = None, *, tolerance: float = 1e-12,
             max_evaluations: int = 20_000) -> Fit:  # fmt: skip
         """Train to the minimum by L-BFGS; X (n, D).  Leaves its report in ``record`` and returns it.
 
         rng : draws new start weights first; None starts from the present ones.
-        tolerance : the last stage ends when no entry of the gradient is larger (data scaled to mean square 1); the others
-        at 1e-5.  max_evaluations : of the loss and its gradient, in all stages together.
+        tolerance : the last stage ends when no entry of the gradient is larger (data scaled to mean square 1), or when the
+        loss no longer resolves a step; the others at 1e-5.
+        max_evaluations : of the loss and its gradient, in all stages together.
 
         Three things make it short, and none of them looks at an eigenvalue.  The loss depends on X only through
         X^T X = R^T R, so R of a QR decomposition (D x D) stands in for X.  The best offsets are known for any weights,
