@@ -149,3 +149,34 @@ def small(run: Run) -> tuple[SparseAutoencoder, np.ndarray]:
     """48 units for patches of 6 x 6, trained for the claims in half a second; and 24 patches that it has not seen."""
     model = run.shared(on_patches, 1.0, 6, 48, 4000, 20)
     return model, run.shared(photo, 24, 6, 1)
+
+
+def activity(model: SparseAutoencoder, X: np.ndarray) -> tuple[float, float]:
+    """(units that are not 0, per patch; squared error as a share of the patches' own squares) of the encoder's codes."""
+    with no_grad():
+        z = model.encode(X)
+        y = model.decode(z).numpy()
+    return float(np.mean(np.sum(z.numpy() != 0, axis=1))), float(np.sum((y - X) ** 2) / np.sum(X**2))
+
+
+def localised(pictures: np.ndarray) -> float:
+    """Median over rows of the share of a picture's squares that lies in its strongest quarter of pixels: 1/4 if even."""
+    squares = np.sort(pictures**2, axis=1)[:, ::-1]
+    return float(np.median(squares[:, : squares.shape[1] // 4].sum(axis=1) / squares.sum(axis=1)))
+
+
+def oriented(pictures: np.ndarray) -> float:
+    """Median over rows of |sum P e^(2 i angle)| / sum P, P a picture's power at each wave: 0 no direction, 1 stripes."""
+    size = int(np.sqrt(pictures.shape[1]))
+    power = np.abs(np.fft.fft2(pictures.reshape(-1, size, size))) ** 2
+    vertical, horizontal = np.meshgrid(*[np.fft.fftfreq(size)] * 2, indexing="ij")
+    turn = np.exp(2j * np.arctan2(vertical, horizontal))
+    return float(np.median(np.abs((power * turn).sum(axis=(1, 2))) / power.sum(axis=(1, 2))))
+
+
+def mosaic(pictures: np.ndarray, columns: int) -> np.ndarray:
+    """Square pictures (n, size^2), each divided by its largest pixel, in one image with a thin frame around each."""
+    size = int(np.sqrt(pictures.shape[1]))
+    framed = [np.pad((p / np.abs(p).max()).reshape(size, size), 1) for p in pictures]
+    rows = [np.hstack(framed[k : k + columns]) for k in range(0, len(framed) - columns + 1, columns)]
+    return np.vstack(rows)
