@@ -63,8 +63,9 @@ for constraint, color in colors.items():
     losses = [ex.rescaled(model, c).loss(X).item() for c in factors]
     right.semilogx(factors, np.array(losses) / model.loss(X).item(), color=color)
     length = np.linalg.norm(model.decoding_weight().numpy(), axis=1).mean()
-    print(f"  {constraint:<6} E = {error[-1]:8.3f}   lambda sum |z| = {model.lam * size[-1]:10.5f}   mean ||w_k|| = {length:.4g}")
-    numbers[constraint] = {"E": error[-1], "penalty": model.lam * size[-1], "row_length": length, "rescaled": losses}
+    penalty = model.lam * size[-1]
+    print(f"  {constraint:<6} E = {error[-1]:8.3f}   lambda sum |z| = {penalty:10.5f}   mean ||w_k|| = {length:.4g}")
+    numbers[constraint] = {"E": error[-1], "penalty": penalty, "row_length": length, "rescaled": losses}
 print(f"  PCA with 8 components: E = {analytic.pca(X).optimal_loss(8):.3f}, the infimum of the slide's objective")
 left.set(xlabel="evaluations", ylabel=r"$\lambda \sum |z|$", title="The slide's penalty trains itself away")
 right.set(
@@ -106,27 +107,27 @@ lesson.figure("soft_threshold", fig, {"a": a[:50], "code": ex.signed_codes(model
 lesson.cell("Run: a dictionary for patches of a photograph")
 size, units, n, epochs = (8, 64, 6000, 12) if lesson.fast else (12, 144, 30_000, 22)
 lams = (0.5, 1.0, 2.0) if lesson.fast else (0.5, 1.0, 2.0, 4.0)
-models = {lam: shared(ex.on_patches, lam, size, units, n, epochs) for lam in lams}  # SparseAutoencoder(size**2, units, lam=lam)
+models = {lam: shared(ex.on_patches, lam, size, units, n, epochs) for lam in lams}  # SparseAutoencoder(size**2, units, ...)
 patches, fresh = shared(ex.photo, n, size), shared(ex.photo, 2000, size, 1)
 principal = analytic.pca(patches)
 W = models[1.0].decoding_weight().numpy()
 used = np.argsort(-np.mean(models[1.0].encode(fresh).numpy() > 0, axis=0))
 columns = int(np.sqrt(units))
 fig, axes = plt.subplots(1, 2, figsize=(9.8, 5.4))
-numbers = {"lambda": 1.0, "dictionary": W[used], "components": principal.components.T}
-for ax, title, pictures in (
-    (axes[0], "PCA: waves all over the patch", numbers["components"]),
-    (axes[1], r"sparse code, $\lambda = 1$: edges", numbers["dictionary"]),
+numbers = {"lambda": 1.0}
+for ax, name, title, pictures in (
+    (axes[0], "pca", "PCA: waves all over the patch", principal.components.T),
+    (axes[1], "sparse", r"sparse code, $\lambda = 1$: edges", W[used]),
 ):
     ax.imshow(ex.mosaic(pictures, columns), cmap="gray", vmin=-1, vmax=1)
     ax.set_title(title)
     ax.axis("off")
     where, direction = ex.localised(pictures), ex.oriented(pictures)
-    numbers[title] = {"localised": where, "oriented": direction}
-    print(f"  {title:<36} in its strongest quarter of pixels: {where:4.0%} of a picture; direction (0 to 1): {direction:.2f}")
+    numbers[name] = {"localised": where, "oriented": direction}
+    print(f"  {name:<7} in its strongest quarter of pixels: {where:4.0%} of a picture; direction (0 to 1): {direction:.2f}")
 print("(PCA's last component, white, is the constant, which every patch has lost)")
 fig.suptitle(f"The decoder's {units} rows are edges, each with a place and a direction", weight="bold")
-lesson.figure("dictionary", fig, {k: v for k, v in numbers.items() if k not in ("dictionary", "components")})
+lesson.figure("dictionary", fig, numbers)
 
 # %% Run: codes against lambda
 lesson.cell("Run: how sparse, and at what price")
@@ -149,7 +150,8 @@ for lam, model in models.items():
               color=palette[lam], label=rf"$\lambda$ = {lam:g}: {zeros:.0%} zeros")  # fmt: skip
     points.append((count, error, *exact))
     numbers[str(lam)] = {"zeros": zeros, "encoder": [count, error], "best": exact, "loss_over_best": ratio}
-left.set(yscale="log", xlabel="code $z_k > 0$", ylabel="share of all codes, per bin", title="A larger penalty: more exact zeros")
+left.set(yscale="log", xlabel="code $z_k > 0$", ylabel="share of all codes, per bin")
+left.set_title("The larger the penalty, the more exact zeros")
 left.legend(fontsize=8)
 curve = np.array(points).T
 M = np.arange(1, units + 1)
