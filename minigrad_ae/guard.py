@@ -1,6 +1,7 @@
 """The guard: arrays that a backward pass still needs do not change behind its back.
 
-What an op computed is read-only (`Op.record` sees to it).  A leaf changes through its ``data`` setter, which notes
+What an op computed is read-only (`Tensor.data` sees to it; kernels get arrays without that flag, for which Numba would
+compile again).  A leaf changes through its ``data`` setter, which notes
 when; a backward pass that would read the old data says so instead of giving a wrong gradient.  A pass asks once, before
 it starts, and in a training loop, where each loss is computed from new data, the question costs one comparison.
 """

@@ -1,7 +1,7 @@
 """Looking at gradients: one trace of a backward pass, and faces that render it.
 
 record    one backward pass, one rule at a time (what the others are made of)
-trace     the record of it: `trace`, `backward_steps`
+trace     the record of it: `trace`, `backward_steps`; `tape` winds it forward and back
 steps     what a trace consists of
 text      the trace on a terminal; `stepper` walks it, `command` is ``minigrad-ae inspect``, `diff` compares two
 page      the trace as one HTML file (its parts in web/); `predict` asks the learner, `svg` draws, `layout` places

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..graph import Value
 from .anomaly import _at, _matching
-from .reasons import backward_reason
+from .reasons import backward_reason, forward_reason
 from .record import Application
+from .summary import is_finite
 
 LOST = 1e-6  # a rule that shrinks a gradient by more than this is the place where it became tiny
 
@@ -63,6 +65,15 @@ def large(a: Application, ratio: float) -> str:
     return f"a factor as large as {max(other):.1e}" if other else "the rule adds up or enlarges"
 
 
+def made_here(a: Application) -> bool:
+    """Whether a rule made NaN or Inf of numbers that are all finite."""
+    if is_finite(a.added) or not is_finite(a.g):
+        return False
+    op: Any = a.value.op
+    read = op.reads(a.i, len(a.value.arrays))
+    return all(is_finite(a.value._data if k == -1 else a.value.arrays[k]) for k in read)
+
+
 def not_finite(a: Application, users: Mapping[Any, Any]) -> str:
     """What made NaN or Inf of a finite incoming gradient."""
     added = np.asarray(a.added)
@@ -72,6 +83,17 @@ def not_finite(a: Application, users: Mapping[Any, Any]) -> str:
     operands |= {op.argument(k): _at(v, index, added.shape) for k, v in enumerate(a.value.arrays)}
     word = "NaN" if np.isnan(added[index]) else "Inf"
     return backward_reason(a.value, _matching(index, added.shape, a.value._data.shape), operands, word, users)
+
+
+def not_finite_forward(value: Value) -> str:
+    """How an op made NaN or Inf of finite inputs; '' if it did not."""
+    op: Any = value.op
+    if is_finite(value._data) or not all(is_finite(a) for a in value.arrays):
+        return ""
+    index = tuple(int(k) for k in np.argwhere(~np.isfinite(value._data))[0])
+    operands = {op.argument(k): _at(a, index, value._data.shape) for k, a in enumerate(value.arrays)}
+    word = "NaN" if np.isnan(value._data[index]) else "Inf"
+    return f"{forward_reason(op.name, operands, value.arrays, index, word, value.params)} (element {list(index)})"
 
 
 def _generic(a: Application, words: str) -> str:

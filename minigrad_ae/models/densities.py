@@ -1,4 +1,4 @@
-"""Log densities in Tensor operations, with every constant: the terms of the variational bound, differentiable.
+"""Log densities and a divergence in Tensor operations, with every constant: the terms of the variational bound.
 
 Arguments broadcast; the sum runs over the last axis, so a batch (n, D) gives (n,).  In nats.
 """
@@ -21,3 +21,8 @@ def log_normal(x: Any, mean: Any = 0.0, log_var: Any = 0.0) -> Any:
 def log_bernoulli(x: Any, logits: Any) -> Any:
     """log p(x) = sum_d [x a - ln(1 + e^a)], over the last axis; a = `logits`, the probability of a 1 is sigmoid(a)."""
     return ops.sum(x * logits - ops.softplus(logits), axis=-1)
+
+
+def kl_to_prior(mu: Any, log_var: Any) -> Any:
+    """KL(N(mu, diag e^log_var) || N(0, I)) = 1/2 sum_m [e^log_var + mu^2 - 1 - log_var], over the last axis."""
+    return 0.5 * ops.sum(ops.expm1(log_var) - log_var + mu * mu, axis=-1)

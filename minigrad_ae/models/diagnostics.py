@@ -55,12 +55,12 @@ class LatentReport:
 
 
 def diagnose(model: Any, X: Any, rng: np.random.Generator) -> LatentReport:
-    """The report of a model with ``encode(x) -> (mu, log_var)`` and ``elbo`` on the rows of X (n, D), n >= 2."""
+    """The report of a model on X (n, D), n >= 2; it has ``encode(x) -> (mu, log_var)`` and ``bound(x, rng, beta=)``."""
     if len(X) < 2:
         raise DataError("diagnose: one datum has no spread", f"X has {len(X)} rows", "pass at least two, better all of them")
     with no_grad():
         mu, log_var = (np.asarray(s.numpy(), np.float64) for s in model.encode(X))
-        distortion = -float(model.elbo(X, rng, beta=0.0)) / len(X)
+        distortion = -float(np.mean(model.bound(X, rng, beta=0.0).numpy(), dtype=np.float64))
     kl = kl_per_unit(mu, log_var)
     spread = mu.var(axis=0)
     covariance = np.atleast_2d(np.cov(mu, rowvar=False, ddof=0)) + np.diag(np.exp(log_var).mean(axis=0))

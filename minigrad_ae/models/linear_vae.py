@@ -21,6 +21,7 @@ from ..graph import no_grad
 from ..nn import Module, Parameter, init
 from ..optim import LBFGS
 from ..tensor import Tensor, tensor
+from .densities import LN_2PI, log_normal
 from .linear import Fit
 
 HISTORY = 100  # pairs that L-BFGS keeps: small variances make the bound badly conditioned
@@ -31,12 +32,13 @@ class LinearVAE(Module):
     """Linear decoder and linear encoder; its loss is exact, or sampled as in any other VAE.
 
     n_features, n_latent : D and M, 1 <= M <= D
-    beta   : weight of the KL term, >= 0; an attribute, which may be changed between steps (KL warm-up)
+    beta   : weight of the KL term in `loss`, >= 0; an attribute, which may be changed on the way (KL warm-up)
     sigma2 : variance (not standard deviation) of the decoder's noise, > 0; learn_sigma2 : train it from there
     rng    : where the start weights come from (Xavier normal); dtype : float64 or float32
 
     ``encoder_weight`` (D, M) and ``decoder_weight`` (M, D) act as ``x @ weight``: they are V^T and W^T.  ``mean`` (D,)
-    is mu, ``log_var`` (M,) is ln d, the same for every x (which is best), ``log_sigma2`` () is there if it is learnt.
+    is mu; ``log_var`` (M,) is ln d, the same for every x (which is best); ``log_sigma2`` () is frozen unless learnt.
+    Raises DataError for n_latent, sigma2 or beta outside these ranges.
     """
 
     def __init__(self, n_features: int, n_latent: int, *, beta: float = 1.0, sigma2: float = 1.0,
@@ -54,33 +56,41 @@ class LinearVAE(Module):
                 "sigma2 is the variance of the decoder's noise, the square of its standard deviation",
                 "choose sigma2 > 0",
             )
-        self.n_features, self.n_latent, self.beta = n_features, n_latent, _checked_beta(beta)
+        self.n_features, self.n_latent, self.beta, self.learn_sigma2 = n_features, n_latent, beta, learn_sigma2
         self.encoder_weight = Parameter(init.xavier_normal((n_features, n_latent), rng, dtype))
         self.log_var = Parameter(np.zeros(n_latent, dtype))
         self.decoder_weight = Parameter(init.xavier_normal((n_latent, n_features), rng, dtype))
         self.mean = Parameter(np.zeros(n_features, dtype))
-        self.learn_sigma2 = learn_sigma2
-        self.log_sigma2: Any = math.log(sigma2)
-        if learn_sigma2:
-            self.log_sigma2 = Parameter(np.asarray(self.log_sigma2, dtype))
+        self.log_sigma2 = Parameter(math.log(sigma2), dtype=dtype)
+        self.log_sigma2.requires_grad = bool(learn_sigma2)
         self.record: Fit | None = None
 
     @property
     def sigma2(self) -> float:
         """The variance of the decoder's noise."""
-        return math.exp(float(self.log_sigma2))
+        return math.exp(self.log_sigma2.item())
+
+    @property
+    def beta(self) -> float:
+        """Weight of the KL term in `loss`."""
+        return self._beta
+
+    @beta.setter
+    def beta(self, value: float) -> None:
+        self._beta = _checked_beta(value)
 
     # --- the two distributions ---
     def encode(self, x: Any) -> tuple[Any, Any]:
-        """x (n, D) -> mean (n, M) and log-variance (M,) of q(z | x)."""
-        return (self._checked(x) - self.mean) @ self.encoder_weight, self.log_var
+        """x (n, D) -> mu, log_var, (n, M) each, of q(z | x)."""
+        mu = (self._checked(x) - self.mean) @ self.encoder_weight
+        return mu, ops.broadcast_to(self.log_var, mu.shape)
 
     def decode(self, z: Any) -> Any:
-        """z (..., M) -> mean (..., D) of p(x | z)."""
+        """z (..., M) -> E[x | z] (..., D)."""
         return z @ self.decoder_weight + self.mean
 
     def forward(self, x: Any) -> Any:
-        """x (n, D) -> its reconstruction (n, D): the decoded mean of q(z | x)."""
+        """x (n, D) -> its reconstruction (n, D) through the mean of q, without sampling."""
         return self.decode(self.encode(x)[0])
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -90,76 +100,62 @@ class LinearVAE(Module):
         return np.asarray(means + math.sqrt(self.sigma2) * rng.standard_normal(means.shape).astype(means.dtype))
 
     # --- the bound ---
-    def elbo(self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float | None = None) -> Any:
-        """(n,), the bound on log p(x) for each row of x (n, D); sums over features and units.
+    def bound(self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float = 1.0) -> Any:
+        """(n,): the bound on log p(x) for each row of x (n, D), E log p(x | z) - beta KL(q(z | x) || p(z)).
 
-        Without `rng` exact.  With it, the first term is a mean over `n_samples` draws of z, the KL term stays exact.
-        beta : None for the model's own.  Raises ShapeError where x does not fit, DataError for beta < 0, n_samples < 1.
+        Without `rng` it is exact.  With it, the first term is the mean over `n_samples` draws of z; the KL term stays
+        analytic.  Raises ShapeError where x does not fit, DataError for beta < 0 and n_samples < 1.
         """
         x = self._checked(x)
-        mean, log_var = self.encode(x)
+        mu, log_var = self.encode(x)
         if rng is None:
-            likelihood = self.log_normal(self.expected_squared_error(x))
+            likelihood = self.expected_log_likelihood(x)
         else:
-            z = self.draw(mean, log_var, rng, n_samples)
-            likelihood = ops.mean(self.log_conditional(x, z), axis=0)
-        kl = ops.sum(kl_to_prior(mean, log_var), axis=1)
-        return likelihood - (self.beta if beta is None else _checked_beta(beta)) * kl
+            z = self.draw(mu, log_var, rng, n_samples)
+            likelihood = ops.mean(log_normal(x, self.decode(z), self.log_sigma2), axis=0)
+        kl = 0.5 * ops.sum(mu**2 + ops.exp(log_var) - 1 - log_var, axis=1)
+        return likelihood - _checked_beta(beta) * kl
+
+    def elbo(self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float = 1.0) -> Any:
+        """`bound`, *summed over the data*: a scalar."""
+        return ops.sum(self.bound(x, rng, n_samples, beta))
 
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
-        """- sum over n of `elbo`: exact, or with one draw of z for each datum if there is an `rng`.  A scalar."""
-        return -ops.sum(self.elbo(x, rng))
+        """-`elbo` with this model's beta, *summed over features and data*: exact; with an `rng`, from one draw of z each."""
+        return -self.elbo(x, rng, beta=self.beta)
 
-    def expected_squared_error(self, x: Any) -> Any:
-        """(n,), E_q ||x - W z - mu||^2 = ||x - y(x)||^2 + sum_m d_m ||w_m||^2 for each row of x (n, D)."""
-        x = self._checked(x)
-        spread = ops.exp(self.log_var) * ops.sum(self.decoder_weight**2, axis=1)
-        return ops.sum((x - self.forward(x)) ** 2, axis=1) + ops.sum(spread)
+    def expected_log_likelihood(self, x: Any) -> Any:
+        """(n,), E_q log p(x | z) = -1/2 [D ln 2 pi sigma^2 + E_q ||x - W z - mu||^2 / sigma^2] for each row of x (n, D).
 
-    def log_normal(self, squared_error: Any) -> Any:
-        """-1/2 (D ln 2 pi sigma^2 + squared_error / sigma^2): log N(x; y, sigma^2 I), squared_error = ||x - y||^2."""
-        log_volume = self.n_features * (math.log(2 * math.pi) + self.log_sigma2)
-        return -0.5 * (log_volume + squared_error * ops.exp(-1.0 * self.log_sigma2))
+        The expected square is ||x - y(x)||^2, of the reconstruction, plus sum_m d_m ||w_m||^2, of the noise in z.
+        """
+        spread = ops.sum(ops.exp(self.log_var) * ops.sum(self.decoder_weight**2, axis=1))
+        squared_error = ops.sum((x - self.forward(x)) ** 2, axis=1) + spread
+        return -0.5 * (self.n_features * (LN_2PI + self.log_sigma2) + squared_error * ops.exp(-self.log_sigma2))
 
-    def log_conditional(self, x: Any, z: Any) -> Any:
-        """log p(x | z), summed over features; z (..., n, M) -> (..., n)."""
-        return self.log_normal(ops.sum((self._checked(x) - self.decode(z)) ** 2, axis=-1))
-
-    def draw(self, mean: Any, log_var: Any, rng: np.random.Generator, n_samples: int) -> Any:
-        """(n_samples, n, M): z = mean + sigma epsilon, epsilon ~ N(0, I), fresh for each datum and sample."""
+    def draw(self, mu: Any, log_var: Any, rng: np.random.Generator, n_samples: int) -> Any:
+        """(n_samples, n, M): z = mu + sigma epsilon, epsilon ~ N(0, I), fresh for each datum and sample."""
         if n_samples < 1:
             raise DataError(
                 f"LinearVAE: n_samples = {n_samples} draws of z are not possible",
                 "the bound averages over them",
                 "choose n_samples >= 1",
             )
-        epsilon = rng.standard_normal((n_samples, *mean.shape)).astype(mean.dtype)
-        return mean + ops.exp(0.5 * log_var) * epsilon
+        return ops.reparameterise(mu, log_var, rng.standard_normal((n_samples, *mu.shape)).astype(mu.dtype))
 
-    # --- the likelihood, by importance weighting ---
+    # --- the likelihood itself, by importance weighting ---
     def log_weights(self, x: Any, rng: np.random.Generator, n_samples: int) -> Any:
-        """(n_samples, n), ln w = log p(x | z) + log p(z) - log q(z | x) for draws z from q: their mean is the ELBO."""
+        """(n_samples, n): ln w = log p(x | z) + log p(z) - log q(z | x) at draws z from q.  Their mean is the bound."""
         x = self._checked(x)
-        mean, log_var = self.encode(x)
-        z = self.draw(mean, log_var, rng, n_samples)
-        log_prior = -0.5 * ops.sum(math.log(2 * math.pi) + z**2, axis=-1)
-        log_q = -0.5 * ops.sum(math.log(2 * math.pi) + log_var + (z - mean) ** 2 * ops.exp(-log_var), axis=-1)
-        return self.log_conditional(x, z) + log_prior - log_q
+        mu, log_var = self.encode(x)
+        z = self.draw(mu, log_var, rng, n_samples)
+        return log_normal(x, self.decode(z), self.log_sigma2) + log_normal(z) - log_normal(z, mu, log_var)
 
-    def log_likelihood(self, x: Any, rng: np.random.Generator, n_samples: int = 100) -> Any:
-        """(n,), ln (1/k) sum_k w, the bound L_k <= log p(x), k = n_samples; it rises to log p(x) (Burda et al. 2016)."""
-        return ops.logsumexp(self.log_weights(x, rng, n_samples), axis=0) - math.log(n_samples)
-
-    # --- what the units do ---
-    def kl(self, x: Any) -> np.ndarray:
-        """(M,), KL(q(z_m | x) || p(z_m)) unit by unit, the mean over the rows of x (n, D)."""
+    def log_likelihood(self, x: Any, rng: np.random.Generator, n_samples: int) -> np.ndarray:
+        """(n,), ln (1/k) sum_k w, k = n_samples: on average L_k <= log p(x), which rises to it (Burda et al. 2016)."""
         with no_grad():
-            return np.asarray(kl_to_prior(*self.encode(x)).numpy().mean(axis=0))
-
-    def active_units(self, x: Any, threshold: float = 0.01) -> int:
-        """How many units have a posterior mean whose variance over the rows of x exceeds `threshold` (Burda et al. 2016)."""
-        with no_grad():
-            return int(np.sum(self.encode(x)[0].numpy().var(axis=0) > threshold))
+            log_w = self.log_weights(x, rng, n_samples)
+            return np.asarray(ops.logsumexp(log_w, axis=0).numpy() - math.log(n_samples))
 
     # --- training to the maximum ---
     def fit(self, X: Any, rng: np.random.Generator | None = None, *, tolerance: float = 1e-9,
@@ -185,7 +181,7 @@ class LinearVAE(Module):
         rows = tensor(np.vstack([R / unit, np.zeros((1, R.shape[1]))]), dtype=self.mean.dtype)
         times = np.append(np.ones(len(R)), len(X) - len(R)).astype(rows.dtype) / rows.dtype.type(len(X))
         self.mean.data = np.zeros(self.n_features)
-        self._change_noise(1 / unit)
+        self.log_sigma2.data = self.log_sigma2.data - 2 * math.log(unit)
         losses: list[float] = []
         try:
             optimiser = self._maximise(rows, times, tolerance, max_evaluations, losses)
@@ -194,7 +190,7 @@ class LinearVAE(Module):
             self.mean.data = mean
             self.decoder_weight.data = self.decoder_weight.data * unit
             self.encoder_weight.data = self.encoder_weight.data / unit
-            self._change_noise(unit)
+            self.log_sigma2.data = self.log_sigma2.data + 2 * math.log(unit)
         if vanished:
             raise DataError(
                 "LinearVAE: the learnt sigma^2 has no optimum above 0",
@@ -208,24 +204,17 @@ class LinearVAE(Module):
 
     def _maximise(self, rows: Tensor, times: np.ndarray, tolerance: float, limit: int, losses: list[float]) -> LBFGS:
         """Minimise the mean over data of - ELBO, each row of `rows` counted `times` (its share); mu stays where it is."""
-        trained = [p for p in self.parameters() if p is not self.mean]
+        trained = [p for p in self.parameters() if p.requires_grad and p is not self.mean]
         optimiser = LBFGS(trained, history=HISTORY, max_iter=limit, max_evaluations=limit, gradient_tolerance=tolerance)
 
         def closure() -> Tensor:
-            loss = -ops.sum(times * self.elbo(rows))
+            loss = -ops.sum(times * self.bound(rows, beta=self.beta))
             loss.backward()
             losses.append(float(loss))
             return loss
 
         optimiser.step(closure)
         return optimiser
-
-    def _change_noise(self, factor: float) -> None:
-        """sigma^2 for data multiplied by `factor`."""
-        if self.learn_sigma2:
-            self.log_sigma2.data = self.log_sigma2.data + 2 * math.log(factor)
-        else:
-            self.log_sigma2 += 2 * math.log(factor)
 
     def _checked(self, x: Any) -> Any:
         x = x if isinstance(x, Tensor) else tensor(x, dtype=self.mean.dtype)
@@ -236,11 +225,6 @@ class LinearVAE(Module):
                 "rows are data and columns are features; one data point x goes in as x[None, :]",
             )
         return x
-
-
-def kl_to_prior(mean: Any, log_var: Any) -> Any:
-    """KL(N(mean, e^log_var) || N(0, 1)) = 1/2 (-1 - log_var + mean^2 + e^log_var), entry by entry: sum it over units."""
-    return 0.5 * (mean**2 + ops.expm1(log_var) - log_var)
 
 
 def _checked_beta(beta: float) -> float:

@@ -25,7 +25,7 @@ from ..errors import DataError, DtypeError, ShapeError
 from ..graph import Value, no_grad
 from ..nn import Linear, Module, Sequential, init
 from ..tensor import tensor
-from .densities import log_normal
+from .densities import kl_to_prior, log_normal
 from .likelihoods import Bernoulli, Gaussian
 
 LOG_VAR_BOUND = 20.0  # sigma between 5e-5 and 2e4: wide of any useful code, far from overflow in float32
@@ -60,11 +60,17 @@ class VariationalAutoencoder(Module):
         sizes = [_count(n, "hidden", "a tuple of the sizes of the hidden layers, e.g. hidden=(128,)") for n in hidden]
         self.encoder = _network([n_features, *sizes, 2 * n_latent], activation, rng, dtype)
         self.decoder = _network([n_latent, *sizes[::-1], n_features], activation, rng, dtype)
-        self.likelihood = _likelihood(likelihood, sigma, learn_sigma, dtype)
+        self.conditional = _conditional(likelihood, sigma, learn_sigma, dtype)
+        self.likelihood, self.hidden, self.activation, self.learn_sigma = likelihood, tuple(sizes), activation, learn_sigma
         self.beta = beta
         self.n_samples = _samples(n_samples)
         for path, p in self.named_parameters():  # "encoder.0.weight": what pages and programs call it
             p.name = path
+
+    @property
+    def sigma(self) -> float | None:
+        """The standard deviation of a pixel under the Gaussian likelihood, learnt or not; None for the Bernoulli one."""
+        return self.conditional.sigma if isinstance(self.conditional, Gaussian) else None
 
     @property
     def beta(self) -> float:
@@ -87,7 +93,7 @@ class VariationalAutoencoder(Module):
 
     def decode(self, z: Any) -> Any:
         """z (..., M) -> E[x | z] (..., D): probabilities, or the mean of the Gaussian."""
-        return self.likelihood.mean(self.decoder(z))
+        return self.conditional.mean(self.decoder(z))
 
     def forward(self, x: Any) -> Any:
         """x (n, D) -> its reconstruction (n, D) through the mean of q, without sampling."""
@@ -105,16 +111,8 @@ class VariationalAutoencoder(Module):
         a = self.decoder(ops.reparameterise(mu, log_var, noise))
         rate = ops.gaussian_kl(mu, log_var)
         if noise.ndim == 2:  # L = 1
-            return self.likelihood.negative_log_likelihood(a, x), rate
-        return self.likelihood.negative_log_likelihood(a, ops.broadcast_to(x, a.shape)) / len(noise), rate
-
-    def elbo(self, x: Any, rng: np.random.Generator, n_samples: int = 1, beta: float = 1.0) -> Any:
-        """L(w, phi) = -(distortion + beta rate), a scalar, *summed over the data*, in nats; L = `n_samples` for each datum.
-
-        For beta = 1 it is on average a lower bound of sum_n log p(x_n; w).
-        """
-        distortion, rate = self.terms(x, self._noise(rng, len(x), _samples(n_samples)))
-        return -(distortion + _weight(beta) * rate)
+            return self.conditional.negative_log_likelihood(a, x), rate
+        return self.conditional.negative_log_likelihood(a, ops.broadcast_to(x, a.shape)) / len(noise), rate
 
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
         """-L(w, phi) with this model's ``beta`` and ``n_samples``: a scalar, *summed over features and data*, in nats.
@@ -124,39 +122,51 @@ class VariationalAutoencoder(Module):
         distortion, rate = self.terms(x, self._noise(rng, len(x), self.n_samples))
         return distortion + (rate if self.beta == 1 else self.beta * rate)
 
+    def bound(self, x: Any, rng: np.random.Generator, n_samples: int = 1, beta: float = 1.0) -> Any:
+        """(n,): 1/L sum_l log p(x_n | z_n^(l)) - beta KL_n, L = `n_samples`; sums over features and units, in nats.
+
+        For beta = 1 it is on average a lower bound of log p(x_n; w).
+        """
+        x, beta = self._checked(x), _weight(beta)
+        mu, log_var = self._encode(x)
+        z = ops.reparameterise(mu, log_var, self._draws(rng, len(x), n_samples))
+        return ops.mean(self.conditional.log_prob(self.decoder(z), x), axis=0) - beta * kl_to_prior(mu, log_var)
+
+    def elbo(self, x: Any, rng: np.random.Generator, n_samples: int = 1, beta: float = 1.0) -> Any:
+        """L(w, phi): `bound`, *summed over the data*, a scalar."""
+        return ops.sum(self.bound(x, rng, n_samples, beta))
+
     # --- the likelihood itself ----------------------------------------------------------------------------------------
 
     def log_weights(self, x: Any, rng: np.random.Generator, n_samples: int) -> Any:
         """(k, n), k = `n_samples`: log w = log p(x | z) + log p(z) - log q(z | x) at k draws of z from q for each datum."""
         x = self._checked(x)
-        noise = self._noise(rng, len(x), _samples(n_samples)).reshape(n_samples, len(x), self.n_latent)
-        return self._log_weights(x, *self._encode(x), noise)
+        return self._log_weights(x, *self._encode(x), self._draws(rng, len(x), n_samples))
 
     def _log_weights(self, x: Any, mu: Any, log_var: Any, noise: np.ndarray) -> Any:
         z = ops.reparameterise(mu, log_var, noise)
-        log_p = self.likelihood.log_prob(self.decoder(z), x) + log_normal(z)
-        return log_p - log_normal(z, mu, log_var)
+        log_joint = self.conditional.log_prob(self.decoder(z), x) + log_normal(z)
+        return log_joint - log_normal(z, mu, log_var)
 
     def iwae(self, x: Any, rng: np.random.Generator, n_samples: int) -> Any:
-        """L_k = sum_n log 1/k sum_j w_nj, k = `n_samples`: a scalar, *summed over the data*, differentiable.
+        """(n,), log 1/k sum_j w_nj, k = `n_samples`: the importance weighted bound, differentiable.
 
-        On average L_1 is the ELBO, L_k rises with k towards log p(x) (Burda, Grosse & Salakhutdinov 2016).
+        On average it is L_k: L_1 is the ELBO, and L_k rises with k towards log p(x) (Burda, Grosse & Salakhutdinov 2016).
         """
         log_w = self.log_weights(x, rng, n_samples)
-        return ops.sum(ops.logsumexp(log_w, axis=0) - math.log(n_samples))
+        return ops.logsumexp(log_w, axis=0) - math.log(len(log_w))
 
     def log_likelihood(self, x: Any, rng: np.random.Generator, n_samples: int) -> np.ndarray:
-        """(n,) estimates of log p(x_n; w) by importance weighting, k = `n_samples` draws from q each: the terms of `iwae`.
+        """(n,) estimates of log p(x_n; w): `iwae` as an array, without a graph, the draws taken in parts (k may be large).
 
-        On average from below, by about chi^2 / 2k.  Takes the draws in parts, so k may be large.
+        On average from below, by about chi^2 / 2k.
         """
         x, k = self._checked(x), _samples(n_samples)
         total = np.full(len(x), -np.inf)
         with no_grad():
             mu, log_var = self._encode(x)
             for part in _parts(k, max(1, AT_ONCE // (len(x) * self.n_features))):
-                noise = self._noise(rng, len(x), part).reshape(part, len(x), self.n_latent)
-                log_w = self._log_weights(x, mu, log_var, noise).numpy().astype(np.float64)
+                log_w = self._log_weights(x, mu, log_var, self._draws(rng, len(x), part)).numpy().astype(np.float64)
                 total = np.logaddexp(total, np.logaddexp.reduce(log_w, axis=0))
         return np.asarray(total - math.log(k))
 
@@ -167,7 +177,7 @@ class VariationalAutoencoder(Module):
         z = self._noise(rng, _count(n, "n", "it counts images"), 1)
         with no_grad():
             a = self.decoder(z).numpy()
-        return np.asarray(self.likelihood.draw(a, rng) if pixels else self.likelihood.mean(a))
+        return np.asarray(self.conditional.draw(a, rng) if pixels else self.conditional.mean(a))
 
     def reconstruct(self, x: Any, rng: np.random.Generator | None = None) -> np.ndarray:
         """(n, D): E[x | z] at the mean of q(z | x), or, with `rng`, at a z drawn from it."""
@@ -188,6 +198,10 @@ class VariationalAutoencoder(Module):
         shape = (n, self.n_latent) if n_samples == 1 else (n_samples, n, self.n_latent)
         return rng.standard_normal(shape, self._dtype)
 
+    def _draws(self, rng: Any, n: int, n_samples: int) -> np.ndarray:
+        """The same as (L, n, M), also for L = 1."""
+        return self._noise(rng, n, _samples(n_samples)).reshape(-1, n, self.n_latent)
+
     def _checked(self, x: Any) -> Any:
         if not isinstance(x, Value):
             floats = isinstance(x, np.ndarray) and x.dtype.kind == "f"
@@ -198,7 +212,7 @@ class VariationalAutoencoder(Module):
                 f"got shape {x.shape}, expected (n, {self.n_features})",
                 "rows are data and columns are features; one data point x goes in as x[None, :]",
             )
-        self.likelihood.check(x._data if isinstance(x, Value) else x)
+        self.conditional.check(x._data if isinstance(x, Value) else x)
         return x
 
 
@@ -237,7 +251,7 @@ def _network(sizes: Sequence[int], activation: str, rng: np.random.Generator, dt
     return Sequential(*hidden, Linear(*pairs[-1], rng=rng, dtype=dtype))
 
 
-def _likelihood(name: str, sigma: float | None, learn: bool, dtype: Any) -> Any:
+def _conditional(name: str, sigma: float | None, learn: bool, dtype: Any) -> Any:
     if name == "gaussian":
         return Gaussian(1.0 if sigma is None else sigma, learn, dtype)
     if name != "bernoulli":
