@@ -14,6 +14,7 @@ import numpy as np
 import minigrad_ae as mg
 from minigrad_ae import analytic
 from minigrad_ae.claims import experiments_elbo as lab
+from minigrad_ae.claims import experiments_evidence as evidence
 from minigrad_ae.claims.bugs import edit
 from minigrad_ae.classroom import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, Lesson
 from minigrad_ae.models import LinearVAE
@@ -58,11 +59,11 @@ print(f"L per datum, exact: {exact:.4f} nats;  sampled, one z a datum, {len(draw
 
 # %% Run: any q
 lesson.cell("Run: log p = L + KL, whatever q is")
-hairpin, x = lab.hairpin()  # a non-linear decoder with M = 1: log p(x) has no formula, but a grid over z does it
+hairpin, x = evidence.hairpin()  # a non-linear decoder with M = 1: log p(x) has no formula, but a grid over z does it
 z = np.linspace(-10, 10, 4001)
-log_joint, log_posterior = lab.posterior_on_grid(hairpin, x, z)
-qs = {"the posterior p(z|x)": np.exp(log_posterior), **lab.shapes(z)}
-table = {name: lab.on_grid(hairpin, x, z, q) for name, q in qs.items()}
+log_joint, log_posterior = evidence.posterior_on_grid(hairpin, x, z)
+qs = {"the posterior p(z|x)": np.exp(log_posterior), **evidence.shapes(z)}
+table = {name: evidence.on_grid(hairpin, x, z, q) for name, q in qs.items()}
 print("q(z)                           L        KL    L + KL   (nats)")
 for name, (L, KL) in table.items():
     print(f"{name:<24} {L:>9.4f} {KL:>9.4f} {L + KL:>9.4f}")
@@ -160,8 +161,8 @@ left.legend(fontsize=8)
 
 # %% Run: many samples close the gap
 ks = (1, 2, 5, 10, 20, 50)
-found = lab.importance(lesson.run, ks, 1500 if lesson.fast else 20_000)
-limit = lab.imperfect()[3] / 2
+found = evidence.importance(lesson.run, ks, 1500 if lesson.fast else 20_000)
+limit = evidence.imperfect()[3] / 2
 right.errorbar(ks, found.gap, 4 * found.error, fmt="o", color=BLUE, ms=4, label="log p − $L_k$, 4 standard errors")
 right.loglog(ks, limit / np.array(ks), color=BLACK, lw=1, ls="--", label="$\\chi^2$(posterior ‖ q) / 2k")
 right.set(xlabel="k samples", ylabel="nats", title="Importance weighting: the gap falls as 1/k")

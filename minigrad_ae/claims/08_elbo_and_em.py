@@ -8,6 +8,7 @@ from .. import analytic, engine
 from ..graph import no_grad
 from ..models import LinearVAE, densities
 from . import experiments_elbo as lab
+from . import experiments_evidence as evidence
 from .bugs import edit, wrong_rule
 from .claim import Run, claim
 from .experiments_elbo import alternate, anywhere, cloud, e_step, matrices, mean_bound, trained
@@ -88,14 +89,14 @@ def evidence_identity(run: Run) -> float:
     sabotage=edit(densities.log_normal, "ops.exp(-log_var)", "ops.exp(-0.5 * log_var)"),
 )
 def any_q(run: Run) -> float:
-    model, x = lab.hairpin()
+    model, x = evidence.hairpin()
     log_p = run.shared(hairpin_evidence)
-    return max(abs(sum(lab.on_grid(model, x, GRID, q)) - log_p) for q in lab.shapes(GRID).values())
+    return max(abs(sum(evidence.on_grid(model, x, GRID, q)) - log_p) for q in evidence.shapes(GRID).values())
 
 
 def hairpin_evidence(run: Run) -> float:
     """log p(x) = ln of the integral of p(x | z) p(z), the decoder written out in NumPy: nothing of the model's is used."""
-    model, x = lab.hairpin()
+    model, x = evidence.hairpin()
     w1, b1, w2, b2 = (p.numpy() for p in model.decoder.parameters())
 
     def log_conditional(z: np.ndarray) -> np.ndarray:
@@ -283,9 +284,9 @@ def amortisation_gap(run: Run) -> float:
 # --- importance weighting ----------------------------------------------------------------------------------------------
 
 
-def groups(run: Run) -> lab.Importance:
+def groups(run: Run) -> evidence.Importance:
     """Bounds L_k of one datum for k = 1, 5 and 50."""
-    return lab.importance(run, (1, 5, 50), 6000 if run.fast else 20_000)
+    return evidence.importance(run, (1, 5, 50), 6000 if run.fast else 20_000)
 
 
 @claim(
@@ -305,8 +306,8 @@ def importance_order(run: Run) -> float:
 @claim(
     "importance-rate",
     "k (log p(x) - L_k) tends to chi^2(p(z | x) || q)/2: at k = 50",
-    expected=lambda run: lab.imperfect()[3] / 2,
-    tolerance=lambda run: 50 * 4 * float(run.shared(groups).error[-1]) + lab.imperfect()[3] / 2 / 50,
+    expected=lambda run: evidence.imperfect()[3] / 2,
+    tolerance=lambda run: 50 * 4 * float(run.shared(groups).error[-1]) + evidence.imperfect()[3] / 2 / 50,
     reason="4 standard errors, and the next order in 1/k",
     sabotage=edit(LinearVAE.log_likelihood, "ops.logsumexp(log_w, axis=0).numpy() - math.log(n_samples)",
                   "log_w.numpy().mean(axis=0)"),
