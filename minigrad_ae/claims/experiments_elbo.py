@@ -84,10 +84,14 @@ def covariance(model: LinearVAE, X: np.ndarray) -> np.ndarray:
     return (X - model.mean.numpy()).T @ (X - model.mean.numpy()) / len(X)
 
 
+def second_moments(model: LinearVAE) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
+    """(S, W, V, d, sigma^2): all that the bound on the cloud depends on."""
+    return covariance(model, cloud()[0]), *matrices(model), model.sigma2
+
+
 def terms(model: LinearVAE, X: np.ndarray) -> Terms:
     """Where log p, the bound and the divergence are now."""
-    W, V, d = matrices(model)
-    S = covariance(model, X)
+    S, (W, V, d) = covariance(model, X), matrices(model)
     approximation = analytic.hadamard_gap(W, model.sigma2)
     kl = approximation + analytic.amortisation_gap(S, W, V, d, model.sigma2)
     return Terms(analytic.ppca_log_likelihood(S, W, model.sigma2), mean_bound(model, X), kl, approximation)
