@@ -11,9 +11,8 @@ from . import experiments_elbo as lab
 from . import experiments_evidence as evidence
 from .bugs import edit, wrong_rule
 from .claim import Run, claim
-from .experiments_elbo import alternate, anywhere, cloud, e_step, matrices, mean_bound, trained
+from .experiments_elbo import anywhere, cloud, e_step, matrices, mean_bound, trained
 
-EXACT = 1e-12  # relative, of an algebraic identity in float64: some thousand roundings
 GRID = np.linspace(-10, 10, 4001)  # of z; the prior beyond weighs 1e-23, and the spacing is a fiftieth of any width below
 
 # --- the bound, and log p = L + KL ------------------------------------------------------------------------------------
