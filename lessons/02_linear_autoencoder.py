@@ -85,6 +85,7 @@ for M, color in zip(sizes, (BLUE, ORANGE, GREEN, RED, SKY, BLACK), strict=False)
         numbers[f"M={M} start={start}"] = {"final": final, "optimum": best, "evaluations": record.evaluations}
     models[M] = model
 ax.axhline(1e-10, color=BLACK, ls=":", lw=0.8)
+ax.text(1, 1.3e-10, "ten digits", fontsize=8, va="bottom")
 ax.set(
     xlabel="evaluations of E and its gradient",
     ylabel="loss above the PCA optimum, relative",
