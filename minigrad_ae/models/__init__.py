@@ -11,6 +11,7 @@ from .denoising import DenoisingAutoencoder
 from .diagnostics import LatentReport, diagnose
 from .linear import Fit, LinearAutoencoder
 from .linear_vae import LinearVAE
+from .masked import MaskedAutoencoder
 from .sparse import SparseAutoencoder
 from .two_layer import TwoLayerAutoencoder
 from .variational import KLWarmUp, VariationalAutoencoder
@@ -23,6 +24,7 @@ __all__ = [
     "LatentReport",
     "LinearAutoencoder",
     "LinearVAE",
+    "MaskedAutoencoder",
     "SparseAutoencoder",
     "TwoLayerAutoencoder",
     "VariationalAutoencoder",
