@@ -7,7 +7,7 @@ text      the trace on a terminal; `stepper` walks it, `command` is ``minigrad-a
 page      the trace as one HTML file (its parts in web/); `predict` asks the learner, `svg` draws, `layout` places
 picture   the graph by matplotlib; `notebook` what Jupyter shows
 emit      the pass as a program that needs NumPy only: `emit_numpy`
-why       what became of a gradient that is None, zero, tiny, huge or NaN: `why`; `lost` knows the ops
+why       what became of a gradient that is None, zero, tiny, huge or NaN: `why`; `lost` judges a rule, `explain` knows the ops
 anomaly   the first op or rule that makes NaN or Inf: `detect_anomaly`; `reasons` says what it did
 inline  recipes  literals             how a program is written: expressions, functions, arrays
 names  notation  summary  witness     variables, formulas, arrays in a few numbers, the check beside each number
