@@ -66,8 +66,8 @@ def draw_masked_autoencoder(ax: Any, model: MaskedAutoencoder, x: np.ndarray, ma
         r, c = divmod(k, columns)
         patch = picture[r * model.patch : (r + 1) * model.patch, c * model.patch : (c + 1) * model.patch]
         _patch(ax, 0.0 + 1.1 * c, 3.9 - 1.1 * r, None if mask[k] else patch)
-    for j, k in enumerate(kept):
-        r, c = divmod(int(k), columns)
+    for j, k in enumerate(kept.tolist()):
+        r, c = divmod(k, columns)
         patch = picture[r * model.patch : (r + 1) * model.patch, c * model.patch : (c + 1) * model.patch]
         _patch(ax, 6.0, 3.9 - 1.1 * j, patch)
         _square(ax, 12.0, 3.9 - 1.1 * j, ENCODER)
@@ -111,7 +111,7 @@ def _square(ax: Any, x: float, y: float, color: str) -> None:
 def _box(ax: Any, left: float, right: float, color: str, text: str) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    style = {"boxstyle": "round,pad=0.05", "facecolor": "white", "edgecolor": color, "lw": 2}
+    style: dict[str, Any] = {"boxstyle": "round,pad=0.05", "facecolor": "white", "edgecolor": color, "lw": 2}
     ax.add_patch(FancyBboxPatch((left, 0.8), right - left, 4.0, **style))
     ax.text((left + right) / 2, 2.8, text, ha="center", va="center", fontsize=9)
 
