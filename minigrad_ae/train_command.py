@@ -27,6 +27,10 @@ MODELS: dict[str, Callable[[argparse.Namespace, int, np.random.Generator], Any]]
     "deep": lambda o, D, rng: models.DeepAutoencoder(
         D, o.latent, o.hidden, activation=o.activation, rng=rng, dtype=o.dtype
     ),
+    "linear-vae": lambda o, D, rng: models.LinearVAE(
+        D, o.latent, beta=o.beta, sigma2=1.0 if o.sigma is None else o.sigma * abs(o.sigma),  # below 0 stays below 0
+        learn_sigma2=True, rng=rng, dtype=o.dtype
+    ),
     "vae": lambda o, D, rng: models.VariationalAutoencoder(
         D, o.latent, hidden=(o.hidden,), activation=o.activation, likelihood=o.likelihood, sigma=o.sigma,
         learn_sigma=o.likelihood == "gaussian", beta=o.beta, rng=rng, dtype=o.dtype
@@ -38,7 +42,7 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("--hidden", {"type": int, "default": 128, "metavar": "H", "help": "hidden units in each of the outer layers (128)"}),
     ("--activation", {"default": "sigmoid", "choices": ["sigmoid", "tanh", "relu"], "help": "of hidden units (sigmoid)"}),
     ("--likelihood", {"default": "bernoulli", "choices": ["bernoulli", "gaussian"], "help": "p(x | z) (bernoulli)"}),
-    ("--sigma", {"type": float, "metavar": "S", "help": "where the learnt deviation of a gaussian likelihood starts (1)"}),
+    ("--sigma", {"type": float, "metavar": "S", "help": "where the learnt deviation of a Gaussian p(x | z) starts (1)"}),
     ("--beta", {"type": float, "default": 1.0, "metavar": "B", "help": "weight of the KL term (1)"}),
 ]
 

@@ -19,7 +19,18 @@ from minigrad_ae.inspect.emit import identifier
 from minigrad_ae.inspect.page import page
 
 FEATURES, LATENT = 6, 2
+
+
+def masked(rng):
+    """With a head that is not zero, as it is at the start, so that gradients reach all layers."""
+    model = mg.models.MaskedAutoencoder((4, 4), 2, width=4, depth=1, heads=2, decoder_width=6, decoder_depth=1,
+                                        mask_ratio=0.5, rng=rng)  # fmt: skip
+    model.head.weight.data = rng.normal(size=model.head.weight.shape)
+    return model, rng.normal(size=(2, 16))
+
+
 BUILD = {  # name: build(rng) -> (model, x)
+    "MaskedAutoencoder": masked,
     "VariationalAutoencoder": lambda rng: (mg.models.VariationalAutoencoder(FEATURES, LATENT, rng=rng),
                                            rng.random((7, FEATURES))),  # Bernoulli: pixels in [0, 1]
 }  # fmt: skip

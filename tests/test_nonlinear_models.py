@@ -66,6 +66,16 @@ def test_every_rule_of_the_loss_is_right(make, name):
     assert report.ok, report
 
 
+@pytest.mark.parametrize("kind", [TwoLayerAutoencoder, DeepAutoencoder])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_single_latent_unit_can_be_checked_and_traced(kind, name):
+    """A weight with one row: its kinks, one for each column, must not be taken for a stretched axis."""
+    model = moved(kind(3, 1, activation=name, rng=np.random.default_rng(0)))
+    report = mg.check_graph(model.loss(X[:, :3]))
+    assert report.ok, report
+    assert mg.trace(model.loss(X[:, :3])).ok
+
+
 @pytest.mark.parametrize("make", [two_layer, deep])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_dtype_is_kept(make, dtype):

@@ -81,6 +81,18 @@ def test_wrong_use_is_said_in_three_lines(capsys, argv, what):
 
 
 @pytest.mark.parametrize(
+    ("argv", "what"),
+    [
+        (["--beta", -1], "beta = -1.0 is not possible"),
+        (["--sigma", 0], "sigma2 = 0.0 is not possible"),
+        (["--sigma", -2], "sigma2 = -4.0 is not possible"),
+    ],
+)
+def test_wrong_use_of_the_linear_vae(capsys, argv, what):
+    assert what in wrong_use(capsys, "train", "linear-vae", "--latent", 2, *argv)
+
+
+@pytest.mark.parametrize(
     ("array", "what"),
     [
         (np.full((20, 4), 0.5), "there is nothing to learn: all rows of X are the same"),

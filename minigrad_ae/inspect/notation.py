@@ -10,10 +10,14 @@ from ..graph import Value
 from ..op import Op
 
 BAR = "\u0304"  # combining macron: x + BAR is read "x bar", the gradient dL/dx
+LINE = "\u0305"  # combining overline, for names of several letters
 
 
 class _Dress(ast.NodeTransformer):
-    """g -> y-bar; swapaxes(B, -1, -2) -> B transposed; y * y -> y squared."""
+    """g -> y-bar; swapaxes(B, -1, -2) -> B transposed; y * y -> y squared; broadcasting as on paper.
+
+    What only prepares an array for broadcasting is left out, and ``broadcast_to(g, x.shape)`` is ``g * ones(x.shape)``.
+    """
 
     def __init__(self, ascii: bool) -> None:
         self.transposed, self.squared = ("^T", "^2") if ascii else ("ᵀ", "²")
@@ -23,7 +27,13 @@ class _Dress(ast.NodeTransformer):
         return ast.Name(self.g) if node.id == "g" else node
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        if ast.unparse(node.func) == "swapaxes" and [ast.unparse(a) for a in node.args[1:]] == ["-1", "-2"]:
+        name = ast.unparse(node.func)
+        if name in ("reshape", "broadcast_to") and ast.unparse(node.args[1]).startswith(("kept(", "joint(")):
+            return self.visit(node.args[0])  # type: ignore[no-any-return]
+        if name == "broadcast_to":
+            ones = ast.Call(ast.Name("ones"), node.args[1:], [])
+            return ast.BinOp(self.visit(node.args[0]), ast.Mult(), ones)
+        if name == "swapaxes" and [ast.unparse(a) for a in node.args[1:]] == ["-1", "-2"]:
             return ast.Name(f"{ast.unparse(self.visit(node.args[0]))}{self.transposed}")
         return self.generic_visit(node)  # type: ignore[return-value]
 
@@ -37,7 +47,10 @@ class _Dress(ast.NodeTransformer):
 def bar_notation(argument: str, rule: str, ascii: bool = False) -> str:
     """``bar_notation("A", "g @ swapaxes(B, -1, -2)")`` is 'Ā = ȳ @ Bᵀ', or 'dL/dA = g @ B^T' in ASCII."""
     right = ast.unparse(_Dress(ascii).visit(ast.parse(rule, mode="eval")))
-    return f"dL/d{argument} = {right}" if ascii else f"{argument}{BAR} = {right}".replace(" * ", " · ")
+    if ascii:
+        return f"dL/d{argument} = {right}"
+    barred = argument + BAR if len(argument) == 1 else "".join(c + LINE for c in argument)
+    return f"{barred} = {right}".replace(" * ", " · ")
 
 
 def rule_of(op: Op, i: int) -> str:

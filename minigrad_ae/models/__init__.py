@@ -10,6 +10,7 @@ from .deep import DeepAutoencoder
 from .diagnostics import LatentReport, diagnose
 from .linear import Fit, LinearAutoencoder
 from .linear_vae import LinearVAE
+from .masked import MaskedAutoencoder
 from .sparse import SparseAutoencoder
 from .two_layer import TwoLayerAutoencoder
 from .variational import KLWarmUp, VariationalAutoencoder
@@ -21,6 +22,7 @@ __all__ = [
     "LatentReport",
     "LinearAutoencoder",
     "LinearVAE",
+    "MaskedAutoencoder",
     "SparseAutoencoder",
     "TwoLayerAutoencoder",
     "VariationalAutoencoder",

@@ -36,7 +36,6 @@ class DeepAutoencoder(Module):
 
     def __init__(self, n_features: int, n_latent: int, n_hidden: int = 64, *, activation: str = "sigmoid",
                  rng: np.random.Generator, dtype: Any = np.float64) -> None:  # fmt: skip
-        super().__init__()
         at_least_one("DeepAutoencoder", n_features=n_features, n_latent=n_latent, n_hidden=n_hidden)
         self.n_features, self.n_latent, self.n_hidden = n_features, n_latent, n_hidden
         self.activation = one_of(activation, ACTIVATIONS, "DeepAutoencoder", "activation")

@@ -101,15 +101,19 @@ class LinearVAE(Module):
 
     # --- the bound ---
     def bound(self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float = 1.0) -> Any:
-        """(n,): the bound on log p(x) for each row of x (n, D), E log p(x | z) - beta KL(q(z | x) || p(z)).
+        """(n,): `bound_of` the encoder's own q(z | x), for each row of x (n, D)."""
+        return self.bound_of(x, *self.encode(x), rng, n_samples, beta)
+
+    def bound_of(self, x: Any, mu: Any, log_var: Any, rng: np.random.Generator | None = None, n_samples: int = 1,
+                 beta: float = 1.0) -> Any:  # fmt: skip
+        """(n,): E_q log p(x | z) - beta KL(q || p(z)) for each row of x (n, D) and any q = N(mu, diag e^log_var), (n, M) each.
 
         Without `rng` it is exact.  With it, the first term is the mean over `n_samples` draws of z; the KL term stays
         analytic.  Raises ShapeError where x does not fit, DataError for beta < 0 and n_samples < 1.
         """
         x = self._checked(x)
-        mu, log_var = self.encode(x)
         if rng is None:
-            likelihood = self.expected_log_likelihood(x)
+            likelihood = self.expected_log_likelihood(x, mu, log_var)
         else:
             z = self.draw(mu, log_var, rng, n_samples)
             likelihood = ops.mean(log_normal(x, self.decode(z), self.log_sigma2), axis=0)
@@ -124,13 +128,13 @@ class LinearVAE(Module):
         """-`elbo` with this model's beta, *summed over features and data*: exact; with an `rng`, from one draw of z each."""
         return -self.elbo(x, rng, beta=self.beta)
 
-    def expected_log_likelihood(self, x: Any) -> Any:
-        """(n,), E_q log p(x | z) = -1/2 [D ln 2 pi sigma^2 + E_q ||x - W z - mu||^2 / sigma^2] for each row of x (n, D).
+    def expected_log_likelihood(self, x: Any, mu: Any, log_var: Any) -> Any:
+        """(n,), E_q log p(x | z) = -1/2 [D ln 2 pi sigma^2 + E_q ||x - W z - mean||^2 / sigma^2] for each row of x (n, D).
 
-        The expected square is ||x - y(x)||^2, of the reconstruction, plus sum_m d_m ||w_m||^2, of the noise in z.
+        The expected square is ||x - y||^2, y the decoded mean of q, plus sum_m e^log_var_m ||w_m||^2, the noise in z.
         """
-        spread = ops.sum(ops.exp(self.log_var) * ops.sum(self.decoder_weight**2, axis=1))
-        squared_error = ops.sum((x - self.forward(x)) ** 2, axis=1) + spread
+        spread = ops.exp(log_var) * ops.sum(self.decoder_weight**2, axis=1)
+        squared_error = ops.sum((x - self.decode(mu)) ** 2, axis=1) + ops.sum(spread, axis=1)
         return -0.5 * (self.n_features * (LN_2PI + self.log_sigma2) + squared_error * ops.exp(-self.log_sigma2))
 
     def draw(self, mu: Any, log_var: Any, rng: np.random.Generator, n_samples: int) -> Any:

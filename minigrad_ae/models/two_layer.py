@@ -36,7 +36,6 @@ class TwoLayerAutoencoder(Module):
 
     def __init__(self, n_features: int, n_latent: int, *, activation: str = "tanh", rng: np.random.Generator,
                  dtype: Any = np.float64) -> None:  # fmt: skip
-        super().__init__()
         at_least_one("TwoLayerAutoencoder", n_features=n_features, n_latent=n_latent)
         if n_latent >= n_features:
             raise DataError(

@@ -7,7 +7,7 @@ A parameter without a gradient is left alone, and so are its moments.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -68,31 +68,51 @@ class Adam(Optimizer):
 
     def step(self) -> None:
         """m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2, p <- p - lr m_hat / (sqrt(v_hat) + eps), in place."""
-        settings = self.lr, self.betas, self.eps, self.weight_decay, self.decoupled
         compiled = kernels.backend.backend() == "numba"
-        numbers: dict[int, tuple[float, ...]] = {}  # what is the same for all parameters: worked out once
+        numbers: dict[Any, tuple[float, ...]] = {}  # what is the same for many parameters: worked out once
         for p, g, state in self.gradients():
             data = p.data
             if not state:
                 state.update(m=np.zeros(data.shape, data.dtype), v=np.zeros(data.shape, data.dtype), t=0)
             t = state["t"] = state["t"] + 1
+            rate, decay = self.rate_and_decay(p)
+            settings = rate, self.betas, self.eps, decay, self.decoupled
             if not compiled or g.dtype is not data.dtype or not (g.flags.c_contiguous and data.flags.c_contiguous):
                 kernels.optim.adam_step.definition(data, g, state["m"], state["v"], t, *settings)
             else:
-                if t not in numbers:
-                    numbers[t] = kernels.optim.adam_numbers(t, *settings)
-                kernels.optim.adam(data, g, state["m"], state["v"], numbers[t])
+                key = t, rate, decay
+                if key not in numbers:
+                    numbers[key] = kernels.optim.adam_numbers(t, *settings)
+                kernels.optim.adam(data, g, state["m"], state["v"], numbers[key])
             p.data = data  # the same array, but the tensor is told: a backward of an older graph would be too late
+
+    def rate_and_decay(self, p: Tensor) -> tuple[float, float]:
+        """The learning rate and the weight decay of one parameter."""
+        return self.lr, self.weight_decay
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: p <- p - lr weight_decay p, beside Adam's step (Loshchilov & Hutter 2019)."""
+    """Adam with decoupled weight decay: p <- p - lr weight_decay p, beside Adam's step (Loshchilov & Hutter 2019).
+
+    matrices_only : decay parameters with two axes or more, and neither biases nor the weights of a LayerNorm.
+    lr_factors : {parameter: factor on lr}; 1 for all others.  Layer-wise learning rates are made of these.
+    """
 
     decoupled = True
 
     def __init__(self, params: Iterable[Tensor], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
-                 eps: float = 1e-8, weight_decay: float = 0.01) -> None:  # fmt: skip
+                 eps: float = 1e-8, weight_decay: float = 0.01, *, matrices_only: bool = False,
+                 lr_factors: Mapping[Tensor, float] | None = None) -> None:  # fmt: skip
         super().__init__(params, lr, betas, eps, weight_decay)
+        self.matrices_only, self.lr_factors = matrices_only, dict(lr_factors or {})
+        what = "AdamW: a factor on the learning rate"
+        for factor in self.lr_factors.values():
+            checked_number(what, factor, 0, math.inf, "0 to freeze, or e.g. 0.7", closed=True)
+
+    def rate_and_decay(self, p: Tensor) -> tuple[float, float]:
+        """The learning rate and the weight decay of one parameter."""
+        decay = 0.0 if self.matrices_only and p.ndim < 2 else self.weight_decay
+        return self.lr * self.lr_factors.get(p, 1.0), decay
 
 
 def _decay(who: str, weight_decay: float) -> float:
