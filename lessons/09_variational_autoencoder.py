@@ -6,8 +6,6 @@
 # (Bishop & Bishop, section 19.2; Kingma & Welling 2013.)
 
 # %% Goal
-import inspect
-
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -88,7 +86,7 @@ for kind, color in kinds.items():
     draws = lesson.run.shared(experiments.gradient_draws, kind)
     found[kind] = {"mean": draws.mean(), "variance": draws.var(), "derived": derived[kind]}
     print(f"  {kind:<26} {draws.mean():>10.4f} {draws.var():>11.3f} {derived[kind]:>10.3f}")
-    left.hist(draws, bins=120, range=(-25, 35), density=True, histtype="step", color=color, lw=1.5, label=kind)
+    left.hist(draws, bins=100, range=(-5, 25), density=True, histtype="step", color=color, lw=1.5, label=kind)
 left.axvline(2 * experiments.MU, color=BLACK, lw=0.8, ls=":")
 left.set(xlabel="one draw of the gradient (exact mean 3, dotted)", ylabel="density", title="Same mean, very different spread")
 left.legend()
@@ -97,13 +95,14 @@ for kind, color in (("reparameterised", BLUE), ("score", ORANGE)):
     lines = [analytic.square_gradient_variances(m, experiments.SIGMA)[kind == "score"] for m in means]
     right.semilogy(means, lines, color=color, label=f"{kind}, derived")
     right.semilogy(experiments.MU, found[kind]["variance"], "o", color=color, label="measured, 400,000 draws")
-right.set(xlabel="$\\mu$", ylabel="variance of one draw", title="The score function pays for the size of f, not for its slope")
+right.set(xlabel="$\\mu$", ylabel="variance of one draw", title="The score function scatters as f grows")
 right.legend(fontsize=8)
 lesson.figure("estimators", fig, found)
 
 # %% Run: two latent units for the digits
 lesson.cell("Run: the digits through two latent units")
-vae, history = lesson.run.shared(experiments.trained)  # VariationalAutoencoder(64, 2, likelihood="gaussian", ...), fit
+epochs = experiments.SHORT if lesson.fast else experiments.LONG
+vae, history = lesson.run.shared(experiments.trained, epochs)  # VariationalAutoencoder(64, 2, likelihood="gaussian", ...), fit
 linear, _ = analytic.ppca_optimum(analytic.pca(X).eigenvalues / len(X), 2)
 print(vae)
 print(f"pixels have the learnt standard deviation {vae.sigma:.3f}; code of the test digits:")
@@ -115,7 +114,7 @@ fig, ax = plt.subplots(figsize=(6.8, 3.6))
 ax.plot(np.arange(1, history.epochs + 1), -np.array(history.loss), color=BLUE, label="ELBO of the VAE, while training")
 ax.axhline(linear, color=BLACK, ls=":", label=f"log p of probabilistic PCA, M = 2: {linear:.2f}, the best linear decoder")
 ax.set(xlabel="epochs", ylabel="nats per image", ylim=(linear - 25, -history.loss[-1] + 3),
-       title="A lower bound, and still above the likelihood of every linear model")  # fmt: skip
+       title="A lower bound, yet above log p of any linear decoder with 2 units")  # fmt: skip
 ax.legend()
 numbers = {"elbo": -np.array(history.loss), "ppca": linear, "test_elbo": report.elbo, "test_log_p": log_p}
 lesson.figure("training", fig, numbers)
@@ -136,39 +135,42 @@ fig, axes = plt.subplots(5, 1, figsize=(7.2, 4.6))
 for ax, (label, images) in zip(axes, rows.items(), strict=True):
     show_sheet(ax, images.clip(0, 1), 10)
     ax.set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center")
-fig.suptitle("Two numbers carry a digit; between two codes lie digits, between two images a double exposure", weight="bold")
+fig.suptitle("Two numbers carry a digit; the way between two codes leads through digits", weight="bold")
 error = float(((vae.reconstruct(X_test) - X_test) ** 2).sum(axis=1).mean())
 lesson.figure("digits", fig, {"codes_of_the_ends": ends, "squared_error": error})
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 5.2))
+fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 5.7))
 show_manifold(left, lambda codes: vae.decode(codes).numpy(), 15)
-left.set_title("What the decoder makes of the plane")
+left.set_title("Decoder: digits all over the plane")
 codes = vae.encode(X_test)[0].numpy()
 show_codes(right, codes, y_test)
-right.set_title("Where the encoder puts the test digits: it was never told their class")
+right.set_title("Encoder: test digits of one class lie together")
 lesson.figure("manifold", fig, {"codes": codes[:100], "labels": y_test[:100], "covariance": report.covariance})
 
 # %% Run: the bound, and the likelihood itself
 lesson.cell("Run: more samples, and more weights")
-exact = float(lesson.run.shared(experiments.grid_log_p).mean())
-spread = lesson.run.shared(experiments.spread_over_samples)
-bounds = dict(zip((1, 5, 50), lesson.run.shared(experiments.rising_bounds), strict=True))
+exact = float(lesson.run.shared(experiments.grid_log_p, epochs).mean())
+spread = experiments.spread_over_samples(lesson.run, epochs)
+sizes = (1, 5, 50) if lesson.fast else (1, 5, 20, 100, 500)
+bounds = dict(zip(sizes, experiments.rising_bounds(lesson.run, sizes, epochs), strict=True))
 print(f"20 test digits, exact log p(x) by integration over a grid of z: {exact:.3f} nats")
 for L, (mean, deviation) in spread.items():
     print(f"  L = {L:>2} samples of log p(x|z): bound {mean:.3f}, one estimate scatters by {deviation:.3f}")
 for k, value in bounds.items():
-    print(f"  L_{k:<2} (log of the mean of k weights): {value:.3f}")
+    print(f"  L_{k:<3} (log of the mean of k weights): {value:.3f}")
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
-sizes, (centres, deviations) = list(spread), zip(*spread.values(), strict=True)
-left.errorbar(sizes, centres, deviations, fmt="o", color=BLUE, capsize=4, label="one estimate: mean, standard deviation")
+centres, deviations = zip(*spread.values(), strict=True)
+left.errorbar(list(spread), centres, deviations, fmt="o", color=BLUE, capsize=4, label="one estimate, and its scatter")
 right.plot(list(bounds), list(bounds.values()), "o-", color=GREEN, label="$L_k$")
-for ax in (left, right):
+for ax, ticks in ((left, list(spread)), (right, list(bounds))):
     ax.axhline(exact, color=BLACK, ls=":", label="log p(x), exact")
     ax.set_xscale("log")
-    ax.legend()
+    ax.set_xticks(ticks, ticks)
+    ax.set_xticks([], minor=True)
+    ax.legend(loc="center right")
 left.set(xlabel="L, samples in the first term", ylabel="nats per image", title="More samples: steadier, not tighter")
 right.set(xlabel="k, importance weights", title="Log of a mean: it rises to log p(x)")
-lesson.figure("bounds", fig, {"exact": exact, "L": sizes, "mean": centres, "deviation": deviations, "L_k": bounds})
+lesson.figure("bounds", fig, {"exact": exact, "L": list(spread), "mean": centres, "deviation": deviations, "L_k": bounds})
 
 # %% Inspect: the backward pass through the noise
 lesson.cell("Inspect: from the loss to phi")
@@ -191,9 +193,7 @@ try:
 except GradientError as error:
     print(error)
 print("A framework without this check returns a number: the old activations times the new weights, a gradient of nothing.")
-print(inspect.cleandoc("""
-    Which claim of the recap catches it, if L is computed anew for phi instead?  (python -m minigrad_ae verify --sabotage)
-"""))
+print("And if L is computed anew for phi?  That is another algorithm: the claim on Algorithm 1 notices (verify --sabotage).")
 
 # %% [markdown]
 # ## Exercises

@@ -27,6 +27,7 @@ def show_sheet(ax: Any, images: Array, columns: int, label: str = "") -> None:
     ax.imshow(sheet(images, columns), cmap="gray_r", vmin=0, vmax=1)
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
+    ax.spines[:].set_visible(False)
     if label:
         ax.set_ylabel(label, fontsize=8)
 
@@ -46,8 +47,8 @@ def show_manifold(ax: Any, decode: Callable[[Array], Array], n: int) -> None:
 
 def show_codes(ax: Any, codes: Array, labels: Array) -> None:
     """Codes (n, 2), each drawn as its digit in the colour of its class; circles hold half and 95 % of the prior."""
-    for code, label in zip(codes, labels, strict=True):
-        ax.plot(*code, marker=f"${label}$", color=CLASSES[label], ms=5, mew=0.3)
+    for label in np.unique(labels):
+        ax.scatter(*codes[labels == label].T, marker=f"${label}$", color=CLASSES[label], s=22, linewidth=0.2)
     turn = np.linspace(0, 2 * np.pi, 100)
     for share in (0.5, 0.95):
         radius = np.sqrt(-2 * np.log(1 - share))
@@ -58,8 +59,8 @@ def show_codes(ax: Any, codes: Array, labels: Array) -> None:
 
 # --- a graph with its gradients ---------------------------------------------------------------------------------------
 
-PLACES = {"x": (0.0, 0.0), "encoder": (1.3, 0.0), "mu": (2.6, 0.6), "log_var": (2.6, -0.6), "z": (4.0, 0.0),
-          "decoder": (5.3, 0.0), "loss": (6.7, 0.0), "eps": (4.0, -1.25)}  # fmt: skip
+PLACES = {"x": (0.0, 0.0), "encoder": (1.3, 0.0), "mu": (2.8, 0.6), "log_var": (2.8, -0.6), "z": (4.5, 0.0),
+          "decoder": (6.3, 0.0), "loss": (8.0, 0.0), "eps": (4.5, -1.2)}  # fmt: skip
 WORDS = {"x": "x", "encoder": "encoder\n$\\phi$", "mu": "$\\mu$", "log_var": "$\\ln \\sigma^2$", "decoder": "decoder\n$w$",
          "loss": "$\\ln p(x|z)$", "eps": "$\\epsilon \\sim N(0, I)$"}  # fmt: skip
 FORWARD = [("x", "encoder"), ("encoder", "mu"), ("encoder", "log_var"), ("mu", "z"), ("log_var", "z"), ("z", "decoder"),
@@ -86,9 +87,9 @@ def show_gradient_flow(ax: Any, norms: Mapping[str, float], reparameterised: boo
         if name in norms:
             color = ORANGE if norms[name] > 0 else RED
             above = place[1] >= 0
-            ax.text(place[0], place[1] + (0.5 if above else -0.5), f"{norms[name]:.3g}", color=color, fontsize=9,
+            ax.text(place[0], place[1] + (0.42 if above else -0.42), f"{norms[name]:.3g}", color=color, fontsize=9,
                     weight="bold", ha="center", va="center")  # fmt: skip
-    ax.set(xlim=(-0.5, 7.5), ylim=(-1.6, 1.4))
+    ax.set(xlim=(-0.4, 8.7), ylim=(-1.5, 1.2))
     ax.axis("off")
 
 
