@@ -33,7 +33,7 @@ def four_errors(variance: float) -> float:
 
 
 @claim(
-    "reparameterised-mean",
+    "vae-reparameterised-mean",
     "z = mu + sigma eps lets d/dmu reach inside: mean gradient of E z^2 is 2 mu",
     expected=2 * e.MU,
     tolerance=four_errors(REPARAMETERISED),
@@ -49,7 +49,7 @@ def reparameterised_mean(run: Run) -> float:
 
 
 @claim(
-    "score-mean",
+    "vae-score-mean",
     "f(z) d/dmu log q(z) has the same mean 2 mu, without the derivative of f",
     expected=2 * e.MU,
     tolerance=four_errors(SCORE),
@@ -61,7 +61,7 @@ def score_mean(run: Run) -> float:
 
 
 @claim(
-    "reparameterised-variance",
+    "vae-reparameterised-variance",
     "variance of one reparameterised draw: 4 sigma^2",
     expected=REPARAMETERISED,
     tolerance=0.05 * REPARAMETERISED,
@@ -75,7 +75,7 @@ def reparameterised_variance(run: Run) -> float:
 
 
 @claim(
-    "score-variance",
+    "vae-score-variance",
     "variance of one score-function draw: mu^4/sigma^2 + 14 mu^2 + 15 sigma^2, 25 times as large",
     expected=SCORE,
     tolerance=0.05 * SCORE,
@@ -89,7 +89,7 @@ def score_variance(run: Run) -> float:
 
 
 @claim(
-    "baseline-variance",
+    "vae-baseline-variance",
     "a baseline E f takes more than half of it away",
     expected=float(SQUARE.score_function_variance([e.MU], [e.SIGMA], SQUARE.expectation([e.MU], [e.SIGMA]))[0]),
     tolerance=lambda run: 0.05 * float(SQUARE.score_function_variance([e.MU], [e.SIGMA], e.MU**2 + e.SIGMA**2)[0]),
@@ -101,7 +101,7 @@ def baseline_variance(run: Run) -> float:
 
 
 @claim(
-    "price",
+    "vae-price",
     "mean gradient of E z^2 in ln sigma^2: sigma^2 (Price's theorem)",
     expected=0.5 * float(SQUARE.gradient_in_log_sigma([e.MU], [e.SIGMA])[0]),
     tolerance=lambda run: 4 * float(run.shared(e.curvature_draws).std()) / math.sqrt(e.DRAWS),
@@ -116,7 +116,7 @@ def price(run: Run) -> float:
 
 
 @claim(
-    "kl-monte-carlo",
+    "vae-kl-monte-carlo",
     "log q(z) - log p(z), averaged over draws from q, is the analytic KL",
     expected=float(analytic.kl_diagonal(e.KL_MU, e.KL_LOG_VAR).sum()),
     tolerance=four_errors(float(analytic.kl_sample_variance(e.KL_MU, e.KL_LOG_VAR))),
@@ -128,7 +128,7 @@ def kl_monte_carlo(run: Run) -> float:
 
 
 @claim(
-    "kl-monte-carlo-variance",
+    "vae-kl-monte-carlo-variance",
     "... with variance sum_m [(s^2 - 1)^2 / 2 + mu^2 s^2] for one draw",
     expected=float(analytic.kl_sample_variance(e.KL_MU, e.KL_LOG_VAR)),
     tolerance=0.05 * float(analytic.kl_sample_variance(e.KL_MU, e.KL_LOG_VAR)),
@@ -140,7 +140,7 @@ def kl_monte_carlo_variance(run: Run) -> float:
 
 
 @claim(
-    "kl-of-the-bound",
+    "vae-kl-of-the-bound",
     "what beta = 1 takes from the bound of a datum is 1/2 sum_m (sigma^2 + mu^2 - 1 - ln sigma^2)",
     expected=lambda run: _divergence(),
     tolerance=lambda run: ROUNDING * abs(_divergence()) * 100,
@@ -160,7 +160,7 @@ def _divergence() -> float:
 
 
 @claim(
-    "kl-per-unit",
+    "vae-kl-per-unit",
     "KL of the first unit, averaged over the data",
     expected=lambda run: float(analytic.kl_diagonal(*_code()).mean(axis=0)[0]),
     tolerance=ROUNDING,
@@ -181,7 +181,7 @@ def _code() -> tuple[np.ndarray, np.ndarray]:
 
 
 @claim(
-    "loops-of-the-slide",
+    "vae-loops-of-the-slide",
     "the error function of the slide, by loops over n, l and m, is minus the loss: relative difference",
     expected=0.0,
     tolerance=ROUNDING,
@@ -203,7 +203,7 @@ def loops_of_the_slide(run: Run) -> float:
 
 
 @claim(
-    "sampled-bound",
+    "vae-sampled-bound",
     "the sampled ELBO (L = 5) of a linear-Gaussian model, averaged, is the exact one",
     expected=lambda run: analytic.linear_elbo(_second_moments(run), *e.misfit(), e.SIGMA2).value,
     tolerance=lambda run: 4 * float(run.shared(e.sampled_bounds).std()) / math.sqrt(2000),
@@ -220,7 +220,7 @@ def _second_moments(run: Run) -> np.ndarray:
 
 
 @claim(
-    "beta",
+    "vae-beta",
     "d loss / d beta is the rate: (loss at beta = 3 minus loss at beta = 0) / 3",
     expected=lambda run: float(analytic.kl_diagonal(*_code()).sum()),
     tolerance=lambda run: 100 * ROUNDING * float(analytic.kl_diagonal(*_code()).sum()),
@@ -236,7 +236,7 @@ def beta_slope(run: Run) -> float:
 
 
 @claim(
-    "collapsed",
+    "vae-collapsed",
     "a decoder that ignores z costs what independent pixels cost (digits, nats per image)",
     expected=lambda run: analytic.bernoulli_baseline(digits()[0], _pixel_means()),
     tolerance=1e-9,
@@ -258,7 +258,7 @@ def _pixel_means() -> np.ndarray:
 
 
 @claim(
-    "learnt-variance",
+    "vae-learnt-variance",
     "a learnt variance ends at the mean squared error: cost D/2 (ln 2 pi MSE + 1) per datum",
     expected=lambda run: -analytic.log_likelihood_at_best_variance(_mean_squared_error(), 6),
     tolerance=1e-9,
@@ -285,7 +285,7 @@ def _mean_squared_error() -> float:
 
 
 @claim(
-    "rules",
+    "vae-rules",
     "rules of the backward pass of the loss that contradict their own forward",
     expected=0.0,
     tolerance=0.0,
@@ -298,7 +298,7 @@ def rules(run: Run) -> float:
 
 
 @claim(
-    "log-variance-bound",
+    "vae-log-variance-bound",
     "an encoder that says sigma^2 = e^1000: entries of the gradient that are not finite",
     expected=0.0,
     tolerance=0.0,
@@ -316,7 +316,7 @@ def log_variance_bound(run: Run) -> float:
 
 
 @claim(
-    "information",
+    "vae-information",
     "a code that tells all N data apart carries ln N nats about them (N = 300)",
     expected=math.log(300),
     tolerance=1e-9,
@@ -329,7 +329,7 @@ def information(run: Run) -> float:
 
 
 @claim(
-    "active-units",
+    "vae-active-units",
     "of three units, one made constant, those that count as active (variance of their mean > 0.01)",
     expected=2.0,
     tolerance=0.0,

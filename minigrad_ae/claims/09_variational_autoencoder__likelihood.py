@@ -21,7 +21,7 @@ WEIGHTS = 6000  # importance weights for each digit where log p(x) is compared w
 
 
 @claim(
-    "constant-weights",
+    "vae-constant-weights",
     "with q the exact posterior, log p(x|z) + log p(z) - log q(z|x) does not depend on z: largest deviation",
     expected=0.0,
     tolerance=1e-12,
@@ -33,7 +33,7 @@ def constant_weights(run: Run) -> float:
 
 
 @claim(
-    "weights-are-log-p",
+    "vae-weights-are-log-p",
     "... and is log p(x), with every 2 pi: largest difference",
     expected=0.0,
     tolerance=1e-12 * 100,
@@ -46,7 +46,7 @@ def weights_are_log_p(run: Run) -> float:
 
 
 @claim(
-    "chi-square-rate",
+    "vae-chi-square-rate",
     "log p - L_k approaches chi^2 / 2k: their ratio at k = 32",
     expected=1.0,
     tolerance=lambda run: _rate_tolerance(run),
@@ -64,7 +64,7 @@ def _rate_tolerance(run: Run) -> float:
 
 
 @claim(
-    "grid",
+    "vae-grid",
     "log p(x) of the trained model by importance weighting is that of a grid over z (20 digits)",
     expected=lambda run: float(run.shared(e.grid_log_p, e.SHORT).mean()),
     tolerance=lambda run: _grid_tolerance(run),
@@ -89,7 +89,7 @@ def _grid_tolerance(run: Run) -> float:
 
 
 @claim(
-    "rising",
+    "vae-rising",
     "L_1 <= L_5 <= L_50 <= log p(x) on the trained model: inequalities that hold",
     expected=3.0,
     tolerance=0.0,
@@ -105,7 +105,7 @@ def rising(run: Run) -> float:
 
 
 @claim(
-    "algorithm-1",
+    "vae-algorithm-1",
     "Algorithm 1 over 20 data is the library's step in batches of one, bit for bit: largest difference",
     expected=0.0,
     tolerance=0.0,
@@ -122,7 +122,7 @@ def algorithm_1_bits(run: Run) -> float:
 
 
 @claim(
-    "gradients-add",
+    "vae-gradients-add",
     "at fixed w and phi the gradients of the single data add up to that of the batch: relative difference",
     expected=0.0,
     tolerance=1e-13,
