@@ -203,7 +203,7 @@ print("And if L is computed anew for phi?  That is another algorithm: the claim 
 # 2. Train with `sigma=1.0` and without `learn_sigma`.  How many units are active, and could you have known?  (Lesson 10)
 # 3. `n_samples=10`: is the trained bound better, at ten times the cost of the decoder?
 # 4. Train on `model.iwae(x, rng, 5)` instead of the bound.  What happens to the ELBO, what to log p(x)?
-# 5. `python benchmarks/mnist_vae.py`: the same on MNIST, and `minigrad-ae train vae --data mnist --latent 2`.
+# 5. `python benchmarks/bench_mnist_vae.py`: the same on MNIST, and `minigrad-ae train vae --data mnist --latent 2`.
 
 # %% Recap
 lesson.finish()
