@@ -16,6 +16,7 @@ from .. import kernels
 from ..errors import DataError
 from ..tensor import Tensor
 from .optimizer import Optimizer, checked_number
+from .row import Row
 
 
 class SGD(Optimizer):
@@ -62,6 +63,7 @@ class Adam(Optimizer):
                  eps: float = 1e-8, weight_decay: float = 0.0) -> None:  # fmt: skip
         who = type(self).__name__
         super().__init__(params, lr)
+        self.row: Row | None = None  # made at the first step
         self.betas = _betas(who, betas)
         self.eps = checked_number(f"{who}: eps", eps, 0, math.inf, "a small number, such as 1e-8", closed=True)
         self.weight_decay = _decay(who, weight_decay)
@@ -70,6 +72,8 @@ class Adam(Optimizer):
         """m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2, p <- p - lr m_hat / (sqrt(v_hat) + eps), in place."""
         settings = self.lr, self.betas, self.eps, self.weight_decay, self.decoupled
         compiled = kernels.backend.backend() == "numba"
+        if compiled and (row := self._row()) and row.filled():
+            return row.step(*settings)
         numbers: dict[int, tuple[float, ...]] = {}  # what is the same for all parameters: worked out once
         for p, g, state in self.gradients():
             data = p.data
@@ -83,6 +87,15 @@ class Adam(Optimizer):
                     numbers[t] = kernels.optim.adam_numbers(t, *settings)
                 kernels.optim.adam(data, g, state["m"], state["v"], numbers[t])
             p.data = data  # the same array, but the tensor is told: a backward of an older graph would be too late
+
+    def _row(self) -> Row | None:
+        """The parameters in a row, if they fit; made anew where the state is another one, as after `load_state_dict`."""
+        if (self.row is None or self.row.states is not self.state) and Row.fits(self.params):
+            self.row = Row(self.params, self.state)
+        return self.row
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "row": None}  # a copy's moments would be no views of its row
 
 
 class AdamW(Adam):
