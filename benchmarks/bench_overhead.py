@@ -7,6 +7,7 @@ on the same chains; what is printed are medians over the rounds, in microseconds
 most 0.4 on the mix.  The second table shows time against the length of the chain: a walk that visits each edge once
 costs the same per op at every length.  Python's cyclic garbage collector is off there, as in timeit: a graph has no
 cycles, but the collector looks through all of a large one again and again (about 1.7 times the time at 100,000 ops).
+The third table is what the mutation guard costs (`minigrad_ae/guard.py`): at most 10 %.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 
 import minigrad_ae as mg
+from minigrad_ae import engine
 
 try:
     import autograd
@@ -30,6 +32,7 @@ except ImportError:
     autograd = None
 
 GOAL = 0.4
+GUARD = 0.10  # of the time of an op
 LENGTH = 50  # ops in a chain
 X, W = np.linspace(0.1, 1.0, 10), np.linspace(0.9, 1.1, 10)
 
@@ -102,12 +105,45 @@ def against_length(rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
+def of_the_guard(rounds: int) -> list[dict[str, Any]]:
+    """What the question "was a leaf changed since?" adds to forward and backward, per op, with and without such changes.
+
+    Without it is with a guard that asks nothing, in turn.  "elsewhere": a leaf of another graph was given new data
+    after the forward pass, as when two models are trained in turn.
+    """
+    step, rows = STEPS["mix"][0], []
+    asks, elsewhere = engine.refuse_changed, mg.tensor(W, requires_grad=True)
+
+    def run(touch: bool) -> None:
+        x, w = mg.tensor(X, requires_grad=True), mg.tensor(W, requires_grad=True)
+        y = x
+        for _ in range(LENGTH // STEPS["mix"][1]):
+            y = step(mg, y, w)
+        loss = y.sum()
+        if touch:
+            elsewhere.data = W
+        loss.backward()
+
+    for touch in (False, True):
+        times: dict[str, list[float]] = {"guarded": [], "unguarded": []}
+        for _ in range(rounds):
+            for label, guard in (("guarded", asks), ("unguarded", lambda order, path=None: None)):
+                engine.refuse_changed = guard
+                times[label].append(seconds(run, touch) / LENGTH * 1e6)
+        medians = {label: statistics.median(t) for label, t in times.items()}
+        rows.append({"changes": "elsewhere" if touch else "none", "us_per_op": medians,
+                     "overhead": medians["guarded"] / medians["unguarded"] - 1})  # fmt: skip
+    engine.refuse_changed = asks
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", metavar="FILE", help="also write the numbers here")
     parser.add_argument("--rounds", type=int, default=200)
     options = parser.parse_args()
     overhead, lengths = against_autograd(options.rounds), against_length(options.rounds)
+    guard = of_the_guard(options.rounds)
     print(f"{'us per op':>16} {'ours':>8} {'autograd':>9} {'ratio':>6}")
     for row in overhead:
         mine, other = row["us_per_op"]["ours"], row["us_per_op"].get("autograd", float("nan"))
@@ -115,9 +151,13 @@ def main() -> None:
     print(f"\n{'ops in a chain':>16} {'us per op':>9}")
     for row in lengths:
         print(f"{row['ops']:>16,} {row['us_per_op']:9.2f}")
+    print(f"\n{'changed leaves':>16} {'guarded':>8} {'without':>9} {'costs':>6}   (goal: at most {GUARD:.0%})")
+    for row in guard:
+        with_it, without = row["us_per_op"]["guarded"], row["us_per_op"]["unguarded"]
+        print(f"{row['changes']:>16} {with_it:8.2f} {without:9.2f} {row['overhead']:6.1%}")
     if options.json:
-        result = {"unit": "microseconds per op, forward and backward, 10 elements, float64", "goal": GOAL,
-                  "numpy": np.__version__, "overhead": overhead, "length": lengths}  # fmt: skip
+        result = {"unit": "microseconds per op, forward and backward, 10 elements, float64", "numpy": np.__version__,
+                  "goal": GOAL, "overhead": overhead, "length": lengths, "guard": {"goal": GUARD, "rows": guard}}  # fmt: skip
         with open(options.json, "w") as file:
             json.dump(result, file, indent=1)
 

@@ -3,7 +3,7 @@
 # ruff: noqa: F401, I001  (the functions are listed in PUBLIC)
 __version__ = "0.1.0"
 
-from . import analytic, claims, data, inspect, kernels, models, nn, ops, optim, twins
+from . import analytic, checkpoint, claims, data, inspect, kernels, models, nn, ops, optim, train, twins
 from .certify import certify_pca
 from .check import check_graph, gradcheck
 from .engine import grad
@@ -17,7 +17,7 @@ from .ops import (
 from .tensor import PUBLIC, Tensor, tensor
 
 __all__ = [
-    "Tensor", "analytic", "backward_steps", "certify_pca", "check_graph", "claims", "data", "detect_anomaly", "emit_numpy",
-    "grad", "gradcheck", "inspect", "kernels", "models", "nn", "no_grad", "ops", "optim", "tensor", "trace",
-    "why", *PUBLIC,
+    "Tensor", "analytic", "backward_steps", "certify_pca", "check_graph", "checkpoint", "claims", "data", "detect_anomaly",
+    "emit_numpy", "grad", "gradcheck", "inspect", "kernels", "models", "nn", "no_grad", "ops", "optim", "tensor", "trace",
+    "train", "why", *PUBLIC,
 ]  # fmt: skip

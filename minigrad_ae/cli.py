@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import __version__
+from . import __version__, train_command
 from .errors import DataError, MinigradError
 from .inspect import command as inspect_command
 from .parser import Parser
@@ -66,6 +66,14 @@ def build_parser() -> argparse.ArgumentParser:
     p.set_defaults(handler=verify)
 
     inspect_command.add_parser(commands)
+    train_command.add_parser(commands)
+
+    p = commands.add_parser("data", help="fetch a data set that is not shipped: mnist")
+    p.add_argument("which", choices=["mnist"])
+    p.add_argument("--root", type=Path, metavar="DIR", help="where to put it (the cache)")
+    p.add_argument("--mirror", metavar="URL", help="where to get it from")
+    p.set_defaults(handler=data)
+
     p = commands.add_parser("bench", help="time the kernels and training steps against other libraries (in a checkout)")
     p.add_argument("--full", action="store_true", help="also two threads, matrix products and single kernels (minutes)")
     p.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured as JSON")
@@ -165,6 +173,15 @@ def certify(args: argparse.Namespace) -> int:
     return int(not certificate.passed)
 
 
+def data(args: argparse.Namespace, rest: list[str]) -> int:
+    """Fetch MNIST, or find that it is there."""
+    from .data.mnist import MIRROR, download
+
+    for path in download(args.root, args.mirror or MIRROR):
+        print(path)
+    return 0
+
+
 def bench(args: argparse.Namespace, rest: list[str]) -> int:
     """Run the benchmarks of a checkout."""
     from . import bench_command
@@ -195,11 +212,20 @@ def doctor(args: argparse.Namespace, rest: list[str]) -> int:
         cache = kernels["cache"] or "nowhere: each process compiles anew"
         print(f"kernels: {kernels['backend']}, {kernels['threads']} thread(s), compiled once into {cache}")
     print(f"lessons: {len(classroom.lesson_files())} in {classroom.lessons_folder()}")
-    mnist = os.environ.get("MINIGRAD_AE_DATA")
-    print(f"MNIST: {mnist if mnist else 'MINIGRAD_AE_DATA is not set; everything runs on the shipped digits'}")
+    print(f"MNIST: {_mnist()}")
     if missing:
         print(f"missing: {', '.join(missing)}\n  fix: pip install {' '.join(missing)}")
     return int(bool(missing))
+
+
+def _mnist() -> str:
+    """Where MNIST is, or how to get it."""
+    from .data.mnist import SHA256, folder_of
+
+    folder = folder_of(None)
+    if all((folder / name).is_file() or (folder / name.removesuffix(".gz")).is_file() for name in SHA256):
+        return str(folder)
+    return f"not in {folder}; minigrad-ae data mnist fetches it, everything else runs on the shipped digits"
 
 
 def _writable(path: Path | None) -> None:

@@ -40,3 +40,7 @@ class FileError(MinigradError, OSError):
 
     def __str__(self) -> str:  # OSError formats its three arguments as errno, text, file name
         return MinigradError.__str__(self)
+
+
+class CheckpointError(FileError):
+    """A checkpoint that cannot be written, cannot be read, or does not fit."""

@@ -1,8 +1,10 @@
 """The guard: arrays that a backward pass still needs do not change behind its back.
 
-What an op computed is read-only (`Op.record` sees to it).  A leaf changes through its ``data`` setter, which notes
-when; a backward pass that would read the old data says so instead of giving a wrong gradient.  A pass asks once, before
-it starts, and in a training loop, where each loss is computed from new data, the question costs one comparison.
+What an op computed is read-only (`Tensor.data` sees to it; kernels get arrays without that flag, for which Numba would
+compile again).  A leaf changes through its ``data`` setter, which notes when; a backward pass that would read the old
+data says so instead of giving a wrong gradient.  A pass asks once, before it starts.  In a training loop, where each
+loss is computed from new data, the question costs one comparison; where leaves of other graphs were changed in the
+meantime, a look at the inputs of each op (``python benchmarks/bench_overhead.py`` measures both).
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ def refuse_changed(order: list[Value], path: set[Value] | None = None) -> None:
     oldest = next((value.serial for value in order if value.op is not None), changes.latest)
     if changes.latest <= oldest:  # as always in a training loop: new data, new graph
         return
+    if not any(_suspect(a, value, oldest) for value in order for a in value.inputs):  # it belongs to other graphs
+        return
     for value in (v for v in order if v.op is not None and (path is None or v in path)):
         op: Any = value.op
         for i in (i for i, x in value.edges if path is None or x in path):
@@ -33,6 +37,11 @@ def refuse_changed(order: list[Value], path: set[Value] | None = None) -> None:
                 leaf = _changed_leaf(value if k == -1 else value.inputs[k], value.serial)
                 if leaf is not None:
                     raise _too_late(value, i, k, leaf)
+
+
+def _suspect(a: Any, value: Any, since: int) -> bool:
+    """Whether input `a` is a changed leaf, or may look into one that is not in the walk (a condition, without an edge)."""
+    return isinstance(a, Value) and (a.changed > since if a.op is None else value.op.passive)
 
 
 def _changed_leaf(x: Any, since: int) -> Value | None:

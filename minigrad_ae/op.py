@@ -142,35 +142,22 @@ class Op:
     def collect(self, args: tuple[Any, ...]) -> tuple[Sequence[Any], Sequence[tuple[int, Value]]]:
         """The inputs as arrays of one dtype; and those that a gradient flows to, with their numbers.
 
-        Short cuts for one input, and for values and arrays of one dtype with plain numbers; `promoted` is the general case.
+        Short cuts for one or two inputs and for values and arrays of one dtype; `promoted` is the general case.
         """
+        a, b = args[0], args[-1]
         if len(args) == 1:
-            x = args[0]
-            return [x._data], [(0, x)] if x.requires_grad else ()
-        arrays: list[Any] = []
-        edges, dtype, plain, numbers = [], None, not self.passive, False
-        for k, a in enumerate(args):
-            if isinstance(a, Value):
-                data = a._data
-                arrays.append(data)
-                plain = plain and (dtype is None or dtype is data.dtype)
-                dtype = data.dtype
-                if a.requires_grad and (self.variadic or self.vjps[k] is not None):
-                    edges.append((k, a))
-            elif type(a) is float or type(a) is int:
-                arrays.append(a)
-                numbers = True
-            elif type(a) is np.ndarray and a.ndim:
-                arrays.append(a)
-                plain = plain and (dtype is None or dtype is a.dtype)
-                dtype = a.dtype
-            else:
-                plain = False
-        if not plain:
-            arrays = promoted(self, args)
-        elif numbers:
-            arrays = [x if type(x) is np.ndarray else np.array(x, dtype) for x in arrays]
-        return arrays, edges
+            return [a._data], [(0, a)] if a.requires_grad else ()
+        if len(args) == 2 and isinstance(a, Value) and not self.passive:
+            x, edge = a._data, [(0, a)] if a.requires_grad else []
+            if type(b) is float or type(b) is int:
+                return [x, np.array(b, x.dtype)], edge
+            if isinstance(b, Value) and b._data.dtype is x.dtype:
+                return [x, b._data], [*edge, (1, b)] if b.requires_grad else edge
+        arrays: list[Any] = [a._data if isinstance(a, Value) else a for a in args]
+        edges = [(k, a) for k, a in enumerate(args) if isinstance(a, Value) and a.requires_grad
+                 and (self.variadic or self.vjps[k] is not None)]  # fmt: skip
+        plain = not self.passive and all(type(x) is np.ndarray and x.dtype is arrays[0].dtype for x in arrays)
+        return arrays if plain else promoted(self, args), edges
 
 
 def op(name: str, law: str, *, forward: str | Callable[..., Any], params: str = "", why: str,

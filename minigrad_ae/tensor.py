@@ -87,7 +87,7 @@ class Tensor(Value):
         return self.item()
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self.item())
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
@@ -154,7 +154,8 @@ class Tensor(Value):
         return self._data.copy(), self.requires_grad, self.name, None if self.grad is None else self.grad.copy()
 
     def __setstate__(self, state: Any) -> None:
-        fresh = Tensor.new(state[0], state[1], state[2])
+        data = state[0].view(state[0].dtype.type)  # an unpickled array has its own dtype object; kernels know the one
+        fresh = Tensor.new(data, state[1], state[2])
         for slot in (s for s in Value.__slots__ if s != "__weakref__"):
             setattr(self, slot, getattr(fresh, slot))
         self.grad = state[3]

@@ -183,25 +183,38 @@ class _LayerNorm:
         return kernels.layer_norm_backward(np.ascontiguousarray(g), *saved, weight)
 
 
-@twin("attention", smallest=64)
+@twin("attention", smallest=64, strided=True)
 class _Attention:
     @staticmethod
-    def forward(q: Array, k: Array, v: Array, mask: Array) -> tuple[Array, Any]:
+    def forward(q: Array, k: Array, v: Array, mask: Array, heads: int = 1) -> tuple[Array, Any]:
         if not q.shape == k.shape == v.shape or mask.ndim not in (0, 2):
-            return REGISTRY["attention"].forward(q, k, v, mask), None
-        y, weights = kernels.attention(*(_stack(a) for a in (q, k, v)), mask if mask.ndim else None)
-        return y.reshape(*q.shape[:-1], v.shape[-1]), weights
+            return REGISTRY["attention"].forward(q, k, v, mask, heads=heads), None
+        return kernels.attention(q, k, v, mask if mask.ndim else None, heads)
 
     @staticmethod
     def backward(g: Array, y: Array, weights: Any, q: Array, k: Array, v: Array, mask: Array,
-                 need: Sequence[bool]) -> tuple[Any, ...]:  # fmt: skip
-        gradients = kernels.attention_backward(*(_stack(a) for a in (g, q, k, v)), weights)
-        dmask = REGISTRY["attention"].vjps[3](g, y, q, k, v, mask) if need[3] else None
-        return *(d.reshape(a.shape) for d, a in zip(gradients, (q, k, v), strict=True)), dmask
+                 need: Sequence[bool], heads: int = 1) -> tuple[Any, ...]:  # fmt: skip
+        dmask = REGISTRY["attention"].vjps[3](g, y, q, k, v, mask, heads=heads) if need[3] else None
+        return *kernels.attention_backward(g, q, k, v, weights, heads), dmask
 
 
-def _stack(a: Array) -> Array:
-    return np.ascontiguousarray(a).reshape(-1, *a.shape[-2:])
+# --- rows picked by number: the way back adds each row into its place --------------------------------------------------
+
+
+@twin("getitem", smallest=256)
+class _Pick:
+    """Whole numbers in one array pick rows, which may come up again; all else goes by the definition."""
+
+    @staticmethod
+    def forward(x: Array, index: Any) -> tuple[Array, Any]:
+        rows = index[0] if type(index) is tuple and len(index) == 1 else index
+        if type(rows) is not np.ndarray or rows.dtype.kind != "i":
+            return REGISTRY["getitem"].forward(x, index), None
+        return x[rows], rows
+
+    @staticmethod
+    def backward(g: Array, y: Array, rows: Array, x: Array, need: Sequence[bool], index: Any) -> tuple[Array]:
+        return (kernels.add_rows(np.ascontiguousarray(g).reshape(rows.size, -1), rows, x.shape),)
 
 
 # --- losses and sampling: what the way back needs is computed on the way forward -------------------------------------

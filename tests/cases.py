@@ -165,7 +165,8 @@ def attentions() -> list[Case]:
              for c in triples(("real", "real", "real"), shapes)]
     mask = np.where(np.tri(3, dtype=bool), 0.3, -np.inf)
     strided = [draw("real", (3, 4), strided=True, salt=k) for k in range(3)]
-    return [*cases, Case((*strided, mask)), Case((*(draw("real", (2, 3, 4), salt=k) for k in range(3)), mask))]
+    heads = [Case((*(draw("real", (2, 3, 4), salt=k) for k in range(3)), mask), {"heads": n}) for n in (2, 4)]
+    return [*cases, *heads, Case((*strided, mask)), Case((*(draw("real", (2, 3, 4), salt=k) for k in range(3)), mask))]
 
 
 PAIRS = [((), ()), ((2, 3), (2, 3)), ((0, 3), (0, 3)), ((1,), (1,)), ((4, 3), (3,))]

@@ -2,6 +2,7 @@
 
 import json
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -38,6 +39,7 @@ AWKWARD = {
     "all rows equal": (np.ones((5, 4)), 2),
     "one row": (random(1, 4), 2),
     "scales 1 to 100": (random(200, 8) * np.logspace(0, 2, 8), 5),
+    "scales 1e-3 to 100": (random(100, 6) * np.logspace(-3, 2, 6), 3),
     "far from the origin": (random(200, 6) + 1e6, 2),
     "tiny": (random(50, 6) * 1e-100, 2),
     "huge": (random(50, 6) * 1e100, 2),
@@ -160,11 +162,12 @@ def test_page_json_and_figure(tmp_path):
     read = json.loads((tmp_path / "c.json").read_text())
     assert read["loss"] == certificate.loss
     assert read["principal_angles"] == certificate.principal_angles
-    certificate.png(tmp_path / "c.png")
+    with matplotlib.rc_context({"figure.constrained_layout.use": True}):  # a warning would be an error here
+        certificate.png(tmp_path / "c.png")
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("M", [0, -1, 6])
+@pytest.mark.parametrize("M", [0, -1, 6, 2.5])
 def test_impossible_numbers_of_latent_units(M):
     with pytest.raises(DataError) as error:
         LinearAutoencoder(5, M, rng=np.random.default_rng(0))
@@ -172,6 +175,14 @@ def test_impossible_numbers_of_latent_units(M):
     assert what == f"LinearAutoencoder: n_latent = {M} is not possible"
     assert where == "  n_features = 5"
     assert fix.startswith("  fix: choose 1 <= n_latent <= n_features")
+
+
+def test_only_a_linear_autoencoder_is_certified():
+    with pytest.raises(DtypeError) as error:
+        mg.certify_pca("model", random(5, 3))
+    what, where, fix = str(error.value).splitlines()
+    assert (what, where) == ("certify_pca: no linear autoencoder", "  got a str")
+    assert fix == "  fix: certify_pca(model, X)"
 
 
 @pytest.mark.parametrize("l2", [-1.0, np.nan, np.inf])

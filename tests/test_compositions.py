@@ -133,7 +133,9 @@ def test_values_are_numpys_and_gradients_a_complex_steps(title, ours, numpys, ar
         assert g.dtype == np.float32 and g.shape == x.shape
 
 
-IN_RULES = "activate slope rows average inverse_deviation normalised attention_weights scores_gradient"  # of fused ops
+IN_RULES = (  # of fused ops
+    "activate slope rows average inverse_deviation normalised attention_weights scores_gradient headed joined"
+)
 
 
 def test_every_composition_is_tried_here():

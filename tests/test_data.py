@@ -193,7 +193,7 @@ WRONG = [
      "give rows of equal length, one for each datum"),
     (np.zeros((0, 3)), DataError, "X is empty", "X has shape (0, 3)", "give at least one row and one column"),
     (np.zeros((3, 0)), DataError, "X is empty", "X has shape (3, 0)", "give at least one row and one column"),
-    (BAD, DataError, "X has 3 entries that are not finite: 2 NaN, 1 infinite",
+    (BAD, DataError, "X has 3 entries not finite: 2 NaN, 1 infinite",
      "the first is -inf at row 1, column 2 (from 0); X has shape (4, 3)",
      "drop those rows, X[np.isfinite(X).all(axis=1)], or fill the entries in"),
     (np.full((2, 2), np.float32(1e19)), DataError,

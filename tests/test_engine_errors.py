@@ -34,6 +34,7 @@ FAULTS = [
      ("tensor: int64 data cannot be used", "dtype=int64 was asked for", "convert it")),
     (lambda: mg.tensor([1.0], dtype="real"), DtypeError, TypeError,
      ("tensor: unknown dtype", "'real'", "np.float32 or np.float64")),
+    (lambda: bool(X), DataError, ValueError, ("item() needs a single element", "shape (2, 3)", "index or reduce first")),
     (lambda: X @ W, ShapeError, ValueError,
      ("matmul: inner sizes differ", "A (2, 3) from leaf 'X', B (2, 3) from leaf 'W'", "3 != 2: the columns of A")),
     (lambda: X @ 2.0, ShapeError, ValueError, ("matmul: a scalar is no matrix", "B ()", "multiply by a scalar with *")),

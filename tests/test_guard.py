@@ -95,6 +95,25 @@ def test_a_view_of_a_leaf_is_no_way_around(view):
         y.backward()
 
 
+def test_a_condition_that_looks_into_a_leaf_counts_too():
+    """No gradient flows to a condition, so it is not on the walk; its leaf is found all the same."""
+    c, a = mg.tensor([[1.0, 0.0]], requires_grad=True, name="c"), leaf(2, 1, name="a")
+    y = mg.where(c.T, a, 0.0).sum()
+    c.data = np.array([[0.0, 1.0]])
+    with pytest.raises(GradientError, match="a view of leaf 'c'"):
+        y.backward()
+
+
+def test_changes_in_other_graphs_do_not_matter():
+    """As when two models are trained in turn: loss, loss, step, step."""
+    w, v = leaf(3, name="w"), leaf(3, name="v")
+    first, second = mg.square(w).sum(), mg.square(v).sum()
+    for loss, p in ((first, w), (second, v)):
+        loss.backward()
+        p.data -= 0.1 * p.grad
+    assert w.grad is not None and v.grad is not None
+
+
 def test_every_reader_of_the_graph_refuses():
     w = leaf(3, name="w")
     y = mg.exp(w * w).sum()

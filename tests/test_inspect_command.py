@@ -73,6 +73,18 @@ def test_files(capsys, script, tmp_path):
     assert run(capsys, script(), "--png", paths[3])[0] == 0 and "<svg" in paths[3].read_text()
 
 
+def test_several_steps_in_full_and_the_record_on_stdout(capsys, script):
+    path = script()
+    every = run(capsys, path, "--all")[1]
+    assert [line.split()[1] for line in every.split("\n") if line.startswith("Step ")] == [str(k) for k in range(1, 10)]
+    some = run(capsys, path, "--from", 3, "--to", 4)[1]
+    assert some.strip() in every and "Step 3 of 9" in some and "Step 4 of 9" in some and some.count("Step ") == 2
+    assert run(capsys, path, "--from", 8)[1].count("Step ") == 2
+    code, out, _ = run(capsys, path, "--json")
+    assert code == 0 and len(json.loads(out)["steps"]) == 9
+    assert max(map(len, run(capsys, path, "--all", "--width", 70)[1].split("\n"))) <= 70
+
+
 def test_a_failed_check_is_exit_1(capsys, script, monkeypatch):
     tanh = mg.ops.REGISTRY["tanh"]
     monkeypatch.setattr(tanh, "vjps", [lambda g, y, x: g * (1 + y * y)])
@@ -103,9 +115,13 @@ def test_a_script_that_trains_is_seen_where_it_ended(capsys, script):
 BAD = {
     "no loss": ("x = 3\n", [], "has no loss to inspect"),
     "loss without gradient": ("import minigrad_ae as mg\nloss = mg.tensor(1.0)\n", [], "requires no gradient"),
-    "loss not scalar": ("import minigrad_ae as mg\nloss = mg.tensor([1.0, 2.0], requires_grad=True) * 2\n", [], "shape (2,)"),
+    "loss not scalar": ("import minigrad_ae as mg\nloss = mg.tensor([1.0, 2.0], requires_grad=True) * 2\n", [], "loss.sum()"),
+    "loss is a leaf": ("import minigrad_ae as mg\nloss = mg.tensor(1.0, requires_grad=True)\n", [], "nothing was computed"),
+    "loss is an array": ("import numpy as np\nloss = np.float64(2)\n", [], "no tensor but a float64"),
     "no such step": (SCRIPT, ["--step", "10"], "step 10 does not exist\n  this trace has 9 steps (1..9)"),
     "step 0": (SCRIPT, ["--step", "0"], "step 0 does not exist"),
+    "no such range": (SCRIPT, ["--from", "4", "--to", "12"], "step 12 does not exist"),
+    "too narrow": (SCRIPT, ["--width", "20"], "the screen is too narrow"),
     "no such name": (SCRIPT, ["--param", "V"], "nothing flowed into 'V'"),
     "syntax": ("loss = (\n", [], "no Python program"),
     "it raises": ("a = 1\nraise KeyError('k')\n", [], "stopped with KeyError in line 2"),
@@ -142,6 +158,8 @@ def test_files_that_are_no_traces(capsys, script, tmp_path):
             assert code == 2 and words in err and len(err.strip().split("\n")) == 3
     code, _, err = run(capsys, good, "--diff", tmp_path / "none.json")
     assert code == 2 and "No such file" in err
+    code, out, err = run(capsys, good)
+    assert code == 2 and out == "" and "a recorded trace cannot be run" in err and "--diff" in err
     assert run(capsys, tmp_path / "none.py")[0] == 2
 
 

@@ -19,7 +19,23 @@ from minigrad_ae.inspect.emit import identifier
 from minigrad_ae.inspect.page import page
 
 FEATURES, LATENT = 6, 2
-BUILD: dict[str, object] = {}  # name: build(rng) -> (model, x)
+
+
+def masked(rng):
+    """With a head that is not zero, as it is at the start, so that gradients reach all layers."""
+    model = mg.models.MaskedAutoencoder((4, 4), 2, width=4, depth=1, heads=2, decoder_width=6, decoder_depth=1,
+                                        mask_ratio=0.5, rng=rng)  # fmt: skip
+    model.head.weight.data = rng.normal(size=model.head.weight.shape)
+    return model, rng.normal(size=(2, 16))
+
+
+BUILD = {  # name: build(rng) -> (model, x)
+    "DenoisingAutoencoder": lambda rng: (mg.models.DenoisingAutoencoder(
+        mg.models.DeepAutoencoder(FEATURES, LATENT, 4, rng=rng), sigma=0.3, drop=0.2), rng.normal(size=(7, FEATURES))),
+    "MaskedAutoencoder": masked,
+    "VariationalAutoencoder": lambda rng: (mg.models.VariationalAutoencoder(FEATURES, LATENT, rng=rng),
+                                           rng.random((7, FEATURES))),  # Bernoulli: pixels in [0, 1]
+}  # fmt: skip
 MODELS = [name for name in mg.models.__all__ if isinstance(getattr(mg.models, name), type)
           and issubclass(getattr(mg.models, name), mg.nn.Module)]  # fmt: skip
 
@@ -86,7 +102,7 @@ def test_replay_by_numpy(built):
     leaves = [v for v in engine.topological(again) if v.op is None]
     traced = [v for v in engine.topological(loss) if v.op is None]
     assert leaves and all(same(grads[a], b.grad) for a, b in zip(leaves, traced, strict=True))
-    assert all(p.grad is not None for p in model.parameters())
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
 
 
 def test_a_stepper_stopped_anywhere_and_gone_on_gives_the_same(built):
@@ -118,8 +134,17 @@ def test_the_program_gives_the_same_bits(built):
     exec(compile(source, "emitted.py", "exec"), space)
     loss.backward()
     assert same(space["loss"], loss.data)
-    for name, p in model.named_parameters():
+    for name, p in ((name, p) for name, p in model.named_parameters() if p.requires_grad):
         assert same(space["grad_" + identifier(p.name or f"model.{name}")], p.grad), name
+
+
+def test_why_has_nothing_to_say_of_a_fresh_model(built):
+    model, loss = make(built)
+    loss.backward()
+    told = {name: mg.why(p, loss) for name, p in model.named_parameters() if np.any(p.grad)}
+    said = {name: answer for name, answer in told.items() if answer}
+    shifts = {n: a for n, a in said.items() if "shifts all keys of attention alike" in a}  # 0 in exact arithmetic
+    assert told and said == shifts and all("key" in name and name.endswith("bias") for name in shifts), said
 
 
 def test_every_face_takes_it(built, tmp_path):

@@ -43,11 +43,12 @@ def test_the_cards_of_a_known_step(browser, small, traced):
     assert browser.step == 8
     body = browser.text("#body")
     step = traced.steps[7]
+    assert "12 rules agree with their forward" in browser.text("#facts") and "2 gradients agree" in browser.text("#facts")
     for words in ("h = mg.tanh(x @ W + b)", "browser.py:", "law: y = a + b", "Incoming gradient dloss/dadd_1", "dL/db = g",
                   "(6, 2) → sum over axis 0 → (2,)", "Outgoing to b: dloss/db", "✓ agree", "W\t(4, 2)\t1 of 2 contributions",
                   "b\t(2,)\tcomplete", "python -m minigrad_ae inspect"):  # fmt: skip
         assert words in body, words
-    cells = browser.texts("#body .card:nth-of-type(3) tbody td")
+    cells = browser.texts("#body .beside .card:nth-of-type(2) tbody td")
     assert np.allclose([float(c) for c in cells if c], step.incoming.ravel(), rtol=1e-3)
     browser.keys(END)
     assert "contribution 2 of 2" in browser.text("#body") and "= after" in browser.text("#body")
@@ -112,6 +113,14 @@ def test_failed_checks_and_nan_are_marked_and_found(browser, tmp_path):
     browser.open(write(tmp_path, mg.trace(mg.where(x > 0, mg.sqrt(x), 0.0).sum())))
     browser.keys("n")
     assert "NaN" in browser.text(".row[aria-selected=true]") and "NaN" in browser.text("#body")
+    assert "NaN or Inf is made here\n\n0 · inf: the unchosen branch of where" in browser.text("#body")
+    assert "made at step 3" in browser.text("#facts")
+    with np.errstate(all="ignore"):
+        browser.open(write(tmp_path, mg.trace((x * mg.log(x)).sum() * 2)))
+    browser.keys("n")
+    assert browser.step == 3 and "It is made at step 4." in browser.text("#body .card.trouble")
+    browser.run("document.querySelector('#body .card.trouble button').click()")
+    assert browser.step == 4 and "log of 0" in browser.text("#body .card.trouble")
     clean(browser)
 
 
@@ -129,7 +138,9 @@ def ask(browser, path, step, number, shape, value):
 def test_predict_hides_the_answer_and_judges_it(browser, small, traced):
     browser.open(small, "#s=8")
     browser.keys("p")
-    assert "✓ agree" not in browser.text("#body") and len(browser.texts("form")) == 2
+    assert "✓ agree at" not in browser.text("#body") and len(browser.texts("form")) == 2
+    seen = "const q = document.querySelector('.question form').getBoundingClientRect(); return [q.top, innerHeight - q.bottom]"
+    assert min(browser.run(seen)) >= 0, "the question is in view"
     c = traced.steps[7].contributions[1]
     k = int(np.argmax(np.abs(c.added)))
     right = f"{c.added[k]:.4g}"
@@ -139,6 +150,11 @@ def test_predict_hides_the_answer_and_judges_it(browser, small, traced):
     assert "forgot to sum" in wrong[0] and "wrong sign" in wrong[1] and "0 of 2 right" in wrong[2]
     unsummed = ask(browser, small, 8, 1, "2", f"{c.raw[1, k]:.6g}")
     assert "forgot to sum" in unsummed[1]
+    up = traced.steps[6].contributions[0]  # tanh: what comes in, and the forward value, are no answers
+    i = np.unravel_index(int(np.argmax(np.abs(up.added))), up.added.shape)
+    assert "the incoming gradient itself" in ask(browser, small, 7, 0, "6, 2", f"{up.incoming[i]:.6g}")[1]
+    value = np.reshape(traced.nodes[up.node].value["head"], (6, 2))
+    assert "a forward value" in ask(browser, small, 7, 0, "6, 2", f"{value[i]:.6g}")[1]
     W = traced.steps[4].contributions[1]
     i = np.unravel_index(int(np.argmax(np.abs(W.added))), W.added.shape)
     assert "transposed" in ask(browser, small, 5, 1, "4, 2", f"{W.added[i]:.4g}")[0]

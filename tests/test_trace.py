@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Generator
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import zoo
 
 import minigrad_ae as mg
 from minigrad_ae import engine
+from minigrad_ae.errors import DataError
 from minigrad_ae.inspect import backward_steps, trace
 from minigrad_ae.ops import REGISTRY
 
@@ -127,6 +129,31 @@ def test_a_stepper_that_is_dropped_leaves_the_leaves_alone():
     assert names["b"].grad is None
     assert len(list(backward_steps(loss))) == sum(len(v.edges) for v in engine.topological(loss))
     assert names["b"].grad is not None
+
+
+def test_a_stepper_winds_back_and_jumps():
+    loss, names = autoencoder()
+    plain, _ = autoencoder()
+    plain.backward()
+    steps = backward_steps(loss, numeric=False)
+    assert isinstance(steps, Generator) and repr(steps) == "<backward pass of loss, before step 1 of 9>"
+    first = list(itertools.islice(steps, 5))
+    assert steps.rewind(2).position == 3 and next(steps) is first[3]
+    assert steps.rewind().position == 0 and steps.gradients == {} and [next(steps) for _ in range(5)] == first
+    assert steps.jump(8).k == 8 and names["b"].grad is None, "a jump forward runs what lies between"
+    assert {c.k for c in steps._seen} == set(range(1, 9))
+    assert steps.jump(3) is first[2] and steps.gradients.keys() == {"loss", "sum_1", "mul_1", "sub_1"}
+    assert same(steps.gradients["sub_1"], first[2].after) and not same(first[2].after, first[3].after)
+    list(steps)
+    leaves = [zoo.leaves_of(v) for v in (loss, plain)]
+    assert all(same(a.grad, b.grad) for a, b in zip(*leaves, strict=True))
+    before = names["b"].grad.copy()
+    assert len(list(steps.rewind())) == steps.position == 12 and same(names["b"].grad, before), ".grad is given once"
+    for wrong in (0, 10):
+        with pytest.raises(DataError, match=rf"step {wrong} does not exist\n  this pass has 9 steps"):
+            steps.jump(wrong)
+    with pytest.raises(DataError, match="rewind goes back"):
+        steps.rewind(-1)
 
 
 def test_what_is_recorded_is_a_copy():

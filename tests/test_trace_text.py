@@ -228,8 +228,9 @@ def test_table():
     lines = t.text().split("\n")
     assert lines[0] == f"loss = {loss.item():.6g}   9 steps, 2 parameters, float64"
     assert lines[1].startswith("12 rules checked, none wrong")
-    assert lines[2].split() == ["k", "op", "computes", "in-grad", "sends", "to", "check"]
-    table = "\n".join(" ".join(line.split()) for line in lines[3:])
+    assert lines[2].startswith("gradients of leaves: 2 of 2 agree with the loss as a whole") and lines[3] == ""
+    assert lines[4].split() == ["k", "op", "computes", "in-grad", "sends", "to", "check"]
+    table = "\n".join(" ".join(line.split()) for line in lines[5:])
     assert "7 tanh h = tanh(add_1) (6, 2) add_1 (6, 2) ok" in table
     assert "b (2,), sum over axis 0" in table and "W (4, 2), 2 of 2" in table
     assert str(t) == t.text()
@@ -258,7 +259,7 @@ def test_text_is_narrow_plain_and_ascii_on_request(name):
     t = trace(zoo.make(name), scope={})
     for kwargs in [{}, *({"step": s.k} for s in t.steps)]:
         text, plain = t.text(**kwargs), t.text(**kwargs, ascii=True)
-        assert max(map(len, text.split("\n"))) <= 88
+        assert max(map(len, text.split("\n"))) <= 88 and max(map(len, t.text(**kwargs, width=64).split("\n"))) <= 64
         assert plain.isascii() and "\x1b" not in text
         assert all(line == line.rstrip() for line in text.split("\n"))
 

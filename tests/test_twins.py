@@ -49,7 +49,11 @@ def both(name, inputs, params, dtype):
 
 
 def settings_of(name):
-    return [{"activation": a} for a in (None, "tanh", "sigmoid", "relu")] if name == "linear" else [{}]
+    if name == "linear":
+        return [{"activation": a} for a in (None, "tanh", "sigmoid", "relu")]
+    if name == "attention":
+        return [{}, {"heads": 4}]
+    return [{"index": np.array([[3, 1], [1, -2], [0, 1]])}] if name == "getitem" else [{}]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -100,7 +104,7 @@ def test_a_replaced_rule_disables_the_twin(name):
     op = REGISTRY[name]
     inputs = next(iter(inputs_of(name)))
     tensors = [mg.tensor(x, requires_grad=True) for x in inputs]
-    y = op(*tensors)
+    y = op(*tensors, **settings_of(name)[0])
     before = op.vjps[0]
     op.vjps[0] = lambda g, y, *inputs, **params: np.full(inputs[0].shape, 7.0)
     try:
@@ -113,7 +117,7 @@ def test_a_replaced_rule_disables_the_twin(name):
 def test_gradients_of_gradients_use_the_rules(name):
     inputs = next(iter(inputs_of(name)))
     tensors = [mg.tensor(x, requires_grad=True) for x in inputs]
-    y = REGISTRY[name](*tensors)
+    y = REGISTRY[name](*tensors, **settings_of(name)[0])
     first = mg.grad(y, tensors[:1], gradient=np.ones(y.shape), create_graph=True)[0]
     assert mg.check_graph((first * first).sum()).ok
 
@@ -123,7 +127,7 @@ def test_inputs_are_never_changed():
         for inputs in inputs_of(name):
             tensors = [mg.tensor(x, requires_grad=True) for x in inputs]
             before = [t.data.copy() for t in tensors]
-            y = REGISTRY[name](*tensors)
+            y = REGISTRY[name](*tensors, **settings_of(name)[0])
             g = np.ones(y.shape)
             value = y.data.copy()
             mg.grad(y, tensors, gradient=g)
@@ -137,7 +141,7 @@ def test_special_values_come_out_as_numpy_gives_them(name):
     results = []
     for backend in ("numba", "numpy"):
         with kernels.use(backend), np.errstate(all="ignore"):
-            results.append(REGISTRY[name](mg.tensor(values, dtype=np.float32)).data)
+            results.append(REGISTRY[name](mg.tensor(values, dtype=np.float32), **settings_of(name)[0]).data)
     assert np.array_equal(np.isnan(results[0]), np.isnan(results[1]))
     assert np.array_equal(np.isinf(results[0]), np.isinf(results[1]))
 

@@ -1,18 +1,31 @@
-"""Data: the shipped digits, the user's own matrices, and the few things done to a matrix before training.
+"""Data: real images, curved toys, the user's own matrices, and what is done to them before and during training.
 
-=========  ==========================================================================
-digits     1,797 real images of 8 x 8 pixels, shipped with the package
-files      a matrix from a .npy file
-validate   is this a matrix that can be learned from?
-scaling    centring, and one common unit
-batches    seeded mini-batches
-=========  ==========================================================================
+===========  ========================================================================
+digits       1,797 real images of 8 x 8 pixels, shipped with the package
+mnist        the 70,000 images of MNIST, from their IDX files; `download` fetches them
+patches      whitened patches of a photograph that matplotlib ships
+manifolds    points on a parabola, a helix, a saddle surface
+corruptions  the two kinds of noise of a denoising autoencoder
+files        a matrix from a .npy file
+validate     is this a matrix that can be learned from?
+scaling      centring, and one common unit
+batches      seeded mini-batches
+shipping     small results that took minutes to compute
+===========  ========================================================================
 """
 
 from .batches import batches
+from .corruptions import additive_gaussian, zero_random_subset
 from .digits import digits
 from .files import load_matrix
+from .manifolds import arch, helix, parabola
+from .mnist import mnist
+from .patches import patches, photograph, whiten
 from .scaling import centre, scale
+from .shipping import shipped
 from .validate import check_matrix
 
-__all__ = ["batches", "centre", "check_matrix", "digits", "load_matrix", "scale"]
+__all__ = [
+    "additive_gaussian", "arch", "batches", "centre", "check_matrix", "digits", "helix", "load_matrix", "mnist", "parabola",
+    "patches", "photograph", "scale", "shipped", "whiten", "zero_random_subset",
+]  # fmt: skip

@@ -100,9 +100,9 @@ def _require_finite(array: NDArray[Any], name: str) -> None:
     if not bad.any():
         return
     row, column = (int(i) for i in np.argwhere(bad)[0])
-    nans = int(np.isnan(array).sum())
+    count, nans = int(bad.sum()), int(np.isnan(array).sum())
     raise DataError(
-        f"{name} has {int(bad.sum())} entries that are not finite: {nans} NaN, {int(bad.sum()) - nans} infinite",
+        f"{name} has {count} {'entry' if count == 1 else 'entries'} not finite: {nans} NaN, {count - nans} infinite",
         f"the first is {array[row, column]} at row {row}, column {column} (from 0); {name} has shape {array.shape}",
         "drop those rows, X[np.isfinite(X).all(axis=1)], or fill the entries in",
     )

@@ -1,13 +1,13 @@
 """Looking at gradients: one trace of a backward pass, and faces that render it.
 
 record    one backward pass, one rule at a time (what the others are made of)
-trace     the record of it: `trace`, `backward_steps`
+trace     the record of it: `trace`, `backward_steps`; `tape` winds it forward and back
 steps     what a trace consists of
 text      the trace on a terminal; `stepper` walks it, `command` is ``minigrad-ae inspect``, `diff` compares two
 page      the trace as one HTML file (its parts in web/); `predict` asks the learner, `svg` draws, `layout` places
 picture   the graph by matplotlib; `notebook` what Jupyter shows
 emit      the pass as a program that needs NumPy only: `emit_numpy`
-why       what became of a gradient that is None, zero, tiny, huge or NaN: `why`; `lost` knows the ops
+why       what became of a gradient that is None, zero, tiny, huge or NaN: `why`; `lost` judges a rule, `explain` knows the ops
 anomaly   the first op or rule that makes NaN or Inf: `detect_anomaly`; `reasons` says what it did
 inline  recipes  literals             how a program is written: expressions, functions, arrays
 names  notation  summary  witness     variables, formulas, arrays in a few numbers, the check beside each number

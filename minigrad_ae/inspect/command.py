@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import sys
 import traceback
 import types
@@ -18,7 +19,11 @@ from ..graph import Value, watchers
 from .diff import compare_files
 from .stepper import say, typed, walk_by_lines
 from .steps import Trace
+from .text import NARROW
 from .trace import trace
+
+STDOUT = Path("-")
+WIDEST = 120  # columns; longer lines are hard to read
 
 
 def add_parser(commands: Any) -> None:
@@ -26,13 +31,17 @@ def add_parser(commands: Any) -> None:
     p = commands.add_parser("inspect", help="walk the backward pass of a script's loss, step by step")
     p.add_argument("script", metavar="SCRIPT", type=Path, help="a script with a variable `loss`; or a trace, with --diff")
     p.add_argument("--step", type=int, metavar="K", help="one step in full")
+    p.add_argument("--from", type=int, metavar="A", dest="first", help="steps from A on in full")
+    p.add_argument("--to", type=int, metavar="B", dest="last", help="steps up to B in full")
+    p.add_argument("--all", action="store_true", help="every step in full")
     p.add_argument("--param", metavar="NAME", help="all that flowed into NAME")
     p.add_argument("--html", type=Path, metavar="F", help="write the page: one file, no network")
     p.add_argument("--png", type=Path, metavar="F", help="write the picture of the graph (.png or .svg)")
-    p.add_argument("--json", type=Path, metavar="F", help="write the trace")
+    p.add_argument("--json", type=Path, metavar="F", nargs="?", const=STDOUT, help="write the trace to F, or print it")
     p.add_argument("--diff", type=Path, metavar="B.json", help="the first step where two traces part")
     p.add_argument("--max-steps", type=int, default=2000, metavar="N", help="keep at most so many steps (2000)")
     p.add_argument("--ascii", action="store_true", help="nothing but ASCII")
+    p.add_argument("--width", type=int, metavar="N", help="at most N columns (those of the terminal; 88 in a pipe)")
     p.add_argument("-i", "--interactive", action="store_true", help="walk by typing: n, p, g 5, w NAME, q")
     p.set_defaults(handler=inspect)
 
@@ -49,30 +58,47 @@ def inspect(args: argparse.Namespace, rest: list[str]) -> int:
         _writable(path)
     loss, scope, note = loss_of(args.script)
     t = trace(loss, max_steps=args.max_steps, scope=scope, script=str(args.script))
-    if args.step is not None or args.param is not None:
-        text = t.text(step=args.step, param=args.param, ascii=args.ascii)
-    else:
-        text = t.text(ascii=args.ascii)
+    text = _told(t, args)
     if note:
         print(f"note: {note}", file=sys.stderr)
     _write(t, args)
     if args.interactive:
-        walk_by_lines(t, typed(), sys.stdout, args.ascii)
+        walk_by_lines(t, typed(), sys.stdout, args.ascii, _width(args))
     else:
         say(text, sys.stdout)
     return int(not t.ok)
 
 
+def _told(t: Trace, args: argparse.Namespace) -> str:
+    """What goes to the screen: the table, steps in full, one value, or the record."""
+    look = {"ascii": args.ascii, "width": _width(args)}
+    if args.json == STDOUT:
+        return t.json()
+    if args.all or args.first is not None or args.last is not None:
+        first, last = args.first or 1, args.last or t.total
+        for k in (first, last):
+            t.text(step=k, **look)  # refuses what does not exist
+        return "\n\n".join(t.text(step=s.k, **look) for s in t.steps if first <= s.k <= last)
+    return t.text(step=args.step, param=args.param, **look)
+
+
+def _width(args: argparse.Namespace) -> int:
+    """As asked for; as wide as the terminal, within reason; 88 in a pipe."""
+    if args.width is not None:
+        return int(args.width)
+    return min(max(shutil.get_terminal_size((88, 24)).columns, NARROW), WIDEST) if sys.stdout.isatty() else 88
+
+
 def _write(t: Trace, args: argparse.Namespace) -> None:
     for path, method in ((args.html, t.html), (args.png, t.png), (args.json, t.json)):
-        if path is not None:
+        if path is not None and path != STDOUT:
             method(path)
             print(f"wrote {path} ({path.stat().st_size:,} bytes)", file=sys.stderr)
 
 
 def _writable(path: Path | None) -> None:
     """Refuse an output that cannot be written before the script runs, not after it."""
-    if path is not None and not (path.parent.is_dir() and os.access(path.parent, os.W_OK) and not path.is_dir()):
+    if path not in (None, STDOUT) and not (path.parent.is_dir() and os.access(path.parent, os.W_OK) and not path.is_dir()):
         raise DataError("the output file cannot be written", str(path), "name a file in an existing folder")
 
 
@@ -106,10 +132,7 @@ def loss_of(script: Path) -> tuple[Value, dict[str, Any], str]:
     loss = next((v for v in candidates if isinstance(v, Value) and v.requires_grad and v.op and v._data.size == 1), None)
     if loss is None:
         found = scope.get("loss")
-        story = "it ran to its end and left no scalar tensor with a gradient"
-        if isinstance(found, Value):
-            story = f"its `loss` has shape {found._data.shape}" + ("" if found.requires_grad else " and requires no gradient")
-        raise DataError(f"{script.name} has no loss to inspect", story, "leave a scalar tensor in a variable called loss")
+        raise DataError(f"{script.name} has no loss to inspect", *_no_loss(found))
     try:
         engine.refuse_changed(engine.topological(loss))
     except GradientError:
@@ -118,6 +141,21 @@ def loss_of(script: Path) -> tuple[Value, dict[str, Any], str]:
         note = "the parameters were changed after the loss was computed: it is computed again here, from the same ops"
         return fresh[loss], scope, note
     return loss, scope, ""
+
+
+def _no_loss(found: Any) -> tuple[str, str]:
+    """(what the script left instead of a loss, how to mend it)."""
+    if not isinstance(found, Value):
+        story = "it ran to its end and left no scalar tensor with a gradient"
+        fix = "leave a scalar tensor in a variable called loss"
+        return story if found is None else f"its `loss` is no tensor but a {type(found).__name__}", fix
+    story = f"its `loss` has shape {found._data.shape}"
+    if not found.requires_grad:
+        fix = "make a parameter with mg.tensor(..., requires_grad=True), and compute the loss from it outside no_grad()"
+        return f"{story} and requires no gradient", fix
+    if found.op is None:
+        return "its `loss` is a leaf: nothing was computed", "compute it: loss = (prediction - target).square().sum()"
+    return story, "reduce it to a scalar: loss = loss.sum()"
 
 
 def _scalars(scope: dict[str, Any]) -> Iterator[Value]:
@@ -140,6 +178,9 @@ def recomputed(loss: Value) -> dict[Value, Value]:
 
 def run(script: Path) -> dict[str, Any]:
     """The variables of a script after it ran as ``python script`` would; what it prints goes to stderr."""
+    if script.suffix == ".json":
+        fix = f"compare it with another: minigrad-ae inspect {script} --diff OTHER.json; or name the Python script"
+        raise DataError("a recorded trace cannot be run", str(script), fix)
     try:
         code = compile(script.read_bytes(), str(script), "exec")
     except OSError as error:

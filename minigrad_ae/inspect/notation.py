@@ -6,14 +6,20 @@ import ast
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from ..graph import Value
 from ..op import Op
 
 BAR = "\u0304"  # combining macron: x + BAR is read "x bar", the gradient dL/dx
+LINE = "\u0305"  # combining overline, for names of several letters
 
 
 class _Dress(ast.NodeTransformer):
-    """g -> y-bar; swapaxes(B, -1, -2) -> B transposed; y * y -> y squared."""
+    """g -> y-bar; swapaxes(B, -1, -2) -> B transposed; y * y -> y squared; broadcasting as on paper.
+
+    What only prepares an array for broadcasting is left out, and ``broadcast_to(g, x.shape)`` is ``g * ones(x.shape)``.
+    """
 
     def __init__(self, ascii: bool) -> None:
         self.transposed, self.squared = ("^T", "^2") if ascii else ("ᵀ", "²")
@@ -23,7 +29,13 @@ class _Dress(ast.NodeTransformer):
         return ast.Name(self.g) if node.id == "g" else node
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        if ast.unparse(node.func) == "swapaxes" and [ast.unparse(a) for a in node.args[1:]] == ["-1", "-2"]:
+        name = ast.unparse(node.func)
+        if name in ("reshape", "broadcast_to") and ast.unparse(node.args[1]).startswith(("kept(", "joint(")):
+            return self.visit(node.args[0])  # type: ignore[no-any-return]
+        if name == "broadcast_to":
+            ones = ast.Call(ast.Name("ones"), node.args[1:], [])
+            return ast.BinOp(self.visit(node.args[0]), ast.Mult(), ones)
+        if name == "swapaxes" and [ast.unparse(a) for a in node.args[1:]] == ["-1", "-2"]:
             return ast.Name(f"{ast.unparse(self.visit(node.args[0]))}{self.transposed}")
         return self.generic_visit(node)  # type: ignore[return-value]
 
@@ -37,7 +49,10 @@ class _Dress(ast.NodeTransformer):
 def bar_notation(argument: str, rule: str, ascii: bool = False) -> str:
     """``bar_notation("A", "g @ swapaxes(B, -1, -2)")`` is 'Ā = ȳ @ Bᵀ', or 'dL/dA = g @ B^T' in ASCII."""
     right = ast.unparse(_Dress(ascii).visit(ast.parse(rule, mode="eval")))
-    return f"dL/d{argument} = {right}" if ascii else f"{argument}{BAR} = {right}".replace(" * ", " · ")
+    if ascii:
+        return f"dL/d{argument} = {right}"
+    barred = argument + BAR if len(argument) == 1 else "".join(c + LINE for c in argument)
+    return f"{barred} = {right}".replace(" * ", " · ")
 
 
 def rule_of(op: Op, i: int) -> str:
@@ -61,6 +76,19 @@ class _Rename(ast.NodeTransformer):
         return ast.Name(self.names.get(node.id, node.id))
 
 
+def subscript(index: Any) -> str:
+    """An index as one writes it: ':, 2:', '0', '[0, 2], ...'; an array of many numbers by its shape."""
+    if isinstance(index, tuple):
+        return ", ".join(subscript(part) for part in index)
+    if isinstance(index, slice):
+        ends = ["" if end is None else str(end) for end in (index.start, index.stop, index.step)]
+        return ":".join(ends if ends[2] else ends[:2])
+    if isinstance(index, np.ndarray | list):
+        index = np.asarray(index)
+        return str(index.tolist()) if index.ndim == 1 and index.size <= 6 and index.dtype != bool else f"array{index.shape}"
+    return "..." if index is Ellipsis else str(index)
+
+
 def computes(value: Value, inputs: list[str]) -> str:
     """The right-hand side that made `value`: 'H + b', 'tanh(a)', 'sum(S, axis=0)'."""
     op: Any = value.op
@@ -69,5 +97,7 @@ def computes(value: Value, inputs: list[str]) -> str:
         parts = ast.iter_child_nodes(tree)
         if isinstance(tree, ast.BinOp | ast.UnaryOp) and not any(isinstance(p, ast.Call | ast.BinOp) for p in parts):
             return ast.unparse(_Rename(dict(zip(op.rules, inputs, strict=True))).visit(tree))
+    if op.name == "getitem":
+        return f"{inputs[0]}[{subscript(value.params['index'])}]"
     params = [f"{k}={v}" if not hasattr(v, "ndim") else f"{k}=array{v.shape}" for k, v in value.params.items()]
     return f"{op.name}({', '.join([*inputs, *params])})"

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from .layout import arrange
 from .names import short_path
-from .notation import bar_notation
 from .predict import HINTS, question
 from .summary import number, summary
 from .svg import drawn, gradient_edges, shown_nodes
@@ -129,8 +128,9 @@ class _Data:
         return self.phrase_numbers[text]
 
     def step(self, s: Step) -> dict[str, Any]:
-        return {"k": s.k, "n": s.node.id, "law": self.phrase(s.law), "why": self.phrase(s.why), "g": self.array(s.incoming),
-                "ok": int(s.ok), "fin": int(s.finite), "o": [self.contribution(s, c) for c in s.contributions]}  # fmt: skip
+        short = {"k": s.k, "n": s.node.id, "law": self.phrase(s.law), "why": self.phrase(s.why), "g": self.array(s.incoming),
+                 "ok": int(s.ok), "fin": int(s.finite), "o": [self.contribution(s, c) for c in s.contributions]}  # fmt: skip
+        return short | ({"made": self.phrase(s.trouble)} if s.trouble else {})
 
     def contribution(self, s: Step, c: Contribution) -> dict[str, Any]:
         k = c.check
@@ -139,13 +139,12 @@ class _Data:
                  **{key: None if x is None else number(x) for key, x in
                     (("a", k.analytic), ("b", k.numeric), ("e", k.error))}}  # fmt: skip
         out = {"to": c.node, "arg": c.argument, "rule": self.phrase(c.rule), "bar": self.phrase(c.notation),
-               "plain": self.phrase(bar_notation(c.argument, c.rule, ascii=True)), "add": self.array(c.added), "nth": c.nth,
-               "of": c.of, "ck": check}  # fmt: skip
+               "add": self.array(c.added), "nth": c.nth, "of": c.of, "ck": check}  # fmt: skip
         if c.axes:
             out |= {"raw": list(c.raw_shape), "axes": list(c.axes)}
         if c.before is not None:
             out |= {"bef": self.array(c.before), "aft": self.array(c.after)}
-        asked = question(s, c, None, self.head)
+        asked = question(s, c, self.trace.nodes[c.node].value, self.head)
         return out | ({"q": asked} if asked else {})
 
     def graph(self) -> tuple[str, list[Any]]:
@@ -177,6 +176,8 @@ class _Data:
             "script": short_path(t.script), "total": t.total, "hints": HINTS,
             "nodes": [self.node(n) for n in t.nodes], "arrays": self.arrays,
             "phrases": self.phrases, "steps": self.steps, "places": self.places,
+            "origin": t.origin.k if t.origin else None,
+            "leaves": {f.node: {"st": f.status, "e": f.error, "why": f.reason} for f in t.leaves},
         }  # fmt: skip
 
     def node(self, n: Node) -> dict[str, Any]:

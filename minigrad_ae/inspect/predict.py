@@ -6,6 +6,7 @@ that the page only compares.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,10 @@ HINTS = {
 }
 
 
-def question(step: Step, c: Contribution, value: Any, limit: int) -> dict[str, Any] | None:
+def question(step: Step, c: Contribution, value: Mapping[str, Any], limit: int) -> dict[str, Any] | None:
     """{index, answer, wrong: [[number, code]], shapes: [[shape, code]]} for one contribution; None if nothing can be asked.
 
-    value : the forward array that the contribution belongs to, as far as it is known (or None).
+    value : summary of the forward value that the contribution belongs to.
     """
     corner = head_shape(c.shape, limit)
     head = c.added[tuple(slice(n) for n in corner)] if corner != (0,) else np.zeros(0)
@@ -56,7 +57,8 @@ def close(x: float, right: float) -> bool:
     return abs(x - right) <= 0.01 * abs(right) + 1e-12
 
 
-def _wrong(step: Step, c: Contribution, index: tuple[int, ...], right: float, value: Any) -> list[tuple[float, str]]:
+def _wrong(step: Step, c: Contribution, index: tuple[int, ...], right: float,
+           value: Mapping[str, Any]) -> list[tuple[float, str]]:  # fmt: skip
     found: list[tuple[float, str]] = []
     if c.axes and c.raw is not None:
         found += [(x, "sum") for x in _unsummed(c, index)]
@@ -74,8 +76,8 @@ def _wrong(step: Step, c: Contribution, index: tuple[int, ...], right: float, va
             found.append((right / g, "local"))
     if c.before is not None:
         found.append((float(c.after[index]), "total"))
-    if value is not None and np.shape(value) == c.shape:
-        found.append((float(value[index]), "forward"))
+    if all(k < n for k, n in zip(index, value["head_shape"], strict=True)):
+        found.append((float(value["head"][int(np.ravel_multi_index(index, value["head_shape"])) if index else 0]), "forward"))
     return [*found, (2 * right, "double"), (right / 2, "half")]
 
 

@@ -59,10 +59,11 @@ def walk(loss: Value, gradient: Any = None) -> Generator[Application, None, dict
             grads[value] = engine._run_hooks(value, grads[value])
         g = grads[value]
         for i, x in value.edges:
-            raw = engine.apply_rule(value, i, g)
-            added = engine.fit(raw, value, i)
-            before = grads.get(x)
-            grads[x] = added if before is None else engine.add(before, added)
+            with np.errstate(all="ignore"):  # what is not finite is recorded, and said with its place
+                raw = engine.apply_rule(value, i, g)
+                added = engine.fit(raw, value, i)
+                before = grads.get(x)
+                grads[x] = added if before is None else engine.add(before, added)
             heard[x] += 1
             axes = summed_axes(raw.shape, x._data.shape)
             yield Application(value, i, x, g, raw.shape, raw.dtype, axes, added, before, grads[x], heard[x], uses[x], raw)

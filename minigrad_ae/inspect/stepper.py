@@ -24,9 +24,9 @@ HELP = """\
   ?            this help                                   q   quit"""
 
 
-def walk_by_lines(trace: Trace, lines: Iterable[str], out: TextIO, ascii: bool = False) -> None:
+def walk_by_lines(trace: Trace, lines: Iterable[str], out: TextIO, ascii: bool = False, width: int = 88) -> None:
     """Answer each command of `lines` on `out`, until 'q' or the end of the lines."""
-    stepper = _Stepper(trace, ascii)
+    stepper = _Stepper(trace, ascii, width)
     say(stepper.start(), out)
     for line in lines:
         if line.strip() in ("q", "quit", "exit"):
@@ -45,11 +45,12 @@ def typed(prompt: str = "inspect> ") -> Iterator[str]:
 
 
 class _Stepper:
-    def __init__(self, trace: Trace, ascii: bool) -> None:
-        self.trace, self.ascii, self.at = trace, ascii, 0
+    def __init__(self, trace: Trace, ascii: bool, width: int) -> None:
+        self.trace, self.at = trace, 0
+        self.face: dict[str, Any] = {"ascii": ascii, "width": width}
 
     def start(self) -> str:
-        return f"{self.trace.text(ascii=self.ascii)}\n\n{HELP}"
+        return f"{self.trace.text(**self.face)}\n\n{HELP}"
 
     @property
     def step(self) -> Step | None:
@@ -67,8 +68,8 @@ class _Stepper:
             if word == "g":
                 return self.jump(rest)
             if word == "w":
-                return self.trace.text(param=rest, ascii=self.ascii)
-            simple = {"n": self.next, "": self.next, "p": self.previous, "l": lambda: self.trace.text(ascii=self.ascii),
+                return self.trace.text(param=rest, **self.face)
+            simple = {"n": self.next, "": self.next, "p": self.previous, "l": lambda: self.trace.text(**self.face),
                       "f": self.forward, "x": self.trouble, "?": lambda: HELP}  # fmt: skip
             return simple[word]() if word in simple and not rest else f"unknown command {line!r}; ? lists them"
         except MinigradError as error:
@@ -76,7 +77,7 @@ class _Stepper:
 
     def show(self) -> str:
         assert self.step is not None
-        return self.trace.text(step=self.step.k, ascii=self.ascii)
+        return self.trace.text(step=self.step.k, **self.face)
 
     def next(self) -> str:
         if self.at >= len(self.trace.steps):
@@ -93,7 +94,7 @@ class _Stepper:
     def jump(self, text: str) -> str:
         if not text.lstrip("-").isdigit():
             return f"g needs a number, and {text!r} is none"
-        shown = self.trace.text(step=int(text), ascii=self.ascii)  # raises if there is no such step
+        shown = self.trace.text(step=int(text), **self.face)  # raises if there is no such step
         self.at = next(k for k, s in enumerate(self.trace.steps, start=1) if s.k == int(text))
         return shown
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from .leaves import LeafCheck
 from .names import short_path
 from .summary import is_finite, number, summary
-from .text import render
+from .text import Screen
 from .witness import Check
 
 
@@ -33,9 +34,10 @@ class Node:
     value: dict[str, Any]
     fanout: int
     bytes_saved: int
+    trouble: str = ""  # how the op made NaN or Inf of finite numbers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Contribution:
     """What one rule sent to one input: step `k`, rule for `argument`, received by `to` (node number `node`).
 
@@ -62,9 +64,14 @@ class Contribution:
     of: int
     check: Check
     raw: np.ndarray | None = None  # what the rule returned, if it was summed over `axes`
+    trouble: str = ""  # how the rule made NaN or Inf of finite numbers
+
+    def __repr__(self) -> str:
+        where = f"{self.nth} of {self.of}, " if self.of > 1 else ""
+        return f"<step {self.k}, {self.op}: {self.notation} to {self.to} {self.shape}, {where}check {self.check.status}>"
 
 
-@dataclass
+@dataclass(repr=False)
 class Step:
     """Step `k` of a backward pass: `op` made `name`; its gradient `incoming` is complete, and goes on."""
 
@@ -80,13 +87,22 @@ class Step:
     rule = property(lambda self: "; ".join(f"dL/d{c.argument} = {c.rule}" for c in self.contributions))
     ok = property(lambda self: all(c.check.ok for c in self.contributions), doc="no rule of this step is wrong")
 
+    def __repr__(self) -> str:
+        to = ", ".join(c.to for c in self.contributions)
+        return f"<step {self.k}: {self.name} = {self.node.computes}, sends to {to}; {'ok' if self.ok else 'WRONG'}>"
+
+    @property
+    def trouble(self) -> str:
+        """How NaN or Inf was made here of finite numbers, on the way forward or back; '' if it was not."""
+        return self.node.trouble or next((c.trouble for c in self.contributions if c.trouble), "")
+
     @property
     def finite(self) -> bool:
         """No NaN or Inf comes in or goes out."""
         return is_finite(self.incoming) and all(is_finite(c.added) and is_finite(c.after) for c in self.contributions)
 
 
-@dataclass
+@dataclass(repr=False)
 class Trace:
     """A recorded backward pass.  ``steps`` in the order they ran, ``text()`` for a screen, ``json(path)`` for a file."""
 
@@ -98,17 +114,30 @@ class Trace:
     steps: list[Step]
     total: int
     arrays: int
+    leaves: list[LeafCheck] = field(default_factory=list)
     truncated: dict[str, Any] | None = None
     seed: int | None = None
 
     @property
     def ok(self) -> bool:
-        """No check failed."""
-        return all(step.ok for step in self.steps)
+        """No check failed, neither of a rule nor of a leaf."""
+        return all(step.ok for step in self.steps) and all(leaf.ok for leaf in self.leaves)
 
-    def text(self, step: int | None = None, param: str | None = None, ascii: bool = False) -> str:
-        """The table of steps; or one step in full (`step` = 1, 2, ...); or all that flowed into the value `param`."""
-        return render(self, step, param, ascii)
+    @property
+    def origin(self) -> Step | None:
+        """The step where the first NaN or Inf was made: on the way forward, or else on the way back."""
+        forward = [s for s in self.steps if s.node.trouble]
+        return forward[-1] if forward else next((s for s in self.steps if s.trouble), None)
+
+    def __repr__(self) -> str:
+        return f"<trace of {self.loss} = {self.value:.6g}: {self.total} steps, {'ok' if self.ok else 'WRONG'}; see text()>"
+
+    def text(self, step: int | None = None, param: str | None = None, ascii: bool = False, width: int = 88) -> str:
+        """The table of steps; or one step in full (`step` = 1, 2, ...); or all that flowed into the value `param`.
+
+        ascii : nothing but ASCII.   width : at most so many columns, 60 or more.
+        """
+        return Screen(self, ascii, width).render(step, param)
 
     def __str__(self) -> str:
         return self.text()
@@ -119,6 +148,7 @@ class Trace:
             "schema": 1, "loss": self.loss, "value": number(self.value), "dtype": self.dtype, "numpy": np.__version__,
             "seed": self.seed, "script": short_path(self.script), "truncated": self.truncated,
             "nodes": [_node_record(n) for n in self.nodes], "steps": [_step_record(s, self.arrays) for s in self.steps],
+            "leaves": [_leaf_record(leaf) for leaf in self.leaves],
         }  # fmt: skip
 
     def html(self, path: str | Path) -> None:
@@ -151,8 +181,14 @@ def _node_record(n: Node) -> dict[str, Any]:
     return {
         "id": n.id, "name": n.name, "kind": n.kind, "op": n.op, "computes": n.computes, "shape": list(n.shape),
         "dtype": n.dtype, "parents": list(n.parents), "src": place, "code": n.code,
-        "value": n.value, "fanout": n.fanout, "bytes_saved": n.bytes_saved,
+        "value": n.value, "fanout": n.fanout, "bytes_saved": n.bytes_saved, "trouble": n.trouble or None,
     }  # fmt: skip
+
+
+def _leaf_record(leaf: LeafCheck) -> dict[str, Any]:
+    numbers = [("analytic", leaf.analytic), ("numeric", leaf.numeric), ("rel", leaf.error), ("tol", leaf.tolerance)]
+    return {"node": leaf.node, "status": leaf.status, "ok": leaf.ok, "reason": leaf.reason,
+            **{key: None if x is None else number(x) for key, x in numbers}}  # fmt: skip
 
 
 def _step_record(s: Step, limit: int) -> dict[str, Any]:
@@ -171,6 +207,7 @@ def _step_record(s: Step, limit: int) -> dict[str, Any]:
             "check": {"kind": k.status if k.status in ("kink", "skipped") else "complex-step", "status": k.status, "n": k.n,
                       "worst_index": None if k.index is None else list(k.index), **numbers, "tol": k.tolerance,
                       "ok": k.ok, "reason": k.reason},
+            "trouble": c.trouble or None,
         })  # fmt: skip
     return {"k": s.k, "node": s.node.id, "op": s.op, "rule": s.rule, "law": s.law, "why": s.why,
             "gin": summary(s.incoming, limit), "out": out}  # fmt: skip

@@ -12,7 +12,7 @@ from .layout import Edge, Layout
 if TYPE_CHECKING:
     from .steps import Node
 
-WIDTH, HEIGHT, STEP_X, STEP_Y, MARGIN = 112, 44, 124, 76, 10  # px
+WIDTH, HEIGHT, STEP_X, STEP_Y, MARGIN = 118, 44, 132, 72, 12  # px
 
 
 def shown_nodes(nodes: Sequence[Node]) -> list[Node]:
@@ -63,14 +63,15 @@ def _box(node: Node, x: float, y: float) -> str:
     used = f", used {node.fanout} times" if node.fanout > 1 else ""
     story = f"{node.name}, {node.op or node.kind}, shape {node.shape}{used}"
     active = ' tabindex="0" role="button"' if _carries(node) else ""
-    rows = [html.escape(_fit(node.name, 15)), html.escape(_fit(f"{node.op or node.kind} {_shape(node)}", 18))]
+    rows = [html.escape(_fit(node.name, 11)), html.escape(_fit(f"{node.op or node.kind} {_shape(node)}", 18))]
     outer = f'<rect class="outer" x="-3" y="-3" width="{WIDTH + 6}" height="{HEIGHT + 6}" rx="8"/>' if kind == "param" else ""
-    fan = f'<text class="fan" x="{WIDTH - 5}" y="12" text-anchor="end">×{node.fanout}</text>' if node.fanout > 1 else ""
+    fan = (f'<rect class="fan" x="{WIDTH - 22}" y="-9" width="30" height="17" rx="8"/>'
+           f'<text class="fan" x="{WIDTH - 7}" y="4" text-anchor="middle">×{node.fanout}</text>') if node.fanout > 1 else ""
     return (
         f'<g class="node {kind}" data-node="{node.id}" transform="translate({x:.0f} {y:.0f})"{active}>'
         f'<title>{html.escape(story)}</title>{outer}<rect width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
         f'<text class="name" x="8" y="18">{rows[0]}</text><text class="sub" x="8" y="35">{rows[1]}</text>'
-        f'<text class="mark" x="{WIDTH - 6}" y="35" text-anchor="end"></text>{fan}</g>'
+        f'<text class="mark" x="{WIDTH - 7}" y="18" text-anchor="end"></text>{fan}</g>'
     )
 
 

@@ -14,11 +14,14 @@ import numpy as np
 from .. import engine
 from ..errors import DataError
 from ..graph import Value, source_line
+from . import lost
+from .leaves import LeafCheck, check_leaves
 from .names import caller_scopes, name_values, seed_in
 from .notation import bar_notation, bytes_saved, computes, rule_of
 from .record import Application, walk
 from .steps import Contribution, Node, Step, Trace
 from .summary import summary
+from .tape import BackwardSteps
 from .witness import NOT_ASKED, local_check
 
 LIMIT = 50_000  # steps; a longer backward pass is traced only on request, with max_steps
@@ -40,7 +43,7 @@ def trace(loss: Value, arrays: int = 64, numeric: bool = True, max_steps: int = 
     steps: list[Step] = []
     scopes = [scope] if scope is not None else caller_scopes(1)
     recorder = _Recorder(loss, scopes, numeric, arrays)
-    total = sum(value.op is not None for value in recorder.order)
+    total = recorder.total
     if total > max(LIMIT, max_steps):
         raise DataError(
             "this backward pass is too long for a trace",
@@ -64,18 +67,18 @@ def trace(loss: Value, arrays: int = 64, numeric: bool = True, max_steps: int = 
     files = [n.file for n in reversed(recorder.nodes) if n.file]
     return Trace(
         recorder.names[id(loss)], float(loss._data.reshape(())), str(loss._data.dtype),
-        script or (files[0] if files else None), recorder.nodes, steps, total, arrays, cut, seed_in(scopes),
+        script or (files[0] if files else None), recorder.nodes, steps, total, arrays, recorder.leaves(), cut, seed_in(scopes),
     )  # fmt: skip
 
 
-def backward_steps(loss: Value, numeric: bool = True, scope: Mapping[str, Any] | None = None) -> Iterator[Contribution]:
-    """``loss.backward()``, one rule application at a time: a generator of contributions.
+def backward_steps(loss: Value, numeric: bool = True, scope: Mapping[str, Any] | None = None) -> BackwardSteps:
+    """``loss.backward()``, one rule application at a time: a generator of contributions that can be rewound (`BackwardSteps`).
 
     After the last one the leaves have their ``.grad``, as from `backward`; a stepper that is dropped half-way leaves
     them as they were.
     """
     recorder = _Recorder(loss, [scope] if scope is not None else caller_scopes(1), numeric, 64)
-    return recorder.run()
+    return BackwardSteps(recorder.run(), recorder.names[id(loss)], recorder.total)
 
 
 def _grouped(contributions: Iterable[Contribution], recorder: _Recorder) -> Iterator[Step]:
@@ -99,16 +102,21 @@ class _Recorder:
     def __init__(self, loss: Value, scopes: Sequence[Mapping[str, Any]], numeric: bool, limit: int) -> None:
         self.loss, self.numeric = loss, numeric
         self.order = engine.topological(loss)
+        self.total = sum(value.op is not None for value in self.order)
         self.names = name_values(self.order, scopes)
         self.ids: dict[int, int] = {}
         self.nodes: list[Node] = []
         self.rng = np.random.default_rng(0)
         self.current = loss
+        self.after: dict[int, np.ndarray] = {}  # copies of the gradients so far, to be shared with what comes later
+        self.users: dict[Value, list[tuple[Value, int]]] = {}
         fanout: dict[int, int] = {}
         for value in self.order:
             for a in value.inputs:
                 fanout[id(a)] = fanout.get(id(a), 0) + 1
         for value in self.order:
+            for i, x in value.edges:
+                self.users.setdefault(x, []).append((value, i))
             parents = [self.add(a, (), fanout, limit) for a in value.inputs]
             self.add(value, parents, fanout, limit)
 
@@ -128,7 +136,7 @@ class _Recorder:
             len(self.nodes), self.label(x), "output" if x is self.loss else "op" if op else kind, op.name if op else None,
             computes(x, [self.label(a) for a in x.inputs]) if op else None, data.shape, str(data.dtype), tuple(parents),
             source[0] if source else None, source[1] if source else None, source[2] if source else None,
-            summary(data, limit), fanout.get(id(x), 0), bytes_saved(x) if op else 0,
+            summary(data, limit), fanout.get(id(x), 0), bytes_saved(x) if op else 0, lost.not_finite_forward(x) if op else "",
         )  # fmt: skip
         self.nodes.append(node)
         self.ids[id(x)] = node.id
@@ -137,8 +145,7 @@ class _Recorder:
     def run(self) -> Generator[Contribution, None, None]:
         """The backward pass; at its end the gradients go to the leaves."""
         applications = walk(self.loss)
-        k, incoming = 0, np.zeros(0)
-        after: dict[int, np.ndarray] = {}  # the copies of the gradients so far, to be shared with what comes later
+        k, incoming, after = 0, np.zeros(0), self.after
         while True:
             try:
                 a = next(applications)
@@ -157,8 +164,13 @@ class _Recorder:
         op: Any = a.value.op
         argument, rule = op.argument(a.i), rule_of(op, a.i)
         check = local_check(a.value, a.i, a.g, self.rng) if self.numeric else NOT_ASKED
+        trouble = lost.not_finite(a, self.users) if lost.made_here(a) else ""
         return Contribution(
             k, op.name, self.names[id(a.value)], argument, self.names[id(a.x)], self.ids[id(a.x)], rule,
             bar_notation(argument, rule), incoming, a.raw_shape, a.axes, a.x._data.shape, added, before, after, a.nth,
-            a.of, check, np.array(a.raw) if a.axes and a.raw.size <= RAW else None,
+            a.of, check, np.array(a.raw) if a.axes and a.raw.size <= RAW else None, trouble,
         )  # fmt: skip
+
+    def leaves(self) -> list[LeafCheck]:
+        """After the last step: the gradient of each leaf against the loss as a whole."""
+        return check_leaves(self.order, self.after, self.names, self.ids, self.rng) if self.numeric else []

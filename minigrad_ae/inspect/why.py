@@ -23,7 +23,7 @@ from .record import Application, walk
 from .summary import is_finite
 
 TINY, HUGE = 1e-8, 1e8  # of the largest entry, for a loss of size 1
-NEGLIGIBLE = 1e-12  # of the contributions: what is left over is rounding
+LOST_IN_ROUNDING = 1e16  # a gradient beside which 1 does not count, whatever the loss is
 
 
 def why(tensor: Value, loss: Value) -> str:
@@ -80,6 +80,8 @@ def _cut(tensor: Value, order: list[Value]) -> str:
             if a is tensor:
                 argument = value.op.argument(k) if value.op else ""
                 return f"it is only the {argument} of {where(value)}, to which no gradient flows"
+            if _is_copy(a, tensor):
+                return f"a copy of its numbers was used instead of the tensor, in {where(value)}"
             if isinstance(a, np.ndarray) and np.may_share_memory(a, tensor._data):
                 return f"its array (.data or numpy()) was used instead of the tensor, in {where(value)}"
             if isinstance(a, Value) and a.params and not a.requires_grad and a.op is None:
@@ -92,6 +94,14 @@ def _cut(tensor: Value, order: list[Value]) -> str:
     if tensor.op is None and tensor.changed > order[-1].serial:
         return possible or "it was given new data after the loss was computed"
     return possible or "the loss was not computed from it"
+
+
+def _is_copy(a: Any, tensor: Value) -> bool:
+    """Whether `a`, an array or a leaf without gradient, has the numbers of `tensor` (which differ among themselves)."""
+    array = a._data if isinstance(a, Value) and a.op is None and not a.requires_grad else a
+    if not isinstance(array, np.ndarray) or array.shape != tensor._data.shape or np.may_share_memory(array, tensor._data):
+        return False
+    return len(np.unique(array)) > 2 and np.array_equal(array, tensor._data)
 
 
 def not_kept(tensor: Value, loss: Value) -> str:
@@ -147,50 +157,64 @@ class _Search:
             return f"the gradient is zero: {self.trail(self.tensor, lost.zero)}"
         if size < TINY * min(1.0, self.scale or 1.0):
             return f"the gradient is tiny (at most {size:.1e}): {self.trail(self.tensor, lost.tiny)}"
-        if size > HUGE * max(1.0, self.scale):
+        if size < TINY and (told := self.trail(self.tensor, lost.rounding, "")):
+            return f"the gradient is tiny (at most {size:.1e}): {told}"
+        if size > min(HUGE * max(1.0, self.scale), LOST_IN_ROUNDING):
             return f"the gradient is huge (up to {size:.1e}): {self.grown()}"
         return ""
 
     def not_finite(self, g: np.ndarray) -> str:
         word = "NaN" if np.isnan(g).any() else "Inf"
+        back = self.made_on_the_way_back()
         for value in engine.topological(self.loss):
-            inputs = [a for a in value.arrays if a.dtype.kind == "f"]
             if value.op is None and not is_finite(value._data):
                 return f"the gradient is {word}: the data of {where(value)} are not finite"
+            for a in value.inputs:
+                if isinstance(a, np.ndarray) and np.isnan(a).any():
+                    name = f"{self.names.get(id(a), 'an array')} {a.shape}, a constant in {where(value)}"
+                    return f"the gradient is {word}: {name}, has NaN at {list(_bad(a))}"
+            inputs = [a for a in value.arrays if a.dtype.kind == "f"]
             if value.op is not None and not is_finite(value._data) and all(is_finite(a) for a in inputs):
                 bad = _bad(value._data)
-                return f"the gradient is {word}: the forward value of {where(value)} is {value._data[bad]:g} at {list(bad)}"
+                told = f"the gradient is {word}: the forward value of {where(value)} is {value._data[bad]:g} at {list(bad)}"
+                hidden = is_finite(self.loss._data) and back
+                return f"{told}; the loss does not show it, but the way back does: {back}" if hidden else told
+        return f"the gradient is {word}: {back or 'a constant or a hook is not finite'}"
+
+    def made_on_the_way_back(self) -> str:
+        """The first rule that made NaN or Inf of a finite gradient; '' if there is none."""
+        users: dict[Value, Any] = {}
         for a in self.in_order():
-            if not is_finite(a.added) and is_finite(a.g):
-                assert a.value.op is not None
-                users: dict[Value, Any] = {}
-                for b in self.in_order():
-                    users.setdefault(b.x, []).append((b.value, b.i))
-                reason = lost.not_finite(a, users)
-                return f"the gradient is {word}: {reason}, in the rule for {a.value.op.argument(a.i)} of {where(a.value)}"
-        return f"the gradient is {word}: a constant or a hook is not finite"
+            users.setdefault(a.x, []).append((a.value, a.i))
+        for a in self.in_order():
+            if not is_finite(a.added) and is_finite(a.g) and a.value.op is not None:
+                return f"{lost.not_finite(a, users)}, in the rule for {a.value.op.argument(a.i)} of {where(a.value)}"
+        return ""
 
     def in_order(self) -> Iterator[Application]:
         found = [a for flow in self.flows.values() for a in flow.applications]
         yield from sorted(found, key=lambda a: -a.value.serial)
 
-    def trail(self, x: Value, judge: Any) -> str:
+    def trail(self, x: Value, judge: Any, otherwise: str | None = None) -> str:
         """Up from x, along the largest contribution, to the rule that lost the gradient; `judge` knows one when it sees it."""
         rules = 0
         while True:
             flow = self.flows[x]
             sizes = [_size(a.added) for a in flow.applications]
-            if len(sizes) > 1 and max(sizes) > 0 and _size(flow.total) <= NEGLIGIBLE * max(sizes):
+            if len(sizes) > 1 and max(sizes) > 0 and _size(flow.total) <= lost.NEGLIGIBLE * max(sizes):
                 lines = "; ".join(f"{_size(a.added):.3g} from {where(a.value)}" for a in flow.applications[:4])
                 return f"the contributions cancel at the fan-out of {self.names[id(x)]}: {lines}"
             a = flow.applications[int(np.argmax(sizes))]
-            told = lost.hooked(a, self.flows[a.value].total if a.value in self.flows else None) or judge(a, self.names)
+            above = self.flows.get(a.value, _Flow([], None))
+            told = lost.hooked(a, above.total) or judge(a, self.names)
             if told:
-                return f"{told} ({where(a.value)})"
+                return f"{lost.key_bias(a, above.applications) or told} ({where(a.value)})"
             x = a.value
             rules += 1
             if x is self.loss:
                 break
+        if otherwise is not None:
+            return otherwise
         return f"no single op loses it: it shrinks little by little, over {rules} rules (vanishing gradient)"
 
     def grown(self) -> str:

@@ -4,8 +4,8 @@ Each public kernel is the fast twin of a NumPy definition and gives the same num
 several.  ``use("numpy")`` runs the definitions instead.  Numba is imported when the first kernel is called for.
 
 jit.py (how a kernel is compiled), backend.py (which runs, on how many threads, what is checked), then the kernels:
-tile.py gemm.py ladder.py batched.py (products), scalar.py loops.py activations.py, rows.py norm.py, losses.py,
-optim.py; fused.py (whole layers and losses, for twins.py).
+tile.py gemm.py ladder.py batched.py (products), heads.py (attention), scalar.py loops.py activations.py,
+rows.py norm.py pick.py, losses.py, optim.py; fused.py (whole layers and losses, for twins.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 _HOME = {
     "backend": ("get_num_threads", "info", "set_num_threads", "use"),
     "gemm": ("accumulate", "matmul"),
-    "batched": ("attention", "attention_backward", "batched_matmul"),
+    "batched": ("batched_matmul",),
+    "heads": ("attention", "attention_backward"),
     "activations": (
         "add_bias", "erf", "erf_backward", "exp", "exp_backward", "gelu", "gelu_backward", "relu", "relu_backward",
         "sigmoid", "sigmoid_backward", "softplus", "softplus_backward", "tanh", "tanh_backward",
@@ -29,6 +30,7 @@ _HOME = {
         "bernoulli_loss", "bernoulli_loss_backward", "dropout_mask", "gaussian_kl", "gaussian_kl_backward",
         "half_sum_of_squares", "half_sum_of_squares_backward", "reparameterise", "reparameterise_backward",
     ),
+    "pick": ("add_rows",),
     "optim": ("adam_step", "sgd_step"),
     "fused": (),  # for twins.py only
 }  # fmt: skip

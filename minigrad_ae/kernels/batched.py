@@ -1,4 +1,4 @@
-"""Stacks of small matrices: products, and attention for short sequences, each matrix in cache from start to end.
+"""Stacks of small matrices: products, each matrix in cache from start to end.
 
 The matrices of attention are about 17 x 16: too small to be worth packing, so that the tile reads B where it lies.
 """
@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from minigrad_ae.errors import ShapeError
-from minigrad_ae.kernels.backend import check_floats, check_out, check_same_shape, chunks, in_parallel, twin_of
-from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
-from minigrad_ae.kernels.rows import _softmax, _softmax_backward
+from minigrad_ae.kernels.backend import check_floats, check_out, chunks, in_parallel, twin_of
+from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 from minigrad_ae.kernels.tile import fma, load, store, vector_of_zeros
 
 Array = np.ndarray
@@ -67,7 +66,7 @@ def _tiles(a: Any, b: Any, c: Any) -> None:
 
 
 @jit(ELEMENTWISE)
-def _product(a: Any, b: Any, c: Any) -> None:
+def product(a: Any, b: Any, c: Any) -> None:
     """c = a @ b for one small matrix each, C order."""
     if c.shape[0] < 3 or c.shape[1] < len(vector_of_zeros(c)):
         _tiny(a, b, c)
@@ -76,7 +75,7 @@ def _product(a: Any, b: Any, c: Any) -> None:
 
 
 @jit(ELEMENTWISE)
-def _turn(x: Any, out: Any) -> None:
+def turn(x: Any, out: Any) -> None:
     """out = x^T"""
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
@@ -88,47 +87,10 @@ def _batched(a: Any, b: Any, transposed: bool, c: Any) -> None:
     scratch = np.empty((a.shape[2], c.shape[2]), c.dtype)
     for n in range(c.shape[0]):
         if transposed:
-            _turn(b[n], scratch)
-            _product(a[n], scratch, c[n])
+            turn(b[n], scratch)
+            product(a[n], scratch, c[n])
         else:
-            _product(a[n], b[n], c[n])
-
-
-@jit(REDUCTION)
-def _attention(q: Any, k: Any, v: Any, bias: Any, scale: float, y: Any, weights: Any) -> None:
-    kt = np.empty((k.shape[2], k.shape[1]), k.dtype)
-    scores = np.empty((q.shape[1], k.shape[1]), q.dtype)
-    factor = q.dtype.type(scale)
-    for n in range(q.shape[0]):
-        _turn(k[n], kt)
-        _product(q[n], kt, scores)
-        for i in range(scores.shape[0]):
-            for j in range(scores.shape[1]):
-                scores[i, j] = scores[i, j] * factor + bias[i, j]
-        _softmax(scores, weights[n])
-        _product(weights[n], v[n], y[n])
-
-
-@jit(REDUCTION)
-def _attention_backward(
-    g: Any, q: Any, k: Any, v: Any, weights: Any, scale: float, dq: Any, dk: Any, dv: Any
-) -> None:
-    tokens, size = k.shape[1], k.shape[2]
-    vt, wt = np.empty((size, tokens), v.dtype), np.empty((tokens, q.shape[1]), v.dtype)
-    dw, ds = np.empty((q.shape[1], tokens), v.dtype), np.empty((q.shape[1], tokens), v.dtype)
-    factor = q.dtype.type(scale)
-    for n in range(q.shape[0]):
-        _turn(v[n], vt)
-        _product(g[n], vt, dw)
-        _turn(weights[n], wt)
-        _product(wt, g[n], dv[n])
-        _softmax_backward(dw, weights[n], ds)
-        for i in range(ds.shape[0]):
-            for j in range(tokens):
-                ds[i, j] *= factor
-        _product(ds, k[n], dq[n])
-        _turn(ds, wt)
-        _product(wt, q[n], dk[n])
+            product(a[n], b[n], c[n])
 
 
 def _batched_definition(a: Array, b: Array, out: Array | None = None) -> Array:
@@ -157,76 +119,6 @@ def batched_matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     return out
 
 
-def _attention_definition(q: Array, k: Array, v: Array, bias: Array | None = None) -> tuple[Array, Array]:
-    scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.dtype.type(q.shape[-1]))
-    e = np.exp((s := scores if bias is None else scores + bias) - s.max(-1, keepdims=True))
-    weights = e / e.sum(-1, keepdims=True)
-    return weights @ v, weights
-
-
-@twin_of(_attention_definition)
-def attention(q: Array, k: Array, v: Array, bias: Array | None = None) -> tuple[Array, Array]:
-    """``(softmax(q k^T / sqrt(d) + bias) v, weights)``; q, k, v (..., tokens, d).
-
-    bias (tokens, tokens) is added to the scores: -inf masks a pair.  The weights are what the backward pass needs.
-    """
-    flat = _stacks("attention", q=q, k=k, v=v)
-    tokens, size = q.shape[-2:]
-    bias = np.zeros((tokens, tokens), q.dtype) if bias is None else bias
-    check_floats("attention", q=q, bias=bias)
-    if bias.shape != (tokens, tokens):
-        raise ShapeError("attention: bias per pair of tokens", f"bias {bias.shape}", f"needed {(tokens, tokens)}")
-    y, weights = np.empty(q.shape, q.dtype), np.empty((*q.shape[:-1], tokens), q.dtype)
-    if y.size:
-        outputs = (y.reshape(flat[0].shape), weights.reshape(-1, tokens, tokens))
-        bias = np.ascontiguousarray(bias)
-        tasks = [
-            (*(x[i:j] for x in flat), bias, size**-0.5, *(x[i:j] for x in outputs)) for i, j in _pieces(flat[0], tokens)
-        ]
-        in_parallel(_attention, tasks)
-    return y, weights
-
-
-def _attention_backward_definition(
-    g: Array, q: Array, k: Array, v: Array, weights: Array
-) -> tuple[Array, Array, Array]:
-    dw = g @ v.swapaxes(-1, -2)
-    ds = weights * (dw - (dw * weights).sum(-1, keepdims=True)) / np.sqrt(q.dtype.type(q.shape[-1]))
-    return ds @ k, ds.swapaxes(-1, -2) @ q, weights.swapaxes(-1, -2) @ g
-
-
-@twin_of(_attention_backward_definition)
-def attention_backward(g: Array, q: Array, k: Array, v: Array, weights: Array) -> tuple[Array, Array, Array]:
-    """``(dq, dk, dv)`` from the gradient ``g`` of the result and the weights that ``attention`` returned."""
-    flat = _stacks("attention_backward", g=g, q=q, k=k, v=v)
-    tokens, size = q.shape[-2:]
-    check_floats("attention_backward", q=q, weights=weights)
-    if weights.shape != (*q.shape[:-1], tokens):
-        shapes = f"weights {weights.shape}, q {q.shape}"
-        raise ShapeError("attention_backward: weights do not fit", shapes, "pass the weights that attention gave")
-    gradients = tuple(np.empty(q.shape, q.dtype) for _ in range(3))
-    if q.size:
-        inputs = (*flat, np.ascontiguousarray(weights).reshape(-1, tokens, tokens))
-        outputs = [d.reshape(flat[0].shape) for d in gradients]
-        tasks = [
-            (*(x[i:j] for x in inputs), size**-0.5, *(x[i:j] for x in outputs)) for i, j in _pieces(flat[0], tokens)
-        ]
-        in_parallel(_attention_backward, tasks)
-    return gradients  # type: ignore[return-value]
-
-
-def _stacks(kernel: str, **arrays: Array) -> list[Array]:
-    check_same_shape(kernel, **arrays)
-    first = next(iter(arrays.values()))
-    if first.ndim < 2:
-        raise ShapeError(f"{kernel}: needs (..., tokens, d)", f"got {first.shape}", "add the missing axes")
-    return [_stack(np.ascontiguousarray(a)) for a in arrays.values()]
-
-
 def _stack(a: Array) -> Array:
     """All leading axes as one.  (``reshape(-1, ...)`` cannot tell how many matrices there are when they are empty.)"""
     return a.reshape(math.prod(a.shape[:-2]), *a.shape[-2:])
-
-
-def _pieces(stack: Array, tokens: int) -> list[tuple[int, int]]:
-    return chunks(len(stack), max(1, int(GRAIN_FLOPS / max(4 * tokens * tokens * stack.shape[2], 1))))

@@ -14,11 +14,12 @@ import numpy as np
 
 from .. import ops
 from ..data import centre, check_matrix, scale
-from ..errors import DataError, ShapeError
+from ..errors import DataError
 from ..graph import no_grad
 from ..nn import Module, Parameter, init
 from ..optim import LBFGS
 from ..tensor import Tensor, tensor
+from .checks import rows
 
 HISTORY = 30  # pairs that L-BFGS keeps: more help data with columns of very different size, and cost time
 STAGE_TOLERANCE = 1e-5  # largest entry of the gradient at which a penalised stage of `fit` hands over to the next
@@ -52,7 +53,7 @@ class LinearAutoencoder(Module):
     def __init__(self, n_features: int, n_latent: int, *, bias: bool = True, tied: bool = False, l2: float = 0.0,
                  rng: np.random.Generator, dtype: Any = np.float64) -> None:  # fmt: skip
         super().__init__()
-        if not 1 <= n_latent <= n_features:
+        if not (isinstance(n_latent, int | np.integer) and 1 <= n_latent <= n_features):
             raise DataError(
                 f"LinearAutoencoder: n_latent = {n_latent} is not possible",
                 f"n_features = {n_features}",
@@ -100,22 +101,16 @@ class LinearAutoencoder(Module):
         return error + l2 / 2 * (ops.sum(self.encoder_weight**2) + ops.sum(self.decoding_weight() ** 2))
 
     def _checked(self, x: Any) -> Any:
-        x = x if isinstance(x, Tensor) else tensor(x, dtype=self.encoder_weight.dtype)
-        if x.ndim != 2 or x.shape[1] != self.n_features:
-            raise ShapeError(
-                "the data do not fit the autoencoder",
-                f"got shape {x.shape}, expected (n, {self.n_features})",
-                "rows are data and columns are features; one data point x goes in as x[None, :]",
-            )
-        return x
+        return rows(x, self.n_features, self.encoder_weight.dtype)
 
-    def fit(self, X: Any, rng: np.random.Generator | None = None, *, tolerance: float = 1e-8,
+    def fit(self, X: Any, rng: np.random.Generator | None = None, *, tolerance: float = 1e-12,
             max_evaluations: int = 20_000) -> Fit:  # fmt: skip
         """Train to the minimum by L-BFGS; X (n, D).  Leaves its report in ``record`` and returns it.
 
         rng : draws new start weights first; None starts from the present ones.
-        tolerance : the last stage ends when no entry of the gradient is larger (data scaled to mean square 1); the others
-        at 1e-5.  max_evaluations : of the loss and its gradient, in all stages together.
+        tolerance : the last stage ends when no entry of the gradient is larger (data scaled to mean square 1), or when the
+        loss no longer resolves a step; the others at 1e-5.
+        max_evaluations : of the loss and its gradient, in all stages together.
 
         Three things make it short, and none of them looks at an eigenvalue.  The loss depends on X only through
         X^T X = R^T R, so R of a QR decomposition (D x D) stands in for X.  The best offsets are known for any weights,

@@ -125,7 +125,7 @@ def linear_kinks(x: Any, weight: Any, bias: Any, activation: str | None) -> tupl
     z = np.atleast_2d(real(x) @ real(weight) + real(bias))
     at = (z == 0) if activation == "relu" else np.zeros_like(z, dtype=bool)
     row, column = at.any(axis=-1), at.any(axis=tuple(range(at.ndim - 1)))
-    return (row.reshape(x.shape[:-1])[..., None], column, column if bias.ndim else column.any())
+    return (row.reshape(x.shape[:-1])[..., None], np.expand_dims(column, 0), column if bias.ndim else column.any())
 
 
 # --- einsum ----------------------------------------------------------------------------------------------------------

@@ -70,16 +70,29 @@ def normalised(x: Any, eps: float, n: int) -> Any:
 
 
 @composition
-def attention_weights(q: Any, k: Any, mask: Any) -> Any:
-    """softmax(q k^T / sqrt(d) + mask) over keys: (..., queries, keys)."""
-    return reduce.softmax(linalg.matmul(q, swapaxes(k, -1, -2)) * q.shape[-1] ** -0.5 + mask, axis=-1)
+def headed(x: Any, heads: int) -> Any:
+    """(..., tokens, heads d) -> (..., heads, tokens, d): each head takes a stripe of columns.  x itself for one head."""
+    return x if heads == 1 else swapaxes(s.reshape(x, (*x.shape[:-1], heads, x.shape[-1] // heads)), -2, -3)
 
 
 @composition
-def scores_gradient(g: Any, q: Any, k: Any, v: Any, mask: Any) -> Any:
+def joined(x: Any, heads: int) -> Any:
+    """The opposite of `headed`: (..., heads, tokens, d) -> (..., tokens, heads d)."""
+    return x if heads == 1 else s.reshape(swapaxes(x, -2, -3), (*x.shape[:-3], x.shape[-2], heads * x.shape[-1]))
+
+
+@composition
+def attention_weights(q: Any, k: Any, mask: Any, heads: int) -> Any:
+    """softmax(q k^T / sqrt(d) + mask) over keys: (..., queries, keys), (..., heads, queries, keys) for several heads."""
+    scores = linalg.matmul(headed(q, heads), swapaxes(headed(k, heads), -1, -2)) * (q.shape[-1] / heads) ** -0.5
+    return reduce.softmax(scores + mask, axis=-1)
+
+
+@composition
+def scores_gradient(g: Any, q: Any, k: Any, v: Any, mask: Any, heads: int) -> Any:
     """dL/d(scores): g v^T through the rule of softmax."""
-    w = attention_weights(q, k, mask)
-    dw = linalg.matmul(g, swapaxes(v, -1, -2))
+    w = attention_weights(q, k, mask, heads)
+    dw = linalg.matmul(headed(g, heads), swapaxes(headed(v, heads), -1, -2))
     return w * (dw - reduce.sum(dw * w, axis=-1, keepdims=True))
 
 
@@ -119,13 +132,14 @@ def dropout(x: Any, mask: Any, rate: float) -> Any:
 
 
 @composition
-def attention(q: Any, k: Any, v: Any, mask: Any = None) -> Any:
+def attention(q: Any, k: Any, v: Any, mask: Any = None, heads: int = 1) -> Any:
     """softmax(q k^T / sqrt(d) + mask) v over (..., tokens, d) (Vaswani et al. 2017).  One fused step.
 
-    mask : None; a boolean array, False where a query may not look; or a tensor or array that is added to the scores.
+    mask  : None; a boolean array, False where a query may not look; or a tensor or array that is added to the scores.
+    heads : the columns are cut into so many stripes, each of which attends for itself; the results stand side by side.
     """
     if not isinstance(mask, Value):
         mask = np.zeros(()) if mask is None else np.asarray(mask)
         mask = np.where(mask, 0.0, -np.inf) if mask.dtype == np.bool_ else mask
         mask = mask.astype(reals(q).dtype)
-    return nn.attention(q, k, v, mask)
+    return nn.attention(q, k, v, mask, heads=heads)

@@ -23,11 +23,13 @@ layer_norm = op(
     why="dn = (dx - mean dx - n mean(n dx)) / sqrt(var + eps), and this map is symmetric",
 )  # fmt: skip
 attention = op(
-    "attention", "y = w v, w = softmax(q k^T / sqrt(d) + mask) over keys",
-    forward="attention_weights(q, k, mask) @ v",
-    q="scores_gradient(g, q, k, v, mask) @ k * q.shape[-1] ** -0.5",
-    k="swapaxes(scores_gradient(g, q, k, v, mask), -1, -2) @ q * q.shape[-1] ** -0.5",
-    v="swapaxes(attention_weights(q, k, mask), -1, -2) @ g", mask="scores_gradient(g, q, k, v, mask)",
+    "attention", "y = w v, w = softmax(q k^T / sqrt(d) + mask) over keys; in each head, a stripe of d columns",
+    forward="joined(attention_weights(q, k, mask, heads) @ headed(v, heads), heads)", params="heads=1",
+    q="joined(scores_gradient(g, q, k, v, mask, heads) @ headed(k, heads), heads) * (q.shape[-1] / heads) ** -0.5",
+    k="joined(swapaxes(scores_gradient(g, q, k, v, mask, heads), -1, -2) @ headed(q, heads), heads)"
+      " * (q.shape[-1] / heads) ** -0.5",
+    v="joined(swapaxes(attention_weights(q, k, mask, heads), -1, -2) @ headed(g, heads), heads)",
+    mask="scores_gradient(g, q, k, v, mask, heads)",
     why="dy = dw v + w dv; dw by the rule of softmax, ds = w (dw - sum w dw); s = q k^T / sqrt(d)",
 )  # fmt: skip
 half_squared_error = op(

@@ -7,7 +7,7 @@ A parameter without a gradient is left alone, and so are its moments.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from .. import kernels
 from ..errors import DataError
 from ..tensor import Tensor
 from .optimizer import Optimizer, checked_number
-from .row import Row
+from .row import Row, Rows
 
 
 class SGD(Optimizer):
@@ -63,49 +63,77 @@ class Adam(Optimizer):
                  eps: float = 1e-8, weight_decay: float = 0.0) -> None:  # fmt: skip
         who = type(self).__name__
         super().__init__(params, lr)
-        self.row: Row | None = None  # made at the first step
+        self.rows: Rows | None = None  # made at the first step
         self.betas = _betas(who, betas)
         self.eps = checked_number(f"{who}: eps", eps, 0, math.inf, "a small number, such as 1e-8", closed=True)
         self.weight_decay = _decay(who, weight_decay)
 
     def step(self) -> None:
         """m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2, p <- p - lr m_hat / (sqrt(v_hat) + eps), in place."""
-        settings = self.lr, self.betas, self.eps, self.weight_decay, self.decoupled
         compiled = kernels.backend.backend() == "numba"
-        if compiled and (row := self._row()) and row.filled():
-            return row.step(*settings)
-        numbers: dict[int, tuple[float, ...]] = {}  # what is the same for all parameters: worked out once
+        if compiled and (rows := self._in_rows()) and all(row.filled() for row in rows):
+            for row in rows:
+                row.step(*self._settings(row.params[0]))
+            return
+        numbers: dict[Any, tuple[float, ...]] = {}  # what is the same for many parameters: worked out once
         for p, g, state in self.gradients():
             data = p.data
             if not state:
                 state.update(m=np.zeros(data.shape, data.dtype), v=np.zeros(data.shape, data.dtype), t=0)
             t = state["t"] = state["t"] + 1
+            settings = self._settings(p)
             if not compiled or g.dtype is not data.dtype or not (g.flags.c_contiguous and data.flags.c_contiguous):
                 kernels.optim.adam_step.definition(data, g, state["m"], state["v"], t, *settings)
             else:
-                if t not in numbers:
-                    numbers[t] = kernels.optim.adam_numbers(t, *settings)
-                kernels.optim.adam(data, g, state["m"], state["v"], numbers[t])
+                key = t, settings
+                if key not in numbers:
+                    numbers[key] = kernels.optim.adam_numbers(t, *settings)
+                kernels.optim.adam(data, g, state["m"], state["v"], numbers[key])
             p.data = data  # the same array, but the tensor is told: a backward of an older graph would be too late
 
-    def _row(self) -> Row | None:
-        """The parameters in a row, if they fit; made anew where the state is another one, as after `load_state_dict`."""
-        if (self.row is None or self.row.states is not self.state) and Row.fits(self.params):
-            self.row = Row(self.params, self.state)
-        return self.row
+    def factor_and_decay(self, p: Tensor) -> tuple[float, float]:
+        """The factor on the learning rate, and the weight decay, of one parameter."""
+        return 1.0, self.weight_decay
+
+    def _settings(self, p: Tensor) -> tuple[Any, ...]:
+        factor, decay = self.factor_and_decay(p)
+        return self.lr * factor, self.betas, self.eps, decay, self.decoupled
+
+    def _in_rows(self) -> list[Row]:
+        """A small model's parameters in rows, one for each factor and decay; no row for a large one.
+
+        Made at the first step, and anew where the state is another one, as after `load_state_dict`.
+        """
+        kinds = [self.factor_and_decay(p) for p in self.params]
+        if self.rows is None or self.rows.kinds != kinds or self.rows.states is not self.state:
+            self.rows = Rows(self.params, self.state, kinds)
+        return self.rows.rows
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "row": None}  # a copy's moments would be no views of its row
+        return {**vars(self), "rows": None}  # a copy's moments would be no views of its rows
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: p <- p - lr weight_decay p, beside Adam's step (Loshchilov & Hutter 2019)."""
+    """Adam with decoupled weight decay: p <- p - lr weight_decay p, beside Adam's step (Loshchilov & Hutter 2019).
+
+    matrices_only : decay parameters with two axes or more, and neither biases nor the weights of a LayerNorm.
+    lr_factors : {parameter: factor on lr}; 1 for all others.  Layer-wise learning rates are made of these.
+    """
 
     decoupled = True
 
     def __init__(self, params: Iterable[Tensor], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
-                 eps: float = 1e-8, weight_decay: float = 0.01) -> None:  # fmt: skip
+                 eps: float = 1e-8, weight_decay: float = 0.01, *, matrices_only: bool = False,
+                 lr_factors: Mapping[Tensor, float] | None = None) -> None:  # fmt: skip
         super().__init__(params, lr, betas, eps, weight_decay)
+        self.matrices_only, self.lr_factors = matrices_only, dict(lr_factors or {})
+        what = "AdamW: a factor on the learning rate"
+        for factor in self.lr_factors.values():
+            checked_number(what, factor, 0, math.inf, "0 to freeze, or e.g. 0.7", closed=True)
+
+    def factor_and_decay(self, p: Tensor) -> tuple[float, float]:
+        """The factor on the learning rate, and the weight decay, of one parameter."""
+        return self.lr_factors.get(p, 1.0), 0.0 if self.matrices_only and p.ndim < 2 else self.weight_decay
 
 
 def _decay(who: str, weight_decay: float) -> float:

@@ -15,7 +15,8 @@ from .. import kernels
 from ..guard import touch
 from ..tensor import Tensor
 
-LONGEST = 1 << 16  # numbers in a row: for more, the copies cost as much as the calls that they save
+LONGEST = 1 << 16  # numbers in rows: for more, the copies cost as much as the calls that they save
+FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
 Array = np.ndarray
 
 
@@ -32,12 +33,6 @@ class Row:
         self.places = [(slice(end - p.size, end), p.shape) for p, end in zip(params, ends, strict=True)]
         self.back = [self.p[place].reshape(shape) for place, shape in self.places]
         self.linked = False
-
-    @staticmethod
-    def fits(params: list[Tensor]) -> bool:
-        """Few numbers, all of one dtype, float32 or float64."""
-        kinds = {p.dtype for p in params}
-        return len(kinds) == 1 and kinds <= {np.dtype("f4"), np.dtype("f8")} and sum(p.size for p in params) <= LONGEST
 
     def filled(self) -> bool:
         """Copy parameters and gradients into the row; False if a gradient is missing or not finite, or steps differ."""
@@ -70,3 +65,16 @@ class Row:
                 state[name] = view
             state.setdefault("t", 0)
         self.linked = True
+
+
+class Rows:
+    """The rows of a small model, one for each of `kinds` (one per parameter): none where a row would be long or mixed."""
+
+    def __init__(self, params: list[Tensor], states: list[dict[str, Any]], kinds: list[Any]) -> None:
+        self.kinds, self.states = kinds, states
+        self.rows: list[Row] = []
+        dtypes = {p.dtype for p in params}
+        if len(dtypes) == 1 and dtypes <= FLOATS and sum(p.size for p in params) <= LONGEST:
+            for kind in dict.fromkeys(kinds):
+                own = [k for k, other in enumerate(kinds) if other == kind]
+                self.rows.append(Row([params[k] for k in own], [states[k] for k in own]))

@@ -1,11 +1,20 @@
 // --- cards ---
 const card = (name, ...children) => el("section", "card", el("h3", "", name), ...children);
+const narrow = (...numbers) => numbers.every((k) => { const h = arrays[k].h; return (h.length ? h[h.length - 1] : 1) <= 3; });
+// Beside each other where the tables are narrow enough, else below one another.
+const beside = (yes, ...parts) => el("div", yes ? "beside" : "", ...parts);
+function troubleCard(s) {
+  if (s.fin) return null;
+  if (s.made !== undefined) return troubled(card("NaN or Inf is made here", el("p", "", phrases[s.made])));
+  if (data.origin === null) return troubled(card("NaN or Inf passes through", el("p", "small", "It came with the data, or was made where nothing was recorded.")));
+  const there = el("button", "", `To step ${data.origin}`);
+  there.addEventListener("click", () => jump(data.origin));
+  return troubled(card("NaN or Inf passes through", el("p", "", `It is made at step ${data.origin}. `, there)));
+}
+const troubled = (box) => { box.classList.add("trouble"); return box; };
 function codeCard(s) {
-  const n = nodes[s.n], box = card("Code");
-  if (n.code) box.append(el("p", "", el("code", "", n.code)));
-  if (n.src) box.append(el("p", "small", n.src));
-  box.append(el("p", "", el("code", "", title(s))), el("p", "small", `law: ${phrases[s.law]}`));
-  return box;
+  const n = nodes[s.n], line = (code, words) => el("p", "code", el("code", "", code), el("span", "small", words));
+  return card("Code", n.code ? line(n.code, n.src || "") : null, line(title(s), `law: ${phrases[s.law]}`));
 }
 function forwardCard(s) {
   const n = nodes[s.n], box = card(`Forward value of ${n.name}, ${n.dt}`, table(n.v));
@@ -14,35 +23,43 @@ function forwardCard(s) {
   box.append(inputs);
   return box;
 }
+function incomingCard(s) {
+  const box = card(`Incoming gradient ${grad(s.n)}`, table(s.g));
+  if (s.k === 1) box.append(el("p", "small", `The walk starts here: d${data.loss}/d${data.loss} = 1.`));
+  return box;
+}
 function ruleCard(s) {
   const box = card("Local rule");
-  for (const o of s.o) box.append(el("p", "rule num", phrases[o.bar]), el("p", "small num", phrases[o.plain]));
-  box.append(el("p", "small", `ȳ (or g) is the incoming gradient. ${phrases[s.why]}`));
+  for (const o of s.o) if (s.o.findIndex((p) => p.arg === o.arg) === s.o.indexOf(o)) box.append(el("p", "code", el("span", "rule num", phrases[o.bar]), el("span", "small num", `dL/d${o.arg} = ${phrases[o.rule]}`)));
+  box.append(el("p", "small", `Why: ${phrases[s.why]}. Here ȳ, or g, is the incoming gradient.`));
   return box;
 }
 function outCard(s, o) {
   const to = nodes[o.to], box = card(`Outgoing to ${to.name}: ${grad(o.to)}`), s1 = arrays[o.add].s;
-  if (predicting && o.q && !revealed.has(key(s, o))) { box.append(ask(s, o)); return box; }
+  if (predicting && o.q && !revealed.has(key(s, o))) { box.classList.add("question"); box.append(ask(s, o)); return box; }
   if (o.axes) {
     const axes = o.axes.length === 1 ? `axis ${o.axes[0]}` : `axes ${o.axes.join(", ")}`;
     box.append(el("p", "chain num", `${shape(o.raw)} → sum over ${axes} → ${shape(s1)}`));
     box.append(el("p", "small", `${to.name} was stretched from ${shape(s1)} to ${shape(o.raw)} (broadcast); each copy sends its part back.`));
   }
-  box.append(table(o.add));
+  box.append(beside(narrow(o.add), table(o.add), check(s, o)));
   if (o.of > 1) {
     box.append(el("p", "chain", `Accumulate: contribution ${o.nth} of ${o.of}` + (o.bef === undefined ? " (the first: nothing to add to yet)" : "")));
     if (o.bef !== undefined) box.append(el("div", "pair", el("div", "", el("p", "small", "before"), table(o.bef)), el("div", "", el("p", "small", "+ added"), table(o.add)), el("div", "", el("p", "small", "= after"), table(o.aft))));
   }
-  box.append(check(s, o));
   if (o.ck.st === "failed") box.classList.add("trouble");
   return box;
 }
 function check(s, o) {
   const k = o.ck, box = el("div", "check"), to = nodes[o.to].name;
   const at = k.i === null ? "" : k.i.length ? `${to}[${k.i.join(", ")}]` : to;
-  if (k.st === "ok") box.append(el("p", "", el("span", "good", "✓ agree"), ` at ${at} and ${k.n - 1} more: `, el("span", "num", `rule ${short(k.a)} | forward ${short(k.b)} | rel. error ${k.e.toExponential(1)} | tolerance ${k.tol.toExponential(0)}`)));
-  else if (k.st === "failed") {
-    box.append(el("p", "", el("span", "bad", "✗ DISAGREE"), k.i ? ` at ${at}: ` : ": ", el("span", "num", k.a === null || k.b === null ? "" : `rule ${short(k.a)} | forward ${short(k.b)} | rel. error ${typeof k.e === "number" ? k.e.toExponential(1) : k.e}`)));
+  const numbers = (...parts) => el("span", "num", parts.join("  "));
+  const error = typeof k.e === "number" ? k.e.toExponential(1) : k.e;
+  if (k.st === "ok") {
+    box.append(el("p", "", el("span", "good", "✓ agree"), ` at ${at}${k.n > 1 ? ` and ${k.n - 1} more` : ""}`));
+    box.append(el("p", "small num", `rule ${short(k.a)}, forward ${short(k.b)}`), el("p", "small", el("span", "whole", `relative error ${k.e ? error : "0"},`), " ", el("span", "whole", `tolerance ${k.tol.toExponential(0)}`)));
+  } else if (k.st === "failed") {
+    box.append(el("p", "", el("span", "bad", "✗ DISAGREE"), k.i ? ` at ${at}: ` : ": ", k.a === null || k.b === null ? "" : numbers(`rule ${short(k.a)}`, `forward ${short(k.b)}`, `relative error ${error}`)));
     box.append(el("p", "bad", k.why));
   } else box.append(el("p", "small", `not judged (${k.st}): ${k.why}`));
   return box;
@@ -51,17 +68,19 @@ function leavesCard() {
   const rows = nodes.map((n, id) => ({ n, id })).filter((x) => x.n.kind === "param").slice(0, 12);
   const box = card("Parameters so far"), body = el("tbody");
   for (const { n, id } of rows) {
-    const got = flows[id].filter((f) => f.i <= at), all = flows[id].length ? flows[id][0].of : 0;
+    const got = flows[id].filter((f) => f.i <= at), all = flows[id].length ? flows[id][0].of : 0, whole = data.leaves[id];
     const state = !all ? "no gradient flows here" : !got.length ? "not yet computed" : got.length < all ? `${got.length} of ${all} contributions` : "complete";
-    const th = el("th", "", n.name);
+    const th = el("th", "", n.name), seen = el("td", "");
     th.scope = "row";
-    body.append(el("tr", "", th, el("td", "num", shape(arrays[n.v].s)), el("td", "", state)));
+    if (state === "complete" && whole && whole.st === "ok") seen.append(el("span", "good", "✓"), ` agrees with the loss as a whole: relative error ${whole.e ? whole.e.toExponential(1) : "0"}`);
+    else if (state === "complete" && whole && whole.st === "failed") seen.append(el("span", "bad", "✗ DISAGREES with the loss as a whole"), `: relative error ${whole.e.toExponential(1)}`);
+    body.append(el("tr", "", th, el("td", "num", shape(arrays[n.v].s)), el("td", "", state), seen));
   }
   box.append(el("table", "leaves", body));
   return box;
 }
 function bottomCard(s) {
-  const n = nodes[s.n], box = card("Kept for the way back, and this step in a terminal", el("p", "", `${n.mem.toLocaleString("en")} bytes`));
+  const n = nodes[s.n], box = card("Memory, and this step in a terminal", el("p", "", `${n.mem.toLocaleString("en")} bytes are kept for the way back`));
   const command = `python -m minigrad_ae inspect ${data.script || "SCRIPT"} --step ${s.k}`, copy = el("button", "", "Copy");
   copy.addEventListener("click", () => navigator.clipboard && navigator.clipboard.writeText(command).then(() => say("copied"), () => say("copying is not allowed here")));
   box.append(el("p", "", el("code", "", command), " ", copy));

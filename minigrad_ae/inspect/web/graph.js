@@ -1,13 +1,14 @@
 // --- tape ---
 const tape = $("tape"), rows = $("rows"), pick = $("pick");
 rows.style.height = `${steps.length * ROW}px`;
+rows.style.setProperty("--digits", `${String(data.total).length + 1}ch`);
 const bad = (s) => !s.ok || !s.fin;
 const tag = (s, i) => (!s.ok ? "WRONG" : !s.fin ? "NaN/Inf" : i < at ? "done" : i === at ? "here" : "");
 function drawTape() {
   const from = Math.max(0, Math.floor(tape.scrollTop / ROW) - 5), to = Math.min(steps.length, from + Math.ceil((tape.clientHeight || 600) / ROW) + 10);
   const shown = [];
   for (let i = from; i < to; i++) {
-    const s = steps[i], row = el("div", "row", el("span", "k num", String(s.k)), el("span", "o", nodes[s.n].op), el("span", "what", nodes[s.n].name), el("span", bad(s) ? "tag bad" : "tag", tag(s, i)));
+    const s = steps[i], row = el("div", "row", el("span", "k num", String(s.k)), el("span", "o", nodes[s.n].op), nodes[s.n].name.startsWith(`${nodes[s.n].op}_`) ? el("span", "what more", nodes[s.n].name.slice(nodes[s.n].op.length)) : el("span", "what", nodes[s.n].name), el("span", bad(s) ? "tag bad" : "tag", tag(s, i)));
     row.id = `row-${i}`;
     row.style.top = `${i * ROW}px`;
     row.setAttribute("role", "option");
@@ -45,7 +46,7 @@ function mark() {
   for (const g of graph.querySelectorAll(".node")) {
     const id = Number(g.dataset.node), i = stepOf.get(id), done = i !== undefined ? i < at : flows[id].length > 0 && flows[id].every((f) => f.i <= at);
     g.classList.toggle("here", id === here);
-    g.classList.toggle("bad", i !== undefined && bad(steps[i]));
+    g.classList.toggle("wrong", i !== undefined && bad(steps[i]));
     g.querySelector(".mark").textContent = id === here ? "here" : i !== undefined && bad(steps[i]) ? (steps[i].ok ? "NaN" : "✗") : done ? "✓" : "";
   }
   const known = new Map();
@@ -76,22 +77,33 @@ function neighbourhood() {
     line.forEach((id, k) => spot.set(id, { x: k - (line.length - 1) / 2, row }));
     widest = Math.max(widest, line.length);
   });
-  const W = 112, H = 44, w = widest * 124 + 20, h = layers.length * 76 + 4, px = (id) => w / 2 + spot.get(id).x * 124 - W / 2, py = (id) => spot.get(id).row * 76 + 10;
+  const W = 118, H = 44, w = widest * 132 + 100, h = layers.length * 72 + 4, px = (id) => w / 2 + spot.get(id).x * 132 - W / 2, py = (id) => spot.get(id).row * 72 + 12;
   const root = svg("svg", { class: "graph", width: w, height: h, viewBox: `0 0 ${w} ${h}`, role: "group", "aria-label": "Two steps around the current op" });
   for (const id of seen) for (const p of new Set(nodes[id].par || [])) if (seen.has(p)) {
     const x0 = px(id) + W / 2, y0 = py(id) + H, x1 = px(p) + W / 2, y1 = py(p), m = (y0 + y1) / 2;
-    root.append(svg("path", { class: nodes[p].op || nodes[p].kind === "param" ? "edge" : "edge dead", "data-edge": `${id}-${p}`, d: `M${x0} ${y0}C${x0} ${m} ${x1} ${m} ${x1} ${y1}` }));
+    const far = spot.get(p).row > spot.get(id).row + 1, side = Math.max(x0, x1) + W / 2 + 26; // a long edge goes around the boxes between
+    const d = far ? `M${x0} ${y0}C${x0} ${y0 + 30} ${side} ${y0} ${side} ${y0 + 50}L${side} ${y1 - 50}C${side} ${y1} ${x1} ${y1 - 30} ${x1} ${y1}` : `M${x0} ${y0}C${x0} ${m} ${x1} ${m} ${x1} ${y1}`;
+    root.append(svg("path", { class: nodes[p].op || nodes[p].kind === "param" ? "edge" : "edge dead", "data-edge": `${id}-${p}`, d }));
   }
   for (const id of [...seen].sort((a, b) => b - a)) {
     const n = nodes[id], text = (cls, x, y, words, end) => svg("text", { class: cls, x, y, ...(end ? { "text-anchor": "end" } : {}) }, words);
     const live = n.op || n.kind === "param", s = shape(arrays[n.v].s);
     const g = svg("g", { class: `node ${n.op ? "op" : n.kind}`, "data-node": id, transform: `translate(${px(id)} ${py(id)})`, ...(live ? { tabindex: 0, role: "button" } : {}) }, svg("title", {}, `${n.name}, ${n.op || n.kind}, shape ${s}`));
     if (n.kind === "param") g.append(svg("rect", { class: "outer", x: -3, y: -3, width: W + 6, height: H + 6, rx: 8 }));
-    g.append(svg("rect", { width: W, height: H, rx: 6 }), text("name", 8, 18, cut(n.name, 15)), text("sub", 8, 35, cut(`${n.op || n.kind} ${arrays[n.v].s.join("×") || "scalar"}`, 18)), text("mark", W - 6, 35, "", true));
-    if (n.fan) g.append(text("fan", W - 5, 12, `×${n.fan}`, true));
+    g.append(svg("rect", { width: W, height: H, rx: 6 }), text("name", 8, 18, cut(n.name, 11)), text("sub", 8, 35, cut(`${n.op || n.kind} ${arrays[n.v].s.join("×") || "scalar"}`, 18)), text("mark", W - 7, 18, "", true));
+    if (n.fan) g.append(svg("rect", { class: "fan", x: W - 22, y: -9, width: 30, height: 17, rx: 8 }), svg("text", { class: "fan", x: W - 7, y: 4, "text-anchor": "middle" }, `×${n.fan}`));
     root.append(g);
   }
   graph.replaceChildren(root);
+  fit();
+}
+// As wide as the pane, if that makes it at most a quarter smaller; what is larger scrolls.
+function fit() {
+  const root = graph.querySelector("svg");
+  if (!root) return;
+  const [, , w, h] = root.getAttribute("viewBox").split(" ").map(Number), scale = Math.max(3 / 4, Math.min(1, graph.clientWidth / w));
+  root.setAttribute("width", Math.floor(w * scale));
+  root.setAttribute("height", Math.floor(h * scale));
 }
 const cut = (text, n) => (text.length <= n ? text : text.slice(0, n - 1) + "…");
 function chosen(target) {

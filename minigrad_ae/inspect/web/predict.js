@@ -19,6 +19,7 @@ function ask(s, o) {
     verdict.append(el("p", "small", `${right} of ${asked} right so far`));
     fields.remove();
     const shown = outCard(s, o);
+    box.closest(".card").classList.remove("question");
     while (shown.firstChild.tagName === "H3") shown.firstChild.remove();
     box.append(...shown.childNodes);
     for (const td of markers(box, q)) td.classList.add("asked");

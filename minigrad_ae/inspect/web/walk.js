@@ -11,9 +11,10 @@ function go(i, fromGraph) {
 function show() {
   const s = steps[at];
   $("step-title").textContent = `Step ${s.k} of ${data.total}: ${nodes[s.n].op}, ${title(s)}`;
-  const incoming = card(`Incoming gradient ${grad(s.n)}`, table(s.g));
-  if (s.k === 1) incoming.append(el("p", "small", `The walk starts here: d${data.loss}/d${data.loss} = 1.`));
-  $("body").replaceChildren(codeCard(s), forwardCard(s), incoming, ruleCard(s), ...s.o.map((o) => outCard(s, o)), leavesCard(), bottomCard(s));
+  const cards = [troubleCard(s), codeCard(s), beside(narrow(nodes[s.n].v, s.g), forwardCard(s), incomingCard(s)), ruleCard(s)];
+  $("body").replaceChildren(...cards.filter(Boolean), ...s.o.map((o) => outCard(s, o)), leavesCard(), bottomCard(s));
+  const question = predicting && $("body").querySelector(".question");
+  $("cards").scrollTop = question ? question.getBoundingClientRect().bottom - $("cards").getBoundingClientRect().bottom + $("cards").scrollTop + 12 : 0;
   $("slider").value = String(at + 1);
   $("jump").value = String(s.k);
   for (const [id, off] of [["first", at === 0], ["prev", at === 0], ["next", at === steps.length - 1], ["last", at === steps.length - 1]]) $(id).setAttribute("aria-disabled", String(off));
@@ -22,6 +23,15 @@ function show() {
   if (pick.options.length) pick.selectedIndex = at;
   if (!whole) neighbourhood();
   mark();
+}
+function facts() {
+  const checks = steps.flatMap((s) => s.o.map((o) => o.ck.st)), wrong = checks.filter((st) => st === "failed").length, all = checks.filter((st) => st === "ok").length + wrong;
+  const whole = Object.values(data.leaves).filter((f) => f.st === "ok" || f.st === "failed"), off = whole.filter((f) => f.st === "failed").length;
+  const told = [`${data.total.toLocaleString("en")} steps, ${data.dtype}`];
+  if (all) told.push(wrong ? `${wrong} of ${all} rules WRONG` : `${all} rules agree with their forward`);
+  if (whole.length) told.push(off ? `${off} of ${whole.length} gradients DISAGREE with the loss` : `${whole.length} gradients agree with the loss as a whole`);
+  if (data.origin !== null) told.push(`NaN or Inf is made at step ${data.origin}`);
+  return told.join(" · ");
 }
 const text = (s) => [nodes[s.n].op, nodes[s.n].name, nodes[s.n].is, nodes[s.n].code || "", ...s.o.map((o) => nodes[o.to].name)].join("\n").toLowerCase();
 function look(wanted, words) {
@@ -58,7 +68,7 @@ document.addEventListener("keydown", (e) => {
 });
 graph.addEventListener("click", (e) => chosen(e.target));
 tape.addEventListener("scroll", drawTape);
-addEventListener("resize", () => { fillPick(); keepInView(); drawTape(); });
+addEventListener("resize", () => { fillPick(); keepInView(); drawTape(); fit(); });
 pick.addEventListener("change", () => go(Number(pick.value)));
 $("first").addEventListener("click", keys.Home);
 $("prev").addEventListener("click", keys.k);
@@ -76,9 +86,13 @@ addEventListener("hashchange", fromHash);
 function fromHash() { const m = /^#s=(\d+)$/.exec(location.hash); if (m) jump(Number(m[1])); }
 
 $("value").textContent = `= ${typeof data.value === "number" ? +data.value.toPrecision(6) : data.value}`;
+$("facts").textContent = facts();
 $("slider").max = String(steps.length);
 $("of").textContent = `of ${data.total}`;
 fillPick();
+fit();
+if (!steps.some(bad)) $("trouble").setAttribute("aria-disabled", "true");
+if (!whole) { $("partial").hidden = false; $("partial").textContent = `Of ${places.size.toLocaleString("en")} nodes those within two edges of the current step are drawn.`; }
 if (steps.length) { show(); say(`${data.total} steps. Step backward with the right arrow; ? lists the keys.`); fromHash(); }
 else { $("step-title").textContent = "No steps"; $("body").append(el("p", "", "The loss is a leaf: its gradient is 1.")); }
 document.documentElement.dataset.ready = String(Math.round(performance.now()));

@@ -1,0 +1,219 @@
+"""Models on disk: one .npz file, written whole or not at all, and read without ever running code from it.
+
+    model/NAME        the values of parameter NAME                       (arrays, as in `Module.state_dict`)
+    optimizer/KEY     the arrays of the optimiser's state, if it was saved
+    __meta__          JSON in a 0-d text array: format, package version, class and settings of the model, numbers of the
+                      optimiser, states of the generators, the caller's own `meta`, and a SHA-256 of all arrays
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+import shutil
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from . import __version__, models
+from .atomic import write_whole
+from .errors import CheckpointError, DataError
+from .nn import Module
+from .optim import Optimizer
+
+FORMAT = 1
+META = "__meta__"
+NAME_ONE = "name a file that checkpoint.save wrote"
+DRAWN = ("rng", "dtype")  # arguments of a model's constructor that are no settings
+
+
+@dataclass
+class Checkpoint:
+    """What `load` found: the model, the caller's `meta`, and what training needs to go on.
+
+    optimizer : for ``optimizer.load_state_dict``; None if no optimiser was saved.
+    generators : under their names, in the state they were in.
+    """
+
+    path: Path
+    model: Module
+    meta: dict[str, Any]
+    optimizer: dict[str, Any] | None
+    generators: dict[str, np.random.Generator]
+
+
+def save(
+    path: str | os.PathLike[str],
+    model: Module,
+    *,
+    optimizer: Optimizer | None = None,
+    meta: Mapping[str, Any] | None = None,
+    generators: Mapping[str, np.random.Generator] | None = None,
+) -> Path:
+    """Write `model`, and what its training needs to go on, to `path`; returns the path.
+
+    meta : anything that JSON can hold.  generators : {purpose: generator}, such as {"shuffle": rng, "noise": noise}.
+    An older file stays untouched until the new one is complete and on the disk, and also if that never happens.
+
+    Raises CheckpointError where it cannot be written: no folder, no permission, a full disk; DataError for a `meta`
+    that JSON cannot hold.
+    """
+    arrays = {f"model/{name}": value for name, value in model.state_dict().items()}
+    header: dict[str, Any] = {"format": FORMAT, "version": __version__, "class": type(model).__name__,
+                              "config": settings_of(model), "meta": dict(meta or {})}  # fmt: skip
+    if optimizer is not None:
+        state = optimizer.state_dict()
+        arrays |= {f"optimizer/{key}": value for key, value in state.items() if isinstance(value, np.ndarray)}
+        numbers = {key: value for key, value in state.items() if not isinstance(value, np.ndarray)}
+        header["optimizer"] = {"class": type(optimizer).__name__, "numbers": numbers}
+    header["generators"] = {purpose: _state(rng) for purpose, rng in (generators or {}).items()}
+    header["sha256"] = digest(arrays)
+    text = _as_json(header)
+    try:
+        return write_whole(path, lambda file: _write(file, {**arrays, META: np.array(text)}))
+    except OSError as error:
+        needed = sum(value.nbytes for value in arrays.values()) + len(text)
+        raise CheckpointError(
+            f"the checkpoint cannot be written: {error.strerror or error}",
+            f"{path}: about {needed:,} bytes are needed, {_free(Path(path))}; an older file of that name is untouched",
+            "make room, or name a file in a folder that exists and may be written to",
+        ) from None
+
+
+def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoint:
+    """Read what `save` wrote.  Without `model` it is rebuilt, if it is one of `mg.models`; otherwise its values are set.
+
+    Nothing is unpickled, so a file from anywhere can be loaded without running what is in it.
+
+    Raises CheckpointError for a file that is missing, cut short, damaged, pickled, or no checkpoint; for a model that
+    cannot be rebuilt; and, with everything that does not fit, for a model with other names, shapes or dtypes.
+    """
+    arrays = _read(path)
+    header = _header(arrays, path)
+    if header.get("sha256") != digest(arrays):
+        raise CheckpointError("the checkpoint is damaged", f"{path}: its SHA-256 is another one", "use an older copy")
+    weights = {name.removeprefix("model/"): value for name, value in arrays.items() if name.startswith("model/")}
+    model = _rebuilt(header, weights, path) if model is None else model
+    try:
+        model.load_state_dict(weights)
+    except DataError as error:
+        raise CheckpointError("the checkpoint does not fit the model", f"{path}: {error.where}", error.fix) from None
+    optimizer = None
+    if "optimizer" in header:
+        slots = {name.removeprefix("optimizer/"): v for name, v in arrays.items() if name.startswith("optimizer/")}
+        optimizer = {**header["optimizer"]["numbers"], **slots}
+    generators = {purpose: _generator(state) for purpose, state in header["generators"].items()}
+    return Checkpoint(Path(path), model, header["meta"], optimizer, generators)
+
+
+def settings_of(model: Module) -> dict[str, Any] | None:
+    """The arguments that made `model`, read from its attributes of the same names; None where it does not keep them."""
+    names = [name for name in inspect.signature(type(model).__init__).parameters if name not in ("self", *DRAWN)]
+    settings = {name: getattr(model, name, inspect.Parameter.empty) for name in names}
+    try:
+        json.dumps(settings)
+    except TypeError:
+        return None
+    return settings
+
+
+def digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes of all arrays, in the order of their names."""
+    sha = hashlib.sha256()
+    for name in sorted(arrays):
+        value = np.ascontiguousarray(arrays[name])
+        sha.update(f"{name} {value.dtype.str} {value.shape}\n".encode())
+        sha.update(value.tobytes())
+    return sha.hexdigest()
+
+
+# --- writing ---
+def _write(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def _as_json(header: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(header, sort_keys=True)
+    except (TypeError, ValueError) as error:
+        raise DataError("meta does not go into JSON", str(error), "use numbers, text, lists and dicts only") from None
+
+
+def _free(path: Path) -> str:
+    try:
+        return f"{shutil.disk_usage(path.parent).free:,} are free"
+    except OSError:
+        return "and there is no such folder"
+
+
+# --- reading ---
+def _read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    try:
+        with open(path, "rb") as file:
+            if file.read(4) != b"PK\x03\x04":
+                raise CheckpointError("this is no checkpoint", f"{path}: not an .npz archive", NAME_ONE)
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise CheckpointError("there is no such checkpoint", f"{path}", "check the path; train with --checkpoint") from None
+    except CheckpointError:
+        raise
+    except OSError as error:
+        raise CheckpointError("the checkpoint cannot be read", f"{path}: {error.strerror}", "check the path") from None
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        fault = "pickled objects, which are never loaded" if "allow_pickle" in str(error) else "cut short or damaged"
+        raise CheckpointError("the checkpoint cannot be read", f"{path}: {fault}", "use an older copy") from None
+
+
+def _header(arrays: dict[str, np.ndarray], path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The JSON part, taken out of `arrays`."""
+    if META not in arrays:
+        raise CheckpointError("this is no checkpoint", f"{path}: an .npz without {META}", NAME_ONE)
+    try:
+        header = json.loads(str(arrays.pop(META)[()]))
+        known = header["format"] == FORMAT
+    except (ValueError, KeyError, TypeError):
+        raise CheckpointError("this is no checkpoint", f"{path}: {META} cannot be understood", NAME_ONE) from None
+    if not known:
+        raise CheckpointError(
+            f"the checkpoint has format {header['format']}, this version reads {FORMAT}",
+            f"{path}: written by minigrad_ae {header.get('version')}, here is {__version__}",
+            "install the version that wrote it",
+        )
+    return header
+
+
+def _rebuilt(header: Mapping[str, Any], weights: Mapping[str, np.ndarray], path: str | os.PathLike[str]) -> Module:
+    """A model of the class and with the settings that were saved; its first weights are replaced afterwards."""
+    kind = getattr(models, header["class"], None)
+    if kind is None or header["config"] is None:
+        raise CheckpointError(
+            f"a {header['class']} cannot be rebuilt from the file alone",
+            f"{path}: it is no model of mg.models that keeps its settings",
+            "make the model as you did before and pass it: load(path, model)",
+        )
+    dtype = next(iter(weights.values())).dtype if weights else np.float64
+    return kind(**header["config"], rng=np.random.default_rng(0), dtype=dtype)
+
+
+# --- generators: their states are nested dicts of numbers and, some of them, arrays ---
+def _state(rng: np.random.Generator) -> Any:
+    text = json.dumps(rng.bit_generator.state, default=lambda a: {"array": a.tolist(), "dtype": a.dtype.str})
+    return json.loads(text)
+
+
+def _generator(state: Mapping[str, Any]) -> np.random.Generator:
+    def revived(found: dict[str, Any]) -> Any:
+        return np.array(found["array"], found["dtype"]) if "array" in found else found
+
+    bits = getattr(np.random, state["bit_generator"])()
+    bits.state = json.loads(json.dumps(state), object_hook=revived)
+    return np.random.Generator(bits)

@@ -1,0 +1,43 @@
+"""Curved data with a known shape: points on a curve or a surface, where one or two numbers say everything.
+
+Each returns (X (n, D), t): the points, and where they are on the manifold.  Without `rng` they lie on an even grid; with
+it they are drawn at random, uniformly in t.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+
+Points = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def parabola(n: int = 201, rng: np.random.Generator | None = None) -> Points:
+    """x = (t, t^2), t (n,) in [-1, 1]: D = 2, one dimension, and no line goes through it."""
+    t = _grid(n, -1.0, 1.0, rng)
+    return np.stack([t, t**2], axis=1), t
+
+
+def helix(n: int = 301, turns: float = 1.5, rng: np.random.Generator | None = None) -> Points:
+    """x = (cos a, sin a, t), a = turns pi t, t (n,) in [-1, 1]: a screw in D = 3, one dimension."""
+    t = _grid(n, -1.0, 1.0, rng)
+    angle = turns * np.pi * t
+    return np.stack([np.cos(angle), np.sin(angle), t], axis=1), t
+
+
+def arch(n: int = 21, rng: np.random.Generator | None = None) -> Points:
+    """x = (u, v, u^2 - v^2 / 2), t = (u, v) (n * n, 2) in [-1, 1]^2: a saddle surface in D = 3, two dimensions."""
+    if rng is None:
+        side = _grid(n, -1.0, 1.0, None)
+        u, v = (grid.ravel() for grid in np.meshgrid(side, side, indexing="ij"))
+    else:
+        u, v = (_grid(n * n, -1.0, 1.0, rng) for _ in range(2))
+    return np.stack([u, v, u**2 - v**2 / 2], axis=1), np.stack([u, v], axis=1)
+
+
+def _grid(n: int, low: float, high: float, rng: np.random.Generator | None) -> NDArray[np.float64]:
+    if n < 2:
+        raise DataError("a manifold needs at least two points", f"got n={n}", "pass n=2 or more")
+    return np.linspace(low, high, n) if rng is None else rng.uniform(low, high, n)

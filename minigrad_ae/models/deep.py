@@ -1,0 +1,74 @@
+"""The deep autoencoder: four layers of weights, a non-linear form of PCA (Bishop & Bishop, section 19.1.2).
+
+    F1: x -> z    h1 = s(W1 x + b1),   z = W2 h1 + b2       from D features to M numbers
+    F2: z -> y    h2 = s(W3 z + b3),   y = W4 h2 + b4       and back
+    E(w) = 1/2 sum_n ||y(x_n; w) - x_n||^2
+
+Layers 1 and 3 are sigmoidal, the code z and the outputs y linear.  F1 is a curved projection, and F2 lays an M-dimensional
+surface into the data space that need not be flat.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..nn import Linear, Module
+from .checks import at_least_one, name_as_on_the_slides, one_of, rows
+
+ACTIVATIONS = ("sigmoid", "tanh", "relu")
+
+
+class DeepAutoencoder(Module):
+    """The slide's network, D-H-M-H-D; the loss is a sum over features and data, with the factor 1/2.
+
+    n_features, n_latent : D and M, which has to be chosen before training
+    n_hidden   : H, the units of the layers 1 and 3
+    activation : s, "sigmoid" as on the slide, "tanh" or "relu"
+    rng : where the start weights come from (Xavier uniform; biases start at 0); dtype : float64 or float32
+
+    ``layer1`` ... ``layer4`` are `nn.Linear` layers, which compute s(x @ weight + bias).
+
+    Raises DataError for settings that are not possible; when called, ShapeError for data of another width.
+    """
+
+    def __init__(self, n_features: int, n_latent: int, n_hidden: int = 64, *, activation: str = "sigmoid",
+                 rng: np.random.Generator, dtype: Any = np.float64) -> None:  # fmt: skip
+        at_least_one("DeepAutoencoder", n_features=n_features, n_latent=n_latent, n_hidden=n_hidden)
+        self.n_features, self.n_latent, self.n_hidden = n_features, n_latent, n_hidden
+        self.activation = one_of(activation, ACTIVATIONS, "DeepAutoencoder", "activation")
+        self.layer1 = Linear(n_features, n_hidden, activation=activation, rng=rng, dtype=dtype)
+        self.layer2 = Linear(n_hidden, n_latent, rng=rng, dtype=dtype)
+        self.layer3 = Linear(n_latent, n_hidden, activation=activation, rng=rng, dtype=dtype)
+        self.layer4 = Linear(n_hidden, n_features, rng=rng, dtype=dtype)
+        name_as_on_the_slides(self.layer1, self.layer2, self.layer3, self.layer4)
+
+    def encode(self, x: Any) -> Any:
+        """F1: x (n, D) -> z (n, M)."""
+        return self.layer2(self.layer1(rows(x, self.n_features, self.layer1.weight.dtype)))
+
+    def decode(self, z: Any) -> Any:
+        """F2: z (n, M) -> y (n, D)."""
+        return self.layer4(self.layer3(z))
+
+    def forward(self, x: Any) -> Any:
+        """x (n, D) -> its reconstruction y = F2(F1(x)), (n, D)."""
+        return self.decode(self.encode(x))
+
+    def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
+        """E = 1/2 sum over n and features of (y - x)^2, a scalar.  (`rng` is not used.)"""
+        x = rows(x, self.n_features, self.layer1.weight.dtype)
+        return ops.half_squared_error(self.forward(x), x)
+
+    def start_at(self, mean: Any) -> None:
+        """Set the output bias to `mean` (D,), the mean of the data, which spares training the time to find it."""
+        bias = self.layer4.bias
+        assert bias is not None
+        bias.data = np.array(mean, bias.dtype).reshape(self.n_features)
+
+    def describe(self) -> str:
+        """Its own line in the tree of modules."""
+        sizes = (self.n_features, self.n_hidden, self.n_latent, self.n_hidden, self.n_features)
+        return f"DeepAutoencoder({' -> '.join(map(str, sizes))}, {self.activation})"

@@ -1,0 +1,94 @@
+"""What a variational autoencoder has put into its code: unit by unit, and as a whole.
+
+    rate = E KL(q(z | x) || p(z)) = I(x; z) + KL(q(z) || p(z)),    q(z) = 1/N sum_n q(z | x_n)    (Hoffman & Johnson 2016)
+
+The aggregate posterior q(z) is what the decoder has been trained on; where it differs from p(z), samples are drawn from
+places that no datum has taught (holes).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..graph import no_grad
+from .densities import LN_2PI
+
+ACTIVE = 0.01  # variance over the data of a unit's mean above which it counts as active (Burda et al. 2016)
+BLOCK = 512  # draws whose densities under all N posteriors are computed at once
+
+
+@dataclass(frozen=True)
+class LatentReport:
+    """In nats, averages over the data.
+
+    kl : (M,), KL(q(z_m | x) || p(z_m)) of each unit.   mean_variance : (M,), variance over the data of each unit's mean.
+    active : (M,) of bool, mean_variance > 0.01.
+    mean, covariance : (M,) and (M, M), of the aggregate posterior, which should be 0 and I.
+    rate : sum of ``kl``.   distortion : -E log p(x | z).   elbo : -(distortion + rate).
+    mutual_information : I(x; z) under q, at most ln N.   marginal_kl : KL(q(z) || p(z)) = rate - I(x; z).
+    The last four use one draw of z for each datum: they are estimates (``rate`` is exact).
+    """
+
+    kl: np.ndarray
+    mean_variance: np.ndarray
+    active: np.ndarray
+    mean: np.ndarray
+    covariance: np.ndarray
+    rate: float
+    distortion: float
+    elbo: float
+    mutual_information: float
+    marginal_kl: float
+
+    def __str__(self) -> str:
+        lines = ["unit   KL (nats)   variance of its mean"]
+        for m, (kl, variance) in enumerate(zip(self.kl, self.mean_variance, strict=True)):
+            lines.append(f"{m:>4} {kl:>11.4f} {variance:>22.4f}  {'active' if self.active[m] else 'collapsed'}")
+        lines.append(f"{self.active.sum()} of {len(self.kl)} units active; ELBO {self.elbo:.3f} = "
+                     f"-(distortion {self.distortion:.3f} + rate {self.rate:.3f})")  # fmt: skip
+        lines.append(f"rate = I(x; z) {self.mutual_information:.3f} + KL(q(z) || p(z)) {self.marginal_kl:.3f}")
+        return "\n".join(lines)
+
+
+def diagnose(model: Any, X: Any, rng: np.random.Generator) -> LatentReport:
+    """The report of a model on X (n, D), n >= 2; it has ``encode(x) -> (mu, log_var)`` and ``bound(x, rng, beta=)``."""
+    if len(X) < 2:
+        raise DataError("diagnose: one datum has no spread", f"X has {len(X)} rows", "pass at least two, better all of them")
+    with no_grad():
+        mu, log_var = (np.asarray(s.numpy(), np.float64) for s in model.encode(X))
+        distortion = -float(np.mean(model.bound(X, rng, beta=0.0).numpy(), dtype=np.float64))
+    kl = kl_per_unit(mu, log_var)
+    spread = mu.var(axis=0)
+    covariance = np.atleast_2d(np.cov(mu, rowvar=False, ddof=0)) + np.diag(np.exp(log_var).mean(axis=0))
+    rate, information = float(kl.sum()), mutual_information(mu, log_var, rng)
+    return LatentReport(kl, spread, spread > ACTIVE, mu.mean(axis=0), covariance, rate, distortion, -(distortion + rate),
+                        information, rate - information)  # fmt: skip
+
+
+def kl_per_unit(mu: np.ndarray, log_var: np.ndarray) -> np.ndarray:
+    """(M,), 1/2 (sigma^2 + mu^2 - 1 - ln sigma^2), averaged over the data: mu, log_var (n, M)."""
+    return np.asarray((0.5 * (np.expm1(log_var) - log_var + mu**2)).mean(axis=0))
+
+
+def mutual_information(mu: np.ndarray, log_var: np.ndarray, rng: np.random.Generator) -> float:
+    """I(x; z) = E [log q(z | x) - log q(z)], estimated at one z for each datum; mu, log_var (n, M).
+
+    q(z) is the mixture of all n posteriors, itself included, so the estimate is unbiased for the data at hand.
+    """
+    noise = rng.standard_normal(mu.shape)
+    z = mu + np.exp(0.5 * log_var) * noise
+    own = -0.5 * (LN_2PI + log_var + noise**2).sum(axis=1)
+    parts = np.array_split(z, max(1, len(z) // BLOCK))
+    return float(np.mean(own - np.concatenate([log_aggregate_posterior(part, mu, log_var) for part in parts])))
+
+
+def log_aggregate_posterior(z: np.ndarray, mu: np.ndarray, log_var: np.ndarray) -> np.ndarray:
+    """(k,), log q(z) = log 1/n sum_n N(z; mu_n, diag e^log_var_n) at z (k, M); mu, log_var (n, M)."""
+    log_q = np.zeros((len(z), len(mu)))
+    for at, center, spread in zip(z.T, mu.T, log_var.T, strict=True):  # unit by unit: (k, n) at once
+        log_q -= 0.5 * (LN_2PI + spread + (at[:, None] - center) ** 2 * np.exp(-spread))
+    return np.asarray(np.logaddexp.reduce(log_q, axis=1) - np.log(len(mu)))

@@ -1,0 +1,241 @@
+"""The linear variational autoencoder: a VAE whose bound needs no sampling (Bishop & Bishop, section 19.2).
+
+    p(z) = N(0, I),   p(x | z) = N(W z + mu, sigma^2 I),   q(z | x) = N(V (x - mu), diag(d))
+    ELBO = E_q log p(x | z) - beta KL(q(z | x) || p(z))
+
+Both terms are sums of squares in closed form.  For beta = 1 the bound is tight at its maximum, where the model is
+probabilistic PCA (Lucas, Tucker, Grosse & Norouzi, NeurIPS 2019, arXiv 1911.02469).  All values are in nats.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..data import centre, check_matrix
+from ..errors import DataError, ShapeError
+from ..graph import no_grad
+from ..nn import Module, Parameter, init
+from ..optim import LBFGS
+from ..tensor import Tensor, tensor
+from .densities import LN_2PI, log_normal
+from .linear import Fit
+
+HISTORY = 100  # pairs that L-BFGS keeps: small variances make the bound badly conditioned
+VANISHED = 1e-12  # a learnt variance below this part of the data's mean square is on its way to 0
+
+
+class LinearVAE(Module):
+    """Linear decoder and linear encoder; its loss is exact, or sampled as in any other VAE.
+
+    n_features, n_latent : D and M, 1 <= M <= D
+    beta   : weight of the KL term in `loss`, >= 0; an attribute, which may be changed on the way (KL warm-up)
+    sigma2 : variance (not standard deviation) of the decoder's noise, > 0; learn_sigma2 : train it from there
+    rng    : where the start weights come from (Xavier normal); dtype : float64 or float32
+
+    ``encoder_weight`` (D, M) and ``decoder_weight`` (M, D) act as ``x @ weight``: they are V^T and W^T.  ``mean`` (D,)
+    is mu; ``log_var`` (M,) is ln d, the same for every x (which is best); ``log_sigma2`` () is frozen unless learnt.
+    Raises DataError for n_latent, sigma2 or beta outside these ranges.
+    """
+
+    def __init__(self, n_features: int, n_latent: int, *, beta: float = 1.0, sigma2: float = 1.0,
+                 learn_sigma2: bool = False, rng: np.random.Generator, dtype: Any = np.float64) -> None:  # fmt: skip
+        super().__init__()
+        if not 1 <= n_latent <= n_features:
+            raise DataError(
+                f"LinearVAE: n_latent = {n_latent} is not possible",
+                f"n_features = {n_features}",
+                "choose 1 <= n_latent <= n_features",
+            )
+        if not (math.isfinite(sigma2) and sigma2 > 0):
+            raise DataError(
+                f"LinearVAE: sigma2 = {sigma2} is not possible",
+                "sigma2 is the variance of the decoder's noise, the square of its standard deviation",
+                "choose sigma2 > 0",
+            )
+        self.n_features, self.n_latent, self.beta, self.learn_sigma2 = n_features, n_latent, beta, learn_sigma2
+        self.encoder_weight = Parameter(init.xavier_normal((n_features, n_latent), rng, dtype))
+        self.log_var = Parameter(np.zeros(n_latent, dtype))
+        self.decoder_weight = Parameter(init.xavier_normal((n_latent, n_features), rng, dtype))
+        self.mean = Parameter(np.zeros(n_features, dtype))
+        self.log_sigma2 = Parameter(math.log(sigma2), dtype=dtype)
+        self.log_sigma2.requires_grad = bool(learn_sigma2)
+        self.record: Fit | None = None
+
+    @property
+    def sigma2(self) -> float:
+        """The variance of the decoder's noise."""
+        return math.exp(self.log_sigma2.item())
+
+    @property
+    def beta(self) -> float:
+        """Weight of the KL term in `loss`."""
+        return self._beta
+
+    @beta.setter
+    def beta(self, value: float) -> None:
+        self._beta = _checked_beta(value)
+
+    # --- the two distributions ---
+    def encode(self, x: Any) -> tuple[Any, Any]:
+        """x (n, D) -> mu, log_var, (n, M) each, of q(z | x)."""
+        mu = (self._checked(x) - self.mean) @ self.encoder_weight
+        return mu, ops.broadcast_to(self.log_var, mu.shape)
+
+    def decode(self, z: Any) -> Any:
+        """z (..., M) -> E[x | z] (..., D)."""
+        return z @ self.decoder_weight + self.mean
+
+    def forward(self, x: Any) -> Any:
+        """x (n, D) -> its reconstruction (n, D) through the mean of q, without sampling."""
+        return self.decode(self.encode(x)[0])
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """(n, D) draws of x from the model: z from the prior, then x from p(x | z)."""
+        with no_grad():
+            means = self.decode(tensor(rng.standard_normal((n, self.n_latent)), dtype=self.mean.dtype)).numpy()
+        return np.asarray(means + math.sqrt(self.sigma2) * rng.standard_normal(means.shape).astype(means.dtype))
+
+    # --- the bound ---
+    def bound(self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float = 1.0) -> Any:
+        """(n,): `bound_of` the encoder's own q(z | x), for each row of x (n, D)."""
+        return self.bound_of(x, *self.encode(x), rng, n_samples, beta)
+
+    def bound_of(self, x: Any, mu: Any, log_var: Any, rng: np.random.Generator | None = None, n_samples: int = 1,
+                 beta: float = 1.0) -> Any:  # fmt: skip
+        """(n,): E_q log p(x | z) - beta KL(q || p(z)) for each row of x (n, D) and any q = N(mu, diag e^log_var), (n, M) each.
+
+        Without `rng` it is exact.  With it, the first term is the mean over `n_samples` draws of z; the KL term stays
+        analytic.  Raises ShapeError where x does not fit, DataError for beta < 0 and n_samples < 1.
+        """
+        x = self._checked(x)
+        if rng is None:
+            likelihood = self.expected_log_likelihood(x, mu, log_var)
+        else:
+            z = self.draw(mu, log_var, rng, n_samples)
+            likelihood = ops.mean(log_normal(x, self.decode(z), self.log_sigma2), axis=0)
+        kl = 0.5 * ops.sum(mu**2 + ops.exp(log_var) - 1 - log_var, axis=1)
+        return likelihood - _checked_beta(beta) * kl
+
+    def elbo(self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float = 1.0) -> Any:
+        """`bound`, *summed over the data*: a scalar."""
+        return ops.sum(self.bound(x, rng, n_samples, beta))
+
+    def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
+        """-`elbo` with this model's beta, *summed over features and data*: exact; with an `rng`, from one draw of z each."""
+        return -self.elbo(x, rng, beta=self.beta)
+
+    def expected_log_likelihood(self, x: Any, mu: Any, log_var: Any) -> Any:
+        """(n,), E_q log p(x | z) = -1/2 [D ln 2 pi sigma^2 + E_q ||x - W z - mean||^2 / sigma^2] for each row of x (n, D).
+
+        The expected square is ||x - y||^2, y the decoded mean of q, plus sum_m e^log_var_m ||w_m||^2, the noise in z.
+        """
+        spread = ops.exp(log_var) * ops.sum(self.decoder_weight**2, axis=1)
+        squared_error = ops.sum((x - self.decode(mu)) ** 2, axis=1) + ops.sum(spread, axis=1)
+        return -0.5 * (self.n_features * (LN_2PI + self.log_sigma2) + squared_error * ops.exp(-self.log_sigma2))
+
+    def draw(self, mu: Any, log_var: Any, rng: np.random.Generator, n_samples: int) -> Any:
+        """(n_samples, n, M): z = mu + sigma epsilon, epsilon ~ N(0, I), fresh for each datum and sample."""
+        if n_samples < 1:
+            raise DataError(
+                f"LinearVAE: n_samples = {n_samples} draws of z are not possible",
+                "the bound averages over them",
+                "choose n_samples >= 1",
+            )
+        return ops.reparameterise(mu, log_var, rng.standard_normal((n_samples, *mu.shape)).astype(mu.dtype))
+
+    # --- the likelihood itself, by importance weighting ---
+    def log_weights(self, x: Any, rng: np.random.Generator, n_samples: int) -> Any:
+        """(n_samples, n): ln w = log p(x | z) + log p(z) - log q(z | x) at draws z from q.  Their mean is the bound."""
+        x = self._checked(x)
+        mu, log_var = self.encode(x)
+        z = self.draw(mu, log_var, rng, n_samples)
+        return log_normal(x, self.decode(z), self.log_sigma2) + log_normal(z) - log_normal(z, mu, log_var)
+
+    def log_likelihood(self, x: Any, rng: np.random.Generator, n_samples: int) -> np.ndarray:
+        """(n,), ln (1/k) sum_k w, k = n_samples: on average L_k <= log p(x), which rises to it (Burda et al. 2016)."""
+        with no_grad():
+            log_w = self.log_weights(x, rng, n_samples)
+            return np.asarray(ops.logsumexp(log_w, axis=0).numpy() - math.log(n_samples))
+
+    # --- training to the maximum ---
+    def fit(self, X: Any, rng: np.random.Generator | None = None, *, tolerance: float = 1e-9,
+            max_evaluations: int = 20_000) -> Fit:  # fmt: skip
+        """Maximise the exact bound by L-BFGS; X (n, D).  Leaves its report in ``record`` and returns it.
+
+        rng : draws new start weights first; None starts from the present ones.  Either way they are weights for the
+        data divided by one number, so that their mean square is 1 (sigma^2 is not: it is in the units of X).
+        tolerance : ends when no entry of the gradient of the mean loss is larger (in those units).
+
+        Nothing here looks at an eigenvalue.  mu = the mean of X is best for any weights.  The bound is quadratic in x - mu,
+        so it depends on X through X^T X = R^T R and n alone: R of a QR decomposition stands in for the centred rows, and
+        one row at mu, n - len(R) times, for what does not depend on x.  Raises DataError where sigma^2 would be learnt as 0.
+        """
+        X = check_matrix(X, "X", min_rows=1)
+        self._checked(X[:1])
+        if rng is not None:
+            for weight in (self.encoder_weight, self.decoder_weight):
+                weight.data = init.xavier_normal(weight.shape, rng, weight.dtype)
+        centred, mean = centre(X)
+        unit = float(np.sqrt(np.mean(centred**2))) or 1.0
+        R = np.asarray(np.linalg.qr(centred, mode="r")) if len(X) > X.shape[1] else centred
+        rows = tensor(np.vstack([R / unit, np.zeros((1, R.shape[1]))]), dtype=self.mean.dtype)
+        times = np.append(np.ones(len(R)), len(X) - len(R)).astype(rows.dtype) / rows.dtype.type(len(X))
+        self.mean.data = np.zeros(self.n_features)
+        self.log_sigma2.data = self.log_sigma2.data - 2 * math.log(unit)
+        losses: list[float] = []
+        try:
+            optimiser = self._maximise(rows, times, tolerance, max_evaluations, losses)
+            vanished = self.learn_sigma2 and self.sigma2 < VANISHED
+        finally:
+            self.mean.data = mean
+            self.decoder_weight.data = self.decoder_weight.data * unit
+            self.encoder_weight.data = self.encoder_weight.data / unit
+            self.log_sigma2.data = self.log_sigma2.data + 2 * math.log(unit)
+        if vanished:
+            raise DataError(
+                "LinearVAE: the learnt sigma^2 has no optimum above 0",
+                f"M = {self.n_latent} units represent these data exactly (X has shape {X.shape})",
+                "choose fewer units, or fix sigma2",
+            )
+        losses = [len(X) * (loss + self.n_features * math.log(unit)) for loss in losses]  # densities have units
+        with no_grad():
+            self.record = Fit(losses[0], float(self.loss(X)), optimiser.evaluations, losses, reason=str(optimiser.reason))
+        return self.record
+
+    def _maximise(self, rows: Tensor, times: np.ndarray, tolerance: float, limit: int, losses: list[float]) -> LBFGS:
+        """Minimise the mean over data of - ELBO, each row of `rows` counted `times` (its share); mu stays where it is."""
+        trained = [p for p in self.parameters() if p.requires_grad and p is not self.mean]
+        optimiser = LBFGS(trained, history=HISTORY, max_iter=limit, max_evaluations=limit, gradient_tolerance=tolerance)
+
+        def closure() -> Tensor:
+            loss = -ops.sum(times * self.bound(rows, beta=self.beta))
+            loss.backward()
+            losses.append(float(loss))
+            return loss
+
+        optimiser.step(closure)
+        return optimiser
+
+    def _checked(self, x: Any) -> Any:
+        x = x if isinstance(x, Tensor) else tensor(x, dtype=self.mean.dtype)
+        if x.ndim != 2 or x.shape[1] != self.n_features:
+            raise ShapeError(
+                "the data do not fit the linear VAE",
+                f"got shape {x.shape}, expected (n, {self.n_features})",
+                "rows are data and columns are features; one data point x goes in as x[None, :]",
+            )
+        return x
+
+
+def _checked_beta(beta: float) -> float:
+    if not (math.isfinite(beta) and beta >= 0):
+        raise DataError(
+            f"LinearVAE: beta = {beta} is not possible",
+            "beta weighs the KL term; 1 is the evidence lower bound",
+            "choose beta >= 0",
+        )
+    return float(beta)

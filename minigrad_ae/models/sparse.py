@@ -1,0 +1,104 @@
+"""The sparse autoencoder: a penalty, not a bottleneck, constrains the code (Bishop & Bishop, section 19.1.4).
+
+    z = f(x W_enc + b_enc),   y = z W_dec + b_dec,   E~(w) = E(w) + lambda sum_n sum_k |z_nk|
+
+As the slide writes it the penalty means nothing: (z / c, c W_dec) is the same reconstruction with a penalty c times
+smaller, so E~ falls as the decoder grows and has no minimum.  The decoder has to be held: its rows at length 1, which is
+the default, or by a weight decay.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..errors import DataError
+from ..nn import Module, Parameter, init
+from ..ops.layers import ACTIVATIONS
+from ..tensor import Tensor
+from .checks import at_least_one, one_of, rows
+from .linear import half_squared_error
+
+CONSTRAINTS = ("unit", "decay", "none")
+
+
+class SparseAutoencoder(Module):
+    """E + lam sum |z|, both sums over the data, with the slide's factor 1/2 in E; n_latent may exceed n_features.
+
+    n_features, n_latent : D, and K latent units
+    lam        : the weight of sum |z|, >= 0; for a mean over n data it stays the same, as both terms are divided by n
+    constraint : what keeps the decoder from growing without bound:
+                 "unit"   row k of the decoder is w_k / ||w_k||, so that z_k is measured in units of the data
+                 "decay"  decay/2 ||W_dec||^2 is added to the loss, whatever the number of data in it
+                 "none"   nothing: the slide's objective, which has no minimum
+    decay      : see there; > 0 with "decay", and of no use otherwise
+    activation : f, one of the names that `mg.linear` knows; with "relu" a unit can be exactly 0
+    rng        : where the start weights come from (Xavier normal; W_dec starts as W_enc^T); dtype : float64 or float32
+
+    Raises DataError for settings that are not possible; when called, ShapeError for data of another width.
+    """
+
+    def __init__(self, n_features: int, n_latent: int, *, lam: float = 0.1, constraint: str = "unit", decay: float = 1.0,
+                 activation: str | None = "relu", rng: np.random.Generator, dtype: Any = np.float64) -> None:  # fmt: skip
+        super().__init__()
+        at_least_one("SparseAutoencoder", n_features=n_features, n_latent=n_latent)
+        if not (np.isfinite(lam) and lam >= 0):
+            raise DataError(
+                f"SparseAutoencoder: lam = {lam} is not possible",
+                "lam weighs the sum of |z| in the loss",
+                "choose lam >= 0; a negative weight would reward large codes without bound",
+            )
+        one_of(constraint, CONSTRAINTS, "SparseAutoencoder", "constraint")
+        one_of(activation, list(ACTIVATIONS), "SparseAutoencoder", "activation")
+        if constraint == "decay" and not (np.isfinite(decay) and decay > 0):
+            raise DataError(
+                f"SparseAutoencoder: decay = {decay} is not possible",
+                "constraint='decay' adds decay/2 ||W_dec||^2",
+                "choose decay > 0: without it the objective has no minimum",
+            )
+        self.n_features, self.n_latent, self.lam = n_features, n_latent, float(lam)
+        self.constraint, self.decay, self.activation = constraint, float(decay), activation
+        self.encoder_weight = Parameter(init.xavier_normal((n_features, n_latent), rng, dtype))
+        self.encoder_bias = Parameter(np.zeros(n_latent, dtype))
+        self.decoder_weight = Parameter(self.encoder_weight.data.T)
+        self.decoder_bias = Parameter(np.zeros(n_features, dtype))
+
+    def decoding_weight(self) -> Tensor:
+        """(K, D): the decoder's weight as it is used, one dictionary element in each row."""
+        W = self.decoder_weight
+        if self.constraint == "unit":
+            return W / ops.sqrt(ops.sum(W**2, axis=1, keepdims=True))
+        return W
+
+    def encode(self, x: Any) -> Any:
+        """x (n, D) -> z (n, K)."""
+        return ops.linear(self._rows(x), self.encoder_weight, self.encoder_bias, activation=self.activation)
+
+    def decode(self, z: Any) -> Any:
+        """z (n, K) -> y (n, D)."""
+        return z @ self.decoding_weight() + self.decoder_bias
+
+    def forward(self, x: Any) -> Any:
+        """x (n, D) -> its reconstruction y (n, D)."""
+        return self.decode(self.encode(x))
+
+    def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
+        """E~ = 1/2 sum over n and features of (y - x)^2 + lam sum over n and k of |z|, plus the decay; a scalar.
+
+        (`rng` is not used.)
+        """
+        x = self._rows(x)
+        z = self.encode(x)
+        total = half_squared_error(self.decode(z), x) + self.lam * ops.sum(ops.abs(z))
+        if self.constraint == "decay":
+            total = total + self.decay / 2 * ops.sum(self.decoder_weight**2)
+        return total
+
+    def describe(self) -> str:
+        """Its own line in the tree of modules."""
+        return f"SparseAutoencoder({self.n_features} -> {self.n_latent}, lam={self.lam:g}, {self.constraint})"
+
+    def _rows(self, x: Any) -> Tensor:
+        return rows(x, self.n_features, self.encoder_weight.dtype)

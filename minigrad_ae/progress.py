@@ -1,0 +1,80 @@
+"""How far a training is: a bar on a terminal, and at most ten lines where the output goes to a file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+LINES = 10  # at most, in one run that is not watched on a terminal
+
+
+class Progress(Protocol):
+    """What is told of the progress."""
+
+    def step(self) -> None:
+        """One step is done."""
+
+    def epoch(self, epoch: int, loss: float) -> None:
+        """An epoch is done: its number, from 1, and its loss."""
+
+
+class Silent:
+    """Says nothing."""
+
+    def step(self) -> None:
+        pass
+
+    def epoch(self, epoch: int, loss: float) -> None:
+        pass
+
+
+class Lines:
+    """Some of the epochs, one line each: the last one always, the others evenly spaced."""
+
+    def __init__(self, epochs: int, done: int) -> None:
+        self.epochs, self.start = epochs, time.perf_counter()
+        left = epochs - done
+        self.wanted = {done + round(left * k / min(left, LINES)) for k in range(1, min(left, LINES) + 1)}
+
+    def step(self) -> None:
+        pass
+
+    def epoch(self, epoch: int, loss: float) -> None:
+        if epoch in self.wanted:
+            seconds = time.perf_counter() - self.start
+            print(f"epoch {epoch} of {self.epochs}: loss {loss:.6g} per datum, {seconds:.1f} s", file=sys.stderr, flush=True)
+
+
+class Bar:
+    """A bar that counts steps."""
+
+    def __init__(self, epochs: int, done: int, steps: int) -> None:
+        from tqdm import tqdm
+
+        self.epochs = epochs
+        self.bar = tqdm(total=epochs * steps, initial=done * steps, desc=f"epoch {done + 1}/{epochs}", leave=False)
+
+    def step(self) -> None:
+        self.bar.update()
+
+    def epoch(self, epoch: int, loss: float) -> None:
+        self.bar.set_description(f"epoch {min(epoch + 1, self.epochs)}/{self.epochs}", refresh=False)
+        self.bar.set_postfix(loss=f"{loss:.6g}")
+
+
+@contextmanager
+def progress_of(epochs: int, done: int, steps: int, wanted: bool) -> Iterator[Progress]:
+    """The progress of a training of `epochs` epochs with `steps` steps each, of which `done` are done already."""
+    if not wanted or done >= epochs:
+        yield Silent()
+    elif not sys.stderr.isatty():
+        yield Lines(epochs, done)
+    else:
+        bar = Bar(epochs, done, steps)
+        try:
+            yield bar
+        finally:
+            bar.bar.close()

@@ -1,0 +1,161 @@
+"""``minigrad-ae train MODEL``: train one of the chapter's models on digits, MNIST or a matrix, and keep it.
+
+To add a model: one entry in `MODELS`, and its own options, if it has any, in `OPTIONS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import analytic, checkpoint, models
+from .data import check_matrix, digits, load_matrix, mnist
+from .errors import CheckpointError, DataError
+from .graph import no_grad
+from .optim import Adam
+from .train import History, State, fit
+
+# name -> how the options of the command line (and D, the number of features) make the model
+MODELS: dict[str, Callable[[argparse.Namespace, int, np.random.Generator], Any]] = {
+    "linear": lambda o, D, rng: models.LinearAutoencoder(D, o.latent, rng=rng, dtype=o.dtype),
+    "two-layer": lambda o, D, rng: models.TwoLayerAutoencoder(D, o.latent, activation=o.activation, rng=rng, dtype=o.dtype),
+    "deep": lambda o, D, rng: models.DeepAutoencoder(
+        D, o.latent, o.hidden, activation=o.activation, rng=rng, dtype=o.dtype
+    ),
+    "linear-vae": lambda o, D, rng: models.LinearVAE(
+        D, o.latent, beta=o.beta, sigma2=1.0 if o.sigma is None else o.sigma * abs(o.sigma),  # below 0 stays below 0
+        learn_sigma2=True, rng=rng, dtype=o.dtype
+    ),
+    "vae": lambda o, D, rng: models.VariationalAutoencoder(
+        D, o.latent, hidden=(o.hidden,), activation=o.activation, likelihood=o.likelihood, sigma=o.sigma,
+        learn_sigma=o.likelihood == "gaussian", beta=o.beta, rng=rng, dtype=o.dtype
+    ),
+}
+
+# options of single models: (flag, keywords of add_argument)
+OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("--hidden", {"type": int, "default": 128, "metavar": "H", "help": "hidden units in each of the outer layers (128)"}),
+    ("--activation", {"default": "sigmoid", "choices": ["sigmoid", "tanh", "relu"], "help": "of hidden units (sigmoid)"}),
+    ("--likelihood", {"default": "bernoulli", "choices": ["bernoulli", "gaussian"], "help": "p(x | z) (bernoulli)"}),
+    ("--sigma", {"type": float, "metavar": "S", "help": "where the learnt deviation of a Gaussian p(x | z) starts (1)"}),
+    ("--beta", {"type": float, "default": 1.0, "metavar": "B", "help": "weight of the KL term (1)"}),
+]
+
+FILE = "checkpoint.npz"
+HELD_OUT = 5  # of the user's own matrix every fifth row is for testing
+MAY_CHANGE = {"epochs", "resume", "checkpoint", "command", "handler"}  # on --resume; everything else stays as it was
+
+
+def add_parser(commands: Any) -> None:
+    """Register the command."""
+    p = commands.add_parser("train", help="train a model on digits, MNIST or your own matrix")
+    p.add_argument("model", choices=sorted(MODELS), metavar="MODEL", help=", ".join(MODELS))
+    p.add_argument("--data", default="digits", metavar="DATA", help="digits, mnist, or a matrix X.npy (digits)")
+    p.add_argument("--latent", type=int, required=True, metavar="M", help="number of latent units")
+    p.add_argument("--epochs", type=int, default=10, metavar="E", help="epochs in all, also with --resume (10)")
+    p.add_argument("--checkpoint", type=Path, metavar="DIR", help=f"keep the model here, in {FILE}, after every epoch")
+    p.add_argument("--resume", action="store_true", help="go on with the model in --checkpoint")
+    p.add_argument("--seed", type=int, default=0, help="of the first weights, the order of the data, and the noise (0)")
+    p.add_argument("--lr", type=float, default=1e-3, help="learning rate of Adam (0.001)")
+    p.add_argument("--batch-size", type=int, default=64, metavar="B", help="data per step (64)")
+    p.add_argument("--dtype", default="float64", choices=["float32", "float64"], help="of weights and data (float64)")
+    for flag, keywords in OPTIONS:
+        p.add_argument(flag, **keywords)
+    p.set_defaults(handler=train)
+
+
+def train(options: argparse.Namespace, rest: list[str]) -> int:
+    """Train, report the loss of every epoch and the error on data held out, beside PCA's; returns the exit code."""
+    path = _path(options)
+    X, X_test = data_of(options)
+    settings = {name: value for name, value in vars(options).items() if name not in MAY_CHANGE}
+    init, shuffle, noise = (np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(3))
+    model = MODELS[options.model](options, X.shape[1], init)
+    optimizer = Adam(model.parameters(), lr=options.lr)
+    history = History()
+    if options.resume and path is not None:
+        found = checkpoint.load(path, model)
+        _demand_same(settings, found.meta["settings"], path)
+        optimizer.load_state_dict(found.optimizer or {})
+        shuffle, noise = found.generators["shuffle"], found.generators["noise"]
+        history = History(**found.meta["history"])
+        print(f"going on after epoch {history.epochs}, with {path}")
+
+    def keep(state: State) -> None:
+        print(f"epoch {state.epoch:>4}  loss {state.loss:.10g}", flush=True)
+        if path is not None:
+            generators = {"shuffle": shuffle, "noise": noise}
+            meta = {"settings": settings, "history": state.history.as_dict()}
+            checkpoint.save(path, model, optimizer=optimizer, generators=generators, meta=meta)
+
+    count = sum(p.size for p in model.parameters())
+    print(f"{type(model).__name__}, {count:,} parameters; {len(X)} data of {X.shape[1]} features, {len(X_test)} held out")
+    print("loss: the model's own, a sum over features, mean over data, while training")
+    try:
+        fit(model, X, optimizer=optimizer, epochs=options.epochs, rng=shuffle, batch_size=options.batch_size, noise=noise,
+            callbacks=[keep], progress=sys.stderr.isatty(), history=history)  # fmt: skip
+    except KeyboardInterrupt:
+        kept = f"epoch {history.epochs} is in {path}: go on with --resume" if path and history.epochs else "nothing was kept"
+        print(f"\nminigrad-ae: interrupted; {kept}", file=sys.stderr)
+        return 130
+    report(model, X, X_test, options.latent)
+    if path is not None:
+        print(f"kept in {path}")
+    return 0
+
+
+def data_of(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
+    """(training data, data held out)."""
+    if options.data == "digits":
+        return digits("train")[0], digits("test")[0]
+    if options.data == "mnist":
+        return mnist(split="train", dtype=options.dtype)[0], mnist(split="test", dtype=options.dtype)[0]
+    X = check_matrix(load_matrix(options.data), Path(options.data).name, min_rows=HELD_OUT)
+    test = np.arange(len(X)) % HELD_OUT == HELD_OUT - 1
+    return X[~test], X[test]
+
+
+def report(model: Any, X: np.ndarray, X_test: np.ndarray, M: int) -> None:
+    """Print the reconstruction error on data held out, of the model and of PCA with as many numbers."""
+    principal = analytic.pca(X)
+    best = squared_error(principal.reconstruct(X_test, min(M, X.shape[1])), X_test)
+    model.eval()
+    with no_grad():
+        error = squared_error(model(X_test).numpy(), X_test)
+    print(f"held out: squared error {error:.6g} (sum over features, mean over data); PCA with M = {M}: {best:.6g}")
+
+
+def squared_error(Y: np.ndarray, X: np.ndarray) -> float:
+    """Sum over features, mean over data, in float64, without the slides' factor 1/2."""
+    return float(np.mean(np.sum((Y.astype(np.float64) - X) ** 2, axis=1)))
+
+
+def _path(options: argparse.Namespace) -> Path | None:
+    """Where the checkpoint is or will be; the folder is made now, so that training is not in vain."""
+    if options.checkpoint is None:
+        if options.resume:
+            raise DataError("--resume without --checkpoint", "nothing to go on with", "name the folder: --checkpoint DIR")
+        return None
+    path: Path = options.checkpoint / FILE
+    if not options.resume:
+        try:
+            options.checkpoint.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            where = f"--checkpoint {options.checkpoint}: {error.strerror}"
+            raise CheckpointError("the folder for the checkpoint cannot be made", where, "name another one") from None
+    return path
+
+
+def _demand_same(now: dict[str, Any], then: dict[str, Any], path: Path) -> None:
+    """On --resume every option but the number of epochs must be what it was."""
+    differ = [f"--{name.replace('_', '-')} was {then.get(name)}, is {now.get(name)}"
+              for name in sorted(now.keys() | then.keys()) if now.get(name) != then.get(name)]  # fmt: skip
+    if differ:
+        raise CheckpointError(
+            "--resume: the options are not those of the checkpoint", f"{path}: {'; '.join(differ)}", "repeat the options"
+        )

@@ -1,0 +1,235 @@
+"""Checkpoints: they come back bit for bit, are written whole or not at all, and never run code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minigrad_ae import atomic, checkpoint, nn
+from minigrad_ae.errors import CheckpointError, DataError
+from minigrad_ae.models import LinearAutoencoder
+from minigrad_ae.optim import SGD, Adam
+
+X = np.random.default_rng(3).standard_normal((20, 5))
+
+
+def linear(seed=0, **options):
+    return LinearAutoencoder(5, 2, rng=np.random.default_rng(seed), **options)
+
+
+def steps(model, optimizer, count):
+    for _ in range(count):
+        optimizer.zero_grad()
+        model.loss(X).backward()
+        optimizer.step()
+
+
+def same(a, b):
+    a, b = a.state_dict(), b.state_dict()
+    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a)
+
+
+def message_of(call, *arguments, kind=CheckpointError):
+    with pytest.raises(kind) as caught:
+        call(*arguments)
+    text = str(caught.value)
+    assert len(text.splitlines()) == 3, text
+    return text
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("settings", [{}, {"tied": True, "l2": 0.5}, {"bias": False}])
+def test_a_model_is_rebuilt_from_the_file_alone(tmp_path, dtype, settings):
+    model = linear(7, dtype=dtype, **settings)
+    path = checkpoint.save(tmp_path / "a.npz", model, meta={"note": "é", "loss": [0.1, 1e-300]})
+    found = checkpoint.load(path)
+    assert type(found.model) is LinearAutoencoder and same(found.model, model)
+    assert found.model.loss(X).item() == model.loss(X).item()
+    assert found.meta == {"note": "é", "loss": [0.1, 1e-300]} and found.optimizer is None and found.generators == {}
+
+
+@pytest.mark.parametrize("make", [lambda p: Adam(p, lr=0.01), lambda p: SGD(p, lr=0.01, momentum=0.9)])
+def test_training_goes_on_bit_for_bit(tmp_path, make):
+    model = linear()
+    optimizer, noise = make(model.parameters()), np.random.default_rng(5)
+    noise.random(3)
+    steps(model, optimizer, 3)
+    path = checkpoint.save(tmp_path / "a.npz", model, optimizer=optimizer, generators={"noise": noise})
+    steps(model, optimizer, 3)
+    found = checkpoint.load(path)
+    again = make(found.model.parameters())
+    again.load_state_dict(found.optimizer)
+    steps(found.model, again, 3)
+    assert same(found.model, model)
+    assert found.generators["noise"].random(9).tolist() == noise.random(9).tolist()
+
+
+@pytest.mark.parametrize("bits", [np.random.PCG64, np.random.Philox, np.random.SFC64, np.random.MT19937])
+def test_every_generator_of_numpy_comes_back(tmp_path, bits):
+    rng = np.random.Generator(bits(3))
+    rng.standard_normal(7)
+    rng.integers(0, 5, dtype=np.uint32)  # leaves half of a 64-bit number behind
+    found = checkpoint.load(checkpoint.save(tmp_path / "a.npz", linear(), generators={"rng": rng}))
+    again = found.generators["rng"]
+    assert again.integers(0, 2**32, 5, dtype=np.uint32).tolist() == rng.integers(0, 2**32, 5, dtype=np.uint32).tolist()
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path):
+    for name in ("a.npz", "b.npz"):
+        checkpoint.save(tmp_path / name, linear())
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_a_module_of_ones_own_is_filled_but_not_rebuilt(tmp_path):
+    def make(seed):
+        return nn.Sequential(nn.Linear(3, 2, rng=np.random.default_rng(seed)), nn.Tanh())
+
+    path = checkpoint.save(tmp_path / "a.npz", make(0))
+    other = make(1)
+    assert checkpoint.load(path, other).model is other and same(other, make(0))
+    assert "load(path, model)" in message_of(checkpoint.load, path)
+
+
+def test_all_that_does_not_fit_is_listed_at_once(tmp_path):
+    path = checkpoint.save(tmp_path / "a.npz", linear())
+    other = LinearAutoencoder(6, 2, bias=False, rng=np.random.default_rng(1), dtype=np.float32)
+    before = other.state_dict()
+    text = message_of(checkpoint.load, path, other)
+    for part in ("unexpected 'encoder_bias' (2,)", "unexpected 'decoder_bias' (5,)",
+                 "wrong shape of 'encoder_weight': got (5, 2), expected (6, 2)",
+                 "wrong dtype of 'decoder_weight': got float64, expected float32"):  # fmt: skip
+        assert part in text
+    assert all(np.array_equal(before[k], v) for k, v in other.state_dict().items())
+
+
+# --- files that are no checkpoints, or no longer ---
+def archive(path, **arrays):
+    with open(path, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def damage(path, kind):
+    """Make `path`, a checkpoint, something else."""
+    content = path.read_bytes()
+    if kind == "half":
+        path.write_bytes(content[: len(content) // 2])
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "one byte":
+        path.write_bytes(b"P")
+    elif kind == "pickle":
+        path.write_bytes(pickle.dumps({"a": 1}))
+    elif kind == "npy":
+        with path.open("wb") as file:
+            np.save(file, X)
+    elif kind == "bit":
+        middle = content.index(b"\x93NUMPY") + 200
+        path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    elif kind == "objects":
+        archive(path, a=np.array([{}], dtype=object))
+    elif kind == "no meta":
+        archive(path, a=X)
+    elif kind == "no json":
+        archive(path, __meta__=np.array("{"))
+    elif kind == "no dict":
+        archive(path, __meta__=np.array("[1]"))
+    elif kind == "later":
+        archive(path, __meta__=np.array('{"format": 2, "version": "9.9"}'))
+    elif kind == "exchanged":
+        with np.load(path) as old:
+            arrays = {name: old[name] for name in old.files}
+        archive(path, **(arrays | {"model/decoder_bias": np.full(5, 3.0)}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        ("half", "cut short or damaged"), ("empty", "not an .npz archive"), ("one byte", "not an .npz archive"),
+        ("pickle", "not an .npz archive"), ("npy", "not an .npz archive"), ("bit", "cut short or damaged"),
+        ("objects", "pickled objects, which are never loaded"), ("no meta", "an .npz without __meta__"),
+        ("no json", "__meta__ cannot be understood"), ("no dict", "__meta__ cannot be understood"),
+        ("later", "the checkpoint has format 2, this version reads 1"), ("exchanged", "the checkpoint is damaged"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, kind, what):
+    path = checkpoint.save(tmp_path / "a.npz", linear())
+    damage(path, kind)
+    text = message_of(checkpoint.load, path)
+    assert what in text and str(path) in text
+
+
+def test_no_file_and_no_folder(tmp_path):
+    assert "there is no such checkpoint" in message_of(checkpoint.load, tmp_path / "none.npz")
+    assert "cannot be read" in message_of(checkpoint.load, tmp_path)
+    text = message_of(checkpoint.save, tmp_path / "none" / "a.npz", linear())
+    assert "cannot be written: No such file or directory" in text
+
+
+def test_meta_that_json_cannot_hold_leaves_the_old_file(tmp_path):
+    path = checkpoint.save(tmp_path / "a.npz", linear())
+    before = path.read_bytes()
+    with pytest.raises(DataError, match="meta does not go into JSON"):
+        checkpoint.save(path, linear(1), meta={"array": X})
+    assert path.read_bytes() == before
+
+
+# --- written whole or not at all ---
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = checkpoint.save(tmp_path / "a.npz", linear(0))
+    before = path.read_bytes()
+
+    def half(file, arrays):
+        file.write(before[:100])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(checkpoint, "_write", half)
+    text = message_of(checkpoint.save, path, linear(1))
+    assert "No space left on device" in text and "bytes are needed" in text and "untouched" in text
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["a.npz"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_disk_that_is_full_when_the_buffer_is_flushed(tmp_path, monkeypatch):
+    """A real ENOSPC of the kernel: the temporary file leads to /dev/full."""
+    path = checkpoint.save(tmp_path / "a.npz", linear(0))
+    before = path.read_bytes()
+    monkeypatch.setattr(atomic, "temporary_name", lambda target: target.with_name("full"))
+    os.symlink("/dev/full", tmp_path / "full")
+    assert "No space left on device" in message_of(checkpoint.save, path, linear(1))
+    assert path.read_bytes() == before
+
+
+def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path):
+    """Saves in a loop, killed four times at random moments: what is there can always be read."""
+    path = tmp_path / "a.npz"
+    program = textwrap.dedent(f"""
+        import numpy as np
+        from minigrad_ae import checkpoint
+        from minigrad_ae.models import LinearAutoencoder
+        k = 0
+        while True:
+            checkpoint.save({str(path)!r}, LinearAutoencoder(500, 100, rng=np.random.default_rng(k)), meta={{"k": k}})
+            k += 1
+            print(k, flush=True)
+    """)
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        for _ in range(rng.integers(0, 8)):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        found = checkpoint.load(path)
+        twin = LinearAutoencoder(500, 100, rng=np.random.default_rng(found.meta["k"]))
+        assert same(found.model, twin)

@@ -1,0 +1,128 @@
+"""``minigrad-ae train``: every model of the table learns, goes on exactly, and says what is wrong with its arguments."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_cli import run, wrong_use
+
+from minigrad_ae import analytic, checkpoint, train_command
+from minigrad_ae.data import digits
+from minigrad_ae.models import LinearAutoencoder
+
+MODELS = sorted(train_command.MODELS)
+
+
+@pytest.fixture
+def matrix(tmp_path):
+    path = tmp_path / "X.npy"
+    rng = np.random.default_rng(0)
+    np.save(path, np.clip(0.5 + 0.2 * rng.standard_normal((60, 3)) @ rng.standard_normal((3, 16)), 0, 1))
+    return path
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_learns_and_goes_on_bit_for_bit(capsys, tmp_path, matrix, model):
+    common = ["train", model, "--data", matrix, "--latent", 2, "--lr", 0.01, "--batch-size", 16, "--hidden", 8]
+    code, whole, _ = run(capsys, *common, "--epochs", 4, "--checkpoint", tmp_path / "whole")
+    assert code == 0
+    losses = [float(line.split()[-1]) for line in whole.splitlines() if line.startswith("epoch ")]
+    assert len(losses) == 4 and losses[-1] < losses[0]
+    run(capsys, *common, "--epochs", 2, "--checkpoint", tmp_path / "parts")
+    code, rest, _ = run(capsys, *common, "--epochs", 4, "--checkpoint", tmp_path / "parts", "--resume")
+    assert code == 0 and "going on after epoch 2" in rest
+    assert [line for line in rest.splitlines() if line.startswith("epoch ")] == whole.splitlines()[4:6]
+    files = [(tmp_path / name / train_command.FILE).read_bytes() for name in ("whole", "parts")]
+    assert files[0] == files[1]
+
+
+def test_the_error_stands_beside_that_of_pca(capsys, tmp_path):
+    code, out, _ = run(capsys, "train", "linear", "--latent", 8, "--epochs", 1, "--checkpoint", tmp_path)
+    assert code == 0
+    X, X_test = digits("train")[0], digits("test")[0]
+    best = float(np.mean(np.sum((analytic.pca(X).reconstruct(X_test, 8) - X_test) ** 2, axis=1)))
+    model = checkpoint.load(tmp_path / train_command.FILE).model
+    assert isinstance(model, LinearAutoencoder)
+    error = float(np.mean(np.sum((model(X_test).numpy() - X_test) ** 2, axis=1)))
+    line = next(line for line in out.splitlines() if line.startswith("held out"))
+    assert f"squared error {error:.6g} " in line and line.endswith(f"PCA with M = 8: {best:.6g}")
+
+
+def test_a_matrix_is_split_one_in_five(matrix):
+    options = train_command.argparse.Namespace(data=str(matrix), dtype="float64")
+    X, X_test = train_command.data_of(options)
+    whole = np.load(matrix)
+    assert X.shape == (48, 16) and np.array_equal(X_test, whole[4::5]) and np.array_equal(X[:5], whole[[0, 1, 2, 3, 5]])
+
+
+def test_other_options_on_resume_are_refused(capsys, tmp_path):
+    run(capsys, "train", "linear", "--latent", 2, "--epochs", 1, "--checkpoint", tmp_path)
+    err = wrong_use(capsys, "train", "linear", "--latent", 2, "--lr", 0.1, "--seed", 3, "--checkpoint", tmp_path, "--resume")
+    assert "--lr was 0.001, is 0.1; --seed was 0, is 3" in err
+    err = wrong_use(capsys, "train", "linear", "--latent", 3, "--checkpoint", tmp_path, "--resume")
+    assert "wrong shape of 'encoder_weight': got (64, 2), expected (64, 3)" in err
+
+
+@pytest.mark.parametrize(
+    ("argv", "what"),
+    [
+        (["--latent", 65], "n_latent = 65 is not possible"),
+        (["--latent", 2, "--resume"], "--resume without --checkpoint"),
+        (["--latent", 2, "--epochs", 0], "at least one epoch"),
+        (["--latent", 2, "--lr", -1], "lr must be >= 0"),
+        (["--latent", 2, "--batch-size", 0], "batch size of 0"),
+        (["--latent", 2, "--data", "none.npy"], "there is no such file"),
+        (["--latent", 2, "--resume", "--checkpoint", "nowhere"], "there is no such checkpoint"),
+        ([], "the following arguments are required: --latent"),
+    ],
+)
+def test_wrong_use_is_said_in_three_lines(capsys, argv, what):
+    assert what in wrong_use(capsys, "train", "linear", *argv)
+
+
+@pytest.mark.parametrize(
+    ("argv", "what"),
+    [
+        (["--beta", -1], "beta = -1.0 is not possible"),
+        (["--sigma", 0], "sigma2 = 0.0 is not possible"),
+        (["--sigma", -2], "sigma2 = -4.0 is not possible"),
+    ],
+)
+def test_wrong_use_of_the_linear_vae(capsys, argv, what):
+    assert what in wrong_use(capsys, "train", "linear-vae", "--latent", 2, *argv)
+
+
+@pytest.mark.parametrize(
+    ("array", "what"),
+    [
+        (np.full((20, 4), 0.5), "there is nothing to learn: all rows of X are the same"),
+        (np.ones((3, 4)), "too few rows: 3, at least 5 are needed"),
+        (np.ones(7), "must hold a matrix"),
+        (np.array([{}], dtype=object), "pickled Python objects"),
+    ],
+)
+def test_data_that_cannot_be_learned_from(capsys, tmp_path, array, what):
+    np.save(tmp_path / "X.npy", array)
+    assert what in wrong_use(capsys, "train", "linear", "--latent", 2, "--data", tmp_path / "X.npy")
+
+
+def test_a_checkpoint_folder_that_cannot_be_made(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    err = wrong_use(capsys, "train", "linear", "--latent", 2, "--checkpoint", tmp_path / "file")
+    assert "the folder for the checkpoint cannot be made" in err
+
+
+def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(capsys, tmp_path, monkeypatch):
+    calls = []
+    right = LinearAutoencoder.loss
+
+    def interrupted(self, x, rng=None):
+        calls.append(1)
+        if len(calls) == 30:  # in the second epoch: 23 steps each
+            raise KeyboardInterrupt
+        return right(self, x)
+
+    monkeypatch.setattr(LinearAutoencoder, "loss", interrupted)
+    code, _, err = run(capsys, "train", "linear", "--latent", 2, "--epochs", 3, "--checkpoint", tmp_path)
+    assert code == 130 and "interrupted; epoch 1 is in" in err and "--resume" in err
+    assert checkpoint.load(tmp_path / train_command.FILE).meta["history"]["steps"] == 23

@@ -1,0 +1,131 @@
+"""Estimators of gradients, and the diagnostics of a code, against the closed forms."""
+
+import numpy as np
+import pytest
+
+import minigrad_ae as mg
+from minigrad_ae import analytic
+from minigrad_ae.errors import DataError, ShapeError
+from minigrad_ae.models import VariationalAutoencoder, diagnose
+from minigrad_ae.models.densities import log_bernoulli, log_normal
+from minigrad_ae.models.diagnostics import kl_per_unit, log_aggregate_posterior, mutual_information
+from minigrad_ae.models.estimators import kl_samples, reparameterised_gradients, score_function_gradients
+
+MU, SIGMA = np.array([0.8, -0.5]), np.array([0.6, 1.3])
+LOG_VAR = 2 * np.log(SIGMA)
+A, B = np.array([[1.0, 0.4], [0.4, -0.7]]), np.array([0.3, -1.1])
+QUADRATIC = analytic.Quadratic(A, B)
+DRAWS = 100_000
+
+
+def quadratic(z):
+    return 0.5 * ((z @ A) * z).sum(axis=-1) + z @ B
+
+
+def within(draws, mean):
+    """All means within 4 standard errors."""
+    return (np.abs(draws.mean(axis=0) - mean) < 4 * draws.std(axis=0) / np.sqrt(len(draws))).all()
+
+
+def test_densities_are_those_of_the_witness_and_broadcast():
+    rng = np.random.default_rng(0)
+    x, mean, log_var = rng.normal(size=(3, 1, 4)), rng.normal(size=(5, 4)), rng.normal(size=(5, 4))
+    expected = analytic.log_normal(x, mean, log_var)
+    np.testing.assert_allclose(log_normal(mg.tensor(x), mean, mg.tensor(log_var)).numpy(), expected, rtol=1e-13)
+    bits, logits = rng.integers(0, 2, (5, 4)).astype(float), 50 * rng.normal(size=(3, 5, 4))
+    expected = analytic.log_bernoulli(bits, logits)
+    np.testing.assert_allclose(log_bernoulli(bits, mg.tensor(logits)).numpy(), expected, rtol=1e-13)
+
+
+def test_monte_carlo_divergence_has_the_analytic_mean_and_variance():
+    draws = kl_samples(MU, LOG_VAR, np.random.default_rng(1), DRAWS)
+    assert within(draws, analytic.kl_diagonal(MU, LOG_VAR).sum())
+    assert draws.var() == pytest.approx(analytic.kl_sample_variance(MU, LOG_VAR), rel=0.05)
+
+
+@pytest.mark.parametrize("estimate", [reparameterised_gradients, score_function_gradients])
+def test_both_estimators_have_the_mean_of_bonnet_and_price(estimate):
+    dmu, dlog_var = estimate(quadratic, MU, LOG_VAR, np.random.default_rng(2), DRAWS)
+    assert dmu.shape == dlog_var.shape == (DRAWS, 2)
+    assert within(dmu, QUADRATIC.gradient_in_mean(MU, SIGMA))
+    assert within(dlog_var, 0.5 * QUADRATIC.gradient_in_log_sigma(MU, SIGMA))
+
+
+def test_variances_are_as_derived():
+    rng = np.random.default_rng(3)
+    dmu, _ = reparameterised_gradients(quadratic, MU, LOG_VAR, rng, DRAWS)
+    np.testing.assert_allclose(np.cov(dmu.T), QUADRATIC.reparameterised_covariance(SIGMA), atol=0.02)
+    for baseline in (0.0, QUADRATIC.expectation(MU, SIGMA)):
+        dmu, _ = score_function_gradients(quadratic, MU, LOG_VAR, rng, DRAWS, baseline)
+        np.testing.assert_allclose(dmu.var(axis=0), QUADRATIC.score_function_variance(MU, SIGMA, baseline), rtol=0.05)
+
+
+def test_a_function_of_the_wrong_shape_is_refused():
+    rng = np.random.default_rng(0)
+    with pytest.raises(ShapeError, match="one number for each draw"):
+        reparameterised_gradients(lambda z: z, MU, LOG_VAR, rng, 10)
+    with pytest.raises(ShapeError, match="one number for each draw"):
+        score_function_gradients(lambda z: z.numpy().sum(axis=1), MU, LOG_VAR, rng, 10)
+    with pytest.raises(ShapeError, match="flat and of one length"):
+        kl_samples(MU, LOG_VAR[:1], rng, 10)
+
+
+# --- diagnostics --------------------------------------------------------------------------------------------------------
+
+
+def codes(n=900):
+    """A code of a correlated Gaussian and three units, the last of them collapsed."""
+    rng = np.random.default_rng(4)
+    mu = rng.standard_normal((n, 3)) @ np.diag([1.0, 0.5, 0.0])
+    return mu, np.tile([-3.0, -1.0, 0.0], (n, 1))
+
+
+def test_kl_per_unit_is_the_average_over_the_data():
+    mu, log_var = codes()
+    np.testing.assert_allclose(kl_per_unit(mu, log_var), analytic.kl_diagonal(mu, log_var).mean(axis=0), rtol=1e-13)
+    assert kl_per_unit(mu, log_var)[2] == 0
+
+
+def test_the_aggregate_posterior_is_the_mixture():
+    mu, log_var = codes(7)
+    z = np.random.default_rng(5).standard_normal((11, 3))
+    each = analytic.log_normal(z[:, None, :], mu, log_var)
+    np.testing.assert_allclose(log_aggregate_posterior(z, mu, log_var), np.log(np.exp(each).mean(axis=1)), rtol=1e-12)
+
+
+def test_a_code_that_knows_nothing_and_one_that_knows_everything():
+    n, rng = 600, np.random.default_rng(6)
+    same = np.tile([0.3, -2.0], (n, 1))
+    assert mutual_information(same, np.zeros((n, 2)), rng) == pytest.approx(0.0, abs=1e-12)
+    apart = np.arange(n, dtype=float)[:, None]
+    assert mutual_information(apart, np.full((n, 1), -14.0), rng) == pytest.approx(np.log(n), abs=1e-9)
+
+
+def test_information_of_a_gaussian_channel():
+    """x = mu ~ N(0, 1 - tau), z = mu + noise of variance tau: I = -1/2 ln tau, and q(z) = p(z); n data, so not exactly."""
+    n, tau, rng = 4000, 0.2, np.random.default_rng(7)
+    mu = np.sqrt(1 - tau) * rng.standard_normal((n, 1))
+    found = mutual_information(mu, np.full((n, 1), np.log(tau)), rng)
+    assert found == pytest.approx(-0.5 * np.log(tau), abs=4 * np.sqrt(1 / n))
+
+
+def test_the_report_of_a_model_adds_up():
+    X = mg.data.digits()[0][:200]
+    model = VariationalAutoencoder(64, 3, hidden=(16,), rng=np.random.default_rng(8))
+    model.encoder[-1].weight.data[:, [2, 5]] = 0.0  # the third unit: mu = 0 and ln sigma^2 = 0 for every x
+    report = diagnose(model, X, np.random.default_rng(9))
+    assert report.active.tolist() == [True, True, False]
+    assert report.kl[2] == 0 and report.mean_variance[2] == 0
+    mu, log_var = (s.numpy() for s in model.encode(X))
+    z = mu + np.exp(log_var / 2) * np.random.default_rng(10).standard_normal((500, *mu.shape))
+    np.testing.assert_allclose(report.covariance, np.cov(z.reshape(-1, 3).T), atol=0.02)
+    assert report.rate == pytest.approx(float(model.terms(X, np.zeros(mu.shape))[1].item()) / len(X), rel=1e-12)
+    assert report.elbo == -(report.distortion + report.rate)
+    assert report.marginal_kl == report.rate - report.mutual_information
+    text = str(report)
+    assert "2 of 3 units active" in text and "collapsed" in text
+
+
+def test_one_datum_has_no_spread():
+    with pytest.raises(DataError, match="one datum has no spread"):
+        diagnose(VariationalAutoencoder(4, 1, rng=np.random.default_rng(0)), np.zeros((1, 4)), np.random.default_rng(0))

@@ -1,0 +1,128 @@
+"""`why` in the fused ops of layers and losses, in copies and constants; and its silence over healthy networks."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import minigrad_ae as mg
+from minigrad_ae import engine
+
+pytestmark = pytest.mark.filterwarnings("ignore:(divide by zero|invalid value|overflow):RuntimeWarning")
+RNG = np.random.default_rng(3)
+
+
+def leaf(*shape, value=None, name=None):
+    data = RNG.normal(size=shape) if value is None else np.full(shape, value)
+    return mg.tensor(data, requires_grad=True, name=name)
+
+
+def dense(activation, weight, x=1.0):
+    w = leaf(3, 2, value=weight)
+    return w, mg.linear(np.full((4, 3), x), w, activation=activation).sum()
+
+
+def attending(q=1.0, k=1.0, keys=3, mask=None, v=None, heads=1):
+    key, value = leaf(1, keys, 4), leaf(1, keys, 4, value=v)
+    return key, (mg.attention(leaf(1, 2, 4) * q, key * k, value, mask, heads=heads) ** 2).sum()
+
+
+def sampled(log_var, noise):
+    s = leaf(3, value=log_var)
+    return s, (mg.ops.reparameterise(leaf(3), s, np.full(3, noise)) ** 2).sum()
+
+
+def copied():
+    w = leaf(3)
+    return w, (mg.tensor(w.data) * leaf(3)).sum()
+
+
+def exploding():
+    w = h = leaf(3)
+    for _ in range(60):
+        h = h * 3.0
+    return w, h.sum()
+
+
+def normalised_and_summed():
+    x = leaf(2, 4)
+    return x, mg.layer_norm(x, np.ones(4), np.zeros(4)).sum()
+
+
+def weighted_by_nothing():
+    x = leaf(2, 4)
+    return x, (mg.layer_norm(x, np.zeros(4), np.ones(4)) ** 2).sum()
+
+
+def at_rest(loss_of, *leaves, of=0):
+    return leaves[of], loss_of(*leaves)
+
+
+def masked_where():
+    w = leaf(3)
+    return w, (mg.where([True, False, False], w, 1.0) * np.array([0.0, 1.0, 1.0])).sum()
+
+
+def times(constant):
+    w = leaf(3)
+    return w, (w * np.array(constant)).sum()
+
+
+def clipped():
+    w = leaf(3)
+    return w, mg.clip(w + 100, 0, 1).sum()
+
+
+ops, zero, one_key, far = mg.ops, leaf(3, value=0.0), np.array([[True, False, False]]), np.array([[0, -1e9, -1e9]])
+CAUSES = {  # how to make it, and a pattern of what must be said
+    "dead relu in linear": (lambda: dense("relu", -1.0), "dead relu inside linear: all 8 outputs are 0"),
+    "saturated sigmoid in linear": (lambda: dense("sigmoid", 300.0), "saturated sigmoid inside linear"),
+    "saturated tanh in linear": (lambda: dense("tanh", 9.0), "saturated tanh inside linear"),
+    "inputs of 0 in linear": (lambda: dense(None, 1.0, x=0.0), "the other factor of the matrix product"),
+    "one key": (lambda: attending(keys=1), "there is only one key"),
+    "one key, two heads": (lambda: attending(keys=1, heads=2), "there is only one key"),
+    "all keys but one masked": (lambda: attending(mask=one_key), "each query looks at one key only"),
+    "a penalty on all keys but one": (lambda: attending(mask=far), "each query looks at one key only"),
+    "scores far apart": (lambda: attending(q=1e3, k=1e3), "each query looks at one key only"),
+    "equal values": (lambda: attending(v=2.0), "all values v are the same"),
+    "noise of 0": (lambda: sampled(0.0, 0.0), "the noise is 0"),
+    "sigma of 0": (lambda: sampled(-60.0, 1.0), "sigma is at most 9.4e-14"),
+    "collapsed mean": (lambda: at_rest(ops.gaussian_kl, zero, leaf(3)), "the KL term is at rest: the posterior's mean"),
+    "collapsed variance": (lambda: at_rest(ops.gaussian_kl, leaf(3), zero, of=1), "the posterior's log variance"),
+    "squared error": (lambda: at_rest(lambda y: ops.half_squared_error(y, y.data.copy()), leaf(3)), "output is the target"),
+    "Bernoulli loss": (lambda: at_rest(lambda y: ops.bernoulli_loss(y, np.ones(3)), leaf(3, value=800.0)), "is the target"),
+    "sum of a layer_norm": (normalised_and_summed, "layer_norm feels neither shift nor stretch"),
+    "layer_norm of weight 0": (weighted_by_nothing, "the weight of layer_norm is 0"),
+    "clip at its limit": (clipped, "in clip: the limit was reached"),
+    "chosen where nothing comes": (masked_where, "where chose a only in places whose gradient is 0"),
+    "a copy of its numbers": (copied, "a copy of its numbers was used instead of the tensor"),
+    "NaN in a constant": (lambda: times([1.0, np.nan, 2.0]), r"a constant in mul at .*, has NaN at \[1\]"),
+    "an exploding loss": (exploding, "huge .*it explodes: 60 of 61 rules"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_planted_causes_are_named(name):
+    build, pattern = CAUSES[name]
+    answer = mg.why(*build())
+    assert re.search(pattern, answer), answer
+
+
+def networks():
+    x, w = RNG.normal(size=(2, 5, 4)), leaf(4, 4)
+    h = mg.layer_norm(mg.linear(x, w, leaf(4), activation="tanh"), leaf(4), leaf(4))
+    yield (mg.attention(h, h, h, np.tri(5, dtype=bool)) ** 2).sum()
+    picked = mg.concatenate([h[:, [0, 2]], mg.broadcast_to(leaf(1, 1, 4), (2, 3, 4))], axis=1)[:, [4, 0, 1, 3, 2]]
+    yield mg.ops.half_squared_error(mg.linear(picked, leaf(4, 4)), x)
+    mu, log_var = mg.linear(x[:, 0], leaf(4, 2)), mg.linear(x[:, 0], leaf(4, 2))
+    z = mg.ops.reparameterise(mu, log_var, RNG.normal(size=(2, 2)))
+    yield mg.ops.bernoulli_loss(mg.linear(z, leaf(2, 4)), RNG.random((2, 4))) + 0.5 * mg.ops.gaussian_kl(mu, log_var)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_healthy_networks_get_no_answer(number):
+    loss = list(networks())[number]
+    answers = {v: mg.why(v, loss) for v in engine.topological(loss)}
+    assert not any(answers.values()), [a for a in answers.values() if a]
