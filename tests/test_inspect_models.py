@@ -30,6 +30,8 @@ def masked(rng):
 
 
 BUILD = {  # name: build(rng) -> (model, x)
+    "DenoisingAutoencoder": lambda rng: (mg.models.DenoisingAutoencoder(
+        mg.models.DeepAutoencoder(FEATURES, LATENT, 4, rng=rng), sigma=0.3, drop=0.2), rng.normal(size=(7, FEATURES))),
     "MaskedAutoencoder": masked,
     "VariationalAutoencoder": lambda rng: (mg.models.VariationalAutoencoder(FEATURES, LATENT, rng=rng),
                                            rng.random((7, FEATURES))),  # Bernoulli: pixels in [0, 1]
