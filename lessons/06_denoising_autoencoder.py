@@ -68,11 +68,11 @@ for kind, name in names.items():
 lesson.cell("Run: digits, both corruptions")
 M, epochs = 16, 8 if lesson.fast else 40
 titles = {"gaussian": r"Gaussian noise, $\sigma$ = 0.3", "drop": "half of the pixels zeroed"}
-fig, axes = plt.subplots(1, 2, figsize=(9.8, 2.5))
+fig, axes = plt.subplots(2, 1, figsize=(8.6, 4.8))
 numbers = {}
 for ax, (noise, title) in zip(axes, titles.items(), strict=True):
     model = shared(ex.on_digits, "deep", noise, M, epochs)  # DenoisingAutoencoder(DeepAutoencoder(64, M, 256), ...)
-    clean, noisy = (part[:10] for part in ex.noisy_test(lesson.run, noise))
+    clean, noisy = (part[:14] for part in ex.noisy_test(lesson.run, noise))
     rows = [noisy, model(noisy).numpy(), clean]
     ax.imshow(np.vstack([np.hstack([np.pad(x.reshape(8, 8), 1) for x in row]) for row in rows]), cmap="gray_r", vmin=0, vmax=1)
     before, after = (float(np.mean(np.sum((row - clean) ** 2, axis=1))) for row in rows[:2])
@@ -80,7 +80,7 @@ for ax, (noise, title) in zip(axes, titles.items(), strict=True):
     ax.set_yticklabels(["noisy", "denoised", "clean"])
     ax.grid(visible=False)
     numbers[noise] = {"noisy": before, "denoised": after}
-fig.suptitle("Digits it has never seen lose their noise (squared error per image, 10 images)", weight="bold")
+fig.suptitle("Digits it has never seen lose their noise (squared error per image, these 14)", weight="bold")
 lesson.figure("digits", fig, numbers)
 
 # %% Run: PCA, linear, deep
