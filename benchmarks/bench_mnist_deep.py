@@ -24,6 +24,7 @@ from timing import THREADS
 
 import minigrad_ae as mg
 from minigrad_ae.data import batches, mnist
+from minigrad_ae.errors import FileError
 from minigrad_ae.models import DeepAutoencoder
 from minigrad_ae.optim import Adam, cosine_schedule
 
@@ -108,7 +109,11 @@ def pca_errors(X: np.ndarray, X_test: np.ndarray, sizes: list[int]) -> dict[int,
 
 def measure(seeds: int, epochs: int, rows: int | None, peers: bool) -> list[Run]:
     """Every recipe with every seed; one line each as it is done."""
-    X, X_test = mnist(split="train", dtype=np.float32)[0][:rows], mnist(split="test", dtype=np.float32)[0]
+    try:
+        X, X_test = mnist(split="train", dtype=np.float32)[0][:rows], mnist(split="test", dtype=np.float32)[0]
+    except FileError as missing:
+        print(f"nothing was measured: {missing}")
+        return []
     pca = pca_errors(X, X_test, sorted({M for M, *_ in RECIPES}))
     found = []
     for M, H, activation, lr, goal in RECIPES:
