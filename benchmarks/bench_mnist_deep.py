@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from timing import THREADS
+from timing import restart_with
 
 import minigrad_ae as mg
 from minigrad_ae.data import batches, mnist
@@ -140,8 +138,7 @@ def main() -> None:
     parser.add_argument("--no-peers", action="store_true", help="without PyTorch")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    if any(os.environ.get(name) != "1" for name in THREADS):  # read by the libraries when they are loaded
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **dict.fromkeys(THREADS, "1")})
+    restart_with(threads=1)
     found = measure(args.seeds, args.epochs, args.rows, not args.no_peers)
     if args.json:
         command = f"python benchmarks/bench_mnist_deep.py --seeds {args.seeds} --epochs {args.epochs}"
