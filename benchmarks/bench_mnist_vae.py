@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.timing import machine, restart_with, timer_for
 
-RESULTS = Path(__file__).resolve().parent / "results" / "mnist_vae.json"
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS, FIGURE = ROOT / "benchmarks" / "results" / "mnist_vae.json", ROOT / "figures" / "mnist_vae.png"
 HIDDEN, BATCH, SEED, IMPORTANCE, IMAGES = 400, 128, 0, 500, 1000
 
 
@@ -89,21 +90,48 @@ def goals(setting: Setting, report: dict[str, Any]) -> dict[str, bool]:
     return met
 
 
+def draw(models: dict[int, Any], reports: dict[int, Any], X: Any, binary: Any, y: Any) -> Any:
+    """What the two models have learned; X grey test images (n, 784), `binary` the same in black and white, labels y."""
+    import numpy as np
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    from minigrad_ae.classroom import STYLE
+    from minigrad_ae.pictures import show_codes, show_manifold, show_sheet
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(12, 8.6))
+        above, below = figure.subfigures(2, 1, height_ratios=(1.5, 1))
+        left, right = above.subplots(1, 2)
+        show_manifold(left, lambda codes: models[2].decode(codes.astype(np.float32)).numpy(), 18)
+        left.set_title("784-400-2: what its decoder makes of the plane")
+        show_codes(right, models[2].encode(binary[:1000])[0].numpy(), y[:1000])
+        right.set_title(f"1,000 test images in two numbers each: ELBO {reports[2]['elbo']:.1f} nats")
+        rng = np.random.default_rng(SEED)
+        rows = {"test images": X[:20], "black and white": binary[:20], "reconstructed": models[20].reconstruct(binary[:20]),
+                "samples, z ~ p(z)": models[20].sample(20, rng)}  # fmt: skip
+        for ax, (label, images) in zip(below.subplots(len(rows), 1), rows.items(), strict=True):
+            show_sheet(ax, images, 20)
+            ax.set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center")
+        found = reports[20]
+        below.suptitle(f"784-400-20: ELBO {found['elbo']:.2f}, log p {found['log_p']:.2f} nats", weight="bold", fontsize=11)
+    return figure
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, nargs="+", default=[20, 2], choices=list(SETTINGS), help="latent units (20 2)")
     parser.add_argument("--epochs", type=int, help="instead of 40 and 10, for a try; nothing is written without --json")
     parser.add_argument("--threads", type=int, default=2, help="(2); with 1, seconds are the processor's, else the wall's")
     parser.add_argument("--json", type=Path, help=f"where the results go (results/{RESULTS.name})")
-    parser.add_argument("--models", type=Path, help="folder for checkpoints of the trained models")
     args = parser.parse_args()
     restart_with(args.threads)
     import numpy as np
 
-    from minigrad_ae import analytic, checkpoint
+    from minigrad_ae import analytic
     from minigrad_ae.data import mnist
 
-    train, test = (mnist(split=split, dtype=np.float32)[0] for split in ("train", "test"))
+    train, (test, labels) = mnist(split="train", dtype=np.float32)[0], mnist(split="test", dtype=np.float32)
     binary = (np.random.default_rng([SEED, 1]).random(test.shape) < test).astype(np.float32)
     least = 0.5 / len(train)
     baseline = -analytic.bernoulli_baseline(binary, train.mean(axis=0, dtype=np.float64).clip(least, 1 - least))
@@ -111,24 +139,25 @@ def main() -> None:
     command = " ".join(["python", "benchmarks/bench_mnist_vae.py", *sys.argv[1:]])
     results: dict[str, Any] = {"command": command, "machine": machine(), "threads": args.threads, "seed": SEED,
                                "baseline": baseline, "runs": {}}  # fmt: skip
+    models, reports = {}, {}
     for latent in args.runs:
         setting = SETTINGS[latent]
         setting = Setting(**{**vars(setting), "epochs": args.epochs or setting.epochs})
         print(f"784-{HIDDEN}-{latent}, {setting.epochs} epochs:")
         report, model = run(setting, train, binary, timer_for(args.threads))
-        met = goals(setting, report)
+        models[latent], reports[latent], met = model, report, goals(setting, report)
         results["runs"][f"784-{HIDDEN}-{latent}"] = {"setting": vars(setting), **report, "met": met}
         print(f"  ELBO {report['elbo']:.2f} (rate {report['rate']:.2f}, {report['active']} active units), "
               f"log p {report['log_p']:.2f}, "
               f"{report['seconds']:.0f} s, {report['seconds_with_log_p']:.0f} s with log p; "
               + ", ".join(f"goal for {name} {'met' if good else 'missed'}" for name, good in met.items()))  # fmt: skip
-        if args.models is not None:
-            args.models.mkdir(parents=True, exist_ok=True)
-            checkpoint.save(args.models / f"mnist_vae_{latent}.npz", model, meta={"command": command, **report})
     target = args.json or (None if args.epochs else RESULTS)
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if target == RESULTS and models.keys() == SETTINGS.keys():
+        draw(models, reports, test, binary, labels).savefig(FIGURE, dpi=80, metadata={"Software": None})
+        print(f"figure: {FIGURE}")
 
 
 if __name__ == "__main__":
