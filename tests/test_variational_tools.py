@@ -5,7 +5,7 @@ import pytest
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.errors import DataError, ShapeError
+from minigrad_ae.errors import DataError, DtypeError, ShapeError
 from minigrad_ae.models import VariationalAutoencoder, diagnose
 from minigrad_ae.models.densities import log_bernoulli, log_normal
 from minigrad_ae.models.diagnostics import kl_per_unit, log_aggregate_posterior, mutual_information
@@ -68,6 +68,10 @@ def test_a_function_of_the_wrong_shape_is_refused():
         score_function_gradients(lambda z: z.numpy().sum(axis=1), MU, LOG_VAR, rng, 10)
     with pytest.raises(ShapeError, match="flat and of one length"):
         kl_samples(MU, LOG_VAR[:1], rng, 10)
+    with pytest.raises(DataError, match="at least one draw is needed"):
+        kl_samples(MU, LOG_VAR, rng, 0)
+    with pytest.raises(DtypeError, match="a random generator is needed to draw the noise"):
+        kl_samples(MU, LOG_VAR, 7, 10)
 
 
 # --- diagnostics --------------------------------------------------------------------------------------------------------
