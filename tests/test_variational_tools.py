@@ -130,6 +130,17 @@ def test_the_report_of_a_model_adds_up():
     assert "2 of 3 units active" in text and "collapsed" in text
 
 
+def test_a_unit_is_active_from_a_variance_of_a_hundredth_on():
+    X = mg.data.digits()[0]
+    model = VariationalAutoencoder(64, 2, hidden=(), rng=np.random.default_rng(0))
+    weight = np.zeros((64, 4))
+    weight[20, :2] = np.sqrt(np.array([0.009, 0.011]) / X[:, 20].var())  # the mean of either unit follows pixel 20
+    model.encoder[0].weight.data = weight
+    report = diagnose(model, X, np.random.default_rng(0))
+    np.testing.assert_allclose(report.mean_variance, [0.009, 0.011], rtol=1e-12)
+    assert report.active.tolist() == [False, True]
+
+
 def test_one_datum_has_no_spread():
     with pytest.raises(DataError, match="one datum has no spread"):
         diagnose(VariationalAutoencoder(4, 1, rng=np.random.default_rng(0)), np.zeros((1, 4)), np.random.default_rng(0))
