@@ -72,19 +72,19 @@ def trained(layers: list[Any]) -> list[Any]:
 
 
 def _our_vae(weights: list[Array]) -> tuple[list[Any], Loss]:
-    from minigrad_ae import ops
+    """`mg.models.VariationalAutoencoder`, its two terms at the given noise."""
+    from minigrad_ae.models import VariationalAutoencoder
 
-    layers = linears(weights, ("tanh", None, "tanh", None))
-    hidden, statistics, expand, logits = layers
-    M = weights[4].shape[0]
+    (D, H), M = weights[0].shape, weights[4].shape[0]
+    model = VariationalAutoencoder(D, M, hidden=(H,), rng=np.random.default_rng(0), dtype=np.float32)
+    for p, w in zip(model.parameters(), weights, strict=True):
+        p.data = w.copy()
 
     def loss(x: Any, noise: Any) -> Any:
-        s = statistics(hidden(x))
-        mu, log_var = s[:, :M], s[:, M:]
-        z = ops.reparameterise(mu, log_var, noise)
-        return (ops.bernoulli_loss(logits(expand(z)), x) + ops.gaussian_kl(mu, log_var)) / len(x)
+        distortion, rate = model.terms(x, noise)
+        return (distortion + rate) / len(x)
 
-    return trained(layers), loss
+    return model.parameters(), loss
 
 
 def _their_vae(f: Any, p: Any, x: Any, noise: Any) -> Any:
@@ -114,6 +114,20 @@ def _our_linear(weights: list[Array]) -> tuple[list[Any], Loss]:
     for p, w in zip(params, weights, strict=True):
         p.data = w.copy()
     return params, lambda x, noise: model.loss(x) / len(x)
+
+
+def _our_model(name: str, *sizes: int) -> Callable[[list[Array]], tuple[list[Any], Loss]]:
+    """A sigmoidal one of `mg.models`, such as DeepAutoencoder(D, M, H)."""
+
+    def built(weights: list[Array]) -> tuple[list[Any], Loss]:
+        from minigrad_ae import models
+
+        model = getattr(models, name)(*sizes, activation="sigmoid", rng=np.random.default_rng(0), dtype=np.float32)
+        for p, w in zip(model.parameters(), weights, strict=True):
+            p.data = w.copy()
+        return model.parameters(), lambda x, noise: model.loss(x) / len(x)
+
+    return built
 
 
 def autoencoder(name: str, sizes: Sequence[int], activations: Sequence[str | None], batch: int,
@@ -152,6 +166,8 @@ MODELS = [
     vae(784, 400, 20, {1: {"torch": 1.35, "autograd": 2.4, "jax": 1.0},
                        2: {"torch": 1.3, "torch fused": 1.05, "jax": 1.0}}),
     autoencoder("linear AE 64-8-64", (64, 8, 64), (None, None), 64, AE_GOALS, ours=_our_linear),
-    autoencoder("two-layer AE 64-8-64", (64, 8, 64), ("sigmoid", None), 64, AE_GOALS),
-    autoencoder("deep AE 64-32-8-32-64", (64, 32, 8, 32, 64), ("sigmoid", None, "sigmoid", None), 64, AE_GOALS),
+    autoencoder("two-layer AE 64-8-64", (64, 8, 64), ("sigmoid", None), 64, AE_GOALS,
+                ours=_our_model("TwoLayerAutoencoder", 64, 8)),
+    autoencoder("deep AE 64-32-8-32-64", (64, 32, 8, 32, 64), ("sigmoid", None, "sigmoid", None), 64, AE_GOALS,
+                ours=_our_model("DeepAutoencoder", 64, 8, 32)),
 ]  # fmt: skip

@@ -104,7 +104,8 @@ ax.axhline(np.finfo(float).eps, color=BLACK, lw=0.8, ls=":", label="rounding, 2.
 ax.set(xlabel="step h", ylabel="relative error of tanh'(0.8)", title="A complex step subtracts nothing, so it loses nothing")
 ax.legend()
 lesson.figure("complex_step", fig, {"h": steps, "central": central, "complex": complex_step})
-print(f"best central difference: {min(central):.1e};  complex step at h = 1e-20: {complex_step[0]:.1e}")
+print(f"relative error of tanh'(0.8): {min(central):.1e} by the best difference, {complex_step[0]:.1e} by a complex step")
+print("A difference of two close numbers loses digits; a complex step takes no difference.  It is the witness from here on.")
 
 # %% Inspect: walk back step by step
 lesson.cell("Inspect: the backward pass, step by step")
@@ -121,7 +122,9 @@ print(program[program.index("# forward") :])
 
 # %% Verify: every rule of this graph, against its own forward
 lesson.cell("Verify: the graph proves itself")
+print("each rule of this graph against a complex step of its own forward, with random numbers (errors are relative):")
 print(mg.check_graph(loss))
+print("and the gradient of the gradient, element by element (order=2):")
 print(mg.gradcheck(lambda W, b: (mg.tanh(x @ W + b) ** 2).sum() / 2, W, b, order=2))
 
 # %% Break it: one wrong sign
@@ -136,11 +139,13 @@ u = mg.tensor([0.0, 2.0], requires_grad=True)
 with np.errstate(divide="ignore", invalid="ignore"):
     trap = mg.where(u > 0, mg.log(u), 0.0).sum()
     trap.backward()
+    answer = mg.why(u, trap)
 print(f"where(u > 0, log u, 0) at u = 0: gradient {u.grad}   (0 * 1/0 is NaN, in every engine)")
+print(f"mg.why(u, trap) says: {answer}")
 u.zero_grad()
 safe = mg.where(u > 0, u, 1.0)
 mg.where(u > 0, mg.log(safe), 0.0).sum().backward()
-print(f"with a second where inside:      gradient {u.grad}   (log never sees the 0)")
+print(f"with a second where inside: gradient {u.grad}   (log never sees the 0)")
 
 # %% [markdown]
 # ## Exercises

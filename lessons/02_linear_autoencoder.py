@@ -85,6 +85,7 @@ for M, color in zip(sizes, (BLUE, ORANGE, GREEN, RED, SKY, BLACK), strict=False)
         numbers[f"M={M} start={start}"] = {"final": final, "optimum": best, "evaluations": record.evaluations}
     models[M] = model
 ax.axhline(1e-10, color=BLACK, ls=":", lw=0.8)
+ax.text(1, 1.3e-10, "ten digits", fontsize=8, va="bottom")
 ax.set(
     xlabel="evaluations of E and its gradient",
     ylabel="loss above the PCA optimum, relative",
@@ -139,7 +140,8 @@ lesson.figure("reconstructions", fig, {"M": M, "largest_difference": difference}
 # %% Run: the saddles
 lesson.cell("Run: every other critical point is a saddle")
 small, found = five_features()
-print("Five features, M = 2: W2 W1 projects onto the components in I")
+print("Five features, M = 2: at each of these points the gradient vanishes, and W2 W1 projects onto the components in I.")
+print("Negative curvatures count the directions in which E falls; along the flat ones the code is only mixed anew.")
 print(f"{'I':<10} {'loss':>10} {'negative curvatures':>20} {'flat directions':>16}")
 for point in analytic.critical_points(found.eigenvalues, 2):
     name = "{" + ", ".join(map(str, point.components)) + "}"
@@ -185,6 +187,9 @@ right.set(
     xlabel="time = step size x steps", ylabel="strength of the mode", title="Modes are learned one by one, along sigmoids"
 )
 right.legend()
+print(f"s_1 = {s1:.4f}.  After 60 steps the loss above the optimum, relative to the optimum, is")
+for factor, excess in limits.items():
+    print(f"  {excess[-1]:.1e}  with eta = {factor} / s_1")
 lesson.figure("dynamics", fig, {"excess": limits, "time": times[::100], "strength": measured[::100]})
 
 # %% Run: L2 recovers the single components
@@ -206,7 +211,7 @@ axes[0, 0].set_ylabel("PCA", fontsize=9)
 axes[1, 0].set_ylabel("network", fontsize=9)
 fig.suptitle("With an L2 penalty the decoder's singular vectors are the components", weight="bold")
 lesson.figure("l2", fig, {"singular_values": singular, "eigenvalues": principal.eigenvalues[:K], "read_out": read_out})
-print("eigenvalues of X^T X, and as read out of the weights, s = lambda / (1 - sv^2):")
+print(f"lambda = {lam:.1f}.  The eigenvalues of X^T X, and as read out of the decoder's singular values, lambda / (1 - sv^2):")
 for s, r in zip(principal.eigenvalues[:K], read_out, strict=True):
     print(f"  {s:.6f}   {r:.6f}")
 
@@ -218,6 +223,8 @@ loss = tiny.loss(mg.tensor(np.array([[1.0, 0.5, -1.0], [0.0, 1.0, 2.0]]), name="
 trace = mg.trace(loss)
 print(trace.text())
 lesson.page("backward_pass", trace)
+print("Before you look: go to step 5, press p, and say the shape and one entry of what goes to W2.")
+print("As a program, two lines are the slide's gradient: dE/dW2 = z^T (y - x) and dE/dW1 = x^T ((y - x) W2^T).\n")
 print(mg.emit_numpy(loss))
 
 # %% Verify: every rule of the graph of E

@@ -32,6 +32,8 @@ FULL = [
     ("scaling", "bench_scaling.py", ["--rounds", "15", "--budget", "4"]),
     ("gemm", "bench_gemm.py", []),
     ("kernels", "bench_kernels.py", []),
+    ("deep", "bench_mnist_deep.py", []),
+    ("vae", "bench_mnist_vae.py", []),
 ]
 PRODUCT_GOALS = {"NN": 0.95, "TN": 0.95, "NT": 1.0}  # geometric means over the shapes; batched: 1.0
 KERNEL_GOALS = {"softmax": (3.0, 1.5), "layer norm": (3.0, 1.5), "gelu": (3.0, 1.5), "Adam": (None, 1.0)}  # NumPy, torch
@@ -94,6 +96,10 @@ def table_rows(found: dict[str, Any]) -> list[Row]:
     rows += _products(found.get("gemm", {}).get("rows", []))
     for r in found.get("kernels", {}).get("rows", []):
         rows += _kernel(r)
+    for r in found.get("deep", {}).get("rows", []):
+        rows += _deep(r)
+    for name, r in found.get("vae", {}).get("runs", {}).items():
+        rows += _vae(name, r, found["vae"])
     return rows
 
 
@@ -113,6 +119,26 @@ def _kernel(measured: Row) -> Iterable[Row]:
     for peer in (p for p in ("numpy", "torch", "torch fused") if p in measured):
         goal = goals[0] if peer == "numpy" else goals[1]
         yield row(what, peer, measured[peer]["ratio"], goal, ours=measured["ours"]["us"] * 1e-6)
+
+
+def _deep(measured: Row) -> Iterable[Row]:
+    """A deep autoencoder on MNIST: PCA's test error over ours, and torch's time for the same training over ours."""
+    ours = measured["ours"]
+    yield row(f"{measured['name']}, test error", "PCA", measured["pca"] / ours["median"], measured["pca"] / measured["goal"])
+    if "torch" in measured:
+        what, ratio = f"{measured['name']}, training", sum(measured["torch"]["cpu"]) / sum(ours["cpu"])
+        yield row(what, "torch fused", ratio, None, ours=sum(ours["cpu"]) / len(ours["cpu"]))
+
+
+def _vae(name: str, measured: Row, report: Row) -> Iterable[Row]:
+    """A VAE on MNIST: the nats of independent pixels over ours, and the seconds of a plain NumPy program over ours."""
+    goals, pixels, threads = measured["setting"], report["baseline"], report["threads"]
+    for key, what in (("elbo", "-ELBO"), ("log_p", "-log p")):
+        if goals[key] is not None:
+            yield row(f"{name} on MNIST, {what}", "pixels", pixels / measured[key], pixels / goals[key], threads)
+    if goals["seconds"] is not None:
+        seconds = measured["seconds_with_log_p"]
+        yield row(f"{name} on MNIST, training", "plain NumPy", goals["seconds"] / seconds, 1.0, threads, ours=seconds)
 
 
 def table(rows: Sequence[Row]) -> str:

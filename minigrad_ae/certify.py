@@ -114,13 +114,13 @@ class Certificate:
         """A matplotlib figure: what each component explains, learned beside PCA, and the angles beside what is allowed."""
         from matplotlib.figure import Figure
 
-        fig = Figure(figsize=(8.6, 3.6))
-        fig.subplots_adjust(left=0.09, right=0.985, bottom=0.14, top=0.91, wspace=0.24)
+        fig = Figure(figsize=(8.6, 3.6), layout="constrained")
         left, right = fig.subplots(1, 2)
         k = np.arange(1, self.n_latent + 1)
         left.semilogy(k, np.maximum(self.eigenvalues, 1e-300), "o", ms=9, mfc="none", color="#0072B2", label="PCA, $s_j$")
         left.semilogy(k, np.maximum(self.explained_variance, 1e-300), "x", color="#D55E00", label="network")
-        left.set(xlabel="component", ylabel="sum of squares explained", title="What each direction explains")
+        finding = "The network explains what PCA explains" if self.passed else "What each direction explains"
+        left.set(xlabel="component", ylabel="sum of squares explained", title=finding)
         left.legend()
         sines = np.maximum(np.sin(self.principal_angles), 1e-17)
         right.semilogy(np.arange(1, len(sines) + 1), sines, "o", color="#0072B2", label="sine of the angle")

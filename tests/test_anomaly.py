@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -12,6 +13,7 @@ import minigrad_ae as mg
 from minigrad_ae.errors import GradientError
 from minigrad_ae.graph import watchers
 from minigrad_ae.inspect import AnomalyError
+from minigrad_ae.inspect.reasons import BRANCH, REMEDIES, remedy
 
 INF = np.inf
 
@@ -83,7 +85,7 @@ def negative_power_of_zero(x):
     return before(x) + (x**-1).sum()  # PLANTED
 
 
-@planted([1e200, 1.0], "mul", "forward", (0,), "overflow: mul", a=1e200)
+@planted([1e200, 1.0], "mul", "forward", (0,), "overflow: 1e+200 · 1e+200", a=1e200)
 def square_overflows(x):
     return (x * x).sum() * 0.0 + before(x)  # PLANTED
 
@@ -147,6 +149,21 @@ def slope_of_a_quotient(x):
     return before(x) + (1.0 / x).sum()  # PLANTED
 
 
+@planted([[1.0, 2.0], [3.0, 4.0]], "attention", "forward", (1, 0), "may look at no key at all")
+def masked_from_every_key(x):
+    return mg.attention(x, x, x, np.array([[True, False], [False, False]])).sum() + before(x)  # PLANTED
+
+
+@planted([[1.0, 2.0], [3.0, 3.0]], "layer_norm", "forward", (1, 0), "variance is 0, and eps is 0", x=3.0)
+def no_variance(x):
+    return mg.layer_norm(x, np.ones(2), np.zeros(2), eps=0.0).sum() + before(x)  # PLANTED
+
+
+@planted([0.0, 1500.0], "gaussian_kl", "forward", (), "log_var, which goes up to 1500")
+def log_variance_overflows(x):
+    return mg.ops.gaussian_kl(x * 0.0, x) * 0.0 + before(x)  # PLANTED
+
+
 @pytest.mark.parametrize("name", PLANTED)
 def test_planted_nan_are_located(name):
     build, data, op, phase, index, operands, words, dtype = PLANTED[name]
@@ -164,6 +181,24 @@ def test_planted_nan_are_located(name):
 
 def test_there_are_enough_of_them():
     assert len(PLANTED) >= 12 and {"forward", "backward"} == {p[3] for p in PLANTED.values()}
+
+
+@pytest.mark.parametrize("op", sorted(REMEDIES))
+def test_remedies_name_functions_that_are_there(op):
+    """What an error tells one to call exists, and does not do the same again."""
+    for name in re.findall(r"mg\.(\w+)", f"{REMEDIES[op]} {BRANCH}"):
+        assert callable(getattr(mg, name)), name
+    assert op in mg.ops.REGISTRY and remedy(op, "0 · inf: the unchosen branch of where (...)") == BRANCH
+
+
+def test_the_remedies_help():
+    x = leaf(0.0, 4.0)
+    c = x.data > 0
+    with mg.detect_anomaly():
+        mg.where(c, mg.sqrt(mg.where(c, x, 1.0)), 0.0).sum().backward()
+        mg.log(mg.maximum(x, 1e-12)).sum().backward()
+        mg.sqrt((x * x).sum() * 0.0 + 1e-12).backward()
+    assert np.isfinite(x.grad).all()
 
 
 def test_nan_in_the_data_are_found_at_their_first_use():

@@ -111,3 +111,12 @@ def test_the_matrix_of_bugs_and_claims(capsys, monkeypatch):
     rows = ledger.matrix(Run(fast=True))
     assert [r["id"] for r in rows] == [c.id for c in two]
     assert all(r["caught"] for r in rows)
+
+
+def test_the_table_shows_a_long_statement_whole():
+    words = "the loss of every network in this table is what its exact answer says, to ten digits and more"
+    result = ledger.Result("x", "topic", words, 1.0, 1.0, 0.1, True)
+    lines = ledger.table([result]).splitlines()[1:]
+    assert max(map(len, lines)) <= 100
+    assert " ".join(" ".join(line[:58].split()) for line in lines) == words
+    assert lines[-1].endswith("PASS")

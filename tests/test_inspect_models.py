@@ -30,6 +30,8 @@ def masked(rng):
 
 
 BUILD = {  # name: build(rng) -> (model, x)
+    "DenoisingAutoencoder": lambda rng: (mg.models.DenoisingAutoencoder(
+        mg.models.DeepAutoencoder(FEATURES, LATENT, 4, rng=rng), sigma=0.3, drop=0.2), rng.normal(size=(7, FEATURES))),
     "MaskedAutoencoder": masked,
     "VariationalAutoencoder": lambda rng: (mg.models.VariationalAutoencoder(FEATURES, LATENT, rng=rng),
                                            rng.random((7, FEATURES))),  # Bernoulli: pixels in [0, 1]
@@ -134,6 +136,15 @@ def test_the_program_gives_the_same_bits(built):
     assert same(space["loss"], loss.data)
     for name, p in ((name, p) for name, p in model.named_parameters() if p.requires_grad):
         assert same(space["grad_" + identifier(p.name or f"model.{name}")], p.grad), name
+
+
+def test_why_has_nothing_to_say_of_a_fresh_model(built):
+    model, loss = make(built)
+    loss.backward()
+    told = {name: mg.why(p, loss) for name, p in model.named_parameters() if np.any(p.grad)}
+    said = {name: answer for name, answer in told.items() if answer}
+    shifts = {n: a for n, a in said.items() if "shifts all keys of attention alike" in a}  # 0 in exact arithmetic
+    assert told and said == shifts and all("key" in name and name.endswith("bias") for name in shifts), said
 
 
 def test_every_face_takes_it(built, tmp_path):

@@ -1,4 +1,4 @@
-"""The gradient of each leaf against the loss as a whole; and where NaN is made, in trace, text and record."""
+"""The gradient of each leaf against the loss as a whole; where NaN is made; how an index is written."""
 
 from __future__ import annotations
 
@@ -119,3 +119,12 @@ def test_a_mask_of_infinities_is_nobodys_fault():
     x = mg.tensor(np.arange(4.0).reshape(2, 2), requires_grad=True)
     t = trace((mg.softmax(x + np.array([[0, -np.inf], [0, 0]])) ** 2).sum())
     assert t.origin is None and t.ok
+
+
+def test_an_index_reads_as_it_was_written():
+    written = {"0": 0, ":, 2:": np.s_[:, 2:], "1, ::2": np.s_[1, ::2], "..., None, -1": np.s_[..., None, -1],
+               "[0, 2], :": np.s_[[0, 2], :], "array(4, 6)": np.ones((4, 6), bool)}  # fmt: skip
+    x = mg.tensor(np.zeros((4, 6)), requires_grad=True)
+    for text, index in written.items():
+        (node,) = (n for n in trace(x[index].sum(), numeric=False).nodes if n.op == "getitem")
+        assert node.computes == f"x[{text}]"

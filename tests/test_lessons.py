@@ -27,6 +27,7 @@ def test_short_form(path, tmp_path):
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "FAIL" not in done.stdout
+    assert "Warning" not in done.stderr
     figures = sorted((tmp_path / "minigrad_ae_figures").glob("*.png"))
     assert figures
     for figure in figures:

@@ -24,9 +24,9 @@ def dense(activation, weight, x=1.0):
     return w, mg.linear(np.full((4, 3), x), w, activation=activation).sum()
 
 
-def attending(q=1.0, k=1.0, keys=3, mask=None, v=None, of="k"):
-    parts = {"q": leaf(1, 2, 4) * q, "k": leaf(1, keys, 4), "v": leaf(1, keys, 4, value=v)}
-    return parts[of], (mg.attention(parts["q"], parts["k"] * k, parts["v"], mask) ** 2).sum()
+def attending(q=1.0, k=1.0, keys=3, mask=None, v=None, heads=1):
+    key, value = leaf(1, keys, 4), leaf(1, keys, 4, value=v)
+    return key, (mg.attention(leaf(1, 2, 4) * q, key * k, value, mask, heads=heads) ** 2).sum()
 
 
 def sampled(log_var, noise):
@@ -82,6 +82,7 @@ CAUSES = {  # how to make it, and a pattern of what must be said
     "saturated tanh in linear": (lambda: dense("tanh", 9.0), "saturated tanh inside linear"),
     "inputs of 0 in linear": (lambda: dense(None, 1.0, x=0.0), "the other factor of the matrix product"),
     "one key": (lambda: attending(keys=1), "there is only one key"),
+    "one key, two heads": (lambda: attending(keys=1, heads=2), "there is only one key"),
     "all keys but one masked": (lambda: attending(mask=one_key), "each query looks at one key only"),
     "a penalty on all keys but one": (lambda: attending(mask=far), "each query looks at one key only"),
     "scores far apart": (lambda: attending(q=1e3, k=1e3), "each query looks at one key only"),

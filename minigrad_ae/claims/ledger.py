@@ -8,6 +8,7 @@ import math
 import os
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -47,12 +48,12 @@ def read(selected: Iterable[Claim], run: Run, out: TextIO | None = None) -> list
 
 
 def table(results: Sequence[Result]) -> str:
-    """`claim | expected | measured | PASS`, at most 100 columns."""
+    """`claim | expected | measured | PASS`, at most 100 columns; a long statement takes several lines."""
     lines = [f"{'claim':<58} {'expected':>12} {'measured':>12} {'tolerance':>9}  verdict"]
     for r in results:
-        words = r.statement if len(r.statement) <= 58 else r.statement[:55] + "..."
+        *above, last = textwrap.wrap(r.statement, 58, subsequent_indent="  ")
         verdict = "PASS" if r.passed else "FAIL"
-        lines.append(f"{words:<58} {r.expected:>12.6g} {r.measured:>12.6g} {r.tolerance:>9.1e}  {verdict}")
+        lines += [*above, f"{last:<58} {r.expected:>12.6g} {r.measured:>12.6g} {r.tolerance:>9.1e}  {verdict}"]
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import DataError
 
@@ -26,9 +27,13 @@ def zero_random_subset(x: Any, drop: float, rng: np.random.Generator) -> Any:
     return x * (rng.random(x.shape) >= drop).astype(x.dtype)
 
 
-def additive_gaussian(x: Any, sigma: float, rng: np.random.Generator) -> Any:
-    """x + sigma e with independent e ~ N(0, 1), `sigma` in the units of x.  Raises DataError unless 0 <= sigma < inf."""
-    if not 0 <= sigma < np.inf:
+def additive_gaussian(x: Any, sigma: ArrayLike, rng: np.random.Generator) -> Any:
+    """x + sigma e with independent e ~ N(0, 1); sigma is in the units of x, one number or D of them.
+
+    Raises DataError unless 0 <= sigma < inf.
+    """
+    sigma = np.asarray(sigma)
+    if not ((sigma >= 0) & (sigma < np.inf)).all():
         raise DataError(
             "additive_gaussian: sigma must be finite and not negative",
             f"got sigma={sigma}",

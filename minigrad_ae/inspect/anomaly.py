@@ -20,7 +20,7 @@ import numpy as np
 from ..errors import GradientError
 from ..graph import Value, source_line, watchers, where
 from .notation import rule_of
-from .reasons import backward_reason, forward_reason
+from .reasons import backward_reason, forward_reason, remedy
 
 KEPT = 200_000  # checksums
 
@@ -137,7 +137,7 @@ class detect_anomaly:
             f"{op.name} made {word} of finite numbers: {reason}" if all(_finite(a) for a in arrays) else
             f"{op.name} made {word}: {reason}",
             f"forward, element {list(index)}{_operands(operands)}, {place}",
-            "keep its argument away from that point (clip it, add a small number, or use a stable function of mg)",
+            remedy(op.name, reason),
             op=op.name, phase="forward", index=index, operands=operands, location=location, reason=reason,
         )  # fmt: skip
 
@@ -152,7 +152,7 @@ class detect_anomaly:
         return AnomalyError(
             f"the rule of {op.name} for {op.argument(i)} made {word}: {reason}",
             f"backward, element {list(index)}{_operands(operands)}, rule {rule}, {_place(value)}",
-            "keep the argument of the op away from that point; inside where(...), guard it with a second where",
+            remedy(op.name, reason),
             op=op.name, phase="backward", index=index, operands=operands, location=source_line(value), reason=reason,
         )  # fmt: skip
 
@@ -217,6 +217,8 @@ def _at(array: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
 
 def _operands(operands: dict[str, Any]) -> str:
     def text(x: Any) -> str:
+        if isinstance(x, tuple) and x and x[0] == x[1]:
+            return text(x[0])
         if isinstance(x, tuple) and x:
             return f"{x[0]:.4g} to {x[1]:.4g}"
         return f"{x:.4g}" if isinstance(x, float) else str(x)

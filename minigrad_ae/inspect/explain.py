@@ -138,7 +138,9 @@ def _linear(a: Application, x: list[np.ndarray], names: Any, word: str) -> str:
     if a.i < 2 and np.abs(x[other]).max(initial=0) <= SMALL:
         name = names.get(id(a.value.inputs[other]), "xW"[other])
         return f"the other factor of the matrix product, {name} {x[other].shape}, is {word} everywhere (zero weights?)"
-    return "the rows of the batch cancel each other, or the matrix product is orthogonal to the gradient"
+    if a.i == 2:
+        return "the gradients of the rows cancel each other"
+    return "the matrix product cancels the gradient: it is orthogonal to it"
 
 
 def _layer_norm(a: Application, x: list[np.ndarray], names: Any, word: str) -> str:
@@ -150,7 +152,7 @@ def _layer_norm(a: Application, x: list[np.ndarray], names: Any, word: str) -> s
 
 
 def _attention(a: Application, x: list[np.ndarray], names: Any, word: str) -> str:
-    weights = NAMES["attention_weights"](x[0], x[1], x[3])
+    weights = NAMES["attention_weights"](x[0], x[1], x[3], a.value.params.get("heads", 1))
     if a.i == 2:
         return f"no query looks at it: its attention weights are at most {float(weights.max(initial=0)):.1e} (masked?)"
     if weights.shape[-1] == 1:

@@ -6,7 +6,7 @@ the op's inputs and result.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,14 @@ def hooked(a: Application, received: Any) -> str:
     """A hook that replaced the gradient by zeros."""
     if a.value.hooks and received is not None and np.any(received) and not np.any(a.g):
         return f"a hook replaced the gradient of the result of {a.value.op.name if a.value.op else ''} by zeros"
+    return ""
+
+
+def key_bias(a: Application, above: Sequence[Application]) -> str:
+    """A bias of the keys of attention: its gradient is 0 in exact arithmetic."""
+    added = a.value.op is not None and (a.value.op.name, a.i) in (("linear", 2), ("add", 0), ("add", 1)) and a.axes
+    if added and above and all(b.value.op is not None and b.value.op.name == "attention" and b.i == 1 for b in above):
+        return "it shifts all keys of attention alike, so all scores of a query change alike, and softmax does not feel that"
     return ""
 
 

@@ -6,6 +6,8 @@ import ast
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from ..graph import Value
 from ..op import Op
 
@@ -74,6 +76,19 @@ class _Rename(ast.NodeTransformer):
         return ast.Name(self.names.get(node.id, node.id))
 
 
+def subscript(index: Any) -> str:
+    """An index as one writes it: ':, 2:', '0', '[0, 2], ...'; an array of many numbers by its shape."""
+    if isinstance(index, tuple):
+        return ", ".join(subscript(part) for part in index)
+    if isinstance(index, slice):
+        ends = ["" if end is None else str(end) for end in (index.start, index.stop, index.step)]
+        return ":".join(ends if ends[2] else ends[:2])
+    if isinstance(index, np.ndarray | list):
+        index = np.asarray(index)
+        return str(index.tolist()) if index.ndim == 1 and index.size <= 6 and index.dtype != bool else f"array{index.shape}"
+    return "..." if index is Ellipsis else str(index)
+
+
 def computes(value: Value, inputs: list[str]) -> str:
     """The right-hand side that made `value`: 'H + b', 'tanh(a)', 'sum(S, axis=0)'."""
     op: Any = value.op
@@ -82,5 +97,7 @@ def computes(value: Value, inputs: list[str]) -> str:
         parts = ast.iter_child_nodes(tree)
         if isinstance(tree, ast.BinOp | ast.UnaryOp) and not any(isinstance(p, ast.Call | ast.BinOp) for p in parts):
             return ast.unparse(_Rename(dict(zip(op.rules, inputs, strict=True))).visit(tree))
+    if op.name == "getitem":
+        return f"{inputs[0]}[{subscript(value.params['index'])}]"
     params = [f"{k}={v}" if not hasattr(v, "ndim") else f"{k}=array{v.shape}" for k, v in value.params.items()]
     return f"{op.name}({', '.join([*inputs, *params])})"

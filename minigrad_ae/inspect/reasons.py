@@ -12,6 +12,29 @@ from ..graph import Value, where
 
 OVERFLOW = ("exp", "expm1", "square", "mul", "add", "sub", "sum", "matmul", "einsum", "power", "cast", "index_add")
 
+# What to do about it.  Functions of mg that cannot go wrong there come first.
+REMEDIES = {
+    "log": "keep the argument above 0 (mg.maximum(x, 1e-12)), or take the loss of logits: mg.log_softmax, mg.softplus",
+    "log1p": "keep the argument above -1",
+    "sqrt": "add a small number under the root: mg.sqrt(x + 1e-12)",
+    "div": "keep the denominator from 0: add a small number, or choose it by mg.where before dividing",
+    "exp": "clip the argument, or use what cannot overflow: mg.logsumexp, mg.softplus, mg.sigmoid",
+    "power": "keep the base above 0 where the exponent is no whole number, or is negative",
+    "attention": "let each query look at one key at least",
+    "layer_norm": "give eps a value above 0",
+    "gaussian_kl": "keep log_var within bounds: clip it, start it smaller, or take smaller steps",
+    "reparameterise": "keep log_var within bounds: clip it, start it smaller, or take smaller steps",
+}
+SMALLER = "make the numbers smaller: scale the data, start with smaller weights, or take smaller steps"
+BRANCH = "choose a harmless argument by a second mg.where inside: mg.where(c, f(mg.where(c, x, 1.0)), 0.0)"
+
+
+def remedy(op: str, reason: str) -> str:
+    """How to mend what `reason` says of `op`."""
+    if "unchosen branch" in reason:
+        return BRANCH
+    return REMEDIES.get(op, SMALLER if "overflow" in reason else "keep the numbers away from that point (clip them)")
+
 
 def forward_reason(op: str, operands: Mapping[str, Any], arrays: Any, index: tuple[int, ...], word: str, params: Any) -> str:
     """What an op did to make NaN or Inf: 'log of 0'."""
@@ -31,6 +54,8 @@ def forward_reason(op: str, operands: Mapping[str, Any], arrays: Any, index: tup
         if a < 0 and p != int(p):
             return f"a negative number ({a:.4g}) to the power {p:.4g}, which is no whole number"
         return f"0 to the power {p:.4g}: division by zero" if a == 0 else f"overflow: {a:.4g} ** {p:.4g}"
+    if op in _LAYERS:
+        return _LAYERS[op](arrays, word)
     if word == "NaN" and len(numbers) >= 2:
         if op == "mul" and 0 in numbers[:2]:
             return "0 · inf"
@@ -39,13 +64,40 @@ def forward_reason(op: str, operands: Mapping[str, Any], arrays: Any, index: tup
     if word == "NaN":
         infinite = any(np.isinf(a).any() for a in arrays)
         return "inf - inf or 0 · inf among the terms that are added up" if infinite else "the result is not defined there"
-    return _overflow(op, x, arrays, params)
+    return _overflow(op, x, numbers[1] if len(numbers) > 1 else math.nan, arrays, params)
 
 
-def _overflow(op: str, x: float, arrays: Any, params: Any) -> str:
+def _attention(arrays: Any, word: str) -> str:
+    mask = np.asarray(arrays[3])
+    if mask.ndim and np.isneginf(mask).all(axis=-1).any():
+        return "a query may look at no key at all: a softmax of nothing"
+    return "overflow: the scores q k^T are too large"
+
+
+def _layer_norm(arrays: Any, word: str) -> str:
+    flat = np.ptp(arrays[0], axis=-1) == 0
+    return "all inputs of a row are the same, so their variance is 0, and eps is 0" if flat.any() else "overflow: of a square"
+
+
+def _log_var(arrays: Any, word: str) -> str:
+    return f"overflow: exp of log_var, which goes up to {float(np.max(arrays[1])):.4g}"
+
+
+def _softmax(arrays: Any, word: str) -> str:
+    above = np.isposinf(arrays[0]).any()
+    return "inf - inf: an input is +inf" if above else "every input of a row is -inf: a softmax of nothing"
+
+
+_LAYERS = {"attention": _attention, "layer_norm": _layer_norm, "gaussian_kl": _log_var, "reparameterise": _log_var,
+           "softmax": _softmax, "log_softmax": _softmax}  # fmt: skip
+
+
+def _overflow(op: str, x: float, y: float, arrays: Any, params: Any) -> str:
     dtype = np.dtype(params.get("dtype", arrays[0].dtype)) if op == "cast" else np.asarray(arrays[0]).dtype
     limit = f"{np.finfo(dtype).max:.1e} is the largest {dtype}" if dtype.kind == "f" else "too large"
     what = f"{op} of {x:.4g}" if math.isfinite(x) else op
+    if op == "mul" and math.isfinite(y):
+        what = f"{x:.4g} · {y:.4g}"
     return f"overflow: {what}; {limit}"
 
 

@@ -165,26 +165,31 @@ class _Search:
 
     def not_finite(self, g: np.ndarray) -> str:
         word = "NaN" if np.isnan(g).any() else "Inf"
+        back = self.made_on_the_way_back()
         for value in engine.topological(self.loss):
-            inputs = [a for a in value.arrays if a.dtype.kind == "f"]
             if value.op is None and not is_finite(value._data):
                 return f"the gradient is {word}: the data of {where(value)} are not finite"
             for a in value.inputs:
                 if isinstance(a, np.ndarray) and np.isnan(a).any():
                     name = f"{self.names.get(id(a), 'an array')} {a.shape}, a constant in {where(value)}"
                     return f"the gradient is {word}: {name}, has NaN at {list(_bad(a))}"
+            inputs = [a for a in value.arrays if a.dtype.kind == "f"]
             if value.op is not None and not is_finite(value._data) and all(is_finite(a) for a in inputs):
                 bad = _bad(value._data)
-                return f"the gradient is {word}: the forward value of {where(value)} is {value._data[bad]:g} at {list(bad)}"
+                told = f"the gradient is {word}: the forward value of {where(value)} is {value._data[bad]:g} at {list(bad)}"
+                hidden = is_finite(self.loss._data) and back
+                return f"{told}; the loss does not show it, but the way back does: {back}" if hidden else told
+        return f"the gradient is {word}: {back or 'a constant or a hook is not finite'}"
+
+    def made_on_the_way_back(self) -> str:
+        """The first rule that made NaN or Inf of a finite gradient; '' if there is none."""
+        users: dict[Value, Any] = {}
         for a in self.in_order():
-            if not is_finite(a.added) and is_finite(a.g):
-                assert a.value.op is not None
-                users: dict[Value, Any] = {}
-                for b in self.in_order():
-                    users.setdefault(b.x, []).append((b.value, b.i))
-                reason = lost.not_finite(a, users)
-                return f"the gradient is {word}: {reason}, in the rule for {a.value.op.argument(a.i)} of {where(a.value)}"
-        return f"the gradient is {word}: a constant or a hook is not finite"
+            users.setdefault(a.x, []).append((a.value, a.i))
+        for a in self.in_order():
+            if not is_finite(a.added) and is_finite(a.g) and a.value.op is not None:
+                return f"{lost.not_finite(a, users)}, in the rule for {a.value.op.argument(a.i)} of {where(a.value)}"
+        return ""
 
     def in_order(self) -> Iterator[Application]:
         found = [a for flow in self.flows.values() for a in flow.applications]
@@ -200,9 +205,10 @@ class _Search:
                 lines = "; ".join(f"{_size(a.added):.3g} from {where(a.value)}" for a in flow.applications[:4])
                 return f"the contributions cancel at the fan-out of {self.names[id(x)]}: {lines}"
             a = flow.applications[int(np.argmax(sizes))]
-            told = lost.hooked(a, self.flows[a.value].total if a.value in self.flows else None) or judge(a, self.names)
+            above = self.flows.get(a.value, _Flow([], None))
+            told = lost.hooked(a, above.total) or judge(a, self.names)
             if told:
-                return f"{told} ({where(a.value)})"
+                return f"{lost.key_bias(a, above.applications) or told} ({where(a.value)})"
             x = a.value
             rules += 1
             if x is self.loss:

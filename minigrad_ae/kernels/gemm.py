@@ -1,8 +1,8 @@
-"""Matrix product C = A B, with A and B as they lie in memory: A B, A B^T and A^T B without a copy of either.
+"""Matrix product C = A B, with A and B as they lie in memory: A B, A B^T and A^T B by the same code.
 
 NumPy definition: ``a @ b``.  What makes it fast, each thing a rung of ladder.py: a tile of C in registers (tile.py), B
-packed into panels as wide as the tile, blocks that fit the caches.  Flags: ``contract`` only; every element of C is one
-sum in order of k, so NaN and Inf come out as in a plain loop.
+(and A^T, where its rows are long) packed into panels as wide as the tile, blocks that fit the caches.  Flags:
+``contract`` only; every element of C is one sum in order of k, so NaN and Inf come out as in a plain loop.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels import reference
 from minigrad_ae.kernels.backend import FLOATS, check_floats, check_out, chunks, get_num_threads, in_parallel, twin_of
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
-from minigrad_ae.kernels.tile import ROWS, tile, vector_of_zeros
+from minigrad_ae.kernels.tile import ROWS, load, store, tile, vector_of_zeros
 
 Array = np.ndarray
 K_BLOCK = 256  # a panel of B: 256 x 64 bytes = 16 KiB, half of a first-level cache
@@ -26,88 +26,85 @@ WIDE_ROW = 2048  # bytes: rows of A^T this long lie a power of two apart often e
 
 
 @jit(ELEMENTWISE)
-def pack(b: Any, transposed: bool, k0: int, j: int, panel: Any) -> None:
-    """Copy ``B[k0:, j:]`` into ``panel`` (k, w), filling up with zeros; ``b`` holds B, or its transpose."""
-    depth, width = panel.shape
-    if transposed:
-        n = min(width, b.shape[0] - j)
-        if n < width:
-            panel[:] = 0
-        for l in range(n):
-            row, column = b[j + l, k0:], panel[:, l]
-            for k in range(depth):
+def pack(x: Any, turned: bool, k0: int, size: int, j_from: int, j_to: int, panels: Any, zero: Any) -> None:
+    """Copy ``X[k0 : k0 + size, j_from:j_to]`` into panels (number, k, width), filling up with zeros.
+
+    ``x`` holds X, or its transpose (turned).  For B the panels are as wide as the tile, for A^T as wide as it is high.
+    """
+    width, columns = panels.shape[2], j_to - j_from
+    whole = columns // width
+    if whole * width < columns:
+        panels[whole] = 0
+    if turned:
+        for j in range(columns):
+            row, column = x[j_from + j, k0:], panels[j // width, :, j % width]
+            for k in range(size):
                 column[k] = row[k]
     else:
-        n = min(width, b.shape[1] - j)
-        if n == width:
-            for k in range(depth):
-                row, to = b[k0 + k, j:], panel[k]
-                for l in range(width):
-                    to[l] = row[l]
-        else:
-            panel[:] = 0
-            for k in range(depth):
-                row, to = b[k0 + k, j:], panel[k]
-                for l in range(n):
-                    to[l] = row[l]
-
-@jit(ELEMENTWISE)
-def tile_at_edge(at: Any, i: int, last: int, b: Any, c: Any, j: int, n: int, edge: Any, zero: Any) -> None:
-    """A tile that sticks out of C: computed in ``edge`` (ROWS, width); the rows of ``c`` and n columns are copied."""
-    for r in range(c.shape[0]):
-        for l in range(n):
-            edge[r, l] = c[r, j + l]
-    tile(at, i, last, b, edge, 0, 0, zero)
-    for r in range(c.shape[0]):
-        for l in range(n):
-            c[r, j + l] = edge[r, l]
+        for k in range(size):
+            row = x[k0 + k, j_from:]
+            for p in range(whole):
+                of, to = row[p * width :], panels[p, k]
+                if width == ROWS:
+                    to[0], to[1], to[2], to[3], to[4] = of[0], of[1], of[2], of[3], of[4]
+                else:
+                    store(to, 0, load(of, 0, zero))
+                    store(to[len(zero) :], 0, load(of[len(zero) :], 0, zero))
+            for j in range(whole * width, columns):
+                panels[whole, k, j - whole * width] = row[j]
 
 
 @jit(ELEMENTWISE)
-def gemm(at: Any, b: Any, transposed: bool, c: Any, i_from: int, i_to: int, j_from: int, j_to: int) -> None:
-    """``c[i_from:i_to, j_from:j_to] += (A B)[i_from:i_to, j_from:j_to]``.
+def copy(of: Any, i: int, j: int, to: Any, row: int, column: int, m: int, n: int) -> None:
+    """``to[row : row + m, column : column + n] = of[i : i + m, j : j + n]``"""
+    for r in range(m):
+        source, target = of[i + r, j:], to[row + r, column:]
+        for l in range(n):
+            target[l] = source[l]
 
-    at (K, M) is A transposed, C or Fortran order; ``b`` holds B (K, N), or B transposed (N, K), in C order; c (M, N).
-    K in blocks: one panel of B (K_BLOCK x width) stays in the first-level cache while all rows of a block of A
+
+@jit(ELEMENTWISE)
+def gemm(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, i_from: int, i_to: int, j_from: int, j_to: int) -> None:
+    """``c[i_from:i_to, j_from:j_to] += (A B)[i_from:i_to, j_from:j_to]``; a, b and c (M, N) in C order.
+
+    ``a`` holds A (M, K), or its transpose (turned); ``b`` holds B (K, N), or its transpose.  One compiled version serves
+    all four.  K in blocks: one panel of B (K_BLOCK x width) stays in the first-level cache while all rows of a block of A
     (M_BLOCK x K_BLOCK, second-level cache) run along it.  Each element of C sums over k in one order, whatever the
     ranges, so that the bits do not depend on how the work is divided among threads.
     """
+    at = a if a_turned else a.T
     depth = at.shape[0]
     zero = vector_of_zeros(c)
     width = 2 * len(zero)
     n_panels = (j_to - j_from + width - 1) // width
     panels = np.empty((n_panels, min(depth, K_BLOCK), width), c.dtype)
+    packed = a_turned and n_panels > 3 and at.shape[1] * c.itemsize >= WIDE_ROW
+    strips = np.empty((M_BLOCK // ROWS if packed else 0, min(depth, K_BLOCK), ROWS), c.dtype)
     edge = np.zeros((ROWS, width), c.dtype)
+    nought = depth - depth  # a 0 that is not known while compiling: for a known one tile and copy would be compiled again
     for k in range(0, depth, K_BLOCK):
-        k_size = min(K_BLOCK, depth - k)
-        a_block = at[k : k + k_size]
-        for p in range(n_panels):
-            pack(b, transposed, k, j_from + p * width, panels[p, :k_size])
-        for i_block in range(i_from, i_to, M_BLOCK):
-            i_end = min(i_block + M_BLOCK, i_to)
+        size = min(K_BLOCK, depth - k)
+        rows = at[k : k + size]
+        pack(b, b_turned, k, size, j_from, j_to, panels, zero)
+        for block in range(i_from, i_to, M_BLOCK):
+            end = min(block + M_BLOCK, i_to)
+            if packed:
+                pack(a, not a_turned, k, size, block, end, strips, zero)
             for p in range(n_panels):
-                b_block = panels[p, :k_size]
-                j = j_from + p * width
-                n = min(width, j_to - j)
-                for i in range(i_block, i_end, ROWS):
-                    m = min(ROWS, i_end - i)
-                    if m == ROWS and n == width:
-                        tile(a_block, i, i_end - 1, b_block, c, i, j, zero)
-                    else:
-                        tile_at_edge(a_block, i, i_end - 1, b_block, c[i : i + m], j, n, edge, zero)
-
-@jit(ELEMENTWISE)
-def transpose(x: Any, out: Any) -> None:
-    """out = x^T, in squares of 4 x 4: each cache line is used four times while it is there."""
-    rows, columns = x.shape
-    for r in range(rows // 4):
-        a, b, c, d = x[4 * r], x[4 * r + 1], x[4 * r + 2], x[4 * r + 3]
-        for j in range(columns):
-            to = out[j, 4 * r :]
-            to[0], to[1], to[2], to[3] = a[j], b[j], c[j], d[j]
-    for r in range(rows // 4 * 4, rows):
-        for j in range(columns):
-            out[j, r] = x[r, j]
+                j, panel = j_from + p * width, panels[p, :size]
+                for i in range(block, end, ROWS):
+                    m, n = min(ROWS, end - i), min(width, j_to - j)
+                    whole = m == ROWS and n == width
+                    strip, first, last = rows, i, end - 1
+                    if packed:
+                        strip, first, last = strips[(i - block) // ROWS, :size], nought, nought + ROWS - 1
+                    target, row, column = c, i, j
+                    if not whole:  # the tile sticks out of C: computed beside it
+                        target, row, column = edge, nought, nought
+                        copy(c, i, j, edge, row, column, m, n)
+                    tile(strip, first, last, panel, target, row, column, zero)
+                    if not whole:
+                        copy(edge, row, column, c, i, j, m, n)
 
 
 @twin_of(reference.matmul)
@@ -137,23 +134,18 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
 
 def accumulate(a: Array, b: Array, c: Array) -> None:
     """``c += a @ b``, unchecked: start from a bias in ``c`` and the bias costs nothing."""
-    at = a.T if a.flags.c_contiguous else _as_stored(a)
-    stored, transposed = (b, False) if b.flags.c_contiguous else (np.ascontiguousarray(b.T), True)
-    m, n = c.shape
-    if 2.0 * m * n * len(b) < PARALLEL_FLOPS or get_num_threads() == 1:
-        gemm(at, stored, transposed, c, 0, m, 0, n)
-    elif n >= 2 * COLUMNS * get_num_threads():
-        in_parallel(gemm, [(at, stored, transposed, c, 0, m, *piece) for piece in chunks(n, COLUMNS)])
+    (m, n), operands = c.shape, (*_stored(a), *_stored(b), c)
+    threads = get_num_threads()
+    if threads == 1 or 2.0 * m * n * len(b) < PARALLEL_FLOPS:
+        gemm(*operands, 0, m, 0, n)
+    elif n >= 2 * COLUMNS * threads:
+        in_parallel(gemm, [(*operands, 0, m, *piece) for piece in chunks(n, COLUMNS)])
     else:
-        in_parallel(gemm, [(at, stored, transposed, c, *piece, 0, n) for piece in chunks(m, ROWS)])
+        in_parallel(gemm, [(*operands, *piece, 0, n) for piece in chunks(m, ROWS)])
 
 
-def _as_stored(a: Array) -> Array:
-    """``a.T`` in C order (``a`` is a transposed view) or in Fortran order (a copy): gemm is compiled for these two."""
-    if not a.flags.f_contiguous:
-        return np.ascontiguousarray(a).T
-    if a.shape[0] * a.itemsize < WIDE_ROW:
-        return a.T
-    rows = np.empty(a.shape, a.dtype)
-    transpose(a.T, rows)
-    return rows.T
+def _stored(x: Array) -> tuple[Array, bool]:
+    """``x`` in C order, or its transpose in C order and True; a copy only where neither lies in memory."""
+    if x.flags.c_contiguous:
+        return x, False
+    return (x.T, True) if x.flags.f_contiguous else (np.ascontiguousarray(x), False)

@@ -7,6 +7,7 @@ diagnostics              what a code holds: KL and activity of each unit, aggreg
 """
 
 from .deep import DeepAutoencoder
+from .denoising import DenoisingAutoencoder
 from .diagnostics import LatentReport, diagnose
 from .linear import Fit, LinearAutoencoder
 from .linear_vae import LinearVAE
@@ -17,6 +18,7 @@ from .variational import KLWarmUp, VariationalAutoencoder
 
 __all__ = [
     "DeepAutoencoder",
+    "DenoisingAutoencoder",
     "Fit",
     "KLWarmUp",
     "LatentReport",

@@ -14,11 +14,12 @@ import numpy as np
 
 from .. import ops
 from ..data import centre, check_matrix, scale
-from ..errors import DataError, ShapeError
+from ..errors import DataError
 from ..graph import no_grad
 from ..nn import Module, Parameter, init
 from ..optim import LBFGS
 from ..tensor import Tensor, tensor
+from .checks import rows
 
 HISTORY = 30  # pairs that L-BFGS keeps: more help data with columns of very different size, and cost time
 STAGE_TOLERANCE = 1e-5  # largest entry of the gradient at which a penalised stage of `fit` hands over to the next
@@ -100,14 +101,7 @@ class LinearAutoencoder(Module):
         return error + l2 / 2 * (ops.sum(self.encoder_weight**2) + ops.sum(self.decoding_weight() ** 2))
 
     def _checked(self, x: Any) -> Any:
-        x = x if isinstance(x, Tensor) else tensor(x, dtype=self.encoder_weight.dtype)
-        if x.ndim != 2 or x.shape[1] != self.n_features:
-            raise ShapeError(
-                "the data do not fit the autoencoder",
-                f"got shape {x.shape}, expected (n, {self.n_features})",
-                "rows are data and columns are features; one data point x goes in as x[None, :]",
-            )
-        return x
+        return rows(x, self.n_features, self.encoder_weight.dtype)
 
     def fit(self, X: Any, rng: np.random.Generator | None = None, *, tolerance: float = 1e-12,
             max_evaluations: int = 20_000) -> Fit:  # fmt: skip

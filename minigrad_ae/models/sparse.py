@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import DataError, ShapeError
+from ..errors import DataError
 from ..nn import Module, Parameter, init
 from ..ops.layers import ACTIVATIONS
-from ..tensor import Tensor, tensor
+from ..tensor import Tensor
+from .checks import at_least_one, one_of, rows
 from .linear import half_squared_error
 
 CONSTRAINTS = ("unit", "decay", "none")
@@ -30,7 +31,7 @@ class SparseAutoencoder(Module):
     lam        : the weight of sum |z|, >= 0; for a mean over n data it stays the same, as both terms are divided by n
     constraint : what keeps the decoder from growing without bound:
                  "unit"   row k of the decoder is w_k / ||w_k||, so that z_k is measured in units of the data
-                 "decay"  decay/2 ||W_dec||^2 is added to the loss, once for all the data
+                 "decay"  decay/2 ||W_dec||^2 is added to the loss, whatever the number of data in it
                  "none"   nothing: the slide's objective, which has no minimum
     decay      : see there; > 0 with "decay", and of no use otherwise
     activation : f, one of the names that `mg.linear` knows; with "relu" a unit can be exactly 0
@@ -42,33 +43,21 @@ class SparseAutoencoder(Module):
     def __init__(self, n_features: int, n_latent: int, *, lam: float = 0.1, constraint: str = "unit", decay: float = 1.0,
                  activation: str | None = "relu", rng: np.random.Generator, dtype: Any = np.float64) -> None:  # fmt: skip
         super().__init__()
-        if n_features < 1 or n_latent < 1:
-            raise DataError(
-                "SparseAutoencoder: there is no such network",
-                f"n_features = {n_features}, n_latent = {n_latent}",
-                "choose both >= 1; more latent units than features are fine, as the penalty constrains them",
-            )
+        at_least_one("SparseAutoencoder", n_features=n_features, n_latent=n_latent)
         if not (np.isfinite(lam) and lam >= 0):
             raise DataError(
                 f"SparseAutoencoder: lam = {lam} is not possible",
                 "lam weighs the sum of |z| in the loss",
                 "choose lam >= 0; a negative weight would reward large codes without bound",
             )
-        if constraint not in CONSTRAINTS:
-            raise DataError(
-                f"SparseAutoencoder: unknown constraint {constraint!r}",
-                f"there are {', '.join(map(repr, CONSTRAINTS))}",
-                "use 'unit' unless you want to see the slide's objective degenerate",
-            )
+        one_of(constraint, CONSTRAINTS, "SparseAutoencoder", "constraint")
+        one_of(activation, list(ACTIVATIONS), "SparseAutoencoder", "activation")
         if constraint == "decay" and not (np.isfinite(decay) and decay > 0):
             raise DataError(
                 f"SparseAutoencoder: decay = {decay} is not possible",
                 "constraint='decay' adds decay/2 ||W_dec||^2",
                 "choose decay > 0: without it the objective has no minimum",
             )
-        if activation not in ACTIVATIONS:
-            names = ", ".join(map(str, ACTIVATIONS))
-            raise DataError(f"SparseAutoencoder: unknown activation {activation!r}", f"there are {names}", "use one of these")
         self.n_features, self.n_latent, self.lam = n_features, n_latent, float(lam)
         self.constraint, self.decay, self.activation = constraint, float(decay), activation
         self.encoder_weight = Parameter(init.xavier_normal((n_features, n_latent), rng, dtype))
@@ -85,7 +74,7 @@ class SparseAutoencoder(Module):
 
     def encode(self, x: Any) -> Any:
         """x (n, D) -> z (n, K)."""
-        return ops.linear(self._checked(x), self.encoder_weight, self.encoder_bias, activation=self.activation)
+        return ops.linear(self._rows(x), self.encoder_weight, self.encoder_bias, activation=self.activation)
 
     def decode(self, z: Any) -> Any:
         """z (n, K) -> y (n, D)."""
@@ -100,7 +89,7 @@ class SparseAutoencoder(Module):
 
         (`rng` is not used.)
         """
-        x = self._checked(x)
+        x = self._rows(x)
         z = self.encode(x)
         total = half_squared_error(self.decode(z), x) + self.lam * ops.sum(ops.abs(z))
         if self.constraint == "decay":
@@ -111,12 +100,5 @@ class SparseAutoencoder(Module):
         """Its own line in the tree of modules."""
         return f"SparseAutoencoder({self.n_features} -> {self.n_latent}, lam={self.lam:g}, {self.constraint})"
 
-    def _checked(self, x: Any) -> Any:
-        x = x if isinstance(x, Tensor) else tensor(x, dtype=self.encoder_weight.dtype)
-        if x.ndim != 2 or x.shape[1] != self.n_features:
-            raise ShapeError(
-                "the data do not fit the autoencoder",
-                f"got shape {x.shape}, expected (n, {self.n_features})",
-                "rows are data and columns are features; one data point x goes in as x[None, :]",
-            )
-        return x
+    def _rows(self, x: Any) -> Tensor:
+        return rows(x, self.n_features, self.encoder_weight.dtype)

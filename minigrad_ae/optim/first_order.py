@@ -16,6 +16,7 @@ from .. import kernels
 from ..errors import DataError
 from ..tensor import Tensor
 from .optimizer import Optimizer, checked_number
+from .row import Row, Rows
 
 
 class SGD(Optimizer):
@@ -62,6 +63,7 @@ class Adam(Optimizer):
                  eps: float = 1e-8, weight_decay: float = 0.0) -> None:  # fmt: skip
         who = type(self).__name__
         super().__init__(params, lr)
+        self.rows: Rows | None = None  # made at the first step
         self.betas = _betas(who, betas)
         self.eps = checked_number(f"{who}: eps", eps, 0, math.inf, "a small number, such as 1e-8", closed=True)
         self.weight_decay = _decay(who, weight_decay)
@@ -69,26 +71,46 @@ class Adam(Optimizer):
     def step(self) -> None:
         """m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2, p <- p - lr m_hat / (sqrt(v_hat) + eps), in place."""
         compiled = kernels.backend.backend() == "numba"
+        if compiled and (rows := self._in_rows()) and all(row.filled() for row in rows):
+            for row in rows:
+                row.step(*self._settings(row.params[0]))
+            return
         numbers: dict[Any, tuple[float, ...]] = {}  # what is the same for many parameters: worked out once
         for p, g, state in self.gradients():
             data = p.data
             if not state:
                 state.update(m=np.zeros(data.shape, data.dtype), v=np.zeros(data.shape, data.dtype), t=0)
             t = state["t"] = state["t"] + 1
-            rate, decay = self.rate_and_decay(p)
-            settings = rate, self.betas, self.eps, decay, self.decoupled
+            settings = self._settings(p)
             if not compiled or g.dtype is not data.dtype or not (g.flags.c_contiguous and data.flags.c_contiguous):
                 kernels.optim.adam_step.definition(data, g, state["m"], state["v"], t, *settings)
             else:
-                key = t, rate, decay
+                key = t, settings
                 if key not in numbers:
                     numbers[key] = kernels.optim.adam_numbers(t, *settings)
                 kernels.optim.adam(data, g, state["m"], state["v"], numbers[key])
             p.data = data  # the same array, but the tensor is told: a backward of an older graph would be too late
 
-    def rate_and_decay(self, p: Tensor) -> tuple[float, float]:
-        """The learning rate and the weight decay of one parameter."""
-        return self.lr, self.weight_decay
+    def factor_and_decay(self, p: Tensor) -> tuple[float, float]:
+        """The factor on the learning rate, and the weight decay, of one parameter."""
+        return 1.0, self.weight_decay
+
+    def _settings(self, p: Tensor) -> tuple[Any, ...]:
+        factor, decay = self.factor_and_decay(p)
+        return self.lr * factor, self.betas, self.eps, decay, self.decoupled
+
+    def _in_rows(self) -> list[Row]:
+        """A small model's parameters in rows, one for each factor and decay; no row for a large one.
+
+        Made at the first step, and anew where the state is another one, as after `load_state_dict`.
+        """
+        kinds = [self.factor_and_decay(p) for p in self.params]
+        if self.rows is None or self.rows.kinds != kinds or self.rows.states is not self.state:
+            self.rows = Rows(self.params, self.state, kinds)
+        return self.rows.rows
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "rows": None}  # a copy's moments would be no views of its rows
 
 
 class AdamW(Adam):
@@ -109,10 +131,9 @@ class AdamW(Adam):
         for factor in self.lr_factors.values():
             checked_number(what, factor, 0, math.inf, "0 to freeze, or e.g. 0.7", closed=True)
 
-    def rate_and_decay(self, p: Tensor) -> tuple[float, float]:
-        """The learning rate and the weight decay of one parameter."""
-        decay = 0.0 if self.matrices_only and p.ndim < 2 else self.weight_decay
-        return self.lr * self.lr_factors.get(p, 1.0), decay
+    def factor_and_decay(self, p: Tensor) -> tuple[float, float]:
+        """The factor on the learning rate, and the weight decay, of one parameter."""
+        return self.lr_factors.get(p, 1.0), 0.0 if self.matrices_only and p.ndim < 2 else self.weight_decay
 
 
 def _decay(who: str, weight_decay: float) -> float:

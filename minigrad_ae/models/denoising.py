@@ -1,0 +1,102 @@
+"""The denoising autoencoder: any autoencoder, trained to undo noise (Bishop & Bishop, section 19.1.5).
+
+    x~_n = x_n with noise, drawn anew at every visit,    E(w) = sum_n ||y(x~_n; w) - x_n||^2    (no factor 1/2)
+
+The target is the clean x.  Of all functions the best is y(x~) = E[x | x~], so that (y - x~) / sigma^2 is the score, the
+gradient of the log density of x~, where the noise is Gaussian (Vincent 2011; Alain & Bengio 2014).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import ops
+from ..data import additive_gaussian, zero_random_subset
+from ..errors import DataError, DtypeError, ShapeError
+from ..nn import Module
+from ..nn.init import generator
+from ..tensor import tensor
+from .checks import rows
+
+
+class DenoisingAutoencoder(Module):
+    """`autoencoder` with another loss; its encoder, decoder and parameters are the same objects.
+
+    autoencoder : a `LinearAutoencoder`, `TwoLayerAutoencoder`, `DeepAutoencoder` ...: what has ``n_features``, ``encode``
+                  and ``decode``.  Its own loss, and with it any penalty, is not used
+    drop  : the probability with which each entry is set to zero, by itself; 0 <= drop < 1
+    sigma : the standard deviation of Gaussian noise in the units of x, one number or one for each feature; >= 0
+
+    With both, entries are zeroed first.  Raises DtypeError for what is no autoencoder, DataError for impossible noise,
+    ShapeError for a sigma of another length; when called, ShapeError for data of another width.
+    """
+
+    def __init__(self, autoencoder: Any, *, drop: float = 0.0, sigma: ArrayLike = 0.0) -> None:
+        super().__init__()
+        _demand_autoencoder(autoencoder)
+        sigma = np.asarray(sigma, np.float64)
+        if sigma.shape not in ((), (autoencoder.n_features,)):
+            raise ShapeError(
+                "DenoisingAutoencoder: sigma must be one number, or one for each feature",
+                f"sigma has shape {sigma.shape}, the autoencoder {autoencoder.n_features} features",
+                "pass one standard deviation, in the units of x",
+            )
+        if not ((sigma >= 0) & (sigma < np.inf)).all():
+            raise DataError(
+                "DenoisingAutoencoder: sigma must be finite and not negative",
+                f"got sigma = {sigma}",
+                "sigma is a standard deviation in the units of x, e.g. 0.3",
+            )
+        if not 0 <= drop < 1:
+            raise DataError(
+                "DenoisingAutoencoder: drop must lie in [0, 1)",
+                f"got drop = {drop}",
+                "drop is the probability that an entry is set to zero, e.g. 0.3; with 1 there is nothing to see",
+            )
+        self.autoencoder, self.n_features = autoencoder, autoencoder.n_features
+        self.drop, self.sigma = float(drop), sigma
+
+    def corrupt(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """x~: a noisy copy of the array x (n, D), another one at every call."""
+        if self.drop:
+            x = zero_random_subset(x, self.drop, rng)
+        return additive_gaussian(x, self.sigma, rng) if self.sigma.any() else x
+
+    def encode(self, x: Any) -> Any:
+        """x (n, D), noisy or not -> z (n, M)."""
+        return self.autoencoder.encode(x)
+
+    def decode(self, z: Any) -> Any:
+        """z (n, M) -> y (n, D)."""
+        return self.autoencoder.decode(z)
+
+    def forward(self, x: Any) -> Any:
+        """x (n, D), noisy or not -> what it takes for the clean x, y (n, D); adds no noise of its own."""
+        return self.decode(self.encode(x))
+
+    def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
+        """E = sum over n and features of (y(x~) - x)^2, without 1/2; x (n, D) is clean, the noise comes from `rng`.
+
+        Raises DtypeError without an `rng`: there is no hidden noise.
+        """
+        rng = generator(rng, "DenoisingAutoencoder.loss", "the noise")
+        x = rows(x, self.n_features, self.parameters()[0].dtype)
+        noisy = tensor(self.corrupt(x.numpy(), rng), name="noisy")
+        return ops.sum((self.forward(noisy) - x) ** 2)
+
+    def describe(self) -> str:
+        """Its own line in the tree of modules."""
+        noise = [f"drop {self.drop:g}"] * bool(self.drop) + [f"sigma {self.sigma.mean():g}"] * bool(self.sigma.any())
+        return f"DenoisingAutoencoder({', '.join(noise) or 'no noise'})"
+
+
+def _demand_autoencoder(value: Any) -> None:
+    if not (isinstance(value, Module) and all(hasattr(value, name) for name in ("n_features", "encode", "decode"))):
+        raise DtypeError(
+            "DenoisingAutoencoder trains an autoencoder, and this is none",
+            f"got {value!r:.60}",
+            "pass one of mg.models, e.g. DenoisingAutoencoder(DeepAutoencoder(64, 8, rng=rng), sigma=0.3)",
+        )

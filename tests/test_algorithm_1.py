@@ -1,0 +1,72 @@
+"""Algorithm 1: in the package, in the lesson, and beside the mini-batch step."""
+
+import re
+
+import numpy as np
+import pytest
+
+from minigrad_ae.classroom import lessons_folder
+from minigrad_ae.errors import GradientError
+from minigrad_ae.models import VariationalAutoencoder
+from minigrad_ae.models.algorithm_1 import algorithm_1, ascend, generative, slide_bound
+from minigrad_ae.optim import SGD
+
+KINDS = [{"likelihood": "bernoulli"}, {"likelihood": "gaussian"}, {"likelihood": "gaussian", "learn_sigma": True}]
+
+
+def build(dtype=np.float64, **settings):
+    rng = np.random.default_rng(0)
+    return VariationalAutoencoder(5, 3, hidden=(7,), rng=rng, dtype=dtype, **settings), rng.random((9, 5)).astype(dtype)
+
+
+@pytest.mark.parametrize("settings", KINDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_it_is_the_mini_batch_step_in_batches_of_one_bit_for_bit(settings, dtype):
+    (one, X), (other, _) = build(dtype, **settings), build(dtype, **settings)
+    algorithm_1(one, X, 0.05, np.random.default_rng(1))
+    optimiser, rng = SGD(other.parameters(), lr=0.05), np.random.default_rng(1)
+    for x in X:
+        optimiser.zero_grad()
+        other.loss(x[None, :], rng).backward()
+        optimiser.step()
+    for name, value in one.state_dict().items():
+        assert value.tobytes() == other.state_dict()[name].tobytes(), name
+        assert name == "conditional.log_var" or (value != build(dtype, **settings)[0].state_dict()[name]).any()
+
+
+@pytest.mark.parametrize("settings", KINDS)
+def test_gradients_of_single_data_add_up_to_that_of_the_batch(settings):
+    model, X = build(**settings)
+    parameters = [*generative(model), *model.encoder.parameters()]
+    rng = np.random.default_rng(2)
+    for x in X:
+        (-slide_bound(model, x[None, :], rng.standard_normal((1, 3)))).backward()  # .grad accumulates
+    parts = [p.grad for p in parameters]
+    model.zero_grad()
+    model.loss(X, np.random.default_rng(2)).backward()
+    for p, part in zip(parameters, parts, strict=True):
+        np.testing.assert_allclose(part, p.grad, rtol=0, atol=1e-13 * max(1, np.abs(part).max()))
+
+
+def test_w_are_the_parameters_that_are_trained():
+    assert len(generative(build(**KINDS[0])[0])) == len(generative(build(**KINDS[1])[0])) == 4
+    assert generative(build(**KINDS[2])[0])[-1].name == "conditional.log_var"
+
+
+def test_the_engine_refuses_a_gradient_for_phi_from_before_w_moved():
+    from minigrad_ae import grad
+
+    model, X = build()
+    w, phi = generative(model), model.encoder.parameters()
+    L = slide_bound(model, X[:1], np.zeros((1, 3)))
+    ascend(w, grad(L, w), 0.1)
+    with pytest.raises(GradientError, match=r"'decoder.*weight' was changed after linear had used it"):
+        grad(L, phi)
+
+
+def test_the_lesson_shows_what_the_package_runs():
+    """The loop stands in the lesson line by line; it calls the same ops in the same order."""
+    text = (lessons_folder() / "09_variational_autoencoder.py").read_text()
+    loop = text[text.index("for x in data:") : text.index("library = ")]
+    calls = re.findall(r"standard_normal|encode|reparameterise|gaussian_kl|bernoulli_loss|mg\.grad|eta \* g", loop)
+    assert calls == ["standard_normal", "encode", "reparameterise", "gaussian_kl", "bernoulli_loss", "mg.grad", "eta * g"]
