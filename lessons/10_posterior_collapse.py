@@ -56,7 +56,7 @@ sigma2, beta = 0.5, 2.5
 model = run.shared(lab.linear, sigma2, beta)  # LinearVAE(5, 4, sigma2=0.5, beta=2.5, rng=rng), then .fit(X)
 report = lab.report(model, X)
 print(report, "(the last line: estimates from one z a datum)")
-print(f"eigenvalues {np.round(l, 3)}; tau = beta sigma^2 = {sigma2 * beta}: {np.sum(l[:4] > sigma2 * beta)} of 4 units can live")
+print(f"eigenvalues {np.round(l, 3)}; tau = beta sigma^2 = {sigma2 * beta}: {np.sum(l[:4] > sigma2 * beta)} units can live")
 print("unit   KL predicted 1/2 ln(l/tau)   measured     variance of the mean 1 - tau/l   measured")
 best = analytic.linear_vae_optimum(l, 4, sigma2, beta)
 order = np.argsort(-report.kl)
@@ -80,7 +80,8 @@ for i, b in enumerate(weights):
 left.set_xticks(range(len(noises)), [f"{s:g}" for s in noises])
 left.set_yticks(range(len(weights)), [f"{b:g}" for b in weights])
 left.grid(False)
-left.set(xlabel="$\\sigma^2$", ylabel="$\\beta$", title="Active units of 4: measured, all as predicted")
+left.set(xlabel="$\\sigma^2$", ylabel="$\\beta$")
+left.set_title(f"Active units of 4: {counts.size - wrong} of {counts.size} counts as predicted")
 print(f"{counts.size} linear VAEs trained; wrong counts: {wrong}")
 
 # %% Run: the deep VAE, with the linear prediction as a guide
@@ -95,7 +96,8 @@ for k in range(8):
     first = [None, None] if k else ["deep VAE, each unit", "linear VAE, closed form"]
     right.semilogx(taus, [kl[k] for kl in deep_kl.values()], "o", color=BLUE, ms=4, label=first[0])
     right.semilogx(fine, 0.5 * np.log(np.maximum(l_digits[k] / fine, 1)), color=ORANGE, lw=1, label=first[1])
-right.set(xlabel="$\\tau = \\beta\\sigma^2$", ylabel="KL of a unit (nats)", title="Digits: a guide for the deep VAE")
+right.set(xlabel="$\\tau = \\beta\\sigma^2$", ylabel="KL of a unit (nats)")
+right.set_title("Digits: a deep VAE stays near the linear prediction")
 right.legend(fontsize=8)
 numbers = {"sigma2": noises, "beta": weights, "active": counts, "deep_beta": betas, "deep_kl": deep_kl}
 lesson.figure("active_units", fig, numbers)
@@ -154,7 +156,9 @@ for start in (0,) if lesson.fast else (0, 1, 2):
         elbo, kl = float(trained.elbo(digits, np.random.default_rng(0))) / len(digits), lab.unit_kl(trained, digits)
         results.append([start, warm_up, elbo, kl.sum(), int((kl > 0.05).sum())])
         print("{:>5} {:>15} {:>9.2f} {:>11.2f} {:>23}".format(*results[-1]))
-print("The ELBO itself is higher with warm-up: here collapse was not the maximum, but a place where training got stuck.")
+gains = [b[2] - a[2] for a, b in zip(results[::2], results[1::2], strict=True)]
+print(f"Warm-up changes the ELBO by {', '.join(f'{gain:+.2f}' for gain in gains)} nats.  Where it rises, collapse was not the")
+print("maximum of the ELBO: training was stuck.  (The linear model cannot get stuck; there the maximum stays the same.)")
 
 # %% Run: the aggregate posterior and its holes
 lesson.cell("Run: the aggregate posterior, and its holes")
@@ -172,10 +176,10 @@ for ax, b in zip(axes, betas, strict=True):
     ax.pcolormesh(grid, grid, density, cmap="Blues", vmax=0.3, rasterized=True)
     for radius in (1, 2, 3):
         ax.add_patch(plt.Circle((0, 0), radius, fill=False, color=RED, lw=0.8, ls="--"))
-    ax.set(xlabel="$z_1$", title=f"$\\beta$ = {b:g}: {share:.0%} in holes", aspect="equal")
+    ax.set(xlabel="$z_1$", title=f"$\\beta$ = {b:g}: {share:.0%} of prior in holes", aspect="equal")
     results.append([b, found.rate, found.mutual_information, found.marginal_kl, share])
 axes[0].set_ylabel("$z_2$")
-fig.suptitle("Aggregate posterior q(z) (blue) against the prior (1, 2, 3 deviations, red)", weight="bold", fontsize=10)
+fig.suptitle("A small $\\beta$ leaves holes: q(z) (blue) against the prior (red: 1, 2, 3 deviations)", weight="bold")
 columns = ["beta", "rate", "mutual_information", "marginal_kl", "holes"]
 lesson.figure("holes", fig, {"columns": columns, "rows": results[-len(betas) :]})
 

@@ -49,7 +49,8 @@ def report(model: Any, X: np.ndarray, seed: int = 0) -> LatentReport:
 def posteriors(model: Any, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means and log-variances (n, M) of q(z | x) for every row of X."""
     with no_grad():
-        return tuple(np.asarray(s.numpy(), np.float64) for s in model.encode(X))
+        mu, log_var = model.encode(X)
+    return np.asarray(mu.numpy(), np.float64), np.asarray(log_var.numpy(), np.float64)
 
 
 def unit_kl(model: Any, X: np.ndarray) -> np.ndarray:
