@@ -55,7 +55,7 @@ class Bar:
         from tqdm import tqdm
 
         self.epochs = epochs
-        self.bar = tqdm(total=epochs * steps, initial=done * steps, desc=f"epoch {done + 1}/{epochs}", leave=False)
+        self.bar = tqdm(total=epochs * steps, initial=done * steps, desc=f"epoch {done + 1}/{epochs}", unit=" steps", leave=False)
 
     def step(self) -> None:
         self.bar.update()
