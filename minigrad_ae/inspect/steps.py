@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import FileError
 from .leaves import LeafCheck
 from .names import short_path
 from .summary import is_finite, number, summary
@@ -155,7 +156,7 @@ class Trace:
         """Write the page: one file that needs no network, to walk the pass with the keyboard."""
         from .page import page
 
-        Path(path).write_text(page(self), encoding="utf-8")
+        _write(path, page(self))
 
     def png(self, path: str | Path, max_nodes: int = 60) -> None:
         """Write a picture of the graph; ``.svg`` as the ending gives SVG.  Above `max_nodes` layers are folded."""
@@ -172,8 +173,17 @@ class Trace:
         """The record as JSON text; also written to `path` if one is given."""
         text = json.dumps(self.record(), indent=1, allow_nan=False)
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            _write(path, text)
         return text
+
+
+def _write(path: str | Path, text: str) -> None:
+    """Write a file; FileError where that cannot be."""
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        fix = "name a file in an existing folder"
+        raise FileError("the file cannot be written", f"{path}: {error.strerror}", fix) from None
 
 
 def _node_record(n: Node) -> dict[str, Any]:
