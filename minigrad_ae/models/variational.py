@@ -226,7 +226,7 @@ class KLWarmUp:
     final value; in a run that is resumed at epoch k > 0, pass ``done=k``.
     """
 
-    def __init__(self, model: VariationalAutoencoder, epochs: int, done: int = 0) -> None:
+    def __init__(self, model: Any, epochs: int, done: int = 0) -> None:
         self.epochs, self.beta = _count(epochs, "epochs", "the length of the warm-up"), model.beta
         model.beta = self.at(done)
 
