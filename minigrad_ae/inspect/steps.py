@@ -144,7 +144,16 @@ class Trace:
         return self.text()
 
     def record(self) -> dict[str, Any]:
-        """The trace as plain data, schema 1.  Arrays are cut to their first `arrays` elements; NaN and Inf are words."""
+        """The trace as plain data, schema 1: what `json` writes.
+
+        nodes    values and constants, inputs before outputs: name, kind, op, shape, parents (ids), src, code, value
+        steps    in the order they ran: k, node (id), rule, gin (incoming gradient), and for each input that got something
+                 ``out``: to (id), raw_shape, unbroadcast (axes), grad, accum (before, added, after, nth, of), check
+        leaves   for each parameter the derivative along one direction, by its gradient and by the loss itself
+        truncated   None, or {kept, total, reason}
+        An array is {shape, dtype, min, max, mean, nan, inf, head, head_shape}: `head` has its first `arrays` elements,
+        'nan', 'inf' and '-inf' are words.
+        """
         return {
             "schema": 1, "loss": self.loss, "value": number(self.value), "dtype": self.dtype, "numpy": np.__version__,
             "seed": self.seed, "script": short_path(self.script), "truncated": self.truncated,

@@ -6,6 +6,7 @@ trace keeps of the graph is a copy, taken at the time of the step: nothing that 
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -105,6 +106,7 @@ class _Recorder:
     """Names and numbers the graph, then turns rule applications into contributions: plain data, arrays copied."""
 
     def __init__(self, loss: Value, scopes: Sequence[Mapping[str, Any]], numeric: bool, limit: int) -> None:
+        linecache.checkcache()  # a file may have been edited since its lines were read
         self.loss, self.numeric = loss, numeric
         self.order = engine.topological(loss)
         self.total = sum(value.op is not None for value in self.order)
