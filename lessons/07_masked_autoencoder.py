@@ -112,7 +112,10 @@ lesson.figure("reconstructions", fig, {"ours": ours, "gaussian": theirs})
 lesson.cell("Run: the mask ratio")
 study = json.loads(mg.data.shipped("07_study.json").read_text())  # 8 networks, 8 label subsets: minutes
 if lesson.full:
-    study = json.loads(remake(lesson.out / "07_study").read_text())  # the same numbers, made again
+    folder = lesson.out / "07_study"
+    folder.mkdir(parents=True, exist_ok=True)
+    remake(folder)  # the same numbers, made again
+    study = json.loads((folder / "07_study.json").read_text())
 print("hidden  error (2 seeds)  Gaussian   accuracy, fine-tuned with 1 % and 5 % of the labels (mean +- standard error)")
 for ratio, row in study["ablation"].items():
     cells = [drawn.mean_and_error(np.mean(row[f"accuracy at {share}"], axis=0)) for share in ("1%", "5%")]

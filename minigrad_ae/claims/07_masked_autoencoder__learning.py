@@ -23,7 +23,7 @@ LIVE_SHARE = 0.9  # of the mean picture's error: the bar of the short form's 1.2
 
 def masks_of(run: Run) -> np.ndarray:
     """The first of 200 masks that stay the same."""
-    return frozen_masks(20 if run.fast else 200)
+    return frozen_masks(10 if run.fast else 200)
 
 
 def shipped_errors(run: Run) -> np.ndarray:
