@@ -72,19 +72,19 @@ def trained(layers: list[Any]) -> list[Any]:
 
 
 def _our_vae(weights: list[Array]) -> tuple[list[Any], Loss]:
-    from minigrad_ae import ops
+    """`mg.models.VariationalAutoencoder`, its two terms at the given noise."""
+    from minigrad_ae.models import VariationalAutoencoder
 
-    layers = linears(weights, ("tanh", None, "tanh", None))
-    hidden, statistics, expand, logits = layers
-    M = weights[4].shape[0]
+    (D, H), M = weights[0].shape, weights[4].shape[0]
+    model = VariationalAutoencoder(D, M, hidden=(H,), rng=np.random.default_rng(0), dtype=np.float32)
+    for p, w in zip(model.parameters(), weights, strict=True):
+        p.data = w.copy()
 
     def loss(x: Any, noise: Any) -> Any:
-        s = statistics(hidden(x))
-        mu, log_var = s[:, :M], s[:, M:]
-        z = ops.reparameterise(mu, log_var, noise)
-        return (ops.bernoulli_loss(logits(expand(z)), x) + ops.gaussian_kl(mu, log_var)) / len(x)
+        distortion, rate = model.terms(x, noise)
+        return (distortion + rate) / len(x)
 
-    return trained(layers), loss
+    return model.parameters(), loss
 
 
 def _their_vae(f: Any, p: Any, x: Any, noise: Any) -> Any:

@@ -40,23 +40,26 @@ lesson.predict(
 # %% [markdown]
 # ## Build: Algorithm 1, line by line
 #
-# The slide's loop has no "for n", since it takes one data point after the other; all M units are handled at once.  Its
-# two updates share one L, so both gradients are taken before either parameter moves.
+# The slide's loop has no "for n": it takes one data point after the other.  Here all M units are handled at once.  Its
+# two updates share one L, so both gradients are taken before either parameter moves.  It climbs L (+ eta); the library
+# descends -L.  It draws one sample, the text L of them: the mean over L is of log p(x | z) alone, the KL stands outside.
 
 # %% Build
 lesson.cell("Build: Algorithm 1")
 model, data = experiments.small()  # a Bernoulli VAE 6-8-2-8-6, and 20 data in [0, 1]
 w, phi = model.decoder.parameters(), model.encoder.parameters()
 eta, noise = experiments.ETA, experiments.generator(lesson.run, 98)
-for x in data:  #                                                             repeat
-    eps = noise.standard_normal((1, model.n_latent))  #                           for m: eps_nm ~ N(0, 1)
+# fmt: off
+for x in data:                                                   # repeat
+    eps = noise.standard_normal((1, model.n_latent))             #     for m <- 1 to M do   eps_nm ~ N(0, 1)
     mu, log_var = model.encode(x[None, :])
-    z = mg.ops.reparameterise(mu, log_var, eps)  #                                       z_nm <- mu_nm + sigma_nm eps_nm
-    L = -mg.ops.gaussian_kl(mu, log_var)  #               L <- L + 1/2 (1 + ln sigma_nm^2 - mu_nm^2 - sigma_nm^2)
-    L = L - mg.ops.bernoulli_loss(model.decoder(z), x[None, :])  #                L <- L + log p(x_n | z_n; w)
-    gradients = mg.grad(L, [*w, *phi])
-    for p, g in zip([*w, *phi], gradients, strict=True):  #                       w   <- w   + eta grad_w L
-        p.data = p.data + eta * g  #                                              phi <- phi + eta grad_phi L
+    z = mg.ops.reparameterise(mu, log_var, eps)                  #         z_nm <- mu_nm + sigma_nm eps_nm
+    L = -mg.ops.gaussian_kl(mu, log_var)                         #         L <- L + 1/2 (1 + ln sigma^2 - mu^2 - sigma^2)
+    L = L - mg.ops.bernoulli_loss(model.decoder(z), x[None, :])  #     L <- L + log p(x_n | z_n; w)
+    gradients = mg.grad(L, [*w, *phi])                           #     (both at the old w and phi)
+    for p, g in zip([*w, *phi], gradients, strict=True):         #     w <- w + eta grad_w L
+        p.data = p.data + eta * g                                #     phi <- phi + eta grad_phi L
+# fmt: on
 library = experiments.by_mini_batches(lesson.run)  # model.loss(x), backward, SGD: batches of one
 difference = max(float(np.abs(p.data - q).max()) for p, q in zip(model.parameters(), library, strict=True))
 print(f"after 20 data, these lines and the library's mini-batch step in batches of one differ by {difference:g}")
@@ -105,6 +108,9 @@ epochs = experiments.SHORT if lesson.fast else experiments.LONG
 vae, history = lesson.run.shared(experiments.trained, epochs)  # VariationalAutoencoder(64, 2, likelihood="gaussian", ...), fit
 linear, _ = analytic.ppca_optimum(analytic.pca(X).eigenvalues / len(X), 2)
 print(vae)
+floor = analytic.pixel_entropy(X_test)
+print(f"a Gaussian decoder: a Bernoulli one would be judged by a cross-entropy, at least {floor:.2f} nats on grey pixels,")
+print("which is minus a log likelihood for black and white only")
 print(f"pixels have the learnt standard deviation {vae.sigma:.3f}; code of the test digits:")
 report = diagnose(vae, X_test, lesson.rng)
 print(report)
@@ -203,7 +209,7 @@ print("And if L is computed anew for phi?  That is another algorithm: the claim 
 # 2. Train with `sigma=1.0` and without `learn_sigma`.  How many units are active, and could you have known?  (Lesson 10)
 # 3. `n_samples=10`: is the trained bound better, at ten times the cost of the decoder?
 # 4. Train on `model.iwae(x, rng, 5)` instead of the bound.  What happens to the ELBO, what to log p(x)?
-# 5. `python benchmarks/mnist_vae.py`: the same on MNIST, and `minigrad-ae train vae --data mnist --latent 2`.
+# 5. `python benchmarks/bench_mnist_vae.py`: the same on MNIST, and `minigrad-ae train vae --data mnist --latent 2`.
 
 # %% Recap
 lesson.finish()

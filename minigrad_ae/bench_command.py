@@ -32,6 +32,7 @@ FULL = [
     ("scaling", "bench_scaling.py", ["--rounds", "15", "--budget", "4"]),
     ("gemm", "bench_gemm.py", []),
     ("kernels", "bench_kernels.py", []),
+    ("vae", "bench_mnist_vae.py", []),
 ]
 PRODUCT_GOALS = {"NN": 0.95, "TN": 0.95, "NT": 1.0}  # geometric means over the shapes; batched: 1.0
 KERNEL_GOALS = {"softmax": (3.0, 1.5), "layer norm": (3.0, 1.5), "gelu": (3.0, 1.5), "Adam": (None, 1.0)}  # NumPy, torch
@@ -94,6 +95,8 @@ def table_rows(found: dict[str, Any]) -> list[Row]:
     rows += _products(found.get("gemm", {}).get("rows", []))
     for r in found.get("kernels", {}).get("rows", []):
         rows += _kernel(r)
+    for name, r in found.get("vae", {}).get("runs", {}).items():
+        rows += _vae(name, r, found["vae"])
     return rows
 
 
@@ -113,6 +116,17 @@ def _kernel(measured: Row) -> Iterable[Row]:
     for peer in (p for p in ("numpy", "torch", "torch fused") if p in measured):
         goal = goals[0] if peer == "numpy" else goals[1]
         yield row(what, peer, measured[peer]["ratio"], goal, ours=measured["ours"]["us"] * 1e-6)
+
+
+def _vae(name: str, measured: Row, report: Row) -> Iterable[Row]:
+    """A VAE on MNIST: the nats of independent pixels over ours, and the seconds of a plain NumPy program over ours."""
+    goals, pixels, threads = measured["setting"], report["baseline"], report["threads"]
+    for key, what in (("elbo", "-ELBO"), ("log_p", "-log p")):
+        if goals[key] is not None:
+            yield row(f"{name} on MNIST, {what}", "pixels", pixels / measured[key], pixels / goals[key], threads)
+    if goals["seconds"] is not None:
+        seconds = measured["seconds_with_log_p"]
+        yield row(f"{name} on MNIST, training", "plain NumPy", goals["seconds"] / seconds, 1.0, threads, ours=seconds)
 
 
 def table(rows: Sequence[Row]) -> str:

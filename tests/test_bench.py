@@ -186,6 +186,15 @@ def test_a_goal_is_met_from_its_value_on(ratio, met):
     assert max(map(len, text.splitlines())) <= 100
 
 
+@pytest.mark.parametrize(("elbo", "seconds", "met"), [(-99.0, 272.0, True), (-99.1, 274.0, False)])
+def test_a_vae_on_mnist_is_held_to_nats_and_seconds(elbo, seconds, met):
+    setting = {"elbo": -99.0, "log_p": None, "seconds": 273.0}
+    measured = {"setting": setting, "elbo": elbo, "seconds_with_log_p": seconds}
+    rows = bench_command.table_rows({"vae": {"baseline": -205.8, "threads": 1, "runs": {"784-400-20": measured}}})
+    assert [r["met"] for r in rows] == [met, met]
+    assert max(map(len, bench_command.table(rows).splitlines())) <= 100
+
+
 def test_a_ratio_from_a_busy_machine_meets_no_goal_and_misses_none():
     report = steps_report()
     report["rows"][0]["busy"] = True

@@ -89,10 +89,23 @@ def test_large_graphs_are_folded(depth, words, tmp_path):
     blocks, said = fold(record, 60)
     assert len(blocks) <= 60 and words in said
     assert all(x in blocks and x < b.id for b in blocks.values() for x in b.inputs), "no cycle, no loose end"
-    ops = sum(int(re.match(r"(\d+) ops", b.note).group(1)) for b in blocks.values() if "ops" in b.note)
+    ops = sum(int(m.group(1)) for b in blocks.values() if (m := re.match(r"(\d+) ops?", b.note)))
     assert not said or ops == len(record["steps"])
     if depth == 60:
         assert any(b.name.endswith("× 60") for b in blocks.values())
+
+
+def test_a_model_is_folded_by_its_layers(tmp_path):
+    rng = np.random.default_rng(0)
+    model = mg.nn.VisionTransformer((8, 8), 2, width=8, depth=4, heads=2, rng=rng)
+    loss = (model(rng.normal(size=(2, 8, 8))) ** 2).sum()
+    record = mg.trace(loss, numeric=False, scope={"model": model}).record()
+    for most, expected in ((60, "model.blocks.3.attention"), (20, "model.blocks.3")):
+        blocks, said = fold(record, most)
+        assert "one layer" in said and len(blocks) <= most and expected in {b.name for b in blocks.values()}
+        assert all(x in blocks and x < b.id for b in blocks.values() for x in b.inputs)
+    ops = [re.match(r"(\d+) ops?, (\d+) params?", b.note) for b in blocks.values()]
+    assert sum(int(m.group(2)) for m in ops if m) == sum(n["kind"] == "param" for n in record["nodes"])
 
 
 def test_many_different_lines_are_folded_too():

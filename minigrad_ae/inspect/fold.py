@@ -1,7 +1,8 @@
-"""A large graph made small enough to look at: what one line of code computed becomes one block.
+"""A large graph made small enough to look at: what one layer, or one line of code, computed becomes one block.
 
-First the ops of one line that ran in a row; if there are still too many, all runs of a line or of the lines of a loop
-("× 12"); if there are still too many, neighbours in time.
+A model's parameters have paths (encoder.blocks.0.norm.weight): the ops of one layer become one block, of a layer of
+layers if need be.  Without such names: the ops of one line that ran in a row; if there are still too many, all runs of
+a line or of the lines of a loop ("× 12"); if there are still too many, neighbours in time.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from .names import fitted
 
 
 @dataclass
@@ -33,7 +36,7 @@ class Block:
     def lines(self) -> list[tuple[str, str]]:
         """(text, 'name' | 'plain' | 'bad') of the rows in the box."""
         shape = "×".join(map(str, self.shape)) or "scalar"
-        rows = [(_fit(self.name, 22), "name"), (_fit(self.note or shape, 26), "plain")]
+        rows = [(fitted(self.name, 22), "name"), (fitted(self.note or shape, 26), "plain")]
         rows.append((f"|v| {_short(self.value)}", "bad" if isinstance(self.value, str) else "plain"))
         if self.gradient is not None:
             rows.append((f"|g| {_short(self.gradient)}", "bad" if isinstance(self.gradient, str) else "plain"))
@@ -54,6 +57,9 @@ def fold(record: dict[str, Any], most: int) -> tuple[dict[int, Block], str]:
         runs[-1][1].append(n)
     words = "each box is what one line of code computed"
     groups = [(1, members) for _, members in runs]
+    layers = _layers(nodes, ops, most // 2)  # they come one after the other, and a wide picture is hard to read
+    if layers:
+        groups, words = [(1, members) for _, members in layers], "each box is what one layer computed"
     if len(groups) > most:
         groups, words = _repeated(runs), "each box is a line, or the lines of a loop, with all their repetitions"
     if len(groups) > most:
@@ -61,8 +67,29 @@ def fold(record: dict[str, Any], most: int) -> tuple[dict[int, Block], str]:
         groups = [(max(c for c, _ in groups[k : k + size]), [n for _, m in groups[k : k + size] for n in m])
                   for k in range(0, len(groups), size)]  # fmt: skip
         words = "neighbouring lines are folded together"
-    folded = _merged(record, blocks, groups)
+    folded = _merged(record, blocks, groups, {members[-1]: layer for layer, members in layers})
     return folded, f"{len(blocks)} nodes are more than {most}: {words}"
+
+
+def _layers(nodes: Any, ops: Sequence[int], most: int) -> list[tuple[str, list[int]]]:
+    """(layer, its ops) in order, at most `most` and as fine as that allows; [] where parameters have no paths to tell by.
+
+    An op belongs to the layer of its parameters, one without any to that of the op before it.
+    """
+    own: dict[int, list[str]] = {}
+    for n in ops:
+        paths = [nodes[p]["name"].split(".")[:-1] for p in nodes[n]["parents"] if nodes[p]["kind"] == "param"]
+        own[n] = max(paths, key=len, default=[])
+    for depth in range(max(map(len, own.values()), default=0), 0, -1):
+        runs: list[tuple[str, list[int]]] = []
+        for n in ops:
+            layer = ".".join(own[n][:depth])
+            if not runs or (layer and layer != runs[-1][0]):
+                runs.append((layer, []))
+            runs[-1][1].append(n)
+        if 1 < len(runs) <= most:
+            return runs
+    return []
 
 
 def _single(record: dict[str, Any]) -> dict[int, Block]:
@@ -124,7 +151,9 @@ def _repeated(runs: Sequence[tuple[Any, list[int]]]) -> list[tuple[int, list[int
     return groups
 
 
-def _merged(record: dict[str, Any], blocks: dict[int, Block], groups: Sequence[tuple[int, list[int]]]) -> dict[int, Block]:
+def _merged(record: dict[str, Any], blocks: dict[int, Block], groups: Sequence[tuple[int, list[int]]],
+            layers: dict[int, str]) -> dict[int, Block]:  # fmt: skip
+    """One block for each of the `groups` (repetitions, ops); `layers` names some of them, by their last op."""
     nodes = record["nodes"]
     home = {n: members[-1] for _, members in groups for n in members}
     users: dict[int, set[int]] = {}
@@ -138,10 +167,10 @@ def _merged(record: dict[str, Any], blocks: dict[int, Block], groups: Sequence[t
         own = [b for b in blocks.values() if inside.get(b.id) == last.id]
         params = sum(b.kind == "param" for b in own)
         lines = _lines([nodes[n]["src"] for n in members if nodes[n]["src"]])
-        counted = f"{len(members)} ops" + (f", {params} params" if params else "")
+        counted = _many(len(members), "op") + (f", {_many(params, 'param')}" if params else "")
         bad = any(blocks[n].bad for n in members) or any(b.bad for b in own)
         wrong = next((blocks[n].note for n in members if blocks[n].note), "")
-        name = (lines or last.name) + (f"  × {repeats}" if repeats > 1 else "")
+        name = layers.get(last.id) or (lines or last.name) + (f"  × {repeats}" if repeats > 1 else "")
         inputs = [home.get(x, x) for n in members for x in blocks[n].inputs if inside.get(x) != last.id]
         outside = [x for x in dict.fromkeys(inputs) if x != last.id]
         result[last.id] = Block(last.id, name, last.kind, "…", last.shape, last.value, last.gradient, outside, bad=bad,
@@ -161,8 +190,8 @@ def _lines(sources: list[str]) -> str:
     return f"{Path(sources[0].rpartition(':')[0]).name}:{span}"
 
 
-def _fit(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+def _many(n: int, what: str) -> str:
+    return f"{n} {what}" + ("" if n == 1 else "s")
 
 
 def _short(x: Any) -> str:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -64,7 +65,7 @@ def name_values(order: Sequence[Value], scopes: Iterable[Mapping[str, Any]]) -> 
     names: dict[int, str] = {}
     taken: set[str] = set()
     for thing in things:
-        wanted = (thing.name if isinstance(thing, Value) else None) or known.get(id(thing))
+        wanted = _chosen(thing.name if isinstance(thing, Value) else None, known.get(id(thing)))
         if wanted:
             names[id(thing)] = unique("".join(c if c.isprintable() else "?" for c in str(wanted)), taken)
     counts: Counter[str] = Counter()
@@ -80,16 +81,29 @@ def name_values(order: Sequence[Value], scopes: Iterable[Mapping[str, Any]]) -> 
     return names
 
 
+def _chosen(own: str | None, path: str | None) -> str | None:
+    """Its own name, else the variable; of a parameter deep in a model (net.blocks.0.weight) the path, not just 'weight'."""
+    deep = own and path and "." not in own and path.endswith(f".{own}") and path.count(".") > 1
+    return path if deep else own or path
+
+
 def _age(thing: Any) -> int:
     return thing.serial if isinstance(thing, Value) else -1
 
 
 def short_path(file: str | None) -> str | None:
-    """A path below the working directory without it, any other as it is."""
+    """A path below the working directory, or in this package, without what is above it; any other as it is."""
     if file is None:
         return None
-    here = f"{os.getcwd()}{os.sep}"
-    return file.removeprefix(here)
+    here, package = (f"{folder}{os.sep}" for folder in (os.getcwd(), Path(__file__).parents[2]))
+    return file.removeprefix(here).removeprefix(package)
+
+
+def fitted(text: str, width: int) -> str:
+    """At most `width` characters: of a path (encoder.0.weight) the end, of anything else the beginning."""
+    if len(text) <= width:
+        return text
+    return f"…{text[1 - width :]}" if "." in text and " " not in text else f"{text[: width - 1]}…"
 
 
 def unique(name: str, taken: set[str]) -> str:

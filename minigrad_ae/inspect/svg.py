@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .layout import Edge, Layout
+from .names import fitted
 
 if TYPE_CHECKING:
     from .steps import Node
@@ -63,7 +64,7 @@ def _box(node: Node, x: float, y: float) -> str:
     used = f", used {node.fanout} times" if node.fanout > 1 else ""
     story = f"{node.name}, {node.op or node.kind}, shape {node.shape}{used}"
     active = ' tabindex="0" role="button"' if _carries(node) else ""
-    rows = [html.escape(_fit(node.name, 11)), html.escape(_fit(f"{node.op or node.kind} {_shape(node)}", 18))]
+    rows = [html.escape(fitted(node.name, 15)), html.escape(_told(node))]
     outer = f'<rect class="outer" x="-3" y="-3" width="{WIDTH + 6}" height="{HEIGHT + 6}" rx="8"/>' if kind == "param" else ""
     fan = (f'<rect class="fan" x="{WIDTH - 22}" y="-9" width="30" height="17" rx="8"/>'
            f'<text class="fan" x="{WIDTH - 7}" y="4" text-anchor="middle">×{node.fanout}</text>') if node.fanout > 1 else ""
@@ -71,13 +72,18 @@ def _box(node: Node, x: float, y: float) -> str:
         f'<g class="node {kind}" data-node="{node.id}" transform="translate({x:.0f} {y:.0f})"{active}>'
         f'<title>{html.escape(story)}</title>{outer}<rect width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
         f'<text class="name" x="8" y="18">{rows[0]}</text><text class="sub" x="8" y="35">{rows[1]}</text>'
-        f'<text class="mark" x="{WIDTH - 7}" y="18" text-anchor="end"></text>{fan}</g>'
+        f'<text class="mark" x="{WIDTH - 7}" y="35" text-anchor="end"></text>{fan}</g>'
     )
+
+
+def _told(node: Node) -> str:
+    """'tanh 6×2': op and shape, in 14 characters; the shape alone if the name begins with the op."""
+    shape = fitted(_shape(node), 13)
+    if node.op and node.name.startswith(f"{node.op}_"):
+        return shape
+    return f"{fitted(node.op or node.kind, max(2, 13 - len(shape)))} {shape}"
 
 
 def _shape(node: Node) -> str:
     return "×".join(map(str, node.shape)) or "scalar"
 
-
-def _fit(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"

@@ -104,16 +104,15 @@ class Screen:
                 rows.append((*left, _destination(c), _verdict(c)))
                 left = ("", "", "", "")
         titles = ("k", "op", "computes", "in-grad", "sends to", "check")
-        return [*self.heading(), "", *self.columns(titles, rows, (5, 12, 44, 14, 44, 10))]
+        return [*self.heading(), "", *self.columns(titles, rows, (5, 18, 44, 14, 44, 10))]
 
     def columns(self, titles: tuple[str, ...], rows: list[tuple[str, ...]], widest: tuple[int, ...]) -> list[str]:
         """A table whose columns are as wide as they must be, and not wider than `widest`."""
         cells = [tuple(_shorten(cell, w) for cell, w in zip(row, widest, strict=True)) for row in [titles, *rows]]
         sizes = [max(len(row[k]) for row in cells) for k in range(len(titles))]
-        excess = sum(sizes) + 2 * (len(sizes) - 1) - self.width
-        for k in (2, 4):  # the two columns that may be long give way
-            give = max(0, min(excess, sizes[k] - SQUEEZED))
-            sizes[k], excess = sizes[k] - give, excess - give
+        for _ in range(max(0, sum(sizes) + 2 * (len(sizes) - 1) - self.width)):
+            k = max(2, 4, key=sizes.__getitem__)  # of the two columns that may be long, the longer gives way
+            sizes[k] = max(sizes[k] - 1, SQUEEZED)
         lines = ["  ".join(_shorten(cell, w).ljust(w) for cell, w in zip(row, sizes, strict=True)) for row in cells]
         return [line.rstrip() for line in lines]
 

@@ -87,10 +87,11 @@ function neighbourhood() {
   }
   for (const id of [...seen].sort((a, b) => b - a)) {
     const n = nodes[id], text = (cls, x, y, words, end) => svg("text", { class: cls, x, y, ...(end ? { "text-anchor": "end" } : {}) }, words);
-    const live = n.op || n.kind === "param", s = shape(arrays[n.v].s);
+    const live = n.op || n.kind === "param", s = shape(arrays[n.v].s), size = cut(arrays[n.v].s.join("×") || "scalar", 13);
+    const told = n.op && n.name.startsWith(`${n.op}_`) ? size : `${cut(n.op || n.kind, Math.max(2, 13 - size.length))} ${size}`;
     const g = svg("g", { class: `node ${n.op ? "op" : n.kind}`, "data-node": id, transform: `translate(${px(id)} ${py(id)})`, ...(live ? { tabindex: 0, role: "button" } : {}) }, svg("title", {}, `${n.name}, ${n.op || n.kind}, shape ${s}`));
     if (n.kind === "param") g.append(svg("rect", { class: "outer", x: -3, y: -3, width: W + 6, height: H + 6, rx: 8 }));
-    g.append(svg("rect", { width: W, height: H, rx: 6 }), text("name", 8, 18, cut(n.name, 11)), text("sub", 8, 35, cut(`${n.op || n.kind} ${arrays[n.v].s.join("×") || "scalar"}`, 18)), text("mark", W - 7, 18, "", true));
+    g.append(svg("rect", { width: W, height: H, rx: 6 }), text("name", 8, 18, cut(n.name, 15)), text("sub", 8, 35, told), text("mark", W - 7, 35, "", true));
     if (n.fan) g.append(svg("rect", { class: "fan", x: W - 22, y: -9, width: 30, height: 17, rx: 8 }), svg("text", { class: "fan", x: W - 7, y: 4, "text-anchor": "middle" }, `×${n.fan}`));
     root.append(g);
   }
@@ -105,7 +106,7 @@ function fit() {
   root.setAttribute("width", Math.floor(w * scale));
   root.setAttribute("height", Math.floor(h * scale));
 }
-const cut = (text, n) => (text.length <= n ? text : text.slice(0, n - 1) + "…");
+const cut = (text, n) => (text.length <= n ? text : text.includes(".") && !text.includes(" ") ? "…" + text.slice(1 - n) : text.slice(0, n - 1) + "…");
 function chosen(target) {
   const g = target.closest && target.closest(".node");
   if (!g || !g.hasAttribute("tabindex")) return false;
