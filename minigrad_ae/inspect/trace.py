@@ -6,6 +6,7 @@ trace keeps of the graph is a copy, taken at the time of the step: nothing that 
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -96,6 +97,8 @@ def _grouped(contributions: Iterable[Contribution], recorder: _Recorder) -> Iter
             value = recorder.current
             assert value.op is not None
             step = Step(c.k, recorder.nodes[recorder.ids[id(value)]], value.op.law, value.op.why, c.incoming)
+            sum_of_all = recorder.after.get(id(value), np.ones_like(c.incoming))  # the loss starts from 1
+            step.hooked = bool(value.hooks) and not np.array_equal(sum_of_all, c.incoming, equal_nan=True)
         step.contributions.append(c)
     if step is not None:
         yield step
@@ -105,6 +108,7 @@ class _Recorder:
     """Names and numbers the graph, then turns rule applications into contributions: plain data, arrays copied."""
 
     def __init__(self, loss: Value, scopes: Sequence[Mapping[str, Any]], numeric: bool, limit: int) -> None:
+        linecache.checkcache()  # a file may have been edited since its lines were read
         self.loss, self.numeric = loss, numeric
         self.order = engine.topological(loss)
         self.total = sum(value.op is not None for value in self.order)
