@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from timing import THREADS
+from timing import restart_with
 
 import minigrad_ae as mg
 from minigrad_ae.data import batches, mnist
+from minigrad_ae.errors import FileError
 from minigrad_ae.models import DeepAutoencoder
 from minigrad_ae.optim import Adam, cosine_schedule
 
@@ -108,7 +107,11 @@ def pca_errors(X: np.ndarray, X_test: np.ndarray, sizes: list[int]) -> dict[int,
 
 def measure(seeds: int, epochs: int, rows: int | None, peers: bool) -> list[Run]:
     """Every recipe with every seed; one line each as it is done."""
-    X, X_test = mnist(split="train", dtype=np.float32)[0][:rows], mnist(split="test", dtype=np.float32)[0]
+    try:
+        X, X_test = mnist(split="train", dtype=np.float32)[0][:rows], mnist(split="test", dtype=np.float32)[0]
+    except FileError as missing:
+        print(f"nothing was measured: {missing}")
+        return []
     pca = pca_errors(X, X_test, sorted({M for M, *_ in RECIPES}))
     found = []
     for M, H, activation, lr, goal in RECIPES:
@@ -135,8 +138,7 @@ def main() -> None:
     parser.add_argument("--no-peers", action="store_true", help="without PyTorch")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    if any(os.environ.get(name) != "1" for name in THREADS):  # read by the libraries when they are loaded
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **dict.fromkeys(THREADS, "1")})
+    restart_with(threads=1)
     found = measure(args.seeds, args.epochs, args.rows, not args.no_peers)
     if args.json:
         command = f"python benchmarks/bench_mnist_deep.py --seeds {args.seeds} --epochs {args.epochs}"

@@ -116,6 +116,20 @@ def _our_linear(weights: list[Array]) -> tuple[list[Any], Loss]:
     return params, lambda x, noise: model.loss(x) / len(x)
 
 
+def _our_model(name: str, *sizes: int) -> Callable[[list[Array]], tuple[list[Any], Loss]]:
+    """A sigmoidal one of `mg.models`, such as DeepAutoencoder(D, M, H)."""
+
+    def built(weights: list[Array]) -> tuple[list[Any], Loss]:
+        from minigrad_ae import models
+
+        model = getattr(models, name)(*sizes, activation="sigmoid", rng=np.random.default_rng(0), dtype=np.float32)
+        for p, w in zip(model.parameters(), weights, strict=True):
+            p.data = w.copy()
+        return model.parameters(), lambda x, noise: model.loss(x) / len(x)
+
+    return built
+
+
 def autoencoder(name: str, sizes: Sequence[int], activations: Sequence[str | None], batch: int,
                 goals: dict[int, dict[str, float]], ours: Any = None) -> Model:  # fmt: skip
     """Layers of the given sizes and half the squared error; from `nn.Linear` layers unless `ours` is given."""
@@ -152,6 +166,8 @@ MODELS = [
     vae(784, 400, 20, {1: {"torch": 1.35, "autograd": 2.4, "jax": 1.0},
                        2: {"torch": 1.3, "torch fused": 1.05, "jax": 1.0}}),
     autoencoder("linear AE 64-8-64", (64, 8, 64), (None, None), 64, AE_GOALS, ours=_our_linear),
-    autoencoder("two-layer AE 64-8-64", (64, 8, 64), ("sigmoid", None), 64, AE_GOALS),
-    autoencoder("deep AE 64-32-8-32-64", (64, 32, 8, 32, 64), ("sigmoid", None, "sigmoid", None), 64, AE_GOALS),
+    autoencoder("two-layer AE 64-8-64", (64, 8, 64), ("sigmoid", None), 64, AE_GOALS,
+                ours=_our_model("TwoLayerAutoencoder", 64, 8)),
+    autoencoder("deep AE 64-32-8-32-64", (64, 32, 8, 32, 64), ("sigmoid", None, "sigmoid", None), 64, AE_GOALS,
+                ours=_our_model("DeepAutoencoder", 64, 8, 32)),
 ]  # fmt: skip

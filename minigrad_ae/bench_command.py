@@ -32,6 +32,7 @@ FULL = [
     ("scaling", "bench_scaling.py", ["--rounds", "15", "--budget", "4"]),
     ("gemm", "bench_gemm.py", []),
     ("kernels", "bench_kernels.py", []),
+    ("deep", "bench_mnist_deep.py", []),
     ("vae", "bench_mnist_vae.py", []),
 ]
 PRODUCT_GOALS = {"NN": 0.95, "TN": 0.95, "NT": 1.0}  # geometric means over the shapes; batched: 1.0
@@ -95,6 +96,8 @@ def table_rows(found: dict[str, Any]) -> list[Row]:
     rows += _products(found.get("gemm", {}).get("rows", []))
     for r in found.get("kernels", {}).get("rows", []):
         rows += _kernel(r)
+    for r in found.get("deep", {}).get("rows", []):
+        rows += _deep(r)
     for name, r in found.get("vae", {}).get("runs", {}).items():
         rows += _vae(name, r, found["vae"])
     return rows
@@ -116,6 +119,15 @@ def _kernel(measured: Row) -> Iterable[Row]:
     for peer in (p for p in ("numpy", "torch", "torch fused") if p in measured):
         goal = goals[0] if peer == "numpy" else goals[1]
         yield row(what, peer, measured[peer]["ratio"], goal, ours=measured["ours"]["us"] * 1e-6)
+
+
+def _deep(measured: Row) -> Iterable[Row]:
+    """A deep autoencoder on MNIST: PCA's test error over ours, and torch's time for the same training over ours."""
+    ours = measured["ours"]
+    yield row(f"{measured['name']}, test error", "PCA", measured["pca"] / ours["median"], measured["pca"] / measured["goal"])
+    if "torch" in measured:
+        what, ratio = f"{measured['name']}, training", sum(measured["torch"]["cpu"]) / sum(ours["cpu"])
+        yield row(what, "torch fused", ratio, None, ours=sum(ours["cpu"]) / len(ours["cpu"]))
 
 
 def _vae(name: str, measured: Row, report: Row) -> Iterable[Row]:

@@ -114,14 +114,24 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoin
 
 
 def settings_of(model: Module) -> dict[str, Any] | None:
-    """The arguments that made `model`, read from its attributes of the same names; None where it does not keep them."""
+    """The arguments that made `model`, read from its attributes of the same names; None where it does not keep them.
+
+    An array becomes a list, and a model inside (of a denoising autoencoder) its own class and settings.
+    """
     names = [name for name in inspect.signature(type(model).__init__).parameters if name not in ("self", *DRAWN)]
     settings = {name: getattr(model, name, inspect.Parameter.empty) for name in names}
     try:
-        json.dumps(settings)
+        return dict(json.loads(json.dumps(settings, default=_setting)))
     except TypeError:
         return None
-    return settings
+
+
+def _setting(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Module) and (config := settings_of(value)) is not None:
+        return {"class": type(value).__name__, "config": config}
+    raise TypeError
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:
@@ -200,8 +210,16 @@ def _rebuilt(header: Mapping[str, Any], weights: Mapping[str, np.ndarray], path:
             f"{path}: it is no model of mg.models that keeps its settings",
             "make the model as you did before and pass it: load(path, model)",
         )
-    dtype = next(iter(weights.values())).dtype if weights else np.float64
-    return kind(**header["config"], rng=np.random.default_rng(0), dtype=dtype)
+    return _built(header, next(iter(weights.values())).dtype if weights else np.dtype(np.float64))
+
+
+def _built(described: Mapping[str, Any], dtype: np.dtype) -> Module:
+    """The model of {"class": name, "config": settings}, and the models inside it, with other first weights."""
+    kind = getattr(models, described["class"])
+    settings = {name: _built(value, dtype) if isinstance(value, dict) and "class" in value else value
+                for name, value in described["config"].items()}  # fmt: skip
+    drawn = {"rng": np.random.default_rng(0), "dtype": dtype}
+    return kind(**settings, **{name: drawn[name] for name in DRAWN if name in inspect.signature(kind).parameters})
 
 
 # --- generators: their states are nested dicts of numbers and, some of them, arrays ---

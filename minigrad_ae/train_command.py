@@ -27,6 +27,13 @@ MODELS: dict[str, Callable[[argparse.Namespace, int, np.random.Generator], Any]]
     "deep": lambda o, D, rng: models.DeepAutoencoder(
         D, o.latent, o.hidden, activation=o.activation, rng=rng, dtype=o.dtype
     ),
+    "sparse": lambda o, D, rng: models.SparseAutoencoder(
+        D, o.latent, lam=o.lam, constraint=o.constraint, rng=rng, dtype=o.dtype
+    ),
+    "denoising": lambda o, D, rng: models.DenoisingAutoencoder(
+        models.DeepAutoencoder(D, o.latent, o.hidden, activation=o.activation, rng=rng, dtype=o.dtype),
+        drop=o.drop, sigma=o.noise
+    ),
     "linear-vae": lambda o, D, rng: models.LinearVAE(
         D, o.latent, beta=o.beta, sigma2=1.0 if o.sigma is None else o.sigma * abs(o.sigma),  # below 0 stays below 0
         learn_sigma2=True, rng=rng, dtype=o.dtype
@@ -41,6 +48,11 @@ MODELS: dict[str, Callable[[argparse.Namespace, int, np.random.Generator], Any]]
 OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("--hidden", {"type": int, "default": 128, "metavar": "H", "help": "hidden units in each of the outer layers (128)"}),
     ("--activation", {"default": "sigmoid", "choices": ["sigmoid", "tanh", "relu"], "help": "of hidden units (sigmoid)"}),
+    ("--lam", {"type": float, "default": 0.1, "metavar": "L", "help": "sparse: weight of the sum of |z| (0.1)"}),
+    ("--constraint", {"default": "unit", "choices": ["unit", "decay", "none"],
+                      "help": "sparse: what holds the decoder; 'none' is the slide's objective (unit)"}),
+    ("--noise", {"type": float, "default": 0.3, "metavar": "S", "help": "denoising: deviation of Gaussian noise (0.3)"}),
+    ("--drop", {"type": float, "default": 0.0, "metavar": "P", "help": "denoising: probability of zeroing an entry (0)"}),
     ("--likelihood", {"default": "bernoulli", "choices": ["bernoulli", "gaussian"], "help": "p(x | z) (bernoulli)"}),
     ("--sigma", {"type": float, "metavar": "S", "help": "where the learnt deviation of a Gaussian p(x | z) starts (1)"}),
     ("--beta", {"type": float, "default": 1.0, "metavar": "B", "help": "weight of the KL term (1)"}),
@@ -71,6 +83,8 @@ def add_parser(commands: Any) -> None:
 
 def train(options: argparse.Namespace, rest: list[str]) -> int:
     """Train, report the loss of every epoch and the error on data held out, beside PCA's; returns the exit code."""
+    from tqdm import tqdm
+
     path = _path(options)
     X, X_test = data_of(options)
     settings = {name: value for name, value in vars(options).items() if name not in MAY_CHANGE}
@@ -84,10 +98,12 @@ def train(options: argparse.Namespace, rest: list[str]) -> int:
         optimizer.load_state_dict(found.optimizer or {})
         shuffle, noise = found.generators["shuffle"], found.generators["noise"]
         history = History(**found.meta["history"])
-        print(f"going on after epoch {history.epochs}, with {path}")
+        left = max(0, options.epochs - history.epochs)
+        print(f"going on after epoch {history.epochs}, with {path}; epochs left: {left}")
 
     def keep(state: State) -> None:
-        print(f"epoch {state.epoch:>4}  loss {state.loss:.10g}", flush=True)
+        tqdm.write(f"epoch {state.epoch:>4}  loss {state.loss:.10g}")  # above the bar, where there is one
+        sys.stdout.flush()
         if path is not None:
             generators = {"shuffle": shuffle, "noise": noise}
             meta = {"settings": settings, "history": state.history.as_dict()}
@@ -121,13 +137,16 @@ def data_of(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
 
 
 def report(model: Any, X: np.ndarray, X_test: np.ndarray, M: int) -> None:
-    """Print the reconstruction error on data held out, of the model and of PCA with as many numbers."""
+    """Print the error on data held out, of the model and of PCA with as many numbers; a denoiser is given noisy ones."""
     principal = analytic.pca(X)
-    best = squared_error(principal.reconstruct(X_test, min(M, X.shape[1])), X_test)
+    denoises = isinstance(model, models.DenoisingAutoencoder)
+    given = model.corrupt(X_test, np.random.default_rng(0)) if denoises else X_test
+    best = squared_error(principal.reconstruct(given, min(M, X.shape[1])), X_test)
     model.eval()
     with no_grad():
-        error = squared_error(model(X_test).numpy(), X_test)
-    print(f"held out: squared error {error:.6g} (sum over features, mean over data); PCA with M = {M}: {best:.6g}")
+        error = squared_error(model(given).numpy(), X_test)
+    held_out = "held out, with noise" if denoises else "held out"
+    print(f"{held_out}: squared error {error:.6g} (sum over features, mean over data); PCA with M = {M}: {best:.6g}")
 
 
 def squared_error(Y: np.ndarray, X: np.ndarray) -> float:
@@ -152,9 +171,9 @@ def _path(options: argparse.Namespace) -> Path | None:
 
 
 def _demand_same(now: dict[str, Any], then: dict[str, Any], path: Path) -> None:
-    """On --resume every option but the number of epochs must be what it was."""
-    differ = [f"--{name.replace('_', '-')} was {then.get(name)}, is {now.get(name)}"
-              for name in sorted(now.keys() | then.keys()) if now.get(name) != then.get(name)]  # fmt: skip
+    """On --resume every option but the number of epochs must be what it was (one that came later had its default)."""
+    differ = [f"--{name.replace('_', '-')} was {then[name]}, is {now[name]}"
+              for name in sorted(now.keys() & then.keys()) if now[name] != then[name]]  # fmt: skip
     if differ:
         raise CheckpointError(
             "--resume: the options are not those of the checkpoint", f"{path}: {'; '.join(differ)}", "repeat the options"

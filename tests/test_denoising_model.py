@@ -96,6 +96,14 @@ def test_dtype_is_kept(dtype):
     assert model.loss(X, rng=np.random.default_rng(0)).dtype == dtype
 
 
+def test_a_checkpoint_rebuilds_it(tmp_path):
+    model, X = make("two-layer", sigma=np.array([0.1, 0.2, 0.0, 0.5, 2.0]), drop=0.2)
+    mg.checkpoint.save(tmp_path / "model.npz", model)
+    twin = mg.checkpoint.load(tmp_path / "model.npz").model
+    assert type(twin) is type(model) and repr(twin) == repr(model)
+    assert twin.loss(X, rng=np.random.default_rng(1)).item() == model.loss(X, rng=np.random.default_rng(1)).item()
+
+
 def test_pickle_and_deepcopy():
     model, X = make(sigma=0.4)
     expected = model.loss(X, rng=np.random.default_rng(1)).item()

@@ -80,6 +80,14 @@ def test_dtype_is_kept_and_the_seed_decides(dtype):
     assert again.loss(X).item() == loss.item()
 
 
+def test_a_checkpoint_rebuilds_it(tmp_path):
+    model, X = make("decay", activation="tanh")
+    mg.checkpoint.save(tmp_path / "model.npz", model)
+    twin = mg.checkpoint.load(tmp_path / "model.npz").model
+    assert type(twin) is type(model) and repr(twin) == repr(model)
+    assert twin.loss(X, rng=np.random.default_rng(1)).item() == model.loss(X, rng=np.random.default_rng(1)).item()
+
+
 def test_pickle_and_deepcopy():
     model, X = make("decay")
     for twin in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):

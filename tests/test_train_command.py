@@ -8,7 +8,7 @@ from test_cli import run, wrong_use
 
 from minigrad_ae import analytic, checkpoint, train_command
 from minigrad_ae.data import digits
-from minigrad_ae.models import LinearAutoencoder
+from minigrad_ae.models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder
 
 MODELS = sorted(train_command.MODELS)
 
@@ -90,6 +90,33 @@ def test_wrong_use_is_said_in_three_lines(capsys, argv, what):
 )
 def test_wrong_use_of_the_linear_vae(capsys, argv, what):
     assert what in wrong_use(capsys, "train", "linear-vae", "--latent", 2, *argv)
+
+
+@pytest.mark.parametrize(
+    ("model", "argv", "what"),
+    [
+        ("sparse", ["--lam", -1], "lam = -1.0 is not possible"),
+        ("sparse", ["--constraint", "norm"], "invalid choice: 'norm'"),
+        ("denoising", ["--noise", -0.1], "sigma must be finite and not negative"),
+        ("denoising", ["--drop", 1], "drop must lie in [0, 1)"),
+    ],
+)
+def test_wrong_use_of_sparse_and_denoising(capsys, model, argv, what):
+    assert what in wrong_use(capsys, "train", model, "--latent", 2, *argv)
+
+
+def test_a_denoiser_is_told_from_noisy_data_and_comes_back_whole(capsys, tmp_path):
+    code, out, _ = run(capsys, "train", "denoising", "--latent", 8, "--epochs", 1, "--hidden", 16, "--drop", 0.5,
+                       "--noise", 0.2, "--dtype", "float32", "--checkpoint", tmp_path)  # fmt: skip
+    assert code == 0
+    model = checkpoint.load(tmp_path / train_command.FILE).model
+    assert isinstance(model, DenoisingAutoencoder) and isinstance(model.autoencoder, DeepAutoencoder)
+    assert model.drop == 0.5 and model.sigma == 0.2 and model.autoencoder.n_hidden == 16
+    assert all(p.dtype == np.float32 for p in model.parameters())
+    X_test = digits("test")[0]
+    noisy = model.corrupt(X_test, np.random.default_rng(0))
+    error = float(np.mean(np.sum((model(noisy).numpy().astype(np.float64) - X_test) ** 2, axis=1)))
+    assert f"held out, with noise: squared error {error:.6g} " in out
 
 
 @pytest.mark.parametrize(

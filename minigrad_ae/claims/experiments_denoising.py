@@ -60,7 +60,7 @@ SIGMA = 1.5
 EACH_SIGMA = np.array([3.0, 5.0, 0.2, 5.0, 0.2])  # anisotropic noise: the best subspace is not that of PCA
 DROP = 0.4
 NOISES: dict[str, Any] = {"gaussian": {"sigma": SIGMA}, "anisotropic": {"sigma": EACH_SIGMA}, "drop": {"drop": DROP}}
-RANK, COPIES, STEPS = 2, 25, 400
+RANK, COPIES, STEPS = 2, 25, 300
 
 
 def linear(run: Run, kind: str) -> DenoisingAutoencoder:
@@ -68,7 +68,7 @@ def linear(run: Run, kind: str) -> DenoisingAutoencoder:
     X, _ = five_features()
     net = LinearAutoencoder(5, RANK, rng=np.random.default_rng([run.seed, 60]))
     model = DenoisingAutoencoder(net, **NOISES[kind])
-    denoise(model, X, run, lr=0.05, epochs=STEPS, batch=COPIES * len(X), copies=COPIES)
+    denoise(model, X, run, lr=0.1, epochs=STEPS, batch=COPIES * len(X), copies=COPIES)
     return model
 
 
@@ -128,6 +128,11 @@ def ring(run: Run) -> np.ndarray:
     return np.stack([np.cos(angle), np.sin(angle)], axis=1) + 0.1 * rng.standard_normal((20, 2))
 
 
+def ring_floor(run: Run) -> tuple[float, float]:
+    """(floor, standard error): the least loss per datum of any function of x~ on these points."""
+    return analytic.kernel_floor(run.shared(ring), FLOOR_SIGMA, np.random.default_rng([run.seed, 71]), sweeps=400)
+
+
 def on_ring(run: Run) -> tuple[DenoisingAutoencoder, History]:
     """A deep denoiser of these points, and how its loss fell."""
     net = DeepAutoencoder(2, 2, 32, activation="relu", rng=np.random.default_rng([run.seed, 66]))
@@ -159,11 +164,34 @@ def on_mixture(run: Run, n: int, epochs: int) -> DenoisingAutoencoder:
 # --- digits -----------------------------------------------------------------------------------------------------------------
 
 
-def on_digits(run: Run, kind: str, noise: float, M: int, epochs: int) -> DenoisingAutoencoder:
-    """A "linear" or "deep" denoiser of the training digits; noise > 0 is a sigma, noise < 0 minus a drop probability."""
+def on_digits(run: Run, kind: str, noise: str, M: int, epochs: int) -> DenoisingAutoencoder:
+    """A "linear" or "deep" denoiser of the training digits, with one of DIGIT_NOISE."""
     X, _ = digits("train")
     rng = np.random.default_rng([run.seed, 69])
     net = LinearAutoencoder(64, M, rng=rng) if kind == "linear" else DeepAutoencoder(64, M, 256, activation="relu", rng=rng)
-    model = DenoisingAutoencoder(net, sigma=max(noise, 0.0), drop=max(-noise, 0.0))
-    denoise(model, X, run, lr=3e-3, epochs=epochs, batch=64)
+    model = DenoisingAutoencoder(net, **DIGIT_NOISE[noise])
+    denoise(model, X, run, lr=0.02 if kind == "linear" else 3e-3, epochs=epochs, batch=64)
     return model
+
+
+DIGIT_NOISE: dict[str, dict[str, float]] = {"gaussian": {"sigma": 0.3}, "drop": {"drop": 0.5}}
+
+
+def noisy_test(run: Run, noise: str, sweeps: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """(clean, noisy), (sweeps * 360, 64) each: the test digits, corrupted `sweeps` times."""
+    model = DenoisingAutoencoder(LinearAutoencoder(64, 1, rng=np.random.default_rng(0)), **DIGIT_NOISE[noise])
+    clean = np.tile(digits("test")[0], (sweeps, 1))
+    return clean, model.corrupt(clean, np.random.default_rng([run.seed, 70]))
+
+
+def best_linear(run: Run, noise: str, M: int) -> tuple[np.ndarray, np.ndarray]:
+    """(A, b): the best linear denoiser y = A x~ + b of rank M of the training digits, noise averaged exactly."""
+    X, _ = digits("train")
+    mean, S = X.mean(axis=0), np.cov(X.T, ddof=0)
+    if noise == "gaussian":
+        moments, keep = analytic.gaussian_moments(S, DIGIT_NOISE[noise]["sigma"]), 1.0
+    else:
+        keep = 1 - DIGIT_NOISE[noise]["drop"]
+        moments = analytic.dropout_moments(S, keep, mean)
+    A = analytic.best_denoiser(moments, M).matrix
+    return A, mean - keep * A @ mean

@@ -20,7 +20,7 @@ def parabola(n: int = 201, rng: np.random.Generator | None = None) -> Points:
     return np.stack([t, t**2], axis=1), t
 
 
-def helix(n: int = 301, turns: float = 1.5, rng: np.random.Generator | None = None) -> Points:
+def helix(n: int = 301, turns: float = 1.0, rng: np.random.Generator | None = None) -> Points:
     """x = (cos a, sin a, t), a = turns pi t, t (n,) in [-1, 1]: a screw in D = 3, one dimension."""
     t = _grid(n, -1.0, 1.0, rng)
     angle = turns * np.pi * t
