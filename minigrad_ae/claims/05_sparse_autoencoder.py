@@ -176,7 +176,7 @@ def error_gradient(model: SparseAutoencoder, x: np.ndarray, z: np.ndarray) -> np
     expected=0.0,
     tolerance=1e-5,
     reason="the optimality conditions of FISTA to 1e-8, and a float32 decoder normed once more in float64: 36 eps",
-    sabotage=wrong_rule("sub", "a", "1.02 * g"),
+    sabotage=wrong_rule("half_squared_error", "output", "1.02 * g * (output - target)"),
 )
 def optimality(run: Run) -> float:
     model, X = run.shared(ex.small)
@@ -192,7 +192,7 @@ def optimality(run: Run) -> float:
     expected=lambda run: float(analytic.lambda_max(*run.shared(best_codes)[:2]).max()),
     tolerance=1e-5,
     reason="float32 decoder, 36 eps of about 20",
-    sabotage=edit(half_squared_error, "0.5 *", "1.0 *"),
+    sabotage=edit(half_squared_error, "ops.half", "2 * ops.half"),
 )
 def lambda_max(run: Run) -> float:
     model, X = run.shared(ex.small)

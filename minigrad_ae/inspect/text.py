@@ -127,6 +127,7 @@ class Screen:
         lines += self.numbers("forward", f"{step.name} {node.shape} {node.dtype}", _range(node.value))
         size = f"|g| max {np.max(np.abs(step.incoming), initial=0):.4g}"
         lines += self.numbers("in", f"d{loss}/d{step.name} {step.incoming.shape}", size, step.incoming)
+        lines += ["hook     a hook has changed it: this is no longer the sum of the contributions"] if step.hooked else []
         if step.trouble:
             lines += self.wrap(f"NaN/Inf  is made here, on the way {_way(step)}: {step.trouble}")
         for c in step.contributions:
