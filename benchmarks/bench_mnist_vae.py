@@ -103,10 +103,10 @@ def draw(models: dict[int, Any], reports: dict[int, Any], X: Any, binary: Any, y
         figure = Figure(figsize=(12, 8.6))
         above, below = figure.subfigures(2, 1, height_ratios=(1.5, 1))
         left, right = above.subplots(1, 2)
-        show_manifold(left, lambda codes: models[2].decode(codes.astype(np.float32)).numpy(), 18)
+        show_manifold(left, lambda codes: models[2].decode(codes.astype(np.float32)).numpy(), 15)
         left.set_title("784-400-2: what its decoder makes of the plane")
-        show_codes(right, models[2].encode(binary[:1000])[0].numpy(), y[:1000])
-        right.set_title(f"1,000 test images in two numbers each: ELBO {reports[2]['elbo']:.1f} nats")
+        show_codes(right, models[2].encode(binary[:800])[0].numpy(), y[:800])
+        right.set_title(f"800 test images in two numbers each: ELBO {reports[2]['elbo']:.1f} nats")
         rng = np.random.default_rng(SEED)
         rows = {"test images": X[:20], "black and white": binary[:20], "reconstructed": models[20].reconstruct(binary[:20]),
                 "samples, z ~ p(z)": models[20].sample(20, rng)}  # fmt: skip
