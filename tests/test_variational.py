@@ -274,7 +274,7 @@ def test_kl_warm_up_goes_from_0_to_beta_in_so_many_epochs():
 
 def test_the_loop_of_the_library_warms_up_too():
     model, betas = build(beta=1.5), []
-    mg.train.fit(model, data(), optimizer=SGD(model.parameters(), lr=0.01), epochs=3, rng=np.random.default_rng(0), batch_size=2,
-                 noise=np.random.default_rng(1), progress=False,
-                 callbacks=[KLWarmUp(model, 2), lambda state: betas.append(state.model.beta)])  # fmt: skip
+    callbacks = [KLWarmUp(model, 2), lambda state: betas.append(state.model.beta)]
+    mg.train.fit(model, data(), optimizer=SGD(model.parameters(), lr=0.01), epochs=3, rng=np.random.default_rng(0),
+                 batch_size=2, noise=np.random.default_rng(1), progress=False, callbacks=callbacks)  # fmt: skip
     assert betas == [0.75, 1.5, 1.5]
