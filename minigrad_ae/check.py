@@ -76,6 +76,8 @@ def check_graph(loss: Value, rng: np.random.Generator | None = None) -> GraphRep
     cannot be judged and is listed in ``skipped``.
     Not seen: an error below 64 eps of the product of the two random vectors.
     """
+    if not isinstance(loss, Value):
+        raise DtypeError("check_graph: the loss is no tensor", f"got a {type(loss).__name__}", "pass a tensor with a graph")
     rng = rng or np.random.default_rng(0)
     report = GraphReport()
     for value in engine.topological(loss):

@@ -55,7 +55,8 @@ class Bar:
         from tqdm import tqdm
 
         self.epochs = epochs
-        self.bar = tqdm(total=epochs * steps, initial=done * steps, desc=f"epoch {done + 1}/{epochs}", leave=False)
+        self.bar = tqdm(total=epochs * steps, initial=done * steps, unit=" steps", leave=False)
+        self.bar.set_description(f"epoch {done + 1}/{epochs}")
 
     def step(self) -> None:
         self.bar.update()

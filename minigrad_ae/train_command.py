@@ -83,6 +83,8 @@ def add_parser(commands: Any) -> None:
 
 def train(options: argparse.Namespace, rest: list[str]) -> int:
     """Train, report the loss of every epoch and the error on data held out, beside PCA's; returns the exit code."""
+    from tqdm import tqdm
+
     path = _path(options)
     X, X_test = data_of(options)
     settings = {name: value for name, value in vars(options).items() if name not in MAY_CHANGE}
@@ -96,10 +98,12 @@ def train(options: argparse.Namespace, rest: list[str]) -> int:
         optimizer.load_state_dict(found.optimizer or {})
         shuffle, noise = found.generators["shuffle"], found.generators["noise"]
         history = History(**found.meta["history"])
-        print(f"going on after epoch {history.epochs}, with {path}")
+        left = max(0, options.epochs - history.epochs)
+        print(f"going on after epoch {history.epochs}, with {path}; epochs left: {left}")
 
     def keep(state: State) -> None:
-        print(f"epoch {state.epoch:>4}  loss {state.loss:.10g}", flush=True)
+        tqdm.write(f"epoch {state.epoch:>4}  loss {state.loss:.10g}")  # above the bar, where there is one
+        sys.stdout.flush()
         if path is not None:
             generators = {"shuffle": shuffle, "noise": noise}
             meta = {"settings": settings, "history": state.history.as_dict()}
@@ -167,9 +171,9 @@ def _path(options: argparse.Namespace) -> Path | None:
 
 
 def _demand_same(now: dict[str, Any], then: dict[str, Any], path: Path) -> None:
-    """On --resume every option but the number of epochs must be what it was."""
-    differ = [f"--{name.replace('_', '-')} was {then.get(name)}, is {now.get(name)}"
-              for name in sorted(now.keys() | then.keys()) if now.get(name) != then.get(name)]  # fmt: skip
+    """On --resume every option but the number of epochs must be what it was (one that came later had its default)."""
+    differ = [f"--{name.replace('_', '-')} was {then[name]}, is {now[name]}"
+              for name in sorted(now.keys() & then.keys()) if now[name] != then[name]]  # fmt: skip
     if differ:
         raise CheckpointError(
             "--resume: the options are not those of the checkpoint", f"{path}: {'; '.join(differ)}", "repeat the options"

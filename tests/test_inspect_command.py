@@ -182,12 +182,14 @@ def test_the_same_twice(capsys, script, tmp_path):
 
 def test_another_op(capsys, script, tmp_path):
     code, out, _ = diff(capsys, script, tmp_path, SCRIPT.replace("mg.tanh", "mg.sin"))
-    assert code == 1 and "the forward passes part: h is made by tanh, h by sin" in out
+    assert code == 1 and "the forward passes part: h is made by tanh, h is made by sin" in out
 
 
 def test_another_number_and_where_it_starts(capsys, script, tmp_path):
     code, out, _ = diff(capsys, script, tmp_path, SCRIPT.replace("np.zeros(2)", "np.array([0.0, 1e-9])"))
     assert code == 1 and "the forward passes part at b (param): value, element [1]: 0 against 1e-09" in out
+    code, out, _ = diff(capsys, script, tmp_path, SCRIPT.replace("mg.tanh(x @ W + b)", "mg.tanh(1.5 * (x @ W) + b)"))
+    assert code == 1 and "B  b.py:9  h = mg.tanh(1.5 * (x @ W) + b)" in out
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(1 + 1e-9, 1), (1 + 1e-15, 0)])

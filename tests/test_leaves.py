@@ -81,6 +81,20 @@ def test_hooks_kinks_nan_and_size_are_said():
         assert status(mg.log(a).sum()) == ("skipped", "the numbers are not finite")
 
 
+def test_a_hook_is_said_where_it_acts(tmp_path):
+    a = mg.tensor([1.0, 2.0], requires_grad=True)
+    h = a * 2
+    h.register_hook(lambda g: 3 * g)
+    t = trace((h * h).sum(), scope={"h": h})
+    assert [s.name for s in t.steps if s.hooked] == ["h"] and "a hook has changed it" in t.text(step=3)
+    assert [s["hooked"] for s in t.record()["steps"]] == [False, False, True]
+    t.html(tmp_path / "t.html")
+    assert (tmp_path / "t.html").read_text().count('"hook":1') == 1
+    h.register_hook(lambda g: None)
+    a.zero_grad()
+    assert not any(s.hooked for s in trace((a * 3).sum()).steps)
+
+
 def test_a_large_graph_is_not_computed_again_for_every_leaf(monkeypatch):
     monkeypatch.setattr(leaves, "BUDGET", 10)
     loss, scope = network()

@@ -190,8 +190,20 @@ def test_one_dtype_throughout(kind, dtype):
 def test_bernoulli_samples_are_pixels():
     model, rng = build(), np.random.default_rng(0)
     assert set(np.unique(model.sample(50, rng, pixels=True))) == {0.0, 1.0}
-    means = model.sample(50, rng)
+    means, pixels = (model.sample(20_000, np.random.default_rng(1), pixels=on) for on in (False, True))
     assert means.min() > 0 and means.max() < 1
+    assert np.abs((pixels - means).mean(axis=0)).max() < 4 * 0.5 / np.sqrt(20_000)
+
+
+def test_gaussian_samples_scatter_around_their_mean_by_sigma():
+    model = build("gaussian")
+    means, pixels = (model.sample(20_000, np.random.default_rng(0), pixels=on) for on in (False, True))
+    assert (pixels - means).std() == pytest.approx(0.7, rel=4 / np.sqrt(2 * means.size))
+
+
+def test_the_decoder_mirrors_the_encoder():
+    model = VariationalAutoencoder(D, M, hidden=(8, 5), rng=np.random.default_rng(0))
+    assert [p.shape for p in model.parameters() if p.ndim == 2] == [(6, 8), (8, 5), (5, 4), (2, 5), (5, 8), (8, 6)]
 
 
 def test_reconstructions_go_through_the_mean_unless_a_generator_is_given():

@@ -22,6 +22,7 @@ WRONG = [
     (lambda: build().sample(0, RNG), DataError, "n must be at least 1"),
     (lambda: build().loss(data()[:, :3], RNG), ShapeError, r"got shape \(5, 3\), expected \(n, 6\)"),
     (lambda: build().loss(data()[0], RNG), ShapeError, r"one data point x goes in as x\[None, :\]"),
+    (lambda: build().loss(3.0, RNG), ShapeError, r"got shape \(\), expected"),
     (lambda: build().loss(data()[:0], RNG), ShapeError, r"got shape \(0, 6\)"),
     (lambda: build().loss(data().astype(object), RNG), DtypeError, "object data cannot be used"),
     (lambda: setattr(build(), "beta", float("nan")), DataError, "beta must be a number"),

@@ -5,7 +5,7 @@ import pytest
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.errors import DataError, ShapeError
+from minigrad_ae.errors import DataError, DtypeError, ShapeError
 from minigrad_ae.models import VariationalAutoencoder, diagnose
 from minigrad_ae.models.densities import log_bernoulli, log_normal
 from minigrad_ae.models.diagnostics import kl_per_unit, log_aggregate_posterior, mutual_information
@@ -68,6 +68,10 @@ def test_a_function_of_the_wrong_shape_is_refused():
         score_function_gradients(lambda z: z.numpy().sum(axis=1), MU, LOG_VAR, rng, 10)
     with pytest.raises(ShapeError, match="flat and of one length"):
         kl_samples(MU, LOG_VAR[:1], rng, 10)
+    with pytest.raises(DataError, match="at least one draw is needed"):
+        kl_samples(MU, LOG_VAR, rng, 0)
+    with pytest.raises(DtypeError, match="a random generator is needed to draw the noise"):
+        kl_samples(MU, LOG_VAR, 7, 10)
 
 
 # --- diagnostics --------------------------------------------------------------------------------------------------------
@@ -124,6 +128,17 @@ def test_the_report_of_a_model_adds_up():
     assert report.marginal_kl == report.rate - report.mutual_information
     text = str(report)
     assert "2 of 3 units active" in text and "collapsed" in text
+
+
+def test_a_unit_is_active_from_a_variance_of_a_hundredth_on():
+    X = mg.data.digits()[0]
+    model = VariationalAutoencoder(64, 2, hidden=(), rng=np.random.default_rng(0))
+    weight = np.zeros((64, 4))
+    weight[20, :2] = np.sqrt(np.array([0.009, 0.011]) / X[:, 20].var())  # the mean of either unit follows pixel 20
+    model.encoder[0].weight.data = weight
+    report = diagnose(model, X, np.random.default_rng(0))
+    np.testing.assert_allclose(report.mean_variance, [0.009, 0.011], rtol=1e-12)
+    assert report.active.tolist() == [False, True]
 
 
 def test_one_datum_has_no_spread():

@@ -91,7 +91,8 @@ def _arrays(a: dict[str, Any], b: dict[str, Any], words: str) -> Finding | None:
         return f"the shape of {words}", str(tuple(a["shape"])), str(tuple(b["shape"]))
     for k, (x, y) in enumerate(zip(a["head"], b["head"], strict=False)):
         if not _close(x, y):
-            return f"{words}, element {_index(k, a['head_shape'])}", _show(x), _show(y)
+            place = f", element {_index(k, a['head_shape'])}" if a["head_shape"] else ""
+            return f"{words}{place}", _show(x), _show(y)
     for key in ("nan", "inf", "min", "max", "mean"):
         if not _close(a[key], b[key]):
             return f"{words}, its {key}", _show(a[key]), _show(b[key])
@@ -129,9 +130,17 @@ def _first_forward(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
     """The first value of the forward pass that differs: often the cause of everything after it."""
     made = [[n for n in r["nodes"] if n["op"] or n["kind"] in ("param", "input")] for r in (a, b)]
     for x, y in zip(*made, strict=False):
+        told = ""
         if x["op"] != y["op"]:
-            return [f"the forward passes part: {x['name']} is made by {x['op']}, {y['name']} by {y['op']}"]
-        if found := _arrays(x["value"], y["value"], "value"):
+            told = f"the forward passes part: {_made(x)}, {_made(y)}"
+        elif found := _arrays(x["value"], y["value"], "value"):
             words, in_a, in_b = found
-            return [f"the forward passes part at {x['name']} ({x['op'] or x['kind']}): {words}: {in_a} against {in_b}"]
+            told = f"the forward passes part at {x['name']} ({x['op'] or x['kind']}): {words}: {in_a} against {in_b}"
+        if told:
+            sides = (("A", x), ("B", y))
+            return [told, *(f"  {label}  {Path(n['src']).name}  {n['code'] or ''}" for label, n in sides if n["src"])]
     return []
+
+
+def _made(node: dict[str, Any]) -> str:
+    return f"{node['name']} is made by {node['op']}" if node["op"] else f"{node['name']} is a {node['kind']}"

@@ -24,7 +24,7 @@ from .literals import STRIDED, UNPACK, array_text, setting
 from .names import caller_scopes, name_values, unique
 from .notation import rule_of
 from .recipes import Library
-from .record import Application, walk
+from .record import Application, demand_loss, walk
 
 _SPOKEN_FOR = {*dir(builtins), *keyword.kwlist, "np", "unpack", "strided", "SIX"}
 
@@ -36,6 +36,7 @@ def emit_numpy(loss: Value, scope: Mapping[str, Any] | None = None) -> str:
     elements) and have their names from ``name=`` or the caller's variables, as far as they are identifiers; unnamed
     ones are x0, x1, ...  `scope` : variables to take names from instead of the caller's.
     """
+    demand_loss(loss, "emit_numpy")
     return _Program(loss, [scope] if scope is not None else caller_scopes(1)).text()
 
 

@@ -57,7 +57,7 @@ def module_html(module: Any) -> str:
         rows.append(f'<tr><th scope="row" style="text-align:left">{html.escape(name)}</th>{row}</tr>')
     titles = "".join(f'<th scope="col" {HEAD}>{t}</th>' for t in ("shape", "max |value|", "max |gradient|"))
     table = f"<table><thead><tr><td></td>{titles}</tr></thead><tbody>{''.join(rows)}</tbody></table>" if rows else ""
-    return f"<div><pre>{html.escape(repr(module))}</pre>{table}</div>"
+    return f"<div><pre style='white-space:pre-wrap'>{html.escape(repr(module))}</pre>{table}</div>"
 
 
 def certificate_html(certificate: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..errors import DataError, FileError
 from .fold import Block, fold
 from .layout import Layout, arrange
 
@@ -21,8 +22,6 @@ def draw(record: dict[str, Any], path: str | Path, max_nodes: int = 60) -> None:
     """Write the picture of a trace's record; the ending of `path` says in which format."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
-
-    from ..errors import DataError
 
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
@@ -44,7 +43,11 @@ def draw(record: dict[str, Any], path: str | Path, max_nodes: int = 60) -> None:
         for n, block in blocks.items():
             _box(axes, block, *places[n])
         empty = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}
-        figure.savefig(path, metadata=empty[path.suffix.lower()[1:]])
+        try:
+            figure.savefig(path, metadata=empty[path.suffix.lower()[1:]])
+        except OSError as error:
+            fix = "name a file in an existing folder"
+            raise FileError("the picture cannot be written", f"{path}: {error.strerror}", fix) from None
 
 
 def _place(layout: Layout, n: int) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import engine
-from ..errors import GradientError
+from ..errors import DtypeError, GradientError
 from ..graph import Value, where
 
 
@@ -39,6 +39,15 @@ class Application:
     nth: int
     of: int
     raw: Any  # what the rule returned, before it was summed over `axes`
+
+
+def demand_loss(loss: Any, who: str) -> None:
+    """DtypeError unless `loss` is a tensor, GradientError unless it has one element; `who` asks."""
+    if not isinstance(loss, Value):
+        raise DtypeError(f"{who}: the loss is no tensor", f"got a {type(loss).__name__}", f"give mg.{who} a scalar tensor")
+    if loss._data.size != 1:
+        fix = "reduce it first, for example by loss = loss.sum()"
+        raise GradientError(f"{who}: the loss is no scalar", f"shape {loss._data.shape}, from {where(loss)}", fix)
 
 
 def walk(loss: Value, gradient: Any = None) -> Generator[Application, None, dict[Value, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import FileError
 from .leaves import LeafCheck
 from .names import short_path
 from .summary import is_finite, number, summary
@@ -81,6 +82,7 @@ class Step:
     why: str
     incoming: np.ndarray
     contributions: list[Contribution] = field(default_factory=list)
+    hooked: bool = False  # a hook has changed what came in
 
     op = property(lambda self: self.node.op, doc="the op's name in the registry")
     name = property(lambda self: self.node.name, doc="the name of the value that the op made")
@@ -143,7 +145,16 @@ class Trace:
         return self.text()
 
     def record(self) -> dict[str, Any]:
-        """The trace as plain data, schema 1.  Arrays are cut to their first `arrays` elements; NaN and Inf are words."""
+        """The trace as plain data, schema 1: what `json` writes.
+
+        nodes    values and constants, inputs before outputs: name, kind, op, shape, parents (ids), src, code, value
+        steps    in the order they ran: k, node (id), rule, gin (incoming gradient), hooked, and for each input that
+                 got something ``out``: to, raw_shape, unbroadcast (axes), grad, accum (before, added, after, nth, of), check
+        leaves   for each parameter the derivative along one direction, by its gradient and by the loss itself
+        truncated   None, or {kept, total, reason}
+        An array is {shape, dtype, min, max, mean, nan, inf, head, head_shape}: `head` has its first `arrays` elements,
+        'nan', 'inf' and '-inf' are words.
+        """
         return {
             "schema": 1, "loss": self.loss, "value": number(self.value), "dtype": self.dtype, "numpy": np.__version__,
             "seed": self.seed, "script": short_path(self.script), "truncated": self.truncated,
@@ -155,7 +166,7 @@ class Trace:
         """Write the page: one file that needs no network, to walk the pass with the keyboard."""
         from .page import page
 
-        Path(path).write_text(page(self), encoding="utf-8")
+        _write(path, page(self))
 
     def png(self, path: str | Path, max_nodes: int = 60) -> None:
         """Write a picture of the graph; ``.svg`` as the ending gives SVG.  Above `max_nodes` layers are folded."""
@@ -172,8 +183,17 @@ class Trace:
         """The record as JSON text; also written to `path` if one is given."""
         text = json.dumps(self.record(), indent=1, allow_nan=False)
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            _write(path, text)
         return text
+
+
+def _write(path: str | Path, text: str) -> None:
+    """Write a file; FileError where that cannot be."""
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        fix = "name a file in an existing folder"
+        raise FileError("the file cannot be written", f"{path}: {error.strerror}", fix) from None
 
 
 def _node_record(n: Node) -> dict[str, Any]:
@@ -210,4 +230,4 @@ def _step_record(s: Step, limit: int) -> dict[str, Any]:
             "trouble": c.trouble or None,
         })  # fmt: skip
     return {"k": s.k, "node": s.node.id, "op": s.op, "rule": s.rule, "law": s.law, "why": s.why,
-            "gin": summary(s.incoming, limit), "out": out}  # fmt: skip
+            "gin": summary(s.incoming, limit), "hooked": s.hooked, "out": out}  # fmt: skip

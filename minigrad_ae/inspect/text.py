@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, DtypeError
 from .notation import bar_notation
 from .summary import brief, is_finite
 
@@ -57,6 +57,8 @@ class Screen:
         for step in t.steps:
             if step.k == k:
                 return step
+        if not isinstance(k, int):
+            raise DtypeError("step must be a whole number", f"got {k!r}", "text(step=3) shows step 3, text() the table of all")
         known = f"this trace has {t.total} steps (1..{t.total}), recorded from {t.loss}"
         if 1 <= k <= t.total:
             kept = f"{known}; {len(t.steps)} of them were kept"
@@ -125,6 +127,7 @@ class Screen:
         lines += self.numbers("forward", f"{step.name} {node.shape} {node.dtype}", _range(node.value))
         size = f"|g| max {np.max(np.abs(step.incoming), initial=0):.4g}"
         lines += self.numbers("in", f"d{loss}/d{step.name} {step.incoming.shape}", size, step.incoming)
+        lines += ["hook     a hook has changed it: this is no longer the sum of the contributions"] if step.hooked else []
         if step.trouble:
             lines += self.wrap(f"NaN/Inf  is made here, on the way {_way(step)}: {step.trouble}")
         for c in step.contributions:

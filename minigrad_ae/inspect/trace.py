@@ -6,6 +6,7 @@ trace keeps of the graph is a copy, taken at the time of the step: nothing that 
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from . import lost
 from .leaves import LeafCheck, check_leaves
 from .names import caller_scopes, name_values, seed_in
 from .notation import bar_notation, bytes_saved, computes, rule_of
-from .record import Application, walk
+from .record import Application, demand_loss, walk
 from .steps import Contribution, Node, Step, Trace
 from .summary import summary
 from .tape import BackwardSteps
@@ -40,6 +41,10 @@ def trace(loss: Value, arrays: int = 64, numeric: bool = True, max_steps: int = 
     reached a parameter, and `truncated` says so.   scope : variables to take names from; by default the caller's, and
     `seed`, if there is one.   script : the file to name; by default that of the code that made the loss.
     """
+    demand_loss(loss, "trace")
+    if max_steps < 1 or arrays < 0:
+        got = f"got max_steps={max_steps}, arrays={arrays}"
+        raise DataError("trace: max_steps must be at least 1, and arrays not negative", got, "leave them out for 2000 and 64")
     steps: list[Step] = []
     scopes = [scope] if scope is not None else caller_scopes(1)
     recorder = _Recorder(loss, scopes, numeric, arrays)
@@ -77,6 +82,7 @@ def backward_steps(loss: Value, numeric: bool = True, scope: Mapping[str, Any] |
     After the last one the leaves have their ``.grad``, as from `backward`; a stepper that is dropped half-way leaves
     them as they were.
     """
+    demand_loss(loss, "backward_steps")
     recorder = _Recorder(loss, [scope] if scope is not None else caller_scopes(1), numeric, 64)
     return BackwardSteps(recorder.run(), recorder.names[id(loss)], recorder.total)
 
@@ -91,6 +97,8 @@ def _grouped(contributions: Iterable[Contribution], recorder: _Recorder) -> Iter
             value = recorder.current
             assert value.op is not None
             step = Step(c.k, recorder.nodes[recorder.ids[id(value)]], value.op.law, value.op.why, c.incoming)
+            sum_of_all = recorder.after.get(id(value), np.ones_like(c.incoming))  # the loss starts from 1
+            step.hooked = bool(value.hooks) and not np.array_equal(sum_of_all, c.incoming, equal_nan=True)
         step.contributions.append(c)
     if step is not None:
         yield step
@@ -100,6 +108,7 @@ class _Recorder:
     """Names and numbers the graph, then turns rule applications into contributions: plain data, arrays copied."""
 
     def __init__(self, loss: Value, scopes: Sequence[Mapping[str, Any]], numeric: bool, limit: int) -> None:
+        linecache.checkcache()  # a file may have been edited since its lines were read
         self.loss, self.numeric = loss, numeric
         self.order = engine.topological(loss)
         self.total = sum(value.op is not None for value in self.order)

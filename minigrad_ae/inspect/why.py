@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from .. import engine
-from ..errors import DtypeError, GradientError
+from ..errors import DtypeError
 from ..graph import Value, source_line, where
 from . import lost
 from .names import caller_scopes, name_values
-from .record import Application, walk
+from .record import Application, demand_loss, walk
 from .summary import is_finite
 
 TINY, HUGE = 1e-8, 1e8  # of the largest entry, for a loss of size 1
@@ -31,11 +31,9 @@ def why(tensor: Value, loss: Value) -> str:
 
     tensor : any tensor, leaf or computed.   loss : the scalar that backward() starts (or should start) from.
     """
-    for x, name in ((tensor, "tensor"), (loss, "loss")):
-        if not isinstance(x, Value):
-            raise DtypeError(f"why: {name} is no tensor", f"got a {type(x).__name__}", "call mg.why(tensor, loss)")
-    if loss._data.size != 1:
-        raise GradientError("why: the loss is no scalar", f"shape {loss._data.shape}, from {where(loss)}", "take y.sum()")
+    demand_loss(loss, "why")
+    if not isinstance(tensor, Value):
+        raise DtypeError("why: the tensor is none", f"got a {type(tensor).__name__}", "call mg.why(tensor, loss)")
     return no_way(tensor, loss) or _Search(tensor, loss, caller_scopes(1)).answer() or not_kept(tensor, loss)
 
 

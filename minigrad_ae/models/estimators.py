@@ -15,7 +15,8 @@ import numpy as np
 
 from .. import ops
 from ..engine import grad
-from ..errors import ShapeError
+from ..errors import DataError, ShapeError
+from ..nn import init
 from ..tensor import Tensor, tensor
 from .densities import log_normal
 
@@ -59,6 +60,9 @@ def _repeated(mu: Any, log_var: Any, rng: np.random.Generator, n: int) -> tuple[
     if mu.shape != log_var.shape or mu.ndim != 1:
         raise ShapeError("mu and log_var must be flat and of one length", f"got shapes {mu.shape} and {log_var.shape}",
                          "one number for each latent unit")  # fmt: skip
+    rng = init.generator(rng, "estimators", "the noise eps in z = mu + sigma eps")
+    if n < 1:
+        raise DataError("at least one draw is needed", f"got n={n}", "a mean and its spread need some thousands")
     leaves = [tensor(np.broadcast_to(v, (n, len(mu))), requires_grad=True) for v in (mu, log_var)]
     return *leaves, rng.standard_normal((n, len(mu)))  # type: ignore[return-value]
 

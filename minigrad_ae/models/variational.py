@@ -106,7 +106,9 @@ class VariationalAutoencoder(Module):
 
         noise : eps, (n, M) or (L, n, M).  The rate is the analytic one.
         """
-        x = self._checked(x)
+        return self._terms(self._checked(x), noise)
+
+    def _terms(self, x: Any, noise: np.ndarray) -> tuple[Any, Any]:
         mu, log_var = self._encode(x)
         a = self.decoder(ops.reparameterise(mu, log_var, noise))
         rate = ops.gaussian_kl(mu, log_var)
@@ -119,7 +121,8 @@ class VariationalAutoencoder(Module):
 
         rng draws eps; it is needed (DtypeError).
         """
-        distortion, rate = self.terms(x, self._noise(rng, len(x), self.n_samples))
+        x = self._checked(x)
+        distortion, rate = self._terms(x, self._noise(rng, len(x), self.n_samples))
         return distortion + (rate if self.beta == 1 else self.beta * rate)
 
     def bound(self, x: Any, rng: np.random.Generator, n_samples: int = 1, beta: float = 1.0) -> Any:
@@ -223,7 +226,7 @@ class KLWarmUp:
     final value; in a run that is resumed at epoch k > 0, pass ``done=k``.
     """
 
-    def __init__(self, model: VariationalAutoencoder, epochs: int, done: int = 0) -> None:
+    def __init__(self, model: Any, epochs: int, done: int = 0) -> None:
         self.epochs, self.beta = _count(epochs, "epochs", "the length of the warm-up"), model.beta
         model.beta = self.at(done)
 

@@ -68,7 +68,7 @@ document.addEventListener("keydown", (e) => {
 });
 graph.addEventListener("click", (e) => chosen(e.target));
 tape.addEventListener("scroll", drawTape);
-addEventListener("resize", () => { fillPick(); keepInView(); drawTape(); fit(); });
+addEventListener("resize", () => { fillPick(); keepInView(); drawTape(); fit(); if (steps.length) mark(); });
 pick.addEventListener("change", () => go(Number(pick.value)));
 $("first").addEventListener("click", keys.Home);
 $("prev").addEventListener("click", keys.k);
