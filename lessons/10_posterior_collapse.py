@@ -37,7 +37,7 @@ lesson.predict(
     "No: it has no bad local maxima, they are collapsed at the maximum.  In a deep VAE warm-up can help: see below.",
 )
 lesson.predict(
-    "beta = 0.01 gives the best reconstructions.  What is wrong with samples from the prior then?",
+    "beta = 0.02 gives the best reconstructions.  What is wrong with samples from the prior then?",
     "The aggregate posterior is a cluster of spikes, one for each datum; most z from the prior fall into holes between.",
 )
 
@@ -119,6 +119,13 @@ for name in lab.CONVENTIONS:
         cells.append((active, lab.predicted(name, lab.PIXELS[unit])[1]))
     table[name] = dict(zip(shown, cells, strict=True))
     print(f"{name:<22} {lab.predicted(name, 1.0)[0]:>5g}   " + "".join(f"{f'{a} ({p})':>22}" for a, p in cells))
+if lesson.full:  # needs MNIST: minigrad-ae data mnist
+    images = mg.data.mnist()[0]
+    spectrum = np.linalg.eigvalsh(np.cov(images, rowvar=False, ddof=0))
+    for name, convention in lab.CONVENTIONS.items():
+        tau = analytic.effective_noise(convention.error_weight(784), convention.kl_weight(20))
+        alive = int(np.sum(spectrum > tau))
+        print(f"MNIST (pixels 0 to 1, M = 20), closed form: {name:<20} tau = {tau:<5g} {alive:>3} components above tau")
 print("The same words, 'MSE + KL', mean tau = 1/2 or D/2; and pixels 16 times larger have eigenvalues 256 times larger.")
 
 # %% Run: rate and distortion

@@ -83,7 +83,7 @@ class Convention:
     kl_weight: Callable[[int], float]
 
 
-PIXELS = {"0 to 1": 1.0, "standardised": 3.3, "0 to 16": 16.0}  # the largest; standardised: divided by one standard deviation
+PIXELS = {"0 to 1": 1.0, "0 to 3.4": 3.4, "0 to 16": 16.0}  # the largest; with 3.4 the unit is about one standard deviation
 CONVENTIONS = {
     "sum e + sum KL": Convention(
         lambda e, kl: ops.sum(e, axis=1) + ops.sum(kl, axis=1), lambda D: 1.0, lambda M: 1.0
@@ -128,7 +128,7 @@ def written_as(run: Run, name: str, largest: float, M: int = 10) -> LinearVAE:
         return loss
 
     trained = [model.encoder_weight, model.log_var, model.decoder_weight]
-    tolerance = 1e-4 * CONVENTIONS[name].error_weight(16)
+    tolerance = 1e-5 * CONVENTIONS[name].error_weight(16)
     LBFGS(trained, history=50, max_iter=400, gradient_tolerance=tolerance).step(closure)
     return model
 
