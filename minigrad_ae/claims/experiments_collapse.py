@@ -6,6 +6,7 @@ the linear prediction is a guide for them and nothing more.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,17 +14,20 @@ from typing import Any
 import numpy as np
 
 from .. import analytic, engine, ops
-from ..data import digits
+from ..data import digits, mnist, shipping
+from ..data.mnist import SHA256
 from ..graph import no_grad
 from ..models import KLWarmUp, LatentReport, LinearVAE, VariationalAutoencoder, diagnose
 from ..models.diagnostics import ACTIVE, kl_per_unit, log_aggregate_posterior
 from ..optim import LBFGS, Adam
 from ..tensor import Tensor, tensor
 from ..train import fit
+from . import ledger
 from .claim import Run
 from .experiments_elbo import cloud, maximise
 
 UNITS = 4
+SPECTRUM = "10_mnist_spectrum.json"
 NOISES, WEIGHTS = (0.1, 0.5, 1.2, 4.0), (0.25, 1.0, 4.0)  # sigma^2 and beta of the grid
 
 
@@ -136,6 +140,24 @@ def written_as(run: Run, name: str, largest: float, M: int = 10) -> LinearVAE:
 def kl_terms(mu: Any, log_var: Any, share: float) -> Any:
     """(n, M), KL(q || p(z)) entry by entry; the part without mu counts 1/share times, for rows that stand for more data."""
     return 0.5 * (mu**2 + (ops.exp(log_var) - 1 - log_var) / share)
+
+
+def mnist_spectrum(run: Run) -> np.ndarray:
+    """(784,) eigenvalues of the covariance of MNIST's training images, pixels from 0 to 1, largest first.
+
+    Shipped, to six digits; the full form of the lesson computes and writes them again (and needs MNIST).
+    """
+    if run.full:
+        images = mnist()[0]
+        values = np.linalg.eigvalsh(np.cov(images, rowvar=False, ddof=0))[::-1]
+        record = {
+            "command": "minigrad-ae lesson 10 --full",
+            "what": "eigenvalues of the covariance (divided by n) of MNIST's 60,000 training images, pixels from 0 to 1",
+            "sha256": SHA256["train-images-idx3-ubyte.gz"],
+            "eigenvalues": [float(f"{max(value, 0):.6g}") for value in values],
+        }
+        ledger.write_json(shipping.FOLDER / SPECTRUM, record)
+    return np.array(json.loads(shipping.shipped(SPECTRUM).read_text())["eigenvalues"])
 
 
 def predicted(name: str, largest: float, M: int = 10) -> tuple[float, int]:
