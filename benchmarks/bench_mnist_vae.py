@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.timing import machine, restart_with, timer_for
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS, FIGURE = ROOT / "benchmarks" / "results" / "mnist_vae.json", ROOT / "figures" / "mnist_vae.png"
+RESULTS, FIGURE = ROOT / "minigrad_ae" / "data" / "shipped" / "09_mnist.json", ROOT / "figures" / "mnist_vae.png"
 HIDDEN, BATCH, SEED, IMPORTANCE, IMAGES = 400, 128, 0, 500, 1000
 
 
@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, nargs="+", default=[20, 2], choices=list(SETTINGS), help="latent units (20 2)")
     parser.add_argument("--epochs", type=int, help="instead of 40 and 10, for a try; nothing is written without --json")
     parser.add_argument("--threads", type=int, default=2, help="(2); with 1, seconds are the processor's, else the wall's")
-    parser.add_argument("--json", type=Path, help=f"where the results go (results/{RESULTS.name})")
+    parser.add_argument("--json", type=Path, help=f"where the results go ({RESULTS.relative_to(ROOT)})")
     args = parser.parse_args()
     restart_with(args.threads)
     import numpy as np
