@@ -157,6 +157,7 @@ def main() -> None:
         target.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if target == RESULTS and models.keys() == SETTINGS.keys():
         draw(models, reports, test, binary, labels).savefig(FIGURE, dpi=80, metadata={"Software": None})
+        FIGURE.with_suffix(".json").write_text(target.read_text(encoding="utf-8"), encoding="utf-8")
         print(f"figure: {FIGURE}")
 
 
