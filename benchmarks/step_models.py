@@ -160,6 +160,68 @@ def autoencoder(name: str, sizes: Sequence[int], activations: Sequence[str | Non
     return Model(name, batch, sizes[0], shapes, ours or built, theirs, goals=goals)
 
 
+SPARSITY, SIGMA = 0.1, 0.3  # lambda of the sparse, deviation of the noise of the denoising autoencoder
+
+
+def _our_sparse(weights: list[Array]) -> tuple[list[Any], Loss]:
+    """`mg.models.SparseAutoencoder`, ReLU units and a decoder with rows of length 1."""
+    from minigrad_ae.models import SparseAutoencoder
+
+    model = SparseAutoencoder(*weights[0].shape, lam=SPARSITY, rng=np.random.default_rng(0), dtype=np.float32)
+    for p, w in zip(model.parameters(), weights, strict=True):
+        p.data = w.copy()
+    return model.parameters(), lambda x, noise: model.loss(x) / len(x)
+
+
+def _their_sparse(f: Any, p: Any, x: Any, noise: Any) -> Any:
+    z = f.relu(f.linear(x, p[0], p[1]))
+    return (f.half_squares(f.linear(z, f.unit_rows(p[2]), p[3]), x) + SPARSITY * f.sum(f.abs(z))) / x.shape[0]
+
+
+def sparse(D: int, K: int, goals: dict[int, dict[str, float]]) -> Model:
+    shapes = [(D, K), (K,), (K, D), (D,)]
+    return Model(f"sparse AE {D}-{K}-{D}", 64, D, shapes, _our_sparse, _their_sparse, goals=goals)
+
+
+def denoising(D: int, M: int, H: int, goals: dict[int, dict[str, float]]) -> Model:
+    """A deep one inside `mg.models.DenoisingAutoencoder`; everyone adds the given noise at each step."""
+
+    def ours(weights: list[Array]) -> tuple[list[Any], Loss]:
+        from minigrad_ae.models import DeepAutoencoder, DenoisingAutoencoder
+
+        rng = np.random.default_rng(0)
+        model = DenoisingAutoencoder(DeepAutoencoder(D, M, H, rng=rng, dtype=np.float32), sigma=SIGMA)
+        for p, w in zip(model.parameters(), weights, strict=True):
+            p.data = w.copy()
+        given: Any = None
+
+        def loss(x: Any, noise: Any) -> Any:
+            nonlocal given
+            given = given or _Given(noise)
+            return model.loss(x, rng=given) / len(x)
+
+        return model.parameters(), loss
+
+    def theirs(f: Any, p: Any, x: Any, noise: Any) -> Any:
+        h = f.sigmoid(f.linear(x + SIGMA * noise, p[0], p[1]))
+        h = f.sigmoid(f.linear(f.linear(h, p[2], p[3]), p[4], p[5]))
+        return 2 * f.half_squares(f.linear(h, p[6], p[7]), x) / x.shape[0]
+
+    shapes = [(D, H), (H,), (H, M), (M,), (M, H), (H,), (H, D), (D,)]
+    return Model(f"denoising AE {D}-{H}-{M}-{H}-{D}", 64, D, shapes, ours, theirs, noise=D, goals=goals)
+
+
+class _Given(np.random.Generator):
+    """A generator whose normal numbers are the given ones."""
+
+    def __init__(self, noise: Array) -> None:
+        super().__init__(np.random.PCG64(0))
+        self.noise = noise
+
+    def standard_normal(self, *args: Any, **kwargs: Any) -> Any:
+        return self.noise
+
+
 AE_GOALS = {1: {"torch": 3.0, "jax": 1.0}}
 MODELS = [
     vae(64, 128, 2, {1: {"torch": 3.8, "autograd": 4.4, "jax": 1.1}}),
@@ -170,4 +232,6 @@ MODELS = [
                 ours=_our_model("TwoLayerAutoencoder", 64, 8)),
     autoencoder("deep AE 64-32-8-32-64", (64, 32, 8, 32, 64), ("sigmoid", None, "sigmoid", None), 64, AE_GOALS,
                 ours=_our_model("DeepAutoencoder", 64, 8, 32)),
+    sparse(64, 100, AE_GOALS),
+    denoising(64, 8, 32, AE_GOALS),
 ]  # fmt: skip

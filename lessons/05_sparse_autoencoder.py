@@ -39,7 +39,7 @@ lesson.predict(
 #
 # | slide | code |
 # |---|---|
-# | E(w) | `half_squared_error(decode(z), x)` |
+# | E(w) | `ops.half_squared_error(decode(z), x)` |
 # | + lambda sum_k abs(z_k) | `lam * ops.sum(ops.abs(z))`: also a sum over n, which the slide leaves out, as E has one |
 # | (what the slide lacks) | row k of the decoder is `W[k] / ‖W[k]‖` |
 
@@ -105,7 +105,7 @@ lesson.figure("soft_threshold", fig, {"a": a[:50], "code": ex.signed_codes(model
 
 # %% Run: patches of a photograph
 lesson.cell("Run: a dictionary for patches of a photograph")
-size, units, n, epochs = (8, 64, 6000, 12) if lesson.fast else (12, 144, 30_000, 22)
+size, units, n, epochs = (8, 64, 6000, 9) if lesson.fast else (12, 144, 30_000, 22)
 lams = (0.5, 1.0, 2.0) if lesson.fast else (0.5, 1.0, 2.0, 4.0)
 models = {lam: shared(ex.on_patches, lam, size, units, n, epochs) for lam in lams}  # SparseAutoencoder(size**2, units, ...)
 patches, fresh = shared(ex.photo, n, size), shared(ex.photo, 2000, size, 1)
@@ -139,7 +139,7 @@ print("lambda  zeros   units used  error  |  best codes: units  error   loss: en
 for lam, model in models.items():
     z = model.encode(fresh).numpy()
     some, W = fresh[:100] - model.decoder_bias.numpy(), model.decoding_weight().numpy().T
-    found = analytic.fista(some, W, lam, steps=100 if lesson.fast else 1000)
+    found = analytic.fista(some, W, lam, steps=50 if lesson.fast else 1000)
     count, error = ex.activity(model, fresh)
     exact = np.mean(np.sum(found.codes != 0, axis=1)), np.sum((some - found.codes @ W.T) ** 2) / np.sum(some**2)
     least = analytic.sparse_loss(some, W, found.codes, lam).sum()

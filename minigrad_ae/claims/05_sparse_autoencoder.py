@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import analytic, engine
+from .. import analytic, engine, ops
 from ..models import SparseAutoencoder
-from ..models.linear import half_squared_error
 from ..tensor import tensor
 from . import experiments_sparse as ex
 from .bugs import edit, wrong_rule
@@ -130,6 +129,7 @@ def unit_rows(run: Run) -> float:
     tolerance=1e-3,
     reason="stationary under z_k -> c z_k, w_k -> w_k / c; L-BFGS may stop at a kink, where the loss is known to 1e-6",
     sabotage=edit(SparseAutoencoder.loss, "self.decay / 2", "self.decay"),
+    thorough=True,
 )
 def decay_balance(run: Run) -> float:
     model = run.shared(ex.decayed)
@@ -144,7 +144,7 @@ def decay_balance(run: Run) -> float:
     expected=lambda run: analytic.pca(run.shared(ex.sources)[0] * np.arange(1, 7)).optimal_loss(2),
     tolerance=lambda run: 1e-9 * analytic.pca(run.shared(ex.sources)[0] * np.arange(1, 7)).optimal_loss(2),
     reason="optimum by L-BFGS: loss to 1e-9 relative",
-    sabotage=edit(SparseAutoencoder.decode, "+ self.decoder_bias", "+ 0.1 + self.decoder_bias.numpy()"),
+    sabotage=edit(SparseAutoencoder.decode, "self.decoder_bias)", "self.decoder_bias.numpy() + 0.1)"),
 )
 def no_penalty(run: Run) -> float:
     X = run.shared(ex.sources)[0] * np.arange(1, 7)
@@ -167,7 +167,7 @@ def best_codes(run: Run) -> tuple[np.ndarray, np.ndarray, analytic.SparseCodes]:
 def error_gradient(model: SparseAutoencoder, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     """dE/dz at codes z, by the engine, through the model's decoder."""
     codes = tensor(z, requires_grad=True)
-    return np.asarray(engine.grad(half_squared_error(model.decode(codes), x), [codes])[0])
+    return np.asarray(engine.grad(ops.half_squared_error(model.decode(codes), x), [codes])[0])
 
 
 @claim(
@@ -176,7 +176,7 @@ def error_gradient(model: SparseAutoencoder, x: np.ndarray, z: np.ndarray) -> np
     expected=0.0,
     tolerance=1e-5,
     reason="the optimality conditions of FISTA to 1e-8, and a float32 decoder normed once more in float64: 36 eps",
-    sabotage=wrong_rule("sub", "a", "1.02 * g"),
+    sabotage=wrong_rule("half_squared_error", "output", "1.02 * g * (output - target)"),
 )
 def optimality(run: Run) -> float:
     model, X = run.shared(ex.small)
@@ -192,7 +192,7 @@ def optimality(run: Run) -> float:
     expected=lambda run: float(analytic.lambda_max(*run.shared(best_codes)[:2]).max()),
     tolerance=1e-5,
     reason="float32 decoder, 36 eps of about 20",
-    sabotage=edit(half_squared_error, "0.5 *", "1.0 *"),
+    sabotage=edit(SparseAutoencoder.decode, "self.decoding_weight()", "0.9 * self.decoding_weight()"),
 )
 def lambda_max(run: Run) -> float:
     model, X = run.shared(ex.small)

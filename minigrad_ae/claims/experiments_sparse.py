@@ -7,34 +7,35 @@ from typing import Any
 
 import numpy as np
 
+from .. import ops
 from ..data import digits, patches
 from ..graph import no_grad
 from ..models import SparseAutoencoder
-from ..models.linear import half_squared_error
 from ..optim import LBFGS, Adam, cosine_schedule
 from ..train import fit
 from .claim import Run
 
 
-def minimise(model: SparseAutoencoder, X: np.ndarray, evaluations: int = 3000) -> list[tuple[float, float]]:
-    """Train by L-BFGS on all the data; returns (E, sum |z|) at every evaluation."""
-    seen: list[tuple[float, float]] = []
+def minimise(
+    model: SparseAutoencoder, X: np.ndarray, evaluations: int = 3000, seen: list[tuple[float, float]] | None = None
+) -> None:
+    """Train by L-BFGS on all the data; `seen` receives (E, sum |z|) at each evaluation."""
 
     def closure() -> Any:
         loss = model.loss(X)
         loss.backward()
-        seen.append(parts(model, X))
+        if seen is not None:
+            seen.append(parts(model, X))
         return loss
 
     LBFGS(model.parameters(), history=30, max_iter=evaluations, max_evaluations=evaluations).step(closure)
-    return seen
 
 
 def parts(model: SparseAutoencoder, X: np.ndarray) -> tuple[float, float]:
     """(E, sum over n and k of |z|) of the data."""
     with no_grad():
         z = model.encode(X)
-        return half_squared_error(model.decode(z), X).item(), float(np.abs(z.numpy()).sum())
+        return ops.half_squared_error(model.decode(z), X).item(), float(np.abs(z.numpy()).sum())
 
 
 # --- a decoder that is given and orthonormal --------------------------------------------------------------------------
@@ -77,11 +78,12 @@ UNITS = 8
 
 def held(run: Run, constraint: str) -> tuple[SparseAutoencoder, list[tuple[float, float]]]:
     """Eight linear units on 300 digits, with this constraint; and (E, sum |z|) during training."""
-    X = few_digits(run)
     model = SparseAutoencoder(
         64, UNITS, lam=0.5, constraint=constraint, decay=20.0, activation=None, rng=np.random.default_rng([run.seed, 7])
     )
-    return model, minimise(model, X, evaluations=150 if run.fast else 600)
+    seen: list[tuple[float, float]] = []
+    minimise(model, few_digits(run), evaluations=60 if run.fast else 600, seen=seen)
+    return model, seen
 
 
 def few_digits(run: Run) -> np.ndarray:
