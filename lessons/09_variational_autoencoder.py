@@ -166,6 +166,9 @@ for L, (mean, deviation) in spread.items():
     print(f"  L = {L:>2} samples of log p(x|z): bound {mean:.3f}, one estimate scatters by {deviation:.3f}")
 for k, value in bounds.items():
     print(f"  L_{k:<3} (log of the mean of k weights): {value:.3f}")
+few = experiments.few_digits()
+gaps = lesson.run.shared(experiments.grid_log_p, epochs) - vae.log_likelihood(few, lesson.rng, 250)
+print(f"log p(x) - L_250, digit by digit: median {np.median(gaps):.2f}, largest {gaps.max():.2f} nats (no. {gaps.argmax()})")
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
 centres, deviations = zip(*spread.values(), strict=True)
 left.errorbar(list(spread), centres, deviations, fmt="o", color=BLUE, capsize=4, label="one estimate, and its scatter")
@@ -220,7 +223,9 @@ print("And if L is computed anew for phi?  That is another algorithm: the claim 
 # 2. Train with `sigma=1.0` and without `learn_sigma`.  How many units are active, and could you have known?  (Lesson 10)
 # 3. `n_samples=10`: is the trained bound better, at ten times the cost of the decoder?
 # 4. Train on `model.iwae(x, rng, 5)` instead of the bound.  What happens to the ELBO, what to log p(x)?
-# 5. `python benchmarks/bench_mnist_vae.py`: the same on MNIST, and `minigrad-ae train vae --data mnist --latent 2`.
+# 5. Draw p(z | x) on a grid for the test digit whose L_250 is furthest from log p(x).  How many modes has it, and where
+#    between them is the mean of q(z | x)?
+# 6. `python benchmarks/bench_mnist_vae.py`: the same on MNIST, and `minigrad-ae train vae --data mnist --latent 2`.
 
 # %% Recap
 lesson.finish()

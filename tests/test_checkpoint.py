@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import test_inspect_models
 
 from minigrad_ae import atomic, checkpoint, nn
 from minigrad_ae.errors import CheckpointError, DataError
@@ -55,6 +56,15 @@ def test_a_model_is_rebuilt_from_the_file_alone(tmp_path, dtype, settings):
     assert type(found.model) is LinearAutoencoder and same(found.model, model)
     assert found.model.loss(X).item() == model.loss(X).item()
     assert found.meta == {"note": "é", "loss": [0.1, 1e-300]} and found.optimizer is None and found.generators == {}
+
+
+@pytest.mark.parametrize("name", test_inspect_models.MODELS)
+def test_every_model_of_the_chapter_is_rebuilt(tmp_path, name):
+    """Each keeps the arguments of its constructor under their own names."""
+    model, _ = test_inspect_models.make(name)
+    found = checkpoint.load(checkpoint.save(tmp_path / "a.npz", model)).model
+    assert type(found) is type(model) and same(found, model)
+    assert checkpoint.settings_of(found) == checkpoint.settings_of(model) is not None
 
 
 @pytest.mark.parametrize("make", [lambda p: Adam(p, lr=0.01), lambda p: SGD(p, lr=0.01, momentum=0.9)])
