@@ -5,6 +5,7 @@
 Dynamic binarisation: each pixel of an image is drawn anew, black with the probability of its grey, every time that it is
 shown (Burda, Grosse & Salakhutdinov 2016).  784-400-20 after 40 epochs and 784-400-2 after 10, ReLU, float32, Adam in
 batches of 128, the learning rate falling along a cosine.  Test images are binarised once, with a seed of their own.
+(Two rates were tried with 20 units: from 1e-3 the bound ends at -99.04 and log p at -94.11; from 2e-3, as here, 1.5 higher.)
 
 Goals: ELBO >= -99.0 and log p (importance weighting, 500 samples, first 1,000 test images) >= -93.0 in less than the 273 s
 of a plain NumPy program, which reached -98.55 and -92.7; -156 with two units.  A fully collapsed model reaches the
@@ -157,6 +158,7 @@ def main() -> None:
         target.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if target == RESULTS and models.keys() == SETTINGS.keys():
         draw(models, reports, test, binary, labels).savefig(FIGURE, dpi=80, metadata={"Software": None})
+        FIGURE.with_suffix(".json").write_text(target.read_text(encoding="utf-8"), encoding="utf-8")
         print(f"figure: {FIGURE}")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -112,22 +113,30 @@ def small_digits(largest: float = 1.0) -> np.ndarray:
     return largest * digits()[0].reshape(-1, 4, 2, 4, 2).mean(axis=(2, 4)).reshape(-1, 16)
 
 
+@cache
+def small_moments(largest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(mean (16,), R (16, 16), l (16,)) of the small digits: R^T R = X^T X centred, l the eigenvalues of the covariance."""
+    X = small_digits(largest)
+    R = np.asarray(np.linalg.qr(X - X.mean(axis=0), mode="r"))
+    return X.mean(axis=0), R, np.linalg.svd(R, compute_uv=False) ** 2 / len(X)
+
+
 def written_as(run: Run, name: str, largest: float, M: int = 10) -> LinearVAE:
     """A linear VAE on the small digits, trained with the loss written as in CONVENTIONS, by L-BFGS.
 
     16 rows with the same second moments stand in for the 1797; what does not depend on x is multiplied to make up for it.
     """
-    X = small_digits(largest)
+    mean, R, _ = small_moments(largest)
     model = LinearVAE(16, M, rng=np.random.default_rng([run.seed, 16]))
-    model.mean.data = X.mean(axis=0)
-    data = tensor(np.linalg.qr(X - model.mean.numpy(), mode="r") + model.mean.numpy())
-    share = len(data) / len(X)
+    model.mean.data = mean.copy()
+    data, n = tensor(R + mean), len(digits()[0])
+    share = len(R) / n
 
     def closure() -> Tensor:
         mu, log_var = model.encode(data)
         noise = ops.exp(log_var) @ model.decoder_weight**2  # what the noise in z adds to each squared error
         per_row = CONVENTIONS[name].loss((data - model.decode(mu)) ** 2 + noise / share, kl_terms(mu, log_var, share))
-        loss = ops.sum(per_row) / len(X)
+        loss = ops.sum(per_row) / n
         loss.backward()
         return loss
 
@@ -162,9 +171,10 @@ def mnist_spectrum(run: Run) -> np.ndarray:
 
 def predicted(name: str, largest: float, M: int = 10) -> tuple[float, int]:
     """(tau, active units) that the closed form gives for that loss."""
-    convention, X = CONVENTIONS[name], small_digits(largest)
+    convention = CONVENTIONS[name]
     tau = analytic.effective_noise(convention.error_weight(16), convention.kl_weight(M))
-    return tau, analytic.active_units(analytic.pca(X).eigenvalues / len(X), M, tau)
+    return tau, analytic.active_units(small_moments(largest)[2], M, tau)
+
 
 
 # --- where collapse begins, and rate against distortion -----------------------------------------------------------------
