@@ -68,13 +68,6 @@ def trained(layers: list[Any]) -> list[Any]:
     return [p for layer in layers for p in layer.parameters()]
 
 
-def adopt(params: list[Any], weights: list[Array]) -> list[Any]:
-    """The parameters, with the given values."""
-    for p, w in zip(params, weights, strict=True):
-        p.data = w.copy()
-    return params
-
-
 # --- variational autoencoder -----------------------------------------------------------------------------------------
 
 
@@ -84,13 +77,14 @@ def _our_vae(weights: list[Array]) -> tuple[list[Any], Loss]:
 
     (D, H), M = weights[0].shape, weights[4].shape[0]
     model = VariationalAutoencoder(D, M, hidden=(H,), rng=np.random.default_rng(0), dtype=np.float32)
-    params = adopt(model.parameters(), weights)
+    for p, w in zip(model.parameters(), weights, strict=True):
+        p.data = w.copy()
 
     def loss(x: Any, noise: Any) -> Any:
         distortion, rate = model.terms(x, noise)
         return (distortion + rate) / len(x)
 
-    return params, loss
+    return model.parameters(), loss
 
 
 def _their_vae(f: Any, p: Any, x: Any, noise: Any) -> Any:
@@ -117,7 +111,9 @@ def _our_linear(weights: list[Array]) -> tuple[list[Any], Loss]:
     D, M = weights[0].shape
     model = LinearAutoencoder(D, M, rng=np.random.default_rng(0), dtype=np.float32)
     params = [model.encoder_weight, model.encoder_bias, model.decoder_weight, model.decoder_bias]
-    return adopt(params, weights), lambda x, noise: model.loss(x) / len(x)
+    for p, w in zip(params, weights, strict=True):
+        p.data = w.copy()
+    return params, lambda x, noise: model.loss(x) / len(x)
 
 
 def _our_model(name: str, *sizes: int) -> Callable[[list[Array]], tuple[list[Any], Loss]]:
@@ -127,7 +123,9 @@ def _our_model(name: str, *sizes: int) -> Callable[[list[Array]], tuple[list[Any
         from minigrad_ae import models
 
         model = getattr(models, name)(*sizes, activation="sigmoid", rng=np.random.default_rng(0), dtype=np.float32)
-        return adopt(model.parameters(), weights), lambda x, noise: model.loss(x) / len(x)
+        for p, w in zip(model.parameters(), weights, strict=True):
+            p.data = w.copy()
+        return model.parameters(), lambda x, noise: model.loss(x) / len(x)
 
     return built
 
@@ -162,57 +160,85 @@ def autoencoder(name: str, sizes: Sequence[int], activations: Sequence[str | Non
     return Model(name, batch, sizes[0], shapes, ours or built, theirs, goals=goals)
 
 
-# --- the chapter's other models, from mg.models -----------------------------------------------------------------------
-
-
-LAM, SIGMA = 0.1, 0.3  # weight of sum |z|; standard deviation of the noise
+SPARSITY, SIGMA = 0.1, 0.3  # lambda of the sparse, deviation of the noise of the denoising autoencoder
 
 
 def _our_sparse(weights: list[Array]) -> tuple[list[Any], Loss]:
-    """`mg.models.SparseAutoencoder`: relu codes, decoder rows of length 1."""
+    """`mg.models.SparseAutoencoder`, ReLU units and a decoder with rows of length 1."""
     from minigrad_ae.models import SparseAutoencoder
 
-    model = SparseAutoencoder(*weights[0].shape, lam=LAM, rng=np.random.default_rng(0), dtype=np.float32)
-    return adopt(model.parameters(), weights), lambda x, noise: model.loss(x) / len(x)
+    model = SparseAutoencoder(*weights[0].shape, lam=SPARSITY, rng=np.random.default_rng(0), dtype=np.float32)
+    for p, w in zip(model.parameters(), weights, strict=True):
+        p.data = w.copy()
+    return model.parameters(), lambda x, noise: model.loss(x) / len(x)
 
 
 def _their_sparse(f: Any, p: Any, x: Any, noise: Any) -> Any:
     z = f.relu(f.linear(x, p[0], p[1]))
-    W = f.matrix(p[2])
-    y = f.matmul(z, W / f.sqrt(f.sum_rows(W * W))) + p[3]
-    return (f.half_squares(y, x) + LAM * f.sum(f.absolute(z))) / x.shape[0]
+    return (f.half_squares(f.linear(z, f.unit_rows(p[2]), p[3]), x) + SPARSITY * f.sum(f.abs(z))) / x.shape[0]
 
 
-def _our_denoising(weights: list[Array]) -> tuple[list[Any], Loss]:
-    """`mg.models.DenoisingAutoencoder` around a two-layer one, with the noise given; its loss has no factor 1/2."""
-    from minigrad_ae import ops
-    from minigrad_ae.models import DenoisingAutoencoder, TwoLayerAutoencoder
-
-    inner = TwoLayerAutoencoder(*weights[0].shape, activation="sigmoid", rng=np.random.default_rng(0), dtype=np.float32)
-    model = DenoisingAutoencoder(inner, sigma=SIGMA)
-    return adopt(model.parameters(), weights), lambda x, noise: ops.sum((model(x.data + SIGMA * noise) - x) ** 2) / len(x)
+def sparse(D: int, K: int, goals: dict[int, dict[str, float]]) -> Model:
+    shapes = [(D, K), (K,), (K, D), (D,)]
+    return Model(f"sparse AE {D}-{K}-{D}", 64, D, shapes, _our_sparse, _their_sparse, goals=goals)
 
 
-def _their_denoising(f: Any, p: Any, x: Any, noise: Any) -> Any:
-    y = f.linear(f.sigmoid(f.linear(x + SIGMA * noise, p[0], p[1])), p[2], p[3])
-    return 2 * f.half_squares(y, x) / x.shape[0]
+def denoising(D: int, M: int, H: int, goals: dict[int, dict[str, float]]) -> Model:
+    """A deep one inside `mg.models.DenoisingAutoencoder`; everyone adds the given noise at each step."""
+
+    def ours(weights: list[Array]) -> tuple[list[Any], Loss]:
+        from minigrad_ae.models import DeepAutoencoder, DenoisingAutoencoder
+
+        rng = np.random.default_rng(0)
+        model = DenoisingAutoencoder(DeepAutoencoder(D, M, H, rng=rng, dtype=np.float32), sigma=SIGMA)
+        for p, w in zip(model.parameters(), weights, strict=True):
+            p.data = w.copy()
+        given: Any = None
+
+        def loss(x: Any, noise: Any) -> Any:
+            nonlocal given
+            given = given or _Given(noise)
+            return model.loss(x, rng=given) / len(x)
+
+        return model.parameters(), loss
+
+    def theirs(f: Any, p: Any, x: Any, noise: Any) -> Any:
+        h = f.sigmoid(f.linear(x + SIGMA * noise, p[0], p[1]))
+        h = f.sigmoid(f.linear(f.linear(h, p[2], p[3]), p[4], p[5]))
+        return 2 * f.half_squares(f.linear(h, p[6], p[7]), x) / x.shape[0]
+
+    shapes = [(D, H), (H,), (H, M), (M,), (M, H), (H,), (H, D), (D,)]
+    return Model(f"denoising AE {D}-{H}-{M}-{H}-{D}", 64, D, shapes, ours, theirs, noise=D, goals=goals)
+
+
+class _Given(np.random.Generator):
+    """A generator whose normal numbers are the given ones."""
+
+    def __init__(self, noise: Array) -> None:
+        super().__init__(np.random.PCG64(0))
+        self.noise = noise
+
+    def standard_normal(self, *args: Any, **kwargs: Any) -> Any:
+        return self.noise
 
 
 def _our_linear_vae(weights: list[Array]) -> tuple[list[Any], Loss]:
-    """`mg.models.LinearVAE`, its exact bound, variance fixed at 1."""
+    """`mg.models.LinearVAE`: its exact bound; the variance of a pixel is fixed at 1."""
     from minigrad_ae.models import LinearVAE
 
     model = LinearVAE(*weights[0].shape, rng=np.random.default_rng(0), dtype=np.float32)
     params = [p for p in model.parameters() if p.requires_grad]
-    return adopt(params, weights), lambda x, noise: model.loss(x) / len(x)
+    for p, w in zip(params, weights, strict=True):
+        p.data = w.copy()
+    return params, lambda x, noise: model.loss(x) / len(x)
 
 
 def _their_linear_vae(f: Any, p: Any, x: Any, noise: Any) -> Any:
-    V, log_var, W, mean = f.matrix(p[0]), p[1], f.matrix(p[2]), p[3]
-    mu = f.matmul(x - mean, V)
-    squares = 2 * f.half_squares(f.matmul(mu, W) + mean, x) / x.shape[0] + f.sum(f.exp(log_var) * f.sum_rows(W * W)[:, 0])
-    kl = 0.5 * (f.sum(mu * mu) / x.shape[0] + f.sum(f.exp(log_var) - 1 - log_var))
-    return 0.5 * (x.shape[1] * np.log(2 * np.pi) + squares) + kl
+    V, log_var, W, mean = p
+    mu = f.product(x - mean, V)
+    error = 2 * f.half_squares(f.linear(mu, W, mean), x) / x.shape[0] + f.sum(f.exp(log_var) * f.row_squares(W))
+    rate = 0.5 * (f.sum(mu * mu) / x.shape[0] + f.sum(f.exp(log_var) - 1 - log_var))
+    return 0.5 * (x.shape[1] * np.log(2 * np.pi) + error) + rate
 
 
 AE_GOALS = {1: {"torch": 3.0, "jax": 1.0}}
@@ -225,8 +251,7 @@ MODELS = [
                 ours=_our_model("TwoLayerAutoencoder", 64, 8)),
     autoencoder("deep AE 64-32-8-32-64", (64, 32, 8, 32, 64), ("sigmoid", None, "sigmoid", None), 64, AE_GOALS,
                 ours=_our_model("DeepAutoencoder", 64, 8, 32)),
-    Model("sparse AE 64-128-64", 64, 64, [(64, 128), (128,), (128, 64), (64,)], _our_sparse, _their_sparse, goals=AE_GOALS),
-    Model("denoising AE 64-32-64", 64, 64, [(64, 32), (32,), (32, 64), (64,)], _our_denoising, _their_denoising, noise=64,
-          goals=AE_GOALS),
-    Model("linear VAE 64-8-64", 64, 64, [(64, 8), (8,), (8, 64), (64,)], _our_linear_vae, _their_linear_vae),
+    sparse(64, 100, AE_GOALS),
+    denoising(64, 8, 32, AE_GOALS),
+    Model("linear VAE 64-8-64", 64, DIGIT, [(64, 8), (8,), (8, 64), (64,)], _our_linear_vae, _their_linear_vae),
 ]  # fmt: skip

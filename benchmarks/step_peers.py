@@ -51,7 +51,8 @@ def torch(model: Model, threads: int, fused: bool = False) -> Step:
         linear=F.linear, tanh=t.tanh, sigmoid=t.sigmoid, relu=t.relu, exp=t.exp, sum=t.sum,
         bernoulli=lambda y, x: F.binary_cross_entropy_with_logits(y, x, reduction="sum"),
         half_squares=lambda y, x: 0.5 * F.mse_loss(y, x, reduction="sum"),
-        matmul=t.matmul, matrix=lambda W: W.T, sqrt=t.sqrt, absolute=t.abs, sum_rows=lambda W: W.sum(1, keepdim=True),
+        abs=t.abs, unit_rows=lambda W: F.normalize(W, dim=0),  # W is stored transposed
+        product=lambda x, W: x @ W.T, row_squares=lambda W: (W * W).sum(0),
     )  # fmt: skip
     weights, x, noise = ((t.tensor(a) if isinstance(a, np.ndarray) else a) for a in model.draw())
     params = [t.tensor(np.ascontiguousarray(w.T), requires_grad=True) for w in weights]
@@ -74,8 +75,8 @@ def _numpy_like(xp: Any) -> SimpleNamespace:
         sigmoid=lambda x: 0.5 * (xp.tanh(0.5 * x) + 1), relu=lambda x: xp.maximum(x, 0),
         bernoulli=lambda y, x: xp.sum(xp.logaddexp(0, y) - x * y),
         half_squares=lambda y, x: 0.5 * xp.sum((y - x) ** 2),
-        matmul=xp.matmul, matrix=lambda W: W, sqrt=xp.sqrt, absolute=xp.abs,
-        sum_rows=lambda W: xp.sum(W, axis=1, keepdims=True),
+        abs=xp.abs, unit_rows=lambda W: W / xp.sqrt(xp.sum(W**2, axis=1, keepdims=True)),
+        product=xp.matmul, row_squares=lambda W: xp.sum(W * W, axis=1),
     )  # fmt: skip
 
 

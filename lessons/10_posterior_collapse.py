@@ -119,13 +119,11 @@ for name in lab.CONVENTIONS:
         cells.append((active, lab.predicted(name, lab.PIXELS[unit])[1]))
     table[name] = dict(zip(shown, cells, strict=True))
     print(f"{name:<22} {lab.predicted(name, 1.0)[0]:>5g}   " + "".join(f"{f'{a} ({p})':>22}" for a, p in cells))
-if lesson.full:  # needs MNIST: minigrad-ae data mnist
-    images = mg.data.mnist()[0]
-    spectrum = np.linalg.eigvalsh(np.cov(images, rowvar=False, ddof=0))
-    for name, convention in lab.CONVENTIONS.items():
-        tau = analytic.effective_noise(convention.error_weight(784), convention.kl_weight(20))
-        alive = int(np.sum(spectrum > tau))
-        print(f"MNIST (pixels 0 to 1, M = 20), closed form: {name:<20} tau = {tau:<5g} {alive:>3} components above tau")
+spectrum = lab.mnist_spectrum(run)
+print("MNIST, 784 pixels from 0 to 1, M = 20: units that could live, in closed form (eigenvalues above tau)")
+for name, convention in lab.CONVENTIONS.items():
+    tau = analytic.effective_noise(convention.error_weight(784), convention.kl_weight(20))
+    print(f"{name:<22} {tau:>5.3g}   {min(20, int(np.sum(spectrum > tau))):>22}")
 print("The same words, 'MSE + KL', mean tau = 1/2 or D/2; and pixels 16 times larger have eigenvalues 256 times larger.")
 
 # %% Run: rate and distortion
