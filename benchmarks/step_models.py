@@ -222,6 +222,25 @@ class _Given(np.random.Generator):
         return self.noise
 
 
+def _our_linear_vae(weights: list[Array]) -> tuple[list[Any], Loss]:
+    """`mg.models.LinearVAE`: its exact bound; the variance of a pixel is fixed at 1."""
+    from minigrad_ae.models import LinearVAE
+
+    model = LinearVAE(*weights[0].shape, rng=np.random.default_rng(0), dtype=np.float32)
+    params = [p for p in model.parameters() if p.requires_grad]
+    for p, w in zip(params, weights, strict=True):
+        p.data = w.copy()
+    return params, lambda x, noise: model.loss(x) / len(x)
+
+
+def _their_linear_vae(f: Any, p: Any, x: Any, noise: Any) -> Any:
+    V, log_var, W, mean = p
+    mu = f.product(x - mean, V)
+    error = 2 * f.half_squares(f.linear(mu, W, mean), x) / x.shape[0] + f.sum(f.exp(log_var) * f.row_squares(W))
+    rate = 0.5 * (f.sum(mu * mu) / x.shape[0] + f.sum(f.exp(log_var) - 1 - log_var))
+    return 0.5 * (x.shape[1] * np.log(2 * np.pi) + error) + rate
+
+
 AE_GOALS = {1: {"torch": 3.0, "jax": 1.0}}
 MODELS = [
     vae(64, 128, 2, {1: {"torch": 3.8, "autograd": 4.4, "jax": 1.1}}),
@@ -234,4 +253,5 @@ MODELS = [
                 ours=_our_model("DeepAutoencoder", 64, 8, 32)),
     sparse(64, 100, AE_GOALS),
     denoising(64, 8, 32, AE_GOALS),
+    Model("linear VAE 64-8-64", 64, DIGIT, [(64, 8), (8,), (8, 64), (64,)], _our_linear_vae, _their_linear_vae),
 ]  # fmt: skip

@@ -52,6 +52,7 @@ def torch(model: Model, threads: int, fused: bool = False) -> Step:
         bernoulli=lambda y, x: F.binary_cross_entropy_with_logits(y, x, reduction="sum"),
         half_squares=lambda y, x: 0.5 * F.mse_loss(y, x, reduction="sum"),
         abs=t.abs, unit_rows=lambda W: F.normalize(W, dim=0),  # W is stored transposed
+        product=lambda x, W: x @ W.T, row_squares=lambda W: (W * W).sum(0),
     )  # fmt: skip
     weights, x, noise = ((t.tensor(a) if isinstance(a, np.ndarray) else a) for a in model.draw())
     params = [t.tensor(np.ascontiguousarray(w.T), requires_grad=True) for w in weights]
@@ -75,6 +76,7 @@ def _numpy_like(xp: Any) -> SimpleNamespace:
         bernoulli=lambda y, x: xp.sum(xp.logaddexp(0, y) - x * y),
         half_squares=lambda y, x: 0.5 * xp.sum((y - x) ** 2),
         abs=xp.abs, unit_rows=lambda W: W / xp.sqrt(xp.sum(W**2, axis=1, keepdims=True)),
+        product=xp.matmul, row_squares=lambda W: xp.sum(W * W, axis=1),
     )  # fmt: skip
 
 

@@ -123,6 +123,7 @@ def test_both_versions_of_a_model_have_the_same_loss_and_gradients(model):
         linear=lambda a, W, b: a @ W + b, tanh=mg.tanh, sigmoid=mg.sigmoid, exp=mg.exp, sum=mg.sum,
         bernoulli=lambda y, t: mg.sum(mg.softplus(y) - t * y), half_squares=lambda y, t: 0.5 * mg.sum((y - t) ** 2),
         relu=mg.relu, abs=mg.abs, unit_rows=lambda W: W / mg.sqrt(mg.sum(W**2, axis=1, keepdims=True)),
+        product=mg.matmul, row_squares=lambda W: mg.sum(W * W, axis=1),
     )  # fmt: skip
     with mg.kernels.use("numpy"):
         other = model.theirs(table, copies, mg.tensor(x), noise)
