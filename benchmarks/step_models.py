@@ -165,6 +165,87 @@ def autoencoder(name: str, sizes: Sequence[int], activations: Sequence[str | Non
     return Model(name, batch, sizes[0], shapes, ours or built, theirs, goals=goals)
 
 
+SPARSITY, SIGMA = 0.1, 0.3  # lambda of the sparse, deviation of the noise of the denoising autoencoder
+
+
+def _our_sparse(weights: list[Array]) -> tuple[list[Any], Loss]:
+    """`mg.models.SparseAutoencoder`, ReLU units and a decoder with rows of length 1."""
+    from minigrad_ae.models import SparseAutoencoder
+
+    model = SparseAutoencoder(*weights[0].shape, lam=SPARSITY, rng=np.random.default_rng(0), dtype=np.float32)
+    for p, w in zip(model.parameters(), weights, strict=True):
+        p.data = w.copy()
+    return model.parameters(), lambda x, noise: model.loss(x) / len(x)
+
+
+def _their_sparse(f: Any, p: Any, x: Any, noise: Any) -> Any:
+    z = f.relu(f.linear(x, p[0], p[1]))
+    return (f.half_squares(f.linear(z, f.unit_rows(p[2]), p[3]), x) + SPARSITY * f.sum(f.abs(z))) / x.shape[0]
+
+
+def sparse(D: int, K: int, goals: dict[int, dict[str, float]]) -> Model:
+    shapes = [(D, K), (K,), (K, D), (D,)]
+    return Model(f"sparse AE {D}-{K}-{D}", 64, D, shapes, _our_sparse, _their_sparse, goals=goals)
+
+
+def denoising(D: int, M: int, H: int, goals: dict[int, dict[str, float]]) -> Model:
+    """A deep one inside `mg.models.DenoisingAutoencoder`; everyone adds the given noise at each step."""
+
+    def ours(weights: list[Array]) -> tuple[list[Any], Loss]:
+        from minigrad_ae.models import DeepAutoencoder, DenoisingAutoencoder
+
+        rng = np.random.default_rng(0)
+        model = DenoisingAutoencoder(DeepAutoencoder(D, M, H, rng=rng, dtype=np.float32), sigma=SIGMA)
+        for p, w in zip(model.parameters(), weights, strict=True):
+            p.data = w.copy()
+        given: Any = None
+
+        def loss(x: Any, noise: Any) -> Any:
+            nonlocal given
+            given = given or _Given(noise)
+            return model.loss(x, rng=given) / len(x)
+
+        return model.parameters(), loss
+
+    def theirs(f: Any, p: Any, x: Any, noise: Any) -> Any:
+        h = f.sigmoid(f.linear(x + SIGMA * noise, p[0], p[1]))
+        h = f.sigmoid(f.linear(f.linear(h, p[2], p[3]), p[4], p[5]))
+        return 2 * f.half_squares(f.linear(h, p[6], p[7]), x) / x.shape[0]
+
+    shapes = [(D, H), (H,), (H, M), (M,), (M, H), (H,), (H, D), (D,)]
+    return Model(f"denoising AE {D}-{H}-{M}-{H}-{D}", 64, D, shapes, ours, theirs, noise=D, goals=goals)
+
+
+class _Given(np.random.Generator):
+    """A generator whose normal numbers are the given ones."""
+
+    def __init__(self, noise: Array) -> None:
+        super().__init__(np.random.PCG64(0))
+        self.noise = noise
+
+    def standard_normal(self, *args: Any, **kwargs: Any) -> Any:
+        return self.noise
+
+
+def _our_linear_vae(weights: list[Array]) -> tuple[list[Any], Loss]:
+    """`mg.models.LinearVAE`: its exact bound; the variance of a pixel is fixed at 1."""
+    from minigrad_ae.models import LinearVAE
+
+    model = LinearVAE(*weights[0].shape, rng=np.random.default_rng(0), dtype=np.float32)
+    params = [p for p in model.parameters() if p.requires_grad]
+    for p, w in zip(params, weights, strict=True):
+        p.data = w.copy()
+    return params, lambda x, noise: model.loss(x) / len(x)
+
+
+def _their_linear_vae(f: Any, p: Any, x: Any, noise: Any) -> Any:
+    V, log_var, W, mean = p
+    mu = f.product(x - mean, V)
+    error = 2 * f.half_squares(f.linear(mu, W, mean), x) / x.shape[0] + f.sum(f.exp(log_var) * f.row_squares(W))
+    rate = 0.5 * (f.sum(mu * mu) / x.shape[0] + f.sum(f.exp(log_var) - 1 - log_var))
+    return 0.5 * (x.shape[1] * np.log(2 * np.pi) + error) + rate
+
+
 def masked(encoder: tuple[int, int, int], decoder: tuple[int, int, int]) -> Model:
     """The masked autoencoder on digits; see step_masked.py."""
     made = Masked(encoder, decoder)
@@ -183,4 +264,7 @@ MODELS = [
     autoencoder("deep AE 64-32-8-32-64", (64, 32, 8, 32, 64), ("sigmoid", None, "sigmoid", None), 64, AE_GOALS,
                 ours=_our_model("DeepAutoencoder", 64, 8, 32)),
     masked((32, 1, 2), (32, 2, 2)), masked((48, 2, 3), (32, 2, 2)), masked((64, 2, 2), (32, 2, 2)),
+    sparse(64, 100, AE_GOALS),
+    denoising(64, 8, 32, AE_GOALS),
+    Model("linear VAE 64-8-64", 64, DIGIT, [(64, 8), (8,), (8, 64), (64,)], _our_linear_vae, _their_linear_vae),
 ]  # fmt: skip

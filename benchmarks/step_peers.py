@@ -56,6 +56,8 @@ def torch(model: Model, threads: int, fused: bool = False) -> Step:
         pick=lambda x, which: x.gather(1, which[:, :, None].expand(-1, -1, x.shape[2])), concatenate=t.cat,
         broadcast=lambda x, shape: x.expand(shape), layer_norm=lambda x, w, b: F.layer_norm(x, w.shape, w, b),
         gelu=lambda x: F.gelu(x, approximate="tanh"), attention=F.scaled_dot_product_attention,
+        abs=t.abs, unit_rows=lambda W: F.normalize(W, dim=0),  # W is stored transposed
+        product=lambda x, W: x @ W.T, row_squares=lambda W: (W * W).sum(0),
     )  # fmt: skip
     weights, x, noise = ((t.tensor(a) if isinstance(a, np.ndarray) else a) for a in model.draw())
     params = [t.tensor(np.ascontiguousarray(w.T), requires_grad=True) for w in weights]
@@ -82,6 +84,8 @@ def _numpy_like(xp: Any) -> SimpleNamespace:
         pick=lambda x, which: x[np.arange(x.shape[0])[:, None], which], broadcast=xp.broadcast_to,
         layer_norm=lambda x, w, b: _normalised(xp, x) * w + b, attention=lambda q, k, v: _attention(xp, q, k, v),
         gelu=lambda x: 0.5 * x * (1 + xp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))),
+        abs=xp.abs, unit_rows=lambda W: W / xp.sqrt(xp.sum(W**2, axis=1, keepdims=True)),
+        product=xp.matmul, row_squares=lambda W: xp.sum(W * W, axis=1),
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ lesson.predict(
     "No: it has no bad local maxima, they are collapsed at the maximum.  In a deep VAE warm-up can help: see below.",
 )
 lesson.predict(
-    "beta = 0.01 gives the best reconstructions.  What is wrong with samples from the prior then?",
+    "beta = 0.02 gives the best reconstructions.  What is wrong with samples from the prior then?",
     "The aggregate posterior is a cluster of spikes, one for each datum; most z from the prior fall into holes between.",
 )
 
@@ -119,6 +119,11 @@ for name in lab.CONVENTIONS:
         cells.append((active, lab.predicted(name, lab.PIXELS[unit])[1]))
     table[name] = dict(zip(shown, cells, strict=True))
     print(f"{name:<22} {lab.predicted(name, 1.0)[0]:>5g}   " + "".join(f"{f'{a} ({p})':>22}" for a, p in cells))
+spectrum = lab.mnist_spectrum(run)
+print("MNIST, 784 pixels from 0 to 1, M = 20: units that could live, in closed form (eigenvalues above tau)")
+for name, convention in lab.CONVENTIONS.items():
+    tau = analytic.effective_noise(convention.error_weight(784), convention.kl_weight(20))
+    print(f"{name:<22} {tau:>5.3g}   {min(20, int(np.sum(spectrum > tau))):>22}")
 print("The same words, 'MSE + KL', mean tau = 1/2 or D/2; and pixels 16 times larger have eigenvalues 256 times larger.")
 
 # %% Run: rate and distortion

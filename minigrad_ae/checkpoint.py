@@ -24,13 +24,14 @@ import numpy as np
 
 from . import __version__, models
 from .atomic import write_whole
-from .errors import CheckpointError, DataError
+from .errors import CheckpointError, DataError, MinigradError
 from .nn import Module
 from .optim import Optimizer
 
 FORMAT = 1
 META = "__meta__"
 NAME_ONE = "name a file that checkpoint.save wrote"
+KEYS = {"class", "config", "meta", "generators", "sha256"}  # what every header has, besides format and version
 DRAWN = ("rng", "dtype")  # arguments of a model's constructor that are no settings
 
 
@@ -109,7 +110,10 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoin
     if "optimizer" in header:
         slots = {name.removeprefix("optimizer/"): v for name, v in arrays.items() if name.startswith("optimizer/")}
         optimizer = {**header["optimizer"]["numbers"], **slots}
-    generators = {purpose: _generator(state) for purpose, state in header["generators"].items()}
+    try:
+        generators = {purpose: _generator(state) for purpose, state in header["generators"].items()}
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise CheckpointError("the states of its generators cannot be understood", f"{path}", "use an older copy") from None
     return Checkpoint(Path(path), model, header["meta"], optimizer, generators)
 
 
@@ -190,6 +194,8 @@ def _header(arrays: dict[str, np.ndarray], path: str | os.PathLike[str]) -> dict
     try:
         header = json.loads(str(arrays.pop(META)[()]))
         known = header["format"] == FORMAT
+        if known and not header.keys() >= KEYS:
+            raise KeyError
     except (ValueError, KeyError, TypeError):
         raise CheckpointError("this is no checkpoint", f"{path}: {META} cannot be understood", NAME_ONE) from None
     if not known:
@@ -203,19 +209,24 @@ def _header(arrays: dict[str, np.ndarray], path: str | os.PathLike[str]) -> dict
 
 def _rebuilt(header: Mapping[str, Any], weights: Mapping[str, np.ndarray], path: str | os.PathLike[str]) -> Module:
     """A model of the class and with the settings that were saved; its first weights are replaced afterwards."""
-    kind = getattr(models, header["class"], None)
-    if kind is None or header["config"] is None:
+    try:
+        return _built(header, next(iter(weights.values())).dtype if weights else np.dtype(np.float64))
+    except (MinigradError, LookupError, TypeError, AttributeError) as error:
+        reason = error.what if isinstance(error, MinigradError) else str(error.args[0])
         raise CheckpointError(
             f"a {header['class']} cannot be rebuilt from the file alone",
-            f"{path}: it is no model of mg.models that keeps its settings",
+            f"{path}: {reason}",
             "make the model as you did before and pass it: load(path, model)",
-        )
-    return _built(header, next(iter(weights.values())).dtype if weights else np.dtype(np.float64))
+        ) from None
 
 
 def _built(described: Mapping[str, Any], dtype: np.dtype) -> Module:
     """The model of {"class": name, "config": settings}, and the models inside it, with other first weights."""
-    kind = getattr(models, described["class"])
+    kind = getattr(models, str(described["class"]), None)
+    if not (isinstance(kind, type) and issubclass(kind, Module)):
+        raise LookupError("it is none of mg.models")
+    if described["config"] is None:
+        raise LookupError("it does not keep the arguments that made it")
     settings = {name: _built(value, dtype) if isinstance(value, dict) and "class" in value else value
                 for name, value in described["config"].items()}  # fmt: skip
     drawn = {"rng": np.random.default_rng(0), "dtype": dtype}
@@ -232,6 +243,9 @@ def _generator(state: Mapping[str, Any]) -> np.random.Generator:
     def revived(found: dict[str, Any]) -> Any:
         return np.array(found["array"], found["dtype"]) if "array" in found else found
 
-    bits = getattr(np.random, state["bit_generator"])()
+    kind = getattr(np.random, state["bit_generator"])
+    if not issubclass(kind, np.random.BitGenerator):
+        raise TypeError
+    bits = kind()
     bits.state = json.loads(json.dumps(state), object_hook=revived)
     return np.random.Generator(bits)

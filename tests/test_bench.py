@@ -125,6 +125,8 @@ def test_both_versions_of_a_model_have_the_same_loss_and_gradients(model):
         argsort=lambda a: a.argsort(axis=1), permute=mg.transpose, table=lambda p: p, concatenate=mg.concatenate,
         pick=lambda a, which: a[np.arange(len(a))[:, None], which], broadcast=mg.broadcast_to, layer_norm=mg.layer_norm,
         gelu=lambda a: mg.gelu(a, approximate="tanh"), attention=mg.attention,
+        relu=mg.relu, abs=mg.abs, unit_rows=lambda W: W / mg.sqrt(mg.sum(W**2, axis=1, keepdims=True)),
+        product=mg.matmul, row_squares=lambda W: mg.sum(W * W, axis=1),
     )  # fmt: skip
     with mg.kernels.use("numpy"):
         other = model.theirs(table, copies, mg.tensor(x), noise)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import pickle
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import test_inspect_models
 
 from minigrad_ae import atomic, checkpoint, nn
 from minigrad_ae.errors import CheckpointError, DataError
@@ -55,6 +57,15 @@ def test_a_model_is_rebuilt_from_the_file_alone(tmp_path, dtype, settings):
     assert type(found.model) is LinearAutoencoder and same(found.model, model)
     assert found.model.loss(X).item() == model.loss(X).item()
     assert found.meta == {"note": "é", "loss": [0.1, 1e-300]} and found.optimizer is None and found.generators == {}
+
+
+@pytest.mark.parametrize("name", test_inspect_models.MODELS)
+def test_every_model_of_the_chapter_is_rebuilt(tmp_path, name):
+    """Each keeps the arguments of its constructor under their own names."""
+    model, _ = test_inspect_models.make(name)
+    found = checkpoint.load(checkpoint.save(tmp_path / "a.npz", model)).model
+    assert type(found) is type(model) and same(found, model)
+    assert checkpoint.settings_of(found) == checkpoint.settings_of(model) is not None
 
 
 @pytest.mark.parametrize("make", [lambda p: Adam(p, lr=0.01), lambda p: SGD(p, lr=0.01, momentum=0.9)])
@@ -165,6 +176,36 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, kind, what):
     damage(path, kind)
     text = message_of(checkpoint.load, path)
     assert what in text and str(path) in text
+
+
+def changed(path, **parts):
+    """The checkpoint with other parts of its header, and arrays and their sum as they were."""
+    with np.load(path) as old:
+        arrays = {name: old[name] for name in old.files}
+    header = json.loads(str(arrays["__meta__"])) | parts
+    archive(path, **(arrays | {"__meta__": np.array(json.dumps({k: v for k, v in header.items() if v != "gone"}))}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("parts", "what"),
+    [
+        ({"class": "diagnose"}, "a diagnose cannot be rebuilt from the file alone"),
+        ({"class": "Nothing"}, "it is none of mg.models"),
+        ({"config": None}, "it does not keep the arguments that made it"),
+        ({"config": {"n_features": 5, "n_latent": 2, "later": 1}}, "unexpected keyword argument 'later'"),
+        ({"config": {"n_features": 5, "n_latent": 9}}, "n_latent = 9 is not possible"),
+        ({"config": {"n_features": 5, "n_latent": 3}}, "wrong shape of 'encoder_weight'"),
+        ({"config": [1]}, "a LinearAutoencoder cannot be rebuilt"),
+        ({"meta": "gone"}, "__meta__ cannot be understood"),
+        ({"sha256": "gone"}, "__meta__ cannot be understood"),
+        ({"generators": {"noise": {"bit_generator": "seed"}}}, "the states of its generators cannot be understood"),
+        ({"generators": {"noise": {"bit_generator": "PCG64", "state": 3}}}, "the states of its generators"),
+    ],
+)
+def test_a_header_from_elsewhere_is_refused_in_three_lines(tmp_path, parts, what):
+    path = changed(checkpoint.save(tmp_path / "a.npz", linear()), **parts)
+    assert what in message_of(checkpoint.load, path)
 
 
 def test_no_file_and_no_folder(tmp_path):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import configparser
 import gzip
 import hashlib
 import importlib
+import json
 import os
 import struct
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ import pytest
 from minigrad_ae import data, tensor
 from minigrad_ae.cli import main
 from minigrad_ae.data.mnist import PREFIX, download, mnist
+from minigrad_ae.data.shipping import FOLDER as FOLDER_SHIPPED
 from minigrad_ae.errors import DataError, FileError
 
 mnist_module = importlib.import_module("minigrad_ae.data.mnist")  # mg.data.mnist is the function
@@ -244,3 +248,16 @@ def test_a_sigma_outside_its_range(sigma):
 # --- shipped results ---
 def test_a_shipped_file_that_does_not_exist():
     assert "no file 'none.npz' is shipped" in message_of(FileError, data.shipped, "none.npz")
+
+
+def test_what_is_shipped_travels_in_the_wheel_and_says_its_command():
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).parents[1] / "setup.cfg")
+    patterns = [pattern.strip() for pattern in setup["options.package_data"]["minigrad_ae"].split(",")]
+    files = sorted(FOLDER_SHIPPED.glob("*.*"))
+    assert files
+    for path in files:
+        assert any(fnmatch(f"data/shipped/{path.name}", pattern) for pattern in patterns)
+        assert path.stat().st_size < 1_000_000
+        if path.suffix == ".json":
+            assert json.loads(path.read_text())["command"].startswith(("python ", "minigrad-ae "))

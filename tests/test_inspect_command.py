@@ -56,6 +56,14 @@ def test_the_table_is_all_there_is_on_stdout(capsys, script):
     assert "\x1b" not in out
 
 
+def test_on_a_terminal_it_says_what_to_do_next(capsys, script, monkeypatch):
+    path = script()
+    assert "next:" not in run(capsys, path)[2]
+    capsys.readouterr()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert "next: --step K" in run(capsys, path)[2] and "next:" not in run(capsys, path, "--step", 3)[2]
+
+
 def test_one_step_one_parameter_ascii(capsys, script):
     path = script()
     assert "Step 8 of 9   ADD   add_1 = matmul_1 + b" in run(capsys, path, "--step", 8)[1]

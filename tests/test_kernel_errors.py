@@ -43,6 +43,7 @@ def arguments(dtype):
     return np.concatenate([wide, narrow, tiny]).astype(dtype)
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_errors_in_ulp_are_as_stated(dtype):
     x = arguments(dtype)

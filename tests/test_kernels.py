@@ -120,6 +120,7 @@ def test_every_rung_of_the_ladder_computes_the_product(dtype):
             assert np.all(np.abs(rung() - exact) <= bound), name
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [

@@ -81,12 +81,26 @@ def test_hooks_kinks_nan_and_size_are_said():
         assert status(mg.log(a).sum()) == ("skipped", "the numbers are not finite")
 
 
+def test_a_hook_is_said_where_it_acts(tmp_path):
+    a = mg.tensor([1.0, 2.0], requires_grad=True)
+    h = a * 2
+    h.register_hook(lambda g: 3 * g)
+    t = trace((h * h).sum(), scope={"h": h})
+    assert [s.name for s in t.steps if s.hooked] == ["h"] and "a hook has changed it" in t.text(step=3)
+    assert [s["hooked"] for s in t.record()["steps"]] == [False, False, True]
+    t.html(tmp_path / "t.html")
+    assert (tmp_path / "t.html").read_text().count('"hook":1') == 1
+    looked_at = a * 2
+    looked_at.register_hook(lambda g: None)
+    assert not any(s.hooked for s in trace((looked_at * 3).sum()).steps), "it looked, and changed nothing"
+
+
 def test_a_large_graph_is_not_computed_again_for_every_leaf(monkeypatch):
-    monkeypatch.setattr(leaves, "BUDGET", 10)
+    monkeypatch.setattr(leaves, "BUDGET", 12_000)
     loss, scope = network()
     t = trace(loss, scope=scope)
     assert [leaf.status for leaf in t.leaves] == ["ok", "skipped"] and "too large" in t.leaves[1].reason
-    assert "gradients of leaves: 1 of 2 agree" in t.text()
+    assert "gradients of leaves: 1 of 1 agree with the loss as a whole (1 not checked)" in t.text()
     assert trace(network()[0], numeric=False).leaves == []
 
 
@@ -113,6 +127,13 @@ def test_nan_of_the_way_forward_comes_before_what_it_does_on_the_way_back():
     assert [n["op"] for n in data["nodes"] if n["trouble"]] == ["log"]
     blamed = {s["op"] for s in data["steps"] for o in s["out"] if o["trouble"]}
     assert blamed == {"log"}, "1 / 0; mul met -inf, and is not to blame"
+
+
+def test_of_two_origins_the_earlier_one_counts():
+    p, q = mg.tensor([0.0, 0.5], requires_grad=True), mg.tensor([800.0], requires_grad=True)
+    with np.errstate(all="ignore"):
+        t = trace(mg.log(p).sum() + mg.exp(q).sum())
+    assert [s.op for s in t.steps if s.trouble] == ["exp", "log"] and t.origin.op == "log"
 
 
 def test_a_mask_of_infinities_is_nobodys_fault():

@@ -76,6 +76,7 @@ def test_in_a_row_or_one_by_one_the_same_bits(make, dtype, between, monkeypatch)
         assert np.array_equal(a, b)
 
 
+@pytest.mark.usefixtures("compiled")
 def test_small_models_are_stepped_in_rows_and_large_ones_are_not(monkeypatch):
     steps = []
     monkeypatch.setattr(row.Row, "step", lambda self, *settings: steps.append(len(self.params)))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad_ae as mg
+from minigrad_ae.claims import experiments_sparse as ex
 from minigrad_ae.errors import DataError, ShapeError
 from minigrad_ae.models import SparseAutoencoder
 
@@ -125,3 +126,33 @@ def test_data_of_another_width():
     model, X = make()
     with pytest.raises(ShapeError, match=r"got shape \(9, 4\), expected \(n, 5\)"):
         model.loss(X[:, :4])
+
+
+# --- what the lesson measures on pictures -----------------------------------------------------------------------------------
+
+
+def test_localised_is_a_quarter_for_even_pictures_and_one_for_points():
+    even, points = np.ones((3, 64)), np.eye(64)
+    assert ex.localised(even) == 0.25 and ex.localised(points) == 1
+
+
+def test_oriented_is_one_for_stripes_and_nothing_for_a_point():
+    wave = np.cos(2 * np.pi * np.arange(8) * 2 / 8)
+    slanted = np.cos(np.pi / 2 * np.add.outer(np.arange(8), np.arange(8)))
+    stripes = np.array([np.tile(wave, 8), np.repeat(wave, 8), slanted.ravel()])
+    assert all(ex.oriented(s[None]) == pytest.approx(1, abs=1e-12) for s in stripes)
+    assert ex.oriented(np.eye(64)[:1]) < 0.2
+
+
+def test_mosaic_puts_pictures_in_rows():
+    tiles = ex.mosaic(np.arange(1.0, 25).reshape(6, 4), columns=3)
+    assert tiles.shape == (8, 12)
+    np.testing.assert_allclose(tiles[1:3, 5:7], np.array([[5, 6], [7, 8]]) / 8)
+
+
+def test_rescaled_is_the_same_network_with_other_codes():
+    model, X = make("none")
+    twin = ex.rescaled(model, 0.1)
+    np.testing.assert_allclose(twin(X).numpy(), model(X).numpy(), atol=1e-13)
+    np.testing.assert_allclose(twin.encode(X).numpy(), 0.1 * model.encode(X).numpy(), atol=1e-14)
+    assert twin.loss(X).item() < model.loss(X).item()

@@ -88,6 +88,7 @@ def test_every_input_set_of_the_op_gives_the_same_either_way(name):
                 np.testing.assert_allclose(a, b, rtol=64 * np.finfo(dtype).eps, atol=64 * np.finfo(dtype).eps)
 
 
+@pytest.mark.usefixtures("compiled")
 def test_no_gradient_is_computed_that_nobody_asked_for(monkeypatch):
     asked = []
     twin = REGISTRY["linear"].twin
@@ -162,6 +163,7 @@ def test_one_thread_or_two_the_same_bits():
     assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
 
 
+@pytest.mark.usefixtures("compiled")
 def test_twins_take_contiguous_floats_only():
     op = REGISTRY["tanh"]
     x = np.zeros((40, 40))

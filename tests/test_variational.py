@@ -270,3 +270,11 @@ def test_kl_warm_up_goes_from_0_to_beta_in_so_many_epochs():
         seen.append(model.beta)
     assert seen == [0.0, 0.5, 1.0, 1.5, 2.0, 2.0, 2.0]
     assert KLWarmUp(model, 4, done=1).at(1) == model.beta == 0.5
+
+
+def test_the_loop_of_the_library_warms_up_too():
+    model, betas = build(beta=1.5), []
+    callbacks = [KLWarmUp(model, 2), lambda state: betas.append(state.model.beta)]
+    mg.train.fit(model, data(), optimizer=SGD(model.parameters(), lr=0.01), epochs=3, rng=np.random.default_rng(0),
+                 batch_size=2, noise=np.random.default_rng(1), progress=False, callbacks=callbacks)  # fmt: skip
+    assert betas == [0.75, 1.5, 1.5]

@@ -32,7 +32,7 @@ def anywhere(M: int = 2) -> tuple[LinearAutoencoder, np.ndarray, analytic.PCA]:
     expected=0.0,
     tolerance=1e-12,
     reason="algebraic identity in float64",
-    sabotage=wrong_rule("sub", "a", "0.999 * g"),
+    sabotage=wrong_rule("half_squared_error", "output", "0.999 * g * (output - target)"),
 )
 def gradient_formula(run: Run) -> float:
     model, X, _ = anywhere()
@@ -66,7 +66,7 @@ def balancedness(run: Run) -> float:
     tolerance=1e-12,
     reason="algebraic identity in float64, C well conditioned",
     sabotage=edit(
-        LinearAutoencoder.encode, "self._checked(x) @ self.encoder_weight", "(self._checked(x) @ self.encoder_weight).tanh()"
+        LinearAutoencoder.encode, "x @ self.encoder_weight", "(x @ self.encoder_weight).tanh()"
     ),
 )
 def gauge(run: Run) -> float:
@@ -105,7 +105,7 @@ def signs(model: LinearAutoencoder, X: np.ndarray) -> tuple[int, int, int]:
     expected=0.0,
     tolerance=42e-13,
     reason="cancellation of products of size s_1: a few hundred eps each",
-    sabotage=edit(half_squared_error, "(y - x) **", "(y - 0.999 * x) **"),
+    sabotage=edit(half_squared_error, "(y, x)", "(y, 0.999 * x)"),
 )
 def saddle_gradients(run: Run) -> float:
     def norm(point: Any, model: LinearAutoencoder, X: np.ndarray) -> float:
@@ -121,7 +121,7 @@ def saddle_gradients(run: Run) -> float:
     expected=0.0,
     tolerance=42e-12,
     reason="algebraic identity in float64",
-    sabotage=edit(half_squared_error, "** 2", "** 2 * 1.000001"),
+    sabotage=edit(half_squared_error, "ops.half", "1.000001 * ops.half"),
 )
 def saddle_losses(run: Run) -> float:
     def error(point: Any, model: LinearAutoencoder, X: np.ndarray) -> float:
@@ -137,7 +137,7 @@ def saddle_losses(run: Run) -> float:
     expected=0.0,
     tolerance=0.0,
     reason="a count",
-    sabotage=wrong_rule("mul", "a", "g * real(b)"),
+    sabotage=wrong_rule("half_squared_error", "output", "g * real(output - target)"),
 )
 def morse_index(run: Run) -> float:
     return landscape(run, lambda point, model, X: float(abs(signs(model, X)[0] - point.index)))
@@ -176,7 +176,7 @@ def saddle_escape(run: Run) -> float:
     expected=lambda run: 2 * float(experiments.five_features()[1].eigenvalues[0]),
     tolerance=1e-7,
     reason="symmetric eigenvalue, relative 1e-12 of about 2000",
-    sabotage=edit(half_squared_error, "0.5 *", "1.0 *"),
+    sabotage=edit(half_squared_error, "ops.half", "2 * ops.half"),
 )
 def sharpness(run: Run) -> float:
     X, found = experiments.five_features()

@@ -45,7 +45,7 @@ def anywhere(run: Run, activation: str = "sigmoid", n_latent: int = 2) -> tuple[
     sabotage=edit(Linear.forward, "activation=self.activation", "activation=None"),
 )
 def parabola_error(run: Run) -> float:
-    return float(best(run, on_parabola, "sigmoid")[1][-1])
+    return float(best(run, on_parabola, "sigmoid", least=3)[1][-1])
 
 
 @claim(

@@ -112,7 +112,7 @@ TWIN = np.array([1.2, 0.9])  # the points are TWIN and -TWIN, sigma = 1
 def twins(run: Run) -> DenoisingAutoencoder:
     """y = W2 tanh(W1 x~ + b1) + b2 with one unit, trained on two points."""
     model = DenoisingAutoencoder(TwoLayerAutoencoder(2, 1, rng=np.random.default_rng([run.seed, 64])), sigma=1.0)
-    denoise(model, np.array([TWIN, -TWIN]), run, lr=0.2, epochs=500, batch=2000, copies=1000)
+    denoise(model, np.array([TWIN, -TWIN]), run, lr=0.2, epochs=400, batch=2000, copies=1000)
     return model
 
 
@@ -137,7 +137,7 @@ def on_ring(run: Run) -> tuple[DenoisingAutoencoder, History]:
     """A deep denoiser of these points, and how its loss fell."""
     net = DeepAutoencoder(2, 2, 32, activation="relu", rng=np.random.default_rng([run.seed, 66]))
     model = DenoisingAutoencoder(net, sigma=FLOOR_SIGMA)
-    return model, denoise(model, run.shared(ring), run, lr=0.02, epochs=300, batch=400, copies=20)
+    return model, denoise(model, run.shared(ring), run, lr=0.02, epochs=300, batch=200, copies=10)
 
 
 # --- a mixture of Gaussians: the score ------------------------------------------------------------------------------------

@@ -204,11 +204,16 @@ def grid_log_p(run: Run, epochs: int = SHORT) -> Array:
         return analytic.grid_log_prob(log_conditional, 2, limit=6.0, points=145)
 
 
-def rising_bounds(run: Run, sizes: tuple[int, ...] = (1, 5, 50), epochs: int = SHORT) -> list[float]:
-    """The mean over `few_digits` of L_k for each k, from 1,000 draws of z for each datum."""
+def rising_bounds(run: Run, sizes: tuple[int, ...] = (1, 5, 50), epochs: int = SHORT) -> Array:
+    """(len(sizes), 2): L_k, averaged over `few_digits` and 1,000 draws of z for each, and its standard error."""
     model, X = run.shared(trained, epochs)[0], few_digits()
+    found = []
     with no_grad():
-        return [float(model.iwae(np.repeat(X, 1000 // k, axis=0), generator(run, 99), k).numpy().mean()) for k in sizes]
+        for k in sizes:
+            bounds = model.iwae(np.repeat(X, 1000 // k, axis=0), generator(run, 99), k).numpy()
+            means = bounds.reshape(len(X), -1).mean(axis=0)
+            found.append((means.mean(), means.std(ddof=1) / math.sqrt(len(means))))
+    return np.array(found)
 
 
 def spread_over_samples(run: Run, epochs: int, sizes: tuple[int, ...] = (1, 2, 5, 10, 50)) -> dict[int, tuple[float, float]]:

@@ -7,13 +7,13 @@ import json
 import math
 import os
 import sys
-import tempfile
 import textwrap
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from ..atomic import write_whole
 from .claim import CLAIMS, Claim, Result, Run, as_row, timed
 
 
@@ -102,17 +102,9 @@ def matrix(run: Run, out: TextIO | None = None) -> list[dict[str, Any]]:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write `value` whole or not at all: into a temporary file beside the target, which then takes its name."""
-    target = Path(path)
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(value, file, indent=1, allow_nan=False)
-            file.write("\n")
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    """Write `value` whole or not at all."""
+    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+    write_whole(path, lambda file: file.write(text.encode()))
 
 
 def write_results(path: str | os.PathLike[str], results: Iterable[Result]) -> None:

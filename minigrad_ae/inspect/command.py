@@ -23,6 +23,7 @@ from .text import NARROW
 from .trace import trace
 
 STDOUT = Path("-")
+NEXT = "next: --step K shows one step in full, -i walks by typing, --html page.html writes the page"
 WIDEST = 120  # columns; longer lines are hard to read
 
 
@@ -66,6 +67,9 @@ def inspect(args: argparse.Namespace, rest: list[str]) -> int:
         walk_by_lines(t, typed(), sys.stdout, args.ascii, _width(args))
     else:
         say(text, sys.stdout)
+        asked = (args.step, args.param, args.first, args.last, args.all or None, args.html, args.png, args.json)
+        if sys.stderr.isatty() and not any(option is not None for option in asked):
+            print(f"\n{NEXT}", file=sys.stderr)
     return int(not t.ok)
 
 

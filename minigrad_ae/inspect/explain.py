@@ -41,8 +41,10 @@ def _relu(a: Application, x: list[np.ndarray], names: Any, word: str) -> str:
 
 def _saturated(a: Application, x: list[np.ndarray], names: Any, word: str) -> str:
     op: Any = a.value.op
-    least = float(np.abs(x[0]).min())
-    return f"saturated {op.name}: every input is at least {least:.3g} in size, where its slope is {word}"
+    reached = np.asarray(a.g) != 0
+    least = float(np.abs(x[0])[reached].min())
+    which = "every input" if reached.all() else "every input to which a gradient comes"
+    return f"saturated {op.name}: {which} is at least {least:.3g} in size, where its slope is {word}"
 
 
 def _where(a: Application, x: list[np.ndarray], names: Any, word: str) -> str:
@@ -61,7 +63,8 @@ def _mul(a: Application, x: list[np.ndarray], names: Any, word: str) -> str:
     if a.value.inputs[0] is a.value.inputs[1]:
         return f"the square has its minimum there: the value itself is {word} (its slope is 2x): it is at rest"
     if factor.ndim == 0 or factor.size == 1:
-        return f"multiplied by {float(factor.ravel()[0]):.3g}{called}: a weight (a coefficient such as beta) that is {word}"
+        own = f"{value.name} = " if getattr(value, "name", None) else ""
+        return f"multiplied by {own}{float(factor.ravel()[0]):.3g}: a weight (a coefficient such as beta) that is {word}"
     if not factor.any():
         return f"multiplied by the array{called}, which is 0 everywhere"
     return f"multiplied by a mask or factor{called} that is {word} wherever a gradient comes in"
@@ -72,7 +75,8 @@ def _matmul(a: Application, x: list[np.ndarray], names: Any, word: str) -> str:
     op: Any = a.value.op
     name = names.get(id(a.value.inputs[other]), op.argument(other))
     if np.abs(x[other]).max(initial=0) <= SMALL:
-        return f"the other factor of the matrix product, {name} {x[other].shape}, is {word} everywhere (zero weights?)"
+        what = f"the other factor of the matrix product, {name} {x[other].shape}"
+        return f"{what}, is {word} everywhere (zero weights or inputs?)"
     return f"the matrix product with {name} cancels the gradient: it is orthogonal to it"
 
 

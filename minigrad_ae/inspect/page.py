@@ -130,6 +130,7 @@ class _Data:
     def step(self, s: Step) -> dict[str, Any]:
         short = {"k": s.k, "n": s.node.id, "law": self.phrase(s.law), "why": self.phrase(s.why), "g": self.array(s.incoming),
                  "ok": int(s.ok), "fin": int(s.finite), "o": [self.contribution(s, c) for c in s.contributions]}  # fmt: skip
+        short |= {"hook": 1} if s.hooked else {}
         return short | ({"made": self.phrase(s.trouble)} if s.trouble else {})
 
     def contribution(self, s: Step, c: Contribution) -> dict[str, Any]:

@@ -82,6 +82,7 @@ class Step:
     why: str
     incoming: np.ndarray
     contributions: list[Contribution] = field(default_factory=list)
+    hooked: bool = False  # a hook has changed what came in
 
     op = property(lambda self: self.node.op, doc="the op's name in the registry")
     name = property(lambda self: self.node.name, doc="the name of the value that the op made")
@@ -147,8 +148,8 @@ class Trace:
         """The trace as plain data, schema 1: what `json` writes.
 
         nodes    values and constants, inputs before outputs: name, kind, op, shape, parents (ids), src, code, value
-        steps    in the order they ran: k, node (id), rule, gin (incoming gradient), and for each input that got something
-                 ``out``: to (id), raw_shape, unbroadcast (axes), grad, accum (before, added, after, nth, of), check
+        steps    in the order they ran: k, node (id), rule, gin (incoming gradient), hooked, and for each input that
+                 got something ``out``: to, raw_shape, unbroadcast (axes), grad, accum (before, added, after, nth, of), check
         leaves   for each parameter the derivative along one direction, by its gradient and by the loss itself
         truncated   None, or {kept, total, reason}
         An array is {shape, dtype, min, max, mean, nan, inf, head, head_shape}: `head` has its first `arrays` elements,
@@ -229,4 +230,4 @@ def _step_record(s: Step, limit: int) -> dict[str, Any]:
             "trouble": c.trouble or None,
         })  # fmt: skip
     return {"k": s.k, "node": s.node.id, "op": s.op, "rule": s.rule, "law": s.law, "why": s.why,
-            "gin": summary(s.incoming, limit), "out": out}  # fmt: skip
+            "gin": summary(s.incoming, limit), "hooked": s.hooked, "out": out}  # fmt: skip

@@ -92,8 +92,9 @@ class Screen:
         lines = []
         if asked:
             worst = max((leaf.error or 0.0 for leaf in good), default=0.0)
-            all_of = f"{len(good)} of {len(leaves)}"
-            lines = self.wrap(f"gradients of leaves: {all_of} agree with the loss as a whole, max. rel. error {worst:.1e}", 2)
+            rest = f" ({len(leaves) - len(asked)} not checked)" if len(asked) < len(leaves) else ""
+            all_of = f"{len(good)} of {len(asked)} agree with the loss as a whole{rest}"
+            lines = self.wrap(f"gradients of leaves: {all_of}, max. rel. error {worst:.1e}", 2)
         for leaf in (leaf for leaf in asked if not leaf.ok):
             lines += self.wrap(f"end to end: {leaf.name} differs: gradient {leaf.analytic:.6g}, loss {leaf.numeric:.6g}", 2)
         return lines
@@ -127,6 +128,7 @@ class Screen:
         lines += self.numbers("forward", f"{step.name} {node.shape} {node.dtype}", _range(node.value))
         size = f"|g| max {np.max(np.abs(step.incoming), initial=0):.4g}"
         lines += self.numbers("in", f"d{loss}/d{step.name} {step.incoming.shape}", size, step.incoming)
+        lines += ["hook     a hook has changed it: this is no longer the sum of the contributions"] if step.hooked else []
         if step.trouble:
             lines += self.wrap(f"NaN/Inf  is made here, on the way {_way(step)}: {step.trouble}")
         for c in step.contributions:

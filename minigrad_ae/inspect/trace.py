@@ -97,6 +97,8 @@ def _grouped(contributions: Iterable[Contribution], recorder: _Recorder) -> Iter
             value = recorder.current
             assert value.op is not None
             step = Step(c.k, recorder.nodes[recorder.ids[id(value)]], value.op.law, value.op.why, c.incoming)
+            sum_of_all = recorder.after.get(id(value), np.ones_like(c.incoming))  # the loss starts from 1
+            step.hooked = bool(value.hooks) and not np.array_equal(sum_of_all, c.incoming, equal_nan=True)
         step.contributions.append(c)
     if step is not None:
         yield step

@@ -19,6 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 numba: Any
 try:
     numba = import_module("numba")
@@ -43,6 +45,8 @@ def jit(flags: frozenset[str] = ELEMENTWISE, always_inline: bool = False) -> Cal
     def decorate(function: Callable[..., Any]) -> Any:
         if numba is None:
             return function
+        if numba.config.DISABLE_JIT:  # plain Python, and as silent about overflow and 0 / 0 as compiled code is
+            return np.errstate(all="ignore")(function)
         settings: dict[str, Any] = {"error_model": "numpy", "fastmath": set(flags), "nogil": True}
         if always_inline:
             settings["forceinline"] = True

@@ -35,13 +35,14 @@ def _adam(
     """rate = lr / (1 - b1^t), root = 1 / sqrt(1 - b2^t), keep = 1 - lr weight_decay (AdamW) or 1."""
     kind = p.dtype.type
     step, first, second, correct, floor = kind(rate), kind(b1), kind(b2), kind(root), kind(eps)
-    new_first, new_second, shrink, stay, zero = kind(1 - b1), kind(1 - b2), kind(l2), kind(keep), kind(0)
+    new_first, new_second, shrink, stay = kind(1 - b1), kind(1 - b2), kind(l2), kind(keep)
+    zero, one = kind(0), kind(1)
     for i in range(p.size):
         grad = g[i] + shrink * p[i]
         m[i] = first * m[i] + new_first * grad
         v[i] = second * v[i] + new_second * (grad * grad)
-        move = step * m[i] / (np.sqrt(v[i]) * correct + floor)
-        p[i] = stay * p[i] - (move if m[i] != zero else zero)  # 0 / 0 with eps = 0: what never had a gradient stays
+        bottom = np.sqrt(v[i]) * correct + floor
+        p[i] = stay * p[i] - step * m[i] / (bottom if m[i] != zero else one)  # never had a gradient, and eps = 0: it stays
 
 
 @jit(REDUCTION)

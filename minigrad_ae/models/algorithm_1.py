@@ -23,7 +23,7 @@ def algorithm_1(model: VariationalAutoencoder, X: np.ndarray, eta: float, rng: n
     The same steps as gradient descent on ``model.loss(x[None, :], rng)`` with the same eps, bit for bit.
     """
     w, phi = generative(model), model.encoder.parameters()
-    for x in X:
+    for x in np.asarray(X, phi[0].dtype):
         eps = rng.standard_normal((1, model.n_latent), x.dtype)  # eps_nm ~ N(0, 1), all m at once
         L = slide_bound(model, x[None, :], eps)
         gradients = grad(L, [*w, *phi])

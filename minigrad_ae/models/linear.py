@@ -77,13 +77,13 @@ class LinearAutoencoder(Module):
 
     def encode(self, x: Any) -> Any:
         """x (n, D) -> z (n, M)."""
-        z = self._checked(x) @ self.encoder_weight
-        return z + self.encoder_bias if self.bias else z
+        x = self._checked(x)
+        return ops.linear(x, self.encoder_weight, self.encoder_bias) if self.bias else x @ self.encoder_weight
 
     def decode(self, z: Any) -> Any:
         """z (n, M) -> y (n, D)."""
-        y = z @ self.decoding_weight()
-        return y + self.decoder_bias if self.bias else y
+        W = self.decoding_weight()
+        return ops.linear(z, W, self.decoder_bias) if self.bias else z @ W
 
     def forward(self, x: Any) -> Any:
         """x (n, D) -> its reconstruction y (n, D)."""
@@ -174,4 +174,4 @@ class LinearAutoencoder(Module):
 
 def half_squared_error(y: Any, x: Any) -> Any:
     """E = 1/2 sum (y - x)^2 over all elements: the slides' sum-of-squares error, a sum over features and data."""
-    return 0.5 * ops.sum((y - x) ** 2)
+    return ops.half_squared_error(y, x)

@@ -19,7 +19,6 @@ from ..nn import Module, Parameter, init
 from ..ops.layers import ACTIVATIONS
 from ..tensor import Tensor
 from .checks import at_least_one, one_of, rows
-from .linear import half_squared_error
 
 CONSTRAINTS = ("unit", "decay", "none")
 
@@ -78,7 +77,7 @@ class SparseAutoencoder(Module):
 
     def decode(self, z: Any) -> Any:
         """z (n, K) -> y (n, D)."""
-        return z @ self.decoding_weight() + self.decoder_bias
+        return ops.linear(z, self.decoding_weight(), self.decoder_bias)
 
     def forward(self, x: Any) -> Any:
         """x (n, D) -> its reconstruction y (n, D)."""
@@ -91,7 +90,7 @@ class SparseAutoencoder(Module):
         """
         x = self._rows(x)
         z = self.encode(x)
-        total = half_squared_error(self.decode(z), x) + self.lam * ops.sum(ops.abs(z))
+        total = ops.half_squared_error(self.decode(z), x) + self.lam * ops.sum(ops.abs(z))
         if self.constraint == "decay":
             total = total + self.decay / 2 * ops.sum(self.decoder_weight**2)
         return total

@@ -27,11 +27,13 @@ _ARRAYS = (Value, np.ndarray)
 
 def composition(function: Callable[..., Any]) -> Callable[..., Any]:
     """Register a composition; a list or scalar as its first argument becomes an array."""
-    checked = variadic(function)
 
     @wraps(function)
     def call(x: Any, *args: Any, **kwargs: Any) -> Any:
-        return checked(x if isinstance(x, _ARRAYS) else np.asarray(x), *args, **kwargs)
+        try:
+            return function(x if isinstance(x, _ARRAYS) else np.asarray(x), *args, **kwargs)
+        except TypeError as error:
+            raise wrong_call(function, (x, *args), kwargs) or error from None
 
     COMPOSITIONS[function.__name__] = call
     NAMES.setdefault(function.__name__, call)  # `matmul` is also the name of the op it calls
@@ -45,11 +47,8 @@ def variadic(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
-        except TypeError:
-            wrong = wrong_call(function, args, kwargs)
-            if wrong is None:
-                raise
-            raise wrong from None
+        except TypeError as error:
+            raise wrong_call(function, args, kwargs) or error from None
 
     COMPOSITIONS[function.__name__] = call
     return call

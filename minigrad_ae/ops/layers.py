@@ -105,7 +105,8 @@ def linear(x: Any, weight: Any, bias: Any = None, activation: str | None = None)
     if activation not in ACTIVATIONS:
         names = ", ".join(map(str, ACTIVATIONS))
         raise DataError(f"linear: unknown activation {activation!r}", f"there are {names}", "use one of these names")
-    if x.ndim < 1 or weight.ndim != 2 or x.shape[-1] != weight.shape[0]:
+    n, m = x.shape, weight.shape
+    if not n or len(m) != 2 or n[-1] != m[0]:
         y = matmul(x, weight)  # a vector as weight, or an error that says what does not fit
         return ACTIVATIONS[activation](y if bias is None else y + bias)
     y = nn.linear(x, weight, 0.0 if bias is None else bias, activation=activation if activation in FUSED else None)

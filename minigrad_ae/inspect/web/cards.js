@@ -25,6 +25,7 @@ function forwardCard(s) {
 }
 function incomingCard(s) {
   const box = card(`Incoming gradient ${grad(s.n)}`, table(s.g));
+  if (s.hook) box.append(el("p", "small", "A hook has changed it: this is no longer the sum of the contributions."));
   if (s.k === 1) box.append(el("p", "small", `The walk starts here: d${data.loss}/d${data.loss} = 1.`));
   return box;
 }
