@@ -122,3 +122,21 @@ def mean_picture_errors(X_train: np.ndarray, X: np.ndarray, masks: np.ndarray, i
     """The same for the mean training picture."""
     squares = np.mean((X.astype(np.float64) - X_train.astype(np.float64).mean(axis=0)) ** 2, axis=0)
     return np.array([squares[hidden_pixels(mask, image_shape, patch)].mean() for mask in masks])
+
+
+# --- the shipped network, on masks that stay the same -----------------------------------------------------------------
+
+
+def masks_of(run: Run) -> np.ndarray:
+    """The first of 200 masks; ten of them under --fast."""
+    return frozen_masks(10 if run.fast else 200)
+
+
+def shipped_errors(run: Run) -> np.ndarray:
+    """For each mask, the error of the shipped network on the test digits."""
+    return masked_errors(run.shared(ready, "07_digits.npz"), pictures("test"), masks_of(run))
+
+
+def conditional_errors(run: Run) -> np.ndarray:
+    """For each mask, the error of the Gaussian conditional on the test digits."""
+    return gaussian_errors(pictures("train"), pictures("test"), masks_of(run))

@@ -84,7 +84,7 @@ def draw_masked_autoencoder(ax: Any, model: MaskedAutoencoder, x: np.ndarray, ma
         (16.75, "put back; one learnt mask\ntoken in each hidden place"), (26.4, "prediction,\nvisible pasted in"),
     ):  # fmt: skip
         ax.text(x0, -0.1, text, ha="center", va="top", fontsize=8.5)
-    ax.set(xlim=(-0.4, 29.0), ylim=(-1.8, 5.3), aspect="equal")
+    ax.set(xlim=(-0.4, 29.0), ylim=(-1.5, 5.2), aspect="equal")
     ax.axis("off")
 
 
@@ -190,5 +190,6 @@ def attention_figure(model: MaskedAutoencoder, pictures: np.ndarray, query: int)
             ax.grid(False)
     for k, ax in enumerate(axes[:, 0]):
         ax.set_ylabel(f"block {k}" if k else "picture", fontsize=9)
-    fig.suptitle("Where the framed patch looks, block by block\n(bright: much; mean over heads)", weight="bold", fontsize=10)
+    fig.suptitle("The framed patch looks at itself first,\nthen at other parts of the digit (bright: much)",
+                 weight="bold", fontsize=10)  # fmt: skip
     return fig, [np.round(weights, 4).tolist() for weights in maps]
