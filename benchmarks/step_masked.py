@@ -64,7 +64,7 @@ class Masked:
         tokens = _blocks(f, weights, tokens, self.encoder[1], self.encoder[2])
         tokens = f.linear(f.layer_norm(tokens, next(weights), next(weights)), next(weights), next(weights))
         token, positions = f.table(next(weights)), f.table(next(weights))
-        masked = f.broadcast(token, (n, TOKENS - VISIBLE, token.shape[-1]))
+        masked = f.broadcast(token.reshape(1, 1, -1), (n, TOKENS - VISIBLE, token.shape[-1]))
         tokens = f.pick(f.concatenate([tokens, masked], 1), restore) + positions
         tokens = _blocks(f, weights, tokens, self.decoder[1], self.decoder[2])
         y = f.linear(f.layer_norm(tokens, next(weights), next(weights)), next(weights), next(weights))
