@@ -32,7 +32,7 @@ lesson.predict(
 )
 lesson.predict(
     "Which is closer to a helix in three dimensions: PCA's best plane (M = 2), or one curved dimension (M = 1)?",
-    "The curved one, by a factor of a thousand: it winds through the points, the plane cuts through the screw.",
+    "The curved one, by more than a factor of a thousand: it winds through the points, the plane cuts through the screw.",
 )
 lesson.predict(
     "Linear autoencoders reach the same loss from every start (lesson 2).  And deep ones?",

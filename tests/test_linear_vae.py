@@ -128,6 +128,7 @@ def test_fit_reaches_the_maximum(settings, unit):
     assert m.sigma2 == pytest.approx(sigma2, rel=1e-6)
     assert -report.loss / N == pytest.approx(best.value, rel=1e-9)
     assert report.loss == pytest.approx(m.loss(X).item(), rel=EXACT) and report.loss < report.start_loss
+    assert min(report.losses) == pytest.approx(report.loss, rel=1e-9) and len(report.losses) == report.evaluations
     own = m.decoder_weight.numpy().T
     assert np.abs(own @ own.T - W @ W.T).max() < 1e-5 * max(unit**2, np.abs(W @ W.T).max())
     report = mg.models.diagnose(m, X, np.random.default_rng(0))

@@ -208,7 +208,7 @@ class LinearVAE(Module):
 
     def _maximise(self, rows: Tensor, times: np.ndarray, tolerance: float, limit: int, losses: list[float]) -> LBFGS:
         """Minimise the mean over data of - ELBO, each row of `rows` counted `times` (its share); mu stays where it is."""
-        trained = [p for p in self.parameters() if p.requires_grad and p is not self.mean]
+        trained = [p for p in self.parameters() if p is not self.mean]
         optimiser = LBFGS(trained, history=HISTORY, max_iter=limit, max_evaluations=limit, gradient_tolerance=tolerance)
 
         def closure() -> Tensor:
