@@ -96,11 +96,11 @@ def test_a_hook_is_said_where_it_acts(tmp_path):
 
 
 def test_a_large_graph_is_not_computed_again_for_every_leaf(monkeypatch):
-    monkeypatch.setattr(leaves, "BUDGET", 10)
+    monkeypatch.setattr(leaves, "BUDGET", 12_000)
     loss, scope = network()
     t = trace(loss, scope=scope)
     assert [leaf.status for leaf in t.leaves] == ["ok", "skipped"] and "too large" in t.leaves[1].reason
-    assert "gradients of leaves: 1 of 2 agree" in t.text()
+    assert "gradients of leaves: 1 of 1 agree with the loss as a whole (1 not checked)" in t.text()
     assert trace(network()[0], numeric=False).leaves == []
 
 

@@ -52,6 +52,7 @@ def weights_are_log_p(run: Run) -> float:
     tolerance=lambda run: _rate_tolerance(run),
     reason="4 standard errors of 20,000 repetitions, and 2 / k for the next term of the expansion",
     sabotage=edit(VariationalAutoencoder._log_weights, "log_normal(z, mu, log_var)", "log_normal(z, mu, 0.5 * log_var)"),
+    thorough=True,
 )
 def chi_square_rate(run: Run) -> float:
     gaps, chi2 = run.shared(e.wide_encoder, 32)

@@ -17,7 +17,8 @@ from .. import engine
 from ..check import STEP
 from ..graph import Value
 
-BUDGET = 20_000  # ops that are computed once more, for all leaves together
+BUDGET = 40_000_000  # elements that are computed once more, for all leaves together: about a second
+AN_OP = 1000  # elements that could be computed while Python calls one op
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def check_leaves(order: Sequence[Value], gradients: Mapping[int, np.ndarray], na
     for leaf in (v for v in order if v.op is None and id(v) in gradients):
         way = _way(order, leaf) if left >= 0 else []
         facts: dict[str, Any] = {"status": "skipped"}
-        left -= len(way)
+        left -= sum(v._data.size + AN_OP for v in way)
         if left < 0:
             facts["reason"] = "the graph is too large to compute it once more for every leaf"
         elif any(v.hooks for v in (leaf, *way)):

@@ -92,8 +92,9 @@ class Screen:
         lines = []
         if asked:
             worst = max((leaf.error or 0.0 for leaf in good), default=0.0)
-            all_of = f"{len(good)} of {len(leaves)}"
-            lines = self.wrap(f"gradients of leaves: {all_of} agree with the loss as a whole, max. rel. error {worst:.1e}", 2)
+            rest = f" ({len(leaves) - len(asked)} not checked)" if len(asked) < len(leaves) else ""
+            all_of = f"{len(good)} of {len(asked)} agree with the loss as a whole{rest}"
+            lines = self.wrap(f"gradients of leaves: {all_of}, max. rel. error {worst:.1e}", 2)
         for leaf in (leaf for leaf in asked if not leaf.ok):
             lines += self.wrap(f"end to end: {leaf.name} differs: gradient {leaf.analytic:.6g}, loss {leaf.numeric:.6g}", 2)
         return lines
