@@ -223,7 +223,7 @@ loss = tiny.loss(mg.tensor(np.array([[1.0, 0.5, -1.0], [0.0, 1.0, 2.0]]), name="
 trace = mg.trace(loss)
 print(trace.text())
 lesson.page("backward_pass", trace)
-print("Before you look: go to step 5, press p, and say the shape and one entry of what goes to W2.")
+print("Before you look: at the step that sends to W2, press p, and say the shape and one entry of what is sent.")
 print("As a program, two lines are the slide's gradient: dE/dW2 = z^T (y - x) and dE/dW1 = x^T ((y - x) W2^T).\n")
 print(mg.emit_numpy(loss))
 

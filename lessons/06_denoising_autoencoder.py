@@ -168,7 +168,7 @@ print(mg.check_graph(model.loss(drawn[:50], rng=np.random.default_rng(0))))
 
 # %% Break it
 lesson.cell("Break it: a corrupted copy, made once")
-X, floor = shared(ex.ring), shared(ex.ring_floor)[0]
+X, (floor, floor_error) = shared(ex.ring), shared(ex.ring_floor)
 right_model, right_history = shared(ex.on_ring)
 with ex.frozen():  # the noise of each datum is drawn at its first visit and kept
     wrong_model, wrong_history = ex.on_ring(lesson.run)
@@ -178,11 +178,12 @@ for name, model, history, color in (
     ("drawn at each visit", right_model, right_history, BLUE),
     ("drawn once, kept", wrong_model, wrong_history, RED),
 ):
-    fresh = ex.mean_loss(model, X, np.random.default_rng(3), 200 if lesson.fast else 3000)[0]
+    fresh, error = ex.mean_loss(model, X, np.random.default_rng(3), 200 if lesson.fast else 3000)
     ax.semilogy(np.arange(1, len(history.loss) + 1), history.loss, color=color, label=f"noise {name}: training")
     ax.plot(len(history.loss), fresh, "o", color=color, label=f"... and its loss on fresh noise, {fresh:.2f}")
-    print(f"  noise {name:<20} training loss {history.loss[-1]:.4f}   on fresh noise {fresh:.4f}   floor {floor:.4f}")
+    print(f"  noise {name:<20} training loss {history.loss[-1]:.4f}   on fresh noise {fresh:.4f} +- {error:.4f}")
     numbers[name] = {"training": history.loss, "fresh": fresh}
+print(f"  no function of x~ is below {floor:.4f} +- {floor_error:.4f} (standard errors: noise is sampled, also for the floor)")
 ax.axhline(floor, color=BLACK, ls="--", lw=1, label=f"no function of $\\tilde x$ is below {floor:.2f}")
 ax.set(xlabel="epochs", ylabel="loss per datum", title="A loss below the floor: noise was learned by heart")
 ax.legend(fontsize=8)

@@ -128,6 +128,7 @@ def test_fit_reaches_the_maximum(settings, unit):
     assert m.sigma2 == pytest.approx(sigma2, rel=1e-6)
     assert -report.loss / N == pytest.approx(best.value, rel=1e-9)
     assert report.loss == pytest.approx(m.loss(X).item(), rel=EXACT) and report.loss < report.start_loss
+    assert min(report.losses) == pytest.approx(report.loss, rel=1e-9) and len(report.losses) == report.evaluations
     own = m.decoder_weight.numpy().T
     assert np.abs(own @ own.T - W @ W.T).max() < 1e-5 * max(unit**2, np.abs(W @ W.T).max())
     report = mg.models.diagnose(m, X, np.random.default_rng(0))
@@ -176,6 +177,10 @@ def test_beta_can_be_changed_between_steps():
     assert m.elbo(X).item() == pytest.approx(-low, rel=EXACT)
 
 
+def low_rank():
+    return data()[:, :2] @ np.random.default_rng(0).normal(size=(2, D))
+
+
 def build(**settings):
     return LinearVAE(D, M, **{"rng": np.random.default_rng(0), **settings})
 
@@ -196,6 +201,7 @@ def build(**settings):
     (lambda: build().loss(data()[0]), ShapeError, "the data do not fit the linear VAE", "x[None, :]"),
     (lambda: build().fit(data()[:, 1:]), ShapeError, "the data do not fit the linear VAE", "rows are data"),
     (lambda: build().fit(np.full((3, D), np.nan)), DataError, "not finite", "drop those rows"),
+    (lambda: build(learn_sigma2=True).fit(low_rank()), DataError, "no optimum above 0", "choose fewer units, or fix sigma2"),
     (lambda: build(learn_sigma2=True).fit(data()[:3]), DataError, "no optimum above 0", "choose fewer units, or fix sigma2"),
 ])  # fmt: skip
 def test_wrong_use_is_explained_in_three_lines(call, kind, what, fix):
