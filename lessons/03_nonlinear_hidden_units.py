@@ -67,11 +67,12 @@ for activation, color in COLOR.items():
         shown = np.minimum.accumulate(e)
         left.loglog(np.arange(1, len(e) + 1), shown, color=color, lw=1.2, label=None if k else NAME[activation])
 left.set(xlabel="evaluations of E and its gradient", ylabel="loss above PCA's, relative", title=f"Digits, M = {M}")
-left.legend()
 alive = [int((lesson.run.shared(pressed, "relu", k).model.encode(X).numpy() > 0).any(axis=0).sum()) for k in starts]
 one = lesson.run.shared(principal).optimal_loss(1) / best - 1
 print(f"  ReLU units that fire on any image at the end: {alive} of {M}.  A net with one unit left can be PCA's line at best,")
 print(f"  which is {one:.6f} above the plane: a dead unit has no gradient, and training cannot wake it.")
+left.axhline(one, color=BLACK, lw=0.8, ls=":", label="PCA with M = 1: one unit dead")
+left.legend()
 
 # %% Run: and on a curve that one number describes
 residual = analytic.parabola_residual(201)

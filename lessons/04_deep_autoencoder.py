@@ -143,6 +143,21 @@ ax.set_title("With the same M the deep net keeps more of a digit than PCA")
 ax.minorticks_off()
 ax.legend()
 lesson.figure("error_against_m", fig, curves)
+# %% Run: what two numbers say about a digit
+digits, labels = mg.data.digits("test")
+principal = analytic.pca(mg.data.digits("train")[0])
+digits_net = run.shared(deep.on_digits, "relu", 2, 0, epochs)
+codes = {"PCA": (digits - principal.mean) @ principal.components[:, :2], "deep": digits_net.encode(digits).numpy()}
+fig, axes = plt.subplots(1, 2, figsize=(9.5, 4.2))
+share = {name: deep.neighbour_accuracy(z, labels) for name, z in codes.items()}
+for ax, (name, z) in zip(axes, codes.items(), strict=True):
+    for label in range(10):
+        ax.scatter(*z[labels == label].T, color=plt.get_cmap("tab10")(label), marker=f"${label}$", s=28, lw=0.2)
+    ax.set(xlabel="$z_1$", ylabel="$z_2$", title=f"{name}: {share[name]:.0%} are nearest to their own kind")
+fig.suptitle("Two curved numbers tell digits apart better than two flat ones, though no label was used", weight="bold")
+lesson.figure("codes", fig, {"nearest_neighbour_of_the_same_class": share})
+print(f"nearest neighbour of the same class, by two numbers: PCA {share['PCA']:.1%}, deep {share['deep']:.1%}")
+
 mnist = json.loads(mg.data.shipped("04_mnist.json").read_text())
 print(f"MNIST, squared error of the 10,000 test images (sum over 784 pixels), by {mnist['command']}:")
 for row in mnist["rows"]:

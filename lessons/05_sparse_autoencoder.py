@@ -124,7 +124,8 @@ for ax, name, title, pictures in (
     ax.axis("off")
     where, direction = ex.localised(pictures), ex.oriented(pictures)
     numbers[name] = {"localised": where, "oriented": direction}
-    print(f"  {name:<7} in its strongest quarter of pixels: {where:4.0%} of a picture; direction (0 to 1): {direction:.2f}")
+    print(f"  {name:<7} strongest quarter of pixels: {where:4.0%} of a picture's squares; direction: {direction:.2f}")
+print("(even pictures would have 25%; direction: 0 for waves in all directions, 1 for stripes; medians over pictures)")
 print("(PCA's last component, white, is the constant, which every patch has lost)")
 fig.suptitle(f"The decoder's {units} rows are edges, each with a place and a direction", weight="bold")
 lesson.figure("dictionary", fig, numbers)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from .claims import Run, ledger
-from .parser import Parser
+from .parser import Parser, spell_out
 
 # Okabe & Ito's colours, which people with any kind of colour vision can tell apart.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, BLACK = (
@@ -67,6 +67,7 @@ class Lesson:
     def __init__(self, name: str, duration: str) -> None:
         import matplotlib
 
+        spell_out()
         notebook = "ipykernel" in sys.modules
         args = options(f"minigrad-ae lesson {int(name[:2])}").parse_args([] if notebook else None)
         self.name, self.fast, self.full, self.seed = name, args.fast, args.full, args.seed

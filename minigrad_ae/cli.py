@@ -18,13 +18,14 @@ from pathlib import Path
 from . import __version__, train_command
 from .errors import DataError, MinigradError
 from .inspect import command as inspect_command
-from .parser import Parser
+from .parser import Parser, spell_out
 
 Handler = Callable[[argparse.Namespace, list[str]], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
+    spell_out()
     parser = build_parser()
     args, rest = parser.parse_known_args(argv)
     if rest and args.handler is not lesson:

@@ -161,5 +161,7 @@ def where(value: Value) -> str:
     found = source_line(value)
     if found is None:
         return value.op.name
-    code = found[2] if len(found[2]) <= 60 else found[2][:57] + "..."
-    return f"{value.op.name} at {Path(found[0]).name}:{found[1]}: {code}"
+    place = f"{value.op.name} at {Path(found[0]).name}:{found[1]}"
+    if not found[2]:  # typed at a prompt, or gone since
+        return place
+    return f"{place}: {found[2] if len(found[2]) <= 60 else found[2][:57] + '...'}"

@@ -153,10 +153,14 @@ class Op:
                 return [x, np.array(b, x.dtype)], edge
             if isinstance(b, Value) and b._data.dtype is x.dtype:
                 return [x, b._data], [*edge, (1, b)] if b.requires_grad else edge
-        arrays: list[Any] = [a._data if isinstance(a, Value) else a for a in args]
-        edges = [(k, a) for k, a in enumerate(args) if isinstance(a, Value) and a.requires_grad
-                 and (self.variadic or self.vjps[k] is not None)]  # fmt: skip
-        plain = not self.passive and all(type(x) is np.ndarray and x.dtype is arrays[0].dtype for x in arrays)
+        arrays: list[Any] = []
+        edges, plain = [], not self.passive
+        for k, each in enumerate(args):  # one loop: asked at every op, and twice as fast as three comprehensions
+            x = each._data if isinstance(each, Value) else each
+            arrays.append(x)
+            if x is not each and each.requires_grad and (self.variadic or self.vjps[k] is not None):
+                edges.append((k, each))
+            plain = plain and type(x) is np.ndarray and x.dtype is arrays[0].dtype
         return arrays if plain else promoted(self, args), edges
 
 

@@ -1,10 +1,17 @@
-"""An argument parser that answers wrong use in three lines."""
+"""The command line's manners: wrong use is answered in three lines, and any screen can show what is printed."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from typing import NoReturn
+
+
+def spell_out() -> None:
+    """Let stdout and stderr write what their encoding has no character for (x-bar, on some screens) as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class Parser(argparse.ArgumentParser):

@@ -261,6 +261,25 @@ def test_it_works_in_a_pipe(script):
     assert done.returncode == 0 and "Step 9 of 9" in done.stdout and "\x1b" not in done.stdout
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_a_screen_of_few_characters(script, encoding):
+    env = {**os.environ, "PYTHONPATH": str(Path(mg.__file__).parent.parent), "PYTHONIOENCODING": encoding}
+    text = SCRIPT.replace("W = mg.tensor(", "W = mg.tensor(name='Wø', data=")
+    done = subprocess.run([sys.executable, "-m", "minigrad_ae", "inspect", script(text), "--all"], capture_output=True,
+                          env=env, timeout=120)  # fmt: skip
+    said = done.stdout.decode(encoding)
+    assert done.returncode == 0 and ("x\u0304 = " in said) == (encoding == "utf-8")
+    assert ("dL/dx = " in said) == (encoding != "utf-8") and "W" in said
+
+
+def test_a_lesson_on_a_screen_of_few_characters(tmp_path):
+    env = {**os.environ, "PYTHONPATH": str(Path(mg.__file__).parent.parent), "PYTHONIOENCODING": "ascii"}
+    lesson = Path(mg.__file__).parent.parent / "lessons" / "01_backpropagation.py"
+    done = subprocess.run([sys.executable, str(lesson), "--fast", "--out", str(tmp_path)], capture_output=True, env=env,
+                          text=True, timeout=120)  # fmt: skip
+    assert done.returncode == 0 and r"a\u0304 = y\u0304" in done.stdout and done.stdout.isascii()
+
+
 def test_colour_only_on_a_terminal_that_wants_it(monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):

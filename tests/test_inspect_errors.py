@@ -55,3 +55,12 @@ def test_files_that_cannot_be_written(name, tmp_path):
     what, where, fix = str(caught.value).split("\n")
     assert "cannot be written" in what and f"{path}: No such file" in where and "existing folder" in fix
     assert not path.parent.exists()
+
+
+def test_what_was_typed_at_a_prompt_has_a_line_but_no_text():
+    space = {"mg": mg}
+    text = "w = mg.tensor([1.0, 2.0], requires_grad=True)\nd = w.detach()\nloss = (w * 0).sum()"
+    exec(compile(text, "<typed>", "exec"), space)
+    assert mg.why(space["w"], space["loss"]).endswith("(mul at <typed>:3)")
+    assert mg.why(space["d"], space["loss"]).endswith("this tensor was detached at <typed>:2")
+    assert "at       <typed>:3\n" in mg.trace(space["loss"]).text(step=1)

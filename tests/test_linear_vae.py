@@ -177,6 +177,10 @@ def test_beta_can_be_changed_between_steps():
     assert m.elbo(X).item() == pytest.approx(-low, rel=EXACT)
 
 
+def low_rank():
+    return data()[:, :2] @ np.random.default_rng(0).normal(size=(2, D))
+
+
 def build(**settings):
     return LinearVAE(D, M, **{"rng": np.random.default_rng(0), **settings})
 
@@ -197,6 +201,7 @@ def build(**settings):
     (lambda: build().loss(data()[0]), ShapeError, "the data do not fit the linear VAE", "x[None, :]"),
     (lambda: build().fit(data()[:, 1:]), ShapeError, "the data do not fit the linear VAE", "rows are data"),
     (lambda: build().fit(np.full((3, D), np.nan)), DataError, "not finite", "drop those rows"),
+    (lambda: build(learn_sigma2=True).fit(low_rank()), DataError, "no optimum above 0", "choose fewer units, or fix sigma2"),
     (lambda: build(learn_sigma2=True).fit(data()[:3]), DataError, "no optimum above 0", "choose fewer units, or fix sigma2"),
 ])  # fmt: skip
 def test_wrong_use_is_explained_in_three_lines(call, kind, what, fix):

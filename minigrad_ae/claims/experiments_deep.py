@@ -129,6 +129,13 @@ def pca_test_errors(run: Run, sizes: tuple[int, ...]) -> dict[int, float]:
     return {M: float(np.mean(np.sum((principal.reconstruct(X, M) - X) ** 2, axis=1))) for M in sizes}
 
 
+def neighbour_accuracy(z: np.ndarray, y: np.ndarray) -> float:
+    """How many data (z (n, M), y (n,)) have the label of their nearest neighbour among the others: a share of n."""
+    distance = np.sum((z[:, None] - z) ** 2, axis=-1)
+    np.fill_diagonal(distance, np.inf)
+    return float(np.mean(y[distance.argmin(axis=1)] == y))
+
+
 def many_starts(run: Run) -> dict[str, Any]:
     """Final errors of twenty starts, on the parabola and on the digits: minutes, so the results are shipped."""
     long = Run(full=True, seed=run.seed)

@@ -10,7 +10,8 @@ emit      the pass as a program that needs NumPy only: `emit_numpy`
 why       what became of a gradient that is None, zero, tiny, huge or NaN: `why`; `lost` judges a rule, `explain` knows the ops
 anomaly   the first op or rule that makes NaN or Inf: `detect_anomaly`; `reasons` says what it did
 inline  recipes  literals             how a program is written: expressions, functions, arrays
-names  notation  summary  witness     variables, formulas, arrays in a few numbers, the check beside each number
+names  notation  summary              variables, formulas, arrays in a few numbers
+witness  leaves                       the checks: of each rule where it stands, of each gradient from end to end
 """
 
 from .anomaly import AnomalyError, detect_anomaly

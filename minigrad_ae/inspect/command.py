@@ -17,7 +17,7 @@ from .. import engine
 from ..errors import DataError, FileError, GradientError, MinigradError
 from ..graph import Value, watchers
 from .diff import compare_files
-from .stepper import say, typed, walk_by_lines
+from .stepper import only_ascii, say, typed, walk_by_lines
 from .steps import Trace
 from .text import NARROW
 from .trace import trace
@@ -57,6 +57,7 @@ def inspect(args: argparse.Namespace, rest: list[str]) -> int:
         raise DataError("--max-steps must be at least 1", f"got {args.max_steps}", "leave it out for 2000")
     for path in (args.html, args.png, args.json):
         _writable(path)
+    args.ascii = args.ascii or only_ascii(sys.stdout)
     loss, scope, note = loss_of(args.script)
     t = trace(loss, max_steps=args.max_steps, scope=scope, script=str(args.script))
     text = _told(t, args)

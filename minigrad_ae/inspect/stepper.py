@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..errors import MinigradError
+from .notation import BAR
 
 if TYPE_CHECKING:
     from .steps import Step, Trace
@@ -143,6 +144,15 @@ def _short(numbers: list[Any]) -> str:
 def say(text: str, out: TextIO) -> None:
     """Print; on a terminal that wants it, failures in red."""
     print(coloured(text) if wants_colour(out) else text, file=out, flush=True)
+
+
+def only_ascii(out: TextIO) -> bool:
+    """Whether a screen cannot show x-bar."""
+    try:
+        f"x{BAR} = y{BAR} · Bᵀ²→".encode(getattr(out, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def wants_colour(out: TextIO) -> bool:

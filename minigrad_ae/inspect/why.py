@@ -67,7 +67,9 @@ def _history(x: Value) -> str:
 
 def _line(x: Value) -> str:
     found = source_line(x)
-    return f" at {Path(found[0]).name}:{found[1]}: {found[2]}" if found and "contextlib" not in found[0] else ""
+    if found is None or "contextlib" in found[0]:
+        return ""
+    return f" at {Path(found[0]).name}:{found[1]}" + (f": {found[2]}" if found[2] else "")
 
 
 def _cut(tensor: Value, order: list[Value]) -> str:

@@ -82,8 +82,9 @@ def gemm(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, i_from: int, i_
     strips = np.empty((M_BLOCK // ROWS if packed else 0, min(depth, K_BLOCK), ROWS), c.dtype)
     edge = np.zeros((ROWS, width), c.dtype)
     nought = depth - depth  # a 0 that is not known while compiling: for a known one tile and copy would be compiled again
-    for k in range(0, depth, K_BLOCK):
-        size = min(K_BLOCK, depth - k)
+    step = -(-depth // -(-depth // K_BLOCK))  # blocks of equal size: 784 is 4 x 196, and not 3 x 256 + 16
+    for k in range(0, depth, step):
+        size = min(step, depth - k)
         rows = at[k : k + size]
         pack(b, b_turned, k, size, j_from, j_to, panels, zero)
         for block in range(i_from, i_to, M_BLOCK):

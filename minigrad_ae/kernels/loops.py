@@ -109,16 +109,16 @@ def erf_backward(g: Any, x: Any, out: Any) -> None:
 def gelu(x: Any, out: Any) -> None:
     """out = x Phi(x)"""
     for i in range(x.size):
-        out[i] = x[i] * _cdf(x[i])
+        out[i] = x[i] * _cdf(x[i])[0]
 
 
 @jit(ELEMENTWISE)
 def gelu_backward(g: Any, x: Any, out: Any) -> None:
     """out = g (Phi(x) + x phi(x)), phi the normal density"""
-    half, scale = g.dtype.type(0.5), g.dtype.type(1 / np.sqrt(2 * np.pi))
+    scale = g.dtype.type(1 / np.sqrt(2 * np.pi))
     for i in range(g.size):
-        v = x[i]
-        out[i] = g[i] * (_cdf(v) + v * _exp(-(half * v * v)) * scale)
+        cdf, bell = _cdf(x[i])
+        out[i] = g[i] * (cdf + x[i] * bell * scale)
 
 
 @jit(ELEMENTWISE)

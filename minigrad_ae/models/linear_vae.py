@@ -25,7 +25,7 @@ from .densities import LN_2PI, log_normal
 from .linear import Fit
 
 HISTORY = 100  # pairs that L-BFGS keeps: small variances make the bound badly conditioned
-VANISHED = 1e-12  # a learnt variance below this part of the data's mean square is on its way to 0
+VANISHED = 1e-10  # a learnt variance below this part of the data's mean square is on its way to 0
 
 
 class LinearVAE(Module):
@@ -189,18 +189,11 @@ class LinearVAE(Module):
         losses: list[float] = []
         try:
             optimiser = self._maximise(rows, times, tolerance, max_evaluations, losses)
-            vanished = self.learn_sigma2 and self.sigma2 < VANISHED
         finally:
             self.mean.data = mean
             self.decoder_weight.data = self.decoder_weight.data * unit
             self.encoder_weight.data = self.encoder_weight.data / unit
             self.log_sigma2.data = self.log_sigma2.data + 2 * math.log(unit)
-        if vanished:
-            raise DataError(
-                "LinearVAE: the learnt sigma^2 has no optimum above 0",
-                f"M = {self.n_latent} units represent these data exactly (X has shape {X.shape})",
-                "choose fewer units, or fix sigma2",
-            )
         losses = [len(X) * (loss + self.n_features * math.log(unit)) for loss in losses]  # densities have units
         with no_grad():
             self.record = Fit(losses[0], float(self.loss(X)), optimiser.evaluations, losses, reason=str(optimiser.reason))
@@ -215,6 +208,12 @@ class LinearVAE(Module):
             loss = -ops.sum(times * self.bound(rows, beta=self.beta))
             loss.backward()
             losses.append(float(loss))
+            if self.learn_sigma2 and self.sigma2 < VANISHED and losses[-1] == min(losses):
+                raise DataError(
+                    "LinearVAE: the learnt sigma^2 has no optimum above 0",
+                    f"M = {self.n_latent} units represent the data exactly; it is below {VANISHED:g} of their mean square",
+                    "choose fewer units, or fix sigma2",
+                )
             return loss
 
         optimiser.step(closure)

@@ -1,7 +1,7 @@
 // --- tape ---
 const tape = $("tape"), rows = $("rows"), pick = $("pick");
 rows.style.height = `${steps.length * ROW}px`;
-rows.style.setProperty("--digits", `${String(data.total).length + 1}ch`);
+rows.style.setProperty("--digits", `${String(data.total).length}ch`);
 const bad = (s) => !s.ok || !s.fin;
 const tag = (s, i) => (!s.ok ? "WRONG" : !s.fin ? "NaN/Inf" : i < at ? "done" : i === at ? "here" : "");
 function drawTape() {

@@ -26,10 +26,10 @@ function show() {
 }
 function facts() {
   const checks = steps.flatMap((s) => s.o.map((o) => o.ck.st)), wrong = checks.filter((st) => st === "failed").length, all = checks.filter((st) => st === "ok").length + wrong;
-  const whole = Object.values(data.leaves).filter((f) => f.st === "ok" || f.st === "failed"), off = whole.filter((f) => f.st === "failed").length;
+  const whole = Object.values(data.leaves).filter((f) => f.st === "ok" || f.st === "failed"), off = whole.filter((f) => f.st === "failed").length, rest = Object.keys(data.leaves).length - whole.length;
   const told = [`${data.total.toLocaleString("en")} steps, ${data.dtype}`];
   if (all) told.push(wrong ? `${wrong} of ${all} rules WRONG` : `${all} rules agree with their forward`);
-  if (whole.length) told.push(off ? `${off} of ${whole.length} gradients DISAGREE with the loss` : `${whole.length} gradients agree with the loss as a whole`);
+  if (whole.length) told.push(off ? `${off} of ${whole.length} gradients DISAGREE with the loss` : `${whole.length} gradients agree with the loss as a whole${rest ? ` (${rest} not checked)` : ""}`);
   if (data.origin !== null) told.push(`NaN or Inf is made at step ${data.origin}`);
   return told.join(" · ");
 }
