@@ -112,17 +112,18 @@ lesson.figure("reconstructions", fig, {"ours": ours, "gaussian": theirs})
 
 # %% Run: how much to hide
 lesson.cell("Run: the mask ratio")
-study = json.loads(mg.data.shipped("07_study.json").read_text())  # 8 networks, 8 label subsets: minutes
+study = json.loads(mg.data.shipped("07_study.json").read_text())  # eight label subsets for each network: minutes
 if lesson.full:
     folder = lesson.out / "07_study"
     folder.mkdir(parents=True, exist_ok=True)
     remake(folder)  # the same numbers, made again
     study = json.loads((folder / "07_study.json").read_text())
-print("hidden  error (2 seeds)  Gaussian   accuracy, fine-tuned with 1 % and 5 % of the labels (mean +- standard error)")
+print("hidden    error  Gaussian    accuracy, fine-tuned with 1 % and 5 % of the labels (mean +- standard error)")
 for ratio, row in study["ablation"].items():
     cells = [drawn.mean_and_error(np.mean(row[f"accuracy at {share}"], axis=0)) for share in ("1%", "5%")]
     print(f"{float(ratio):>6.1%}   {'  '.join(f'{e:.4f}' for e in row['error'])}   {row['gaussian']:.4f}  "
           + "".join(f"   {m:.3f} +- {e:.3f}" for m, e in cells))  # fmt: skip
+print("(the error bars are over label subsets; there is one pre-trained network for each ratio, and 360 test digits)")
 print("Why is 75 % not best, as the slide says it typically is?  These 16 patches are few and share little: 4 visible ones")
 print("say less about a digit than the 49 visible of 196 patches do about a photograph.")
 lesson.figure("ablation", drawn.ablation_figure(study), study["ablation"])
@@ -137,8 +138,8 @@ for share in ("0.01", "0.05", "1.0"):
     runs = study["transfer"][share]
     gain, error = drawn.mean_and_error(np.subtract(runs["fine-tuned"], runs["from scratch"]))
     print(f"fine-tuned minus from scratch, the same {float(share):.0%} of the labels: {gain:+.3f} +- {error:.3f}")
-print("Said plainly: a frozen encoder does as well as a fine-tuned one, the nearest neighbour on pixels is strong here, and")
-print("with all labels pre-training gains nothing that could be told from chance.")
+print("Said plainly: with 1 and 5 % of the labels a frozen encoder does as well as a fine-tuned one; the nearest neighbour on")
+print("pixels is strong here; and with all labels the gain is four of 360 test digits, less than such a test can tell.")
 lesson.figure("labels", drawn.labels_figure(study), study["transfer"])
 
 # %% Run: who looks at whom
