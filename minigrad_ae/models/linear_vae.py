@@ -44,15 +44,15 @@ class LinearVAE(Module):
     def __init__(self, n_features: int, n_latent: int, *, beta: float = 1.0, sigma2: float = 1.0,
                  learn_sigma2: bool = False, rng: np.random.Generator, dtype: Any = np.float64) -> None:  # fmt: skip
         super().__init__()
-        if not 1 <= n_latent <= n_features:
+        if not (_whole(n_latent) and _whole(n_features) and 1 <= n_latent <= n_features):
             raise DataError(
-                f"LinearVAE: n_latent = {n_latent} is not possible",
-                f"n_features = {n_features}",
-                "choose 1 <= n_latent <= n_features",
+                f"LinearVAE: n_latent = {n_latent!r} is not possible",
+                f"n_features = {n_features!r}",
+                "choose whole numbers with 1 <= n_latent <= n_features",
             )
-        if not (math.isfinite(sigma2) and sigma2 > 0):
+        if not (_real(sigma2) and sigma2 > 0):
             raise DataError(
-                f"LinearVAE: sigma2 = {sigma2} is not possible",
+                f"LinearVAE: sigma2 = {sigma2!r} is not possible",
                 "sigma2 is the variance of the decoder's noise, the square of its standard deviation",
                 "choose sigma2 > 0",
             )
@@ -95,6 +95,7 @@ class LinearVAE(Module):
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """(n, D) draws of x from the model: z from the prior, then x from p(x | z)."""
+        rng = init.generator(rng, "LinearVAE", "z from the prior")
         with no_grad():
             means = self.decode(tensor(rng.standard_normal((n, self.n_latent)), dtype=self.mean.dtype)).numpy()
         return np.asarray(means + math.sqrt(self.sigma2) * rng.standard_normal(means.shape).astype(means.dtype))
@@ -139,12 +140,13 @@ class LinearVAE(Module):
 
     def draw(self, mu: Any, log_var: Any, rng: np.random.Generator, n_samples: int) -> Any:
         """(n_samples, n, M): z = mu + sigma epsilon, epsilon ~ N(0, I), fresh for each datum and sample."""
-        if n_samples < 1:
+        if not (_whole(n_samples) and n_samples >= 1):
             raise DataError(
-                f"LinearVAE: n_samples = {n_samples} draws of z are not possible",
+                f"LinearVAE: n_samples = {n_samples!r} draws of z are not possible",
                 "the bound averages over them",
-                "choose n_samples >= 1",
+                "choose a whole number n_samples >= 1",
             )
+        rng = init.generator(rng, "LinearVAE", "z from q(z | x)")
         return ops.reparameterise(mu, log_var, rng.standard_normal((n_samples, *mu.shape)).astype(mu.dtype))
 
     # --- the likelihood itself, by importance weighting ---
@@ -221,20 +223,28 @@ class LinearVAE(Module):
 
     def _checked(self, x: Any) -> Any:
         x = x if isinstance(x, Tensor) else tensor(x, dtype=self.mean.dtype)
-        if x.ndim != 2 or x.shape[1] != self.n_features:
+        if x.ndim != 2 or x.shape[1] != self.n_features or not len(x):
             raise ShapeError(
                 "the data do not fit the linear VAE",
-                f"got shape {x.shape}, expected (n, {self.n_features})",
+                f"got shape {x.shape}, expected (n, {self.n_features}) with n >= 1",
                 "rows are data and columns are features; one data point x goes in as x[None, :]",
             )
         return x
 
 
 def _checked_beta(beta: float) -> float:
-    if not (math.isfinite(beta) and beta >= 0):
+    if not (_real(beta) and beta >= 0):
         raise DataError(
-            f"LinearVAE: beta = {beta} is not possible",
+            f"LinearVAE: beta = {beta!r} is not possible",
             "beta weighs the KL term; 1 is the evidence lower bound",
             "choose beta >= 0",
         )
     return float(beta)
+
+
+def _whole(n: Any) -> bool:
+    return isinstance(n, int | np.integer) and not isinstance(n, bool)
+
+
+def _real(value: Any) -> bool:
+    return isinstance(value, float | int | np.number) and math.isfinite(value)
