@@ -129,7 +129,8 @@ def _(run: Run) -> float:
 
 @claim("masked-kept", "75 % of 49 patches hidden leaves 12 visible, as in facebookresearch/mae", expected=12.0,
        tolerance=0.0, reason="int(L (1 - ratio))",
-       sabotage=edit(visible_patches, "int(n_patches * (1 - ratio)", "(n_patches - int(n_patches * ratio)"))  # fmt: skip
+       sabotage=edit(visible_patches, "int(n_patches * (1 - ratio) + 1e-9)",
+                     "n_patches - int(n_patches * ratio)"))  # fmt: skip
 def _(run: Run) -> float:
     return float(np.count_nonzero(~random_masks(1, 49, 0.75, np.random.default_rng(0))))
 
