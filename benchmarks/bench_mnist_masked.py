@@ -61,7 +61,8 @@ def run(epochs: int, path: Path | None) -> dict[str, Any]:
         "masked_error": float(ours.mean()), "gaussian": float(gaussian.mean()),
         "mean_picture": float(mean_picture_errors(X, T, masks, SHAPE, PATCH).mean()),
         "ratio": float(ours.mean() / gaussian.mean()), "better_on": int((ours < gaussian).sum()), "masks": MASKS,
-        "seconds": seconds, "steps": history.steps, "threads": mg.kernels.get_num_threads(), "curve": curve,
+        "targets": TARGETS, "seconds": seconds, "steps": history.steps,
+        "threads": mg.kernels.get_num_threads(), "curve": curve,
         "per_mask": [[round(float(a), 6), round(float(b), 6)] for a, b in zip(ours, gaussian, strict=True)],
     }  # fmt: skip
     if path:

@@ -192,6 +192,14 @@ def test_a_goal_is_met_from_its_value_on(ratio, met):
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_a_masked_autoencoder_on_mnist_is_held_to_the_gaussian_conditional_and_ten_minutes():
+    measured = {"targets": {"masked_error": 0.033, "ratio": 0.85, "seconds": 600}, "threads": 2, "masked_error": 0.032,
+                "gaussian": 0.043, "seconds": 700.0}  # fmt: skip
+    rows = bench_command.table_rows({"masked": measured})
+    assert [r["met"] for r in rows] == [True, True, False]
+    assert bench_command.table_rows({"masked": {**measured, "gaussian": 0.037}})[0]["met"] is False
+
+
 @pytest.mark.parametrize(("elbo", "seconds", "met"), [(-99.0, 272.0, True), (-99.1, 274.0, False)])
 def test_a_vae_on_mnist_is_held_to_nats_and_seconds(elbo, seconds, met):
     setting = {"elbo": -99.0, "log_p": None, "seconds": 273.0}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
 
@@ -93,3 +96,34 @@ def test_the_wrong_readout_labels_or_decay_are_refused():
         assert words in str(info.value) and len(str(info.value).splitlines()) == 3
     with pytest.raises(ShapeError, match="each picture needs a label"):
         fine_tune(classifier(autoencoder(), 10), labelled(5)[0], [1, 2], steps=1, rng=np.random.default_rng(0))
+
+
+# --- what ships -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["07_digits.npz", "07_digits_500_0.npz", "07_mnist.npz"])
+def test_shipped_networks_say_where_they_come_from(name):
+    path = mg.data.shipped(name)
+    found = mg.checkpoint.load(path)  # compares the SHA-256
+    assert path.stat().st_size < 800_000 and all(p.dtype == np.float32 for p in found.model.parameters())
+    assert found.meta["command"].startswith("python ") and found.meta["seed"] == 0
+    shape = (2, *found.model.image_shape)
+    assert found.model.forward(np.zeros(shape), np.eye(found.model.n_patches, dtype=bool)[0]).shape == (2, np.prod(shape[1:]))
+
+
+def test_shipped_numbers_are_whole_and_say_what_the_lesson_says():
+    study = json.loads(mg.data.shipped("07_study.json").read_text())
+    digest = study.pop("sha256")
+    assert digest == hashlib.sha256(json.dumps(study, sort_keys=True).encode()).hexdigest()
+    for share in ("0.01", "0.05"):
+        runs = {method: np.array(values) for method, values in study["transfer"][share].items()}
+        for method, least in (("from scratch", 0.03), ("PCA + logistic regression", 0), ("pixels + logistic regression", 0)):
+            gain = runs["fine-tuned"] - runs[method]
+            error = gain.std(ddof=1) / len(gain) ** 0.5
+            assert len(gain) >= 8 and gain.mean() >= least and gain.mean() > 2 * error, (share, method)
+    for ratio, row in study["ablation"].items():
+        assert max(row["error"]) < row["gaussian"], ratio
+    accuracy = {ratio: np.mean(row["accuracy at 5%"]) for ratio, row in study["ablation"].items()}
+    assert max(accuracy, key=accuracy.get) == "0.5" and accuracy["0.875"] < accuracy["0.75"] - 0.03
+    mnist = json.loads(mg.data.shipped("07_mnist.json").read_text())
+    assert mnist["masked_error"] < 0.033 and mnist["ratio"] < 0.85 and mnist["masks"] >= 24
