@@ -1,6 +1,7 @@
 """The masked autoencoder on MNIST, beside the Gaussian conditional on the same masks: about nine minutes on two cores.
 
     python benchmarks/bench_mnist_masked.py [--epochs N] [--json FILE] [--checkpoint FILE]
+    python benchmarks/bench_mnist_masked.py --evaluate --checkpoint FILE --json FILE      (adds to what a run has written)
 
 Patches of 4 x 4 pixels, 12 of 49 visible.  Targets: masked squared error per pixel of the test images below .033, and
 below .85 of what the Gaussian conditional mean has with the same masks.  MINIGRAD_AE_DATA says where MNIST is.
@@ -26,6 +27,7 @@ from minigrad_ae.claims.experiments_masked import (
     train,
 )
 from minigrad_ae.models import MaskedAutoencoder
+from minigrad_ae.models.masked import random_masks
 
 SHAPE, PATCH, TOKENS = (28, 28), 4, 49
 SIZES: dict[str, Any] = {"width": 64, "depth": 4, "heads": 4, "decoder_width": 48, "decoder_depth": 2, "decoder_heads": 3}
@@ -73,6 +75,17 @@ def _over_all(model: MaskedAutoencoder, T: np.ndarray, masks: np.ndarray) -> np.
     return np.mean([masked_errors(model, T[k : k + 1000], masks) for k in range(0, len(T), 1000)], axis=0)
 
 
+def evaluate(path: Path) -> dict[str, Any]:
+    """Of the network in `path`, with a random mask for each of the 10,000 test images: a mean over many masks."""
+    model, T = checkpoint.load(path).model, mg.data.mnist(split="test", dtype=np.float32)[0]
+    rng = np.random.default_rng(SEED)
+    assert isinstance(model, MaskedAutoencoder)
+    with mg.no_grad():
+        errors = [model.masked_error(x, random_masks(len(x), TOKENS, model.mask_ratio, rng)) for x in np.split(T, 10)]
+    weights = {name: np.ascontiguousarray(value) for name, value in model.state_dict().items()}
+    return {"masked_error_own_masks": float(np.mean(errors)), "seed": SEED, "sha256": checkpoint.digest(weights)}
+
+
 def command(epochs: int) -> str:
     return f"python benchmarks/bench_mnist_masked.py --epochs {epochs}"
 
@@ -82,7 +95,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--evaluate", action="store_true", help="of a network that was kept, and its JSON")
     args = parser.parse_args()
+    if args.evaluate:
+        known = json.loads(args.json.read_text(encoding="utf-8"))
+        args.json.write_text(json.dumps({**known, **evaluate(args.checkpoint)}, indent=1) + "\n", encoding="utf-8")
+        return
     found = run(args.epochs, args.checkpoint)
     for name, target in TARGETS.items():
         print(f"{name:<13} {found[name]:.4f}  target {target}: {'met' if found[name] < target else 'missed'}")

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.step_masked import TOKENS, Masked
+
 Array = np.ndarray
 DIGIT = 64  # pixels of one of the digits that travel in the package
 Loss = Callable[[Any, Any], Any]  # loss(x, noise) -> scalar
@@ -31,6 +33,7 @@ class Model:
     theirs: Callable[[Any, Any, Any, Any], Any]
     noise: int = 0  # standard normal numbers per data point
     goals: dict[int, dict[str, float]] = field(default_factory=dict)
+    start: Callable[[], list[Array]] | None = None  # start weights of its own
 
     def draw(self, seed: int = 0) -> tuple[list[Array], Array, Array]:
         """Start weights (Xavier; biases a little off 0), data in [0, 1] (digits where they fit) and
@@ -38,6 +41,8 @@ class Model:
         rng = np.random.default_rng(seed)
         scales = [np.sqrt(2 / sum(s)) if len(s) == 2 else 0.01 for s in self.weights]
         weights = [(a * rng.standard_normal(s)).astype(np.float32) for s, a in zip(self.weights, scales, strict=True)]
+        if self.start is not None:
+            weights = self.start()
         x = rng.random((self.batch, self.features)).astype(np.float32)
         if self.features == DIGIT:
             from minigrad_ae.data import digits
@@ -241,6 +246,13 @@ def _their_linear_vae(f: Any, p: Any, x: Any, noise: Any) -> Any:
     return 0.5 * (x.shape[1] * np.log(2 * np.pi) + error) + rate
 
 
+def masked(encoder: tuple[int, int, int], decoder: tuple[int, int, int]) -> Model:
+    """The masked autoencoder on digits; see step_masked.py."""
+    made = Masked(encoder, decoder)
+    goals = {1: {"torch fused": 1.3, "jax": 1.5}}
+    return Model(made.name, 64, DIGIT, made.shapes, made.ours, made.theirs, noise=TOKENS, goals=goals, start=made.start)
+
+
 AE_GOALS = {1: {"torch": 3.0, "jax": 1.0}}
 MODELS = [
     vae(64, 128, 2, {1: {"torch": 3.8, "autograd": 4.4, "jax": 1.1}}),
@@ -251,6 +263,7 @@ MODELS = [
                 ours=_our_model("TwoLayerAutoencoder", 64, 8)),
     autoencoder("deep AE 64-32-8-32-64", (64, 32, 8, 32, 64), ("sigmoid", None, "sigmoid", None), 64, AE_GOALS,
                 ours=_our_model("DeepAutoencoder", 64, 8, 32)),
+    masked((32, 1, 2), (32, 2, 2)), masked((48, 2, 3), (32, 2, 2)), masked((64, 2, 2), (32, 2, 2)),
     sparse(64, 100, AE_GOALS),
     denoising(64, 8, 32, AE_GOALS),
     Model("linear VAE 64-8-64", 64, DIGIT, [(64, 8), (8,), (8, 64), (64,)], _our_linear_vae, _their_linear_vae),

@@ -7,6 +7,7 @@ As a script this is the process in which one library runs (see timing.Worker): i
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -51,6 +52,10 @@ def torch(model: Model, threads: int, fused: bool = False) -> Step:
         linear=F.linear, tanh=t.tanh, sigmoid=t.sigmoid, relu=t.relu, exp=t.exp, sum=t.sum,
         bernoulli=lambda y, x: F.binary_cross_entropy_with_logits(y, x, reduction="sum"),
         half_squares=lambda y, x: 0.5 * F.mse_loss(y, x, reduction="sum"),
+        argsort=lambda x: x.argsort(1), permute=lambda x, axes: x.permute(axes), table=lambda p: p.t(),
+        pick=lambda x, which: x.gather(1, which[:, :, None].expand(-1, -1, x.shape[2])), concatenate=t.cat,
+        broadcast=lambda x, shape: x.expand(shape), layer_norm=lambda x, w, b: F.layer_norm(x, w.shape, w, b),
+        gelu=lambda x: F.gelu(x, approximate="tanh"), attention=F.scaled_dot_product_attention,
         abs=t.abs, unit_rows=lambda W: F.normalize(W, dim=0),  # W is stored transposed
         product=lambda x, W: x @ W.T, row_squares=lambda W: (W * W).sum(0),
     )  # fmt: skip
@@ -75,9 +80,24 @@ def _numpy_like(xp: Any) -> SimpleNamespace:
         sigmoid=lambda x: 0.5 * (xp.tanh(0.5 * x) + 1), relu=lambda x: xp.maximum(x, 0),
         bernoulli=lambda y, x: xp.sum(xp.logaddexp(0, y) - x * y),
         half_squares=lambda y, x: 0.5 * xp.sum((y - x) ** 2),
+        argsort=lambda x: xp.argsort(x, axis=1), permute=xp.transpose, table=lambda p: p, concatenate=xp.concatenate,
+        pick=lambda x, which: x[np.arange(x.shape[0])[:, None], which], broadcast=xp.broadcast_to,
+        layer_norm=lambda x, w, b: _normalised(xp, x) * w + b, attention=lambda q, k, v: _attention(xp, q, k, v),
+        gelu=lambda x: 0.5 * x * (1 + xp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))),
         abs=xp.abs, unit_rows=lambda W: W / xp.sqrt(xp.sum(W**2, axis=1, keepdims=True)),
         product=xp.matmul, row_squares=lambda W: xp.sum(W * W, axis=1),
     )  # fmt: skip
+
+
+def _normalised(xp: Any, x: Any) -> Any:
+    centred = x - xp.mean(x, axis=-1, keepdims=True)
+    return centred / xp.sqrt(xp.mean(centred * centred, axis=-1, keepdims=True) + 1e-5)
+
+
+def _attention(xp: Any, q: Any, k: Any, v: Any) -> Any:
+    scores = xp.matmul(q, xp.swapaxes(k, -1, -2)) * q.shape[-1] ** -0.5
+    powers = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
+    return xp.matmul(powers / xp.sum(powers, axis=-1, keepdims=True), v)
 
 
 def autograd(model: Model, threads: int) -> Step:

@@ -6,6 +6,7 @@ To add a model: one entry in `MODELS`, and its own options, if it has any, in `O
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from . import analytic, checkpoint, models
+from .claims.experiments_masked import gaussian_errors, masked_errors
 from .data import check_matrix, digits, load_matrix, mnist
 from .errors import CheckpointError, DataError
 from .graph import no_grad
+from .models.masked import random_masks
 from .optim import Adam
 from .train import History, State, fit
 
@@ -33,6 +36,9 @@ MODELS: dict[str, Callable[[argparse.Namespace, int, np.random.Generator], Any]]
     "denoising": lambda o, D, rng: models.DenoisingAutoencoder(
         models.DeepAutoencoder(D, o.latent, o.hidden, activation=o.activation, rng=rng, dtype=o.dtype),
         drop=o.drop, sigma=o.noise
+    ),
+    "masked": lambda o, D, rng: models.MaskedAutoencoder(
+        square(D), o.patch, width=o.latent, mask_ratio=o.mask_ratio, rng=rng, dtype=o.dtype
     ),
     "linear-vae": lambda o, D, rng: models.LinearVAE(
         D, o.latent, beta=o.beta, sigma2=1.0 if o.sigma is None else o.sigma * abs(o.sigma),  # below 0 stays below 0
@@ -53,12 +59,15 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
                       "help": "sparse: what holds the decoder; 'none' is the slide's objective (unit)"}),
     ("--noise", {"type": float, "default": 0.3, "metavar": "S", "help": "denoising: deviation of Gaussian noise (0.3)"}),
     ("--drop", {"type": float, "default": 0.0, "metavar": "P", "help": "denoising: probability of zeroing an entry (0)"}),
+    ("--patch", {"type": int, "default": 2, "metavar": "P", "help": "masked: pixels of a patch's side (2; 4 for MNIST)"}),
+    ("--mask-ratio", {"type": float, "default": 0.75, "metavar": "R", "help": "masked: share of hidden patches (0.75)"}),
     ("--likelihood", {"default": "bernoulli", "choices": ["bernoulli", "gaussian"], "help": "p(x | z) (bernoulli)"}),
     ("--sigma", {"type": float, "metavar": "S", "help": "where the learnt deviation of a Gaussian p(x | z) starts (1)"}),
     ("--beta", {"type": float, "default": 1.0, "metavar": "B", "help": "weight of the KL term (1)"}),
 ]
 
 FILE = "checkpoint.npz"
+MASKS = 20  # with which a masked autoencoder is tested
 HELD_OUT = 5  # of the user's own matrix every fifth row is for testing
 MAY_CHANGE = {"epochs", "resume", "checkpoint", "command", "handler"}  # on --resume; everything else stays as it was
 
@@ -90,6 +99,8 @@ def train(options: argparse.Namespace, rest: list[str]) -> int:
     settings = {name: value for name, value in vars(options).items() if name not in MAY_CHANGE}
     init, shuffle, noise = (np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(3))
     model = MODELS[options.model](options, X.shape[1], init)
+    if isinstance(model, models.MaskedAutoencoder):
+        model.standardise(X)
     optimizer = Adam(model.parameters(), lr=options.lr)
     history = History()
     if options.resume and path is not None:
@@ -138,6 +149,8 @@ def data_of(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
 
 def report(model: Any, X: np.ndarray, X_test: np.ndarray, M: int) -> None:
     """Print the error on data held out, of the model and of PCA with as many numbers; a denoiser is given noisy ones."""
+    if isinstance(model, models.MaskedAutoencoder):
+        return report_masked(model, X, X_test)
     principal = analytic.pca(X)
     denoises = isinstance(model, models.DenoisingAutoencoder)
     given = model.corrupt(X_test, np.random.default_rng(0)) if denoises else X_test
@@ -147,6 +160,25 @@ def report(model: Any, X: np.ndarray, X_test: np.ndarray, M: int) -> None:
         error = squared_error(model(given).numpy(), X_test)
     held_out = "held out, with noise" if denoises else "held out"
     print(f"{held_out}: squared error {error:.6g} (sum over features, mean over data); PCA with M = {M}: {best:.6g}")
+
+
+def report_masked(model: models.MaskedAutoencoder, X: np.ndarray, X_test: np.ndarray) -> None:
+    """Print the error in hidden pixels of data held out, beside the Gaussian conditional's with the same masks."""
+    masks = random_masks(MASKS, model.n_patches, model.mask_ratio, np.random.default_rng(0))
+    ours = masked_errors(model, X_test, masks).mean()
+    gaussian = gaussian_errors(X, X_test, masks, model.image_shape, model.patch).mean()
+    print(f"held out: squared error {ours:.6g} per hidden pixel; Gaussian conditional: {gaussian:.6g}, the same {MASKS} masks")
+
+
+def square(D: int) -> tuple[int, int]:
+    """The shape of square pictures of D pixels."""
+    side = math.isqrt(D)
+    if side * side != D:
+        raise DataError(
+            "a masked autoencoder needs pictures", f"the data have {D} features, which is no square",
+            "from Python, MaskedAutoencoder((height, width), patch) takes any rectangle",
+        )  # fmt: skip
+    return side, side
 
 
 def squared_error(Y: np.ndarray, X: np.ndarray) -> float:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import minigrad_ae.kernels as kernels
+from minigrad_ae.errors import ShapeError
 
 DTYPES = (np.float32, np.float64)
 SHAPES = [(1,), (5,), (1, 1), (3, 17), (40, 49), (2, 3, 64), (7, 1), (0, 4), (300, 33)]
@@ -125,3 +126,16 @@ def test_bits_do_not_depend_on_threads(dtype):
         results.add(b"".join(part.tobytes() for part in parts))
     kernels.set_num_threads(before)
     assert len(results) == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_added_into_places(dtype):
+    rng = np.random.default_rng(0)
+    for rows, shape in [(rng.integers(-5, 5, (4, 6)), (5, 7)), (np.array([2, 2, 2]), (3, 2, 4)), (np.zeros(0, int), (3, 2))]:
+        x = rng.standard_normal((*rows.shape, *shape[1:])).astype(dtype)
+        found, expected = kernels.add_rows(x, rows, shape), kernels.add_rows.definition(x, rows, shape)
+        assert found.dtype == dtype and found.shape == shape
+        np.testing.assert_allclose(found, expected, rtol=0, atol=16 * np.finfo(dtype).eps)
+    for rows, words in [(np.array([0, 3]), "no such row"), (np.array([0]), "sizes differ")]:
+        with pytest.raises(ShapeError, match=words):
+            kernels.add_rows(np.ones((2, 4)), rows, (3, 4))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from minigrad_ae import nn
+from minigrad_ae.errors import DataError
 from minigrad_ae.optim import SGD, Adam, AdamW, clip_grad_norm, cosine_schedule
 
 MAKERS = {
@@ -193,3 +194,27 @@ def test_clipping_scales_all_gradients_by_one_number(scale):
     clip_grad_norm([p, q], 3 * scale)
     assert p.grad is before and r.grad is None
     assert clip_grad_norm([leaf([0.0], [0.0])], 1.0) == 0.0
+
+
+def test_one_learning_rate_and_one_decay_for_each_parameter():
+    """With matrices_only and lr_factors each parameter moves as under an AdamW of its own."""
+    def values():
+        return [rng(k).normal(size=shape) for k, shape in enumerate([(3, 2), (4,), (2, 5)])]
+
+    params, alone = [leaf(v) for v in values()], [leaf(v) for v in values()]
+    together = AdamW(params, lr=0.1, weight_decay=0.2, matrices_only=True, lr_factors={params[0]: 0.5, params[1]: 0.0})
+    settings = ((0.05, 0.2), (0.0, 0.0), (0.1, 0.2))
+    apart = [AdamW([p], lr=lr, weight_decay=decay) for p, (lr, decay) in zip(alone, settings, strict=True)]
+    for step in range(5):
+        for k, p in enumerate((*params, *alone)):
+            p.grad = rng([step, k % 3]).normal(size=p.shape)
+        together.step()
+        for optimizer in apart:
+            optimizer.step()
+    assert all(np.array_equal(p.data, q.data) for p, q in zip(params, alone, strict=True))
+    no_decay, plain = leaf(np.ones(3), np.ones(3)), leaf(np.ones(3), np.ones(3))
+    AdamW([no_decay], lr=0.1, weight_decay=0.2, matrices_only=True).step()
+    Adam([plain], lr=0.1).step()
+    assert np.array_equal(no_decay.data, plain.data)
+    with pytest.raises(DataError, match="a factor on the learning rate"):
+        AdamW(params, lr_factors={params[0]: -1.0})

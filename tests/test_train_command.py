@@ -7,8 +7,10 @@ import pytest
 from test_cli import run, wrong_use
 
 from minigrad_ae import analytic, checkpoint, train_command
+from minigrad_ae.claims.experiments_masked import gaussian_errors
 from minigrad_ae.data import digits
 from minigrad_ae.models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder
+from minigrad_ae.models.masked import random_masks
 
 MODELS = sorted(train_command.MODELS)
 
@@ -153,3 +155,23 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(capsys, tmp_path, mon
     code, _, err = run(capsys, "train", "linear", "--latent", 2, "--epochs", 3, "--checkpoint", tmp_path)
     assert code == 130 and "interrupted; epoch 1 is in" in err and "--resume" in err
     assert checkpoint.load(tmp_path / train_command.FILE).meta["history"]["steps"] == 23
+
+
+def test_a_masked_autoencoder_stands_beside_the_gaussian_conditional(capsys, tmp_path):
+    code, out, _ = run(capsys, "train", "masked", "--latent", 8, "--epochs", 1, "--checkpoint", tmp_path)
+    assert code == 0
+    model = checkpoint.load(tmp_path / train_command.FILE).model
+    X, X_test = digits("train")[0], digits("test")[0]
+    masks = random_masks(20, 16, 0.75, np.random.default_rng(0))
+    ours = np.mean([model.masked_error(X_test, mask) for mask in masks])
+    best = gaussian_errors(X, X_test, masks).mean()
+    line = next(line for line in out.splitlines() if line.startswith("held out"))
+    assert f"{ours:.6g} per hidden pixel" in line and f"conditional: {best:.6g}" in line
+
+
+def test_pictures_that_are_no_squares_or_have_no_such_patches_are_refused(capsys, tmp_path):
+    np.save(tmp_path / "X.npy", np.random.default_rng(0).random((20, 15)))
+    err = wrong_use(capsys, "train", "masked", "--data", tmp_path / "X.npy", "--latent", 8)
+    assert "15 features, which is no square" in err
+    assert "a patch of 3 does not divide" in wrong_use(capsys, "train", "masked", "--latent", 8, "--patch", 3)
+    assert "no patch would stay visible" in wrong_use(capsys, "train", "masked", "--latent", 8, "--mask-ratio", 0.99)

@@ -1,14 +1,18 @@
-"""The long experiments of lesson 07, which ship as numbers: `python -m minigrad_ae.claims.study_masked FOLDER` (20 minutes).
+"""The long experiments of lesson 07, which ship as numbers: `python -m minigrad_ae.claims.study_masked FOLDER` (15 minutes).
 
-Pre-training at four mask ratios from two seeds each, then transfer to few labels.  What FOLDER holds already is not made
-again, so the work can be done in pieces: ``--ratio .75 --seed 0`` pre-trains one network and stops.
+A larger network at 75 %; networks at four mask ratios, and their transfer to few labels.  What FOLDER
+holds already is not made again, so the work can be done in pieces: ``--ratio .75 --seed 0`` pre-trains one network and
+stops, ``--best`` the larger one.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import math
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +26,40 @@ from ..nn import VisionTransformer
 from .experiments_masked import PATCH, SIDE, fresh, frozen_masks, gaussian_errors, masked_errors, pictures, train
 
 COMMAND = "python -m minigrad_ae.claims.study_masked FOLDER"
-RATIOS, SEEDS = (0.25, 0.5, 0.75, 0.875), (0, 1)
+RATIOS, SEEDS = (0.25, 0.5, 0.75, 0.875), (0,)
 SIZES: dict[str, Any] = {"width": 64, "depth": 2, "heads": 2, "decoder_width": 32, "decoder_depth": 2, "decoder_heads": 2}
 EPOCHS, RATE, MASKS = 131, 4e-3, 50  # 131 epochs are 3,013 steps
+BEST: dict[str, Any] = {"width": 64, "depth": 3, "heads": 4, "decoder_width": 48, "decoder_depth": 2, "decoder_heads": 2}
+BEST_EPOCHS, BEST_RATE = 218, 3e-3  # 5,014 steps
 LABELS = {0.01: (8, 100), 0.05: (8, 200), 0.1: (5, 250), 1.0: (3, 400)}  # share of labels: (seeds, steps of fine-tuning)
 TRANSFER_RATIO = 0.5  # of the network whose transfer is shown at all label shares
+FEW = (0.01, 0.05)  # label shares of the ablation
 COMPONENTS = 20
 
 
+def best(folder: Path) -> MaskedAutoencoder:
+    """The larger network at 75 %."""
+    return _made(folder / "07_digits.npz", "--best", fresh(0, **BEST), BEST_EPOCHS, BEST_RATE, 0)
+
+
 def pretrained(folder: Path, ratio: float, seed: int) -> MaskedAutoencoder:
-    """The network of one ratio and seed, from `folder` or made now."""
+    """The network of one ratio and seed."""
     path = folder / f"07_digits_{round(1000 * ratio)}_{seed}.npz"
+    return _made(path, f"--ratio {ratio} --seed {seed}", fresh(seed, mask_ratio=ratio, **SIZES), EPOCHS, RATE, seed)
+
+
+def _made(path: Path, options: str, model: MaskedAutoencoder, epochs: int, lr: float, seed: int) -> MaskedAutoencoder:
+    """The network in the file `path`, or `model` trained now and kept there."""
     if path.exists():
-        model = checkpoint.load(path).model
-        assert isinstance(model, MaskedAutoencoder)
-        return model
-    start, model = time.perf_counter(), fresh(seed, mask_ratio=ratio, **SIZES)
-    history = train(model, pictures("train"), epochs=EPOCHS, lr=RATE, seed=seed)
-    masks = frozen_masks(MASKS, ratio)
-    error = float(masked_errors(model, pictures("test"), masks).mean())
-    meta = {"command": f"{COMMAND} --ratio {ratio} --seed {seed}", "seed": seed, "epochs": EPOCHS, "steps": history.steps,
+        found = checkpoint.load(path).model
+        assert isinstance(found, MaskedAutoencoder)
+        return found
+    start = time.perf_counter()
+    history = train(model, pictures("train"), epochs=epochs, lr=lr, seed=seed)
+    error = float(masked_errors(model, pictures("test"), frozen_masks(MASKS, model.mask_ratio)).mean())
+    meta = {"command": f"{COMMAND} {options}", "seed": seed, "epochs": epochs, "steps": history.steps, "learning_rate": lr,
             "seconds": round(time.perf_counter() - start, 1), "masked_error_test": error}  # fmt: skip
-    print(f"ratio {ratio}, seed {seed}: masked error {error:.4f}, {meta['seconds']} s", flush=True)
+    print(f"{options}: masked error {error:.4f}, {meta['seconds']} s", flush=True)
     checkpoint.save(path, model, meta=meta)
     return model
 
@@ -100,60 +116,78 @@ def _distances(A: np.ndarray, B: np.ndarray) -> np.ndarray:
     return (A**2).sum(axis=1)[:, None] - 2 * A @ B.T + (B**2).sum(axis=1)
 
 
-def transfer(model: MaskedAutoencoder, share: float) -> dict[str, list[float]]:
-    """{method: test accuracy for each label seed}, all methods on the same labels."""
+def transfer(model: MaskedAutoencoder, share: float, seed: int) -> dict[str, float]:
+    """{method: test accuracy}, all methods with the same labels."""
     (X, y), (T, _) = digits("train"), digits("test")
     encoder, components = classifier(model, 10), analytic.pca(X).components[:, :COMPONENTS]
     F, G = (np.asarray(encoder.features(A.astype(np.float32)).numpy(), np.float64) for A in (X, T))
-    seeds, steps = LABELS[share]
-    found: dict[str, list[float]] = {}
-    for seed in range(seeds):
-        rows = few_labels(y, share, seed)
-        centred, other = (A - X.mean(axis=0) for A in (X, T))
-        for name, value in {
-            "fine-tuned": fine_tuned(model, rows, steps, seed), "from scratch": from_scratch(rows, steps, seed),
-            "frozen encoder + logistic regression": regression(F, G, rows),
-            "PCA + logistic regression": regression(centred @ components, other @ components, rows),
-            "pixels + logistic regression": regression(X, T, rows), "1-nearest neighbour on pixels": nearest(X, T, rows),
-        }.items():  # fmt: skip
-            found.setdefault(name, []).append(value)
-    return found
+    rows, steps = few_labels(y, share, seed), LABELS[share][1]
+    centred, other = (A - X.mean(axis=0) for A in (X, T))
+    return {
+        "fine-tuned": fine_tuned(model, rows, steps, seed), "from scratch": from_scratch(rows, steps, seed),
+        "frozen encoder + logistic regression": regression(F, G, rows),
+        "PCA + logistic regression": regression(centred @ components, other @ components, rows),
+        "pixels + logistic regression": regression(X, T, rows), "1-nearest neighbour on pixels": nearest(X, T, rows),
+    }  # fmt: skip
 
 
-def ablation(folder: Path) -> dict[str, Any]:
-    """For each ratio: masked error of both seeds at its own ratio, the Gaussian conditional's, and fine-tuned accuracy."""
-    X, T, y = pictures("train"), pictures("test"), digits("train")[1]
-    rows: dict[str, Any] = {}
+def errors(model: MaskedAutoencoder) -> dict[str, float]:
+    """Masked error of the test digits at the network's own ratio, and the Gaussian conditional's, with the same masks."""
+    X, T, masks = pictures("train"), pictures("test"), frozen_masks(MASKS, model.mask_ratio)
+    return {"error": float(masked_errors(model, T, masks).mean()), "gaussian": float(gaussian_errors(X, T, masks).mean())}
+
+
+def ablated(model: MaskedAutoencoder, share: float, seed: int) -> dict[str, float]:
+    """{"accuracy": of the network fine-tuned with these labels}."""
+    return {"accuracy": fine_tuned(model, few_labels(digits("train")[1], share, seed), LABELS[share][1], seed)}
+
+
+def pieces(folder: Path) -> Iterator[tuple[str, Callable[[], dict[str, float]]]]:
+    """(name, how to make it) of everything that `study` puts together; each takes some seconds."""
+    for share, (seeds, _steps) in LABELS.items():
+        for seed in range(seeds):
+            yield f"transfer {share} {seed}", lambda a=share, b=seed: transfer(pretrained(folder, TRANSFER_RATIO, 0), a, b)  # type: ignore[misc]
     for ratio in RATIOS:
-        masks = frozen_masks(MASKS, ratio)
-        models = [pretrained(folder, ratio, seed) for seed in SEEDS]
-        row: dict[str, Any] = {"error": [float(masked_errors(m, T, masks).mean()) for m in models],
-                               "gaussian": float(gaussian_errors(X, T, masks).mean())}  # fmt: skip
-        for share in (0.01, 0.05):
-            seeds, steps = LABELS[share]
+        for start in SEEDS:
+            yield f"error {ratio} {start}", lambda a=ratio, b=start: errors(pretrained(folder, a, b))  # type: ignore[misc]
+            for share in FEW:
+                for seed in range(LABELS[share][0]):
+                    yield (f"ablation {ratio} {start} {share} {seed}",
+                           lambda a=ratio, b=start, c=share, d=seed: ablated(pretrained(folder, a, b), c, d))  # type: ignore[misc]
+
+
+def study(folder: Path, pause: float = math.inf) -> Path | None:
+    """Everything, as 07_study.json in `folder`; None if it stopped after `pause` seconds, to be gone on with later."""
+    start, kept = time.perf_counter(), folder / "07_pieces.json"
+    known: dict[str, dict[str, float]] = json.loads(kept.read_text()) if kept.exists() else {}
+    best(folder)
+    for name, make in pieces(folder):
+        if name not in known:
+            if time.perf_counter() - start > pause:
+                return None
+            known[name] = make()
+            kept.write_text(json.dumps(known))
+            print(name, known[name], flush=True)
+    table: dict[str, Any] = {
+        "command": COMMAND, "pretraining seeds": SEEDS, "epochs": EPOCHS, "transfer ratio": TRANSFER_RATIO,
+        "labels": {str(share): len(few_labels(digits("train")[1], share, 0)) for share in LABELS},
+        "transfer": {}, "ablation": {},
+    }  # fmt: skip
+    for share, (seeds, _steps) in LABELS.items():
+        runs = [known[f"transfer {share} {seed}"] for seed in range(seeds)]
+        table["transfer"][str(share)] = {method: [run[method] for run in runs] for method in runs[0]}
+    for ratio in RATIOS:
+        own = [known[f"error {ratio} {start}"] for start in SEEDS]
+        row: dict[str, Any] = {"error": [e["error"] for e in own], "gaussian": own[0]["gaussian"]}
+        for share in FEW:
             row[f"accuracy at {share:.0%}"] = [
-                [fine_tuned(m, few_labels(y, share, seed), steps, seed) for seed in range(seeds)] for m in models
+                [known[f"ablation {ratio} {start} {share} {seed}"]["accuracy"] for seed in range(LABELS[share][0])]
+                for start in SEEDS
             ]
-        rows[str(ratio)] = row
-        print(f"ratio {ratio}: {row}", flush=True)
-    return rows
-
-
-def study(folder: Path) -> Path:
-    """Everything, as 07_study.json in `folder`."""
-    pieces = folder / "07_pieces.json"
-    known = json.loads(pieces.read_text()) if pieces.exists() else {}
-    start = time.perf_counter()
-    for share in LABELS:
-        if str(share) not in known:
-            known[str(share)] = transfer(pretrained(folder, TRANSFER_RATIO, 0), share)
-            pieces.write_text(json.dumps(known))
-            print(f"{share:.0%} of the labels: { {k: round(float(np.mean(v)), 3) for k, v in known[str(share)].items()} }")
-    result = {"command": COMMAND, "pretraining seeds": SEEDS, "epochs": EPOCHS, "transfer ratio": TRANSFER_RATIO,
-              "labels": {str(k): len(few_labels(digits("train")[1], k, 0)) for k in LABELS},
-              "transfer": known, "ablation": ablation(folder), "seconds": round(time.perf_counter() - start)}  # fmt: skip
+        table["ablation"][str(ratio)] = row
+    table["sha256"] = hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()  # of all the rest
     path = folder / "07_study.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    path.write_text(json.dumps(table, indent=1) + "\n")
     return path
 
 
@@ -162,9 +196,13 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--ratio", type=float)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--best", action="store_true")
+    parser.add_argument("--pause", type=float, default=math.inf, help="stop after so many seconds; call again to go on")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
-    if args.ratio is None:
-        print(study(args.folder))
-    else:
+    if args.best:
+        best(args.folder)
+    elif args.ratio is not None:
         pretrained(args.folder, args.ratio, args.seed)
+    else:
+        print(study(args.folder, args.pause))

@@ -1,6 +1,6 @@
 """What a training step does most, in as few passes and calls as possible; for twins.py, which has checked the arguments.
 
-A layer's way back is one pass for dz = g f'(z) and the bias's gradient, then two products.  A loss computes its
+A layer's way back is one pass for dz = g f'(z), one for the bias's gradient, then two products.  A loss computes its
 gradient on the way forward, where the exponential is at hand: the way back is one multiplication.  Sums are taken in
 blocks of 1,024 numbers in the arrays' dtype and the blocks added in float64, always in the same order: the rounding error
 does not grow with the size.  Arrays are float32 or float64, C-contiguous, and of the shapes that the names say.
@@ -19,8 +19,8 @@ from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 
 Array = np.ndarray
 BLOCK = 1024
-IDENTITY, TANH, SIGMOID, RELU = range(4)
-CODES = {None: IDENTITY, "tanh": TANH, "sigmoid": SIGMOID, "relu": RELU}
+TANH, SIGMOID, RELU = range(3)
+CODES = {"tanh": TANH, "sigmoid": SIGMOID, "relu": RELU}
 LOOPS = {"tanh": loops.tanh, "sigmoid": loops.sigmoid, "relu": loops.relu}
 _exp = scalar.exp
 
@@ -29,22 +29,31 @@ _exp = scalar.exp
 
 
 @jit(ELEMENTWISE)
-def _slope(kind: int, g: Any, y: Any, dz: Any, db: Any) -> None:
-    """dz = g f'(z), with f' written in y (rows, columns); db (columns,) += its sum over rows, one row after the other."""
+def _slope(kind: int, g: Any, y: Any, dz: Any) -> None:
+    """dz = g f'(z), with f' written in y: all (n,)."""
     zero, one = g.dtype.type(0), g.dtype.type(1)
-    for i in range(g.shape[0]):
-        up, at, to = g[i], y[i], dz[i]
-        if kind == TANH:
-            for j in range(db.size):
-                to[j] = up[j] * (one - at[j] * at[j])
-        elif kind == SIGMOID:
-            for j in range(db.size):
-                to[j] = up[j] * at[j] * (one - at[j])
-        elif kind == RELU:
-            for j in range(db.size):
-                to[j] = up[j] if at[j] > zero else zero
-        for j in range(db.size):
-            db[j] += to[j]
+    if kind == TANH:
+        for i in range(g.size):
+            dz[i] = g[i] * (one - y[i] * y[i])
+    elif kind == SIGMOID:
+        for i in range(g.size):
+            dz[i] = g[i] * y[i] * (one - y[i])
+    else:
+        for i in range(g.size):
+            dz[i] = g[i] if y[i] > zero else zero
+
+
+@jit(ELEMENTWISE)
+def _column_sums(x: Any, sums: Any) -> None:
+    """sums (columns,) += the sum of x (rows, columns) over rows, four rows at a time: a quarter of the loads and stores."""
+    for q in range(x.shape[0] // 4):
+        a, b, c, d = x[4 * q], x[4 * q + 1], x[4 * q + 2], x[4 * q + 3]
+        for j in range(sums.size):
+            sums[j] += (a[j] + b[j]) + (c[j] + d[j])
+    for i in range(x.shape[0] // 4 * 4, x.shape[0]):
+        row = x[i]
+        for j in range(sums.size):
+            sums[j] += row[j]
 
 
 def linear(x: Array, weight: Array, bias: Array, activation: str | None) -> Array:
@@ -63,9 +72,12 @@ def linear_backward(
     g: Array, y: Array, x: Array, weight: Array, activation: str | None, need: Sequence[bool]
 ) -> tuple[Any, Any, Array]:
     """The gradients of x, weight (None where not needed) and bias, from g = dL/dy."""
-    dz = g if activation is None else np.empty(g.shape, g.dtype)
+    dz = g
+    if activation is not None:
+        dz = np.empty(g.shape, g.dtype)
+        _slope(CODES[activation], g.reshape(-1), y.reshape(-1), dz.reshape(-1))
     db = np.zeros(g.shape[1], g.dtype)
-    _slope(CODES[activation], g, y, dz, db)
+    _column_sums(dz, db)
     dx = dw = None
     if need[0]:
         dx = np.zeros(x.shape, x.dtype)

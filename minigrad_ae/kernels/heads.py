@@ -1,6 +1,7 @@
 """Attention for short sequences, forward and backward: one head of one sequence at a time, in cache from start to end.
 
-A head is a stripe of columns: it is copied to and from small matrices, about 16 x 16, on which the products run.
+A head is a stripe of columns, about 16 x 16 numbers: too few to be worth packing, so that the products read and write
+them where they lie.
 """
 
 from __future__ import annotations
@@ -12,52 +13,97 @@ import numpy as np
 
 from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels.backend import check_floats, check_same_shape, chunks, in_parallel, twin_of
-from minigrad_ae.kernels.batched import GRAIN_FLOPS, product, turn
+from minigrad_ae.kernels.batched import GRAIN_FLOPS
 from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 from minigrad_ae.kernels.rows import _softmax, _softmax_backward
+from minigrad_ae.kernels.tile import fma, load, store, vector_of_zeros
 
 Array = np.ndarray
 
 
 @jit(ELEMENTWISE)
-def _take(x: Any, start: int, out: Any) -> None:
-    """out = x[:, start : start + columns of out]"""
-    for i in range(out.shape[0]):
-        row, to = x[i, start:], out[i]
-        for j in range(to.size):
-            to[j] = row[j]
+def _turn(x: Any, start: int, out: Any) -> None:
+    """out = x[:, start : start + rows of out]^T"""
+    for j in range(x.shape[0]):
+        row = x[j, start:]
+        for i in range(out.shape[0]):
+            out[i, j] = row[i]
 
 
 @jit(ELEMENTWISE)
-def _put(x: Any, start: int, out: Any) -> None:
-    """out[:, start : start + columns of x] = x"""
-    for i in range(x.shape[0]):
-        row, to = x[i], out[i, start:]
-        for j in range(row.size):
-            to[j] = row[j]
+def _small(a: Any, turned: bool, b: Any, c: Any, rows: int, depth: int, columns: int, at: Any) -> None:
+    """`_product` by the definition, for matrices smaller than a tile."""
+    a_at, b_at, c_at = at
+    for i in range(rows):
+        for j in range(columns):
+            total = c.dtype.type(0)
+            for k in range(depth):
+                total += (a[k, a_at + i] if turned else a[i, a_at + k]) * b[k, b_at + j]
+            c[i, c_at + j] = total
+
+
+@jit(ELEMENTWISE)
+def _product(a: Any, turned: bool, b: Any, c: Any, rows: int, depth: int, columns: int, at: Any) -> None:
+    """c = a b, or a^T b, for stripes of columns that begin at ``at`` in a, b and c: nothing is copied.
+
+    Tiles of 4 rows by 2 vectors: eight sums hide the latency of the two multiply-add units.  A tile that would stick out
+    is moved back until it fits, and computes some elements a second time.
+    """
+    a_at, b_at, c_at = at
+    zero = vector_of_zeros(c)
+    lanes = len(zero)
+    if rows < 4 or columns < lanes:
+        _small(a, turned, b, c, rows, depth, columns, at)
+        return
+    for start in range(0, rows, 4):
+        i = min(start, rows - 4)
+        c0, c1, c2, c3 = c[i, c_at:], c[i + 1, c_at:], c[i + 2, c_at:], c[i + 3, c_at:]
+        for j in range(0, columns, 2 * lanes):
+            j0, j1 = min(j, columns - lanes), min(j + lanes, columns - lanes)
+            p0 = p1 = q0 = q1 = r0 = r1 = s0 = s1 = zero
+            if turned:
+                for k in range(depth):
+                    four, row = a[k, a_at + i :], b[k, b_at:]
+                    w, x, y, z = four[0], four[1], four[2], four[3]
+                    v = load(row[j0:], 0, zero)
+                    p0, q0, r0, s0 = fma(p0, w, v), fma(q0, x, v), fma(r0, y, v), fma(s0, z, v)
+                    v = load(row[j1:], 0, zero)
+                    p1, q1, r1, s1 = fma(p1, w, v), fma(q1, x, v), fma(r1, y, v), fma(s1, z, v)
+            else:
+                a0, a1, a2, a3 = a[i, a_at:], a[i + 1, a_at:], a[i + 2, a_at:], a[i + 3, a_at:]
+                for k in range(depth):
+                    row = b[k, b_at:]
+                    w, x, y, z = a0[k], a1[k], a2[k], a3[k]
+                    v = load(row[j0:], 0, zero)
+                    p0, q0, r0, s0 = fma(p0, w, v), fma(q0, x, v), fma(r0, y, v), fma(s0, z, v)
+                    v = load(row[j1:], 0, zero)
+                    p1, q1, r1, s1 = fma(p1, w, v), fma(q1, x, v), fma(r1, y, v), fma(s1, z, v)
+            store(c0[j0:], 0, p0)
+            store(c0[j1:], 0, p1)
+            store(c1[j0:], 0, q0)
+            store(c1[j1:], 0, q1)
+            store(c2[j0:], 0, r0)
+            store(c2[j1:], 0, r1)
+            store(c3[j0:], 0, s0)
+            store(c3[j1:], 0, s1)
 
 
 @jit(REDUCTION)
 def _attention(q: Any, k: Any, v: Any, bias: Any, heads: int, scale: float, y: Any, weights: Any) -> None:
     """q, k, v, y (n, tokens, width); weights (n heads, tokens, tokens)."""
     tokens, size = q.shape[1], q.shape[2] // heads
-    one, kt, scores = np.empty((tokens, size), q.dtype), np.empty((size, tokens), q.dtype), np.empty(bias.shape, q.dtype)
-    out = np.empty((tokens, size), q.dtype)
+    kt, scores = np.empty((size, tokens), q.dtype), np.empty((tokens, tokens), q.dtype)
     factor = q.dtype.type(scale)
     for m in range(weights.shape[0]):
         n, start = m // heads, m % heads * size
-        _take(k[n], start, one)
-        turn(one, kt)
-        _take(q[n], start, one)
-        product(one, kt, scores)
+        _turn(k[n], start, kt)
+        _product(q[n], False, kt, scores, tokens, size, tokens, (start, 0, 0))
         for i in range(tokens):
             row, shift = scores[i], bias[i]
             for j in range(row.size):
                 row[j] = row[j] * factor + shift[j]
         _softmax(scores, weights[m])
-        _take(v[n], start, one)
-        product(weights[m], one, out)
-        _put(out, start, y[n])
+        _product(weights[m], False, v[n], y[n], tokens, tokens, size, (0, start, start))
 
 
 @jit(REDUCTION)
@@ -65,31 +111,20 @@ def _attention_backward(
     g: Any, q: Any, k: Any, v: Any, weights: Any, heads: int, scale: float, dq: Any, dk: Any, dv: Any
 ) -> None:
     tokens, size = q.shape[1], q.shape[2] // heads
-    up, one, out = np.empty((tokens, size), v.dtype), np.empty((tokens, size), v.dtype), np.empty((tokens, size), v.dtype)
-    vt, wt = np.empty((size, tokens), v.dtype), np.empty((tokens, tokens), v.dtype)
-    dw, ds = np.empty((tokens, tokens), v.dtype), np.empty((tokens, tokens), v.dtype)
+    vt, dw, ds = np.empty((size, tokens), v.dtype), np.empty((tokens, tokens), v.dtype), np.empty((tokens, tokens), v.dtype)
     factor = q.dtype.type(scale)
     for m in range(weights.shape[0]):
         n, start = m // heads, m % heads * size
-        _take(g[n], start, up)
-        _take(v[n], start, one)
-        turn(one, vt)
-        product(up, vt, dw)
-        turn(weights[m], wt)
-        product(wt, up, out)
-        _put(out, start, dv[n])
+        _turn(v[n], start, vt)
+        _product(g[n], False, vt, dw, tokens, size, tokens, (start, 0, 0))
+        _product(weights[m], True, g[n], dv[n], tokens, tokens, size, (0, start, start))
         _softmax_backward(dw, weights[m], ds)
         for i in range(tokens):
             row = ds[i]
             for j in range(row.size):
                 row[j] *= factor
-        _take(k[n], start, one)
-        product(ds, one, out)
-        _put(out, start, dq[n])
-        turn(ds, wt)
-        _take(q[n], start, one)
-        product(wt, one, out)
-        _put(out, start, dk[n])
+        _product(ds, False, k[n], dq[n], tokens, tokens, size, (0, start, start))
+        _product(ds, True, q[n], dk[n], tokens, tokens, size, (0, start, start))
 
 
 def _split(x: Array, heads: int) -> Array:
