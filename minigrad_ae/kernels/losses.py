@@ -1,7 +1,6 @@
 """Losses and the sampling steps of the chapter's models, forward and backward, in one pass over flat arrays.
 
-Sums are taken in blocks of 1,024 numbers in the arrays' dtype and the blocks added in float64, always in the same
-order: the rounding error does not grow with the size, and the bits do not depend on the number of threads.
+The values come from fused.py, which computes a gradient with each; here it is dropped, and computed again where asked for.
 """
 
 from __future__ import annotations
@@ -11,46 +10,12 @@ from typing import Any
 import numpy as np
 
 from minigrad_ae.errors import DataError
-from minigrad_ae.kernels import reference, scalar
+from minigrad_ae.kernels import fused, reference, scalar
 from minigrad_ae.kernels.backend import check_floats, check_same_shape, twin_of
-from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
+from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 
 Array = np.ndarray
-BLOCK = 1024
-_exp, _sigmoid, _softplus = scalar.exp, scalar.sigmoid, scalar.softplus
-
-
-@jit(REDUCTION)
-def _half_squares(y: Any, t: Any) -> float:
-    total = 0.0
-    for start in range(0, y.size, BLOCK):
-        a, b, part = y[start : start + BLOCK], t[start : start + BLOCK], y.dtype.type(0)
-        for i in range(a.size):
-            part += (a[i] - b[i]) * (a[i] - b[i])
-        total += part
-    return 0.5 * total
-
-
-@jit(REDUCTION)
-def _bernoulli(x: Any, t: Any) -> float:
-    total = 0.0
-    for start in range(0, x.size, BLOCK):
-        a, b, part = x[start : start + BLOCK], t[start : start + BLOCK], x.dtype.type(0)
-        for i in range(a.size):
-            part += _softplus(a[i]) - a[i] * b[i]
-        total += part
-    return total
-
-
-@jit(REDUCTION)
-def _gaussian_kl(mu: Any, log_var: Any) -> float:
-    one, total = mu.dtype.type(1), 0.0
-    for start in range(0, mu.size, BLOCK):
-        a, b, part = mu[start : start + BLOCK], log_var[start : start + BLOCK], mu.dtype.type(0)
-        for i in range(a.size):
-            part += a[i] * a[i] + ((_exp(b[i]) - one) - b[i])
-        total += part
-    return 0.5 * total
+_exp, _sigmoid = scalar.exp, scalar.sigmoid
 
 
 @jit(ELEMENTWISE)
@@ -76,13 +41,6 @@ def _gaussian_kl_backward(g: float, mu: Any, log_var: Any, dmu: Any, dlog_var: A
 
 
 @jit(ELEMENTWISE)
-def _reparameterise(mu: Any, log_var: Any, noise: Any, z: Any) -> None:
-    half = mu.dtype.type(0.5)
-    for i in range(mu.size):
-        z[i] = mu[i] + _exp(half * log_var[i]) * noise[i]
-
-
-@jit(ELEMENTWISE)
 def _reparameterise_backward(g: Any, log_var: Any, noise: Any, dlog_var: Any) -> None:
     half = g.dtype.type(0.5)
     for i in range(g.size):
@@ -104,7 +62,7 @@ def _flat(kernel: str, **arrays: Array) -> list[Array]:
 @twin_of(reference.half_sum_of_squares)
 def half_sum_of_squares(y: Array, t: Array) -> Any:
     """``0.5 * ((y - t) ** 2).sum()``: a scalar of the arrays' dtype (sum over data and features)."""
-    return y.dtype.type(_half_squares(*_flat("half_sum_of_squares", y=y, t=t)))
+    return fused.half_squares(*_flat("half_sum_of_squares", y=y, t=t))[0][()]
 
 
 @twin_of(reference.half_sum_of_squares_backward)
@@ -118,7 +76,7 @@ def half_sum_of_squares_backward(g: float, y: Array, t: Array) -> Array:
 @twin_of(reference.bernoulli_loss)
 def bernoulli_loss(logits: Array, t: Array) -> Any:
     """``(softplus(logits) - logits * t).sum()`` = -log p(t), t in [0, 1]: a scalar (sum over data and features)."""
-    return logits.dtype.type(_bernoulli(*_flat("bernoulli_loss", logits=logits, t=t)))
+    return fused.bernoulli(*_flat("bernoulli_loss", logits=logits, t=t))[0][()]
 
 
 @twin_of(reference.bernoulli_loss_backward)
@@ -132,7 +90,7 @@ def bernoulli_loss_backward(g: float, logits: Array, t: Array) -> Array:
 @twin_of(reference.gaussian_kl)
 def gaussian_kl(mu: Array, log_var: Array) -> Any:
     """KL(N(mu, e^log_var) || N(0, 1)) = ``0.5 * (mu**2 + exp(log_var) - 1 - log_var).sum()``: a scalar."""
-    return mu.dtype.type(_gaussian_kl(*_flat("gaussian_kl", mu=mu, log_var=log_var)))
+    return fused.gaussian_kl(*_flat("gaussian_kl", mu=mu, log_var=log_var))[0][()]
 
 
 @twin_of(reference.gaussian_kl_backward)
@@ -147,9 +105,8 @@ def gaussian_kl_backward(g: float, mu: Array, log_var: Array) -> tuple[Array, Ar
 @twin_of(reference.reparameterise)
 def reparameterise(mu: Array, log_var: Array, noise: Array) -> Array:
     """``mu + np.exp(log_var / 2) * noise``."""
-    z = np.empty(mu.shape, mu.dtype)
-    _reparameterise(*_flat("reparameterise", mu=mu, log_var=log_var, noise=noise), z.reshape(-1))
-    return z
+    z, _ = fused.reparameterise(*_flat("reparameterise", mu=mu, log_var=log_var, noise=noise))
+    return z.reshape(mu.shape)
 
 
 @twin_of(reference.reparameterise_backward)
