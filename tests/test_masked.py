@@ -176,6 +176,7 @@ def test_copies_and_files_are_the_same_network(tmp_path):
 def test_one_mask_serves_all_pictures():
     model, mask = made(), random_masks(1, 16, 0.75, np.random.default_rng(0))[0]
     assert float(model.loss(data(), mask=mask)) == float(model.loss(data(), mask=np.tile(mask, (5, 1))))
+    assert np.array_equal(model.forward(data(), mask).numpy(), model.forward(data(), np.tile(mask, (5, 1))).numpy())
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ class MaskedAutoencoder(Module):
         tokens = self.bridge(z[:, 1:] if self.class_token else z)
         if mask is not None:
             rows = ops.reshape(tokens, (-1, tokens.shape[2]))
-            tokens = ops.take(ops.concatenate([rows, self.mask_token]), places(self.checked(mask)), axis=0)
+            tokens = ops.take(ops.concatenate([rows, self.mask_token]), places(self.checked(mask, z.shape[0])), axis=0)
         tokens = tokens + self.decoder_positions
         for block in self.blocks:
             tokens = block(tokens)
