@@ -133,7 +133,7 @@ def test_norm_pix_starts_at_the_cost_of_a_zero_prediction():
     """(P - 1) / P times the share of the variance that eps leaves: exactly `analytic.zero_prediction_loss`."""
     model = MaskedAutoencoder(norm_pix=True, rng=np.random.default_rng(0)).standardise(mg.data.digits("train")[0])
     x, mask = data(40), random_masks(40, 16, 0.75, np.random.default_rng(0))
-    patches = mg.nn.patchify(np.asarray(model.encoder.standardised(x).numpy()), (8, 8), 2)[mask]
+    patches = mg.nn.patchify(model.encoder.standardised(x), (8, 8), 2)[mask]
     assert model.masked_error(x, mask) == pytest.approx(analytic.zero_prediction_loss(patches), abs=1e-12)
 
 

@@ -82,9 +82,11 @@ class VisionTransformer(Module):
         return self
 
     def standardised(self, x: Any) -> Any:
-        """Pictures x -> (x - mean) / scale, as flat rows (n, D)."""
+        """Pictures x -> (x - mean) / scale, as flat rows (n, D): an array, unless x is a tensor that wants its gradient."""
         x = x if isinstance(x, Value) else tensor(x, dtype=self.mean.dtype)
         check_pictures(x, self.embedding.image_shape)
+        if not x.requires_grad:
+            return (x._data.reshape(len(x._data), -1) - self.mean.data) / self.scale.data
         return (ops.reshape(x, (x.shape[0], -1)) - self.mean) / self.scale
 
     @property
