@@ -222,7 +222,7 @@ def ratios_figure(rows: Sequence[Row]) -> Any:
                 ax.plot([r["goal"]] * 2, [y - 0.1, y + 0.1], color="black", lw=2.5, zorder=3)
     goals = [r["met"] for r in rows if r["met"] is not None]
     versus = [r for r in rows if r["peer"] == "torch"]
-    faster = f"{sum(r['ratio'] > 1 for r in versus)} of {len(versus)} steps are faster than torch's; " if versus else ""
+    faster = f"{sum(r['ratio'] > 1 for r in versus)} of {len(versus)} steps are faster than torch's;\n" if versus else ""
     ax.set(yticks=range(len(groups)), yticklabels=[f"{w}\n{t} thread{'s' * (t > 1)}" for w, t in groups],
            xlabel="time of a training step: theirs / ours   (right of the dashed line ours is faster)",
            title=f"{faster}{sum(goals)} of {len(goals)} goals (black marks) are met")  # fmt: skip
