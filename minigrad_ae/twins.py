@@ -183,7 +183,7 @@ class _LayerNorm:
         return kernels.layer_norm_backward(np.ascontiguousarray(g), *saved, weight)
 
 
-@twin("attention", smallest=64, strided=True)
+@twin("attention", smallest=2048, strided=True)  # below, compiling takes longer than a lesson
 class _Attention:
     @staticmethod
     def forward(q: Array, k: Array, v: Array, mask: Array, heads: int = 1) -> tuple[Array, Any]:
