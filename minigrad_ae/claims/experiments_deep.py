@@ -84,7 +84,7 @@ def best(run: Run, train_one: Callable[..., Nets], *key: Any, least: int = 2) ->
 
 # --- one step after the other ----------------------------------------------------------------------------------------
 
-FIRST_ORDER: dict[str, Callable[..., Any]] = {  # learning rates: the best of .01 .03 .1 .3 1 on the first two starts
+FIRST_ORDER: dict[str, Callable[..., Any]] = {  # learning rates: the best of those tried on two starts, .1 .3 1 and .01 .03
     "SGD": lambda parameters: SGD(parameters, lr=0.3),
     "Adam": lambda parameters: Adam(parameters, lr=0.03),
 }
