@@ -19,7 +19,7 @@ from minigrad_ae import data, tensor
 from minigrad_ae.cli import main
 from minigrad_ae.data.mnist import PREFIX, download, mnist
 from minigrad_ae.data.shipping import FOLDER as FOLDER_SHIPPED
-from minigrad_ae.errors import DataError, FileError
+from minigrad_ae.errors import DataError, DtypeError, FileError
 
 mnist_module = importlib.import_module("minigrad_ae.data.mnist")  # mg.data.mnist is the function
 
@@ -243,6 +243,11 @@ def test_a_sigma_outside_its_range(sigma):
     assert "sigma must be finite and not negative" in message_of(
         DataError, data.additive_gaussian, np.ones((2, 2)), sigma, None
     )
+
+
+def test_noise_is_not_added_to_whole_numbers():
+    message = message_of(DtypeError, data.additive_gaussian, np.ones((2, 3), np.uint8), 0.5, np.random.default_rng(0))
+    assert "x must be float32 or float64" in message and "got shape (2, 3), dtype uint8" in message and "x / 255" in message
 
 
 # --- shipped results ---

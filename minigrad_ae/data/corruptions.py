@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import DataError
+from ..errors import DataError, DtypeError
 
 
 def zero_random_subset(x: Any, drop: float, rng: np.random.Generator) -> Any:
@@ -30,7 +30,7 @@ def zero_random_subset(x: Any, drop: float, rng: np.random.Generator) -> Any:
 def additive_gaussian(x: Any, sigma: ArrayLike, rng: np.random.Generator) -> Any:
     """x + sigma e with independent e ~ N(0, 1); sigma is in the units of x, one number or D of them.
 
-    Raises DataError unless 0 <= sigma < inf.
+    x is float32 or float64 (DtypeError), and so is the noise.  Raises DataError unless 0 <= sigma < inf.
     """
     sigma = np.asarray(sigma)
     if not ((sigma >= 0) & (sigma < np.inf)).all():
@@ -39,4 +39,10 @@ def additive_gaussian(x: Any, sigma: ArrayLike, rng: np.random.Generator) -> Any
             f"got sigma={sigma}",
             "sigma is a standard deviation in the units of x, e.g. 0.3",
         )
-    return x + (sigma * rng.standard_normal(x.shape)).astype(x.dtype)
+    if x.dtype not in (np.float32, np.float64):
+        raise DtypeError(
+            "additive_gaussian: x must be float32 or float64",
+            f"got shape {x.shape}, dtype {x.dtype}",
+            "scale it first, e.g. x / 255 for grey levels",
+        )
+    return x + sigma.astype(x.dtype) * rng.standard_normal(x.shape, x.dtype)
