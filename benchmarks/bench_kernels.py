@@ -1,4 +1,4 @@
-"""Activations, softmax, layer norm, optimisers and losses against NumPy and, where installed, torch (one thread).
+"""Layers with activation, activations, softmax, layer norm, Adam against NumPy and, where installed, torch (one thread).
 
     taskset -c 1 python benchmarks/bench_kernels.py --json kernels.json
 
@@ -37,6 +37,36 @@ def race(contenders, rounds):
     return result
 
 
+def fused_linear(np, kernels, torch, draw, rows, inputs, outputs, activation):
+    """{contender: function}: y = f(x W + b) and the gradients of x, W and b, for `rows` rows."""
+    x, W, b, g = draw(rows, inputs), draw(inputs, outputs) / inputs**0.5, draw(outputs), draw(rows, outputs)
+
+    def ours():
+        y = kernels.fused.linear(x, W, b, activation)
+        return y, *kernels.fused.linear_backward(g, y, x, W, activation, (True, True, True))
+
+    def numpy():
+        z = x @ W + b
+        y = np.tanh(z) if activation == "tanh" else np.maximum(z, 0)
+        dz = g * (1 - y * y) if activation == "tanh" else np.where(y > 0, g, 0)
+        return y, dz @ W.T, x.T @ dz, dz.sum(axis=0)
+
+    for mine, theirs in zip(ours(), numpy(), strict=True):
+        assert np.allclose(mine, theirs, rtol=1e-4, atol=1e-4 * float(np.abs(theirs).max()))
+    contenders = {"ours": ours, "numpy": numpy}
+    if torch:
+        leaves = [torch.tensor(a, requires_grad=True) for a in (x, W, b)]
+        upstream, function = torch.tensor(g), getattr(torch, activation)
+
+        def eager():
+            for leaf in leaves:
+                leaf.grad = None
+            function(torch.addmm(leaves[2], leaves[0], leaves[1])).backward(upstream)
+
+        contenders["torch"] = eager
+    return contenders
+
+
 def cases(np, kernels, torch, dtype):
     """(label, {contender: function}) for each row of the table."""
     rng = np.random.default_rng(0)
@@ -64,6 +94,10 @@ def cases(np, kernels, torch, dtype):
             rows["torch"] = eager
         return rows
 
+    for rows, inputs, outputs in ((64, 64, 32), (128, 64, 128), (100, 784, 512)):
+        for activation in ("tanh", "relu"):
+            contenders = fused_linear(np, kernels, torch, draw, rows, inputs, outputs, activation)
+            yield f"linear {activation} f+b {rows}x{inputs}->{outputs}", contenders
     f = torch.nn.functional if torch else None
     for name, uses_input in {"tanh": False, "sigmoid": False, "relu": False, "softplus": True, "gelu": True}.items():
         pair = getattr(kernels, name), getattr(kernels, name + "_backward")
@@ -141,7 +175,7 @@ def main(argv=None):
         result = race(contenders, options.rounds)
         rows.append({"kernel": label, "dtype": options.dtype} | result)
         others = ", ".join(f"{n} x{r['ratio']:.2f} (best {r['best']:.2f})" for n, r in result.items() if "ratio" in r)
-        print(f"{label:26s} {result['ours']['us']:8.1f} us   {others}", flush=True)
+        print(f"{label:30s} {result['ours']['us']:8.1f} us   {others}", flush=True)
     if options.json:
         head = {"machine": platform.machine(), "threads": 1, "numpy": np.__version__}
         head["torch"] = torch.__version__ if torch else None
