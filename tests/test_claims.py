@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from pathlib import Path
 
 import pytest
 
@@ -120,3 +122,9 @@ def test_the_table_shows_a_long_statement_whole():
     assert max(map(len, lines)) <= 100
     assert " ".join(" ".join(line[:58].split()) for line in lines) == words
     assert lines[-1].endswith("PASS")
+
+
+def test_the_readme_counts_the_claims():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (count,) = re.findall(r"(\d+) of them stand in a ledger", readme)
+    assert int(count) == len(claims())
