@@ -13,12 +13,12 @@ from ..tensor import Tensor, tensor
 
 
 def rows(x: Any, n_features: int, dtype: Any) -> Tensor:
-    """x (n, n_features) as a tensor (an array is cast to `dtype`), or a ShapeError."""
+    """x (n, n_features), n >= 1, as a tensor (an array is cast to `dtype`), or a ShapeError."""
     x = x if isinstance(x, Tensor) else tensor(x, dtype=dtype)
-    if x.ndim != 2 or x.shape[1] != n_features:
+    if x.ndim != 2 or x.shape[1] != n_features or not len(x):
         raise ShapeError(
             "the data do not fit the autoencoder",
-            f"got shape {x.shape}, expected (n, {n_features})",
+            f"got shape {x.shape}, expected (n, {n_features}), n >= 1",
             "rows are data and columns are features; one data point x goes in as x[None, :]",
         )
     return x

@@ -16,11 +16,12 @@ import numpy as np
 
 from .. import ops
 from ..data import centre, check_matrix
-from ..errors import DataError, ShapeError
+from ..errors import DataError
 from ..graph import no_grad
 from ..nn import Module, Parameter, init
 from ..optim import LBFGS
 from ..tensor import Tensor, tensor
+from .checks import rows
 from .densities import LN_2PI, log_normal
 from .linear import Fit
 
@@ -221,15 +222,8 @@ class LinearVAE(Module):
         optimiser.step(closure)
         return optimiser
 
-    def _checked(self, x: Any) -> Any:
-        x = x if isinstance(x, Tensor) else tensor(x, dtype=self.mean.dtype)
-        if x.ndim != 2 or x.shape[1] != self.n_features or not len(x):
-            raise ShapeError(
-                "the data do not fit the linear VAE",
-                f"got shape {x.shape}, expected (n, {self.n_features}) with n >= 1",
-                "rows are data and columns are features; one data point x goes in as x[None, :]",
-            )
-        return x
+    def _checked(self, x: Any) -> Tensor:
+        return rows(x, self.n_features, self.mean.dtype)
 
 
 def _checked_beta(beta: float) -> float:
