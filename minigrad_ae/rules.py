@@ -13,6 +13,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from .kernels.reference import quiet
+
 # Every name that an expression may use: NumPy, each registered op, each composition, and the helpers of
 # `ops/helpers.py`.  Names are looked up when the expression runs, so the order of definition does not matter.
 NAMES: dict[str, Any] = {}
@@ -31,7 +33,7 @@ def compile_expression(title: str, signature: str, expression: str) -> Callable[
     scope: dict[str, Any] = {}
     exec(compile(source, filename, "exec"), NAMES, scope)
     function: Callable[..., Any] = scope.popitem()[1]
-    return function
+    return quiet(function) if " @ " in expression else function
 
 
 def free_names(expression: str) -> frozenset[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad_ae as mg
+from minigrad_ae import kernels
 from minigrad_ae.check import gradcheck
 
 INF = math.inf
@@ -186,3 +187,21 @@ def test_gradcheck_at_ties_is_no_false_alarm():
     bounded = (lambda t: mg.maximum(t, 1.0), lambda t: mg.minimum(t, 1.0), lambda t: mg.clip(t, 0, 1))
     for fn in (mg.relu, mg.abs, mg.max, mg.min, *bounded):
         assert gradcheck(fn, x) and gradcheck(fn, x, order=2)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("size", [2, 40])
+def test_a_product_raises_no_floating_point_warning(backend, size):
+    """A BLAS raises flags at random (a float32 row of five is enough), so a warning from a product would mean nothing."""
+    x = np.zeros((size, size), np.float32)
+    x[0, 0] = np.inf  # inf * 0: a flag that every BLAS raises
+    with kernels.use(backend), np.errstate(all="raise"):
+        for y in (
+            lambda a: a @ x,
+            lambda a: mg.linear(a, x, np.zeros(size, np.float32)),
+            lambda a: mg.attention(a, x, x, np.zeros((), np.float32)),
+        ):
+            a = mg.tensor(x, requires_grad=True)
+            out = y(a)
+            out.backward(x)
+            assert np.isnan(out.numpy()).any() and np.isnan(a.grad).any()

@@ -13,6 +13,7 @@ import numpy as np
 from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels.backend import check_floats, check_out, chunks, in_parallel, twin_of
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
+from minigrad_ae.kernels.reference import quiet
 from minigrad_ae.kernels.tile import fma, load, store, vector_of_zeros
 
 Array = np.ndarray
@@ -93,6 +94,7 @@ def _batched(a: Any, b: Any, transposed: bool, c: Any) -> None:
             product(a[n], b[n], c[n])
 
 
+@quiet
 def _batched_definition(a: Array, b: Array, out: Array | None = None) -> Array:
     return np.matmul(a, b, out=out)
 

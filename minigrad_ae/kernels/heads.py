@@ -15,6 +15,7 @@ from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels.backend import check_floats, check_same_shape, chunks, in_parallel, twin_of
 from minigrad_ae.kernels.batched import GRAIN_FLOPS
 from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
+from minigrad_ae.kernels.reference import quiet
 from minigrad_ae.kernels.rows import _softmax, _softmax_backward
 from minigrad_ae.kernels.tile import fma, load, store, vector_of_zeros
 
@@ -136,6 +137,7 @@ def _join(x: Array, heads: int) -> Array:
     return x if heads == 1 else (y := x.swapaxes(-2, -3)).reshape(*y.shape[:-2], heads * y.shape[-1])
 
 
+@quiet
 def _attention_definition(q: Array, k: Array, v: Array, bias: Array | None = None, heads: int = 1) -> tuple[Array, Array]:
     q, k, v = (_split(x, heads) for x in (q, k, v))
     scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.dtype.type(q.shape[-1]))
@@ -169,6 +171,7 @@ def attention(q: Array, k: Array, v: Array, bias: Array | None = None, heads: in
     return y, weights
 
 
+@quiet
 def _attention_backward_definition(
     g: Array, q: Array, k: Array, v: Array, weights: Array, heads: int = 1
 ) -> tuple[Array, Array, Array]:

@@ -21,6 +21,12 @@ def _into(out: Any, y: Any, dtype: Any) -> np.ndarray:
     return out
 
 
+# For functions with a matrix product.  A BLAS may compute on what lies beside its operands: never seen in the result, but
+# it raises floating-point flags at random (OpenBLAS 0.3.31 for float32 rows of five; Accelerate for many shapes).
+quiet = np.errstate(all="ignore")
+
+
+@quiet
 def matmul(a, b, out=None):  # type: ignore[no-untyped-def]
     return np.matmul(a, b, out=out)
 
