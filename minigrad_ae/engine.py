@@ -96,7 +96,7 @@ def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None)
         if value.op is None:
             continue
         edges = value.edges if path is None else [(i, x) for i, x in value.edges if x in path]
-        for (i, x), new in zip(edges, contributions(value, g, edges), strict=True):
+        for i, x, new in contributions(value, g, edges):
             for watcher in watchers:
                 watcher.sent(value, i, g, new)
             known = grads.get(x)
@@ -104,7 +104,7 @@ def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None)
     return grads
 
 
-def contributions(value: Value, g: Any, edges: Sequence[tuple[int, Value]]) -> list[Any]:
+def contributions(value: Value, g: Any, edges: Sequence[tuple[int, Value]]) -> list[tuple[int, Value, Any]]:
     """What `value`, whose gradient is g, sends along `edges`: rule by rule, or all at once where a kernel computed it."""
     op: Any = value.op
     if value.saved is not None and not isinstance(g, Value) and op.vjps == op.twin.rules:
@@ -112,14 +112,14 @@ def contributions(value: Value, g: Any, edges: Sequence[tuple[int, Value]]) -> l
         for i, _ in edges:
             need[i] = True
         gradients = op.twin.backward(g, value._data, value.saved, *value.arrays, need=need, **value.params)
-        return [fit(gradients[i], value, i) for i, _ in edges]
+        return [(i, x, fit(gradients[i], value, i)) for i, x in edges]
     if op.variadic or isinstance(g, Value):
-        return [fit(apply_rule(value, i, g), value, i) for i, _ in edges]
+        return [(i, x, fit(apply_rule(value, i, g), value, i)) for i, x in edges]
     y, inputs, params, rules, sent = value._data, value.arrays, value.params, op.vjps, []
     for i, x in edges:  # the same again without calls in between: most gradients come this way
-        raw, data = rules[i](g, y, *inputs, **params), x._data
+        raw, data = rules[i](g, y, *inputs, **params) if params else rules[i](g, y, *inputs), x._data
         fits = type(raw) is np.ndarray and raw.shape == data.shape and raw.dtype is data.dtype
-        sent.append(raw if fits else fit(raw, value, i))
+        sent.append((i, x, raw if fits else fit(raw, value, i)))
     return sent
 
 

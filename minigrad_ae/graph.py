@@ -77,13 +77,16 @@ class Value:
     @classmethod
     def computed(cls, data: np.ndarray, op: Op, inputs: Any, arrays: Any, params: Any, edges: Any, origin: Any,
                  saved: Any) -> Any:  # fmt: skip
-        """The result of an op, with its history.  Every op ends here, so each attribute is written once."""
+        """The result of an op, with its history.  Every op ends here, so each attribute is written once.
+
+        Three at a time: Python would build a tuple to hand over four.
+        """
         value = cls.__new__(cls)
-        value._data, value.op, value.inputs, value.arrays, value.params = data, op, inputs, arrays, params
-        value.saved = saved
-        value.edges, value.origin, value.serial, value.requires_grad = edges, origin, next_serial(), True
+        value._data, value.op, value.inputs = data, op, inputs
+        value.arrays, value.params, value.edges = arrays, params, edges
+        value.origin, value.saved, value.serial = origin, saved, next_serial()
+        value.requires_grad, value.retains_grad = True, False
         value.name = value.grad = value.hooks = None
-        value.retains_grad = False
         return value
 
 

@@ -124,7 +124,7 @@ class Op:
             if twin is not None and twin.ready(arrays):
                 y, saved = twin.forward(*arrays, **params)
             else:
-                y = self.forward(*arrays, **params)
+                y = self.forward(*arrays, **params) if params else self.forward(*arrays)
         except NUMPY_ERRORS as error:
             raise explain(self, args, error) from None
         if type(y) is not np.ndarray:  # NumPy makes a number of what has no axes
@@ -146,13 +146,13 @@ class Op:
         """
         a, b = args[0], args[-1]
         if len(args) == 1:
-            return [a._data], [(0, a)] if a.requires_grad else ()
+            return (a._data,), ((0, a),) if a.requires_grad else ()
         if len(args) == 2 and isinstance(a, Value) and not self.passive:
-            x, edge = a._data, [(0, a)] if a.requires_grad else []
+            x, edge = a._data, ((0, a),) if a.requires_grad else ()
             if type(b) is float or type(b) is int:
-                return [x, np.array(b, x.dtype)], edge
+                return (x, np.array(b, x.dtype)), edge
             if isinstance(b, Value) and b._data.dtype is x.dtype:
-                return [x, b._data], [*edge, (1, b)] if b.requires_grad else edge
+                return (x, b._data), (*edge, (1, b)) if b.requires_grad else edge
         arrays: list[Any] = []
         edges, plain = [], not self.passive
         for k, each in enumerate(args):  # one loop: asked at every op, and twice as fast as three comprehensions

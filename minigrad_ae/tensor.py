@@ -225,11 +225,7 @@ class Tensor(Value):
 
 
 def _comparison(ufunc: Callable[..., Any]) -> Callable[..., Any]:
-    def compare(a: Any, b: Any) -> np.ndarray:
-        result: np.ndarray = ufunc(*(x._data if isinstance(x, Value) else x for x in (a, b)))
-        return result
-
-    return compare
+    return lambda a, b: ufunc(*(x._data if isinstance(x, Value) else x for x in (a, b)))
 
 
 UFUNCS = {"subtract": "sub", "multiply": "mul", "divide": "div", "negative": "neg", "absolute": "abs"}

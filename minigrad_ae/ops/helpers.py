@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Value
+from ..kernels.reference import quiet
 from ..rules import NAMES
 
 NAMES.update(np=np, two_over_sqrt_pi=2 / math.sqrt(math.pi), sqrt_half=math.sqrt(0.5),
@@ -97,7 +98,7 @@ def inside(shape: tuple[int, ...], pad_width: Any) -> tuple[slice, ...]:
 def part(xs: Sequence[Any], i: int, axis: int) -> tuple[slice, ...]:
     """The slices that cut ``xs[i]`` out of ``concatenate(xs, axis)``."""
     ndim = xs[0].ndim
-    start = builtin_sum(x.shape[axis] for x in xs[:i])
+    start = sum(x.shape[axis] for x in xs[:i])
     where = slice(start, start + xs[i].shape[axis])
     return tuple(where if k == axis % ndim else slice(None) for k in range(ndim))
 
@@ -108,11 +109,6 @@ def repeats(index: Any) -> bool:
     return any(isinstance(p, list | np.ndarray) and np.asarray(p).dtype != bool for p in parts)
 
 
-def builtin_sum(numbers: Any) -> int:
-    """Python's own sum, under a name that the op `sum` does not hide."""
-    return sum(numbers)
-
-
 @helper
 def joint(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     """The shape that arrays of shapes a and b broadcast to."""
@@ -120,6 +116,7 @@ def joint(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
 
 
 @helper
+@quiet
 def linear_kinks(x: Any, weight: Any, bias: Any, activation: str | None) -> tuple[Any, Any, Any]:
     """Where relu(x W + b) has a kink: the rows of x and the columns of W and b that meet in a z of exactly 0."""
     z = np.atleast_2d(real(x) @ real(weight) + real(bias))
