@@ -45,7 +45,7 @@ mg.kernels.set_num_threads(1)
 #
 # ## The roof
 #
-# A core of this kind starts two fused multiply-adds a cycle, each on 8 float32 numbers.  `roofline.peak_flops` keeps ten
+# A core of this kind starts two fused multiply-adds a cycle, each on 8 float32 numbers.  `roofline.peak_flops` keeps its
 # vectors in registers and does nothing else: no program that multiplies matrices can be faster.
 
 # %% The roof
@@ -67,8 +67,8 @@ roofline.peak_flops(rounds=1)  # compiled, before anything is timed
 # 2. *four rows of B*: four steps of k at once, so that C is loaded and stored a quarter as often.
 # 3. *3 x 3 sums*: nine sums stay in registers; six loads serve nine multiply-adds.  But each sum is spread over the lanes
 #    of a vector and has to be added up at the end.
-# 4. *register tile*: 5 x 16 elements of C in ten vectors, lanes along j.  Nothing to add up, and ten independent sums
-#    keep both multipliers busy while each waits four cycles for its own result.
+# 4. *register tile*: 4 rows of 2 vectors of C, lanes along j.  Nothing to add up, and eight independent sums keep both
+#    multipliers busy while each waits four cycles for its own result.
 # 5. *blocked and packed*: the same tile, on blocks of A and B copied so that they lie in the caches in the order of use.
 #    This is `mg.kernels.matmul`; it also takes any size, any strides, and several threads.
 
@@ -155,5 +155,5 @@ if notebook:
 # ## Exercises
 #
 # 1. `NUMBA_DISABLE_JIT=1` runs the rungs as Python.  Which of the rungs is then the fastest, and why is the order another?
-# 2. The tile has 5 x 2 vectors.  A core with AVX2 has 16 vector registers: what happens with 8 x 2?  (Count them.)
+# 2. The tile has 4 x 2 vectors.  A core with AVX2 has 16 vector registers: what happens with 8 x 2?  (Count them.)
 # 3. Make K much larger, 4096.  Which rungs lose, which do not, and at what K does the panel of B leave the first cache?

@@ -15,10 +15,10 @@ from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels import reference
 from minigrad_ae.kernels.backend import FLOATS, check_floats, check_out, chunks, get_num_threads, in_parallel, twin_of
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
-from minigrad_ae.kernels.tile import ROWS, load, store, tile, vector_of_zeros
+from minigrad_ae.kernels.tile import ROWS, load, store, tile, wide_vector_of_zeros
 
 Array = np.ndarray
-K_BLOCK = 256  # a panel of B: 256 x 64 bytes = 16 KiB, half of a first-level cache
+K_BLOCK = 256  # a panel of B: 256 x 64 bytes = 16 KiB, half of a first-level cache (with AVX-512 all of it)
 M_BLOCK = 120  # a block of A: 120 x 256 float32 = 120 KiB; a multiple of ROWS
 COLUMNS = 64  # threads split C at multiples of this many columns ...
 PARALLEL_FLOPS = 4e6  # ... above this much work; handing it to a thread costs about 20 microseconds
@@ -46,7 +46,7 @@ def pack(x: Any, turned: bool, k0: int, size: int, j_from: int, j_to: int, panel
             for p in range(whole):
                 of, to = row[p * width :], panels[p, k]
                 if width == ROWS:
-                    to[0], to[1], to[2], to[3], to[4] = of[0], of[1], of[2], of[3], of[4]
+                    to[0], to[1], to[2], to[3] = of[0], of[1], of[2], of[3]
                 else:
                     store(to, 0, load(of, 0, zero))
                     store(to[len(zero) :], 0, load(of[len(zero) :], 0, zero))
@@ -74,12 +74,12 @@ def gemm(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, i_from: int, i_
     """
     at = a if a_turned else a.T
     depth = at.shape[0]
-    zero = vector_of_zeros(c)
+    zero = wide_vector_of_zeros(c)
     width = 2 * len(zero)
     n_panels = (j_to - j_from + width - 1) // width
     panels = np.empty((n_panels, min(depth, K_BLOCK), width), c.dtype)
-    packed = a_turned and n_panels > 3 and at.shape[1] * c.itemsize >= WIDE_ROW
-    strips = np.empty((M_BLOCK // ROWS if packed else 0, min(depth, K_BLOCK), ROWS), c.dtype)
+    packed = a_turned and n_panels * width > 3 * COLUMNS and at.shape[1] * c.itemsize >= WIDE_ROW
+    strips = np.empty((M_BLOCK // ROWS if packed else 1, min(depth, K_BLOCK), ROWS), c.dtype)
     edge = np.zeros((ROWS, width), c.dtype)
     nought = depth - depth  # a 0 that is not known while compiling: for a known one tile and copy would be compiled again
     step = -(-depth // -(-depth // K_BLOCK))  # blocks of equal size: 784 is 4 x 196, and not 3 x 256 + 16
@@ -89,23 +89,25 @@ def gemm(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, i_from: int, i_
         pack(b, b_turned, k, size, j_from, j_to, panels, zero)
         for block in range(i_from, i_to, M_BLOCK):
             end = min(block + M_BLOCK, i_to)
-            if packed:
-                pack(a, not a_turned, k, size, block, end, strips, zero)
+            left = (end - block) % ROWS  # rows that do not fill a tile: a strip of their own, filled up with zeros
+            if packed or left:
+                pack(a, not a_turned, k, size, block if packed else end - left, end, strips, zero)
             for p in range(n_panels):
                 j, panel = j_from + p * width, panels[p, :size]
+                n = min(width, j_to - j)
                 for i in range(block, end, ROWS):
-                    m, n = min(ROWS, end - i), min(width, j_to - j)
-                    whole = m == ROWS and n == width
-                    strip, first, last = rows, i, end - 1
+                    m = min(ROWS, end - i)
+                    strip, first = rows, i
                     if packed:
-                        strip, first, last = strips[(i - block) // ROWS, :size], nought, nought + ROWS - 1
-                    target, row, column = c, i, j
-                    if not whole:  # the tile sticks out of C: computed beside it
-                        target, row, column = edge, nought, nought
-                        copy(c, i, j, edge, row, column, m, n)
-                    tile(strip, first, last, panel, target, row, column, zero)
-                    if not whole:
-                        copy(edge, row, column, c, i, j, m, n)
+                        strip, first = strips[(i - block) // ROWS, :size], nought
+                    elif m < ROWS:
+                        strip, first = strips[0, :size], nought
+                    if m == ROWS and n == width:
+                        tile(strip, first, panel, c, i, j, zero)
+                    else:  # the tile sticks out of C: computed beside it
+                        copy(c, i, j, edge, nought, nought, m, n)
+                        tile(strip, first, panel, edge, nought, nought, zero)
+                        copy(edge, nought, nought, c, i, j, m, n)
 
 
 @twin_of(reference.matmul)
@@ -135,14 +137,13 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
 
 def accumulate(a: Array, b: Array, c: Array) -> None:
     """``c += a @ b``, unchecked: start from a bias in ``c`` and the bias costs nothing."""
-    (m, n), operands = c.shape, (*_stored(a), *_stored(b), c)
-    threads = get_num_threads()
-    if threads == 1 or 2.0 * m * n * len(b) < PARALLEL_FLOPS:
-        gemm(*operands, 0, m, 0, n)
+    (a, a_turned), (b, b_turned), (m, n), threads = _stored(a), _stored(b), c.shape, get_num_threads()
+    if threads == 1 or 2.0 * a.size * n < PARALLEL_FLOPS:
+        gemm(a, a_turned, b, b_turned, c, 0, m, 0, n)
     elif n >= 2 * COLUMNS * threads:
-        in_parallel(gemm, [(*operands, 0, m, *piece) for piece in chunks(n, COLUMNS)])
+        in_parallel(gemm, [(a, a_turned, b, b_turned, c, 0, m, *piece) for piece in chunks(n, COLUMNS)])
     else:
-        in_parallel(gemm, [(*operands, *piece, 0, n) for piece in chunks(m, ROWS)])
+        in_parallel(gemm, [(a, a_turned, b, b_turned, c, *piece, 0, n) for piece in chunks(m, ROWS)])
 
 
 def _stored(x: Array) -> tuple[Array, bool]:

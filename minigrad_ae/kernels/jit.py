@@ -28,6 +28,9 @@ try:
 except ImportError:  # the NumPy definitions take over, see backend.py
     numba = None
 
+AVX512 = numba is not None and not numba.config.CPU_NAME and bool(
+    import_module("llvmlite.binding").get_host_cpu_features().get("avx512f")
+)  # fmt: skip
 ELEMENTWISE = frozenset({"contract"})
 REDUCTION = frozenset({"contract", "reassoc", "nsz"})
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad_ae.kernels.gemm import matmul
 from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
-from minigrad_ae.kernels.tile import ROWS, tile, vector_of_zeros
+from minigrad_ae.kernels.tile import ROWS, tile, wide_vector_of_zeros
 
 Array = np.ndarray
 
@@ -82,14 +82,14 @@ def square_of_sums(a: Any, bt: Any, c: Any) -> None:
 @jit(ELEMENTWISE)
 def register_tile(at: Any, b: Any, c: Any) -> None:
     """Rung 4, the tile of tile.py: lanes along j, nothing to add up at the end.  Sizes must be multiples of it."""
-    zero = vector_of_zeros(c)
+    zero = wide_vector_of_zeros(c)
     width = 2 * len(zero)
     panel = np.empty((b.shape[0], width), c.dtype)
     c[:] = 0
     for j in range(0, c.shape[1], width):
         panel[:] = b[:, j : j + width]
         for i in range(0, c.shape[0], ROWS):
-            tile(at, i, c.shape[0] - 1, panel, c, i, j, zero)
+            tile(at, i, panel, c, i, j, zero)
 
 
 def rungs(a: Array, b: Array) -> dict[str, Any]:
@@ -105,6 +105,6 @@ def rungs(a: Array, b: Array) -> dict[str, Any]:
         "four rows of B": into(four_rows_of_b, a, b),
         "3 x 3 sums (B transposed)": into(square_of_sums, a, np.ascontiguousarray(b.T)),
     }
-    if a.shape[0] % ROWS == 0 and b.shape[1] * b.itemsize % 64 == 0:
+    if a.shape[0] % ROWS == 0 and b.shape[1] % (2 * len(wide_vector_of_zeros(b))) == 0:
         ladder["register tile"] = into(register_tile, a.T, b)
     return ladder | {"blocked and packed": lambda: matmul(a, b)}

@@ -1,9 +1,9 @@
-"""The register tile: 5 rows by 2 vectors of C stay in registers while k runs.
+"""The register tile: 4 rows by 2 vectors of C stay in registers while k runs.
 
-A vector register of 32 bytes holds 8 float32 or 4 float64.  Here it is a tuple of that many numbers, and ``load``,
-``fma`` and ``store`` write out what happens to each lane; LLVM's SLP vectoriser turns every such line into one machine
-instruction.  ``zero`` is a register full of zeros: ``len(zero)`` is known when compiling, so the branch that does
-not fit the dtype is dropped, and one source serves both.
+A vector register holds 64 bytes (AVX-512) or 32: 16 or 8 float32, 8 or 4 float64.  Here it is a tuple of that many
+numbers, and ``load``, ``fma`` and ``store`` write out what happens to each lane; LLVM's SLP vectoriser turns every such
+line into one machine instruction.  ``zero`` is a register full of zeros: ``len(zero)`` is known when compiling, so the
+branches that do not fit are dropped, and one source serves both dtypes and both widths.
 
 8 accumulators, 2 vectors of B and 1 element of A make 11 of the 16 registers of AVX2; two FMA units with a latency of
 4 cycles are kept busy by exactly 8 independent sums.  That is the whole secret of a fast matrix product.
@@ -15,30 +15,43 @@ from typing import Any
 
 import numpy as np
 
-from minigrad_ae.kernels.jit import ELEMENTWISE, jit, overload
+from minigrad_ae.kernels.jit import AVX512, ELEMENTWISE, jit, overload
 
-ROWS = 5
-VECTOR_BYTES = 32
+ROWS = 4
+WIDE = 2 if AVX512 else 1  # in units of 32 bytes: AVX2 has no more, and small matrices do not fill more
 
 
 def vector_of_zeros(a: Any) -> Any:
-    """A register of zeros of the dtype of ``a``: 8 for float32, 4 for float64."""
-    return (a.dtype.type(0),) * (VECTOR_BYTES // a.itemsize)
+    """A register of 32 bytes, of zeros of the dtype of ``a``: 8 for float32, 4 for float64."""
+    return (a.dtype.type(0),) * (32 // a.itemsize)
+
+
+def wide_vector_of_zeros(a: Any) -> Any:
+    """The widest register of this machine: that, or twice as much."""
+    return (a.dtype.type(0),) * (WIDE * 32 // a.itemsize)
 
 
 @overload(vector_of_zeros)
 def _vector_of_zeros(a):  # type: ignore[no-untyped-def]  # Numba compares signatures, annotations included
-    if a.dtype.bitwidth == 32:
-        zero: Any = (np.float32(0),) * 8
-    else:
-        zero = (np.float64(0),) * 4
+    zero: Any = (np.float32(0),) * 8 if a.dtype.bitwidth == 32 else (np.float64(0),) * 4
+    return lambda a: zero
+
+
+@overload(wide_vector_of_zeros)
+def _wide_vector_of_zeros(a):  # type: ignore[no-untyped-def]
+    zero: Any = (np.float32(0),) * (8 * WIDE) if a.dtype.bitwidth == 32 else (np.float64(0),) * (4 * WIDE)
     return lambda a: zero
 
 
 @jit(ELEMENTWISE)
 def load(row: Any, i: int, zero: Any) -> Any:
     """``row[i : i + len(zero)]`` as a register."""
-    if len(zero) == 8:
+    if len(zero) == 16:
+        return (
+            row[i], row[i + 1], row[i + 2], row[i + 3], row[i + 4], row[i + 5], row[i + 6], row[i + 7],
+            row[i + 8], row[i + 9], row[i + 10], row[i + 11], row[i + 12], row[i + 13], row[i + 14], row[i + 15],
+        )  # fmt: skip
+    elif len(zero) == 8:
         return (row[i], row[i + 1], row[i + 2], row[i + 3], row[i + 4], row[i + 5], row[i + 6], row[i + 7])
     else:
         return (row[i], row[i + 1], row[i + 2], row[i + 3])
@@ -47,7 +60,14 @@ def load(row: Any, i: int, zero: Any) -> Any:
 @jit(ELEMENTWISE)
 def fma(c: Any, s: Any, v: Any) -> Any:
     """c + s v in every lane: one fused multiply-add."""
-    if len(c) == 8:
+    if len(c) == 16:
+        return (
+            c[0] + s * v[0], c[1] + s * v[1], c[2] + s * v[2], c[3] + s * v[3],
+            c[4] + s * v[4], c[5] + s * v[5], c[6] + s * v[6], c[7] + s * v[7],
+            c[8] + s * v[8], c[9] + s * v[9], c[10] + s * v[10], c[11] + s * v[11],
+            c[12] + s * v[12], c[13] + s * v[13], c[14] + s * v[14], c[15] + s * v[15],
+        )  # fmt: skip
+    elif len(c) == 8:
         return (
             c[0] + s * v[0], c[1] + s * v[1], c[2] + s * v[2], c[3] + s * v[3],
             c[4] + s * v[4], c[5] + s * v[5], c[6] + s * v[6], c[7] + s * v[7],
@@ -60,40 +80,40 @@ def fma(c: Any, s: Any, v: Any) -> Any:
 def store(row: Any, i: int, v: Any) -> None:
     """``row[i : i + len(v)] = v``."""
     row[i], row[i + 1], row[i + 2], row[i + 3] = v[0], v[1], v[2], v[3]
-    if len(v) == 8:
+    if len(v) >= 8:
         row[i + 4], row[i + 5], row[i + 6], row[i + 7] = v[4], v[5], v[6], v[7]
+    if len(v) == 16:
+        row[i + 8], row[i + 9], row[i + 10], row[i + 11] = v[8], v[9], v[10], v[11]
+        row[i + 12], row[i + 13], row[i + 14], row[i + 15] = v[12], v[13], v[14], v[15]
 
 
 @jit(ELEMENTWISE)
-def tile(at: Any, i: int, last: int, b: Any, c: Any, row: int, j: int, zero: Any) -> None:
-    """``c[row : row + 5, j : j + width] += at[:, i : i + 5].T @ b``, width = 2 len(zero).
+def tile(at: Any, i: int, b: Any, c: Any, row: int, j: int, zero: Any) -> None:
+    """``c[row : row + 4, j : j + width] += at[:, i : i + 4].T @ b``, width = 2 len(zero).
 
-    at (K, M), A transposed; b (K, width), contiguous.  Rows of A beyond ``last`` are taken to be row ``last``.
-    The second vector of a row of B is loaded from a slice of its own: LLVM then sees two vectors, not one of 16 lanes.
+    at (K, M), A transposed; b (K, width), contiguous.  The second vector of each row is loaded from a slice of its own:
+    LLVM then sees two vectors, and not one run of numbers that it cuts up as it likes.
     """
     n = len(zero)
-    i1, i2, i3, i4 = min(i + 1, last), min(i + 2, last), min(i + 3, last), min(i + 4, last)
-    c0, c1, c2, c3, c4 = c[row, j:], c[row + 1, j:], c[row + 2, j:], c[row + 3, j:], c[row + 4, j:]
-    p0, p1 = load(c0, 0, zero), load(c0, n, zero)
-    q0, q1 = load(c1, 0, zero), load(c1, n, zero)
-    r0, r1 = load(c2, 0, zero), load(c2, n, zero)
-    s0, s1 = load(c3, 0, zero), load(c3, n, zero)
-    t0, t1 = load(c4, 0, zero), load(c4, n, zero)
+    a4 = at[:, i : i + ROWS]
+    c0, c1, c2, c3 = c[row, j:], c[row + 1, j:], c[row + 2, j:], c[row + 3, j:]
+    d0, d1, d2, d3 = c[row, j + n :], c[row + 1, j + n :], c[row + 2, j + n :], c[row + 3, j + n :]
+    p0, p1 = load(c0, 0, zero), load(d0, 0, zero)
+    q0, q1 = load(c1, 0, zero), load(d1, 0, zero)
+    r0, r1 = load(c2, 0, zero), load(d2, 0, zero)
+    s0, s1 = load(c3, 0, zero), load(d3, 0, zero)
     for k in range(b.shape[0]):
-        x, y = at[k], b[k]
+        x, y = a4[k], b[k]
         v, w = load(y, 0, zero), load(y[n:], 0, zero)
-        p0, p1 = fma(p0, x[i], v), fma(p1, x[i], w)
-        q0, q1 = fma(q0, x[i1], v), fma(q1, x[i1], w)
-        r0, r1 = fma(r0, x[i2], v), fma(r1, x[i2], w)
-        s0, s1 = fma(s0, x[i3], v), fma(s1, x[i3], w)
-        t0, t1 = fma(t0, x[i4], v), fma(t1, x[i4], w)
+        p0, p1 = fma(p0, x[0], v), fma(p1, x[0], w)
+        q0, q1 = fma(q0, x[1], v), fma(q1, x[1], w)
+        r0, r1 = fma(r0, x[2], v), fma(r1, x[2], w)
+        s0, s1 = fma(s0, x[3], v), fma(s1, x[3], w)
     store(c0, 0, p0)
-    store(c0, n, p1)
+    store(d0, 0, p1)
     store(c1, 0, q0)
-    store(c1, n, q1)
+    store(d1, 0, q1)
     store(c2, 0, r0)
-    store(c2, n, r1)
+    store(d2, 0, r1)
     store(c3, 0, s0)
-    store(c3, n, s1)
-    store(c4, 0, t0)
-    store(c4, n, t1)
+    store(d3, 0, s1)
