@@ -18,38 +18,37 @@ from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 from minigrad_ae.kernels.tile import ROWS, load, store, tile, wide_vector_of_zeros
 
 Array = np.ndarray
-K_BLOCK = 256  # a panel of B: 256 x 64 bytes = 16 KiB, half of a first-level cache (with AVX-512 all of it)
-M_BLOCK = 120  # a block of A: 120 x 256 float32 = 120 KiB; a multiple of ROWS
+K_BLOCK = 512  # with a panel of B of 512 x 128 bytes, 64 KiB, ...
+M_BLOCK = 120  # ... and a block of A of 120 x 512 float32, 240 KiB, fit a second-level cache; a multiple of ROWS
 COLUMNS = 64  # threads split C at multiples of this many columns ...
 PARALLEL_FLOPS = 4e6  # ... above this much work; handing it to a thread costs about 20 microseconds
 WIDE_ROW = 2048  # bytes: rows of A^T this long lie a power of two apart often enough to fight for the same cache lines
 
 
 @jit(ELEMENTWISE)
-def pack(x: Any, turned: bool, k0: int, size: int, j_from: int, j_to: int, panels: Any, zero: Any) -> None:
-    """Copy ``X[k0 : k0 + size, j_from:j_to]`` into panels (number, k, width), filling up with zeros.
+def pack(b: Any, turned: bool, k0: int, size: int, j_from: int, j_to: int, panels: Any, zero: Any) -> None:
+    """Copy ``B[k0 : k0 + size, j_from:j_to]`` into panels (number, k, width), filling up with zeros.
 
-    ``x`` holds X, or its transpose (turned).  For B the panels are as wide as the tile, for A^T as wide as it is high.
+    ``b`` holds B, or its transpose (turned).
     """
-    width, columns = panels.shape[2], j_to - j_from
+    n, width, columns = len(zero), panels.shape[2], j_to - j_from
     whole = columns // width
     if whole * width < columns:
         panels[whole] = 0
     if turned:
-        for j in range(columns):
-            row, column = x[j_from + j, k0:], panels[j // width, :, j % width]
-            for k in range(size):
-                column[k] = row[k]
+        for start in range(0, size, 32):  # what so many steps of k touch of a panel stays in the first-level cache
+            few = min(32, size - start)
+            for j in range(columns):
+                row, column = b[j_from + j, k0 + start :], panels[j // width, start:, j % width]
+                for k in range(few):
+                    column[k] = row[k]
     else:
         for k in range(size):
-            row = x[k0 + k, j_from:]
+            row = b[k0 + k, j_from:]
             for p in range(whole):
                 of, to = row[p * width :], panels[p, k]
-                if width == ROWS:
-                    to[0], to[1], to[2], to[3] = of[0], of[1], of[2], of[3]
-                else:
-                    store(to, 0, load(of, 0, zero))
-                    store(to[len(zero) :], 0, load(of[len(zero) :], 0, zero))
+                store(to, 0, load(of, 0, zero))
+                store(to[n:], 0, load(of[n:], 0, zero))
             for j in range(whole * width, columns):
                 panels[whole, k, j - whole * width] = row[j]
 
@@ -64,12 +63,34 @@ def copy(of: Any, i: int, j: int, to: Any, row: int, column: int, m: int, n: int
 
 
 @jit(ELEMENTWISE)
+def put_aside(a: Any, turned: bool, k0: int, size: int, i: int, m: int, strip: Any) -> None:
+    """``strip[:size, :m] = A[i : i + m, k0 : k0 + size].T``; ``a`` holds A, or its transpose (turned)."""
+    nought = m - m
+    if turned:
+        copy(a, k0, i, strip, nought, nought, size, m)
+    else:
+        for r in range(m):
+            row, column = a[i + r, k0:], strip[:, r]
+            for k in range(size):
+                column[k] = row[k]
+
+
+@jit(ELEMENTWISE)
+def ragged(at: Any, i: int, b: Any, c: Any, row: int, j: int, m: int, n: int, edge: Any, zero: Any) -> None:
+    """`tile` where it sticks out of C: computed beside it, and m rows by n columns copied back."""
+    nought = n - n  # a 0 that is not known while compiling: for a known one tile and copy would be compiled again
+    copy(c, row, j, edge, nought, nought, m, n)
+    tile(at, i, b, edge, nought, nought, zero)
+    copy(edge, nought, nought, c, row, j, m, n)
+
+
+@jit(ELEMENTWISE)
 def gemm(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, i_from: int, i_to: int, j_from: int, j_to: int) -> None:
     """``c[i_from:i_to, j_from:j_to] += (A B)[i_from:i_to, j_from:j_to]``; a, b and c (M, N) in C order.
 
     ``a`` holds A (M, K), or its transpose (turned); ``b`` holds B (K, N), or its transpose.  One compiled version serves
-    all four.  K in blocks: one panel of B (K_BLOCK x width) stays in the first-level cache while all rows of a block of A
-    (M_BLOCK x K_BLOCK, second-level cache) run along it.  Each element of C sums over k in one order, whatever the
+    all four.  K in blocks: a panel of B (K_BLOCK x width) and a block of A (M_BLOCK x K_BLOCK) share the second-level cache
+    while all rows of the one run along the other, a tile at a time.  Each element of C sums over k in one order, whatever the
     ranges, so that the bits do not depend on how the work is divided among threads.
     """
     at = a if a_turned else a.T
@@ -79,35 +100,32 @@ def gemm(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, i_from: int, i_
     n_panels = (j_to - j_from + width - 1) // width
     panels = np.empty((n_panels, min(depth, K_BLOCK), width), c.dtype)
     packed = a_turned and n_panels * width > 3 * COLUMNS and at.shape[1] * c.itemsize >= WIDE_ROW
-    strips = np.empty((M_BLOCK // ROWS if packed else 1, min(depth, K_BLOCK), ROWS), c.dtype)
+    strip = np.zeros((min(depth, K_BLOCK), M_BLOCK if packed else ROWS), c.dtype)[:, :]
     edge = np.zeros((ROWS, width), c.dtype)
-    nought = depth - depth  # a 0 that is not known while compiling: for a known one tile and copy would be compiled again
-    step = -(-depth // -(-depth // K_BLOCK))  # blocks of equal size: 784 is 4 x 196, and not 3 x 256 + 16
+    step = -(-depth // -(-depth // K_BLOCK))  # blocks of equal size: 784 is 2 x 392, and not 512 + 272
     for k in range(0, depth, step):
         size = min(step, depth - k)
         rows = at[k : k + size]
         pack(b, b_turned, k, size, j_from, j_to, panels, zero)
         for block in range(i_from, i_to, M_BLOCK):
             end = min(block + M_BLOCK, i_to)
-            left = (end - block) % ROWS  # rows that do not fill a tile: a strip of their own, filled up with zeros
+            left = (end - block) % ROWS  # rows that do not fill a tile: put aside, with room for the missing ones
+            whole = end - left
+            first = block if packed else whole
             if packed or left:
-                pack(a, not a_turned, k, size, block if packed else end - left, end, strips, zero)
+                put_aside(a, a_turned, k, size, first, end - first, strip)
+            source, shift = (strip, block) if packed else (rows, k - k)
             for p in range(n_panels):
                 j, panel = j_from + p * width, panels[p, :size]
                 n = min(width, j_to - j)
-                for i in range(block, end, ROWS):
-                    m = min(ROWS, end - i)
-                    strip, first = rows, i
-                    if packed:
-                        strip, first = strips[(i - block) // ROWS, :size], nought
-                    elif m < ROWS:
-                        strip, first = strips[0, :size], nought
-                    if m == ROWS and n == width:
-                        tile(strip, first, panel, c, i, j, zero)
-                    else:  # the tile sticks out of C: computed beside it
-                        copy(c, i, j, edge, nought, nought, m, n)
-                        tile(strip, first, panel, edge, nought, nought, zero)
-                        copy(edge, nought, nought, c, i, j, m, n)
+                if n == width:
+                    for i in range(block, whole, ROWS):
+                        tile(source, i - shift, panel, c, i, j, zero)
+                else:
+                    for i in range(block, whole, ROWS):
+                        ragged(source, i - shift, panel, c, i, j, ROWS, n, edge, zero)
+                if left:
+                    ragged(strip, whole - first, panel, c, whole, j, left, n, edge, zero)
 
 
 @twin_of(reference.matmul)
