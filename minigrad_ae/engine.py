@@ -107,17 +107,20 @@ def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None)
 def contributions(value: Value, g: Any, edges: Sequence[tuple[int, Value]]) -> list[tuple[int, Value, Any]]:
     """What `value`, whose gradient is g, sends along `edges`: rule by rule, or all at once where a kernel computed it."""
     op: Any = value.op
-    if value.saved is not None and not isinstance(g, Value) and op.vjps == op.twin.rules:
-        need = [False] * len(value.inputs)
+    y, inputs, params, rules, sent, gradients = value._data, value.arrays, value.params, op.vjps, [], None
+    if value.saved is not None and not isinstance(g, Value) and rules == op.twin.rules:
+        need = [False] * len(inputs)
         for i, _ in edges:
             need[i] = True
-        gradients = op.twin.backward(g, value._data, value.saved, *value.arrays, need=need, **value.params)
-        return [(i, x, fit(gradients[i], value, i)) for i, x in edges]
-    if op.variadic or isinstance(g, Value):
+        gradients = op.twin.backward(g, y, value.saved, *inputs, need=need, **params)
+    elif op.variadic or isinstance(g, Value):
         return [(i, x, fit(apply_rule(value, i, g), value, i)) for i, x in edges]
-    y, inputs, params, rules, sent = value._data, value.arrays, value.params, op.vjps, []
-    for i, x in edges:  # the same again without calls in between: most gradients come this way
-        raw, data = rules[i](g, y, *inputs, **params) if params else rules[i](g, y, *inputs), x._data
+    for i, x in edges:
+        if gradients is not None:
+            raw = gradients[i]
+        else:
+            raw = rules[i](g, y, *inputs, **params) if params else rules[i](g, y, *inputs)
+        data = x._data  # most gradients fit as they are
         fits = type(raw) is np.ndarray and raw.shape == data.shape and raw.dtype is data.dtype
         sent.append((i, x, raw if fits else fit(raw, value, i)))
     return sent

@@ -153,6 +153,8 @@ class Op:
                 return (x, np.array(b, x.dtype)), edge
             if isinstance(b, Value) and b._data.dtype is x.dtype:
                 return (x, b._data), (*edge, (1, b)) if b.requires_grad else edge
+        elif (type(a) is float or type(a) is int) and len(args) == 2 and isinstance(b, Value) and not self.passive:
+            return (np.array(a, b._data.dtype), b._data), ((1, b),) if b.requires_grad else ()
         arrays: list[Any] = []
         edges, plain = [], not self.passive
         for k, each in enumerate(args):  # one loop: asked at every op, and twice as fast as three comprehensions

@@ -27,7 +27,7 @@ ANSWERS = {"analytic", "certify", "claims"}
 SPECTRAL = {"svd", "svdvals", "eig", "eigh", "eigvals", "eigvalsh", "pinv", "lstsq", "matrix_rank", "cond"}
 OUTSIDE = {"kernels": {"numpy", "numba"}, "analytic": {"numpy"}, **{part: {"numpy"} for part in CORE}}
 INSIDE = {"kernels": {"errors"}, "analytic": {"errors"}}
-MOST_LINES, MOST_CODE_LINES = 300, 1205
+MOST_LINES, MOST_CODE_LINES = 300, 1220  # counted with graph, op and rules
 SIZED = (PACKAGE, "lessons", "tests", "benchmarks")
 COUNTED = {"engine", "tensor", "ops", "graph", "op", "rules"}
 

@@ -31,7 +31,7 @@ def _tiny(a: Any, b: Any, c: Any) -> None:
             c[i, j] = total
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, always_inline=True)
 def _tiles(a: Any, b: Any, c: Any) -> None:
     """c = a @ b for one small matrix each, C order, in tiles of 3 rows by 3 vectors; at least 3 rows and one vector.
 
@@ -66,7 +66,7 @@ def _tiles(a: Any, b: Any, c: Any) -> None:
             store(c2[j2:], 0, r2)
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, always_inline=True)
 def product(a: Any, b: Any, c: Any) -> None:
     """c = a @ b for one small matrix each, C order."""
     if c.shape[0] < 3 or c.shape[1] < len(vector_of_zeros(c)):

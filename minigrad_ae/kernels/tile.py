@@ -18,22 +18,22 @@ import numpy as np
 from minigrad_ae.kernels.jit import AVX512, ELEMENTWISE, jit, overload
 
 ROWS = 4
-WIDE = 2 if AVX512 else 1  # in units of 32 bytes: AVX2 has no more, and small matrices do not fill more
+WIDE = 2 if AVX512 else 1  # the widest register, in units of 32 bytes
 
 
 def vector_of_zeros(a: Any) -> Any:
-    """A register of 32 bytes, of zeros of the dtype of ``a``: 8 for float32, 4 for float64."""
-    return (a.dtype.type(0),) * (32 // a.itemsize)
+    """A register of 8 zeros of the dtype of ``a``, for small matrices; of 4 for float64 without AVX-512."""
+    return (a.dtype.type(0),) * (8 if a.itemsize == 4 else 4 * WIDE)
 
 
 def wide_vector_of_zeros(a: Any) -> Any:
-    """The widest register of this machine: that, or twice as much."""
+    """The widest register of this machine."""
     return (a.dtype.type(0),) * (WIDE * 32 // a.itemsize)
 
 
 @overload(vector_of_zeros)
 def _vector_of_zeros(a):  # type: ignore[no-untyped-def]  # Numba compares signatures, annotations included
-    zero: Any = (np.float32(0),) * 8 if a.dtype.bitwidth == 32 else (np.float64(0),) * 4
+    zero: Any = (np.float32(0),) * 8 if a.dtype.bitwidth == 32 else (np.float64(0),) * (4 * WIDE)
     return lambda a: zero
 
 
@@ -87,7 +87,7 @@ def store(row: Any, i: int, v: Any) -> None:
         row[i + 12], row[i + 13], row[i + 14], row[i + 15] = v[12], v[13], v[14], v[15]
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, always_inline=True)
 def tile(at: Any, i: int, b: Any, c: Any, row: int, j: int, zero: Any) -> None:
     """``c[row : row + 4, j : j + width] += at[:, i : i + 4].T @ b``, width = 2 len(zero).
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, ShapeError
-from ..nn import Linear
+from ..nn import Linear, Module
 from ..tensor import Tensor, tensor
 
 
@@ -22,6 +22,11 @@ def rows(x: Any, n_features: int, dtype: Any) -> Tensor:
             "rows are data and columns are features; one data point x goes in as x[None, :]",
         )
     return x
+
+
+def dtype_of(module: Module) -> Any:
+    """The dtype of a module's first parameter; the others are not looked for."""
+    return next(module.named_parameters())[1].dtype
 
 
 def one_of(value: Any, allowed: Sequence[Any], who: str, what: str) -> Any:

@@ -19,7 +19,7 @@ from ..errors import DataError, DtypeError, ShapeError
 from ..nn import Module
 from ..nn.init import generator
 from ..tensor import tensor
-from .checks import rows
+from .checks import dtype_of, rows
 
 
 class DenoisingAutoencoder(Module):
@@ -83,7 +83,7 @@ class DenoisingAutoencoder(Module):
         Raises DtypeError without an `rng`: there is no hidden noise.
         """
         rng = generator(rng, "DenoisingAutoencoder.loss", "the noise")
-        x = rows(x, self.n_features, self.parameters()[0].dtype)
+        x = rows(x, self.n_features, dtype_of(self))
         noisy = tensor(self.corrupt(x.numpy(), rng), name="noisy")
         return 2 * ops.half_squared_error(self.forward(noisy), x)  # no 1/2 on this slide
 

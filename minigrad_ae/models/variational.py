@@ -25,6 +25,7 @@ from ..errors import DataError, DtypeError, ShapeError
 from ..graph import Value, no_grad
 from ..nn import Linear, Module, Sequential, init
 from ..tensor import tensor
+from .checks import dtype_of
 from .densities import kl_to_prior, log_normal
 from .likelihoods import Bernoulli, Gaussian
 
@@ -193,7 +194,7 @@ class VariationalAutoencoder(Module):
 
     @property
     def _dtype(self) -> Any:
-        return self.encoder.parameters()[0].dtype
+        return dtype_of(self.encoder)
 
     def _noise(self, rng: Any, n: int, n_samples: int) -> np.ndarray:
         """eps ~ N(0, I): (n, M), or (L, n, M) for L > 1; its own number for every datum, sample and unit."""
