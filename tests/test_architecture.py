@@ -152,7 +152,7 @@ PLANTED = [
     ("models/linear.py", "from numpy.linalg import eigh", "linear.py uses eigh"),
     ("cli.py", "x = 1\n" * 301, "minigrad_ae/cli.py has 301 lines"),
     ("../lessons/01.py", "x = 1\n" * 301, "lessons/01.py has 301 lines"),
-    ("ops/big.py", '"""Words."""\n' + "x = 1\n\n# why\n" * 1211, "engine, tensor and ops have 1211 code lines"),
+    ("ops/big.py", '"""Words."""\n' + "x = 1\n\n# why\n" * 1221, "engine, tensor and ops have 1221 code lines"),
 ]
 HARMLESS = [
     ("graph.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .op import Op"),
