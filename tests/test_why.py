@@ -213,7 +213,7 @@ def vanishing(w, x):
     return w, (h + 1.0).sum()
 
 
-@cause("NaN", "the forward value of log", "nan at [0]")
+@cause("NaN", "the forward value of log", "is nan: log of -4,", "(element [0])")
 def nan_forward(w, x):
     return w, mg.square(mg.log(w - 5.0)).sum()
 

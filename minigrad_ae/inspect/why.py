@@ -175,8 +175,8 @@ class _Search:
                     return f"the gradient is {word}: {name}, has NaN at {list(_bad(a))}"
             inputs = [a for a in value.arrays if a.dtype.kind == "f"]
             if value.op is not None and not is_finite(value._data) and all(is_finite(a) for a in inputs):
-                bad = _bad(value._data)
-                told = f"the gradient is {word}: the forward value of {where(value)} is {value._data[bad]:g} at {list(bad)}"
+                bad, reason = value._data[_bad(value._data)], lost.not_finite_forward(value)
+                told = f"the gradient is {word}: the forward value of {where(value)} is {bad:g}: {reason}"
                 hidden = is_finite(self.loss._data) and back
                 return f"{told}; the loss does not show it, but the way back does: {back}" if hidden else told
         return f"the gradient is {word}: {back or 'a constant or a hook is not finite'}"
