@@ -40,8 +40,8 @@ lesson.predict(
 # | slide | code |
 # |---|---|
 # | E(w) | `ops.half_squared_error(decode(z), x)` |
-# | + lambda sum_k abs(z_k) | `lam * ops.sum(ops.abs(z))`: also a sum over n, which the slide leaves out, as E has one |
-# | (what the slide lacks) | row k of the decoder is `W[k] / ‖W[k]‖` |
+# | + lambda sum_k abs(z_k) | `lam * ops.l1_norm(z)`: also a sum over n, which the slide leaves out, as E has one |
+# | (what the slide lacks) | `ops.unit_rows(W)`: row k of the decoder is W[k] / ‖W[k]‖ |
 
 # %% Build
 lesson.cell("Build: a penalty instead of a bottleneck")
@@ -186,7 +186,7 @@ print(mg.check_graph(models[1.0].loss(fresh[:20])))
 # %% Break it
 lesson.cell("Break it: take the mean of |z| where the sum is meant")
 X, _ = shared(ex.laplace)
-with edit(SparseAutoencoder.loss, "ops.sum(ops.abs(z))", "ops.mean(ops.abs(z))")():
+with edit(SparseAutoencoder.loss, "ops.l1_norm(z)", "ops.mean(ops.abs(z))")():
     bias = ex.trained_encoder(lesson.run).encoder_bias.numpy()
 print(f"the biases end at {bias.mean():.2e} instead of {-ex.LAM}: divided by {X.shape[0]} data and {len(bias)} units, lambda")
 print("means something else for every size of batch and layer.  The claim 'soft-threshold-loss' catches it.")

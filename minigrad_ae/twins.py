@@ -183,6 +183,17 @@ class _LayerNorm:
         return kernels.layer_norm_backward(np.ascontiguousarray(g), *saved, weight)
 
 
+@twin("unit_rows", smallest=64, strided=True)
+class _UnitRows:
+    @staticmethod
+    def forward(x: Array) -> tuple[Array, Any]:
+        return kernels.fused.unit_rows(np.ascontiguousarray(x))
+
+    @staticmethod
+    def backward(g: Array, y: Array, lengths: Array, x: Array, need: Sequence[bool]) -> tuple[Array]:
+        return (kernels.fused.unit_rows_backward(np.ascontiguousarray(g), y, lengths),)
+
+
 @twin("attention", smallest=2048, strided=True)  # below, compiling takes longer than a lesson
 class _Attention:
     @staticmethod
@@ -254,6 +265,17 @@ def _of_divergence(g: Array, slope: Array, mu: Array, need: Sequence[bool]) -> t
 _loss("half_squared_error", "half_squares", _of_squares)
 _loss("bernoulli_loss", "bernoulli", _of_bernoulli)
 _loss("gaussian_kl", "gaussian_kl", _of_divergence)
+
+
+@twin("l1_norm", smallest=64, strided=True)
+class _L1Norm:
+    @staticmethod
+    def forward(x: Array) -> tuple[Array, Any]:
+        return kernels.fused.l1_norm(np.ascontiguousarray(x))
+
+    @staticmethod
+    def backward(g: Array, y: Array, slope: Array, x: Array, need: Sequence[bool]) -> tuple[Array]:
+        return (g * slope,)
 
 
 @twin("reparameterise", smallest=64, strided=True)

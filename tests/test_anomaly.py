@@ -159,6 +159,11 @@ def no_variance(x):
     return mg.layer_norm(x, np.ones(2), np.zeros(2), eps=0.0).sum() + before(x)  # PLANTED
 
 
+@planted([[1.0, 2.0], [0.0, 0.0]], "unit_rows", "forward", (1, 0), "a row has length 0: division by zero", x=0.0)
+def row_of_zeros(x):
+    return mg.ops.unit_rows(x).sum() + before(x)  # PLANTED
+
+
 @planted([0.0, 1500.0], "gaussian_kl", "forward", (), "log_var, which goes up to 1500")
 def log_variance_overflows(x):
     return mg.ops.gaussian_kl(x * 0.0, x) * 0.0 + before(x)  # PLANTED

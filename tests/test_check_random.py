@@ -48,7 +48,8 @@ def indices(rng, n):
 # How to apply each op to a tensor x of the pool, inside its domain.
 APPLY = {
     **{name: lambda rng, pool, x, op=REGISTRY[name]: op(x) for name in
-       ("neg", "sin", "cos", "tanh", "sigmoid", "softplus", "relu", "abs", "erf", "gelu_erf", "gelu_tanh", "transpose")},
+       ("neg", "sin", "cos", "tanh", "sigmoid", "softplus", "relu", "abs", "erf", "gelu_erf", "gelu_tanh", "transpose",
+        "l1_norm")},
     **{name: lambda rng, pool, x, op=REGISTRY[name]: op(x, partner(rng, pool, x)) for name in
        ("add", "sub", "mul", "maximum")},
     **{name: lambda rng, pool, x, op=REGISTRY[name]: op(positive(x)) for name in ("log", "log1p", "sqrt")},
@@ -68,6 +69,7 @@ APPLY = {
     "pad": lambda rng, pool, x: mg.pad(x, 1, value=0.5),
     "linear": lambda rng, pool, x: mg.linear(matrix(x), matrix(x).T, activation=(None, "tanh", "sigmoid")[rng.integers(3)]),
     "layer_norm": lambda rng, pool, x: mg.layer_norm(matrix(x), eps=0.1),
+    "unit_rows": lambda rng, pool, x: ops.unit_rows(matrix(positive(x))),
     "attention": lambda rng, pool, x: mg.attention(matrix(x), mg.sin(matrix(x)), matrix(x)),
     "half_squared_error": lambda rng, pool, x: ops.half_squared_error(x, partner(rng, pool, x)),
     "bernoulli_loss": lambda rng, pool, x: ops.bernoulli_loss(x, mg.sigmoid(partner(rng, pool, x))),

@@ -85,6 +85,39 @@ def test_losses_and_sampling_take_slices(dtype):
     agree(ops.reparameterise, [s[:, :3], s[:, 3:], noise], 20)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(64,), (33, 17), (1, 64), (64, 1), (3, 5, 20), (2, 5000)])
+def test_rows_of_length_1_and_sums_of_sizes(dtype, shape):
+    (x,) = draw(np.random.default_rng(8), dtype, shape)
+    agree(ops.unit_rows, [x], 8 + shape[-1] ** 0.5)
+    agree(ops.l1_norm, [x], 8)
+    wide = np.repeat(x, 2, axis=-1)[..., ::2]
+    assert not wide.flags.forc
+    agree(lambda x: ops.unit_rows(x[..., ::-1]), [wide], 8 + shape[-1] ** 0.5)
+    agree(lambda x: ops.l1_norm(x[..., ::-1]), [wide], 8)
+
+
+@pytest.mark.usefixtures("compiled")
+def test_the_error_of_a_sum_of_sizes_does_not_grow_with_their_number():
+    """200 equal blocks give 200 times what one gives: both are rounded to float32, and nothing else is."""
+    block = np.full(1024, -0.1, np.float32)  # every rounding goes the same way
+    one, many = (ops.l1_norm(mg.tensor(np.tile(block, n), requires_grad=True)).item() for n in (1, 200))
+    assert abs(many - 200 * one) <= np.finfo(np.float32).eps * many
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 0.0, -0.0])
+def test_rows_and_sizes_keep_nan_and_inf_and_the_sign_of_zero(dtype, bad):
+    (x,) = draw(np.random.default_rng(10), dtype, (8, 16))
+    x[2, 3], x[5] = bad, bad
+    agree(ops.unit_rows, [x], 20)
+    agree(ops.l1_norm, [x], 20)
+    for op in (ops.unit_rows, ops.l1_norm):
+        ours, definition = (results(b, op, [x]) for b in ("numba", "numpy"))
+        for a, b in zip(ours[op is ops.l1_norm :], definition[op is ops.l1_norm :], strict=True):
+            assert np.array_equal(np.signbit(a) | np.isnan(a), np.signbit(b) | np.isnan(b))
+
+
 def test_a_second_walk_back_gives_the_same_gradients():
     logits, target = (mg.tensor(a, requires_grad=True) for a in draw(np.random.default_rng(6), np.float32, (16, 16), (16, 16)))
     loss = ops.bernoulli_loss(logits, target) / 16

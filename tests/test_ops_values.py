@@ -38,12 +38,22 @@ def test_slopes_at_a_tie_are_exactly_what_is_documented():
     assert gradient(lambda x: mg.min(x, axis=0), [[1, 4], [1, 2]], upstream=[6, 8]) == [[[3, 0], [3, 8]]]
 
 
-@pytest.mark.parametrize("fn", [mg.relu, mg.abs, mg.max, lambda x: mg.maximum(x, 0.0), lambda x: mg.minimum(x, 1.0)])
+@pytest.mark.parametrize("fn", [mg.relu, mg.abs, mg.max, mg.ops.l1_norm, lambda x: mg.maximum(x, 0.0),
+                                lambda x: mg.minimum(x, 1.0)])  # fmt: skip
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_tie_keeps_the_dtype(fn, dtype):
     x = mg.tensor([0.0, 0.0, 1.0, 1.0], dtype=dtype, requires_grad=True)
     y = fn(x)
     assert y.dtype == mg.grad(y, [x], gradient=np.ones(y.shape))[0].dtype == dtype
+
+
+def test_rows_of_one_number_are_signs_and_a_sum_of_sizes_rests_at_0():
+    g = [[3.0], [5.0], [7.0]]
+    assert mg.ops.unit_rows(np.array([[-2.0], [1e-100], [1e100]])).tolist() == [[-1], [1], [1]]
+    assert gradient(mg.ops.unit_rows, [[-2], [1e-100], [1e100]], upstream=g) == [[[0], [0], [0]]]
+    assert mg.ops.unit_rows(np.ones((3, 0))).shape == np.shape(gradient(mg.ops.unit_rows, np.ones((3, 0)))[0]) == (3, 0)
+    assert mg.ops.l1_norm(np.array([[-2.0, 0.0], [3.0, -0.5]])) == 5.5
+    assert gradient(mg.ops.l1_norm, [[-2, 0], [3, -0.5]], upstream=4.0) == [[[-4, 0], [4, -4]]]
 
 
 # --- extremes: every warning is an error in this suite -----------------------------------------------------------------

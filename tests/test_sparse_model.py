@@ -71,6 +71,27 @@ def test_unit_rows_ignore_the_length_of_the_weights_and_the_bare_objective_does_
         assert same == (constraint == "unit")
 
 
+@pytest.mark.parametrize(("constraint", "steps"), [
+    ("unit", ["linear", "unit_rows", "linear", "half_squared_error", "l1_norm", "mul", "add"]),
+    ("none", ["linear", "linear", "half_squared_error", "l1_norm", "mul", "add"]),
+])  # fmt: skip
+def test_the_steps_of_the_loss(constraint, steps):
+    model, X = make(constraint)
+    assert [v.op.name for v in mg.engine.topological(model.loss(X)) if v.op] == steps
+
+
+def test_a_row_of_zeros_is_named():
+    model, X = make()
+    W = model.decoder_weight.numpy().copy()
+    W[4] = 0
+    model.decoder_weight.data = W
+    with np.errstate(invalid="ignore"):
+        loss = model.loss(X)
+        assert np.isnan(loss.item()) and "a row has length 0" in mg.why(model.decoder_weight, loss)
+    with pytest.raises(mg.inspect.AnomalyError, match=r"unit_rows made NaN .* a row has length 0"), mg.detect_anomaly():
+        model.loss(X)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_dtype_is_kept_and_the_seed_decides(dtype):
     model, X = make(dtype=dtype)

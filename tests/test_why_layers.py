@@ -56,6 +56,12 @@ def weighted_by_nothing():
     return x, (mg.layer_norm(x, np.zeros(4), np.ones(4)) ** 2).sum()
 
 
+def of_length_1(length, power, less=0.0):
+    x = leaf(2, 4, value=length / 2)
+    x.data = x.data * [[0.3, 0.5, 0.7, 1.7804494], [0.2, 0.4, 0.4, 1.9078784]]
+    return x, (mg.ops.unit_rows(x) ** power).sum() - less
+
+
 def at_rest(loss_of, *leaves, of=0):
     return leaves[of], loss_of(*leaves)
 
@@ -95,6 +101,11 @@ CAUSES = {  # how to make it, and a pattern of what must be said
     "Bernoulli loss": (lambda: at_rest(lambda y: ops.bernoulli_loss(y, np.ones(3)), leaf(3, value=800.0)), "is the target"),
     "sum of a layer_norm": (normalised_and_summed, "layer_norm feels neither shift nor stretch"),
     "layer_norm of weight 0": (weighted_by_nothing, "the weight of layer_norm is 0"),
+    "a penalty on the length of unit rows": (lambda: of_length_1(1.0, 2), "unit_rows does not feel the length of a row"),
+    "... and a loss of 0": (lambda: of_length_1(1.1, 2, less=2 + 1e-15), "unit_rows does not feel the length of a row"),
+    "long rows": (lambda: of_length_1(1e20, 3), r"tiny .*unit_rows is 1 / length, and the shortest row has length 1.0e\+20"),
+    "short rows": (lambda: of_length_1(1e-20, 3), "huge .*unit_rows is 1 / length, and the shortest row has length 1.0e-20"),
+    "l1_norm of nothing": (lambda: at_rest(ops.l1_norm, zero), "l1_norm has a kink at 0, where its slope is taken as 0"),
     "clip at its limit": (clipped, "in clip: the limit was reached"),
     "chosen where nothing comes": (masked_where, "where chose a only in places whose gradient is 0"),
     "a copy of its numbers": (copied, "a copy of its numbers was used instead of the tensor"),
@@ -119,9 +130,11 @@ def networks():
     mu, log_var = mg.linear(x[:, 0], leaf(4, 2)), mg.linear(x[:, 0], leaf(4, 2))
     z = mg.ops.reparameterise(mu, log_var, RNG.normal(size=(2, 2)))
     yield mg.ops.bernoulli_loss(mg.linear(z, leaf(2, 4)), RNG.random((2, 4))) + 0.5 * mg.ops.gaussian_kl(mu, log_var)
+    z = mg.linear(x[:, 0], leaf(4, 6), leaf(6), activation="relu")
+    yield mg.ops.half_squared_error(mg.linear(z, mg.ops.unit_rows(leaf(6, 4))), x[:, 0]) + 0.1 * mg.ops.l1_norm(z)
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(4))
 def test_healthy_networks_get_no_answer(number):
     loss = list(networks())[number]
     answers = {v: mg.why(v, loss) for v in engine.topological(loss)}

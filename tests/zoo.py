@@ -202,7 +202,8 @@ def layers(leaf):
 def losses(leaf):
     mu, log_var, x = leaf(3, 2), leaf(3, 2), leaf(3, 2)
     z = mg.ops.reparameterise(mu, log_var, leaf(3, 2))
-    return mg.ops.half_squared_error(z, x) + mg.ops.bernoulli_loss(z, mg.sigmoid(x)) + mg.ops.gaussian_kl(mu, log_var)
+    sparse = mg.ops.l1_norm(z @ mg.ops.unit_rows(leaf(2, 3)))
+    return sparse + mg.ops.half_squared_error(z, x) + mg.ops.bernoulli_loss(z, mg.sigmoid(x)) + mg.ops.gaussian_kl(mu, log_var)
 
 
 @cage

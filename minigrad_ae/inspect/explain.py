@@ -114,8 +114,9 @@ def _rest(a: Application, x: list[np.ndarray], names: Any, word: str) -> str:
         return "the exponent is 0: x ** 0 is constant"
     if op.name == "power":
         return f"x ** p is flat there: x is as small as {float(np.abs(x[0]).min()):.3g}"
-    if op.name == "abs":
-        return "abs has a kink at 0, where its slope is taken as 0, and every input is 0: this part of the loss is at rest"
+    if op.name in ("abs", "l1_norm"):
+        kink = f"{op.name} has a kink at 0, where its slope is taken as 0"
+        return f"{kink}, and every input is 0: this part of the loss is at rest"
     return f"{op.name} has slope {word} at every input: it is at a maximum or minimum there"
 
 
@@ -155,6 +156,20 @@ def _layer_norm(a: Application, x: list[np.ndarray], names: Any, word: str) -> s
     return "the gradient is orthogonal to the normalised input" if a.i == 1 else "the gradients of the rows cancel"
 
 
+def slope_of_length(x: np.ndarray) -> str:
+    """What enlarges or shrinks a gradient in unit_rows."""
+    shortest = float(np.sqrt(np.sum(x * x, axis=-1)).min(initial=np.inf))
+    return f"the slope of unit_rows is 1 / length, and the shortest row has length {shortest:.1e}"
+
+
+def _unit_rows(a: Application, x: list[np.ndarray], names: Any, word: str) -> str:
+    g, y = np.asarray(a.g), a.value._data
+    across = g - y * np.sum(g * y, axis=-1, keepdims=True)
+    if np.abs(across).max(initial=0) <= SMALL * np.abs(g).max(initial=0):
+        return "unit_rows does not feel the length of a row, and the gradient asks for nothing else: it points along each row"
+    return slope_of_length(x[0])
+
+
 def _attention(a: Application, x: list[np.ndarray], names: Any, word: str) -> str:
     weights = NAMES["attention_weights"](x[0], x[1], x[3], a.value.params.get("heads", 1))
     if a.i == 2:
@@ -190,7 +205,7 @@ _EXPLAIN = {
     "relu": _relu, "tanh": _saturated, "sigmoid": _saturated, "erf": _saturated, "softplus": _saturated,
     "gelu_erf": _saturated, "gelu_tanh": _saturated, "where": _where, "mul": _mul, "matmul": _matmul, "maximum": _choice,
     "max": _choice, "getitem": _getitem, "softmax": _softmax, "log_softmax": _softmax, "logsumexp": _softmax,
-    "exp": _underflow, "power": _rest, "abs": _rest, "sin": _rest, "cos": _rest, "div": _div,
-    "linear": _linear, "layer_norm": _layer_norm, "attention": _attention, "half_squared_error": _at_rest,
-    "bernoulli_loss": _at_rest, "gaussian_kl": _at_rest, "reparameterise": _reparameterise,
+    "exp": _underflow, "power": _rest, "abs": _rest, "l1_norm": _rest, "sin": _rest, "cos": _rest, "div": _div,
+    "linear": _linear, "layer_norm": _layer_norm, "unit_rows": _unit_rows, "attention": _attention,
+    "half_squared_error": _at_rest, "bernoulli_loss": _at_rest, "gaussian_kl": _at_rest, "reparameterise": _reparameterise,
 }  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..graph import Value
 from .anomaly import _at, _matching
-from .explain import explained, generic
+from .explain import explained, generic, slope_of_length
 from .reasons import backward_reason, forward_reason
 from .record import Application
 from .summary import is_finite
@@ -62,8 +62,8 @@ def tiny(a: Application, names: Mapping[int, str]) -> str:
 def rounding(a: Application, names: Mapping[int, str]) -> str:
     """A rule whose terms cancel to the last digits, in an op that does not feel what the gradient asks for."""
     g, sent = _sizes(a)
-    shiftless = a.value.op is not None and a.value.op.name in ("softmax", "log_softmax", "layer_norm", "attention")
-    return explained(a, names, "next to 0") if shiftless and 0 < sent <= NEGLIGIBLE * g else ""
+    numb = a.value.op is not None and a.value.op.name in ("softmax", "log_softmax", "layer_norm", "attention", "unit_rows")
+    return explained(a, names, "next to 0") if numb and 0 < sent <= NEGLIGIBLE * g else ""
 
 
 def large(a: Application, ratio: float) -> str:
@@ -78,6 +78,8 @@ def large(a: Application, ratio: float) -> str:
         return f"the slope of {op.name} close to its end (smallest argument {float(np.min(x[0], initial=np.inf)):.1e})"
     if op.name in ("exp", "expm1", "power"):
         return f"{op.name} grows without bound (largest argument {float(np.max(x[0], initial=-np.inf)):.3g})"
+    if op.name == "unit_rows":
+        return slope_of_length(x[0])
     other = [float(np.abs(v).max(initial=0)) for k, v in enumerate(x) if k != a.i]
     return f"a factor as large as {max(other):.1e}" if other else "the rule adds up or enlarges"
 

@@ -22,6 +22,7 @@ REMEDIES = {
     "power": "keep the base above 0 where the exponent is no whole number, or is negative",
     "attention": "let each query look at one key at least",
     "layer_norm": "give eps a value above 0",
+    "unit_rows": "keep every row from 0: start it with random numbers, and let no step take it there",
     "gaussian_kl": "keep log_var within bounds: clip it, start it smaller, or take smaller steps",
     "reparameterise": "keep log_var within bounds: clip it, start it smaller, or take smaller steps",
 }
@@ -79,6 +80,11 @@ def _layer_norm(arrays: Any, word: str) -> str:
     return "all inputs of a row are the same, so their variance is 0, and eps is 0" if flat.any() else "overflow: of a square"
 
 
+def _unit_rows(arrays: Any, word: str) -> str:
+    squares = np.sum(arrays[0] * arrays[0], axis=-1)
+    return "a row has length 0: division by zero" if (squares == 0).any() else "inf / inf: a row has an infinite element"
+
+
 def _log_var(arrays: Any, word: str) -> str:
     return f"overflow: exp of log_var, which goes up to {float(np.max(arrays[1])):.4g}"
 
@@ -88,8 +94,8 @@ def _softmax(arrays: Any, word: str) -> str:
     return "inf - inf: an input is +inf" if above else "every input of a row is -inf: a softmax of nothing"
 
 
-_LAYERS = {"attention": _attention, "layer_norm": _layer_norm, "gaussian_kl": _log_var, "reparameterise": _log_var,
-           "softmax": _softmax, "log_softmax": _softmax}  # fmt: skip
+_LAYERS = {"attention": _attention, "layer_norm": _layer_norm, "unit_rows": _unit_rows, "gaussian_kl": _log_var,
+           "reparameterise": _log_var, "softmax": _softmax, "log_softmax": _softmax}  # fmt: skip
 
 
 def _overflow(op: str, x: float, y: float, arrays: Any, params: Any) -> str:

@@ -1,9 +1,9 @@
 """What a training step does most, in as few passes and calls as possible; for twins.py, which has checked the arguments.
 
 A layer's way back is one pass for dz = g f'(z), one for the bias's gradient, then two products.  A loss computes its
-gradient on the way forward, where the exponential is at hand: the way back is one multiplication.  Sums are taken in
-blocks of 1,024 numbers in the arrays' dtype and the blocks added in float64, always in the same order: the rounding error
-does not grow with the size.  Arrays are float32 or float64, C-contiguous, and of the shapes that the names say.
+gradient on the way forward, where the exponential is at hand: the way back is one multiplication.  The sum of a loss is
+taken in blocks of 1,024 numbers in the arrays' dtype and the blocks added in float64, always in the same order: the rounding
+error does not grow with the size.  Arrays are float32 or float64, C-contiguous, and of the shapes that the names say.
 """
 
 from __future__ import annotations
@@ -88,6 +88,54 @@ def linear_backward(
     return dx, dw, db
 
 
+# --- rows of length 1: y = x / |x| ------------------------------------------------------------------------------------
+
+
+@jit(REDUCTION)
+def _dot(a: Any, b: Any) -> Any:
+    part = a.dtype.type(0)
+    for i in range(a.size):
+        part += a[i] * b[i]
+    return part
+
+
+@jit(ELEMENTWISE)
+def _unit_rows(x: Any, y: Any, lengths: Any) -> None:
+    """y = each row of x (rows, n) divided by its length."""
+    for r in range(x.shape[0]):
+        row, unit = x[r], y[r]
+        length = np.sqrt(_dot(row, row))
+        lengths[r] = length
+        for i in range(row.size):
+            unit[i] = row[i] / length
+
+
+@jit(ELEMENTWISE)
+def _unit_rows_backward(g: Any, y: Any, lengths: Any, dx: Any) -> None:
+    """dx = (g - y <g, y>) / length, row by row."""
+    for r in range(g.shape[0]):
+        row, unit, to, length = g[r], y[r], dx[r], lengths[r]
+        along = _dot(row, unit)
+        for i in range(row.size):
+            to[i] = (row[i] - unit[i] * along) / length
+
+
+def unit_rows(x: Array) -> tuple[Array, Array]:
+    """Each row of x (..., n) at length 1, and the lengths (rows,) that they had."""
+    y = np.empty(x.shape, x.dtype)
+    rows = x.reshape(-1, x.shape[-1])
+    lengths = np.empty(rows.shape[0], x.dtype)
+    _unit_rows(rows, y.reshape(rows.shape), lengths)
+    return y, lengths
+
+
+def unit_rows_backward(g: Array, y: Array, lengths: Array) -> Array:
+    """The gradient of x (..., n), from g = dL/dy."""
+    dx, rows = np.empty(g.shape, g.dtype), (lengths.size, g.shape[-1])
+    _unit_rows_backward(g.reshape(rows), y.reshape(rows), lengths, dx.reshape(rows))
+    return dx
+
+
 # --- losses: the value, and ``slope``, the gradient for g = 1 --------------------------------------------------------
 
 
@@ -148,6 +196,24 @@ def _gaussian_kl(mu: Any, log_var: Any, slope: Any) -> float:
             part += a[i] * a[i] + (excess - b[i])
         total += part
     return 0.5 * total
+
+
+@jit(ELEMENTWISE)
+def _l1_norm(x: Any, slope: Any) -> float:
+    zero, one, total = x.dtype.type(0), x.dtype.type(1), 0.0
+    for start in range(0, x.size, BLOCK):
+        a, d = x[start : start + BLOCK], slope[start : start + BLOCK]
+        for i in range(a.size):
+            v = a[i]
+            d[i] = one if v > zero else -one if v < zero else zero if v == zero else v  # NaN stays NaN
+        total += float(_dot(a, d))  # float: so that it is float64 without the JIT, too
+    return total
+
+
+def l1_norm(x: Array) -> tuple[Array, Array]:
+    """The sum of |x| over all elements, and the signs of x: -1, 0 or 1."""
+    slope = np.empty(x.shape, x.dtype)
+    return np.array(_l1_norm(x.reshape(-1), slope.reshape(-1)), x.dtype), slope
 
 
 def _with_slope(kernel: Any) -> Any:

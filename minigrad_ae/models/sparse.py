@@ -67,9 +67,7 @@ class SparseAutoencoder(Module):
     def decoding_weight(self) -> Tensor:
         """(K, D): the decoder's weight as it is used, one dictionary element in each row."""
         W = self.decoder_weight
-        if self.constraint == "unit":
-            return W / ops.sqrt(ops.sum(W**2, axis=1, keepdims=True))
-        return W
+        return ops.unit_rows(W) if self.constraint == "unit" else W
 
     def encode(self, x: Any) -> Any:
         """x (n, D) -> z (n, K)."""
@@ -90,7 +88,7 @@ class SparseAutoencoder(Module):
         """
         x = self._rows(x)
         z = self.encode(x)
-        total = ops.half_squared_error(self.decode(z), x) + self.lam * ops.sum(ops.abs(z))
+        total = ops.half_squared_error(self.decode(z), x) + self.lam * ops.l1_norm(z)
         if self.constraint == "decay":
             total = total + self.decay / 2 * ops.sum(self.decoder_weight**2)
         return total

@@ -16,6 +16,6 @@ from .elementwise import (
 )  # fmt: skip
 from .index import getitem, index_add
 from .layers import ACTIVATIONS, attention, dropout, layer_norm, linear
-from .nn import bernoulli_loss, gaussian_kl, half_squared_error, reparameterise
+from .nn import bernoulli_loss, gaussian_kl, half_squared_error, l1_norm, reparameterise, unit_rows
 from .reduce import log_softmax, logsumexp, max, softmax, sum
 from .shape import broadcast_to, pad, reshape, transpose

@@ -32,6 +32,12 @@ attention = op(
     mask="scores_gradient(g, q, k, v, mask, heads)",
     why="dy = dw v + w dv; dw by the rule of softmax, ds = w (dw - sum w dw); s = q k^T / sqrt(d)",
 )  # fmt: skip
+unit_rows = op(
+    "unit_rows", "y = x / |x| over the last axis: each row at length 1",
+    forward="x / np.sqrt(np.sum(x * x, axis=-1, keepdims=True))",
+    x="(g - y * sum(g * y, axis=-1, keepdims=True)) / sqrt(sum(x * x, axis=-1, keepdims=True))",
+    why="dy = (dx - y <y, dx>) / |x|, and this map is symmetric: along x only the length changes, which y does not have",
+)  # fmt: skip
 half_squared_error = op(
     "half_squared_error", "y = 1/2 sum (output - target)^2, a sum over all elements",
     forward="0.5 * np.sum((output - target) ** 2)", output="g * (output - target)", target="g * (target - output)",
@@ -48,6 +54,10 @@ gaussian_kl = op(
     forward="0.5 * np.sum(np.expm1(log_var) - log_var + mu * mu)", mu="g * broadcast_to(mu, joint(mu.shape, log_var.shape))",
     log_var="g * (0.5 * expm1(broadcast_to(log_var, joint(mu.shape, log_var.shape))))",
     why="term by term (Bishop & Bishop, equation 19.20 with its sign turned)",
+)  # fmt: skip
+l1_norm = op(
+    "l1_norm", "y = sum |x|, a sum over all elements", forward="np.sum(x * sign(x))", x="g * sign(x)",
+    kink="(real(x) == 0,)", why="the slope of each term is the sign of its x; at 0 we take 0",
 )  # fmt: skip
 reparameterise = op(
     "reparameterise", "z = mu + sigma noise, sigma = e^(log_var / 2)",
