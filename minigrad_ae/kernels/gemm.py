@@ -65,20 +65,22 @@ def copy(of: Any, i: int, j: int, to: Any, row: int, column: int, m: int, n: int
 @jit(ELEMENTWISE)
 def put_aside(a: Any, turned: bool, k0: int, size: int, i: int, m: int, strip: Any) -> None:
     """``strip[:size, :m] = A[i : i + m, k0 : k0 + size].T``; ``a`` holds A, or its transpose (turned)."""
-    nought = m - m
     if turned:
-        copy(a, k0, i, strip, nought, nought, size, m)
+        for k in range(size):
+            row, to = a[k0 + k, i:], strip[k]
+            for r in range(m):
+                to[r] = row[r]
     else:
         for r in range(m):
-            row, column = a[i + r, k0:], strip[:, r]
+            row, to = a[i + r, k0:], strip[:, r]
             for k in range(size):
-                column[k] = row[k]
+                to[k] = row[k]
 
 
 @jit(ELEMENTWISE)
 def ragged(at: Any, i: int, b: Any, c: Any, row: int, j: int, m: int, n: int, edge: Any, zero: Any) -> None:
     """`tile` where it sticks out of C: computed beside it, and m rows by n columns copied back."""
-    nought = n - n  # a 0 that is not known while compiling: for a known one tile and copy would be compiled again
+    nought = n - n
     copy(c, row, j, edge, nought, nought, m, n)
     tile(at, i, b, edge, nought, nought, zero)
     copy(edge, nought, nought, c, row, j, m, n)
@@ -102,6 +104,7 @@ def gemm(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, i_from: int, i_
     packed = a_turned and n_panels * width > 3 * COLUMNS and at.shape[1] * c.itemsize >= WIDE_ROW
     strip = np.zeros((min(depth, K_BLOCK), M_BLOCK if packed else ROWS), c.dtype)[:, :]
     edge = np.zeros((ROWS, width), c.dtype)
+    nought = depth - depth  # numbers that are not known while compiling: for known ones a function would be compiled again
     step = -(-depth // -(-depth // K_BLOCK))  # blocks of equal size: 784 is 2 x 392, and not 512 + 272
     for k in range(0, depth, step):
         size = min(step, depth - k)
@@ -114,7 +117,7 @@ def gemm(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, i_from: int, i_
             first = block if packed else whole
             if packed or left:
                 put_aside(a, a_turned, k, size, first, end - first, strip)
-            source, shift = (strip, block) if packed else (rows, k - k)
+            source, shift = (strip, block) if packed else (rows, nought)
             for p in range(n_panels):
                 j, panel = j_from + p * width, panels[p, :size]
                 n = min(width, j_to - j)
@@ -123,7 +126,7 @@ def gemm(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, i_from: int, i_
                         tile(source, i - shift, panel, c, i, j, zero)
                 else:
                     for i in range(block, whole, ROWS):
-                        ragged(source, i - shift, panel, c, i, j, ROWS, n, edge, zero)
+                        ragged(source, i - shift, panel, c, i, j, ROWS + nought, n, edge, zero)
                 if left:
                     ragged(strip, whole - first, panel, c, whole, j, left, n, edge, zero)
 
