@@ -4,7 +4,7 @@ Each public kernel is the fast twin of a NumPy definition and gives the same num
 several.  ``use("numpy")`` runs the definitions instead.  Numba is imported when the first kernel is called for.
 
 jit.py (how a kernel is compiled), backend.py (which runs, on how many threads, what is checked), then the kernels:
-tile.py gemm.py ladder.py batched.py (products), heads.py (attention), scalar.py loops.py activations.py,
+tile.py gemm.py ladder.py batched.py (products), small.py heads.py (attention), scalar.py loops.py activations.py,
 rows.py norm.py pick.py, losses.py, optim.py; fused.py (whole layers and losses, for twins.py).
 """
 

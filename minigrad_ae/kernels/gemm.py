@@ -14,12 +14,13 @@ import numpy as np
 from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels import reference
 from minigrad_ae.kernels.backend import FLOATS, check_floats, check_out, chunks, get_num_threads, in_parallel, twin_of
-from minigrad_ae.kernels.jit import ELEMENTWISE, jit
+from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 from minigrad_ae.kernels.tile import ROWS, load, store, tile, wide_vector_of_zeros
 
 Array = np.ndarray
 K_BLOCK = 512  # with a panel of B of 512 x 128 bytes, 64 KiB, ...
 M_BLOCK = 120  # ... and a block of A of 120 x 512 float32, 240 KiB, fit a second-level cache; a multiple of ROWS
+NARROW = 8  # C of so few columns is computed in another way
 COLUMNS = 64  # threads split C at multiples of this many columns ...
 PARALLEL_FLOPS = 4e6  # ... above this much work; handing it to a thread costs about 20 microseconds
 WIDE_ROW = 2048  # bytes: rows of A^T this long lie a power of two apart often enough to fight for the same cache lines
@@ -27,14 +28,12 @@ WIDE_ROW = 2048  # bytes: rows of A^T this long lie a power of two apart often e
 
 @jit(ELEMENTWISE)
 def pack(b: Any, turned: bool, k0: int, size: int, j_from: int, j_to: int, panels: Any, zero: Any) -> None:
-    """Copy ``B[k0 : k0 + size, j_from:j_to]`` into panels (number, k, width), filling up with zeros.
+    """Copy ``B[k0 : k0 + size, j_from:j_to]`` into panels (number, k, width).  ``b`` holds B, or its transpose (turned).
 
-    ``b`` holds B, or its transpose (turned).
+    What the last panel has beyond j_to is whatever was in memory: it meets elements of C that are thrown away.
     """
     n, width, columns = len(zero), panels.shape[2], j_to - j_from
     whole = columns // width
-    if whole * width < columns:
-        panels[whole] = 0
     if turned:
         for start in range(0, size, 32):  # what so many steps of k touch of a panel stays in the first-level cache
             few = min(32, size - start)
@@ -65,20 +64,22 @@ def copy(of: Any, i: int, j: int, to: Any, row: int, column: int, m: int, n: int
 @jit(ELEMENTWISE)
 def put_aside(a: Any, turned: bool, k0: int, size: int, i: int, m: int, strip: Any) -> None:
     """``strip[:size, :m] = A[i : i + m, k0 : k0 + size].T``; ``a`` holds A, or its transpose (turned)."""
-    nought = m - m
     if turned:
-        copy(a, k0, i, strip, nought, nought, size, m)
+        for k in range(size):
+            row, to = a[k0 + k, i:], strip[k]
+            for r in range(m):
+                to[r] = row[r]
     else:
         for r in range(m):
-            row, column = a[i + r, k0:], strip[:, r]
+            row, to = a[i + r, k0:], strip[:, r]
             for k in range(size):
-                column[k] = row[k]
+                to[k] = row[k]
 
 
 @jit(ELEMENTWISE)
 def ragged(at: Any, i: int, b: Any, c: Any, row: int, j: int, m: int, n: int, edge: Any, zero: Any) -> None:
     """`tile` where it sticks out of C: computed beside it, and m rows by n columns copied back."""
-    nought = n - n  # a 0 that is not known while compiling: for a known one tile and copy would be compiled again
+    nought = n - n
     copy(c, row, j, edge, nought, nought, m, n)
     tile(at, i, b, edge, nought, nought, zero)
     copy(edge, nought, nought, c, row, j, m, n)
@@ -100,8 +101,9 @@ def gemm(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, i_from: int, i_
     n_panels = (j_to - j_from + width - 1) // width
     panels = np.empty((n_panels, min(depth, K_BLOCK), width), c.dtype)
     packed = a_turned and n_panels * width > 3 * COLUMNS and at.shape[1] * c.itemsize >= WIDE_ROW
-    strip = np.zeros((min(depth, K_BLOCK), M_BLOCK if packed else ROWS), c.dtype)[:, :]
-    edge = np.zeros((ROWS, width), c.dtype)
+    strip = np.empty((min(depth, K_BLOCK), M_BLOCK if packed else ROWS), c.dtype)[:, :]
+    edge = np.empty((ROWS, width), c.dtype)
+    nought = depth - depth  # numbers that are not known while compiling: for known ones a function would be compiled again
     step = -(-depth // -(-depth // K_BLOCK))  # blocks of equal size: 784 is 2 x 392, and not 512 + 272
     for k in range(0, depth, step):
         size = min(step, depth - k)
@@ -114,7 +116,7 @@ def gemm(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, i_from: int, i_
             first = block if packed else whole
             if packed or left:
                 put_aside(a, a_turned, k, size, first, end - first, strip)
-            source, shift = (strip, block) if packed else (rows, k - k)
+            source, shift = (strip, block) if packed else (rows, nought)
             for p in range(n_panels):
                 j, panel = j_from + p * width, panels[p, :size]
                 n = min(width, j_to - j)
@@ -123,9 +125,28 @@ def gemm(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, i_from: int, i_
                         tile(source, i - shift, panel, c, i, j, zero)
                 else:
                     for i in range(block, whole, ROWS):
-                        ragged(source, i - shift, panel, c, i, j, ROWS, n, edge, zero)
+                        ragged(source, i - shift, panel, c, i, j, ROWS + nought, n, edge, zero)
                 if left:
                     ragged(strip, whole - first, panel, c, whole, j, left, n, edge, zero)
+
+
+@jit(REDUCTION)
+def dots(a: Any, bt: Any, c: Any) -> None:
+    """``c += A B`` for few columns: rows of A times rows of B^T, lanes along k, four columns at a time."""
+    zero, last = c.dtype.type(0), c.shape[1] - 1
+    for i in range(c.shape[0]):
+        for j in range(0, c.shape[1], 4):
+            x, y0, y1, y2, y3 = a[i], bt[j], bt[min(j + 1, last)], bt[min(j + 2, last)], bt[min(j + 3, last)]
+            p = q = r = s = zero
+            for k in range(x.size):
+                p, q, r, s = p + x[k] * y0[k], q + x[k] * y1[k], r + x[k] * y2[k], s + x[k] * y3[k]
+            c[i, j] += p
+            if j < last:
+                c[i, j + 1] += q
+            if j + 1 < last:
+                c[i, j + 2] += r
+            if j + 2 < last:
+                c[i, j + 3] += s
 
 
 @twin_of(reference.matmul)
@@ -155,13 +176,31 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
 
 def accumulate(a: Array, b: Array, c: Array) -> None:
     """``c += a @ b``, unchecked: start from a bias in ``c`` and the bias costs nothing."""
-    (a, a_turned), (b, b_turned), (m, n), threads = _stored(a), _stored(b), c.shape, get_num_threads()
+    (m, n), threads = c.shape, get_num_threads()
+    if n <= NARROW < m:
+        _accumulate_narrow(a, b, c)
+        return
+    (a, a_turned), (b, b_turned) = _stored(a), _stored(b)
     if threads == 1 or 2.0 * a.size * n < PARALLEL_FLOPS:
         gemm(a, a_turned, b, b_turned, c, 0, m, 0, n)
     elif n >= 2 * COLUMNS * threads:
         in_parallel(gemm, [(a, a_turned, b, b_turned, c, 0, m, *piece) for piece in chunks(n, COLUMNS)])
     else:
         in_parallel(gemm, [(a, a_turned, b, b_turned, c, *piece, 0, n) for piece in chunks(m, ROWS)])
+
+
+def _accumulate_narrow(a: Array, b: Array, c: Array) -> None:
+    """Few columns: a panel would be mostly empty.  Where A lies row by row, dots; else C^T = B^T A^T, which has few rows."""
+    if a.flags.c_contiguous:
+        bt = np.ascontiguousarray(b.T)
+        if get_num_threads() == 1:
+            dots(a, bt, c)
+        else:
+            in_parallel(dots, [(a[i:j], bt, c[i:j]) for i, j in chunks(len(a), max(1, int(PARALLEL_FLOPS / 2 / b.size)))])
+    else:
+        turned = np.zeros(c.shape[::-1], c.dtype)
+        accumulate(b.T, a.T, turned)
+        c += turned.T
 
 
 def _stored(x: Array) -> tuple[Array, bool]:
