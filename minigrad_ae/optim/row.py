@@ -15,7 +15,7 @@ from .. import kernels
 from ..guard import touch
 from ..tensor import Tensor
 
-LONGEST = 1 << 16  # numbers in rows: for more, the copies cost as much as the calls that they save
+LONGEST = 1 << 12  # numbers in a parameter, on average: for more, copies cost as much as the calls that they save
 FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
 Array = np.ndarray
 
@@ -74,7 +74,7 @@ class Rows:
         self.kinds, self.states = kinds, states
         self.rows: list[Row] = []
         dtypes = {p.dtype for p in params}
-        if len(dtypes) == 1 and dtypes <= FLOATS and sum(p.size for p in params) <= LONGEST:
+        if len(dtypes) == 1 and dtypes <= FLOATS and sum(p.size for p in params) <= LONGEST * len(params):
             for kind in dict.fromkeys(kinds):
                 own = [k for k, other in enumerate(kinds) if other == kind]
                 self.rows.append(Row([params[k] for k in own], [states[k] for k in own]))
