@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import analytic
-from ..data import additive_gaussian, corruptions, zero_random_subset
+from ..data import corruptions, zero_random_subset
 from ..graph import no_grad
 from ..models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder
 from . import experiments_denoising as ex
@@ -114,7 +114,7 @@ def sampled(run: Run, which: str) -> tuple[float, float]:
     expected=lambda run: sum(analytic.ridge_gaussian(ex.product(anywhere()[0]), anywhere()[2], ex.SIGMA)),
     tolerance=lambda run: 4 * run.shared(sampled, "gaussian")[1],
     reason="4 standard errors of 80,000 noisy points",
-    sabotage=edit(additive_gaussian, "rng.standard_normal(", "rng.random("),
+    sabotage=edit(corruptions.with_noise, "rng.standard_normal(", "rng.random("),
 )
 def ridge_gaussian(run: Run) -> float:
     return run.shared(sampled, "gaussian")[0]

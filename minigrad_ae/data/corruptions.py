@@ -45,4 +45,9 @@ def additive_gaussian(x: Any, sigma: ArrayLike, rng: np.random.Generator) -> Any
             f"got shape {x.shape}, dtype {x.dtype}",
             "scale it first, e.g. x / 255 for grey levels",
         )
+    return with_noise(x, sigma, rng)
+
+
+def with_noise(x: np.ndarray, sigma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """`additive_gaussian` without its questions, for who has asked them once."""
     return x + sigma.astype(x.dtype) * rng.standard_normal(x.shape, x.dtype)

@@ -148,7 +148,7 @@ def _half_squares(y: Any, t: Any, slope: Any) -> float:
         for i in range(a.size):
             d[i] = a[i] - b[i]
             part += d[i] * d[i]
-        total += part
+        total += float(part)
     return 0.5 * total
 
 
@@ -180,7 +180,7 @@ def _bernoulli(x: Any, t: Any, slope: Any) -> float:
     for start in range(0, x.size, BLOCK):
         a, b, d = x[start : start + BLOCK], t[start : start + BLOCK], slope[start : start + BLOCK]
         _bernoulli_terms(a, b, terms[: a.size], d)
-        total += _sum(terms[: a.size])
+        total += float(_sum(terms[: a.size]))
     return total
 
 
@@ -194,7 +194,7 @@ def _gaussian_kl(mu: Any, log_var: Any, slope: Any) -> float:
             excess = _exp(b[i]) - one
             d[i] = half * excess
             part += a[i] * a[i] + (excess - b[i])
-        total += part
+        total += float(part)
     return 0.5 * total
 
 
@@ -206,7 +206,7 @@ def _l1_norm(x: Any, slope: Any) -> float:
         for i in range(a.size):
             v = a[i]
             d[i] = one if v > zero else -one if v < zero else zero if v == zero else v  # NaN stays NaN
-        total += float(_dot(a, d))  # float: so that it is float64 without the JIT, too
+        total += float(_dot(a, d))
     return total
 
 

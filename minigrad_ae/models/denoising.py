@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import ops
-from ..data import additive_gaussian, zero_random_subset
+from ..data import zero_random_subset
+from ..data.corruptions import with_noise
 from ..errors import DataError, DtypeError, ShapeError
 from ..nn import Module
 from ..nn.init import generator
@@ -63,7 +64,7 @@ class DenoisingAutoencoder(Module):
         """x~: a noisy copy of the array x (n, D), another one at every call."""
         if self.drop:
             x = zero_random_subset(x, self.drop, rng)
-        return additive_gaussian(x, self.sigma, rng) if self.sigma.any() else x
+        return with_noise(x, self.sigma, rng) if self.sigma.any() else x
 
     def encode(self, x: Any) -> Any:
         """x (n, D), noisy or not -> z (n, M)."""

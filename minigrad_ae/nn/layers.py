@@ -42,7 +42,7 @@ class Linear(Module):
         self.bias = Parameter(zeros((out_features,), dtype=dtype)) if bias else None
 
     def forward(self, x: Any) -> Any:
-        _width(x, self.weight.shape[0], self)
+        _width(x, self.weight._data.shape[0], self)
         return ops.linear(x, self.weight, self.bias, activation=self.activation)
 
     def describe(self) -> str:
@@ -182,7 +182,7 @@ def _size(n: int, what: str) -> int:
 
 
 def _width(x: Any, features: int, layer: Module) -> None:
-    shape = _shape(x)
+    shape = x._data.shape if isinstance(x, Value) else np.shape(x)
     if not shape or shape[-1] != features:
         raise ShapeError(
             f"{layer.describe()}: the last axis of x must have {features} elements",
