@@ -122,7 +122,8 @@ for name, shortest in times.items():
 # ## What the figure says
 #
 # Swapping two lines is worth more than any other step.  Every further step removes one kind of waiting: for memory, for
-# the cache, for the multiplier's own latency.  The arithmetic never changed.
+# the cache, for the multiplier's own latency; what a step is worth depends on what was waited for, and so on the size
+# (exercise 3).  The arithmetic never changed.
 
 # %% The figure
 matplotlib.rcParams.update(STYLE)
