@@ -5,7 +5,7 @@ import pytest
 
 import minigrad_ae.kernels as kernels
 from minigrad_ae.errors import DataError, DtypeError, ShapeError
-from minigrad_ae.kernels import ladder
+from minigrad_ae.kernels import gemm, ladder
 
 DTYPES = (np.float32, np.float64)
 SIZES = [(0, 3, 4), (3, 0, 4), (3, 4, 0), (1, 1, 1), (1, 9, 1), (2, 3, 5), (5, 16, 16), (6, 257, 17), (17, 16, 17),
@@ -149,3 +149,24 @@ def test_wrong_input_is_refused_in_three_lines(call, error, says):
     with pytest.raises(error) as caught:
         call(np.ones((4, 4), np.float32))
     assert says in str(caught.value) and len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("m", "k", "n"), [(40, 33, 3), (9, 5, 8), (70, 600, 40), (5, 7, 2), (300, 40, 70)])
+def test_a_product_is_added_to_what_is_there(m, k, n, dtype, threads):
+    rng = np.random.default_rng(0)
+    a, b, c = (rng.standard_normal(shape).astype(dtype) for shape in [(m, k), (k, n), (m, n)])
+    exact = c.astype(np.longdouble) + a.astype(np.longdouble) @ b.astype(np.longdouble)
+    bound = (k + 1) * np.finfo(dtype).eps * (np.abs(c) + np.abs(a) @ np.abs(b))
+    before = kernels.get_num_threads()
+    kernels.set_num_threads(threads)
+    try:
+        for left in (a, np.asfortranarray(a)):
+            for right in (b, np.asfortranarray(b)):
+                found = c.copy()
+                gemm.accumulate(left, right, found)
+                assert np.all(np.abs(found - exact) <= bound)
+    finally:
+        kernels.set_num_threads(before)

@@ -128,6 +128,7 @@ def test_bits_do_not_depend_on_threads(dtype):
     assert len(results) == 1
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rows_added_into_places(dtype):
     rng = np.random.default_rng(0)

@@ -88,6 +88,10 @@ def test_small_models_are_stepped_in_rows_and_large_ones_are_not(monkeypatch):
     give_gradients([large], 0)
     Adam([large]).step()
     assert len(steps) == 8 * 7
+    many = [mg.nn.Parameter(np.zeros(row.LONGEST // 2)) for _ in range(5)]  # together more than LONGEST, on average less
+    give_gradients(many, 0)
+    Adam(many).step()
+    assert steps[8 * 7 :] == [5]
 
 
 def test_the_arrays_of_the_parameters_stay_where_they_are_and_an_old_graph_is_refused():
