@@ -33,7 +33,7 @@ def compile_expression(title: str, signature: str, expression: str) -> Callable[
     scope: dict[str, Any] = {}
     exec(compile(source, filename, "exec"), NAMES, scope)
     function: Callable[..., Any] = scope.popitem()[1]
-    return quiet(function) if " @ " in expression else function
+    return quiet(function) if "@" in expression else function
 
 
 def free_names(expression: str) -> frozenset[str]:

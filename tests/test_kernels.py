@@ -152,21 +152,36 @@ def test_wrong_input_is_refused_in_three_lines(call, error, says):
 
 
 @pytest.mark.usefixtures("compiled")
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize(("m", "k", "n"), [(40, 33, 3), (9, 5, 8), (70, 600, 40), (5, 7, 2), (300, 40, 70)])
-def test_a_product_is_added_to_what_is_there(m, k, n, dtype, threads):
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("m", "k", "n"), [(40, 33, 3), (9, 5, 8), (70, 600, 40), (5, 7, 2), (300, 40, 70), (9000, 60, 5)])
+def test_a_product_is_added_to_what_is_there_on_one_thread_or_two(m, k, n, dtype):
     rng = np.random.default_rng(0)
     a, b, c = (rng.standard_normal(shape).astype(dtype) for shape in [(m, k), (k, n), (m, n)])
     exact = c.astype(np.longdouble) + a.astype(np.longdouble) @ b.astype(np.longdouble)
     bound = (k + 1) * np.finfo(dtype).eps * (np.abs(c) + np.abs(a) @ np.abs(b))
     before = kernels.get_num_threads()
-    kernels.set_num_threads(threads)
     try:
         for left in (a, np.asfortranarray(a)):
             for right in (b, np.asfortranarray(b)):
-                found = c.copy()
-                gemm.accumulate(left, right, found)
-                assert np.all(np.abs(found - exact) <= bound)
+                found = []
+                for threads in (1, 2):
+                    kernels.set_num_threads(threads)
+                    found.append(c.copy())
+                    gemm.accumulate(left, right, found[-1])
+                assert np.all(np.abs(found[0] - exact) <= bound) and found[0].tobytes() == found[1].tobytes()
     finally:
         kernels.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("n", [3, 40])
+def test_nan_and_inf_spread_as_numpy_has_them(n):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((37, 50)).astype(np.float32), rng.standard_normal((50, n)).astype(np.float32)
+    a[3, 7], a[5, 0], a[6, 1], a[6, 2], b[9, 1] = np.nan, np.inf, np.inf, -np.inf, np.inf
+    a[:, 9] = np.abs(a[:, 9])
+    a[8, 9] = 0
+    with np.errstate(all="ignore"):
+        expected = a @ b
+    for left in (a, np.asfortranarray(a)):
+        np.testing.assert_allclose(kernels.matmul(left, b), expected, rtol=1e-3, atol=1e-4)  # NaN and Inf must be in place

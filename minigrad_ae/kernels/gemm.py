@@ -1,8 +1,9 @@
 """Matrix product C = A B, with A and B as they lie in memory: A B, A B^T and A^T B by the same code.
 
 NumPy definition: ``a @ b``.  What makes it fast, each thing a rung of ladder.py: a tile of C in registers (tile.py), B
-(and A^T, where its rows are long) packed into panels as wide as the tile, blocks that fit the caches.  Flags:
-``contract`` only; every element of C is one sum in order of k, so NaN and Inf come out as in a plain loop.
+(and A^T, where its rows are long) laid out in the order of use, blocks that fit the caches.  Flags: ``contract`` only, and
+every element of C is one sum in order of k; but for `dots`, where the sum runs in vector lanes.  NaN and Inf spread as in a
+plain loop, and the bits do not depend on the number of threads.
 """
 
 from __future__ import annotations
