@@ -94,20 +94,21 @@ def test_batched_products_are_within_the_rounding_bound(shape, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 2, 17, 16), (2, 50, 8), (64, 3, 5)])
-def test_attention_and_its_gradient_match_the_definition(shape, dtype):
+@pytest.mark.parametrize(("shape", "heads"), [((1, 1, 1), 1), ((3, 2, 17, 16), 1), ((2, 50, 8), 1), ((64, 3, 5), 1),
+                                              ((3, 17, 32), 2), ((2, 3, 5, 24), 3), ((4, 18, 40), 4)])  # fmt: skip
+def test_attention_and_its_gradient_match_the_definition(shape, heads, dtype):
     q, k, v, g = (random(shape, dtype, seed) for seed in range(4))
     tokens = shape[-2]
     bias = np.where(np.tri(tokens, dtype=bool), dtype(0), dtype(-np.inf))
     # sums of d and of `tokens` products, and an exponential: 8 roundings are allowed for each of them
     tolerance = 8 * (tokens + shape[-1]) * np.finfo(dtype).eps
     for mask in (None, bias):
-        y, weights = kernels.attention(q, k, v, mask)
-        expected, expected_weights = kernels.attention.definition(q, k, v, mask)
+        y, weights = kernels.attention(q, k, v, mask, heads)
+        expected, expected_weights = kernels.attention.definition(q, k, v, mask, heads)
         assert np.abs(weights - expected_weights).max() <= tolerance
         assert np.abs(y - expected).max() <= tolerance * np.abs(v).max()
-        found = kernels.attention_backward(g, q, k, v, weights)
-        for mine, theirs in zip(found, kernels.attention_backward.definition(g, q, k, v, weights), strict=True):
+        found = kernels.attention_backward(g, q, k, v, weights, heads)
+        for mine, theirs in zip(found, kernels.attention_backward.definition(g, q, k, v, weights, heads), strict=True):
             assert np.abs(mine - theirs).max() <= tolerance * max(1, np.abs(theirs).max())
 
 
