@@ -1,6 +1,6 @@
-"""The masked autoencoder's training step, digits (8 x 8 pixels, patches of 2 x 2, 12 of 16 hidden), for step_models.py.
+"""The masked autoencoder's training step, for step_models.py: a quarter of the patches is visible.
 
-Both versions draw the mask from the same noise: the four smallest of sixteen numbers stay visible.
+Both versions draw the mask from the same noise: where its smallest numbers are, patches stay visible.
 """
 
 from __future__ import annotations
@@ -10,23 +10,28 @@ from typing import Any
 
 import numpy as np
 
-SIDE, PATCH, TOKENS, VISIBLE, PIXELS = 8, 2, 16, 4, 4
 Array = np.ndarray
 
 
 class Masked:
-    """Encoder width/depth/heads and decoder width/depth/heads, as in reference tables: 32/1/2; 32/2/2."""
+    """Encoder width/depth/heads and decoder width/depth/heads, as in reference tables: 32/1/2; 32/2/2.
 
-    def __init__(self, encoder: tuple[int, int, int], decoder: tuple[int, int, int]) -> None:
-        self.encoder, self.decoder = encoder, decoder
+    Pictures of side x side pixels, in patches of patch x patch; the defaults are the digits'.
+    """
+
+    def __init__(self, encoder: tuple[int, int, int], decoder: tuple[int, int, int], side: int = 8, patch: int = 2) -> None:
+        self.encoder, self.decoder, self.side, self.patch = encoder, decoder, side, patch
+        self.tokens = (side // patch) ** 2
+        self.visible = self.tokens // 4
         self.name = f"masked AE {'/'.join(map(str, encoder))}; {'/'.join(map(str, decoder))}"
+        self.name += f", {self.tokens} tokens" if side != 8 else ""
         self.shapes = [p.shape for p in self.parameters(self.build())]
 
     def build(self) -> Any:
         from minigrad_ae.models import MaskedAutoencoder
 
         (width, depth, heads), (w, d, h) = self.encoder, self.decoder
-        return MaskedAutoencoder((SIDE, SIDE), PATCH, width=width, depth=depth, heads=heads, decoder_width=w,
+        return MaskedAutoencoder((self.side, self.side), self.patch, width=width, depth=depth, heads=heads, decoder_width=w,
                                  decoder_depth=d, decoder_heads=h, rng=np.random.default_rng(0), dtype=np.float32)  # fmt: skip
 
     @staticmethod
@@ -48,7 +53,7 @@ class Masked:
 
         def loss(x: Any, noise: Any) -> Any:
             mask = np.ones(noise.shape, bool)
-            np.put_along_axis(mask, noise.argsort(axis=1)[:, :VISIBLE], False, axis=1)
+            np.put_along_axis(mask, noise.argsort(axis=1)[:, : self.visible], False, axis=1)
             return model.loss(x, mask=mask) / len(x)
 
         return params, loss
@@ -57,14 +62,14 @@ class Masked:
         """The same, as each library's users would write it: shuffle, encode, restore the order, decode."""
         weights, n = iter(p), x.shape[0]
         order = f.argsort(noise)
-        visible, hidden, restore = order[:, :VISIBLE], order[:, VISIBLE:], f.argsort(order)
-        rows = SIDE // PATCH
-        patches = f.permute(x.reshape(n, rows, PATCH, rows, PATCH), (0, 1, 3, 2, 4)).reshape(n, TOKENS, PIXELS)
+        visible, hidden, restore = order[:, : self.visible], order[:, self.visible :], f.argsort(order)
+        rows, patch, tokens_in_all = self.side // self.patch, self.patch, self.tokens
+        patches = f.permute(x.reshape(n, rows, patch, rows, patch), (0, 1, 3, 2, 4)).reshape(n, tokens_in_all, patch**2)
         tokens = f.linear(f.pick(patches, visible), next(weights), next(weights)) + f.table(next(weights))[visible]
         tokens = _blocks(f, weights, tokens, self.encoder[1], self.encoder[2])
         tokens = f.linear(f.layer_norm(tokens, next(weights), next(weights)), next(weights), next(weights))
         token, positions = f.table(next(weights)), f.table(next(weights))
-        masked = f.broadcast(token.reshape(1, 1, -1), (n, TOKENS - VISIBLE, token.shape[-1]))
+        masked = f.broadcast(token.reshape(1, 1, -1), (n, tokens_in_all - self.visible, token.shape[-1]))
         tokens = f.pick(f.concatenate([tokens, masked], 1), restore) + positions
         tokens = _blocks(f, weights, tokens, self.decoder[1], self.decoder[2])
         y = f.linear(f.layer_norm(tokens, next(weights), next(weights)), next(weights), next(weights))

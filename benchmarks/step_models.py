@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.step_masked import TOKENS, Masked
+from benchmarks.step_masked import Masked
 
 Array = np.ndarray
 DIGIT = 64  # pixels of one of the digits that travel in the package
@@ -246,11 +246,13 @@ def _their_linear_vae(f: Any, p: Any, x: Any, noise: Any) -> Any:
     return 0.5 * (x.shape[1] * np.log(2 * np.pi) + error) + rate
 
 
-def masked(encoder: tuple[int, int, int], decoder: tuple[int, int, int]) -> Model:
-    """The masked autoencoder on digits; see step_masked.py."""
-    made = Masked(encoder, decoder)
-    goals = {1: {"torch fused": 1.3, "jax": 1.5}}
-    return Model(made.name, 64, DIGIT, made.shapes, made.ours, made.theirs, noise=TOKENS, goals=goals, start=made.start)
+def masked(encoder: tuple[int, int, int], decoder: tuple[int, int, int], batch: int = 64,
+           goals: dict[str, float] | None = None, **pictures: int) -> Model:  # fmt: skip
+    """The masked autoencoder, on digits unless `pictures` have another side and patch; see step_masked.py."""
+    made = Masked(encoder, decoder, **pictures)
+    wanted = {1: goals or {"torch fused": 1.3, "jax": 1.5}}
+    return Model(made.name, batch, made.side**2, made.shapes, made.ours, made.theirs, noise=made.tokens, goals=wanted,
+                 start=made.start)  # fmt: skip
 
 
 AE_GOALS = {1: {"torch": 3.0, "jax": 1.0}}
@@ -267,4 +269,5 @@ MODELS = [
     sparse(64, 100, AE_GOALS),
     denoising(64, 8, 32, AE_GOALS),
     Model("linear VAE 64-8-64", 64, DIGIT, [(64, 8), (8,), (8, 64), (64,)], _our_linear_vae, _their_linear_vae),
+    masked((64, 4, 4), (48, 2, 3), 128, {"torch fused": 1.1}, side=28, patch=4),
 ]  # fmt: skip
