@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DtypeError, GradientError, ShapeError
-from .graph import Value, enable_grad, no_grad, watchers, where
+from .graph import Value, enable_grad, no_grad, read_only, watchers, where
 from .guard import refuse_changed
 from .rules import NAMES
 from .words import no_gradient, shape_of
@@ -135,7 +135,7 @@ def add(a: Any, b: Any) -> Any:
 def _run_hooks(value: Value, g: Any) -> Any:
     """The gradient after the hooks of `value` have seen, and perhaps replaced, it."""
     for hook in list((value.hooks or {}).values()):
-        replaced = hook(g)
+        replaced = hook(g if isinstance(g, Value) else read_only(g))  # other values may have been sent the same array
         if replaced is None:
             continue
         if not isinstance(g, Value):

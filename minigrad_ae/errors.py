@@ -23,6 +23,10 @@ class ShapeError(MinigradError, ValueError):
     """Shapes that do not fit together."""
 
 
+class RangeError(ShapeError, IndexError):
+    """An index or an axis that lies outside a shape."""
+
+
 class DtypeError(MinigradError, TypeError):
     """Data of a type that cannot be differentiated, or an argument of the wrong type."""
 

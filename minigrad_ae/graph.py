@@ -90,6 +90,12 @@ class Value:
         return value
 
 
+def read_only(array: np.ndarray) -> np.ndarray:
+    """A view of `array` that cannot be written to."""
+    (view := array.view()).flags.writeable = False
+    return view
+
+
 class GradMode(threading.local):
     enabled = True
     origin: tuple[CodeType, int] | None = None  # the line that says no_grad

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from types import MethodType
 from typing import Any
 
@@ -18,6 +19,8 @@ from .words import constant, explain
 REGISTRY: dict[str, Op] = {}
 NUMPY_ERRORS = (ValueError, IndexError, TypeError, AttributeError)
 FLOATS = (np.float64, np.float32, np.complex128, np.complex64)
+FLOAT_CODES = "dfDF"  # the same as NumPy's one-letter codes
+ARRAYS = {np.ndarray, *FLOATS}  # types that carry a dtype; NumPy makes a number of what has no axes
 
 
 class Op:
@@ -49,6 +52,7 @@ class Op:
         self.defaults = {k: p.default for k, p in kinds.items() if k not in rules}
         self.arity = sys.maxsize if self.variadic else len(rules)
         self.passive = any(rule is None for rule in rules.values())
+        self.active = repeat(True) if self.variadic else [rule is not None for rule in rules.values()]
         self.signature_text = [str(p.replace(annotation=p.empty)) for p in kinds.values()]
         self.vjps = [self.compile(argument, rule) for argument, rule in rules.items()]
         self.kink = compile_expression(f"kink.{name}", ", ".join(self.signature_text), kink) if kink else None
@@ -90,13 +94,21 @@ class Op:
         return f"<op {self.name}: {self.law}>"
 
     def __call__(self, *args: Any, **params: Any) -> Any:
-        for a in args:
+        dtype, settled = None, len(args) >= len(self.rules)
+        for a, active in zip(args, self.active, strict=False):
             if isinstance(a, Value):
                 return self.record(args, params)
-            if type(a) is list:
-                return self(*(np.asarray(a) if type(a) is list else a for a in args), **params)
-        if params and any(isinstance(a, Value) for a in params.values()):  # an input given by name
-            return self.record(args, params)
+            kind = type(a)
+            if kind in ARRAYS and a.dtype.char in FLOAT_CODES:
+                settled = settled and (dtype is None or dtype == a.dtype)
+                dtype = a.dtype
+            elif active and kind is not float and kind is not int:
+                settled = False
+        if not settled or dtype is None:  # whole numbers, booleans, lists, several dtypes, inputs given by name
+            args, params = self.arrange(args, params)
+            if any(isinstance(a, Value) for a in args):
+                return self.record(args, params)
+            args = tuple(promoted(self, args))
         try:
             return self.forward(*args, **params)
         except NUMPY_ERRORS as error:
@@ -134,7 +146,10 @@ class Op:
         else:
             result = Value.result_class.new(y)
             if not grad_mode.enabled:
-                result.params, result.origin = {"by": "no_grad", "op": self.name}, grad_mode.origin
+                result.params = {"by": "no_grad", "op": self.name, "borrowed": y.base is not None}
+                result.origin = grad_mode.origin
+            elif y.base is not None:  # it may look into what a graph computed and was detached from
+                result.params = {"by": "constants", "borrowed": True}
         for watcher in watchers:
             watcher.computed(result, self, args, arrays, params)
         return result
@@ -174,13 +189,21 @@ def op(name: str, law: str, *, forward: str | Callable[..., Any], params: str = 
 
 
 def promoted(op: Op, args: tuple[Any, ...]) -> list[Any]:
-    """The inputs as arrays of one dtype: arrays and values promote as in NumPy; what is 0-d and no value is weak."""
-    active = [op.variadic or op.vjps[k] is not None for k in range(len(args))]
-    kinds = "biufc" if any(isinstance(a, Value) and a._data.dtype.kind == "c" for a in args) else "biuf"
-    arrays = [a._data if isinstance(a, Value) else constant(op, k, a, kinds) if on else np.asarray(a)
-              for k, (a, on) in enumerate(zip(args, active, strict=True))]  # fmt: skip
-    strong = [x.dtype for a, x, on in zip(args, arrays, active, strict=True) if on and (isinstance(a, Value) or x.ndim)]
+    """The inputs as arrays of one dtype, those without a gradient (conditions) as they are; what follows them unchanged.
+
+    Arrays and values promote as in NumPy; what is 0-d and no value is weak.  Whole numbers, booleans and floats of other
+    sizes become float64.  Complex numbers are for complex steps: beside values they need a value that is complex.
+    """
+    values = [a for a in args if isinstance(a, Value)]
+    kinds = "biufc" if not values or any(a._data.dtype.kind == "c" for a in values) else "biuf"
+    inputs = list(zip(range(len(args)), args, op.active, strict=False))
+    arrays = [a._data if isinstance(a, Value) else constant(f"{op.name}: {op.argument(k)}", a, kinds) if on else np.asarray(a)
+              for k, a, on in inputs]  # fmt: skip
+    given = [(a, x) for (_, a, on), x in zip(inputs, arrays, strict=True) if on]
+    strong = [x.dtype for a, x in given if isinstance(a, Value) or x.ndim]
+    strong = strong or [x.dtype for a, x in given if isinstance(a, np.ndarray | np.generic)]
     dtype = np.result_type(*strong) if strong else np.dtype(float)
     if dtype not in FLOATS:
         dtype = np.dtype(float)
-    return [x.astype(dtype, copy=False) if on else x for x, on in zip(arrays, active, strict=True)]
+    cast = [x.astype(dtype, copy=False) if on else x for (_, _, on), x in zip(inputs, arrays, strict=True)]
+    return [*cast, *args[len(cast) :]]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dis
 import logging
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,9 +13,12 @@ import numpy as np
 
 from . import engine, ops
 from .errors import DataError, DtypeError, GradientError
-from .graph import Value, caller, changes, next_serial, where
+from .graph import Value, caller, changes, grad_mode, next_serial, read_only, where
 from .op import Op
-from .words import not_ours
+from .ops.index import settled
+from .words import NO_GRAD, not_ours
+
+_STORE = dis.opmap["STORE_SUBSCR"]
 
 
 def _operators(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -37,10 +42,16 @@ class Tensor(Value):
     @property
     def data(self) -> np.ndarray:
         """The values (not a copy), also where a gradient is required; those of a computed tensor can only be read."""
-        return self._data if self.op is None else _frozen(self._data)
+        if self.op is None and (not self.params or self.changed >= 0 or not self.params["borrowed"]):
+            return self._data
+        return read_only(self._data)  # a rule may read it later; kernels get the array itself
 
     @data.setter
     def data(self, new: Any) -> None:
+        if new is None:
+            raise DtypeError("new data cannot be None", f"for {where(self)}", f"pass an array; {NO_GRAD}")
+        if isinstance(new, Value):  # a copy: what is trained shares no memory with a graph
+            new = new._data.copy()
         new = np.asarray(new, dtype=self._data.dtype)
         if self.op is not None:
             raise GradientError(
@@ -75,7 +86,13 @@ class Tensor(Value):
         return float(self._data.reshape(()))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self._data, dtype=dtype, copy=copy)
+        if self.requires_grad and grad_mode.enabled:
+            raise GradientError(
+                "NumPy cannot take this tensor: the array that it makes would have lost the gradient",
+                f"shape {self.shape}, from {where(self)}",
+                "mg.stack([a, b]) puts tensors together, mg.where chooses; the values alone are y.data, or y.numpy()",
+            )
+        return np.array(self.data, dtype=dtype, copy=copy)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -84,6 +101,9 @@ class Tensor(Value):
         return (self[k] for k in range(len(self._data)))
 
     def __float__(self) -> float:
+        frame = sys._getframe(1)
+        if self.requires_grad and frame.f_code.co_code[frame.f_lasti] == _STORE:  # array[k] = tensor: NumPy wants a number
+            return float(self.__array__())  # which says what is lost
         return self.item()
 
     def __bool__(self) -> bool:
@@ -116,7 +136,8 @@ class Tensor(Value):
         """The same array, without its history."""
         twin = Tensor.new(self._data, name=self.name)
         if self.requires_grad:
-            twin.params, twin.origin = {"by": "detach", "source": weakref.ref(self)}, caller(2)
+            twin.params = {"by": "detach", "source": weakref.ref(self), "borrowed": self.op is not None}
+            twin.origin = caller(2)
         return twin
 
     def retain_grad(self) -> None:
@@ -187,7 +208,7 @@ class Tensor(Value):
     __neg__ = ops.neg
 
     def __getitem__(self, index: Any) -> Any:
-        return ops.getitem.record((self,), {"index": index})
+        return ops.getitem.record((self,), {"index": settled(index)})
 
     def __pos__(self) -> Any:
         return self
@@ -200,6 +221,18 @@ class Tensor(Value):
 
     def __rmatmul__(self, other: Any) -> Any:
         return ops.matmul(other, self)
+
+    def _in_place(self, other: Any) -> Any:
+        """``w += other`` makes a new tensor and calls it w, as everywhere in Python; for what is trained that is a mistake."""
+        if self.op is None and self.requires_grad:
+            raise GradientError(
+                "a leaf that requires a gradient cannot be changed by an in-place operator",
+                f"{where(self)}: the name would stand for a new tensor, and what is trained would stay as it is",
+                "w.data -= lr * w.grad changes the leaf itself; w = w - x, written out, makes a new tensor",
+            )
+        return NotImplemented
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __imatmul__ = _in_place
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise GradientError(
@@ -252,11 +285,6 @@ def _together(numbers: tuple[Any, ...]) -> tuple[Any, ...]:
 Value.result_class = Tensor
 _log = logging.getLogger("minigrad_ae")
 _told: set[str] = set()
-
-
-def _frozen(array: np.ndarray) -> np.ndarray:  # what a rule may read later must not change; kernels get the array itself
-    (view := array.view()).flags.writeable = False
-    return view
 
 
 def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None) -> Tensor:

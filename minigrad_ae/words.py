@@ -8,19 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DtypeError, GradientError, MinigradError, ShapeError
+from .errors import DtypeError, GradientError, MinigradError, RangeError, ShapeError
 from .graph import Value, where
 
+NO_GRAD = "for a gradient call loss.backward() first, and mg.why(x, loss) if it is None after that"
 
-def constant(op: Any, k: int, a: Any, kinds: str) -> np.ndarray:
-    """Argument number `k`, no value, as an array; DtypeError unless its dtype is of one of the `kinds`."""
+
+def constant(what: str, a: Any, kinds: str = "biufc") -> np.ndarray:
+    """An argument that is no value, `what` ('exp: x'), as an array; DtypeError unless its dtype is of one of the `kinds`."""
     try:
         x = np.asarray(a)
     except ValueError as error:
-        raise ShapeError(f"{op.name}: {op.argument(k)} is ragged", str(error), "pass a rectangular array") from None
+        raise ShapeError(f"{what} is ragged", str(error), "pass a rectangular array") from None
     if x.dtype.kind not in kinds:
-        got = "got None" if a is None else f"got a {type(a).__name__} of shape {x.shape}, dtype {x.dtype}"
-        what = f"{op.name}: {op.argument(k)} does not consist of real numbers"
+        what = f"{what} does not consist of real numbers"
+        if a is None:
+            fix = f"pass a tensor, an array or a number; {NO_GRAD}"
+            raise DtypeError(what, "got None, which is what a .grad is before backward()", fix)
+        got = f"got a {type(a).__name__} of shape {x.shape}, dtype {x.dtype}"
         raise DtypeError(what, got, "pass a tensor, an array or a number")
     return x
 
@@ -34,7 +39,8 @@ def explain(op: Any, args: Sequence[Any], error: Exception) -> MinigradError:
     text = f"{op.name}: {str(error).splitlines()[0].removeprefix('_')}"
     if isinstance(error, TypeError):
         return DtypeError(text, shapes, f"the signature is {op.name}{op.__signature__}")
-    return ShapeError(text, shapes, f"the law is {op.law}; {HINTS.get(op.name, 'check the shapes')}")
+    kind = RangeError if isinstance(error, IndexError) else ShapeError
+    return kind(text, shapes, f"the law is {op.law}; {HINTS.get(op.name, 'check the shapes')}")
 
 
 def described(a: Any) -> str:

@@ -84,7 +84,8 @@ def _cut(tensor: Value, order: list[Value]) -> str:
                 return f"a copy of its numbers was used instead of the tensor, in {where(value)}"
             if isinstance(a, np.ndarray) and np.may_share_memory(a, tensor._data):
                 return f"its array (.data or numpy()) was used instead of the tensor, in {where(value)}"
-            if isinstance(a, Value) and a.params and not a.requires_grad and a.op is None:
+            lost = isinstance(a, Value) and a.op is None and not a.requires_grad and a.params
+            if lost and a.params["by"] in ("detach", "no_grad"):
                 source = a.params["source"]() if a.params["by"] == "detach" else None
                 if source is not None and any(v is tensor for v in engine.topological(source)):
                     return f"a value computed from it was detached{_line(a)}"

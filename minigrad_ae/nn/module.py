@@ -52,8 +52,14 @@ class Module:
         return self.forward(*args, **kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Parameter) and value.name is None:
-            value.name = name
+        if isinstance(value, Parameter):
+            value.name = value.name or name
+        elif value is not None and isinstance(vars(self).get(name), Parameter):
+            raise GradientError(
+                f"{type(self).__name__}.{name} is a parameter and cannot become a {type(value).__name__}",
+                f"it would leave parameters() and state_dict(), and not be trained; it has shape {vars(self)[name].shape}",
+                f"module.{name}.data = new values; or assign an nn.Parameter, or None to take it out",
+            )
         super().__setattr__(name, value)
 
     # --- the tree ---

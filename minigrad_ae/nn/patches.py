@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
 from ..errors import DataError, ShapeError
 from ..graph import Value
 
@@ -53,8 +52,9 @@ def patchify(x: Any, image_shape: Any, patch: int) -> Any:
     """
     (H, W, C), (rows, columns) = image_grid(image_shape, patch)
     check_pictures(x, (H, W, C))
-    tiles = ops.reshape(x, (-1, rows, patch, columns, patch, C))
-    return ops.reshape(ops.transpose(tiles, (0, 1, 3, 2, 4, 5)), (-1, rows * columns, patch * patch * C))
+    x = x if isinstance(x, Value) else np.asarray(x)
+    tiles = x.reshape((-1, rows, patch, columns, patch, C))
+    return tiles.transpose((0, 1, 3, 2, 4, 5)).reshape((-1, rows * columns, patch * patch * C))
 
 
 def unpatchify(patches: Any, image_shape: Any, patch: int) -> Any:
@@ -66,8 +66,8 @@ def unpatchify(patches: Any, image_shape: Any, patch: int) -> Any:
             "these are not the patches of such a picture", f"got {found}, expected (n, {rows * columns}, {patch * patch * C})",
             f"pictures are {(H, W, C)}, patches {patch} x {patch}",
         )  # fmt: skip
-    tiles = ops.reshape(patches, (-1, rows, columns, patch, patch, C))
-    return ops.reshape(ops.transpose(tiles, (0, 1, 3, 2, 4, 5)), (-1, H * W * C))
+    tiles = patches.reshape((-1, rows, columns, patch, patch, C))
+    return tiles.transpose((0, 1, 3, 2, 4, 5)).reshape((-1, H * W * C))
 
 
 def check_pictures(x: Any, image_shape: Shape) -> None:

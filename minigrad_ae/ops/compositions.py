@@ -9,11 +9,13 @@ from functools import wraps
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
-from ..errors import DataError, DtypeError, ShapeError
+from ..errors import DataError, DtypeError, RangeError, ShapeError
 from ..graph import Value
+from ..op import FLOAT_CODES
 from ..rules import NAMES
-from ..words import described, wrong_call
+from ..words import constant, described, wrong_call
 from . import elementwise as e
 from . import index, linalg, reduce
 from . import shape as s
@@ -22,22 +24,27 @@ from .helpers import reduced
 COMPOSITIONS: dict[str, Callable[..., Any]] = {}
 
 
-_ARRAYS = (Value, np.ndarray)
-
-
 def composition(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Register a composition; a list or scalar as its first argument becomes an array."""
+    """Register a composition; its first argument becomes an array of floats if it is not a tensor."""
 
     @wraps(function)
     def call(x: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(x, Value) and not (type(x) is np.ndarray and x.dtype.char in FLOAT_CODES):
+            x = floats(f"{function.__name__}: the first argument", x)
         try:
-            return function(x if isinstance(x, _ARRAYS) else np.asarray(x), *args, **kwargs)
+            return function(x, *args, **kwargs)
         except TypeError as error:
             raise wrong_call(function, (x, *args), kwargs) or error from None
 
     COMPOSITIONS[function.__name__] = call
     NAMES.setdefault(function.__name__, call)  # `matmul` is also the name of the op it calls
     return call
+
+
+def floats(what: str, a: Any) -> np.ndarray:
+    """An argument that is not a tensor as an array of floats: whole numbers, booleans and other sizes become float64."""
+    x = constant(what, a)
+    return x if x.dtype.char in FLOAT_CODES else x.astype(np.float64)
 
 
 def variadic(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,7 +73,7 @@ def square(x: Any) -> Any:
 @composition
 def minimum(a: Any, b: Any) -> Any:
     """y = min(a, b); at a tie each receives half of the gradient."""
-    return -e.maximum(-a, e.neg(b))
+    return -e.maximum(-a, -b if isinstance(b, int | float) else e.neg(b))
 
 
 @composition
@@ -165,7 +172,8 @@ def explained(name: str, x: Any, settings: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, IndexError) as error:
-        raise ShapeError(f"{name}: {error}", f"{settings}, x {described(x)}", "the axes are 0 .. ndim - 1") from None
+        kind = RangeError if isinstance(error, IndexError) else ShapeError
+        raise kind(f"{name}: {error}", f"{settings}, x {described(x)}", "the axes are 0 .. ndim - 1") from None
 
 
 @composition
@@ -180,16 +188,20 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
 @composition
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """The elements at `indices` along `axis` (of the flattened x if None); repeated ones add their gradients."""
-    picked = np.asarray(indices)
+    picked = np.array(indices)
+    if picked.dtype == bool or picked.size == 0:  # 0 and 1 as in NumPy, and never a mask
+        picked = picked.astype(np.intp)
     if axis is None:
         return index.getitem(s.reshape(x, -1), picked)
-    return index.getitem(x, (*(slice(None),) * (axis % x.ndim), picked))
+    with explained("take", x, f"axis {axis}"):
+        before = normalize_axis_index(axis, x.ndim)
+    return index.getitem(x, (*(slice(None),) * before, picked))
 
 
 @variadic
 def concatenate(xs: Sequence[Any], axis: int | None = 0) -> Any:
     """The tensors one after the other along an existing axis (all of them flattened if None)."""
-    xs = [x if isinstance(x, Value) else np.asarray(x) for x in xs]
+    xs = [x if isinstance(x, Value) else floats("concatenate: an element", x) for x in xs]
     if not xs:
         raise ShapeError("concatenate of nothing", "an empty list", "pass at least one tensor")
     if axis is None:
@@ -209,7 +221,7 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
 @composition
 def matmul(A: Any, B: Any) -> Any:
     """y = A B as ``np.matmul``: leading axes broadcast; a 1-D A is a row, a 1-D B a column."""
-    B = B if isinstance(B, Value | np.ndarray) else np.asarray(B)
+    B = B if isinstance(B, Value) else floats("matmul: B", B)
     if 0 in (A.ndim, B.ndim):
         fix = "multiply by a scalar with *"
         raise ShapeError("matmul: a scalar is no matrix", f"A {described(A)}, B {described(B)}", fix)

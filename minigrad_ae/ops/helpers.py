@@ -81,9 +81,12 @@ def kept(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
 
 
 @helper
-def inverse(axes: Sequence[int] | None) -> tuple[int, ...] | None:
+def inverse(axes: Any) -> tuple[int, ...] | None:
     """The permutation that undoes `axes` (None reverses all axes, and undoes itself)."""
-    return None if axes is None else tuple(int(k) for k in np.argsort([a % len(axes) for a in axes]))
+    if axes is None:
+        return None
+    axes = np.atleast_1d(axes)  # NumPy also takes the one axis of a vector as a number
+    return tuple(np.argsort(axes % len(axes)).tolist())
 
 
 @helper
@@ -104,9 +107,12 @@ def part(xs: Sequence[Any], i: int, axis: int) -> tuple[slice, ...]:
 
 
 def repeats(index: Any) -> bool:
-    """Whether an index may pick an element twice: only integer arrays and lists can."""
+    """Whether an index may pick an element twice: only arrays and sequences of whole numbers can."""
     parts = index if isinstance(index, tuple) else (index,)
-    return any(isinstance(p, list | np.ndarray) and np.asarray(p).dtype != bool for p in parts)
+    return any(not isinstance(p, BASIC) and np.asarray(p).dtype != bool for p in parts)
+
+
+BASIC = (int, np.integer, np.bool_, slice, type(None), type(Ellipsis))  # parts of an index that pick each element once
 
 
 @helper

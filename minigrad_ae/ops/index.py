@@ -2,11 +2,30 @@
 
 import numpy as np
 
+from ..errors import DtypeError
+from ..graph import Value
 from ..op import op
-from .helpers import repeats
+from .helpers import BASIC, repeats
 
 getitem = op("getitem", "y = x[index]", forward="x[index]", params="index", x="index_add(g, index, x.shape)",
              why="an element that was picked k times receives k contributions; one that was not, zero")  # fmt: skip
+
+
+def settled(index):
+    """The index as the graph keeps it: sequences become arrays and arrays are copied, so that nobody changes it later."""
+    return tuple(_part(p) for p in index) if isinstance(index, tuple) else _part(index)
+
+
+def _part(p):
+    if isinstance(p, BASIC) or np.isscalar(p):
+        return p
+    if isinstance(p, Value):
+        raise DtypeError(
+            "a tensor cannot be an index", f"got a tensor of shape {p._data.shape}, dtype {p._data.dtype}",
+            "use an array of whole numbers or booleans: x[t.data.astype(int)], or x[t.data > 0]",
+        )  # fmt: skip
+    array = np.array(p)
+    return array if array.size or isinstance(p, np.ndarray) else array.astype(np.intp)  # [] is an index without elements
 
 
 def _index_add(x, index, shape):
