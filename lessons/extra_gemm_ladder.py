@@ -23,7 +23,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import minigrad_ae as mg
-from minigrad_ae.classroom import BLACK, BLUE, GREEN, STYLE, lessons_folder, plain
+from minigrad_ae.atomic import write_text
+from minigrad_ae.classroom import BLACK, BLUE, GREEN, STYLE, lessons_folder, plain, save_png
 from minigrad_ae.kernels import ladder, roofline
 from minigrad_ae.parser import Parser
 
@@ -143,9 +144,9 @@ ax.set(yticks=range(len(rows)), yticklabels=[r["rung"] for r in rows], xlim=(0, 
        title=f"Five ideas: {top['gflops'] / bottom['gflops']:.0f} times as fast as the textbook loop")  # fmt: skip
 ax.invert_yaxis()
 out.mkdir(parents=True, exist_ok=True)
-figure.savefig(out / "gemm_ladder.png", dpi=75 if options.fast else 150, metadata={"Software": None})
+save_png(out / "gemm_ladder.png", figure, dpi=75 if options.fast else 150)
 numbers = {"shape": [M, K, N], "peak_gflops": peak / 1e9, "machine": platform.machine(), "rungs": rows}
-(out / "gemm_ladder.json").write_text(json.dumps(plain(numbers), indent=1) + "\n", encoding="utf-8")
+write_text(out / "gemm_ladder.json", json.dumps(plain(numbers), indent=1) + "\n")
 print(f"\nfigure: {out / 'gemm_ladder.png'}")
 if notebook:
     from IPython.display import display

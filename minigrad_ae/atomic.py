@@ -3,35 +3,119 @@
 from __future__ import annotations
 
 import os
+import shutil
+import stat
+import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 
-def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> Path:
+def write_whole(
+    path: str | os.PathLike[str], write: Callable[[BinaryIO], object], *, keep_previous: bool = False
+) -> Path:
     """Let `write(file)` fill a file, and give it the name `path` once it is complete and on the disk.
 
     Until then an older file of that name stays as it is, and whatever goes wrong (a full disk, a crash, Ctrl-C) it goes
     on to stay.  The temporary file lies in the same folder, since a rename is atomic within one file system only.
+
+    Only a regular file is replaced.  A link is followed: the file it points to is replaced, and the link stays.  A
+    device, a pipe, or the file to which standard output goes is written to as it stands.
+
+    keep_previous : the older file stays beside the new one, as `previous_of(path)`.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
+    if _is_stream(path):
+        _write_through(path, write)
+        return Path(path)
     temporary = temporary_name(target)
     try:
         with open(temporary, "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
+        if target.is_file():
+            shutil.copymode(target, temporary)
+            if keep_previous:
+                _keep(target)
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
-    return target
+    return Path(path)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> Path:
+    """`write_whole` of a text, in UTF-8."""
+    return write_whole(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def can_be_written(path: str | os.PathLike[str]) -> bool:
+    """Whether `write_whole` may be expected to succeed: asked before long work, not after it."""
+    if _is_stream(path):
+        return os.access(path, os.W_OK)
+    target = Path(os.path.realpath(path))
+    return target.parent.is_dir() and os.access(target.parent, os.W_OK) and not target.is_dir()
 
 
 def temporary_name(target: Path) -> Path:
     """Beside the target, hidden, and different for every process."""
     return target.with_name(f".{target.name}.{os.getpid()}.part")
+
+
+def previous_of(path: str | os.PathLike[str]) -> Path:
+    """NAME.prev, beside the file that `path` names: what was there before the last `write_whole` that kept it."""
+    target = Path(os.path.realpath(path))
+    return target.with_name(f"{target.name}.prev")
+
+
+def _keep(target: Path) -> None:
+    """Give the file a second name, NAME.prev.  It keeps its own, so that a kill in between leaves a good file there."""
+    second = temporary_name(previous_of(target))
+    second.unlink(missing_ok=True)
+    try:
+        os.link(target, second)
+    except OSError:  # a file system without hard links
+        shutil.copy2(target, second)
+    try:
+        os.replace(second, previous_of(target))
+    finally:
+        second.unlink(missing_ok=True)  # two names of one file: a rename leaves both
+
+
+def _is_stream(path: str | os.PathLike[str]) -> bool:
+    """Whether there is something that must not be replaced: a device, a pipe, or where this process prints to."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    if stat.S_ISDIR(found.st_mode):
+        return False
+    return not stat.S_ISREG(found.st_mode) or _printed_to(found) is not None
+
+
+def _printed_to(found: os.stat_result) -> int | None:
+    """The descriptor of standard output or error, if `found` is the file that it leads to."""
+    for descriptor in (1, 2):
+        try:
+            if os.path.samestat(found, os.fstat(descriptor)):
+                return descriptor
+        except OSError:  # it is closed
+            continue
+    return None
+
+
+def _write_through(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
+    """All of it at once: a pipe cannot go back and forth, as the writer of an archive does."""
+    whole = BytesIO()
+    write(whole)
+    descriptor = _printed_to(os.stat(path))
+    for printed in filter(None, (sys.stdout, sys.stderr)):
+        printed.flush()
+    with open(path if descriptor is None else os.dup(descriptor), "wb") as file:
+        file.write(whole.getvalue())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .atomic import write_text
 from .errors import DataError
 
 Row = dict[str, Any]
@@ -66,7 +67,7 @@ def bench(args: Any, rest: list[str]) -> int:
         print(f"{script} failed: see its message above; its rows are missing")
     report_of = {"command": f"minigrad-ae bench{' --full' if args.full else ''}", "rows": rows, "measured": found}
     if args.json:
-        args.json.write_text(json.dumps(report_of, indent=1) + "\n", encoding="utf-8")
+        write_text(args.json, json.dumps(report_of, indent=1) + "\n")
     for path in draw(found, rows, FOLDER.parent / "figures"):
         print(f"figure: {path}")
     return int(bool(failed))
@@ -195,10 +196,10 @@ def draw(found: dict[str, Any], rows: Sequence[Row], folder: Path) -> list[Path]
 
 
 def save(path: Path, figure: Any, numbers: Any) -> Path:
-    from .classroom import plain
+    from .classroom import plain, save_png
 
-    figure.savefig(path, dpi=150, metadata={"Software": None})
-    path.with_suffix(".json").write_text(json.dumps(plain(numbers), indent=1) + "\n", encoding="utf-8")
+    save_png(path, figure, dpi=150)
+    write_text(path.with_suffix(".json"), json.dumps(plain(numbers), indent=1) + "\n")
     return path
 
 

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from . import analytic, engine
+from .atomic import write_whole
 from .claims.claim import Result
 from .curvature import extreme_curvatures, hessian_product
 from .data import check_matrix, scale
+from .data.validate import demand_squares
 from .errors import DataError, DtypeError, ShapeError
 from .graph import no_grad
 from .models.linear import LinearAutoencoder, half_squared_error
@@ -134,7 +136,8 @@ class Certificate:
 
     def png(self, path: str | os.PathLike[str]) -> None:
         """Write `figure` as a PNG."""
-        self.figure().savefig(path, dpi=150, metadata={"Software": None})
+        figure, metadata = self.figure(), {"Software": None}
+        write_whole(path, lambda file: figure.savefig(file, format="png", dpi=150, metadata=metadata))
 
     @staticmethod
     def _worst(pairs: list[tuple[float, float]]) -> float:
@@ -153,6 +156,8 @@ def certify_pca(model: LinearAutoencoder, X: Any) -> Certificate:
             "certify with the data that the model was trained on",
         )
     X = X.astype(np.float64, copy=False)
+    demand_squares(X)
+    demand_squares(X - X.mean(axis=0))
     notes = []
     found = analytic.pca(X, model.n_latent)
     centred = model.bias or float(np.linalg.norm(found.mean)) ** 2 * len(X) <= 64 * EPS * float(np.sum(X**2))

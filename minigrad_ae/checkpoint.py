@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from . import __version__, models
-from .atomic import write_whole
+from .atomic import previous_of, write_whole
 from .errors import CheckpointError, DataError, MinigradError
 from .nn import Module
 from .optim import Optimizer
@@ -61,7 +61,8 @@ def save(
     """Write `model`, and what its training needs to go on, to `path`; returns the path.
 
     meta : anything that JSON can hold.  generators : {purpose: generator}, such as {"shuffle": rng, "noise": noise}.
-    An older file stays untouched until the new one is complete and on the disk, and also if that never happens.
+    An older file stays untouched until the new one is complete and on the disk, and also if that never happens.  Then
+    it stays beside the new one, as NAME.prev, which `load` reads like any other; at every moment `path` is a whole file.
 
     Raises CheckpointError where it cannot be written: no folder, no permission, a full disk; DataError for a `meta`
     that JSON cannot hold.
@@ -78,7 +79,8 @@ def save(
     header["sha256"] = digest(arrays)
     text = _as_json(header)
     try:
-        return write_whole(path, lambda file: _write(file, {**arrays, META: np.array(text)}))
+        whole = {**arrays, META: np.array(text)}
+        return write_whole(path, lambda file: _write(file, whole), keep_previous=_is_archive(path))
     except OSError as error:
         needed = sum(value.nbytes for value in arrays.values()) + len(text)
         raise CheckpointError(
@@ -99,7 +101,7 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoin
     arrays = _read(path)
     header = _header(arrays, path)
     if header.get("sha256") != digest(arrays):
-        raise CheckpointError("the checkpoint is damaged", f"{path}: its SHA-256 is another one", "use an older copy")
+        raise CheckpointError("the checkpoint is damaged", f"{path}: its SHA-256 is another one", older(path))
     weights = {name.removeprefix("model/"): value for name, value in arrays.items() if name.startswith("model/")}
     model = _rebuilt(header, weights, path) if model is None else model
     try:
@@ -113,7 +115,7 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoin
     try:
         generators = {purpose: _generator(state) for purpose, state in header["generators"].items()}
     except (AttributeError, LookupError, TypeError, ValueError):
-        raise CheckpointError("the states of its generators cannot be understood", f"{path}", "use an older copy") from None
+        raise CheckpointError("the states of its generators cannot be understood", f"{path}", older(path)) from None
     return Checkpoint(Path(path), model, header["meta"], optimizer, generators)
 
 
@@ -153,6 +155,11 @@ def _write(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
     np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
+def _is_archive(path: str | os.PathLike[str]) -> bool:
+    """Whether the older file is worth keeping: one that was cut short must not take the place of the last good one."""
+    return os.path.isfile(path) and zipfile.is_zipfile(path)
+
+
 def _as_json(header: Mapping[str, Any]) -> str:
     try:
         return json.dumps(header, sort_keys=True)
@@ -184,7 +191,13 @@ def _read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         raise CheckpointError("the checkpoint cannot be read", f"{path}: {error.strerror}", "check the path") from None
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         fault = "pickled objects, which are never loaded" if "allow_pickle" in str(error) else "cut short or damaged"
-        raise CheckpointError("the checkpoint cannot be read", f"{path}: {fault}", "use an older copy") from None
+        raise CheckpointError("the checkpoint cannot be read", f"{path}: {fault}", older(path)) from None
+
+
+def older(path: str | os.PathLike[str]) -> str:
+    """What to do about a damaged file."""
+    previous = previous_of(path)
+    return f"the one before it is {previous}: load that" if previous.is_file() else "use an older copy"
 
 
 def _header(arrays: dict[str, np.ndarray], path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from .atomic import write_text, write_whole
 from .claims import Run, ledger
-from .parser import Parser, spell_out
+from .parser import Parser, end_with_the_reader, seed, spell_out
 
 # Okabe & Ito's colours, which people with any kind of colour vision can tell apart.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, BLACK = (
@@ -51,7 +52,7 @@ def options(prog: str | None = None) -> argparse.ArgumentParser:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--fast", action="store_true", help="smaller runs, a few seconds")
     size.add_argument("--full", action="store_true", help="also remake what takes minutes")
-    parser.add_argument("--seed", type=int, default=0, help="of every random number (default 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="of every random number (default 0)")
     parser.add_argument("--out", type=Path, help="folder for figures")
     parser.add_argument("--show", action="store_true", help="show each figure in a window")
     parser.add_argument("--quiz", action="store_true", help="ask the questions and wait for answers (in a terminal)")
@@ -69,6 +70,8 @@ class Lesson:
 
         spell_out()
         notebook = "ipykernel" in sys.modules
+        if not notebook:
+            end_with_the_reader()
         args = options(f"minigrad-ae lesson {int(name[:2])}").parse_args([] if notebook else None)
         self.name, self.fast, self.full, self.seed = name, args.fast, args.full, args.seed
         self.rng = np.random.default_rng(args.seed)
@@ -102,8 +105,9 @@ class Lesson:
 
         self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / f"{self.name[:2]}_{name}.png"
-        fig.savefig(path, dpi=75 if self.fast else 150, metadata={"Software": None})
-        path.with_suffix(".json").write_text(json.dumps(plain(numbers), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        save_png(path, fig, dpi=75 if self.fast else 150)
+        text = json.dumps(plain(numbers), indent=1, allow_nan=False)
+        write_text(path.with_suffix(".json"), text + "\n")
         print(f"  figure: {path}")
         if self.show:
             plt.show()
@@ -138,6 +142,12 @@ class Lesson:
         print(f"\n{time.perf_counter() - self.start:.1f} s; figures in {self.out}")
         if not all(r.passed for r in results):
             raise SystemExit(1)
+
+
+def save_png(path: Path, figure: Any, dpi: int) -> None:
+    """Write a figure as a PNG, whole or not at all; the same figure gives the same bytes."""
+    metadata = {"Software": None}
+    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=dpi, metadata=metadata))
 
 
 def plain(value: Any) -> Any:

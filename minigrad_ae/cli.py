@@ -16,15 +16,27 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import __version__, train_command
+from .atomic import can_be_written
 from .errors import DataError, MinigradError
 from .inspect import command as inspect_command
-from .parser import Parser, spell_out
+from .parser import Parser, seed, spell_out
 
 Handler = Callable[[argparse.Namespace, list[str]], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
+    try:
+        try:
+            return _run_command(argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader of a pipe has gone (``| head -1``): nothing more to say
+        return _nobody_reads()
+
+
+def _run_command(argv: Sequence[str] | None) -> int:
+    """Parse and run; every error that a user can cause is said in three lines."""
     spell_out()
     parser = build_parser()
     args, rest = parser.parse_known_args(argv)
@@ -34,8 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(args.handler(args, rest))
     except MinigradError as error:
         print(f"minigrad-ae: {error}", file=sys.stderr)
-    except BrokenPipeError:  # the reader of a pipe has gone: nothing more to say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        raise
+    except MemoryError as error:
+        print(f"minigrad-ae: the memory of this machine does not suffice\n  {error or 'no more is to be had'}\n"
+              "  fix: choose smaller sizes (units, batches, data)", file=sys.stderr)  # fmt: skip
     except OSError as error:
         print(f"minigrad-ae: {error.strerror or error}\n  {error.filename or 'input or output'}\n"
               "  fix: check the path, its permissions and the space on the disk", file=sys.stderr)  # fmt: skip
@@ -43,6 +58,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("minigrad-ae: interrupted", file=sys.stderr)
         return 130
     return 2
+
+
+def _nobody_reads() -> int:
+    """Send what is still to be flushed nowhere; the exit code is what a shell gives a program that SIGPIPE ended."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())
+    return 128 + 13
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -59,7 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
     size = p.add_mutually_exclusive_group()
     size.add_argument("--fast", action="store_true", help="the same claims from smaller runs")
     size.add_argument("--full", action="store_true", help="with --sabotage: every bug against every claim (minutes)")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=seed, default=0)
     p.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
     p.add_argument("--sabotage", action="store_true", help="plant each claim's bug and see it caught")
     p.add_argument("--data", metavar="X.npy", help="train a linear autoencoder on this matrix and certify it as PCA")
@@ -131,6 +157,10 @@ def verify(args: argparse.Namespace, rest: list[str]) -> int:
     from .claims import Run, ledger
 
     if args.data is not None:
+        if args.sabotage or args.full:
+            wrong = "--sabotage" if args.sabotage else "--full"
+            told = "--data certifies one matrix; the ledger is not read"
+            raise DataError(f"{wrong} with --data", told, f"leave out {wrong}")
         return certify(args)
     if args.latent is not None:
         raise DataError("--latent without --data", f"--latent {args.latent}", "name the matrix: --data X.npy")
@@ -195,10 +225,11 @@ def doctor(args: argparse.Namespace, rest: list[str]) -> int:
     """What is installed and what is missing: versions, kernels, data, lessons."""
     from . import classroom
     from .kernels import backend
+    from .kernels.jit import damaged_files
 
     print(f"minigrad_ae {__version__} in {Path(__file__).parent}")
     print(f"Python {platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores")
-    missing = []
+    missing, damaged = [], []
     for package, role in [
         ("numpy", "needed"), ("numba", "needed"), ("matplotlib", "needed"), ("tqdm", "needed"),
         ("pytest", "for the tests"), ("autograd", "for benchmarks"), ("torch", "for benchmarks"), ("jax", "for benchmarks"),
@@ -212,11 +243,14 @@ def doctor(args: argparse.Namespace, rest: list[str]) -> int:
         kernels = backend.info()
         cache = kernels["cache"] or "nowhere: each process compiles anew"
         print(f"kernels: {kernels['backend']}, {kernels['threads']} thread(s), compiled once into {cache}")
+        damaged = damaged_files(kernels["cache"]) if kernels["cache"] else []
+        for path in damaged:
+            print(f"  damaged: {path}\n  fix: remove it, or let the next run replace it")
     print(f"lessons: {len(classroom.lesson_files())} in {classroom.lessons_folder()}")
     print(f"MNIST: {_mnist()}")
     if missing:
         print(f"missing: {', '.join(missing)}\n  fix: pip install {' '.join(missing)}")
-    return int(bool(missing))
+    return int(bool(missing or damaged))
 
 
 def _mnist() -> str:
@@ -231,5 +265,5 @@ def _mnist() -> str:
 
 def _writable(path: Path | None) -> None:
     """Refuse an output that cannot be written before the work is done, not after it."""
-    if path is not None and not (path.parent.is_dir() and os.access(path.parent, os.W_OK) and not path.is_dir()):
+    if path is not None and not can_be_written(path):
         raise DataError("the output file cannot be written", f"--json {path}", "name a file in an existing folder")

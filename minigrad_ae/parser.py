@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import threading
 from typing import NoReturn
 
 
@@ -12,6 +14,23 @@ def spell_out() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def end_with_the_reader() -> None:
+    """Let a script whose output nobody reads any more (``| head -1``) end at once and in silence, as Unix programs do."""
+    if hasattr(signal, "SIGPIPE") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+def seed(text: str) -> int:
+    """The type of ``--seed``: a whole number, at least 0, as NumPy's generators take it."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"a seed is a whole number, at least 0, not {text!r}")
+    return number
 
 
 class Parser(argparse.ArgumentParser):

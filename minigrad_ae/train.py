@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from .data import batches, check_matrix
-from .errors import DataError, GradientError
+from .data.validate import demand_squares
+from .errors import DataError, DtypeError, GradientError
 from .optim import LBFGS, SGD, Adam
 from .progress import progress_of
 
@@ -93,7 +94,7 @@ def fit(
     _demand_first_order(optimizer)
     if epochs < 1:
         raise DataError("fit: at least one epoch is needed", f"got epochs={epochs}", "pass epochs=1 or more")
-    X = _checked(X).astype(model.parameters()[0].dtype, copy=False)
+    X = _checked(X, model.parameters()[0].dtype)
     history = History() if history is None else history
     size = min(batch_size, len(X))
     steps = -(-len(X) // max(size, 1))
@@ -126,7 +127,7 @@ def fit(
 def _step(model: Any, batch: np.ndarray, optimizer: SGD | Adam, noise: np.random.Generator | None, where: str) -> float:
     """One step down the mean loss of a batch; returns its summed loss, before the step."""
     optimizer.zero_grad()
-    loss = model.loss(batch, rng=noise)
+    loss = _loss(model, batch, noise)
     value = float(loss.item())
     if not math.isfinite(value):
         raise DataError(
@@ -142,8 +143,22 @@ def _step(model: Any, batch: np.ndarray, optimizer: SGD | Adam, noise: np.random
     return value
 
 
-def _checked(X: Any) -> np.ndarray:
-    """X as an array of finite floats whose rows are not all the same (one row alone may be learned by heart)."""
+def _loss(model: Any, batch: np.ndarray, noise: np.random.Generator | None) -> Any:
+    """The model's loss; what lacks a generator is told that `fit` calls it `noise`."""
+    try:
+        return model.loss(batch, rng=noise)
+    except DtypeError as error:
+        if noise is not None or error.where != "got rng=None":
+            raise
+        raise DtypeError(
+            f"fit: the loss of a {type(model).__name__} draws random numbers",
+            "got noise=None (rng is for the order of the data)",
+            "pass noise=np.random.default_rng(seed), a generator of its own",
+        ) from None
+
+
+def _checked(X: Any, dtype: Any) -> np.ndarray:
+    """X in `dtype`, as an array of finite floats whose rows are not all the same (one row alone may be learned by heart)."""
     X = np.asarray(X)
     flat = check_matrix(X.reshape(len(X), -1) if X.ndim > 2 and X.size else X)
     if len(flat) > 1 and (flat == flat[0]).all():
@@ -152,7 +167,10 @@ def _checked(X: Any) -> np.ndarray:
             f"X has shape {X.shape}, and each row begins {', '.join(f'{v:.4g}' for v in flat[0, :3])}",
             "check how the data were read; a constant needs no autoencoder",
         )
-    return flat.reshape(X.shape)
+    with np.errstate(over="ignore"):
+        cast = flat if flat.dtype == dtype else check_matrix(flat.astype(dtype), f"X, cast to {np.dtype(dtype)},")
+    demand_squares(flat, dtype)
+    return cast.reshape(X.shape)
 
 
 def _demand_first_order(optimizer: Any) -> None:

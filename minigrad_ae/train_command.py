@@ -19,8 +19,10 @@ from .claims.experiments_masked import gaussian_errors, masked_errors
 from .data import check_matrix, digits, load_matrix, mnist
 from .errors import CheckpointError, DataError
 from .graph import no_grad
+from .memory import demand_room
 from .models.masked import random_masks
 from .optim import Adam
+from .parser import seed
 from .train import History, State, fit
 
 # name -> how the options of the command line (and D, the number of features) make the model
@@ -50,7 +52,7 @@ MODELS: dict[str, Callable[[argparse.Namespace, int, np.random.Generator], Any]]
     ),
 }
 
-# options of single models: (flag, keywords of add_argument)
+# options of single models: (flag, keywords of add_argument); a model that is not in USED_BY refuses them
 OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("--hidden", {"type": int, "default": 128, "metavar": "H", "help": "hidden units in each of the outer layers (128)"}),
     ("--activation", {"default": "sigmoid", "choices": ["sigmoid", "tanh", "relu"], "help": "of hidden units (sigmoid)"}),
@@ -66,10 +68,16 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("--beta", {"type": float, "default": 1.0, "metavar": "B", "help": "weight of the KL term (1)"}),
 ]
 
+USED_BY: dict[str, tuple[str, ...]] = {
+    "hidden": ("deep", "denoising", "vae"), "activation": ("two-layer", "deep", "denoising", "vae"),
+    "lam": ("sparse",), "constraint": ("sparse",), "noise": ("denoising",), "drop": ("denoising",),
+    "patch": ("masked",), "mask_ratio": ("masked",), "likelihood": ("vae",), "sigma": ("linear-vae", "vae"),
+    "beta": ("linear-vae", "vae"),
+}  # fmt: skip
 FILE = "checkpoint.npz"
 MASKS = 20  # with which a masked autoencoder is tested
 HELD_OUT = 5  # of the user's own matrix every fifth row is for testing
-MAY_CHANGE = {"epochs", "resume", "checkpoint", "command", "handler"}  # on --resume; everything else stays as it was
+MAY_CHANGE = {"epochs", "resume", "overwrite", "checkpoint", "command", "handler"}  # on --resume; nothing else may
 
 
 def add_parser(commands: Any) -> None:
@@ -80,13 +88,15 @@ def add_parser(commands: Any) -> None:
     p.add_argument("--latent", type=int, required=True, metavar="M", help="number of latent units")
     p.add_argument("--epochs", type=int, default=10, metavar="E", help="epochs in all, also with --resume (10)")
     p.add_argument("--checkpoint", type=Path, metavar="DIR", help=f"keep the model here, in {FILE}, after every epoch")
-    p.add_argument("--resume", action="store_true", help="go on with the model in --checkpoint")
-    p.add_argument("--seed", type=int, default=0, help="of the first weights, the order of the data, and the noise (0)")
+    again = p.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="go on with the model in --checkpoint")
+    again.add_argument("--overwrite", action="store_true", help="begin anew where --checkpoint holds an older run")
+    p.add_argument("--seed", type=seed, default=0, help="of the first weights, the order of the data, and the noise (0)")
     p.add_argument("--lr", type=float, default=1e-3, help="learning rate of Adam (0.001)")
     p.add_argument("--batch-size", type=int, default=64, metavar="B", help="data per step (64)")
     p.add_argument("--dtype", default="float64", choices=["float32", "float64"], help="of weights and data (float64)")
     for flag, keywords in OPTIONS:
-        p.add_argument(flag, **keywords)
+        p.add_argument(flag, **{**keywords, "default": argparse.SUPPRESS})  # so that what was not given is not there
     p.set_defaults(handler=train)
 
 
@@ -94,21 +104,23 @@ def train(options: argparse.Namespace, rest: list[str]) -> int:
     """Train, report the loss of every epoch and the error on data held out, beside PCA's; returns the exit code."""
     from tqdm import tqdm
 
+    unused = _complete(options)
     path = _path(options)
     X, X_test = data_of(options)
-    settings = {name: value for name, value in vars(options).items() if name not in MAY_CHANGE}
+    settings = {name: value for name, value in vars(options).items() if name not in MAY_CHANGE | unused}
     init, shuffle, noise = (np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(3))
     model = MODELS[options.model](options, X.shape[1], init)
     if isinstance(model, models.MaskedAutoencoder):
         model.standardise(X)
+    _demand_room(model)
     optimizer = Adam(model.parameters(), lr=options.lr)
     history = History()
     if options.resume and path is not None:
         found = checkpoint.load(path, model)
-        _demand_same(settings, found.meta["settings"], path)
+        then, history = _training_of(found)
+        _demand_same(settings, then, path)
         optimizer.load_state_dict(found.optimizer or {})
         shuffle, noise = found.generators["shuffle"], found.generators["noise"]
-        history = History(**found.meta["history"])
         left = max(0, options.epochs - history.epochs)
         print(f"going on after epoch {history.epochs}, with {path}; epochs left: {left}")
 
@@ -193,6 +205,11 @@ def _path(options: argparse.Namespace) -> Path | None:
             raise DataError("--resume without --checkpoint", "nothing to go on with", "name the folder: --checkpoint DIR")
         return None
     path: Path = options.checkpoint / FILE
+    if path.exists() and not (options.resume or options.overwrite):
+        raise CheckpointError(
+            "there is a checkpoint of an older run", f"{path}",
+            "go on with it: --resume; begin anew: --overwrite; or name another folder",
+        )  # fmt: skip
     if not options.resume:
         try:
             options.checkpoint.mkdir(parents=True, exist_ok=True)
@@ -200,6 +217,46 @@ def _path(options: argparse.Namespace) -> Path | None:
             where = f"--checkpoint {options.checkpoint}: {error.strerror}"
             raise CheckpointError("the folder for the checkpoint cannot be made", where, "name another one") from None
     return path
+
+
+def _complete(options: argparse.Namespace) -> set[str]:
+    """Refuse options that the model does not use, and give the others their defaults; returns the unused names."""
+    unused = {name for name, users in USED_BY.items() if options.model not in users}
+    given = [name for name in USED_BY if name in unused and hasattr(options, name)]
+    if given:
+        flag = f"--{given[0].replace('_', '-')}"
+        raise DataError(
+            f"{flag} means nothing to the model {options.model!r}",
+            f"it is an option of {', '.join(USED_BY[given[0]])}",
+            f"leave out {flag}, or choose another model",
+        )
+    for flag, keywords in OPTIONS:
+        name = flag.removeprefix("--").replace("-", "_")
+        if not hasattr(options, name):
+            setattr(options, name, keywords.get("default"))
+    return unused
+
+
+def _demand_room(model: Any) -> None:
+    """Each parameter gets a gradient and Adam's two moments: refuse now what would end in the middle of a step."""
+    size = sum(p.size * p.dtype.itemsize for p in model.parameters())
+    demand_room(3 * size, "training this model", "choose fewer units (--latent, --hidden)")
+
+
+def _training_of(found: checkpoint.Checkpoint) -> tuple[dict[str, Any], History]:
+    """(options, history) of the run that left this checkpoint; CheckpointError where no run of this command left it."""
+    try:
+        settings, history = dict(found.meta["settings"]), History(**found.meta["history"])
+        complete = found.optimizer is not None and found.generators.keys() >= {"shuffle", "noise"}
+    except (KeyError, TypeError, ValueError):
+        complete = False
+    if not complete:
+        raise CheckpointError(
+            "--resume: the checkpoint has no training to go on with",
+            f"{found.path}: a model alone, not written by minigrad-ae train",
+            "load it with mg.checkpoint.load; or begin anew in another folder",
+        )
+    return settings, history
 
 
 def _demand_same(now: dict[str, Any], then: dict[str, Any], path: Path) -> None:

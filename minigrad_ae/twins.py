@@ -225,7 +225,8 @@ class _Pick:
 
     @staticmethod
     def backward(g: Array, y: Array, rows: Array, x: Array, need: Sequence[bool], index: Any) -> tuple[Array]:
-        return (kernels.add_rows(np.ascontiguousarray(g).reshape(rows.size, -1), rows, x.shape),)
+        added = np.ascontiguousarray(g).reshape(rows.size, x.size // max(len(x), 1))
+        return (kernels.add_rows(added, rows, x.shape),)
 
 
 # --- losses and sampling: what the way back needs is computed on the way forward -------------------------------------

@@ -1,12 +1,15 @@
 """The command line: exit codes, three-line errors, and nothing half-written."""
 
 import json
+import os
+import stat
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from minigrad_ae import classroom
 from minigrad_ae.cli import main
 
 
@@ -153,3 +156,68 @@ def test_a_claim_that_fails_ends_with_1(capsys, monkeypatch, tmp_path):
     assert json.loads((tmp_path / "v.json").read_text())[0]["passed"] is False
     monkeypatch.setattr(ledger, "sabotage", lambda run: [{"id": "a", "caught": False}])
     assert run(capsys, "verify", "--sabotage")[0] == 1
+
+
+@pytest.mark.parametrize("argv", [["verify"], ["verify", "--sabotage"], ["lesson", 1], ["lesson", "all"],
+                                  ["train", "linear", "--latent", 2]])  # fmt: skip
+@pytest.mark.parametrize("seed", [-1, "x"])
+def test_a_seed_below_0_is_refused(capsys, argv, seed):
+    assert "a seed is a whole number, at least 0" in wrong_use(capsys, *argv, "--seed", seed)
+
+
+def test_the_ledger_s_options_mean_nothing_to_a_matrix(capsys, matrix):
+    assert "--sabotage with --data" in wrong_use(capsys, "verify", "--data", matrix, "--latent", 2, "--sabotage")
+    assert "--full with --data" in wrong_use(capsys, "verify", "--data", matrix, "--latent", 2, "--full")
+
+
+@pytest.mark.parametrize("size", [1e-165, 1e-310])
+def test_data_whose_squares_underflow_are_refused(capsys, tmp_path, size):
+    np.save(tmp_path / "X.npy", np.random.default_rng(0).standard_normal((50, 6)) * size)
+    err = wrong_use(capsys, "verify", "--data", tmp_path / "X.npy", "--latent", 2)
+    assert "their squares are lost in float64" in err
+
+
+def test_too_little_memory_is_said_in_three_lines(capsys, monkeypatch):
+    def too_large():
+        raise MemoryError("Unable to allocate 4.66 TiB")
+
+    monkeypatch.setattr(classroom, "lesson_files", too_large)
+    assert "4.66 TiB" in wrong_use(capsys, "lesson", "list")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_written_through_and_a_link_followed(capsys, matrix, tmp_path):
+    """As root, a replaced device would be gone for everybody: a pipe stands for it here."""
+    pipe, link, real = tmp_path / "pipe", tmp_path / "link.json", tmp_path / "real.json"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert run(capsys, "verify", "--data", matrix, "--latent", 2, "--json", pipe)[0] == 0
+    assert len(json.loads(os.read(reader, 1 << 16))) == 4 and stat.S_ISFIFO(os.stat(pipe).st_mode)
+    os.close(reader)
+    real.write_text("old")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    assert run(capsys, "verify", "--data", matrix, "--latent", 2, "--json", link)[0] == 0
+    assert link.is_symlink() and len(json.loads(real.read_text())) == 4 and real.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="this system has no /dev/stdout")
+def test_standard_output_is_written_through_where_it_goes_to_a_file(matrix, tmp_path):
+    argv = [sys.executable, "-m", "minigrad_ae", "verify", "--data", str(matrix), "--latent", "2", "--json", "/dev/stdout"]
+    with open(tmp_path / "out.txt", "wb") as out:
+        assert subprocess.run(argv, stdout=out, timeout=120).returncode == 0
+    text = (tmp_path / "out.txt").read_text()
+    assert text.startswith(str(matrix)) and "this linear autoencoder IS PCA" in text and text.endswith("]\n")
+
+
+@pytest.mark.parametrize("argv", [["-m", "minigrad_ae", "lesson", "list"], ["-m", "minigrad_ae", "doctor"],
+                                  ["-m", "minigrad_ae", "--help"], ["-m", "minigrad_ae", "lesson", "1", "--fast"],
+                                  [str(classroom.lesson_files()[0]), "--fast"]])  # fmt: skip
+def test_a_closed_pipe_ends_it_in_silence(argv, tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    argv = [sys.executable, *argv]
+    program = subprocess.run(argv, stdout=write, stderr=subprocess.PIPE, cwd=tmp_path, text=True, timeout=120)
+    os.close(write)
+    assert program.returncode in (0, 141, -13)
+    assert "Traceback" not in program.stderr and "BrokenPipe" not in program.stderr

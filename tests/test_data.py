@@ -285,3 +285,12 @@ def test_what_is_in_the_file_is_checked_too(tmp_path):
     assert message_of(DataError, load_matrix, tmp_path / "scan.npy").startswith("scan.npy has 3 entries")
     np.save(tmp_path / "empty.npy", np.zeros((0, 3)))
     assert message_of(DataError, load_matrix, tmp_path / "empty.npy").startswith("empty.npy is empty\n")
+
+
+@pytest.mark.parametrize("shape", [(-3, 4), (3, -4), (-3, -4), (True, 4)])
+def test_a_header_with_an_impossible_shape(tmp_path, shape):
+    with open(tmp_path / "X.npy", "wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
+        file.write(bytes(200))
+    text = message_of(FileError, load_matrix, tmp_path / "X.npy")
+    assert str(shape) in str(text)

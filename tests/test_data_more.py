@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import gzip
 import hashlib
+import http.client
 import importlib
 import json
 import os
@@ -266,3 +267,12 @@ def test_what_is_shipped_travels_in_the_wheel_and_says_its_command():
         assert path.stat().st_size < 1_000_000
         if path.suffix == ".json":
             assert json.loads(path.read_text())["command"].startswith(("python ", "minigrad-ae "))
+
+
+@pytest.mark.parametrize("error", [http.client.IncompleteRead(b"half"), http.client.RemoteDisconnected("gone")])
+def test_a_cut_connection(tmp_path, monkeypatch, error):
+    def cut(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("urllib.request.urlopen", cut)
+    message_of(FileError, download, tmp_path)

@@ -142,3 +142,24 @@ def test_an_unknown_backend_in_the_environment_is_named():
     code = "import numpy as np, minigrad_ae.kernels as k; k.tanh(np.ones(2))"
     done = run(code, check=False, MINIGRAD_AE_KERNELS="cuda")
     assert done.returncode == 1 and "MINIGRAD_AE_KERNELS=cuda" in done.stderr
+
+
+@pytest.mark.parametrize("pattern", ["*.nbi", "*.nbc"])
+@pytest.mark.parametrize("content", [b"", b"damaged"])
+def test_a_damaged_cache_is_named_compiled_anew_and_replaced(tmp_path, pattern, content):
+    program = "import numpy as np, minigrad_ae as mg; print(mg.kernels.exp(np.zeros(300))[0])"
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+
+    def go(*argv):
+        return subprocess.run([sys.executable, *argv], env=environment, capture_output=True, text=True, timeout=120)
+
+    assert go("-c", program).stdout == "1.0\n"
+    files = list(tmp_path.rglob(pattern))
+    for path in files:
+        path.write_bytes(content)
+    doctor = go("-m", "minigrad_ae", "doctor")
+    assert files and doctor.returncode == 1 and f"damaged: {files[0]}" in doctor.stdout
+    again = go("-c", program)
+    assert (again.returncode, again.stdout) == (0, "1.0\n") and "cannot be read: compiling anew" in again.stderr
+    healed = go("-c", program)
+    assert (healed.returncode, healed.stderr) == (0, "")

@@ -221,3 +221,14 @@ def test_pictures_and_masks_that_do_not_fit_are_refused():
 
 def test_norm_pix_draws_no_picture():
     refused(DataError, "borrow", made(norm_pix=True).reconstruct, data(), np.eye(16, dtype=bool)[0])
+
+
+def test_a_model_that_would_hide_nothing_is_refused():
+    with pytest.raises(DataError, match="no patch would be hidden"):
+        MaskedAutoencoder((4, 4), 2, width=4, heads=2, decoder_width=4, mask_ratio=0.0, rng=np.random.default_rng(0))
+
+
+def test_rows_picked_by_an_empty_index_get_zeros():
+    x = mg.tensor(np.ones((100, 8)), requires_grad=True)
+    mg.take(x, np.zeros((3, 0), np.int64), axis=0).sum().backward()
+    assert np.array_equal(x.grad, np.zeros((100, 8)))

@@ -249,3 +249,11 @@ def test_training_in_another_thread_leaves_signals_alone():
     worker.start()
     worker.join()
     assert done == [1]
+
+
+def test_a_loss_that_draws_without_noise_is_told_of_noise():
+    vae = mg.models.VariationalAutoencoder(4, 2, rng=np.random.default_rng(0))
+    X = np.random.default_rng(1).random((6, 4))
+    with pytest.raises(DtypeError) as caught:
+        mg.train.fit(vae, X, optimizer=mg.optim.Adam(vae.parameters()), epochs=1, rng=np.random.default_rng(2), progress=False)
+    assert "got noise=None" in str(caught.value) and "fix: pass noise=" in str(caught.value)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_cli import run, wrong_use
 
-from minigrad_ae import analytic, checkpoint, train_command
+from minigrad_ae import analytic, checkpoint, memory, train_command
 from minigrad_ae.claims.experiments_masked import gaussian_errors
 from minigrad_ae.data import digits
 from minigrad_ae.models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder
@@ -25,7 +25,8 @@ def matrix(tmp_path):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_learns_and_goes_on_bit_for_bit(capsys, tmp_path, matrix, model):
-    common = ["train", model, "--data", matrix, "--latent", 2, "--lr", 0.01, "--batch-size", 16, "--hidden", 8]
+    common = ["train", model, "--data", matrix, "--latent", 2, "--lr", 0.01, "--batch-size", 16]
+    common += ["--hidden", 8] if model in train_command.USED_BY["hidden"] else []
     code, whole, _ = run(capsys, *common, "--epochs", 4, "--checkpoint", tmp_path / "whole")
     assert code == 0
     losses = [float(line.split()[-1]) for line in whole.splitlines() if line.startswith("epoch ")]
@@ -175,3 +176,59 @@ def test_pictures_that_are_no_squares_or_have_no_such_patches_are_refused(capsys
     assert "15 features, which is no square" in err
     assert "a patch of 3 does not divide" in wrong_use(capsys, "train", "masked", "--latent", 8, "--patch", 3)
     assert "no patch would stay visible" in wrong_use(capsys, "train", "masked", "--latent", 8, "--mask-ratio", 0.99)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_option_that_a_model_does_not_use_is_refused(capsys, model):
+    values = {"activation": "tanh", "constraint": "none", "likelihood": "gaussian"}
+    for name, users in train_command.USED_BY.items():
+        if model not in users:
+            flag = "--" + name.replace("_", "-")
+            err = wrong_use(capsys, "train", model, "--latent", 2, flag, values.get(name, 1))
+            assert f"{flag} means nothing to the model '{model}'" in err and ", ".join(users) in err
+
+
+def test_every_option_of_single_models_says_whose_it_is():
+    assert set(train_command.USED_BY) == {flag[2:].replace("-", "_") for flag, _ in train_command.OPTIONS}
+
+
+def test_an_older_run_is_overwritten_only_when_asked_and_stays_as_prev(capsys, tmp_path):
+    argv = ["train", "linear", "--latent", 2, "--epochs", 1, "--checkpoint", tmp_path]
+    assert run(capsys, *argv)[0] == 0
+    path = tmp_path / train_command.FILE
+    before = path.read_bytes()
+    assert "there is a checkpoint of an older run" in wrong_use(capsys, *argv, "--seed", 1)
+    assert path.read_bytes() == before
+    wrong_use(capsys, *argv, "--resume", "--overwrite")
+    assert run(capsys, *argv, "--seed", 1, "--overwrite")[0] == 0
+    assert path.read_bytes() != before and path.with_name(f"{path.name}.prev").read_bytes() == before
+
+
+def test_a_model_that_was_saved_without_its_training_cannot_be_gone_on_with(capsys, tmp_path):
+    checkpoint.save(tmp_path / train_command.FILE, LinearAutoencoder(64, 2, rng=np.random.default_rng(0)))
+    err = wrong_use(capsys, "train", "linear", "--latent", 2, "--checkpoint", tmp_path, "--resume")
+    assert "the checkpoint has no training to go on with" in err
+
+
+@pytest.mark.parametrize("argv", [["deep", "--latent", 2, "--hidden", 10**13], ["masked", "--latent", 10**7],
+                                  ["vae", "--latent", 10**13]])  # fmt: skip
+def test_absurd_sizes_are_refused_with_an_estimate(capsys, argv):
+    assert "are needed, " in wrong_use(capsys, "train", *argv)
+
+
+def test_training_that_would_not_fit_is_refused_before_the_first_step(capsys, monkeypatch):
+    monkeypatch.setattr(memory, "SMALL", 0)
+    monkeypatch.setattr(memory, "available", lambda: 6000)  # two weights of 64 x 2 numbers take 2048 bytes to draw each
+    err = wrong_use(capsys, "train", "linear", "--latent", 2)
+    assert "training this model would not fit" in err and "7,728 bytes are needed, 6,000 bytes are free" in err
+
+
+def test_nothing_to_hide_is_refused(capsys):
+    assert "no patch would be hidden" in wrong_use(capsys, "train", "masked", "--latent", 8, "--mask-ratio", 0)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float64", 1e-165), ("float32", 1e-25), ("float32", 1e-60)])
+def test_data_whose_squares_underflow_are_refused(capsys, tmp_path, dtype, size):
+    np.save(tmp_path / "X.npy", np.random.default_rng(0).standard_normal((50, 6)) * size)
+    argv = ["train", "linear", "--data", tmp_path / "X.npy", "--latent", 2, "--dtype", dtype]
+    assert f"their squares are lost in {dtype}" in wrong_use(capsys, *argv)

@@ -144,3 +144,38 @@ def test_a_unit_is_active_from_a_variance_of_a_hundredth_on():
 def test_one_datum_has_no_spread():
     with pytest.raises(DataError, match="one datum has no spread"):
         diagnose(VariationalAutoencoder(4, 1, rng=np.random.default_rng(0)), np.zeros((1, 4)), np.random.default_rng(0))
+
+
+class Fixed:
+    """An encoder that says the same of every datum, or next to nothing; its decoder's error is noise."""
+
+    def __init__(self, mu, log_var):
+        self.mu, self.log_var = mu, log_var
+
+    def encode(self, x):
+        return mg.tensor(self.mu), mg.tensor(self.log_var)
+
+    def bound(self, x, rng, beta):
+        return mg.tensor(rng.standard_normal(len(x)))
+
+
+def test_a_unit_far_from_the_prior_is_not_called_collapsed():
+    n = 50
+    mu, log_var = np.zeros((n, 3)), np.zeros((n, 3))
+    mu[:, 0], mu[:, 1] = 369.4, np.linspace(-2, 2, n)
+    report = diagnose(Fixed(mu, log_var), np.zeros((n, 4)), np.random.default_rng(0))
+    assert report.kl[0] > 68_000
+    assert [report.state(m) for m in range(3)] == ["inactive, far from the prior", "active", "collapsed"]
+    assert "inactive, far from the prior" in str(report) and " ± " in str(report)
+
+
+def test_the_estimates_of_a_report_come_with_a_standard_error_that_is_one():
+    """Where all posteriors are the prior, KL(q(z) || p(z)) = 0; here it is some positive number, the same for each seed."""
+    n = 40
+    mu, log_var = np.linspace(-1, 1, n)[:, None], np.full((n, 1), np.log(0.3))
+    reports = [diagnose(Fixed(mu, log_var), np.zeros((n, 4)), np.random.default_rng(k)) for k in range(60)]
+    values, errors = (np.array([getattr(r, name) for r in reports]) for name in ("marginal_kl", "marginal_kl_error"))
+    assert 0.7 < np.sqrt(np.mean(errors**2)) / np.std(values, ddof=1) < 1.4
+    one = [diagnose(Fixed(mu, log_var), np.zeros((n, 4)), np.random.default_rng(k), draws=1) for k in range(60)]
+    assert np.std([r.marginal_kl for r in one]) > 2 * np.std(values) and np.isnan(one[0].marginal_kl_error)
+    assert "±" not in str(one[0])

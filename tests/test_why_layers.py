@@ -139,3 +139,21 @@ def test_healthy_networks_get_no_answer(number):
     loss = list(networks())[number]
     answers = {v: mg.why(v, loss) for v in engine.topological(loss)}
     assert not any(answers.values()), [a for a in answers.values() if a]
+
+
+@pytest.mark.parametrize("add", [lambda x, W, b: x @ W + b, lambda x, W, b: mg.linear(x, W, b)])
+def test_a_bias_whose_rows_cancel_is_told_of_the_sum_over_rows(add):
+    rng = np.random.default_rng(0)
+    W, b = (mg.tensor(rng.standard_normal(s), requires_grad=True) for s in ((3, 2), (2,)))
+    loss = (add(rng.standard_normal((6, 3)), W, b) * np.array([[1.0], [-1.0]] * 3)).sum()
+    text = mg.why(b, loss)
+    assert "the sum over the rows of its gradient (6, 2) cancels: terms up to 1 in size add up to 0" in text
+
+
+@pytest.mark.parametrize("factors", [[1e155], [1e308], [1e100, 1e100, 1e100], [1e155, 1e-155, 1e300]])
+def test_a_gradient_whose_square_overflows(factors):
+    q = mg.tensor(np.ones(3), requires_grad=True)
+    y = q
+    for f in factors:
+        y = y * f
+    assert "the gradient is huge" in mg.why(q, y.sum())

@@ -48,7 +48,7 @@ def noise_learnt(run: Run, beta: float, M: int = 2) -> LinearVAE:
 
 def report(model: Any, X: np.ndarray, seed: int = 0) -> LatentReport:
     """What the units of a model do (`diagnose`), with the same draws each time."""
-    return diagnose(model, X, np.random.default_rng([seed, 10]))
+    return diagnose(model, X, np.random.default_rng([seed, 10]), draws=1)
 
 
 def posteriors(model: Any, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

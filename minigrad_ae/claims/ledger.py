@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..atomic import write_whole
+from ..atomic import write_text
 from .claim import CLAIMS, Claim, Result, Run, as_row, timed
 
 
@@ -103,8 +103,7 @@ def matrix(run: Run, out: TextIO | None = None) -> list[dict[str, Any]]:
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write `value` whole or not at all."""
-    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
-    write_whole(path, lambda file: file.write(text.encode()))
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def write_results(path: str | os.PathLike[str], results: Iterable[Result]) -> None:

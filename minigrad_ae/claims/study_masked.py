@@ -19,10 +19,12 @@ from typing import Any
 import numpy as np
 
 from .. import analytic, checkpoint
+from ..atomic import write_text
 from ..data import digits
 from ..models import MaskedAutoencoder
 from ..models.transfer import LogisticRegression, accuracy, classifier, fine_tune
 from ..nn import VisionTransformer
+from ..parser import seed as whole_seed
 from .experiments_masked import PATCH, SIDE, fresh, frozen_masks, gaussian_errors, masked_errors, pictures, train
 
 COMMAND = "python -m minigrad_ae.claims.study_masked FOLDER"
@@ -166,7 +168,7 @@ def study(folder: Path, pause: float = math.inf) -> Path | None:
             if time.perf_counter() - start > pause:
                 return None
             known[name] = make()
-            kept.write_text(json.dumps(known))
+            write_text(kept, json.dumps(known))
             print(name, known[name], flush=True)
     table: dict[str, Any] = {
         "command": COMMAND, "pretraining seeds": SEEDS, "epochs": EPOCHS, "transfer ratio": TRANSFER_RATIO,
@@ -187,7 +189,7 @@ def study(folder: Path, pause: float = math.inf) -> Path | None:
         table["ablation"][str(ratio)] = row
     table["sha256"] = hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()  # of all the rest
     path = folder / "07_study.json"
-    path.write_text(json.dumps(table, indent=1) + "\n")
+    write_text(path, json.dumps(table, indent=1) + "\n")
     return path
 
 
@@ -195,7 +197,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--ratio", type=float)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=whole_seed, default=0)
     parser.add_argument("--best", action="store_true")
     parser.add_argument("--pause", type=float, default=math.inf, help="stop after so many seconds; call again to go on")
     args = parser.parse_args()

@@ -56,6 +56,8 @@ def _header(file: BinaryIO, path: str | os.PathLike[str]) -> tuple[tuple[int, ..
         shape, _, dtype = read(file)
     except (ValueError, KeyError):
         raise FileError("the .npy header cannot be read", f"path {str(path)!r}: damaged or cut short", SAVE) from None
+    if not all(type(n) is int and n >= 0 for n in shape):
+        raise FileError("the .npy header cannot be read", f"path {str(path)!r}: it gives the shape {shape}", SAVE)
     return shape, dtype
 
 

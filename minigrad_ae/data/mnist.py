@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -99,10 +100,10 @@ def _fetch(url: str) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
             return answer.read()
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         raise FileError(
             "MNIST cannot be downloaded",
-            f"{url}: {getattr(error, 'reason', error)}",
+            f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}",
             "check the connection, or copy the four files yourself and set MINIGRAD_AE_DATA to their folder; "
             "everything but MNIST runs offline on mg.data.digits()",
         ) from None

@@ -119,6 +119,18 @@ def _require_finite_squares(array: NDArray[Any], name: str) -> None:
         )
 
 
+def demand_squares(X: NDArray[np.floating], dtype: Any = np.float64) -> None:
+    """DataError for data, not all zero, so small that the squares of which a loss in `dtype` is made underflow."""
+    largest, kind = float(np.abs(X).max(initial=0)), np.finfo(dtype)
+    limit = float(np.sqrt(float(kind.tiny) / float(kind.eps)))
+    if 0 < largest < limit:
+        raise DataError(
+            f"X has entries so small that their squares are lost in {kind.dtype}",
+            f"the largest is {largest:.6g}, the limit {limit:.6g}; X has shape {X.shape}",
+            "choose a smaller unit: divide all of X by one small number, such as its largest entry",
+        )
+
+
 @cache  # once for each dtype
 def _say_once(dtype: str) -> None:
     log.warning("%s data are converted to float64", dtype)

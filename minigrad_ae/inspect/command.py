@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import shutil
 import sys
 import traceback
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import engine
+from ..atomic import can_be_written
 from ..errors import DataError, FileError, GradientError, MinigradError
 from ..graph import Value, watchers
 from .diff import compare_files
@@ -103,7 +103,7 @@ def _write(t: Trace, args: argparse.Namespace) -> None:
 
 def _writable(path: Path | None) -> None:
     """Refuse an output that cannot be written before the script runs, not after it."""
-    if path not in (None, STDOUT) and not (path.parent.is_dir() and os.access(path.parent, os.W_OK) and not path.is_dir()):
+    if path is not None and path != STDOUT and not can_be_written(path):
         raise DataError("the output file cannot be written", str(path), "name a file in an existing folder")
 
 

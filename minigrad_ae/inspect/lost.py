@@ -48,7 +48,17 @@ def zero(a: Application, names: Mapping[int, str]) -> str:
         return "the index picks nothing of it" if a.value.op and a.value.op.name == "getitem" else "nothing of it is used"
     if g == 0 or sent > 0:
         return ""
-    return explained(a, names, "0") or generic(a, "every product of gradient and slope is 0")
+    return cancelled(a) or explained(a, names, "0") or generic(a, "every product of gradient and slope is 0")
+
+
+def cancelled(a: Application) -> str:
+    """A broadcast input whose gradient is a sum (over rows, for a bias), where the terms cancel; '' where it is not."""
+    terms, sent = float(np.abs(a.raw).max(initial=0)), _sizes(a)[1]
+    if not a.axes or terms == 0 or sent > LOST * terms:
+        return ""
+    over = "the rows" if a.axes == (0,) else f"axis {', '.join(map(str, a.axes))}"
+    told = f"terms up to {terms:.3g} in size add up to {sent:.3g}"
+    return f"the sum over {over} of its gradient {a.raw_shape} cancels: {told}, where {a.x._data.shape} was broadcast"
 
 
 def tiny(a: Application, names: Mapping[int, str]) -> str:
@@ -56,7 +66,8 @@ def tiny(a: Application, names: Mapping[int, str]) -> str:
     g, sent = _sizes(a)
     if g == 0 or sent > LOST * g:
         return ""
-    return explained(a, names, "next to 0") or generic(a, f"the slope shrinks the gradient {sent / g:.1e} times")
+    told = cancelled(a) or explained(a, names, "next to 0")
+    return told or generic(a, f"the slope shrinks the gradient {sent / g:.1e} times")
 
 
 def rounding(a: Application, names: Mapping[int, str]) -> str:

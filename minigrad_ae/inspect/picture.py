@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..atomic import write_whole
 from ..errors import DataError, FileError
 from .fold import Block, fold
 from .layout import Layout, arrange
@@ -43,8 +44,9 @@ def draw(record: dict[str, Any], path: str | Path, max_nodes: int = 60) -> None:
         for n, block in blocks.items():
             _box(axes, block, *places[n])
         empty = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}
+        kind = path.suffix.lower()[1:]
         try:
-            figure.savefig(path, metadata=empty[path.suffix.lower()[1:]])
+            write_whole(path, lambda file: figure.savefig(file, format=kind, metadata=empty[kind]))
         except OSError as error:
             fix = "name a file in an existing folder"
             raise FileError("the picture cannot be written", f"{path}: {error.strerror}", fix) from None

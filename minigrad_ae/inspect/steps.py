@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..atomic import write_text
 from ..errors import FileError
 from .leaves import LeafCheck
 from .names import short_path
@@ -190,7 +191,7 @@ class Trace:
 def _write(path: str | Path, text: str) -> None:
     """Write a file; FileError where that cannot be."""
     try:
-        Path(path).write_text(text, encoding="utf-8")
+        write_text(path, text)
     except OSError as error:
         fix = "name a file in an existing folder"
         raise FileError("the file cannot be written", f"{path}: {error.strerror}", fix) from None

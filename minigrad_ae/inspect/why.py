@@ -7,6 +7,7 @@ to the rule where it was lost.  Where nothing is wrong the answer is the empty s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,9 +228,9 @@ class _Search:
             steps.append((_size(a.added) / max(_size(a.g), 1e-300), a))
             x = a.value
         ratio, a = max(steps, key=lambda s: s[0])
-        total = float(np.prod([r for r, _ in steps if r > 0]))
+        digits = sum(math.log10(r) for r, _ in steps if r > 0)  # of the product, which need not be a float any more
         grows = sum(r > 2 for r, _ in steps)
-        if ratio**2 >= total or grows < 3:
+        if 2 * math.log10(ratio) >= digits or grows < 3:
             return f"{lost.large(a, ratio)} ({where(a.value)}); it enlarges the gradient {ratio:.1e} times"
         most = f"the most {where(a.value)} ({ratio:.1e} times)"
         return f"it explodes: {grows} of {len(steps)} rules on the way enlarge it, {most}"

@@ -13,6 +13,7 @@ kernel is compiled anew in each process.  Without Numba the decorator returns th
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -58,6 +59,7 @@ def jit(flags: frozenset[str] = ELEMENTWISE, always_inline: bool = False) -> Cal
         except RuntimeError:  # "no locator available": read-only source and no usable home directory
             return numba.njit(**settings)(function)
         _date_by_folder(kernel)
+        _forgive_damage(kernel)
         return kernel
 
     return decorate
@@ -82,6 +84,66 @@ def _date_by_folder(kernel: Any) -> None:
     if hasattr(cache_file, "_source_stamp"):
         stats = [path.stat() for path in sorted(Path(__file__).parent.glob("*.py"))]
         cache_file._source_stamp = (max(s.st_mtime for s in stats), sum(s.st_size for s in stats))
+
+
+def _forgive_damage(kernel: Any) -> None:
+    """Compile anew, and say so, where the cache of a kernel cannot be read; go on without where it cannot be written.
+
+    Numba takes only a missing file for an empty cache: one that was cut short ends in an UnpicklingError or an EOFError.
+    The file is replaced when the kernel has been compiled.
+    """
+    cache_file: Any = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+    if not all(hasattr(cache_file, name) for name in ("_load_index", "_load_data", "_index_path", "_data_path", "save")):
+        return
+    load_index, load_data, save = cache_file._load_index, cache_file._load_data, cache_file.save
+
+    def index() -> Any:
+        try:
+            return load_index()
+        except Exception as error:  # a damaged pickle can raise anything
+            _say_damaged(cache_file._index_path, error)
+            return {}
+
+    def data(name: str) -> Any:
+        try:
+            return load_data(name)
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            _say_damaged(cache_file._data_path(name), error)
+            raise OSError("damaged") from None  # which Numba takes for a file that is not there
+
+    def keep(key: Any, compiled: Any) -> None:
+        try:
+            save(key, compiled)
+        except OSError as error:
+            _say_damaged(cache_file._index_path, error, "cannot be written: each process compiles anew")
+
+    cache_file._load_index, cache_file._load_data, cache_file.save = index, data, keep
+
+
+_said: set[str] = set()
+
+
+def _say_damaged(path: str, error: Exception, what: str = "cannot be read: compiling anew") -> None:
+    """One line on standard error for each file."""
+    if path not in _said:
+        _said.add(path)
+        print(f"minigrad_ae: the cached kernel {path} {what} ({type(error).__name__})", file=sys.stderr, flush=True)
+
+
+def damaged_files(folder: str | Path) -> list[Path]:
+    """Cached kernels in `folder`, Numba's indices and data, that cannot be read."""
+    found = []
+    for path in sorted(Path(folder).glob("*.nb[ic]")):
+        try:
+            with open(path, "rb") as file:
+                pickle.load(file)
+                if path.suffix == ".nbi":
+                    pickle.load(file)
+        except Exception:  # as above
+            found.append(path)
+    return found
 
 
 _Listener: Any = object if numba is None else event.Listener

@@ -8,6 +8,7 @@ places that no datum has taught (holes).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,11 @@ import numpy as np
 
 from ..errors import DataError
 from ..graph import no_grad
+from .checks import at_least_one
 from .densities import LN_2PI
 
 ACTIVE = 0.01  # variance over the data of a unit's mean above which it counts as active (Burda et al. 2016)
+NEAR = 0.05  # nats: a unit that is not active is collapsed if its KL is below this; otherwise its posterior is elsewhere
 BLOCK = 512  # draws whose densities under all N posteriors are computed at once
 
 
@@ -30,7 +33,8 @@ class LatentReport:
     mean, covariance : (M,) and (M, M), of the aggregate posterior, which should be 0 and I.
     rate : sum of ``kl``.   distortion : -E log p(x | z).   elbo : -(distortion + rate).
     mutual_information : I(x; z) under q, at most ln N.   marginal_kl : KL(q(z) || p(z)) = rate - I(x; z).
-    The last four use one draw of z for each datum: they are estimates (``rate`` is exact).
+    The last four are estimates, from `draws` draws of z for each datum (``rate`` is exact).   elbo_error, marginal_kl_error :
+    standard errors of those draws, for these data; that of ``distortion`` is elbo_error, that of I(x; z) marginal_kl_error.
     """
 
     kl: np.ndarray
@@ -43,30 +47,56 @@ class LatentReport:
     elbo: float
     mutual_information: float
     marginal_kl: float
+    elbo_error: float = math.nan
+    marginal_kl_error: float = math.nan
+
+    def state(self, m: int) -> str:
+        """What unit m does: 'active'; 'collapsed' onto the prior; or the same for all data, but not the prior's."""
+        if self.active[m]:
+            return "active"
+        return "collapsed" if self.kl[m] <= NEAR else "inactive, far from the prior"
 
     def __str__(self) -> str:
         lines = ["unit   KL (nats)   variance of its mean"]
         for m, (kl, variance) in enumerate(zip(self.kl, self.mean_variance, strict=True)):
-            lines.append(f"{m:>4} {kl:>11.4f} {variance:>22.4f}  {'active' if self.active[m] else 'collapsed'}")
-        lines.append(f"{self.active.sum()} of {len(self.kl)} units active; ELBO {self.elbo:.3f} = "
+            lines.append(f"{m:>4} {kl:>11.4f} {variance:>22.4f}  {self.state(m)}")
+        elbo = f"{self.elbo:.3f}{_plus_minus(self.elbo_error)}"
+        lines.append(f"{self.active.sum()} of {len(self.kl)} units active; ELBO {elbo} = "
                      f"-(distortion {self.distortion:.3f} + rate {self.rate:.3f})")  # fmt: skip
-        lines.append(f"rate = I(x; z) {self.mutual_information:.3f} + KL(q(z) || p(z)) {self.marginal_kl:.3f}")
+        lines.append(f"rate = I(x; z) {self.mutual_information:.3f} + KL(q(z) || p(z)) {self.marginal_kl:.3f}"
+                     f"{_plus_minus(self.marginal_kl_error)}")  # fmt: skip
         return "\n".join(lines)
 
 
-def diagnose(model: Any, X: Any, rng: np.random.Generator) -> LatentReport:
-    """The report of a model on X (n, D), n >= 2; it has ``encode(x) -> (mu, log_var)`` and ``bound(x, rng, beta=)``."""
+def diagnose(model: Any, X: Any, rng: np.random.Generator, draws: int = 10) -> LatentReport:
+    """The report of a model on X (n, D), n >= 2; it has ``encode(x) -> (mu, log_var)`` and ``bound(x, rng, beta=)``.
+
+    draws : of z for each datum; one alone tells no standard error.
+    """
+    at_least_one("diagnose", draws=draws)
     if len(X) < 2:
         raise DataError("diagnose: one datum has no spread", f"X has {len(X)} rows", "pass at least two, better all of them")
     with no_grad():
         mu, log_var = (np.asarray(s.numpy(), np.float64) for s in model.encode(X))
-        distortion = -float(np.mean(model.bound(X, rng, beta=0.0).numpy(), dtype=np.float64))
+        distortions = [-float(np.mean(model.bound(X, rng, beta=0.0).numpy(), dtype=np.float64)) for _ in range(draws)]
     kl = kl_per_unit(mu, log_var)
     spread = mu.var(axis=0)
     covariance = np.atleast_2d(np.cov(mu, rowvar=False, ddof=0)) + np.diag(np.exp(log_var).mean(axis=0))
-    rate, information = float(kl.sum()), mutual_information(mu, log_var, rng)
+    rate = float(kl.sum())
+    distortion, elbo_error = _mean_and_error(distortions)
+    information, error = _mean_and_error([mutual_information(mu, log_var, rng) for _ in range(draws)])
     return LatentReport(kl, spread, spread > ACTIVE, mu.mean(axis=0), covariance, rate, distortion, -(distortion + rate),
-                        information, rate - information)  # fmt: skip
+                        information, rate - information, elbo_error, error)  # fmt: skip
+
+
+def _mean_and_error(values: list[float]) -> tuple[float, float]:
+    """(mean, its standard error; NaN for one value)."""
+    n = len(values)
+    return float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+
+
+def _plus_minus(error: float) -> str:
+    return "" if math.isnan(error) else f" ± {error:.2g}"
 
 
 def kl_per_unit(mu: np.ndarray, log_var: np.ndarray) -> np.ndarray:

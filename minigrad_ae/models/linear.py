@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import ops
 from ..data import centre, check_matrix, scale
+from ..data.validate import demand_squares
 from ..errors import DataError
 from ..graph import no_grad
 from ..nn import Module, Parameter, init
@@ -127,6 +128,7 @@ class LinearAutoencoder(Module):
         mean = np.zeros(X.shape[1])
         if self.bias:
             X, mean = centre(X)
+        demand_squares(X)
         R, unit = scale(np.linalg.qr(X, mode="r") if len(X) > X.shape[1] else X)
         data = tensor(R, dtype=self.encoder_weight.dtype)
         final = self.l2 / unit**2

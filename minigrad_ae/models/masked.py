@@ -81,7 +81,11 @@ class MaskedAutoencoder(Module):
                                          readout="class" if class_token else "concatenate", rng=rng, dtype=dtype)  # fmt: skip
         embedding = self.encoder.embedding
         self.image_shape, self.patch, self.n_patches = embedding.image_shape, embedding.patch, self.encoder.n_tokens
-        visible_patches(self.n_patches, mask_ratio)
+        if visible_patches(self.n_patches, mask_ratio) == self.n_patches:
+            raise DataError(
+                "no patch would be hidden, and there would be nothing to predict",
+                f"mask ratio {mask_ratio} of {self.n_patches} patches", "0.75 hides three quarters of them",
+            )  # fmt: skip
         self.width, self.depth, self.heads, self.mlp_ratio = width, depth, heads, mlp_ratio
         self.decoder_width, self.decoder_depth, self.decoder_heads = decoder_width, decoder_depth, decoder_heads
         self.mask_ratio, self.positions, self.class_token, self.norm_pix = mask_ratio, positions, class_token, norm_pix

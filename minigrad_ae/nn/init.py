@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, DtypeError, ShapeError
+from ..memory import demand_room_for
 
 Shape = tuple[int, ...]
 
@@ -55,14 +56,16 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 def zeros(shape: Shape, rng: Any = None, dtype: Any = np.float64) -> np.ndarray:
     """All zeros; `rng` is not used."""
-    return np.zeros(shape, real_dtype(dtype, "init.zeros"))
+    wanted = real_dtype(dtype, "init.zeros")
+    demand_room_for(shape)
+    return np.zeros(shape, wanted)
 
 
 def normal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64, std: float = 0.02) -> np.ndarray:
     """Normal with mean 0 and standard deviation `std`."""
     if not (math.isfinite(std) and std >= 0):
         raise DataError("init.normal: std must be finite and not negative", f"got std={std}", "e.g. std=0.02")
-    return _draw(rng, "normal").normal(0.0, std, shape).astype(real_dtype(dtype, "init.normal"))
+    return _draw(rng, "normal", shape).normal(0.0, std, shape).astype(real_dtype(dtype, "init.normal"))
 
 
 def xavier_uniform(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
@@ -74,7 +77,7 @@ def xavier_uniform(shape: Shape, rng: np.random.Generator, dtype: Any = np.float
 def xavier_normal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
     """Normal with variance 2 / (fan-in + fan-out) (Glorot & Bengio 2010, eq. 12)."""
     std = math.sqrt(2 / sum(fans(shape)))
-    return _draw(rng, "xavier_normal").normal(0.0, std, shape).astype(real_dtype(dtype, "init.xavier_normal"))
+    return _draw(rng, "xavier_normal", shape).normal(0.0, std, shape).astype(real_dtype(dtype, "init.xavier_normal"))
 
 
 def he_uniform(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
@@ -86,7 +89,7 @@ def he_uniform(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) 
 def he_normal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
     """Normal with variance 2 / fan-in (He et al. 2015, eq. 10)."""
     std = math.sqrt(2 / fans(shape)[0])
-    return _draw(rng, "he_normal").normal(0.0, std, shape).astype(real_dtype(dtype, "init.he_normal"))
+    return _draw(rng, "he_normal", shape).normal(0.0, std, shape).astype(real_dtype(dtype, "init.he_normal"))
 
 
 def orthogonal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
@@ -98,15 +101,16 @@ def orthogonal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) 
     n_in, n_out = fans(shape)
     if len(shape) != 2:
         raise ShapeError("init.orthogonal makes one matrix", f"got shape {tuple(shape)}", "make one for each leading index")
-    tall = _draw(rng, "orthogonal").normal(size=(max(n_in, n_out), min(n_in, n_out)))
+    tall = _draw(rng, "orthogonal", shape).normal(size=(max(n_in, n_out), min(n_in, n_out)))
     Q, R = np.linalg.qr(tall)
     Q = Q * np.where(np.diag(R) < 0, -1.0, 1.0)
     return np.ascontiguousarray(Q if n_in >= n_out else Q.T, real_dtype(dtype, "init.orthogonal"))
 
 
 def _uniform(name: str, bound: float, shape: Shape, rng: np.random.Generator, dtype: Any) -> np.ndarray:
-    return _draw(rng, name).uniform(-bound, bound, shape).astype(real_dtype(dtype, f"init.{name}"))
+    return _draw(rng, name, shape).uniform(-bound, bound, shape).astype(real_dtype(dtype, f"init.{name}"))
 
 
-def _draw(rng: Any, name: str) -> np.random.Generator:
+def _draw(rng: Any, name: str, shape: Shape) -> np.random.Generator:
+    demand_room_for(shape)
     return generator(rng, f"init.{name}", "weights")
