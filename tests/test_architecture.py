@@ -40,7 +40,7 @@ def part_of(path: Path, root: Path) -> str:
 def imported(path: Path, root: Path) -> Iterator[str]:
     """The dotted name of everything that a file imports, except for type checking."""
     package = path.relative_to(root).parts[:-1]
-    for node in _nodes(ast.parse(path.read_text())):
+    for node in _nodes(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -86,7 +86,7 @@ def spectra(path: Path, root: Path) -> Iterator[str]:
     """Where code that is measured computes singular values or eigenvalues."""
     if part_of(path, root) not in TRAINED:
         return
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         name = node.attr if isinstance(node, ast.Attribute) else node.name if isinstance(node, ast.alias) else ""
         if name in SPECTRAL or name == "scipy":
             yield f"{path.name} uses {name}"
@@ -94,7 +94,7 @@ def spectra(path: Path, root: Path) -> Iterator[str]:
 
 def code_lines(path: Path) -> int:
     """Lines that are neither blank nor comment nor docstring."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     documentation = {
         line
         for node in ast.walk(ast.parse(text))
@@ -111,7 +111,7 @@ def violations(root: Path) -> list[str]:
     for path in package:
         found += [*layering(path, root), *spectra(path, root)]
     for path in sorted(p for folder in SIZED for p in (root / folder).rglob("*.py")):
-        count = len(path.read_text().splitlines())
+        count = len(path.read_text(encoding="utf-8").splitlines())
         if count > MOST_LINES:
             found.append(f"{path.relative_to(root)} has {count} lines")
     total = sum(code_lines(path) for path in package if part_of(path, root) in COUNTED)
@@ -166,7 +166,7 @@ HARMLESS = [
 def plant(root: Path, file: str, text: str) -> list[str]:
     path = (root / PACKAGE / file).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return violations(root)
 
 

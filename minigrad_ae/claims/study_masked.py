@@ -159,14 +159,14 @@ def pieces(folder: Path) -> Iterator[tuple[str, Callable[[], dict[str, float]]]]
 def study(folder: Path, pause: float = math.inf) -> Path | None:
     """Everything, as 07_study.json in `folder`; None if it stopped after `pause` seconds, to be gone on with later."""
     start, kept = time.perf_counter(), folder / "07_pieces.json"
-    known: dict[str, dict[str, float]] = json.loads(kept.read_text()) if kept.exists() else {}
+    known: dict[str, dict[str, float]] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     best(folder)
     for name, make in pieces(folder):
         if name not in known:
             if time.perf_counter() - start > pause:
                 return None
             known[name] = make()
-            kept.write_text(json.dumps(known))
+            kept.write_text(json.dumps(known), encoding="utf-8")
             print(name, known[name], flush=True)
     table: dict[str, Any] = {
         "command": COMMAND, "pretraining seeds": SEEDS, "epochs": EPOCHS, "transfer ratio": TRANSFER_RATIO,
@@ -187,7 +187,7 @@ def study(folder: Path, pause: float = math.inf) -> Path | None:
         table["ablation"][str(ratio)] = row
     table["sha256"] = hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()  # of all the rest
     path = folder / "07_study.json"
-    path.write_text(json.dumps(table, indent=1) + "\n")
+    path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     return path
 
 
