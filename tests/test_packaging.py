@@ -84,3 +84,14 @@ def test_a_text_file_without_encoding_is_found():
     careful = "p.read_text('utf-8')", "p.write_text(t, encoding='utf-8')", "open(p, 'rb')", "browser.open(page)"
     assert [list(without_encoding(source)) for source in careless] == [[source] for source in careless]
     assert [list(without_encoding(source)) for source in careful] == [[] for _ in careful]
+
+
+def test_the_readme_calls_python_in_one_way():
+    """The first two blocks make the environment and install it editable; later ones run in it, activated."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.S | re.M)
+    assert all("pip install --quiet -e " in block for block in blocks[:2])
+    commands = [line for block in blocks[2:] for line in block.splitlines()]
+    assert [line for line in commands if not line.startswith("$ python -m minigrad_ae ")] == []
+    assert text.index("source .venv/bin/activate") < text.index(commands[0])
+    assert r".venv\Scripts\activate" in text
