@@ -88,7 +88,7 @@ def main(argv=None):
             report(f"{dtype} {kind} batched", row)
     if options.json:
         machine = {"machine": platform.machine(), "threads": options.threads, "numpy": np.__version__}
-        options.json.write_text(json.dumps(machine | {"against": "OpenBLAS", "rows": rows}, indent=1) + "\n")
+        options.json.write_text(json.dumps(machine | {"against": "OpenBLAS", "rows": rows}, indent=1) + "\n", encoding="utf-8")
 
 
 def report(label, row):

@@ -179,7 +179,7 @@ def main(argv=None):
     if options.json:
         head = {"machine": platform.machine(), "threads": 1, "numpy": np.__version__}
         head["torch"] = torch.__version__ if torch else None
-        options.json.write_text(json.dumps(head | {"rows": rows}, indent=1) + "\n")
+        options.json.write_text(json.dumps(head | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

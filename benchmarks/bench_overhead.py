@@ -158,7 +158,7 @@ def main() -> None:
     if options.json:
         result = {"unit": "microseconds per op, forward and backward, 10 elements, float64", "numpy": np.__version__,
                   "goal": GOAL, "overhead": overhead, "length": lengths, "guard": {"goal": GUARD, "rows": guard}}  # fmt: skip
-        with open(options.json, "w") as file:
+        with open(options.json, "w", encoding="utf-8") as file:
             json.dump(result, file, indent=1)
 
 

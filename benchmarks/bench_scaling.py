@@ -130,7 +130,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     if options.json:
         head = {"machine": machine(), "pinned": pinned, "roofs": roofs, "goals": GOALS}
-        options.json.write_text(json.dumps(head | {"rows": rows}, indent=1) + "\n")
+        options.json.write_text(json.dumps(head | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -102,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
         rows += run(threads, options.models, options.rounds, options.seconds)
     if options.json:
         head = {"machine": machine(), "pinned": pinned, "missing": missing}
-        options.json.write_text(json.dumps(head | {"rows": rows}, indent=1) + "\n")
+        options.json.write_text(json.dumps(head | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -172,7 +172,7 @@ class Worker:
     """
 
     def __init__(self, script: Path, threads: int, *args: str) -> None:
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # no pipe: nobody reads it meanwhile
+        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # no pipe: nobody reads it meanwhile
         self.process = subprocess.Popen(
             [sys.executable, str(script), *args], env=environment(threads), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
@@ -214,7 +214,7 @@ def machine() -> dict[str, Any]:
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
-        fields = dict(line.split(":", 1) for line in cpuinfo.read_text().splitlines() if ":" in line)
+        fields = dict(line.split(":", 1) for line in cpuinfo.read_text(encoding="utf-8").splitlines() if ":" in line)
         named = {key.strip(): value.strip() for key, value in fields.items()}
         family = f" (family {named.get('cpu family', '?')}, model {named.get('model', '?')})"
         model = named.get("model name", model) + (family if "cpu family" in named else "")

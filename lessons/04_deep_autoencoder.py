@@ -158,7 +158,7 @@ fig.suptitle("Two curved numbers tell digits apart better than two flat ones, th
 lesson.figure("codes", fig, {"nearest_neighbour_of_the_same_class": share})
 print(f"nearest neighbour of the same class, by two numbers: PCA {share['PCA']:.1%}, deep {share['deep']:.1%}")
 
-mnist = json.loads(mg.data.shipped("04_mnist.json").read_text())
+mnist = json.loads(mg.data.shipped("04_mnist.json").read_text(encoding="utf-8"))
 print(f"MNIST, squared error of the 10,000 test images (sum over 784 pixels), by {mnist['command']}:")
 for row in mnist["rows"]:
     ours, theirs = row["ours"], row["torch"]
@@ -167,7 +167,7 @@ for row in mnist["rows"]:
 
 # %% Run: many starts, many ends
 lesson.cell("Run: local minima and sub-optimal starts")
-many = deep.many_starts(run) if lesson.full else json.loads(mg.data.shipped("04_starts.json").read_text())
+many = deep.many_starts(run) if lesson.full else json.loads(mg.data.shipped("04_starts.json").read_text(encoding="utf-8"))
 if lesson.full and os.access(shipping.FOLDER, os.W_OK):
     ledger.write_json(shipping.FOLDER / "04_starts.json", many)
 print(f"20 starts each, made by {many['command']}:")

@@ -96,7 +96,8 @@ ours, theirs = lesson.run.shared(shipped_errors), lesson.run.shared(conditional_
 print(f"shipped network {ours.mean():.4f}, Gaussian conditional {theirs.mean():.4f} per hidden pixel, over {len(ours)} masks;")
 gain, error = drawn.mean_and_error(theirs - ours)
 print(f"better on {np.sum(ours < theirs)} of them, by {gain:.4f} +- {error:.4f}")
-mnist, known = lesson.run.shared(ready, "07_mnist.npz"), json.loads(mg.data.shipped("07_mnist.json").read_text())
+mnist = lesson.run.shared(ready, "07_mnist.npz")
+known = json.loads(mg.data.shipped("07_mnist.json").read_text(encoding="utf-8"))
 print(f"MNIST, on {known['masks']} masks, all test images: {known['masked_error']:.4f}, Gaussian {known['gaussian']:.4f};")
 print(f"with a mask of its own for each image {known['masked_error_own_masks']:.4f}")
 shown = np.load(mg.data.shipped("07_mnist_pictures.npz"))["pictures"].reshape(-1, 784)[:10].astype(np.float32) / 255
@@ -112,12 +113,13 @@ lesson.figure("reconstructions", fig, {"ours": ours, "gaussian": theirs})
 
 # %% Run: how much to hide
 lesson.cell("Run: the mask ratio")
-study = json.loads(mg.data.shipped("07_study.json").read_text())  # eight label subsets for each network: minutes
+kept = mg.data.shipped("07_study.json")  # eight label subsets for each network: minutes
+study = json.loads(kept.read_text(encoding="utf-8"))
 if lesson.full:
     folder = lesson.out / "07_study"
     folder.mkdir(parents=True, exist_ok=True)
     remake(folder)  # the same numbers, made again
-    study = json.loads((folder / "07_study.json").read_text())
+    study = json.loads((folder / "07_study.json").read_text(encoding="utf-8"))
 print("hidden    error  Gaussian    accuracy, fine-tuned with 1 % and 5 % of the labels (mean +- standard error)")
 for ratio, row in study["ablation"].items():
     cells = [drawn.mean_and_error(np.mean(row[f"accuracy at {share}"], axis=0)) for share in ("1%", "5%")]

@@ -66,7 +66,7 @@ def test_the_engine_refuses_a_gradient_for_phi_from_before_w_moved():
 
 def test_the_lesson_shows_what_the_package_runs():
     """The loop stands in the lesson line by line; it calls the same ops in the same order."""
-    text = (lessons_folder() / "09_variational_autoencoder.py").read_text()
+    text = (lessons_folder() / "09_variational_autoencoder.py").read_text(encoding="utf-8")
     loop = text[text.index("for x in data:") : text.index("library = ")]
     calls = re.findall(r"standard_normal|encode|reparameterise|gaussian_kl|bernoulli_loss|mg\.grad|eta \* g", loop)
     assert calls == ["standard_normal", "encode", "reparameterise", "gaussian_kl", "bernoulli_loss", "mg.grad", "eta * g"]

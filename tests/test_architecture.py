@@ -37,7 +37,7 @@ def part_of(path: Path, root: Path) -> str:
 def imported(path: Path, root: Path) -> Iterator[str]:
     """The dotted name of everything that a file imports, except for type checking."""
     package = path.relative_to(root).parts[:-1]
-    for node in _nodes(ast.parse(path.read_text())):
+    for node in _nodes(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -83,7 +83,7 @@ def spectra(path: Path, root: Path) -> Iterator[str]:
     """Where code that is measured computes singular values or eigenvalues."""
     if part_of(path, root) not in TRAINED:
         return
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         name = node.attr if isinstance(node, ast.Attribute) else node.name if isinstance(node, ast.alias) else ""
         if name in SPECTRAL or name == "scipy":
             yield f"{path.name} uses {name}"
@@ -138,7 +138,7 @@ HARMLESS = [
 def plant(root: Path, file: str, text: str) -> list[str]:
     path = (root / PACKAGE / file).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return violations(root)
 
 

@@ -100,7 +100,8 @@ def test_a_worker_answers_and_its_death_is_told(tmp_path):
     script = tmp_path / "echo.py"
     script.write_text(
         "import json, sys\nfor line in sys.stdin:\n    r = json.loads(line)\n"
-        "    if 'die' in r: raise SystemExit('out of paper')\n    print(json.dumps(r['x'] + 1), flush=True)\n"
+        "    if 'die' in r: raise SystemExit('out of paper')\n    print(json.dumps(r['x'] + 1), flush=True)\n",
+        encoding="utf-8",
     )
     worker = timing.Worker(script, 1)
     assert [worker.ask(x=1), worker.ask(x=41)] == [2, 42]
@@ -240,7 +241,7 @@ def checkout(tmp_path, monkeypatch):
         folder.mkdir()
         for script, report in (("bench_steps.py", steps_report()), ("bench_scaling.py", scaling_report())):
             body = f"import pathlib, sys\npathlib.Path(sys.argv[-1]).write_text({json.dumps(report)!r})\n"
-            (folder / script).write_text(body + f"sys.exit({codes.get(script, 0)})\n")
+            (folder / script).write_text(body + f"sys.exit({codes.get(script, 0)})\n", encoding="utf-8")
         monkeypatch.setattr(bench_command, "FOLDER", folder)
         return tmp_path
 
@@ -253,7 +254,7 @@ def test_the_command_writes_figures_and_numbers(checkout, capfd):
     assert "2.00  2.00  yes" in capfd.readouterr().out
     written = sorted(p.name for p in (root / "figures").iterdir())
     assert written == ["bench_ratios.json", "bench_ratios.png", "bench_scaling.json", "bench_scaling.png"]
-    report = json.loads((root / "all.json").read_text())
+    report = json.loads((root / "all.json").read_text(encoding="utf-8"))
     assert {"what", "threads", "peer", "ours", "ratio", "goal", "met", "busy"} == set(report["rows"][0])
 
 

@@ -159,7 +159,7 @@ def test_page_json_and_figure(tmp_path):
     assert "this linear autoencoder IS PCA" in page
     assert max(len(line) for line in page.splitlines()) <= 100
     certificate.json(tmp_path / "c.json")
-    read = json.loads((tmp_path / "c.json").read_text())
+    read = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
     assert read["loss"] == certificate.loss
     assert read["principal_angles"] == certificate.principal_angles
     with matplotlib.rc_context({"figure.constrained_layout.use": True}):  # a warning would be an error here

@@ -46,7 +46,7 @@ def test_ids_topics_and_reasons():
 
 def test_the_json_form_is_finite_and_has_just_these_fields(fast_run, tmp_path):
     ledger.write_results(tmp_path / "ledger.json", fast_run)
-    rows = json.loads((tmp_path / "ledger.json").read_text())
+    rows = json.loads((tmp_path / "ledger.json").read_text(encoding="utf-8"))
     fields = {"id", "topic", "statement", "expected", "measured", "tolerance", "passed"}
     for r in rows:
         assert set(r) == fields

@@ -46,7 +46,7 @@ def test_certificate_of_a_matrix(capsys, matrix, tmp_path):
     assert code == 0
     assert "columns centred" in out
     assert "this linear autoencoder IS PCA" in out
-    rows = json.loads((tmp_path / "c.json").read_text())
+    rows = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
     X = np.load(matrix)
     s = np.linalg.svd(X - X.mean(axis=0), compute_uv=False) ** 2
     assert any(abs(r["expected"] - 0.5 * s[2:].sum()) <= 1e-12 * s.sum() for r in rows)
@@ -60,7 +60,7 @@ def test_rank_and_beyond_pass_with_an_expected_loss_of_zero(capsys, tmp_path, M)
     np.save(tmp_path / "X.npy", rng.standard_normal((40, 3)) @ rng.standard_normal((3, 6)) + 1)
     code, _, _ = run(capsys, "verify", "--data", tmp_path / "X.npy", "--latent", M, "--json", tmp_path / "c.json")
     assert code == 0
-    assert next(r for r in json.loads((tmp_path / "c.json").read_text()) if r["id"] == "loss")["expected"] == 0
+    assert next(r for r in json.loads((tmp_path / "c.json").read_text(encoding="utf-8")) if r["id"] == "loss")["expected"] == 0
 
 
 def test_integers_become_float64(capsys, tmp_path):
@@ -71,7 +71,7 @@ def test_integers_become_float64(capsys, tmp_path):
 def test_missing_and_unreadable_files(capsys, tmp_path):
     assert "there is no such file" in wrong_use(capsys, "verify", "--data", tmp_path / "no.npy", "--latent", 2)
     assert "directory" in wrong_use(capsys, "verify", "--data", tmp_path, "--latent", 2)
-    (tmp_path / "text.npy").write_text("a,b\n1,2\n")
+    (tmp_path / "text.npy").write_text("a,b\n1,2\n", encoding="utf-8")
     wrong_use(capsys, "verify", "--data", tmp_path / "text.npy", "--latent", 2)
     (tmp_path / "empty.npy").write_bytes(b"")
     wrong_use(capsys, "verify", "--data", tmp_path / "empty.npy", "--latent", 2)
@@ -153,7 +153,7 @@ def test_a_claim_that_fails_ends_with_1(capsys, monkeypatch, tmp_path):
     bad = [Result("a", "t", "s", 0.0, 1.0, 0.1, False)]
     monkeypatch.setattr(ledger, "verify", lambda run: bad)
     assert run(capsys, "verify", "--json", tmp_path / "v.json")[0] == 1
-    assert json.loads((tmp_path / "v.json").read_text())[0]["passed"] is False
+    assert json.loads((tmp_path / "v.json").read_text(encoding="utf-8"))[0]["passed"] is False
     monkeypatch.setattr(ledger, "sabotage", lambda run: [{"id": "a", "caught": False}])
     assert run(capsys, "verify", "--sabotage")[0] == 1
 

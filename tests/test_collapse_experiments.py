@@ -14,7 +14,7 @@ from minigrad_ae.errors import FileError
 
 
 def test_the_shipped_spectrum_says_where_it_comes_from():
-    record = json.loads(shipped(SPECTRUM).read_text())
+    record = json.loads(shipped(SPECTRUM).read_text(encoding="utf-8"))
     assert set(record) == {"command", "what", "sha256", "eigenvalues"}
     assert record["sha256"] == SHA256["train-images-idx3-ubyte.gz"]
     assert "--full" in record["command"]

@@ -112,13 +112,13 @@ FOLDER = next((folder for folder in FOLDERS if (folder / "train-images-idx3-ubyt
 
 
 @pytest.mark.skipif(FOLDER is None, reason="MNIST is not here: set MINIGRAD_AE_DATA to its folder")
-def test_the_real_mnist():
+def test_the_real_mnist(tmp_path):
     """Its size, its mean ink (0.1307, as every tutorial has it), the first labels, and the sums that `download` expects."""
     X, y = mnist(FOLDER, "test", dtype=np.float32)
     assert X.shape == (10_000, 784) and (X.min(), X.max()) == (0, 1)
     assert y[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
     assert np.bincount(y).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    assert download(FOLDER, mirror="file:///nowhere/") == [FOLDER / name for name in mnist_module.SHA256]
+    assert download(FOLDER, mirror=(tmp_path / "absent").as_uri() + "/") == [FOLDER / name for name in mnist_module.SHA256]
 
 
 # --- fetching ---
@@ -168,7 +168,7 @@ def test_without_a_connection(tmp_path, capsys):
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     assert "the folder cannot be made" in message_of(FileError, download, tmp_path / "file" / "deep")
 
 
@@ -266,7 +266,7 @@ def test_what_is_shipped_travels_in_the_wheel_and_says_its_command():
         assert any(fnmatch(f"data/shipped/{path.name}", pattern) for pattern in patterns)
         assert path.stat().st_size < 1_000_000
         if path.suffix == ".json":
-            assert json.loads(path.read_text())["command"].startswith(("python ", "minigrad-ae "))
+            assert json.loads(path.read_text(encoding="utf-8"))["command"].startswith(("python ", "minigrad-ae "))
 
 
 @pytest.mark.parametrize("error", [http.client.IncompleteRead(b"half"), http.client.RemoteDisconnected("gone")])

@@ -35,7 +35,7 @@ def test_another_seed_gives_other_digits():
 
 
 def test_the_shipped_starts_say_where_they_come_from_and_are_whole():
-    record = json.loads(shipped("04_starts.json").read_text())
+    record = json.loads(shipped("04_starts.json").read_text(encoding="utf-8"))
     numbers = {name: record[name] for name in ("parabola", "digits")}
     assert record["sha256"] == hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()
     assert record["command"] == f"python -m minigrad_ae lesson 4 --full --seed {record['seed']}"
@@ -44,14 +44,14 @@ def test_the_shipped_starts_say_where_they_come_from_and_are_whole():
 
 def test_the_shipped_starts_are_what_the_code_computes():
     """The worst of the ReLU nets, which is stuck for good: rounding, different on another processor, cannot free it."""
-    record = json.loads(shipped("04_starts.json").read_text())
+    record = json.loads(shipped("04_starts.json").read_text(encoding="utf-8"))
     worst = int(np.argmax(record["parabola"]["relu"]))
     again = experiments_deep.on_parabola(Run(seed=record["seed"]), "relu", worst)[1][-1]
     assert again == pytest.approx(record["parabola"]["relu"][worst], rel=1e-6)
 
 
 def test_the_shipped_mnist_numbers_meet_their_goals():
-    record = json.loads(shipped("04_mnist.json").read_text())
+    record = json.loads(shipped("04_mnist.json").read_text(encoding="utf-8"))
     seeds = 3
     assert record["command"] == f"python benchmarks/bench_mnist_deep.py --seeds {seeds} --epochs 12"
     assert [(row["M"], row["goal"]) for row in record["rows"]] == [(2, 33.0), (30, 8.2), (30, 6.4)]

@@ -75,10 +75,10 @@ def test_files(capsys, script, tmp_path):
     paths = [tmp_path / name for name in ("t.json", "t.html", "t.png", "t.svg")]
     code, _, err = run(capsys, script(), "--json", paths[0], "--html", paths[1], "--png", paths[2])
     assert code == 0 and all(f"wrote {p}" in err for p in paths[:3])
-    record = json.loads(paths[0].read_text())
+    record = json.loads(paths[0].read_text(encoding="utf-8"))
     assert (record["schema"], record["seed"], record["script"]) == (1, 7, str(tmp_path / "ae.py"))
-    assert paths[1].read_text().startswith("<!doctype html>") and paths[2].read_bytes()[:4] == b"\x89PNG"
-    assert run(capsys, script(), "--png", paths[3])[0] == 0 and "<svg" in paths[3].read_text()
+    assert paths[1].read_text(encoding="utf-8").startswith("<!doctype html>") and paths[2].read_bytes()[:4] == b"\x89PNG"
+    assert run(capsys, script(), "--png", paths[3])[0] == 0 and "<svg" in paths[3].read_text(encoding="utf-8")
 
 
 def test_several_steps_in_full_and_the_record_on_stdout(capsys, script):
@@ -134,7 +134,7 @@ BAD = {
     "syntax": ("loss = (\n", [], "no Python program"),
     "it raises": ("a = 1\nraise KeyError('k')\n", [], "stopped with KeyError in line 2"),
     "our own error": ("import minigrad_ae as mg\nmg.tensor('a')\n", [], "DtypeError"),
-    "folder for output": (SCRIPT, ["--html", "/nonexistent/x.html"], "cannot be written"),
+    "folder for output": (SCRIPT, ["--html", "absent/x.html"], "cannot be written"),
     "kind of picture": (SCRIPT, ["--png", "x.bmp"], "unknown kind of picture"),
     "max steps": (SCRIPT, ["--max-steps", "0"], "--max-steps must be at least 1"),
     "too long": ("import minigrad_ae as mg\nw = mg.tensor(1.0, requires_grad=True)\nloss = w\nfor _ in range(51_000):\n"

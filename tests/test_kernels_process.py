@@ -47,7 +47,7 @@ def test_a_changed_helper_in_another_file_makes_the_cache_stale(tmp_path):
     code = "import numpy as np, minigrad_ae.kernels as k; print(float(k.exp(np.zeros(1))[0]))"
     assert float(run(code, cwd=tmp_path).stdout) == 1
     scalar = tmp_path / "minigrad_ae" / "kernels" / "scalar.py"
-    scalar.write_text(scalar.read_text().replace("power = t.one +", "power = t.two +"))
+    scalar.write_text(scalar.read_text(encoding="utf-8").replace("power = t.one +", "power = t.two +"), encoding="utf-8")
     assert float(run(code, cwd=tmp_path).stdout) == 2
 
 

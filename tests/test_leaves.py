@@ -89,7 +89,7 @@ def test_a_hook_is_said_where_it_acts(tmp_path):
     assert [s.name for s in t.steps if s.hooked] == ["h"] and "a hook has changed it" in t.text(step=3)
     assert [s["hooked"] for s in t.record()["steps"]] == [False, False, True]
     t.html(tmp_path / "t.html")
-    assert (tmp_path / "t.html").read_text().count('"hook":1') == 1
+    assert (tmp_path / "t.html").read_text(encoding="utf-8").count('"hook":1') == 1
     looked_at = a * 2
     looked_at.register_hook(lambda g: None)
     assert not any(s.hooked for s in trace((looked_at * 3).sum()).steps), "it looked, and changed nothing"

@@ -35,13 +35,13 @@ def test_short_form(path, tmp_path):
         pixels = matplotlib.image.imread(figure)
         assert min(pixels.shape[:2]) > 150
         assert np.ptp(pixels[..., :3]) > 0.5  # not blank
-        json.loads(figure.with_suffix(".json").read_text())
+        json.loads(figure.with_suffix(".json").read_text(encoding="utf-8"))
     assert {p.name: p.stat().st_mtime for p in (ROOT / "figures").glob("*")} == before
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 def test_committed_figures_are_those_of_the_lesson(path):
-    named = set(re.findall(r'lesson\.figure\(\s*"(\w+)"', path.read_text()))
+    named = set(re.findall(r'lesson\.figure\(\s*"(\w+)"', path.read_text(encoding="utf-8")))
     committed = {p.stem[3:] for p in (ROOT / "figures").glob(f"{path.stem[:2]}_*.png")}
     assert named == committed
     for figure in (ROOT / "figures").glob(f"{path.stem[:2]}_*.png"):
@@ -51,7 +51,7 @@ def test_committed_figures_are_those_of_the_lesson(path):
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 def test_the_skeleton_is_kept(path):
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     cells = re.findall(r"^# %% (?:\[markdown\]\n# #+ )?([A-Z][\w ]*)", text, re.M)
     places = [next(k for k, cell in enumerate(cells) if cell.startswith(name)) for name in SKELETON]
     assert places == sorted(places)

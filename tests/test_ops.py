@@ -140,7 +140,7 @@ def test_definitions_use_nothing_that_a_complex_step_cannot_follow():
     forbidden = {"abs", "absolute", "var", "std", "sign", "conj", "conjugate", "fabs", "angle"}
     for path in sorted(Path(ops.__file__).parent.glob("*.py")):
         if path.name != "helpers.py":
-            source = path.read_text()
+            source = path.read_text(encoding="utf-8")
             constants = (n.value for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Constant))
             for text in [source, *(c for c in constants if isinstance(c, str))]:
                 assert not _numpy_names(text) & forbidden, f"{path.name}: {text[:80]}"

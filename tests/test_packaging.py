@@ -1,7 +1,9 @@
-"""What travels: the packages listed, the lessons, the data, and the README's commands."""
+"""What travels: the packages listed, the lessons, the data, the README's commands; and nothing of one machine."""
 
+import ast
 import configparser
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,7 @@ def test_run_time_packages_are_four():
 
 
 def test_the_readme_opens_with_a_picture_and_two_commands():
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     first, second = re.findall(r"^```([^\n`]*)\n(.*?)^```", text, re.S | re.M)[:2]
     assert first[0] == second[0] == "sh"
     assert "lesson all --fast" in first[1]
@@ -41,4 +43,55 @@ def test_the_readme_opens_with_a_picture_and_two_commands():
 @pytest.mark.parametrize("folder", ["minigrad_ae", "lessons", "tests", "benchmarks"])
 def test_no_path_of_one_machine(folder):
     for path in (ROOT / folder).rglob("*.py"):
-        assert not re.search(r"[\"']/(home|root|work|Users)/", path.read_text()), path
+        assert not re.search(r"[\"']/(home|root|work|Users)/", path.read_text(encoding="utf-8")), path
+
+
+def test_tests_name_no_absolute_path():
+    """What a test needs lies in its own temporary folder.  (A test that writes to /dev/full skips without it.)"""
+    for path in (ROOT / "tests").rglob("*.py"):
+        found = re.findall(r"[\"'](?:file://)?/(?!dev/)\w+/", path.read_text(encoding="utf-8"))
+        assert found == [], path
+
+
+TEXT_MODE = re.compile(r"[rwax]\+?t?|t")  # of `open`, where bytes are not asked for
+
+
+def without_encoding(source: str) -> Iterator[str]:
+    """The calls in a program that read or write text in whatever encoding the machine happens to have."""
+    for call in ast.walk(ast.parse(source)):
+        if not isinstance(call, ast.Call) or any(key.arg == "encoding" for key in call.keywords):
+            continue
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        given = [*call.args, *(key.value for key in call.keywords)]
+        modes = [a.value for a in given if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+        text = any(TEXT_MODE.fullmatch(mode) for mode in modes)
+        opened = name in ("open", "fdopen", "TemporaryFile", "NamedTemporaryFile") and text
+        plain = isinstance(call.func, ast.Name) and name == "open" and len(given) == 1
+        read = name == "read_text" and not call.args
+        written = name == "write_text" and len(call.args) < 2
+        if opened or plain or read or written:
+            yield ast.unparse(call)
+
+
+@pytest.mark.parametrize("folder", ["minigrad_ae", "lessons", "tests", "benchmarks"])
+def test_text_files_name_their_encoding(folder):
+    for path in (ROOT / folder).rglob("*.py"):
+        assert list(without_encoding(path.read_text(encoding="utf-8"))) == [], path
+
+
+def test_a_text_file_without_encoding_is_found():
+    careless = "p.read_text()", "p.write_text(t)", "open(p)", "open(p, 'w')", "p.open('r')", "gzip.open(p, 'rt')"
+    careful = "p.read_text('utf-8')", "p.write_text(t, encoding='utf-8')", "open(p, 'rb')", "browser.open(page)"
+    assert [list(without_encoding(source)) for source in careless] == [[source] for source in careless]
+    assert [list(without_encoding(source)) for source in careful] == [[] for _ in careful]
+
+
+def test_the_readme_calls_python_in_one_way():
+    """The first two blocks make the environment and install it editable; later ones run in it, activated."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.S | re.M)
+    assert all("pip install --quiet -e " in block for block in blocks[:2])
+    commands = [line for block in blocks[2:] for line in block.splitlines()]
+    assert [line for line in commands if not line.startswith("$ python -m minigrad_ae ")] == []
+    assert text.index("source .venv/bin/activate") < text.index(commands[0])
+    assert r".venv\Scripts\activate" in text

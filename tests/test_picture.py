@@ -64,10 +64,10 @@ def test_the_picture_has_names_values_gradients_shapes_and_fan_out(tmp_path):
     trace = mg.trace(loss)
     trace.png(tmp_path / "a.svg")
     trace.png(tmp_path / "b.svg")
-    svg = (tmp_path / "a.svg").read_text()
+    svg = (tmp_path / "a.svg").read_text(encoding="utf-8")
     for words in ("W0", "4×4", "|v| ", "|g| ", "×2", "tanh", f"loss = {loss.item():.6g}"):
         assert words in svg, words
-    assert svg == (tmp_path / "b.svg").read_text(), "the same trace gives the same bytes"
+    assert svg == (tmp_path / "b.svg").read_text(encoding="utf-8"), "the same trace gives the same bytes"
     assert svg.count("stroke-dasharray") == 2 * 2, "line and head of two arrows: the biases were stretched"
     trace.png(tmp_path / "a.png")
     trace.png(tmp_path / "b.png")
@@ -79,7 +79,7 @@ def test_the_picture_has_names_values_gradients_shapes_and_fan_out(tmp_path):
 def test_nan_and_wrong_rules_are_written_out(tmp_path):
     x = mg.tensor([0.0, 1.0], requires_grad=True, name="x")
     mg.trace(mg.log(x).sum()).png(tmp_path / "n.svg")
-    svg = (tmp_path / "n.svg").read_text()
+    svg = (tmp_path / "n.svg").read_text(encoding="utf-8")
     assert "|v| Inf" in svg and svg.count("<pattern") >= 1, "said and hatched"
 
 
@@ -117,7 +117,7 @@ def test_many_different_lines_are_folded_too():
 
 def test_hostile_names_are_only_text(tmp_path):
     mg.trace(network(1, EVIL)).png(tmp_path / "e.svg")
-    assert "<img" not in (tmp_path / "e.svg").read_text()
+    assert "<img" not in (tmp_path / "e.svg").read_text(encoding="utf-8")
 
 
 # --- Jupyter ---------------------------------------------------------------------------------------------------------

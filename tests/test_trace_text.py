@@ -274,7 +274,7 @@ def test_hostile_names_stay_on_their_line():
 def test_json_is_json(name, tmp_path):
     t = trace(zoo.make(name))
     text = t.json(tmp_path / "trace.json")
-    assert (tmp_path / "trace.json").read_text() == text
+    assert (tmp_path / "trace.json").read_text(encoding="utf-8") == text
 
     def no(word):
         raise AssertionError(f"{word} is not JSON")

@@ -137,7 +137,7 @@ def test_data_that_cannot_be_learned_from(capsys, tmp_path, array, what):
 
 
 def test_a_checkpoint_folder_that_cannot_be_made(capsys, tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     err = wrong_use(capsys, "train", "linear", "--latent", 2, "--checkpoint", tmp_path / "file")
     assert "the folder for the checkpoint cannot be made" in err
 

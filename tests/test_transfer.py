@@ -112,7 +112,7 @@ def test_shipped_networks_say_where_they_come_from(name):
 
 
 def test_shipped_numbers_are_whole_and_say_what_the_lesson_says():
-    study = json.loads(mg.data.shipped("07_study.json").read_text())
+    study = json.loads(mg.data.shipped("07_study.json").read_text(encoding="utf-8"))
     digest = study.pop("sha256")
     assert digest == hashlib.sha256(json.dumps(study, sort_keys=True).encode()).hexdigest()
     for share in ("0.01", "0.05"):
@@ -125,5 +125,5 @@ def test_shipped_numbers_are_whole_and_say_what_the_lesson_says():
         assert max(row["error"]) < row["gaussian"], ratio
     accuracy = {ratio: np.mean(row["accuracy at 5%"]) for ratio, row in study["ablation"].items()}
     assert max(accuracy, key=accuracy.get) == "0.5" and accuracy["0.875"] < accuracy["0.75"] - 0.03
-    mnist = json.loads(mg.data.shipped("07_mnist.json").read_text())
+    mnist = json.loads(mg.data.shipped("07_mnist.json").read_text(encoding="utf-8"))
     assert mnist["masked_error"] < 0.033 and mnist["ratio"] < 0.85 and mnist["masks"] >= 24

@@ -166,7 +166,7 @@ def mnist_spectrum(run: Run) -> np.ndarray:
             "eigenvalues": [float(f"{max(value, 0):.6g}") for value in values],
         }
         ledger.write_json(shipping.FOLDER / SPECTRUM, record)
-    return np.array(json.loads(shipping.shipped(SPECTRUM).read_text())["eigenvalues"])
+    return np.array(json.loads(shipping.shipped(SPECTRUM).read_text(encoding="utf-8"))["eigenvalues"])
 
 
 def predicted(name: str, largest: float, M: int = 10) -> tuple[float, int]:

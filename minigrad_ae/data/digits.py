@@ -41,5 +41,6 @@ def digits(split: str | None = None) -> tuple[NDArray[np.float64], NDArray[np.in
 @cache
 def _table() -> NDArray[np.uint8]:
     """The file as it is, (1797, 65): 64 pixels and the label; read once, and never handed out."""
-    with resources.files(__package__).joinpath("digits.csv.gz").open("rb") as packed, gzip.open(packed, "rt") as text:
+    file = resources.files(__package__).joinpath("digits.csv.gz")
+    with file.open("rb") as packed, gzip.open(packed, "rt", encoding="utf-8") as text:
         return np.loadtxt(text, delimiter=",", dtype=np.uint8)
