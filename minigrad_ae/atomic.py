@@ -114,8 +114,12 @@ def _write_through(path: str | os.PathLike[str], write: Callable[[BinaryIO], obj
     descriptor = _printed_to(os.stat(path))
     for printed in filter(None, (sys.stdout, sys.stderr)):
         printed.flush()
-    with open(path if descriptor is None else os.dup(descriptor), "wb") as file:
-        file.write(whole.getvalue())
+    try:
+        with open(path if descriptor is None else os.dup(descriptor), "wb") as file:
+            file.write(whole.getvalue())
+    except OSError as error:
+        error.filename = error.filename or os.fspath(path)  # the system does not say which file is full
+        raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -201,13 +201,25 @@ def test_a_pipe_is_written_through_and_a_link_followed(capsys, matrix, tmp_path)
     assert link.is_symlink() and len(json.loads(real.read_text())) == 4 and real.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_full_device_stays_a_device_and_is_named(capsys, matrix, tmp_path):
+    (tmp_path / "full").symlink_to("/dev/full")
+    code, _, err = run(capsys, "verify", "--data", matrix, "--latent", 2, "--json", tmp_path / "full")
+    assert code == 2 and "No space left on device" in err and str(tmp_path / "full") in err
+    assert (tmp_path / "full").is_symlink() and stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="this system has no /dev/stdout")
 def test_standard_output_is_written_through_where_it_goes_to_a_file(matrix, tmp_path):
-    argv = [sys.executable, "-m", "minigrad_ae", "verify", "--data", str(matrix), "--latent", "2", "--json", "/dev/stdout"]
+    """Through a link of the test's own: whoever breaks this, as root, must not replace the system's."""
+    link = tmp_path / "stdout"
+    link.symlink_to("/dev/stdout")
+    argv = [sys.executable, "-m", "minigrad_ae", "verify", "--data", str(matrix), "--latent", "2", "--json", str(link)]
     with open(tmp_path / "out.txt", "wb") as out:
         assert subprocess.run(argv, stdout=out, timeout=120).returncode == 0
     text = (tmp_path / "out.txt").read_text()
     assert text.startswith(str(matrix)) and "this linear autoencoder IS PCA" in text and text.endswith("]\n")
+    assert link.is_symlink()
 
 
 @pytest.mark.parametrize("argv", [["-m", "minigrad_ae", "lesson", "list"], ["-m", "minigrad_ae", "doctor"],
