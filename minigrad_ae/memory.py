@@ -63,7 +63,7 @@ def _free_in_the_container() -> int | None:
     for limit, used in (("memory.max", "memory.current"),
                         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):  # fmt: skip
         try:
-            return max(0, int((CGROUP / limit).read_text()) - int((CGROUP / used).read_text()))
+            return max(0, int((CGROUP / limit).read_text(encoding="utf-8")) - int((CGROUP / used).read_text(encoding="utf-8")))
         except (OSError, ValueError):  # no such limit ("max"), or no container
             continue
     return None

@@ -194,11 +194,11 @@ def test_a_pipe_is_written_through_and_a_link_followed(capsys, matrix, tmp_path)
     assert run(capsys, "verify", "--data", matrix, "--latent", 2, "--json", pipe)[0] == 0
     assert len(json.loads(os.read(reader, 1 << 16))) == 4 and stat.S_ISFIFO(os.stat(pipe).st_mode)
     os.close(reader)
-    real.write_text("old")
+    real.write_text("old", encoding="utf-8")
     real.chmod(0o600)
     link.symlink_to(real)
     assert run(capsys, "verify", "--data", matrix, "--latent", 2, "--json", link)[0] == 0
-    assert link.is_symlink() and len(json.loads(real.read_text())) == 4 and real.stat().st_mode & 0o777 == 0o600
+    assert link.is_symlink() and len(json.loads(real.read_text(encoding="utf-8"))) == 4 and real.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
@@ -217,7 +217,7 @@ def test_standard_output_is_written_through_where_it_goes_to_a_file(matrix, tmp_
     argv = [sys.executable, "-m", "minigrad_ae", "verify", "--data", str(matrix), "--latent", "2", "--json", str(link)]
     with open(tmp_path / "out.txt", "wb") as out:
         assert subprocess.run(argv, stdout=out, timeout=120).returncode == 0
-    text = (tmp_path / "out.txt").read_text()
+    text = (tmp_path / "out.txt").read_text(encoding="utf-8")
     assert text.startswith(str(matrix)) and "this linear autoencoder IS PCA" in text and text.endswith("]\n")
     assert link.is_symlink()
 
