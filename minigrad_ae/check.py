@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from . import engine
-from .errors import DataError, DtypeError, GradientError, MinigradError
+from .errors import DataError, DtypeError, GradientError, MinigradError, unmasked
 from .graph import Value, where
 from .op import Op
 
@@ -183,7 +183,8 @@ def gradcheck(fn: Callable[..., Any], *inputs: Any, order: int = 1, rng: np.rand
     if order not in (1, 2):
         raise DataError("gradcheck: unknown order", f"order={order}", "order=1 checks gradients, order=2 Hessians")
     rng = rng or np.random.default_rng(0)
-    arrays = [np.array(x._data if isinstance(x, Value) else x, dtype=np.float64) for x in inputs]
+    arrays = [np.array(x._data if isinstance(x, Value) else unmasked(x, f"gradcheck: input {k}"), dtype=np.float64)
+              for k, x in enumerate(inputs)]  # fmt: skip
     if order == 2:
         fn = _slope(fn, arrays, rng)
     tensors = [Value.result_class.new(x.copy(), requires_grad=True) for x in arrays]

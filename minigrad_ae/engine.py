@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DtypeError, GradientError, ShapeError
+from .errors import DtypeError, GradientError, ShapeError, unmasked
 from .graph import Value, enable_grad, no_grad, read_only, watchers, where
 from .guard import refuse_changed
 from .rules import NAMES
@@ -135,7 +135,8 @@ def add(a: Any, b: Any) -> Any:
 def _run_hooks(value: Value, g: Any) -> Any:
     """The gradient after the hooks of `value` have seen, and perhaps replaced, it."""
     for hook in list((value.hooks or {}).values()):
-        replaced = hook(g if isinstance(g, Value) else read_only(g))  # other values may have been sent the same array
+        shown = g if isinstance(g, Value) else read_only(g)  # other values may have been sent the same array
+        replaced = unmasked(hook(shown), "what a hook returned")
         if replaced is None:
             continue
         if not isinstance(g, Value):
@@ -161,7 +162,7 @@ def _towards(order: list[Value], wanted: set[Value]) -> set[Value]:
 
 def seed_for(root: Value, gradient: Any) -> np.ndarray:
     """The incoming gradient of `root`: given, or 1 for a scalar."""
-    shape, dtype = root._data.shape, root._data.dtype
+    shape, dtype, gradient = root._data.shape, root._data.dtype, unmasked(gradient, "gradient=")
     if gradient is None:
         if root._data.size != 1:
             raise GradientError(

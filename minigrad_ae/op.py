@@ -102,7 +102,7 @@ class Op:
             if kind in ARRAYS and a.dtype.char in FLOAT_CODES:
                 settled = settled and (dtype is None or dtype == a.dtype)
                 dtype = a.dtype
-            elif active and kind is not float and kind is not int:
+            elif kind is not float and kind is not int and (active or kind is not np.ndarray):
                 settled = False
         if not settled or dtype is None:  # whole numbers, booleans, lists, several dtypes, inputs given by name
             args, params = self.arrange(args, params)
@@ -197,7 +197,7 @@ def promoted(op: Op, args: tuple[Any, ...]) -> list[Any]:
     values = [a for a in args if isinstance(a, Value)]
     kinds = "biufc" if not values or any(a._data.dtype.kind == "c" for a in values) else "biuf"
     inputs = list(zip(range(len(args)), args, op.active, strict=False))
-    arrays = [a._data if isinstance(a, Value) else constant(f"{op.name}: {op.argument(k)}", a, kinds) if on else np.asarray(a)
+    arrays = [a._data if isinstance(a, Value) else constant(f"{op.name}: {op.argument(k)}", a, kinds if on else "")
               for k, a, on in inputs]  # fmt: skip
     given = [(a, x) for (_, a, on), x in zip(inputs, arrays, strict=True) if on]
     strong = [x.dtype for a, x in given if isinstance(a, Value) or x.ndim]

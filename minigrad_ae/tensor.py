@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from . import engine, ops
-from .errors import DataError, DtypeError, GradientError
+from .errors import DataError, DtypeError, GradientError, plain, unmasked
 from .graph import Value, caller, changes, grad_mode, next_serial, read_only, where
 from .op import Op
 from .ops.index import settled
-from .words import NO_GRAD, not_ours
+from .words import NO_GRAD, not_ours, refuse_mask
 
 _STORE = dis.opmap["STORE_SUBSCR"]
 
@@ -52,7 +52,7 @@ class Tensor(Value):
             raise DtypeError("new data cannot be None", f"for {where(self)}", f"pass an array; {NO_GRAD}")
         if isinstance(new, Value):  # a copy: what is trained shares no memory with a graph
             new = new._data.copy()
-        new = np.asarray(new, dtype=self._data.dtype)
+        new = plain(new, "the new data", self._data.dtype)
         if self.op is not None:
             raise GradientError(
                 "only a leaf can be given new data",
@@ -233,6 +233,7 @@ class Tensor(Value):
         return NotImplemented
 
     __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __imatmul__ = _in_place
+    _mask = property(lambda self: refuse_mask(self))  # `masked_array + tensor` asks for it, and loses the gradient
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise GradientError(
@@ -292,6 +293,7 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str 
 
     Raises DtypeError for objects, strings, complex numbers and float16, and for a `dtype` that is not float32/float64.
     """
+    data = unmasked(data, "tensor: data")
     try:
         array = np.asarray(data._data if isinstance(data, Value) else data)
     except ValueError as error:

@@ -17,7 +17,7 @@ import numpy as np
 
 from .data import batches, check_matrix
 from .data.validate import demand_squares
-from .errors import DataError, DtypeError, GradientError
+from .errors import DataError, DtypeError, GradientError, plain
 from .optim import LBFGS, SGD, Adam
 from .progress import progress_of
 
@@ -159,7 +159,7 @@ def _loss(model: Any, batch: np.ndarray, noise: np.random.Generator | None) -> A
 
 def _checked(X: Any, dtype: Any) -> np.ndarray:
     """X in `dtype`, as an array of finite floats whose rows are not all the same (one row alone may be learned by heart)."""
-    X = np.asarray(X)
+    X = plain(X, "X")
     flat = check_matrix(X.reshape(len(X), -1) if X.ndim > 2 and X.size else X)
     if len(flat) > 1 and (flat == flat[0]).all():
         raise DataError(

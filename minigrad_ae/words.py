@@ -8,19 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DtypeError, GradientError, MinigradError, RangeError, ShapeError
+from .errors import DataError, DtypeError, GradientError, MinigradError, RangeError, ShapeError, unmasked
 from .graph import Value, where
 
 NO_GRAD = "for a gradient call loss.backward() first, and mg.why(x, loss) if it is None after that"
 
 
 def constant(what: str, a: Any, kinds: str = "biufc") -> np.ndarray:
-    """An argument that is no value, `what` ('exp: x'), as an array; DtypeError unless its dtype is of one of the `kinds`."""
+    """An argument that is not a tensor, called `what`, as an array; DtypeError unless of one of the `kinds` ("": any)."""
+    a = unmasked(a, what)
     try:
         x = np.asarray(a)
     except ValueError as error:
         raise ShapeError(f"{what} is ragged", str(error), "pass a rectangular array") from None
-    if x.dtype.kind not in kinds:
+    if kinds and x.dtype.kind not in kinds:
         what = f"{what} does not consist of real numbers"
         if a is None:
             fix = f"pass a tensor, an array or a number; {NO_GRAD}"
@@ -28,6 +29,15 @@ def constant(what: str, a: Any, kinds: str = "biufc") -> np.ndarray:
         got = f"got a {type(a).__name__} of shape {x.shape}, dtype {x.dtype}"
         raise DtypeError(what, got, "pass a tensor, an array or a number")
     return x
+
+
+def refuse_mask(value: Value) -> None:
+    """What a tensor on the right of a masked array says: NumPy would compute a masked array, without a gradient."""
+    raise DataError(
+        "a masked array on the left of a tensor loses the gradient",
+        f"the tensor {described(value)}",
+        "fill it first, X.filled(value); if its mask hides nothing, np.asarray(X)",
+    )
 
 
 def explain(op: Any, args: Sequence[Any], error: Exception) -> MinigradError:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DataError, DtypeError, ShapeError
+from ..errors import DataError, DtypeError, ShapeError, unmasked
 
 Array = NDArray[np.float64]
 
 
 def real_array(value: ArrayLike, name: str, ndim: int | None) -> Array:
     """``value`` as a float64 array of ``ndim`` dimensions (None: any number of them), finite and not empty."""
+    value = unmasked(value, name)
     try:
         array = np.asarray(value)
     except ValueError:  # ragged nested lists
@@ -59,6 +60,7 @@ def whole_number(value: Any, name: str, low: int, high: int, why: str) -> int:
 
 def real_number(value: Any, name: str, interval: str, fix: str) -> float:
     """``value`` as a float inside ``interval``, written as in mathematics: "(0, inf)", "[0, 1)"."""
+    value = unmasked(value, name)
     if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "fiub":
         raise DtypeError(f"{name} must be one real number", f"{name} = {value!r} ({type(value).__name__})", fix)
     within(value, name, interval, fix)
@@ -67,7 +69,7 @@ def real_number(value: Any, name: str, interval: str, fix: str) -> float:
 
 def within(value: ArrayLike, name: str, interval: str, fix: str) -> None:
     """Raise DataError unless every entry of ``value`` lies in ``interval`` ("(0, inf)", "[0, 1]"; never NaN)."""
-    array = np.asarray(value)
+    array = np.asarray(unmasked(value, name))
     low, high = (float(end) for end in interval[1:-1].split(","))
     above = array >= low if interval[0] == "[" else array > low
     below = array <= high if interval[-1] == "]" else array < high

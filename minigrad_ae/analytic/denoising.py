@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import ShapeError
+from ..errors import ShapeError, plain
 from ._arguments import Array, covariance, of_shape, real_array, real_number, variances, whole_number, within
 
 SIGMA = "sigma is a standard deviation (not a variance): choose it >= 0"
@@ -147,7 +147,7 @@ def _second_moments(S: Array, mean: ArrayLike | None) -> Array:
 
 
 def _per_feature(value: ArrayLike, name: str, D: int, interval: str, fix: str) -> Array:
-    array = real_array(np.atleast_1d(np.asarray(value)), name, 1)
+    array = real_array(np.atleast_1d(plain(value, name)), name, 1)
     if len(array) not in (1, D):
         raise ShapeError(
             f"{name} must be one number, or one for each feature", f"{name} has shape {array.shape}, D = {D}", fix

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import DataError, ShapeError
+from ..errors import DataError, ShapeError, plain
 from ._arguments import Array, real_array
 
 
@@ -21,7 +21,7 @@ def mode_strength(t: ArrayLike, rate: float, a0: float) -> Array:
     da/dt = 2 rate a (1 − a) for each mode by itself.  ``t >= 0`` is the sum of the step sizes, 0 < a0 < 1.
     """
     rate, a0 = _positive(rate, "rate"), _fraction(a0)
-    times = np.asarray(t, dtype=np.float64)
+    times = plain(t, "t", np.float64)
     if not (times >= 0).all():
         raise DataError("t must not be negative", f"the smallest is {times.min():.6g}", "count time from the start")
     return np.asarray(1 / (1 + (1 / a0 - 1) * np.exp(-2 * rate * times)))
@@ -38,7 +38,7 @@ def sharpness(s: ArrayLike) -> float:
     It belongs to the joint rescaling of u_1 in both layers.  Every other optimum, W2 C and C⁻¹ W1, is as sharp or
     sharper.
     """
-    return 2 * float(real_array(np.atleast_1d(np.asarray(s)), "s", 1).max())
+    return 2 * float(real_array(np.atleast_1d(plain(s, "s")), "s", 1).max())
 
 
 def stability_limit(s: ArrayLike) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import DataError, ShapeError
+from ..errors import DataError, ShapeError, plain
 from ._arguments import Array, of_shape, real_array, real_number, whole_number, within
 
 SIGMA = "sigma are standard deviations (not variances): they must be positive"
@@ -67,7 +67,7 @@ class Quadratic:
         """
         c, h, H = self._in_noise(mean, sigma)
         scale, square = np.asarray(sigma, dtype=np.float64), H @ H
-        g = c + 0.5 * np.trace(H) - real_array(np.broadcast_to(baseline, h.shape), "baseline", 1)
+        g = c + 0.5 * np.trace(H) - real_array(np.broadcast_to(plain(baseline, "baseline"), h.shape), "baseline", 1)
         spread = h @ h + 0.5 * np.trace(square)
         second = g**2 + spread + 2 * h**2 + 2 * np.diag(square) + 2 * g * np.diag(H)
         return (second - h**2) / scale**2
@@ -152,7 +152,7 @@ def grid_log_prob(log_conditional: Callable[[Array], ArrayLike], M: int, limit: 
     log_prior = np.stack(np.meshgrid(*[prior] * M, indexing="ij"), axis=-1).reshape(-1, M).sum(axis=1)
     sums = []
     for part in np.array_split(np.arange(len(Z)), max(1, len(Z) // 4096)):
-        values = np.asarray(log_conditional(Z[part]), dtype=np.float64)
+        values = plain(log_conditional(Z[part]), "log_conditional", np.float64)
         if values.ndim != 2 or len(values) != len(part) or np.isnan(values).any():
             raise ShapeError(
                 "log_conditional must return one row of numbers for each grid point",

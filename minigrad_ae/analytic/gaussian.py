@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import DataError, DtypeError, ShapeError
+from ..errors import DataError, DtypeError, ShapeError, plain
 from ._arguments import Array, covariance, of_shape, real_array, real_number, whole_number, within
 
 FLAT = 1e-12  # a direction with less than this share of the largest variance counts as constant: rounding fills it
@@ -66,7 +66,7 @@ def gaussian_conditional(S: ArrayLike, masked: ArrayLike) -> GaussianConditional
     Directions in which the visible features are constant are left out; add 1e-3 I to S to be robust on few data.
     """
     S = covariance(S, "S")
-    hidden = np.asarray(masked)
+    hidden = plain(masked, "masked")
     if hidden.dtype != np.bool_ or hidden.shape != (len(S),):
         raise (ShapeError if hidden.dtype == np.bool_ else DtypeError)(
             "masked must be a boolean array with one entry for each feature",

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import DataError
+from ..errors import DataError, plain
 from ._arguments import Array, covariance, of_shape, real_array, real_number, variances, whole_number, within
 from .ppca import NOISE, posterior_precision
 
@@ -169,7 +169,7 @@ def rate_distortion(l: ArrayLike, M: int, tau: ArrayLike) -> tuple[Array, Array]
     """
     l = variances(l)
     M = whole_number(M, "M", 0, len(l), f"l has {len(l)} eigenvalues")
-    level = np.asarray(tau, dtype=np.float64)
+    level = plain(tau, "tau", np.float64)
     within(level, "tau", "(0, inf)", "tau = beta * sigma2 is the water level: choose it positive")
     used, level = l[:M], level[..., None]
     rate = 0.5 * np.log(np.maximum(used, level) / level).sum(axis=-1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import DataError, ShapeError
+from ..errors import DataError, ShapeError, plain
 from ._arguments import Array, real_array, spectrum, whole_number
 
 
@@ -104,7 +104,7 @@ def _penalised(s: ArrayLike, M: int, lam: ArrayLike) -> tuple[Array, int, Array]
 
 
 def _penalty(lam: ArrayLike, M: int) -> Array:
-    penalties = real_array(np.atleast_1d(np.asarray(lam)), "lam", 1)
+    penalties = real_array(np.atleast_1d(plain(lam, "lam")), "lam", 1)
     if len(penalties) not in (1, M):
         raise ShapeError(
             "lam must be one number" if M == 1 else "lam must be one number, or one for each latent unit",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import DataError
+from ..errors import DataError, plain
 from ._arguments import Array, of_shape, real_array, real_number, whole_number
 from .pca import pca
 
@@ -44,7 +44,7 @@ def soft_threshold(a: ArrayLike, lam: float) -> Array:
     For orthonormal columns W the whole problem separates into these: z = soft_threshold(Wᵀ x, λ).
     """
     lam = real_number(lam, "lam", "[0, inf)", PENALTY)
-    a = np.asarray(a, dtype=np.float64)
+    a = plain(a, "a", np.float64)
     return a - np.clip(a, -lam, lam)
 
 

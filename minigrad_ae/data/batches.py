@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, DtypeError, ShapeError
+from ..errors import DataError, DtypeError, ShapeError, plain
 
 Array = NDArray[Any]
 
@@ -41,7 +41,7 @@ def batches(
             f"rng is a {type(rng).__name__}",
             "pass rng=np.random.default_rng(seed), and the same one every epoch",
         )
-    arrays = [np.asarray(array) for array in (X, *others)]
+    arrays = [plain(array, "an array to be batched") for array in (X, *others)]
     if any(array.ndim == 0 for array in arrays) or len({len(array) for array in arrays}) > 1:
         raise ShapeError(
             "the arrays to be batched together have different numbers of rows",

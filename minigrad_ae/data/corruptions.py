@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import DataError, DtypeError
+from ..errors import DataError, DtypeError, plain, unmasked
 
 
 def zero_random_subset(x: Any, drop: float, rng: np.random.Generator) -> Any:
@@ -24,6 +24,7 @@ def zero_random_subset(x: Any, drop: float, rng: np.random.Generator) -> Any:
             f"got drop={drop}",
             "drop is the probability that an entry is set to zero, e.g. 0.3",
         )
+    x = unmasked(x, "x")
     return x * (rng.random(x.shape) >= drop).astype(x.dtype)
 
 
@@ -32,7 +33,7 @@ def additive_gaussian(x: Any, sigma: ArrayLike, rng: np.random.Generator) -> Any
 
     x is float32 or float64 (DtypeError), and so is the noise.  Raises DataError unless 0 <= sigma < inf.
     """
-    sigma = np.asarray(sigma)
+    x, sigma = unmasked(x, "x"), plain(sigma, "sigma")
     if not ((sigma >= 0) & (sigma < np.inf)).all():
         raise DataError(
             "additive_gaussian: sigma must be finite and not negative",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DataError, DtypeError, ShapeError
+from ..errors import DataError, DtypeError, ShapeError, unmasked
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +37,7 @@ def check_matrix(X: ArrayLike, name: str = "X", min_rows: int = 1) -> NDArray[np
 
 
 def _array(X: ArrayLike, name: str) -> NDArray[Any]:
-    if isinstance(X, np.ma.MaskedArray) and np.ma.getmaskarray(X).any():
-        raise DataError(
-            f"{name} has masked entries",
-            f"{int(np.ma.getmaskarray(X).sum())} of {X.size} entries, shape {X.shape}",
-            "fill them, X.filled(value), or drop their rows, np.ma.compress_rows(X)",
-        )
+    X = unmasked(X, name)
     try:
         return np.asarray(X)
     except ValueError:  # nested lists of different lengths

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minigrad_ae.errors import DataError, DtypeError, ShapeError
+from minigrad_ae.errors import DataError, DtypeError, ShapeError, unmasked
 
 F = TypeVar("F", bound=Callable[..., Any])
 NAMES = ("numba", "numpy")
@@ -153,12 +153,16 @@ def twin_of(definition: Callable[..., Any]) -> Callable[[F], F]:
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
+_NO_ARRAY = object()  # not None, which NumPy takes for float64: np.dtype(float) == None
+
+
 def check_floats(kernel: str, **arrays: Any) -> None:
     """Every argument is a float32 or float64 array, all of one dtype."""
-    kinds = [array.dtype if isinstance(array, np.ndarray) else None for array in arrays.values()]
-    if kinds[0] is not None and kinds.count(kinds[0]) == len(kinds) and kinds[0] in FLOATS:
+    kinds = [array.dtype if type(array) is np.ndarray else _NO_ARRAY for array in arrays.values()]
+    if kinds.count(kinds[0]) == len(kinds) and kinds[0] in FLOATS:
         return
     for name, array in arrays.items():
+        unmasked(array, f"{kernel}: {name}")
         if not isinstance(array, np.ndarray) or array.dtype.char not in "fd" or not array.dtype.isnative:
             what = f"{array.dtype} array" if isinstance(array, np.ndarray) else type(array).__name__
             raise DtypeError(

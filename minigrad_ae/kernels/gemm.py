@@ -153,6 +153,8 @@ def dots(a: Any, bt: Any, c: Any) -> None:
 @twin_of(reference.matmul)
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     """``a @ b`` for a (M, K) and b (K, N), float32 or float64 of any strides; ``out`` (M, N), contiguous."""
+    if type(a) is not np.ndarray or type(b) is not np.ndarray:
+        check_floats("matmul", a=a, b=b)
     try:
         (m, depth), (rows, n) = a.shape, b.shape
         fits = depth == rows and a.dtype == b.dtype and a.dtype in FLOATS

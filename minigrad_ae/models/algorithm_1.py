@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import ops
 from ..engine import grad
+from ..errors import plain
 from .variational import VariationalAutoencoder
 
 
@@ -23,7 +24,7 @@ def algorithm_1(model: VariationalAutoencoder, X: np.ndarray, eta: float, rng: n
     The same steps as gradient descent on ``model.loss(x[None, :], rng)`` with the same eps, bit for bit.
     """
     w, phi = generative(model), model.encoder.parameters()
-    for x in np.asarray(X, phi[0].dtype):
+    for x in plain(X, "X", phi[0].dtype):
         eps = rng.standard_normal((1, model.n_latent), x.dtype)  # eps_nm ~ N(0, 1), all m at once
         L = slide_bound(model, x[None, :], eps)
         gradients = grad(L, [*w, *phi])

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..errors import unmasked
 from ..nn import Linear, Module
 from .checks import at_least_one, name_as_on_the_slides, one_of, rows
 
@@ -66,7 +67,7 @@ class DeepAutoencoder(Module):
         """Set the output bias to `mean` (D,), the mean of the data, which spares training the time to find it."""
         bias = self.layer4.bias
         assert bias is not None
-        bias.data = np.array(mean, bias.dtype).reshape(self.n_features)
+        bias.data = np.array(unmasked(mean, "mean"), bias.dtype).reshape(self.n_features)
 
     def describe(self) -> str:
         """Its own line in the tree of modules."""

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from .. import ops
 from ..data import zero_random_subset
 from ..data.corruptions import with_noise
-from ..errors import DataError, DtypeError, ShapeError
+from ..errors import DataError, DtypeError, ShapeError, plain
 from ..nn import Module
 from ..nn.init import generator
 from ..tensor import tensor
@@ -38,7 +38,7 @@ class DenoisingAutoencoder(Module):
     def __init__(self, autoencoder: Any, *, drop: float = 0.0, sigma: ArrayLike = 0.0) -> None:
         super().__init__()
         _demand_autoencoder(autoencoder)
-        sigma = np.asarray(sigma, np.float64)
+        sigma = plain(sigma, "sigma", np.float64)
         if sigma.shape not in ((), (autoencoder.n_features,)):
             raise ShapeError(
                 "DenoisingAutoencoder: sigma must be one number, or one for each feature",

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import ops
 from ..engine import grad
-from ..errors import DataError, ShapeError
+from ..errors import DataError, ShapeError, plain
 from ..nn import init
 from ..tensor import Tensor, tensor
 from .densities import log_normal
@@ -56,7 +56,7 @@ def score_function_gradients(
 
 def _repeated(mu: Any, log_var: Any, rng: np.random.Generator, n: int) -> tuple[Tensor, Tensor, np.ndarray]:
     """mu and log_var once for each draw, as leaves (n, M), and eps: so the gradients come draw by draw."""
-    mu, log_var = np.atleast_1d(np.asarray(mu, float)), np.atleast_1d(np.asarray(log_var, float))
+    mu, log_var = (np.atleast_1d(plain(v, name, float)) for v, name in ((mu, "mu"), (log_var, "log_var")))
     if mu.shape != log_var.shape or mu.ndim != 1:
         raise ShapeError("mu and log_var must be flat and of one length", f"got shapes {mu.shape} and {log_var.shape}",
                          "one number for each latent unit")  # fmt: skip

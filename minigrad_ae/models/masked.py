@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import DataError, DtypeError, ShapeError
+from ..errors import DataError, DtypeError, ShapeError, plain
 from ..nn import LayerNorm, Linear, Module, Parameter, TransformerBlock, VisionTransformer, init, patchify, unpatchify
 from ..nn.positions import position_codes
 from ..nn.vision import pick
@@ -189,7 +189,7 @@ class MaskedAutoencoder(Module):
 
     def checked(self, mask: Any, n: int | None = None) -> np.ndarray:
         """`mask` as a boolean (n, L) array, as many hidden in each row, and not all; one row (L,) serves all pictures."""
-        mask = np.asarray(mask)
+        mask = plain(mask, "the mask")
         if mask.dtype != np.bool_:
             raise DtypeError("a mask is a boolean array, True where hidden", f"got {mask.dtype}", "compare: numbers > 0")
         if mask.ndim == 1 and n is not None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import ops
 from ..data import batches
-from ..errors import DataError, ShapeError
+from ..errors import DataError, ShapeError, plain
 from ..graph import no_grad
 from ..nn import Linear, Module, Parameter, VisionTransformer, init
 from ..nn.vision import READOUTS
@@ -58,7 +58,7 @@ def fine_tune(model: VisionTransformer, X: Any, y: Any, *, steps: int, rng: np.r
 
     AdamW (weight decay .05 on matrices), `layer_factors`, warm-up over a share of the steps, then a cosine to 0.
     """
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = plain(X, "X"), plain(y, "y")
     if len(X) != len(y):
         raise ShapeError("each picture needs a label", f"{len(X)} pictures, {len(y)} labels", "pass rows that belong together")
     trainable = [p for p in model.parameters() if p.requires_grad]
@@ -82,7 +82,7 @@ def fine_tune(model: VisionTransformer, X: Any, y: Any, *, steps: int, rng: np.r
 def accuracy(model: Module, X: Any, y: Any) -> float:
     """The share of rows of X whose largest output is at their class y."""
     with no_grad():
-        return float(np.mean(model(X).numpy().argmax(axis=1) == np.asarray(y)))
+        return float(np.mean(model(X).numpy().argmax(axis=1) == plain(y, "y")))
 
 
 class LogisticRegression(Module):
@@ -98,7 +98,7 @@ class LogisticRegression(Module):
 
     def fit(self, X: Any, y: Any, max_iter: int = 300) -> LogisticRegression:
         """X (n, n_features), y (n,).  Returns the model."""
-        data, rows, y = tensor(X, dtype=self.weight.dtype), np.arange(len(y)), np.asarray(y)
+        data, rows, y = tensor(X, dtype=self.weight.dtype), np.arange(len(y)), plain(y, "y")
         optimizer = LBFGS(self.parameters(), max_iter=max_iter, gradient_tolerance=1e-2)
 
         def closure() -> Tensor:

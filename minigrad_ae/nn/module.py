@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import DataError, DtypeError, GradientError
+from ..errors import DataError, DtypeError, GradientError, unmasked
 from ..graph import Value
 from ..tensor import Tensor, tensor
 
@@ -122,7 +122,8 @@ class Module:
                 "pass what state_dict() returned",
             )
         known = dict(self.named_parameters())
-        new = {name: np.array(value._data if isinstance(value, Value) else value) for name, value in state.items()}
+        new = {name: np.array(value._data if isinstance(value, Value) else unmasked(value, repr(name)))
+               for name, value in state.items()}  # fmt: skip
         faults = []
         if strict:
             faults += [f"missing {name!r} {p.shape}" for name, p in known.items() if name not in new]

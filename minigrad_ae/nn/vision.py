@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import DataError
+from ..errors import DataError, plain
 from ..graph import Value
 from ..tensor import tensor
 from . import init
@@ -75,7 +75,7 @@ class VisionTransformer(Module):
     def standardise(self, X: Any) -> VisionTransformer:
         """Take ``mean`` and ``scale`` from training pictures X (n, H W C): the mean picture, and the root mean square of
         all pixels about it.  Returns the model."""
-        X = np.asarray(X, np.float64).reshape(len(X), -1)
+        X = plain(X, "X", np.float64).reshape(len(X), -1)
         check_pictures(X, self.embedding.image_shape)
         self.mean.data = X.mean(axis=0)
         self.scale.data = np.sqrt(np.mean((X - X.mean(axis=0)) ** 2)) or 1.0
@@ -132,7 +132,7 @@ class VisionTransformer(Module):
         if self.head is None:
             raise DataError("a loss needs class logits", "the network has no head", "build it with n_classes=")
         log_p = ops.log_softmax(self.forward(x))
-        return -ops.sum(log_p[np.arange(len(y)), np.asarray(y)])
+        return -ops.sum(log_p[np.arange(len(y)), plain(y, "y")])
 
     def attention_maps(self, x: Any) -> list[Any]:
         """For each block (n, heads, tokens, tokens): who looks at whom."""

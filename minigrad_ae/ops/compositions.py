@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from ..errors import DataError, DtypeError, RangeError, ShapeError
+from ..errors import DataError, DtypeError, RangeError, ShapeError, plain
 from ..graph import Value
 from ..op import FLOAT_CODES
 from ..rules import NAMES
@@ -188,7 +188,7 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
 @composition
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """The elements at `indices` along `axis` (of the flattened x if None); repeated ones add their gradients."""
-    picked = np.array(indices)
+    picked = np.array(plain(indices, "take: indices"))
     if picked.dtype == bool or picked.size == 0:  # 0 and 1 as in NumPy, and never a mask
         picked = picked.astype(np.intp)
     if axis is None:
@@ -241,4 +241,5 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     if not isinstance(subscripts, str):
         got = f"got a {type(subscripts).__name__}"
         raise DtypeError("einsum: the subscripts come first, as a string", got, "write einsum('ij,jk->ik', A, B)")
-    return linalg.einsum(*(x if isinstance(x, Value) else np.asarray(x) for x in operands), subscripts=subscripts)
+    arrays = (x if isinstance(x, Value) else floats("einsum: an operand", x) for x in operands)
+    return linalg.einsum(*arrays, subscripts=subscripts)

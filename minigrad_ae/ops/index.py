@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..errors import DtypeError
+from ..errors import DtypeError, plain
 from ..graph import Value
 from ..op import op
 from .helpers import BASIC, repeats
@@ -24,7 +24,7 @@ def _part(p):
             "a tensor cannot be an index", f"got a tensor of shape {p._data.shape}, dtype {p._data.dtype}",
             "use an array of whole numbers or booleans: x[t.data.astype(int)], or x[t.data > 0]",
         )  # fmt: skip
-    array = np.array(p)
+    array = np.array(plain(p, "the index"))
     return array if array.size or isinstance(p, np.ndarray) else array.astype(np.intp)  # [] is an index without elements
 
 

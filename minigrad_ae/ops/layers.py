@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, plain
 from ..graph import Value
 from . import elementwise as e
 from . import linalg, nn, reduce
@@ -121,7 +121,7 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) 
 
 def _like(mask: Any, x: Any) -> Any:
     """A constant mask in the dtype of x, so that a float64 mask does not turn a float32 model into a float64 one."""
-    return mask if isinstance(mask, Value) else np.asarray(mask, x.dtype)
+    return mask if isinstance(mask, Value) else plain(mask, "dropout: mask", x.dtype)
 
 
 @composition
@@ -140,7 +140,6 @@ def attention(q: Any, k: Any, v: Any, mask: Any = None, heads: int = 1) -> Any:
     heads : the columns are cut into so many stripes, each of which attends for itself; the results stand side by side.
     """
     if not isinstance(mask, Value):
-        mask = np.zeros(()) if mask is None else np.asarray(mask)
-        mask = np.where(mask, 0.0, -np.inf) if mask.dtype == np.bool_ else mask
-        mask = mask.astype(reals(q).dtype)
+        mask = np.zeros(()) if mask is None else plain(mask, "attention: mask")
+        mask = (np.where(mask, 0.0, -np.inf) if mask.dtype == bool else mask).astype(reals(q).dtype)
     return nn.attention(q, k, v, mask, heads=heads)

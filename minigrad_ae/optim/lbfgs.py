@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, DtypeError, GradientError
+from ..errors import DataError, DtypeError, GradientError, unmasked
 from ..tensor import Tensor
 from .line_search import LineSearch, Trial
 from .optimizer import Optimizer, checked_gradients, checked_number
@@ -252,7 +252,7 @@ class LBFGS(Optimizer):
         self.lr = float(state["lr"])
         self.evaluations, self.iterations = int(state["evaluations"]), int(state["iterations"])
         self.largest = float(state["largest"])
-        s, y = (np.array(state[key], np.float64) for key in ("s", "y"))
+        s, y = (np.array(unmasked(state[key], repr(key)), np.float64) for key in ("s", "y"))
         self.pairs = deque((a, b, float(a @ b)) for a, b in zip(s, y, strict=True))
 
 

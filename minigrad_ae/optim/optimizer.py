@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..errors import DataError, DtypeError, GradientError, ShapeError
+from ..errors import DataError, DtypeError, GradientError, ShapeError, unmasked
 from ..graph import Value, where
 from ..tensor import Tensor
 
@@ -79,7 +79,7 @@ class Optimizer:
                 faults.append(f"wrong shape of {key!r}: got {np.shape(value)}, expected {self.params[int(number)].shape}")
             else:
                 dtype = self.params[int(number)].dtype
-                new[int(number)][name] = np.array(value, dtype) if name in self.arrays else int(value)
+                new[int(number)][name] = np.array(unmasked(value, repr(key)), dtype) if name in self.arrays else int(value)
         numbers = [k for k in range(len(new)) if any(key.startswith(f"{k}.") for key in state)]
         faults += [f"missing '{k}.{name}'" for k in numbers for name in self.slots if f"{k}.{name}" not in state]
         self._refuse(faults)
@@ -157,6 +157,8 @@ def checked_gradients(params: list[Tensor], who: str) -> list[np.ndarray | None]
     for k, (p, g) in enumerate(zip(params, found, strict=True)):
         if g is None:
             continue
+        if type(g) is not np.ndarray:
+            g = unmasked(g, f"{who}: the gradient of {name_of(p, k)}")
         if g.shape != p._data.shape:
             raise ShapeError(
                 f"{who}: a gradient has another shape than its parameter",
