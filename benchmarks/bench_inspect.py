@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import minigrad_ae as mg
-from minigrad_ae.inspect.page import page
+from minigrad_ae.inspect.render.html_page import page
 
 READY, SIZE = 1.0, 5_000_000  # seconds, bytes
 KEY = """

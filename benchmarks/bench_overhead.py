@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import minigrad_ae as mg
-from minigrad_ae import engine
+from minigrad_ae.autodiff import engine
 
 try:
     import autograd

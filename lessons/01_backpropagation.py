@@ -12,7 +12,7 @@ import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae.claims.bugs import wrong_rule
-from minigrad_ae.classroom import BLACK, BLUE, GREEN, ORANGE, RED, Lesson
+from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, Lesson
 
 lesson = Lesson("01_backpropagation", "about 3 s; --fast 2 s")
 

@@ -11,8 +11,10 @@ import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.claims.experiments import descend, escape, five_features, mode_strengths, penalised, trained, uncentred
-from minigrad_ae.classroom import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson, draw_network
+from minigrad_ae.experiments.linear import (
+    descend, escape, five_features, mode_strengths, penalised, trained, uncentred,
+)
+from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson, draw_network
 from minigrad_ae.models import LinearAutoencoder
 
 lesson = Lesson("02_linear_autoencoder", "about 12 s; --fast 4 s")

@@ -10,8 +10,10 @@ import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.claims.experiments_two_layer import LIFT, M, descend, gap, images, on_parabola, pressed, principal
-from minigrad_ae.classroom import BLACK, BLUE, GREEN, ORANGE, Lesson, draw_network
+from minigrad_ae.experiments.two_layer import (
+    LIFT, M, descend, gap, images, on_parabola, pressed, principal,
+)
+from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, Lesson, draw_network
 from minigrad_ae.models import TwoLayerAutoencoder
 
 lesson = Lesson("03_nonlinear_hidden_units", "about 7 s; --fast 4 s")

@@ -12,21 +12,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad_ae as mg
-from minigrad_ae.claims import pictures_masked as drawn
+from minigrad_ae.experiments import masked_pictures as drawn
 from minigrad_ae.claims.bugs import edit
-from minigrad_ae.claims.experiments_masked import (
-    conditional_errors,
-    frozen_masks,
-    gaussian_errors,
-    live,
-    masked_errors,
-    mean_picture_errors,
-    pictures,
-    ready,
-    shipped_errors,
+from minigrad_ae.experiments.masked import (
+    conditional_errors, frozen_masks, gaussian_errors, live, masked_errors, mean_picture_errors,
+    pictures, ready, shipped_errors,
 )
-from minigrad_ae.claims.study_masked import study as remake
-from minigrad_ae.classroom import BLACK, BLUE, ORANGE, Lesson
+from minigrad_ae.experiments.masked_transfer import study as remake
+from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, Lesson
 from minigrad_ae.models import MaskedAutoencoder
 from minigrad_ae.models.masked import places, random_masks
 

@@ -13,10 +13,10 @@ import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.claims import experiments_elbo as lab
-from minigrad_ae.claims import experiments_evidence as evidence
+from minigrad_ae.experiments import elbo as lab
+from minigrad_ae.experiments import evidence
 from minigrad_ae.claims.bugs import edit
-from minigrad_ae.classroom import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, Lesson
+from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, Lesson
 from minigrad_ae.models import LinearVAE
 
 lesson = Lesson("08_elbo_and_em", "about 7 s; --fast 4 s")

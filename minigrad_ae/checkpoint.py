@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from . import __version__, models
-from .atomic import previous_of, write_whole
+from .files import previous_of, write_whole
 from .errors import CheckpointError, DataError, MinigradError
 from .nn import Module
 from .optim import Optimizer

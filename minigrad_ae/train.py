@@ -19,7 +19,7 @@ from .data import batches, check_matrix
 from .data.validate import demand_squares
 from .errors import DataError, DtypeError, GradientError, plain
 from .optim import LBFGS, SGD, Adam
-from .progress import progress_of
+from .data.progress import progress_of
 
 
 @dataclass

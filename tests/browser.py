@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import minigrad_ae as mg
-from minigrad_ae.inspect.page import page
+from minigrad_ae.inspect.render.html_page import page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

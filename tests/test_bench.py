@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad_ae as mg
-from minigrad_ae import bench_command
+from minigrad_ae.cli import bench as bench_command
 from minigrad_ae.cli import main
 
 ROOT = Path(__file__).parent.parent

@@ -9,7 +9,7 @@ import pytest
 
 import minigrad_ae as mg
 from minigrad_ae import ops
-from minigrad_ae.engine import topological
+from minigrad_ae.autodiff.engine import topological
 from minigrad_ae.ops import REGISTRY
 
 GRAPHS, STEPS = 200, 16

@@ -29,7 +29,7 @@ def test_every_bug_is_caught_by_its_claim(capsys):
 
 
 def test_there_is_a_file_of_claims_for_each_lesson():
-    from minigrad_ae.classroom import lesson_files
+    from minigrad_ae.teaching.lesson import lesson_files
 
     assert topics() == [path.stem for path in lesson_files()]
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from minigrad_ae import classroom
+from minigrad_ae.teaching import lesson as classroom
 from minigrad_ae.cli import main
 
 
@@ -148,7 +148,7 @@ def test_python_m_is_the_same_command_and_never_shows_a_traceback(tmp_path):
 
 def test_a_claim_that_fails_ends_with_1(capsys, monkeypatch, tmp_path):
     from minigrad_ae.claims import ledger
-    from minigrad_ae.claims.claim import Result
+    from minigrad_ae.claims.definition import Result
 
     bad = [Result("a", "t", "s", 0.0, 1.0, 0.1, False)]
     monkeypatch.setattr(ledger, "verify", lambda run: bad)

@@ -18,11 +18,11 @@ import pytest
 
 from minigrad_ae import data, tensor
 from minigrad_ae.cli import main
-from minigrad_ae.data.mnist import PREFIX, download, mnist
-from minigrad_ae.data.shipping import FOLDER as FOLDER_SHIPPED
+from minigrad_ae.data.mnist_files import PREFIX, download, mnist
+from minigrad_ae.data.shipped_results import FOLDER as FOLDER_SHIPPED
 from minigrad_ae.errors import DataError, DtypeError, FileError
 
-mnist_module = importlib.import_module("minigrad_ae.data.mnist")  # mg.data.mnist is the function
+mnist_module = importlib.import_module("minigrad_ae.data.mnist_files")  # mg.data.mnist is the function
 
 
 def message_of(kind, call, *arguments, **options):

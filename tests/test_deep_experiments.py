@@ -10,13 +10,14 @@ import sys
 import numpy as np
 import pytest
 
-from minigrad_ae import bench_command
-from minigrad_ae.claims import Run, experiments_deep
+from minigrad_ae.cli import bench as bench_command
+from minigrad_ae.claims import Run
+from minigrad_ae.experiments import deep as experiments_deep
 from minigrad_ae.data import shipped
 
 PROGRAM = """
 from minigrad_ae.claims import Run
-from minigrad_ae.claims.experiments_deep import on_digits, on_parabola
+from minigrad_ae.experiments.deep import on_digits, on_parabola
 run = Run(fast=True, seed=3)
 model = on_digits(run, "sigmoid", 2, 1, 2)
 print(on_parabola(run, "tanh", 1)[1].tobytes().hex()[-64:], [p.numpy().tobytes().hex()[:64] for p in model.parameters()])

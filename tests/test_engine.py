@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minigrad_ae as mg
-from minigrad_ae import engine
+from minigrad_ae.autodiff import engine
 from minigrad_ae.ops import REGISTRY
 
 LONG = 100_000

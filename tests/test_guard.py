@@ -8,7 +8,7 @@ import zoo
 from cases import CASES, draw
 
 import minigrad_ae as mg
-from minigrad_ae import engine
+from minigrad_ae.autodiff import engine
 from minigrad_ae.errors import GradientError
 from minigrad_ae.ops import REGISTRY
 

@@ -13,7 +13,7 @@ import pytest
 
 import minigrad_ae as mg
 from minigrad_ae.cli import main
-from minigrad_ae.inspect.stepper import coloured, walk_by_lines, wants_colour
+from minigrad_ae.inspect.render.stepper import coloured, walk_by_lines, wants_colour
 
 SCRIPT = """
 import numpy as np

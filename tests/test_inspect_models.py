@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import minigrad_ae as mg
-from minigrad_ae import engine
+from minigrad_ae.autodiff import engine
 from minigrad_ae.inspect import backward_steps, emit_numpy, trace
-from minigrad_ae.inspect.emit import identifier
-from minigrad_ae.inspect.page import page
+from minigrad_ae.program.emit import identifier
+from minigrad_ae.inspect.render.html_page import page
 
 FEATURES, LATENT = 6, 2
 

@@ -12,7 +12,7 @@ from minigrad_ae.data import digits
 from minigrad_ae.errors import GradientError
 from minigrad_ae.optim import LBFGS, lbfgs
 from minigrad_ae.optim.line_search import LineSearch
-from minigrad_ae.optim.watch import Point, Watch
+from minigrad_ae.optim.stopping import Point, Watch
 
 EPS = np.finfo(float).eps
 

@@ -9,8 +9,9 @@ import pytest
 import zoo
 
 import minigrad_ae as mg
-from minigrad_ae import engine
-from minigrad_ae.inspect import leaves, trace
+from minigrad_ae.autodiff import engine
+from minigrad_ae.inspect.record.applications import leaf_checks as leaves
+from minigrad_ae.inspect import trace
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigrad_ae import classroom
+from minigrad_ae.teaching import lesson as classroom
 
 LESSONS = classroom.lesson_files()
 ROOT = classroom.lessons_folder().parent

@@ -8,9 +8,9 @@ import re
 import pytest
 import zoo
 
-from minigrad_ae import engine
+from minigrad_ae.autodiff import engine
 from minigrad_ae.inspect import trace
-from minigrad_ae.inspect.page import page
+from minigrad_ae.inspect.render.html_page import page
 from minigrad_ae.ops import REGISTRY
 
 pytestmark = pytest.mark.filterwarnings("ignore:(divide by zero|invalid value|overflow):RuntimeWarning")

@@ -16,7 +16,7 @@ import pytest
 from cases import CASES, active
 
 import minigrad_ae as mg
-from minigrad_ae.check import _apply, rule_error
+from minigrad_ae.autodiff.check import _apply, rule_error
 from minigrad_ae.ops import REGISTRY
 
 CHANGE = 1e-6

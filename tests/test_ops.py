@@ -11,11 +11,11 @@ from cases import CASES, Case, as_dtype, every_case
 
 import minigrad_ae as mg
 from minigrad_ae import ops
-from minigrad_ae.check import gradcheck, rule_error
-from minigrad_ae.engine import apply_rule
+from minigrad_ae.autodiff.check import gradcheck, rule_error
+from minigrad_ae.autodiff.engine import apply_rule
 from minigrad_ae.ops.compositions import COMPOSITIONS
-from minigrad_ae.rules import NAMES, free_names
-from minigrad_ae.tensor import PUBLIC
+from minigrad_ae.autodiff.rules import NAMES, free_names
+from minigrad_ae.tensors import PUBLIC
 
 STEP = 1e-20
 EVERY = pytest.mark.parametrize("name, case", every_case(), ids=lambda v: v if isinstance(v, str) else str(v))
@@ -128,7 +128,7 @@ def test_rules_are_written_in_registered_names(name):
     assert op.law and op.why and "g" in "".join(rule or "g" for rule in op.rules.values())
     own = {"g", "y", *op.rules, *op.defaults, *(["i"] if op.variadic else [])}
     numbers = {k for k, v in NAMES.items() if isinstance(v, float)}
-    helpers = {k for k, v in NAMES.items() if getattr(v, "__module__", "") == "minigrad_ae.ops.helpers"}
+    helpers = {k for k, v in NAMES.items() if getattr(v, "__module__", "") == "minigrad_ae.ops.calculus"}
     allowed = own | set(ops.REGISTRY) | set(COMPOSITIONS) | helpers | numbers
     for text in filter(None, op.rules.values()):
         assert free_names(text) <= allowed, f"{name}: {text}"

@@ -10,7 +10,7 @@ import pytest
 
 import minigrad_ae as mg
 from minigrad_ae import kernels
-from minigrad_ae.check import gradcheck
+from minigrad_ae.autodiff.check import gradcheck
 
 INF = math.inf
 

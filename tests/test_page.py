@@ -9,7 +9,7 @@ import pytest
 from browser import autoencoder, chain, clean, write
 
 import minigrad_ae as mg
-from minigrad_ae.inspect.page import page
+from minigrad_ae.inspect.render.html_page import page
 
 pytestmark = pytest.mark.filterwarnings("ignore:(divide by zero|invalid value|overflow):RuntimeWarning")
 DOWN, UP, RIGHT, LEFT, PGDN, PGUP, HOME, END = (chr(0xE000 + k) for k in (0x15, 0x13, 0x14, 0x12, 0x0F, 0x0E, 0x11, 0x10))

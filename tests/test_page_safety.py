@@ -10,7 +10,7 @@ import pytest
 from browser import clean, demand, write
 
 import minigrad_ae as mg
-from minigrad_ae.inspect.page import page
+from minigrad_ae.inspect.render.html_page import page
 
 RIGHT = "\ue014"
 

@@ -9,7 +9,7 @@ import minigrad_ae as mg
 from minigrad_ae.data import patches, photograph, whiten
 from minigrad_ae.errors import DataError, DtypeError, FileError
 
-ours = __import__("minigrad_ae.data.patches", fromlist=["_path"])
+ours = __import__("minigrad_ae.data.image_patches", fromlist=["_path"])
 
 
 def test_the_photograph_is_grey_and_a_fresh_copy():

@@ -12,8 +12,8 @@ import zoo
 
 import minigrad_ae as mg
 from minigrad_ae.errors import DataError
-from minigrad_ae.inspect.fold import fold
-from minigrad_ae.inspect.layout import arrange, layers
+from minigrad_ae.inspect.render.blocks import fold
+from minigrad_ae.inspect.render.layout import arrange, layers
 
 pytestmark = pytest.mark.filterwarnings("ignore:(divide by zero|invalid value|overflow):RuntimeWarning")
 EVIL = "$\\frac{1}$<img src=x onerror=alert(1)>"

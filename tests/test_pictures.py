@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from minigrad_ae import pictures
+from minigrad_ae.teaching import figures as pictures
 
 
 def test_a_sheet_keeps_the_order_of_its_images():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad_ae as mg
-from minigrad_ae.claims import experiments_sparse as ex
+from minigrad_ae.experiments import sparse as ex
 from minigrad_ae.errors import DataError, ShapeError
 from minigrad_ae.models import SparseAutoencoder
 

@@ -14,7 +14,7 @@ import pytest
 
 import minigrad_ae as mg
 
-module = importlib.import_module("minigrad_ae.tensor")  # mg.tensor is the function
+module = importlib.import_module("minigrad_ae.tensors")  # mg.tensor is the function
 
 
 def leaf(*values, **options):

@@ -10,7 +10,7 @@ import pytest
 import zoo
 
 import minigrad_ae as mg
-from minigrad_ae import engine
+from minigrad_ae.autodiff import engine
 from minigrad_ae.errors import DataError
 from minigrad_ae.inspect import backward_steps, trace
 from minigrad_ae.ops import REGISTRY

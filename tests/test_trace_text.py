@@ -11,14 +11,15 @@ import pytest
 import zoo
 
 import minigrad_ae as mg
-from minigrad_ae import engine, inspect
+from minigrad_ae.autodiff import engine
+from minigrad_ae import inspect
 from minigrad_ae.errors import DataError, GradientError
 from minigrad_ae.inspect import trace
-from minigrad_ae.inspect.names import name_values
-from minigrad_ae.inspect.notation import bar_notation
-from minigrad_ae.inspect.summary import head_shape, summary
+from minigrad_ae.inspect.record.names import name_values
+from minigrad_ae.inspect.record.notation import bar_notation
+from minigrad_ae.display import head_shape, summary
 from minigrad_ae.ops import REGISTRY
-from minigrad_ae.rules import arrays_read
+from minigrad_ae.autodiff.rules import arrays_read
 
 EVERY = [(name, dtype) for name in zoo.ZOO for dtype in (np.float64, np.float32)]
 every = pytest.mark.parametrize(("name", "dtype"), EVERY, ids=[f"{n}-{np.dtype(d)}" for n, d in EVERY])
@@ -197,7 +198,7 @@ def test_a_long_trace_is_cut_and_says_so():
 
 
 def test_a_trace_above_the_limit_is_refused(monkeypatch):
-    monkeypatch.setattr(sys.modules["minigrad_ae.inspect.trace"], "LIMIT", 50)
+    monkeypatch.setattr(sys.modules["minigrad_ae.inspect.tracing"], "LIMIT", 50)
     with pytest.raises(DataError, match=r"62 steps, more than 50(.|\n)*max_steps=62"):
         trace(chain(60), max_steps=10, numeric=False)
     assert trace(chain(60), max_steps=62, numeric=False).total == 62

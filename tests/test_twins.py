@@ -13,7 +13,7 @@ from cases import CASES, active, as_dtype
 import minigrad_ae as mg
 from minigrad_ae import kernels
 from minigrad_ae.ops import REGISTRY
-from minigrad_ae.twins import FLOATS
+from minigrad_ae.ops.bindings import FLOATS
 
 TWINS = [name for name, op in REGISTRY.items() if op.twin is not None]
 ULPS = 16

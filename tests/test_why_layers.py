@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad_ae as mg
-from minigrad_ae import engine
+from minigrad_ae.autodiff import engine
 
 pytestmark = pytest.mark.filterwarnings("ignore:(divide by zero|invalid value|overflow):RuntimeWarning")
 RNG = np.random.default_rng(3)

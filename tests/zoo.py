@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 import minigrad_ae as mg
-from minigrad_ae import engine, ops
+from minigrad_ae.autodiff import engine
+from minigrad_ae import ops
 
 ZOO: dict[str, Callable[[Any], Any]] = {}
 

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import DataError, plain
 from ._arguments import Array, covariance, of_shape, real_array, real_number, variances, whole_number, within
-from .ppca import NOISE, posterior_precision
+from .probabilistic_pca import NOISE, posterior_precision
 
 BETA = "beta weighs the KL term: beta = 1 is the evidence lower bound"
 WEIGHT = "it multiplies a term of the loss: choose it positive"

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import DataError
 from ._arguments import Array, real_array, real_number, spectrum, whole_number
-from .pca import PCA, pca
+from .principal_components import PCA, pca
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import DataError, plain
 from ._arguments import Array, of_shape, real_array, real_number, whole_number
-from .pca import pca
+from .principal_components import pca
 
 PENALTY = "lam weighs the sum of |z|: choose lam >= 0"
 MOST_STEPS = 10**7

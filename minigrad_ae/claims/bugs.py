@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from ..op import REGISTRY
+from ..autodiff.operation import REGISTRY
 
 Bug = Callable[[], AbstractContextManager[Any]]
 

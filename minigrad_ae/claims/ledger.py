@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..atomic import write_text
-from .claim import CLAIMS, Claim, Result, Run, as_row, timed
+from ..files import write_text
+from .definition import CLAIMS, Claim, Result, Run, as_row, timed
 
 
 def _files() -> list[str]:

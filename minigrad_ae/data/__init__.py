@@ -14,15 +14,15 @@ shipping     small results that took minutes to compute
 ===========  ========================================================================
 """
 
-from .batches import batches
+from .minibatches import batches
 from .corruptions import additive_gaussian, zero_random_subset
-from .digits import digits
-from .files import load_matrix
+from .optical_digits import digits
+from .matrix_files import load_matrix
 from .manifolds import arch, helix, parabola
-from .mnist import mnist
-from .patches import patches, photograph, whiten
+from .mnist_files import mnist
+from .image_patches import patches, photograph, whiten
 from .scaling import centre, scale
-from .shipping import shipped
+from .shipped_results import shipped
 from .validate import check_matrix
 
 __all__ = [

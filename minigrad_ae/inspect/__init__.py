@@ -14,9 +14,9 @@ names  notation  summary              variables, formulas, arrays in a few numbe
 witness  leaves                       the checks: of each rule where it stands, of each gradient from end to end
 """
 
-from .anomaly import AnomalyError, detect_anomaly
-from .emit import emit_numpy
-from .trace import Contribution, Step, Trace, backward_steps, trace
-from .why import why
+from .diagnose.anomaly import AnomalyError, detect_anomaly
+from ..program.emit import emit_numpy
+from .tracing import Contribution, Step, Trace, backward_steps, trace
+from .diagnose.causes import why
 
 __all__ = ["AnomalyError", "Contribution", "Step", "Trace", "backward_steps", "detect_anomaly", "emit_numpy", "trace", "why"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError, ShapeError
 from ..nn import Linear, Module
-from ..tensor import Tensor, tensor
+from ..tensors import Tensor, tensor
 
 
 def rows(x: Any, n_features: int, dtype: Any) -> Tensor:

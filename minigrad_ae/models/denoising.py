@@ -19,7 +19,7 @@ from ..data.corruptions import with_noise
 from ..errors import DataError, DtypeError, ShapeError, plain
 from ..nn import Module
 from ..nn.init import generator
-from ..tensor import tensor
+from ..tensors import tensor
 from .checks import dtype_of, rows
 
 

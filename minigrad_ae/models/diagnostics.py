@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..graph import no_grad
+from ..autodiff.graph import no_grad
 from .checks import at_least_one
 from .densities import LN_2PI
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..engine import grad
+from ..autodiff.engine import grad
 from ..errors import DataError, ShapeError, plain
 from ..nn import init
-from ..tensor import Tensor, tensor
+from ..tensors import Tensor, tensor
 from .densities import log_normal
 
 Function = Callable[[Any], Any]  # f(z): (n, M) -> (n,), in Tensor operations

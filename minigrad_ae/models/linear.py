@@ -16,10 +16,10 @@ from .. import ops
 from ..data import centre, check_matrix, scale
 from ..data.validate import demand_squares
 from ..errors import DataError
-from ..graph import no_grad
+from ..autodiff.graph import no_grad
 from ..nn import Module, Parameter, init
 from ..optim import LBFGS
-from ..tensor import Tensor, tensor
+from ..tensors import Tensor, tensor
 from .checks import rows
 
 HISTORY = 30  # pairs that L-BFGS keeps: more help data with columns of very different size, and cost time

@@ -17,10 +17,10 @@ import numpy as np
 from .. import ops
 from ..data import centre, check_matrix
 from ..errors import DataError
-from ..graph import no_grad
+from ..autodiff.graph import no_grad
 from ..nn import Module, Parameter, init
 from ..optim import LBFGS
-from ..tensor import Tensor, tensor
+from ..tensors import Tensor, tensor
 from .checks import rows
 from .densities import LN_2PI, log_normal
 from .linear import Fit

@@ -17,7 +17,7 @@ from .. import ops
 from ..errors import DataError
 from ..nn import Module, Parameter, init
 from ..ops.layers import ACTIVATIONS
-from ..tensor import Tensor
+from ..tensors import Tensor
 from .checks import at_least_one, one_of, rows
 
 CONSTRAINTS = ("unit", "decay", "none")

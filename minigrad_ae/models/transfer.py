@@ -14,11 +14,11 @@ import numpy as np
 from .. import ops
 from ..data import batches
 from ..errors import DataError, ShapeError, plain
-from ..graph import no_grad
+from ..autodiff.graph import no_grad
 from ..nn import Linear, Module, Parameter, VisionTransformer, init
 from ..nn.vision import READOUTS
 from ..optim import LBFGS, AdamW, cosine_schedule
-from ..tensor import Tensor, tensor
+from ..tensors import Tensor, tensor
 from .masked import MaskedAutoencoder
 
 

@@ -22,9 +22,9 @@ import numpy as np
 
 from .. import ops
 from ..errors import DataError, DtypeError, ShapeError
-from ..graph import Value, no_grad
+from ..autodiff.graph import Value, no_grad
 from ..nn import Linear, Module, Sequential, init
-from ..tensor import tensor
+from ..tensors import tensor
 from .checks import dtype_of
 from .densities import kl_to_prior, log_normal
 from .likelihoods import Bernoulli, Gaussian

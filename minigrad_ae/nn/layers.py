@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import ops
 from ..errors import DataError, DtypeError, ShapeError
-from ..graph import Value
+from ..autodiff.graph import Value
 from ..ops.layers import ACTIVATIONS
 from .init import generator, real_dtype, xavier_uniform, zeros
 from .module import Module, Parameter

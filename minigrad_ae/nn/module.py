@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import DataError, DtypeError, GradientError, unmasked
-from ..graph import Value
-from ..tensor import Tensor, tensor
+from ..autodiff.graph import Value
+from ..tensors import Tensor, tensor
 
 M = TypeVar("M", bound="Module")
 
@@ -155,7 +155,7 @@ class Module:
         return "\n".join(_tree(self, "", "", first))
 
     def _repr_html_(self) -> str:
-        from ..inspect.notebook import module_html
+        from ..inspect.render.notebook import module_html
 
         return module_html(self)
 

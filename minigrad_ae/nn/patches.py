@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, ShapeError
-from ..graph import Value
+from ..autodiff.graph import Value
 
 FEW = (1, 2, 3, 4)  # numbers of channels that pictures have
 Shape = tuple[int, ...]

@@ -9,8 +9,8 @@ import numpy as np
 
 from .. import ops
 from ..errors import DataError, plain
-from ..graph import Value
-from ..tensor import tensor
+from ..autodiff.graph import Value
+from ..tensors import tensor
 from . import init
 from .attention import TransformerBlock
 from .layers import LayerNorm, Linear, _size

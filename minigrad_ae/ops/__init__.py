@@ -6,7 +6,7 @@ compositions  layers                          functions made of them
 helpers                                       masks, shapes and slices that rules use
 """
 
-from ..op import REGISTRY, Op, op
+from ..autodiff.operation import REGISTRY, Op, op
 from . import compositions
 from .compositions import *  # noqa: F403
 from .compositions import COMPOSITIONS

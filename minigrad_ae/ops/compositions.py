@@ -12,14 +12,14 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..errors import DataError, DtypeError, RangeError, ShapeError, plain
-from ..graph import Value
-from ..op import FLOAT_CODES
-from ..rules import NAMES
-from ..words import constant, described, wrong_call
+from ..autodiff.graph import Value
+from ..autodiff.operation import FLOAT_CODES
+from ..autodiff.rules import NAMES
+from ..autodiff.messages import constant, described, wrong_call
 from . import elementwise as e
 from . import index, linalg, reduce
 from . import shape as s
-from .helpers import reduced
+from .calculus import reduced
 
 COMPOSITIONS: dict[str, Callable[..., Any]] = {}
 

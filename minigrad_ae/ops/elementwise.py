@@ -6,8 +6,8 @@ Everything runs on float32, float64 and complex128 and branches on the real part
 
 import numpy as np
 
-from ..op import op
-from .helpers import real, size
+from ..autodiff.operation import op
+from .calculus import real, size
 
 add = op("add", "y = a + b", forward="a + b", a="g", b="g", why="a sum passes its gradient to both terms")
 sub = op("sub", "y = a - b", forward="a - b", a="g", b="-g", why="dy = da - db")

@@ -3,9 +3,9 @@
 import numpy as np
 
 from ..errors import DtypeError, plain
-from ..graph import Value
-from ..op import op
-from .helpers import BASIC, repeats
+from ..autodiff.graph import Value
+from ..autodiff.operation import op
+from .calculus import BASIC, repeats
 
 getitem = op("getitem", "y = x[index]", forward="x[index]", params="index", x="index_add(g, index, x.shape)",
              why="an element that was picked k times receives k contributions; one that was not, zero")  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, plain
-from ..graph import Value
+from ..autodiff.graph import Value
 from . import elementwise as e
 from . import linalg, nn, reduce
 from . import shape as s

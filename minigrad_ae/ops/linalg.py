@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..op import op
+from ..autodiff.operation import op
 
 matmul = op("matmul", "y = A B (the last two axes; leading axes broadcast)", forward="A @ B",
             A="g @ swapaxes(B, -1, -2)", B="swapaxes(A, -1, -2) @ g",

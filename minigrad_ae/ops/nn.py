@@ -4,7 +4,7 @@ They compute nothing that compositions of other ops could not; they exist becaus
 Fusion is explicit: only who calls `linear(..., activation="tanh")` gets it, so a step-by-step view stays true.
 """
 
-from ..op import op
+from ..autodiff.operation import op
 
 linear = op(
     "linear", "y = f(x W + b), f known by its slope at y: none, tanh, sigmoid or relu",

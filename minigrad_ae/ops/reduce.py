@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..op import op
-from .helpers import real, ties
+from ..autodiff.operation import op
+from .calculus import real, ties
 
 sum = op(
     "sum", "y = sum of x over axis", forward="np.sum(x, axis=axis, keepdims=keepdims)", params="axis=None, keepdims=False",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..op import op
+from ..autodiff.operation import op
 
 reshape = op("reshape", "y = x in a new shape", forward="np.reshape(x, shape)", params="shape", x="reshape(g, x.shape)",
              why="element k stays element k")  # fmt: skip

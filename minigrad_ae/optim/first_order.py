@@ -14,9 +14,9 @@ import numpy as np
 
 from .. import kernels
 from ..errors import DataError
-from ..tensor import Tensor
+from ..tensors import Tensor
 from .optimizer import Optimizer, checked_number
-from .row import Row, Rows
+from .parameter_rows import Row, Rows
 
 
 class SGD(Optimizer):

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, DtypeError, GradientError, unmasked
-from ..tensor import Tensor
+from ..tensors import Tensor
 from .line_search import LineSearch, Trial
 from .optimizer import Optimizer, checked_gradients, checked_number
-from .watch import Point, Watch
+from .stopping import Point, Watch
 
 ULPS = 64  # the rounding error of a loss, a sum of many terms, in units of its last place: a generous estimate
 SEARCH = 30  # evaluations in one line search; three are many

@@ -10,8 +10,8 @@ import numpy as np
 
 from .. import kernels
 from ..errors import DataError, DtypeError, GradientError, ShapeError, unmasked
-from ..graph import Value, where
-from ..tensor import Tensor
+from ..autodiff.graph import Value, where
+from ..tensors import Tensor
 
 State = dict[str, Any]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from ..errors import DataError
-from ..tensor import Tensor
+from ..tensors import Tensor
 from .optimizer import Optimizer, checked_gradients, checked_number, checked_parameters
 
 

@@ -1,0 +1,226 @@
+"""The engine: the walk back through the graph.
+
+Calling an op on values records how each value was computed (`graph.Value`); this file reads that story backwards.
+For y = f(x) and a scalar loss L at the end, every rule answers one question: *given g = dL/dy, what is dL/dx?*
+(a vector-Jacobian product, "vjp").  The engine does the chores once, so that a rule can be a bare formula: shapes,
+un-broadcasting, dtype, and accumulation where a value was used more than once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from ..errors import DtypeError, GradientError, ShapeError, unmasked
+from .graph import Value, enable_grad, no_grad, read_only, watchers, where
+from .staleness import refuse_changed
+from .rules import NAMES
+from .messages import no_gradient, shape_of
+
+
+def topological(root: Value) -> list[Value]:
+    """Every value that `root` was computed from, inputs before outputs, `root` last; each once, without recursion.
+
+    Order matters: a value must have heard from *all* its consumers before it passes its gradient on.  Walking the
+    graph path by path instead gives wrong answers or exponential cost (try ``b = a + a; c = b + b``).  The order in
+    which values were made will do: an input always exists before its output.
+    """
+    found = {root: None}  # a dict keeps the order of discovery, mostly the reverse of creation: cheap to sort
+    stack = [root]
+    while stack:
+        for _, x in stack.pop().edges:
+            if x not in found:
+                found[x] = None
+                stack.append(x)
+    return sorted(found, key=attrgetter("serial"))
+
+
+def unbroadcast(gradient: Any, shape: tuple[int, ...]) -> Any:
+    """Undo NumPy's broadcasting: an element that was used many times receives the sum of the gradients."""
+    lead = gradient.ndim - len(shape)
+    stretched = (k for k, n in enumerate(shape, start=lead) if n == 1 != gradient.shape[k])
+    axes = (*range(lead), *stretched)
+    return NAMES["reshape"](NAMES["sum"](gradient, axis=axes), shape) if axes else gradient
+
+
+def apply_rule(value: Value, i: int, g: Any) -> Any:
+    """The bare rule of input `i`: on arrays, or on values when g is one (so that the result records)."""
+    op: Any = value.op
+    y: Any = value._data
+    inputs = value.arrays
+    if isinstance(g, Value):  # constants are real, also where a complex step has made their array complex
+        y, inputs = value, [a if isinstance(a, Value) else x.real for a, x in zip(value.inputs, inputs, strict=True)]
+    if op.variadic:
+        return op.vjps[0](g, y, *inputs, i=i, **value.params)
+    return op.vjps[i](g, y, *inputs, **value.params)
+
+
+def fit(raw: Any, value: Value, i: int) -> Any:
+    """What a rule returned, made the gradient of input `i`: un-broadcast, in the input's shape and dtype."""
+    data = value.inputs[i]._data
+    try:
+        if raw.shape != data.shape:
+            raw = unbroadcast(raw, data.shape)
+        if raw.shape != data.shape:
+            raise ValueError
+    except (AttributeError, IndexError, ValueError):
+        raise no_gradient(raw, value, i) from None
+    raw = raw if raw.dtype is data.dtype else NAMES["cast"](raw, dtype=data.dtype)
+    return raw if isinstance(raw, Value) else np.asarray(raw)
+
+
+def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None) -> dict[Value, Any]:
+    """Gradients of <seed, root> for the values in `wanted` (by default every leaf and retaining value).
+
+    Each rule runs once per edge.  Arrays in, arrays out; a `Value` as seed makes every gradient a value, on which
+    one can differentiate again.
+    """
+    order = topological(root)
+    keep = None if wanted is None else set(wanted)
+    path = None if keep is None else _towards(order, keep)
+    refuse_changed(order, path)
+    for watcher in watchers:
+        watcher.begins(order)
+    grads: dict[Value, Any] = {root: seed}
+    for value in reversed(order):
+        g = grads.pop(value, None)
+        if g is None:  # nothing on the way to a wanted value
+            continue
+        if value.hooks:
+            g = _run_hooks(value, g)
+        if value in keep if keep is not None else value.op is None or value.retains_grad:
+            grads[value] = g
+        if value.op is None:
+            continue
+        edges = value.edges if path is None else [(i, x) for i, x in value.edges if x in path]
+        for i, x, new in contributions(value, g, edges):
+            for watcher in watchers:
+                watcher.sent(value, i, g, new)
+            known = grads.get(x)
+            grads[x] = new if known is None else add(known, new)
+    return grads
+
+
+def contributions(value: Value, g: Any, edges: Sequence[tuple[int, Value]]) -> list[tuple[int, Value, Any]]:
+    """What `value`, whose gradient is g, sends along `edges`: rule by rule, or all at once where a kernel computed it."""
+    op: Any = value.op
+    y, inputs, params, rules, sent, gradients = value._data, value.arrays, value.params, op.vjps, [], None
+    if value.saved is not None and not isinstance(g, Value) and rules == op.twin.rules:
+        need = [False] * len(inputs)
+        for i, _ in edges:
+            need[i] = True
+        gradients = op.twin.backward(g, y, value.saved, *inputs, need=need, **params)
+    elif op.variadic or isinstance(g, Value):
+        return [(i, x, fit(apply_rule(value, i, g), value, i)) for i, x in edges]
+    for i, x in edges:
+        if gradients is not None:
+            raw = gradients[i]
+        else:
+            raw = rules[i](g, y, *inputs, **params) if params else rules[i](g, y, *inputs)
+        data = x._data  # most gradients fit as they are
+        fits = type(raw) is np.ndarray and raw.shape == data.shape and raw.dtype is data.dtype
+        sent.append((i, x, raw if fits else fit(raw, value, i)))
+    return sent
+
+
+def add(a: Any, b: Any) -> Any:
+    """a + b, as an array also where it has no axes (NumPy would make it a number)."""
+    total = a + b
+    return np.asarray(total) if isinstance(total, np.generic) else total
+
+
+def _run_hooks(value: Value, g: Any) -> Any:
+    """The gradient after the hooks of `value` have seen, and perhaps replaced, it."""
+    for hook in list((value.hooks or {}).values()):
+        shown = g if isinstance(g, Value) else read_only(g)  # other values may have been sent the same array
+        replaced = unmasked(hook(shown), "what a hook returned")
+        if replaced is None:
+            continue
+        if not isinstance(g, Value):
+            replaced = np.array(replaced._data if isinstance(replaced, Value) else replaced, dtype=value._data.dtype)
+        if replaced.shape != value._data.shape:
+            raise ShapeError(
+                "a hook returned something of another shape than the gradient",
+                f"got {shape_of(replaced)}, expected {value._data.shape}, for {where(value)}",
+                "return a gradient of the same shape, or None to leave it as it is",
+            )
+        g = replaced
+    return g
+
+
+def _towards(order: list[Value], wanted: set[Value]) -> set[Value]:
+    """The values of `order` that depend on one in `wanted` (inputs come first in `order`, so one sweep is enough)."""
+    path: set[Value] = set()
+    for value in order:
+        if value in wanted or any(x in path for _, x in value.edges):
+            path.add(value)
+    return path
+
+
+def seed_for(root: Value, gradient: Any) -> np.ndarray:
+    """The incoming gradient of `root`: given, or 1 for a scalar."""
+    shape, dtype, gradient = root._data.shape, root._data.dtype, unmasked(gradient, "gradient=")
+    if gradient is None:
+        if root._data.size != 1:
+            raise GradientError(
+                "backward() starts from a scalar, and this is not one",
+                f"shape {shape}, from {where(root)}",
+                "reduce it first (y.sum().backward()), or pass gradient= with the same shape",
+            )
+        return np.ones(shape, dtype)
+    try:
+        seed = np.array(gradient._data if isinstance(gradient, Value) else gradient, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise DtypeError("gradient= must consist of real numbers", str(error), "pass an array of floats") from None
+    if seed.shape != shape:
+        raise ShapeError(
+            "gradient= must have the shape of the value it belongs to",
+            f"got {seed.shape}, expected {shape}, from {where(root)}",
+            "pass dL/dy for y itself, one number for each of its elements",
+        )
+    return seed
+
+
+def backward(root: Value, gradient: Any = None) -> None:
+    """Add d<gradient, root>/dx to ``x.grad`` of every leaf x (and set it on values with `retain_grad`)."""
+    if not root.requires_grad:
+        raise GradientError(
+            "backward() on a value that depends on nothing that requires a gradient",
+            f"shape {root._data.shape}, from {where(root)}",
+            "create a leaf with requires_grad=True, and do not compute under no_grad() or from .data",
+        )
+    deposit(backpropagate(root, seed_for(root, gradient)))
+
+
+def deposit(grads: dict[Value, Any]) -> None:
+    """The end of a backward pass: add each gradient to ``.grad`` of its leaf (and set it on a retaining value)."""
+    given: set[int] = set()
+    for value, g in grads.items():
+        if g.base is not None or id(g) in given or not g.flags.writeable:  # never hand out one array twice
+            g = np.array(g)
+        given.add(id(g))
+        value.grad = g if value.grad is None or value.op is not None else add(value.grad, g)
+
+
+def grad(y: Value, xs: Any, gradient: Any = None, create_graph: bool = False) -> tuple[Any, ...]:
+    """d<gradient, y>/dx for each x in `xs`, as a tuple; ``.grad`` is not touched.
+
+    y : scalar, or any shape when `gradient` (same shape) is given.   xs : a tensor or a sequence of tensors.
+    create_graph=True returns tensors that can be differentiated again.  An x on which y does not depend gets zeros.
+    """
+    xs = (xs,) if isinstance(xs, Value) else tuple(xs)
+    for x in (y, *xs):
+        if not isinstance(x, Value):
+            raise DtypeError("grad: both y and xs are tensors", f"got a {type(x).__name__}", "make it with mg.tensor")
+    seed: Any = seed_for(y, gradient)
+    with enable_grad() if create_graph else no_grad():
+        if create_graph:
+            seed = gradient if isinstance(gradient, Value) else Value.result_class.new(seed)
+        grads = backpropagate(y, seed, wanted=xs)
+        result = [grads[x] if x in grads else np.zeros_like(x._data) for x in xs]
+    if create_graph:
+        return tuple(g if isinstance(g, Value) else Value.result_class.new(g) for g in result)
+    return tuple(np.array(g) for g in result)

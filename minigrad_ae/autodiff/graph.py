@@ -1,0 +1,176 @@
+"""The graph: an array together with the story of how it was computed, and where in the source that was."""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ContextDecorator
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .operation import Op
+
+
+next_serial = itertools.count().__next__
+watchers: list[Any] = []  # of `detect_anomaly`: they see each op and each rule as it runs
+
+
+class _Changes:
+    """When a leaf was last given new data: nothing older than that needs a look."""
+
+    latest = -1
+
+
+changes = _Changes()
+
+
+class Value:
+    """An array and how it came about: a node of the graph.  `Tensor` adds the arithmetic.
+
+    ``op is None`` marks a leaf.  Otherwise ``inputs`` are the arguments (values, or constants), ``arrays`` the same
+    as arrays in their common dtype, ``params`` the op's settings, ``origin`` the place in the source, and ``edges``
+    the inputs that a gradient flows to, as (number, value).  ``saved`` is what a kernel keeps for the way back (None: the
+    definitions ran).  ``serial`` counts values as they are made; on the same clock ``changed`` is when a leaf was last
+    given new data (-1: never), and its ``origin`` is the line that did it.
+    The ``params`` of a leaf say how it lost its history, if it had one: by `no_grad`, or by ``detach()``.
+    A value refers to its inputs and never the other way, so a graph is freed by reference counts alone.
+    """
+
+    __slots__ = ("__weakref__", "_data", "arrays", "changed", "edges", "grad", "hooks", "inputs", "name", "op", "origin",
+                 "params", "requires_grad", "retains_grad", "saved", "serial")  # fmt: skip
+    __hash__ = object.__hash__  # by identity, although == compares element by element
+    result_class: type[Value]  # what ops return: Tensor (set in tensor.py)
+
+    _data: np.ndarray
+    arrays: Sequence[Any]
+    changed: int
+    edges: Sequence[tuple[int, Value]]
+    grad: Any  # an ndarray, or None
+    hooks: dict[object, Callable[[Any], Any]] | None
+    inputs: Sequence[Any]
+    name: str | None
+    op: Op | None
+    origin: tuple[CodeType, int] | None
+    params: Any
+    requires_grad: bool
+    retains_grad: bool
+    saved: Any
+    serial: int
+
+    @classmethod
+    def new(cls, data: np.ndarray, requires_grad: bool = False, name: str | None = None) -> Any:
+        """A leaf around `data` itself: no copy, no checks."""
+        value = cls.__new__(cls)
+        value._data, value.requires_grad, value.name, value.serial = data, requires_grad, name, next_serial()
+        value.op = value.grad = value.hooks = value.origin = value.saved = None
+        value.inputs = value.arrays = value.params = value.edges = ()
+        value.retains_grad, value.changed = False, -1
+        return value
+
+    @classmethod
+    def computed(cls, data: np.ndarray, op: Op, inputs: Any, arrays: Any, params: Any, edges: Any, origin: Any,
+                 saved: Any) -> Any:  # fmt: skip
+        """The result of an op, with its history.  Every op ends here, so each attribute is written once.
+
+        Three at a time: Python would build a tuple to hand over four.
+        """
+        value = cls.__new__(cls)
+        value._data, value.op, value.inputs = data, op, inputs
+        value.arrays, value.params, value.edges = arrays, params, edges
+        value.origin, value.saved, value.serial = origin, saved, next_serial()
+        value.requires_grad, value.retains_grad = True, False
+        value.name = value.grad = value.hooks = None
+        return value
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """A view of `array` that cannot be written to."""
+    (view := array.view()).flags.writeable = False
+    return view
+
+
+class GradMode(threading.local):
+    enabled = True
+    origin: tuple[CodeType, int] | None = None  # the line that says no_grad
+
+
+grad_mode = GradMode()
+
+
+class no_grad(ContextDecorator):
+    """``with no_grad():`` or ``@no_grad()``: ops compute, but record nothing.  Per thread; may be nested."""
+
+    mode = False
+
+    def __init__(self) -> None:
+        self.previous: list[Any] = []
+
+    def _recreate_cm(self) -> no_grad:  # called by ContextDecorator: each call, in whichever thread, has its own memory
+        return type(self)()
+
+    def __enter__(self) -> no_grad:
+        self.previous.append((grad_mode.enabled, grad_mode.origin))
+        grad_mode.enabled, grad_mode.origin = self.mode, caller(2)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        grad_mode.enabled, grad_mode.origin = self.previous.pop()
+
+
+class enable_grad(no_grad):
+    """The opposite of `no_grad`, for use inside it."""
+
+    mode = True
+
+
+_PACKAGE = Path(__file__).parent
+_CORE_FILES = ("graph.py", "op.py", "words.py", "guard.py", "engine.py", "tensor.py", "check.py", "ops", "nn", "kernels")
+_CORE = ("<rule.", "<forward.", *(str(_PACKAGE / part) for part in _CORE_FILES))
+_is_core: dict[str, bool] = {}
+
+
+def caller(skip: int = 3) -> tuple[CodeType, int] | None:
+    """The innermost line of code outside the engine, ops and layers, as (code object, instruction): cheap to keep.
+
+    The first three frames need no look: this function, `Op.record`, and the operator or op that called it.
+    """
+    frame: FrameType | None = sys._getframe(skip)
+    while frame is not None:
+        code = frame.f_code
+        core = _is_core.get(code.co_filename)
+        if core is None:
+            core = _is_core[code.co_filename] = code.co_filename.startswith(_CORE)
+        if not core:
+            return code, frame.f_lasti
+        frame = frame.f_back
+    return None
+
+
+def source_line(value: Value) -> tuple[str, int, str] | None:
+    """(file, line number, text) of the code that made `value`, or changed this leaf; None where there is no source."""
+    if value.origin is None:
+        return None
+    code, instruction = value.origin
+    lines = (n for start, end, n in code.co_lines() if start <= instruction < end and n)
+    line = next(lines, code.co_firstlineno)
+    return code.co_filename, line, linecache.getline(code.co_filename, line).strip()
+
+
+def where(value: Value) -> str:
+    """'matmul at lesson.py:12: h = x @ W', or the name of a leaf: for messages."""
+    if value.op is None:
+        return f"leaf {value.name!r}" if value.name else "an unnamed leaf"
+    found = source_line(value)
+    if found is None:
+        return value.op.name
+    place = f"{value.op.name} at {Path(found[0]).name}:{found[1]}"
+    if not found[2]:  # typed at a prompt, or gone since
+        return place
+    return f"{place}: {found[2] if len(found[2]) <= 60 else found[2][:57] + '...'}"

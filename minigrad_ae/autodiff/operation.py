@@ -1,0 +1,209 @@
+"""Ops: the law, the forward and one rule per input, in one block; and the registry of all of them."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from types import MethodType
+from typing import Any
+
+import numpy as np
+
+from ..errors import DtypeError
+from .graph import Value, caller, grad_mode, watchers
+from .rules import NAMES, arrays_read, compile_expression
+from .messages import constant, explain
+
+REGISTRY: dict[str, Op] = {}
+NUMPY_ERRORS = (ValueError, IndexError, TypeError, AttributeError)
+FLOATS = (np.float64, np.float32, np.complex128, np.complex64)
+FLOAT_CODES = "dfDF"  # the same as NumPy's one-letter codes
+ARRAYS = {np.ndarray, *FLOATS}  # types that carry a dtype; NumPy makes a number of what has no axes
+
+
+class Op:
+    """A differentiable function: its law, its forward, one rule per input, and why the rules hold.
+
+    On arrays it is its forward and returns an array; with a `Value` among its inputs it records.
+
+    name, law, why   what the op is called, what it computes, why its rules hold
+    forward          ``forward(*inputs, **params) -> array``
+    forward_text     the expression of the forward, or None where it is a function
+    rules            {input: expression}; None for an input without a gradient, such as a condition
+    vjps             the compiled rules: ``vjps[i](g, y, *inputs, **params)``.  They are looked up at each
+                     application, so a test can plant a fault.  A variadic op has one, which also takes ``i=``.
+    kink             ``kink(*inputs, **params)``: per input a mask of the places where the op is not differentiable
+    twin             place for a compiled kernel that does the same, faster
+    """
+
+    def __init__(self, name: str, law: str, forward: str | Callable[..., Any], rules: dict[str, str | None], params: str,
+                 kink: str | None, why: str) -> None:  # fmt: skip
+        self.name, self.law, self.why, self.rules = name, law, why, rules
+        self.forward_text = forward if isinstance(forward, str) else None
+        signature = ", ".join(filter(None, [*rules, params]))
+        if isinstance(forward, str):
+            forward = compile_expression(f"forward.{name}", signature, forward)
+        self.forward = forward
+        self.__signature__ = inspect.signature(forward)
+        kinds = self.__signature__.parameters
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in kinds.values())
+        self.defaults = {k: p.default for k, p in kinds.items() if k not in rules}
+        self.arity = sys.maxsize if self.variadic else len(rules)
+        self.passive = any(rule is None for rule in rules.values())
+        self.active = repeat(True) if self.variadic else [rule is not None for rule in rules.values()]
+        self.signature_text = [str(p.replace(annotation=p.empty)) for p in kinds.values()]
+        self.vjps = [self.compile(argument, rule) for argument, rule in rules.items()]
+        self.kink = compile_expression(f"kink.{name}", ", ".join(self.signature_text), kink) if kink else None
+        self.twin: Any = None
+        lines = [law, "", *(f"d{a}: {r}" for a, r in rules.items() if r), "", why]
+        self.__name__, self.__doc__ = name, "\n".join(lines).strip()
+
+    def compile(self, argument: str, rule: str | None) -> Any:
+        """The function of a rule; `None` stays None."""
+        if rule is None:
+            return None
+        variadic = ["i"] if self.variadic else []
+        signature = ", ".join(["g", "y", self.signature_text[0], *variadic, *self.signature_text[1:]])
+        return compile_expression(f"rule.{self.name}.{argument}", signature, rule)
+
+    def argument(self, i: int) -> str:
+        """The name of input number `i`: 'A', or 'xs[2]' for a variadic op."""
+        names = list(self.rules)
+        return f"{names[0]}[{i}]" if self.variadic else names[i]
+
+    def reads(self, i: int, n: int) -> set[int]:
+        """Which of the `n` inputs the rule for input `i` reads element by element, by number; -1 stands for y."""
+        names, rule = list(self.rules), self.rules[next(iter(self.rules))] if self.variadic else list(self.rules.values())[i]
+        read = arrays_read(rule or "0")
+        found = {-1} if "y" in read else set[int]()
+        if not self.variadic:
+            return found | {k for k, name in enumerate(names) if name in read or any(r.startswith(f"{name}[") for r in read)}
+        for text in read:
+            if text == names[0] or text.startswith(f"{names[0]}["):
+                part = eval(text, {names[0]: tuple(range(n)), "i": i})
+                found |= set(part if isinstance(part, tuple) else (part,))
+        return found
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        """An op in a class body is a method: ``Tensor.exp = exp``."""
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}: {self.law}>"
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        dtype, settled = None, len(args) >= len(self.rules)
+        for a, active in zip(args, self.active, strict=False):
+            if isinstance(a, Value):
+                return self.record(args, params)
+            kind = type(a)
+            if kind in ARRAYS and a.dtype.char in FLOAT_CODES:
+                settled = settled and (dtype is None or dtype == a.dtype)
+                dtype = a.dtype
+            elif kind is not float and kind is not int and (active or kind is not np.ndarray):
+                settled = False
+        if not settled or dtype is None:  # whole numbers, booleans, lists, several dtypes, inputs given by name
+            args, params = self.arrange(args, params)
+            if any(isinstance(a, Value) for a in args):
+                return self.record(args, params)
+            args = tuple(promoted(self, args))
+        try:
+            return self.forward(*args, **params)
+        except NUMPY_ERRORS as error:
+            raise explain(self, args, error) from None
+
+    def arrange(self, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Inputs given by name, and settings given by position: ``sum(x, 0)`` means ``sum(x, axis=0)``."""
+        if self.variadic:
+            return args, params
+        settings = args[self.arity :]
+        if len(settings) > len(self.defaults):
+            signature = f"the signature is {self.name}{self.__signature__}"
+            raise DtypeError(f"{self.name}: too many arguments", f"got {len(args)}", signature)
+        named = [k for k in list(self.rules)[len(args) :] if k in params]
+        rest = {k: v for k, v in params.items() if k not in named}
+        return (*args[: self.arity], *(params[k] for k in named)), {**dict(zip(self.defaults, settings, strict=False)), **rest}
+
+    def record(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Compute, and remember how: the forward half of reverse-mode differentiation."""
+        if len(args) != self.arity:
+            args, params = self.arrange(args, params)
+        arrays, edges = self.collect(args)
+        twin, saved = self.twin, None
+        try:
+            if twin is not None and twin.ready(arrays):
+                y, saved = twin.forward(*arrays, **params)
+            else:
+                y = self.forward(*arrays, **params) if params else self.forward(*arrays)
+        except NUMPY_ERRORS as error:
+            raise explain(self, args, error) from None
+        if type(y) is not np.ndarray:  # NumPy makes a number of what has no axes
+            y = np.asarray(y)
+        if edges and grad_mode.enabled:
+            result = Value.result_class.computed(y, self, args, arrays, params, edges, caller(), saved)
+        else:
+            result = Value.result_class.new(y)
+            if not grad_mode.enabled:
+                result.params = {"by": "no_grad", "op": self.name, "borrowed": y.base is not None}
+                result.origin = grad_mode.origin
+            elif y.base is not None:  # it may look into what a graph computed and was detached from
+                result.params = {"by": "constants", "borrowed": True}
+        for watcher in watchers:
+            watcher.computed(result, self, args, arrays, params)
+        return result
+
+    def collect(self, args: tuple[Any, ...]) -> tuple[Sequence[Any], Sequence[tuple[int, Value]]]:
+        """The inputs as arrays of one dtype; and those that a gradient flows to, with their numbers.
+
+        Short cuts for one or two inputs and for values and arrays of one dtype; `promoted` is the general case.
+        """
+        a, b = args[0], args[-1]
+        if len(args) == 1:
+            return (a._data,), ((0, a),) if a.requires_grad else ()
+        if len(args) == 2 and isinstance(a, Value) and not self.passive:
+            x, edge = a._data, ((0, a),) if a.requires_grad else ()
+            if type(b) is float or type(b) is int:
+                return (x, np.array(b, x.dtype)), edge
+            if isinstance(b, Value) and b._data.dtype is x.dtype:
+                return (x, b._data), (*edge, (1, b)) if b.requires_grad else edge
+        elif (type(a) is float or type(a) is int) and len(args) == 2 and isinstance(b, Value) and not self.passive:
+            return (np.array(a, b._data.dtype), b._data), ((1, b),) if b.requires_grad else ()
+        arrays: list[Any] = []
+        edges, plain = [], not self.passive
+        for k, each in enumerate(args):  # one loop: asked at every op, and twice as fast as three comprehensions
+            x = each._data if isinstance(each, Value) else each
+            arrays.append(x)
+            if x is not each and each.requires_grad and (self.variadic or self.vjps[k] is not None):
+                edges.append((k, each))
+            plain = plain and type(x) is np.ndarray and x.dtype is arrays[0].dtype
+        return arrays if plain else promoted(self, args), edges
+
+
+def op(name: str, law: str, *, forward: str | Callable[..., Any], params: str = "", why: str,
+       kink: str | None = None, **rules: str | None) -> Op:  # fmt: skip
+    """Register an op.  One block says everything there is to say about it; see `Op` for the parts."""
+    REGISTRY[name] = NAMES[name] = Op(name, law, forward, rules, params, kink, why)
+    return REGISTRY[name]
+
+
+def promoted(op: Op, args: tuple[Any, ...]) -> list[Any]:
+    """The inputs as arrays of one dtype, those without a gradient (conditions) as they are; what follows them unchanged.
+
+    Arrays and values promote as in NumPy; what is 0-d and no value is weak.  Whole numbers, booleans and floats of other
+    sizes become float64.  Complex numbers are for complex steps: beside values they need a value that is complex.
+    """
+    values = [a for a in args if isinstance(a, Value)]
+    kinds = "biufc" if not values or any(a._data.dtype.kind == "c" for a in values) else "biuf"
+    inputs = list(zip(range(len(args)), args, op.active, strict=False))
+    arrays = [a._data if isinstance(a, Value) else constant(f"{op.name}: {op.argument(k)}", a, kinds if on else "")
+              for k, a, on in inputs]  # fmt: skip
+    given = [(a, x) for (_, a, on), x in zip(inputs, arrays, strict=True) if on]
+    strong = [x.dtype for a, x in given if isinstance(a, Value) or x.ndim]
+    strong = strong or [x.dtype for a, x in given if isinstance(a, np.ndarray | np.generic)]
+    dtype = np.result_type(*strong) if strong else np.dtype(float)
+    if dtype not in FLOATS:
+        dtype = np.dtype(float)
+    cast = [x.astype(dtype, copy=False) if on else x for (_, _, on), x in zip(inputs, arrays, strict=True)]
+    return [*cast, *args[len(cast) :]]

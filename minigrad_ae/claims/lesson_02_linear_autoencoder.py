@@ -1,0 +1,287 @@
+"""Claims of lesson 02: a linear autoencoder is PCA, and the whole landscape around that minimum."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import analytic
+from .certificate import EPS
+from ..data import digits, scaling
+from ..models import LinearAutoencoder
+from ..models.linear import half_squared_error
+from ..experiments import linear as experiments
+from .bugs import Bug, edit, wrong_rule
+from .definition import Run, claim
+from ..experiments.linear import penalised, trained
+
+SIZES = (1, 2, 4, 8, 16, 32)
+SHORT = (2, 8)  # those that the short form of the lesson trains
+PUBLISHED_RESIDUAL_10 = 1.2286  # squared error per image of the digits at M = 10, printed to four decimals
+
+
+def principal(run: Run) -> analytic.PCA:
+    """PCA of the digits by SVD: the independent witness."""
+    return analytic.pca(digits()[0])
+
+
+def allowed(run: Run, M: int) -> float:
+    """How far a loss may be from the optimum: 1e-10 of it, and 64 eps of the loss at y = 0."""
+    return 1e-10 * run.shared(principal).optimal_loss(M) + 64 * EPS * 0.5 * float(np.sum(digits()[0] ** 2))
+
+
+def final_losses(run: Run, M: int) -> np.ndarray:
+    """The losses at the end of every start."""
+    return np.array([run.shared(trained, M, k).loss(digits()[0]).item() for k in range(run.starts)])
+
+
+def largest_sine(run: Run, M: int) -> float:
+    """Over all starts, the sine of the largest principal angle between the decoder and the first M components."""
+    U = run.shared(principal).components[:, :M]
+    models = [run.shared(trained, M, k) for k in range(run.starts)]
+    return max(float(np.sin(analytic.principal_angles(U, m.decoder_weight.numpy().T)[-1])) for m in models)
+
+
+def sine_allowed(run: Run, M: int) -> float:
+    """E - E* >= 1/2 (s_M - s_{M+1}) sin^2 of the largest angle, so the loss bounds the sine."""
+    return float(np.sqrt(2 * allowed(run, M) / run.shared(principal).gap(M)))
+
+
+DIGITS_BUGS: dict[int, Bug] = {
+    1: edit(half_squared_error, "ops.half", "0.9 * ops.half"),
+    2: wrong_rule("matmul", "A", "0 * (g @ swapaxes(B, -1, -2))"),
+    4: edit(LinearAutoencoder.fit, "X, mean = centre(X)", "mean = centre(X)[1]"),
+    8: edit(LinearAutoencoder._centre_on, "mean - projected", "mean"),
+    16: edit(LinearAutoencoder.fit, 'np.linalg.qr(X, mode="r")', 'np.linalg.qr(X[::2], mode="r")'),
+    32: edit(scaling.scale, "X / X.dtype.type(factor)", "X / (X.std(axis=0) + 0.1 * factor)"),
+}
+
+
+def digits_loss(M: int) -> None:
+    """Register the claim about the loss with M latent units."""
+
+    @claim(
+        f"digits-loss-{M}",
+        f"digits, M = {M}: E ends at 1/2 sum of the eigenvalues beyond M (worst start)",
+        expected=lambda run: run.shared(principal).optimal_loss(M),
+        tolerance=lambda run: allowed(run, M),
+        reason="1e-10 of the optimum and 64 roundings of 1/2 ||X||^2",
+        sabotage=DIGITS_BUGS[M],
+        thorough=M not in SHORT,
+    )
+    def _(run: Run) -> float:
+        losses = final_losses(run, M)
+        best = run.shared(principal).optimal_loss(M)
+        return float(losses[np.argmax(np.abs(losses - best))])
+
+
+for size in SIZES:
+    digits_loss(size)
+
+
+@claim(
+    "digits-angle",
+    "digits: sine of the largest principal angle to PCA's subspace, worst M and start, over its bound",
+    expected=0.0,
+    tolerance=1.0,
+    reason="sin^2 <= 2 (allowed loss) / (s_M - s_{M+1}), at most 1e-4 here",
+    sabotage=edit(LinearAutoencoder.fit, 'np.linalg.qr(X, mode="r")', 'np.linalg.qr(X**2, mode="r")'),
+)
+def digits_angle(run: Run) -> float:
+    return max(largest_sine(run, M) / min(1e-4, sine_allowed(run, M)) for M in (SHORT if run.fast else SIZES))
+
+
+@claim(
+    "no-local-minima",
+    "every random start reaches the same loss: relative spread at M = 8",
+    expected=0.0,
+    tolerance=1e-10,
+    reason="all minima are global (Baldi & Hornik 1989); optima by L-BFGS to 1e-10",
+    sabotage=edit(LinearAutoencoder._minimise, "max_evaluations=limit - report.evaluations", "max_evaluations=15"),
+)
+def no_local_minima(run: Run) -> float:
+    losses = final_losses(run, 8)
+    return float(np.ptp(losses) / losses.min())
+
+
+@claim(
+    "digits-published",
+    "digits: squared error per image at M = 10, as published",
+    expected=PUBLISHED_RESIDUAL_10,
+    tolerance=5e-5,
+    reason="the published number has four decimals",
+    sabotage=edit(digits, "/ LARGEST_PIXEL", "/ (LARGEST_PIXEL - 1)"),
+)
+def digits_published(run: Run) -> float:
+    X, _ = digits()
+    return 2 * run.shared(trained, 10, 0).loss(X).item() / len(X)
+
+
+def _relative_angle(run: Run, M: int) -> float:
+    return 4 * np.sqrt(M) * sine_allowed(run, M)
+
+
+@claim(
+    "is-a-projection",
+    "the trained net projects: ||X W_enc W_dec - X U U^T|| / ||X|| at M = 8",
+    expected=0.0,
+    tolerance=lambda run: _relative_angle(run, 8),
+    reason="first order in the angle that the loss allows",
+    sabotage=edit(LinearAutoencoder.decode, "ops.linear(z,", "ops.linear(1.05 * z,"),
+)
+def is_projection(run: Run) -> float:
+    X, _ = digits()
+    y = run.shared(trained, 8, 0)(X).numpy()
+    return float(np.linalg.norm(y - run.shared(principal).reconstruct(X, 8)) / np.linalg.norm(X - X.mean(axis=0)))
+
+
+@claim(
+    "code-survives",
+    "encoding what was decoded gives the same code: ||W_dec W_enc - I|| at M = 8",
+    expected=0.0,
+    tolerance=lambda run: _relative_angle(run, 8),
+    reason="first order in the angle that the loss allows",
+    sabotage=edit(LinearAutoencoder.fit, "final = self.l2 / unit**2", "final = 20.0"),
+)
+def code_survives(run: Run) -> float:
+    model = run.shared(trained, 8, 0)
+    return float(np.linalg.norm(model.decoder_weight.numpy() @ model.encoder_weight.numpy() - np.eye(8)))
+
+
+@claim(
+    "tied-orthonormal",
+    "tied weights end orthonormal without being told: ||W^T W - I|| at M = 4",
+    expected=0.0,
+    tolerance=lambda run: _relative_angle(run, 4),
+    reason="first order in the angle that the loss allows",
+    sabotage=edit(half_squared_error, "(y, x)", "(y, 0.99 * x)"),
+)
+def tied_orthonormal(run: Run) -> float:
+    W = experiments.tied(run, 4).encoder_weight.numpy()
+    return float(np.linalg.norm(W.T @ W - np.eye(4)))
+
+
+@claim(
+    "explained-variance",
+    "along its own principal directions the net explains s_1 ... s_8: largest relative error",
+    expected=0.0,
+    tolerance=lambda run: _relative_angle(run, 8),
+    reason="first order in the angle that the loss allows",
+    sabotage=edit(LinearAutoencoder.encode, "ops.linear(x,", "ops.linear(x + 0.01 * x**2,"),
+)
+def explained_variance(run: Run) -> float:
+    X, _ = digits()
+    y = run.shared(trained, 8, 0)(X).numpy()
+    s = run.shared(principal).eigenvalues[:8]
+    return float(np.max(np.abs(np.linalg.svd(y - y.mean(axis=0), compute_uv=False)[:8] ** 2 / s - 1)))
+
+
+# --- L2 --------------------------------------------------------------------------------------------------------------
+
+
+def lam_between(run: Run, k: int, share: float) -> float:
+    """A penalty below (share < 1) the k-th eigenvalue."""
+    return share * float(run.shared(principal).eigenvalues[k - 1])
+
+
+@claim(
+    "l2-singular-values",
+    "an L2 penalty shrinks the decoder's singular values to sqrt(1 - lambda / s_i): largest error",
+    expected=0.0,
+    tolerance=1e-6,
+    reason="optimum by L-BFGS: matrices to 1e-6",
+    sabotage=edit(LinearAutoencoder.penalised, "l2 / 2", "l2"),
+)
+def l2_singular_values(run: Run) -> float:
+    lam = lam_between(run, 4, 0.2)
+    singular = np.linalg.svd(run.shared(penalised, 4, lam).decoder_weight.numpy(), compute_uv=False)
+    return float(np.max(np.abs(singular - analytic.singular_values_regularised(run.shared(principal).eigenvalues, 4, lam))))
+
+
+@claim(
+    "l2-directions",
+    "... and its singular vectors are the single components: smallest |cos|",
+    expected=1.0,
+    tolerance=1e-9,
+    reason="1 - cos is the square of an angle below 1e-5",
+    sabotage=edit(LinearAutoencoder.fit, "final = self.l2 / unit**2", "final = 0.0"),
+)
+def l2_directions(run: Run) -> float:
+    model = run.shared(penalised, 4, lam_between(run, 4, 0.2))
+    left, _, _ = np.linalg.svd(model.decoder_weight.numpy().T, full_matrices=False)
+    return float(np.min(np.abs(np.sum(left * run.shared(principal).components[:, :4], axis=0))))
+
+
+@claim(
+    "l2-loss",
+    "... at the minimum 1/2 [sum_{i>M} s_i + sum (2 lambda - lambda^2 / s_i)] of the penalised loss",
+    expected=lambda run: analytic.optimal_loss_regularised(run.shared(principal).eigenvalues, 4, lam_between(run, 4, 0.2)),
+    tolerance=1e-6,
+    reason="optimum by L-BFGS: loss to 1e-9 relative of about 2500",
+    sabotage=edit(
+        LinearAutoencoder.penalised, "ops.sum(self.encoder_weight**2)", "ops.sum(abs(self.encoder_weight.numpy()))"
+    ),
+)
+def l2_loss(run: Run) -> float:
+    return run.shared(penalised, 4, lam_between(run, 4, 0.2)).loss(digits()[0]).item()
+
+
+@claim(
+    "l2-collapse",
+    "modes with s_i <= lambda collapse: of 6 units, those with lambda < s_i that stay (lambda = 0.9 s_3)",
+    expected=3.0,
+    tolerance=0.0,
+    reason="a count; collapsed singular values vanish, the others exceed 0.3",
+    sabotage=edit(LinearAutoencoder.penalised, " + ops.sum(self.decoding_weight() ** 2)", ""),
+)
+def l2_collapse(run: Run) -> float:
+    model = penalised(run, 6, lam_between(run, 3, 0.9))
+    return float(np.sum(np.linalg.svd(model.decoder_weight.numpy(), compute_uv=False) > 0.05))
+
+
+# --- where the plain statement needs care ----------------------------------------------------------------------------
+
+
+@claim(
+    "uncentred",
+    "without offsets, data that are not centred lead to the components of the second moments: final loss",
+    expected=lambda run: 0.5 * float(np.sum(np.linalg.svd(digits()[0], compute_uv=False)[2:] ** 2)),
+    tolerance=lambda run: allowed(run, 2),
+    reason="as for the centred digits",
+    sabotage=edit(LinearAutoencoder.fit, "mean = np.zeros(X.shape[1])", "X, mean = centre(X)"),
+)
+def uncentred(run: Run) -> float:
+    return run.shared(experiments.uncentred, 2).loss(digits()[0]).item()
+
+
+@claim(
+    "full-rank",
+    "data of rank 3 in 5 features: three latent units reconstruct exactly, E / (1/2 ||X||^2)",
+    expected=0.0,
+    tolerance=64 * EPS,
+    reason="64 roundings of 1/2 ||X||^2",
+    sabotage=edit(LinearAutoencoder._minimise, "max_evaluations=limit - report.evaluations", "max_evaluations=4"),
+)
+def full_rank(run: Run) -> float:
+    rng = np.random.default_rng(run.seed)
+    X = rng.standard_normal((40, 3)) @ rng.standard_normal((3, 5))
+    model = LinearAutoencoder(5, 3, rng=rng)
+    model.fit(X)
+    return model.loss(X).item() / (0.5 * float(np.sum(X**2)))
+
+
+@claim(
+    "fewer-rows",
+    "6 points in 10 features: E ends at PCA's optimum all the same (M = 2)",
+    tolerance=1e-9,
+    expected=lambda run: analytic.pca(_few(run)).optimal_loss(2),
+    reason="1e-10 of about 6",
+    sabotage=edit(LinearAutoencoder.fit, "if len(X) > X.shape[1] else X", "if len(X) > X.shape[1] else X[1:]"),
+)
+def fewer_rows(run: Run) -> float:
+    model = LinearAutoencoder(10, 2, rng=np.random.default_rng(run.seed))
+    model.fit(_few(run))
+    return model.loss(_few(run)).item()
+
+
+def _few(run: Run) -> np.ndarray:
+    return np.random.default_rng([run.seed, 6]).standard_normal((6, 10))

@@ -1,0 +1,207 @@
+"""Claims of lesson 04: four layers of weights are a non-linear form of PCA."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import analytic
+from ..autodiff import engine
+from ..data import digits, helix
+from ..models import DeepAutoencoder
+from ..nn import Linear
+from ..optim import LBFGS
+from ..tensors import tensor
+from .bugs import edit, wrong_rule
+from .definition import Run, claim
+from ..experiments.deep import (
+    best, error, first_order, on_digits, on_helix, on_parabola, pca_test_errors, starts,
+)
+
+EPS = float(np.finfo(float).eps)
+EPSILON = 0.02
+
+
+def anywhere(run: Run, activation: str = "sigmoid", n_latent: int = 2) -> tuple[DeepAutoencoder, np.ndarray]:
+    """A network with random weights and biases, and 50 digits: identities hold at every point, trained or not."""
+    rng = np.random.default_rng([run.seed, 4])
+    model = DeepAutoencoder(64, n_latent, 12, activation=activation, rng=rng)
+    for p in model.parameters():
+        p.data = p.data + 0.2 * rng.standard_normal(p.shape)
+    return model, digits()[0][:50]
+
+
+@claim(
+    "deep-parabola",
+    "parabola, 2-8-1-8-2 sigmoidal: mean squared error, where two layers stop at .0907 (best start)",
+    expected=0.0,
+    tolerance=1e-5,
+    reason="one number describes the curve; 300 evaluations of L-BFGS come below 1e-5",
+    sabotage=edit(Linear.forward, "activation=self.activation", "activation=None"),
+)
+def parabola_error(run: Run) -> float:
+    return float(best(run, on_parabola, "sigmoid", least=3)[1][-1])
+
+
+@claim(
+    "deep-curve-beats-plane",
+    "helix: error of one curved dimension over that of PCA's two flat ones (best start)",
+    expected=0.0,
+    tolerance=0.05,
+    reason="no theory says how far training gets: a 20th of the plane's error is asked for",
+    sabotage=edit(DeepAutoencoder.decode, "self.layer3(z)", "ops.linear(z, self.layer3.weight, self.layer3.bias)"),
+)
+def curve_beats_plane(run: Run) -> float:
+    X = helix()[0]
+    return float(best(run, on_helix)[1][-1]) / (2 * analytic.pca(X).optimal_loss(2) / len(X))
+
+
+@claim(
+    "deep-code-is-a-coordinate",
+    "helix: the code runs along the curve and never turns back: changes of direction (best start)",
+    expected=0.0,
+    tolerance=0.0,
+    reason="a count; F2 inverts F1 on the curve, so F1 cannot give a value twice",
+    sabotage=wrong_rule("linear", "x", "0 * (slope(g, y, activation) @ swapaxes(weight, -1, -2))"),
+)
+def code_is_a_coordinate(run: Run) -> float:
+    model, _ = best(run, on_helix)
+    rises = np.diff(model.encode(helix()[0]).numpy()[:, 0]) > 0
+    return float(np.sum(rises[1:] != rises[:-1]))
+
+
+@claim(
+    "deep-code-is-linear",
+    "the code is linear: z -> z C + c, undone in layer 3, leaves E as it is; relative difference",
+    expected=0.0,
+    tolerance=1e-13,
+    reason="rounding of sums of 3,200 squares, and of C and its inverse (condition below 10)",
+    sabotage=edit(
+        DeepAutoencoder.__init__,
+        "Linear(n_hidden, n_latent, rng=rng",
+        "Linear(n_hidden, n_latent, activation=activation, rng=rng",
+    ),
+)
+def code_is_linear(run: Run) -> float:
+    model, X = anywhere(run)
+    before = float(model.loss(X).item())
+    C, c = np.array([[2.0, -1.0], [0.5, 1.0]]), np.array([0.3, -0.7])
+    (_, _, W2, b2, W3, b3, _, _), inverse = model.parameters(), np.linalg.inv(C)
+    W2.data, b2.data = W2.numpy() @ C, b2.numpy() @ C + c
+    W3.data = inverse @ W3.numpy()
+    b3.data = b3.numpy() - c @ W3.numpy()
+    return float(model.loss(X).item()) / before - 1
+
+
+@claim(
+    "deep-balanced-code",
+    "so W2^T dE/dW2 + b2^T dE/db2 = dE/dW3 W3^T at every point: largest difference, relative",
+    expected=0.0,
+    tolerance=1e-12,
+    reason="the derivative of E along every C; sums of 1e4 products",
+    sabotage=wrong_rule("linear", "x", "1.01 * (slope(g, y, activation) @ swapaxes(weight, -1, -2))"),
+)
+def balanced_code(run: Run) -> float:
+    model, X = anywhere(run)
+    model.loss(X).backward()
+    _, _, W2, b2, W3, _, _, _ = model.parameters()
+    left = W2.numpy().T @ W2.grad + np.outer(b2.numpy(), b2.grad)
+    right = W3.grad @ W3.numpy().T
+    return float(np.max(np.abs(left - right)) / np.max(np.abs(right)))
+
+
+@claim(
+    "deep-rank",
+    "dy/dx has rank M everywhere, so F2 F1 maps onto a surface of M dimensions: singular value M + 1",
+    expected=0.0,
+    tolerance=64 * EPS,
+    reason="rounding of a product of four matrices, relative to the first singular value",
+    sabotage=edit(DeepAutoencoder.forward, "self.decode(self.encode(x))", "self.decode(self.encode(x)) + 0.01 * x"),
+)
+def rank(run: Run) -> float:
+    model, X = anywhere(run)
+    x = tensor(X[:1], requires_grad=True)
+    y = model(x)
+    J = np.stack([engine.grad(y[0, d], [x])[0][0] for d in range(64)])
+    singular = np.linalg.svd(J, compute_uv=False)
+    return float(singular[2] / singular[0])
+
+
+@claim(
+    "deep-almost-linear",
+    "tanh with W1 = eps U^T, W2 = 1 / eps, W3 = eps, W4 = U / eps: gap to PCA over eps^4 sum a^6",
+    expected=2 / 9,
+    tolerance=lambda run: 2 / 9 * 1.8 * EPSILON**2 * run.shared(moments)[1],
+    reason="tanh tanh u = u - 2 u^3 / 3 + 3 u^5 / 5: four times the gap of two layers; the next term",
+    sabotage=edit(DeepAutoencoder.decode, "self.layer3(z)", "self.layer3(ops.tanh(z))"),
+)
+def almost_linear(run: Run) -> float:
+    X, M = digits()[0][:500], 2
+    found = analytic.pca(X)
+    U = found.components[:, :M]
+    model = DeepAutoencoder(64, M, M, activation="tanh", rng=np.random.default_rng(0))
+    eye, zero = np.eye(M), np.zeros(M)
+    made = [EPSILON * U, -EPSILON * found.mean @ U, eye / EPSILON, zero, EPSILON * eye, zero, U.T / EPSILON, found.mean]
+    for p, value in zip(model.parameters(), made, strict=True):
+        p.data = value.copy()
+    return (float(model.loss(X).item()) - found.optimal_loss(M)) / (EPSILON**4 * run.shared(moments)[0])
+
+
+def moments(run: Run) -> tuple[float, float]:
+    """sum a^6, and sum a^8 over it, of the scores of 500 digits on two components."""
+    X = digits()[0][:500]
+    found = analytic.pca(X)
+    a = (X - found.mean) @ found.components[:, :2]
+    return float(np.sum(a**6)), float(np.sum(a**8) / np.sum(a**6))
+
+
+@claim(
+    "deep-dead-start",
+    "a start with all ReLU units dead and b4 at the mean is stationary, at E = 1/2 total: gradient",
+    expected=0.0,
+    tolerance=1e-12,
+    reason="rounding of sums of 50 residuals; nothing flows through dead units",
+    sabotage=edit(DeepAutoencoder.start_at, "np.array(mean, ", "np.array(0.9 * mean, "),
+)
+def dead_start(run: Run) -> float:
+    model, X = anywhere(run, "relu")
+    for layer in (model.layer1, model.layer3):
+        assert layer.bias is not None
+        layer.bias.data = np.full(12, -100.0)
+    model.start_at(X.mean(axis=0))
+    model.loss(X).backward()
+    return max(float(np.abs(p.grad).max()) for p in model.parameters())
+
+
+@claim(
+    "deep-optimisers",
+    "parabola, the same number of gradients: starts at which L-BFGS < Adam < SGD in error, of all",
+    expected=lambda run: float(starts(run)),
+    tolerance=0.0,
+    reason="a count; the three differ by factors of ten and more",
+    sabotage=edit(LBFGS._remember, "self.pairs.append((s, y, curvature))", "pass"),
+)
+def optimisers(run: Run) -> float:
+    ordered = 0
+    for k in range(starts(run)):
+        lbfgs = float(run.shared(on_parabola, "sigmoid", k)[1].min())
+        adam, sgd = (float(run.shared(first_order, name, k).min()) for name in ("Adam", "SGD"))
+        ordered += lbfgs < adam < sgd
+    return float(ordered)
+
+
+SHORT = (2, 8)
+SHORT_EPOCHS = 12
+
+
+@claim(
+    "deep-digits",
+    "test digits, M = 2 and 8, ReLU, 12 epochs: sizes at which the deep net's error is below PCA's",
+    expected=2.0,
+    tolerance=0.0,
+    reason="a count; by a seventh and more",
+    sabotage=edit(DeepAutoencoder.loss, "(self.forward(x), x)", "(self.forward(x), x[::-1])"),
+)
+def digits_error(run: Run) -> float:
+    X, principal = digits("test")[0], pca_test_errors(run, SHORT)
+    nets = {M: run.shared(on_digits, "relu", M, 0, SHORT_EPOCHS) for M in SHORT}
+    return float(sum(error(nets[M], X) < principal[M] for M in SHORT))

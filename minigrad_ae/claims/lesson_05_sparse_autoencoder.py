@@ -1,0 +1,228 @@
+"""Claims of lesson 05: a ReLU layer learns the soft threshold, the decoder must be held, and what codes can be at best."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import analytic, ops
+from ..autodiff import engine
+from ..models import SparseAutoencoder
+from ..tensors import tensor
+from ..experiments import sparse as ex
+from .bugs import edit, wrong_rule
+from .definition import Run, claim
+
+# --- a given orthonormal decoder: the optimal code is a soft threshold ------------------------------------------------
+
+
+def soft(run: Run) -> np.ndarray:
+    """soft(U^T x, lambda) of every row: the optimal codes."""
+    X, U = run.shared(ex.laplace)
+    return analytic.soft_threshold(X @ U, ex.LAM)
+
+
+def best_loss(run: Run) -> float:
+    """The sum over the data of the optimal 1/2 ||x - U z||^2 + lambda sum |z|."""
+    X, U = run.shared(ex.laplace)
+    return float(analytic.sparse_loss(X, U, soft(run), ex.LAM).sum())
+
+
+@claim(
+    "soft-threshold-loss",
+    "an encoder trained before an orthonormal decoder reaches the least E + lambda sum |z| that any code has",
+    expected=best_loss,
+    tolerance=lambda run: 1e-9 * best_loss(run),
+    reason="optimum by L-BFGS: loss to 1e-9 relative",
+    sabotage=edit(SparseAutoencoder.loss, "self.lam * ops.l1_norm(z)", "self.lam * ops.mean(ops.abs(z))"),
+)
+def soft_threshold_loss(run: Run) -> float:
+    return run.shared(ex.trained_encoder).loss(run.shared(ex.laplace)[0]).item()
+
+
+@claim(
+    "soft-threshold-codes",
+    "... its codes are soft(u_k^T x, lambda): largest difference over 200 points",
+    expected=0.0,
+    tolerance=1e-6,
+    reason="optimum by L-BFGS: matrices to 1e-6",
+    sabotage=edit(SparseAutoencoder.encode, "activation=self.activation", "activation=None"),
+)
+def soft_threshold_codes(run: Run) -> float:
+    found = ex.signed_codes(run.shared(ex.trained_encoder), run.shared(ex.laplace)[0])
+    return float(np.max(np.abs(found - soft(run))))
+
+
+@claim(
+    "soft-threshold-bias",
+    "... which a ReLU layer computes exactly, with weights u_k and bias -lambda: mean bias",
+    expected=-ex.LAM,
+    tolerance=1e-6,
+    reason="optimum by L-BFGS: matrices to 1e-6",
+    sabotage=edit(SparseAutoencoder.encode, "self.encoder_bias,", "2 * self.encoder_bias,"),
+)
+def soft_threshold_bias(run: Run) -> float:
+    return float(run.shared(ex.trained_encoder).encoder_bias.numpy().mean())
+
+
+# --- the decoder must be held -----------------------------------------------------------------------------------------
+
+
+def pca_weights(run: Run, c: float) -> tuple[SparseAutoencoder, np.ndarray]:
+    """A linear network with the slide's bare objective at W1 = c U^T, W2 = U / c: where the infimum is approached."""
+    X = run.shared(ex.few_digits)
+    model = SparseAutoencoder(64, 4, lam=1.0, constraint="none", activation=None, rng=np.random.default_rng(0))
+    U = analytic.pca(X).components[:, :4]
+    model.encoder_weight.data, model.decoder_weight.data = U.copy(), U.T.copy()
+    return ex.rescaled(model, c), X
+
+
+@claim(
+    "bare-degenerate",
+    "the slide's objective: with codes shrunk to 1/1000 it is PCA's loss + lambda sum |U^T x| / 1000",
+    expected=lambda run: analytic.degenerate_loss(run.shared(ex.few_digits), 4, 1.0, 1e-3),
+    tolerance=1e-9,
+    reason="1e-12 of about 300: an algebraic identity in float64",
+    sabotage=edit(SparseAutoencoder.decoding_weight, 'self.constraint == "unit"', 'self.constraint != "decay"'),
+)
+def bare_degenerate(run: Run) -> float:
+    model, X = pca_weights(run, 1e-3)
+    return model.loss(X).item()
+
+
+@claim(
+    "bare-downhill",
+    "... and it is stationary nowhere: its slope as codes grow and decoder shrinks is +lambda sum |z|; ratio",
+    expected=1.0,
+    tolerance=1e-9,
+    reason="exact; the derivative of E along this direction cancels to 1e-12 of its terms",
+    sabotage=wrong_rule("l1_norm", "x", "0.9 * g * sign(x)"),
+)
+def bare_downhill(run: Run) -> float:
+    X = run.shared(ex.few_digits)
+    model, _ = run.shared(ex.held, "none")
+    encoder = [model.encoder_weight, model.encoder_bias]
+    *gained, lost = engine.grad(model.loss(X), [*encoder, model.decoder_weight])
+    slope = sum(float(np.vdot(g, p.numpy())) for g, p in zip(gained, encoder, strict=True))
+    slope -= float(np.vdot(lost, model.decoder_weight.numpy()))
+    return slope / (model.lam * ex.parts(model, X)[1])
+
+
+@claim(
+    "unit-rows",
+    "with rows of unit length, the length of the weights behind them receives no gradient: largest share",
+    expected=0.0,
+    tolerance=1e-12,
+    reason="the gradient is orthogonal to each row: cancellation of 64 terms in float64",
+    sabotage=wrong_rule("unit_rows", "x", "g / sqrt(sum(x * x, axis=-1, keepdims=True))"),
+)
+def unit_rows(run: Run) -> float:
+    X = run.shared(ex.few_digits)
+    model = SparseAutoencoder(64, 100, lam=0.2, rng=np.random.default_rng([run.seed, 3]))
+    (g,) = engine.grad(model.loss(X), [model.decoder_weight])
+    W = model.decoder_weight.numpy()
+    return float(np.max(np.abs(np.sum(g * W, axis=1)) / np.linalg.norm(g, axis=1) / np.linalg.norm(W, axis=1)))
+
+
+@claim(
+    "decay-balance",
+    "with weight decay mu every unit ends where lambda sum_n |z_nk| = mu ||w_k||^2: largest relative error",
+    expected=0.0,
+    tolerance=1e-3,
+    reason="stationary under z_k -> c z_k, w_k -> w_k / c; L-BFGS may stop at a kink, where the loss is known to 1e-6",
+    sabotage=edit(SparseAutoencoder.loss, "self.decay / 2", "self.decay"),
+    thorough=True,
+)
+def decay_balance(run: Run) -> float:
+    model = run.shared(ex.decayed)
+    penalty = model.lam * np.abs(model.encode(run.shared(ex.laplace)[0]).numpy()).sum(axis=0)
+    decay = model.decay * np.sum(model.decoder_weight.numpy() ** 2, axis=1)
+    return float(np.max(np.abs(penalty - decay)) / np.mean(decay))
+
+
+@claim(
+    "no-penalty",
+    "lambda = 0, linear units: E ends at PCA's optimum, as every linear autoencoder does (M = 2)",
+    expected=lambda run: analytic.pca(run.shared(ex.sources)[0] * np.arange(1, 7)).optimal_loss(2),
+    tolerance=lambda run: 1e-9 * analytic.pca(run.shared(ex.sources)[0] * np.arange(1, 7)).optimal_loss(2),
+    reason="optimum by L-BFGS: loss to 1e-9 relative",
+    sabotage=edit(SparseAutoencoder.decode, "self.decoder_bias)", "self.decoder_bias.numpy() + 0.1)"),
+)
+def no_penalty(run: Run) -> float:
+    X = run.shared(ex.sources)[0] * np.arange(1, 7)
+    model = SparseAutoencoder(6, 2, lam=0.0, activation=None, rng=np.random.default_rng(run.seed))
+    ex.minimise(model, X)
+    return model.loss(X).item()
+
+
+# --- what codes can be at best ----------------------------------------------------------------------------------------
+
+
+def best_codes(run: Run) -> tuple[np.ndarray, np.ndarray, analytic.SparseCodes]:
+    """(x - b_dec, W, FISTA's codes) for digits that were not trained on, with the trained decoder W (D, K)."""
+    model, X = run.shared(ex.on_digits)
+    W = model.decoding_weight().numpy().T
+    X = X - model.decoder_bias.numpy()
+    return X, W, analytic.fista(X, W, model.lam, tolerance=1e-8)
+
+
+def error_gradient(model: SparseAutoencoder, x: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """dE/dz at codes z, by the engine, through the model's decoder."""
+    codes = tensor(z, requires_grad=True)
+    return np.asarray(engine.grad(ops.half_squared_error(model.decode(codes), x), [codes])[0])
+
+
+@claim(
+    "optimality",
+    "at the optimal codes of a trained decoder the engine's -dE/dz is lambda sign z, or within lambda at z = 0",
+    expected=0.0,
+    tolerance=2e-8,
+    reason="FISTA stops where its own optimality conditions hold to 1e-8",
+    sabotage=wrong_rule("half_squared_error", "output", "1.02 * g * (output - target)"),
+)
+def optimality(run: Run) -> float:
+    model, X = run.shared(ex.on_digits)
+    Z = run.shared(best_codes)[2].codes
+    pull = -error_gradient(model, X, Z)
+    outside = np.maximum(np.abs(pull) - model.lam, 0.0)
+    return float(np.max(np.where(Z != 0, np.abs(pull - model.lam * np.sign(Z)), outside)))
+
+
+@claim(
+    "lambda-max",
+    "z = 0 is optimal from lambda = max |w_k^T x| on: the largest |dE/dz| at z = 0",
+    expected=lambda run: float(analytic.lambda_max(*run.shared(best_codes)[:2]).max()),
+    tolerance=1e-12,
+    reason="64 eps of about 3",
+    sabotage=edit(SparseAutoencoder.decode, "self.decoding_weight()", "0.9 * self.decoding_weight()"),
+)
+def lambda_max(run: Run) -> float:
+    model, X = run.shared(ex.on_digits)
+    return float(np.max(np.abs(error_gradient(model, X, np.zeros((len(X), model.n_latent))))))
+
+
+@claim(
+    "never-below",
+    "no encoder beats the codes that FISTA's dual bound proves optimal: digits where E + lambda sum |z| is below it",
+    expected=0.0,
+    tolerance=0.0,
+    reason="a count; weak duality",
+    sabotage=edit(SparseAutoencoder.loss, "self.lam * ops.l1_norm", "0.1 * self.lam * ops.l1_norm"),
+)
+def never_below(run: Run) -> float:
+    model, X = run.shared(ex.on_digits)
+    shifted, W, found = run.shared(best_codes)
+    bound = analytic.sparse_loss(shifted, W, found.codes, model.lam) - found.duality_gap
+    return float(sum(model.loss(x[None]).item() < b - 1e-9 for x, b in zip(X, bound, strict=True)))
+
+
+@claim(
+    "dictionary-found",
+    "x = A s, A orthogonal, s sparse: the trained rows are the columns of A up to sign: smallest |cos|",
+    expected=1.0,
+    tolerance=3e-3,
+    reason="1 - cos is half a squared angle, and that is of order D / N with N = 1,000",
+    sabotage=edit(SparseAutoencoder.loss, "ops.l1_norm(z)", "ops.sum(z**2)"),
+)
+def dictionary_found(run: Run) -> float:
+    cosines = np.abs(run.shared(ex.planted).decoding_weight().numpy() @ run.shared(ex.sources)[1])
+    return float(min(cosines.max(axis=0).min(), cosines.max(axis=1).min()))

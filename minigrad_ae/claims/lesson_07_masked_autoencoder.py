@@ -1,0 +1,244 @@
+"""Claims of lesson 07: what a masked autoencoder and its transformer must do exactly, before anything is learnt."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import analytic, ops
+from ..autodiff import engine
+from ..data import digits
+from ..models import MaskedAutoencoder
+from ..models.masked import places, random_masks, visible_patches
+from ..nn import MultiHeadAttention, PatchEmbedding, TransformerBlock, VisionTransformer, patchify, unpatchify
+from ..ops import layers
+from ..tensors import tensor
+from .bugs import edit
+from .definition import Run, claim
+from ..experiments.masked import hidden_pixels, mean_picture_errors
+
+SHAPE, PATCH, L = (8, 8), 2, 16
+SMALL = {"width": 8, "depth": 2, "heads": 2, "decoder_width": 8, "decoder_depth": 1, "decoder_heads": 2}
+ROUNDING = 1e-12  # a few dozen float64 roundings of numbers of size 1
+DRAW = 'init.generator(rng, "random_masks", "which patches to hide").random((n, n_patches)).argsort(axis=1)'
+
+BLOCK = "(rng.integers(0, n_patches, (n, 1)) + np.arange(n_patches)) % n_patches"  # neighbours instead of a random subset
+
+
+def network(run: Run) -> MaskedAutoencoder:
+    """A small one with random weights everywhere, the head included."""
+    rng = np.random.default_rng(run.seed)
+    model = MaskedAutoencoder(SHAPE, PATCH, **SMALL, rng=rng)  # type: ignore[arg-type]
+    model.head.weight.data = rng.normal(size=model.head.weight.shape)
+    return model.standardise(digits("train")[0])
+
+
+def scene(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(x, mask, the mask in pixels) of eight test digits, 12 of 16 patches hidden."""
+    x = digits("test")[0][:8]
+    mask = random_masks(8, L, 0.75, np.random.default_rng([run.seed, 1]))
+    return x, mask, np.array([hidden_pixels(m, SHAPE, PATCH) for m in mask])
+
+
+# --- what may not be seen ---------------------------------------------------------------------------------------------
+
+
+@claim("masked-no-leak", "no predicted pixel depends on a hidden pixel", expected=0.0, tolerance=0.0,
+       reason="hidden patches are left out before anything is computed from them: the zeros are exact",
+       sabotage=edit(PatchEmbedding.forward, "self.project(pick(patches, visible))",
+                     "self.project(pick(patches, visible) + 0.01 * ops.mean(patches, axis=1, keepdims=True))"))  # fmt: skip
+def _(run: Run) -> float:
+    """The largest gradient of a random combination of all predictions by a hidden pixel."""
+    x, mask, hidden = scene(run)
+    pixels = tensor(x, requires_grad=True)
+    upstream = np.random.default_rng(3).normal(size=x.shape)
+    (g,) = engine.grad(run.shared(network).forward(pixels, mask), pixels, gradient=upstream)
+    return float(np.abs(g[hidden]).max())
+
+
+@claim("masked-no-loss-on-visible", "visible pixels are no targets: with the codes cut off, the loss ignores them",
+       expected=0.0, tolerance=0.0, reason="the loss sums over hidden patches only",
+       sabotage=edit(MaskedAutoencoder.loss, "hidden = np.nonzero(mask)[1].reshape(len(x), -1)",
+                     "hidden = np.tile(np.arange(self.n_patches), (len(x), 1))"))  # fmt: skip
+def _(run: Run) -> float:
+    model, (x, mask, hidden) = network(run), scene(run)
+    model.bridge.weight.data = np.zeros(model.bridge.weight.shape)  # from here on x counts as a target only
+    pixels = tensor(x, requires_grad=True)
+    (g,) = engine.grad(model.loss(pixels, mask=mask), pixels)
+    return float(np.abs(g[~hidden]).max())
+
+
+@claim("masked-loss-by-hand", "E = 1/2 sum over hidden pixels of (y - x)^2, in pixels", expected=1.0, tolerance=ROUNDING,
+       reason="the same sum in another order",
+       sabotage=edit(MaskedAutoencoder.loss, "self.encoder.scale**2 * error", "self.encoder.scale * error"))  # fmt: skip
+def _(run: Run) -> float:
+    """The model's loss divided by the sum, written out, over its own pictures."""
+    model, (x, mask, hidden) = run.shared(network), scene(run)
+    y = model.forward(x, mask).numpy()
+    return float(model.loss(x, mask=mask)) / (0.5 * np.sum((y - x)[hidden] ** 2))
+
+
+@claim("masked-visible-only", "the encoder works on 4 of 16 tokens", expected=float(L - L * 3 // 4), tolerance=0.0,
+       reason="a count",
+       sabotage=edit(MaskedAutoencoder.encode, "None if mask is None else", "None if True else"))  # fmt: skip
+def _(run: Run) -> float:
+    x, mask, _hidden = scene(run)
+    return float(run.shared(network).encode(x, mask).shape[1])
+
+
+# --- masks ------------------------------------------------------------------------------------------------------------
+
+
+@claim("masked-uniform", "all 28 ways to hide 6 of 8 patches are equally likely: chi-squared is about 27", expected=27.0,
+       tolerance=4 * math.sqrt(2 * 27), reason="four standard deviations of chi-squared with 27 degrees of freedom",
+       sabotage=edit(random_masks, ".random((n, n_patches))", ".integers(0, 4, (n, n_patches))"))  # fmt: skip
+def _(run: Run) -> float:
+    masks = random_masks(28_000, 8, 0.75, np.random.default_rng([run.seed, 6]))
+    counts = np.bincount(masks @ (1 << np.arange(8)), minlength=256)
+    counts = np.append(counts[counts > 0], np.zeros(28 - np.count_nonzero(counts)))
+    return float(np.sum((counts - 1000.0) ** 2) / 1000)
+
+
+def distinct_masks(n: int) -> tuple[float, float]:
+    """Mean and variance of how many of C(16, 4) equally likely masks occur among n draws (the occupancy problem)."""
+    m = math.comb(16, 4)
+    one, two = (1 - 1 / m) ** n, (1 - 2 / m) ** n
+    return m * (1 - one), m * (m - 1) * two + m * one - (m * one) ** 2
+
+
+@claim("masked-own-mask", "each picture of a batch has a mask of its own", expected=distinct_masks(64)[0],
+       tolerance=4 * math.sqrt(distinct_masks(64)[1]), reason="four standard deviations of the number of distinct masks",
+       sabotage=edit(random_masks, ".random((n, n_patches)).argsort(axis=1)",
+                     ".random((1, n_patches)).argsort(axis=1).repeat(n, axis=0)"))  # fmt: skip
+def _(run: Run) -> float:
+    return float(len(np.unique(random_masks(64, L, 0.75, np.random.default_rng([run.seed, 7])), axis=0)))
+
+
+LOSSES = np.arange(16.0) ** 2  # of sixteen patches: anything that does not look at the mask
+
+
+@claim("masked-variance", "the mean loss of K hidden patches varies as (s^2 / K)(1 - K / L)",
+       expected=analytic.masked_mean_variance(LOSSES, 12),
+       tolerance=4 * math.sqrt(2 / 20_000) * analytic.masked_mean_variance(LOSSES, 12),
+       reason="four standard errors of a variance estimated from 20,000 masks",
+       sabotage=edit(random_masks, DRAW, BLOCK))  # fmt: skip
+def _(run: Run) -> float:
+    masks = random_masks(20_000, L, 0.75, np.random.default_rng([run.seed, 9]))
+    return float(np.var((masks * LOSSES).sum(axis=1) / 12))
+
+
+@claim("masked-kept", "75 % of 49 patches hidden leaves 12 visible, as in facebookresearch/mae", expected=12.0,
+       tolerance=0.0, reason="int(L (1 - ratio))",
+       sabotage=edit(visible_patches, "int(n_patches * (1 - ratio) + 1e-9)",
+                     "n_patches - int(n_patches * ratio)"))  # fmt: skip
+def _(run: Run) -> float:
+    return float(np.count_nonzero(~random_masks(1, 49, 0.75, np.random.default_rng(0))))
+
+
+# --- patches and places -----------------------------------------------------------------------------------------------
+
+
+@claim("masked-patches", "patches put together again are the picture", expected=0.0, tolerance=0.0,
+       reason="pixels are moved, not computed",
+       sabotage=edit(unpatchify, "(0, 1, 3, 2, 4, 5)", "(0, 1, 3, 2, 5, 4)"))  # fmt: skip
+def _(run: Run) -> float:
+    x = np.random.default_rng(run.seed).random((5, 6 * 4 * 3))
+    return float(np.abs(unpatchify(patchify(x, (6, 4, 3), 2), (6, 4, 3), 2) - x).max())
+
+
+@claim("masked-unshuffle", "each code returns to the place of its patch", expected=0.0, tolerance=0.0, reason="a count",
+       sabotage=edit(places, "rows[visible] =", "rows[visible[::-1]] ="))  # fmt: skip
+def _(run: Run) -> float:
+    """Codes that are the numbers of their patches, put in place: how many stand wrong."""
+    mask = random_masks(64, L, 0.75, np.random.default_rng(run.seed))
+    put = np.append(np.nonzero(~mask)[1], -1)[places(mask)]
+    return float(np.count_nonzero(put != np.where(mask, -1, np.arange(L))))
+
+
+@claim("masked-decoder-positions", "the decoder knows which place it fills: 12 hidden places, 12 predictions", expected=12.0,
+       tolerance=0.0, reason="a count", sabotage=edit(MaskedAutoencoder.predict, " + self.decoder_positions", ""))  # fmt: skip
+def _(run: Run) -> float:
+    """Distinct predictions (to 9 digits) among the hidden patches of one picture; all have the same mask token."""
+    model, (x, mask, _hidden) = run.shared(network), scene(run)
+    patches = model.predict(model.encode(x[:1], mask[:1]), mask[:1]).numpy()
+    return float(len(np.unique(patches[mask[:1]].round(9), axis=0)))
+
+
+# --- attention --------------------------------------------------------------------------------------------------------
+
+
+@claim("masked-attention-rows", "attention weights of a token sum to 1", expected=0.0, tolerance=ROUNDING,
+       reason="rounding of four sums", sabotage=edit(layers.attention_weights, "axis=-1)", "axis=-2)"))  # fmt: skip
+def _(run: Run) -> float:
+    """What attention makes of values that are all 1: the row sums, which may not differ from 1."""
+    q, k = np.random.default_rng(run.seed).normal(size=(2, 1, 3, 4))
+    return float(np.abs(ops.attention(q, k, np.ones((1, 3, 4))) - 1).max())
+
+
+@claim("masked-attention-scale", "scores are divided by the square root of the width of a head",
+       expected=1 / (1 + math.exp(-2.0)), tolerance=ROUNDING, reason="rounding of one exponential",
+       sabotage=edit(layers.attention_weights, "** -0.5", "** -1.0"))  # fmt: skip
+def _(run: Run) -> float:
+    """q = k = 2 e_1, 2 e_2 with d = 4: the scores are 4 / sqrt(4) = 2 on the diagonal and 0 off it."""
+    q = 2.0 * np.eye(2, 4)
+    return float(ops.attention(q, q, np.eye(2, 4))[0, 0])
+
+
+@claim("masked-equivariance", "without positions a block treats tokens as a set", expected=0.0, tolerance=ROUNDING,
+       reason="the same sums in another order",
+       sabotage=edit(MultiHeadAttention.forward, "mask, heads", "np.tri(x.shape[1], dtype=bool), heads"))  # fmt: skip
+def _(run: Run) -> float:
+    """A reordering of the input against the same reordering of the output.  (The bug: nobody may look ahead.)"""
+    rng = np.random.default_rng(run.seed)
+    block, x, order = TransformerBlock(8, 2, rng=rng), rng.normal(size=(2, 7, 8)), rng.permutation(7)
+    return float(np.abs(block(tensor(x[:, order])).numpy() - block(tensor(x)).numpy()[:, order]).max())
+
+
+@claim("masked-positions", "with positions it does not: a picture whose patches change places has another code",
+       expected=0.0, tolerance=0.0, reason="a count of codes that stayed the same (to 9 digits)",
+       sabotage=edit(PatchEmbedding.forward, "self.project(patches) + self.positions", "self.project(patches)"))  # fmt: skip
+def _(run: Run) -> float:
+    rng = np.random.default_rng(run.seed)
+    net, x = VisionTransformer(SHAPE, PATCH, 8, 1, 2, readout="mean", rng=rng), digits("test")[0][:8]
+    moved = unpatchify(patchify(net.standardised(x), SHAPE, PATCH)[:, np.roll(np.arange(L), 5)], SHAPE, PATCH)
+    return float(np.sum(np.abs(net(x).numpy() - net(moved).numpy()).max(axis=1) < 1e-9))
+
+
+@claim("masked-minus-infinity", "a score of -inf is as good as a token left out", expected=0.0, tolerance=ROUNDING,
+       reason="exp(-inf) = 0: the same sums with zeros in between",
+       sabotage=edit(layers.attention, "-np.inf", "-3.0"))  # fmt: skip
+def _(run: Run) -> float:
+    rng = np.random.default_rng(run.seed)
+    block, x, keep = TransformerBlock(8, 2, rng=rng), rng.normal(size=(3, 7, 8)), [0, 2, 3, 6]
+    seen = np.isin(np.arange(7), keep) & np.ones((7, 1), bool)
+    return float(np.abs(block(tensor(x), seen).numpy()[:, keep] - block(tensor(x[:, keep])).numpy()).max())
+
+
+# --- where training starts --------------------------------------------------------------------------------------------
+
+
+@claim("masked-start", "an untrained network costs what the mean picture costs",
+       expected=lambda run: float(mean_picture_errors(digits("train")[0], scene(run)[0], scene(run)[1][:1]).mean()),
+       tolerance=ROUNDING, reason="the head starts at zero, and zero stands for the mean picture",
+       sabotage=edit(MaskedAutoencoder.__init__, "init=init.zeros)", "init=init.xavier_uniform)"))  # fmt: skip
+def _(run: Run) -> float:
+    model = MaskedAutoencoder(SHAPE, PATCH, **SMALL, rng=np.random.default_rng(0))  # type: ignore[arg-type]
+    x, mask, _hidden = scene(run)
+    return model.standardise(digits("train")[0]).masked_error(x, mask[0])
+
+
+def hidden_patches(run: Run) -> np.ndarray:
+    """(patches, pixels): what is hidden in the scene, centred and scaled as the network does."""
+    X, (x, mask, _hidden) = digits("train")[0], scene(run)
+    return np.asarray(patchify((x - X.mean(axis=0)) / np.sqrt(X.var(axis=0).mean()), SHAPE, PATCH)[mask])
+
+
+@claim("masked-norm-pix", "normalised targets: a prediction of zero costs (P - 1) / P of the variance that eps leaves",
+       expected=lambda run: analytic.zero_prediction_loss(hidden_patches(run)),
+       tolerance=ROUNDING, reason="rounding of sums of four squares",
+       sabotage=edit(MaskedAutoencoder.targets, "/ (P - 1) +", "/ P +"))  # fmt: skip
+def _(run: Run) -> float:
+    model = MaskedAutoencoder(SHAPE, PATCH, **SMALL, norm_pix=True, rng=np.random.default_rng(0))  # type: ignore[arg-type]
+    x, mask, _hidden = scene(run)
+    return model.standardise(digits("train")[0]).masked_error(x, mask)

@@ -1,0 +1,178 @@
+"""Claims of lesson 08: log p = L + KL for any q, and the linear VAE at its maximum is probabilistic PCA."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import analytic
+from ..autodiff.graph import no_grad
+from ..models import LinearVAE, densities
+from ..experiments import elbo as lab
+from ..experiments import evidence
+from .bugs import edit, wrong_rule
+from .definition import Run, claim
+from ..experiments.elbo import anywhere, cloud, e_step, matrices, mean_bound, trained
+
+GRID = np.linspace(-10, 10, 4001)  # of z; the prior beyond weighs 1e-23, and the spacing is a fiftieth of any width below
+
+# --- the bound, and log p = L + KL ------------------------------------------------------------------------------------
+
+
+@claim(
+    "bound-formula",
+    "the bound in Tensor operations equals its closed form at random weights, nats per datum",
+    expected=lambda run: analytic.linear_elbo(*lab.second_moments(anywhere())).value,
+    tolerance=1e-10,
+    reason="algebraic identity in float64: 1e-12 of about 70",
+    sabotage=edit(LinearVAE.bound_of, "0.5 * ops.sum(mu**2", "ops.sum(mu**2"),
+)
+def bound_formula(run: Run) -> float:
+    return mean_bound(anywhere(), cloud()[0])
+
+
+def encoded(run: Run) -> LinearVAE:
+    """Random weights, and the best encoder for them."""
+    model = anywhere()
+    e_step(model, cloud()[0])
+    return model
+
+
+def sampled(run: Run) -> tuple[float, float]:
+    """(mean, standard error) per datum of the bound by sampling z."""
+    model, rng = run.shared(encoded), np.random.default_rng([run.seed, 80])
+    with no_grad():
+        draws = np.stack([model.bound(cloud()[0], rng).numpy() for _ in range(400)])
+    return float(draws.mean()), float(draws.mean(axis=1).std(ddof=1) / np.sqrt(len(draws)))
+
+
+@claim(
+    "bound-sampled",
+    "the bound by sampling z agrees with the exact one, nats per datum",
+    expected=lambda run: analytic.linear_elbo(*lab.second_moments(run.shared(encoded))).value,
+    tolerance=lambda run: 4 * run.shared(sampled)[1],
+    reason="4 standard errors of 32,000 draws",
+    sabotage=edit(LinearVAE.draw, "mu, log_var, rng.", "mu, 2 * log_var, rng."),
+)
+def bound_sampled(run: Run) -> float:
+    return run.shared(sampled)[0]
+
+
+@claim(
+    "evidence-identity",
+    "log p(x) - L - KL(q || p(z | x)) for each of 80 data, at random weights: largest",
+    expected=0.0,
+    tolerance=1e-10,
+    reason="algebraic identity in float64: 1e-12 of about 100",
+    sabotage=edit(LinearVAE.expected_log_likelihood, "LN_2PI + ", ""),
+)
+def evidence_identity(run: Run) -> float:
+    model, X = anywhere(), cloud()[0]
+    W, _, d = matrices(model)
+    truth = analytic.PPCA(W, model.mean.numpy(), model.sigma2)
+    posterior, covariance = truth.posterior(X)
+    q = model.encode(X)[0].numpy()
+    kl = np.array([analytic.kl_normal(a, np.diag(d), b, covariance) for a, b in zip(q, posterior, strict=True)])
+    return float(np.abs(truth.log_prob(X) - model.bound(X).numpy() - kl).max())
+
+
+@claim(
+    "any-q",
+    "... and for six densities q of any shape under a non-linear decoder: largest |L + KL - log p(x)|",
+    expected=0.0,
+    tolerance=1e-10,
+    reason="sums over 4001 grid points in float64; p(x) by the trapezoid rule, at rounding for smooth decoders",
+    sabotage=edit(densities.log_normal, "ops.exp(-log_var)", "ops.exp(-0.5 * log_var)"),
+)
+def any_q(run: Run) -> float:
+    model, x = evidence.hairpin()
+    log_p = run.shared(hairpin_evidence)
+    return max(abs(sum(evidence.on_grid(model, x, GRID, q)) - log_p) for q in evidence.shapes(GRID).values())
+
+
+def hairpin_evidence(run: Run) -> float:
+    """log p(x) = ln of the integral of p(x | z) p(z), the decoder written out in NumPy: nothing of the model's is used."""
+    model, x = evidence.hairpin()
+    w1, b1, w2, b2 = (p.numpy() for p in model.decoder.parameters())
+
+    def log_conditional(z: np.ndarray) -> np.ndarray:
+        y = np.tanh(z @ w1 + b1) @ w2 + b2
+        return analytic.log_normal(x[0], y, 2 * np.log(0.4))[:, None]
+
+    return float(analytic.grid_log_prob(log_conditional, 1, points=len(GRID))[0])
+
+
+# --- the linear VAE at its maximum ------------------------------------------------------------------------------------
+
+
+def likelihood_maximum(run: Run) -> tuple[analytic.PPCA, float]:
+    """(probabilistic PCA of the data, its mean log p), M = 2."""
+    X, l = cloud()
+    return analytic.ppca(X, 2), analytic.ppca_optimum(l, 2)[0]
+
+
+@claim(
+    "is-ppca",
+    "trained by L-BFGS the bound ends at the largest log p of probabilistic PCA, per datum",
+    expected=lambda run: run.shared(likelihood_maximum)[1],
+    tolerance=1e-8,
+    reason="1e-9 of about 9: optimum by L-BFGS",
+    sabotage=edit(LinearVAE.fit, "len(X) - len(R)", "0"),
+)
+def is_ppca(run: Run) -> float:
+    return mean_bound(run.shared(trained, 2), cloud()[0])
+
+
+@claim(
+    "is-ppca-subspace",
+    "... with the same W W^T: largest difference of an entry",
+    expected=0.0,
+    tolerance=1e-5,
+    reason="optimum by L-BFGS, entries up to 8",
+    sabotage=edit(LinearVAE.expected_log_likelihood, "+ ops.sum(spread", "+ 0.9 * ops.sum(spread"),
+)
+def is_ppca_subspace(run: Run) -> float:
+    W, truth = matrices(run.shared(trained, 2))[0], run.shared(likelihood_maximum)[0].W
+    return float(np.abs(W @ W.T - truth @ truth.T).max())
+
+
+@claim(
+    "is-ppca-noise",
+    "... and the learnt sigma^2 is the mean of the eigenvalues left out",
+    expected=lambda run: float(cloud()[1][2:].mean()),
+    tolerance=1e-6,
+    reason="optimum by L-BFGS",
+    sabotage=edit(LinearVAE.expected_log_likelihood, "self.n_features * (", "(self.n_features - 1) * ("),
+)
+def is_ppca_noise(run: Run) -> float:
+    return run.shared(trained, 2).sigma2
+
+
+@claim(
+    "rotation-fixed",
+    "a diagonal q fixes the rotation that the likelihood leaves free: |cos| of W's columns to components",
+    expected=1.0,
+    tolerance=1e-9,
+    reason="1 - cos is the square of an angle below 1e-5",
+    sabotage=wrong_rule("exp", "x", "0 * g * y"),
+)
+def rotation_fixed(run: Run) -> float:
+    W, U = matrices(run.shared(trained, 2))[0], analytic.pca(cloud()[0]).components[:, :2]
+    cosines = np.abs((W / np.linalg.norm(W, axis=0)).T @ U)
+    return float(cosines.max(axis=1).min())
+
+
+@claim(
+    "constant-weights",
+    "where q is the exact posterior, ln w = ln p(x, z)/q(z | x) is log p(x) for every z: largest difference",
+    expected=0.0,
+    tolerance=1e-12,
+    reason="algebraic identity in float64, a hundred roundings of about 20; includes every 2 pi",
+    sabotage=edit(LinearVAE.log_weights, " + log_normal(z)", ""),
+)
+def constant_weights(run: Run) -> float:
+    model, X = lab.one_unit(), cloud()[0]
+    W = matrices(model)[0]
+    V, d = analytic.best_encoder(W, model.sigma2)  # M = 1: a diagonal covariance is a full one
+    model.encoder_weight.data, model.log_var.data = V.T, np.log(d)
+    log_w = model.log_weights(X, np.random.default_rng([run.seed, 1]), 50).numpy()
+    return float(np.abs(log_w - analytic.PPCA(W, model.mean.numpy(), model.sigma2).log_prob(X)).max())

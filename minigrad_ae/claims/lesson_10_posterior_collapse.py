@@ -1,0 +1,252 @@
+"""Claims of lesson 10: which units collapse, loss conventions, rate and distortion, warm-up, the aggregate posterior."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import analytic
+from ..models import KLWarmUp, LinearVAE, diagnostics, linear_vae
+from ..ops import compositions
+from ..experiments import collapse as lab
+from .bugs import edit, wrong_rule
+from .definition import Run, claim
+from ..experiments.collapse import UNITS, linear, report
+from ..experiments.elbo import cloud, matrices
+
+LBFGS_OPTIMUM = 1e-6  # of a matrix or a divergence at an optimum found by L-BFGS
+CASE = (0.5, 2.5)  # sigma^2 and beta: tau = 1.25 lies between the third and the fourth eigenvalue
+
+
+def optimum(run: Run) -> analytic.LinearVAEOptimum:
+    """The closed form for four units in the case above."""
+    return analytic.linear_vae_optimum(cloud()[1], UNITS, *CASE)
+
+
+def largest_error(measured: np.ndarray, expected: np.ndarray) -> float:
+    """Unit by unit, both sorted from the largest: which unit takes which component is free."""
+    return float(np.abs(np.sort(measured)[::-1] - np.sort(expected)[::-1]).max())
+
+
+# --- which units collapse ----------------------------------------------------------------------------------------------
+
+
+@claim(
+    "active-units",
+    "units are active if and only if their eigenvalue exceeds beta sigma^2: wrong counts in a grid",
+    expected=0.0,
+    tolerance=0.0,
+    reason="a count; no eigenvalue of the data is within 3 % of a beta sigma^2 of the grid",
+    sabotage=edit(LinearVAE._maximise, "beta=self.beta", "beta=1.0"),
+)
+def active_units(run: Run) -> float:
+    noises, weights = (lab.NOISES[1:3], lab.WEIGHTS[1:]) if run.fast else (lab.NOISES, lab.WEIGHTS)
+    l = cloud()[1]
+    return float(sum(lab.active(run, s, b) != analytic.active_units(l, UNITS, s, b) for s in noises for b in weights))
+
+
+@claim(
+    "unit-kl",
+    "each unit's KL term is 1/2 ln(l_i / beta sigma^2), and 0 if it is collapsed: largest error, nats",
+    expected=0.0,
+    tolerance=LBFGS_OPTIMUM,
+    reason="optimum by L-BFGS",
+    sabotage=edit(LinearVAE.bound_of, "0.5 * ops.sum(mu**2", "0.5 * ops.mean(mu**2"),
+)
+def unit_kl(run: Run) -> float:
+    return largest_error(report(run.shared(linear, *CASE), cloud()[0]).kl, optimum(run).kl)
+
+
+@claim(
+    "mean-variance",
+    "the posterior mean of unit i has variance 1 - beta sigma^2 / l_i over the data: largest error",
+    expected=0.0,
+    tolerance=LBFGS_OPTIMUM,
+    reason="optimum by L-BFGS",
+    sabotage=edit(LinearVAE.expected_log_likelihood, "* ops.exp(-self", "* ops.exp(-0.5 * self"),
+)
+def mean_variance(run: Run) -> float:
+    return largest_error(report(run.shared(linear, *CASE), cloud()[0]).mean_variance, optimum(run).mean_variances)
+
+
+@claim(
+    "decoder-norms",
+    "decoder columns shrink to ||w_i||^2 = l_i - beta sigma^2, collapsed ones to 0: largest error",
+    expected=0.0,
+    tolerance=1e-5,
+    reason="optimum by L-BFGS, norms up to 8",
+    sabotage=edit(LinearVAE.expected_log_likelihood, "+ ops.sum(spread", "+ 1.1 * ops.sum(spread"),
+)
+def decoder_norms(run: Run) -> float:
+    W = matrices(run.shared(linear, *CASE))[0]
+    return largest_error((W**2).sum(axis=0), optimum(run).squared_norms)
+
+
+@claim(
+    "beta-optimum",
+    "training ends at the largest E log p(x | z) - beta KL there is, nats per datum",
+    expected=lambda run: optimum(run).value,
+    tolerance=1e-8,
+    reason="1e-9 of about 12: optimum by L-BFGS",
+    sabotage=edit(LinearVAE.expected_log_likelihood, "self.n_features * (LN_2PI", "self.n_latent * (LN_2PI"),
+)
+def beta_optimum(run: Run) -> float:
+    model, X = run.shared(linear, *CASE), cloud()[0]
+    return float(model.elbo(X, beta=CASE[1])) / len(X)
+
+
+@claim(
+    "complete-collapse",
+    "all units collapse from beta = l_1 / sigma^2 on: active units at 0.95 and at 1.05 of it, as 10 a + b",
+    expected=10.0,
+    tolerance=0.0,
+    reason="a count; just below, the variance of the mean is 1 - 0.95 = 0.05",
+    sabotage=edit(linear_vae._checked_beta, "return float(beta)", "return float(beta) ** 0.5"),
+    thorough=True,
+)
+def complete_collapse(run: Run) -> float:
+    threshold = float(cloud()[1][0]) / 2.0
+    below, above = (lab.active_units(lab.linear(run, 2.0, f * threshold, 2), cloud()[0]) for f in (0.95, 1.05))
+    return 10.0 * below + above
+
+
+@claim(
+    "collapse-curvature",
+    "curvatures of the loss at W = 0 (engine's Hessian, best q) are beta (tau - l_i)/tau^2: largest error",
+    expected=0.0,
+    tolerance=1e-10,
+    reason="algebraic identity in float64, and a symmetric eigenvalue problem",
+    sabotage=wrong_rule("matmul", "A", "0.99 * (g @ swapaxes(B, -1, -2))"),
+)
+def collapse_curvature(run: Run) -> float:
+    exact = np.sort(analytic.collapse_curvature(cloud()[1], 1.5, 2.0))
+    return float(np.abs(lab.curvatures(1.5, 2.0) - exact).max())
+
+
+@claim(
+    "noise-under-beta",
+    "sigma^2 learnt under beta = 1.5 is sum_{i>M} l_i / (D - beta M), not the mean of what is left out",
+    expected=lambda run: float(cloud()[1][2:].sum()) / (5 - 1.5 * 2),
+    tolerance=1e-6,
+    reason="optimum by L-BFGS",
+    sabotage=edit(LinearVAE.expected_log_likelihood, "LN_2PI + self.log_sigma2", "LN_2PI + 0.9 * self.log_sigma2"),
+)
+def noise_under_beta(run: Run) -> float:
+    return lab.noise_learnt(run, 1.5).sigma2
+
+
+# --- loss conventions --------------------------------------------------------------------------------------------------
+
+
+@claim(
+    "loss-conventions",
+    "five ways to write the loss, two pixel units: active units as predicted by tau, wrong counts",
+    expected=0.0,
+    tolerance=0.0,
+    reason="a count; no eigenvalue is within 6 % of a tau",
+    sabotage=edit(compositions.mean, "return total / n", "return total"),
+)
+def loss_conventions(run: Run) -> float:
+    units = ("0 to 3.4",) if run.fast else ("0 to 1", "0 to 3.4")
+    return float(sum(conventions_wrong(run, name, lab.PIXELS[unit]) for name in lab.CONVENTIONS for unit in units))
+
+
+def conventions_wrong(run: Run, name: str, largest: float) -> bool:
+    """Whether the number of active units differs from the prediction."""
+    model = run.shared(lab.written_as, name, largest)
+    return lab.active_units(model, lab.small_digits(largest)) != lab.predicted(name, largest)[1]
+
+
+# --- rate and distortion ------------------------------------------------------------------------------------------------
+
+
+@claim(
+    "rate-distortion",
+    "sweeping beta walks along the rate-distortion function of a Gaussian (reverse water-filling)",
+    expected=0.0,
+    tolerance=1e-6,
+    reason="optima by L-BFGS; sum over the sweep of the distance in nats and in squared error",
+    sabotage=edit(LinearVAE.decode, "z @ self.decoder_weight", "1.02 * z @ self.decoder_weight"),
+)
+def rate_distortion(run: Run) -> float:
+    total = 0.0
+    for tau in (0.5, 3.0) if run.fast else (0.2, 0.5, 1.0, 1.5, 3.0, 6.0):
+        exact = analytic.rate_distortion(cloud()[1], 5, tau)
+        total += float(np.abs(np.subtract(lab.rate_and_distortion(run, tau, 5), exact)).sum())
+    return total
+
+
+@claim(
+    "rate-distortion-slope",
+    "its slope is -1 / (2 beta sigma^2): -2 tau d rate / d distortion, by a difference about tau = 0.5",
+    expected=1.0,
+    tolerance=1e-3,
+    reason="a central difference of a logarithm: (0.04)^2 / 3 = 5e-4",
+    sabotage=edit(LinearVAE._maximise, "beta=self.beta", "beta=self.beta**2"),
+    thorough=True,
+)
+def rate_distortion_slope(run: Run) -> float:
+    (r0, d0), (r1, d1) = (lab.rate_and_distortion(run, 0.5 * f, 5) for f in (0.96, 1.04))
+    return -2 * 0.5 * (r1 - r0) / (d1 - d0)
+
+
+# --- remedies, and the aggregate posterior -------------------------------------------------------------------------------
+
+
+@claim(
+    "warm-up",
+    "KL warm-up ends at the same maximum in the linear model: it has no bad local ones, nats per datum",
+    expected=lambda run: analytic.linear_vae_optimum(cloud()[1], 2, 0.5, 2.0).value,
+    tolerance=1e-8,
+    reason="1e-9 of about 12: optimum by L-BFGS",
+    sabotage=edit(KLWarmUp.at, "min(1.0,", "min(0.75,"),
+    thorough=True,
+)
+def warm_up(run: Run) -> float:
+    X = cloud()[0]
+    return float(lab.warmed(run).elbo(X, beta=2.0)) / len(X)
+
+
+@claim(
+    "aggregate-moments",
+    "at the maximum the aggregate posterior has the prior's moments for every beta: ||Cov - I|| + ||mean||",
+    expected=0.0,
+    tolerance=1e-5,
+    reason="optimum by L-BFGS",
+    sabotage=edit(LinearVAE.bound_of, "- 1 - log_var", "- 1 - 0.9 * log_var"),
+)
+def aggregate_moments(run: Run) -> float:
+    found = report(run.shared(linear, *CASE), cloud()[0])
+    return float(np.linalg.norm(found.covariance - np.eye(UNITS)) + np.linalg.norm(found.mean))
+
+
+@claim(
+    "rate-splits",
+    "rate = I(x; z) + KL(q(z) || p(z)): the last by sampling, against an integral on a grid (M = 1), nats",
+    expected=lambda run: lab.marginal_kl_on_grid(run.shared(linear, 0.02, 1.0, 1), cloud()[0]),
+    tolerance=lambda run: 4 * run.shared(marginal_kls)[1],
+    reason="4 standard errors of 40 reports",
+    sabotage=edit(diagnostics.log_aggregate_posterior, "- np.log(len(mu))", "- np.log(2 * len(mu))"),
+    thorough=True,
+)
+def rate_splits(run: Run) -> float:
+    return run.shared(marginal_kls)[0]
+
+
+def marginal_kls(run: Run) -> tuple[float, float]:
+    """(mean, standard error) of KL(q(z) || p(z)) as `diagnose` estimates it."""
+    model = run.shared(linear, 0.02, 1.0, 1)
+    values = [report(model, cloud()[0], seed=k).marginal_kl for k in range(40)]
+    return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+@claim(
+    "uncompressed",
+    "with beta = 0.01 the code names the datum: I(x; z) = ln N for the 80 data, nats",
+    expected=float(np.log(80)),
+    tolerance=1e-3,
+    reason="the data's posteriors hardly overlap: the next one is some ten of their deviations away",
+    sabotage=edit(diagnostics.mutual_information, "np.exp(0.5 * log_var)", "np.exp(log_var)"),
+    thorough=True,
+)
+def uncompressed(run: Run) -> float:
+    return report(run.shared(linear, 0.5, 0.01), cloud()[0]).mutual_information

@@ -1,0 +1,197 @@
+"""What lesson 06 and its claims both train: once in a run (`Run.shared`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .. import analytic
+from ..data import digits
+from ..autodiff.graph import no_grad
+from ..models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder, TwoLayerAutoencoder
+from ..optim import Adam, cosine_schedule
+from ..train import History, fit
+from ..claims.definition import Run
+from .linear import five_features
+
+
+def denoise(model: DenoisingAutoencoder, X: Any, run: Run, *, lr: float, epochs: int, batch: int, copies: int = 1) -> History:
+    """Train by Adam with a rate that falls to 0; each row appears `copies` times in an epoch, with other noise."""
+    X = np.tile(X, (copies, 1))
+    optimizer = Adam(model.parameters(), lr=lr)
+    schedule = cosine_schedule(optimizer, epochs * -(-len(X) // batch))
+    order, noise = (np.random.default_rng([run.seed, k]) for k in (61, 62))
+    return fit(model, X, optimizer=optimizer, epochs=epochs, rng=order, batch_size=batch, noise=noise, schedule=schedule,
+               progress=False)  # fmt: skip
+
+
+def mean_loss(model: DenoisingAutoencoder, X: np.ndarray, rng: np.random.Generator, sweeps: int) -> tuple[float, float]:
+    """(mean loss per datum, its standard error): each row of X is corrupted `sweeps` times."""
+    with no_grad():
+        losses = [model.loss(X, rng=rng).item() / len(X) for _ in range(sweeps)]
+    return float(np.mean(losses)), float(np.std(losses, ddof=1) / np.sqrt(sweeps))
+
+
+# --- bugs -------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def frozen() -> Iterator[None]:
+    """The bug that noise is drawn at the first visit of a datum and kept, as if a corrupted copy had been stored."""
+    right, kept = DenoisingAutoencoder.corrupt, dict[bytes, np.ndarray]()
+
+    def corrupt(self: DenoisingAutoencoder, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        fresh = right(self, x, rng)
+        return np.stack([kept.setdefault(row.tobytes(), noisy) for row, noisy in zip(x, fresh, strict=True)])
+
+    DenoisingAutoencoder.corrupt = corrupt  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        DenoisingAutoencoder.corrupt = right  # type: ignore[method-assign]
+
+
+# --- linear, on five features: against reduced-rank regression --------------------------------------------------------
+
+SIGMA = 1.5
+EACH_SIGMA = np.array([3.0, 5.0, 0.2, 5.0, 0.2])  # anisotropic noise: the best subspace is not that of PCA
+DROP = 0.4
+NOISES: dict[str, Any] = {"gaussian": {"sigma": SIGMA}, "anisotropic": {"sigma": EACH_SIGMA}, "drop": {"drop": DROP}}
+RANK, COPIES, STEPS = 2, 25, 300
+
+
+def linear(run: Run, kind: str) -> DenoisingAutoencoder:
+    """A linear denoiser of rank 2, trained on 80 points with this noise."""
+    X, _ = five_features()
+    net = LinearAutoencoder(5, RANK, rng=np.random.default_rng([run.seed, 60]))
+    model = DenoisingAutoencoder(net, **NOISES[kind])
+    denoise(model, X, run, lr=0.1, epochs=STEPS, batch=COPIES * len(X), copies=COPIES)
+    return model
+
+
+def product(model: DenoisingAutoencoder) -> np.ndarray:
+    """A = W2 W1 (D, D) of a linear denoiser."""
+    net: Any = model.autoencoder
+    return (net.encoder_weight.numpy() @ net.decoding_weight().numpy()).T
+
+
+def moments(kind: str) -> analytic.Moments:
+    """The exact second moments of clean and noisy data."""
+    X, _ = five_features()
+    S = X.T @ X / len(X)
+    if kind == "drop":
+        return analytic.dropout_moments(S, 1 - DROP)
+    return analytic.gaussian_moments(S, NOISES[kind]["sigma"])
+
+
+def sampling_error() -> float:
+    """How far above its minimum a loss may end, as a share: free parameters per pair seen in the last tenth of training.
+
+    A map of rank M has M (2 D - M) free numbers and D offsets; each costs about loss / pairs.
+    """
+    pairs = STEPS // 10 * COPIES * len(five_features()[0])
+    return (RANK * (10 - RANK) + 5) / pairs
+
+
+def few_points(run: Run) -> tuple[float, float, np.ndarray]:
+    """(training loss per datum in the last tenth, its standard error, X): a linear denoiser of full rank, 5 points."""
+    X = five_features()[0][:5]
+    model = DenoisingAutoencoder(LinearAutoencoder(5, 5, rng=np.random.default_rng([run.seed, 63])), sigma=SIGMA)
+    losses = denoise(model, X, run, lr=0.05, epochs=STEPS, batch=200 * 5, copies=200).loss[-STEPS // 10 :]
+    return float(np.mean(losses)), float(np.std(losses, ddof=1) / np.sqrt(len(losses))), X
+
+
+# --- two points, one tanh unit: the posterior mean itself ---------------------------------------------------------------
+
+TWIN = np.array([1.2, 0.9])  # the points are TWIN and -TWIN, sigma = 1
+
+
+def twins(run: Run) -> DenoisingAutoencoder:
+    """y = W2 tanh(W1 x~ + b1) + b2 with one unit, trained on two points."""
+    model = DenoisingAutoencoder(TwoLayerAutoencoder(2, 1, rng=np.random.default_rng([run.seed, 64])), sigma=1.0)
+    denoise(model, np.array([TWIN, -TWIN]), run, lr=0.2, epochs=400, batch=2000, copies=1000)
+    return model
+
+
+# --- twenty points, a deep net: the floor -------------------------------------------------------------------------------
+
+FLOOR_SIGMA = 0.6
+
+
+def ring(run: Run) -> np.ndarray:
+    """(20, 2): twenty points scattered around a circle."""
+    rng = np.random.default_rng([run.seed, 65])
+    angle = 2 * np.pi * np.arange(20) / 20
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1) + 0.1 * rng.standard_normal((20, 2))
+
+
+def ring_floor(run: Run) -> tuple[float, float]:
+    """(floor, standard error): the least loss per datum of any function of x~ on these points."""
+    return analytic.kernel_floor(run.shared(ring), FLOOR_SIGMA, np.random.default_rng([run.seed, 71]), sweeps=400)
+
+
+def on_ring(run: Run) -> tuple[DenoisingAutoencoder, History]:
+    """A deep denoiser of these points, and how its loss fell."""
+    net = DeepAutoencoder(2, 2, 32, activation="relu", rng=np.random.default_rng([run.seed, 66]))
+    model = DenoisingAutoencoder(net, sigma=FLOOR_SIGMA)
+    return model, denoise(model, run.shared(ring), run, lr=0.02, epochs=300, batch=200, copies=10)
+
+
+# --- a mixture of Gaussians: the score ------------------------------------------------------------------------------------
+
+FIELD_SIGMA = 0.5
+
+
+def mixture() -> analytic.GaussianMixture:
+    """Three Gaussians in the plane."""
+    covariances = [[[0.05, 0.0], [0.0, 0.4]], [[0.3, 0.2], [0.2, 0.2]], [[0.1, 0.0], [0.0, 0.1]]]
+    means = [[-1.5, 0.0], [1.2, 1.2], [1.0, -1.4]]
+    return analytic.GaussianMixture(np.array([0.4, 0.35, 0.25]), np.array(means), np.array(covariances))
+
+
+def on_mixture(run: Run, n: int, epochs: int) -> DenoisingAutoencoder:
+    """A deep denoiser trained on n draws of the mixture."""
+    net = DeepAutoencoder(2, 2, 64, activation="relu", rng=np.random.default_rng([run.seed, 67]))
+    model = DenoisingAutoencoder(net, sigma=FIELD_SIGMA)
+    X = mixture().sample(n, np.random.default_rng([run.seed, 68]))
+    denoise(model, X, run, lr=0.01, epochs=epochs, batch=250)
+    return model
+
+
+# --- digits -----------------------------------------------------------------------------------------------------------------
+
+
+def on_digits(run: Run, kind: str, noise: str, M: int, epochs: int) -> DenoisingAutoencoder:
+    """A "linear" or "deep" denoiser of the training digits, with one of DIGIT_NOISE."""
+    X, _ = digits("train")
+    rng = np.random.default_rng([run.seed, 69])
+    net = LinearAutoencoder(64, M, rng=rng) if kind == "linear" else DeepAutoencoder(64, M, 256, activation="relu", rng=rng)
+    model = DenoisingAutoencoder(net, **DIGIT_NOISE[noise])
+    denoise(model, X, run, lr=0.02 if kind == "linear" else 3e-3, epochs=epochs, batch=64)
+    return model
+
+
+DIGIT_NOISE: dict[str, dict[str, float]] = {"gaussian": {"sigma": 0.3}, "drop": {"drop": 0.5}}
+
+
+def noisy_test(run: Run, noise: str, sweeps: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """(clean, noisy), (sweeps * 360, 64) each: the test digits, corrupted `sweeps` times."""
+    model = DenoisingAutoencoder(LinearAutoencoder(64, 1, rng=np.random.default_rng(0)), **DIGIT_NOISE[noise])
+    clean = np.tile(digits("test")[0], (sweeps, 1))
+    return clean, model.corrupt(clean, np.random.default_rng([run.seed, 70]))
+
+
+def best_linear(run: Run, noise: str, M: int) -> tuple[np.ndarray, np.ndarray]:
+    """(A, b): the best linear denoiser y = A x~ + b of rank M of the training digits, noise averaged exactly."""
+    X, _ = digits("train")
+    mean, S = X.mean(axis=0), np.cov(X.T, ddof=0)
+    if noise == "gaussian":
+        moments, keep = analytic.gaussian_moments(S, DIGIT_NOISE[noise]["sigma"]), 1.0
+    else:
+        keep = 1 - DIGIT_NOISE[noise]["drop"]
+        moments = analytic.dropout_moments(S, keep, mean)
+    A = analytic.best_denoiser(moments, M).matrix
+    return A, mean - keep * A @ mean

@@ -1,0 +1,238 @@
+"""What lesson 08 and its claims share: the bound at any weights, E and M steps, joint steps, and the gap between.
+
+Everything that is trained here is a production model with a production optimiser; log p and the divergences that it is
+compared with come from `analytic`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .. import analytic, ops
+from ..autodiff.graph import no_grad
+from ..models import LinearVAE
+from ..optim import LBFGS, SGD
+from ..tensors import Tensor, tensor
+from ..claims.definition import Run
+from .linear import five_features
+
+OFFSET = np.array([1.0, -2.0, 0.5, 3.0, -1.0])  # the data are not centred: mu must be found
+
+
+def cloud() -> tuple[np.ndarray, np.ndarray]:
+    """(X (80, 5), eigenvalues (5,) of its covariance): a Gaussian cloud away from the origin."""
+    X, found = five_features()
+    return X + OFFSET, found.eigenvalues / len(X)
+
+
+def anywhere(M: int = 2, seed: int = 8) -> LinearVAE:
+    """A linear VAE on five features with nothing special about any of its weights."""
+    rng = np.random.default_rng(seed)
+    model = LinearVAE(5, M, sigma2=0.6, learn_sigma2=True, rng=rng)
+    model.decoder_weight.data = rng.standard_normal((M, 5))
+    model.encoder_weight.data = 0.4 * rng.standard_normal((5, M))
+    model.log_var.data = rng.uniform(-2.5, -1.0, M)
+    model.mean.data = OFFSET + 0.3 * rng.standard_normal(5)
+    return model
+
+
+def one_unit() -> LinearVAE:
+    """The start of `alternate` with one latent unit, where a diagonal covariance is a full one; mu is the data's mean."""
+    return started(1)
+
+
+def started(M: int) -> LinearVAE:
+    """Random weights, and the data's mean as mu."""
+    model = anywhere(M, seed=3)
+    model.mean.data = cloud()[0].mean(axis=0)
+    return model
+
+
+def trained(run: Run, M: int) -> LinearVAE:
+    """Trained to its maximum by L-BFGS from a random start, sigma^2 with it."""
+    model = LinearVAE(5, M, learn_sigma2=True, rng=np.random.default_rng([run.seed, M]))
+    model.fit(cloud()[0])
+    return model
+
+
+# --- exact quantities of a model as it is ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Per datum, in nats, averages over the data: log_p = elbo + kl, kl = approximation + amortisation.
+
+    ``elbo`` is the model's; the others are closed forms of its weights.
+    """
+
+    log_p: float
+    elbo: float
+    kl: float
+    approximation: float
+
+
+def matrices(model: LinearVAE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """W (D, M), V (M, D) and d (M,) of the slides."""
+    return model.decoder_weight.numpy().T, model.encoder_weight.numpy().T, np.exp(model.log_var.numpy())
+
+
+def covariance(model: LinearVAE, X: np.ndarray) -> np.ndarray:
+    """(D, D), of the data about the model's mean."""
+    return (X - model.mean.numpy()).T @ (X - model.mean.numpy()) / len(X)
+
+
+def second_moments(model: LinearVAE) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
+    """(S, W, V, d, sigma^2): all that the bound on the cloud depends on."""
+    return covariance(model, cloud()[0]), *matrices(model), model.sigma2
+
+
+def terms(model: LinearVAE, X: np.ndarray) -> Terms:
+    """Where log p, the bound and the divergence are now."""
+    S, (W, V, d) = covariance(model, X), matrices(model)
+    approximation = analytic.hadamard_gap(W, model.sigma2)
+    kl = approximation + analytic.amortisation_gap(S, W, V, d, model.sigma2)
+    return Terms(analytic.ppca_log_likelihood(S, W, model.sigma2), mean_bound(model, X), kl, approximation)
+
+
+def mean_bound(model: LinearVAE, X: np.ndarray) -> float:
+    """The exact bound per datum."""
+    with no_grad():
+        return float(model.elbo(X)) / len(X)
+
+
+# --- E and M steps, joint steps ----------------------------------------------------------------------------------------
+
+
+def maximise(model: LinearVAE, X: np.ndarray, parameters: Iterable[Tensor], tolerance: float = 1e-10) -> None:
+    """Raise the bound per datum to its maximum in some of the parameters, by L-BFGS."""
+    data = tensor(X)
+
+    def closure() -> Tensor:
+        loss = model.loss(data) / len(X)
+        loss.backward()
+        return loss
+
+    LBFGS(parameters, max_iter=300, gradient_tolerance=tolerance).step(closure)
+
+
+def e_step(model: LinearVAE, X: np.ndarray) -> None:
+    """The best encoder for this decoder."""
+    maximise(model, X, [model.encoder_weight, model.log_var])
+
+
+def m_step(model: LinearVAE, X: np.ndarray) -> None:
+    """The best decoder for this encoder."""
+    maximise(model, X, [model.decoder_weight, *([model.log_sigma2] if model.learn_sigma2 else [])])
+
+
+def alternate(run: Run, M: int, steps: int) -> tuple[LinearVAE, list[Terms]]:
+    """E and M steps from a random start: the model at the end, and the terms at the start and after each half step."""
+    (X, _), model = cloud(), started(M)
+    path = [terms(model, X)]
+    for _ in range(steps):
+        for half in (e_step, m_step):
+            half(model, X)
+            path.append(terms(model, X))
+    return model, path
+
+
+def joint(run: Run, M: int, steps: int, lr: float, decoder_from: LinearVAE | None = None) -> list[Terms]:
+    """Steps of gradient ascent on the bound in all parameters at once: the terms at the start and after each step.
+
+    From the start of `alternate`, or with the decoder of another model beside that start's encoder.
+    """
+    (X, _), model = cloud(), started(M)
+    if decoder_from is not None:
+        model.decoder_weight.data = decoder_from.decoder_weight.data.copy()
+        model.log_sigma2.data = decoder_from.log_sigma2.data.copy()
+    data, path = tensor(X), [terms(model, X)]
+    optimiser = SGD([p for p in model.parameters() if p is not model.mean], lr=lr)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        (model.loss(data) / len(X)).backward()
+        optimiser.step()
+        path.append(terms(model, X))
+    return path
+
+
+def free_posteriors(model: LinearVAE, X: np.ndarray) -> float:
+    """The bound per datum with a diagonal Gaussian of its own for every datum, each the best: no encoder in between."""
+    mu, log_var = tensor(np.zeros((len(X), model.n_latent)), True), tensor(np.zeros((len(X), model.n_latent)), True)
+    data = tensor(X)
+
+    def closure() -> Tensor:
+        loss = -ops.sum(model.bound_of(data, mu, log_var)) / len(X)
+        loss.backward()
+        return loss
+
+    optimiser = LBFGS([mu, log_var], max_iter=500, gradient_tolerance=1e-12)
+    return -optimiser.step(closure)
+
+
+# --- one weight: the slide's figure ------------------------------------------------------------------------------------
+
+
+def scalar() -> tuple[LinearVAE, np.ndarray]:
+    """x = w z + noise with one weight w, x one number: (model at w = 0.7, X (200, 1) with variance 5 exactly)."""
+    x = np.random.default_rng(1).standard_normal(200)
+    x = (x - x.mean()) / x.std() * np.sqrt(5)
+    model = LinearVAE(1, 1, sigma2=1.0, rng=np.random.default_rng(0))
+    model.decoder_weight.data, model.encoder_weight.data = np.full((1, 1), 0.7), np.full((1, 1), 0.05)
+    return model, x[:, None]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One bound L(w) at a fixed encoder, per datum: ``curve`` over the given w.
+
+    The encoder was fitted at ``w``, where the bound is ``gap`` below ``log_p``; w then moved to ``after``.
+    """
+
+    curve: np.ndarray
+    w: float
+    log_p: float
+    gap: float
+    after: float
+
+
+def bound_here(model: LinearVAE, X: np.ndarray, ws: np.ndarray) -> Bound:
+    """The bound at the encoder and w that the model has now."""
+    w, now = model.decoder_weight.item(), terms(model, X)
+    return Bound(curve(model, X, ws), w, now.log_p, now.log_p - now.elbo, w)
+
+
+def curve(model: LinearVAE, X: np.ndarray, ws: np.ndarray) -> np.ndarray:
+    """The bound per datum as a function of w, the encoder as it is."""
+    now, values = model.decoder_weight.data.copy(), []
+    for w in ws:
+        model.decoder_weight.data = np.full((1, 1), w)
+        values.append(mean_bound(model, X))
+    model.decoder_weight.data = now
+    return np.array(values)
+
+
+def bounds_of_em(ws: np.ndarray, steps: int) -> list[Bound]:
+    """The bound after each E step, and where the M step then goes."""
+    (model, X), bounds = scalar(), []
+    for _ in range(steps):
+        e_step(model, X)
+        here = bound_here(model, X, ws)
+        m_step(model, X)
+        bounds.append(replace(here, after=model.decoder_weight.item()))
+    return bounds
+
+
+def bounds_of_joint_steps(ws: np.ndarray, steps: int, every: int, lr: float) -> list[Bound]:
+    """The bound at the encoder and w that joint gradient steps have reached, after 0, every, 2 every ... steps."""
+    (model, X), bounds = scalar(), []
+    optimiser = SGD([model.encoder_weight, model.log_var, model.decoder_weight], lr=lr)
+    for step in range(steps + 1):
+        if step % every == 0:
+            bounds.append(bound_here(model, X, ws))
+        optimiser.zero_grad()
+        (model.loss(X) / len(X)).backward()
+        optimiser.step()
+    return bounds

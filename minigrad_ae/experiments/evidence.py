@@ -1,0 +1,99 @@
+"""The evidence log p(x) itself, for lesson 08: with any q and any decoder on a grid, and by importance weighting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import analytic
+from ..autodiff.graph import no_grad
+from ..models import LinearVAE, VariationalAutoencoder
+from ..models.densities import LN_2PI
+from ..claims.definition import Run
+from .elbo import anywhere, cloud, e_step, matrices
+
+# --- any q, any decoder: a grid ----------------------------------------------------------------------------------------
+
+
+def hairpin() -> tuple[VariationalAutoencoder, np.ndarray]:
+    """A decoder that folds the line of z like a hairpin, and a datum x (1, 2) between its legs: p(z | x) has two peaks."""
+    model = VariationalAutoencoder(2, 1, hidden=(3,), likelihood="gaussian", sigma=0.4, rng=np.random.default_rng(0))
+    weights = [[2.0, 2.0, 1.0]], [-2.0, 2.0, 0.0], [[1.0, 0.0], [-1.0, 0.0], [0.0, 0.4]], [2.0, 0.0]
+    for p, values in zip(model.decoder.parameters(), weights, strict=True):
+        p.data = np.array(values)
+    return model, np.array([[1.2, 0.05]])
+
+
+def log_conditional(model: VariationalAutoencoder, x: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """(G, n), log p(x_n | z_g) at points z (G, 1)."""
+    with no_grad():
+        return np.asarray(model.conditional.log_prob(model.decoder(z)[:, None, :], x).numpy())
+
+
+def posterior_on_grid(model: VariationalAutoencoder, x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(log p(x, z), log p(z | x)) of one datum on an even grid z (G,): a sum in place of the integral over z."""
+    log_joint = log_conditional(model, x, z[:, None])[:, 0] - 0.5 * (LN_2PI + z**2)
+    return log_joint, log_joint - np.logaddexp.reduce(log_joint) - np.log(z[1] - z[0])
+
+
+def on_grid(model: VariationalAutoencoder, x: np.ndarray, z: np.ndarray, q: np.ndarray) -> tuple[float, float]:
+    """(L, KL(q || p(z | x))) of one datum for any density q (G,) on an even grid z (G,)."""
+    step = z[1] - z[0]
+    q = q / (q.sum() * step)
+    log_joint, log_posterior = posterior_on_grid(model, x, z)
+    log_q = np.log(np.where(q > 0, q, 1.0))
+    return float((q * (log_joint - log_q)).sum() * step), float((q * (log_q - log_posterior)).sum() * step)
+
+
+def shapes(z: np.ndarray) -> dict[str, np.ndarray]:
+    """Densities q on the grid (up to a constant) that have nothing to do with each other."""
+    return {
+        "prior N(0, 1)": np.exp(-(z**2) / 2),
+        "normal on one peak": np.exp(-((z - 1.1) ** 2) / 0.12),
+        "normal over both peaks": np.exp(-((z - 0.1) ** 2) / 2.4),
+        "two normals": 2 * np.exp(-((z + 1.1) ** 2) / 0.12) + 3 * np.exp(-((z - 1.1) ** 2) / 0.12),
+        "box from -1 to 2": ((z > -1) & (z < 2)).astype(float),
+        "sawtooth": np.where(np.abs(z) < 2, 1 + z % 1.0, 0.0),
+    }
+
+
+# --- importance weights ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Of one datum: ``gap`` (K,) = log p(x) - L_k with standard errors ``error`` (K,), for the k in ``ks``."""
+
+    ks: tuple[int, ...]
+    gap: np.ndarray
+    error: np.ndarray
+
+
+def imperfect() -> tuple[LinearVAE, np.ndarray, float, float]:
+    """(model, x (1, 5), log p(x), chi^2): an encoder that is near the posterior of x, but is not it."""
+    X, _ = cloud()
+    model = anywhere()
+    model.mean.data = X.mean(axis=0)
+    e_step(model, X)
+    model.log_var.data = model.log_var.data + 0.25
+    model.encoder_weight.data = 0.93 * model.encoder_weight.data
+    x, (W, V, d) = X[:1], matrices(model)
+    truth = analytic.PPCA(W, model.mean.numpy(), model.sigma2)
+    precision = analytic.posterior_precision(W, model.sigma2)
+    chi2 = analytic.chi_square(truth.posterior(x)[0][0], precision, V @ (x[0] - model.mean.numpy()), d)
+    return model, x, float(truth.log_prob(x)[0]), chi2
+
+
+def importance(run: Run, ks: tuple[int, ...], repeats: int) -> Importance:
+    """log p(x) - L_k from `repeats` independent groups of k draws.
+
+    With r = exp(L - log p), the mean of k weights over p(x), E r = 1 exactly.  So the gap -E ln r is also E (r - 1 - ln r),
+    whose terms are never negative and scatter far less.
+    """
+    model, x, log_p, _ = imperfect()
+    rng, gaps = np.random.default_rng([run.seed, 50]), []
+    for k in ks:
+        excess = model.log_likelihood(np.repeat(x, repeats, axis=0), rng, k) - log_p
+        gaps.append(np.expm1(excess) - excess)
+    return Importance(ks, np.array([g.mean() for g in gaps]), np.array([g.std(ddof=1) / np.sqrt(repeats) for g in gaps]))

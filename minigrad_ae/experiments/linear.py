@@ -1,0 +1,162 @@
+"""What lesson 02 and its claims both train: once in a run (`Run.shared`).
+
+The second part starts, by definition, from known eigenvectors: a saddle, a step-size limit, mode curves.  It uses the
+production model, engine and optimiser; only the starting weights come from `analytic`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import analytic
+from ..autodiff import engine
+from ..data import digits
+from ..models import LinearAutoencoder
+from ..models.linear import half_squared_error
+from ..optim import SGD
+from ..tensors import tensor
+from ..claims.definition import Run
+
+# --- trained from random starts ---------------------------------------------------------------------------------------
+
+
+def trained(run: Run, M: int, start: int) -> LinearAutoencoder:
+    """A linear autoencoder on the digits, trained from one random start."""
+    return _fitted(run, M, start)
+
+
+def penalised(run: Run, M: int, lam: float) -> LinearAutoencoder:
+    """The same with an L2 penalty."""
+    return _fitted(run, M, 0, l2=lam)
+
+
+def uncentred(run: Run, M: int) -> LinearAutoencoder:
+    """The same without offsets, on data that are not centred."""
+    return _fitted(run, M, 0, bias=False)
+
+
+def tied(run: Run, M: int) -> LinearAutoencoder:
+    """The same with tied weights."""
+    return _fitted(run, M, 0, tied=True)
+
+
+def _fitted(run: Run, M: int, start: int, **settings: Any) -> LinearAutoencoder:
+    model = LinearAutoencoder(64, M, rng=np.random.default_rng([run.seed, M, start]), **settings)
+    model.fit(digits()[0])
+    return model
+
+
+# --- started from known eigenvectors ----------------------------------------------------------------------------------
+
+A0 = 1e-3  # strength of every mode at the start of `mode_strengths`
+
+
+def five_features() -> tuple[np.ndarray, analytic.PCA]:
+    """80 centred points in five dimensions with well separated variances, and their PCA."""
+    rng = np.random.default_rng(19)
+    rotation, _ = np.linalg.qr(rng.standard_normal((5, 5)))
+    X = rng.standard_normal((80, 5)) * [3.0, 2.2, 1.5, 1.0, 0.6] @ rotation.T
+    X = X - X.mean(axis=0)
+    return X, analytic.pca(X)
+
+
+def linear_model(encoder: np.ndarray, decoder: np.ndarray) -> LinearAutoencoder:
+    """A linear autoencoder without bias, with weights W1 (M, D) and W2 (D, M) in the notation of the slides."""
+    M, D = encoder.shape
+    model = LinearAutoencoder(D, M, bias=False, rng=np.random.default_rng(0))
+    model.encoder_weight.data, model.decoder_weight.data = encoder.T.copy(), decoder.T.copy()
+    return model
+
+
+def descend_losses(model: LinearAutoencoder, X: np.ndarray, eta: float, steps: int) -> list[float]:
+    """The loss before each of `steps` steps of gradient descent, and after the last."""
+    optimiser, data, losses = SGD(model.parameters(), lr=eta), tensor(X), []
+    for _ in range(steps):
+        optimiser.zero_grad()
+        loss = model.loss(data)
+        loss.backward()
+        losses.append(loss.item())
+        optimiser.step()
+    return [*losses, model.loss(data).item()]
+
+
+def escape(run: Run) -> list[float]:
+    """Losses of 700 steps of descent from the saddle {1, 3}, started 1e-6 beside it in every weight."""
+    X, found = five_features()
+    rng = np.random.default_rng(3)
+    W1, W2 = analytic.saddle(found.components, (1, 3), 2)
+    moved = [W + 1e-6 * rng.standard_normal(W.shape) for W in (W1, W2)]
+    eta = 0.3 / float(found.eigenvalues[0])
+    return descend_losses(linear_model(*moved), X, eta, 700)
+
+
+def descend(X: np.ndarray, eta: float, steps: int) -> np.ndarray:
+    """(loss - optimum) / optimum of descent from beside the balanced optimum with one latent unit per component 1, 2."""
+    found = analytic.pca(X)
+    U = found.components[:, :2]
+    model = linear_model(U.T * (1 + 1e-4), U * (1 + 1e-4))
+    losses = np.array(descend_losses(model, X, eta, steps))
+    return np.abs(losses / found.optimal_loss(2) - 1)
+
+
+def growth(X: np.ndarray, factor: float, steps: int = 20) -> float:
+    """By what factor a small step away from the balanced optimum, along its sharpest direction, grows per descent step."""
+    found = analytic.pca(X)
+    U, s1 = found.components[:, :2], float(found.eigenvalues[0])
+    first = np.outer([1.0, 0.0], U[:, 0])  # the sharpest direction: both weights of mode 1 grow together
+    model = linear_model(U.T + 1e-6 * first, U + 1e-6 * first.T)
+    descend_losses(model, X, factor / s1, steps)
+    strength = float(U[:, 0] @ model.encoder_weight.numpy()[:, 0])
+    return (abs(strength - 1) / 1e-6) ** (1 / steps)
+
+
+def mode_strengths(run: Run, eta: float) -> tuple[np.ndarray, np.ndarray]:
+    """(times, strengths (len(times), 2)) of gradient descent on the *mean* loss from a small balanced aligned start."""
+    X, found = five_features()
+    U, rates = found.components[:, :2], found.eigenvalues[:2] / len(X)
+    model = linear_model(np.sqrt(A0) * U.T, np.sqrt(A0) * U)
+    steps = int(1.6 * analytic.half_rise_time(rates[1], A0) / eta)
+    optimiser, data, strengths = SGD(model.parameters(), lr=eta), tensor(X), []
+    for _ in range(steps):
+        W = model.encoder_weight.numpy() @ model.decoder_weight.numpy()
+        strengths.append(np.diag(U.T @ W @ U))
+        optimiser.zero_grad()
+        (half_squared_error(model(data), data) / len(X)).backward()
+        optimiser.step()
+    return eta * np.arange(steps), np.array(strengths)
+
+
+def mode_error(run: Run, eta: float) -> float:
+    """Largest distance of descent's mode curves from Saxe's formula."""
+    X, found = five_features()
+    times, strengths = run.shared(mode_strengths, eta)
+    rates = found.eigenvalues[:2] / len(X)
+    exact = np.stack([analytic.mode_strength(times, rate, A0) for rate in rates], axis=1)
+    return float(np.max(np.abs(strengths - exact)))
+
+
+def drift(X: np.ndarray, eta: float, time: float = 0.05) -> float:
+    """How far W1 W1^T - W2^T W2, which gradient flow conserves, moves under descent on the mean loss for a given time."""
+    rng = np.random.default_rng(5)
+    model = linear_model(0.5 * rng.standard_normal((2, X.shape[1])), 0.5 * rng.standard_normal((X.shape[1], 2)))
+
+    def difference() -> np.ndarray:
+        encoder, decoder = model.encoder_weight.numpy(), model.decoder_weight.numpy()
+        return encoder.T @ encoder - decoder @ decoder.T
+
+    start = difference()
+    descend_losses(model, X, eta / len(X), round(time / eta))
+    return float(np.linalg.norm(difference() - start))
+
+
+def engine_hessian(model: LinearAutoencoder, X: np.ndarray) -> np.ndarray:
+    """The Hessian of E by the engine's own gradients of gradients, one row per weight."""
+    weights = [model.encoder_weight, model.decoder_weight]
+    gradients = engine.grad(model.loss(X), weights, create_graph=True)
+    rows: list[Any] = []
+    for g in gradients:
+        for i in np.ndindex(g.shape):
+            rows.append(np.concatenate([h.ravel() for h in engine.grad(g[i], weights)]))
+    return np.array(rows)

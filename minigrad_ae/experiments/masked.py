@@ -1,0 +1,142 @@
+"""What lesson 07 and its claims share: masks that stay the same, references on the same masks, short training runs.
+
+Everything is float32 unless it is compared to rounding.  A mask is True where a patch is hidden.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import analytic, checkpoint
+from ..data import digits, shipped
+from ..autodiff.graph import no_grad
+from ..models import MaskedAutoencoder
+from ..nn import unpatchify
+from ..optim import AdamW, cosine_schedule
+from ..train import History, fit
+from ..claims.definition import Run
+
+SIDE, PATCH, TOKENS, PIXELS = 8, 2, 16, 4  # digits: pixels of a side, of a patch's side, patches, pixels of a patch
+RIDGE = 1e-3  # added to the covariance: some pixels of the digits never vary
+QUICK: dict[str, Any] = {"width": 32, "depth": 1, "heads": 2, "decoder_width": 32, "decoder_depth": 2, "decoder_heads": 2}
+
+
+def pictures(split: str) -> np.ndarray:
+    """The digits of a split, (n, 64) float32."""
+    return digits(split)[0].astype(np.float32)
+
+
+def frozen_masks(n: int, ratio: float = 0.75, tokens: int = TOKENS) -> np.ndarray:
+    """(n, L): always the same masks, each for a whole set of pictures; the first that default_rng(0).permutation gives."""
+    rng = np.random.default_rng(0)
+    masks = np.ones((n, tokens), bool)
+    for mask in masks:
+        mask[rng.permutation(tokens)[: int(tokens * (1 - ratio) + 1e-9)]] = False
+    return masks
+
+
+def train(model: MaskedAutoencoder, X: np.ndarray, *, epochs: int, lr: float, seed: int = 0, batch_size: int = 64,
+          callbacks: Any = (), progress: bool = False) -> History:  # fmt: skip
+    """AdamW (.9, .95), weight decay .05 on matrices, 5 % warm-up, then a cosine to 0; new masks in every step."""
+    weights = [p for p in model.parameters() if p.requires_grad]
+    optimizer = AdamW(weights, lr, (0.9, 0.95), weight_decay=0.05, matrices_only=True)
+    steps = epochs * -(-len(X) // batch_size)
+    return fit(model, X, optimizer=optimizer, epochs=epochs, batch_size=batch_size, rng=np.random.default_rng([seed, 1]),
+               noise=np.random.default_rng([seed, 2]), schedule=cosine_schedule(optimizer, steps, warmup=steps // 20),
+               callbacks=callbacks, progress=progress)  # fmt: skip
+
+
+def fresh(seed: int, **settings: Any) -> MaskedAutoencoder:
+    """An untrained masked autoencoder of the digits that knows their mean picture and scale."""
+    model = MaskedAutoencoder((SIDE, SIDE), PATCH, rng=np.random.default_rng(seed), dtype=np.float32, **settings)
+    return model.standardise(pictures("train"))
+
+
+@dataclass
+class Live:
+    """A network trained in a lesson, and its error on test pictures on the way: [(seconds of training, error), ...]."""
+
+    model: MaskedAutoencoder
+    curve: list[tuple[float, float]]
+
+
+def live(run: Run) -> Live:
+    """28,000 parameters, from random: 45 epochs (1,035 steps) are about 6 s, 8 epochs under --fast 1.2 s."""
+    model, curve, masks, T = fresh(run.seed, **QUICK), list[tuple[float, float]](), frozen_masks(4), pictures("test")
+    curve.append((0.0, float(masked_errors(model, T, masks).mean())))
+    watching, start = 0.0, time.perf_counter()
+
+    def watch(state: Any) -> None:
+        nonlocal watching
+        now = time.perf_counter()
+        if state.epoch % 3 == 2:
+            curve.append((now - start - watching, float(masked_errors(model, T, masks).mean())))
+        watching += time.perf_counter() - now
+
+    train(model, pictures("train"), epochs=8 if run.fast else 45, lr=5e-3, seed=run.seed, callbacks=[watch])
+    return Live(model, curve)
+
+
+def ready(run: Run, name: str) -> MaskedAutoencoder:
+    """A network that was trained for minutes and ships with the package."""
+    model = checkpoint.load(shipped(name)).model
+    assert isinstance(model, MaskedAutoencoder)
+    return model
+
+
+# --- errors on the same masks -----------------------------------------------------------------------------------------
+
+
+def masked_errors(model: MaskedAutoencoder, X: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """(len(masks),): the squared error per hidden pixel, mean over all pictures, for each mask."""
+    with no_grad():
+        return np.array([model.masked_error(X, mask) for mask in masks])
+
+
+def hidden_pixels(mask: np.ndarray, image_shape: Any, patch: int) -> np.ndarray:
+    """A mask of patches (L,) as one of pixels (D,)."""
+    channels = (*image_shape, 1)[2]
+    return unpatchify(np.repeat(mask[None, :, None], patch * patch * channels, axis=2), image_shape, patch)[0]
+
+
+def gaussian_errors(X_train: np.ndarray, X: np.ndarray, masks: np.ndarray, image_shape: Any = (SIDE, SIDE),
+                    patch: int = PATCH) -> np.ndarray:  # fmt: skip
+    """The same for the Gaussian conditional mean, from mean and covariance (+ RIDGE I) of the training pictures."""
+    X_train, X = X_train.astype(np.float64), X.astype(np.float64)
+    mean = X_train.mean(axis=0)
+    S = np.cov(X_train.T, bias=True) + RIDGE * np.eye(len(mean))
+    errors = []
+    for mask in masks:
+        hidden = hidden_pixels(mask, image_shape, patch)
+        prediction = analytic.gaussian_conditional(S, hidden).predict(X, mean)
+        errors.append(np.mean((prediction - X[:, hidden]) ** 2))
+    return np.array(errors)
+
+
+def mean_picture_errors(X_train: np.ndarray, X: np.ndarray, masks: np.ndarray, image_shape: Any = (SIDE, SIDE),
+                        patch: int = PATCH) -> np.ndarray:  # fmt: skip
+    """The same for the mean training picture."""
+    squares = np.mean((X.astype(np.float64) - X_train.astype(np.float64).mean(axis=0)) ** 2, axis=0)
+    return np.array([squares[hidden_pixels(mask, image_shape, patch)].mean() for mask in masks])
+
+
+# --- the shipped network, on masks that stay the same -----------------------------------------------------------------
+
+
+def masks_of(run: Run) -> np.ndarray:
+    """The first of 200 masks; ten of them under --fast."""
+    return frozen_masks(10 if run.fast else 200)
+
+
+def shipped_errors(run: Run) -> np.ndarray:
+    """For each mask, the error of the shipped network on the test digits."""
+    return masked_errors(run.shared(ready, "07_digits.npz"), pictures("test"), masks_of(run))
+
+
+def conditional_errors(run: Run) -> np.ndarray:
+    """For each mask, the error of the Gaussian conditional on the test digits."""
+    return gaussian_errors(pictures("train"), pictures("test"), masks_of(run))

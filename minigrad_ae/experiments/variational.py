@@ -1,0 +1,243 @@
+"""What lesson 09 and its claims both compute: once in a run (`Run.shared`)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import analytic
+from ..data import digits
+from ..autodiff.engine import grad
+from ..autodiff.graph import no_grad
+from ..models import VariationalAutoencoder
+from ..models.slide_algorithm import algorithm_1
+from ..models.estimators import kl_samples, reparameterised_gradients, score_function_gradients
+from ..ops import reparameterise
+from ..optim import SGD, Adam, cosine_schedule
+from ..tensors import tensor
+from ..train import History, fit
+from ..claims.definition import Run
+
+Array = np.ndarray
+DRAWS = 400_000  # of each estimator: the spread of a measured variance is then below 1 %
+
+
+def generator(run: Run, *key: int) -> np.random.Generator:
+    """A generator for one purpose."""
+    return np.random.default_rng([run.seed, *key])
+
+
+# --- estimators of a gradient -----------------------------------------------------------------------------------------
+
+MU, SIGMA = 1.5, 0.7
+LOG_VAR = 2 * math.log(SIGMA)
+
+
+def square(z: Any) -> Any:
+    """f(z) = z^2, summed over units."""
+    return (z * z).sum(axis=-1)
+
+
+def gradient_draws(run: Run, kind: str) -> Array:
+    """(DRAWS,) one-sample gradients of E z^2 with respect to mu, z ~ N(1.5, 0.7^2)."""
+    rng = generator(run, 91)
+    if kind == "reparameterised":
+        return reparameterised_gradients(square, MU, LOG_VAR, rng, DRAWS)[0][:, 0]
+    baseline = MU**2 + SIGMA**2 if kind == "baseline" else 0.0  # E f
+    return score_function_gradients(square, MU, LOG_VAR, rng, DRAWS, baseline)[0][:, 0]
+
+
+def curvature_draws(run: Run) -> Array:
+    """(DRAWS,) reparameterised gradients of E z^2 with respect to ln sigma^2."""
+    return reparameterised_gradients(square, MU, LOG_VAR, generator(run, 92), DRAWS)[1][:, 0]
+
+
+KL_MU, KL_LOG_VAR = np.array([0.9, 0.6]), np.array([0.5, 1.2])
+
+
+def divergence_draws(run: Run) -> Array:
+    """(DRAWS,) of log q(z) - log p(z)."""
+    return kl_samples(KL_MU, KL_LOG_VAR, generator(run, 93), DRAWS)
+
+
+# --- small models whose answers are known -----------------------------------------------------------------------------
+
+
+def small(seed: int = 1, **settings: Any) -> tuple[VariationalAutoencoder, Array]:
+    """A Bernoulli VAE 6-8-2-8-6 as it starts, and 20 data in [0, 1]."""
+    rng = np.random.default_rng(seed)
+    return VariationalAutoencoder(6, 2, hidden=(8,), rng=rng, **settings), rng.random((20, 6))
+
+
+def linear_gaussian(W: Array, V: Array, d: Array, sigma2: float) -> VariationalAutoencoder:
+    """p(x | z) = N(W z, sigma2 I) and q(z | x) = N(V x, diag d) as a `VariationalAutoencoder` without hidden layers."""
+    D, M = W.shape
+    rng = np.random.default_rng(0)
+    model = VariationalAutoencoder(D, M, hidden=(), likelihood="gaussian", sigma=math.sqrt(sigma2), rng=rng)
+    encoder_weight, encoder_bias, decoder_weight, _ = model.encoder.parameters() + model.decoder.parameters()
+    encoder_weight.data = np.hstack([V.T, np.zeros((D, M))])
+    encoder_bias.data = np.concatenate([np.zeros(M), np.log(d)])
+    decoder_weight.data = W.T
+    return model
+
+
+SIGMA2 = 0.36
+
+
+def orthogonal_weights() -> Array:
+    """W (6, 2) with orthogonal columns: the exact posterior is then diagonal."""
+    return np.linalg.qr(np.random.default_rng(4).standard_normal((6, 2)))[0] * [1.5, 0.8]
+
+
+def exact_log_p(W: Array, sigma2: float, X: Array) -> Array:
+    """(n,), log N(x; 0, W W^T + sigma2 I), written out."""
+    C = W @ W.T + sigma2 * np.eye(len(W))
+    squares = (X @ np.linalg.inv(C) * X).sum(axis=1)
+    return np.asarray(-0.5 * (len(W) * np.log(2 * np.pi) + np.linalg.slogdet(C)[1] + squares))
+
+
+def gaussian_data(run: Run) -> Array:
+    """30 data, (30, 6), wider than the model."""
+    return 2 * generator(run, 94).standard_normal((30, 6))
+
+
+def weights_at_the_posterior(run: Run) -> tuple[Array, Array]:
+    """(log w (50, 30), exact log p(x) (30,)) of a linear-Gaussian model whose encoder is the exact posterior."""
+    W, X = orthogonal_weights(), gaussian_data(run)
+    model = linear_gaussian(W, *analytic.best_encoder(W, SIGMA2), SIGMA2)
+    return model.log_weights(X, generator(run, 95), 50).numpy(), exact_log_p(W, SIGMA2, X)
+
+
+def sampled_bounds(run: Run) -> Array:
+    """(2,000,) sampled ELBOs, L = 5, means over 30 data, of a linear-Gaussian model with weights that fit nothing."""
+    W, V, d = misfit()
+    model, X = linear_gaussian(W, V, d, SIGMA2), gaussian_data(run)
+    with no_grad():
+        return np.asarray(model.bound(np.tile(X, (2000, 1)), generator(run, 96), 5).numpy().reshape(2000, -1).mean(axis=1))
+
+
+def misfit() -> tuple[Array, Array, Array]:
+    """(W (6, 2), V (2, 6), d (2,)) drawn at random."""
+    rng = np.random.default_rng(7)
+    return rng.standard_normal((6, 2)), 0.3 * rng.standard_normal((2, 6)), np.array([0.3, 0.5])
+
+
+def wide_encoder(run: Run, k: int) -> tuple[Array, float]:
+    """(20,000 draws whose mean is log p(x) - L_k, chi^2) at one x: q has the exact means, and 2.5 times the variances.
+
+    With r the mean of k weights over p(x), a draw is -ln r + r - 1: since E r = 1, the mean is that of -ln r, and the
+    spread far smaller (a control variate).
+    """
+    W = orthogonal_weights()
+    V, d = analytic.best_encoder(W, SIGMA2)
+    x = np.array([[1.0, -0.5, 0.3, 0.8, -1.2, 0.4]])
+    model = linear_gaussian(W, V, 2.5 * d, SIGMA2)
+    log_r = model.log_likelihood(np.repeat(x, 20_000, axis=0), generator(run, 97), k) - exact_log_p(W, SIGMA2, x)
+    return np.expm1(log_r) - log_r, analytic.chi_square(V @ x[0], np.diag(1 / d), V @ x[0], 2.5 * d)
+
+
+# --- Algorithm 1 ------------------------------------------------------------------------------------------------------
+
+ETA = 0.01
+
+
+def by_algorithm_1(run: Run) -> list[Array]:
+    """The parameters after one pass of Algorithm 1 over 20 data."""
+    model, X = small()
+    algorithm_1(model, X, ETA, generator(run, 98))
+    return [p.data for p in model.parameters()]
+
+
+def by_mini_batches(run: Run) -> list[Array]:
+    """The same with the library's loss and optimiser, in batches of one."""
+    model, X = small()
+    optimiser, rng = SGD(model.parameters(), lr=ETA), generator(run, 98)
+    for x in X:
+        optimiser.zero_grad()
+        model.loss(x[None, :], rng).backward()
+        optimiser.step()
+    return [p.data for p in model.parameters()]
+
+
+def gradient_of(model: VariationalAutoencoder, x: Array, rng: np.random.Generator) -> Array:
+    """The gradient of the summed loss, all parameters in one vector."""
+    model.zero_grad()
+    model.loss(x, rng).backward()
+    return np.concatenate([p.grad.ravel() for p in model.parameters()])
+
+
+# --- a model of the digits --------------------------------------------------------------------------------------------
+
+
+SHORT, LONG = 60, 400  # epochs: what claims train, and what makes good pictures
+
+
+def trained(run: Run, epochs: int = SHORT) -> tuple[VariationalAutoencoder, History]:
+    """Two latent units, one hidden layer, a Gaussian likelihood with learnt variance, on the training digits."""
+    X = digits("train")[0]
+    model = VariationalAutoencoder(64, 2, hidden=(64,), likelihood="gaussian", sigma=0.3, learn_sigma=True,
+                                   rng=generator(run, 1))  # fmt: skip
+    schedule = cosine_schedule(1e-2, epochs * -(-len(X) // 128))
+    history = fit(model, X, optimizer=Adam(model.parameters(), lr=1e-2), epochs=epochs, rng=generator(run, 2), batch_size=128,
+                  noise=generator(run, 3), schedule=schedule, progress=False)  # fmt: skip
+    return model, history
+
+
+def few_digits() -> Array:
+    """20 test digits."""
+    return digits("test")[0][:20]
+
+
+def grid_log_p(run: Run, epochs: int = SHORT) -> Array:
+    """(20,), log p(x) of the trained model at `few_digits` by integration on a grid over z."""
+    model, X = run.shared(trained, epochs)[0], few_digits()
+    sigma2 = float(model.sigma or 0) ** 2
+
+    def log_conditional(Z: Array) -> Array:
+        a = model.decoder(tensor(Z)).numpy()
+        squares = (a**2).sum(axis=1)[:, None] - 2 * a @ X.T + (X**2).sum(axis=1)
+        return np.asarray(-0.5 * (64 * np.log(2 * np.pi * sigma2) + squares / sigma2))
+
+    with no_grad():
+        return analytic.grid_log_prob(log_conditional, 2, limit=6.0, points=145)
+
+
+def rising_bounds(run: Run, sizes: tuple[int, ...] = (1, 5, 50), epochs: int = SHORT) -> Array:
+    """(len(sizes), 2): L_k, averaged over `few_digits` and 1,000 draws of z for each, and its standard error."""
+    model, X = run.shared(trained, epochs)[0], few_digits()
+    found = []
+    with no_grad():
+        for k in sizes:
+            bounds = model.iwae(np.repeat(X, 1000 // k, axis=0), generator(run, 99), k).numpy()
+            means = bounds.reshape(len(X), -1).mean(axis=0)
+            found.append((means.mean(), means.std(ddof=1) / math.sqrt(len(means))))
+    return np.array(found)
+
+
+def spread_over_samples(run: Run, epochs: int, sizes: tuple[int, ...] = (1, 2, 5, 10, 50)) -> dict[int, tuple[float, float]]:
+    """{L: (mean, standard deviation)} of the ELBO of `few_digits` (mean over them), estimated with L samples."""
+    model, X = run.shared(trained, epochs)[0], few_digits()
+    found, rng = {}, generator(run, 90)
+    with no_grad():
+        log_p = model.bound(np.repeat(X, 1000, axis=0), rng).numpy().reshape(len(X), 1000).mean(axis=0)
+    for L in sizes:
+        means = log_p[: 1000 // L * L].reshape(-1, L).mean(axis=1)
+        found[L] = float(means.mean()), float(means.std())
+    return found
+
+
+def gradient_flow(reparameterised: bool) -> dict[str, float]:
+    """Norms of d ln p(x | z) / d(z, mu, log_var, encoder, decoder) at one datum of the small model."""
+    model, X = small()
+    mu, log_var = model.encode(X[:1])
+    z = reparameterise(mu, log_var, np.array([[0.7, -1.1]]))
+    z = z if reparameterised else tensor(z.numpy(), requires_grad=True)
+    log_p = -model.conditional.negative_log_likelihood(model.decoder(z), X[:1])
+    phi, w = model.encoder.parameters(), model.decoder.parameters()
+    found = grad(log_p, [z, mu, log_var, *phi, *w])
+    norm = [float(np.linalg.norm(g)) for g in found]
+    ends = 3 + len(phi)
+    return {"z": norm[0], "mu": norm[1], "log_var": norm[2], "encoder": math.hypot(*norm[3:ends]),
+            "decoder": math.hypot(*norm[ends:])}  # fmt: skip

@@ -1,0 +1,116 @@
+"""What the values of a graph are called: by `name=`, by the caller's own variables, or by a made-up name."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from ...autodiff.graph import Value
+
+
+def scopes_of(frame: FrameType | None) -> list[Mapping[str, Any]]:
+    """The variables of a frame: its own first, then those of its module."""
+    return [] if frame is None else [frame.f_locals, frame.f_globals]
+
+
+def caller_scopes(depth: int) -> list[Mapping[str, Any]]:
+    """The variables of the function `depth` calls above the one that asks."""
+    return scopes_of(sys._getframe(depth + 1))
+
+
+def variables(scopes: Iterable[Mapping[str, Any]]) -> dict[int, str]:
+    """{id of a value or array: variable}; after the variables themselves come list entries and module parameters."""
+    found: dict[int, str] = {}
+    things = [(name, thing) for scope in scopes for name, thing in list(scope.items()) if not name.startswith("_")]
+    for name, thing in things:
+        if isinstance(thing, Value | np.ndarray):
+            found.setdefault(id(thing), name)
+    for name, thing in things:
+        for path, part in _parts(name, thing):
+            if isinstance(part, Value | np.ndarray):
+                found.setdefault(id(part), path)
+    return found
+
+
+def _parts(name: str, thing: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(thing, list | tuple):
+        yield from ((f"{name}[{k}]", part) for k, part in enumerate(thing[:100]))
+    elif isinstance(thing, dict):
+        yield from ((f"{name}[{key!r}]", part) for key, part in list(thing.items())[:100])
+    elif not isinstance(thing, type) and callable(getattr(thing, "named_parameters", None)):
+        yield from ((f"{name}.{path}", part) for path, part in thing.named_parameters())
+
+
+def seed_in(scopes: Iterable[Mapping[str, Any]]) -> int | None:
+    """The caller's variable `seed`, if it is a whole number."""
+    found = (scope["seed"] for scope in scopes if "seed" in scope)
+    return next((int(seed) for seed in found if isinstance(seed, int | np.integer)), None)
+
+
+def name_values(order: Sequence[Value], scopes: Iterable[Mapping[str, Any]]) -> dict[int, str]:
+    """{id: name} for every value of a graph and each array it met as a constant; no name is given twice.
+
+    order : inputs before outputs, the loss last (`engine.topological`).
+    """
+    known = variables(scopes)
+    inputs = {id(a): a for value in order for a in value.inputs if isinstance(a, Value | np.ndarray)}
+    things = sorted({**inputs, **{id(v): v for v in order}}.values(), key=_age)
+    names: dict[int, str] = {}
+    taken: set[str] = set()
+    for thing in things:
+        wanted = _chosen(thing.name if isinstance(thing, Value) else None, known.get(id(thing)))
+        if wanted:
+            names[id(thing)] = unique("".join(c if c.isprintable() else "?" for c in str(wanted)), taken)
+    counts: Counter[str] = Counter()
+    root = id(order[-1])
+    if root not in names and order[-1].op is not None:
+        names[root] = unique("loss", taken)
+    for thing in things:
+        if id(thing) not in names:
+            op = thing.op if isinstance(thing, Value) else None
+            kind = op.name if op else "x" if isinstance(thing, Value) and thing.requires_grad else "c"
+            counts[kind] += 1
+            names[id(thing)] = unique(f"{kind}_{counts[kind]}" if op else f"{kind}{counts[kind] - 1}", taken)
+    return names
+
+
+def _chosen(own: str | None, path: str | None) -> str | None:
+    """Its own name, else the variable; of a parameter deep in a model (net.blocks.0.weight) the path, not just 'weight'."""
+    deep = own and path and "." not in own and path.endswith(f".{own}") and path.count(".") > 1
+    return path if deep else own or path
+
+
+def _age(thing: Any) -> int:
+    return thing.serial if isinstance(thing, Value) else -1
+
+
+def short_path(file: str | None) -> str | None:
+    """A path below the working directory, or in this package, without what is above it; any other as it is."""
+    if file is None:
+        return None
+    here, package = (f"{folder}{os.sep}" for folder in (os.getcwd(), Path(__file__).parents[2]))
+    return file.removeprefix(here).removeprefix(package)
+
+
+def fitted(text: str, width: int) -> str:
+    """At most `width` characters: of a path (encoder.0.weight) the end, of anything else the beginning."""
+    if len(text) <= width:
+        return text
+    return f"…{text[1 - width :]}" if "." in text and " " not in text else f"{text[: width - 1]}…"
+
+
+def unique(name: str, taken: set[str]) -> str:
+    """`name`, or name_2, name_3, ... if that is taken; from now on it is."""
+    choice, k = name, 1
+    while choice in taken:
+        k += 1
+        choice = f"{name}_{k}"
+    taken.add(choice)
+    return choice

@@ -1,0 +1,207 @@
+"""The page: a trace as one HTML file that needs no network.
+
+Everything that a reader may see is in the file: the steps as JSON, the graph as SVG, the whole story as text (for
+print, and where there is no JavaScript).  Its policy (CSP) allows this script and this style sheet, by their hashes,
+and nothing else; text from the traced program reaches the page only as text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from .layout import arrange
+from ..record.names import short_path
+from .predict import HINTS, question
+from ...display import number, summary
+from .svg import drawn, gradient_edges, shown_nodes
+
+if TYPE_CHECKING:
+    from ..record.steps import Contribution, Node, Step, Trace
+
+CAP = 5_000_000  # bytes of a page
+DRAWN = 150  # nodes; a larger graph is shown as the neighbourhood of the current step
+TOLD = 200  # steps; the text report has each of a shorter trace in full
+SCRIPTS = ("base", "cards", "predict", "graph", "walk")
+HEADS = (64, 16, 4)  # elements of an array on the page: as many as the cap allows
+
+
+def page(trace: Trace, cap: int = CAP) -> str:
+    """The page as text, at most `cap` bytes; what had to be left out is said in a banner."""
+    steps = list(trace.steps)
+    while True:
+        heads = [min(h, trace.arrays) for h in HEADS]
+        hopeful = [h for h in heads if _least(steps, h) < cap]
+        for head in hopeful or heads[-1:]:
+            text = _assembled(trace, steps, head)
+            if len(text.encode()) <= cap or (len(steps) <= 2 and head <= HEADS[-1]):
+                return text
+        ratio = cap / len(text.encode())
+        steps = _fewer(trace, steps, max(2, int(0.9 * ratio * len(steps))))
+
+
+def _least(steps: list[Step], head: int) -> int:
+    """Bytes that the numbers take at the very least: three characters each, every array once."""
+    sizes = {id(a): min(a.size, head) for s in steps for c in s.contributions for a in (c.added, c.after)}
+    return 3 * sum(sizes.values())
+
+
+def _fewer(trace: Trace, steps: list[Step], most: int) -> list[Step]:
+    """First and last steps, and between them those that tell most: failures, NaN, parameters."""
+    edge = max(1, most // 3)
+    middle = steps[edge:-edge]
+    telling = [s for s in middle if not s.ok or not s.finite]
+    telling += [s for s in middle if any(trace.nodes[c.node].kind == "param" for c in s.contributions) and s not in telling]
+    kept = {s.k for s in [*steps[:edge], *steps[-edge:], *telling[: max(0, most - 2 * edge)]]}
+    return [s for s in steps if s.k in kept]
+
+
+def _assembled(trace: Trace, steps: list[Step], head: int) -> str:
+    data = _Data(trace, steps, head)
+    told = steps if len(steps) <= TOLD else []
+    report = "\n\n".join([trace.text(), *(trace.text(step=s.k) for s in told)])
+    style = _file("page.css")
+    script = '"use strict";\n(() => {\n' + "".join(_file(f"{part}.js") for part in SCRIPTS) + "})();\n"
+    bare = ".app{display:none}.report{display:block}"
+    parts = {
+        "TITLE": html.escape(f"Backward pass of {trace.loss}"), "STYLE": style, "SCRIPT": script, "BARE": bare,
+        "CSP": "default-src 'none'; base-uri 'none'; form-action 'none'; "
+               f"style-src {_hash(style)} {_hash(bare)}; script-src {_hash(script)}",
+        "SVG": data.svg, "REPORT": html.escape(report), "BANNER": html.escape(data.banner),
+        "DATA": json.dumps(data.record(), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
+    }  # fmt: skip
+    pieces = _file("page.html").split("%%")
+    return "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))
+
+
+def _file(name: str) -> str:
+    return resources.files(__package__).joinpath("web").joinpath(name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+class _Data:
+    """The trace as small JSON: each array and each phrase once, referred to by number."""
+
+    def __init__(self, trace: Trace, steps: list[Step], head: int) -> None:
+        self.trace, self.kept, self.head = trace, steps, head
+        self.arrays: list[Any] = []
+        self.array_numbers: dict[Any, int] = {}
+        self.phrases: list[str] = []
+        self.phrase_numbers: dict[str, int] = {}
+        self.values = [self.array(n.value) for n in trace.nodes]
+        self.steps = [self.step(s) for s in steps]
+        self.svg, self.places = self.graph()
+        self.banner = self.warning()
+
+    def array(self, s: Any) -> int:
+        """The number of an array, or of the summary of one."""
+        known = id(s) if isinstance(s, dict) else (s.shape, s.dtype.char, s.tobytes())
+        if known not in self.array_numbers:
+            self.array_numbers[known] = self.shown(s if isinstance(s, dict) else summary(s, self.head))
+        return self.array_numbers[known]
+
+    def shown(self, s: dict[str, Any]) -> int:
+        """The number of a summary, as the page has it."""
+        if len(s["head"]) > self.head:
+            s = _shorter(s, self.head)
+        short = {"s": s["shape"], "v": [_digits(x) for x in s["head"]], "h": s["head_shape"]}
+        short |= {k: _digits(s[k]) for k in ("min", "max", "mean") if s[k] is not None}
+        short |= {k: s[k] for k in ("nan", "inf") if s[k]}
+        key = json.dumps(short)
+        if key not in self.array_numbers:
+            self.array_numbers[key] = len(self.arrays)
+            self.arrays.append(short)
+        return self.array_numbers[key]
+
+    def phrase(self, text: str) -> int:
+        """The number of a text."""
+        if text not in self.phrase_numbers:
+            self.phrase_numbers[text] = len(self.phrases)
+            self.phrases.append(text)
+        return self.phrase_numbers[text]
+
+    def step(self, s: Step) -> dict[str, Any]:
+        short = {"k": s.k, "n": s.node.id, "law": self.phrase(s.law), "why": self.phrase(s.why), "g": self.array(s.incoming),
+                 "ok": int(s.ok), "fin": int(s.finite), "o": [self.contribution(s, c) for c in s.contributions]}  # fmt: skip
+        short |= {"hook": 1} if s.hooked else {}
+        return short | ({"made": self.phrase(s.trouble)} if s.trouble else {})
+
+    def contribution(self, s: Step, c: Contribution) -> dict[str, Any]:
+        k = c.check
+        check = {"st": k.status, "n": k.n, "tol": k.tolerance, "why": k.reason,
+                 "i": None if k.index is None else list(k.index),
+                 **{key: None if x is None else number(x) for key, x in
+                    (("a", k.analytic), ("b", k.numeric), ("e", k.error))}}  # fmt: skip
+        out = {"to": c.node, "arg": c.argument, "rule": self.phrase(c.rule), "bar": self.phrase(c.notation),
+               "add": self.array(c.added), "nth": c.nth, "of": c.of, "ck": check}  # fmt: skip
+        if c.axes:
+            out |= {"raw": list(c.raw_shape), "axes": list(c.axes)}
+        if c.before is not None:
+            out |= {"bef": self.array(c.before), "aft": self.array(c.after)}
+        asked = question(s, c, self.trace.nodes[c.node].value, self.head)
+        return out | ({"q": asked} if asked else {})
+
+    def graph(self) -> tuple[str, list[Any]]:
+        """(SVG of the whole graph or '', places of the nodes where only a part is shown)."""
+        nodes = shown_nodes(self.trace.nodes)
+        edges = gradient_edges(self.trace.nodes, nodes)
+        if len(nodes) <= DRAWN:
+            return drawn(self.trace.nodes, arrange([n.id for n in nodes], edges), edges), []
+        layout = arrange([n.id for n in nodes], edges)
+        return "", [[n.id, layout.layer[n.id], round(layout.x[n.id], 2)] for n in nodes]
+
+    def warning(self) -> str:
+        t, parts = self.trace, []
+        if len(self.kept) < t.total:
+            what = "; ".join(filter(None, [(t.truncated or {}).get("reason", ""), self._cap()]))
+            parts.append(f"showing {len(self.kept):,} of {t.total:,} steps: {what}")
+        if self.head < min(HEADS[0], t.arrays):
+            parts.append(f"arrays show at most their first {self.head} elements, to keep the page below {CAP / 1e6:g} MB")
+        return ". ".join(parts)
+
+    def _cap(self) -> str:
+        cut = len(self.kept) < len(self.trace.steps)
+        return f"first and last steps, failures, NaN and parameters, to keep the page below {CAP / 1e6:g} MB" if cut else ""
+
+    def record(self) -> dict[str, Any]:
+        t = self.trace
+        return {
+            "schema": 1, "loss": t.loss, "value": number(t.value), "dtype": t.dtype, "seed": t.seed,
+            "script": short_path(t.script), "total": t.total, "hints": HINTS,
+            "nodes": [self.node(n) for n in t.nodes], "arrays": self.arrays,
+            "phrases": self.phrases, "steps": self.steps, "places": self.places,
+            "origin": t.origin.k if t.origin else None,
+            "leaves": {f.node: {"st": f.status, "e": f.error, "why": f.reason} for f in t.leaves},
+        }  # fmt: skip
+
+    def node(self, n: Node) -> dict[str, Any]:
+        place = f"{short_path(n.file)}:{n.line}" if n.file else None
+        short = {"name": n.name, "kind": n.kind, "v": self.values[n.id], "dt": n.dtype}
+        if n.op:
+            short |= {"op": n.op, "is": n.computes, "src": place, "code": n.code, "par": list(n.parents), "mem": n.bytes_saved}
+        return short | ({"fan": n.fanout} if n.fanout > 1 else {})
+
+
+def _digits(x: float | str) -> float | str:
+    """Six digits are enough to look at."""
+    return x if isinstance(x, str) else float(f"{x:.6g}")
+
+
+def _shorter(s: dict[str, Any], limit: int) -> dict[str, Any]:
+    """A summary with fewer elements."""
+    import numpy as np
+
+    from ...display import head_shape
+
+    head = np.array(s["head"], dtype=object).reshape(s["head_shape"])
+    corner = head_shape(tuple(s["head_shape"]), limit)
+    return s | {"head": head[tuple(slice(n) for n in corner)].ravel().tolist(), "head_shape": list(corner)}
+
+

@@ -1,0 +1,216 @@
+"""The forward and backward pass of a graph as the NumPy program that a person would have written by hand.
+
+Printed from the expressions that the engine runs (`inline`), in the order in which it runs them (`record.walk`), so
+that the program gives the same bits.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..autodiff import engine
+from ..errors import GradientError
+from ..autodiff.graph import Value, where
+from ..autodiff.rules import NAMES
+from .inline import Inliner
+from .literals import STRIDED, UNPACK, array_text, setting
+from ..inspect.record.names import caller_scopes, name_values, unique
+from ..inspect.record.notation import rule_of
+from .recipes import Library
+from ..inspect.record.applications import Application, demand_loss, walk
+
+_SPOKEN_FOR = {*dir(builtins), *keyword.kwlist, "np", "unpack", "strided", "SIX"}
+
+
+def emit_numpy(loss: Value, scope: Mapping[str, Any] | None = None) -> str:
+    """The program: imports numpy and nothing else; afterwards `loss` and ``grad_<name>`` of each leaf are there.
+
+    Value and gradients are those of ``loss.backward()``, bit for bit.  Leaves are exact literals (packed above 4,096
+    elements) and have their names from ``name=`` or the caller's variables, as far as they are identifiers; unnamed
+    ones are x0, x1, ...  `scope` : variables to take names from instead of the caller's.
+    """
+    demand_loss(loss, "emit_numpy")
+    return _Program(loss, [scope] if scope is not None else caller_scopes(1)).text()
+
+
+def identifier(name: str) -> str:
+    """`name` with what cannot stand in a Python name as '_': 'encoder.weight' becomes 'encoder_weight'."""
+    name = unicodedata.normalize("NFKC", name)
+    clean = "".join(c if f"a{c}".isidentifier() else "_" for c in name)
+    if not clean.strip("_"):
+        return "x"
+    clean = clean if clean == name else clean.strip("_")
+    return clean if clean.isidentifier() else f"_{clean}"
+
+
+class _Program:
+    def __init__(self, loss: Value, scopes: Any) -> None:
+        self.loss = loss
+        self.order = engine.topological(loss)
+        self.library = Library(self.constant)
+        self.vars: dict[int, str] = {}
+        self.grads: dict[int, str] = {}
+        self.data: list[str] = []
+        self.forward: list[str] = []
+        self.backward: list[str] = []
+        self.needs: set[str] = set()
+        self.literals: dict[Any, ast.expr] = {}
+        self.alive: list[Any] = []
+        self.choose_names(name_values(self.order, scopes))
+
+    def choose_names(self, labels: dict[int, str]) -> None:
+        """An identifier for every value and gradient; ``loss`` and ``grad_<leaf>`` come first."""
+        taken = self.library.taken
+        taken |= {"loss"} if self.loss.op is not None else set()
+        leaves = [v for v in self.order if v.op is None]
+        for v in leaves:
+            self.grads[id(v)] = unique(f"grad_{identifier(labels[id(v)])}", taken)
+        taken |= _SPOKEN_FOR
+        self.vars[id(self.loss)] = "loss"
+        self.labels = labels
+        for v in [*leaves, *self.order]:
+            if v is not self.loss or v.op is None:
+                self.vars[id(v)] = self.vars.get(id(v)) or unique(identifier(labels[id(v)]), taken)
+            if id(v) not in self.grads:
+                self.grads[id(v)] = unique(f"grad_{self.vars[id(v)]}", taken)
+
+    # --- data ---
+    def declare(self, name: str, array: np.ndarray) -> ast.expr:
+        """``name = np.array(...)``, once, at the top."""
+        text, needs = array_text(array)
+        if text.startswith("np.array(") and len(name) <= 12:  # rows below one another
+            text = text.replace("\n   ", "\n" + " " * (len(name) + len(" = np.array(")))
+        self.needs |= needs
+        self.library.shapes[name] = array.shape
+        comment = f"  # {array.shape}" if "\n" not in text and array.ndim else ""
+        self.data.append(f"{name} = {text}{comment}" if comment or "\n" not in text else f"# {array.shape}\n{name} = {text}")
+        return ast.Name(name)
+
+    def constant(self, array: np.ndarray, label: str = "index", key: Any = None) -> ast.expr:
+        """The name of a constant array; one that is short is written in place."""
+        text, _ = array_text(array)
+        if text.startswith(("np.ones(", "np.zeros(", "np.eye(")):
+            return ast.Name(text)
+        key = key or (array.tobytes(), array.shape, array.strides, str(array.dtype))
+        if key not in self.literals:
+            self.alive.append(array)
+            self.literals[key] = self.declare(unique(identifier(label), self.library.taken), array)
+        return self.literals[key]
+
+    def input(self, value: Value, k: int) -> ast.expr:
+        """The expression for input number `k` of `value`, in the dtype in which the op sees it."""
+        a, array = value.inputs[k], value.arrays[k]
+        if not isinstance(a, Value):
+            if array.ndim == 0:
+                plain = type(a) in (int, float) and abs(a) < 1e9 and array == a
+                return setting(a if plain else array, self.constant)
+            return self.constant(array, self.labels.get(id(a), "c"), (id(a), str(array.dtype)))
+        if id(a) not in self.vars:  # a tensor without gradient
+            self.vars[id(a)] = unique(identifier(self.labels[id(a)]), self.library.taken)
+            self.declare(self.vars[id(a)], a._data)
+        name = self.vars[id(a)]
+        if array.dtype == a._data.dtype:
+            return ast.Name(name)
+        key = (id(a), str(array.dtype))
+        if key not in self.literals:
+            cast = unique(f"{name}_{array.dtype}", self.library.taken)
+            self.line(self.forward, cast, ast.Name(f"{name}.astype(np.{array.dtype})"), array.shape)
+            self.literals[key] = ast.Name(cast)
+        return self.literals[key]
+
+    # --- lines ---
+    def line(self, section: list[str], name: str, expression: ast.expr, shape: tuple[int, ...]) -> None:
+        """``name = expression  # shape``."""
+        text = f"{name} = {ast.unparse(ast.fix_missing_locations(expression))}"
+        section.append(f"{text}  # {shape}" if shape else text)
+        self.library.shapes[name] = shape
+
+    def inliner(self, value: Value, i: int | None) -> Inliner:
+        """What the names in the expressions of `value` stand for: in its forward (i None), or in the rule for input i."""
+        op: Any = value.op
+        exprs = [self.input(value, k) for k in range(len(value.inputs))]
+        params = {**{k: v for k, v in op.defaults.items() if k not in op.rules}, **value.params}
+        params.pop("i", None)
+        if i is not None and op.variadic:
+            params["i"] = i
+        names: dict[str, Any] = {k: setting(v, self.constant) for k, v in params.items()}
+        values: dict[str, Any] = dict(params)
+        constant = set(params)
+        if op.variadic:
+            names[next(iter(op.rules))], values[next(iter(op.rules))] = exprs, tuple(value.arrays)
+        else:
+            for name, e, a, array in zip(op.rules, exprs, value.inputs, value.arrays, strict=True):
+                names[name], values[name] = e, array
+                if not isinstance(a, Value) and array.ndim == 0:
+                    constant.add(name)
+        if i is not None:
+            stand_in = np.broadcast_to(np.ones((), value._data.dtype), value._data.shape)
+            names |= {"g": ast.Name(self.grads[id(value)]), "y": ast.Name(self.vars[id(value)])}
+            values |= {"g": stand_in, "y": value._data}
+        return Inliner(self.library, NAMES, names, values, frozenset(constant))
+
+    def compute(self, value: Value) -> None:
+        """The forward line of `value`."""
+        op: Any = value.op
+        inliner = self.inliner(value, None)
+        tree: ast.expr
+        if op.forward_text:
+            tree = ast.parse(op.forward_text, mode="eval").body
+        else:
+            inputs: list[ast.expr] = [ast.Starred(ast.Name(n)) if op.variadic else ast.Name(n) for n in op.rules]
+            settings = [ast.keyword(k, ast.Name(k)) for k in inliner.names if k in op.defaults and k not in op.rules]
+            tree = ast.Call(ast.Name(op.name), inputs, settings)
+        self.line(self.forward, self.vars[id(value)], inliner.visit(tree), value._data.shape)
+
+    def contribute(self, a: Application) -> None:
+        """The backward line of one rule application."""
+        assert a.value.op is not None
+        tree = ast.parse(rule_of(a.value.op, a.i), mode="eval").body
+        expression = self.inliner(a.value, a.i).visit(tree)
+        shape = a.x._data.shape
+        if a.axes:
+            axes = setting(a.axes[0] if len(a.axes) == 1 else a.axes, self.constant)
+            expression = ast.Call(ast.Name("np.sum"), [expression], [ast.keyword("axis", axes)])
+            left = tuple(n for k, n in enumerate(a.raw_shape) if k not in a.axes)
+            if left != shape:
+                expression = ast.Call(ast.Attribute(expression, "reshape", ast.Load()), [setting(shape, self.constant)], [])
+        if a.raw_dtype != a.x._data.dtype:
+            to = ast.Name(f"np.{a.x._data.dtype}")
+            expression = ast.Call(ast.Attribute(expression, "astype", ast.Load()), [to], [])
+        name = self.grads[id(a.x)]
+        if a.nth > 1:
+            expression = ast.BinOp(ast.Name(name), ast.Add(), expression)
+        self.line(self.backward, name, expression, shape)
+
+    def text(self) -> str:
+        """The whole program."""
+        for value in self.order:
+            if value.hooks:
+                raise GradientError(
+                    "emit_numpy: a hook cannot be written as NumPy text", f"it hangs on {where(value)}",
+                    "take the hook out first: call what register_hook returned",
+                )  # fmt: skip
+            if value.op is None:
+                self.declare(self.vars[id(value)], value._data)
+        for value in self.order:
+            if value.op is not None:
+                self.compute(value)
+        seed = np.ones(self.loss._data.shape, self.loss._data.dtype)
+        self.line(self.backward, self.grads[id(self.loss)], ast.Name(array_text(seed)[0]), seed.shape)
+        for application in walk(self.loss):
+            self.contribute(application)
+        head = ["# A loss and its gradients, step by step.  Needs NumPy only.", "import numpy as np"]
+        ready = [UNPACK] if "unpack" in self.needs else []
+        ready += [STRIDED] if "strided" in self.needs else []
+        blocks = [*ready, *self.library.sources.values()]
+        parts = ["\n".join(head)] + [f"\n{b}\n" for b in blocks]
+        for title, lines in (("data", self.data), ("forward", self.forward), ("backward", self.backward)):
+            parts += [f"\n# {title}", *lines]
+        return "\n".join(parts) + "\n"

@@ -1,0 +1,237 @@
+"""From the expression of an op to plain NumPy text: names put in, calls to other ops written out, settings folded.
+
+This is partial evaluation of the very expressions that the engine runs.  What is known when the program is written
+(shapes, settings, constants) becomes a number; what the engine allows for and the program never meets (tensors,
+complex numbers) goes; a call to another op becomes its NumPy text, or a function at the top of the program.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..autodiff.graph import Value
+from ..autodiff.operation import Op
+from .literals import setting
+from .recipes import Library, as_slice, is_default, is_numpy, may_stand_here, recipe, tidy
+
+_SHAPE = ("shape", "dtype", "ndim", "size")
+_LITERALS = (int, float, str, bool, tuple, type(None))
+
+
+class Inliner(ast.NodeTransformer):
+    """Rewrites one expression (or the body of one function).
+
+    scope     the names it may use, apart from its own: `NAMES`, or the globals of the function
+    names     what its own names stand for: an expression, or a list of them for a variadic input
+    values    the arrays and settings behind these names, as far as they are known
+    constant  those of them that are the same in every run: settings, and numbers in the user's code
+    shapes    of the program's variables; empty in a function, where its arguments may be called like them
+    """
+
+    def __init__(self, library: Library, scope: Mapping[str, Any], names: Mapping[str, Any],
+                 values: Mapping[str, Any] | None = None, constant: frozenset[str] = frozenset(),
+                 in_function: bool = False) -> None:  # fmt: skip
+        self.library, self.scope, self.names = library, scope, names
+        self.values, self.constant, self.in_function = values or {}, constant, in_function
+        self.shapes: Mapping[str, tuple[int, ...]] = {} if in_function else library.shapes
+
+    # --- what is known ---
+    def known(self, node: ast.AST, names: frozenset[str]) -> bool:
+        """Whether a value depends on `names` and on shapes only (and on at least one of them)."""
+        found = False
+        stack: list[ast.AST] = [node]
+        while stack:
+            n = stack.pop()
+            if self.is_shape(n):
+                found = True
+            elif isinstance(n, ast.Name) and n.id in self.names:
+                if n.id not in names:
+                    return False
+                found = True
+            else:
+                stack.extend(ast.iter_child_nodes(n))
+        return found
+
+    def is_shape(self, node: ast.AST) -> bool:
+        """``x.shape`` and its like, of an x that is known."""
+        if not isinstance(node, ast.Attribute) or node.attr not in _SHAPE:
+            return False
+        return isinstance(node.value, ast.Name) and node.value.id in self.values
+
+    def is_number(self, node: ast.AST) -> bool:
+        """``math.sqrt(2 / math.pi)``: of numbers and the module math alone."""
+        names = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
+        things = [None if n.id in self.names else self.scope.get(n.id) for n in names]
+        return bool(names) and all(t is math or type(t) in (int, float) for t in things)
+
+    def evaluate(self, node: ast.expr) -> Any:
+        with np.errstate(all="ignore"):
+            return eval(ast.unparse(node), dict(self.scope), dict(self.values))
+
+    def literal(self, value: Any) -> ast.expr:
+        return setting(value, self.library.constant)
+
+    def resolve(self, node: ast.expr) -> Any:
+        """The global object that a name or a dotted name stands for, or None."""
+        if isinstance(node, ast.Name) and node.id not in self.names:
+            return self.scope.get(node.id)
+        if isinstance(node, ast.Attribute):
+            base = self.resolve(node.value)
+            return getattr(base, node.attr, None) if isinstance(base, ModuleType) else None
+        return None
+
+    # --- the rewriting ---
+    def visit(self, node: Any) -> Any:
+        foldable = isinstance(node, ast.Call | ast.BinOp | ast.UnaryOp | ast.Compare | ast.IfExp | ast.Attribute)
+        if foldable and (self.known(node, self.constant) or self.is_number(node)):
+            return self.literal(self.evaluate(node))
+        return super().visit(node)
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id in self.names:
+            stands = self.names[node.id]
+            return ast.Tuple(list(stands), ast.Load()) if isinstance(stands, list) else copy.deepcopy(stands)
+        thing = self.scope.get(node.id)
+        return self.literal(thing) if node.id in self.scope and type(thing) in _LITERALS else node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        if node.attr == "real":
+            return self.visit(node.value)
+        thing = None if self.resolve(node.value) is np else self.resolve(node)
+        return self.literal(thing) if type(thing) in _LITERALS and thing is not None else self.generic_visit(node)  # type: ignore[return-value]
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        test = self.visit(node.test)
+        if isinstance(test, ast.Constant):
+            return self.visit(node.body if test.value else node.orelse)
+        return ast.IfExp(test, self.visit(node.body), self.visit(node.orelse))
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        decides = isinstance(node.op, ast.Or)
+        parts = [self.visit(v) for v in node.values]
+        if any(isinstance(p, ast.Constant) and bool(p.value) is decides for p in parts):
+            return ast.Constant(decides)
+        parts = [p for p in parts if not isinstance(p, ast.Constant)]
+        return ast.BoolOp(node.op, parts) if len(parts) > 1 else parts[0] if parts else ast.Constant(not decides)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        if isinstance(node.value, ast.Name) and isinstance(self.names.get(node.value.id), list):
+            return self.several(node)[0]
+        base, index = self.visit(node.value), self.visit(node.slice)
+        if isinstance(base, ast.Name) and self.shapes.get(base.id) == ():
+            base = ast.Call(ast.Name("np.asarray"), [base], [])  # NumPy's numbers know fewer indices than arrays
+        if isinstance(index, ast.Tuple):
+            index = ast.Tuple([as_slice(p) for p in index.elts], ast.Load())
+        return ast.Subscript(base, as_slice(index), ast.Load())
+
+    def several(self, node: ast.expr) -> list[ast.expr]:
+        """The expressions that ``*node`` stands for: parts of a variadic input, or a list of constants."""
+        if isinstance(node, ast.Name) and isinstance(self.names.get(node.id), list):
+            return list(self.names[node.id])
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+            stands = self.names[node.value.id]
+            where = node.slice
+            if isinstance(where, ast.Slice):
+                ends = [None if e is None else self.evaluate(e) for e in (where.lower, where.upper, where.step)]
+                return list(stands[slice(*ends)])
+            return [stands[self.evaluate(where)]]
+        return [self.literal(v) for v in self.evaluate(node)]
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        function = self.resolve(node.func)
+        if function is isinstance or (isinstance(node.func, ast.Name) and node.func.id == "isinstance"):
+            kind = self.resolve(node.args[1])
+            return ast.Constant(kind is np.ndarray) if kind in (Value, np.ndarray) else self.generic_visit(node)  # type: ignore[return-value]
+        if function is np.iscomplexobj:
+            return ast.Constant(False)
+        if function is np.real:
+            return self.visit(node.args[0])
+        ours = isinstance(function, Op) or (inspect.isfunction(function) and not is_numpy(function))
+        if ours and not isinstance(function, Op) and self.known(node, frozenset(self.values)):
+            result = self.evaluate(node)
+            if not isinstance(result, np.ndarray | np.generic):  # slices, subscripts: the same in every run
+                return self.literal(result)
+        original = copy.deepcopy(node)  # visiting changes a tree in place
+        args: list[ast.expr] = []
+        for a in node.args:
+            args += self.several(a.value) if isinstance(a, ast.Starred) and not self.in_function else [self.argument(a, ours)]
+        keywords = {str(k.arg): self.visit(k.value) for k in node.keywords}
+        if ours:
+            return self.expand(function, args, keywords, original)
+        call = ast.Call(self.visit(node.func), args, [ast.keyword(k, v) for k, v in keywords.items()])
+        return tidy(call, self.shapes)
+
+    def argument(self, node: ast.expr, ours: bool) -> ast.expr:
+        """An argument; a folded float32 keeps its type, for ``np.where(c, 1, 2.0)`` would be float64."""
+        if ours and not isinstance(node, ast.Name) and self.known(node, self.constant):
+            value = self.evaluate(node)
+            if getattr(value, "dtype", None) == np.float32 and value.ndim == 0:
+                return ast.Call(ast.Name("np.float32"), [self.literal(value)], [])
+        return self.visit(node)  # type: ignore[no-any-return]
+
+    def expand(self, function: Any, args: list[ast.expr], keywords: dict[str, ast.expr], original: ast.Call) -> ast.expr:
+        """A call to an op or helper: its text, or a call to its copy at the top of the program."""
+        name, signature, scope, stored, statements, comment = recipe(function)
+        bound = signature.bind(*args, **keywords)
+        facts: dict[str, Any] = {}
+        if len(original.args) == len(args) and self.values:
+            given = {str(k.arg): k.value for k in original.keywords}
+            for key, n in signature.bind(*original.args, **given).arguments.items():
+                if isinstance(n, ast.expr) and self.known(n, self.constant):
+                    facts[key] = self.evaluate(n)
+        own = {n: ast.Name(n) for n in (*signature.parameters, *stored)}
+        inner = Inliner(self.library, scope, own, facts, frozenset(facts), in_function=True)
+        body = Body(inner).block(copy.deepcopy(statements))
+        if len(body) == 1 and isinstance(body[0], ast.Return) and body[0].value is not None:
+            stands = {k: list(v) if isinstance(v, tuple) else v for k, v in bound.arguments.items()}
+            for key, p in signature.parameters.items():
+                if key not in stands and p.default is not p.empty:
+                    stands[key] = self.literal(p.default)
+            if may_stand_here(function, body[0].value, stands):
+                return Inliner(self.library, {}, stands, dict.fromkeys(stands)).visit(body[0].value)  # type: ignore[no-any-return]
+        text = ", ".join(str(p.replace(annotation=p.empty)) for p in signature.parameters.values())
+        called = self.library.add(name, text, body, comment)
+        passed = [ast.keyword(k, v) for k, v in keywords.items() if not is_default(signature, k, v)]
+        return ast.Call(ast.Name(called), args, passed)
+
+
+class Body:
+    """The statements of a function, rewritten; branches that cannot be taken are left out."""
+
+    def __init__(self, inliner: Inliner) -> None:
+        self.inliner = inliner
+
+    def block(self, statements: Sequence[ast.stmt]) -> list[ast.stmt]:
+        result: list[ast.stmt] = []
+        for s in statements:
+            result += self.statement(s)
+            if result and isinstance(result[-1], ast.Return | ast.Raise):
+                break
+        return result
+
+    def statement(self, s: ast.stmt) -> list[ast.stmt]:
+        if isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant):
+            return []  # a docstring
+        if isinstance(s, ast.If):
+            test = self.inliner.visit(s.test)
+            if isinstance(test, ast.Constant):
+                return self.block(s.body if test.value else s.orelse)
+            return [ast.If(test, self.block(s.body), self.block(s.orelse))]
+        if isinstance(s, ast.For | ast.While | ast.With):
+            body = self.block(s.body)
+            s.body = []
+            s = self.inliner.generic_visit(s)  # type: ignore[assignment]
+            s.body = body  # type: ignore[attr-defined]
+            return [s]
+        s = self.inliner.generic_visit(s)  # type: ignore[assignment]
+        if isinstance(s, ast.Assign) and ast.unparse(s.targets[0]).strip("()") == ast.unparse(s.value).strip("()"):
+            return []  # x = x.real
+        return [s]
