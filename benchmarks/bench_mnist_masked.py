@@ -20,7 +20,11 @@ import numpy as np
 import minigrad_ae as mg
 from minigrad_ae import checkpoint
 from minigrad_ae.experiments.masked import (
-    frozen_masks, gaussian_errors, masked_errors, mean_picture_errors, train,
+    frozen_masks,
+    gaussian_errors,
+    masked_errors,
+    mean_picture_errors,
+    train,
 )
 from minigrad_ae.models import MaskedAutoencoder
 from minigrad_ae.models.masked import random_masks

@@ -97,8 +97,8 @@ def draw(models: dict[int, Any], reports: dict[int, Any], X: Any, binary: Any, y
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    from minigrad_ae.teaching.lesson import STYLE
     from minigrad_ae.teaching.figures import show_codes, show_manifold, show_sheet
+    from minigrad_ae.teaching.lesson import STYLE
 
     with rc_context(STYLE):
         figure = Figure(figsize=(12, 8.6))

@@ -12,10 +12,16 @@ import numpy as np
 import minigrad_ae as mg
 from minigrad_ae import analytic
 from minigrad_ae.experiments.linear import (
-    descend, escape, five_features, mode_strengths, penalised, trained, uncentred,
+    descend,
+    escape,
+    five_features,
+    mode_strengths,
+    penalised,
+    trained,
+    uncentred,
 )
-from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson, draw_network
 from minigrad_ae.models import LinearAutoencoder
+from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson, draw_network
 
 lesson = Lesson("02_linear_autoencoder", "about 12 s; --fast 4 s")
 X, _ = mg.data.digits()  # (1797, 64): real handwritten digits, 8 x 8 pixels in [0, 1]

@@ -11,10 +11,17 @@ import numpy as np
 import minigrad_ae as mg
 from minigrad_ae import analytic
 from minigrad_ae.experiments.two_layer import (
-    LIFT, M, descend, gap, images, on_parabola, pressed, principal,
+    LIFT,
+    M,
+    descend,
+    gap,
+    images,
+    on_parabola,
+    pressed,
+    principal,
 )
-from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, Lesson, draw_network
 from minigrad_ae.models import TwoLayerAutoencoder
+from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, Lesson, draw_network
 
 lesson = Lesson("03_nonlinear_hidden_units", "about 7 s; --fast 4 s")
 X = lesson.run.shared(images)  # the digits (1797, 64); 500 of them with --fast

@@ -14,11 +14,11 @@ import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.experiments import deep
 from minigrad_ae.claims import ledger
-from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson, draw_network
 from minigrad_ae.data import shipped_results as shipping
+from minigrad_ae.experiments import deep
 from minigrad_ae.models import DeepAutoencoder
+from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson, draw_network
 
 lesson = Lesson("04_deep_autoencoder", "about 12 s; --fast 4 s")
 run = lesson.run

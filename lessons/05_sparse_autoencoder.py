@@ -11,10 +11,10 @@ import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.experiments import sparse as ex
 from minigrad_ae.claims.bugs import edit
-from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson
+from minigrad_ae.experiments import sparse as ex
 from minigrad_ae.models import SparseAutoencoder
+from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson
 
 lesson = Lesson("05_sparse_autoencoder", "about 25 s; --fast 4 s")
 shared = lesson.run.shared

@@ -12,10 +12,10 @@ import numpy as np
 import minigrad_ae as mg
 from minigrad_ae import analytic
 from minigrad_ae.claims import Run
-from minigrad_ae.experiments import denoising as ex
 from minigrad_ae.claims.bugs import edit
-from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, Lesson
+from minigrad_ae.experiments import denoising as ex
 from minigrad_ae.models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder
+from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, Lesson
 
 lesson = Lesson("06_denoising_autoencoder", "about 25 s; --fast 4 s")
 shared = lesson.run.shared

@@ -12,16 +12,23 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad_ae as mg
-from minigrad_ae.experiments import masked_pictures as drawn
 from minigrad_ae.claims.bugs import edit
+from minigrad_ae.experiments import masked_pictures as drawn
 from minigrad_ae.experiments.masked import (
-    conditional_errors, frozen_masks, gaussian_errors, live, masked_errors, mean_picture_errors,
-    pictures, ready, shipped_errors,
+    conditional_errors,
+    frozen_masks,
+    gaussian_errors,
+    live,
+    masked_errors,
+    mean_picture_errors,
+    pictures,
+    ready,
+    shipped_errors,
 )
 from minigrad_ae.experiments.masked_transfer import study as remake
-from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, Lesson
 from minigrad_ae.models import MaskedAutoencoder
 from minigrad_ae.models.masked import places, random_masks
+from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, Lesson
 
 lesson = Lesson("07_masked_autoencoder", "about 15 s; --fast 4 s; --full 15 minutes")
 X, T = pictures("train"), pictures("test")  # digits, 8 x 8 pixels in [0, 1]: 1,437 and 360, by other writers

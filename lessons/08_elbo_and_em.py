@@ -13,11 +13,11 @@ import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
+from minigrad_ae.claims.bugs import edit
 from minigrad_ae.experiments import elbo as lab
 from minigrad_ae.experiments import evidence
-from minigrad_ae.claims.bugs import edit
-from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, Lesson
 from minigrad_ae.models import LinearVAE
+from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, Lesson
 
 lesson = Lesson("08_elbo_and_em", "about 7 s; --fast 4 s")
 X, eigenvalues = lab.cloud()  # 80 points in 5 dimensions; the eigenvalues of their covariance

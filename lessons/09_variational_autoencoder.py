@@ -13,11 +13,11 @@ import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.experiments import variational as experiments
-from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, Lesson
 from minigrad_ae.errors import GradientError
+from minigrad_ae.experiments import variational as experiments
 from minigrad_ae.models import VariationalAutoencoder, diagnose
 from minigrad_ae.teaching.figures import show_codes, show_gradient_flow, show_manifold, show_sheet
+from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, Lesson
 
 lesson = Lesson("09_variational_autoencoder", "about 15 s; --fast 4 s")
 X, _ = mg.data.digits("train")  # (1437, 64), pixels in [0, 1]

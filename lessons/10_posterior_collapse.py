@@ -14,11 +14,11 @@ import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.experiments import collapse as lab
 from minigrad_ae.claims.bugs import edit
+from minigrad_ae.experiments import collapse as lab
 from minigrad_ae.experiments.elbo import cloud
-from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, RED, Lesson
 from minigrad_ae.models import LinearVAE, diagnose
+from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, RED, Lesson
 
 lesson = Lesson("10_posterior_collapse", "about 25 s; --fast 4 s")
 run = lesson.run

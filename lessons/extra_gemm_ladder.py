@@ -23,10 +23,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import minigrad_ae as mg
-from minigrad_ae.files import write_text
-from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, STYLE, lessons_folder, plain, save_png
-from minigrad_ae.kernels import ladder, roofline
 from minigrad_ae.arguments import Parser
+from minigrad_ae.files import write_text
+from minigrad_ae.kernels import ladder, roofline
+from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, STYLE, lessons_folder, plain, save_png
 
 notebook = "ipykernel" in sys.modules
 parser: argparse.ArgumentParser = Parser(prog="extra_gemm_ladder")

@@ -22,11 +22,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from . import __version__, models
-from .files import previous_of, write_whole
+from . import models
 from .errors import CheckpointError, DataError, MinigradError
+from .files import previous_of, write_whole
 from .nn import Module
 from .optim import Optimizer
+from .version import __version__
 
 FORMAT = 1
 META = "__meta__"

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from .autodiff import engine
 from . import ops
-from .errors import DataError, DtypeError, GradientError, plain, unmasked
-from .autodiff.graph import Value, caller, changes, grad_mode, next_serial, read_only, where
-from .autodiff.operation import Op
-from .ops.index import settled
+from .autodiff import engine
+from .autodiff.graph import Value, changes, grad_mode, next_serial, read_only
 from .autodiff.messages import NO_GRAD, not_ours, refuse_mask
+from .autodiff.operation import Op
+from .autodiff.origin import caller, where
+from .display import tensor_html
+from .errors import DataError, DtypeError, GradientError, plain, unmasked
+from .ops.arrays import settled
 
 _STORE = dis.opmap["STORE_SUBSCR"]
 
@@ -124,8 +126,6 @@ class Tensor(Value):
         return f"{title} ({', '.join(story)})\n{values}"
 
     def _repr_html_(self) -> str:
-        from .inspect.render.notebook import tensor_html
-
         return tensor_html(self)
 
     # --- gradients ---

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from .data import batches, check_matrix
+from .data.progress import progress_of
 from .data.validate import demand_squares
 from .errors import DataError, DtypeError, GradientError, plain
 from .optim import LBFGS, SGD, Adam
-from .data.progress import progress_of
 
 
 @dataclass

@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from minigrad_ae.teaching.lesson import lessons_folder
 from minigrad_ae.errors import GradientError
 from minigrad_ae.models import VariationalAutoencoder
 from minigrad_ae.models.slide_algorithm import algorithm_1, ascend, generative, slide_bound
 from minigrad_ae.optim import SGD
+from minigrad_ae.teaching.lesson import lessons_folder
 
 KINDS = [{"likelihood": "bernoulli"}, {"likelihood": "gaussian"}, {"likelihood": "gaussian", "learn_sigma": True}]
 

@@ -10,8 +10,8 @@ import pytest
 import zoo
 
 import minigrad_ae as mg
-from minigrad_ae.errors import GradientError
 from minigrad_ae.autodiff.graph import watchers
+from minigrad_ae.errors import GradientError
 from minigrad_ae.inspect import AnomalyError
 from minigrad_ae.inspect.diagnose.reasons import BRANCH, REMEDIES, remedy
 

@@ -8,8 +8,8 @@ import pytest
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.experiments.linear import five_features, linear_model
 from minigrad_ae.errors import DataError, DtypeError, ShapeError
+from minigrad_ae.experiments.linear import five_features, linear_model
 from minigrad_ae.models import LinearAutoencoder
 
 

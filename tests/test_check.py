@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import minigrad_ae as mg
-from minigrad_ae.autodiff import check
 from minigrad_ae import ops
+from minigrad_ae.autodiff import check
 from minigrad_ae.errors import GradientError
 
 

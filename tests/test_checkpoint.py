@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 import test_inspect_models
 
-from minigrad_ae import files as atomic, checkpoint, nn
+from minigrad_ae import checkpoint, nn
+from minigrad_ae import files as atomic
 from minigrad_ae.errors import CheckpointError, DataError
 from minigrad_ae.models import LinearAutoencoder
 from minigrad_ae.optim import SGD, Adam

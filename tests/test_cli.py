@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from minigrad_ae.teaching import lesson as classroom
 from minigrad_ae.cli import main
+from minigrad_ae.teaching import lesson as classroom
 
 
 def run(capsys, *argv):

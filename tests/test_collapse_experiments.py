@@ -7,10 +7,10 @@ import pytest
 
 from minigrad_ae import analytic
 from minigrad_ae.claims import Run
-from minigrad_ae.experiments.collapse import CONVENTIONS, SPECTRUM, mnist_spectrum
 from minigrad_ae.data import mnist, shipped
 from minigrad_ae.data.mnist_files import SHA256
 from minigrad_ae.errors import FileError
+from minigrad_ae.experiments.collapse import CONVENTIONS, SPECTRUM, mnist_spectrum
 
 
 def test_the_shipped_spectrum_says_where_it_comes_from():

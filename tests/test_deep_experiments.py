@@ -10,10 +10,10 @@ import sys
 import numpy as np
 import pytest
 
-from minigrad_ae.cli import bench as bench_command
 from minigrad_ae.claims import Run
-from minigrad_ae.experiments import deep as experiments_deep
+from minigrad_ae.cli import bench as bench_command
 from minigrad_ae.data import shipped
+from minigrad_ae.experiments import deep as experiments_deep
 
 PROGRAM = """
 from minigrad_ae.claims import Run

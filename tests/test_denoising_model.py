@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import minigrad_ae as mg
-from minigrad_ae.experiments import denoising as ex
 from minigrad_ae.errors import DataError, DtypeError, ShapeError
+from minigrad_ae.experiments import denoising as ex
 from minigrad_ae.models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder, SparseAutoencoder, TwoLayerAutoencoder
 
 INSIDE = {

@@ -11,11 +11,11 @@ import pytest
 import zoo
 
 import minigrad_ae as mg
-from minigrad_ae.errors import GradientError
 from minigrad_ae.autodiff.graph import Value
-from minigrad_ae.inspect import emit_numpy
-from minigrad_ae.program.literals import STRIDED, UNPACK, array_text, number
+from minigrad_ae.errors import GradientError
 from minigrad_ae.ops import REGISTRY
+from minigrad_ae.program import emit_numpy
+from minigrad_ae.program.literals import STRIDED, UNPACK, array_text, number
 
 EVERY = [(name, dtype) for name in zoo.ZOO for dtype in (np.float64, np.float32)]
 pytestmark = pytest.mark.filterwarnings("ignore:(divide by zero|invalid value|overflow):RuntimeWarning")

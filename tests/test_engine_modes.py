@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import minigrad_ae as mg
-from minigrad_ae.autodiff.graph import Value, enable_grad, source_line, where
+from minigrad_ae.autodiff.graph import Value, enable_grad
+from minigrad_ae.autodiff.origin import source_line, where
 
 
 def leaf(*values, **options):

@@ -14,9 +14,10 @@ import pytest
 
 import minigrad_ae as mg
 from minigrad_ae.autodiff import engine
-from minigrad_ae.inspect import backward_steps, emit_numpy, trace
-from minigrad_ae.program.emit import identifier
+from minigrad_ae.inspect import backward_steps, trace
 from minigrad_ae.inspect.render.html_page import page
+from minigrad_ae.program import emit_numpy
+from minigrad_ae.program.emit import identifier
 
 FEATURES, LATENT = 6, 2
 

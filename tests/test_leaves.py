@@ -10,8 +10,8 @@ import zoo
 
 import minigrad_ae as mg
 from minigrad_ae.autodiff import engine
-from minigrad_ae.inspect.record.applications import leaf_checks as leaves
 from minigrad_ae.inspect import trace
+from minigrad_ae.inspect.record import leaf_checks as leaves
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

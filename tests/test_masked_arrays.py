@@ -8,8 +8,8 @@ from minigrad_ae import analytic, kernels, optim
 from minigrad_ae.data import additive_gaussian, batches, centre, check_matrix, scale, zero_random_subset
 from minigrad_ae.errors import DataError, unmasked
 from minigrad_ae.models import LinearAutoencoder
-from minigrad_ae.models.slide_algorithm import algorithm_1
 from minigrad_ae.models.estimators import reparameterised_gradients
+from minigrad_ae.models.slide_algorithm import algorithm_1
 from minigrad_ae.models.transfer import LogisticRegression, accuracy, fine_tune
 from minigrad_ae.nn import Linear, VisionTransformer
 

@@ -9,7 +9,8 @@ import pytest
 
 import minigrad_ae as mg
 from minigrad_ae.errors import GradientError
-from minigrad_ae.optim import Adam, AdamW, parameter_rows as row
+from minigrad_ae.optim import Adam, AdamW
+from minigrad_ae.optim import parameter_rows as row
 
 SHAPES = [(5, 3), (3,), (3, 4), (4,), ()]
 MAKERS = {

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import minigrad_ae as mg
-from minigrad_ae.experiments import sparse as ex
+from minigrad_ae.autodiff.engine import topological
 from minigrad_ae.errors import DataError, ShapeError
+from minigrad_ae.experiments import sparse as ex
 from minigrad_ae.models import SparseAutoencoder
 
 CONSTRAINTS = ("unit", "decay", "none")
@@ -77,7 +78,7 @@ def test_unit_rows_ignore_the_length_of_the_weights_and_the_bare_objective_does_
 ])  # fmt: skip
 def test_the_steps_of_the_loss(constraint, steps):
     model, X = make(constraint)
-    assert [v.op.name for v in mg.engine.topological(model.loss(X)) if v.op] == steps
+    assert [v.op.name for v in topological(model.loss(X)) if v.op] == steps
 
 
 def test_a_row_of_zeros_is_named():

@@ -11,15 +11,15 @@ import pytest
 import zoo
 
 import minigrad_ae as mg
-from minigrad_ae.autodiff import engine
 from minigrad_ae import inspect
+from minigrad_ae.autodiff import engine
+from minigrad_ae.autodiff.rules import arrays_read
+from minigrad_ae.display import head_shape, summary
 from minigrad_ae.errors import DataError, GradientError
 from minigrad_ae.inspect import trace
 from minigrad_ae.inspect.record.names import name_values
 from minigrad_ae.inspect.record.notation import bar_notation
-from minigrad_ae.display import head_shape, summary
 from minigrad_ae.ops import REGISTRY
-from minigrad_ae.autodiff.rules import arrays_read
 
 EVERY = [(name, dtype) for name in zoo.ZOO for dtype in (np.float64, np.float32)]
 every = pytest.mark.parametrize(("name", "dtype"), EVERY, ids=[f"{n}-{np.dtype(d)}" for n, d in EVERY])

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from test_cli import run, wrong_use
 
-from minigrad_ae import analytic, checkpoint, memory
+from minigrad_ae import analytic, checkpoint
+from minigrad_ae import arguments as memory
 from minigrad_ae.cli import train as train_command
-from minigrad_ae.experiments.masked import gaussian_errors
 from minigrad_ae.data import digits
+from minigrad_ae.experiments.masked import gaussian_errors
 from minigrad_ae.models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder
 from minigrad_ae.models.masked import random_masks
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import minigrad_ae as mg
-from minigrad_ae.experiments.masked_transfer import few_labels, nearest, regression
 from minigrad_ae.errors import DataError, ShapeError
+from minigrad_ae.experiments.masked_transfer import few_labels, nearest, regression
 from minigrad_ae.models import MaskedAutoencoder
 from minigrad_ae.models.transfer import LogisticRegression, accuracy, classifier, fine_tune, layer_factors
 

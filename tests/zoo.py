@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 import minigrad_ae as mg
-from minigrad_ae.autodiff import engine
 from minigrad_ae import ops
+from minigrad_ae.autodiff import engine
 
 ZOO: dict[str, Callable[[Any], Any]] = {}
 

@@ -78,8 +78,15 @@ from .linear_vae import (
 from .nonlinear import TwoLayerNet, almost_linear, parabola, parabola_residual, relu_equals_pca, two_layer_bound
 from .principal_components import PCA, orthonormal_basis, pca, principal_angles, projector_distance
 from .probabilistic_pca import (
-    PPCA, em_rate, em_sequence, em_step, em_step_without_noise, posterior_precision, ppca,
-    ppca_log_likelihood, ppca_optimum,
+    PPCA,
+    em_rate,
+    em_sequence,
+    em_step,
+    em_step_without_noise,
+    posterior_precision,
+    ppca,
+    ppca_log_likelihood,
+    ppca_optimum,
 )
 from .regularised import (
     eigenvalues_from_singular_values,

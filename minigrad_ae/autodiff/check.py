@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from . import engine
 from ..errors import DataError, DtypeError, GradientError, MinigradError, unmasked
-from .graph import Value, where
+from . import engine
+from .graph import Value
 from .operation import Op
+from .origin import where
 
 STEP = 1e-20
 EPS = float(np.finfo(np.float64).eps)

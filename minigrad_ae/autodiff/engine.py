@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import DtypeError, GradientError, ShapeError, unmasked
-from .graph import Value, enable_grad, no_grad, read_only, watchers, where
-from .staleness import refuse_changed
-from .rules import NAMES
+from .graph import Value, enable_grad, no_grad, read_only, watchers
 from .messages import no_gradient, shape_of
+from .origin import where
+from .rules import NAMES
+from .staleness import refuse_changed
 
 
 def topological(root: Value) -> list[Value]:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import linecache
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator
-from pathlib import Path
-from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any
+from types import CodeType
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from .operation import Op
-
+from .origin import caller
 
 next_serial = itertools.count().__next__
 watchers: list[Any] = []  # of `detect_anomaly`: they see each op and each rule as it runs
@@ -56,7 +51,7 @@ class Value:
     hooks: dict[object, Callable[[Any], Any]] | None
     inputs: Sequence[Any]
     name: str | None
-    op: Op | None
+    op: Any  # an `operation.Op`, or None
     origin: tuple[CodeType, int] | None
     params: Any
     requires_grad: bool
@@ -75,7 +70,7 @@ class Value:
         return value
 
     @classmethod
-    def computed(cls, data: np.ndarray, op: Op, inputs: Any, arrays: Any, params: Any, edges: Any, origin: Any,
+    def computed(cls, data: np.ndarray, op: Any, inputs: Any, arrays: Any, params: Any, edges: Any, origin: Any,
                  saved: Any) -> Any:  # fmt: skip
         """The result of an op, with its history.  Every op ends here, so each attribute is written once.
 
@@ -130,47 +125,3 @@ class enable_grad(no_grad):
     mode = True
 
 
-_PACKAGE = Path(__file__).parent
-_CORE_FILES = ("graph.py", "op.py", "words.py", "guard.py", "engine.py", "tensor.py", "check.py", "ops", "nn", "kernels")
-_CORE = ("<rule.", "<forward.", *(str(_PACKAGE / part) for part in _CORE_FILES))
-_is_core: dict[str, bool] = {}
-
-
-def caller(skip: int = 3) -> tuple[CodeType, int] | None:
-    """The innermost line of code outside the engine, ops and layers, as (code object, instruction): cheap to keep.
-
-    The first three frames need no look: this function, `Op.record`, and the operator or op that called it.
-    """
-    frame: FrameType | None = sys._getframe(skip)
-    while frame is not None:
-        code = frame.f_code
-        core = _is_core.get(code.co_filename)
-        if core is None:
-            core = _is_core[code.co_filename] = code.co_filename.startswith(_CORE)
-        if not core:
-            return code, frame.f_lasti
-        frame = frame.f_back
-    return None
-
-
-def source_line(value: Value) -> tuple[str, int, str] | None:
-    """(file, line number, text) of the code that made `value`, or changed this leaf; None where there is no source."""
-    if value.origin is None:
-        return None
-    code, instruction = value.origin
-    lines = (n for start, end, n in code.co_lines() if start <= instruction < end and n)
-    line = next(lines, code.co_firstlineno)
-    return code.co_filename, line, linecache.getline(code.co_filename, line).strip()
-
-
-def where(value: Value) -> str:
-    """'matmul at lesson.py:12: h = x @ W', or the name of a leaf: for messages."""
-    if value.op is None:
-        return f"leaf {value.name!r}" if value.name else "an unnamed leaf"
-    found = source_line(value)
-    if found is None:
-        return value.op.name
-    place = f"{value.op.name} at {Path(found[0]).name}:{found[1]}"
-    if not found[2]:  # typed at a prompt, or gone since
-        return place
-    return f"{place}: {found[2] if len(found[2]) <= 60 else found[2][:57] + '...'}"

@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import (
-    DataError, DtypeError, GradientError, MinigradError, RangeError, ShapeError, unmasked,
+    DataError,
+    DtypeError,
+    GradientError,
+    MinigradError,
+    RangeError,
+    ShapeError,
+    unmasked,
 )
-from .graph import Value, where
+from .graph import Value
+from .origin import where
 
 NO_GRAD = "for a gradient call loss.backward() first, and mg.why(x, loss) if it is None after that"
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import DtypeError
-from .graph import Value, caller, grad_mode, watchers
-from .rules import NAMES, arrays_read, compile_expression
+from .graph import Value, grad_mode, watchers
 from .messages import constant, explain
+from .origin import caller
+from .rules import NAMES, arrays_read, compile_expression
 
 REGISTRY: dict[str, Op] = {}
 NUMPY_ERRORS = (ValueError, IndexError, TypeError, AttributeError)

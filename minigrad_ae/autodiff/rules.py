@@ -13,12 +13,17 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from ..kernels.reference import quiet
+import numpy as np
 
 # Every name that an expression may use: NumPy, each registered op, each composition, and the helpers of
 # `ops/helpers.py`.  Names are looked up when the expression runs, so the order of definition does not matter.
 NAMES: dict[str, Any] = {}
 SHAPE_ONLY = {"shape", "ndim", "dtype", "size"}  # attributes that need no elements
+
+
+# For expressions with a matrix product.  A BLAS may compute on what lies beside its operands: never seen in the result,
+# but it raises floating-point flags at random (OpenBLAS 0.3.31 for float32 rows of five; Accelerate for many shapes).
+quiet = np.errstate(all="ignore")
 
 
 def compile_expression(title: str, signature: str, expression: str) -> Callable[..., Any]:

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..errors import GradientError
-from .graph import Value, caller, changes, next_serial, source_line, where
+from .graph import Value, changes, next_serial
+from .origin import caller, source_line, where
 
 
 def touch(leaves: Iterable[Value]) -> None:

@@ -8,6 +8,7 @@ Where s_M = s_{M+1}, PCA itself is not unique; the certificate then says which d
 
 from __future__ import annotations
 
+import html
 import os
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,15 +17,16 @@ import numpy as np
 
 from .. import analytic
 from ..autodiff import engine
-from ..files import write_whole
-from .definition import Result
 from ..autodiff.curvature import extreme_curvatures, hessian_product
+from ..autodiff.graph import no_grad
 from ..data import check_matrix, scale
 from ..data.validate import demand_squares
 from ..errors import DataError, DtypeError, ShapeError
-from ..autodiff.graph import no_grad
+from ..files import write_whole
 from ..models.linear import LinearAutoencoder, half_squared_error
 from ..tensors import tensor
+from .definition import Result
+from .ledger import write_json
 
 EPS = float(np.finfo(np.float64).eps)
 CURVATURE = 1e-6  # how far below zero, relative to the highest, rounding may put the lowest curvature
@@ -79,8 +81,6 @@ class Certificate:
 
     def json(self, path: str | os.PathLike[str]) -> None:
         """Write `as_dict` to a file, whole or not at all."""
-        from .ledger import write_json
-
         write_json(path, self.as_dict())
 
     def __str__(self) -> str:
@@ -109,9 +109,8 @@ class Certificate:
         return "\n".join([*lines, *(f"  note: {n}" for n in self.notes)])
 
     def _repr_html_(self) -> str:
-        from ..inspect.render.notebook import certificate_html
-
-        return certificate_html(self)
+        verdict = "passed" if self.passed else "FAILED"
+        return f"<div><b>PCA certificate: {verdict}</b><pre>{html.escape(str(self))}</pre></div>"
 
     def figure(self) -> Any:
         """A matplotlib figure: what each component explains, learned beside PCA, and the angles beside what is allowed."""

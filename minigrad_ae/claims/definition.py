@@ -23,23 +23,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..experiments.run import Run
+
 T = TypeVar("T")
-
-
-class Run:
-    """One reading of the ledger: the settings, and what several claims share (a trained model is trained once)."""
-
-    def __init__(self, fast: bool = False, full: bool = False, seed: int = 0, starts: int | None = None) -> None:
-        self.fast, self.full, self.seed = fast, full, seed
-        self.starts = starts or (2 if fast else 20)  # random starts where a claim is about all of them
-        self._shared: dict[Any, Any] = {}
-
-    def shared(self, make: Callable[..., Any], *key: Any) -> Any:
-        """``make(run, *key)``, computed once in this run."""
-        name = (make.__module__, make.__qualname__, *key)
-        if name not in self._shared:
-            self._shared[name] = make(self, *key)
-        return self._shared[name]
 
 
 @dataclass(frozen=True)
@@ -110,7 +96,7 @@ def claim(
     """
 
     def register(measure: Callable[[Run], float]) -> Claim:
-        topic = Path(measure.__code__.co_filename).stem.partition("__")[0]
+        topic = Path(measure.__code__.co_filename).stem.removeprefix("lesson_")
         made = Claim(id, topic, statement, expected, tolerance, reason, sabotage, measure, thorough)
         if any(c.id == id for c in CLAIMS):
             raise ValueError(f"two claims are called {id!r}")

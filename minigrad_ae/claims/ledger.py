@@ -17,21 +17,16 @@ from ..files import write_text
 from .definition import CLAIMS, Claim, Result, Run, as_row, timed
 
 
-def _files() -> list[str]:
-    return sorted(path.stem for path in Path(__file__).parent.glob("[0-9][0-9]_*.py"))
-
-
 def topics() -> list[str]:
-    """The names of the lessons that have claims: the numbered files of this folder."""
-    return [name for name in _files() if "__" not in name]
+    """The names of the lessons that have claims, '01_backpropagation' and so on: the files of this folder."""
+    return sorted(path.stem.removeprefix("lesson_") for path in Path(__file__).parent.glob("lesson_*.py"))
 
 
 def claims(topic: str | None = None) -> list[Claim]:
     """The claims of one lesson, or of all, in their order."""
     wanted = topics() if topic is None else [topic]
-    for name in _files():
-        if name.partition("__")[0] in wanted:
-            importlib.import_module(f"{__package__}.{name}")
+    for name in wanted:
+        importlib.import_module(f"{__package__}.lesson_{name}")
     return [c for name in wanted for c in CLAIMS if c.topic == name]
 
 

@@ -8,14 +8,27 @@ import numpy as np
 
 from .. import analytic
 from ..data import parabola
+from ..experiments.two_layer import (
+    ACTIVATIONS,
+    LIFT,
+    Descent,
+    M,
+    curvature,
+    doubled,
+    gap,
+    images,
+    on_parabola,
+    pressed,
+    principal,
+    production,
+    sixth,
+    slope,
+    starts,
+)
 from ..models import TwoLayerAutoencoder
 from ..nn import Linear
 from .bugs import edit, wrong_rule
 from .definition import Run, claim
-from ..experiments.two_layer import (
-    ACTIVATIONS, LIFT, Descent, M, curvature, doubled, gap, images, on_parabola, pressed, principal,
-    production, sixth, slope, starts,
-)
 
 EPS = float(np.finfo(float).eps)
 POINTS = 201  # of the parabola

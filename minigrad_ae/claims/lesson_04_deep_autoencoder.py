@@ -7,15 +7,22 @@ import numpy as np
 from .. import analytic
 from ..autodiff import engine
 from ..data import digits, helix
+from ..experiments.deep import (
+    best,
+    error,
+    first_order,
+    on_digits,
+    on_helix,
+    on_parabola,
+    pca_test_errors,
+    starts,
+)
 from ..models import DeepAutoencoder
 from ..nn import Linear
 from ..optim import LBFGS
 from ..tensors import tensor
 from .bugs import edit, wrong_rule
 from .definition import Run, claim
-from ..experiments.deep import (
-    best, error, first_order, on_digits, on_helix, on_parabola, pca_test_errors, starts,
-)
 
 EPS = float(np.finfo(float).eps)
 EPSILON = 0.02

@@ -6,9 +6,9 @@ import numpy as np
 
 from .. import analytic, ops
 from ..autodiff import engine
+from ..experiments import sparse as ex
 from ..models import SparseAutoencoder
 from ..tensors import tensor
-from ..experiments import sparse as ex
 from .bugs import edit, wrong_rule
 from .definition import Run, claim
 

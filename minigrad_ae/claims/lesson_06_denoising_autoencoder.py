@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from .. import analytic
-from ..data import corruptions, zero_random_subset
 from ..autodiff.graph import no_grad
-from ..models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder
+from ..data import corruptions, zero_random_subset
 from ..experiments import denoising as ex
+from ..experiments.linear import five_features
+from ..models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder
 from .bugs import Bug, edit
 from .definition import Run, claim
-from ..experiments.linear import five_features
 
 # --- linear, rank 2: reduced-rank regression ------------------------------------------------------------------------------
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from .. import analytic
-from ..models import KLWarmUp, LinearVAE, diagnostics, linear_vae
-from ..ops import compositions
 from ..experiments import collapse as lab
-from .bugs import edit, wrong_rule
-from .definition import Run, claim
 from ..experiments.collapse import UNITS, linear, report
 from ..experiments.elbo import cloud, matrices
+from ..models import KLWarmUp, LinearVAE, diagnostics, linear_vae
+from ..ops import compositions
+from .bugs import edit, wrong_rule
+from .definition import Run, claim
 
 LBFGS_OPTIMUM = 1e-6  # of a matrix or a divergence at an optimum found by L-BFGS
 CASE = (0.5, 2.5)  # sigma^2 and beta: tau = 1.25 lies between the third and the fourth eigenvalue

@@ -19,11 +19,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..files import write_text
 from ..errors import DataError
+from ..files import write_text
+from .output import writable
 
 Row = dict[str, Any]
-FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 QUICK = [
     ("steps", "bench_steps.py", ["--threads", "1", "--rounds", "15"]),
     ("scaling", "bench_scaling.py", ["--rounds", "5", "--budget", "1.5"]),
@@ -43,8 +44,17 @@ KERNEL_GOALS = {  # against NumPy, against torch
 }  # fmt: skip
 
 
+def add_parser(commands: Any) -> None:
+    """The command and its options."""
+    p = commands.add_parser("bench", help="time the kernels and training steps against other libraries (in a checkout)")
+    p.add_argument("--full", action="store_true", help="also two threads, matrix products and single kernels (minutes)")
+    p.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured as JSON")
+    p.set_defaults(handler=bench)
+
+
 def bench(args: Any, rest: list[str]) -> int:
     """The handler of the command; returns the exit code."""
+    writable(args.json)
     if not (FOLDER / "bench_steps.py").is_file():
         raise DataError(
             "the benchmarks are not here", f"{FOLDER} is missing: they belong to a checkout, not to the installed package",

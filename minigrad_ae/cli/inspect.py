@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ..autodiff import engine
-from ..files import can_be_written
-from ..errors import DataError, FileError, GradientError, MinigradError
 from ..autodiff.graph import Value, watchers
+from ..errors import DataError, FileError, GradientError, MinigradError
+from ..files import can_be_written
 from ..inspect.diagnose.diff import compare_files
 from ..inspect.render.stepper import only_ascii, say, typed, walk_by_lines
-from ..inspect.record.steps import Trace
 from ..inspect.render.text import NARROW
-from ..inspect.tracing import trace
+from ..inspect.tracing import Trace, trace
 
 STDOUT = Path("-")
 NEXT = "next: --step K shows one step in full, -i walks by typing, --html page.html writes the page"

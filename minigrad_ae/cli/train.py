@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 
 from .. import analytic, checkpoint, models
-from ..experiments.masked import gaussian_errors, masked_errors
+from ..arguments import demand_room, seed
+from ..autodiff.graph import no_grad
 from ..data import check_matrix, digits, load_matrix, mnist
 from ..errors import CheckpointError, DataError
-from ..autodiff.graph import no_grad
-from ..memory import demand_room
+from ..experiments.masked import gaussian_errors, masked_errors
 from ..models.masked import random_masks
 from ..optim import Adam
-from ..arguments import seed
 from ..train import History, State, fit
 
 # name -> how the options of the command line (and D, the number of features) make the model

@@ -14,13 +14,13 @@ shipping     small results that took minutes to compute
 ===========  ========================================================================
 """
 
-from .minibatches import batches
 from .corruptions import additive_gaussian, zero_random_subset
-from .optical_digits import digits
-from .matrix_files import load_matrix
-from .manifolds import arch, helix, parabola
-from .mnist_files import mnist
 from .image_patches import patches, photograph, whiten
+from .manifolds import arch, helix, parabola
+from .matrix_files import load_matrix
+from .minibatches import batches
+from .mnist_files import mnist
+from .optical_digits import digits
 from .scaling import centre, scale
 from .shipped_results import shipped
 from .validate import check_matrix

@@ -1,1 +1,1 @@
-"""See the next commit."""
+"""Trainings that lessons and claims share: each is run once, and both read its numbers."""

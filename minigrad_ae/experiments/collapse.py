@@ -16,17 +16,18 @@ import numpy as np
 
 from .. import analytic, ops
 from ..autodiff import engine
-from ..data import digits, mnist, shipped_results as shipping
-from ..data.mnist_files import SHA256
 from ..autodiff.graph import no_grad
+from ..claims import ledger
+from ..data import digits, mnist
+from ..data import shipped_results as shipping
+from ..data.mnist_files import SHA256
 from ..models import KLWarmUp, LatentReport, LinearVAE, VariationalAutoencoder, diagnose
 from ..models.diagnostics import ACTIVE, kl_per_unit, log_aggregate_posterior
 from ..optim import LBFGS, Adam
 from ..tensors import Tensor, tensor
 from ..train import fit
-from ..claims import ledger
-from ..claims.definition import Run
 from .elbo import cloud, maximise
+from .run import Run
 
 UNITS = 4
 SPECTRUM = "10_mnist_spectrum.json"

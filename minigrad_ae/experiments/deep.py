@@ -17,7 +17,7 @@ from ..data import arch, digits, helix, parabola
 from ..models import DeepAutoencoder
 from ..optim import LBFGS, SGD, Adam, cosine_schedule
 from ..tensors import Tensor, tensor
-from ..claims.definition import Run
+from .run import Run
 
 H = 8  # hidden units on the parabola, as few as the slide draws
 WIDE = 16  # on the helix and the surface

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from .. import analytic
-from ..data import digits
 from ..autodiff.graph import no_grad
+from ..data import digits
 from ..models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder, TwoLayerAutoencoder
 from ..optim import Adam, cosine_schedule
 from ..train import History, fit
-from ..claims.definition import Run
 from .linear import five_features
+from .run import Run
 
 
 def denoise(model: DenoisingAutoencoder, X: Any, run: Run, *, lr: float, epochs: int, batch: int, copies: int = 1) -> History:

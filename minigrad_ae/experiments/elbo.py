@@ -16,8 +16,8 @@ from ..autodiff.graph import no_grad
 from ..models import LinearVAE
 from ..optim import LBFGS, SGD
 from ..tensors import Tensor, tensor
-from ..claims.definition import Run
 from .linear import five_features
+from .run import Run
 
 OFFSET = np.array([1.0, -2.0, 0.5, 3.0, -1.0])  # the data are not centred: mu must be found
 

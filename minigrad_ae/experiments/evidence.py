@@ -10,8 +10,8 @@ from .. import analytic
 from ..autodiff.graph import no_grad
 from ..models import LinearVAE, VariationalAutoencoder
 from ..models.densities import LN_2PI
-from ..claims.definition import Run
 from .elbo import anywhere, cloud, e_step, matrices
+from .run import Run
 
 # --- any q, any decoder: a grid ----------------------------------------------------------------------------------------
 

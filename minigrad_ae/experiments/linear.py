@@ -17,7 +17,7 @@ from ..models import LinearAutoencoder
 from ..models.linear import half_squared_error
 from ..optim import SGD
 from ..tensors import tensor
-from ..claims.definition import Run
+from .run import Run
 
 # --- trained from random starts ---------------------------------------------------------------------------------------
 

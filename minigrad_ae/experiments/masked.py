@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from .. import analytic, checkpoint
-from ..data import digits, shipped
 from ..autodiff.graph import no_grad
+from ..data import digits, shipped
 from ..models import MaskedAutoencoder
 from ..nn import unpatchify
 from ..optim import AdamW, cosine_schedule
 from ..train import History, fit
-from ..claims.definition import Run
+from .run import Run
 
 SIDE, PATCH, TOKENS, PIXELS = 8, 2, 16, 4  # digits: pixels of a side, of a patch's side, patches, pixels of a patch
 RIDGE = 1e-3  # added to the covariance: some pixels of the digits never vary

@@ -1,4 +1,6 @@
-"""The long experiments of lesson 07, which ship as numbers: `python -m minigrad_ae.experiments.masked_transfer FOLDER` (15 minutes).
+"""The long experiments of lesson 07, which ship as numbers.
+
+`python -m minigrad_ae.experiments.masked_transfer FOLDER` makes them again, in 15 minutes.
 
 A larger network at 75 %; networks at four mask ratios, and their transfer to few labels.  What FOLDER
 holds already is not made again, so the work can be done in pieces: ``--ratio .75 --seed 0`` pre-trains one network and
@@ -19,14 +21,21 @@ from typing import Any
 import numpy as np
 
 from .. import analytic, checkpoint
-from ..files import write_text
+from ..arguments import seed as whole_seed
 from ..data import digits
+from ..files import write_text
 from ..models import MaskedAutoencoder
 from ..models.transfer import LogisticRegression, accuracy, classifier, fine_tune
 from ..nn import VisionTransformer
-from ..arguments import seed as whole_seed
 from .masked import (
-    PATCH, SIDE, fresh, frozen_masks, gaussian_errors, masked_errors, pictures, train,
+    PATCH,
+    SIDE,
+    fresh,
+    frozen_masks,
+    gaussian_errors,
+    masked_errors,
+    pictures,
+    train,
 )
 
 COMMAND = "python -m minigrad_ae.experiments.masked_transfer FOLDER"

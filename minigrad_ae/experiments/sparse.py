@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..data import digits, patches
 from ..autodiff.graph import no_grad
+from ..data import digits, patches
 from ..models import SparseAutoencoder
 from ..optim import LBFGS, Adam, cosine_schedule
 from ..train import fit
-from ..claims.definition import Run
+from .run import Run
 
 
 def minimise(

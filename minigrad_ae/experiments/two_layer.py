@@ -16,7 +16,7 @@ from ..data import digits, parabola
 from ..models import TwoLayerAutoencoder
 from ..optim import LBFGS
 from ..tensors import tensor
-from ..claims.definition import Run
+from .run import Run
 
 M = 2
 ACTIVATIONS = ("tanh", "sigmoid", "relu")

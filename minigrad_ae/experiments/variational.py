@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 from .. import analytic
-from ..data import digits
 from ..autodiff.engine import grad
 from ..autodiff.graph import no_grad
+from ..data import digits
 from ..models import VariationalAutoencoder
-from ..models.slide_algorithm import algorithm_1
 from ..models.estimators import kl_samples, reparameterised_gradients, score_function_gradients
+from ..models.slide_algorithm import algorithm_1
 from ..ops import reparameterise
 from ..optim import SGD, Adam, cosine_schedule
 from ..tensors import tensor
 from ..train import History, fit
-from ..claims.definition import Run
+from .run import Run
 
 Array = np.ndarray
 DRAWS = 400_000  # of each estimator: the spread of a measured variance is then below 1 %

@@ -6,27 +6,75 @@ trace keeps of the graph is a copy, taken at the time of the step: nothing that 
 
 from __future__ import annotations
 
+import json
 import linecache
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..autodiff import engine
-from ..errors import DataError
-from ..autodiff.graph import Value, source_line
+from ..autodiff.graph import Value
+from ..autodiff.origin import source_line
+from ..display import summary
+from ..errors import DataError, FileError
+from ..files import write_text
 from .diagnose import lost
+from .record.applications import Application, demand_loss, walk
 from .record.leaf_checks import LeafCheck, check_leaves
 from .record.names import caller_scopes, name_values, seed_in
 from .record.notation import bar_notation, bytes_saved, computes, rule_of
-from .record.applications import Application, demand_loss, walk
-from .record.steps import Contribution, Node, Step, Trace
-from ..display import summary
+from .record.steps import Contribution, Node, Recording, Step
 from .record.tape import BackwardSteps
 from .record.witness import NOT_ASKED, local_check
+from .render.html_page import framed, page
+from .render.picture import draw
+from .render.text import rendered
 
 LIMIT = 50_000  # steps; a longer backward pass is traced only on request, with max_steps
 RAW = 100_000  # elements; what a rule returned before it was summed is kept up to this size, for the questions of the page
+
+
+class Trace(Recording):
+    """A recorded backward pass.  ``steps`` in the order they ran, ``text()`` for a screen, ``json(path)`` for a file."""
+
+    def text(self, step: int | None = None, param: str | None = None, ascii: bool = False, width: int = 88) -> str:
+        """The table of steps; or one step in full (`step` = 1, 2, ...); or all that flowed into the value `param`.
+
+        ascii : nothing but ASCII.   width : at most so many columns, 60 or more.
+        """
+        return rendered(self, step, param, ascii, width)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def html(self, path: str | Path) -> None:
+        """Write the page: one file that needs no network, to walk the pass with the keyboard."""
+        _write(path, page(self))
+
+    def png(self, path: str | Path, max_nodes: int = 60) -> None:
+        """Write a picture of the graph; ``.svg`` as the ending gives SVG.  Above `max_nodes` layers are folded."""
+        draw(self.record(), path, max_nodes)
+
+    def _repr_html_(self) -> str:
+        return framed(self)
+
+    def json(self, path: str | Path | None = None) -> str:
+        """The record as JSON text; also written to `path` if one is given."""
+        text = json.dumps(self.record(), indent=1, allow_nan=False)
+        if path is not None:
+            _write(path, text)
+        return text
+
+
+def _write(path: str | Path, text: str) -> None:
+    """Write a file; FileError where that cannot be."""
+    try:
+        write_text(path, text)
+    except OSError as error:
+        fix = "name a file in an existing folder"
+        raise FileError("the file cannot be written", f"{path}: {error.strerror}", fix) from None
 
 
 def trace(loss: Value, arrays: int = 64, numeric: bool = True, max_steps: int = 2000,

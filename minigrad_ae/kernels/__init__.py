@@ -4,8 +4,9 @@ Each public kernel is the fast twin of a NumPy definition and gives the same num
 several.  ``use("numpy")`` runs the definitions instead.  Numba is imported when the first kernel is called for.
 
 jit.py (how a kernel is compiled), backend.py (which runs, on how many threads, what is checked), then the kernels:
-tile.py gemm.py ladder.py batched.py (products), small.py heads.py (attention), scalar.py loops.py activations.py,
-rows.py norm.py pick.py, losses.py, optim.py; fused.py (whole layers and losses, for twins.py).
+tile.py gemm.py ladder.py batched.py (products), small_products.py multi_head.py (attention), scalar.py loops.py
+activations.py,
+rows.py norm.py row_scatter.py, losses.py, optim.py; fused.py (whole layers and losses, for ops/bindings.py).
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {
-    "backend": ("get_num_threads", "info", "set_num_threads", "use"),
+    "backend": ("get_num_threads", "set_num_threads", "use"),
+    "report": ("info",),
     "gemm": ("accumulate", "matmul"),
     "batched": ("batched_matmul",),
-    "heads": ("attention", "attention_backward"),
+    "multi_head": ("attention", "attention_backward"),
     "activations": (
         "add_bias", "erf", "erf_backward", "exp", "exp_backward", "gelu", "gelu_backward", "relu", "relu_backward",
         "sigmoid", "sigmoid_backward", "softplus", "softplus_backward", "tanh", "tanh_backward",
@@ -30,9 +32,9 @@ _HOME = {
         "bernoulli_loss", "bernoulli_loss_backward", "dropout_mask", "gaussian_kl", "gaussian_kl_backward",
         "half_sum_of_squares", "half_sum_of_squares_backward", "reparameterise", "reparameterise_backward",
     ),
-    "pick": ("add_rows",),
+    "row_scatter": ("add_rows",),
     "optim": ("adam_step", "sgd_step"),
-    "fused": (),  # for twins.py only
+    "fused": (),  # for ops/bindings.py only
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE)

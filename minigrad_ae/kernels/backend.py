@@ -89,20 +89,6 @@ def get_num_threads() -> int:
     return _state.threads
 
 
-def info() -> dict[str, Any]:
-    """What ``doctor`` reports."""
-    from minigrad_ae.kernels import gemm
-    from minigrad_ae.kernels.jit import cache_place, numba
-
-    return {
-        "backend": backend(),
-        "numba": None if numba is None else numba.__version__,
-        "threads": get_num_threads(),
-        "threading layer": "Python threads around kernels that release the GIL (no OpenMP, no TBB)",
-        "cache": cache_place(gemm.gemm),
-    }
-
-
 def in_parallel(kernel: Callable[..., None], tasks: list[tuple[Any, ...]]) -> None:
     """Run ``kernel(*task)`` for every task; the tasks write to disjoint memory.
 

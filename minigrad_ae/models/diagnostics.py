@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
 from ..autodiff.graph import no_grad
+from ..errors import DataError
 from .checks import at_least_one
 from .densities import LN_2PI
 

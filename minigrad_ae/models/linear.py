@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..autodiff.graph import no_grad
 from ..data import centre, check_matrix, scale
 from ..data.validate import demand_squares
 from ..errors import DataError
-from ..autodiff.graph import no_grad
 from ..nn import Module, Parameter, init
 from ..optim import LBFGS
 from ..tensors import Tensor, tensor

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..autodiff.graph import no_grad
 from ..data import centre, check_matrix
 from ..errors import DataError
-from ..autodiff.graph import no_grad
 from ..nn import Module, Parameter, init
 from ..optim import LBFGS
 from ..tensors import Tensor, tensor

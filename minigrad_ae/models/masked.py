@@ -19,7 +19,7 @@ from ..nn.positions import position_codes
 from ..nn.vision import pick
 
 NORM_EPS = 1e-6  # added to the variance of a patch under norm_pix, as in facebookresearch/mae
-HALF_SQUARES = ops.nn.half_squared_error
+HALF_SQUARES = ops.half_squared_error
 
 
 def random_masks(n: int, n_patches: int, ratio: float, rng: np.random.Generator | None) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from .. import ops
 from ..errors import DataError
 from ..nn import Module, Parameter, init
-from ..ops.layers import ACTIVATIONS
+from ..ops.functional import ACTIVATIONS
 from ..tensors import Tensor
 from .checks import at_least_one, one_of, rows
 

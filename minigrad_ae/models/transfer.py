@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..autodiff.graph import no_grad
 from ..data import batches
 from ..errors import DataError, ShapeError, plain
-from ..autodiff.graph import no_grad
 from ..nn import Linear, Module, Parameter, VisionTransformer, init
 from ..nn.vision import READOUTS
 from ..optim import LBFGS, AdamW, cosine_schedule

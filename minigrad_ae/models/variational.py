@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import DataError, DtypeError, ShapeError
 from ..autodiff.graph import Value, no_grad
+from ..errors import DataError, DtypeError, ShapeError
 from ..nn import Linear, Module, Sequential, init
 from ..tensors import tensor
 from .checks import dtype_of

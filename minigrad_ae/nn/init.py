@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import demand_room_for
 from ..errors import DataError, DtypeError, ShapeError
-from ..memory import demand_room_for
 
 Shape = tuple[int, ...]
 

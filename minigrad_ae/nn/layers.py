@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import ops
-from ..errors import DataError, DtypeError, ShapeError
 from ..autodiff.graph import Value
-from ..ops.layers import ACTIVATIONS
+from ..errors import DataError, DtypeError, ShapeError
+from ..ops.functional import ACTIVATIONS
 from .init import generator, real_dtype, xavier_uniform, zeros
 from .module import Module, Parameter
 

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import DataError, DtypeError, GradientError, unmasked
 from ..autodiff.graph import Value
+from ..display import module_html
+from ..errors import DataError, DtypeError, GradientError, unmasked
 from ..tensors import Tensor, tensor
 
 M = TypeVar("M", bound="Module")
@@ -155,8 +156,6 @@ class Module:
         return "\n".join(_tree(self, "", "", first))
 
     def _repr_html_(self) -> str:
-        from ..inspect.render.notebook import module_html
-
         return module_html(self)
 
 

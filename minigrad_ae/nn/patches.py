@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, ShapeError
 from ..autodiff.graph import Value
+from ..errors import DataError, ShapeError
 
 FEW = (1, 2, 3, 4)  # numbers of channels that pictures have
 Shape = tuple[int, ...]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import DataError, plain
 from ..autodiff.graph import Value
+from ..errors import DataError, plain
 from ..tensors import tensor
 from . import init
 from .attention import TransformerBlock

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..kernels.backend import backend
 from ..autodiff.operation import REGISTRY
+from ..kernels.backend import backend
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 Array = np.ndarray

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.graph import Value
-from ..kernels.reference import quiet
-from ..autodiff.rules import NAMES
+from ..autodiff.rules import NAMES, quiet
 
 NAMES.update(np=np, two_over_sqrt_pi=2 / math.sqrt(math.pi), sqrt_half=math.sqrt(0.5),
              inv_sqrt_2pi=1 / math.sqrt(2 * math.pi), sqrt_2_over_pi=math.sqrt(2 / math.pi))  # fmt: skip

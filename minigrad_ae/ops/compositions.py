@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from ..errors import DataError, DtypeError, RangeError, ShapeError, plain
 from ..autodiff.graph import Value
+from ..autodiff.messages import constant, described, wrong_call
 from ..autodiff.operation import FLOAT_CODES
 from ..autodiff.rules import NAMES
-from ..autodiff.messages import constant, described, wrong_call
-from . import elementwise as e
-from . import index, linalg, reduce
-from . import shape as s
+from ..errors import DataError, DtypeError, RangeError, ShapeError, plain
+from . import arrays, elementwise, reduce
 from .calculus import reduced
 
 COMPOSITIONS: dict[str, Callable[..., Any]] = {}
@@ -73,16 +71,16 @@ def square(x: Any) -> Any:
 @composition
 def minimum(a: Any, b: Any) -> Any:
     """y = min(a, b); at a tie each receives half of the gradient."""
-    return -e.maximum(-a, -b if isinstance(b, int | float) else e.neg(b))
+    return -elementwise.maximum(-a, -b if isinstance(b, int | float) else elementwise.neg(b))
 
 
 @composition
 def clip(x: Any, low: Any = None, high: Any = None) -> Any:
     """y = x, but not below `low` or above `high`; the slope is 1 on the closed interval and 0 outside."""
     if low is not None:
-        x = e.where(reals(x) < reals(low), low, x)
+        x = elementwise.where(reals(x) < reals(low), low, x)
     if high is not None:
-        x = e.where(reals(x) > reals(high), high, x)
+        x = elementwise.where(reals(x) > reals(high), high, x)
     return x
 
 
@@ -96,13 +94,13 @@ def gelu(x: Any, approximate: str | None = None) -> Any:
     """Gaussian error linear unit x Phi(x) (Hendrycks & Gimpel 2016); approximate="tanh" for their approximation."""
     if approximate not in (None, "tanh"):
         raise DataError(f"gelu: unknown approximation {approximate!r}", "approximate= is None or 'tanh'", "use one of the two")
-    return e.gelu_erf(x) if approximate is None else e.gelu_tanh(x)
+    return elementwise.gelu_erf(x) if approximate is None else elementwise.gelu_tanh(x)
 
 
 @composition
 def gelu_gate(x: Any) -> Any:
     """(1 + tanh u) / 2 with u = sqrt(2/pi) (x + 0.044715 x^3): close to Phi(x)."""
-    return 0.5 * (1 + e.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+    return 0.5 * (1 + elementwise.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
 
 
 # --- reductions ------------------------------------------------------------------------------------------------------
@@ -142,7 +140,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     with explained("swapaxes", x, f"axes {axis1} and {axis2}"):
         np.swapaxes(_empty(x), axis1, axis2)
     axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
-    return s.transpose(x, axes=tuple(axes))
+    return arrays.transpose(x, axes=tuple(axes))
 
 
 @composition
@@ -150,7 +148,7 @@ def expand_dims(x: Any, axis: int) -> Any:
     """A new axis of length 1 at `axis`."""
     with explained("expand_dims", x, f"axis {axis}"):
         shape = np.expand_dims(_empty(x), axis).shape
-    return s.reshape(x, shape)
+    return arrays.reshape(x, shape)
 
 
 @composition
@@ -158,7 +156,7 @@ def squeeze(x: Any, axis: Any = None) -> Any:
     """Remove axes of length 1 (all, or those named)."""
     with explained("squeeze", x, f"axis {axis}"):
         shape = np.squeeze(_empty(x), axis).shape
-    return s.reshape(x, shape)
+    return arrays.reshape(x, shape)
 
 
 def _empty(x: Any) -> np.ndarray:
@@ -182,7 +180,7 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     with explained("split", x, f"sections {sections}, axis {axis}"):
         parts = np.split(np.arange(x.shape[axis]), sections)
     before = (slice(None),) * (axis % x.ndim)
-    return [index.getitem(x, (*before, slice(int(p[0]), int(p[-1]) + 1) if p.size else slice(0, 0))) for p in parts]
+    return [arrays.getitem(x, (*before, slice(int(p[0]), int(p[-1]) + 1) if p.size else slice(0, 0))) for p in parts]
 
 
 @composition
@@ -192,10 +190,10 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     if picked.dtype == bool or picked.size == 0:  # 0 and 1 as in NumPy, and never a mask
         picked = picked.astype(np.intp)
     if axis is None:
-        return index.getitem(s.reshape(x, -1), picked)
+        return arrays.getitem(arrays.reshape(x, -1), picked)
     with explained("take", x, f"axis {axis}"):
         before = normalize_axis_index(axis, x.ndim)
-    return index.getitem(x, (*(slice(None),) * before, picked))
+    return arrays.getitem(x, (*(slice(None),) * before, picked))
 
 
 @variadic
@@ -205,8 +203,8 @@ def concatenate(xs: Sequence[Any], axis: int | None = 0) -> Any:
     if not xs:
         raise ShapeError("concatenate of nothing", "an empty list", "pass at least one tensor")
     if axis is None:
-        xs, axis = [s.reshape(x, -1) for x in xs], 0
-    return s.concatenate(*xs, axis=axis)
+        xs, axis = [arrays.reshape(x, -1) for x in xs], 0
+    return arrays.concatenate(*xs, axis=axis)
 
 
 @variadic
@@ -230,8 +228,8 @@ def matmul(A: Any, B: Any) -> Any:
         fix = f"{columns} != {rows}: the columns of A must be as many as the rows of B"
         raise ShapeError("matmul: inner sizes differ", f"A {described(A)}, B {described(B)}", fix)
     if A.ndim > 1 and B.ndim > 1:
-        return linalg.matmul(A, B)
-    y = linalg.matmul(A if A.ndim > 1 else expand_dims(A, 0), B if B.ndim > 1 else expand_dims(B, 1))
+        return arrays.matmul(A, B)
+    y = arrays.matmul(A if A.ndim > 1 else expand_dims(A, 0), B if B.ndim > 1 else expand_dims(B, 1))
     return squeeze(y, (*([-2] if A.ndim == 1 else []), *([-1] if B.ndim == 1 else [])))
 
 
@@ -241,5 +239,5 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     if not isinstance(subscripts, str):
         got = f"got a {type(subscripts).__name__}"
         raise DtypeError("einsum: the subscripts come first, as a string", got, "write einsum('ij,jk->ik', A, B)")
-    arrays = (x if isinstance(x, Value) else floats("einsum: an operand", x) for x in operands)
-    return linalg.einsum(*arrays, subscripts=subscripts)
+    inputs = (x if isinstance(x, Value) else floats("einsum: an operand", x) for x in operands)
+    return arrays.einsum(*inputs, subscripts=subscripts)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
+from ..autodiff.graph import Value
+from ..autodiff.origin import where
 from ..errors import DataError, DtypeError, GradientError, ShapeError, unmasked
-from ..autodiff.graph import Value, where
 from ..tensors import Tensor
 
 State = dict[str, Any]

@@ -1,1 +1,11 @@
-"""See the next commit."""
+"""A backward pass as a program: the NumPy code that a person would have written by hand.
+
+emit         the program: `emit_numpy`
+inline       expressions of ops as plain NumPy text
+recipes      functions that a program brings along, and shorter ways to call what NumPy has
+literals     arrays and settings as source that reads back as the same bits
+"""
+
+from .emit import emit_numpy
+
+__all__ = ["emit_numpy"]

@@ -16,15 +16,16 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import engine
-from ..errors import GradientError
-from ..autodiff.graph import Value, where
+from ..autodiff.graph import Value
+from ..autodiff.origin import where
 from ..autodiff.rules import NAMES
-from .inline import Inliner
-from .literals import STRIDED, UNPACK, array_text, setting
+from ..errors import GradientError
+from ..inspect.record.applications import Application, demand_loss, walk
 from ..inspect.record.names import caller_scopes, name_values, unique
 from ..inspect.record.notation import rule_of
+from .inline import Inliner
+from .literals import STRIDED, UNPACK, array_text, setting
 from .recipes import Library
-from ..inspect.record.applications import Application, demand_loss, walk
 
 _SPOKEN_FOR = {*dir(builtins), *keyword.kwlist, "np", "unpack", "strided", "SIX"}
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import GradientError
 from ..autodiff.operation import Op
 from ..autodiff.rules import NAMES
+from ..errors import GradientError
 
 SMALL = 15  # syntax nodes; a longer helper is not written out in place
 

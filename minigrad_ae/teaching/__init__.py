@@ -1,1 +1,1 @@
-"""See the next commit."""
+"""What every lesson shares: its frame, its figures, one plotting style."""

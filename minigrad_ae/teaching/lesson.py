@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from ..files import write_text, write_whole
-from ..claims import Run, ledger
 from ..arguments import Parser, end_with_the_reader, seed, spell_out
+from ..claims import Run, ledger
+from ..files import write_text, write_whole
 
 # Okabe & Ito's colours, which people with any kind of colour vision can tell apart.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, BLACK = (
@@ -37,7 +37,7 @@ STYLE: dict[Any, Any] = {
 
 def lessons_folder() -> Path:
     """Where the lesson scripts are: inside the installed package, or beside it in a checkout."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parent.parent
     return next((p for p in (here / "lessons", here.parent / "lessons") if p.is_dir()), here / "lessons")
 
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from ...autodiff.graph import Value, watchers
+from ...autodiff.origin import source_line, where
 from ...errors import GradientError
-from ...autodiff.graph import Value, source_line, watchers, where
 from ..record.notation import rule_of
 from .reasons import backward_reason, forward_reason, remedy
 

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from ...autodiff import engine
-from ...errors import DtypeError
-from ...autodiff.graph import Value, source_line, where
-from . import lost
-from ..record.names import caller_scopes, name_values
-from ..record.applications import Application, demand_loss, walk
+from ...autodiff.graph import Value
+from ...autodiff.origin import source_line, where
 from ...display import is_finite
+from ...errors import DtypeError
+from ..record.applications import Application, demand_loss, walk
+from ..record.names import caller_scopes, name_values
+from . import lost
 
 TINY, HUGE = 1e-8, 1e8  # of the largest entry, for a loss of size 1
 LOST_IN_ROUNDING = 1e16  # a gradient beside which 1 does not count, whatever the loss is

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from ...autodiff.graph import Value
+from ...display import is_finite
+from ..record.applications import Application
 from .anomaly import _at, _matching
 from .explain import explained, generic, slope_of_length
 from .reasons import backward_reason, forward_reason
-from ..record.applications import Application
-from ...display import is_finite
 
 NEGLIGIBLE = 1e-12  # of what came in; what is left over is rounding
 LOST = 1e-6  # a rule that shrinks a gradient by more than this is the place where it became tiny

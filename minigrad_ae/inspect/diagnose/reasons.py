@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...autodiff.graph import Value, where
+from ...autodiff.graph import Value
+from ...autodiff.origin import where
 
 OVERFLOW = ("exp", "expm1", "square", "mul", "add", "sub", "sum", "matmul", "einsum", "power", "cast", "index_add")
 

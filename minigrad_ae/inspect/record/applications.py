@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from ...autodiff import engine
+from ...autodiff.graph import Value
+from ...autodiff.origin import where
 from ...errors import DtypeError, GradientError
-from ...autodiff.graph import Value, where
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def short_path(file: str | None) -> str | None:
     """A path below the working directory, or in this package, without what is above it; any other as it is."""
     if file is None:
         return None
-    here, package = (f"{folder}{os.sep}" for folder in (os.getcwd(), Path(__file__).parents[2]))
+    here, package = (f"{folder}{os.sep}" for folder in (os.getcwd(), Path(__file__).parents[3]))
     return file.removeprefix(here).removeprefix(package)
 
 

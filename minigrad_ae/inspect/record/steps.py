@@ -1,20 +1,15 @@
-"""What a trace consists of: nodes, steps and their contributions.  Plain data; see `trace` for how it is recorded."""
+"""What a recording consists of: nodes, steps and their contributions.  Plain data; `inspect.tracing` records it."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...files import write_text
-from ...errors import FileError
+from ...display import is_finite, number, summary
 from .leaf_checks import LeafCheck
 from .names import short_path
-from ...display import is_finite, number, summary
-from ..render.text import Screen
 from .witness import Check
 
 
@@ -106,8 +101,8 @@ class Step:
 
 
 @dataclass(repr=False)
-class Trace:
-    """A recorded backward pass.  ``steps`` in the order they ran, ``text()`` for a screen, ``json(path)`` for a file."""
+class Recording:
+    """A recorded backward pass, as data; ``steps`` in the order they ran."""
 
     loss: str
     value: float
@@ -135,16 +130,6 @@ class Trace:
     def __repr__(self) -> str:
         return f"<trace of {self.loss} = {self.value:.6g}: {self.total} steps, {'ok' if self.ok else 'WRONG'}; see text()>"
 
-    def text(self, step: int | None = None, param: str | None = None, ascii: bool = False, width: int = 88) -> str:
-        """The table of steps; or one step in full (`step` = 1, 2, ...); or all that flowed into the value `param`.
-
-        ascii : nothing but ASCII.   width : at most so many columns, 60 or more.
-        """
-        return Screen(self, ascii, width).render(step, param)
-
-    def __str__(self) -> str:
-        return self.text()
-
     def record(self) -> dict[str, Any]:
         """The trace as plain data, schema 1: what `json` writes.
 
@@ -162,39 +147,6 @@ class Trace:
             "nodes": [_node_record(n) for n in self.nodes], "steps": [_step_record(s, self.arrays) for s in self.steps],
             "leaves": [_leaf_record(leaf) for leaf in self.leaves],
         }  # fmt: skip
-
-    def html(self, path: str | Path) -> None:
-        """Write the page: one file that needs no network, to walk the pass with the keyboard."""
-        from ..render.html_page import page
-
-        _write(path, page(self))
-
-    def png(self, path: str | Path, max_nodes: int = 60) -> None:
-        """Write a picture of the graph; ``.svg`` as the ending gives SVG.  Above `max_nodes` layers are folded."""
-        from ..render.picture import draw
-
-        draw(self.record(), path, max_nodes)
-
-    def _repr_html_(self) -> str:
-        from ..render.notebook import trace_html
-
-        return trace_html(self)
-
-    def json(self, path: str | Path | None = None) -> str:
-        """The record as JSON text; also written to `path` if one is given."""
-        text = json.dumps(self.record(), indent=1, allow_nan=False)
-        if path is not None:
-            _write(path, text)
-        return text
-
-
-def _write(path: str | Path, text: str) -> None:
-    """Write a file; FileError where that cannot be."""
-    try:
-        write_text(path, text)
-    except OSError as error:
-        fix = "name a file in an existing folder"
-        raise FileError("the file cannot be written", f"{path}: {error.strerror}", fix) from None
 
 
 def _node_record(n: Node) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""See the next commit."""
+"""A recording made visible: on a terminal, as one HTML page, as a picture."""

@@ -12,16 +12,15 @@ import hashlib
 import html
 import json
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .layout import arrange
-from ..record.names import short_path
-from .predict import HINTS, question
 from ...display import number, summary
+from ..record.names import short_path
+from ..record.steps import Contribution, Node, Recording, Step
+from .layout import arrange
+from .predict import HINTS, question
 from .svg import drawn, gradient_edges, shown_nodes
-
-if TYPE_CHECKING:
-    from ..record.steps import Contribution, Node, Step, Trace
+from .text import rendered
 
 CAP = 5_000_000  # bytes of a page
 DRAWN = 150  # nodes; a larger graph is shown as the neighbourhood of the current step
@@ -30,7 +29,7 @@ SCRIPTS = ("base", "cards", "predict", "graph", "walk")
 HEADS = (64, 16, 4)  # elements of an array on the page: as many as the cap allows
 
 
-def page(trace: Trace, cap: int = CAP) -> str:
+def page(trace: Recording, cap: int = CAP) -> str:
     """The page as text, at most `cap` bytes; what had to be left out is said in a banner."""
     steps = list(trace.steps)
     while True:
@@ -50,7 +49,7 @@ def _least(steps: list[Step], head: int) -> int:
     return 3 * sum(sizes.values())
 
 
-def _fewer(trace: Trace, steps: list[Step], most: int) -> list[Step]:
+def _fewer(trace: Recording, steps: list[Step], most: int) -> list[Step]:
     """First and last steps, and between them those that tell most: failures, NaN, parameters."""
     edge = max(1, most // 3)
     middle = steps[edge:-edge]
@@ -60,10 +59,10 @@ def _fewer(trace: Trace, steps: list[Step], most: int) -> list[Step]:
     return [s for s in steps if s.k in kept]
 
 
-def _assembled(trace: Trace, steps: list[Step], head: int) -> str:
+def _assembled(trace: Recording, steps: list[Step], head: int) -> str:
     data = _Data(trace, steps, head)
     told = steps if len(steps) <= TOLD else []
-    report = "\n\n".join([trace.text(), *(trace.text(step=s.k) for s in told)])
+    report = "\n\n".join([rendered(trace), *(rendered(trace, step=s.k) for s in told)])
     style = _file("page.css")
     script = '"use strict";\n(() => {\n' + "".join(_file(f"{part}.js") for part in SCRIPTS) + "})();\n"
     bare = ".app{display:none}.report{display:block}"
@@ -89,7 +88,7 @@ def _hash(text: str) -> str:
 class _Data:
     """The trace as small JSON: each array and each phrase once, referred to by number."""
 
-    def __init__(self, trace: Trace, steps: list[Step], head: int) -> None:
+    def __init__(self, trace: Recording, steps: list[Step], head: int) -> None:
         self.trace, self.kept, self.head = trace, steps, head
         self.arrays: list[Any] = []
         self.array_numbers: dict[Any, int] = {}
@@ -205,3 +204,9 @@ def _shorter(s: dict[str, Any], limit: int) -> dict[str, Any]:
     return s | {"head": head[tuple(slice(n) for n in corner)].ravel().tolist(), "head_shape": list(corner)}
 
 
+def framed(trace: Recording) -> str:
+    """The page, in a frame of its own that may run its script and do nothing else."""
+    inner = html.escape(page(trace), quote=True)
+    name = html.escape(f"Backward pass of {trace.loss}", quote=True)
+    style = "width:100%;height:720px;border:1px solid #8884"
+    return f'<iframe title="{name}" sandbox="allow-scripts" style="{style}" srcdoc="{inner}"></iframe>'

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ...files import write_whole
 from ...errors import DataError, FileError
+from ...files import write_whole
 from .blocks import Block, fold
 from .layout import Layout, arrange
 

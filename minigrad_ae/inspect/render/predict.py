@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..record.steps import Contribution, Step
 from ...display import head_shape, number
+from ..record.steps import Contribution, Step
 
 # code: what to say.  The page shows these sentences.
 HINTS = {

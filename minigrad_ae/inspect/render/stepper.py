@@ -9,13 +9,12 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from ...errors import MinigradError
 from ..record.notation import BAR
-
-if TYPE_CHECKING:
-    from ..record.steps import Step, Trace
+from ..record.steps import Recording, Step
+from .text import rendered
 
 HELP = """\
   n or Enter   next step (backward through the graph)      p   previous step
@@ -25,7 +24,7 @@ HELP = """\
   ?            this help                                   q   quit"""
 
 
-def walk_by_lines(trace: Trace, lines: Iterable[str], out: TextIO, ascii: bool = False, width: int = 88) -> None:
+def walk_by_lines(trace: Recording, lines: Iterable[str], out: TextIO, ascii: bool = False, width: int = 88) -> None:
     """Answer each command of `lines` on `out`, until 'q' or the end of the lines."""
     stepper = _Stepper(trace, ascii, width)
     say(stepper.start(), out)
@@ -46,12 +45,12 @@ def typed(prompt: str = "inspect> ") -> Iterator[str]:
 
 
 class _Stepper:
-    def __init__(self, trace: Trace, ascii: bool, width: int) -> None:
+    def __init__(self, trace: Recording, ascii: bool, width: int) -> None:
         self.trace, self.at = trace, 0
         self.face: dict[str, Any] = {"ascii": ascii, "width": width}
 
     def start(self) -> str:
-        return f"{self.trace.text(**self.face)}\n\n{HELP}"
+        return f"{rendered(self.trace, **self.face)}\n\n{HELP}"
 
     @property
     def step(self) -> Step | None:
@@ -69,8 +68,8 @@ class _Stepper:
             if word == "g":
                 return self.jump(rest)
             if word == "w":
-                return self.trace.text(param=rest, **self.face)
-            simple = {"n": self.next, "": self.next, "p": self.previous, "l": lambda: self.trace.text(**self.face),
+                return rendered(self.trace, param=rest, **self.face)
+            simple = {"n": self.next, "": self.next, "p": self.previous, "l": lambda: rendered(self.trace, **self.face),
                       "f": self.forward, "x": self.trouble, "?": lambda: HELP}  # fmt: skip
             return simple[word]() if word in simple and not rest else f"unknown command {line!r}; ? lists them"
         except MinigradError as error:
@@ -78,7 +77,7 @@ class _Stepper:
 
     def show(self) -> str:
         assert self.step is not None
-        return self.trace.text(step=self.step.k, **self.face)
+        return rendered(self.trace, step=self.step.k, **self.face)
 
     def next(self) -> str:
         if self.at >= len(self.trace.steps):
@@ -95,7 +94,7 @@ class _Stepper:
     def jump(self, text: str) -> str:
         if not text.lstrip("-").isdigit():
             return f"g needs a number, and {text!r} is none"
-        shown = self.trace.text(step=int(text), **self.face)  # raises if there is no such step
+        shown = rendered(self.trace, step=int(text), **self.face)  # raises if there is no such step
         self.at = next(k for k, s in enumerate(self.trace.steps, start=1) if s.k == int(text))
         return shown
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from .layout import Edge, Layout
 from ..record.names import fitted
+from .layout import Edge, Layout
 
 if TYPE_CHECKING:
     from ..record.steps import Node

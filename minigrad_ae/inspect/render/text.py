@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from ...display import brief, is_finite
 from ...errors import DataError, DtypeError
 from ..record.notation import bar_notation
-from ...display import brief, is_finite
-
-if TYPE_CHECKING:
-    from ..record.steps import Contribution, Step, Trace
+from ..record.steps import Contribution, Recording, Step
 
 NARROW = 60  # columns; less than that is no screen
 SQUEEZED = 12  # columns that a formula of the table keeps on a narrow screen
@@ -24,10 +22,17 @@ LABEL = 9  # columns of the words on the left of a step
 _ASCII = str.maketrans({"→": "->", "·": "*", "ᵀ": "^T", "²": "^2", "…": "..."})
 
 
+def rendered(
+    recording: Recording, step: int | None = None, param: str | None = None, ascii: bool = False, width: int = 88
+) -> str:
+    """The table of steps, one step in full, or all that flowed into the value `param`; see `Trace.text`."""
+    return Screen(recording, ascii, width).render(step, param)
+
+
 class Screen:
     """A trace, and how it is to be written: `ascii`, and at most `width` columns."""
 
-    def __init__(self, trace: Trace, ascii: bool, width: int) -> None:
+    def __init__(self, trace: Recording, ascii: bool, width: int) -> None:
         if width < NARROW:
             raise DataError("the screen is too narrow", f"got width={width}", f"take {NARROW} columns or more")
         self.trace, self.ascii, self.width = trace, ascii, width

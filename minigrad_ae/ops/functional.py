@@ -1,4 +1,8 @@
-"""The functions of layers: front doors to the fused ops of `nn`, and the compositions that their rules use."""
+"""The functions of layers: fused ops, the compositions that their rules use, and the public functions in front of them.
+
+A fused op computes nothing that compositions of other ops could not; it exists because a kernel can do it in one pass.
+Fusion is explicit: only who calls `linear(..., activation="tanh")` gets it, so a step-by-step view stays true.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +11,26 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, plain
 from ..autodiff.graph import Value
-from . import elementwise as e
-from . import linalg, nn, reduce
-from . import shape as s
+from ..autodiff.operation import op
+from ..errors import DataError, plain
+from . import arrays, elementwise, reduce
 from .compositions import composition, gelu_gate, matmul, reals, square, swapaxes
 
 ACTIVATIONS: dict[str | None, Callable[..., Any]] = {
-    None: lambda x: x, "tanh": e.tanh, "sigmoid": e.sigmoid, "relu": e.relu, "softplus": e.softplus, "gelu": e.gelu_erf,
-    "gelu_tanh": e.gelu_tanh,
-}  # fmt: skip
-FUSED = (None, "tanh", "sigmoid", "relu")  # activations whose slope is known from y: `nn.linear` has them built in
+    None: lambda x: x,
+    "tanh": elementwise.tanh,
+    "sigmoid": elementwise.sigmoid,
+    "relu": elementwise.relu,
+    "softplus": elementwise.softplus,
+    "gelu": elementwise.gelu_erf,
+    "gelu_tanh": elementwise.gelu_tanh,
+}
+FUSED = (None, "tanh", "sigmoid", "relu")  # activations whose slope is known from y: the fused `linear` has them built in
 __all__ = ["ACTIVATIONS", "attention", "dropout", "gelu_gate", "layer_norm", "linear"]
 
 
-# --- what the rules of `nn` use --------------------------------------------------------------------------------------
+# --- what the rules of the fused ops use --------------------------------------------------------------------------------------
 
 
 # fmt: off
@@ -30,9 +38,9 @@ __all__ = ["ACTIVATIONS", "attention", "dropout", "gelu_gate", "layer_norm", "li
 def activate(z: Any, activation: Any) -> Any:
     """f(z), f one of FUSED."""
     return (z if activation is None else
-            e.tanh(z) if activation == "tanh" else
-            e.sigmoid(z) if activation == "sigmoid" else
-            e.relu(z))
+            elementwise.tanh(z) if activation == "tanh" else
+            elementwise.sigmoid(z) if activation == "sigmoid" else
+            elementwise.relu(z))
 
 
 @composition
@@ -41,14 +49,14 @@ def slope(g: Any, y: Any, activation: Any) -> Any:
     return (g if activation is None else
             g * (1 - y * y) if activation == "tanh" else
             g * y * (1 - y) if activation == "sigmoid" else
-            e.where(y > 0, g, 0))
+            elementwise.where(y > 0, g, 0))
 # fmt: on
 
 
 @composition
 def rows(x: Any) -> Any:
     """All leading axes as one: (..., n) -> (rows, n)."""
-    return x if x.ndim == 2 else s.reshape(x, (-1, x.shape[-1]))
+    return x if x.ndim == 2 else arrays.reshape(x, (-1, x.shape[-1]))
 
 
 @composition
@@ -60,7 +68,7 @@ def average(x: Any, n: int) -> Any:
 @composition
 def inverse_deviation(x: Any, eps: float, n: int) -> Any:
     """1 / sqrt(var + eps) over the last axis, which has n elements and is kept."""
-    return 1 / e.sqrt(average(square(x - average(x, n)), n) + eps)
+    return 1 / elementwise.sqrt(average(square(x - average(x, n)), n) + eps)
 
 
 @composition
@@ -72,19 +80,19 @@ def normalised(x: Any, eps: float, n: int) -> Any:
 @composition
 def headed(x: Any, heads: int) -> Any:
     """(..., tokens, heads d) -> (..., heads, tokens, d): each head takes a stripe of columns.  x itself for one head."""
-    return x if heads == 1 else swapaxes(s.reshape(x, (*x.shape[:-1], heads, x.shape[-1] // heads)), -2, -3)
+    return x if heads == 1 else swapaxes(arrays.reshape(x, (*x.shape[:-1], heads, x.shape[-1] // heads)), -2, -3)
 
 
 @composition
 def joined(x: Any, heads: int) -> Any:
     """The opposite of `headed`: (..., heads, tokens, d) -> (..., tokens, heads d)."""
-    return x if heads == 1 else s.reshape(swapaxes(x, -2, -3), (*x.shape[:-3], x.shape[-2], heads * x.shape[-1]))
+    return x if heads == 1 else arrays.reshape(swapaxes(x, -2, -3), (*x.shape[:-3], x.shape[-2], heads * x.shape[-1]))
 
 
 @composition
 def attention_weights(q: Any, k: Any, mask: Any, heads: int) -> Any:
     """softmax(q k^T / sqrt(d) + mask) over keys: (..., queries, keys), (..., heads, queries, keys) for several heads."""
-    scores = linalg.matmul(headed(q, heads), swapaxes(headed(k, heads), -1, -2)) * (q.shape[-1] / heads) ** -0.5
+    scores = arrays.matmul(headed(q, heads), swapaxes(headed(k, heads), -1, -2)) * (q.shape[-1] / heads) ** -0.5
     return reduce.softmax(scores + mask, axis=-1)
 
 
@@ -92,8 +100,51 @@ def attention_weights(q: Any, k: Any, mask: Any, heads: int) -> Any:
 def scores_gradient(g: Any, q: Any, k: Any, v: Any, mask: Any, heads: int) -> Any:
     """dL/d(scores): g v^T through the rule of softmax."""
     w = attention_weights(q, k, mask, heads)
-    dw = linalg.matmul(headed(g, heads), swapaxes(headed(v, heads), -1, -2))
+    dw = arrays.matmul(headed(g, heads), swapaxes(headed(v, heads), -1, -2))
     return w * (dw - reduce.sum(dw * w, axis=-1, keepdims=True))
+
+
+# --- fused ops ------------------------------------------------------------------------------------
+
+
+fused_linear = op(
+    "linear", "y = f(x W + b), f known by its slope at y: none, tanh, sigmoid or relu",
+    forward="activate(x @ weight + bias, activation)", params="activation=None",
+    x="slope(g, y, activation) @ swapaxes(weight, -1, -2)",
+    weight="swapaxes(rows(x), -1, -2) @ rows(slope(g, y, activation))", bias="slope(g, y, activation)",
+    kink="linear_kinks(x, weight, bias, activation)",
+    why="with dz = g f'(z), written in y: dL = <dz, dx W + x dW + db>; leading axes of x are rows",
+)  # fmt: skip
+
+
+fused_layer_norm = op(
+    "layer_norm", "y = n weight + bias, n = (x - mean) / sqrt(var + eps) over the last axis",
+    forward="normalised(x, eps, x.shape[-1]) * weight + bias", params="eps=1e-5",
+    x="inverse_deviation(x, eps, x.shape[-1]) * (g * weight - average(g * weight, x.shape[-1]) - "
+      "normalised(x, eps, x.shape[-1]) * average(g * weight * normalised(x, eps, x.shape[-1]), x.shape[-1]))",
+    weight="g * normalised(x, eps, x.shape[-1])", bias="g",
+    why="dn = (dx - mean dx - n mean(n dx)) / sqrt(var + eps), and this map is symmetric",
+)  # fmt: skip
+
+
+fused_attention = op(
+    "attention", "y = w v, w = softmax(q k^T / sqrt(d) + mask) over keys; in each head, a stripe of d columns",
+    forward="joined(attention_weights(q, k, mask, heads) @ headed(v, heads), heads)", params="heads=1",
+    q="joined(scores_gradient(g, q, k, v, mask, heads) @ headed(k, heads), heads) * (q.shape[-1] / heads) ** -0.5",
+    k="joined(swapaxes(scores_gradient(g, q, k, v, mask, heads), -1, -2) @ headed(q, heads), heads)"
+      " * (q.shape[-1] / heads) ** -0.5",
+    v="joined(swapaxes(attention_weights(q, k, mask, heads), -1, -2) @ headed(g, heads), heads)",
+    mask="scores_gradient(g, q, k, v, mask, heads)",
+    why="dy = dw v + w dv; dw by the rule of softmax, ds = w (dw - sum w dw); s = q k^T / sqrt(d)",
+)  # fmt: skip
+
+
+unit_rows = op(
+    "unit_rows", "y = x / |x| over the last axis: each row at length 1",
+    forward="x / np.sqrt(np.sum(x * x, axis=-1, keepdims=True))",
+    x="(g - y * sum(g * y, axis=-1, keepdims=True)) / sqrt(sum(x * x, axis=-1, keepdims=True))",
+    why="dy = (dx - y <y, dx>) / |x|, and this map is symmetric: along x only the length changes, which y does not have",
+)  # fmt: skip
 
 
 # --- public ----------------------------------------------------------------------------------------------------------
@@ -109,14 +160,14 @@ def linear(x: Any, weight: Any, bias: Any = None, activation: str | None = None)
     if not n or len(m) != 2 or n[-1] != m[0]:
         y = matmul(x, weight)  # a vector as weight, or an error that says what does not fit
         return ACTIVATIONS[activation](y if bias is None else y + bias)
-    y = nn.linear(x, weight, 0.0 if bias is None else bias, activation=activation if activation in FUSED else None)
+    y = fused_linear(x, weight, 0.0 if bias is None else bias, activation=activation if activation in FUSED else None)
     return y if activation in FUSED else ACTIVATIONS[activation](y)
 
 
 @composition
 def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     """(x - mean) / sqrt(var + eps) over the last axis, times weight, plus bias (Ba, Kiros & Hinton 2016).  One fused step."""
-    return nn.layer_norm(x, 1.0 if weight is None else weight, 0.0 if bias is None else bias, eps=eps)
+    return fused_layer_norm(x, 1.0 if weight is None else weight, 0.0 if bias is None else bias, eps=eps)
 
 
 def _like(mask: Any, x: Any) -> Any:
@@ -142,4 +193,4 @@ def attention(q: Any, k: Any, v: Any, mask: Any = None, heads: int = 1) -> Any:
     if not isinstance(mask, Value):
         mask = np.zeros(()) if mask is None else plain(mask, "attention: mask")
         mask = (np.where(mask, 0.0, -np.inf) if mask.dtype == bool else mask).astype(reals(q).dtype)
-    return nn.attention(q, k, v, mask, heads=heads)
+    return fused_attention(q, k, v, mask, heads=heads)

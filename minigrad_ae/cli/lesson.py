@@ -1,0 +1,61 @@
+"""``minigrad-ae lesson``: list the lessons, or run one or all of them."""
+
+from __future__ import annotations
+
+import argparse
+import runpy
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+
+
+def add_parser(commands: Any) -> None:
+    """The command and its options."""
+    p = commands.add_parser("lesson", help="run a lesson: 'list', a number, or 'all'", add_help=False)
+    p.add_argument("which", nargs="?", default="list")
+    p.set_defaults(handler=lesson)
+
+
+def lesson(args: argparse.Namespace, rest: list[str]) -> int:
+    """List the lessons, or run one or all of them in this process."""
+    from ..teaching import lesson as classroom
+
+    files = classroom.lesson_files()
+    if args.which in ("-h", "--help") or "--help" in rest or "-h" in rest:
+        classroom.options("minigrad-ae lesson N|all|list").parse_args(["--help"])
+    if args.which == "list":
+        for path in files:
+            print(f"{int(path.stem[:2]):>3}  {path.stem[3:].replace('_', ' '):<32} {path}")
+        return 0
+    chosen = files if args.which == "all" else [p for p in files if args.which in (p.stem, p.stem[:2], str(int(p.stem[:2])))]
+    if not chosen:
+        raise DataError(
+            f"there is no lesson {args.which!r}",
+            f"lessons: {', '.join(str(int(p.stem[:2])) for p in files) or 'none found'}",
+            "minigrad-ae lesson list shows them; 'all' runs all of them",
+        )
+    start, codes = time.perf_counter(), []
+    for path in chosen:
+        codes.append(_run(path, rest))
+    if len(chosen) > 1:
+        failed = [p.stem for p, code in zip(chosen, codes, strict=True) if code]
+        verdict = f"claims fail in {', '.join(failed)}" if failed else "every claim holds"
+        print(f"\n{len(chosen)} lessons in {time.perf_counter() - start:.0f} s: {verdict}")
+    return max(codes)
+
+
+def _run(path: Path, argv: list[str]) -> int:
+    """Run a lesson's script in this process, as ``python path *argv`` would; returns its exit code."""
+    before, sys.argv = sys.argv, [str(path), *argv]
+    try:
+        runpy.run_path(str(path), run_name="__main__")
+    except SystemExit as stop:
+        if stop.code == 2:  # wrong use ends everything
+            raise
+        return int(stop.code or 0)
+    finally:
+        sys.argv = before
+    return 0

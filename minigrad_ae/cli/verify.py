@@ -1,0 +1,77 @@
+"""``minigrad-ae verify``: read the ledger, plant its bugs, or certify a matrix of the user's."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..arguments import seed
+from ..errors import DataError
+from .output import writable
+
+
+def add_parser(commands: Any) -> None:
+    """The command and its options."""
+    p = commands.add_parser("verify", help="read the whole ledger, or certify your own matrix")
+    size = p.add_mutually_exclusive_group()
+    size.add_argument("--fast", action="store_true", help="the same claims from smaller runs")
+    size.add_argument("--full", action="store_true", help="with --sabotage: every bug against every claim (minutes)")
+    p.add_argument("--seed", type=seed, default=0)
+    p.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
+    p.add_argument("--sabotage", action="store_true", help="plant each claim's bug and see it caught")
+    p.add_argument("--data", metavar="X.npy", help="train a linear autoencoder on this matrix and certify it as PCA")
+    p.add_argument("--latent", type=int, metavar="M", help="with --data: the number of latent units")
+    p.set_defaults(handler=verify)
+
+
+def verify(args: argparse.Namespace, rest: list[str]) -> int:
+    """Read the ledger; with --sabotage each claim under its own bug; with --data certify a matrix."""
+    from ..claims import Run, ledger
+
+    if args.data is not None:
+        if args.sabotage or args.full:
+            wrong = "--sabotage" if args.sabotage else "--full"
+            told = "--data certifies one matrix; the ledger is not read"
+            raise DataError(f"{wrong} with --data", told, f"leave out {wrong}")
+        return certify(args)
+    if args.latent is not None:
+        raise DataError("--latent without --data", f"--latent {args.latent}", "name the matrix: --data X.npy")
+    writable(args.json)
+    run = Run(fast=args.fast, full=args.full, seed=args.seed)
+    if args.sabotage:
+        rows = ledger.matrix(run) if args.full else ledger.sabotage(run)
+        if args.json:
+            ledger.write_json(args.json, rows)
+        return int(not all(r["caught"] for r in rows))
+    results = ledger.verify(run)
+    if args.json:
+        ledger.write_results(args.json, results)
+    return int(not all(r.passed for r in results))
+
+
+def certify(args: argparse.Namespace) -> int:
+    """Train a linear autoencoder on the columns-centred matrix and print its PCA certificate."""
+    import numpy as np
+
+    from ..claims import ledger
+    from ..claims.certificate import certify_pca, claims_of, demand_latent
+    from ..data import centre, load_matrix
+    from ..models import LinearAutoencoder
+
+    if args.latent is None:
+        raise DataError("--data needs --latent", f"--data {args.data}", "say how many latent units: --latent 2")
+    X = load_matrix(args.data).astype(np.float64)
+    demand_latent(args.latent, X.shape)
+    writable(args.json)
+    centred, mean = centre(X)
+    print(f"{args.data}: {X.shape[0]} x {X.shape[1]}; columns centred (largest mean taken off {np.abs(mean).max():.4g})")
+    print("training a linear autoencoder on it, by L-BFGS from random weights; PCA is computed apart, by SVD", flush=True)
+    rng = np.random.default_rng(args.seed)
+    model = LinearAutoencoder(X.shape[1], args.latent, bias=False, rng=rng)
+    model.fit(centred)
+    certificate = certify_pca(model, centred)
+    print(certificate)
+    if args.json:
+        ledger.write_results(args.json, claims_of(certificate))
+    return int(not certificate.passed)

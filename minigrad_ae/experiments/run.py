@@ -1,0 +1,22 @@
+"""One run of experiments: its settings, and what several claims share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+class Run:
+    """One reading of the ledger: the settings, and what several claims share (a trained model is trained once)."""
+
+    def __init__(self, fast: bool = False, full: bool = False, seed: int = 0, starts: int | None = None) -> None:
+        self.fast, self.full, self.seed = fast, full, seed
+        self.starts = starts or (2 if fast else 20)  # random starts where a claim is about all of them
+        self._shared: dict[Any, Any] = {}
+
+    def shared(self, make: Callable[..., Any], *key: Any) -> Any:
+        """``make(run, *key)``, computed once in this run."""
+        name = (make.__module__, make.__qualname__, *key)
+        if name not in self._shared:
+            self._shared[name] = make(self, *key)
+        return self._shared[name]

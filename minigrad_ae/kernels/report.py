@@ -1,0 +1,21 @@
+"""What the kernels run on: for ``minigrad-ae doctor``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .backend import backend, get_num_threads
+from .gemm import gemm
+from .jit import cache_place, numba
+
+
+def info() -> dict[str, Any]:
+    """What ``doctor`` reports."""
+
+    return {
+        "backend": backend(),
+        "numba": None if numba is None else numba.__version__,
+        "threads": get_num_threads(),
+        "threading layer": "Python threads around kernels that release the GIL (no OpenMP, no TBB)",
+        "cache": cache_place(gemm),
+    }

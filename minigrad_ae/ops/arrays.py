@@ -1,0 +1,81 @@
+"""Whole arrays: elements moved about, picked and added into places; contractions."""
+
+import numpy as np
+
+from ..autodiff.graph import Value
+from ..autodiff.operation import op
+from ..errors import DtypeError, plain
+from .calculus import BASIC, repeats
+
+# --- moved: the rule moves the gradient back to where its element came from ---
+
+reshape = op("reshape", "y = x in a new shape", forward="np.reshape(x, shape)", params="shape", x="reshape(g, x.shape)",
+             why="element k stays element k")  # fmt: skip
+transpose = op("transpose", "y = x with axes permuted (reversed if None)", forward="np.transpose(x, axes)",
+               params="axes=None", x="transpose(g, inverse(axes))", why="permute back")  # fmt: skip
+broadcast_to = op("broadcast_to", "y = x repeated to a shape", forward="np.broadcast_to(x, shape)", params="shape", x="g",
+                  why="each copy has slope 1, and the engine sums over copies (un-broadcasting)")  # fmt: skip
+pad = op("pad", "y = x with a margin of `value`", forward="np.pad(x, pad_width, constant_values=value)",
+         params="pad_width, value=0", x="getitem(g, inside(x.shape, pad_width))", why="the margin is constant")  # fmt: skip
+
+
+def _concatenate(*xs, axis=0):
+    return np.concatenate(xs, axis=axis)
+
+
+concatenate = op("concatenate", "y = the xs one after the other along axis", forward=_concatenate,
+                 xs="getitem(g, part(xs, i, axis))", why="each x receives its own part of g")  # fmt: skip
+
+
+# --- picked, and the opposite: added into places ---
+
+getitem = op("getitem", "y = x[index]", forward="x[index]", params="index", x="index_add(g, index, x.shape)",
+             why="an element that was picked k times receives k contributions; one that was not, zero")  # fmt: skip
+
+
+def settled(index):
+    """The index as the graph keeps it: sequences become arrays and arrays are copied, so that nobody changes it later."""
+    return tuple(_part(p) for p in index) if isinstance(index, tuple) else _part(index)
+
+
+def _part(p):
+    if isinstance(p, BASIC) or np.isscalar(p):
+        return p
+    if isinstance(p, Value):
+        raise DtypeError(
+            "a tensor cannot be an index", f"got a tensor of shape {p._data.shape}, dtype {p._data.dtype}",
+            "use an array of whole numbers or booleans: x[t.data.astype(int)], or x[t.data > 0]",
+        )  # fmt: skip
+    array = np.array(plain(p, "the index"))
+    return array if array.size or isinstance(p, np.ndarray) else array.astype(np.intp)  # [] is an index without elements
+
+
+def _index_add(x, index, shape):
+    y = np.zeros(shape, x.dtype)
+    if repeats(index):
+        np.add.at(y, index, x)  # unlike y[index] += x, this adds repeated indices up
+    else:
+        y[index] = x
+    return y
+
+
+index_add = op("index_add", "y = 0; y[index] += x", forward=_index_add, x="getitem(g, index)",
+               why="each x is added into one place, with slope 1")  # fmt: skip
+
+
+# --- contracted ---
+
+matmul = op("matmul", "y = A B (the last two axes; leading axes broadcast)", forward="A @ B",
+            A="g @ swapaxes(B, -1, -2)", B="swapaxes(A, -1, -2) @ g",
+            why="dL = <g, dA B + A dB> = <g B^T, dA> + <A^T g, dB>")  # fmt: skip
+
+
+def _einsum(*xs, subscripts=""):
+    return np.einsum(subscripts, *xs)
+
+
+einsum = op("einsum", "y = sum of products by index letters", forward=_einsum,
+
+            xs="einsum(g, *xs[:i], *xs[i + 1 :], *einsum_constants(subscripts, xs, i), "
+               "subscripts=einsum_subscripts(subscripts, xs, i))",
+            why="linear in each operand: contract g with all the others")  # fmt: skip
