@@ -1,12 +1,13 @@
 """Writes down what must stay as it is when files move: `test_frozen.py` reads it and compares.
 
-    python tests/freeze.py                    write everything anew that may change on purpose (not the old files)
-    python tests/freeze.py names errors       only these parts: names help schemas errors calls bits laws
-    python tests/freeze.py files              also the old files: only where a format changes, on purpose
-    python tests/freeze.py --collect          laws: which test functions have gone or shrunk; then write the new ones
-    python tests/freeze.py --against COMMIT   do the models still compute the same bits as at COMMIT?
+    python tests/freeze.py                    all that may change on purpose (not the old files)
+    python tests/freeze.py names errors       some of: names help schemas errors calls bits laws
+    python tests/freeze.py files              the old files: only where a format changes on purpose
+    python tests/freeze.py --collect          which test functions have gone or shrunk; then laws
+    python tests/freeze.py --against COMMIT   are the bits of all models still those of COMMIT?
 
-The data lie in tests/frozen/.  Bits are stored for the machine that wrote them, beside those of others.
+The data lie in tests/frozen/.  Bits are stored under the machine that wrote them, beside those of
+others.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ FROZEN = TESTS / "frozen"
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
+import freeze_calls  # noqa: E402
 import freeze_errors  # noqa: E402
 import freeze_files  # noqa: E402
 import freeze_runs  # noqa: E402
@@ -56,8 +58,19 @@ def bits() -> dict[str, dict[str, str]]:
 
 def laws() -> dict[str, int]:
     """{name of a test function: how many cases it has}, whatever files they are in."""
-    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", str(TESTS)]
-    done = subprocess.run(command, cwd=ROOT, env=environment(ROOT), capture_output=True, encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--collect-only",
+        "-p",
+        "no:cacheprovider",
+        str(TESTS),
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(ROOT), capture_output=True, encoding="utf-8"
+    )
     if done.returncode:
         raise RuntimeError(f"the tests cannot be collected:\n{done.stdout}{done.stderr}")
     names = re.findall(r"^\S+\.py::(?:\w+::)*(\w+)", done.stdout, re.M)
@@ -70,7 +83,7 @@ PARTS: dict[str, Callable[[Path], Any]] = {
     "help": lambda folder: freeze_surface.helps(),
     "schemas": freeze_surface.schemas,
     "errors": freeze_errors.texts,
-    "calls": lambda folder: freeze_surface.calls(),
+    "calls": lambda folder: freeze_calls.calls(),
     "bits": lambda folder: bits(),
     "laws": lambda folder: laws(),
 }
@@ -88,7 +101,11 @@ def difference(part: str, frozen: Any, now: Any) -> str:
 
 def missing(frozen: dict[str, int], now: dict[str, int]) -> list[str]:
     """The laws that have gone, or have fewer cases than before."""
-    return [f"{name}: {now.get(name, 0)} cases, {n} before" for name, n in frozen.items() if now.get(name, 0) < n]
+    return [
+        f"{name}: {now.get(name, 0)} cases, {n} before"
+        for name, n in frozen.items()
+        if now.get(name, 0) < n
+    ]
 
 
 def environment(root: Path) -> dict[str, str]:
@@ -96,11 +113,15 @@ def environment(root: Path) -> dict[str, str]:
 
 
 def against(commit: str) -> list[str]:
-    """Train at `commit` and here, by the same program, in processes of their own; the runs that differ."""
+    """Train at `commit` and here, by the same program, in processes of their own; the runs that
+    differ.
+    """
     git = ["git", "-C", str(ROOT)]
     with tempfile.TemporaryDirectory() as folder:
         there = Path(folder) / "there"
-        subprocess.run([*git, "worktree", "add", "--quiet", "--detach", str(there), commit], check=True)
+        subprocess.run(
+            [*git, "worktree", "add", "--quiet", "--detach", str(there), commit], check=True
+        )
         try:
             old, new = _run_at(there, Path(folder)), _run_at(ROOT, Path(folder))
         finally:
@@ -109,10 +130,19 @@ def against(commit: str) -> list[str]:
 
 
 def _run_at(root: Path, folder: Path) -> dict[str, str]:
-    """The bits of the package in `root`; the program is a copy, so that it cannot find another package beside it."""
+    """The bits of the package in `root`; the program is a copy, so that it cannot find another
+    package beside it.
+    """
     program = shutil.copy(TESTS / "freeze_runs.py", folder)
     command = [sys.executable, str(program)]
-    done = subprocess.run(command, cwd=folder, env=environment(root), stdout=subprocess.PIPE, encoding="utf-8", check=True)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(root),
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=True,
+    )
     found = json.loads(done.stdout)
     if Path(found["package"]).resolve().parent != root.resolve():
         raise RuntimeError(f"imported {found['package']}, not the package in {root}")
@@ -120,7 +150,9 @@ def _run_at(root: Path, folder: Path) -> dict[str, str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("parts", nargs="*", metavar="PART")
     parser.add_argument("--collect", action="store_true")
     parser.add_argument("--against", metavar="COMMIT")

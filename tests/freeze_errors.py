@@ -1,4 +1,6 @@
-"""Wrong uses, one a line, and what they are told: every text says what, where and how to fix it, in three lines."""
+"""Wrong uses, one a line, and what they are told: every text says what, where and how to fix it, in
+three lines.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ def saved(folder: Path) -> Path:
     return mg.checkpoint.save(folder / "model.npz", linear)
 
 
-# `folder` is an empty folder
+# fmt: off  (a table; `folder` is an empty folder)
 WRONG: dict[str, Callable[[Path], Any]] = {
     "tensor: of text": lambda folder: mg.tensor("a"),
     "tensor: ragged": lambda folder: mg.tensor([[1.0, 2.0], [3.0]]),
@@ -51,28 +53,45 @@ WRONG: dict[str, Callable[[Path], Any]] = {
     "inspect: trace of a leaf": lambda folder: mg.trace(w),
     "nn: a layer without generator": lambda folder: mg.nn.Linear(3, 2),
     "nn: an unknown activation": lambda folder: mg.nn.Linear(3, 2, activation="tan", rng=RNG),
-    "nn: a state that does not fit": lambda folder: mg.nn.Linear(3, 2, rng=RNG).load_state_dict({"weight": np.ones((2, 2))}),
+    "nn: a state that does not fit": lambda folder: mg.nn.Linear(3, 2, rng=RNG).load_state_dict(
+        {"weight": np.ones((2, 2))}
+    ),
     "optim: a negative learning rate": lambda folder: mg.optim.Adam([w], lr=-1.0),
     "optim: no parameters": lambda folder: mg.optim.SGD([], lr=0.1),
-    "optim: a step without gradients": lambda folder: mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=0.1).step(),
+    "optim: a step without gradients": lambda folder: mg.optim.SGD(
+        [mg.tensor([1.0], requires_grad=True)], lr=0.1
+    ).step(),
     "data: an unknown split": lambda folder: mg.data.digits("valid"),
     "data: NaN in a matrix": lambda folder: mg.data.check_matrix(np.full((3, 2), np.nan)),
     "data: a file that is not there": lambda folder: mg.data.load_matrix(folder / "absent.npy"),
-    "train: no epochs": lambda folder: mg.train.fit(linear, numbers, optimizer=adam, epochs=0, rng=RNG),
+    "train: no epochs": lambda folder: mg.train.fit(
+        linear, numbers, optimizer=adam, epochs=0, rng=RNG
+    ),
     "checkpoint: not there": lambda folder: mg.checkpoint.load(folder / "absent.npz"),
-    "checkpoint: another model": lambda folder: mg.checkpoint.load(saved(folder), mg.models.LinearAutoencoder(5, 2, rng=RNG)),
-    "checkpoint: meta that is no JSON": lambda folder: mg.checkpoint.save(folder / "m.npz", linear, meta={"a": {1, 2}}),
+    "checkpoint: another model": lambda folder: mg.checkpoint.load(
+        saved(folder), mg.models.LinearAutoencoder(5, 2, rng=RNG)
+    ),
+    "checkpoint: meta that is no JSON": lambda folder: mg.checkpoint.save(
+        folder / "m.npz", linear, meta={"a": {1, 2}}
+    ),
     "models: no bottleneck": lambda folder: mg.models.TwoLayerAutoencoder(4, 4, rng=RNG),
     "models: data of another width": lambda folder: linear.loss(np.ones((3, 5))),
-    "models: a penalty below 0": lambda folder: mg.models.SparseAutoencoder(6, 8, lam=-1.0, rng=RNG),
-    "models: noise without generator": lambda folder: mg.models.DenoisingAutoencoder(linear, sigma=0.1).loss(numbers),
+    "models: a penalty below 0": lambda folder: mg.models.SparseAutoencoder(
+        6, 8, lam=-1.0, rng=RNG
+    ),
+    "models: noise without generator": lambda folder: mg.models.DenoisingAutoencoder(
+        linear, sigma=0.1
+    ).loss(numbers),
     "kernels: an unknown backend": lambda folder: mg.kernels.use("cuda"),
-    "kernels: integers": lambda folder: mg.kernels.matmul(np.ones((2, 2), int), np.ones((2, 2), int)),
+    "kernels: integers": lambda folder: mg.kernels.matmul(
+        np.ones((2, 2), int), np.ones((2, 2), int)
+    ),
     "cli: latent without data": lambda folder: command("verify", "--latent", "2"),
     "cli: an unknown lesson": lambda folder: command("lesson", "77"),
     "cli: an unknown option": lambda folder: command("doctor", "--nonsense"),
     "cli: a script that is not there": lambda folder: command("inspect", str(folder / "absent.py")),
 }
+# fmt: on
 
 
 class Told(Exception):

@@ -1,4 +1,6 @@
-"""Files as an earlier version wrote them: a checkpoint of each model, and a trace.  They must load for good."""
+"""Files as an earlier version wrote them: a checkpoint of each model, and a trace.  They must load
+for good.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,15 @@ MODELS: dict[str, Callable[[], Any]] = {
         KINDS.DeepAutoencoder(6, 2, 4, **_start()), drop=0.2, sigma=np.arange(1.0, 7.0)
     ),
     "masked": lambda: KINDS.MaskedAutoencoder(
-        (4, 4), 2, width=4, depth=1, heads=2, decoder_width=4, decoder_depth=1, decoder_heads=1, **_start()
+        (4, 4),
+        2,
+        width=4,
+        depth=1,
+        heads=2,
+        decoder_width=4,
+        decoder_depth=1,
+        decoder_heads=1,
+        **_start(),
     ),
     "linear_vae": lambda: KINDS.LinearVAE(6, 2, learn_sigma2=True, **_start()),
 }
@@ -53,7 +63,9 @@ def step(model: Any, optimizer: Any, noise: np.random.Generator, X: np.ndarray) 
 
 
 def write_all(folder: Path) -> None:
-    """Train each model for a step, save it with all that belongs to it, and note the losses of the two steps after it."""
+    """Train each model for a step, save it with all that belongs to it, and note the losses of the
+    two steps after it.
+    """
     folder.mkdir(exist_ok=True)
     losses = {}
     for name, make in MODELS.items():
@@ -61,9 +73,16 @@ def write_all(folder: Path) -> None:
         adam = mg.optim.Adam(model.parameters(), lr=1e-2)
         step(model, adam, noise, X)
         mg.checkpoint.save(
-            folder / f"{name}.npz", model, optimizer=adam, meta={"name": name, "step": 1}, generators={"noise": noise}
+            folder / f"{name}.npz",
+            model,
+            optimizer=adam,
+            meta={"name": name, "step": 1},
+            generators={"noise": noise},
         )
-        losses[name] = {"class": type(model).__name__, "losses": [step(model, adam, noise, X) for _ in range(2)]}
+        losses[name] = {
+            "class": type(model).__name__,
+            "losses": [step(model, adam, noise, X) for _ in range(2)],
+        }
     text = json.dumps(losses, indent=1) + "\n"
     (folder / "losses.json").write_text(text, encoding="utf-8", newline="\n")
     mg.trace(small_loss()).json(folder / "trace.json")

@@ -1,8 +1,9 @@
 """Five training steps of every model, to the last bit: a program of public names alone.
 
-    python tests/freeze_runs.py      prints {"machine", "package", "bits": {run: hash of all parameters}} as JSON
+    python tests/freeze_runs.py      prints {"machine", "package", "bits": {run: hash}} as JSON
 
-Bits depend on the processor (the width of its vectors), on NumPy, Numba and BLAS: compare them on one machine only.
+Bits depend on the processor (the width of its vectors), on NumPy, Numba and BLAS: compare them on
+one machine only.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ import minigrad_ae as mg
 STEPS = 5
 BACKENDS = ("numba", "numpy")
 DTYPES = ("float32", "float64")
-SIZES = {"small": (6, 9, 4), "large": (80, 64, 48)}  # batch, features, hidden units; kernels start at 64 to 2,048 elements
+SIZES = {
+    "small": (6, 9, 4),
+    "large": (80, 64, 48),
+}  # batch, features, hidden units; kernels start at 64 to 2,048 elements
 
 
 def machine() -> str:
@@ -53,7 +57,14 @@ def models(size: str, dtype: str) -> dict[str, Callable[[], Any]]:
 
     side = int(D**0.5)
     patch, width = (1, 4) if side == 3 else (2, 32)
-    masked = {"width": width, "depth": 1, "heads": 2, "decoder_width": width, "decoder_depth": 1, "decoder_heads": 2}
+    masked = {
+        "width": width,
+        "depth": 1,
+        "heads": 2,
+        "decoder_width": width,
+        "decoder_depth": 1,
+        "decoder_heads": 2,
+    }
     return {
         "linear": lambda: kinds.LinearAutoencoder(D, M, l2=0.1, **start()),
         "linear, tied": lambda: kinds.LinearAutoencoder(D, M, tied=True, bias=False, **start()),
@@ -62,15 +73,30 @@ def models(size: str, dtype: str) -> dict[str, Callable[[], Any]]:
         "deep, relu": lambda: kinds.DeepAutoencoder(D, M, H, activation="relu", **start()),
         "sparse": lambda: kinds.SparseAutoencoder(D, 2 * H, **start()),
         "sparse, decay": lambda: kinds.SparseAutoencoder(D, 2 * H, constraint="decay", **start()),
-        "denoising": lambda: kinds.DenoisingAutoencoder(kinds.DeepAutoencoder(D, M, H, **start()), drop=0.3, sigma=0.2),
+        "denoising": lambda: kinds.DenoisingAutoencoder(
+            kinds.DeepAutoencoder(D, M, H, **start()), drop=0.3, sigma=0.2
+        ),
         "masked": lambda: kinds.MaskedAutoencoder((side, side), patch, **masked, **start()),
         "masked, norm_pix": lambda: kinds.MaskedAutoencoder(
-            (side, side), patch, norm_pix=patch > 1, class_token=True, positions="sincos", **masked, **start()
+            (side, side),
+            patch,
+            norm_pix=patch > 1,
+            class_token=True,
+            positions="sincos",
+            **masked,
+            **start(),
         ),
         "linear VAE": lambda: kinds.LinearVAE(D, M, learn_sigma2=True, **start()),
         "VAE, Bernoulli": lambda: kinds.VariationalAutoencoder(D, M, hidden=(H,), **start()),
         "VAE, Gaussian": lambda: kinds.VariationalAutoencoder(
-            D, M, hidden=(H, H), likelihood="gaussian", learn_sigma=True, n_samples=2, beta=0.5, **start()
+            D,
+            M,
+            hidden=(H, H),
+            likelihood="gaussian",
+            learn_sigma=True,
+            n_samples=2,
+            beta=0.5,
+            **start(),
         ),
         "everything else": lambda: Everything(D, H, **start()),
     }
@@ -79,14 +105,20 @@ def models(size: str, dtype: str) -> dict[str, Callable[[], Any]]:
 class Everything(mg.nn.Module):
     """The functions that no model uses, so that their kernels run too."""
 
-    def __init__(self, n_features: int, n_hidden: int, rng: np.random.Generator, dtype: Any) -> None:
+    def __init__(
+        self, n_features: int, n_hidden: int, rng: np.random.Generator, dtype: Any
+    ) -> None:
         self.into = mg.nn.Linear(n_features, n_hidden, rng=rng, dtype=dtype)
         self.norm = mg.nn.LayerNorm(n_hidden, dtype=dtype)
         self.out = mg.nn.Linear(n_hidden, n_features, activation="sigmoid", rng=rng, dtype=dtype)
 
     def loss(self, x: Any, rng: np.random.Generator) -> Any:
         h = self.norm(mg.gelu(self.into(mg.tensor(x))))
-        h = mg.softplus(h) * mg.softmax(h) + mg.erf(h) * mg.gelu(h, "tanh") - mg.log_softmax(h) * mg.exp(-h * h)
+        h = (
+            mg.softplus(h) * mg.softmax(h)
+            + mg.erf(h) * mg.gelu(h, "tanh")
+            - mg.log_softmax(h) * mg.exp(-h * h)
+        )
         h = mg.dropout(h, rng.random(h.shape) < 0.2, 0.2)
         rows = mg.take(h, np.arange(2 * len(x)) % len(x), axis=0)
         kept = rows.reshape(2, len(x), -1).mean(axis=0) + mg.tanh(h) * mg.sigmoid(h) + mg.relu(h)
@@ -118,7 +150,9 @@ def trained(model: Any, optimiser: str, X: np.ndarray) -> str:
 
 
 def by_lbfgs(X: np.ndarray) -> str:
-    model = mg.models.LinearAutoencoder(X.shape[1], 2, bias=False, rng=np.random.default_rng(1), dtype=X.dtype)
+    model = mg.models.LinearAutoencoder(
+        X.shape[1], 2, bias=False, rng=np.random.default_rng(1), dtype=X.dtype
+    )
     optimiser = mg.optim.LBFGS(model.parameters(), max_iter=STEPS)
 
     def closure() -> Any:
@@ -128,7 +162,9 @@ def by_lbfgs(X: np.ndarray) -> str:
         return loss
 
     optimiser.step(closure)
-    return hashlib.sha256(b"".join(v.tobytes() for _, v in sorted(model.state_dict().items()))).hexdigest()[:16]
+    return hashlib.sha256(
+        b"".join(v.tobytes() for _, v in sorted(model.state_dict().items()))
+    ).hexdigest()[:16]
 
 
 def by_kernels_alone(X: np.ndarray) -> str:
@@ -136,7 +172,11 @@ def by_kernels_alone(X: np.ndarray) -> str:
     k, (n, D) = mg.kernels, X.shape
     a, b = X - X.mean(), np.ascontiguousarray(X[::-1]) - X.dtype.type(0.5)
     parts = [k.batched_matmul(np.stack([a, b, X]), np.stack([b.T, X.T, a.T]))]
-    parts += [k.add_bias(a.copy(), b[0]), k.dropout_mask(X, 0.3), k.add_rows(b, np.arange(n) // 2, (n, D))]
+    parts += [
+        k.add_bias(a.copy(), b[0]),
+        k.dropout_mask(X, 0.3),
+        k.add_rows(b, np.arange(n) // 2, (n, D)),
+    ]
     parts += [k.half_sum_of_squares(a, b), k.half_sum_of_squares_backward(0.7, a, b)]
     parts += [k.bernoulli_loss(a, X), k.bernoulli_loss_backward(0.7, a, X)]
     parts += [k.gaussian_kl(a, b), *k.gaussian_kl_backward(0.7, a, b)]
@@ -145,7 +185,9 @@ def by_kernels_alone(X: np.ndarray) -> str:
     for _ in range(STEPS):
         k.sgd_step(moving, b, velocity, 0.1, momentum=0.9, weight_decay=0.01)
     parts += [moving, velocity]
-    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
+    return hashlib.sha256(
+        b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
+    ).hexdigest()[:16]
 
 
 def runs() -> Iterator[tuple[str, str]]:

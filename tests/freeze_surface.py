@@ -1,6 +1,8 @@
-"""What users see of the package, as plain JSON: public names with signatures, help texts, shapes of files.
+"""What users see of the package, as plain JSON: public names with signatures, help texts, shapes of
+files.
 
-Everything is reached by the names that users have, never by the place of a file, so that files may move.
+Everything is reached by the names that users have, never by the place of a file, so that files may
+move.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ import re
 import runpy
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,41 +27,66 @@ import numpy as np
 import minigrad_ae as mg
 
 PACKAGE = mg.__name__
-MODULES = ("nn", "optim", "models", "analytic", "data", "train", "checkpoint", "inspect", "kernels", "claims", "ops")
+MODULES = (
+    "nn",
+    "optim",
+    "models",
+    "analytic",
+    "data",
+    "train",
+    "checkpoint",
+    "inspect",
+    "kernels",
+    "claims",
+    "ops",
+)
 COMMANDS = ("", "lesson", "verify", "inspect", "train", "data", "bench", "doctor")
 OPS_TABLES = {"REGISTRY", "COMPOSITIONS", "ACTIVATIONS", "Op", "op"}
 
 
-# --- names -----------------------------------------------------------------------------------------------------------
+# --- names ----------------------------------------------------------------------------------------
 
 
 def names(known: dict[str, str]) -> dict[str, str]:
-    """{dotted name: signature}; `known` are names that count wherever they are defined now."""
+    """{dotted name: signature}; of a module without ``__all__`` `known` names count wherever they
+    are defined now.
+    """
     found: dict[str, str] = {}
     for name in mg.__all__:
         if not isinstance(getattr(mg, name), ModuleType):
             found |= described(f"mg.{name}", getattr(mg, name))
     for part in MODULES:
         module = getattr(mg, part)
-        before = {name.split(".")[2] for name in known if name.startswith(f"mg.{part}.")}
-        for name in sorted(public(module, part) | {n for n in before if hasattr(module, n)}):
+        found_here = public(module, part)
+        if not hasattr(module, "__all__"):
+            before = {name.split(".")[2] for name in known if name.startswith(f"mg.{part}.")}
+            found_here |= {name for name in before if hasattr(module, name)}
+        for name in sorted(found_here):
             found |= described(f"mg.{part}.{name}", getattr(module, name))
     return dict(sorted(found.items()))
 
 
 def public(module: ModuleType, part: str) -> set[str]:
-    """The names that a module offers: its ``__all__``, or what it defines itself; for the ops, the ops."""
+    """The names that a module offers: its ``__all__``, or what it defines itself; for the ops, the
+    ops.
+    """
     listed = getattr(module, "__all__", None)
     if listed is not None:
         return {name for name in listed if not isinstance(getattr(module, name), ModuleType)}
     if part == "ops":
         return OPS_TABLES | (set(mg.ops.REGISTRY) | set(mg.ops.COMPOSITIONS)) & set(dir(module))
-    own = {name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__}
+    own = {
+        name
+        for name, value in vars(module).items()
+        if getattr(value, "__module__", None) == module.__name__
+    }
     return {name for name in own if not name.startswith("_")}
 
 
 def described(name: str, value: Any) -> dict[str, str]:
-    """The signature of a function or op; of a class also its public methods and properties, inherited ones included."""
+    """The signature of a function or op; of a class also its public methods and properties,
+    inherited ones included.
+    """
     if not callable(value):
         return {name: type(value).__name__}
     found = {name: signature(value)}
@@ -69,13 +95,17 @@ def described(name: str, value: Any) -> dict[str, str]:
     for member in dir(value):
         if not member.startswith("_") and _ours(value, member):
             raw = inspect.getattr_static(value, member)
-            found[f"{name}.{member}"] = _kind(raw) + (signature(getattr(value, member)) if _is_method(raw) else "")
+            found[f"{name}.{member}"] = _kind(raw) + (
+                signature(getattr(value, member)) if _is_method(raw) else ""
+            )
     return found
 
 
 def _ours(owner: type, member: str) -> bool:
     """Whether a class of this package, not one of Python's, defines the member."""
-    return any(member in vars(base) and base.__module__.startswith(PACKAGE) for base in owner.__mro__)
+    return any(
+        member in vars(base) and base.__module__.startswith(PACKAGE) for base in owner.__mro__
+    )
 
 
 def _is_method(raw: Any) -> bool:
@@ -102,12 +132,16 @@ def signature(value: Any) -> str:
     return re.sub(rf"( at 0x[0-9a-f]+|{PACKAGE}\.[\w.]*\.)", "", text)
 
 
-# --- help ------------------------------------------------------------------------------------------------------------
+# --- help -----------------------------------------------------------------------------------------
 
 
 def helps() -> dict[str, list[str]]:
-    """{command: its help}, spread over lines anew: Python's versions break lines, and name headings, in their own ways."""
-    return {command or "minigrad-ae": spread(told([*command.split(), "--help"])) for command in COMMANDS}
+    """{command: its help}, spread over lines anew: Python's versions break lines, and name
+    headings, in their own ways.
+    """
+    return {
+        command or "minigrad-ae": spread(told([*command.split(), "--help"])) for command in COMMANDS
+    }
 
 
 def told(argv: list[str]) -> str:
@@ -131,14 +165,28 @@ def spread(text: str) -> list[str]:
     return textwrap.wrap(words, 96, break_on_hyphens=False, break_long_words=False)
 
 
-# --- schemas ---------------------------------------------------------------------------------------------------------
+# --- schemas --------------------------------------------------------------------------------------
 
 
 def schemas(folder: Path) -> dict[str, Any]:
-    """Keys and types of every file that the package writes for others to read; `folder` is for scratch."""
+    """Keys and types of every file that the package writes for others to read; `folder` is for
+    scratch.
+    """
     np.save(folder / "X.npy", np.random.default_rng(0).standard_normal((30, 4)))
-    told(["verify", "--data", str(folder / "X.npy"), "--latent", "2", "--json", str(folder / "claims.json")])
-    row = dataclasses.asdict(mg.claims.claims("01_backpropagation")[0].check(mg.claims.Run(fast=True)))
+    told(
+        [
+            "verify",
+            "--data",
+            str(folder / "X.npy"),
+            "--latent",
+            "2",
+            "--json",
+            str(folder / "claims.json"),
+        ]
+    )
+    row = dataclasses.asdict(
+        mg.claims.claims("01_backpropagation")[0].check(mg.claims.Run(fast=True))
+    )
     mg.trace(small_loss()).json(folder / "trace.json")
     return {
         "verify --json": shape_of(_read(folder / "claims.json")),
@@ -158,19 +206,33 @@ def small_loss() -> Any:
 
 
 def _checkpoint(path: Path) -> dict[str, Any]:
-    model = mg.models.VariationalAutoencoder(6, 2, hidden=(5,), rng=np.random.default_rng(0), dtype=np.float32)
+    model = mg.models.VariationalAutoencoder(
+        6, 2, hidden=(5,), rng=np.random.default_rng(0), dtype=np.float32
+    )
     adam = mg.optim.Adam(model.parameters(), lr=1e-2)
     model.loss(np.full((3, 6), 0.5, np.float32), rng=np.random.default_rng(1)).backward()
     adam.step()
-    mg.checkpoint.save(path, model, optimizer=adam, meta={"epoch": 1}, generators={"noise": np.random.default_rng(2)})
+    mg.checkpoint.save(
+        path,
+        model,
+        optimizer=adam,
+        meta={"epoch": 1},
+        generators={"noise": np.random.default_rng(2)},
+    )
     with np.load(path, allow_pickle=False) as file:
-        arrays = {name: f"{file[name].dtype} {file[name].shape}" for name in file.files if name != "__meta__"}
+        arrays = {
+            name: f"{file[name].dtype} {file[name].shape}"
+            for name in file.files
+            if name != "__meta__"
+        }
         header = json.loads(str(file["__meta__"][()]))
     return {"arrays": arrays, "__meta__": shape_of(header), "format": header["format"]}
 
 
 def shape_of(value: Any) -> Any:
-    """A JSON value with types in place of its numbers and texts; the elements of a list are put together."""
+    """A JSON value with types in place of its numbers and texts; the elements of a list are put
+    together.
+    """
     if isinstance(value, dict):
         return {key: shape_of(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -179,7 +241,9 @@ def shape_of(value: Any) -> Any:
 
 
 def together(shapes: list[Any]) -> Any:
-    """One shape for all elements of a list: "NoneType or str"; dicts key by key, lists of lists in one."""
+    """One shape for all elements of a list: "NoneType or str"; dicts key by key, lists of lists in
+    one.
+    """
     dicts = [each for each in shapes if isinstance(each, dict)]
     lists = [each for each in shapes if isinstance(each, list)]
     words = sorted({each for each in shapes if isinstance(each, str)})
@@ -195,52 +259,3 @@ def together(shapes: list[Any]) -> Any:
 
 def _read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-# --- calls -----------------------------------------------------------------------------------------------------------
-
-PROGRAMS = {
-    "tanh(w @ w).sum()": lambda w: mg.tanh(w @ w).sum(),
-    "(w * 2 + 1).mean()": lambda w: (w * 2 + 1).mean(),
-    "softmax(w - w.max()).sum()": lambda w: mg.softmax(w - w.max()).sum(),
-    "linear(w, w, w[0], tanh)": lambda w: mg.linear(w, w, w[0], activation="tanh").sum(),
-    "layer_norm(w, w[0], w[1])": lambda w: mg.layer_norm(w, w[0], w[1]).sum(),
-    "concatenate([w, w]).reshape(-1)": lambda w: mg.concatenate([w, w]).reshape(-1).sum(),
-}
-
-
-def calls() -> dict[str, dict[str, int]]:
-    """How many functions of our own Python runs for a small program: of our files, and of expressions compiled by us."""
-    found = {}
-    with mg.kernels.use("numpy"):
-        for name, program in PROGRAMS.items():
-            w = mg.tensor([[0.1, 0.2], [0.3, 0.4]], requires_grad=True)
-            program(w).backward()  # what happens only once is done
-            w.zero_grad()
-            with counting() as forward:
-                loss = program(w)
-            with counting() as back:
-                loss.backward()
-            each = {"forward": forward, "back": back}
-            found[name] = {f"{way}, {key}": n for way, count in each.items() for key, n in count.items()}
-    return found
-
-
-@contextlib.contextmanager
-def counting() -> Iterator[dict[str, int]]:
-    count = {"our files": 0, "rules and forwards": 0}
-    home = str(Path(mg.__file__).parent)
-
-    def seen(frame: Any, event: str, arg: Any) -> None:
-        file = frame.f_code.co_filename
-        if event == "call" and file.startswith(home):
-            count["our files"] += 1
-        elif event == "call" and file.startswith(("<rule.", "<forward.")):
-            count["rules and forwards"] += 1
-
-    before = sys.getprofile()
-    sys.setprofile(seen)
-    try:
-        yield count
-    finally:
-        sys.setprofile(before)
