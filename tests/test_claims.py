@@ -128,3 +128,15 @@ def test_the_readme_counts_the_claims():
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     (count,) = re.findall(r"(\d+) of them stand in a ledger", readme)
     assert int(count) == len(claims())
+
+
+def test_every_bug_can_be_planted_and_taken_out():
+    """Without running a claim: the source that a sabotage quotes stands there exactly once; its op and argument exist."""
+    refused = []
+    for each in claims():
+        try:
+            with each.sabotage():
+                pass
+        except Exception as error:
+            refused.append(f"{each.id}: {error}")
+    assert refused == []

@@ -1,4 +1,6 @@
-"""What travels: the packages listed, the lessons, the data, the README's commands; and nothing of one machine."""
+"""What travels: the packages listed, the lessons, the data, the README's commands; and nothing of
+one machine.
+"""
 
 import ast
 import configparser
@@ -47,7 +49,9 @@ def test_no_path_of_one_machine(folder):
 
 
 def test_tests_name_no_absolute_path():
-    """What a test needs lies in its own temporary folder.  (A test that writes to /dev/full skips without it.)"""
+    """What a test needs lies in its own temporary folder.  (A test that writes to /dev/full skips
+    without it.)
+    """
     for path in (ROOT / "tests").rglob("*.py"):
         found = re.findall(r"[\"'](?:file://)?/(?!dev/)\w+/", path.read_text(encoding="utf-8"))
         assert found == [], path
@@ -57,7 +61,9 @@ TEXT_MODE = re.compile(r"[rwax]\+?t?|t")  # of `open`, where bytes are not asked
 
 
 def without_encoding(source: str) -> Iterator[str]:
-    """The calls in a program that read or write text in whatever encoding the machine happens to have."""
+    """The calls in a program that read or write text in whatever encoding the machine happens to
+    have.
+    """
     for call in ast.walk(ast.parse(source)):
         if not isinstance(call, ast.Call) or any(key.arg == "encoding" for key in call.keywords):
             continue
@@ -87,7 +93,9 @@ def test_a_text_file_without_encoding_is_found():
 
 
 def test_the_readme_calls_python_in_one_way():
-    """The first two blocks make the environment and install it editable; later ones run in it, activated."""
+    """The first two blocks make the environment and install it editable; later ones run in it,
+    activated.
+    """
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.S | re.M)
     assert all("pip install --quiet -e " in block for block in blocks[:2])
