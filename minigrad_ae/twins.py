@@ -64,7 +64,7 @@ def twin(name: str, smallest: int = 0, strided: bool = False) -> Callable[[type]
 # --- element-wise: y or x is what the way back needs -----------------------------------------------------------------
 
 
-def _elementwise(name: str, keep: str, **options: Any) -> None:
+def _elementwise(name: str, keep: str, smallest: int = 512, strided: bool = False, **options: Any) -> None:
     class Pair:
         @staticmethod
         def forward(x: Array) -> tuple[Array, Any]:
@@ -75,7 +75,7 @@ def _elementwise(name: str, keep: str, **options: Any) -> None:
         def backward(g: Array, y: Array, saved: Any, x: Array, need: Sequence[bool]) -> tuple[Array]:
             return (getattr(kernels, f"{name}_backward")(np.ascontiguousarray(g), saved, **options),)
 
-    twin({"gelu": "gelu_erf"}.get(name, name) if not options else "gelu_tanh", smallest=512)(Pair)
+    twin({"gelu": "gelu_erf"}.get(name, name) if not options else "gelu_tanh", smallest, strided)(Pair)
 
 
 for _name in ("exp", "tanh", "sigmoid", "relu"):
@@ -83,6 +83,7 @@ for _name in ("exp", "tanh", "sigmoid", "relu"):
 for _name in ("softplus", "erf", "gelu"):
     _elementwise(_name, keep="x")
 _elementwise("gelu", keep="x", approximate="tanh")
+_elementwise("exp_remainder", keep="x", smallest=64, strided=True)  # its definition is a series: twenty passes
 
 
 # --- products --------------------------------------------------------------------------------------------------------

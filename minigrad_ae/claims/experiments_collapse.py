@@ -148,7 +148,7 @@ def written_as(run: Run, name: str, largest: float, M: int = 10) -> LinearVAE:
 
 def kl_terms(mu: Any, log_var: Any, share: float) -> Any:
     """(n, M), KL(q || p(z)) entry by entry; the part without mu counts 1/share times, for rows that stand for more data."""
-    return 0.5 * (mu**2 + (ops.exp(log_var) - 1 - log_var) / share)
+    return 0.5 * (mu**2 + ops.exp_remainder(log_var) / share)
 
 
 def mnist_spectrum(run: Run) -> np.ndarray:

@@ -11,8 +11,8 @@ from . import compositions
 from .compositions import *  # noqa: F403
 from .compositions import COMPOSITIONS
 from .elementwise import (
-    abs, add, cast, cos, div, erf, exp, expm1, gelu_erf, gelu_tanh, log, log1p, maximum, mul, neg, power, relu, sigmoid,
-    sin, softplus, sqrt, sub, tanh, where,
+    abs, add, cast, cos, div, erf, exp, exp_remainder, expm1, gelu_erf, gelu_tanh, log, log1p, maximum, mul, neg, power, relu,
+    sigmoid, sin, softplus, sqrt, sub, tanh, where,
 )  # fmt: skip
 from .index import getitem, index_add
 from .layers import ACTIVATIONS, attention, dropout, layer_norm, linear
