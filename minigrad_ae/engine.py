@@ -68,7 +68,7 @@ def fit(raw: Any, value: Value, i: int) -> Any:
             raise ValueError
     except (AttributeError, IndexError, ValueError):
         raise no_gradient(raw, value, i) from None
-    raw = raw if raw.dtype is data.dtype else NAMES["cast"](raw, dtype=data.dtype)
+    raw = raw if raw.dtype == data.dtype else NAMES["cast"](raw, dtype=data.dtype)
     return raw if isinstance(raw, Value) else np.asarray(raw)
 
 
@@ -121,7 +121,7 @@ def contributions(value: Value, g: Any, edges: Sequence[tuple[int, Value]]) -> l
         else:
             raw = rules[i](g, y, *inputs, **params) if params else rules[i](g, y, *inputs)
         data = x._data  # most gradients fit as they are
-        fits = type(raw) is np.ndarray and raw.shape == data.shape and raw.dtype is data.dtype
+        fits = type(raw) is np.ndarray and raw.shape == data.shape and (raw.dtype is data.dtype or raw.dtype == data.dtype)
         sent.append((i, x, raw if fits else fit(raw, value, i)))
     return sent
 

@@ -43,7 +43,7 @@ class Twin:
         if first.size < self.smallest or dtype not in FLOATS or backend() != "numba":
             return False
         for x in arrays:  # a loop: all() over a generator takes twice as long, and this is asked at every op
-            if x.dtype is not dtype:
+            if x.dtype is not dtype and x.dtype != dtype:  # an unpickled array has a dtype object of its own
                 return False
             if not (strided or x.flags.forc):
                 return False

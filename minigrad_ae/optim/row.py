@@ -39,7 +39,7 @@ class Row:
         t, gradients = self.states[0].get("t", 0), []
         for p, state in zip(self.params, self.states, strict=True):
             g = p.grad
-            if g is None or g.dtype is not self.dtype or g.shape != p._data.shape or state.get("t", 0) != t:
+            if g is None or g.dtype != self.dtype or g.shape != p._data.shape or state.get("t", 0) != t:
                 return False
             gradients.append(g.reshape(-1))
         np.concatenate(gradients, out=self.g)
