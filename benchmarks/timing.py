@@ -27,6 +27,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 1.25  # times the gauge's best: slower, and the round is dropped
 BLOCK = 2e-4  # seconds: long beside the clock, short beside the time slice of another process
 LEAST = 1 / 3  # of the rounds are kept in any case: the calmest
@@ -143,10 +144,9 @@ def calm(gauged: list[float]) -> list[int]:
 # --- threads and processes -------------------------------------------------------------------------------------------
 
 
-def environment(threads: int) -> dict[str, str]:
-    """The environment of a process in which every library starts with this number of threads."""
-    root = str(Path(__file__).resolve().parents[1])
-    path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
+def environment(threads: int, root: Path = ROOT) -> dict[str, str]:
+    """The environment of a process in which every library starts with this number of threads; our package is in `root`."""
+    path = os.pathsep.join(p for p in (str(root), os.environ.get("PYTHONPATH", "")) if p)
     return {**os.environ, **dict.fromkeys(THREADS, str(threads)), "PYTHONPATH": path}
 
 
@@ -171,10 +171,10 @@ class Worker:
     Thread pools of several libraries in one process slow each other down; processes that take turns do not.
     """
 
-    def __init__(self, script: Path, threads: int, *args: str) -> None:
+    def __init__(self, script: Path, threads: int, *args: str, env: Mapping[str, str] | None = None) -> None:
         self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # no pipe: nobody reads it meanwhile
         self.process = subprocess.Popen(
-            [sys.executable, str(script), *args], env=environment(threads), text=True,
+            [sys.executable, str(script), *args], env=env or environment(threads), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
         )  # fmt: skip
 

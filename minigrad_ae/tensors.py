@@ -68,7 +68,7 @@ class Tensor(Value):
                 f"got {new.shape}, expected {self._data.shape}, for {where(self)}",
                 "make a new tensor for another shape",
             )
-        self._data, self.origin = new, caller(2)
+        self._data, self.origin = new if new.dtype is self._data.dtype else _plain(new), caller(2)
         self.changed = changes.latest = next_serial()
 
     shape = property(lambda self: self._data.shape, doc="tuple of int")
@@ -176,11 +176,10 @@ class Tensor(Value):
         return self._data.copy(), self.requires_grad, self.name, None if self.grad is None else self.grad.copy()
 
     def __setstate__(self, state: Any) -> None:
-        data = state[0].view(state[0].dtype.type)  # an unpickled array has its own dtype object; kernels know the one
-        fresh = Tensor.new(data, state[1], state[2])
+        fresh = Tensor.new(_plain(state[0]), state[1], state[2])
         for slot in (s for s in Value.__slots__ if s != "__weakref__"):
             setattr(self, slot, getattr(fresh, slot))
-        self.grad = state[3]
+        self.grad = None if state[3] is None else _plain(state[3])
 
     # --- functions as methods ---
     exp, log, log1p, expm1, sqrt, square = ops.exp, ops.log, ops.log1p, ops.expm1, ops.sqrt, ops.square
@@ -209,7 +208,9 @@ class Tensor(Value):
     __neg__ = ops.neg
 
     def __getitem__(self, index: Any) -> Any:
-        return ops.getitem.record((self,), {"index": settled(index)})
+        if type(index) is not int and type(index) is not slice:
+            index = settled(index)
+        return ops.getitem.record((self,), {"index": index})
 
     def __pos__(self) -> Any:
         return self
@@ -289,6 +290,12 @@ _log = logging.getLogger("minigrad_ae")
 _told: set[str] = set()
 
 
+def _plain(array: np.ndarray) -> np.ndarray:
+    """The same array with NumPy's own dtype object: an unpickled one has another, which is equal but found so more slowly."""
+    kind = array.dtype.type
+    return array if array.dtype is np.dtype(kind) else array.view(kind)
+
+
 def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None) -> Tensor:
     """A tensor that holds a copy of `data`: any shape, float32 or float64 (integers and booleans become float64).
 
@@ -310,7 +317,7 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str 
     if kind != "f" and dtype is None and array.ndim and not _told:
         _told.add(kind)
         _log.warning("minigrad_ae: %s data became float64 (integers and booleans do; said once)", array.dtype)
-    return Tensor.new(np.array(array, wanted, order="C"), requires_grad, name)
+    return Tensor.new(_plain(np.array(array, wanted, order="C")), requires_grad, name)
 
 
 def _dtype(name: Any) -> np.dtype:

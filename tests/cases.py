@@ -182,6 +182,7 @@ CASES: dict[str, list[Case]] = {
     **{name: binary("real", "real") for name in ("add", "sub", "mul", "maximum")},
     **{name: unary("real") for name in ("relu", "abs")},
     **{name: [*unary("real"), ZERO] for name in ("neg", "expm1", "sin", "cos", "tanh", "sigmoid", "softplus", "exp")},
+    "exp_remainder": [*unary("real"), *unary("wide")],
     **{name: [*unary("wide"), ZERO] for name in ("erf", "gelu_erf", "gelu_tanh")},
     **{name: unary("positive") for name in ("log", "log1p", "sqrt")},
     "div": binary("real", "nonzero"),

@@ -53,7 +53,7 @@ APPLY = {
     **{name: lambda rng, pool, x, op=REGISTRY[name]: op(x, partner(rng, pool, x)) for name in
        ("add", "sub", "mul", "maximum")},
     **{name: lambda rng, pool, x, op=REGISTRY[name]: op(positive(x)) for name in ("log", "log1p", "sqrt")},
-    **{name: lambda rng, pool, x, op=REGISTRY[name]: op(mg.tanh(x)) for name in ("exp", "expm1")},
+    **{name: lambda rng, pool, x, op=REGISTRY[name]: op(mg.tanh(x)) for name in ("exp", "expm1", "exp_remainder")},
     **{name: lambda rng, pool, x, op=REGISTRY[name]: op(x, axis=axis_of(rng, x)) for name in
        ("sum", "max", "logsumexp", "softmax", "log_softmax")},
     "div": lambda rng, pool, x: x / positive(partner(rng, pool, x)),

@@ -40,6 +40,25 @@ k.exp(x), k.relu(x), print(k.info()["cache"])
     assert first.stdout.startswith(str(tmp_path))
 
 
+def test_the_users_own_numba_code_compiles_whatever_its_module(tmp_path):
+    run("""
+import sys, numba, numpy as np, minigrad_ae as mg
+from types import SimpleNamespace
+from numba.core import event
+mg.kernels.exp(np.ones(3))
+slp, stderr, sys.stderr = numba.config.SLP_VECTORIZE, sys.stderr, None
+space = {}
+exec("def f(x): return x + 1", space)  # __module__ is None
+assert numba.njit(space["f"])(1) == 2
+odd = [SimpleNamespace(py_func=len), SimpleNamespace(py_func=SimpleNamespace(__module__=7)), None]
+for data in (None, {}, *({"dispatcher": dispatcher} for dispatcher in odd)):
+    event.start_event("numba:compile", data), event.end_event("numba:compile", data)
+assert numba.config.SLP_VECTORIZE == slp
+mg.kernels.sigmoid(np.ones(3))
+sys.stderr = stderr
+""", NUMBA_CACHE_DIR=str(tmp_path))
+
+
 def test_a_changed_helper_in_another_file_makes_the_cache_stale(tmp_path):
     import shutil
 

@@ -161,3 +161,59 @@ def test_methods_are_the_functions():
     assert [p.shape for p in t.split(2)] == [(1, 2), (1, 2)] and t.softmax().shape == t.exp().tanh().shape == (2, 2)
     without = {"where", "concatenate", "stack", "einsum", "linear", "layer_norm", "dropout", "attention"}
     assert all(hasattr(mg.Tensor, name) for name in set(module.PUBLIC) - without)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_unpickled_array_computes_the_same_bits_with_the_same_kernels(dtype, compiled):
+    plain = np.random.default_rng(0).standard_normal((40, 40)).astype(dtype)
+    other = pickle.loads(pickle.dumps(plain))
+    assert other.dtype is not plain.dtype, "pickle makes dtypes anew: what this test is about"
+    assert mg.ops.REGISTRY["linear"].twin.ready([plain, other])
+    assert mg.tensor(other).data.dtype is plain.dtype
+
+    def results(x):
+        w, b = mg.tensor(plain, requires_grad=True), mg.tensor(plain[0], requires_grad=True)
+        w.data = x
+        y = mg.linear(x, w, b, activation="tanh") @ mg.tensor(x) + x
+        y.backward(x)
+        return y.data, w.grad, b.grad
+
+    for expected, found in zip(results(plain), results(other), strict=True):
+        assert np.array_equal(expected, found) and found.dtype == dtype
+
+
+@pytest.mark.parametrize("size", [1200, 12_000], ids=["in a row", "alone"])
+def test_a_gradient_from_another_process_takes_the_kernel_of_adam(size, compiled, monkeypatch):
+    g = np.random.default_rng(1).standard_normal(size).astype(np.float32)
+    found = []
+    monkeypatch.setattr(mg.kernels.optim.adam_step, "definition", None)
+    for gradient in (g, pickle.loads(pickle.dumps(g))):
+        p = mg.tensor(np.ones_like(g), requires_grad=True)
+        steps = mg.optim.Adam([p], lr=0.01)
+        for _ in range(3):
+            p.grad = gradient
+            steps.step()
+        found.append(p.data)
+    assert np.array_equal(*found)
+
+
+def test_unpickled_arguments_take_the_short_ways_of_an_op(monkeypatch):
+    x = np.random.default_rng(2).standard_normal(5)
+    odd = pickle.loads(pickle.dumps(x))
+    a, b = mg.Tensor.new(x, True), mg.Tensor.new(odd, True)
+    monkeypatch.setattr(importlib.import_module("minigrad_ae.autodiff.operation"), "promoted", None)
+    assert mg.ops.add.collect((a, b))[0][1] is odd
+    assert mg.ops.add.collect((a, odd))[0][1] is odd
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda f: pickle.loads(pickle.dumps(f))],
+                         ids=["copy", "deepcopy", "pickle"])  # fmt: skip
+def test_ops_and_compositions_are_copied_and_pickled_by_name(copied):
+    for function in (*mg.ops.REGISTRY.values(), *mg.ops.COMPOSITIONS.values()):
+        assert copied(function) is function
+
+
+def test_an_op_that_nobody_registered_is_not_unpickled():
+    lost = pickle.dumps(mg.ops.tanh).replace(b"tanh", b"hnat")
+    with pytest.raises(mg.errors.DataError, match="no op is called 'hnat'"):
+        pickle.loads(lost)

@@ -39,8 +39,17 @@ def kl_diagonal(mean: ArrayLike, log_var: ArrayLike, prior_mean: ArrayLike = 0.0
     mean, log_var, m0, v0 = _together(
         ("mean", mean), ("log_var", log_var), ("prior_mean", prior_mean), ("prior_log_var", prior_log_var)
     )
-    ratio = log_var - v0
-    return np.asarray(0.5 * (np.expm1(ratio) - ratio + (mean - m0) ** 2 * np.exp(-v0)))
+    return np.asarray(0.5 * (_above_tangent(log_var - v0) + (mean - m0) ** 2 * np.exp(-v0)))
+
+
+def _above_tangent(a: Array) -> Array:
+    """e^a − 1 − a, entry by entry; by its series Σ_{k ≥ 2} aᵏ/k! for |a| < 1, where the difference would cancel."""
+    small = np.where(np.abs(a) < 1, a, 0.0)
+    term = total = 0.5 * small**2
+    for k in range(3, 21):  # 1/20! is below 1e-18
+        term = term * small / k
+        total = total + term
+    return np.asarray(np.where(np.abs(a) < 1, total, np.expm1(a) - a))
 
 
 def kl_normal(mean: ArrayLike, cov: ArrayLike, prior_mean: ArrayLike, prior_cov: ArrayLike) -> float:

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import DataError, plain
 from ._arguments import Array, covariance, of_shape, real_array, real_number, variances, whole_number, within
+from .densities import kl_diagonal
 from .probabilistic_pca import NOISE, posterior_precision
 
 BETA = "beta weighs the KL term: beta = 1 is the evidence lower bound"
@@ -74,7 +75,7 @@ def linear_elbo(S: ArrayLike, W: ArrayLike, V: ArrayLike, d: ArrayLike, sigma2: 
     sigma2, beta = real_number(sigma2, "sigma2", "(0, inf)", NOISE), real_number(beta, "beta", "[0, inf)", BETA)
     residual = np.eye(len(S)) - W @ V
     squared_error = float((residual @ S * residual).sum() + (W**2).sum(axis=0) @ d)
-    kl = 0.5 * ((V @ S * V).sum(axis=1) + d - 1 - np.log(d))
+    kl = 0.5 * (V @ S * V).sum(axis=1) + kl_diagonal(0.0, np.log(d))
     reconstruction = _constant(len(S), sigma2) - squared_error / (2 * sigma2)
     return LinearELBO(reconstruction, squared_error, kl, reconstruction - beta * float(kl.sum()))
 
@@ -108,7 +109,7 @@ def amortisation_gap(S: ArrayLike, W: ArrayLike, V: ArrayLike, d: ArrayLike, sig
     S, W, V, d = _weights(S, W, V, d)
     P = posterior_precision(W, sigma2)
     offset, ratio = V - best_encoder(W, sigma2)[0], np.diag(P) * d
-    return 0.5 * float((ratio - 1 - np.log(ratio)).sum() + (P @ offset @ S * offset).sum())
+    return float(kl_diagonal(0.0, np.log(ratio)).sum() + 0.5 * (P @ offset @ S * offset).sum())
 
 
 def linear_vae_optimum(l: ArrayLike, M: int, sigma2: float, beta: float = 1.0) -> LinearVAEOptimum:

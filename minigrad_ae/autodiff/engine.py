@@ -69,7 +69,7 @@ def fit(raw: Any, value: Value, i: int) -> Any:
             raise ValueError
     except (AttributeError, IndexError, ValueError):
         raise no_gradient(raw, value, i) from None
-    raw = raw if raw.dtype is data.dtype else NAMES["cast"](raw, dtype=data.dtype)
+    raw = raw if raw.dtype == data.dtype else NAMES["cast"](raw, dtype=data.dtype)
     return raw if isinstance(raw, Value) else np.asarray(raw)
 
 
@@ -122,7 +122,7 @@ def contributions(value: Value, g: Any, edges: Sequence[tuple[int, Value]]) -> l
         else:
             raw = rules[i](g, y, *inputs, **params) if params else rules[i](g, y, *inputs)
         data = x._data  # most gradients fit as they are
-        fits = type(raw) is np.ndarray and raw.shape == data.shape and raw.dtype is data.dtype
+        fits = type(raw) is np.ndarray and raw.shape == data.shape and (raw.dtype is data.dtype or raw.dtype == data.dtype)
         sent.append((i, x, raw if fits else fit(raw, value, i)))
     return sent
 
@@ -163,7 +163,7 @@ def _towards(order: list[Value], wanted: set[Value]) -> set[Value]:
 
 def seed_for(root: Value, gradient: Any) -> np.ndarray:
     """The incoming gradient of `root`: given, or 1 for a scalar."""
-    shape, dtype, gradient = root._data.shape, root._data.dtype, unmasked(gradient, "gradient=")
+    shape, dtype = root._data.shape, root._data.dtype
     if gradient is None:
         if root._data.size != 1:
             raise GradientError(
@@ -172,6 +172,7 @@ def seed_for(root: Value, gradient: Any) -> np.ndarray:
                 "reduce it first (y.sum().backward()), or pass gradient= with the same shape",
             )
         return np.ones(shape, dtype)
+    gradient = unmasked(gradient, "gradient=")
     try:
         seed = np.array(gradient._data if isinstance(gradient, Value) else gradient, dtype=dtype)
     except (TypeError, ValueError) as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError
+from ..errors import DataError, DtypeError
 from .graph import Value, grad_mode, watchers
 from .messages import constant, explain
 from .origin import caller
@@ -91,6 +91,10 @@ class Op:
         """An op in a class body is a method: ``Tensor.exp = exp``."""
         return self if instance is None else MethodType(self, instance)
 
+    def __reduce__(self) -> Any:
+        """Copied and pickled by name: there is one op of a name, also in another process."""
+        return registered, (self.name,)
+
     def __repr__(self) -> str:
         return f"<op {self.name}: {self.law}>"
 
@@ -159,6 +163,7 @@ class Op:
         """The inputs as arrays of one dtype; and those that a gradient flows to, with their numbers.
 
         Short cuts for one or two inputs and for values and arrays of one dtype; `promoted` is the general case.
+        A dtype is one object, except in an unpickled array: ``is`` answers fast, ``==`` answers right.
         """
         a, b = args[0], args[-1]
         if len(args) == 1:
@@ -167,7 +172,7 @@ class Op:
             x, edge = a._data, ((0, a),) if a.requires_grad else ()
             if type(b) is float or type(b) is int:
                 return (x, np.array(b, x.dtype)), edge
-            if isinstance(b, Value) and b._data.dtype is x.dtype:
+            if isinstance(b, Value) and (b._data.dtype is x.dtype or b._data.dtype == x.dtype):
                 return (x, b._data), (*edge, (1, b)) if b.requires_grad else edge
         elif (type(a) is float or type(a) is int) and len(args) == 2 and isinstance(b, Value) and not self.passive:
             return (np.array(a, b._data.dtype), b._data), ((1, b),) if b.requires_grad else ()
@@ -178,7 +183,7 @@ class Op:
             arrays.append(x)
             if x is not each and each.requires_grad and (self.variadic or self.vjps[k] is not None):
                 edges.append((k, each))
-            plain = plain and type(x) is np.ndarray and x.dtype is arrays[0].dtype
+            plain = plain and type(x) is np.ndarray and (x.dtype is arrays[0].dtype or x.dtype == arrays[0].dtype)
         return arrays if plain else promoted(self, args), edges
 
 
@@ -186,6 +191,13 @@ def op(name: str, law: str, *, forward: str | Callable[..., Any], params: str = 
        kink: str | None = None, **rules: str | None) -> Op:  # fmt: skip
     """Register an op.  One block says everything there is to say about it; see `Op` for the parts."""
     REGISTRY[name] = NAMES[name] = Op(name, law, forward, rules, params, kink, why)
+    return REGISTRY[name]
+
+
+def registered(name: str) -> Op:
+    """The op of this name, for `pickle` and `copy`.  Raises DataError where it is not registered."""
+    if name not in REGISTRY:
+        raise DataError(f"no op is called {name!r}", "a pickle holds its name only", "import the module that makes it first")
     return REGISTRY[name]
 
 

@@ -22,11 +22,10 @@ from ..autodiff.graph import no_grad
 from ..data import check_matrix, scale
 from ..data.validate import demand_squares
 from ..errors import DataError, DtypeError, ShapeError
-from ..files import write_whole
+from ..files import write_json, write_whole
 from ..models.linear import LinearAutoencoder, half_squared_error
 from ..tensors import tensor
 from .definition import Result
-from .ledger import write_json
 
 EPS = float(np.finfo(np.float64).eps)
 CURVATURE = 1e-6  # how far below zero, relative to the highest, rounding may put the lowest curvature

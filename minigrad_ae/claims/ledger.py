@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import math
 import os
 import sys
@@ -13,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..files import write_text
+from ..files import write_json
 from .definition import CLAIMS, Claim, Result, Run, as_row, timed
 
 
@@ -94,11 +93,6 @@ def matrix(run: Run, out: TextIO | None = None) -> list[dict[str, Any]]:
         print(f"bug of {planted.id:<34} noticed by {len(noticed):>3}: {', '.join(noticed)[:90]}", file=out, flush=True)
         rows.append({"id": planted.id, "noticed": noticed, "caught": planted.id in noticed})
     return rows
-
-
-def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write `value` whole or not at all."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def write_results(path: str | os.PathLike[str], results: Iterable[Result]) -> None:

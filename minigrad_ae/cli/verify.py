@@ -8,6 +8,7 @@ from typing import Any
 
 from ..arguments import seed
 from ..errors import DataError
+from ..files import write_json
 from .output import writable
 
 
@@ -42,7 +43,7 @@ def verify(args: argparse.Namespace, rest: list[str]) -> int:
     if args.sabotage:
         rows = ledger.matrix(run) if args.full else ledger.sabotage(run)
         if args.json:
-            ledger.write_json(args.json, rows)
+            write_json(args.json, rows)
         return int(not all(r["caught"] for r in rows))
     results = ledger.verify(run)
     if args.json:

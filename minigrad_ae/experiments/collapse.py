@@ -17,10 +17,10 @@ import numpy as np
 from .. import analytic, ops
 from ..autodiff import engine
 from ..autodiff.graph import no_grad
-from ..claims import ledger
 from ..data import digits, mnist
 from ..data import shipped_results as shipping
 from ..data.mnist_files import SHA256
+from ..files import write_json
 from ..models import KLWarmUp, LatentReport, LinearVAE, VariationalAutoencoder, diagnose
 from ..models.diagnostics import ACTIVE, kl_per_unit, log_aggregate_posterior
 from ..optim import LBFGS, Adam
@@ -150,7 +150,7 @@ def written_as(run: Run, name: str, largest: float, M: int = 10) -> LinearVAE:
 
 def kl_terms(mu: Any, log_var: Any, share: float) -> Any:
     """(n, M), KL(q || p(z)) entry by entry; the part without mu counts 1/share times, for rows that stand for more data."""
-    return 0.5 * (mu**2 + (ops.exp(log_var) - 1 - log_var) / share)
+    return 0.5 * (mu**2 + ops.exp_remainder(log_var) / share)
 
 
 def mnist_spectrum(run: Run) -> np.ndarray:
@@ -167,7 +167,7 @@ def mnist_spectrum(run: Run) -> np.ndarray:
             "sha256": SHA256["train-images-idx3-ubyte.gz"],
             "eigenvalues": [float(f"{max(value, 0):.6g}") for value in values],
         }
-        ledger.write_json(shipping.FOLDER / SPECTRUM, record)
+        write_json(shipping.FOLDER / SPECTRUM, record)
     return np.array(json.loads(shipping.shipped(SPECTRUM).read_text(encoding="utf-8"))["eigenvalues"])
 
 

@@ -10,6 +10,7 @@ from .. import analytic
 from ..autodiff.graph import no_grad
 from ..models import LinearVAE, VariationalAutoencoder
 from ..models.densities import LN_2PI
+from ..ops import exp_remainder
 from .elbo import anywhere, cloud, e_step, matrices
 from .run import Run
 
@@ -95,5 +96,5 @@ def importance(run: Run, ks: tuple[int, ...], repeats: int) -> Importance:
     rng, gaps = np.random.default_rng([run.seed, 50]), []
     for k in ks:
         excess = model.log_likelihood(np.repeat(x, repeats, axis=0), rng, k) - log_p
-        gaps.append(np.expm1(excess) - excess)
+        gaps.append(exp_remainder(excess))
     return Importance(ks, np.array([g.mean() for g in gaps]), np.array([g.std(ddof=1) / np.sqrt(repeats) for g in gaps]))

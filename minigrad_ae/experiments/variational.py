@@ -14,7 +14,7 @@ from ..data import digits
 from ..models import VariationalAutoencoder
 from ..models.estimators import kl_samples, reparameterised_gradients, score_function_gradients
 from ..models.slide_algorithm import algorithm_1
-from ..ops import reparameterise
+from ..ops import exp_remainder, reparameterise
 from ..optim import SGD, Adam, cosine_schedule
 from ..tensors import tensor
 from ..train import History, fit
@@ -135,7 +135,7 @@ def wide_encoder(run: Run, k: int) -> tuple[Array, float]:
     x = np.array([[1.0, -0.5, 0.3, 0.8, -1.2, 0.4]])
     model = linear_gaussian(W, V, 2.5 * d, SIGMA2)
     log_r = model.log_likelihood(np.repeat(x, 20_000, axis=0), generator(run, 97), k) - exact_log_p(W, SIGMA2, x)
-    return np.expm1(log_r) - log_r, analytic.chi_square(V @ x[0], np.diag(1 / d), V @ x[0], 2.5 * d)
+    return exp_remainder(log_r), analytic.chi_square(V @ x[0], np.diag(1 / d), V @ x[0], 2.5 * d)
 
 
 # --- Algorithm 1 ------------------------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ _HOME = {
     "batched": ("batched_matmul",),
     "multi_head": ("attention", "attention_backward"),
     "activations": (
-        "add_bias", "erf", "erf_backward", "exp", "exp_backward", "gelu", "gelu_backward", "relu", "relu_backward",
+        "add_bias", "erf", "erf_backward", "exp", "exp_backward", "exp_remainder", "exp_remainder_backward", "gelu",
+        "gelu_backward", "relu", "relu_backward",
         "sigmoid", "sigmoid_backward", "softplus", "softplus_backward", "tanh", "tanh_backward",
     ),
     "rows": (

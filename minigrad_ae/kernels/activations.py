@@ -1,7 +1,7 @@
 """Activations, forward and backward: any shape, float32 or float64; ``out`` (contiguous) may be an input.
 
 The backward kernels take what the forward pass left: ``y`` where the rule needs only the result (exp, tanh, sigmoid,
-relu), ``x`` otherwise (softplus, erf, gelu).  Loops and formulas: loops.py; NumPy definitions: reference.py.
+relu), ``x`` otherwise (exp_remainder, softplus, erf, gelu).  Loops and formulas: loops.py; NumPy definitions: reference.py.
 """
 
 from __future__ import annotations
@@ -49,6 +49,18 @@ def exp(x: Array, out: Array | None = None) -> Array:
 def exp_backward(g: Array, y: Array, out: Array | None = None) -> Array:
     """``g * y``."""
     return _pull(loops.exp_backward, g, y, out)
+
+
+@twin_of(reference.exp_remainder)
+def exp_remainder(x: Array, out: Array | None = None) -> Array:
+    """``np.expm1(x) - x`` without cancellation near 0; never negative."""
+    return _map(loops.exp_remainder, x, out)
+
+
+@twin_of(reference.exp_remainder_backward)
+def exp_remainder_backward(g: Array, x: Array, out: Array | None = None) -> Array:
+    """``g * np.expm1(x)``."""
+    return _pull(loops.exp_remainder_backward, g, x, out)
 
 
 @twin_of(reference.tanh)

@@ -22,7 +22,7 @@ BLOCK = 1024
 TANH, SIGMOID, RELU = range(3)
 CODES = {"tanh": TANH, "sigmoid": SIGMOID, "relu": RELU}
 LOOPS = {"tanh": loops.tanh, "sigmoid": loops.sigmoid, "relu": loops.relu}
-_exp = scalar.exp
+_exp, _expm1_and_remainder = scalar.exp, scalar.expm1_and_remainder
 
 
 # --- layer: y = f(x W + b) -------------------------------------------------------------------------------------------
@@ -154,7 +154,10 @@ def _half_squares(y: Any, t: Any, slope: Any) -> float:
 
 @jit(ELEMENTWISE)
 def _bernoulli_terms(x: Any, t: Any, terms: Any, slope: Any) -> None:
-    """softplus(x) - x t and sigmoid(x) - t share u = e^-abs(x)."""
+    """softplus(x) - x t and sigmoid(x) - t share u = e^-abs(x).
+
+    Large parts that cancel are taken together first: for x > 0, x - x t and 1 - t, exactly 0 where t is 1.
+    """
     c = scalar.tables(x.dtype.type(0))
     for i in range(x.size):
         v = x[i]
@@ -162,8 +165,9 @@ def _bernoulli_terms(x: Any, t: Any, terms: Any, slope: Any) -> None:
         s = u / (c.two + u)
         w = s * s
         log1p = c.two * (s + s * w * scalar.horner(c.log1p, w))
-        terms[i] = (c.zero if v < c.zero else v) + log1p - v * t[i]
-        slope[i] = (c.one if v >= c.zero else u) / (c.one + u) - t[i]
+        beyond = u / (c.one + u)  # sigmoid(-abs(x))
+        terms[i] = ((c.zero if v < c.zero else v) - v * t[i]) + log1p
+        slope[i] = (c.one - t[i]) - beyond if v >= c.zero else beyond - t[i]
 
 
 @jit(REDUCTION)
@@ -186,14 +190,14 @@ def _bernoulli(x: Any, t: Any, slope: Any) -> float:
 
 @jit(REDUCTION)
 def _gaussian_kl(mu: Any, log_var: Any, slope: Any) -> float:
-    half, one, total = mu.dtype.type(0.5), mu.dtype.type(1), 0.0
+    half, total = mu.dtype.type(0.5), 0.0
     for start in range(0, mu.size, BLOCK):
         a, b, d = mu[start : start + BLOCK], log_var[start : start + BLOCK], slope[start : start + BLOCK]
         part = mu.dtype.type(0)
         for i in range(a.size):
-            excess = _exp(b[i]) - one
-            d[i] = half * excess
-            part += a[i] * a[i] + (excess - b[i])
+            minus_one, remainder = _expm1_and_remainder(b[i])
+            d[i] = half * minus_one
+            part += a[i] * a[i] + remainder
         total += float(part)
     return 0.5 * total
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -152,26 +153,35 @@ _Listener: Any = object if numba is None else event.Listener
 class _Compiling(_Listener):
     """Listens to Numba's compile events: says so once, and keeps the SLP vectoriser on meanwhile.
 
-    Numba holds its compiler lock between start and end, so no other thread compiles with our setting.
+    Numba holds its compiler lock between start and end, so no other thread compiles with our setting.  It hears of every
+    compilation in the process, the user's own too, and must not raise there.
     """
 
     announced = False
     depth = 0
     before = 0
 
+    @staticmethod
+    def ours(event: Any) -> bool:
+        """Whether the function is one of this package's; one made by exec has no module, or None."""
+        function = getattr((event.data or {}).get("dispatcher"), "py_func", None)
+        module = getattr(function, "__module__", None)
+        return isinstance(module, str) and module.startswith(f"{__package__}.")
+
     def on_start(self, event: Any) -> None:
-        if not event.data["dispatcher"].py_func.__module__.startswith(__package__):
+        if not self.ours(event):
             return
         if not self.announced:
             self.announced = True
-            print("compiling kernels (once)...", file=sys.stderr, flush=True)
+            with suppress(OSError, ValueError):  # standard error may be closed
+                print("compiling kernels (once)...", file=sys.stderr, flush=True)
         if self.depth == 0:
             self.before = numba.config.SLP_VECTORIZE
         numba.config.SLP_VECTORIZE = 1
         self.depth += 1
 
     def on_end(self, event: Any) -> None:
-        if not event.data["dispatcher"].py_func.__module__.startswith(__package__):
+        if not self.ours(event):
             return
         self.depth -= 1
         if self.depth == 0:

@@ -14,6 +14,7 @@ from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 
 _exp, _tanh, _sigmoid, _softplus = scalar.exp, scalar.tanh, scalar.sigmoid, scalar.softplus
 _erf, _cdf, _tables = scalar.erf, scalar.normal_cdf, scalar.tables
+_bell, _expm1_and_remainder = scalar.bell, scalar.expm1_and_remainder
 
 
 @jit(ELEMENTWISE)
@@ -28,6 +29,20 @@ def exp_backward(g: Any, y: Any, out: Any) -> None:
     """out = g y"""
     for i in range(g.size):
         out[i] = g[i] * y[i]
+
+
+@jit(ELEMENTWISE)
+def exp_remainder(x: Any, out: Any) -> None:
+    """out = e^x - 1 - x"""
+    for i in range(x.size):
+        out[i] = _expm1_and_remainder(x[i])[1]
+
+
+@jit(ELEMENTWISE)
+def exp_remainder_backward(g: Any, x: Any, out: Any) -> None:
+    """out = g (e^x - 1)"""
+    for i in range(g.size):
+        out[i] = g[i] * _expm1_and_remainder(x[i])[0]
 
 
 @jit(ELEMENTWISE)
@@ -100,9 +115,9 @@ def erf(x: Any, out: Any) -> None:
 @jit(ELEMENTWISE)
 def erf_backward(g: Any, x: Any, out: Any) -> None:
     """out = g 2 / sqrt(pi) e^(-x^2)"""
-    scale = g.dtype.type(2 / np.sqrt(np.pi))
+    scale, one = g.dtype.type(2 / np.sqrt(np.pi)), g.dtype.type(1)
     for i in range(g.size):
-        out[i] = g[i] * scale * _exp(-(x[i] * x[i]))
+        out[i] = g[i] * scale * _bell(x[i], one)
 
 
 @jit(ELEMENTWISE)

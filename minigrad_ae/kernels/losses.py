@@ -15,7 +15,7 @@ from minigrad_ae.kernels.backend import check_floats, check_same_shape, twin_of
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 
 Array = np.ndarray
-_exp, _sigmoid = scalar.exp, scalar.sigmoid
+_exp, _sigmoid, _expm1_and_remainder = scalar.exp, scalar.sigmoid, scalar.expm1_and_remainder
 
 
 @jit(ELEMENTWISE)
@@ -27,17 +27,18 @@ def _difference(g: float, y: Any, t: Any, out: Any) -> None:
 
 @jit(ELEMENTWISE)
 def _bernoulli_backward(g: float, x: Any, t: Any, out: Any) -> None:
-    scale = x.dtype.type(g)
+    scale, zero, one = x.dtype.type(g), x.dtype.type(0), x.dtype.type(1)
     for i in range(x.size):
-        out[i] = scale * (_sigmoid(x[i]) - t[i])
+        beyond = _sigmoid(-abs(x[i]))
+        out[i] = scale * ((one - t[i]) - beyond if x[i] >= zero else beyond - t[i])
 
 
 @jit(ELEMENTWISE)
 def _gaussian_kl_backward(g: float, mu: Any, log_var: Any, dmu: Any, dlog_var: Any) -> None:
-    scale, half, one = mu.dtype.type(g), mu.dtype.type(0.5), mu.dtype.type(1)
+    scale, half = mu.dtype.type(g), mu.dtype.type(0.5)
     for i in range(mu.size):
         dmu[i] = scale * mu[i]
-        dlog_var[i] = scale * half * (_exp(log_var[i]) - one)
+        dlog_var[i] = scale * half * _expm1_and_remainder(log_var[i])[0]
 
 
 @jit(ELEMENTWISE)
@@ -89,13 +90,13 @@ def bernoulli_loss_backward(g: float, logits: Array, t: Array) -> Array:
 
 @twin_of(reference.gaussian_kl)
 def gaussian_kl(mu: Array, log_var: Array) -> Any:
-    """KL(N(mu, e^log_var) || N(0, 1)) = ``0.5 * (mu**2 + exp(log_var) - 1 - log_var).sum()``: a scalar."""
+    """KL(N(mu, e^log_var) || N(0, 1)) = ``0.5 * (mu**2 + (expm1(log_var) - log_var)).sum()``: a scalar."""
     return fused.gaussian_kl(*_flat("gaussian_kl", mu=mu, log_var=log_var))[0][()]
 
 
 @twin_of(reference.gaussian_kl_backward)
 def gaussian_kl_backward(g: float, mu: Array, log_var: Array) -> tuple[Array, Array]:
-    """``(g * mu, 0.5 * g * (exp(log_var) - 1))``, g a number."""
+    """``(g * mu, 0.5 * g * expm1(log_var))``, g a number."""
     dmu, dlog_var = np.empty(mu.shape, mu.dtype), np.empty(mu.shape, mu.dtype)
     flat = _flat("gaussian_kl_backward", mu=mu, log_var=log_var)
     _gaussian_kl_backward(float(g), *flat, dmu.reshape(-1), dlog_var.reshape(-1))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 _erf_of_float = np.vectorize(math.erf, otypes=[np.float64])
+_erfc_of_float = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def _into(out: Any, y: Any, dtype: Any) -> np.ndarray:
@@ -37,6 +38,24 @@ def exp(x, out=None):  # type: ignore[no-untyped-def]
 
 def exp_backward(g, y, out=None):  # type: ignore[no-untyped-def]
     return _into(out, g * y, g.dtype)
+
+
+def above_tangent(x):  # type: ignore[no-untyped-def]
+    """e^x - 1 - x, by its series for |x| < 1, where the difference would cancel; x may be complex, near the real axis."""
+    small = np.where(np.abs(x.real) < 1, x, 0)
+    series = np.ones_like(small)
+    for n in range(19, 2, -1):  # 1 + x/3 (1 + x/4 (1 + ...))
+        series = 1 + small / n * series
+    direct = np.expm1(x) - np.where(x.real > 50, 0, x)  # beside so large an e^x no x is seen, and Inf - Inf is NaN
+    return np.where(np.abs(x.real) < 1, 0.5 * small * small * series, direct)
+
+
+def exp_remainder(x, out=None):  # type: ignore[no-untyped-def]
+    return _into(out, above_tangent(x), x.dtype)
+
+
+def exp_remainder_backward(g, x, out=None):  # type: ignore[no-untyped-def]
+    return _into(out, g * np.expm1(x), g.dtype)
 
 
 def tanh(x, out=None):  # type: ignore[no-untyped-def]
@@ -81,7 +100,7 @@ def erf_backward(g, x, out=None):  # type: ignore[no-untyped-def]
 
 
 def gelu(x, approximate=None, out=None):  # type: ignore[no-untyped-def]
-    gate = _gate(x) if approximate else 0.5 * (1 + erf(x * x.dtype.type(math.sqrt(0.5))))
+    gate = _gate(x) if approximate else _normal_cdf(x)
     return _into(out, x * gate, x.dtype)
 
 
@@ -91,12 +110,16 @@ def gelu_backward(g, x, approximate=None, out=None):  # type: ignore[no-untyped-
         slope = s * (1 + 2 * x * (1 - s) * math.sqrt(2 / math.pi) * (1 + 0.134145 * x * x))
     else:
         density = np.exp(-(0.5 * x * x)) / math.sqrt(2 * math.pi)
-        slope = 0.5 * (1 + erf(x * x.dtype.type(math.sqrt(0.5)))) + x * density
+        slope = _normal_cdf(x) + x * density
     return _into(out, g * slope, g.dtype)
 
 
 def _gate(x):  # type: ignore[no-untyped-def]
-    return 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+    return sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))  # (1 + tanh u) / 2, u half of that
+
+
+def _normal_cdf(x):  # type: ignore[no-untyped-def]
+    return 0.5 * _erfc_of_float(-math.sqrt(0.5) * x.astype(np.float64))
 
 
 def add_bias(c, bias):  # type: ignore[no-untyped-def]
@@ -113,20 +136,22 @@ def half_sum_of_squares_backward(g, y, t):  # type: ignore[no-untyped-def]
 
 
 def bernoulli_loss(logits, t):  # type: ignore[no-untyped-def]
-    return (softplus(logits) - logits * t).sum(dtype=logits.dtype)
+    large = np.where(logits > 0, logits, 0) - logits * t  # the parts that cancel where t is 1, before a small one is added
+    return (large + softplus(-np.abs(logits))).sum(dtype=logits.dtype)
 
 
 def bernoulli_loss_backward(g, logits, t):  # type: ignore[no-untyped-def]
-    return (sigmoid(logits) - t) * logits.dtype.type(g)
+    beyond = sigmoid(-np.abs(logits))
+    return np.where(logits >= 0, (1 - t) - beyond, beyond - t) * logits.dtype.type(g)
 
 
 def gaussian_kl(mu, log_var):  # type: ignore[no-untyped-def]
-    return mu.dtype.type(0.5) * (mu * mu + (np.exp(log_var) - 1 - log_var)).sum(dtype=mu.dtype)
+    return mu.dtype.type(0.5) * (mu * mu + above_tangent(log_var)).sum(dtype=mu.dtype)
 
 
 def gaussian_kl_backward(g, mu, log_var):  # type: ignore[no-untyped-def]
     g = mu.dtype.type(g)
-    return g * mu, mu.dtype.type(0.5) * g * (np.exp(log_var) - 1)
+    return g * mu, mu.dtype.type(0.5) * g * np.expm1(log_var)
 
 
 def reparameterise(mu, log_var, noise):  # type: ignore[no-untyped-def]

@@ -25,4 +25,4 @@ def log_bernoulli(x: Any, logits: Any) -> Any:
 
 def kl_to_prior(mu: Any, log_var: Any) -> Any:
     """KL(N(mu, diag e^log_var) || N(0, I)) = 1/2 sum_m [e^log_var + mu^2 - 1 - log_var], over the last axis."""
-    return 0.5 * ops.sum(ops.expm1(log_var) - log_var + mu * mu, axis=-1)
+    return 0.5 * ops.sum(ops.exp_remainder(log_var) + mu * mu, axis=-1)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import ops
 from ..autodiff.graph import no_grad
 from ..errors import DataError
 from .checks import at_least_one
@@ -101,7 +102,7 @@ def _plus_minus(error: float) -> str:
 
 def kl_per_unit(mu: np.ndarray, log_var: np.ndarray) -> np.ndarray:
     """(M,), 1/2 (sigma^2 + mu^2 - 1 - ln sigma^2), averaged over the data: mu, log_var (n, M)."""
-    return np.asarray((0.5 * (np.expm1(log_var) - log_var + mu**2)).mean(axis=0))
+    return np.asarray((0.5 * (ops.exp_remainder(log_var) + mu**2)).mean(axis=0))
 
 
 def mutual_information(mu: np.ndarray, log_var: np.ndarray, rng: np.random.Generator) -> float:

@@ -119,7 +119,7 @@ class LinearVAE(Module):
         else:
             z = self.draw(mu, log_var, rng, n_samples)
             likelihood = ops.mean(log_normal(x, self.decode(z), self.log_sigma2), axis=0)
-        kl = 0.5 * ops.sum(mu**2 + ops.exp(log_var) - 1 - log_var, axis=1)
+        kl = 0.5 * ops.sum(mu**2 + ops.exp_remainder(log_var), axis=1)
         return likelihood - _checked_beta(beta) * kl
 
     def elbo(self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float = 1.0) -> Any:

@@ -15,7 +15,7 @@ from .compositions import (
     stack, swapaxes, take, var,
 )  # fmt: skip
 from .elementwise import (
-    abs, add, cast, cos, div, erf, exp, expm1, gelu_erf, gelu_tanh, log, log1p, maximum, mul, neg, power, relu, sigmoid, sin,
+    abs, add, cast, cos, div, erf, exp, exp_remainder, expm1, gelu_erf, gelu_tanh, log, log1p, maximum, mul, neg, power, relu, sigmoid, sin,
     softplus, sqrt, sub, tanh, where,
 )  # fmt: skip
 from .functional import ACTIVATIONS, attention, dropout, layer_norm, linear, unit_rows
@@ -24,7 +24,7 @@ from .reduce import log_softmax, logsumexp, max, softmax, sum
 
 __all__ = [
     "ACTIVATIONS", "COMPOSITIONS", "REGISTRY", "Op", "abs", "add", "attention", "bernoulli_loss", "bindings", "broadcast_to", "cast",
-    "clip", "concatenate", "cos", "div", "dropout", "einsum", "erf", "exp", "expand_dims", "expm1", "gaussian_kl", "gelu",
+    "clip", "concatenate", "cos", "div", "dropout", "einsum", "erf", "exp", "exp_remainder", "expand_dims", "expm1", "gaussian_kl", "gelu",
     "gelu_erf", "gelu_gate", "gelu_tanh", "getitem", "half_squared_error", "index_add", "l1_norm", "layer_norm", "linear", "log",
     "log1p", "log_softmax", "logsumexp", "matmul", "max", "maximum", "mean", "min", "minimum", "mul", "neg", "op", "pad", "power",
     "relu", "reparameterise", "reshape", "sigmoid", "sin", "softmax", "softplus", "split", "sqrt", "square", "squeeze", "stack",

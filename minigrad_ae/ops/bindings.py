@@ -20,6 +20,7 @@ import numpy as np
 from .. import kernels
 from ..autodiff.operation import REGISTRY
 from ..kernels.backend import backend
+from . import arrays as _arrays  # noqa: F401  (they make the ops)
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 Array = np.ndarray
@@ -43,7 +44,7 @@ class Twin:
         if first.size < self.smallest or dtype not in FLOATS or backend() != "numba":
             return False
         for x in arrays:  # a loop: all() over a generator takes twice as long, and this is asked at every op
-            if x.dtype is not dtype:
+            if x.dtype is not dtype and x.dtype != dtype:  # an unpickled array has a dtype object of its own
                 return False
             if not (strided or x.flags.forc):
                 return False
@@ -64,7 +65,7 @@ def twin(name: str, smallest: int = 0, strided: bool = False) -> Callable[[type]
 # --- element-wise: y or x is what the way back needs -----------------------------------------------------------------
 
 
-def _elementwise(name: str, keep: str, **options: Any) -> None:
+def _elementwise(name: str, keep: str, smallest: int = 512, strided: bool = False, **options: Any) -> None:
     class Pair:
         @staticmethod
         def forward(x: Array) -> tuple[Array, Any]:
@@ -75,7 +76,7 @@ def _elementwise(name: str, keep: str, **options: Any) -> None:
         def backward(g: Array, y: Array, saved: Any, x: Array, need: Sequence[bool]) -> tuple[Array]:
             return (getattr(kernels, f"{name}_backward")(np.ascontiguousarray(g), saved, **options),)
 
-    twin({"gelu": "gelu_erf"}.get(name, name) if not options else "gelu_tanh", smallest=512)(Pair)
+    twin({"gelu": "gelu_erf"}.get(name, name) if not options else "gelu_tanh", smallest, strided)(Pair)
 
 
 for _name in ("exp", "tanh", "sigmoid", "relu"):
@@ -83,6 +84,7 @@ for _name in ("exp", "tanh", "sigmoid", "relu"):
 for _name in ("softplus", "erf", "gelu"):
     _elementwise(_name, keep="x")
 _elementwise("gelu", keep="x", approximate="tanh")
+_elementwise("exp_remainder", keep="x", smallest=64, strided=True)  # its definition is a series: twenty passes
 
 
 # --- products --------------------------------------------------------------------------------------------------------

@@ -99,8 +99,8 @@ def gelu(x: Any, approximate: str | None = None) -> Any:
 
 @composition
 def gelu_gate(x: Any) -> Any:
-    """(1 + tanh u) / 2 with u = sqrt(2/pi) (x + 0.044715 x^3): close to Phi(x)."""
-    return 0.5 * (1 + elementwise.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+    """(1 + tanh u) / 2 = sigmoid(2 u), which keeps the left tail; u = sqrt(2/pi) (x + 0.044715 x^3).  Close to Phi(x)."""
+    return elementwise.sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
 
 
 # --- reductions ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ Everything runs on float32, float64 and complex128 and branches on the real part
 import numpy as np
 
 from ..autodiff.operation import op
+from ..kernels import reference
 from .calculus import real, size
 
 add = op("add", "y = a + b", forward="a + b", a="g", b="g", why="a sum passes its gradient to both terms")
@@ -23,6 +24,10 @@ power = op(
 
 exp = op("exp", "y = e^x", forward="np.exp(x)", x="g * y", why="exp' = exp")
 expm1 = op("expm1", "y = e^x - 1", forward="np.expm1(x)", x="g * (y + 1)", why="e^x = y + 1")
+exp_remainder = op(
+    "exp_remainder", "y = e^x - 1 - x", forward=reference.above_tangent, x="g * expm1(x)",
+    why="y' = e^x - 1; y is what e^x has above its tangent at 0, and never negative",
+)  # fmt: skip
 log = op("log", "y = ln x", forward="np.log(x)", x="g / x", why="ln' = 1 / x")
 log1p = op("log1p", "y = ln(1 + x)", forward="np.log1p(x)", x="g / (1 + x)", why="ln' = 1 / x")
 sqrt = op("sqrt", "y = x^(1/2)", forward="np.sqrt(x)", x="g / (2 * y)", kink="(real(x) == 0,)",

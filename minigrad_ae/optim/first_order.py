@@ -82,7 +82,7 @@ class Adam(Optimizer):
                 state.update(m=np.zeros(data.shape, data.dtype), v=np.zeros(data.shape, data.dtype), t=0)
             t = state["t"] = state["t"] + 1
             settings = self._settings(p)
-            if not compiled or g.dtype is not data.dtype or not (g.flags.c_contiguous and data.flags.c_contiguous):
+            if not compiled or g.dtype != data.dtype or not (g.flags.c_contiguous and data.flags.c_contiguous):
                 kernels.optim.adam_step.definition(data, g, state["m"], state["v"], t, *settings)
             else:
                 key = t, settings

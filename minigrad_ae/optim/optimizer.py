@@ -166,7 +166,7 @@ def checked_gradients(params: list[Tensor], who: str) -> list[np.ndarray | None]
                 f"{name_of(p, k)}: gradient {g.shape}, parameter {p.shape}",
                 "let loss.backward() set .grad",
             )
-        fast = g.flags.c_contiguous and g.dtype is p._data.dtype
+        fast = g.flags.c_contiguous and g.dtype == p._data.dtype
         length = square(g) if fast else _square(g)
         if not math.isfinite(length) and not np.isfinite(g).all():  # the square may overflow where g does not
             bad.append(f"{name_of(p, k)}: {g.size - np.count_nonzero(np.isfinite(g))} of {g.size}")

@@ -39,7 +39,7 @@ class Row:
         t, gradients = self.states[0].get("t", 0), []
         for p, state in zip(self.params, self.states, strict=True):
             g = p.grad
-            if type(g) is not np.ndarray or g.dtype is not self.dtype or g.shape != p._data.shape:
+            if type(g) is not np.ndarray or g.dtype != self.dtype or g.shape != p._data.shape:
                 return False
             if state.get("t", 0) != t:
                 return False
