@@ -16,6 +16,7 @@ import minigrad_ae as mg
 from minigrad_ae import analytic
 from minigrad_ae.data import shipped_results as shipping
 from minigrad_ae.experiments import deep
+from minigrad_ae.files import write_json
 from minigrad_ae.models import DeepAutoencoder
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson, draw_network
 

@@ -20,7 +20,7 @@ import numpy as np
 from .. import kernels
 from ..autodiff.operation import REGISTRY
 from ..kernels.backend import backend
-from . import arrays as _arrays  # noqa: F401  (they make the ops)
+from . import elementwise, functional, losses, reduce  # noqa: F401  (they make the ops that are bound here)
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 Array = np.ndarray
