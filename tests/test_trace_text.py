@@ -293,4 +293,4 @@ def test_json_is_json(name, tmp_path):
 
 
 def test_exports():
-    assert {"trace", "backward_steps", "Trace"} <= set(inspect.__all__)
+    assert {"trace", "backward_steps", "emit_numpy", "Trace"} <= set(inspect.__all__)

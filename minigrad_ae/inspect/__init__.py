@@ -6,9 +6,10 @@ render       a recording on a terminal, as an HTML page, as a picture
 diagnose     what went wrong: `why` a gradient is None, zero, tiny, huge or NaN; `detect_anomaly`; where two recordings part
 """
 
+from ..program import emit_numpy
 from .diagnose.anomaly import AnomalyError, detect_anomaly
 from .diagnose.causes import why
 from .record.steps import Contribution, Step
 from .tracing import Trace, backward_steps, trace
 
-__all__ = ["AnomalyError", "Contribution", "Step", "Trace", "backward_steps", "detect_anomaly", "trace", "why"]
+__all__ = ["AnomalyError", "Contribution", "Step", "Trace", "backward_steps", "detect_anomaly", "emit_numpy", "trace", "why"]
