@@ -45,10 +45,10 @@ ALLOWED: dict[str, set[str]] = {
     "train": {*GROUND, *CORE, "data", "nn", "optim", "models"},
     "checkpoint": {*GROUND, "files", "version", "nn", "optim", "models"},
     "experiments": {*GROUND, *CORE, *TRAINED, "analytic", "checkpoint", "files"},
-    "claims": {*GROUND, *CORE, *TRAINED, "analytic", "experiments", "files", "inspect", "program"},
+    "claims": {*GROUND, *CORE, *TRAINED, "analytic", "experiments", "files", "record", "inspect", "program"},
     "teaching": {*GROUND, "claims", "files"},
     "cli": {
-        *GROUND, *CORE, *TRAINED, "analytic", "checkpoint", "claims", "experiments", "files", "inspect", "kernels", "teaching",
+        *GROUND, *CORE, *TRAINED, "analytic", "checkpoint", "claims", "experiments", "files", "record", "inspect", "kernels", "teaching",
         "version",
     },
     "__main__": {"cli"},
