@@ -2,13 +2,14 @@
 
     python benchmarks/bench_against.py COMMIT [--pairs N] [--bar RATIO] [--rows NAME ...]
 
-COMMIT is checked out into a temporary git worktree.  Each side runs in a process of its own with its own package, but
-both run the workloads of *this* checkout, through the public names only: the op mixes of bench_overhead.py and the
-training steps of step_models.py.  The processes take turns of about 50 ms on one core, and their processor time is
-read; they are started anew a few times, because where memory happens to lie is worth a few per cent.
+COMMIT is checked out into a temporary git worktree.  Each side runs in a process of its own with
+its own package, but both run the workloads of *this* checkout, through the public names only: the
+op mixes of bench_overhead.py and the training steps of step_models.py.  The processes take turns of
+about 50 ms on one core, and their processor time is read; they are started anew a few times,
+because where memory happens to lie is worth a few per cent.
 
-Printed are the median over pairs of (time now / time then), and its 95 % interval from the ranks of the ratios
-(binomial).  Exit code 1 where an interval reaches above the bar.
+Printed are the median over pairs of (time now / time then), and its 95 % interval from the ranks of
+the ratios (binomial).  Exit code 1 where an interval reaches above the bar.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ MIXES: dict[str, tuple[Callable[[Any, Any, Any], Any], int]] = {
 }
 
 
-# --- the process of one side ------------------------------------------------------------------------------------------
+# --- the process of one side ----------------------------------------------------------------------
 
 
 def chain(name: str) -> Callable[[], Any]:
@@ -71,10 +72,13 @@ def training(name: str) -> Callable[[], Any]:
 
 
 def serve() -> None:
-    """Answer ``{"row": name}`` with the seconds of one call, and the first request with the place of the package."""
+    """Answer ``{"row": name}`` with the seconds of one call, and the first request with the place
+    of the package.
+    """
     import minigrad_ae
 
-    sys.path.insert(0, str(ROOT))  # from here on: the workloads are this checkout's, the package is the side's
+    # from here on: the workloads are this checkout's, the package is the side's
+    sys.path.insert(0, str(ROOT))
     from benchmarks.timing import timer_for, turn
 
     contenders: dict[str, Callable[[], float]] = {}
@@ -89,7 +93,7 @@ def serve() -> None:
         print(json.dumps(contenders[row]()), flush=True)
 
 
-# --- both sides -------------------------------------------------------------------------------------------------------
+# --- both sides -----------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -107,7 +111,9 @@ def checkout(commit: str) -> Iterator[Path]:
 
 @contextmanager
 def processes(then: Path) -> Iterator[dict[str, Any]]:
-    """One process a side; each says where its package lies, so that nothing is compared with itself."""
+    """One process a side; each says where its package lies, so that nothing is compared with
+    itself.
+    """
     from benchmarks.timing import Worker, environment
 
     workers = {}
@@ -116,7 +122,9 @@ def processes(then: Path) -> Iterator[dict[str, Any]]:
             workers[side] = Worker(Path(__file__), 1, "--serve", env=environment(1, root))
             found = workers[side].ask(row=None)
             if found != str(root):
-                raise RuntimeError(f"{side}: the package was imported from {found}, expected {root}")
+                raise RuntimeError(
+                    f"{side}: the package was imported from {found}, expected {root}"
+                )
         yield workers
     finally:
         for worker in workers.values():
@@ -124,7 +132,9 @@ def processes(then: Path) -> Iterator[dict[str, Any]]:
 
 
 def compare(workers: dict[str, Any], row: str, pairs: int) -> list[tuple[float, float]]:
-    """(now, then) in seconds, `pairs` times; who goes first alternates.  One pair before them warms up."""
+    """(now, then) in seconds, `pairs` times; who goes first alternates.  One pair before them warms
+    up.
+    """
     found = []
     for number in range(pairs + 1):
         sides = ("now", "then") if number % 2 else ("then", "now")
@@ -134,7 +144,9 @@ def compare(workers: dict[str, Any], row: str, pairs: int) -> list[tuple[float, 
 
 
 def interval(ratios: list[float]) -> tuple[float, float]:
-    """A 95 % interval of the median: between the ranks outside which fewer than 2.5 % of fair coins would fall."""
+    """A 95 % interval of the median: between the ranks outside which fewer than 2.5 % of fair coins
+    would fall.
+    """
     ordered, n = sorted(ratios), len(ratios)
     outside, rank = 0.5**n, 0
     while outside + math.comb(n, rank + 1) * 0.5**n <= 0.025:
@@ -153,7 +165,9 @@ def main() -> int:
     parser.add_argument("commit", help="what this checkout is compared with")
     parser.add_argument("--pairs", type=int, default=60, help="per row, in all")
     parser.add_argument("--bar", type=float, default=BAR, help="of the interval's upper end")
-    parser.add_argument("--rows", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument(
+        "--rows", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names)
+    )
     options = parser.parse_args()
     restart_with(1)
     times: dict[str, list[tuple[float, float]]] = {row: [] for row in options.rows}
@@ -170,10 +184,16 @@ def main() -> int:
         ratios = [a / b for a, b in found]
         low, high = interval(ratios)
         mark = "  above the bar" if high > options.bar else ""
-        print(f"{row:32} {now:9.1f} {before:9.1f} {statistics.median(ratios):6.3f}  {low:.3f} to {high:.3f}{mark}")
+        print(
+            f"{row:32} {now:9.1f} {before:9.1f} {statistics.median(ratios):6.3f}  {low:.3f} to "
+            f"{high:.3f}{mark}"
+        )
         if mark:
             slower.append(row)
-    print(f"{len(slower)} of {len(times)} rows reach above {options.bar}" + (": " + ", ".join(slower) if slower else ""))
+    print(
+        f"{len(slower)} of {len(times)} rows reach above {options.bar}"
+        + (": " + ", ".join(slower) if slower else "")
+    )
     return 1 if slower else 0
 
 

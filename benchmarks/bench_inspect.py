@@ -2,9 +2,10 @@
 
     python benchmarks/bench_inspect.py [--json FILE] [--rounds N]
 
-The page is opened in headless Chromium (Debian: chromium, chromium-driver; ``pip install selenium``), from a file,
-offline.  "ready" is the browser's own clock (performance.now) when the first step is on the screen; "key" is the time
-from a key press to the next step drawn, seen by the script in the page.  Medians over the rounds.
+The page is opened in headless Chromium (Debian: chromium, chromium-driver; ``pip install
+selenium``), from a file, offline.  "ready" is the browser's own clock (performance.now) when the
+first step is on the screen; "key" is the time from a key press to the next step drawn, seen by the
+script in the page.  Medians over the rounds.
 Goal: 2,000 steps ready in less than 1 s, in less than 5 MB.
 """
 
@@ -34,7 +35,9 @@ return performance.now() - start;
 
 
 def network(steps: int) -> Any:
-    """The loss of a chain of layers with about so many ops (four a layer: product, sum, tanh, scaling)."""
+    """The loss of a chain of layers with about so many ops (four a layer: product, sum, tanh,
+    scaling).
+    """
     rng = np.random.default_rng(0)
     x = rng.normal(size=(16, 8))
     h = x
@@ -62,17 +65,32 @@ def in_browser(path: Path, rounds: int) -> dict[str, float] | None:
         return None
     options = webdriver.ChromeOptions()
     options.binary_location = str(shutil.which("chromium"))
-    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1300,900"):
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--window-size=1300,900",
+    ):
         options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    driver = webdriver.Chrome(
+        options=options, service=webdriver.ChromeService(shutil.which("chromedriver"))
+    )
     try:
         ready, key = [], []
         for _ in range(rounds):
             driver.get("about:blank")
             driver.get(path.as_uri())
-            ready.append(float(driver.execute_script("return Number(document.documentElement.dataset.ready)")))
+            ready.append(
+                float(
+                    driver.execute_script("return Number(document.documentElement.dataset.ready)")
+                )
+            )
             key += [float(driver.execute_script(KEY)) for _ in range(10)]
-        return {"ready_ms": statistics.median(ready), "key_ms": statistics.median(key), "ready_worst_ms": max(ready)}
+        return {
+            "ready_ms": statistics.median(ready),
+            "key_ms": statistics.median(key),
+            "ready_worst_ms": max(ready),
+        }
     finally:
         driver.quit()
 
@@ -83,7 +101,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    print(f"{'steps':>7} {'backward':>9} {'trace':>8} {'checked':>8} {'page':>8} {'file':>9} {'ready':>8} {'key':>7}")
+    print(
+        f"{'steps':>7} {'backward':>9} {'trace':>8} {'checked':>8} {'page':>8} {'file':>9} "
+        f"{'ready':>8} {'key':>7}"
+    )
     for steps in (10, 200, 2_000):
         backward, _ = seconds(network(steps).backward)
         plain, _ = seconds(mg.trace, network(steps), numeric=False)
@@ -92,12 +113,26 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "page.html"
             path.write_text(text, encoding="utf-8")
-            seen = in_browser(path, options.rounds) or {"ready_ms": float("nan"), "key_ms": float("nan")}
-        row = {"steps": trace.total, "backward_s": backward, "trace_s": plain, "checked_trace_s": checked, "page_s": made,
-               "bytes": len(text.encode()), **seen}  # fmt: skip
+            seen = in_browser(path, options.rounds) or {
+                "ready_ms": float("nan"),
+                "key_ms": float("nan"),
+            }
+        row = {
+            "steps": trace.total,
+            "backward_s": backward,
+            "trace_s": plain,
+            "checked_trace_s": checked,
+            "page_s": made,
+            "bytes": len(text.encode()),
+            **seen,
+        }
         rows.append(row)
-        print(f"{trace.total:>7,} {backward * 1e3:>6.0f} ms {plain:>6.2f} s {checked:>6.2f} s {made:>6.2f} s "
-              f"{row['bytes'] / 1e3:>6.0f} kB {row['ready_ms']:>5.0f} ms {row['key_ms']:>4.1f} ms", flush=True)  # fmt: skip
+        print(
+            f"{trace.total:>7,} {backward * 1e3:>6.0f} ms {plain:>6.2f} s {checked:>6.2f} s "
+            f"{made:>6.2f} s "
+            f"{row['bytes'] / 1e3:>6.0f} kB {row['ready_ms']:>5.0f} ms {row['key_ms']:>4.1f} ms",
+            flush=True,
+        )
     last = rows[-1]
     good = last["bytes"] <= SIZE and not last["ready_ms"] > READY * 1e3
     print(f"2,000 steps ready in < {READY:g} s and < {SIZE / 1e6:g} MB: {'yes' if good else 'NO'}")

@@ -1,10 +1,11 @@
-"""Layers with activation, activations, softmax, layer norm, Adam against NumPy and, where installed, torch (one thread).
+"""Layers with activation, activations, softmax, layer norm, Adam against NumPy and, where
+installed, torch (one thread).
 
     taskset -c 1 python benchmarks/bench_kernels.py --json kernels.json
 
-Contenders take turns in one process; results are checked first; both sides allocate what they return; torch pays for
-its graph, as its users do.  A ratio is the median over rounds of (their time / our time); ``best`` compares the
-shortest times.
+Contenders take turns in one process; results are checked first; both sides allocate what they
+return; torch pays for its graph, as its users do.  A ratio is the median over rounds of (their time
+/ our time); ``best`` compares the shortest times.
 """
 
 from __future__ import annotations
@@ -39,7 +40,12 @@ def race(contenders, rounds):
 
 def fused_linear(np, kernels, torch, draw, rows, inputs, outputs, activation):
     """{contender: function}: y = f(x W + b) and the gradients of x, W and b, for `rows` rows."""
-    x, W, b, g = draw(rows, inputs), draw(inputs, outputs) / inputs**0.5, draw(outputs), draw(rows, outputs)
+    x, W, b, g = (
+        draw(rows, inputs),
+        draw(inputs, outputs) / inputs**0.5,
+        draw(outputs),
+        draw(rows, outputs),
+    )
 
     def ours():
         y = kernels.fused.linear(x, W, b, activation)
@@ -82,8 +88,9 @@ def cases(np, kernels, torch, dtype):
         found, expected = run(forward, backward), run(forward.definition, backward.definition)
         assert np.allclose(found, expected, rtol=1e-4, atol=1e-5)
         rows = {
-            "ours": lambda: run(forward, backward), "numpy": lambda: run(forward.definition, backward.definition)
-        }  # fmt: skip
+            "ours": lambda: run(forward, backward),
+            "numpy": lambda: run(forward.definition, backward.definition),
+        }
         if torch:
             leaf, upstream = torch.tensor(x, requires_grad=True), torch.tensor(g)
 
@@ -99,7 +106,13 @@ def cases(np, kernels, torch, dtype):
             contenders = fused_linear(np, kernels, torch, draw, rows, inputs, outputs, activation)
             yield f"linear {activation} f+b {rows}x{inputs}->{outputs}", contenders
     f = torch.nn.functional if torch else None
-    for name, uses_input in {"tanh": False, "sigmoid": False, "relu": False, "softplus": True, "gelu": True}.items():
+    for name, uses_input in {
+        "tanh": False,
+        "sigmoid": False,
+        "relu": False,
+        "softplus": True,
+        "gelu": True,
+    }.items():
         pair = getattr(kernels, name), getattr(kernels, name + "_backward")
         of_torch = (getattr(torch, name, None) or getattr(f, name)) if torch else None
         yield f"{name} f+b 262144", both(*pair, uses_input, draw(262144), draw(262144), of_torch)
@@ -107,7 +120,14 @@ def cases(np, kernels, torch, dtype):
         of_torch = (lambda t: torch.softmax(t, -1)) if torch else None
         yield (
             f"softmax f+b {shape}",
-            both(kernels.softmax, kernels.softmax_backward, False, draw(*shape), draw(*shape), of_torch),
+            both(
+                kernels.softmax,
+                kernels.softmax_backward,
+                False,
+                draw(*shape),
+                draw(*shape),
+                of_torch,
+            ),
         )
     for shape in ((2048, 32), (2048, 64)):
         x, g, weight, bias = draw(*shape), draw(*shape), draw(shape[1]), draw(shape[1])
@@ -117,7 +137,10 @@ def cases(np, kernels, torch, dtype):
 
         ours = kernels.layer_norm, kernels.layer_norm_backward
         theirs = tuple(k.definition for k in ours)
-        assert all(np.allclose(a, b, rtol=1e-3, atol=1e-3) for a, b in zip(norm(*ours), norm(*theirs), strict=True))
+        assert all(
+            np.allclose(a, b, rtol=1e-3, atol=1e-3)
+            for a, b in zip(norm(*ours), norm(*theirs), strict=True)
+        )
         rows = {"ours": lambda n=norm, k=ours: n(*k), "numpy": lambda n=norm, k=theirs: n(*k)}
         if torch:
             leaves = [torch.tensor(a, requires_grad=True) for a in (x, weight, bias)]
@@ -174,12 +197,18 @@ def main(argv=None):
             run()
         result = race(contenders, options.rounds)
         rows.append({"kernel": label, "dtype": options.dtype} | result)
-        others = ", ".join(f"{n} x{r['ratio']:.2f} (best {r['best']:.2f})" for n, r in result.items() if "ratio" in r)
+        others = ", ".join(
+            f"{n} x{r['ratio']:.2f} (best {r['best']:.2f})"
+            for n, r in result.items()
+            if "ratio" in r
+        )
         print(f"{label:30s} {result['ours']['us']:8.1f} us   {others}", flush=True)
     if options.json:
         head = {"machine": platform.machine(), "threads": 1, "numpy": np.__version__}
         head["torch"] = torch.__version__ if torch else None
-        options.json.write_text(json.dumps(head | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(
+            json.dumps(head | {"rows": rows}, indent=1) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""The deep autoencoder on MNIST, ours and PyTorch's: error on the test images, and the time that training takes.
+"""The deep autoencoder on MNIST, ours and PyTorch's: error on the test images, and the time that
+training takes.
 
     python benchmarks/bench_mnist_deep.py [--seeds 3] [--epochs 12] [--json FILE]
 
-D-H-M-H-D on the 60,000 images, pixels from 0 to 1, float32, one thread, Adam with a cosine schedule to 0, batch 128.
-Both start from the same weights (Xavier uniform, output bias at the mean image) and see the same batches.  The error is
-the squared error of the 10,000 test images, a sum over pixels and a mean over images; PCA's stands beside it.  Seconds are
-of the processor (the machine may have other work) and of the wall, for all epochs.
+D-H-M-H-D on the 60,000 images, pixels from 0 to 1, float32, one thread, Adam with a cosine schedule
+to 0, batch 128. Both start from the same weights (Xavier uniform, output bias at the mean image)
+and see the same batches.  The error is the squared error of the 10,000 test images, a sum over
+pixels and a mean over images; PCA's stands beside it.  Seconds are of the processor (the machine
+may have other work) and of the wall, for all epochs.
 """
 
 from __future__ import annotations
@@ -27,14 +29,20 @@ from minigrad_ae.models import DeepAutoencoder
 from minigrad_ae.optim import Adam, cosine_schedule
 
 # (M, H, activation, learning rate, goal: the largest median of the test error that is good enough)
-RECIPES = [(2, 512, "relu", 2e-3, 33.0), (30, 256, "sigmoid", 3e-3, 8.2), (30, 512, "relu", 2e-3, 6.4)]
+RECIPES = [
+    (2, 512, "relu", 2e-3, 33.0),
+    (30, 256, "sigmoid", 3e-3, 8.2),
+    (30, 512, "relu", 2e-3, 6.4),
+]
 BATCH = 128
 Run = dict[str, Any]
 
 
 def start(X: np.ndarray, M: int, H: int, activation: str, seed: int) -> DeepAutoencoder:
     """The model before its first step."""
-    model = DeepAutoencoder(X.shape[1], M, H, activation=activation, rng=np.random.default_rng(seed), dtype=np.float32)
+    model = DeepAutoencoder(
+        X.shape[1], M, H, activation=activation, rng=np.random.default_rng(seed), dtype=np.float32
+    )
     model.start_at(X.mean(axis=0))
     return model
 
@@ -49,21 +57,48 @@ def error(Y: np.ndarray, X: np.ndarray) -> float:
     return float(np.mean(np.sum((Y.astype(np.float64) - X) ** 2, axis=1)))
 
 
-def ours(X: np.ndarray, X_test: np.ndarray, M: int, H: int, activation: str, lr: float, epochs: int, seed: int) -> Run:
+def ours(
+    X: np.ndarray,
+    X_test: np.ndarray,
+    M: int,
+    H: int,
+    activation: str,
+    lr: float,
+    epochs: int,
+    seed: int,
+) -> Run:
     """Train with `mg.train.fit`."""
     model = start(X, M, H, activation, seed)
-    model.loss(X[:BATCH]).backward()  # compiles the kernels, if they never were: not part of the time
+    # compiles the kernels, if they never were: not part of the time
+    model.loss(X[:BATCH]).backward()
     optimizer = Adam(model.parameters(), lr=lr)
     schedule = cosine_schedule(optimizer, epochs * -(-len(X) // BATCH))
     cpu, wall = time.process_time(), time.perf_counter()
-    mg.train.fit(model, X, optimizer=optimizer, epochs=epochs, rng=shuffler(seed), batch_size=BATCH, schedule=schedule,
-                 progress=False)  # fmt: skip
+    mg.train.fit(
+        model,
+        X,
+        optimizer=optimizer,
+        epochs=epochs,
+        rng=shuffler(seed),
+        batch_size=BATCH,
+        schedule=schedule,
+        progress=False,
+    )
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     with mg.no_grad():
         return {"error": error(model(X_test).numpy(), X_test), "cpu": cpu, "wall": wall}
 
 
-def theirs(X: np.ndarray, X_test: np.ndarray, M: int, H: int, activation: str, lr: float, epochs: int, seed: int) -> Run:
+def theirs(
+    X: np.ndarray,
+    X_test: np.ndarray,
+    M: int,
+    H: int,
+    activation: str,
+    lr: float,
+    epochs: int,
+    seed: int,
+) -> Run:
     """The same training in PyTorch, in the way its users write it, with its fused Adam."""
     import torch
 
@@ -93,7 +128,11 @@ def theirs(X: np.ndarray, X_test: np.ndarray, M: int, H: int, activation: str, l
             scheduler.step()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     with torch.no_grad():
-        return {"error": error(net(torch.from_numpy(X_test)).numpy(), X_test), "cpu": cpu, "wall": wall}
+        return {
+            "error": error(net(torch.from_numpy(X_test)).numpy(), X_test),
+            "cpu": cpu,
+            "wall": wall,
+        }
 
 
 def pca_errors(X: np.ndarray, X_test: np.ndarray, sizes: list[int]) -> dict[int, float]:
@@ -108,15 +147,25 @@ def pca_errors(X: np.ndarray, X_test: np.ndarray, sizes: list[int]) -> dict[int,
 def measure(seeds: int, epochs: int, rows: int | None, peers: bool) -> list[Run]:
     """Every recipe with every seed; one line each as it is done."""
     try:
-        X, X_test = mnist(split="train", dtype=np.float32)[0][:rows], mnist(split="test", dtype=np.float32)[0]
+        X, X_test = (
+            mnist(split="train", dtype=np.float32)[0][:rows],
+            mnist(split="test", dtype=np.float32)[0],
+        )
     except FileError as missing:
         print(f"nothing was measured: {missing}")
         return []
     pca = pca_errors(X, X_test, sorted({M for M, *_ in RECIPES}))
     found = []
     for M, H, activation, lr, goal in RECIPES:
-        row: Run = {"name": f"784-{H}-{M}-{H}-784 {activation}", "M": M, "H": H, "activation": activation, "lr": lr,
-                    "goal": goal, "pca": pca[M]}  # fmt: skip
+        row: Run = {
+            "name": f"784-{H}-{M}-{H}-784 {activation}",
+            "M": M,
+            "H": H,
+            "activation": activation,
+            "lr": lr,
+            "goal": goal,
+            "pca": pca[M],
+        }
         for library, train in [("ours", ours), ("torch", theirs)] if peers else [("ours", ours)]:
             runs = []
             for seed in range(seeds):
@@ -134,14 +183,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--rows", type=int, help="only the first so many training images, to try the script")
+    parser.add_argument(
+        "--rows", type=int, help="only the first so many training images, to try the script"
+    )
     parser.add_argument("--no-peers", action="store_true", help="without PyTorch")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     restart_with(threads=1)
     found = measure(args.seeds, args.epochs, args.rows, not args.no_peers)
     if args.json:
-        command = f"python benchmarks/bench_mnist_deep.py --seeds {args.seeds} --epochs {args.epochs}"
+        command = (
+            f"python benchmarks/bench_mnist_deep.py --seeds {args.seeds} --epochs {args.epochs}"
+        )
         report = {"command": command, "rows": found}
         args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 

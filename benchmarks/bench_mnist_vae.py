@@ -1,14 +1,17 @@
-"""Variational autoencoders on MNIST: how good a bound, in what time.  Needs the data: `minigrad-ae data mnist`.
+"""Variational autoencoders on MNIST: how good a bound, in what time.  Needs the data: `minigrad-ae
+data mnist`.
 
     python benchmarks/bench_mnist_vae.py [--runs 20 2] [--epochs E] [--threads 2] [--json FILE]
 
-Dynamic binarisation: each pixel of an image is drawn anew, black with the probability of its grey, every time that it is
-shown (Burda, Grosse & Salakhutdinov 2016).  784-400-20 after 40 epochs and 784-400-2 after 10, ReLU, float32, Adam in
-batches of 128, the learning rate falling along a cosine.  Test images are binarised once, with a seed of their own.
-(Two rates were tried with 20 units: from 1e-3 the bound ends at -99.04 and log p at -94.11; from 2e-3, as here, 1.5 higher.)
+Dynamic binarisation: each pixel of an image is drawn anew, black with the probability of its grey,
+every time that it is shown (Burda, Grosse & Salakhutdinov 2016).  784-400-20 after 40 epochs and
+784-400-2 after 10, ReLU, float32, Adam in batches of 128, the learning rate falling along a cosine.
+Test images are binarised once, with a seed of their own. (Two rates were tried with 20 units: from
+1e-3 the bound ends at -99.04 and log p at -94.11; from 2e-3, as here, 1.5 higher.)
 
-Goals: ELBO >= -99.0 and log p (importance weighting, 500 samples, first 1,000 test images) >= -93.0 in less than the 273 s
-of a plain NumPy program, which reached -98.55 and -92.7; -156 with two units.  A fully collapsed model reaches the
+Goals: ELBO >= -99.0 and log p (importance weighting, 500 samples, first 1,000 test images) >= -93.0
+in less than the 273 s of a plain NumPy program, which reached -98.55 and -92.7; -156 with two
+units.  A fully collapsed model reaches the
 -205.8 of independent pixels.
 """
 
@@ -27,7 +30,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.timing import machine, restart_with, timer_for
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS, FIGURE = ROOT / "minigrad_ae" / "data" / "shipped" / "09_mnist.json", ROOT / "figures" / "mnist_vae.png"
+RESULTS, FIGURE = (
+    ROOT / "minigrad_ae" / "data" / "shipped" / "09_mnist.json",
+    ROOT / "figures" / "mnist_vae.png",
+)
 HIDDEN, BATCH, SEED, IMPORTANCE, IMAGES = 400, 128, 0, 500, 1000
 
 
@@ -47,7 +53,9 @@ SETTINGS = {20: Setting(20, 40, 2e-3, -99.0, -93.0, 273.0), 2: Setting(2, 10, 2e
 
 
 def run(setting: Setting, train: Any, test: Any, clock: Any) -> tuple[dict[str, Any], Any]:
-    """(report, model) of one training run; test images (n, 784) of zeros and ones; `clock` counts the seconds."""
+    """(report, model) of one training run; test images (n, 784) of zeros and ones; `clock` counts
+    the seconds.
+    """
     import numpy as np
 
     from minigrad_ae.models import VariationalAutoencoder, diagnose
@@ -60,25 +68,50 @@ def run(setting: Setting, train: Any, test: Any, clock: Any) -> tuple[dict[str, 
         def loss(self, x: Any, rng: Any = None) -> Any:
             return super().loss((rng.random(x.shape, np.float32) < x).astype(np.float32), rng)
 
-    start, shuffle, noise, judge = (np.random.default_rng(s) for s in np.random.SeedSequence(SEED).spawn(4))
-    model = Binarised(784, setting.latent, hidden=(HIDDEN,), activation="relu", rng=start, dtype=np.float32)
+    start, shuffle, noise, judge = (
+        np.random.default_rng(s) for s in np.random.SeedSequence(SEED).spawn(4)
+    )
+    model = Binarised(
+        784, setting.latent, hidden=(HIDDEN,), activation="relu", rng=start, dtype=np.float32
+    )
     optimizer = Adam(model.parameters(), lr=setting.lr)
     curve: list[float] = []
 
     def keep(state: Any) -> None:
         curve.append(model.elbo(test, judge).item() / len(test))
-        print(f"  epoch {state.epoch:>2}  loss {state.loss:8.2f}  test ELBO {curve[-1]:8.2f}", flush=True)
+        print(
+            f"  epoch {state.epoch:>2}  loss {state.loss:8.2f}  test ELBO {curve[-1]:8.2f}",
+            flush=True,
+        )
 
     begin, wall = clock(), time.perf_counter()
-    fit(model, train, optimizer=optimizer, epochs=setting.epochs, rng=shuffle, batch_size=BATCH, noise=noise,
-        schedule=cosine_schedule(setting.lr, setting.epochs * -(-len(train) // BATCH)), callbacks=[keep],
-        progress=False)  # fmt: skip
+    fit(
+        model,
+        train,
+        optimizer=optimizer,
+        epochs=setting.epochs,
+        rng=shuffle,
+        batch_size=BATCH,
+        noise=noise,
+        schedule=cosine_schedule(setting.lr, setting.epochs * -(-len(train) // BATCH)),
+        callbacks=[keep],
+        progress=False,
+    )
     report: dict[str, Any] = {"seconds": clock() - begin}
     found = diagnose(model, test, judge)
-    report |= {"elbo": found.elbo, "distortion": found.distortion, "rate": found.rate, "active": int(found.active.sum()),
-               "mutual_information": found.mutual_information}  # fmt: skip
+    report |= {
+        "elbo": found.elbo,
+        "distortion": found.distortion,
+        "rate": found.rate,
+        "active": int(found.active.sum()),
+        "mutual_information": found.mutual_information,
+    }
     report["log_p"] = float(model.log_likelihood(test[:IMAGES], judge, IMPORTANCE).mean())
-    report |= {"seconds_with_log_p": clock() - begin, "wall_seconds": time.perf_counter() - wall, "curve": curve}
+    report |= {
+        "seconds_with_log_p": clock() - begin,
+        "wall_seconds": time.perf_counter() - wall,
+        "curve": curve,
+    }
     return report, model
 
 
@@ -92,7 +125,9 @@ def goals(setting: Setting, report: dict[str, Any]) -> dict[str, bool]:
 
 
 def draw(models: dict[int, Any], reports: dict[int, Any], X: Any, binary: Any, y: Any) -> Any:
-    """What the two models have learned; X grey test images (n, 784), `binary` the same in black and white, labels y."""
+    """What the two models have learned; X grey test images (n, 784), `binary` the same in black and
+    white, labels y.
+    """
     import numpy as np
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -109,22 +144,50 @@ def draw(models: dict[int, Any], reports: dict[int, Any], X: Any, binary: Any, y
         show_codes(right, models[2].encode(binary[:800])[0].numpy(), y[:800])
         right.set_title(f"800 test images in two numbers each: ELBO {reports[2]['elbo']:.1f} nats")
         rng = np.random.default_rng(SEED)
-        rows = {"test images": X[:20], "black and white": binary[:20], "reconstructed": models[20].reconstruct(binary[:20]),
-                "samples, z ~ p(z)": models[20].sample(20, rng)}  # fmt: skip
+        rows = {
+            "test images": X[:20],
+            "black and white": binary[:20],
+            "reconstructed": models[20].reconstruct(binary[:20]),
+            "samples, z ~ p(z)": models[20].sample(20, rng),
+        }
         for ax, (label, images) in zip(below.subplots(len(rows), 1), rows.items(), strict=True):
             show_sheet(ax, images, 20)
             ax.set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center")
         found = reports[20]
-        below.suptitle(f"784-400-20: ELBO {found['elbo']:.2f}, log p {found['log_p']:.2f} nats", weight="bold", fontsize=11)
+        below.suptitle(
+            f"784-400-20: ELBO {found['elbo']:.2f}, log p {found['log_p']:.2f} nats",
+            weight="bold",
+            fontsize=11,
+        )
     return figure
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, nargs="+", default=[20, 2], choices=list(SETTINGS), help="latent units (20 2)")
-    parser.add_argument("--epochs", type=int, help="instead of 40 and 10, for a try; nothing is written without --json")
-    parser.add_argument("--threads", type=int, default=2, help="(2); with 1, seconds are the processor's, else the wall's")
-    parser.add_argument("--json", type=Path, help=f"where the results go ({RESULTS.relative_to(ROOT)})")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--runs",
+        type=int,
+        nargs="+",
+        default=[20, 2],
+        choices=list(SETTINGS),
+        help="latent units (20 2)",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        help="instead of 40 and 10, for a try; nothing is written without --json",
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=2,
+        help="(2); with 1, seconds are the processor's, else the wall's",
+    )
+    parser.add_argument(
+        "--json", type=Path, help=f"where the results go ({RESULTS.relative_to(ROOT)})"
+    )
     args = parser.parse_args()
     restart_with(args.threads)
     import numpy as np
@@ -132,14 +195,25 @@ def main() -> None:
     from minigrad_ae import analytic
     from minigrad_ae.data import mnist
 
-    train, (test, labels) = mnist(split="train", dtype=np.float32)[0], mnist(split="test", dtype=np.float32)
+    train, (test, labels) = (
+        mnist(split="train", dtype=np.float32)[0],
+        mnist(split="test", dtype=np.float32),
+    )
     binary = (np.random.default_rng([SEED, 1]).random(test.shape) < test).astype(np.float32)
     least = 0.5 / len(train)
-    baseline = -analytic.bernoulli_baseline(binary, train.mean(axis=0, dtype=np.float64).clip(least, 1 - least))
+    baseline = -analytic.bernoulli_baseline(
+        binary, train.mean(axis=0, dtype=np.float64).clip(least, 1 - least)
+    )
     print(f"independent pixels, where a collapsed model ends: {baseline:.2f} nats per test image")
     command = " ".join(["python", "benchmarks/bench_mnist_vae.py", *sys.argv[1:]])
-    results: dict[str, Any] = {"command": command, "machine": machine(), "threads": args.threads, "seed": SEED,
-                               "baseline": baseline, "runs": {}}  # fmt: skip
+    results: dict[str, Any] = {
+        "command": command,
+        "machine": machine(),
+        "threads": args.threads,
+        "seed": SEED,
+        "baseline": baseline,
+        "runs": {},
+    }
     models, reports = {}, {}
     for latent in args.runs:
         setting = SETTINGS[latent]
@@ -148,16 +222,23 @@ def main() -> None:
         report, model = run(setting, train, binary, timer_for(args.threads))
         models[latent], reports[latent], met = model, report, goals(setting, report)
         results["runs"][f"784-{HIDDEN}-{latent}"] = {"setting": vars(setting), **report, "met": met}
-        print(f"  ELBO {report['elbo']:.2f} (rate {report['rate']:.2f}, {report['active']} active units), "
-              f"log p {report['log_p']:.2f}, "
-              f"{report['seconds']:.0f} s, {report['seconds_with_log_p']:.0f} s with log p; "
-              + ", ".join(f"goal for {name} {'met' if good else 'missed'}" for name, good in met.items()))  # fmt: skip
+        print(
+            f"  ELBO {report['elbo']:.2f} (rate {report['rate']:.2f}, {report['active']} active "
+            "units), "
+            f"log p {report['log_p']:.2f}, "
+            f"{report['seconds']:.0f} s, {report['seconds_with_log_p']:.0f} s with log p; "
+            + ", ".join(
+                f"goal for {name} {'met' if good else 'missed'}" for name, good in met.items()
+            )
+        )
     target = args.json or (None if args.epochs else RESULTS)
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if target == RESULTS and models.keys() == SETTINGS.keys():
-        draw(models, reports, test, binary, labels).savefig(FIGURE, dpi=80, metadata={"Software": None})
+        draw(models, reports, test, binary, labels).savefig(
+            FIGURE, dpi=80, metadata={"Software": None}
+        )
         FIGURE.with_suffix(".json").write_text(target.read_text(encoding="utf-8"), encoding="utf-8")
         print(f"figure: {FIGURE}")
 

@@ -1,13 +1,15 @@
-"""What the engine costs beside NumPy's own arithmetic: forward and backward of one op on a 10-element array.
+"""What the engine costs beside NumPy's own arithmetic: forward and backward of one op on a
+10-element array.
 
     python benchmarks/bench_overhead.py [--json FILE] [--rounds N]
 
-Ours and HIPS autograd's (if it is installed: ``pip install minigrad_ae[bench]``) are timed in turn, in short rounds,
-on the same chains; what is printed are medians over the rounds, in microseconds per op.  The goal is a ratio of at
-most 0.4 on the mix.  The second table shows time against the length of the chain: a walk that visits each edge once
-costs the same per op at every length.  Python's cyclic garbage collector is off there, as in timeit: a graph has no
-cycles, but the collector looks through all of a large one again and again (about 1.7 times the time at 100,000 ops).
-The third table is what the mutation guard costs (`minigrad_ae/guard.py`): at most 10 %.
+Ours and HIPS autograd's (if it is installed: ``pip install minigrad_ae[bench]``) are timed in turn,
+in short rounds, on the same chains; what is printed are medians over the rounds, in microseconds
+per op.  The goal is a ratio of at most 0.4 on the mix.  The second table shows time against the
+length of the chain: a walk that visits each edge once costs the same per op at every length.
+Python's cyclic garbage collector is off there, as in timeit: a graph has no cycles, but the
+collector looks through all of a large one again and again (about 1.7 times the time at 100,000
+ops). The third table is what the mutation guard costs (`minigrad_ae/guard.py`): at most 10 %.
 """
 
 from __future__ import annotations
@@ -99,17 +101,20 @@ def against_length(rounds: int) -> list[dict[str, Any]]:
     gc.disable()
     rows = []
     for length in (100, 1_000, 10_000, 100_000):
-        spent = [seconds(ours, step, length // 5) for _ in range(max(1, min(rounds, 20_000 // length)))]
+        spent = [
+            seconds(ours, step, length // 5) for _ in range(max(1, min(rounds, 20_000 // length)))
+        ]
         rows.append({"ops": length, "us_per_op": statistics.median(spent) / length * 1e6})
     gc.enable()
     return rows
 
 
 def of_the_guard(rounds: int) -> list[dict[str, Any]]:
-    """What the question "was a leaf changed since?" adds to forward and backward, per op, with and without such changes.
+    """What the question "was a leaf changed since?" adds to forward and backward, per op, with and
+    without such changes.
 
-    Without it is with a guard that asks nothing, in turn.  "elsewhere": a leaf of another graph was given new data
-    after the forward pass, as when two models are trained in turn.
+    Without it is with a guard that asks nothing, in turn.  "elsewhere": a leaf of another graph was
+    given new data after the forward pass, as when two models are trained in turn.
     """
     step, rows = STEPS["mix"][0], []
     asks, elsewhere = engine.refuse_changed, mg.tensor(W, requires_grad=True)
@@ -131,8 +136,13 @@ def of_the_guard(rounds: int) -> list[dict[str, Any]]:
                 engine.refuse_changed = guard
                 times[label].append(seconds(run, touch) / LENGTH * 1e6)
         medians = {label: statistics.median(t) for label, t in times.items()}
-        rows.append({"changes": "elsewhere" if touch else "none", "us_per_op": medians,
-                     "overhead": medians["guarded"] / medians["unguarded"] - 1})  # fmt: skip
+        rows.append(
+            {
+                "changes": "elsewhere" if touch else "none",
+                "us_per_op": medians,
+                "overhead": medians["guarded"] / medians["unguarded"] - 1,
+            }
+        )
     engine.refuse_changed = asks
     return rows
 
@@ -151,13 +161,22 @@ def main() -> None:
     print(f"\n{'ops in a chain':>16} {'us per op':>9}")
     for row in lengths:
         print(f"{row['ops']:>16,} {row['us_per_op']:9.2f}")
-    print(f"\n{'changed leaves':>16} {'guarded':>8} {'without':>9} {'costs':>6}   (goal: at most {GUARD:.0%})")
+    print(
+        f"\n{'changed leaves':>16} {'guarded':>8} {'without':>9} {'costs':>6}   (goal: at most "
+        f"{GUARD:.0%})"
+    )
     for row in guard:
         with_it, without = row["us_per_op"]["guarded"], row["us_per_op"]["unguarded"]
         print(f"{row['changes']:>16} {with_it:8.2f} {without:9.2f} {row['overhead']:6.1%}")
     if options.json:
-        result = {"unit": "microseconds per op, forward and backward, 10 elements, float64", "numpy": np.__version__,
-                  "goal": GOAL, "overhead": overhead, "length": lengths, "guard": {"goal": GUARD, "rows": guard}}  # fmt: skip
+        result = {
+            "unit": "microseconds per op, forward and backward, 10 elements, float64",
+            "numpy": np.__version__,
+            "goal": GOAL,
+            "overhead": overhead,
+            "length": lengths,
+            "guard": {"goal": GUARD, "rows": guard},
+        }
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(result, file, indent=1)
 

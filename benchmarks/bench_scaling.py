@@ -1,11 +1,13 @@
-"""How the time of a training step grows with width and batch, beside what the machine could do at most (one thread).
+"""How the time of a training step grows with width and batch, beside what the machine could do at
+most (one thread).
 
     python benchmarks/bench_scaling.py [--json FILE] [--rounds N]
 
-The step: a two-layer autoencoder width-width-width, tanh, half the squared error, Adam, float32.  Its matrix products
-and, in the same round, the machine's peak of fused multiply-adds are timed beside it, so a fraction of the peak does not
-depend on what the processor's clock was doing.  The second roof is memory: each parameter is moved at least ten times in
-a step (forward, backward, gradient, and seven times in Adam), each activation too.
+The step: a two-layer autoencoder width-width-width, tanh, half the squared error, Adam, float32.
+Its matrix products and, in the same round, the machine's peak of fused multiply-adds are timed
+beside it, so a fraction of the peak does not depend on what the processor's clock was doing.  The
+second roof is memory: each parameter is moved at least ten times in a step (forward, backward,
+gradient, and seven times in Adam), each activation too.
 """
 
 from __future__ import annotations
@@ -30,12 +32,18 @@ MOVES = 10  # of each number between memory and processor, at least
 
 def sizes() -> list[tuple[str, int, int]]:
     """(series, width, batch), small ones first."""
-    rows = [("width", w, BATCH) for w in WIDTHS] + [("batch", WIDTH, b) for b in BATCHES] + [("large", *LARGE)]
+    rows = (
+        [("width", w, BATCH) for w in WIDTHS]
+        + [("batch", WIDTH, b) for b in BATCHES]
+        + [("large", *LARGE)]
+    )
     return sorted(rows, key=lambda r: flops(r[1], r[2]))
 
 
 def flops(width: int, batch: int) -> float:
-    """In the five matrix products of a step: two forward, two for the weights, one for the hidden layer."""
+    """In the five matrix products of a step: two forward, two for the weights, one for the hidden
+    layer.
+    """
     return 5 * 2.0 * batch * width * width
 
 
@@ -52,9 +60,14 @@ def contenders(width: int, batch: int) -> dict[str, Callable[[], Any]]:
     from minigrad_ae import nn, ops, optim
 
     rng = np.random.default_rng(0)
-    layers = [nn.Linear(width, width, activation=a, rng=rng, dtype=np.float32) for a in ("tanh", None)]
+    layers = [
+        nn.Linear(width, width, activation=a, rng=rng, dtype=np.float32) for a in ("tanh", None)
+    ]
     params = [p for layer in layers for p in layer.parameters()]
-    optimizer, x = optim.Adam(params, lr=1e-4), mg.tensor(rng.random((batch, width)), dtype=np.float32)
+    optimizer, x = (
+        optim.Adam(params, lr=1e-4),
+        mg.tensor(rng.random((batch, width)), dtype=np.float32),
+    )
 
     def step() -> None:
         optimizer.zero_grad()
@@ -80,7 +93,9 @@ def check(mg: Any, np: Any, a: Any, w: Any) -> None:
     for left, right in ((a, w), (a, w.T), (a.T, a)):
         bound = left.shape[1] * np.finfo(np.float32).eps * (np.abs(left) @ np.abs(right))
         if not np.all(np.abs(mg.kernels.matmul(left, right) - left @ right) <= 2 * bound + 1e-30):
-            raise ValueError(f"the product of {left.shape} and {right.shape} is wrong: nothing was timed")
+            raise ValueError(
+                f"the product of {left.shape} and {right.shape} is wrong: nothing was timed"
+            )
 
 
 def measure(rounds: int, budget: float) -> list[dict[str, Any]]:
@@ -89,19 +104,33 @@ def measure(rounds: int, budget: float) -> list[dict[str, Any]]:
     rows = []
     for series, width, batch in sizes():
         work = flops(width, batch)
-        runs = {name: turn(run, 0.02, timer_for(1)) for name, run in contenders(width, batch).items()}
+        runs = {
+            name: turn(run, 0.02, timer_for(1)) for name, run in contenders(width, batch).items()
+        }
         runs["peak"] = lambda: 1.0 / roofline.peak_flops(rounds=20)  # seconds per operation
         once = max(0.04, 2.2 * work / 5e10)
         race = interleave(runs, max(3, min(rounds, int(budget / once))))
         seconds = {name: race.median(name) for name in ("step", "product")}
         fraction = {name: work * 1.0 / race.ratio(name, "peak") for name in seconds}
-        rows.append({
-            "series": series, "width": width, "batch": batch, "flops": work, "bytes": moved(width, batch),
-            "seconds": seconds["step"], "gflops": work / seconds["step"] / 1e9, "fraction_of_peak": fraction,
-            "peak_gflops": 1e-9 / race.median("peak"), "rounds_kept": race.kept, "rounds_dropped": race.dropped,
-        })  # fmt: skip
+        rows.append(
+            {
+                "series": series,
+                "width": width,
+                "batch": batch,
+                "flops": work,
+                "bytes": moved(width, batch),
+                "seconds": seconds["step"],
+                "gflops": work / seconds["step"] / 1e9,
+                "fraction_of_peak": fraction,
+                "peak_gflops": 1e-9 / race.median("peak"),
+                "rounds_kept": race.kept,
+                "rounds_dropped": race.dropped,
+            }
+        )
         took = f"{work / 1e6:10.1f} MFLOP  {seconds['step'] * 1e3:9.3f} ms a step"
-        share = f"{fraction['step']:5.0%} of the peak, its products alone {fraction['product']:5.0%}"
+        share = (
+            f"{fraction['step']:5.0%} of the peak, its products alone {fraction['product']:5.0%}"
+        )
         print(f"width {width:5d}  batch {batch:5d}  {took}   {share}", flush=True)
     return rows
 
@@ -121,16 +150,23 @@ def main(argv: list[str] | None = None) -> int:
     mg.kernels.set_num_threads(1)
     rows = measure(options.rounds, options.budget)
     roofs = {
-        "peak_gflops": max(r["peak_gflops"] for r in rows), "bandwidth_gbytes": roofline.bandwidth() / 1e9
-    }  # fmt: skip
+        "peak_gflops": max(r["peak_gflops"] for r in rows),
+        "bandwidth_gbytes": roofline.bandwidth() / 1e9,
+    }
     largest = next(r for r in rows if r["series"] == "large")
-    reached = ", ".join(f"{name} {largest['fraction_of_peak'][name]:.0%} (goal {goal:.0%})" for name, goal in GOALS.items())
+    reached = ", ".join(
+        f"{name} {largest['fraction_of_peak'][name]:.0%} (goal {goal:.0%})"
+        for name, goal in GOALS.items()
+    )
     print(
-        f"roofs: {roofs['peak_gflops']:.0f} GFLOP/s, {roofs['bandwidth_gbytes']:.0f} GB/s;  at width and batch 1024: {reached}"
+        f"roofs: {roofs['peak_gflops']:.0f} GFLOP/s, {roofs['bandwidth_gbytes']:.0f} GB/s;  at "
+        f"width and batch 1024: {reached}"
     )
     if options.json:
         head = {"machine": machine(), "pinned": pinned, "roofs": roofs, "goals": GOALS}
-        options.json.write_text(json.dumps(head | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(
+            json.dumps(head | {"rows": rows}, indent=1) + "\n", encoding="utf-8"
+        )
     return 0
 
 

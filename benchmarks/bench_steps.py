@@ -1,9 +1,11 @@
-"""Whole training steps (loss, gradients, Adam; float32) against torch, HIPS autograd and JAX, on one and two threads.
+"""Whole training steps (loss, gradients, Adam; float32) against torch, HIPS autograd and JAX, on
+one and two threads.
 
     python benchmarks/bench_steps.py [--json FILE] [--rounds N] [--threads 1 2] [--models 0 1 ...]
 
-Each library has a process of its own, and the processes take turns (timing.py).  Nothing is timed before the losses of
-the first steps agree, from the same weights, data and noise: a fast wrong step counts as a failure, exit code 1.
+Each library has a process of its own, and the processes take turns (timing.py).  Nothing is timed
+before the losses of the first steps agree, from the same weights, data and noise: a fast wrong step
+counts as a failure, exit code 1.
 """
 
 from __future__ import annotations
@@ -29,27 +31,44 @@ PEERS = Path(__file__).with_name("step_peers.py")
 def disagreement(losses: dict[str, list[float]], reference: str) -> dict[str, float]:
     """The largest relative difference of each library's losses from those of `reference`."""
     true = np.array(losses[reference])
-    return {name: float(np.max(np.abs(np.array(own) / true - 1))) for name, own in losses.items()}  # NaN stays NaN
+    # NaN stays NaN
+    return {name: float(np.max(np.abs(np.array(own) / true - 1))) for name, own in losses.items()}
 
 
-def race(number: int, workers: dict[str, Worker], threads: int, rounds: int, seconds: float) -> dict[str, Any]:
+def race(
+    number: int, workers: dict[str, Worker], threads: int, rounds: int, seconds: float
+) -> dict[str, Any]:
     """One row: every library on model `number`.  ValueError where the losses do not agree."""
     model = MODELS[number]
-    losses = {name: w.ask(model=number, steps=CHECKED, seconds=seconds) for name, w in workers.items()}
+    losses = {
+        name: w.ask(model=number, steps=CHECKED, seconds=seconds) for name, w in workers.items()
+    }
     reference = "torch" if "torch" in losses else next((n for n in losses if n != "ours"), "ours")
     apart = disagreement(losses, reference)
     if not all(difference <= TOLERANCE for difference in apart.values()):
-        raise ValueError(f"{model.name}: losses differ from {reference}'s by {apart}: nothing was timed")
-    result = interleave({name: (lambda w=w: w.ask(turn=number)) for name, w in workers.items()}, rounds, gauge(threads))
+        raise ValueError(
+            f"{model.name}: losses differ from {reference}'s by {apart}: nothing was timed"
+        )
+    result = interleave(
+        {name: (lambda w=w: w.ask(turn=number)) for name, w in workers.items()},
+        rounds,
+        gauge(threads),
+    )
     peers = [name for name in workers if name != "ours"]
     return {
-        "model": model.name, "batch": model.batch, "threads": threads,
+        "model": model.name,
+        "batch": model.batch,
+        "threads": threads,
         "microseconds": {name: result.median(name) * 1e6 for name in workers},
         "ratio": {name: result.ratio(name) for name in peers},
         "quartiles": {name: result.spread(name) for name in peers},
-        "goal": goals(model, threads), "losses": losses["ours"], "largest_difference": max(apart.values()),
-        "busy": busy(result, threads), "rounds_kept": result.kept, "rounds_dropped": result.dropped,
-    }  # fmt: skip
+        "goal": goals(model, threads),
+        "losses": losses["ours"],
+        "largest_difference": max(apart.values()),
+        "busy": busy(result, threads),
+        "rounds_kept": result.kept,
+        "rounds_dropped": result.dropped,
+    }
 
 
 def goals(model: Model, threads: int) -> dict[str, float]:
@@ -76,9 +95,12 @@ def run(threads: int, models: list[int], rounds: int, seconds: float) -> list[di
 
 def report(row: dict[str, Any]) -> None:
     ratios = "  ".join(
-        f"{n} x{r:.2f}" + (f" (goal {row['goal'][n]})" if n in row["goal"] else "") for n, r in row["ratio"].items()
+        f"{n} x{r:.2f}" + (f" (goal {row['goal'][n]})" if n in row["goal"] else "")
+        for n, r in row["ratio"].items()
     )
-    dropped = f"{row['rounds_dropped']} of {row['rounds_dropped'] + row['rounds_kept']} rounds dropped"
+    dropped = (
+        f"{row['rounds_dropped']} of {row['rounds_dropped'] + row['rounds_kept']} rounds dropped"
+    )
     dropped += "; the machine is busy: figures for two threads mean little" if row["busy"] else ""
     took = f"{row['microseconds']['ours']:8.0f} us"
     print(f"{row['model']:24s} {row['threads']} thr {took}  {ratios}   [{dropped}]", flush=True)
@@ -102,7 +124,9 @@ def main(argv: list[str] | None = None) -> int:
         rows += run(threads, options.models, options.rounds, options.seconds)
     if options.json:
         head = {"machine": machine(), "pinned": pinned, "missing": missing}
-        options.json.write_text(json.dumps(head | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(
+            json.dumps(head | {"rows": rows}, indent=1) + "\n", encoding="utf-8"
+        )
     return 0
 
 

@@ -1,8 +1,10 @@
-"""The models whose training steps are timed, written once for our framework and once for all others.
+"""The models whose training steps are timed, written once for our framework and once for all
+others.
 
-To add a model, add one entry to `MODELS`.  `ours` builds it from public layers around the given weights and returns the
-loss as a function; `theirs` is the same loss over a small table of functions, `f`, which each library fills in with
-what its own users would call (step_peers.py).  Weights are in the order in which both use them, and (in, out).
+To add a model, add one entry to `MODELS`.  `ours` builds it from public layers around the given
+weights and returns the loss as a function; `theirs` is the same loss over a small table of
+functions, `f`, which each library fills in with what its own users would call (step_peers.py).
+Weights are in the order in which both use them, and (in, out).
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ Loss = Callable[[Any, Any], Any]  # loss(x, noise) -> scalar
 
 @dataclass(frozen=True)
 class Model:
-    """One row of the benchmark: sizes, both versions of the loss, and the goals, {threads: {peer: ratio}}."""
+    """One row of the benchmark: sizes, both versions of the loss, and the goals, {threads: {peer:
+    ratio}}.
+    """
 
     name: str
     batch: int
@@ -40,7 +44,10 @@ class Model:
         noise: float32, the same for everyone."""
         rng = np.random.default_rng(seed)
         scales = [np.sqrt(2 / sum(s)) if len(s) == 2 else 0.01 for s in self.weights]
-        weights = [(a * rng.standard_normal(s)).astype(np.float32) for s, a in zip(self.weights, scales, strict=True)]
+        weights = [
+            (a * rng.standard_normal(s)).astype(np.float32)
+            for s, a in zip(self.weights, scales, strict=True)
+        ]
         if self.start is not None:
             weights = self.start()
         x = rng.random((self.batch, self.features)).astype(np.float32)
@@ -51,7 +58,9 @@ class Model:
         return weights, x, rng.standard_normal((self.batch, self.noise)).astype(np.float32)
 
     def multiply_adds(self) -> int:
-        """In the matrix products of one step: forward, both gradients, without the one of the data."""
+        """In the matrix products of one step: forward, both gradients, without the one of the
+        data.
+        """
         layers = [s[0] * s[1] for s in self.weights if len(s) == 2]
         return self.batch * (3 * sum(layers) - layers[0])
 
@@ -63,7 +72,9 @@ def linears(weights: list[Array], activations: Sequence[str | None]) -> list[Any
     layers = []
     for k, activation in enumerate(activations):
         weight, bias = weights[2 * k : 2 * k + 2]
-        layer = nn.Linear(*weight.shape, activation=activation, rng=np.random.default_rng(0), dtype=weight.dtype)
+        layer = nn.Linear(
+            *weight.shape, activation=activation, rng=np.random.default_rng(0), dtype=weight.dtype
+        )
         layer.weight.data, layer.bias.data = weight.copy(), bias.copy()  # type: ignore[union-attr]
         layers.append(layer)
     return layers
@@ -73,7 +84,7 @@ def trained(layers: list[Any]) -> list[Any]:
     return [p for layer in layers for p in layer.parameters()]
 
 
-# --- variational autoencoder -----------------------------------------------------------------------------------------
+# --- variational autoencoder ----------------------------------------------------------------------
 
 
 def _our_vae(weights: list[Array]) -> tuple[list[Any], Loss]:
@@ -81,7 +92,9 @@ def _our_vae(weights: list[Array]) -> tuple[list[Any], Loss]:
     from minigrad_ae.models import VariationalAutoencoder
 
     (D, H), M = weights[0].shape, weights[4].shape[0]
-    model = VariationalAutoencoder(D, M, hidden=(H,), rng=np.random.default_rng(0), dtype=np.float32)
+    model = VariationalAutoencoder(
+        D, M, hidden=(H,), rng=np.random.default_rng(0), dtype=np.float32
+    )
     for p, w in zip(model.parameters(), weights, strict=True):
         p.data = w.copy()
 
@@ -103,10 +116,12 @@ def _their_vae(f: Any, p: Any, x: Any, noise: Any) -> Any:
 
 def vae(D: int, H: int, M: int, goals: dict[int, dict[str, float]]) -> Model:
     shapes = [(D, H), (H,), (H, 2 * M), (2 * M,), (M, H), (H,), (H, D), (D,)]
-    return Model(f"VAE {D}-{H}-{M}-{H}-{D}", 128, D, shapes, _our_vae, _their_vae, noise=M, goals=goals)
+    return Model(
+        f"VAE {D}-{H}-{M}-{H}-{D}", 128, D, shapes, _our_vae, _their_vae, noise=M, goals=goals
+    )
 
 
-# --- autoencoders ----------------------------------------------------------------------------------------------------
+# --- autoencoders ---------------------------------------------------------------------------------
 
 
 def _our_linear(weights: list[Array]) -> tuple[list[Any], Loss]:
@@ -127,7 +142,9 @@ def _our_model(name: str, *sizes: int) -> Callable[[list[Array]], tuple[list[Any
     def built(weights: list[Array]) -> tuple[list[Any], Loss]:
         from minigrad_ae import models
 
-        model = getattr(models, name)(*sizes, activation="sigmoid", rng=np.random.default_rng(0), dtype=np.float32)
+        model = getattr(models, name)(
+            *sizes, activation="sigmoid", rng=np.random.default_rng(0), dtype=np.float32
+        )
         for p, w in zip(model.parameters(), weights, strict=True):
             p.data = w.copy()
         return model.parameters(), lambda x, noise: model.loss(x) / len(x)
@@ -135,9 +152,17 @@ def _our_model(name: str, *sizes: int) -> Callable[[list[Array]], tuple[list[Any
     return built
 
 
-def autoencoder(name: str, sizes: Sequence[int], activations: Sequence[str | None], batch: int,
-                goals: dict[int, dict[str, float]], ours: Any = None) -> Model:  # fmt: skip
-    """Layers of the given sizes and half the squared error; from `nn.Linear` layers unless `ours` is given."""
+def autoencoder(
+    name: str,
+    sizes: Sequence[int],
+    activations: Sequence[str | None],
+    batch: int,
+    goals: dict[int, dict[str, float]],
+    ours: Any = None,
+) -> Model:
+    """Layers of the given sizes and half the squared error; from `nn.Linear` layers unless `ours`
+    is given.
+    """
 
     def built(weights: list[Array]) -> tuple[list[Any], Loss]:
         from minigrad_ae import ops
@@ -165,14 +190,17 @@ def autoencoder(name: str, sizes: Sequence[int], activations: Sequence[str | Non
     return Model(name, batch, sizes[0], shapes, ours or built, theirs, goals=goals)
 
 
-SPARSITY, SIGMA = 0.1, 0.3  # lambda of the sparse, deviation of the noise of the denoising autoencoder
+# lambda of the sparse, deviation of the noise of the denoising autoencoder
+SPARSITY, SIGMA = 0.1, 0.3
 
 
 def _our_sparse(weights: list[Array]) -> tuple[list[Any], Loss]:
     """`mg.models.SparseAutoencoder`, ReLU units and a decoder with rows of length 1."""
     from minigrad_ae.models import SparseAutoencoder
 
-    model = SparseAutoencoder(*weights[0].shape, lam=SPARSITY, rng=np.random.default_rng(0), dtype=np.float32)
+    model = SparseAutoencoder(
+        *weights[0].shape, lam=SPARSITY, rng=np.random.default_rng(0), dtype=np.float32
+    )
     for p, w in zip(model.parameters(), weights, strict=True):
         p.data = w.copy()
     return model.parameters(), lambda x, noise: model.loss(x) / len(x)
@@ -180,7 +208,9 @@ def _our_sparse(weights: list[Array]) -> tuple[list[Any], Loss]:
 
 def _their_sparse(f: Any, p: Any, x: Any, noise: Any) -> Any:
     z = f.relu(f.linear(x, p[0], p[1]))
-    return (f.half_squares(f.linear(z, f.unit_rows(p[2]), p[3]), x) + SPARSITY * f.sum(f.abs(z))) / x.shape[0]
+    return (
+        f.half_squares(f.linear(z, f.unit_rows(p[2]), p[3]), x) + SPARSITY * f.sum(f.abs(z))
+    ) / x.shape[0]
 
 
 def sparse(D: int, K: int, goals: dict[int, dict[str, float]]) -> Model:
@@ -189,13 +219,17 @@ def sparse(D: int, K: int, goals: dict[int, dict[str, float]]) -> Model:
 
 
 def denoising(D: int, M: int, H: int, goals: dict[int, dict[str, float]]) -> Model:
-    """A deep one inside `mg.models.DenoisingAutoencoder`; everyone adds the given noise at each step."""
+    """A deep one inside `mg.models.DenoisingAutoencoder`; everyone adds the given noise at each
+    step.
+    """
 
     def ours(weights: list[Array]) -> tuple[list[Any], Loss]:
         from minigrad_ae.models import DeepAutoencoder, DenoisingAutoencoder
 
         rng = np.random.default_rng(0)
-        model = DenoisingAutoencoder(DeepAutoencoder(D, M, H, rng=rng, dtype=np.float32), sigma=SIGMA)
+        model = DenoisingAutoencoder(
+            DeepAutoencoder(D, M, H, rng=rng, dtype=np.float32), sigma=SIGMA
+        )
         for p, w in zip(model.parameters(), weights, strict=True):
             p.data = w.copy()
         given: Any = None
@@ -213,7 +247,9 @@ def denoising(D: int, M: int, H: int, goals: dict[int, dict[str, float]]) -> Mod
         return 2 * f.half_squares(f.linear(h, p[6], p[7]), x) / x.shape[0]
 
     shapes = [(D, H), (H,), (H, M), (M,), (M, H), (H,), (H, D), (D,)]
-    return Model(f"denoising AE {D}-{H}-{M}-{H}-{D}", 64, D, shapes, ours, theirs, noise=D, goals=goals)
+    return Model(
+        f"denoising AE {D}-{H}-{M}-{H}-{D}", 64, D, shapes, ours, theirs, noise=D, goals=goals
+    )
 
 
 class _Given(np.random.Generator):
@@ -241,33 +277,79 @@ def _our_linear_vae(weights: list[Array]) -> tuple[list[Any], Loss]:
 def _their_linear_vae(f: Any, p: Any, x: Any, noise: Any) -> Any:
     V, log_var, W, mean = p
     mu = f.product(x - mean, V)
-    error = 2 * f.half_squares(f.linear(mu, W, mean), x) / x.shape[0] + f.sum(f.exp(log_var) * f.row_squares(W))
+    error = 2 * f.half_squares(f.linear(mu, W, mean), x) / x.shape[0] + f.sum(
+        f.exp(log_var) * f.row_squares(W)
+    )
     rate = 0.5 * (f.sum(mu * mu) / x.shape[0] + f.sum(f.exp(log_var) - 1 - log_var))
     return 0.5 * (x.shape[1] * np.log(2 * np.pi) + error) + rate
 
 
-def masked(encoder: tuple[int, int, int], decoder: tuple[int, int, int], batch: int = 64,
-           goals: dict[str, float] | None = None, **pictures: int) -> Model:  # fmt: skip
-    """The masked autoencoder, on digits unless `pictures` have another side and patch; see step_masked.py."""
+def masked(
+    encoder: tuple[int, int, int],
+    decoder: tuple[int, int, int],
+    batch: int = 64,
+    goals: dict[str, float] | None = None,
+    **pictures: int,
+) -> Model:
+    """The masked autoencoder, on digits unless `pictures` have another side and patch; see
+    step_masked.py.
+    """
     made = Masked(encoder, decoder, **pictures)
     wanted = {1: goals or {"torch fused": 1.3, "jax": 1.5}}
-    return Model(made.name, batch, made.side**2, made.shapes, made.ours, made.theirs, noise=made.tokens, goals=wanted,
-                 start=made.start)  # fmt: skip
+    return Model(
+        made.name,
+        batch,
+        made.side**2,
+        made.shapes,
+        made.ours,
+        made.theirs,
+        noise=made.tokens,
+        goals=wanted,
+        start=made.start,
+    )
 
 
 AE_GOALS = {1: {"torch": 3.0, "jax": 1.0}}
 MODELS = [
     vae(64, 128, 2, {1: {"torch": 3.8, "autograd": 4.4, "jax": 1.1}}),
-    vae(784, 400, 20, {1: {"torch": 1.35, "autograd": 2.4, "jax": 1.0},
-                       2: {"torch": 1.3, "torch fused": 1.05, "jax": 1.0}}),
+    vae(
+        784,
+        400,
+        20,
+        {
+            1: {"torch": 1.35, "autograd": 2.4, "jax": 1.0},
+            2: {"torch": 1.3, "torch fused": 1.05, "jax": 1.0},
+        },
+    ),
     autoencoder("linear AE 64-8-64", (64, 8, 64), (None, None), 64, AE_GOALS, ours=_our_linear),
-    autoencoder("two-layer AE 64-8-64", (64, 8, 64), ("sigmoid", None), 64, AE_GOALS,
-                ours=_our_model("TwoLayerAutoencoder", 64, 8)),
-    autoencoder("deep AE 64-32-8-32-64", (64, 32, 8, 32, 64), ("sigmoid", None, "sigmoid", None), 64, AE_GOALS,
-                ours=_our_model("DeepAutoencoder", 64, 8, 32)),
-    masked((32, 1, 2), (32, 2, 2)), masked((48, 2, 3), (32, 2, 2)), masked((64, 2, 2), (32, 2, 2)),
+    autoencoder(
+        "two-layer AE 64-8-64",
+        (64, 8, 64),
+        ("sigmoid", None),
+        64,
+        AE_GOALS,
+        ours=_our_model("TwoLayerAutoencoder", 64, 8),
+    ),
+    autoencoder(
+        "deep AE 64-32-8-32-64",
+        (64, 32, 8, 32, 64),
+        ("sigmoid", None, "sigmoid", None),
+        64,
+        AE_GOALS,
+        ours=_our_model("DeepAutoencoder", 64, 8, 32),
+    ),
+    masked((32, 1, 2), (32, 2, 2)),
+    masked((48, 2, 3), (32, 2, 2)),
+    masked((64, 2, 2), (32, 2, 2)),
     sparse(64, 100, AE_GOALS),
     denoising(64, 8, 32, AE_GOALS),
-    Model("linear VAE 64-8-64", 64, DIGIT, [(64, 8), (8,), (8, 64), (64,)], _our_linear_vae, _their_linear_vae),
+    Model(
+        "linear VAE 64-8-64",
+        64,
+        DIGIT,
+        [(64, 8), (8,), (8, 64), (64,)],
+        _our_linear_vae,
+        _their_linear_vae,
+    ),
     masked((64, 4, 4), (48, 2, 3), 128, {"torch fused": 1.1}, side=28, patch=4),
-]  # fmt: skip
+]

@@ -1,7 +1,9 @@
-"""A training step of each library: `STEPS[library](model, optimiser) -> step`, a function of no arguments -> the loss.
+"""A training step of each library: `STEPS[library](model, optimiser) -> step`, a function of no
+arguments -> the loss.
 
 As a script this is the process in which one library runs (see timing.Worker): it answers
-``{"model": number, "steps": n}`` with the first n losses, and ``{"turn": number, "seconds": s}`` with the seconds of a step.
+``{"model": number, "steps": n}`` with the first n losses, and ``{"turn": number, "seconds": s}``
+with the seconds of a step.
 """
 
 from __future__ import annotations
@@ -20,7 +22,13 @@ from benchmarks.timing import timer_for, turn
 
 Step = Callable[[], Any]
 LR, BETAS, EPS = 1e-3, (0.9, 0.999), 1e-8
-LIBRARIES = {"ours": "numba", "torch": "torch", "torch fused": "torch", "autograd": "autograd", "jax": "jax"}
+LIBRARIES = {
+    "ours": "numba",
+    "torch": "torch",
+    "torch fused": "torch",
+    "autograd": "autograd",
+    "jax": "jax",
+}
 
 
 def ours(model: Model, threads: int) -> Step:
@@ -49,16 +57,28 @@ def torch(model: Model, threads: int, fused: bool = False) -> Step:
     t.set_num_threads(threads)
     F = t.nn.functional
     f = SimpleNamespace(
-        linear=F.linear, tanh=t.tanh, sigmoid=t.sigmoid, relu=t.relu, exp=t.exp, sum=t.sum,
+        linear=F.linear,
+        tanh=t.tanh,
+        sigmoid=t.sigmoid,
+        relu=t.relu,
+        exp=t.exp,
+        sum=t.sum,
         bernoulli=lambda y, x: F.binary_cross_entropy_with_logits(y, x, reduction="sum"),
         half_squares=lambda y, x: 0.5 * F.mse_loss(y, x, reduction="sum"),
-        argsort=lambda x: x.argsort(1), permute=lambda x, axes: x.permute(axes), table=lambda p: p.t(),
-        pick=lambda x, which: x.gather(1, which[:, :, None].expand(-1, -1, x.shape[2])), concatenate=t.cat,
-        broadcast=lambda x, shape: x.expand(shape), layer_norm=lambda x, w, b: F.layer_norm(x, w.shape, w, b),
-        gelu=lambda x: F.gelu(x, approximate="tanh"), attention=F.scaled_dot_product_attention,
-        abs=t.abs, unit_rows=lambda W: F.normalize(W, dim=0),  # W is stored transposed
-        product=lambda x, W: x @ W.T, row_squares=lambda W: (W * W).sum(0),
-    )  # fmt: skip
+        argsort=lambda x: x.argsort(1),
+        permute=lambda x, axes: x.permute(axes),
+        table=lambda p: p.t(),
+        pick=lambda x, which: x.gather(1, which[:, :, None].expand(-1, -1, x.shape[2])),
+        concatenate=t.cat,
+        broadcast=lambda x, shape: x.expand(shape),
+        layer_norm=lambda x, w, b: F.layer_norm(x, w.shape, w, b),
+        gelu=lambda x: F.gelu(x, approximate="tanh"),
+        attention=F.scaled_dot_product_attention,
+        abs=t.abs,
+        unit_rows=lambda W: F.normalize(W, dim=0),  # W is stored transposed
+        product=lambda x, W: x @ W.T,
+        row_squares=lambda W: (W * W).sum(0),
+    )
     weights, x, noise = ((t.tensor(a) if isinstance(a, np.ndarray) else a) for a in model.draw())
     params = [t.tensor(np.ascontiguousarray(w.T), requires_grad=True) for w in weights]
     optimizer = t.optim.Adam(params, lr=LR, fused=fused)
@@ -76,17 +96,28 @@ def torch(model: Model, threads: int, fused: bool = False) -> Step:
 def _numpy_like(xp: Any) -> SimpleNamespace:
     """The table for a library that speaks NumPy."""
     return SimpleNamespace(
-        linear=lambda x, W, b: x @ W + b, tanh=xp.tanh, exp=xp.exp, sum=xp.sum,
-        sigmoid=lambda x: 0.5 * (xp.tanh(0.5 * x) + 1), relu=lambda x: xp.maximum(x, 0),
+        linear=lambda x, W, b: x @ W + b,
+        tanh=xp.tanh,
+        exp=xp.exp,
+        sum=xp.sum,
+        sigmoid=lambda x: 0.5 * (xp.tanh(0.5 * x) + 1),
+        relu=lambda x: xp.maximum(x, 0),
         bernoulli=lambda y, x: xp.sum(xp.logaddexp(0, y) - x * y),
         half_squares=lambda y, x: 0.5 * xp.sum((y - x) ** 2),
-        argsort=lambda x: xp.argsort(x, axis=1), permute=xp.transpose, table=lambda p: p, concatenate=xp.concatenate,
-        pick=lambda x, which: x[np.arange(x.shape[0])[:, None], which], broadcast=xp.broadcast_to,
-        layer_norm=lambda x, w, b: _normalised(xp, x) * w + b, attention=lambda q, k, v: _attention(xp, q, k, v),
+        argsort=lambda x: xp.argsort(x, axis=1),
+        permute=xp.transpose,
+        table=lambda p: p,
+        concatenate=xp.concatenate,
+        pick=lambda x, which: x[np.arange(x.shape[0])[:, None], which],
+        broadcast=xp.broadcast_to,
+        layer_norm=lambda x, w, b: _normalised(xp, x) * w + b,
+        attention=lambda q, k, v: _attention(xp, q, k, v),
         gelu=lambda x: 0.5 * x * (1 + xp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))),
-        abs=xp.abs, unit_rows=lambda W: W / xp.sqrt(xp.sum(W**2, axis=1, keepdims=True)),
-        product=xp.matmul, row_squares=lambda W: xp.sum(W * W, axis=1),
-    )  # fmt: skip
+        abs=xp.abs,
+        unit_rows=lambda W: W / xp.sqrt(xp.sum(W**2, axis=1, keepdims=True)),
+        product=xp.matmul,
+        row_squares=lambda W: xp.sum(W * W, axis=1),
+    )
 
 
 def _normalised(xp: Any, x: Any) -> Any:
@@ -139,12 +170,19 @@ def jax(model: Model, threads: int) -> Step:
         m = [BETAS[0] * a + (1 - BETAS[0]) * g for a, g in zip(m, grads, strict=True)]
         v = [BETAS[1] * a + (1 - BETAS[1]) * g * g for a, g in zip(v, grads, strict=True)]
         rate, root = LR / (1 - BETAS[0] ** count), 1 / jnp.sqrt(1 - BETAS[1] ** count)
-        params = [p - rate * a / (jnp.sqrt(b) * root + EPS) for p, a, b in zip(params, m, v, strict=True)]
+        params = [
+            p - rate * a / (jnp.sqrt(b) * root + EPS) for p, a, b in zip(params, m, v, strict=True)
+        ]
         return value, params, m, v, count
 
     compiled = j.jit(update, donate_argnums=(0, 1, 2, 3))
     zeros = [np.zeros_like(w) for w in weights]
-    state = [[jnp.array(w) for w in weights], [jnp.array(z) for z in zeros], [jnp.array(z) for z in zeros], jnp.float32(0)]
+    state = [
+        [jnp.array(w) for w in weights],
+        [jnp.array(z) for z in zeros],
+        [jnp.array(z) for z in zeros],
+        jnp.float32(0),
+    ]
     fixed = jnp.array(x), jnp.array(noise)
 
     def step() -> Any:
@@ -159,8 +197,12 @@ def fused(model: Model, threads: int) -> Step:
 
 
 STEPS: dict[str, Callable[[Model, int], Step]] = {
-    "ours": ours, "torch": torch, "torch fused": fused, "autograd": autograd, "jax": jax,
-}  # fmt: skip
+    "ours": ours,
+    "torch": torch,
+    "torch fused": fused,
+    "autograd": autograd,
+    "jax": jax,
+}
 
 
 def serve(library: str, threads: int) -> None:

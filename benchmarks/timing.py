@@ -1,11 +1,14 @@
-"""How everything here is timed: contenders take turns, a gauge watches for other people's work, medians are reported.
+"""How everything here is timed: contenders take turns, a gauge watches for other people's work,
+medians are reported.
 
     race = interleave({"ours": turn(ours), "torch": turn(theirs)}, rounds=25)
-    race.median("ours"), race.ratio("torch", "ours")         # seconds; > 1 means that ours is faster
+    race.median("ours"), race.ratio("torch", "ours")         # seconds; > 1 means that ours is
+    faster
 
-A ratio is the median over rounds of (their time / our time): a disturbance that lasts hits both.  Before and after each
-round a fixed loop of arithmetic is timed; rounds in which it was slower than at its best by more than `LIMIT` were
-shared with somebody else's work: they are dropped, and counted.
+A ratio is the median over rounds of (their time / our time): a disturbance that lasts hits both.
+Before and after each round a fixed loop of arithmetic is timed; rounds in which it was slower than
+at its best by more than `LIMIT` were shared with somebody else's work: they are dropped, and
+counted.
 """
 
 from __future__ import annotations
@@ -38,7 +41,9 @@ Timer = Callable[[], float]
 
 
 def timer_for(threads: int) -> Timer:
-    """On one thread the processor's time, which does not run while another process has the core; else the wall's."""
+    """On one thread the processor's time, which does not run while another process has the core;
+    else the wall's.
+    """
     return time.process_time if threads == 1 else time.perf_counter
 
 
@@ -50,10 +55,14 @@ def clock(function: Callable[[], Any], repeats: int = 1, timer: Timer = time.per
     return (timer() - start) / repeats
 
 
-def turn(function: Callable[[], Any], seconds: float = 0.01, timer: Timer = time.perf_counter) -> Callable[[], float]:
-    """A contender: when called it runs `function` for about `seconds` and returns the time of one call.
+def turn(
+    function: Callable[[], Any], seconds: float = 0.01, timer: Timer = time.perf_counter
+) -> Callable[[], float]:
+    """A contender: when called it runs `function` for about `seconds` and returns the time of one
+    call.
 
-    That time is the median over short blocks of calls, so that losing the core for a moment spoils one block only.
+    That time is the median over short blocks of calls, so that losing the core for a moment spoils
+    one block only.
     """
     function()
     once = max(min(clock(function) for _ in range(3)), 1e-7)
@@ -63,7 +72,8 @@ def turn(function: Callable[[], Any], seconds: float = 0.01, timer: Timer = time
 
 
 def gauge(threads: int = 1) -> Callable[[], float]:
-    """A watch over `threads` cores: it returns the seconds of a fixed piece of work done on all of them at once.
+    """A watch over `threads` cores: it returns the seconds of a fixed piece of work done on all of
+    them at once.
 
     (A checksum: it releases the interpreter's lock, and 256 KiB stay in the second-level cache.)
     """
@@ -81,10 +91,11 @@ def gauge(threads: int = 1) -> Callable[[], float]:
 
 
 def busy(race: Race, threads: int) -> bool:
-    """Whether some of the cores were somebody else's: work on all of them took much longer than the same on one.
+    """Whether some of the cores were somebody else's: work on all of them took much longer than the
+    same on one.
 
-    A ratio from such a race says who suffers more, not who is faster: a library that waits for its threads at each
-    step (OpenMP) becomes a hundred times as slow when one of two cores is taken.
+    A ratio from such a race says who suffers more, not who is faster: a library that waits for its
+    threads at each step (OpenMP) becomes a hundred times as slow when one of two cores is taken.
     """
     alone = gauge(1)
     return threads > 1 and race.gauge > LIMIT * min(alone() for _ in range(200))
@@ -92,7 +103,9 @@ def busy(race: Race, threads: int) -> bool:
 
 @dataclass
 class Race:
-    """The rounds that counted: seconds per call of each contender, in step; and what was dropped."""
+    """The rounds that counted: seconds per call of each contender, in step; and what was
+    dropped.
+    """
 
     times: dict[str, list[float]]
     kept: int
@@ -104,7 +117,9 @@ class Race:
 
     def ratio(self, name: str, ours: str = "ours") -> float:
         """Median over rounds of (time of `name`) / (time of `ours`)."""
-        return statistics.median(t / o for t, o in zip(self.times[name], self.times[ours], strict=True))
+        return statistics.median(
+            t / o for t, o in zip(self.times[name], self.times[ours], strict=True)
+        )
 
     def spread(self, name: str, ours: str = "ours") -> tuple[float, float]:
         """The quartiles of that ratio."""
@@ -112,15 +127,21 @@ class Race:
         return ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
 
 
-def interleave(contenders: Mapping[str, Callable[[], float]], rounds: int = 25,
-               watch: Callable[[], float] | None = None) -> Race:  # fmt: skip
-    """Let the contenders take turns, `rounds` times; each returns the seconds of one call (see `turn`)."""
+def interleave(
+    contenders: Mapping[str, Callable[[], float]],
+    rounds: int = 25,
+    watch: Callable[[], float] | None = None,
+) -> Race:
+    """Let the contenders take turns, `rounds` times; each returns the seconds of one call (see
+    `turn`).
+    """
     if not contenders or rounds < 1:
         raise ValueError("a race needs a contender and a round")
     names, taken, gauged = list(contenders), [], []
     watch = watch or gauge()
     for number in range(rounds):
-        order = names[number % len(names) :] + names[: number % len(names)]  # nobody always follows the same neighbour
+        # nobody always follows the same neighbour
+        order = names[number % len(names) :] + names[: number % len(names)]
         before = watch()
         times = {name: contenders[name]() for name in order}
         taken.append(times)
@@ -128,30 +149,37 @@ def interleave(contenders: Mapping[str, Callable[[], float]], rounds: int = 25,
     chosen = calm(gauged)
     return Race(
         {name: [taken[k][name] for k in chosen] for name in names},
-        kept=len(chosen), dropped=rounds - len(chosen),
+        kept=len(chosen),
+        dropped=rounds - len(chosen),
         gauge=statistics.median(gauged[k] for k in chosen),
-    )  # fmt: skip
+    )
 
 
 def calm(gauged: list[float]) -> list[int]:
-    """The numbers of the rounds to keep, in order: gauge within `LIMIT` of its best, or at least the calmest third."""
+    """The numbers of the rounds to keep, in order: gauge within `LIMIT` of its best, or at least
+    the calmest third.
+    """
     ranked = sorted(range(len(gauged)), key=gauged.__getitem__)
     within = [k for k in ranked if gauged[k] <= LIMIT * gauged[ranked[0]]]
     least = max(1, round(LEAST * len(gauged)))
     return sorted(within if len(within) >= least else ranked[:least])
 
 
-# --- threads and processes -------------------------------------------------------------------------------------------
+# --- threads and processes ------------------------------------------------------------------------
 
 
 def environment(threads: int, root: Path = ROOT) -> dict[str, str]:
-    """The environment of a process in which every library starts with this number of threads; our package is in `root`."""
+    """The environment of a process in which every library starts with this number of threads; our
+    package is in `root`.
+    """
     path = os.pathsep.join(p for p in (str(root), os.environ.get("PYTHONPATH", "")) if p)
     return {**os.environ, **dict.fromkeys(THREADS, str(threads)), "PYTHONPATH": path}
 
 
 def pin(threads: int) -> str:
-    """Hold this process to the last `threads` cores; returns what was done, in words.  Children inherit it."""
+    """Hold this process to the last `threads` cores; returns what was done, in words.  Children
+    inherit it.
+    """
     if not hasattr(os, "sched_setaffinity"):
         return f"{threads} thread(s), not pinned"
     cores = sorted(os.sched_getaffinity(0))[-threads:]
@@ -160,26 +188,38 @@ def pin(threads: int) -> str:
 
 
 def restart_with(threads: int) -> None:
-    """Start this script anew unless its libraries were loaded for this number of threads: they look only once."""
+    """Start this script anew unless its libraries were loaded for this number of threads: they look
+    only once.
+    """
     if any(os.environ.get(name) != str(threads) for name in THREADS):
         os.execve(sys.executable, [sys.executable, *sys.argv], environment(threads))
 
 
 class Worker:
-    """A contender in a process of its own: `Worker(script, threads, *args)`, then `ask(request) -> answer` in JSON.
+    """A contender in a process of its own: `Worker(script, threads, *args)`, then `ask(request) ->
+    answer` in JSON.
 
-    Thread pools of several libraries in one process slow each other down; processes that take turns do not.
+    Thread pools of several libraries in one process slow each other down; processes that take turns
+    do not.
     """
 
-    def __init__(self, script: Path, threads: int, *args: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, script: Path, threads: int, *args: str, env: Mapping[str, str] | None = None
+    ) -> None:
         self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # no pipe: nobody reads it meanwhile
         self.process = subprocess.Popen(
-            [sys.executable, str(script), *args], env=env or environment(threads), text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-        )  # fmt: skip
+            [sys.executable, str(script), *args],
+            env=env or environment(threads),
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+        )
 
     def ask(self, **request: Any) -> Any:
-        """Send a request; wait for the answer.  RuntimeError with the end of its error output where it died."""
+        """Send a request; wait for the answer.  RuntimeError with the end of its error output where
+        it died.
+        """
         assert self.process.stdin and self.process.stdout
         with suppress(BrokenPipeError):  # if it is gone, the empty answer says so
             self.process.stdin.write(json.dumps(request) + "\n")
@@ -198,7 +238,7 @@ class Worker:
         self.process.wait(timeout=30)
 
 
-# --- the machine -----------------------------------------------------------------------------------------------------
+# --- the machine ----------------------------------------------------------------------------------
 
 
 def installed(package: str) -> str | None:
@@ -214,9 +254,18 @@ def machine() -> dict[str, Any]:
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
-        fields = dict(line.split(":", 1) for line in cpuinfo.read_text(encoding="utf-8").splitlines() if ":" in line)
+        fields = dict(
+            line.split(":", 1)
+            for line in cpuinfo.read_text(encoding="utf-8").splitlines()
+            if ":" in line
+        )
         named = {key.strip(): value.strip() for key, value in fields.items()}
         family = f" (family {named.get('cpu family', '?')}, model {named.get('model', '?')})"
         model = named.get("model name", model) + (family if "cpu family" in named else "")
     packages = {name: installed(name) for name in ("numpy", "numba", "torch", "jax", "autograd")}
-    return {"processor": model, "cores": os.cpu_count(), "python": platform.python_version(), "versions": packages}
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": packages,
+    }

@@ -1,8 +1,10 @@
 # %% [markdown]
 # # Lesson 1: backpropagation, and how to believe it
 #
-# **Goal.** A gradient is computed by one walk back through a graph, with one small rule per op, and it can prove that
-# it is right.  (Bishop & Bishop, *Deep Learning*, chapter 8; everything in chapter 19 is trained this way.)
+# **Goal.** A gradient is computed by one walk back through a graph, with one small rule per op, and
+# it can prove that it is right.  (Bishop & Bishop, *Deep Learning*, chapter 8; everything in
+# chapter 19 is trained
+# this way.)
 #
 # Run it as a script (`python lessons/01_backpropagation.py`) or cell by cell as a notebook.
 
@@ -18,21 +20,26 @@ lesson = Lesson("01_backpropagation", "about 3 s; --fast 2 s")
 
 # %% Predict: answer before you run on (the answers come at the end)
 lesson.cell("Predict")
-lesson.predict("b = a + a and c = b + b, with a = 1.  What is dc/da?", "4: each of the two sums doubles.")
 lesson.predict(
-    "A bias of shape (3,) is added to a matrix of shape (6, 3).  What is the shape of its gradient?",
+    "b = a + a and c = b + b, with a = 1.  What is dc/da?", "4: each of the two sums doubles."
+)
+lesson.predict(
+    "A bias of shape (3,) is added to a matrix of shape (6, 3).  What is the shape of its "
+    "gradient?",
     "(3,), the shape of the bias: it was used 6 times, so 6 gradients are summed over axis 0.",
 )
 lesson.predict(
     "How many digits of a derivative can (f(x + h) - f(x - h)) / 2h give in float64?",
-    "About 10 or 11 of 16: its error is about eps^(2/3) = 4e-11; at a lucky h a digit more (see the figure).",
+    "About 10 or 11 of 16: its error is about eps^(2/3) = 4e-11; at a lucky h a digit more (see "
+    "the figure).",
 )
 
 # %% [markdown]
 # ## Build: a graph with a rule at each op
 #
-# For y = f(x) a rule answers: *given g = dL/dy, what is dL/dx?*  For tanh it is `g * (1 - y * y)`, and that text is the
-# only place where it is written: the engine runs it, and everything below prints it.
+# For y = f(x) a rule answers: *given g = dL/dy, what is dL/dx?*  For tanh it is `g * (1 - y * y)`,
+# and that text is the only place where it is written: the engine runs it, and everything below
+# prints it.
 
 # %% Build
 lesson.cell("Build: one neuron, one graph")
@@ -47,7 +54,10 @@ loss = (h * h).sum() / 2  # h is used twice: a fan-out
 loss.backward()
 print(h)
 print(f"loss {loss:.6f};  dL/dW has shape {W.grad.shape}, dL/db has shape {b.grad.shape}")
-print(f"the rule of tanh: dL/dx = {mg.ops.REGISTRY['tanh'].rules['x']}   because {mg.ops.REGISTRY['tanh'].why}")
+print(
+    f"the rule of tanh: dL/dx = {mg.ops.REGISTRY['tanh'].rules['x']}   because "
+    f"{mg.ops.REGISTRY['tanh'].why}"
+)
 
 # %% Run: why the order matters
 lesson.cell("Run: fan-out, and why the order of the walk matters")
@@ -56,11 +66,16 @@ doubled = a + a
 quadrupled = doubled + doubled
 quadrupled.backward()
 print(f"b = a + a; c = b + b: dc/da = {a.grad:g}")
-print("b must hear from both of its uses before it speaks to a: the walk goes back in reverse order of creation.")
+print(
+    "b must hear from both of its uses before it speaks to a: the walk goes back in reverse order "
+    "of creation."
+)
 
 
 def paths(n: int) -> int:
-    """How many paths lead from the end of n doublings to the start: what a walk path by path would have to follow."""
+    """How many paths lead from the end of n doublings to the start: what a walk path by path would
+    have to follow.
+    """
     return 2**n
 
 
@@ -90,9 +105,15 @@ counted = [rules_run(n) for n in lengths]
 fig, ax = plt.subplots(figsize=(6.4, 3.6))
 ax.semilogy(lengths, [paths(n) for n in lengths], color=RED, label="paths from end to start")
 ax.semilogy(lengths, counted, color=BLUE, marker=".", label="rules that the engine runs (counted)")
-ax.set(xlabel="doublings y = y + y in a row", ylabel="number", title="One visit per edge: linear work, where paths double")
+ax.set(
+    xlabel="doublings y = y + y in a row",
+    ylabel="number",
+    title="One visit per edge: linear work, where paths double",
+)
 ax.legend()
-lesson.figure("order", fig, {"doublings": lengths, "rules": counted, "paths": [paths(n) for n in lengths]})
+lesson.figure(
+    "order", fig, {"doublings": lengths, "rules": counted, "paths": [paths(n) for n in lengths]}
+)
 
 # %% Run: a derivative without differences
 lesson.cell("Run: a witness that is exact")
@@ -102,13 +123,29 @@ central = [abs((np.tanh(point + s) - np.tanh(point - s)) / (2 * s) - exact) / ex
 complex_step = [abs(np.tanh(point + 1j * s).imag / s - exact) / exact for s in steps]
 fig, ax = plt.subplots(figsize=(6.4, 3.6))
 ax.loglog(steps, np.maximum(central, 1e-17), color=ORANGE, marker="o", label="central difference")
-ax.loglog(steps, np.maximum(complex_step, 1e-17), color=GREEN, marker="s", label="complex step  Im f(x + ih) / h")
+ax.loglog(
+    steps,
+    np.maximum(complex_step, 1e-17),
+    color=GREEN,
+    marker="s",
+    label="complex step  Im f(x + ih) / h",
+)
 ax.axhline(np.finfo(float).eps, color=BLACK, lw=0.8, ls=":", label="rounding, 2.2e-16")
-ax.set(xlabel="step h", ylabel="relative error of tanh'(0.8)", title="A complex step subtracts nothing, so it loses nothing")
+ax.set(
+    xlabel="step h",
+    ylabel="relative error of tanh'(0.8)",
+    title="A complex step subtracts nothing, so it loses nothing",
+)
 ax.legend()
 lesson.figure("complex_step", fig, {"h": steps, "central": central, "complex": complex_step})
-print(f"relative error of tanh'(0.8): {min(central):.1e} by the best difference, {complex_step[0]:.1e} by a complex step")
-print("A difference of two close numbers loses digits; a complex step takes no difference.  It is the witness from here on.")
+print(
+    f"relative error of tanh'(0.8): {min(central):.1e} by the best difference, "
+    f"{complex_step[0]:.1e} by a complex step"
+)
+print(
+    "A difference of two close numbers loses digits; a complex step takes no difference.  It is "
+    "the witness from here on."
+)
 
 # %% Inspect: walk back step by step
 lesson.cell("Inspect: the backward pass, step by step")
@@ -116,16 +153,25 @@ W.zero_grad()
 b.zero_grad()
 trace = mg.trace(loss)
 print(trace.text())
-print("\n`in-grad` is the shape of what comes in; `check` compares each rule with its own forward.  Step 5 in full:\n")
+print(
+    "\n`in-grad` is the shape of what comes in; `check` compares each rule with its own forward.  "
+    "Step 5 in full:\n"
+)
 print(trace.text(step=5))
 lesson.page("backward_pass", trace)
 program = mg.emit_numpy(loss)
-print("\nThe same as a program, printed from the same rules (above this stand x, W and b, digit for digit):\n")
+print(
+    "\nThe same as a program, printed from the same rules (above this stand x, W and b, digit for "
+    "digit):\n"
+)
 print(program[program.index("# forward") :])
 
 # %% Verify: every rule of this graph, against its own forward
 lesson.cell("Verify: the graph proves itself")
-print("each rule of this graph against a complex step of its own forward, with random numbers (errors are relative):")
+print(
+    "each rule of this graph against a complex step of its own forward, with random numbers "
+    "(errors are relative):"
+)
 print(mg.check_graph(loss))
 print("and the gradient of the gradient, element by element (order=2):")
 print(mg.gradcheck(lambda W, b: (mg.tanh(x @ W + b) ** 2).sum() / 2, W, b, order=2))
@@ -134,7 +180,10 @@ print(mg.gradcheck(lambda W, b: (mg.tanh(x @ W + b) ** 2).sum() / 2, W, b, order
 lesson.cell("Break it: find the planted bug")
 with wrong_rule("tanh", "x", "g * (1 + y * y)")():
     print(mg.check_graph(loss))
-print("The law is y = tanh x, and tanh' = 1 - tanh^2: the sign was wrong, and check_graph named the op and the line.")
+print(
+    "The law is y = tanh x, and tanh' = 1 - tanh^2: the sign was wrong, and check_graph named the "
+    "op and the line."
+)
 
 # %% Break it: a NaN that nobody computed
 lesson.cell("Break it: NaN through the branch that was not chosen")
@@ -153,11 +202,14 @@ print(f"with a second where inside: gradient {u.grad}   (log never sees the 0)")
 # %% [markdown]
 # ## Exercises
 #
-# 1. Take the sum over axis 0 out of the gradient of `b` (use `W.grad` and `b.grad` above and NumPy).  Which shape do
+# 1. Take the sum over axis 0 out of the gradient of `b` (use `W.grad` and `b.grad` above and
+# NumPy).  Which shape do
 #    you get, and what does `mg.check_graph` say about a rule that returns it?
-# 2. Write `softplus` with `mg.log(1 + mg.exp(x))` and look at its gradient at x = 1000.  What does `mg.softplus` do?
-# 3. `mg.gradcheck(lambda t: mg.abs(t), np.zeros(3))`: why do the two sides agree, although |t| has no slope at 0?
-# 4. Call `loss.backward()` twice.  Which `.grad` changes, and why is that useful for large batches?
+# 2. Write `softplus` with `mg.log(1 + mg.exp(x))` and look at its gradient at x = 1000.  What does
+# `mg.softplus` do? 3. `mg.gradcheck(lambda t: mg.abs(t), np.zeros(3))`: why do the two sides agree,
+# although |t| has
+# no slope at 0? 4. Call `loss.backward()` twice.  Which `.grad` changes, and why is that useful for
+# large batches?
 
 # %% Recap
 lesson.finish()

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Lesson 2: a linear autoencoder is PCA
 #
-# **Goal.** Train a network with two layers of weights to reproduce its input through M < D linear units, and see it
-# find the principal components: the same loss to ten digits, the same subspace, from every random start.
-# (Bishop & Bishop, section 19.1.1; Baldi & Hornik 1989.)
+# **Goal.** Train a network with two layers of weights to reproduce its input through M < D linear
+# units, and see it find the principal components: the same loss to ten digits, the same subspace,
+# from every random
+# start. (Bishop & Bishop, section 19.1.1; Baldi & Hornik 1989.)
 
 # %% Goal
 import matplotlib.pyplot as plt
@@ -30,16 +31,20 @@ N, D = X.shape
 # %% Predict
 lesson.cell("Predict")
 lesson.predict(
-    "Two layers of weights make E non-convex.  Will different random starts end in different minima?",
-    "No: every minimum is global, everything else where the gradient vanishes is a saddle (see the table below).",
+    "Two layers of weights make E non-convex.  Will different random starts end in different "
+    "minima?",
+    "No: every minimum is global, everything else where the gradient vanishes is a saddle (see the "
+    "table below).",
 )
 lesson.predict(
     "Are the columns of the decoder the principal components?",
-    "No: they span the same subspace, but any invertible M x M matrix may mix them.  An L2 penalty removes the freedom.",
+    "No: they span the same subspace, but any invertible M x M matrix may mix them.  An L2 penalty "
+    "removes the freedom.",
 )
 lesson.predict(
     "Gradient descent on E = 1/2 sum of squares: what is the largest step that converges?",
-    "eta < 1/s_1, s_1 the largest eigenvalue of X^T X: at the balanced optimum the curvature is 2 s_1.",
+    "eta < 1/s_1, s_1 the largest eigenvalue of X^T X: at the balanced optimum the curvature is 2 "
+    "s_1.",
 )
 
 # %% [markdown]
@@ -66,7 +71,10 @@ lesson.figure("network", fig, {"units": [D, 2, D]})
 
 # %% Run: three random starts for each M
 lesson.cell("Run: random starts, and the line that PCA predicts")
-print("E depends on X only through X^T X = R^T R, so R of a QR decomposition (64 x 64) stands in for the 1797 rows.")
+print(
+    "E depends on X only through X^T X = R^T R, so R of a QR decomposition (64 x 64) stands in for "
+    "the 1797 rows."
+)
 print("  M start  loss at start         final loss        PCA optimum  difference  evaluations")
 sizes = (2, 8) if lesson.fast else (1, 2, 4, 8, 16, 32)
 principal = analytic.pca(X)
@@ -74,12 +82,14 @@ fig, ax = plt.subplots(figsize=(6.8, 4.2))
 models, numbers = {}, {}
 for M, color in zip(sizes, (BLUE, ORANGE, GREEN, RED, SKY, BLACK), strict=False):
     for start in range(2 if lesson.fast else 3):
-        model = lesson.run.shared(trained, M, start)  # LinearAutoencoder(D, M, rng=rng), then .fit(X): see below
+        # LinearAutoencoder(D, M, rng=rng), then .fit(X): see below
+        model = lesson.run.shared(trained, M, start)
         record = model.record
         best = principal.optimal_loss(M)
         final = float(model.loss(X))
         print(
-            f"{M:>3} {start:>5} {record.start_loss:>14.6g} {final:>18.12g} {best:>18.12g} {final - best:>11.1e} "
+            f"{M:>3} {start:>5} {record.start_loss:>14.6g} {final:>18.12g} {best:>18.12g} "
+            f"{final - best:>11.1e} "
             f"{record.evaluations:>11}"
         )
         excess = np.minimum.accumulate(np.array(record.losses)) / best - 1
@@ -90,7 +100,11 @@ for M, color in zip(sizes, (BLUE, ORANGE, GREEN, RED, SKY, BLACK), strict=False)
             lw=1.2,
             label=f"M = {M}" if not start else None,
         )
-        numbers[f"M={M} start={start}"] = {"final": final, "optimum": best, "evaluations": record.evaluations}
+        numbers[f"M={M} start={start}"] = {
+            "final": final,
+            "optimum": best,
+            "evaluations": record.evaluations,
+        }
     models[M] = model
 ax.axhline(1e-10, color=BLACK, ls=":", lw=0.8)
 ax.text(1, 1.3e-10, "ten digits", fontsize=8, va="bottom")
@@ -126,8 +140,13 @@ for ax, (title, picture) in zip(axes, pictures, strict=True):
     size = np.abs(picture).max()
     ax.imshow(picture.reshape(8, 8), cmap="PuOr", vmin=-size, vmax=size)
     ax.set(title=title, xticks=[], yticks=[])
-fig.suptitle("The decoder's rows are not the components, but mixtures of them: the subspace is the same", weight="bold")
-lesson.figure("subspace", fig, {"mixing": mixing, "outside": float(np.linalg.norm(decoder - mixing @ U.T))})
+fig.suptitle(
+    "The decoder's rows are not the components, but mixtures of them: the subspace is the same",
+    weight="bold",
+)
+lesson.figure(
+    "subspace", fig, {"mixing": mixing, "outside": float(np.linalg.norm(decoder - mixing @ U.T))}
+)
 
 shown = X[[0, 1, 2, 3, 4, 5, 6, 7]]
 M = max(models)
@@ -138,34 +157,58 @@ rows = [
 ]
 fig, axes = plt.subplots(3, 1, figsize=(7.4, 3.6))
 for ax, (label, images) in zip(axes, rows, strict=True):
-    ax.imshow(np.hstack([np.pad(image.reshape(8, 8), 1) for image in images]), cmap="gray_r", vmin=0, vmax=1)
+    ax.imshow(
+        np.hstack([np.pad(image.reshape(8, 8), 1) for image in images]),
+        cmap="gray_r",
+        vmin=0,
+        vmax=1,
+    )
     ax.set(xticks=[], yticks=[])
     ax.set_ylabel(label, fontsize=8)
 difference = float(np.abs(rows[1][1] - rows[2][1]).max())
-fig.suptitle(f"Network and PCA reconstruct the same pictures (largest difference {difference:.0e})", weight="bold")
+fig.suptitle(
+    f"Network and PCA reconstruct the same pictures (largest difference {difference:.0e})",
+    weight="bold",
+)
 lesson.figure("reconstructions", fig, {"M": M, "largest_difference": difference})
 
 # %% Run: the saddles
 lesson.cell("Run: every other critical point is a saddle")
 small, found = five_features()
-print("Five features, M = 2: at each of these points the gradient vanishes, and W2 W1 projects onto the components in I.")
-print("Negative curvatures count the directions in which E falls; along the flat ones the code is only mixed anew.")
+print(
+    "Five features, M = 2: at each of these points the gradient vanishes, and W2 W1 projects onto "
+    "the components in I."
+)
+print(
+    "Negative curvatures count the directions in which E falls; along the flat ones the code is "
+    "only mixed anew."
+)
 print(f"{'I':<10} {'loss':>10} {'negative curvatures':>20} {'flat directions':>16}")
 for point in analytic.critical_points(found.eigenvalues, 2):
     name = "{" + ", ".join(map(str, point.components)) + "}"
     print(f"{name:<10} {point.loss:>10.4f} {point.index:>20} {point.nullity:>16}")
 losses = lesson.run.shared(escape)
-saddle_loss = next(p.loss for p in analytic.critical_points(found.eigenvalues, 2) if set(p.components) == {1, 3})
+saddle_loss = next(
+    p.loss for p in analytic.critical_points(found.eigenvalues, 2) if set(p.components) == {1, 3}
+)
 fig, ax = plt.subplots(figsize=(6.8, 3.8))
 ax.plot(losses, color=BLUE)
 ax.axhline(saddle_loss, color=RED, ls="--", lw=1, label="saddle {1, 3}, one negative curvature")
 ax.axhline(found.optimal_loss(2), color=BLACK, ls=":", lw=1, label="minimum {1, 2}")
 ax.set(
-    xlabel="steps of gradient descent", ylabel="loss E", title="A plateau is a saddle: started 1e-6 beside it, descent escapes"
+    xlabel="steps of gradient descent",
+    ylabel="loss E",
+    title="A plateau is a saddle: started 1e-6 beside it, descent escapes",
 )
 ax.legend()
 lesson.figure(
-    "saddle", fig, {"loss": losses[:: max(1, len(losses) // 200)], "saddle": saddle_loss, "minimum": found.optimal_loss(2)}
+    "saddle",
+    fig,
+    {
+        "loss": losses[:: max(1, len(losses) // 200)],
+        "saddle": saddle_loss,
+        "minimum": found.optimal_loss(2),
+    },
 )
 
 # %% Run: how fast may it go, and how does it get there?
@@ -187,39 +230,61 @@ left.legend()
 times, measured = lesson.run.shared(mode_strengths, 0.004 if lesson.fast else 0.001)
 rates = found.eigenvalues[:2] / len(small)
 for k, color in enumerate((BLUE, ORANGE)):
-    right.plot(times[::20], measured[::20, k], color=color, lw=3, alpha=0.5, label=f"descent, mode {k + 1}")
     right.plot(
-        times, analytic.mode_strength(times, rates[k], 1e-3), color=BLACK, lw=1, ls="--", label="Saxe et al." if k else None
+        times[::20], measured[::20, k], color=color, lw=3, alpha=0.5, label=f"descent, mode {k + 1}"
+    )
+    right.plot(
+        times,
+        analytic.mode_strength(times, rates[k], 1e-3),
+        color=BLACK,
+        lw=1,
+        ls="--",
+        label="Saxe et al." if k else None,
     )
 right.set(
-    xlabel="time = step size x steps", ylabel="strength of the mode", title="Modes are learned one by one, along sigmoids"
+    xlabel="time = step size x steps",
+    ylabel="strength of the mode",
+    title="Modes are learned one by one, along sigmoids",
 )
 right.legend()
 print(f"s_1 = {s1:.4f}.  After 60 steps the loss above the optimum, relative to the optimum, is")
 for factor, excess in limits.items():
     print(f"  {excess[-1]:.1e}  with eta = {factor} / s_1")
-lesson.figure("dynamics", fig, {"excess": limits, "time": times[::100], "strength": measured[::100]})
+lesson.figure(
+    "dynamics", fig, {"excess": limits, "time": times[::100], "strength": measured[::100]}
+)
 
 # %% Run: L2 recovers the single components
 lesson.cell("Run: a penalty that finds the components themselves")
 K = 4
 lam = 0.2 * float(principal.eigenvalues[K - 1])
-shrunk = lesson.run.shared(penalised, K, lam)  # LinearAutoencoder(D, K, l2=lam, rng=rng), then .fit(X)
+# LinearAutoencoder(D, K, l2=lam, rng=rng), then .fit(X)
+shrunk = lesson.run.shared(penalised, K, lam)
 left_vectors, singular, _ = np.linalg.svd(shrunk.decoder_weight.numpy().T, full_matrices=False)
 read_out = analytic.eigenvalues_from_singular_values(singular, lam)
 fig, axes = plt.subplots(2, K, figsize=(7.2, 3.9))
 for k in range(K):
     u, v = principal.components[:, k], left_vectors[:, k]
     v = v * np.sign(u @ v)
-    for ax, picture, title in ((axes[0, k], u, f"$u_{k + 1}$"), (axes[1, k], v, f"|cos| = {u @ v:.6f}")):
+    for ax, picture, title in (
+        (axes[0, k], u, f"$u_{k + 1}$"),
+        (axes[1, k], v, f"|cos| = {u @ v:.6f}"),
+    ):
         size = np.abs(picture).max()
         ax.imshow(picture.reshape(8, 8), cmap="PuOr", vmin=-size, vmax=size)
         ax.set(title=title, xticks=[], yticks=[])
 axes[0, 0].set_ylabel("PCA", fontsize=9)
 axes[1, 0].set_ylabel("network", fontsize=9)
 fig.suptitle("With an L2 penalty the decoder's singular vectors are the components", weight="bold")
-lesson.figure("l2", fig, {"singular_values": singular, "eigenvalues": principal.eigenvalues[:K], "read_out": read_out})
-print(f"lambda = {lam:.1f}.  The eigenvalues of X^T X, and as read out of the decoder's singular values, lambda / (1 - sv^2):")
+lesson.figure(
+    "l2",
+    fig,
+    {"singular_values": singular, "eigenvalues": principal.eigenvalues[:K], "read_out": read_out},
+)
+print(
+    f"lambda = {lam:.1f}.  The eigenvalues of X^T X, and as read out of the decoder's singular "
+    "values, lambda / (1 - sv^2):"
+)
 for s, r in zip(principal.eigenvalues[:K], read_out, strict=True):
     print(f"  {s:.6f}   {r:.6f}")
 
@@ -231,8 +296,14 @@ loss = tiny.loss(mg.tensor(np.array([[1.0, 0.5, -1.0], [0.0, 1.0, 2.0]]), name="
 trace = mg.trace(loss)
 print(trace.text())
 lesson.page("backward_pass", trace)
-print("Before you look: at the step that sends to W2, press p, and say the shape and one entry of what is sent.")
-print("As a program, two lines are the slide's gradient: dE/dW2 = z^T (y - x) and dE/dW1 = x^T ((y - x) W2^T).\n")
+print(
+    "Before you look: at the step that sends to W2, press p, and say the shape and one entry of "
+    "what is sent."
+)
+print(
+    "As a program, two lines are the slide's gradient: dE/dW2 = z^T (y - x) and dE/dW1 = x^T ((y - "
+    "x) W2^T).\n"
+)
 print(mg.emit_numpy(loss))
 
 # %% Verify: every rule of the graph of E
@@ -241,7 +312,8 @@ print(mg.check_graph(models[2].loss(X[:50])))
 
 # %% Break it
 lesson.cell("Break it: forget to centre")
-forgetful = lesson.run.shared(uncentred, 2)  # LinearAutoencoder(D, 2, bias=False, rng=rng), then .fit(X)
+# LinearAutoencoder(D, 2, bias=False, rng=rng), then .fit(X)
+forgetful = lesson.run.shared(uncentred, 2)
 verdict = mg.certify_pca(forgetful, X)
 print(f"without bias and without centring the certificate says passed = {verdict.passed}")
 print("  " + "\n  ".join(verdict.notes))
@@ -249,8 +321,10 @@ print("  " + "\n  ".join(verdict.notes))
 # %% [markdown]
 # ## Exercises
 #
-# 1. `python -m minigrad_ae verify --data yours.npy --latent 2`: is a linear autoencoder PCA on your data?
-# 2. Start at the saddle {2, 3} instead of {1, 3}.  How many negative curvatures does the table predict, and how does
+# 1. `python -m minigrad_ae verify --data yours.npy --latent 2`: is a linear autoencoder PCA on your
+# data? 2. Start at the saddle {2, 3} instead of {1, 3}.  How many negative curvatures does the
+# table
+# predict, and how does
 #    the plateau change?
 # 3. Tie the weights (`tied=True`).  What is W^T W at the optimum, and why?
 # 4. Choose `l2` between the third and the fourth eigenvalue.  How many latent units survive?

@@ -1,11 +1,15 @@
 # %% [markdown]
 # # Lesson 8: the evidence lower bound, and EM
 #
-# **Goal.** See that log p(x) = L + KL holds to rounding for *any* q, watch the bound touch the likelihood, and compare
-# the EM algorithm with what a variational autoencoder does: both climb the same bound, but only EM makes it touch.
-# (Bishop & Bishop, section 19.2 and its figures of the ELBO; Tipping & Bishop 1999; Cremer, Li & Duvenaud 2018.)
+# **Goal.** See that log p(x) = L + KL holds to rounding for *any* q, watch the bound touch the
+# likelihood, and compare the EM algorithm with what a variational autoencoder does: both climb the
+# same bound, but only EM
+# makes it touch. (Bishop & Bishop, section 19.2 and its figures of the ELBO; Tipping & Bishop 1999;
+# Cremer, Li &
+# Duvenaud 2018.)
 #
-# The linear VAE is the one case in which everything has a closed form: the bound, the posterior, and log p itself.
+# The linear VAE is the one case in which everything has a closed form: the bound, the posterior,
+# and log p itself.
 
 # %% Goal
 import matplotlib.pyplot as plt
@@ -27,15 +31,20 @@ N, D = X.shape
 lesson.cell("Predict")
 lesson.predict(
     "The encoder gets better and the decoder stays.  Does log p(x; w) change?",
-    "No: log p depends on w alone.  The bound L rises and the divergence KL falls by the same amount.",
+    "No: log p depends on w alone.  The bound L rises and the divergence KL falls by the same "
+    "amount.",
 )
 lesson.predict(
-    "A VAE takes one gradient step in encoder and decoder together, and the bound L rises.  Can log p fall?",
-    "Yes: L = log p - KL, and KL may fall by more than log p does.  EM cannot do that, since its E step makes KL = 0.",
+    "A VAE takes one gradient step in encoder and decoder together, and the bound L rises.  Can "
+    "log p fall?",
+    "Yes: L = log p - KL, and KL may fall by more than log p does.  EM cannot do that, since its E "
+    "step makes KL = 0.",
 )
 lesson.predict(
-    "Two latent units whose decoder columns are not orthogonal.  Can a diagonal Gaussian q be the posterior?",
-    "No: the units explain the same x, so they are correlated given x.  What is missing is Hadamard's gap.",
+    "Two latent units whose decoder columns are not orthogonal.  Can a diagonal Gaussian q be the "
+    "posterior?",
+    "No: the units explain the same x, so they are correlated given x.  What is missing is "
+    "Hadamard's gap.",
 )
 
 # %% [markdown]
@@ -53,13 +62,19 @@ lesson.cell("Build: the linear VAE, its bound exact and sampled")
 model = lab.anywhere()  # LinearVAE(5, 2, ...) with random weights
 print(model)
 exact = float(model.elbo(X)) / N
-draws = np.array([float(model.elbo(X, lesson.rng)) / N for _ in range(100 if lesson.fast else 1000)])
+draws = np.array(
+    [float(model.elbo(X, lesson.rng)) / N for _ in range(100 if lesson.fast else 1000)]
+)
 error = draws.std(ddof=1) / np.sqrt(len(draws))
-print(f"L per datum, exact: {exact:.4f} nats;  sampled, one z a datum, {len(draws)} times: {draws.mean():.4f} +- {error:.4f}")
+print(
+    f"L per datum, exact: {exact:.4f} nats;  sampled, one z a datum, {len(draws)} times: "
+    f"{draws.mean():.4f} +- {error:.4f}"
+)
 
 # %% Run: any q
 lesson.cell("Run: log p = L + KL, whatever q is")
-hairpin, x = evidence.hairpin()  # a non-linear decoder with M = 1: log p(x) has no formula, but a grid over z does it
+# a non-linear decoder with M = 1: log p(x) has no formula, but a grid over z does it
+hairpin, x = evidence.hairpin()
 z = np.linspace(-10, 10, 4001)
 log_joint, log_posterior = evidence.posterior_on_grid(hairpin, x, z)
 qs = {"the posterior p(z|x)": np.exp(log_posterior), **evidence.shapes(z)}
@@ -68,10 +83,18 @@ print("q(z)                           L        KL    L + KL   (nats)")
 for name, (L, KL) in table.items():
     print(f"{name:<24} {L:>9.4f} {KL:>9.4f} {L + KL:>9.4f}")
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.6), width_ratios=[1, 1.1])
-left.fill_between(z, np.exp(log_posterior), color=BLACK, alpha=0.2, lw=0, label="posterior p(z | x)")
+left.fill_between(
+    z, np.exp(log_posterior), color=BLACK, alpha=0.2, lw=0, label="posterior p(z | x)"
+)
 for (name, q), color in zip(list(qs.items())[2:5], (BLUE, ORANGE, GREEN), strict=True):
     left.plot(z, q / (q.sum() * (z[1] - z[0])), color=color, lw=1.5, label=f"q: {name}")
-left.set(xlim=(-3, 3), ylim=(0, 2.9), xlabel="latent z", ylabel="density", title="One posterior, and several q")
+left.set(
+    xlim=(-3, 3),
+    ylim=(0, 2.9),
+    xlabel="latent z",
+    ylabel="density",
+    title="One posterior, and several q",
+)
 left.legend(fontsize=8, loc="upper left")
 names, L, KL = list(table), *np.array(list(table.values())).T
 right.barh(names[::-1], KL[::-1], left=L[::-1], color=SKY, label="KL(q ‖ posterior)")
@@ -87,7 +110,10 @@ scalar, x1 = lab.scalar()
 ws = np.linspace(0.3, 3.2, 60 if lesson.fast else 150)
 log_p = [analytic.ppca_log_likelihood(x1.T @ x1 / len(x1), [[w]], 1.0) for w in ws]
 best = np.sqrt(x1.var() - 1)  # probabilistic PCA: w^2 = l_1 - sigma^2
-print(f"log p is largest at w = sqrt(l_1 - sigma^2) = {best:.4f}; at a fixed encoder the bound is a parabola in w")
+print(
+    f"log p is largest at w = sqrt(l_1 - sigma^2) = {best:.4f}; at a fixed encoder the bound is a "
+    "parabola in w"
+)
 paths = {
     "EM: each E step makes the bound touch": lab.bounds_of_em(ws, 4),
     "VAE: joint gradient steps leave a gap": lab.bounds_of_joint_steps(ws, 36, 12, 0.06),
@@ -101,7 +127,10 @@ for ax, (title, bounds) in zip(axes, paths.items(), strict=True):
         ax.plot(bound.w, bound.log_p - bound.gap, "o", color=color)
         if bound.after > bound.w:
             ax.plot(bound.after, np.interp(bound.after, ws, bound.curve), "^", color=color)
-        print(f"{title[:3]} {k}: w = {bound.w:.4f}, log p = {bound.log_p:.4f}, log p - L = {bound.gap:8.1e} nats per datum")
+        print(
+            f"{title[:3]} {k}: w = {bound.w:.4f}, log p = {bound.log_p:.4f}, log p - L = "
+            f"{bound.gap:8.1e} nats per datum"
+        )
     ax.axvline(best, color=BLACK, lw=0.8, ls=":")
     ax.set(xlabel="decoder weight w", title=title, ylim=(-4.6, -2.1))
 axes[0].set_ylabel("nats per datum")
@@ -115,7 +144,8 @@ lesson.figure("touching", fig, {"w": ws, "log_p": log_p, **numbers})
 # %% Run: EM against ELBO optimisation, the slide's comparison
 lesson.cell("Run: EM against joint gradient steps, on probabilistic PCA (M = 2)")
 fitted, em = lesson.run.shared(lab.alternate, 2, 8)
-# The third run starts with the decoder that EM found and a random encoder, as if an encoder were fitted to an old decoder.
+# The third run starts with the decoder that EM found and a random encoder, as if an encoder were
+# fitted to an old decoder.
 steps = 150 if lesson.fast else 400
 runs = {
     "E steps and M steps": em,
@@ -129,20 +159,34 @@ for ax, (title, path) in zip(axes, runs.items(), strict=True):
     log_p, bound = np.array([(t.log_p, t.elbo) for t in path]).T
     ax.fill_between(at, bound, log_p, color=SKY, alpha=0.5, lw=0, label="KL")
     ax.plot(at, log_p, color=BLACK, lw=1.8, label="log p")
-    ax.plot(at, bound, color=BLUE, lw=1.5, marker="o" if path is em else None, ms=3, label="bound L")
+    ax.plot(
+        at, bound, color=BLUE, lw=1.5, marker="o" if path is em else None, ms=3, label="bound L"
+    )
     ax.axhline(top, color=RED, lw=1, ls="--", label="largest log p (closed form)")
     falls = [int(np.sum(np.diff(values) < -1e-12)) for values in (log_p, bound)]
-    ax.set(xlabel="rounds of E and M" if path is em else "gradient steps", title=title, ylim=(-10.4, -9.0))
+    ax.set(
+        xlabel="rounds of E and M" if path is em else "gradient steps",
+        title=title,
+        ylim=(-10.4, -9.0),
+    )
     print(
         f"{title:<25} log p falls in {falls[0]:>2} of {len(path) - 1} steps, L in {falls[1]}; "
         f"L ends {top - bound[-1]:.4f} below the largest log p"
     )
 axes[0].set_ylabel("nats per datum")
 axes[0].legend(fontsize=8, loc="lower right")
-fig.suptitle("Both climb the bound L; where the encoder lags behind, log p can fall meanwhile", weight="bold")
-numbers = {name: {"log_p": [t.log_p for t in path], "bound": [t.elbo for t in path]} for name, path in runs.items()}
+fig.suptitle(
+    "Both climb the bound L; where the encoder lags behind, log p can fall meanwhile", weight="bold"
+)
+numbers = {
+    name: {"log_p": [t.log_p for t in path], "bound": [t.elbo for t in path]}
+    for name, path in runs.items()
+}
 lesson.figure("em", fig, {**numbers, "optimum": top})
-print("An exact E step makes KL = 0, and then log p cannot fall.  A diagonal q stops at its approximation gap: next cell.")
+print(
+    "An exact E step makes KL = 0, and then log p cannot fall.  A diagonal q stops at its "
+    "approximation gap: next cell."
+)
 
 # %% Run: the two parts of the gap
 lesson.cell("Run: approximation gap and amortisation gap")
@@ -151,43 +195,91 @@ approximation = np.array([t.approximation for t in path])
 amortisation = np.array([t.log_p - t.elbo for t in path]) - approximation
 own = lab.free_posteriors(model, X)  # a q of its own for every datum, fitted by L-BFGS: no encoder
 t = lab.terms(model, X)
-print(f"random weights: log p - L = {t.log_p - t.elbo:.4f} = {own - t.elbo:.4f} (encoder) + {t.log_p - own:.4f} (diagonal q)")
-print(f"predicted: Hadamard's gap 1/2 [sum ln P_mm - ln det P] = {t.approximation:.4f}, P = W'W/sigma^2 + I")
+print(
+    f"random weights: log p - L = {t.log_p - t.elbo:.4f} = {own - t.elbo:.4f} (encoder) + "
+    f"{t.log_p - own:.4f} (diagonal q)"
+)
+print(
+    f"predicted: Hadamard's gap 1/2 [sum ln P_mm - ln det P] = {t.approximation:.4f}, P = "
+    "W'W/sigma^2 + I"
+)
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.8, 3.7))
 left.semilogy(amortisation, color=ORANGE, label="amortisation gap: the encoder is not the best q")
-left.semilogy(approximation, color=PURPLE, label="approximation gap: no diagonal q is the posterior")
-left.set(xlabel="gradient steps", ylabel="nats per datum", title="The two parts of KL during training")
+left.semilogy(
+    approximation, color=PURPLE, label="approximation gap: no diagonal q is the posterior"
+)
+left.set(
+    xlabel="gradient steps", ylabel="nats per datum", title="The two parts of KL during training"
+)
 left.legend(fontsize=8)
 
 # %% Run: many samples close the gap
 ks = (1, 2, 5, 10, 20, 50)
 found = evidence.importance(lesson.run, ks, 1500 if lesson.fast else 20_000)
 limit = evidence.imperfect()[3] / 2
-right.errorbar(ks, found.gap, 4 * found.error, fmt="o", color=BLUE, ms=4, label="log p − $L_k$, 4 standard errors")
-right.loglog(ks, limit / np.array(ks), color=BLACK, lw=1, ls="--", label="$\\chi^2$(posterior ‖ q) / 2k")
+right.errorbar(
+    ks,
+    found.gap,
+    4 * found.error,
+    fmt="o",
+    color=BLUE,
+    ms=4,
+    label="log p − $L_k$, 4 standard errors",
+)
+right.loglog(
+    ks, limit / np.array(ks), color=BLACK, lw=1, ls="--", label="$\\chi^2$(posterior ‖ q) / 2k"
+)
 right.set(xlabel="k samples", ylabel="nats", title="Importance weighting: the gap falls as 1/k")
 right.set_xticks(ks, [str(k) for k in ks])
 right.legend(fontsize=8)
-lesson.figure("gaps", fig, {"approximation": approximation[::5], "amortisation": amortisation[::5], "k": ks, "gap": found.gap,
-                            "standard_error": found.error, "half_chi2": limit})  # fmt: skip
+lesson.figure(
+    "gaps",
+    fig,
+    {
+        "approximation": approximation[::5],
+        "amortisation": amortisation[::5],
+        "k": ks,
+        "gap": found.gap,
+        "standard_error": found.error,
+        "half_chi2": limit,
+    },
+)
 
 # %% Run: at its maximum the linear VAE is probabilistic PCA
 lesson.cell("Run: trained to its maximum, the linear VAE is probabilistic PCA")
-print("learnt by L-BFGS from random weights, M = 2; no eigenvalue is used in training.  Beside each number the closed form")
+print(
+    "learnt by L-BFGS from random weights, M = 2; no eigenvalue is used in training.  Beside each "
+    "number the closed form"
+)
 print("(log densities, in nats: above 0 where x has little room):")
-for name, data in [("cloud", X)] if lesson.fast else [("cloud", X), ("digits", mg.data.digits()[0])]:
+for name, data in (
+    [("cloud", X)] if lesson.fast else [("cloud", X), ("digits", mg.data.digits()[0])]
+):
     if name == "cloud":
-        trained = lesson.run.shared(lab.trained, 2)  # LinearVAE(5, 2, learn_sigma2=True, rng=rng), then .fit(X)
+        # LinearVAE(5, 2, learn_sigma2=True, rng=rng), then .fit(X)
+        trained = lesson.run.shared(lab.trained, 2)
     else:
         trained = LinearVAE(64, 2, learn_sigma2=True, rng=lesson.rng)
         trained.fit(data)
     truth, W = analytic.ppca(data, 2), lab.matrices(trained)[0]
     print(f"{name}: {trained.record.evaluations} evaluations of the bound")
-    print(f"  L per datum  {lab.mean_bound(trained, data):.10f}   largest log p {truth.log_prob(data).mean():.10f}")
-    print(f"  sigma^2      {trained.sigma2:.10f}   mean of the eigenvalues left out {truth.sigma2:.10f}")
+    print(
+        f"  L per datum  {lab.mean_bound(trained, data):.10f}   largest log p "
+        f"{truth.log_prob(data).mean():.10f}"
+    )
+    print(
+        f"  sigma^2      {trained.sigma2:.10f}   mean of the eigenvalues left out "
+        f"{truth.sigma2:.10f}"
+    )
     difference = np.abs(W @ W.T - truth.W @ truth.W.T).max()
-    print(f"  largest difference of an entry of W W^T {difference:.1e}; W^T W off its diagonal {(W.T @ W)[0, 1]:.1e}")
-print("pPCA leaves a rotation of W free; the diagonal q fixes it: W^T W is diagonal, the columns are components.")
+    print(
+        f"  largest difference of an entry of W W^T {difference:.1e}; W^T W off its diagonal "
+        f"{(W.T @ W)[0, 1]:.1e}"
+    )
+print(
+    "pPCA leaves a rotation of W free; the diagonal q fixes it: W^T W is diagonal, the columns are "
+    "components."
+)
 
 # %% Inspect
 lesson.cell("Inspect: the backward pass of the exact bound")
@@ -203,16 +295,24 @@ print(mg.check_graph(model.loss(X)))
 
 # %% Break it
 lesson.cell("Break it: which identity notices?")
-with edit(LinearVAE.bound_of, "0.5 * ops.sum(mu**2", "0.5 * ops.mean(mu**2")():  # the mean over latent units, not the sum
+# the mean over latent units, not the sum
+with edit(LinearVAE.bound_of, "0.5 * ops.sum(mu**2", "0.5 * ops.mean(mu**2")():
     L = lab.mean_bound(model, X)
-print(f"with one word changed in `bound_of`, log p - L - KL = {t.log_p - L - t.kl:.4f} nats in place of 0: which word?")
-print("  (the KL term was averaged over latent units: the most common mistake with VAEs, see lesson 10)")
+print(
+    f"with one word changed in `bound_of`, log p - L - KL = {t.log_p - L - t.kl:.4f} nats in place "
+    "of 0: which word?"
+)
+print(
+    "  (the KL term was averaged over latent units: the most common mistake with VAEs, see lesson "
+    "10)"
+)
 
 # %% [markdown]
 # ## Exercises
 #
-# 1. Give `scalar()` a noise of sigma2=0.2.  How many rounds does EM now need, and why does less noise make it slower?
-# 2. Set `model.beta = 0.5`.  Is `model.elbo(X, beta=0.5)` still below log p?  When is it not?
+# 1. Give `scalar()` a noise of sigma2=0.2.  How many rounds does EM now need, and why does less
+# noise make it slower? 2. Set `model.beta = 0.5`.  Is `model.elbo(X, beta=0.5)` still below log p?
+# When is it not?
 # 3. Make the columns of W orthogonal by hand.  What happens to the approximation gap?
 # 4. Halve d in `imperfect()` until chi^2 is infinite.  What do the bounds L_k do then?
 

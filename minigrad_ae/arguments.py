@@ -1,4 +1,6 @@
-"""What an argument may be, and what is said where it is not: of a function, and on the command line."""
+"""What an argument may be, and what is said where it is not: of a function, and on the command
+line.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,18 @@ from .errors import DataError
 
 
 def spell_out() -> None:
-    """Let stdout and stderr write what their encoding has no character for (x-bar, on some screens) as an escape."""
+    """Let stdout and stderr write what their encoding has no character for (x-bar, on some screens)
+    as an escape.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
 def end_with_the_reader() -> None:
-    """Let a script whose output nobody reads any more (``| head -1``) end at once and in silence, as Unix programs do."""
+    """Let a script whose output nobody reads any more (``| head -1``) end at once and in silence,
+    as Unix programs do.
+    """
     if hasattr(signal, "SIGPIPE") and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
@@ -40,7 +46,9 @@ def seed(text: str) -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """`argparse.ArgumentParser`, whose errors say what was wrong, the usage, and where to read on; exit code 2."""
+    """`argparse.ArgumentParser`, whose errors say what was wrong, the usage, and where to read on;
+    exit code 2.
+    """
 
     def error(self, message: str) -> NoReturn:
         usage = " ".join(self.format_usage().split())
@@ -69,14 +77,20 @@ def demand_room(needed: int, what: str, fix: str) -> None:
 
 
 def demand_room_for(shape: Sequence[int]) -> None:
-    """DataError if an array of this shape cannot be drawn: in float64, and then once more in its own dtype."""
+    """DataError if an array of this shape cannot be drawn: in float64, and then once more in its
+    own dtype.
+    """
     needed = math.prod(int(n) for n in shape) * 2 * 8
     sizes = " x ".join(f"{n:,}" for n in shape)
-    demand_room(needed, f"an array of {sizes} numbers", "choose smaller sizes (units, features, patches)")
+    demand_room(
+        needed, f"an array of {sizes} numbers", "choose smaller sizes (units, features, patches)"
+    )
 
 
 def available() -> int | None:
-    """Bytes that can still be had, by the system's own account and the container's limit; None where neither says."""
+    """Bytes that can still be had, by the system's own account and the container's limit; None
+    where neither says.
+    """
     found = [n for n in (_free_in_the_machine(), _free_in_the_container()) if n is not None]
     return min(found, default=None)
 
@@ -92,7 +106,9 @@ def spelt(n: int) -> str:
 def _free_in_the_machine() -> int | None:
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+        return 1024 * next(
+            int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")
+        )
     except (OSError, ValueError, StopIteration):
         pass
     try:  # all of it, where the system does not say what is free
@@ -102,10 +118,16 @@ def _free_in_the_machine() -> int | None:
 
 
 def _free_in_the_container() -> int | None:
-    for limit, used in (("memory.max", "memory.current"),
-                        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):  # fmt: skip
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
         try:
-            return max(0, int((CGROUP / limit).read_text(encoding="utf-8")) - int((CGROUP / used).read_text(encoding="utf-8")))
+            return max(
+                0,
+                int((CGROUP / limit).read_text(encoding="utf-8"))
+                - int((CGROUP / used).read_text(encoding="utf-8")),
+            )
         except (OSError, ValueError):  # no such limit ("max"), or no container
             continue
     return None

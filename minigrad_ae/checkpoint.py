@@ -1,9 +1,12 @@
-"""Models on disk: one .npz file, written whole or not at all, and read without ever running code from it.
+"""Models on disk: one .npz file, written whole or not at all, and read without ever running code
+from it.
 
-    model/NAME        the values of parameter NAME                       (arrays, as in `Module.state_dict`)
+    model/NAME        the values of parameter NAME                       (arrays, as in
+                      `Module.state_dict`)
     optimizer/KEY     the arrays of the optimiser's state, if it was saved
-    __meta__          JSON in a 0-d text array: format, package version, class and settings of the model, numbers of the
-                      optimiser, states of the generators, the caller's own `meta`, and a SHA-256 of all arrays
+    __meta__          JSON in a 0-d text array: format, package version, class and settings of the
+                      model, numbers of the optimiser, states of the generators, the caller's own
+                      `meta`, and a SHA-256 of all arrays
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ from .version import __version__
 FORMAT = 1
 META = "__meta__"
 NAME_ONE = "name a file that checkpoint.save wrote"
-KEYS = {"class", "config", "meta", "generators", "sha256"}  # what every header has, besides format and version
+# what every header has, besides format and version
+KEYS = {"class", "config", "meta", "generators", "sha256"}
 DRAWN = ("rng", "dtype")  # arguments of a model's constructor that are no settings
 
 
@@ -61,19 +65,29 @@ def save(
 ) -> Path:
     """Write `model`, and what its training needs to go on, to `path`; returns the path.
 
-    meta : anything that JSON can hold.  generators : {purpose: generator}, such as {"shuffle": rng, "noise": noise}.
-    An older file stays untouched until the new one is complete and on the disk, and also if that never happens.  Then
-    it stays beside the new one, as NAME.prev, which `load` reads like any other; at every moment `path` is a whole file.
+    meta : anything that JSON can hold.  generators : {purpose: generator}, such as {"shuffle": rng,
+    "noise": noise}. An older file stays untouched until the new one is complete and on the disk,
+    and also if that never happens.  Then it stays beside the new one, as NAME.prev, which `load`
+    reads like any other; at every moment `path` is a whole file.
 
-    Raises CheckpointError where it cannot be written: no folder, no permission, a full disk; DataError for a `meta`
-    that JSON cannot hold.
+    Raises CheckpointError where it cannot be written: no folder, no permission, a full disk;
+    DataError for a `meta` that JSON cannot hold.
     """
     arrays = {f"model/{name}": value for name, value in model.state_dict().items()}
-    header: dict[str, Any] = {"format": FORMAT, "version": __version__, "class": type(model).__name__,
-                              "config": settings_of(model), "meta": dict(meta or {})}  # fmt: skip
+    header: dict[str, Any] = {
+        "format": FORMAT,
+        "version": __version__,
+        "class": type(model).__name__,
+        "config": settings_of(model),
+        "meta": dict(meta or {}),
+    }
     if optimizer is not None:
         state = optimizer.state_dict()
-        arrays |= {f"optimizer/{key}": value for key, value in state.items() if isinstance(value, np.ndarray)}
+        arrays |= {
+            f"optimizer/{key}": value
+            for key, value in state.items()
+            if isinstance(value, np.ndarray)
+        }
         numbers = {key: value for key, value in state.items() if not isinstance(value, np.ndarray)}
         header["optimizer"] = {"class": type(optimizer).__name__, "numbers": numbers}
     header["generators"] = {purpose: _state(rng) for purpose, rng in (generators or {}).items()}
@@ -86,46 +100,69 @@ def save(
         needed = sum(value.nbytes for value in arrays.values()) + len(text)
         raise CheckpointError(
             f"the checkpoint cannot be written: {error.strerror or error}",
-            f"{path}: about {needed:,} bytes are needed, {_free(Path(path))}; an older file of that name is untouched",
+            f"{path}: about {needed:,} bytes are needed, {_free(Path(path))}; an older file of "
+            "that name is untouched",
             "make room, or name a file in a folder that exists and may be written to",
         ) from None
 
 
 def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoint:
-    """Read what `save` wrote.  Without `model` it is rebuilt, if it is one of `mg.models`; otherwise its values are set.
+    """Read what `save` wrote.  Without `model` it is rebuilt, if it is one of `mg.models`;
+    otherwise its values are set.
 
     Nothing is unpickled, so a file from anywhere can be loaded without running what is in it.
 
-    Raises CheckpointError for a file that is missing, cut short, damaged, pickled, or no checkpoint; for a model that
-    cannot be rebuilt; and, with everything that does not fit, for a model with other names, shapes or dtypes.
+    Raises CheckpointError for a file that is missing, cut short, damaged, pickled, or no
+    checkpoint; for a model that cannot be rebuilt; and, with everything that does not fit, for a
+    model with other names, shapes or dtypes.
     """
     arrays = _read(path)
     header = _header(arrays, path)
     if header.get("sha256") != digest(arrays):
-        raise CheckpointError("the checkpoint is damaged", f"{path}: its SHA-256 is another one", older(path))
-    weights = {name.removeprefix("model/"): value for name, value in arrays.items() if name.startswith("model/")}
+        raise CheckpointError(
+            "the checkpoint is damaged", f"{path}: its SHA-256 is another one", older(path)
+        )
+    weights = {
+        name.removeprefix("model/"): value
+        for name, value in arrays.items()
+        if name.startswith("model/")
+    }
     model = _rebuilt(header, weights, path) if model is None else model
     try:
         model.load_state_dict(weights)
     except DataError as error:
-        raise CheckpointError("the checkpoint does not fit the model", f"{path}: {error.where}", error.fix) from None
+        raise CheckpointError(
+            "the checkpoint does not fit the model", f"{path}: {error.where}", error.fix
+        ) from None
     optimizer = None
     if "optimizer" in header:
-        slots = {name.removeprefix("optimizer/"): v for name, v in arrays.items() if name.startswith("optimizer/")}
+        slots = {
+            name.removeprefix("optimizer/"): v
+            for name, v in arrays.items()
+            if name.startswith("optimizer/")
+        }
         optimizer = {**header["optimizer"]["numbers"], **slots}
     try:
         generators = {purpose: _generator(state) for purpose, state in header["generators"].items()}
     except (AttributeError, LookupError, TypeError, ValueError):
-        raise CheckpointError("the states of its generators cannot be understood", f"{path}", older(path)) from None
+        raise CheckpointError(
+            "the states of its generators cannot be understood", f"{path}", older(path)
+        ) from None
     return Checkpoint(Path(path), model, header["meta"], optimizer, generators)
 
 
 def settings_of(model: Module) -> dict[str, Any] | None:
-    """The arguments that made `model`, read from its attributes of the same names; None where it does not keep them.
+    """The arguments that made `model`, read from its attributes of the same names; None where it
+    does not keep them.
 
-    An array becomes a list, and a model inside (of a denoising autoencoder) its own class and settings.
+    An array becomes a list, and a model inside (of a denoising autoencoder) its own class and
+    settings.
     """
-    names = [name for name in inspect.signature(type(model).__init__).parameters if name not in ("self", *DRAWN)]
+    names = [
+        name
+        for name in inspect.signature(type(model).__init__).parameters
+        if name not in ("self", *DRAWN)
+    ]
     settings = {name: getattr(model, name, inspect.Parameter.empty) for name in names}
     try:
         return dict(json.loads(json.dumps(settings, default=_setting)))
@@ -157,7 +194,9 @@ def _write(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _is_archive(path: str | os.PathLike[str]) -> bool:
-    """Whether the older file is worth keeping: one that was cut short must not take the place of the last good one."""
+    """Whether the older file is worth keeping: one that was cut short must not take the place of
+    the last good one.
+    """
     return os.path.isfile(path) and zipfile.is_zipfile(path)
 
 
@@ -165,7 +204,9 @@ def _as_json(header: Mapping[str, Any]) -> str:
     try:
         return json.dumps(header, sort_keys=True)
     except (TypeError, ValueError) as error:
-        raise DataError("meta does not go into JSON", str(error), "use numbers, text, lists and dicts only") from None
+        raise DataError(
+            "meta does not go into JSON", str(error), "use numbers, text, lists and dicts only"
+        ) from None
 
 
 def _free(path: Path) -> str:
@@ -180,25 +221,46 @@ def _read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     try:
         with open(path, "rb") as file:
             if file.read(4) != b"PK\x03\x04":
-                raise CheckpointError("this is no checkpoint", f"{path}: not an .npz archive", NAME_ONE)
+                raise CheckpointError(
+                    "this is no checkpoint", f"{path}: not an .npz archive", NAME_ONE
+                )
             file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
-        raise CheckpointError("there is no such checkpoint", f"{path}", "check the path; train with --checkpoint") from None
+        raise CheckpointError(
+            "there is no such checkpoint", f"{path}", "check the path; train with --checkpoint"
+        ) from None
     except CheckpointError:
         raise
     except OSError as error:
-        raise CheckpointError("the checkpoint cannot be read", f"{path}: {error.strerror}", "check the path") from None
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        fault = "pickled objects, which are never loaded" if "allow_pickle" in str(error) else "cut short or damaged"
-        raise CheckpointError("the checkpoint cannot be read", f"{path}: {fault}", older(path)) from None
+        raise CheckpointError(
+            "the checkpoint cannot be read", f"{path}: {error.strerror}", "check the path"
+        ) from None
+    except (
+        ValueError,
+        EOFError,
+        KeyError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+    ) as error:
+        fault = (
+            "pickled objects, which are never loaded"
+            if "allow_pickle" in str(error)
+            else "cut short or damaged"
+        )
+        raise CheckpointError(
+            "the checkpoint cannot be read", f"{path}: {fault}", older(path)
+        ) from None
 
 
 def older(path: str | os.PathLike[str]) -> str:
     """What to do about a damaged file."""
     previous = previous_of(path)
-    return f"the one before it is {previous}: load that" if previous.is_file() else "use an older copy"
+    return (
+        f"the one before it is {previous}: load that" if previous.is_file() else "use an older copy"
+    )
 
 
 def _header(arrays: dict[str, np.ndarray], path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -211,7 +273,9 @@ def _header(arrays: dict[str, np.ndarray], path: str | os.PathLike[str]) -> dict
         if known and not header.keys() >= KEYS:
             raise KeyError
     except (ValueError, KeyError, TypeError):
-        raise CheckpointError("this is no checkpoint", f"{path}: {META} cannot be understood", NAME_ONE) from None
+        raise CheckpointError(
+            "this is no checkpoint", f"{path}: {META} cannot be understood", NAME_ONE
+        ) from None
     if not known:
         raise CheckpointError(
             f"the checkpoint has format {header['format']}, this version reads {FORMAT}",
@@ -221,10 +285,16 @@ def _header(arrays: dict[str, np.ndarray], path: str | os.PathLike[str]) -> dict
     return header
 
 
-def _rebuilt(header: Mapping[str, Any], weights: Mapping[str, np.ndarray], path: str | os.PathLike[str]) -> Module:
-    """A model of the class and with the settings that were saved; its first weights are replaced afterwards."""
+def _rebuilt(
+    header: Mapping[str, Any], weights: Mapping[str, np.ndarray], path: str | os.PathLike[str]
+) -> Module:
+    """A model of the class and with the settings that were saved; its first weights are replaced
+    afterwards.
+    """
     try:
-        return _built(header, next(iter(weights.values())).dtype if weights else np.dtype(np.float64))
+        return _built(
+            header, next(iter(weights.values())).dtype if weights else np.dtype(np.float64)
+        )
     except (MinigradError, LookupError, TypeError, AttributeError) as error:
         reason = error.what if isinstance(error, MinigradError) else str(error.args[0])
         raise CheckpointError(
@@ -235,21 +305,30 @@ def _rebuilt(header: Mapping[str, Any], weights: Mapping[str, np.ndarray], path:
 
 
 def _built(described: Mapping[str, Any], dtype: np.dtype) -> Module:
-    """The model of {"class": name, "config": settings}, and the models inside it, with other first weights."""
+    """The model of {"class": name, "config": settings}, and the models inside it, with other first
+    weights.
+    """
     kind = getattr(models, str(described["class"]), None)
     if not (isinstance(kind, type) and issubclass(kind, Module)):
         raise LookupError("it is none of mg.models")
     if described["config"] is None:
         raise LookupError("it does not keep the arguments that made it")
-    settings = {name: _built(value, dtype) if isinstance(value, dict) and "class" in value else value
-                for name, value in described["config"].items()}  # fmt: skip
+    settings = {
+        name: _built(value, dtype) if isinstance(value, dict) and "class" in value else value
+        for name, value in described["config"].items()
+    }
     drawn = {"rng": np.random.default_rng(0), "dtype": dtype}
-    return kind(**settings, **{name: drawn[name] for name in DRAWN if name in inspect.signature(kind).parameters})
+    return kind(
+        **settings,
+        **{name: drawn[name] for name in DRAWN if name in inspect.signature(kind).parameters},
+    )
 
 
 # --- generators: their states are nested dicts of numbers and, some of them, arrays ---
 def _state(rng: np.random.Generator) -> Any:
-    text = json.dumps(rng.bit_generator.state, default=lambda a: {"array": a.tolist(), "dtype": a.dtype.str})
+    text = json.dumps(
+        rng.bit_generator.state, default=lambda a: {"array": a.tolist(), "dtype": a.dtype.str}
+    )
     return json.loads(text)
 
 

@@ -1,4 +1,6 @@
-"""Arrays, tensors and modules for people to look at: in a few numbers, or as the HTML that a notebook shows."""
+"""Arrays, tensors and modules for people to look at: in a few numbers, or as the HTML that a
+notebook shows.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ def number(x: Any) -> float | str:
 
 
 def head_shape(shape: tuple[int, ...], limit: int) -> tuple[int, ...]:
-    """The corner of an array of `shape` that has at most `limit` elements: the longest axis is halved until it fits."""
+    """The corner of an array of `shape` that has at most `limit` elements: the longest axis is
+    halved until it fits.
+    """
     corner = list(shape)
     while math.prod(corner) > max(limit, 0):
         k = max(range(len(corner)), key=corner.__getitem__) if corner else 0
@@ -27,19 +31,33 @@ def head_shape(shape: tuple[int, ...], limit: int) -> tuple[int, ...]:
 
 
 def summary(array: Any, limit: int) -> dict[str, Any]:
-    """Shape, dtype, extremes and mean of the finite elements, counts of NaN and Inf, and the first elements."""
+    """Shape, dtype, extremes and mean of the finite elements, counts of NaN and Inf, and the first
+    elements.
+    """
     array = np.asarray(array)
     values = array.astype(np.float64)
     finite = values[np.isfinite(values)]
     corner = head_shape(array.shape, limit)
-    head = values[tuple(slice(n) for n in corner)] if corner != (0,) or array.shape == (0,) else np.zeros(0)
+    head = (
+        values[tuple(slice(n) for n in corner)]
+        if corner != (0,) or array.shape == (0,)
+        else np.zeros(0)
+    )
     with np.errstate(over="ignore"):
-        low, high, mean = (number(f(finite)) if finite.size else None for f in (np.min, np.max, np.mean))
+        low, high, mean = (
+            number(f(finite)) if finite.size else None for f in (np.min, np.max, np.mean)
+        )
     return {
-        "shape": list(array.shape), "dtype": str(array.dtype), "min": low, "max": high, "mean": mean,
-        "nan": int(np.isnan(values).sum()), "inf": int(np.isinf(values).sum()),
-        "head": [number(v) for v in head.ravel()], "head_shape": list(corner),
-    }  # fmt: skip
+        "shape": list(array.shape),
+        "dtype": str(array.dtype),
+        "min": low,
+        "max": high,
+        "mean": mean,
+        "nan": int(np.isnan(values).sum()),
+        "inf": int(np.isinf(values).sum()),
+        "head": [number(v) for v in head.ravel()],
+        "head_shape": list(corner),
+    }
 
 
 def brief(array: Any, width: int) -> str:
@@ -48,7 +66,11 @@ def brief(array: Any, width: int) -> str:
     few = array[tuple(slice(6) for _ in array.shape)]
     text = np.array2string(few, precision=4, threshold=40, edgeitems=3, max_line_width=10_000)
     text = " ".join(text.split())
-    return text if len(text) <= width and few.size == array.size else text[: max(0, width - 4)].rstrip() + " ..."
+    return (
+        text
+        if len(text) <= width and few.size == array.size
+        else text[: max(0, width - 4)].rstrip() + " ..."
+    )
 
 
 def is_finite(array: Any) -> bool:
@@ -71,14 +93,20 @@ def tensor_html(t: Any) -> str:
 
 def _facts(a: np.ndarray) -> str:
     s = summary(a, 0)
-    parts = [f"{k} {s[k]:.4g}" for k in ("min", "max", "mean") if isinstance(s[k], float)] if a.ndim else []
+    parts = (
+        [f"{k} {s[k]:.4g}" for k in ("min", "max", "mean") if isinstance(s[k], float)]
+        if a.ndim
+        else []
+    )
     parts += [f"<b>{s['nan']} NaN</b>"] if s["nan"] else []
     parts += [f"<b>{s['inf']} Inf</b>"] if s["inf"] else []
     return f"<div>{', '.join(parts)}</div>" if parts else ""
 
 
 def array_html(a: np.ndarray, limit: int = 64) -> str:
-    """The first elements, with the numbers of rows and columns; of more than two axes the first matrix."""
+    """The first elements, with the numbers of rows and columns; of more than two axes the first
+    matrix.
+    """
     flat = a[(0,) * max(0, a.ndim - 2)] if a.size else a.reshape(0, 1)
     flat = np.atleast_2d(flat)
     rows, cols = head_shape(flat.shape, limit) if flat.size else (0, 0)
@@ -93,7 +121,9 @@ def array_html(a: np.ndarray, limit: int = 64) -> str:
 
 
 def _short(x: Any) -> str:
-    return f"{x:.4g}" if np.isfinite(x) else "NaN" if np.isnan(x) else f"{x:+}".replace("inf", "Inf")
+    return (
+        f"{x:.4g}" if np.isfinite(x) else "NaN" if np.isnan(x) else f"{x:+}".replace("inf", "Inf")
+    )
 
 
 def module_html(module: Any) -> str:
@@ -101,9 +131,21 @@ def module_html(module: Any) -> str:
     rows = []
     for name, p in module.named_parameters():
         gradient = "none yet" if p.grad is None else _short(np.abs(p.grad).max(initial=0))
-        cells = [str(p.shape), _short(np.abs(p._data).max(initial=0)), gradient if p.requires_grad else "frozen"]
+        cells = [
+            str(p.shape),
+            _short(np.abs(p._data).max(initial=0)),
+            gradient if p.requires_grad else "frozen",
+        ]
         row = "".join(f"<td {CELL}>{html.escape(c)}</td>" for c in cells)
-        rows.append(f'<tr><th scope="row" style="text-align:left">{html.escape(name)}</th>{row}</tr>')
-    titles = "".join(f'<th scope="col" {HEAD}>{t}</th>' for t in ("shape", "max |value|", "max |gradient|"))
-    table = f"<table><thead><tr><td></td>{titles}</tr></thead><tbody>{''.join(rows)}</tbody></table>" if rows else ""
+        rows.append(
+            f'<tr><th scope="row" style="text-align:left">{html.escape(name)}</th>{row}</tr>'
+        )
+    titles = "".join(
+        f'<th scope="col" {HEAD}>{t}</th>' for t in ("shape", "max |value|", "max |gradient|")
+    )
+    table = (
+        f"<table><thead><tr><td></td>{titles}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        if rows
+        else ""
+    )
     return f"<div><pre style='white-space:pre-wrap'>{html.escape(repr(module))}</pre>{table}</div>"

@@ -1,8 +1,9 @@
-"""Errors in three lines: what was wrong; the shapes (or values) and where they came from; how to mend it.
+"""Errors in three lines: what was wrong; the shapes (or values) and where they came from; how to
+mend it.
 
-Every error that a user can cause is one of these classes.  Each is also the built-in exception that a Python
-programmer would expect (`ShapeError` is a `ValueError`, `DtypeError` a `TypeError`, ...), so ordinary `except`
-clauses work.
+Every error that a user can cause is one of these classes.  Each is also the built-in exception that
+a Python programmer would expect (`ShapeError` is a `ValueError`, `DtypeError` a `TypeError`, ...),
+so ordinary `except` clauses work.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import numpy as np
 
 
 class MinigradError(Exception):
-    """Base class.  ``what``: the fault in one line; ``where``: shapes and origin; ``fix``: how to mend it."""
+    """Base class.  ``what``: the fault in one line; ``where``: shapes and origin; ``fix``: how to
+    mend it.
+    """
 
     def __init__(self, what: str, where: str, fix: str) -> None:
         super().__init__(what, where, fix)
@@ -36,7 +39,9 @@ class DtypeError(MinigradError, TypeError):
 
 
 class DataError(MinigradError, ValueError):
-    """Data or a setting with a value that is not allowed: NaN, an empty array, a negative learning rate."""
+    """Data or a setting with a value that is not allowed: NaN, an empty array, a negative learning
+    rate.
+    """
 
 
 class GradientError(MinigradError, RuntimeError):
@@ -58,10 +63,11 @@ _NESTED = (np.ma.MaskedArray, list, tuple)
 
 
 def unmasked(value: Any, name: str) -> Any:
-    """`value` as it is, a masked array as the plain array below its mask; lists and tuples are looked into.
+    """`value` as it is, a masked array as the plain array below its mask; lists and tuples are
+    looked into.
 
-    Raises DataError where a mask hides something: what lies below a mask is no number that may be computed with, and
-    np.asarray would take it for one.
+    Raises DataError where a mask hides something: what lies below a mask is no number that may be
+    computed with, and np.asarray would take it for one.
     """
     if isinstance(value, np.ma.MaskedArray):
         hidden = np.ma.getmaskarray(value)

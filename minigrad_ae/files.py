@@ -14,15 +14,21 @@ from typing import Any, BinaryIO
 
 
 def write_whole(
-    path: str | os.PathLike[str], write: Callable[[BinaryIO], object], *, keep_previous: bool = False
+    path: str | os.PathLike[str],
+    write: Callable[[BinaryIO], object],
+    *,
+    keep_previous: bool = False,
 ) -> Path:
-    """Let `write(file)` fill a file, and give it the name `path` once it is complete and on the disk.
+    """Let `write(file)` fill a file, and give it the name `path` once it is complete and on the
+    disk.
 
-    Until then an older file of that name stays as it is, and whatever goes wrong (a full disk, a crash, Ctrl-C) it goes
-    on to stay.  The temporary file lies in the same folder, since a rename is atomic within one file system only.
+    Until then an older file of that name stays as it is, and whatever goes wrong (a full disk, a
+    crash, Ctrl-C) it goes on to stay.  The temporary file lies in the same folder, since a rename
+    is atomic within one file system only.
 
-    Only a regular file is replaced.  A link is followed: the file it points to is replaced, and the link stays.  A
-    device, a pipe, or the file to which standard output goes is written to as it stands.
+    Only a regular file is replaced.  A link is followed: the file it points to is replaced, and the
+    link stays.  A device, a pipe, or the file to which standard output goes is written to as it
+    stands.
 
     keep_previous : the older file stays beside the new one, as `previous_of(path)`.
     """
@@ -67,13 +73,17 @@ def temporary_name(target: Path) -> Path:
 
 
 def previous_of(path: str | os.PathLike[str]) -> Path:
-    """NAME.prev, beside the file that `path` names: what was there before the last `write_whole` that kept it."""
+    """NAME.prev, beside the file that `path` names: what was there before the last `write_whole`
+    that kept it.
+    """
     target = Path(os.path.realpath(path))
     return target.with_name(f"{target.name}.prev")
 
 
 def _keep(target: Path) -> None:
-    """Give the file a second name, NAME.prev.  It keeps its own, so that a kill in between leaves a good file there."""
+    """Give the file a second name, NAME.prev.  It keeps its own, so that a kill in between leaves a
+    good file there.
+    """
     second = temporary_name(previous_of(target))
     second.unlink(missing_ok=True)
     try:
@@ -87,7 +97,9 @@ def _keep(target: Path) -> None:
 
 
 def _is_stream(path: str | os.PathLike[str]) -> bool:
-    """Whether there is something that must not be replaced: a device, a pipe, or where this process prints to."""
+    """Whether there is something that must not be replaced: a device, a pipe, or where this process
+    prints to.
+    """
     try:
         found = os.stat(path)
     except OSError:
@@ -119,7 +131,8 @@ def _write_through(path: str | os.PathLike[str], write: Callable[[BinaryIO], obj
         with open(path if descriptor is None else os.dup(descriptor), "wb") as file:
             file.write(whole.getvalue())
     except OSError as error:
-        error.filename = error.filename or os.fspath(path)  # the system does not say which file is full
+        # the system does not say which file is full
+        error.filename = error.filename or os.fspath(path)
         raise
 
 
@@ -138,5 +151,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write `value` as JSON, whole or not at all; ValueError for NaN and infinities, which JSON does not have."""
+    """Write `value` as JSON, whole or not at all; ValueError for NaN and infinities, which JSON
+    does not have.
+    """
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")

@@ -44,15 +44,21 @@ class Tensor(Value):
     # --- the array ---
     @property
     def data(self) -> np.ndarray:
-        """The values (not a copy), also where a gradient is required; those of a computed tensor can only be read."""
-        if self.op is None and (not self.params or self.changed >= 0 or not self.params["borrowed"]):
+        """The values (not a copy), also where a gradient is required; those of a computed tensor
+        can only be read.
+        """
+        if self.op is None and (
+            not self.params or self.changed >= 0 or not self.params["borrowed"]
+        ):
             return self._data
         return read_only(self._data)  # a rule may read it later; kernels get the array itself
 
     @data.setter
     def data(self, new: Any) -> None:
         if new is None:
-            raise DtypeError("new data cannot be None", f"for {where(self)}", f"pass an array; {NO_GRAD}")
+            raise DtypeError(
+                "new data cannot be None", f"for {where(self)}", f"pass an array; {NO_GRAD}"
+            )
         if isinstance(new, Value):  # a copy: what is trained shares no memory with a graph
             new = new._data.copy()
         new = plain(new, "the new data", self._data.dtype)
@@ -75,7 +81,10 @@ class Tensor(Value):
     dtype = property(lambda self: self._data.dtype, doc="np.dtype")
     ndim = property(lambda self: self._data.ndim, doc="number of axes")
     size = property(lambda self: self._data.size, doc="number of elements")
-    is_leaf = property(lambda self: self.op is None, doc="True unless it was computed from something with a gradient")
+    is_leaf = property(
+        lambda self: self.op is None,
+        doc="True unless it was computed from something with a gradient",
+    )
     T = property(lambda self: ops.transpose(self), doc="all axes reversed")
 
     def numpy(self) -> np.ndarray:
@@ -85,15 +94,19 @@ class Tensor(Value):
     def item(self) -> float:
         """The only element, as a Python float."""
         if self.size != 1:
-            raise DataError("item() needs a single element", f"shape {self.shape}", "index or reduce first")
+            raise DataError(
+                "item() needs a single element", f"shape {self.shape}", "index or reduce first"
+            )
         return float(self._data.reshape(()))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.requires_grad and grad_mode.enabled:
             raise GradientError(
-                "NumPy cannot take this tensor: the array that it makes would have lost the gradient",
+                "NumPy cannot take this tensor: the array that it makes would have lost the "
+                "gradient",
                 f"shape {self.shape}, from {where(self)}",
-                "mg.stack([a, b]) puts tensors together, mg.where chooses; the values alone are y.data, or y.numpy()",
+                "mg.stack([a, b]) puts tensors together, mg.where chooses; the values alone are "
+                "y.data, or y.numpy()",
             )
         return np.array(self.data, dtype=dtype, copy=copy)
 
@@ -105,7 +118,8 @@ class Tensor(Value):
 
     def __float__(self) -> float:
         frame = sys._getframe(1)
-        if self.requires_grad and frame.f_code.co_code[frame.f_lasti] == _STORE:  # array[k] = tensor: NumPy wants a number
+        # array[k] = tensor: NumPy wants a number
+        if self.requires_grad and frame.f_code.co_code[frame.f_lasti] == _STORE:
             return float(self.__array__())  # which says what is lost
         return self.item()
 
@@ -137,14 +151,22 @@ class Tensor(Value):
         """The same array, without its history."""
         twin = Tensor.new(self._data, name=self.name)
         if self.requires_grad:
-            twin.params = {"by": "detach", "source": weakref.ref(self), "borrowed": self.op is not None}
+            twin.params = {
+                "by": "detach",
+                "source": weakref.ref(self),
+                "borrowed": self.op is not None,
+            }
             twin.origin = caller(2)
         return twin
 
     def retain_grad(self) -> None:
         """Also set ``.grad`` of this computed tensor in the next backward passes."""
         if not self.requires_grad:
-            raise GradientError("retain_grad() on a tensor without gradient", where(self), "create it with requires_grad=True")
+            raise GradientError(
+                "retain_grad() on a tensor without gradient",
+                where(self),
+                "create it with requires_grad=True",
+            )
         self.retains_grad = True
 
     def zero_grad(self) -> None:
@@ -152,12 +174,17 @@ class Tensor(Value):
         self.grad = None
 
     def register_hook(self, fn: Callable[[Any], Any]) -> Callable[[], None]:
-        """Call ``fn(gradient)`` when this tensor's gradient is complete; what it returns (not None) replaces it.
+        """Call ``fn(gradient)`` when this tensor's gradient is complete; what it returns (not None)
+        replaces it.
 
         Returns a function that takes the hook out again.
         """
         if not self.requires_grad:
-            raise GradientError("a hook on a tensor without gradient", where(self), "create it with requires_grad=True")
+            raise GradientError(
+                "a hook on a tensor without gradient",
+                where(self),
+                "create it with requires_grad=True",
+            )
         if self.hooks is None:
             self.hooks = {}
         hooks, key = self.hooks, object()
@@ -171,9 +198,16 @@ class Tensor(Value):
     def __getstate__(self) -> Any:
         if self.op is not None:
             raise GradientError(
-                "only a leaf can be copied or pickled", f"this tensor was computed: {where(self)}", "use tensor.detach()"
+                "only a leaf can be copied or pickled",
+                f"this tensor was computed: {where(self)}",
+                "use tensor.detach()",
             )
-        return self._data.copy(), self.requires_grad, self.name, None if self.grad is None else self.grad.copy()
+        return (
+            self._data.copy(),
+            self.requires_grad,
+            self.name,
+            None if self.grad is None else self.grad.copy(),
+        )
 
     def __setstate__(self, state: Any) -> None:
         fresh = Tensor.new(_plain(state[0]), state[1], state[2])
@@ -182,7 +216,14 @@ class Tensor(Value):
         self.grad = None if state[3] is None else _plain(state[3])
 
     # --- functions as methods ---
-    exp, log, log1p, expm1, sqrt, square = ops.exp, ops.log, ops.log1p, ops.expm1, ops.sqrt, ops.square
+    exp, log, log1p, expm1, sqrt, square = (
+        ops.exp,
+        ops.log,
+        ops.log1p,
+        ops.expm1,
+        ops.sqrt,
+        ops.square,
+    )
     sin, cos, tanh, sigmoid, relu = ops.sin, ops.cos, ops.tanh, ops.sigmoid, ops.relu
     softplus, gelu, erf, abs, __abs__ = ops.softplus, ops.gelu, ops.erf, ops.abs, ops.abs
     maximum, minimum, clip = ops.maximum, ops.minimum, ops.clip
@@ -225,34 +266,52 @@ class Tensor(Value):
         return ops.matmul(other, self)
 
     def _in_place(self, other: Any) -> Any:
-        """``w += other`` makes a new tensor and calls it w, as everywhere in Python; for what is trained that is a mistake."""
+        """``w += other`` makes a new tensor and calls it w, as everywhere in Python; for what is
+        trained that is a mistake.
+        """
         if self.op is None and self.requires_grad:
             raise GradientError(
                 "a leaf that requires a gradient cannot be changed by an in-place operator",
-                f"{where(self)}: the name would stand for a new tensor, and what is trained would stay as it is",
-                "w.data -= lr * w.grad changes the leaf itself; w = w - x, written out, makes a new tensor",
+                f"{where(self)}: the name would stand for a new tensor, and what is trained would "
+                "stay as it is",
+                "w.data -= lr * w.grad changes the leaf itself; w = w - x, written out, makes a "
+                "new tensor",
             )
         return NotImplemented
 
     __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __imatmul__ = _in_place
-    _mask = property(lambda self: refuse_mask(self))  # `masked_array + tensor` asks for it, and loses the gradient
+    # `masked_array + tensor` asks for it, and loses the gradient
+    _mask = property(lambda self: refuse_mask(self))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise GradientError(
-            "a tensor cannot be assigned to", f"{where(self)}, shape {self.shape}",
-            "build a new one with mg.where or mg.concatenate; before a graph is built, write into x.data[...]",
-        )  # fmt: skip
+            "a tensor cannot be assigned to",
+            f"{where(self)}, shape {self.shape}",
+            "build a new one with mg.where or mg.concatenate; before a graph is built, write into "
+            "x.data[...]",
+        )
 
     # --- NumPy: np.exp(t) and array * t go to the registry ---
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         name = UFUNCS.get(ufunc.__name__, ufunc.__name__)
         function = getattr(ops, name, None) or COMPARISONS.get(name)
         if method != "__call__" or kwargs or function is None:
-            raise not_ours(f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}"), name, kwargs, PUBLIC)
+            raise not_ours(
+                f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}"),
+                name,
+                kwargs,
+                PUBLIC,
+            )
         return function(*args)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        name = "max" if func.__name__ == "amax" else "min" if func.__name__ == "amin" else func.__name__
+        name = (
+            "max"
+            if func.__name__ == "amax"
+            else "min"
+            if func.__name__ == "amin"
+            else func.__name__
+        )
         if name in QUERIES:
             return func(*(x._data if isinstance(x, Value) else x for x in args), **kwargs)
         if name not in PUBLIC:
@@ -264,7 +323,13 @@ def _comparison(ufunc: Callable[..., Any]) -> Callable[..., Any]:
     return lambda a, b: ufunc(*(x._data if isinstance(x, Value) else x for x in (a, b)))
 
 
-UFUNCS = {"subtract": "sub", "multiply": "mul", "divide": "div", "negative": "neg", "absolute": "abs"}
+UFUNCS = {
+    "subtract": "sub",
+    "multiply": "mul",
+    "divide": "div",
+    "negative": "neg",
+    "absolute": "abs",
+}
 _ORDER = (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
 COMPARISONS = {f.__name__: _comparison(f) for f in _ORDER}
 for _python, _numpy in zip(("lt", "le", "gt", "ge", "eq", "ne"), COMPARISONS.values(), strict=True):
@@ -273,11 +338,14 @@ Tensor.__hash__ = object.__hash__  # type: ignore[method-assign,assignment]  # =
 
 # The public functions, which are also methods where the tensor comes first.
 PUBLIC = (
-    "exp log log1p expm1 sqrt square sin cos tanh sigmoid relu softplus gelu erf abs maximum minimum where clip sum mean var "
-    "max min logsumexp softmax log_softmax matmul transpose swapaxes reshape broadcast_to expand_dims squeeze concatenate "
+    "exp log log1p expm1 sqrt square sin cos tanh sigmoid relu softplus gelu erf abs maximum "
+    "minimum where clip sum mean var "
+    "max min logsumexp softmax log_softmax matmul transpose swapaxes reshape broadcast_to "
+    "expand_dims squeeze concatenate "
     "stack split pad take einsum linear layer_norm dropout attention"
 ).split()
-QUERIES = "shape ndim size allclose isclose array_equal array_repr array_str array2string".split()  # need no gradient
+# need no gradient
+QUERIES = "shape ndim size allclose isclose array_equal array_repr array_str array2string".split()
 
 
 def _together(numbers: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -291,32 +359,45 @@ _told: set[str] = set()
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
-    """The same array with NumPy's own dtype object: an unpickled one has another, which is equal but found so more slowly."""
+    """The same array with NumPy's own dtype object: an unpickled one has another, which is equal
+    but found so more slowly.
+    """
     kind = array.dtype.type
     return array if array.dtype is np.dtype(kind) else array.view(kind)
 
 
-def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None) -> Tensor:
-    """A tensor that holds a copy of `data`: any shape, float32 or float64 (integers and booleans become float64).
+def tensor(
+    data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None
+) -> Tensor:
+    """A tensor that holds a copy of `data`: any shape, float32 or float64 (integers and booleans
+    become float64).
 
-    Raises DtypeError for objects, strings, complex numbers and float16, and for a `dtype` that is not float32/float64.
+    Raises DtypeError for objects, strings, complex numbers and float16, and for a `dtype` that is
+    not float32/float64.
     """
     data = unmasked(data, "tensor: data")
     try:
         array = np.asarray(data._data if isinstance(data, Value) else data)
     except ValueError as error:
-        raise DataError("tensor: the rows have different lengths", str(error), "pass a rectangular array") from None
+        raise DataError(
+            "tensor: the rows have different lengths", str(error), "pass a rectangular array"
+        ) from None
     kind, real = array.dtype.kind, "fbiu"
-    wanted = _dtype(dtype) if dtype is not None else array.dtype if kind == "f" else np.dtype(np.float64)
+    wanted = (
+        _dtype(dtype) if dtype is not None else array.dtype if kind == "f" else np.dtype(np.float64)
+    )
     if kind not in real or wanted not in (np.float32, np.float64):
         raise DtypeError(
             f"tensor: {array.dtype if kind not in real else wanted} data cannot be used",
-            f"got shape {array.shape}, dtype {array.dtype}" + ("" if dtype is None else f", and dtype={wanted} was asked for"),
+            f"got shape {array.shape}, dtype {array.dtype}"
+            + ("" if dtype is None else f", and dtype={wanted} was asked for"),
             "convert it to float32 or float64 first, e.g. np.asarray(data, dtype=float)",
         )
     if kind != "f" and dtype is None and array.ndim and not _told:
         _told.add(kind)
-        _log.warning("minigrad_ae: %s data became float64 (integers and booleans do; said once)", array.dtype)
+        _log.warning(
+            "minigrad_ae: %s data became float64 (integers and booleans do; said once)", array.dtype
+        )
     return Tensor.new(_plain(np.array(array, wanted, order="C")), requires_grad, name)
 
 
@@ -324,4 +405,6 @@ def _dtype(name: Any) -> np.dtype:
     try:
         return np.dtype(name)
     except TypeError as error:
-        raise DtypeError("tensor: unknown dtype", str(error), "use np.float32 or np.float64") from None
+        raise DtypeError(
+            "tensor: unknown dtype", str(error), "use np.float32 or np.float64"
+        ) from None

@@ -1,6 +1,6 @@
 """The training loop: batches, loss, backward, step.
 
-    for epoch in 1, 2, ...:   for each batch:   w <- w - step(d/dw loss(batch) / len(batch))
+for epoch in 1, 2, ...:   for each batch:   w <- w - step(d/dw loss(batch) / len(batch))
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from .optim import LBFGS, SGD, Adam
 class History:
     """What training has done so far.
 
-    loss : after each epoch the mean over data of the model's loss, as measured *while* the weights moved.
+    loss : after each epoch the mean over data of the model's loss, as measured *while* the weights
+    moved.
     steps : optimiser steps in all epochs together.
     """
 
@@ -74,26 +75,32 @@ def fit(
 ) -> History:
     """Train `model` on the rows of X (n, ...), which are cast to its dtype; returns the history.
 
-    model : one with ``loss(x, rng)``.  Each step minimises ``model.loss(batch, rng=noise) / len(batch)``: the mean over data
-    of a loss that is a sum.
+    model : one with ``loss(x, rng)``.  Each step minimises ``model.loss(batch, rng=noise) /
+    len(batch)``: the mean over data of a loss that is a sum.
 
-    batch_size : more than n means all rows.  rng : shuffles them, once an epoch.  noise : is handed to the loss (one
-    generator per purpose).
-    schedule : ``schedule(k)`` is the learning rate of step k = 0, 1, ...; see `mg.optim.cosine_schedule`.
-    callbacks : each is called as ``callback(state)`` after every epoch; one that returns True ends the training.
+    batch_size : more than n means all rows.  rng : shuffles them, once an epoch.  noise : is handed
+    to the loss (one generator per purpose).
+    schedule : ``schedule(k)`` is the learning rate of step k = 0, 1, ...; see
+    `mg.optim.cosine_schedule`.
+    callbacks : each is called as ``callback(state)`` after every epoch; one that returns True ends
+    the training.
     progress : a bar on a terminal, otherwise at most ten lines, both on standard error.
-    history : of a run to go on with; `epochs` counts from its beginning.  With model, optimiser and generators in the
-    state they had at its last epoch, the rest is what one uninterrupted run would have done, bit for bit.
+    history : of a run to go on with; `epochs` counts from its beginning.  With model, optimiser and
+    generators in the state they had at its last epoch, the rest is what one uninterrupted run would
+    have done, bit for bit.
 
-    The model is in training mode here, and afterwards in the mode it was in.  Ctrl-C takes effect when the step that is
-    being made is complete; a second one at once.
+    The model is in training mode here, and afterwards in the mode it was in.  Ctrl-C takes effect
+    when the step that is being made is complete; a second one at once.
 
-    Raises DataError for data that are empty, not finite, or all the same, for ``epochs`` < 1, and where the loss becomes
-    NaN or infinite; GradientError where a gradient does; and what `batches` and the model's loss raise.
+    Raises DataError for data that are empty, not finite, or all the same, for ``epochs`` < 1, and
+    where the loss becomes NaN or infinite; GradientError where a gradient does; and what `batches`
+    and the model's loss raise.
     """
     _demand_first_order(optimizer)
     if epochs < 1:
-        raise DataError("fit: at least one epoch is needed", f"got epochs={epochs}", "pass epochs=1 or more")
+        raise DataError(
+            "fit: at least one epoch is needed", f"got epochs={epochs}", "pass epochs=1 or more"
+        )
     X = _checked(X, model.parameters()[0].dtype)
     history = History() if history is None else history
     size = min(batch_size, len(X))
@@ -102,13 +109,22 @@ def fit(
     mode = model.training
     model.train()
     try:
-        with progress_of(epochs, history.epochs, steps, progress) as shown, _interruptible() as interrupted:
+        with (
+            progress_of(epochs, history.epochs, steps, progress) as shown,
+            _interruptible() as interrupted,
+        ):
             for epoch in range(history.epochs + 1, epochs + 1):
                 total = 0.0
                 for batch in batches(X, size, rng):
                     if schedule is not None:
                         optimizer.lr = schedule(history.steps)
-                    total += _step(model, batch, optimizer, noise, f"step {history.steps + 1}, in epoch {epoch} of {epochs}")
+                    total += _step(
+                        model,
+                        batch,
+                        optimizer,
+                        noise,
+                        f"step {history.steps + 1}, in epoch {epoch} of {epochs}",
+                    )
                     history.steps += 1
                     shown.step()
                     if interrupted():
@@ -124,7 +140,13 @@ def fit(
     return history
 
 
-def _step(model: Any, batch: np.ndarray, optimizer: SGD | Adam, noise: np.random.Generator | None, where: str) -> float:
+def _step(
+    model: Any,
+    batch: np.ndarray,
+    optimizer: SGD | Adam,
+    noise: np.random.Generator | None,
+    where: str,
+) -> float:
     """One step down the mean loss of a batch; returns its summed loss, before the step."""
     optimizer.zero_grad()
     loss = _loss(model, batch, noise)
@@ -133,7 +155,8 @@ def _step(model: Any, batch: np.ndarray, optimizer: SGD | Adam, noise: np.random
         raise DataError(
             f"the loss is {value}",
             f"at {where}; learning rate {optimizer.lr:.3g}",
-            "lower the learning rate; run this batch under mg.detect_anomaly() to see which operation it comes from",
+            "lower the learning rate; run this batch under mg.detect_anomaly() to see which "
+            "operation it comes from",
         )
     (loss / len(batch)).backward()
     try:
@@ -158,17 +181,24 @@ def _loss(model: Any, batch: np.ndarray, noise: np.random.Generator | None) -> A
 
 
 def _checked(X: Any, dtype: Any) -> np.ndarray:
-    """X in `dtype`, as an array of finite floats whose rows are not all the same (one row alone may be learned by heart)."""
+    """X in `dtype`, as an array of finite floats whose rows are not all the same (one row alone may
+    be learned by heart).
+    """
     X = plain(X, "X")
     flat = check_matrix(X.reshape(len(X), -1) if X.ndim > 2 and X.size else X)
     if len(flat) > 1 and (flat == flat[0]).all():
         raise DataError(
             "there is nothing to learn: all rows of X are the same",
-            f"X has shape {X.shape}, and each row begins {', '.join(f'{v:.4g}' for v in flat[0, :3])}",
+            f"X has shape {X.shape}, and each row begins "
+            f"{', '.join(f'{v:.4g}' for v in flat[0, :3])}",
             "check how the data were read; a constant needs no autoencoder",
         )
     with np.errstate(over="ignore"):
-        cast = flat if flat.dtype == dtype else check_matrix(flat.astype(dtype), f"X, cast to {np.dtype(dtype)},")
+        cast = (
+            flat
+            if flat.dtype == dtype
+            else check_matrix(flat.astype(dtype), f"X, cast to {np.dtype(dtype)},")
+        )
     demand_squares(flat, dtype)
     return cast.reshape(X.shape)
 
@@ -184,7 +214,9 @@ def _demand_first_order(optimizer: Any) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether Ctrl-C was pressed; a second one interrupts at once, as it usually does."""
+    """Yields a function that says whether Ctrl-C was pressed; a second one interrupts at once, as
+    it usually does.
+    """
     pressed = threading.Event()
     usual = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(usual):

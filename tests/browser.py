@@ -1,7 +1,9 @@
-"""A real headless Chromium for the tests of the page (Debian: chromium, chromium-driver), driven by Selenium.
+"""A real headless Chromium for the tests of the page (Debian: chromium, chromium-driver), driven by
+Selenium.
 
-Where it is missing the tests are skipped, and say so; under continuous integration (the variable CI) that is a failure.
-axe-core comes from the variable AXE_CORE, the path of axe.min.js (``npm install axe-core``).
+Where it is missing the tests are skipped, and say so; under continuous integration (the variable
+CI) that is a failure. axe-core comes from the variable AXE_CORE, the path of axe.min.js (``npm
+install axe-core``).
 """
 
 from __future__ import annotations
@@ -18,21 +20,30 @@ import pytest
 import minigrad_ae as mg
 from minigrad_ae.inspect.render.html_page import page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 DRIVER = shutil.which("chromedriver")
 AXE = os.environ.get("AXE_CORE", "")
 
 
 def lacking() -> list[str]:
     """What is missing for these tests."""
-    found = {"chromium": CHROMIUM, "chromedriver": DRIVER, "selenium": importlib.util.find_spec("selenium")}
+    found = {
+        "chromium": CHROMIUM,
+        "chromedriver": DRIVER,
+        "selenium": importlib.util.find_spec("selenium"),
+    }
     return [name for name, thing in found.items() if not thing]
 
 
 def demand(missing: list[str]) -> None:
     """Skip loudly, except under continuous integration."""
     if missing:
-        words = f"NOT TESTED: the HTML page, for {', '.join(missing)} is missing (apt-get install chromium chromium-driver)"
+        words = (
+            f"NOT TESTED: the HTML page, for {', '.join(missing)} is missing (apt-get install "
+            "chromium chromium-driver)"
+        )
         assert not os.environ.get("CI"), words
         pytest.skip(words)
 
@@ -45,13 +56,23 @@ def chromium():
 
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--force-device-scale-factor=1"):
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--force-device-scale-factor=1",
+    ):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
     try:
         driver.execute_cdp_cmd("Network.enable", {})
-        conditions = {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        conditions = {
+            "offline": True,
+            "latency": 0,
+            "downloadThroughput": -1,
+            "uploadThroughput": -1,
+        }
         driver.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
         yield Browser(driver)
     finally:
@@ -64,8 +85,15 @@ class Browser:
     def __init__(self, driver) -> None:
         self.driver, self.run = driver, driver.execute_script
 
-    def open(self, path: Path, fragment: str = "", width: int = 1300, height: int = 900, dark: bool = False,
-             script: bool = True) -> None:  # fmt: skip
+    def open(
+        self,
+        path: Path,
+        fragment: str = "",
+        width: int = 1300,
+        height: int = 900,
+        dark: bool = False,
+        script: bool = True,
+    ) -> None:
         """Load a page, afresh."""
         cdp = self.driver.execute_cdp_cmd
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
@@ -90,7 +118,9 @@ class Browser:
         return self.run("return document.querySelector(arguments[0]).innerText", selector)
 
     def texts(self, selector: str) -> list[str]:
-        return self.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.innerText)", selector)
+        return self.run(
+            "return [...document.querySelectorAll(arguments[0])].map((e) => e.innerText)", selector
+        )
 
     @property
     def step(self) -> int:
@@ -104,20 +134,30 @@ class Browser:
         """Everything that was asked for, apart from the file itself."""
         import json
 
-        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        urls = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+        events = [
+            json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")
+        ]
+        urls = [
+            e["params"]["request"]["url"]
+            for e in events
+            if e["method"] == "Network.requestWillBeSent"
+        ]
         return [u for u in urls if not u.startswith(("file:", "about:", "data:"))]
 
     def violations(self) -> list[str]:
         """What axe-core finds."""
         demand([] if Path(AXE).is_file() else ["axe-core (AXE_CORE=.../axe.min.js)"])
         self.run(Path(AXE).read_text(encoding="utf-8"))
-        found = self.driver.execute_async_script("axe.run(document).then(arguments[arguments.length - 1])")
+        found = self.driver.execute_async_script(
+            "axe.run(document).then(arguments[arguments.length - 1])"
+        )
         first = [(v["id"], v["nodes"][0]) for v in found["violations"]]
-        return [f"{name}: {node['html'][:120]} {node['failureSummary'][:200]}" for name, node in first]
+        return [
+            f"{name}: {node['html'][:120]} {node['failureSummary'][:200]}" for name, node in first
+        ]
 
 
-# --- pages to open ----------------------------------------------------------------------------------------------------
+# --- pages to open --------------------------------------------------------------------------------
 
 
 def autoencoder():

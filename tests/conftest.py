@@ -1,4 +1,6 @@
-"""Fixtures: compiled kernels; and for the tests of the HTML page one browser, and two pages, for all of them."""
+"""Fixtures: compiled kernels; and for the tests of the HTML page one browser, and two pages, for
+all of them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from minigrad_ae import kernels
 
 @pytest.fixture
 def compiled():
-    """Kernels run compiled, whatever MINIGRAD_AE_KERNELS says: for tests of what the kernels do beyond their definitions."""
+    """Kernels run compiled, whatever MINIGRAD_AE_KERNELS says: for tests of what the kernels do
+    beyond their definitions.
+    """
     with kernels.use("numba"):
         yield
 

@@ -91,7 +91,6 @@ WRONG: dict[str, Callable[[Path], Any]] = {
     "cli: an unknown option": lambda folder: command("doctor", "--nonsense"),
     "cli: a script that is not there": lambda folder: command("inspect", str(folder / "absent.py")),
 }
-# fmt: on
 
 
 class Told(Exception):

@@ -11,12 +11,18 @@ from minigrad_ae.models.slide_algorithm import algorithm_1, ascend, generative, 
 from minigrad_ae.optim import SGD
 from minigrad_ae.teaching.lesson import lessons_folder
 
-KINDS = [{"likelihood": "bernoulli"}, {"likelihood": "gaussian"}, {"likelihood": "gaussian", "learn_sigma": True}]
+KINDS = [
+    {"likelihood": "bernoulli"},
+    {"likelihood": "gaussian"},
+    {"likelihood": "gaussian", "learn_sigma": True},
+]
 
 
 def build(dtype=np.float64, **settings):
     rng = np.random.default_rng(0)
-    return VariationalAutoencoder(5, 3, hidden=(7,), rng=rng, dtype=dtype, **settings), rng.random((9, 5)).astype(dtype)
+    return VariationalAutoencoder(5, 3, hidden=(7,), rng=rng, dtype=dtype, **settings), rng.random(
+        (9, 5)
+    ).astype(dtype)
 
 
 @pytest.mark.parametrize("settings", KINDS)
@@ -31,7 +37,10 @@ def test_it_is_the_mini_batch_step_in_batches_of_one_bit_for_bit(settings, dtype
         optimiser.step()
     for name, value in one.state_dict().items():
         assert value.tobytes() == other.state_dict()[name].tobytes(), name
-        assert name == "conditional.log_var" or (value != build(dtype, **settings)[0].state_dict()[name]).any()
+        assert (
+            name == "conditional.log_var"
+            or (value != build(dtype, **settings)[0].state_dict()[name]).any()
+        )
 
 
 @pytest.mark.parametrize("settings", KINDS)
@@ -40,7 +49,8 @@ def test_gradients_of_single_data_add_up_to_that_of_the_batch(settings):
     parameters = [*generative(model), *model.encoder.parameters()]
     rng = np.random.default_rng(2)
     for x in X:
-        (-slide_bound(model, x[None, :], rng.standard_normal((1, 3)))).backward()  # .grad accumulates
+        # .grad accumulates
+        (-slide_bound(model, x[None, :], rng.standard_normal((1, 3)))).backward()
     parts = [p.grad for p in parameters]
     model.zero_grad()
     model.loss(X, np.random.default_rng(2)).backward()
@@ -60,7 +70,9 @@ def test_the_engine_refuses_a_gradient_for_phi_from_before_w_moved():
     w, phi = generative(model), model.encoder.parameters()
     L = slide_bound(model, X[:1], np.zeros((1, 3)))
     ascend(w, grad(L, w), 0.1)
-    with pytest.raises(GradientError, match=r"'decoder.*weight' was changed after linear had used it"):
+    with pytest.raises(
+        GradientError, match=r"'decoder.*weight' was changed after linear had used it"
+    ):
         grad(L, phi)
 
 
@@ -68,5 +80,15 @@ def test_the_lesson_shows_what_the_package_runs():
     """The loop stands in the lesson line by line; it calls the same ops in the same order."""
     text = (lessons_folder() / "09_variational_autoencoder.py").read_text(encoding="utf-8")
     loop = text[text.index("for x in data:") : text.index("library = ")]
-    calls = re.findall(r"standard_normal|encode|reparameterise|gaussian_kl|bernoulli_loss|mg\.grad|eta \* g", loop)
-    assert calls == ["standard_normal", "encode", "reparameterise", "gaussian_kl", "bernoulli_loss", "mg.grad", "eta * g"]
+    calls = re.findall(
+        r"standard_normal|encode|reparameterise|gaussian_kl|bernoulli_loss|mg\.grad|eta \* g", loop
+    )
+    assert calls == [
+        "standard_normal",
+        "encode",
+        "reparameterise",
+        "gaussian_kl",
+        "bernoulli_loss",
+        "mg.grad",
+        "eta * g",
+    ]

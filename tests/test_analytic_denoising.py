@@ -1,6 +1,8 @@
-"""The best linear denoisers, against sampled noise, enumerated masks, and alternating least squares.
+"""The best linear denoisers, against sampled noise, enumerated masks, and alternating least
+squares.
 
-Tolerance of an algebraic identity: 1e-12 relative, some thousand roundings of float64.  Sampled: 4 standard errors.
+Tolerance of an algebraic identity: 1e-12 relative, some thousand roundings of float64.  Sampled: 4
+standard errors.
 """
 
 from __future__ import annotations
@@ -11,7 +13,13 @@ import numpy as np
 import pytest
 
 from minigrad_ae import analytic
-from minigrad_ae.analytic import best_denoiser, denoising_loss, dropout_moments, gaussian_moments, pca
+from minigrad_ae.analytic import (
+    best_denoiser,
+    denoising_loss,
+    dropout_moments,
+    gaussian_moments,
+    pca,
+)
 from minigrad_ae.errors import DataError, ShapeError
 
 EXACT = 1e-12
@@ -38,11 +46,14 @@ S = X.T @ X / len(X)
 
 
 def loss_by_averaging(A, clean, corruptions):
-    """E ‖x − A x̃ − b‖² with the best b, over every datum and every corruption (weight, noisy copy of the data)."""
+    """E ‖x − A x̃ − b‖² with the best b, over every datum and every corruption (weight, noisy copy
+    of the data).
+    """
     noisy_mean = sum(weight * noisy.mean(axis=0) for weight, noisy in corruptions)
     centre = clean.mean(axis=0)
     return sum(
-        weight * ((clean - centre - (noisy - noisy_mean) @ A.T) ** 2).sum(axis=1).mean() for weight, noisy in corruptions
+        weight * ((clean - centre - (noisy - noisy_mean) @ A.T) ** 2).sum(axis=1).mean()
+        for weight, noisy in corruptions
     )
 
 
@@ -65,7 +76,9 @@ def test_dropout_loss_is_the_average_over_all_masks(keep, mean):
 
 @pytest.mark.parametrize("sigma", [0.8, SIGMA])
 def test_gaussian_loss_is_the_average_over_mirrored_noise(sigma):
-    """2D points of covariance σ² (± √D σ along each axis) have the second moments of the noise: exact for squares."""
+    """2D points of covariance σ² (± √D σ along each axis) have the second moments of the noise:
+    exact for squares.
+    """
     A = np.random.default_rng(1).normal(size=(D, D))
     points = np.sqrt(D) * np.concatenate([np.eye(D), -np.eye(D)]) * sigma
     exact = loss_by_averaging(A, X, [(1 / (2 * D), X + point) for point in points])
@@ -86,12 +99,17 @@ def test_sampled_noise_has_these_losses():
     centre = {"anisotropic": MEAN, "dropout of uncentred data": KEEP * MEAN}
     for name, noisy in drawn.items():
         errors = ((clean - MEAN - (noisy - centre[name]) @ A.T) ** 2).sum(axis=1)
-        errors = errors.reshape(len(X), -1).mean(axis=0)  # one average over the data for each of 2000 draws
-        assert abs(errors.mean() - denoising_loss(A, NOISES[name](S))) < 4 * errors.std(ddof=1) / np.sqrt(2000)
+        # one average over the data for each of 2000 draws
+        errors = errors.reshape(len(X), -1).mean(axis=0)
+        assert abs(errors.mean() - denoising_loss(A, NOISES[name](S))) < 4 * errors.std(
+            ddof=1
+        ) / np.sqrt(2000)
 
 
 def alternate(moments, M, sweeps=3000):
-    """min over W2 (D x M), W1 (M x D) of the loss of W2 W1 by least squares in turn: finds it, or stops at a saddle."""
+    """min over W2 (D x M), W1 (M x D) of the loss of W2 W1 by least squares in turn: finds it, or
+    stops at a saddle.
+    """
     rng = np.random.default_rng(4)
     W1 = rng.normal(size=(M, D))
     full = moments.P @ np.linalg.inv(moments.Q)
@@ -145,13 +163,17 @@ def test_without_noise_it_is_pca_and_dependent_features_do_no_harm():
 
 
 def test_noise_can_change_the_order_of_the_directions():
-    """Strong noise on the feature of largest variance: PCA takes feature 1, the denoiser feature 2."""
+    """Strong noise on the feature of largest variance: PCA takes feature 1, the denoiser
+    feature 2.
+    """
     best = best_denoiser(gaussian_moments(np.diag([2.0, 1.0]), [3.0, 0.1]), 1)
     np.testing.assert_allclose(best.matrix, np.diag([0.0, 1 / 1.01]), atol=EXACT)
 
 
 def test_a_frozen_copy_looks_better_than_it_is():
-    """Fitted to the noise that was drawn: on average below the least loss on fresh noise, E min < min E."""
+    """Fitted to the noise that was drawn: on average below the least loss on fresh noise, E min <
+    min E.
+    """
     rng = np.random.default_rng(6)
     fresh, seen = gaussian_moments(S, 0.8), []
     for _ in range(30):
@@ -175,13 +197,15 @@ WRONG = [
         lambda: dropout_moments(S, [0.5, 0.5]),
         ShapeError,
         "keep must be one number, or one for each feature\n  keep has shape (2,), D = 4\n"
-        "  fix: keep is the probability that a feature survives; the probability of zeroing it is 1 - keep",
+        "  fix: keep is the probability that a feature survives; the probability of zeroing it is "
+        "1 - keep",
     ),
     (
         lambda: dropout_moments(S, 0.0),
         DataError,
         "keep must lie in (0, 1]\n  its entries run from 0 to 0\n"
-        "  fix: keep is the probability that a feature survives; the probability of zeroing it is 1 - keep",
+        "  fix: keep is the probability that a feature survives; the probability of zeroing it is "
+        "1 - keep",
     ),
     (
         lambda: gaussian_moments([[1.0, 0.5], [0.0, 1.0]], 1.0),

@@ -1,6 +1,8 @@
-"""Log densities and divergences: normalised, in agreement with their textbook forms, with sums and with samples.
+"""Log densities and divergences: normalised, in agreement with their textbook forms, with sums and
+with samples.
 
-Tolerance of an algebraic identity: 1e-12 relative, some thousand roundings of float64.  Sampled: 4 standard errors.
+Tolerance of an algebraic identity: 1e-12 relative, some thousand roundings of float64.  Sampled: 4
+standard errors.
 """
 
 from __future__ import annotations
@@ -22,7 +24,13 @@ MEAN, LOG_VAR = RNG.normal(size=3), RNG.normal(size=3)
 
 def test_log_normal_is_the_sum_of_the_textbook_densities():
     x = RNG.normal(size=(5, 3))
-    each = [[np.log(NormalDist(m, np.exp(v / 2)).pdf(a)) for a, m, v in zip(row, MEAN, LOG_VAR, strict=True)] for row in x]
+    each = [
+        [
+            np.log(NormalDist(m, np.exp(v / 2)).pdf(a))
+            for a, m, v in zip(row, MEAN, LOG_VAR, strict=True)
+        ]
+        for row in x
+    ]
     assert log_normal(x, MEAN, LOG_VAR).shape == (5,)
     np.testing.assert_allclose(log_normal(x, MEAN, LOG_VAR), np.sum(each, axis=1), rtol=EXACT)
     assert float(log_normal([0.0, 0.0])) == pytest.approx(-np.log(2 * np.pi), rel=EXACT)
@@ -38,7 +46,9 @@ def test_log_bernoulli_sums_to_one_and_survives_large_logits():
     grey = RNG.random((6, 4))
     expected = (grey * np.log(p) + (1 - grey) * np.log(1 - p)).sum(axis=1)
     np.testing.assert_allclose(log_bernoulli(grey, logits), expected, rtol=EXACT)
-    np.testing.assert_allclose(log_bernoulli([[1.0, 0.0], [0.0, 1.0]], [800.0, -800.0]), [0.0, -1600.0])
+    np.testing.assert_allclose(
+        log_bernoulli([[1.0, 0.0], [0.0, 1.0]], [800.0, -800.0]), [0.0, -1600.0]
+    )
     best = log_bernoulli(grey, np.log(grey / (1 - grey)))
     assert -best.mean() == pytest.approx(analytic.pixel_entropy(grey), rel=EXACT)
 
@@ -46,23 +56,32 @@ def test_log_bernoulli_sums_to_one_and_survives_large_logits():
 def kl_by_integration(m, v, m0, v0):
     z = m + np.exp(v / 2) * np.linspace(-12, 12, 4001)
     q = np.exp(log_normal(z[:, None], m, v))
-    return (q * (log_normal(z[:, None], m, v) - log_normal(z[:, None], m0, v0))).sum() * (z[1] - z[0])
+    return (q * (log_normal(z[:, None], m, v) - log_normal(z[:, None], m0, v0))).sum() * (
+        z[1] - z[0]
+    )
 
 
 def test_kl_is_the_integral_and_is_zero_only_for_equals():
     for m, v, m0, v0 in RNG.normal(size=(10, 4)):
         value = float(kl_diagonal(m, v, m0, v0)[0])
         assert value == pytest.approx(kl_by_integration(m, v, m0, v0), rel=1e-9)
-        assert value == pytest.approx(kl_normal([m], [[np.exp(v)]], [m0], [[np.exp(v0)]]), rel=1e-11, abs=EXACT)
+        assert value == pytest.approx(
+            kl_normal([m], [[np.exp(v)]], [m0], [[np.exp(v0)]]), rel=1e-11, abs=EXACT
+        )
         assert value > 0
     assert kl_diagonal(MEAN, LOG_VAR, MEAN, LOG_VAR).max() == 0.0
     var = np.exp(LOG_VAR)
-    np.testing.assert_allclose(kl_diagonal(MEAN, LOG_VAR), 0.5 * (-1 - LOG_VAR + MEAN**2 + var), rtol=1e-11)
-    assert kl_diagonal(0.0, 1e-9)[0] == pytest.approx(2.5e-19, rel=1e-6, abs=0)  # no cancellation near the prior
+    np.testing.assert_allclose(
+        kl_diagonal(MEAN, LOG_VAR), 0.5 * (-1 - LOG_VAR + MEAN**2 + var), rtol=1e-11
+    )
+    # no cancellation near the prior
+    assert kl_diagonal(0.0, 1e-9)[0] == pytest.approx(2.5e-19, rel=1e-6, abs=0)
 
 
 def test_kl_has_the_stated_derivatives():
-    """mean and ½ (s² − 1) against the standard normal, by central differences: error of order h² and ε/h, 1e-9."""
+    """mean and ½ (s² − 1) against the standard normal, by central differences: error of order h²
+    and ε/h, 1e-9.
+    """
     h = 1e-5
     for m, v in zip(MEAN, LOG_VAR, strict=True):
         by_mean = (kl_diagonal(m + h, v) - kl_diagonal(m - h, v)) / (2 * h)
@@ -96,7 +115,9 @@ def test_sampled_kl_has_the_stated_mean_and_variance():
     estimate = log_normal(z, MEAN, LOG_VAR) - log_normal(z)
     assert abs(estimate.mean() - kl_diagonal(MEAN, LOG_VAR).sum()) < 4 * estimate.std() / np.sqrt(n)
     squares = (estimate - estimate.mean()) ** 2
-    assert abs(squares.mean() - float(analytic.kl_sample_variance(MEAN, LOG_VAR))) < 4 * squares.std() / np.sqrt(n)
+    assert abs(
+        squares.mean() - float(analytic.kl_sample_variance(MEAN, LOG_VAR))
+    ) < 4 * squares.std() / np.sqrt(n)
 
 
 def test_best_variance_is_the_mean_squared_error():
@@ -112,7 +133,8 @@ WRONG = [
     (
         lambda: log_normal(np.zeros((2, 3)), np.zeros(2)),
         ShapeError,
-        "the arguments do not broadcast\n  x has shape (2, 3), mean has shape (2,), log_var has shape (1,)\n"
+        "the arguments do not broadcast\n  x has shape (2, 3), mean has shape (2,), log_var has "
+        "shape (1,)\n"
         "  fix: the last axis holds features or latent units",
     ),
     (
@@ -142,7 +164,8 @@ WRONG = [
     (
         lambda: analytic.log_likelihood_at_best_variance(0.0, 3),
         DataError,
-        "mse must lie in (0, inf)\n  mse = 0\n  fix: a perfect fit has unbounded density: fix the variance instead",
+        "mse must lie in (0, inf)\n  mse = 0\n  fix: a perfect fit has unbounded density: fix the "
+        "variance instead",
     ),
 ]
 

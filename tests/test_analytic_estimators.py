@@ -1,4 +1,5 @@
-"""Estimators and their variances: against samples (4 standard errors), Gaussian quadrature, and exact likelihoods.
+"""Estimators and their variances: against samples (4 standard errors), Gaussian quadrature, and
+exact likelihoods.
 
 Tolerance of an algebraic identity: 1e-12 relative, some thousand roundings of float64.
 """
@@ -11,7 +12,15 @@ import numpy as np
 import pytest
 
 from minigrad_ae import analytic
-from minigrad_ae.analytic import PPCA, Quadratic, chi_square, grid_log_prob, importance_bound, log_bernoulli, log_normal
+from minigrad_ae.analytic import (
+    PPCA,
+    Quadratic,
+    chi_square,
+    grid_log_prob,
+    importance_bound,
+    log_bernoulli,
+    log_normal,
+)
 from minigrad_ae.errors import DataError, ShapeError
 
 EXACT = 1e-12
@@ -28,7 +37,9 @@ def f(z):
 
 
 def moments(values):
-    """Mean and covariance of ``values`` (at the nodes, components) under the standard normal, exactly."""
+    """Mean and covariance of ``values`` (at the nodes, components) under the standard normal,
+    exactly.
+    """
     mean = WEIGHT @ values
     return mean, (values - mean).T * WEIGHT @ (values - mean)
 
@@ -38,8 +49,14 @@ def test_gradients_of_a_quadratic_have_these_means_and_variances():
     assert quadratic.expectation(MEAN, SIGMA) == pytest.approx(WEIGHT @ f(z), rel=EXACT)
     pathwise, covariance = moments(z @ A + B)
     np.testing.assert_allclose(quadratic.gradient_in_mean(MEAN, SIGMA), pathwise, rtol=1e-11)
-    np.testing.assert_allclose(quadratic.reparameterised_covariance(SIGMA), covariance, rtol=1e-11, atol=EXACT)
-    np.testing.assert_allclose(quadratic.gradient_in_log_sigma(MEAN, SIGMA), WEIGHT @ ((z @ A + B) * SIGMA * EPS), rtol=1e-11)
+    np.testing.assert_allclose(
+        quadratic.reparameterised_covariance(SIGMA), covariance, rtol=1e-11, atol=EXACT
+    )
+    np.testing.assert_allclose(
+        quadratic.gradient_in_log_sigma(MEAN, SIGMA),
+        WEIGHT @ ((z @ A + B) * SIGMA * EPS),
+        rtol=1e-11,
+    )
     for baseline in (0.0, 1.7, np.array([0.3, -2.0]), quadratic.best_baseline(MEAN, SIGMA)):
         score, spread = moments((f(z)[:, None] - baseline) * EPS / SIGMA)
         np.testing.assert_allclose(score, pathwise, rtol=1e-10)
@@ -57,7 +74,9 @@ def test_square_has_the_published_variances_and_those_of_samples():
     assert square.reparameterised_covariance([sigma])[0, 0] == pytest.approx(pathwise, rel=EXACT)
     assert square.score_function_variance([mu], [sigma])[0] == pytest.approx(score, rel=EXACT)
     mean_baseline = square.expectation([mu], [sigma])
-    assert square.score_function_variance([mu], [sigma], mean_baseline)[0] == pytest.approx(22.9, abs=0.06)
+    assert square.score_function_variance([mu], [sigma], mean_baseline)[0] == pytest.approx(
+        22.9, abs=0.06
+    )
     noise = np.random.default_rng(0).normal(size=n)
     z = mu + sigma * noise
     for samples, variance in ((2 * z, pathwise), (z**2 * noise / sigma, score)):
@@ -71,11 +90,19 @@ def test_chi_square_is_the_integral():
     m, mu, d = np.array([0.3, -0.4]), np.array([0.0, 0.2]), np.array([0.9, 1.4])
     line = np.linspace(-15, 15, 601)
     z = np.array(list(product(line, line)))
-    log_p = -0.5 * np.einsum("ni,ij,nj->n", z - m, P, z - m) + 0.5 * np.log(np.linalg.det(P)) - np.log(2 * np.pi)
+    log_p = (
+        -0.5 * np.einsum("ni,ij,nj->n", z - m, P, z - m)
+        + 0.5 * np.log(np.linalg.det(P))
+        - np.log(2 * np.pi)
+    )
     integral = np.exp(2 * log_p - log_normal(z, mu, np.log(d))).sum() * 0.05**2 - 1
     assert chi_square(m, P, mu, d) == pytest.approx(integral, rel=1e-10)
     assert chi_square(m, np.diag(1 / d), m, d) == pytest.approx(0, abs=EXACT)
-    assert chi_square([0.0], [[1.0]], [0.0], [0.51]) < np.inf == chi_square([0.0], [[1.0]], [0.0], [0.5])
+    assert (
+        chi_square([0.0], [[1.0]], [0.0], [0.51])
+        < np.inf
+        == chi_square([0.0], [[1.0]], [0.0], [0.5])
+    )
 
 
 def ppca_problem(q_scale):
@@ -88,9 +115,15 @@ def ppca_problem(q_scale):
 
     def log_weights(shape, rng):
         z = mu + np.sqrt(d) * rng.normal(size=(*shape, 2))
-        return log_normal(x, z @ model.W.T, np.log(0.6)) + log_normal(z) - log_normal(z, mu, np.log(d))
+        return (
+            log_normal(x, z @ model.W.T, np.log(0.6)) + log_normal(z) - log_normal(z, mu, np.log(d))
+        )
 
-    return float(model.log_prob(x[None])[0]), log_weights, chi_square(means[0], np.linalg.inv(cov), mu, d)
+    return (
+        float(model.log_prob(x[None])[0]),
+        log_weights,
+        chi_square(means[0], np.linalg.inv(cov), mu, d),
+    )
 
 
 def test_bound_rises_to_the_likelihood_at_the_stated_rate():
@@ -110,11 +143,16 @@ def test_bound_rises_to_the_likelihood_at_the_stated_rate():
 
 def test_at_the_exact_posterior_every_weight_is_the_likelihood():
     rng = np.random.default_rng(5)
-    model = PPCA(np.linalg.qr(rng.normal(size=(4, 2)))[0] * [2.0, 0.7], np.zeros(4), 0.6)  # diagonal posterior
+    # diagonal posterior
+    model = PPCA(np.linalg.qr(rng.normal(size=(4, 2)))[0] * [2.0, 0.7], np.zeros(4), 0.6)
     X = rng.normal(size=(6, 4))
     means, cov = model.posterior(X)
     z = means + np.sqrt(np.diag(cov)) * rng.normal(size=(50, 6, 2))
-    log_w = log_normal(X, z @ model.W.T, np.log(0.6)) + log_normal(z) - log_normal(z, means, np.log(np.diag(cov)))
+    log_w = (
+        log_normal(X, z @ model.W.T, np.log(0.6))
+        + log_normal(z)
+        - log_normal(z, means, np.log(np.diag(cov)))
+    )
     assert log_w.std(axis=0).max() < 1e-13
     np.testing.assert_allclose(importance_bound(log_w, axis=0), model.log_prob(X), rtol=EXACT)
 
@@ -122,7 +160,9 @@ def test_at_the_exact_posterior_every_weight_is_the_likelihood():
 def test_importance_bound_is_the_log_of_the_mean():
     a = np.random.default_rng(6).normal(size=(3, 5))
     np.testing.assert_allclose(importance_bound(a), np.log(np.exp(a).mean(axis=1)), rtol=EXACT)
-    np.testing.assert_allclose(importance_bound(a, axis=0), np.log(np.exp(a).mean(axis=0)), rtol=EXACT)
+    np.testing.assert_allclose(
+        importance_bound(a, axis=0), np.log(np.exp(a).mean(axis=0)), rtol=EXACT
+    )
     np.testing.assert_allclose(importance_bound(a - 1e4), importance_bound(a) - 1e4, rtol=EXACT)
     np.testing.assert_allclose(importance_bound(a[:, :1]), a[:, 0], rtol=EXACT)
 
@@ -144,7 +184,8 @@ def test_grid_likelihoods_of_a_nonlinear_decoder_sum_to_one():
     images = np.array(list(product((0.0, 1.0), repeat=3)))
     log_p = grid_log_prob(lambda Z: log_bernoulli(images, (np.tanh(Z @ W1) @ W2)[:, None]), 2)
     assert np.exp(log_p).sum() == pytest.approx(1, rel=EXACT)
-    constant = grid_log_prob(lambda Z: np.zeros((len(Z), 1)), 1, limit=1.0, points=3)  # ends count half
+    # ends count half
+    constant = grid_log_prob(lambda Z: np.zeros((len(Z), 1)), 1, limit=1.0, points=3)
     assert constant[0] == pytest.approx(np.log((1 + np.exp(-0.5)) / np.sqrt(2 * np.pi)), rel=EXACT)
 
 
@@ -169,7 +210,8 @@ WRONG = [
     (
         lambda: importance_bound([1.0, 2.0], axis=1),
         ShapeError,
-        "there is no axis 1 to average over\n  log_weights has shape (2,)\n  fix: name its sample axis",
+        "there is no axis 1 to average over\n  log_weights has shape (2,)\n  fix: name its sample "
+        "axis",
     ),
     (
         lambda: grid_log_prob(lambda Z: np.zeros(len(Z)), 1),
@@ -181,12 +223,14 @@ WRONG = [
     (
         lambda: grid_log_prob(lambda Z: np.zeros((len(Z), 1)), 3),
         DataError,
-        "M = 3 is out of range\n  a grid over more latent units is too large\n  fix: choose M from 1 to 2",
+        "M = 3 is out of range\n  a grid over more latent units is too large\n  fix: choose M from "
+        "1 to 2",
     ),
     (
         lambda: analytic.importance_gap(np.inf, 5),
         DataError,
-        "chi2 must lie in [0, inf)\n  chi2 = inf\n  fix: see chi_square; an infinite one has no such expansion",
+        "chi2 must lie in [0, inf)\n  chi2 = inf\n  fix: see chi_square; an infinite one has no "
+        "such expansion",
     ),
 ]
 

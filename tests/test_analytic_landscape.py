@@ -1,8 +1,10 @@
-"""The critical points of the linear autoencoder, against derivatives that know nothing of the closed forms.
+"""The critical points of the linear autoencoder, against derivatives that know nothing of the
+closed forms.
 
-The independent witness works on the data X itself: the loss is its definition, its gradient is checked by a complex
-step of the loss, and its Hessian is a complex step of the gradient.  A complex step (h = 1e-30) has no truncation
-error, so all agree to rounding: 1e-12 relative to the largest entry.
+The independent witness works on the data X itself: the loss is its definition, its gradient is
+checked by a complex step of the loss, and its Hessian is a complex step of the gradient.  A complex
+step (h = 1e-30) has no truncation error, so all agree to rounding: 1e-12 relative to the largest
+entry.
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ def random_weights(M, seed):
 
 
 def mixing(M, seed=0):
-    """An invertible C with singular values from 0.7 to 1.4, so that flat directions stay far below the curved ones."""
+    """An invertible C with singular values from 0.7 to 1.4, so that flat directions stay far below
+    the curved ones.
+    """
     rng = np.random.default_rng(seed)
     left, right = (np.linalg.qr(rng.normal(size=(M, M)))[0] for _ in range(2))
     return left * np.linspace(0.7, 1.4, M) @ right
@@ -77,9 +81,13 @@ def test_loss_gradient_and_hessian_are_those_of_the_data(M):
     slope = complex_step(lambda v: loss(v, M), w)
     np.testing.assert_allclose(gradient(w, M), slope, atol=EXACT * np.abs(slope).max())
     assert analytic.reconstruction_loss(scatter, W1, W2) == pytest.approx(loss(w, M), rel=EXACT)
-    np.testing.assert_allclose(pack(*analytic.gradient(scatter, W1, W2)), slope, atol=EXACT * np.abs(slope).max())
+    np.testing.assert_allclose(
+        pack(*analytic.gradient(scatter, W1, W2)), slope, atol=EXACT * np.abs(slope).max()
+    )
     curvature = complex_step(lambda v: gradient(v, M), w)
-    np.testing.assert_allclose(analytic.hessian(scatter, W1, W2), curvature, atol=EXACT * np.abs(curvature).max())
+    np.testing.assert_allclose(
+        analytic.hessian(scatter, W1, W2), curvature, atol=EXACT * np.abs(curvature).max()
+    )
 
 
 @pytest.mark.parametrize("M, count", [(1, 6), (2, 16), (3, 26), (5, 32)])
@@ -113,14 +121,18 @@ def test_there_is_one_minimum_and_it_is_pca(M):
 
 def test_the_lesson_saddle_has_one_way_down():
     point = critical_point(S, 2, (3, 1))
-    assert point == analytic.CriticalPoint(components=(1, 3), loss=0.5 * (5.5 + 1.7 + 0.6), index=1, nullity=4)
+    assert point == analytic.CriticalPoint(
+        components=(1, 3), loss=0.5 * (5.5 + 1.7 + 0.6), index=1, nullity=4
+    )
     origin = critical_point(S, 2, ())
     assert (origin.loss, origin.index, origin.nullity) == (10.0, 10, 0)
 
 
 def test_saddle_without_mixing_is_balanced():
     W1, W2 = saddle(U, (2, 4), 3)
-    assert np.array_equal(W1, W2.T) and np.array_equal(W2, np.column_stack([U[:, 1], U[:, 3], np.zeros(D)]))
+    assert np.array_equal(W1, W2.T) and np.array_equal(
+        W2, np.column_stack([U[:, 1], U[:, 3], np.zeros(D)])
+    )
     assert not np.shares_memory(W1, W2)
 
 
@@ -128,7 +140,11 @@ def test_saddle_without_mixing_is_balanced():
 def test_inertia_counts_the_signs(M):
     point = critical_points(S, M)[-2]
     H = analytic.hessian(X.T @ X, *saddle(U, point.components, M))
-    assert analytic.inertia(H) == (point.index, point.nullity, 2 * M * D - point.index - point.nullity)
+    assert analytic.inertia(H) == (
+        point.index,
+        point.nullity,
+        2 * M * D - point.index - point.nullity,
+    )
     assert analytic.inertia(np.zeros((3, 3))) == (0, 3, 0)
 
 
@@ -136,7 +152,9 @@ def test_balancedness_is_conserved_by_flow_and_drifts_with_the_step():
     W1, W2 = random_weights(3, seed=4)
     G1, G2 = unpack(gradient(pack(W1, W2), 3), 3)
     np.testing.assert_allclose(G1 @ W1.T, W2.T @ G2, atol=EXACT * np.abs(G1 @ W1.T).max())
-    assert analytic.balancedness(W1, W2) == pytest.approx(np.sqrt(((W1 @ W1.T - W2.T @ W2) ** 2).sum()), rel=EXACT)
+    assert analytic.balancedness(W1, W2) == pytest.approx(
+        np.sqrt(((W1 @ W1.T - W2.T @ W2) ** 2).sum()), rel=EXACT
+    )
     assert analytic.balancedness(W1, W1.T) == 0.0
 
     def drift(eta):  # over the same time, 0.1
@@ -146,13 +164,16 @@ def test_balancedness_is_conserved_by_flow_and_drifts_with_the_step():
         V1, V2 = unpack(w, 3)
         return np.linalg.norm((V1 @ V1.T - V2.T @ V2) - (W1 @ W1.T - W2.T @ W2))
 
-    assert drift(1e-3) / drift(1e-4) == pytest.approx(10, rel=0.1)  # first order; the next term is 1e-3 · curvature
+    # first order; the next term is 1e-3 · curvature
+    assert drift(1e-3) / drift(1e-4) == pytest.approx(10, rel=0.1)
 
 
 @pytest.mark.parametrize("M", [1, 2, 4])
 def test_sharpness_of_the_balanced_optimum_is_the_least(M):
     top = [
-        np.linalg.eigvalsh(complex_step(lambda v: gradient(v, M), pack(*saddle(U, range(1, M + 1), M, C))))[-1]
+        np.linalg.eigvalsh(
+            complex_step(lambda v: gradient(v, M), pack(*saddle(U, range(1, M + 1), M, C)))
+        )[-1]
         for C in (None, mixing(M), 2.0 * mixing(M, seed=1))
     ]
     assert top[0] == pytest.approx(analytic.sharpness(S), rel=EXACT)
@@ -173,7 +194,9 @@ def test_gradient_descent_is_stable_exactly_below_the_limit(fraction, converges)
 
 @pytest.mark.parametrize("a0", [1e-3, 0.2, 0.7])
 def test_mode_strength_is_the_gradient_flow_of_the_network(a0):
-    """Runge-Kutta of order 4 on the weights, 800 steps: its own error is about (s_1 dt)^4 = 4e-9."""
+    """Runge-Kutta of order 4 on the weights, 800 steps: its own error is about (s_1 dt)^4 =
+    4e-9.
+    """
     M, dt = 2, 1 / 1200
     w = pack(*saddle(U, (1, 2), M)) * np.sqrt(a0)
     for _ in range(800):
@@ -194,7 +217,9 @@ def test_half_rise_is_where_the_mode_is_half_way():
         assert (time > 0) == (a0 < 0.5)
         if time > 0:
             assert analytic.mode_strength(time, rate, a0) == pytest.approx(0.5, rel=EXACT)
-    np.testing.assert_allclose(analytic.mode_strength([0.0, 1e9], 1.0, 0.25), [0.25, 1.0], rtol=EXACT)
+    np.testing.assert_allclose(
+        analytic.mode_strength([0.0, 1e9], 1.0, 0.25), [0.25, 1.0], rtol=EXACT
+    )
 
 
 WRONG = [
@@ -221,7 +246,8 @@ WRONG = [
     (
         lambda: critical_point(S, 2, (1, 2, 3)),
         DataError,
-        "components must be at most M = 2 different numbers\n  got (1, 2, 3)\n  fix: name each component once",
+        "components must be at most M = 2 different numbers\n  got (1, 2, 3)\n  fix: name each "
+        "component once",
     ),
     (
         lambda: saddle(U, (1,), 2, np.ones((2, 2))),

@@ -1,6 +1,8 @@
-"""The linear VAE: its bound against data and samples, its optimum against coordinate ascent, collapse against curvature.
+"""The linear VAE: its bound against data and samples, its optimum against coordinate ascent,
+collapse against curvature.
 
-Tolerance of an algebraic identity: 1e-12 relative, some thousand roundings of float64.  Sampled: 4 standard errors.
+Tolerance of an algebraic identity: 1e-12 relative, some thousand roundings of float64.  Sampled: 4
+standard errors.
 """
 
 from __future__ import annotations
@@ -9,7 +11,13 @@ import numpy as np
 import pytest
 
 from minigrad_ae import analytic
-from minigrad_ae.analytic import PPCA, best_encoder, linear_elbo, linear_vae_optimum, ppca_log_likelihood
+from minigrad_ae.analytic import (
+    PPCA,
+    best_encoder,
+    linear_elbo,
+    linear_vae_optimum,
+    ppca_log_likelihood,
+)
 from minigrad_ae.errors import DataError, ShapeError
 
 EXACT = 1e-12
@@ -85,11 +93,19 @@ def test_log_likelihood_is_bound_plus_both_gaps():
         likelihood = ppca_log_likelihood(S, W, 0.5)
         gaps = analytic.hadamard_gap(W, 0.5), analytic.amortisation_gap(S, W, V, d, 0.5)
         assert min(gaps) > 0
-        assert likelihood == pytest.approx(linear_elbo(S, W, V, d, 0.5).value + sum(gaps), rel=EXACT)
+        assert likelihood == pytest.approx(
+            linear_elbo(S, W, V, d, 0.5).value + sum(gaps), rel=EXACT
+        )
         model = PPCA(W, np.zeros(D), 0.5)  # KL(q ‖ posterior), datum by datum
         means, cov = model.posterior(X)
         P, offset = np.linalg.inv(cov), X @ V.T - means
-        kl = 0.5 * (np.diag(P) @ d - M + (offset @ P * offset).sum(axis=1) - np.log(np.linalg.det(P)) - np.log(d).sum())
+        kl = 0.5 * (
+            np.diag(P) @ d
+            - M
+            + (offset @ P * offset).sum(axis=1)
+            - np.log(np.linalg.det(P))
+            - np.log(d).sum()
+        )
         assert kl.mean() == pytest.approx(sum(gaps), rel=EXACT)
         best = best_encoder(W, 0.5)
         assert analytic.amortisation_gap(S, W, *best, 0.5) == pytest.approx(0, abs=EXACT)
@@ -112,7 +128,9 @@ def test_no_encoder_is_better_than_the_best(beta):
 
 
 def ascend(sigma2, beta, learn, rounds=4000):
-    """Maximise in turn: encoder by its normal equations, decoder by regression on the codes, noise as the mean error."""
+    """Maximise in turn: encoder by its normal equations, decoder by regression on the codes, noise
+    as the mean error.
+    """
     W, s2 = weights(7)[0], sigma2
     for _ in range(rounds):
         G = W.T @ W
@@ -123,7 +141,9 @@ def ascend(sigma2, beta, learn, rounds=4000):
     return W, V, d, s2
 
 
-@pytest.mark.parametrize("sigma2, beta", [(0.5, 1.0), (0.5, 4.0), (2.0, 1.0), (1.0, 5.0), (0.7, 0.5)])
+@pytest.mark.parametrize(
+    "sigma2, beta", [(0.5, 1.0), (0.5, 4.0), (2.0, 1.0), (1.0, 5.0), (0.7, 0.5)]
+)
 def test_optimum_is_where_coordinate_ascent_ends(sigma2, beta):
     best = linear_vae_optimum(L, M, sigma2, beta)
     tau = beta * sigma2
@@ -135,12 +155,17 @@ def test_optimum_is_where_coordinate_ascent_ends(sigma2, beta):
     np.testing.assert_allclose(d, best.variances, rtol=EXACT)
     np.testing.assert_allclose((W**2).sum(axis=0), best.squared_norms, atol=EXACT)
     np.testing.assert_allclose((X @ V.T).var(axis=0), best.mean_variances, atol=EXACT)
-    np.testing.assert_allclose(V @ S @ V.T + np.diag(d), np.eye(M), atol=EXACT)  # the aggregate posterior
+    # the aggregate posterior
+    np.testing.assert_allclose(V @ S @ V.T + np.diag(d), np.eye(M), atol=EXACT)
     assert reached.squared_error == pytest.approx(best.squared_error, rel=EXACT)
     assert analytic.active_units(L, M, sigma2, beta) == (L[:M] > tau).sum() == (best.kl > 0).sum()
     W, V, d, _ = ascend(sigma2, beta, learn=False)
     assert elbo(W, V, d, sigma2, beta) == pytest.approx(best.value, rel=1e-11)
-    np.testing.assert_allclose(np.sort(0.5 * ((X @ V.T) ** 2).mean(0) + 0.5 * (d - 1 - np.log(d)))[::-1], best.kl, atol=1e-6)
+    np.testing.assert_allclose(
+        np.sort(0.5 * ((X @ V.T) ** 2).mean(0) + 0.5 * (d - 1 - np.log(d)))[::-1],
+        best.kl,
+        atol=1e-6,
+    )
 
 
 def test_at_beta_one_the_optimum_is_ppca():
@@ -150,23 +175,40 @@ def test_at_beta_one_the_optimum_is_ppca():
         assert linear_vae_optimum(L, units, sigma2).value == pytest.approx(value, rel=EXACT)
 
 
-@pytest.mark.parametrize("beta, active", [(0.0, 3), (0.5, 3), (1.0, 3), (1.5, 2), (2.0, 1), (2.5, 0)])
+@pytest.mark.parametrize(
+    "beta, active", [(0.0, 3), (0.5, 3), (1.0, 3), (1.5, 2), (2.0, 1), (2.5, 0)]
+)
 def test_learnt_noise_is_the_root_and_where_ascent_ends(beta, active):
     sigma2 = analytic.learnt_noise(L, M, beta)
-    assert D * sigma2 == pytest.approx(L[M:].sum() + np.minimum(L[:M], beta * sigma2).sum(), rel=EXACT)
+    assert D * sigma2 == pytest.approx(
+        L[M:].sum() + np.minimum(L[:M], beta * sigma2).sum(), rel=EXACT
+    )
     assert (L[:M] > beta * sigma2).sum() == active
     if beta:
-        values = [linear_vae_optimum(L, M, s2, beta).value for s2 in sigma2 * np.array([1.0, 0.5, 0.99, 1.01, 3.0])]
+        values = [
+            linear_vae_optimum(L, M, s2, beta).value
+            for s2 in sigma2 * np.array([1.0, 0.5, 0.99, 1.01, 3.0])
+        ]
         assert max(values) == values[0]
-        assert np.abs(gradient(*analytic.linear_vae_weights(U, L, M, sigma2, beta), sigma2, beta=beta)).max() < 1e-10
+        assert (
+            np.abs(
+                gradient(*analytic.linear_vae_weights(U, L, M, sigma2, beta), sigma2, beta=beta)
+            ).max()
+            < 1e-10
+        )
         assert ascend(1.0, beta, learn=True)[-1] == pytest.approx(sigma2, rel=1e-6)
 
 
 def test_rate_distortion_is_reverse_water_filling():
     tau = np.geomspace(0.01, 10, 40)
     rate, distortion = analytic.rate_distortion(L, D, tau)
-    assert rate.shape == distortion.shape == (40,) and rate[-1] == 0 and distortion[-1] == pytest.approx(L.sum())
-    rng = np.random.default_rng(4)  # any other split of the same distortion among the components costs more
+    assert (
+        rate.shape == distortion.shape == (40,)
+        and rate[-1] == 0
+        and distortion[-1] == pytest.approx(L.sum())
+    )
+    # any other split of the same distortion among the components costs more
+    rng = np.random.default_rng(4)
     for level, r, total in zip(tau[:30], rate[:30], distortion[:30], strict=True):
         split = np.minimum(L, level) * np.exp(0.3 * rng.normal(size=D))
         split = np.minimum(split * total / split.sum(), L)
@@ -175,10 +217,14 @@ def test_rate_distortion_is_reverse_water_filling():
     (up, down), (high, low) = analytic.rate_distortion(L, 2, 0.9 + np.array([h, -h]))
     assert (up - down) / (high - low) == pytest.approx(-1 / (2 * 0.9), rel=1e-8)
     best = linear_vae_optimum(L, 2, 0.45, 2.0)
-    assert analytic.rate_distortion(L, 2, 0.9) == pytest.approx((best.kl.sum(), best.squared_error), rel=EXACT)
+    assert analytic.rate_distortion(L, 2, 0.9) == pytest.approx(
+        (best.kl.sum(), best.squared_error), rel=EXACT
+    )
 
 
-@pytest.mark.parametrize("error_weight, kl_weight", [(1.0, 1.0), (0.5, 1.0), (1 / D, 1 / M), (2.0, 0.1)])
+@pytest.mark.parametrize(
+    "error_weight, kl_weight", [(1.0, 1.0), (0.5, 1.0), (1 / D, 1 / M), (2.0, 0.1)]
+)
 def test_effective_noise_gives_the_same_optimum_as_the_loss(error_weight, kl_weight):
     tau = analytic.effective_noise(error_weight, kl_weight)
 
@@ -189,7 +235,11 @@ def test_effective_noise_gives_the_same_optimum_as_the_loss(error_weight, kl_wei
     W, V, d = analytic.linear_vae_weights(U, L, M, tau)
     rng = np.random.default_rng(5)
     for size in (1e-3, 0.1):
-        moved = W + size * rng.normal(size=W.shape), V + size * rng.normal(size=V.shape), d * np.exp(size * rng.normal(size=M))
+        moved = (
+            W + size * rng.normal(size=W.shape),
+            V + size * rng.normal(size=V.shape),
+            d * np.exp(size * rng.normal(size=M)),
+        )
         assert loss(*moved) > loss(W, V, d)
     assert [analytic.effective_noise(1.0, b) for b in (1, 4, 10)] == [0.5, 2.0, 5.0]
     assert analytic.effective_noise(1 / 784, 1.0) == pytest.approx(392)
@@ -220,7 +270,8 @@ WRONG = [
     (
         lambda: linear_elbo(S, weights()[0], weights()[0], np.ones(M), 1.0),
         ShapeError,
-        "V does not fit the others\n  V has shape (5, 3), not (3, 5)\n  fix: V is M x D; a layer's weight is its transpose",
+        "V does not fit the others\n  V has shape (5, 3), not (3, 5)\n  fix: V is M x D; a layer's "
+        "weight is its transpose",
     ),
     (
         lambda: linear_elbo(S, *weights()[:2], -np.ones(M), 1.0),
@@ -231,7 +282,8 @@ WRONG = [
     (
         lambda: analytic.learnt_noise([1.0, 0.5, 0.0], 2),
         DataError,
-        "the learnt noise has no optimum above 0\n  M = 2 units can represent data of rank 2 exactly\n"
+        "the learnt noise has no optimum above 0\n  M = 2 units can represent data of rank 2 "
+        "exactly\n"
         "  fix: choose fewer units, or fix sigma2",
     ),
     (
@@ -243,7 +295,8 @@ WRONG = [
     (
         lambda: analytic.effective_noise(0, 1),
         DataError,
-        "error_weight must lie in (0, inf)\n  error_weight = 0\n  fix: it multiplies a term of the loss: choose it positive",
+        "error_weight must lie in (0, inf)\n  error_weight = 0\n  fix: it multiplies a term of the "
+        "loss: choose it positive",
     ),
     (
         lambda: analytic.active_units(L, 6, 1.0),

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from minigrad_ae import analytic
-from minigrad_ae.analytic import almost_linear, parabola, parabola_residual, pca, relu_equals_pca, two_layer_bound
+from minigrad_ae.analytic import (
+    almost_linear,
+    parabola,
+    parabola_residual,
+    pca,
+    relu_equals_pca,
+    two_layer_bound,
+)
 from minigrad_ae.errors import DataError, DtypeError
 
 EXACT = 1e-12
@@ -27,7 +34,12 @@ def descend(X, M, activation, slope, seed, steps=300, rate=2e-3):
     """Losses along plain gradient descent on y = W2 h(W1 x + b1) + b2, written out by hand."""
     rng = np.random.default_rng(seed)
     D = X.shape[1]
-    W1, b1, W2, b2 = rng.normal(size=(M, D)) * 0.3, np.zeros(M), rng.normal(size=(D, M)) * 0.3, X.mean(axis=0)
+    W1, b1, W2, b2 = (
+        rng.normal(size=(M, D)) * 0.3,
+        np.zeros(M),
+        rng.normal(size=(D, M)) * 0.3,
+        X.mean(axis=0),
+    )
     losses = []
     for _ in range(steps):
         hidden = activation(X @ W1.T + b1)
@@ -54,7 +66,8 @@ def test_no_net_is_ever_below_the_bound_and_training_approaches_it(name, M):
     bound = two_layer_bound(pca(X).eigenvalues, M)
     losses = descend(X, M, *UNITS[name], seed=M)
     assert losses.min() >= bound == pca(X).optimal_loss(M)
-    if name != "sine":  # its slope is set to 0: only the output layer learns, and the bound must hold all the same
+    # its slope is set to 0: only the output layer learns, and the bound must hold all the same
+    if name != "sine":
         assert losses[-1] - bound < 0.8 * (losses[0] - bound)
     assert two_layer_bound(pca(X).eigenvalues, 5) == 0.0
 
@@ -77,7 +90,9 @@ def test_the_stated_gap_is_the_gap_of_the_weights(activation, M):
 
 @pytest.mark.parametrize("activation, next_term", [("tanh", 4 / 5), ("sigmoid", 1 / 5)])
 def test_the_gap_falls_as_the_fourth_power_with_the_stated_constant(activation, next_term):
-    """tanh a = a − a³/3 + 2a⁵/15: gap = (ε⁴/18) Σ a⁶ (1 − (4/5) ε² ⟨a²⟩ + ...), with ε/2 for ε in the sigmoid."""
+    """tanh a = a − a³/3 + 2a⁵/15: gap = (ε⁴/18) Σ a⁶ (1 − (4/5) ε² ⟨a²⟩ + ...), with ε/2 for ε in
+    the sigmoid.
+    """
     X = data()
     result = pca(X)
     scores = (X - result.mean) @ result.components[:, :2]
@@ -86,11 +101,15 @@ def test_the_gap_falls_as_the_fourth_power_with_the_stated_constant(activation, 
         net = almost_linear(X, 2, epsilon, activation)
         correction = 1 - next_term * epsilon**2 * weighted
         # what is left is of order (ε a)⁴
-        assert net.gap / net.predicted_gap == pytest.approx(correction, abs=2 * (epsilon * np.abs(scores).max()) ** 4)
+        assert net.gap / net.predicted_gap == pytest.approx(
+            correction, abs=2 * (epsilon * np.abs(scores).max()) ** 4
+        )
     halves = [almost_linear(X, 2, epsilon, activation) for epsilon in (0.02, 0.01)]
     assert halves[0].predicted_gap / halves[1].predicted_gap == pytest.approx(16, rel=EXACT)
     assert halves[0].gap / halves[1].gap == pytest.approx(16, rel=0.02)
-    assert np.linalg.norm(halves[1].W2) == pytest.approx(2 * np.linalg.norm(halves[0].W2), rel=EXACT)
+    assert np.linalg.norm(halves[1].W2) == pytest.approx(
+        2 * np.linalg.norm(halves[0].W2), rel=EXACT
+    )
 
 
 @pytest.mark.parametrize("M", [1, 3, 5])
@@ -103,7 +122,8 @@ def test_relu_with_a_bias_attains_pca(M):
     np.testing.assert_allclose(net.reconstruct(X), Y, rtol=EXACT)
     assert net.gap == net.predicted_gap == 0.0
     below = pca(X).mean - 100 * net.W1.sum(axis=0)
-    assert not np.allclose(net.reconstruct(below[None]), pca(X).reconstruct(below[None], M))  # clipped, as stated
+    # clipped, as stated
+    assert not np.allclose(net.reconstruct(below[None]), pca(X).reconstruct(below[None], M))
 
 
 def test_data_of_low_rank_are_reconstructed():
@@ -132,7 +152,8 @@ WRONG = [
     (
         lambda: almost_linear(data(), 2, 0.0),
         DataError,
-        "epsilon must lie in (0, inf)\n  epsilon = 0\n  fix: epsilon scales the input weights: choose it small, say 0.1",
+        "epsilon must lie in (0, inf)\n  epsilon = 0\n  fix: epsilon scales the input weights: "
+        "choose it small, say 0.1",
     ),
     (
         lambda: almost_linear(data(), 2, "a"),
@@ -161,7 +182,8 @@ WRONG = [
     (
         lambda: analytic.parabola(1),
         DataError,
-        "points = 1 is out of range\n  a grid needs its two ends\n  fix: choose points from 2 to 1000000",
+        "points = 1 is out of range\n  a grid needs its two ends\n  fix: choose points from 2 to "
+        "1000000",
     ),
 ]
 

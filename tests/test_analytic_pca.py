@@ -1,6 +1,7 @@
 """PCA in closed form.
 
-Tolerance of an algebraic identity: 1e-12 relative to the largest eigenvalue, some thousand roundings of float64.
+Tolerance of an algebraic identity: 1e-12 relative to the largest eigenvalue, some thousand
+roundings of float64.
 """
 
 from __future__ import annotations
@@ -68,8 +69,12 @@ def test_optimal_loss_is_the_loss_of_the_reconstruction(shape):
     result = pca(X)
     for M in range(shape[1] + 1):
         Y = result.reconstruct(X, M)
-        assert 0.5 * ((Y - X) ** 2).sum() == pytest.approx(result.optimal_loss(M), abs=EXACT * result.total)
-        np.testing.assert_allclose(Y, result.mean + (X - result.mean) @ result.projector(M), atol=1e-11)
+        assert 0.5 * ((Y - X) ** 2).sum() == pytest.approx(
+            result.optimal_loss(M), abs=EXACT * result.total
+        )
+        np.testing.assert_allclose(
+            Y, result.mean + (X - result.mean) @ result.projector(M), atol=1e-11
+        )
         assert (result.optimal_loss(M) == 0.0) == (result.rank <= M)
 
 
@@ -79,7 +84,9 @@ def test_no_map_of_rank_M_has_a_smaller_loss():
     for M in (1, 2, 4):
         W1, W2 = U[:, :M].T, U[:, :M]
         for size in (1e-3, 1e-1, 1.0):
-            moved = (W2 + size * rng.normal(size=W2.shape)) @ (W1 + size * rng.normal(size=W1.shape))
+            moved = (W2 + size * rng.normal(size=W2.shape)) @ (
+                W1 + size * rng.normal(size=W1.shape)
+            )
             assert 0.5 * ((X @ moved.T - X) ** 2).sum() > result.optimal_loss(M)
 
 
@@ -94,7 +101,9 @@ def test_M_given_to_pca_is_the_default_of_every_method():
 
 
 def test_digits_have_the_published_eigenvalues_and_residuals():
-    """Constants from scikit-learn's copy (pixels / 16, N = 1797), to half a unit in the last digit."""
+    """Constants from scikit-learn's copy (pixels / 16, N = 1797), to half a unit in the last
+    digit.
+    """
     X, _ = digits()
     result = pca(X)
     N = len(X)
@@ -113,7 +122,8 @@ def test_rank_is_not_fooled_by_rounding(offset):
     constant = np.full((50, 1), offset)
     assert pca(np.hstack([a, constant, constant])).rank == 2
     assert pca(np.hstack([a, a[:, :1]]) + offset).rank == 2
-    assert pca(np.hstack([a, a.sum(axis=1, keepdims=True)]) + offset).rank == 2  # the sum was rounded in storage
+    # the sum was rounded in storage
+    assert pca(np.hstack([a, a.sum(axis=1, keepdims=True)]) + offset).rank == 2
     assert pca(np.hstack([constant, constant])).rank == 0
     assert pca(a[:1] + offset).rank == 0
     assert pca(a * [1e6, 1e-4]).rank == 2

@@ -1,4 +1,5 @@
-"""Penalties that make single components identifiable: the stated minimum is critical, of the stated loss, and lowest.
+"""Penalties that make single components identifiable: the stated minimum is critical, of the stated
+loss, and lowest.
 
 Tolerance of an algebraic identity: 1e-12 relative, some thousand roundings of float64.
 """
@@ -28,7 +29,9 @@ def with_eigenvalues(s, N=40):
 
 
 def penalised_loss(X, W1, W2, lam):
-    """½ Σ ‖x − W2 W1 x‖² + ½ Σ_k λ_k (‖row k of W1‖² + ‖column k of W2‖²), in complex arithmetic too."""
+    """½ Σ ‖x − W2 W1 x‖² + ½ Σ_k λ_k (‖row k of W1‖² + ‖column k of W2‖²), in complex arithmetic
+    too.
+    """
     penalty = (lam * ((W1**2).sum(axis=1) + (W2**2).sum(axis=0))).sum()
     return 0.5 * ((X @ (W2 @ W1).T - X) ** 2).sum() + 0.5 * penalty
 
@@ -38,7 +41,9 @@ def product_loss(X, W1, W2, lam):
 
 
 def nested_loss(X, W1, W2, p):
-    return sum(p[j] * 0.5 * ((X @ (W2[:, : j + 1] @ W1[: j + 1]).T - X) ** 2).sum() for j in range(len(p)))
+    return sum(
+        p[j] * 0.5 * ((X @ (W2[:, : j + 1] @ W1[: j + 1]).T - X) ** 2).sum() for j in range(len(p))
+    )
 
 
 def slope(loss, W1, W2):
@@ -55,7 +60,11 @@ def is_minimum(loss, W1, W2, value):
         loss(W1 + size * rng.normal(size=W1.shape), W2 + size * rng.normal(size=W2.shape))
         for size in np.repeat([1e-3, 0.1, 1.0, 3.0], 10)
     ]
-    return slope(loss, W1, W2) < 1e-11 and loss(W1, W2) == pytest.approx(value, rel=EXACT) and min(around) > value
+    return (
+        slope(loss, W1, W2) < 1e-11
+        and loss(W1, W2) == pytest.approx(value, rel=EXACT)
+        and min(around) > value
+    )
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.05, 2.0, 4.0, 20.0, (0.1, 0.4, 1.3), (0.5, 4.0, 6.0)])
@@ -78,12 +87,16 @@ def test_the_smallest_penalty_belongs_to_the_largest_eigenvalue():
         cost = np.where(s > lam, 2 * lam - lam**2 / s, s)
         pairings.append(0.5 * (cost.sum() + S.sum() - s.sum()))
     assert analytic.optimal_loss_regularised(S, 3, lam) == pytest.approx(min(pairings), rel=EXACT)
-    assert analytic.optimal_loss_regularised(S, 3, lam[::-1]) == pytest.approx(min(pairings), rel=EXACT)
+    assert analytic.optimal_loss_regularised(S, 3, lam[::-1]) == pytest.approx(
+        min(pairings), rel=EXACT
+    )
 
 
 def test_eigenvalues_are_read_off_the_decoder():
     sigma = analytic.singular_values_regularised(S, 4, 0.4)
-    np.testing.assert_allclose(analytic.eigenvalues_from_singular_values(sigma, 0.4), S[:4], rtol=EXACT)
+    np.testing.assert_allclose(
+        analytic.eigenvalues_from_singular_values(sigma, 0.4), S[:4], rtol=EXACT
+    )
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.7, 30.0])
@@ -102,7 +115,9 @@ def test_nested_dropout_is_optimal_at_every_prefix(weights):
     X, U = with_eigenvalues(S)
     p = np.full(3, 1 / 3) if weights is None else weights
     value = analytic.optimal_loss_nested(S, 3, weights)
-    assert value == pytest.approx(sum(p[j] * pca(X).optimal_loss(j + 1) for j in range(3)), rel=1e-11)
+    assert value == pytest.approx(
+        sum(p[j] * pca(X).optimal_loss(j + 1) for j in range(3)), rel=1e-11
+    )
     assert is_minimum(lambda W1, W2: nested_loss(X, W1, W2, p), U[:, :3].T, U[:, :3], value)
 
 
@@ -133,17 +148,20 @@ WRONG = [
         lambda: analytic.eigenvalues_from_singular_values([1.0, 0.5], 0.1),
         DataError,
         "eigenvalues can be read off only with lam > 0 and singular values in [0, 1)\n"
-        "  lam = 0.1, singular values from 0.5 to 1\n  fix: train with L2 on both layers, up to convergence",
+        "  lam = 0.1, singular values from 0.5 to 1\n  fix: train with L2 on both layers, up to "
+        "convergence",
     ),
     (
         lambda: analytic.optimal_loss_nested(S, 2, [0.5, 0.6]),
         DataError,
-        "weights must be positive and sum to 1\n  the smallest is 0.5, the sum is 1.1\n  fix: divide them by their sum",
+        "weights must be positive and sum to 1\n  the smallest is 0.5, the sum is 1.1\n  fix: "
+        "divide them by their sum",
     ),
     (
         lambda: analytic.optimal_loss_nested(S, 2, [1.0]),
         ShapeError,
-        "one weight is needed for each prefix\n  weights has shape (1,) and M = 2\n  fix: give M numbers",
+        "one weight is needed for each prefix\n  weights has shape (1,) and M = 2\n  fix: give M "
+        "numbers",
     ),
 ]
 

@@ -1,6 +1,8 @@
-"""Posterior means and scores: against integration, complex steps, Tweedie's formula and sampled noise.
+"""Posterior means and scores: against integration, complex steps, Tweedie's formula and sampled
+noise.
 
-Tolerance of an algebraic identity: 1e-12 relative, some thousand roundings of float64.  Sampled: 4 standard errors.
+Tolerance of an algebraic identity: 1e-12 relative, some thousand roundings of float64.  Sampled: 4
+standard errors.
 """
 
 from __future__ import annotations
@@ -51,7 +53,9 @@ def test_density_and_score_are_those_of_the_formula():
 
 
 def test_posterior_mean_is_the_integral_over_clean_points():
-    """E[x | x̃] by the trapezoid rule on a grid of 401 x 401, for a mixture without the singular component."""
+    """E[x | x̃] by the trapezoid rule on a grid of 401 x 401, for a mixture without the singular
+    component.
+    """
     mix = mixture()
     mix = GaussianMixture(mix.weights[:2] / 0.7, mix.means[:2], mix.covariances[:2])
     line = np.linspace(-6, 6, 401)
@@ -59,7 +63,8 @@ def test_posterior_mean_is_the_integral_over_clean_points():
     prior = density(grid, 0.0, mix.weights, mix.means, mix.covariances)
     for point, answer in zip(POINTS[:5], mix.posterior_mean(POINTS[:5], SIGMA), strict=True):
         weight = prior * np.exp(-((point - grid) ** 2).sum(axis=1) / (2 * SIGMA**2))
-        np.testing.assert_allclose(answer, weight @ grid / weight.sum(), atol=1e-7)  # prior tail beyond 6: 1e-7
+        # prior tail beyond 6: 1e-7
+        np.testing.assert_allclose(answer, weight @ grid / weight.sum(), atol=1e-7)
 
 
 @pytest.mark.parametrize("sigma", [0.05, SIGMA, 5.0])
@@ -76,7 +81,10 @@ def test_samples_have_the_moments_of_the_mixture():
     X = mix.sample(n, np.random.default_rng(1))
     mean = mix.weights @ mix.means
     centred = mix.means - mean
-    C = np.einsum("k,kde->de", mix.weights, mix.covariances) + (mix.weights[:, None] * centred).T @ centred
+    C = (
+        np.einsum("k,kde->de", mix.weights, mix.covariances)
+        + (mix.weights[:, None] * centred).T @ centred
+    )
     assert (np.abs(X.mean(axis=0) - mean) < 4 * X.std(axis=0) / np.sqrt(n)).all()
     products = (X - mean)[:, :, None] * (X - mean)[:, None, :]
     assert (np.abs(products.mean(axis=0) - C) < 4 * products.std(axis=0) / np.sqrt(n)).all()
@@ -91,11 +99,19 @@ def test_kernel_denoiser_is_the_posterior_mean_of_a_mixture_of_points():
     X = training_set()
     mix = GaussianMixture(np.full(50, 1 / 50), X, np.zeros((50, 3, 3)))
     noisy = X + 0.5 * np.random.default_rng(3).normal(size=X.shape)
-    np.testing.assert_allclose(kernel_denoiser(X, noisy, 0.5), mix.posterior_mean(noisy, 0.5), rtol=EXACT)
+    np.testing.assert_allclose(
+        kernel_denoiser(X, noisy, 0.5), mix.posterior_mean(noisy, 0.5), rtol=EXACT
+    )
     by_hand = np.exp(-((noisy[0] - X) ** 2).sum(axis=1) / (2 * 0.5**2))
-    np.testing.assert_allclose(kernel_denoiser(X, noisy[:1], 0.5)[0], by_hand @ X / by_hand.sum(), rtol=EXACT)
-    np.testing.assert_allclose(kernel_denoiser(X, noisy, 1e-3), X[((noisy[:, None] - X) ** 2).sum(2).argmin(1)])
-    np.testing.assert_allclose(kernel_denoiser(X, noisy, 1e4), np.broadcast_to(X.mean(axis=0), X.shape), rtol=1e-6)
+    np.testing.assert_allclose(
+        kernel_denoiser(X, noisy[:1], 0.5)[0], by_hand @ X / by_hand.sum(), rtol=EXACT
+    )
+    np.testing.assert_allclose(
+        kernel_denoiser(X, noisy, 1e-3), X[((noisy[:, None] - X) ** 2).sum(2).argmin(1)]
+    )
+    np.testing.assert_allclose(
+        kernel_denoiser(X, noisy, 1e4), np.broadcast_to(X.mean(axis=0), X.shape), rtol=1e-6
+    )
 
 
 def test_floor_is_the_sampled_loss_of_the_kernel_and_below_all_linear_maps():
@@ -120,7 +136,8 @@ def test_on_a_line_the_floor_needs_no_sampling():
         floor, error = kernel_floor(x[:, None], sigma, np.random.default_rng(6), sweeps=2000)
         assert abs(floor - exact) < 4 * error
         assert kernel_floor_line(x, sigma, 5000) == pytest.approx(exact, rel=EXACT)
-    # two points, ± a: y* = a tanh(a x̃/σ²), and the floor is a² E sech²(a x̃/σ²), here with x̃ ~ N(1, 1)
+    # two points, ± a: y* = a tanh(a x̃/σ²), and the floor is a² E sech²(a x̃/σ²), here with x̃ ~
+    # N(1, 1)
     nodes, weights = np.polynomial.hermite_e.hermegauss(200)
     sech = weights @ np.cosh(1 + nodes) ** -2.0 / np.sqrt(2 * np.pi)
     assert kernel_floor_line([-1.0, 1.0], 1.0) == pytest.approx(sech, rel=1e-9)
@@ -133,12 +150,14 @@ WRONG = [
     (
         lambda: GaussianMixture([0.5, 0.6], np.zeros((2, 1)), np.ones((2, 1, 1))),
         DataError,
-        "weights must be positive and sum to 1\n  the smallest is 0.5, the sum is 1.1\n  fix: divide them by their sum",
+        "weights must be positive and sum to 1\n  the smallest is 0.5, the sum is 1.1\n  fix: "
+        "divide them by their sum",
     ),
     (
         lambda: GaussianMixture([1.0], np.zeros((2, 1)), np.ones((1, 1, 1))),
         ShapeError,
-        "means does not fit the others\n  means has shape (2, 1), not (1, any)\n  fix: one row for each weight",
+        "means does not fit the others\n  means has shape (2, 1), not (1, any)\n  fix: one row for "
+        "each weight",
     ),
     (
         lambda: GaussianMixture([1.0], np.zeros((1, 2)), [[[1.0, 0.0], [0.0, -1.0]]]),
@@ -149,22 +168,26 @@ WRONG = [
     (
         lambda: mixture().score(POINTS, 0.0),
         DataError,
-        "a component has no density\n  its covariance is singular and sigma = 0\n  fix: choose sigma > 0",
+        "a component has no density\n  its covariance is singular and sigma = 0\n  fix: choose "
+        "sigma > 0",
     ),
     (
         lambda: kernel_denoiser(np.zeros((3, 2)), np.zeros((3, 1)), 0.1),
         ShapeError,
-        "noisy does not fit the others\n  noisy has shape (3, 1), not (any, 2)\n  fix: one column for each feature of X",
+        "noisy does not fit the others\n  noisy has shape (3, 1), not (any, 2)\n  fix: one column "
+        "for each feature of X",
     ),
     (
         lambda: kernel_floor(np.zeros((3, 2)), 0.0, np.random.default_rng(0)),
         DataError,
-        "sigma must lie in (0, inf)\n  sigma = 0\n  fix: sigma is a standard deviation (not a variance)",
+        "sigma must lie in (0, inf)\n  sigma = 0\n  fix: sigma is a standard deviation (not a "
+        "variance)",
     ),
     (
         lambda: kernel_floor_line([0.0, 4.0], 1e-4),
         DataError,
-        "the grid is too coarse for this noise\n  spacing 0.00020012, sigma = 0.0001\n  fix: choose points >= 160097",
+        "the grid is too coarse for this noise\n  spacing 0.00020012, sigma = 0.0001\n  fix: "
+        "choose points >= 160097",
     ),
 ]
 

@@ -1,4 +1,5 @@
-"""Sparse codes, against brute force over all supports, against coordinate descent, and against their own certificates.
+"""Sparse codes, against brute force over all supports, against coordinate descent, and against
+their own certificates.
 
 Tolerance of an algebraic identity: 1e-12 relative, some thousand roundings of float64.
 """
@@ -11,7 +12,15 @@ import numpy as np
 import pytest
 
 from minigrad_ae import analytic
-from minigrad_ae.analytic import codes_on_support, fista, ista, lambda_max, pca, soft_threshold, sparse_loss
+from minigrad_ae.analytic import (
+    codes_on_support,
+    fista,
+    ista,
+    lambda_max,
+    pca,
+    soft_threshold,
+    sparse_loss,
+)
 from minigrad_ae.errors import DataError, DtypeError, ShapeError
 
 EXACT = 1e-12
@@ -20,7 +29,9 @@ LAM = 0.7
 
 
 def problem(columns=M, seed=0):
-    """X and a decoder with singular values from 0.7 to 1.5, so that iterations converge in some hundred steps."""
+    """X and a decoder with singular values from 0.7 to 1.5, so that iterations converge in some
+    hundred steps.
+    """
     rng = np.random.default_rng(seed)
     left, _, right = np.linalg.svd(rng.normal(size=(D, columns)), full_matrices=False)
     return 2 * rng.normal(size=(N, D)), left * np.linspace(1.5, 0.7, min(D, columns)) @ right
@@ -31,7 +42,9 @@ def loss(x, W, z, lam):
 
 
 def by_brute_force(x, W, lam):
-    """Stationary point for every pattern of signs; the lowest one whose signs agree is the minimum."""
+    """Stationary point for every pattern of signs; the lowest one whose signs agree is the
+    minimum.
+    """
     best = (np.inf, np.zeros(W.shape[1]))
     for signs in product((-1.0, 0.0, 1.0), repeat=W.shape[1]):
         sign, z = np.array(signs), np.zeros(W.shape[1])
@@ -86,12 +99,16 @@ def test_an_overcomplete_decoder_reaches_the_minimum_of_coordinate_descent():
     X, W = problem(columns=9, seed=3)
     found = fista(X, W, LAM, steps=5000, tolerance=1e-12)
     other = np.array([by_coordinates(x, W, LAM) for x in X])
-    np.testing.assert_allclose(sparse_loss(X, W, found.codes, LAM), sparse_loss(X, W, other, LAM), rtol=1e-11)
+    np.testing.assert_allclose(
+        sparse_loss(X, W, found.codes, LAM), sparse_loss(X, W, other, LAM), rtol=1e-11
+    )
     assert found.kkt_residual.max() <= 1e-12 and found.steps < 5000
     exact = codes_on_support(X, W, LAM, np.sign(found.codes))
     np.testing.assert_allclose(exact, found.codes, atol=1e-9)
     assert analytic.kkt_residual(X, W, exact, LAM).max() < 1e-13
-    np.testing.assert_allclose(sparse_loss(X, W, other, LAM), [loss(x, W, z, LAM) for x, z in zip(X, other, strict=True)])
+    np.testing.assert_allclose(
+        sparse_loss(X, W, other, LAM), [loss(x, W, z, LAM) for x, z in zip(X, other, strict=True)]
+    )
 
 
 def test_the_gap_bounds_the_distance_to_the_minimum_from_any_code():
@@ -111,24 +128,32 @@ def test_the_gap_bounds_the_distance_to_the_minimum_from_any_code():
 
 
 def test_kkt_residual_is_the_distance_of_zero_from_the_subdifferential():
-    """Move one code of the optimum by h: F has curvature W_jᵀW_j, so the condition is off by h W_jᵀW_j, or more."""
+    """Move one code of the optimum by h: F has curvature W_jᵀW_j, so the condition is off by h
+    W_jᵀW_j, or more.
+    """
     X, W = problem()
     Z = codes_on_support(X, W, LAM, np.sign(fista(X, W, LAM, steps=2000, tolerance=1e-13).codes))
     for n, j in zip(*np.nonzero(Z), strict=True):
         moved = Z.copy()
         moved[n, j] *= 1.001
-        assert analytic.kkt_residual(X, W, moved, LAM)[n] >= 0.001 * abs(Z[n, j]) * (W[:, j] ** 2).sum() * (1 - 1e-9)
+        assert analytic.kkt_residual(X, W, moved, LAM)[n] >= 0.001 * abs(Z[n, j]) * (
+            W[:, j] ** 2
+        ).sum() * (1 - 1e-9)
     n, j = np.argwhere(Z == 0)[0]
     moved = Z.copy()
     moved[n, j] = 1e-9  # a code that should be 0 has the wrong sign condition at once
     correlation = (X[n] - W @ Z[n]) @ W[:, j]
-    assert analytic.kkt_residual(X, W, moved, LAM)[n] == pytest.approx(abs(correlation - LAM), abs=1e-7)
+    assert analytic.kkt_residual(X, W, moved, LAM)[n] == pytest.approx(
+        abs(correlation - LAM), abs=1e-7
+    )
 
 
 def test_lambda_max_is_where_the_first_code_appears():
     X, W = problem()
     for x, limit in zip(X, lambda_max(X, W), strict=True):
-        assert np.array_equal(fista(x[None], W, limit * (1 + EXACT), steps=100).codes, np.zeros((1, M)))
+        assert np.array_equal(
+            fista(x[None], W, limit * (1 + EXACT), steps=100).codes, np.zeros((1, M))
+        )
         assert np.count_nonzero(fista(x[None], W, 0.99 * limit, steps=500).codes) == 1
 
 
@@ -190,7 +215,8 @@ WRONG = [
     (
         lambda: ista(np.ones((2, 3)), np.zeros((3, 2)), 0.1),
         DataError,
-        "W is zero\n  W has shape (3, 2)\n  fix: a decoder needs at least one column that is not zero",
+        "W is zero\n  W has shape (3, 2)\n  fix: a decoder needs at least one column that is not "
+        "zero",
     ),
     (
         lambda: ista(np.ones((2, 3)), np.ones((3, 2)), 0.1, steps=1.5),

@@ -27,7 +27,8 @@ def before(x):
     return mg.tanh(x * 0.0 + 1.0).sum()
 
 
-# name: (build(x) -> loss, data, op, phase, index, an operand, words of the reason); the faulty line has the word PLANTED
+# name: (build(x) -> loss, data, op, phase, index, an operand, words of the reason); the faulty line
+# has the word PLANTED
 PLANTED = {}
 
 
@@ -75,7 +76,9 @@ def exp_overflows_in_single_precision(x):
     return before(x) + mg.exp(x).sum()  # PLANTED
 
 
-@planted([-2.0, 4.0], "power", "forward", (0,), "a negative number (-2) to the power 0.5", x=-2.0, p=0.5)
+@planted(
+    [-2.0, 4.0], "power", "forward", (0,), "a negative number (-2) to the power 0.5", x=-2.0, p=0.5
+)
 def root_of_a_negative(x):
     return before(x) + (x**0.5).sum()  # PLANTED
 
@@ -121,7 +124,9 @@ def norm_at_zero(x):
     return before(x) + mg.sqrt((x * x).sum())  # PLANTED
 
 
-@planted([4.0, 0.0], "sqrt", "backward", (1,), "0 · inf: the unchosen branch of where", g=0.0, x=0.0)
+@planted(
+    [4.0, 0.0], "sqrt", "backward", (1,), "0 · inf: the unchosen branch of where", g=0.0, x=0.0
+)
 def unchosen_branch_of_where(x):
     root = mg.sqrt(x)  # PLANTED
     return mg.where(x > 0, root, 0.0).sum() + before(x)
@@ -144,22 +149,34 @@ def slope_of_a_power_at_zero(x):
     return before(x) + (x**0.5).sum()  # PLANTED
 
 
-@planted([1e-170, 2.0], "div", "backward", (0,), "overflow: the rule divides by 1e-170 twice", b=1e-170)
+@planted(
+    [1e-170, 2.0], "div", "backward", (0,), "overflow: the rule divides by 1e-170 twice", b=1e-170
+)
 def slope_of_a_quotient(x):
     return before(x) + (1.0 / x).sum()  # PLANTED
 
 
 @planted([[1.0, 2.0], [3.0, 4.0]], "attention", "forward", (1, 0), "may look at no key at all")
 def masked_from_every_key(x):
-    return mg.attention(x, x, x, np.array([[True, False], [False, False]])).sum() + before(x)  # PLANTED
+    mask = np.array([[True, False], [False, False]])
+    return mg.attention(x, x, x, mask).sum() + before(x)  # PLANTED
 
 
-@planted([[1.0, 2.0], [3.0, 3.0]], "layer_norm", "forward", (1, 0), "variance is 0, and eps is 0", x=3.0)
+@planted(
+    [[1.0, 2.0], [3.0, 3.0]], "layer_norm", "forward", (1, 0), "variance is 0, and eps is 0", x=3.0
+)
 def no_variance(x):
     return mg.layer_norm(x, np.ones(2), np.zeros(2), eps=0.0).sum() + before(x)  # PLANTED
 
 
-@planted([[1.0, 2.0], [0.0, 0.0]], "unit_rows", "forward", (1, 0), "a row has length 0: division by zero", x=0.0)
+@planted(
+    [[1.0, 2.0], [0.0, 0.0]],
+    "unit_rows",
+    "forward",
+    (1, 0),
+    "a row has length 0: division by zero",
+    x=0.0,
+)
 def row_of_zeros(x):
     return mg.ops.unit_rows(x).sum() + before(x)  # PLANTED
 
@@ -177,7 +194,11 @@ def test_planted_nan_are_located(name):
     found = caught.value
     assert (found.op, found.phase, found.index) == (op, phase, index), str(found)
     assert words in found.reason, found.reason
-    assert found.location is not None and "PLANTED" in found.location[2] and found.location[0] == __file__
+    assert (
+        found.location is not None
+        and "PLANTED" in found.location[2]
+        and found.location[0] == __file__
+    )
     for key, number in operands.items():
         assert np.isclose(found.operands[key], number, equal_nan=True), (key, found.operands)
     assert len(str(found).split("\n")) == 3 and "test_anomaly.py" in str(found)
@@ -193,7 +214,10 @@ def test_remedies_name_functions_that_are_there(op):
     """What an error tells one to call exists, and does not do the same again."""
     for name in re.findall(r"mg\.(\w+)", f"{REMEDIES[op]} {BRANCH}"):
         assert callable(getattr(mg, name)), name
-    assert op in mg.ops.REGISTRY and remedy(op, "0 · inf: the unchosen branch of where (...)") == BRANCH
+    assert (
+        op in mg.ops.REGISTRY
+        and remedy(op, "0 · inf: the unchosen branch of where (...)") == BRANCH
+    )
 
 
 def test_the_remedies_help():
@@ -208,7 +232,10 @@ def test_the_remedies_help():
 
 def test_nan_in_the_data_are_found_at_their_first_use():
     w = leaf(1.0, 2.0, name="w")
-    for x in (np.array([[1.0, 2.0], [3.0, np.nan]]), mg.tensor([[1.0, 2.0], [3.0, np.nan]], name="x")):
+    for x in (
+        np.array([[1.0, 2.0], [3.0, np.nan]]),
+        mg.tensor([[1.0, 2.0], [3.0, np.nan]], name="x"),
+    ):
         said = r"NaN came in with the data: .* has 1\n.*\[1, 1\], used by matmul"
         with pytest.raises(AnomalyError, match=said) as caught, mg.detect_anomaly():
             mg.tanh(x @ w).sum()
@@ -233,7 +260,10 @@ def test_infinities_may_be_let_through():
     x = leaf(0.0, 2.0)
     with pytest.raises(AnomalyError) as caught, mg.detect_anomaly(inf=False):
         mg.where(x > 0, mg.log(x), 0.0).sum().backward()
-    assert caught.value.phase == "backward" and "0 · inf: the unchosen branch of where" in caught.value.reason
+    assert (
+        caught.value.phase == "backward"
+        and "0 · inf: the unchosen branch of where" in caught.value.reason
+    )
     with mg.detect_anomaly(inf=False):
         assert mg.exp(leaf(1000.0)).item() == INF
 
@@ -276,4 +306,6 @@ def test_it_is_quiet_and_leaves_no_trace():
 def test_where_a_slope_is_infinite_no_rule_is_called_wrong():
     x = leaf(4.0, 0.0)
     with np.errstate(all="ignore"):
-        assert mg.check_graph(mg.where(x > 0, mg.sqrt(x), 0.0).sum()) and mg.check_graph((x**0.5).sum())
+        assert mg.check_graph(mg.where(x > 0, mg.sqrt(x), 0.0).sum()) and mg.check_graph(
+            (x**0.5).sum()
+        )

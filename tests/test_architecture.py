@@ -1,7 +1,8 @@
 """The house: who may import whom, no circles, no hidden module, names that say what is exported.
 
-`violations(root)` reads a tree and lists what breaks the rules; the tests run it on this repository, and on small trees
-with one planted violation each.  Every import counts: under TYPE_CHECKING, inside functions, and of the package itself.
+`violations(root)` reads a tree and lists what breaks the rules; the tests run it on this
+repository, and on small trees with one planted violation each.  Every import counts: under
+TYPE_CHECKING, inside functions, and of the package itself.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import minigrad_ae as mg
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "minigrad_ae"
-# From the ground up: a part may import the parts named beside it, and no others.  DESIGN's table, line by line.
+# From the ground up: a part may import the parts named beside it, and no others.  DESIGN's table,
+# line by line.
 GROUND = {"errors", "arguments"}
 CORE = {"autodiff", "ops", "tensors"}
 TRAINED = {"nn", "optim", "data", "models", "train"}
@@ -45,17 +47,46 @@ ALLOWED: dict[str, set[str]] = {
     "train": {*GROUND, *CORE, "data", "nn", "optim", "models"},
     "checkpoint": {*GROUND, "files", "version", "nn", "optim", "models"},
     "experiments": {*GROUND, *CORE, *TRAINED, "analytic", "checkpoint", "files"},
-    "claims": {*GROUND, *CORE, *TRAINED, "analytic", "experiments", "files", "record", "inspect", "program"},
+    "claims": {
+        *GROUND,
+        *CORE,
+        *TRAINED,
+        "analytic",
+        "experiments",
+        "files",
+        "record",
+        "inspect",
+        "program",
+    },
     "teaching": {*GROUND, "claims", "files"},
     "cli": {
-        *GROUND, *CORE, *TRAINED, "analytic", "checkpoint", "claims", "experiments", "files", "record", "inspect", "kernels", "teaching",
+        *GROUND,
+        *CORE,
+        *TRAINED,
+        "analytic",
+        "checkpoint",
+        "claims",
+        "experiments",
+        "files",
+        "record",
+        "inspect",
+        "kernels",
+        "teaching",
         "version",
     },
     "__main__": {"cli"},
     PACKAGE: {
-        *CORE, *TRAINED, "analytic", "checkpoint", "claims", "inspect", "kernels", "program", "version",
+        *CORE,
+        *TRAINED,
+        "analytic",
+        "checkpoint",
+        "claims",
+        "inspect",
+        "kernels",
+        "program",
+        "version",
     },
-}  # fmt: skip
+}
 OUTSIDE = {
     "kernels": {"numpy", "numba", "llvmlite"},
     "inspect": {"numpy", "matplotlib"},
@@ -63,8 +94,18 @@ OUTSIDE = {
 PLAIN = "errors arguments display autodiff ops tensors analytic nn optim models program".split()
 OUTSIDE |= {part: {"numpy"} for part in PLAIN}
 SPECTRAL = {
-    "svd", "svdvals", "eig", "eigh", "eigvals", "eigvalsh", "pinv", "lstsq", "matrix_rank", "cond", "scipy",
-}  # fmt: skip
+    "svd",
+    "svdvals",
+    "eig",
+    "eigh",
+    "eigvals",
+    "eigvalsh",
+    "pinv",
+    "lstsq",
+    "matrix_rank",
+    "cond",
+    "scipy",
+}
 
 
 def modules(root: Path) -> dict[str, Path]:
@@ -77,7 +118,9 @@ def modules(root: Path) -> dict[str, Path]:
 
 
 def part_of(module: str) -> str:
-    """'ops' for minigrad_ae.ops.shape; the package's own name for its face, minigrad_ae/__init__.py."""
+    """'ops' for minigrad_ae.ops.shape; the package's own name for its face,
+    minigrad_ae/__init__.py.
+    """
     parts = module.split(".")
     if parts[1:3] == ["inspect", "record"]:
         return "record"
@@ -91,7 +134,9 @@ def imported(module: str, path: Path, known: dict[str, Path]) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            above = (
+                package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            )
             base = ".".join([*above, *([node.module] if node.module else [])])
             for alias in node.names:
                 full = f"{base}.{alias.name}"
@@ -114,15 +159,25 @@ def spectra(module: str, path: Path, known: dict[str, Path]) -> Iterator[str]:
     if part_of(module) not in TRAINED:
         return
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        name = node.attr if isinstance(node, ast.Attribute) else node.name if isinstance(node, ast.alias) else ""
+        name = (
+            node.attr
+            if isinstance(node, ast.Attribute)
+            else node.name
+            if isinstance(node, ast.alias)
+            else ""
+        )
         if name in SPECTRAL:
             yield f"{path.name} uses {name}"
 
 
 def circles(root: Path) -> list[str]:
-    """Files that import each other, on whatever way; a package's face counts as a file when it is what is imported."""
+    """Files that import each other, on whatever way; a package's face counts as a file when it is
+    what is imported.
+    """
     known = modules(root)
-    below = {m: {n for n in imported(m, p, known) if n in known and n != m} for m, p in known.items()}
+    below = {
+        m: {n for n in imported(m, p, known) if n in known and n != m} for m, p in known.items()
+    }
     found, done = [], set()
 
     def visit(module: str, way: list[str]) -> None:
@@ -139,7 +194,10 @@ def circles(root: Path) -> list[str]:
 
 
 def unknown_parts(root: Path) -> list[str]:
-    return [f"{part} has no place in the order" for part in sorted({part_of(m) for m in modules(root)} - set(ALLOWED))]
+    return [
+        f"{part} has no place in the order"
+        for part in sorted({part_of(m) for m in modules(root)} - set(ALLOWED))
+    ]
 
 
 def violations(root: Path) -> list[str]:
@@ -155,29 +213,73 @@ def test_this_repository_keeps_its_order():
 
 
 PLANTED = [
-    ("autodiff/engine.py", "from ..tensors import Tensor", "autodiff imports tensors, which is not below it"),
+    (
+        "autodiff/engine.py",
+        "from ..tensors import Tensor",
+        "autodiff imports tensors, which is not below it",
+    ),
     ("autodiff/engine.py", "from .. import ops", "autodiff imports ops, which is not below it"),
     ("autodiff/graph.py", "if TYPE_CHECKING:\n    from ..ops import op", "autodiff imports ops"),
-    ("autodiff/rules.py", "from ..kernels.reference import quiet", "autodiff imports kernels, which is not below it"),
-    ("ops/arrays.py", "def f():\n    from minigrad_ae.tensors import Tensor", "ops imports tensors, which is not below it"),
+    (
+        "autodiff/rules.py",
+        "from ..kernels.reference import quiet",
+        "autodiff imports kernels, which is not below it",
+    ),
+    (
+        "ops/arrays.py",
+        "def f():\n    from minigrad_ae.tensors import Tensor",
+        "ops imports tensors, which is not below it",
+    ),
     ("ops/arrays.py", "import torch", "ops imports torch"),
-    ("tensors.py", "def f():\n    from .inspect import trace", "tensors imports inspect, which is not below it"),
-    ("nn/layers.py", "from ..models import LinearAutoencoder", "nn imports models, which is not below it"),
+    (
+        "tensors.py",
+        "def f():\n    from .inspect import trace",
+        "tensors imports inspect, which is not below it",
+    ),
+    (
+        "nn/layers.py",
+        "from ..models import LinearAutoencoder",
+        "nn imports models, which is not below it",
+    ),
     ("nn/layers.py", "from .. import optim", "nn imports optim, which is not below it"),
     ("kernels/gemm.py", "from ..ops import matmul", "kernels imports ops, which is not below it"),
     ("kernels/gemm.py", "import scipy", "kernels imports scipy"),
-    ("analytic/pca.py", "from ..autodiff.graph import Value", "analytic imports autodiff, which is not below it"),
+    (
+        "analytic/pca.py",
+        "from ..autodiff.graph import Value",
+        "analytic imports autodiff, which is not below it",
+    ),
     ("analytic/pca.py", "import numba", "analytic imports numba"),
-    ("models/linear.py", "from ..analytic import pca", "models imports analytic, which is not below it"),
-    ("train.py", "import minigrad_ae.analytic.pca", "train imports analytic, which is not below it"),
-    ("claims/lesson_01.py", "import minigrad_ae as mg", "claims imports minigrad_ae, which is not below it"),
+    (
+        "models/linear.py",
+        "from ..analytic import pca",
+        "models imports analytic, which is not below it",
+    ),
+    (
+        "train.py",
+        "import minigrad_ae.analytic.pca",
+        "train imports analytic, which is not below it",
+    ),
+    (
+        "claims/lesson_01.py",
+        "import minigrad_ae as mg",
+        "claims imports minigrad_ae, which is not below it",
+    ),
     ("optim/sgd.py", "import numpy as np\nnp.linalg.svd(x)", "sgd.py uses svd"),
     ("models/linear.py", "from numpy.linalg import eigh", "linear.py uses eigh"),
     ("helpers.py", "x = 1", "helpers has no place in the order"),
-    ("inspect/a.py", "from .b import x", "circle: minigrad_ae.inspect.a -> minigrad_ae.inspect.b -> minigrad_ae.inspect.a"),
-]  # fmt: skip
+    (
+        "inspect/a.py",
+        "from .b import x",
+        "circle: minigrad_ae.inspect.a -> minigrad_ae.inspect.b -> minigrad_ae.inspect.a",
+    ),
+]
 HARMLESS = [
-    ("ops/arrays.py", '"""Text."""\nimport numpy as np\nfrom ..autodiff.operation import op\nfrom .reduce import sum'),
+    (
+        "ops/arrays.py",
+        '"""Text."""\nimport numpy as np\nfrom ..autodiff.operation import op\nfrom .reduce import '
+        "sum",
+    ),
     ("claims/certificate.py", "import numpy as np\nfrom ..analytic import pca\nnp.linalg.svd(x)"),
     ("inspect/picture.py", "def draw():\n    from matplotlib.figure import Figure"),
 ]
@@ -204,13 +306,15 @@ def test_what_is_allowed_is_not_found(tmp_path, file, text):
     assert plant(tmp_path, file, text) == []
 
 
-# --- what an import shows ------------------------------------------------------------------------------------------------
+# --- what an import shows -------------------------------------------------------------------------
 
 PACKAGES = [m for m, path in modules(ROOT).items() if path.name == "__init__.py"]
 
 
 def hidden(package: types.ModuleType, names: set[str]) -> list[str]:
-    """The modules of a folder whose name, on the package, stands for something that is not a module."""
+    """The modules of a folder whose name, on the package, stands for something that is not a
+    module.
+    """
     return sorted(n for n in names if not inspect.ismodule(getattr(package, n, package)))
 
 
@@ -227,19 +331,36 @@ def test_a_hidden_module_is_found():
 
 
 def leaks(package: types.ModuleType) -> set[str]:
-    """Public names that a package shows without naming them in ``__all__``; its own modules may be seen."""
-    own = {n for n, value in vars(package).items() if inspect.ismodule(value) and value.__name__.startswith(PACKAGE)}
-    return {n for n in vars(package) if not n.startswith("_")} - set(package.__all__) - own - {"annotations"}
+    """Public names that a package shows without naming them in ``__all__``; its own modules may be
+    seen.
+    """
+    own = {
+        n
+        for n, value in vars(package).items()
+        if inspect.ismodule(value) and value.__name__.startswith(PACKAGE)
+    }
+    return (
+        {n for n in vars(package) if not n.startswith("_")}
+        - set(package.__all__)
+        - own
+        - {"annotations"}
+    )
 
 
-@pytest.mark.parametrize("name", [m for m in PACKAGES if m.count(".") < 2 and m != f"{PACKAGE}.cli"])
+@pytest.mark.parametrize(
+    "name", [m for m in PACKAGES if m.count(".") < 2 and m != f"{PACKAGE}.cli"]
+)
 def test_what_a_package_shows_is_what_it_names(name):
     package = importlib.import_module(name)
     if hasattr(package, "__all__"):
         assert leaks(package) <= {"Any", "import_module"}
-        assert all(hasattr(package, n) for n in package.__all__) and len(set(package.__all__)) == len(package.__all__)
+        assert all(hasattr(package, n) for n in package.__all__) and len(
+            set(package.__all__)
+        ) == len(package.__all__)
     else:  # a folder without a face: nothing but its docstring
-        public = {n for n, v in vars(package).items() if not n.startswith("_") and not inspect.ismodule(v)}
+        public = {
+            n for n, v in vars(package).items() if not n.startswith("_") and not inspect.ismodule(v)
+        }
         assert public == set(), f"{name} needs an __all__"
 
 

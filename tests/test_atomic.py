@@ -31,7 +31,9 @@ def test_a_damaged_file_does_not_take_the_place_of_the_last_good_one(tmp_path):
 @pytest.mark.parametrize("links", [True, False])
 @pytest.mark.parametrize("stop", [1, 2])
 def test_a_stop_between_the_two_names_leaves_a_good_file(tmp_path, monkeypatch, stop, links):
-    """A kill before either of the two renames; nothing that runs afterwards is needed to make it good."""
+    """A kill before either of the two renames; nothing that runs afterwards is needed to make it
+    good.
+    """
     path = checkpoint.save(tmp_path / "a.npz", linear(0))
     calls = []
     right = os.replace

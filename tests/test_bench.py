@@ -1,4 +1,6 @@
-"""The benchmarks: laws of the timing helper and of the command; nothing here depends on how fast the machine is."""
+"""The benchmarks: laws of the timing helper and of the command; nothing here depends on how fast
+the machine is.
+"""
 
 import argparse
 import json
@@ -28,13 +30,18 @@ def quiet(rounds):
     return scripted([1.0] * 2 * rounds)
 
 
-# --- timing ----------------------------------------------------------------------------------------------------------
+# --- timing ---------------------------------------------------------------------------------------
 
 
 def test_a_ratio_is_the_median_of_the_ratios_of_each_round():
-    race = timing.interleave({"ours": scripted([1, 2, 10]), "theirs": scripted([3, 4, 10])}, 3, quiet(3))
-    assert race.ratio("theirs") == 2  # of 3, 2, 1; the ratio of the medians happens to be 2 as well:
-    race = timing.interleave({"ours": scripted([1, 2, 10]), "theirs": scripted([5, 8, 10])}, 3, quiet(3))
+    race = timing.interleave(
+        {"ours": scripted([1, 2, 10]), "theirs": scripted([3, 4, 10])}, 3, quiet(3)
+    )
+    # of 3, 2, 1; the ratio of the medians happens to be 2 as well:
+    assert race.ratio("theirs") == 2
+    race = timing.interleave(
+        {"ours": scripted([1, 2, 10]), "theirs": scripted([5, 8, 10])}, 3, quiet(3)
+    )
     assert race.ratio("theirs") == 4 and race.median("theirs") / race.median("ours") == 4
     assert race.spread("theirs") == (1, 5)
 
@@ -46,7 +53,8 @@ def test_a_disturbance_that_hits_both_leaves_the_ratio_alone():
 
 
 def test_disturbed_rounds_are_dropped_and_counted():
-    watch = scripted([1, 1, 1, 9, 1.1, 1, 4, 1, 1, 1.2])  # before and after each of five rounds: 2nd and 4th disturbed
+    # before and after each of five rounds: 2nd and 4th disturbed
+    watch = scripted([1, 1, 1, 9, 1.1, 1, 4, 1, 1, 1.2])
     race = timing.interleave({"ours": scripted([1, 50, 1, 60, 1])}, 5, watch)
     assert race.times["ours"] == [1, 1, 1]
     assert (race.kept, race.dropped) == (3, 2)
@@ -100,7 +108,8 @@ def test_a_worker_answers_and_its_death_is_told(tmp_path):
     script = tmp_path / "echo.py"
     script.write_text(
         "import json, sys\nfor line in sys.stdin:\n    r = json.loads(line)\n"
-        "    if 'die' in r: raise SystemExit('out of paper')\n    print(json.dumps(r['x'] + 1), flush=True)\n",
+        "    if 'die' in r: raise SystemExit('out of paper')\n    print(json.dumps(r['x'] + 1), "
+        "flush=True)\n",
         encoding="utf-8",
     )
     worker = timing.Worker(script, 1)
@@ -110,7 +119,7 @@ def test_a_worker_answers_and_its_death_is_told(tmp_path):
     worker.close()
 
 
-# --- steps -----------------------------------------------------------------------------------------------------------
+# --- steps ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("model", step_models.MODELS, ids=lambda m: m.name)
@@ -121,22 +130,39 @@ def test_both_versions_of_a_model_have_the_same_loss_and_gradients(model):
     value.backward()
     copies = [mg.tensor(w, requires_grad=True) for w in weights]
     table = argparse.Namespace(
-        linear=lambda a, W, b: a @ W + b, tanh=mg.tanh, sigmoid=mg.sigmoid, exp=mg.exp, sum=mg.sum,
-        bernoulli=lambda y, t: mg.sum(mg.softplus(y) - t * y), half_squares=lambda y, t: 0.5 * mg.sum((y - t) ** 2),
-        argsort=lambda a: a.argsort(axis=1), permute=mg.transpose, table=lambda p: p, concatenate=mg.concatenate,
-        pick=lambda a, which: a[np.arange(len(a))[:, None], which], broadcast=mg.broadcast_to, layer_norm=mg.layer_norm,
-        gelu=lambda a: mg.gelu(a, approximate="tanh"), attention=mg.attention,
-        relu=mg.relu, abs=mg.abs, unit_rows=lambda W: W / mg.sqrt(mg.sum(W**2, axis=1, keepdims=True)),
-        product=mg.matmul, row_squares=lambda W: mg.sum(W * W, axis=1),
-    )  # fmt: skip
+        linear=lambda a, W, b: a @ W + b,
+        tanh=mg.tanh,
+        sigmoid=mg.sigmoid,
+        exp=mg.exp,
+        sum=mg.sum,
+        bernoulli=lambda y, t: mg.sum(mg.softplus(y) - t * y),
+        half_squares=lambda y, t: 0.5 * mg.sum((y - t) ** 2),
+        argsort=lambda a: a.argsort(axis=1),
+        permute=mg.transpose,
+        table=lambda p: p,
+        concatenate=mg.concatenate,
+        pick=lambda a, which: a[np.arange(len(a))[:, None], which],
+        broadcast=mg.broadcast_to,
+        layer_norm=mg.layer_norm,
+        gelu=lambda a: mg.gelu(a, approximate="tanh"),
+        attention=mg.attention,
+        relu=mg.relu,
+        abs=mg.abs,
+        unit_rows=lambda W: W / mg.sqrt(mg.sum(W**2, axis=1, keepdims=True)),
+        product=mg.matmul,
+        row_squares=lambda W: mg.sum(W * W, axis=1),
+    )
     with mg.kernels.use("numpy"):
         other = model.theirs(table, copies, mg.tensor(x), noise)
         other.backward()
     assert float(value) == pytest.approx(float(other), rel=2e-6)
-    largest = max(np.abs(q.grad).max() for q in copies)  # beside it, what is zero by symmetry (a bias of keys) is noise
+    # beside it, what is zero by symmetry (a bias of keys) is noise
+    largest = max(np.abs(q.grad).max() for q in copies)
     for p, q in zip(params, copies, strict=True):
         assert p.shape == q.shape
-        np.testing.assert_allclose(p.grad, q.grad, rtol=2e-4, atol=max(2e-5 * np.abs(q.grad).max(), 1e-6 * largest))
+        np.testing.assert_allclose(
+            p.grad, q.grad, rtol=2e-4, atol=max(2e-5 * np.abs(q.grad).max(), 1e-6 * largest)
+        )
 
 
 @pytest.mark.parametrize("factor", [1 + 5e-5, float("nan"), float("inf")])
@@ -151,7 +177,9 @@ def test_a_wrong_loss_is_never_timed(factor, names):
             return [self.factor * 1.0] * request["steps"]
 
     with pytest.raises(ValueError, match="nothing was timed"):
-        bench_steps.race(0, {name: Wrong(1 if name == "torch" else factor) for name in names}, 1, 3, 0.01)
+        bench_steps.race(
+            0, {name: Wrong(1 if name == "torch" else factor) for name in names}, 1, 3, 0.01
+        )
 
 
 def test_every_library_that_can_be_timed_has_a_step():
@@ -160,26 +188,43 @@ def test_every_library_that_can_be_timed_has_a_step():
 
 def test_operations_are_counted():
     assert bench_scaling.flops(8, 3) == 5 * 2 * 3 * 8 * 8
-    assert {(w, b) for _, w, b in bench_scaling.sizes()} >= {(32, 128), (2048, 128), (512, 16), (512, 4096)}
+    assert {(w, b) for _, w, b in bench_scaling.sizes()} >= {
+        (32, 128),
+        (2048, 128),
+        (512, 16),
+        (512, 4096),
+    }
 
 
-# --- command ---------------------------------------------------------------------------------------------------------
+# --- command --------------------------------------------------------------------------------------
 
 
 def steps_report(ratio=2.0):
     row = {
-        "model": "VAE", "batch": 128, "threads": 1, "microseconds": {"ours": 100.0}, "ratio": {"torch": ratio, "jax": 0.5},
+        "model": "VAE",
+        "batch": 128,
+        "threads": 1,
+        "microseconds": {"ours": 100.0},
+        "ratio": {"torch": ratio, "jax": 0.5},
         "goal": {"torch": 2.0},
-    }  # fmt: skip
+    }
     return {"rows": [row], "machine": {}, "pinned": []}
 
 
 def scaling_report():
     rows = [
-        {"series": s, "width": 32, "batch": 8, "flops": f, "bytes": f, "seconds": 1e-9 * f, "peak_gflops": 10.0,
-         "fraction_of_peak": {"step": 0.5, "product": 0.9}}
+        {
+            "series": s,
+            "width": 32,
+            "batch": 8,
+            "flops": f,
+            "bytes": f,
+            "seconds": 1e-9 * f,
+            "peak_gflops": 10.0,
+            "fraction_of_peak": {"step": 0.5, "product": 0.9},
+        }
         for s, f in (("width", 1e6), ("width", 2e6), ("batch", 3e6), ("large", 1e7))
-    ]  # fmt: skip
+    ]
     roofs = {"peak_gflops": 10.0, "bandwidth_gbytes": 5.0}
     return {"rows": rows, "roofs": roofs, "goals": {"product": 0.8, "step": 0.75}}
 
@@ -194,8 +239,13 @@ def test_a_goal_is_met_from_its_value_on(ratio, met):
 
 
 def test_a_masked_autoencoder_on_mnist_is_held_to_the_gaussian_conditional_and_ten_minutes():
-    measured = {"targets": {"masked_error": 0.033, "ratio": 0.85, "seconds": 600}, "threads": 2, "masked_error": 0.032,
-                "gaussian": 0.043, "seconds": 700.0}  # fmt: skip
+    measured = {
+        "targets": {"masked_error": 0.033, "ratio": 0.85, "seconds": 600},
+        "threads": 2,
+        "masked_error": 0.032,
+        "gaussian": 0.043,
+        "seconds": 700.0,
+    }
     rows = bench_command.table_rows({"masked": measured})
     assert [r["met"] for r in rows] == [True, True, False]
     assert bench_command.table_rows({"masked": {**measured, "gaussian": 0.037}})[0]["met"] is False
@@ -205,7 +255,9 @@ def test_a_masked_autoencoder_on_mnist_is_held_to_the_gaussian_conditional_and_t
 def test_a_vae_on_mnist_is_held_to_nats_and_seconds(elbo, seconds, met):
     setting = {"elbo": -99.0, "log_p": None, "seconds": 273.0}
     measured = {"setting": setting, "elbo": elbo, "seconds_with_log_p": seconds}
-    rows = bench_command.table_rows({"vae": {"baseline": -205.8, "threads": 1, "runs": {"784-400-20": measured}}})
+    rows = bench_command.table_rows(
+        {"vae": {"baseline": -205.8, "threads": 1, "runs": {"784-400-20": measured}}}
+    )
     assert [r["met"] for r in rows] == [met, met]
     assert max(map(len, bench_command.table(rows).splitlines())) <= 100
 
@@ -227,21 +279,33 @@ def test_busy_is_told_from_the_gauge():
 
 
 def test_products_are_summed_up_by_their_geometric_mean():
-    measured = [{"kernel": "matmul", "dtype": "float32", "kind": "TN", "ratio": r} for r in (0.5, 2.0)]
+    measured = [
+        {"kernel": "matmul", "dtype": "float32", "kind": "TN", "ratio": r} for r in (0.5, 2.0)
+    ]
     (row,) = bench_command.table_rows({"gemm": {"rows": measured}})
     assert row["ratio"] == pytest.approx(1) and row["met"] and "A^T B" in row["what"]
 
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """A folder of benchmarks whose scripts write ready reports; how each ends is given by `codes`."""
+    """A folder of benchmarks whose scripts write ready reports; how each ends is given by
+    `codes`.
+    """
 
     def build(codes):
         folder = tmp_path / "benchmarks"
         folder.mkdir()
-        for script, report in (("bench_steps.py", steps_report()), ("bench_scaling.py", scaling_report())):
-            body = f"import pathlib, sys\npathlib.Path(sys.argv[-1]).write_text({json.dumps(report)!r})\n"
-            (folder / script).write_text(body + f"sys.exit({codes.get(script, 0)})\n", encoding="utf-8")
+        for script, report in (
+            ("bench_steps.py", steps_report()),
+            ("bench_scaling.py", scaling_report()),
+        ):
+            body = (
+                "import pathlib, "
+                f"sys\npathlib.Path(sys.argv[-1]).write_text({json.dumps(report)!r})\n"
+            )
+            (folder / script).write_text(
+                body + f"sys.exit({codes.get(script, 0)})\n", encoding="utf-8"
+            )
         monkeypatch.setattr(bench_command, "FOLDER", folder)
         return tmp_path
 
@@ -253,9 +317,16 @@ def test_the_command_writes_figures_and_numbers(checkout, capfd):
     assert main(["bench", "--json", str(root / "all.json")]) == 0
     assert "2.00  2.00  yes" in capfd.readouterr().out
     written = sorted(p.name for p in (root / "figures").iterdir())
-    assert written == ["bench_ratios.json", "bench_ratios.png", "bench_scaling.json", "bench_scaling.png"]
+    assert written == [
+        "bench_ratios.json",
+        "bench_ratios.png",
+        "bench_scaling.json",
+        "bench_scaling.png",
+    ]
     report = json.loads((root / "all.json").read_text(encoding="utf-8"))
-    assert {"what", "threads", "peer", "ours", "ratio", "goal", "met", "busy"} == set(report["rows"][0])
+    assert {"what", "threads", "peer", "ours", "ratio", "goal", "met", "busy"} == set(
+        report["rows"][0]
+    )
 
 
 def test_a_script_that_fails_ends_with_1_and_the_others_are_still_shown(checkout, capfd):

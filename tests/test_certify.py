@@ -1,4 +1,6 @@
-"""The PCA certificate: right where PCA is, honest where PCA is not unique, and not to be fooled elsewhere."""
+"""The PCA certificate: right where PCA is, honest where PCA is not unique, and not to be fooled
+elsewhere.
+"""
 
 import json
 
@@ -72,7 +74,9 @@ def test_equal_eigenvalues_at_the_cut_are_named():
     assert certificate.passed
     assert certificate.determined == 1
     assert certificate.free == (2, 4)
-    assert "s_2 ... s_4 are equal: 1 of the 2 directions are free within these components" in str(certificate)
+    assert "s_2 ... s_4 are equal: 1 of the 2 directions are free within these components" in str(
+        certificate
+    )
 
 
 def test_equal_eigenvalues_away_from_the_cut_leave_nothing_free():
@@ -94,7 +98,8 @@ def test_a_saddle_is_recognised_by_its_negative_curvature():
     certificate = mg.certify_pca(linear_model(*analytic.saddle(found.components, (1, 3), 2)), X)
     assert not certificate.passed
     assert certificate.gradient_norm < 1e-12
-    s1, s2, s3 = found.eigenvalues[:3]  # turning u_3 into u_2 moves both layers: [[s2, -s2], [-s2, s3]] is its Hessian
+    # turning u_3 into u_2 moves both layers: [[s2, -s2], [-s2, s3]] is its Hessian
+    s1, s2, s3 = found.eigenvalues[:3]
     lowest = (s2 + s3 - np.sqrt((s2 - s3) ** 2 + 4 * s2**2)) / 2
     assert certificate.lowest_curvature == pytest.approx(lowest / (2 * s1), rel=1e-9)
 
@@ -108,7 +113,9 @@ def test_an_untrained_model_is_not_certified_and_has_no_record():
     assert "not recorded" in str(certificate)
 
 
-@pytest.mark.parametrize("parameter", ["encoder_weight", "decoder_weight", "encoder_bias", "decoder_bias"])
+@pytest.mark.parametrize(
+    "parameter", ["encoder_weight", "decoder_weight", "encoder_bias", "decoder_bias"]
+)
 def test_a_small_change_of_any_parameter_is_seen(parameter):
     X = random(60, 7)
     model = fitted(X, 3)
@@ -141,7 +148,9 @@ def test_a_penalised_model_is_compared_with_the_penalised_optimum():
     s = analytic.pca(X).eigenvalues
     certificate = mg.certify_pca(fitted(X, 3, l2=0.5 * s[2]), X)
     assert certificate.passed, str(certificate)
-    assert certificate.optimal_loss == pytest.approx(analytic.optimal_loss_regularised(s, 3, 0.5 * s[2]), rel=1e-14)
+    assert certificate.optimal_loss == pytest.approx(
+        analytic.optimal_loss_regularised(s, 3, 0.5 * s[2]), rel=1e-14
+    )
 
 
 def test_the_angle_is_bounded_by_the_loss():
@@ -162,7 +171,8 @@ def test_page_json_and_figure(tmp_path):
     read = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
     assert read["loss"] == certificate.loss
     assert read["principal_angles"] == certificate.principal_angles
-    with matplotlib.rc_context({"figure.constrained_layout.use": True}):  # a warning would be an error here
+    # a warning would be an error here
+    with matplotlib.rc_context({"figure.constrained_layout.use": True}):
         certificate.png(tmp_path / "c.png")
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
 
@@ -212,7 +222,10 @@ def test_data_that_do_not_fit():
 def test_same_seed_same_weights_bit_for_bit():
     X = random(40, 6)
     first, second = (fitted(X, 2) for _ in range(2))
-    assert all(np.array_equal(a.data, b.data) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert all(
+        np.array_equal(a.data, b.data)
+        for a, b in zip(first.parameters(), second.parameters(), strict=True)
+    )
 
 
 def test_float32_models_train_in_float32():

@@ -23,13 +23,19 @@ def plant(monkeypatch, op, rule, slot=0):
     monkeypatch.setattr(op, "vjps", slots)
 
 
-# --- check_graph -------------------------------------------------------------------------------------------------------
+# --- check_graph ----------------------------------------------------------------------------------
 
 
 def test_a_right_graph_is_right_and_says_how_much_was_checked():
     x, w = leaf(0.3, -1.2, name="x"), leaf([1.0, 2.0], [0.5, -1.0])
     report = mg.check_graph((mg.tanh(x @ w) * x).sum())
-    assert report and report.ok and report.failures == [] and report.skipped == [] and report.worst < 1e-12
+    assert (
+        report
+        and report.ok
+        and report.failures == []
+        and report.skipped == []
+        and report.worst < 1e-12
+    )
     assert report.checked == 8 and str(report).startswith("8 rules checked, 0 wrong")
     check.demand(report)
 
@@ -41,21 +47,32 @@ def test_a_wrong_rule_is_named_with_argument_and_line(monkeypatch):
     report = mg.check_graph(mg.tanh(ratio).sum())
     (failure,) = report.failures
     assert (failure.op, failure.argument) == ("div", "b") and 1e-6 < failure.error < 1e-3
-    assert failure.location.startswith("div at test_check.py:") and failure.location.endswith(": ratio = mg.exp(a) / b")
+    assert failure.location.startswith("div at test_check.py:") and failure.location.endswith(
+        ": ratio = mg.exp(a) / b"
+    )
     text = str(report)
-    assert "1 wrong" in text and "div: the rule for b is wrong (forward says" in text and "ratio = mg.exp(a) / b" in text
+    assert (
+        "1 wrong" in text
+        and "div: the rule for b is wrong (forward says" in text
+        and "ratio = mg.exp(a) / b" in text
+    )
     with pytest.raises(GradientError) as caught:
         check.demand(report)
-    assert str(caught.value).splitlines()[0] == "a gradient is wrong" and "div: the rule for b" in str(caught.value)
+    assert str(caught.value).splitlines()[
+        0
+    ] == "a gradient is wrong" and "div: the rule for b" in str(caught.value)
 
 
-@pytest.mark.parametrize("rule, complaint", [
-    (lambda g, y, x: (g * y)[:1], "returned shape (1,) for an input of shape (3,)"),
-    (lambda g, y, x: g @ y @ y, "it raised"),
-    (lambda g, y, x: g * np.nan, "not finite where the derivative is"),
-    (lambda g, y, x: 0 * g, "forward says"),
-    (lambda g, y, x: -g * y, "forward says"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "rule, complaint",
+    [
+        (lambda g, y, x: (g * y)[:1], "returned shape (1,) for an input of shape (3,)"),
+        (lambda g, y, x: g @ y @ y, "it raised"),
+        (lambda g, y, x: g * np.nan, "not finite where the derivative is"),
+        (lambda g, y, x: 0 * g, "forward says"),
+        (lambda g, y, x: -g * y, "forward says"),
+    ],
+)
 def test_kinds_of_wrong_rules(monkeypatch, rule, complaint):
     plant(monkeypatch, ops.exp, rule)
     (failure,) = mg.check_graph(mg.exp(leaf(1.0, 2.0, 3.0)).sum()).failures
@@ -65,7 +82,11 @@ def test_kinds_of_wrong_rules(monkeypatch, rule, complaint):
 def test_a_variadic_argument_has_its_number(monkeypatch):
     op = ops.REGISTRY["concatenate"]
     right = op.vjps[0]
-    plant(monkeypatch, op, lambda g, y, *xs, i, axis=0: right(g, y, *xs, i=i, axis=axis) * (1 + (i == 2)))
+    plant(
+        monkeypatch,
+        op,
+        lambda g, y, *xs, i, axis=0: right(g, y, *xs, i=i, axis=axis) * (1 + (i == 2)),
+    )
     (failure,) = mg.check_graph(mg.concatenate([leaf(1.0), leaf(2.0), leaf(3.0)]).sum()).failures
     assert (failure.op, failure.argument) == ("concatenate", "xs[2]")
 
@@ -78,7 +99,8 @@ def test_the_second_order_is_checked_on_the_graph_of_the_gradient(monkeypatch):
         return (g * g).sum()
 
     assert mg.check_graph(gradient())
-    plant(monkeypatch, ops.cos, lambda g, y, x: g * ops.sin(x))  # cos occurs in the rule of sin only
+    # cos occurs in the rule of sin only
+    plant(monkeypatch, ops.cos, lambda g, y, x: g * ops.sin(x))
     assert mg.check_graph(mg.sin(x).sum()), "first order does not meet cos"
     assert {(f.op, f.argument) for f in mg.check_graph(gradient()).failures} == {("cos", "x")}
 
@@ -86,8 +108,17 @@ def test_the_second_order_is_checked_on_the_graph_of_the_gradient(monkeypatch):
 def test_kinks_raise_no_alarm():
     x = leaf([0.0, 0.0, 1.0], [1.0, 1.0, -2.0])
     y = leaf(0.0, 1.0, -2.0)
-    for loss in (mg.relu(x), mg.abs(x), mg.maximum(x, y), mg.minimum(x, y), mg.max(x, axis=1), mg.max(x), mg.min(x, axis=0),
-                 mg.clip(x, 0.0, 1.0), mg.maximum(x, 0.0)):  # fmt: skip
+    for loss in (
+        mg.relu(x),
+        mg.abs(x),
+        mg.maximum(x, y),
+        mg.minimum(x, y),
+        mg.max(x, axis=1),
+        mg.max(x),
+        mg.min(x, axis=0),
+        mg.clip(x, 0.0, 1.0),
+        mg.maximum(x, 0.0),
+    ):
         report = mg.check_graph(loss)
         assert report and not report.skipped, str(report)
 
@@ -96,7 +127,9 @@ def test_a_wrong_rule_is_seen_beside_kinks(monkeypatch):
     plant(monkeypatch, ops.relu, lambda g, y, x: 0.999 * ops.where(x > 0, g, 0))
     assert not mg.check_graph(mg.relu(leaf(0.0, 0.0, 2.0)))
     plant(monkeypatch, ops.relu, lambda g, y, x: ops.where(x >= 0, g, 0))
-    assert mg.check_graph(mg.relu(leaf(0.0, 0.0, 2.0))), "at the kink itself any slope is right, so none is judged"
+    assert mg.check_graph(mg.relu(leaf(0.0, 0.0, 2.0))), (
+        "at the kink itself any slope is right, so none is judged"
+    )
 
 
 def test_what_is_not_finite_is_left_out_and_said():
@@ -119,7 +152,9 @@ def test_a_wrong_rule_is_seen_beside_minus_infinity(monkeypatch):
     right = ops.where.vjps[1]
     plant(monkeypatch, ops.where, lambda g, y, *inputs: 1.001 * right(g, y, *inputs), slot=1)
     q = mg.tensor(np.random.default_rng(0).standard_normal((3, 2)), requires_grad=True)
-    failures = mg.check_graph(mg.softmax(mg.where(np.tri(3, dtype=bool), q @ q.T, -np.inf)) @ q).failures
+    failures = mg.check_graph(
+        mg.softmax(mg.where(np.tri(3, dtype=bool), q @ q.T, -np.inf)) @ q
+    ).failures
     assert [(f.op, f.argument) for f in failures] == [("where", "a")]
 
 
@@ -137,25 +172,44 @@ def test_checking_changes_nothing():
     assert x.grad is None and np.array_equal(x.data, before) and loss.item() == np.exp(before).sum()
 
 
-# --- gradcheck ---------------------------------------------------------------------------------------------------------
+# --- gradcheck ------------------------------------------------------------------------------------
 
 
 def test_gradcheck_agrees_to_many_digits_and_says_so():
-    report = mg.gradcheck(lambda x, w: mg.tanh(x @ w), np.ones((2, 3)) * 0.1, np.linspace(-1, 1, 6).reshape(3, 2))
-    assert report.ok and report.digits > 12 and report.checked == 12 and report.method == "complex step"
-    assert str(report).startswith("gradients agree to 1") and "12 elements (complex step)" in str(report)
+    report = mg.gradcheck(
+        lambda x, w: mg.tanh(x @ w), np.ones((2, 3)) * 0.1, np.linspace(-1, 1, 6).reshape(3, 2)
+    )
+    assert (
+        report.ok
+        and report.digits > 12
+        and report.checked == 12
+        and report.method == "complex step"
+    )
+    assert str(report).startswith("gradients agree to 1") and "12 elements (complex step)" in str(
+        report
+    )
 
 
 def test_gradcheck_names_element_and_both_numbers(monkeypatch):
-    plant(monkeypatch, ops.sin, lambda g, y, x: g * np.cos(x) * np.where(np.arange(6).reshape(2, 3) == 4, 1.01, 1.0))
+    plant(
+        monkeypatch,
+        ops.sin,
+        lambda g, y, x: g * np.cos(x) * np.where(np.arange(6).reshape(2, 3) == 4, 1.01, 1.0),
+    )
     report = mg.gradcheck(lambda a, x: a * mg.sin(x), np.ones((2, 3)), np.full((2, 3), 0.5))
     assert not report and (report.input, report.index) == (1, (1, 1))
     assert report.analytic / report.numeric == pytest.approx(1.01)
     text = str(report)
-    assert "DISAGREE to 2.0 digits" in text and "input 1 at [1, 1]" in text and f"{report.numeric:.12g}" in text
+    assert (
+        "DISAGREE to 2.0 digits" in text
+        and "input 1 at [1, 1]" in text
+        and f"{report.numeric:.12g}" in text
+    )
 
 
-@pytest.mark.parametrize("planted", [lambda g, y, x: 0 * g, lambda g, y, x: -g * y, lambda g, y, x: g * y * (1 + 1e-9)])
+@pytest.mark.parametrize(
+    "planted", [lambda g, y, x: 0 * g, lambda g, y, x: -g * y, lambda g, y, x: g * y * (1 + 1e-9)]
+)
 def test_gradcheck_finds_small_and_gross_faults(monkeypatch, planted):
     plant(monkeypatch, ops.exp, planted)
     assert not mg.gradcheck(mg.exp, np.array([0.1, 0.7]))
@@ -163,7 +217,9 @@ def test_gradcheck_finds_small_and_gross_faults(monkeypatch, planted):
 
 def test_a_wrong_second_order_is_found_at_order_2_only(monkeypatch):
     plant(monkeypatch, ops.cos, lambda g, y, x: g * ops.sin(x))
-    assert mg.gradcheck(mg.sin, np.array([0.4])) and not mg.gradcheck(mg.sin, np.array([0.4]), order=2)
+    assert mg.gradcheck(mg.sin, np.array([0.4])) and not mg.gradcheck(
+        mg.sin, np.array([0.4]), order=2
+    )
 
 
 def test_black_boxes_are_checked_by_central_differences():
@@ -172,7 +228,9 @@ def test_black_boxes_are_checked_by_central_differences():
 
     report = mg.gradcheck(black_box, np.array([0.5, 2.5]))
     assert report and report.method == "central differences" and report.digits > 6
-    assert not mg.gradcheck(lambda x: x * mg.tensor(x.data + np.floor(x.data)), np.array([0.5, 2.5])), "x.data is no constant"
+    assert not mg.gradcheck(
+        lambda x: x * mg.tensor(x.data + np.floor(x.data)), np.array([0.5, 2.5])
+    ), "x.data is no constant"
 
 
 def test_only_some_elements_of_a_large_input_are_taken():

@@ -1,4 +1,6 @@
-"""No false alarm: check_graph on 200 random graphs in which every registered op occurs at least 20 times."""
+"""No false alarm: check_graph on 200 random graphs in which every registered op occurs at least 20
+times.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def partner(rng, pool, x):
     y = pool[rng.integers(len(pool))]
     if y.dtype != x.dtype and rng.random() < 0.8:
         y = ops.cast(y, dtype=x.dtype)
-    fits = y.ndim <= x.ndim and all(n in (1, m) for n, m in zip(reversed(y.shape), reversed(x.shape), strict=False))
+    fits = y.ndim <= x.ndim and all(
+        n in (1, m) for n, m in zip(reversed(y.shape), reversed(x.shape), strict=False)
+    )
     return y if fits else vector(y)[int(rng.integers(y.size))]
 
 
@@ -47,44 +51,87 @@ def indices(rng, n):
 
 # How to apply each op to a tensor x of the pool, inside its domain.
 APPLY = {
-    **{name: lambda rng, pool, x, op=REGISTRY[name]: op(x) for name in
-       ("neg", "sin", "cos", "tanh", "sigmoid", "softplus", "relu", "abs", "erf", "gelu_erf", "gelu_tanh", "transpose",
-        "l1_norm")},
-    **{name: lambda rng, pool, x, op=REGISTRY[name]: op(x, partner(rng, pool, x)) for name in
-       ("add", "sub", "mul", "maximum")},
-    **{name: lambda rng, pool, x, op=REGISTRY[name]: op(positive(x)) for name in ("log", "log1p", "sqrt")},
-    **{name: lambda rng, pool, x, op=REGISTRY[name]: op(mg.tanh(x)) for name in ("exp", "expm1", "exp_remainder")},
-    **{name: lambda rng, pool, x, op=REGISTRY[name]: op(x, axis=axis_of(rng, x)) for name in
-       ("sum", "max", "logsumexp", "softmax", "log_softmax")},
+    **{
+        name: lambda rng, pool, x, op=REGISTRY[name]: op(x)
+        for name in (
+            "neg",
+            "sin",
+            "cos",
+            "tanh",
+            "sigmoid",
+            "softplus",
+            "relu",
+            "abs",
+            "erf",
+            "gelu_erf",
+            "gelu_tanh",
+            "transpose",
+            "l1_norm",
+        )
+    },
+    **{
+        name: lambda rng, pool, x, op=REGISTRY[name]: op(x, partner(rng, pool, x))
+        for name in ("add", "sub", "mul", "maximum")
+    },
+    **{
+        name: lambda rng, pool, x, op=REGISTRY[name]: op(positive(x))
+        for name in ("log", "log1p", "sqrt")
+    },
+    **{
+        name: lambda rng, pool, x, op=REGISTRY[name]: op(mg.tanh(x))
+        for name in ("exp", "expm1", "exp_remainder")
+    },
+    **{
+        name: lambda rng, pool, x, op=REGISTRY[name]: op(x, axis=axis_of(rng, x))
+        for name in ("sum", "max", "logsumexp", "softmax", "log_softmax")
+    },
     "div": lambda rng, pool, x: x / positive(partner(rng, pool, x)),
     "power": lambda rng, pool, x: positive(x) ** mg.tanh(partner(rng, pool, x)),
     "where": lambda rng, pool, x: mg.where(rng.random(x.shape) < 0.5, x, partner(rng, pool, x)),
-    "cast": lambda rng, pool, x: ops.cast(x, dtype=np.float32 if rng.random() < 0.5 else np.float64),
-    "getitem": lambda rng, pool, x: vector(x)[indices(rng, x.size)] if rng.random() < 0.5 else vector(x)[::-2],
-    "index_add": lambda rng, pool, x: ops.index_add(vector(x), rng.integers(0, 5, size=x.size), (5,)),
+    "cast": lambda rng, pool, x: ops.cast(
+        x, dtype=np.float32 if rng.random() < 0.5 else np.float64
+    ),
+    "getitem": lambda rng, pool, x: (
+        vector(x)[indices(rng, x.size)] if rng.random() < 0.5 else vector(x)[::-2]
+    ),
+    "index_add": lambda rng, pool, x: ops.index_add(
+        vector(x), rng.integers(0, 5, size=x.size), (5,)
+    ),
     "matmul": lambda rng, pool, x: matrix(x).T @ matrix(x) / matrix(x).size,
-    "einsum": lambda rng, pool, x: mg.einsum("ij,ik->jk", matrix(x), mg.sin(matrix(x))) / matrix(x).size,
+    "einsum": lambda rng, pool, x: (
+        mg.einsum("ij,ik->jk", matrix(x), mg.sin(matrix(x))) / matrix(x).size
+    ),
     "reshape": lambda rng, pool, x: x.reshape(x.shape[::-1]),
     "broadcast_to": lambda rng, pool, x: mg.broadcast_to(x, (2, *x.shape)),
     "pad": lambda rng, pool, x: mg.pad(x, 1, value=0.5),
-    "linear": lambda rng, pool, x: mg.linear(matrix(x), matrix(x).T, activation=(None, "tanh", "sigmoid")[rng.integers(3)]),
+    "linear": lambda rng, pool, x: mg.linear(
+        matrix(x), matrix(x).T, activation=(None, "tanh", "sigmoid")[rng.integers(3)]
+    ),
     "layer_norm": lambda rng, pool, x: mg.layer_norm(matrix(x), eps=0.1),
     "unit_rows": lambda rng, pool, x: ops.unit_rows(matrix(positive(x))),
     "attention": lambda rng, pool, x: mg.attention(matrix(x), mg.sin(matrix(x)), matrix(x)),
     "half_squared_error": lambda rng, pool, x: ops.half_squared_error(x, partner(rng, pool, x)),
     "bernoulli_loss": lambda rng, pool, x: ops.bernoulli_loss(x, mg.sigmoid(partner(rng, pool, x))),
     "gaussian_kl": lambda rng, pool, x: ops.gaussian_kl(x, mg.tanh(partner(rng, pool, x))),
-    "reparameterise": lambda rng, pool, x: ops.reparameterise(x, mg.tanh(partner(rng, pool, x)), mg.sin(x)),
-    "concatenate": lambda rng, pool, x: mg.concatenate([vector(x), vector(partner(rng, pool, x)), vector(x)]),
-}  # fmt: skip
+    "reparameterise": lambda rng, pool, x: ops.reparameterise(
+        x, mg.tanh(partner(rng, pool, x)), mg.sin(x)
+    ),
+    "concatenate": lambda rng, pool, x: mg.concatenate(
+        [vector(x), vector(partner(rng, pool, x)), vector(x)]
+    ),
+}
 
 
 def random_graph(number):
-    """A loss; its generator; each graph has fan-out, since results go back into the pool, and a third are float32."""
+    """A loss; its generator; each graph has fan-out, since results go back into the pool, and a
+    third are float32.
+    """
     rng = np.random.default_rng([7, number])
     dtype = np.float32 if number % 3 == 0 else np.float64
     shapes = [(3, 4), (4,), (2, 3, 4), ()]
-    pool = [mg.tensor(rng.standard_normal(shape), dtype=dtype, requires_grad=True) for shape in shapes]
+    pool = [
+        mg.tensor(rng.standard_normal(shape), dtype=dtype, requires_grad=True) for shape in shapes
+    ]
     names = list(APPLY)
     for k in range(STEPS):
         x = pool[int(rng.integers(len(pool)))]

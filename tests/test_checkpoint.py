@@ -38,7 +38,9 @@ def steps(model, optimizer, count):
 
 def same(a, b):
     a, b = a.state_dict(), b.state_dict()
-    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a)
+    return a.keys() == b.keys() and all(
+        np.array_equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a
+    )
 
 
 def message_of(call, *arguments, kind=CheckpointError):
@@ -57,7 +59,11 @@ def test_a_model_is_rebuilt_from_the_file_alone(tmp_path, dtype, settings):
     found = checkpoint.load(path)
     assert type(found.model) is LinearAutoencoder and same(found.model, model)
     assert found.model.loss(X).item() == model.loss(X).item()
-    assert found.meta == {"note": "é", "loss": [0.1, 1e-300]} and found.optimizer is None and found.generators == {}
+    assert (
+        found.meta == {"note": "é", "loss": [0.1, 1e-300]}
+        and found.optimizer is None
+        and found.generators == {}
+    )
 
 
 @pytest.mark.parametrize("name", test_inspect_models.MODELS)
@@ -69,13 +75,17 @@ def test_every_model_of_the_chapter_is_rebuilt(tmp_path, name):
     assert checkpoint.settings_of(found) == checkpoint.settings_of(model) is not None
 
 
-@pytest.mark.parametrize("make", [lambda p: Adam(p, lr=0.01), lambda p: SGD(p, lr=0.01, momentum=0.9)])
+@pytest.mark.parametrize(
+    "make", [lambda p: Adam(p, lr=0.01), lambda p: SGD(p, lr=0.01, momentum=0.9)]
+)
 def test_training_goes_on_bit_for_bit(tmp_path, make):
     model = linear()
     optimizer, noise = make(model.parameters()), np.random.default_rng(5)
     noise.random(3)
     steps(model, optimizer, 3)
-    path = checkpoint.save(tmp_path / "a.npz", model, optimizer=optimizer, generators={"noise": noise})
+    path = checkpoint.save(
+        tmp_path / "a.npz", model, optimizer=optimizer, generators={"noise": noise}
+    )
     steps(model, optimizer, 3)
     found = checkpoint.load(path)
     again = make(found.model.parameters())
@@ -85,14 +95,19 @@ def test_training_goes_on_bit_for_bit(tmp_path, make):
     assert found.generators["noise"].random(9).tolist() == noise.random(9).tolist()
 
 
-@pytest.mark.parametrize("bits", [np.random.PCG64, np.random.Philox, np.random.SFC64, np.random.MT19937])
+@pytest.mark.parametrize(
+    "bits", [np.random.PCG64, np.random.Philox, np.random.SFC64, np.random.MT19937]
+)
 def test_every_generator_of_numpy_comes_back(tmp_path, bits):
     rng = np.random.Generator(bits(3))
     rng.standard_normal(7)
     rng.integers(0, 5, dtype=np.uint32)  # leaves half of a 64-bit number behind
     found = checkpoint.load(checkpoint.save(tmp_path / "a.npz", linear(), generators={"rng": rng}))
     again = found.generators["rng"]
-    assert again.integers(0, 2**32, 5, dtype=np.uint32).tolist() == rng.integers(0, 2**32, 5, dtype=np.uint32).tolist()
+    assert (
+        again.integers(0, 2**32, 5, dtype=np.uint32).tolist()
+        == rng.integers(0, 2**32, 5, dtype=np.uint32).tolist()
+    )
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path):
@@ -116,9 +131,12 @@ def test_all_that_does_not_fit_is_listed_at_once(tmp_path):
     other = LinearAutoencoder(6, 2, bias=False, rng=np.random.default_rng(1), dtype=np.float32)
     before = other.state_dict()
     text = message_of(checkpoint.load, path, other)
-    for part in ("unexpected 'encoder_bias' (2,)", "unexpected 'decoder_bias' (5,)",
-                 "wrong shape of 'encoder_weight': got (5, 2), expected (6, 2)",
-                 "wrong dtype of 'decoder_weight': got float64, expected float32"):  # fmt: skip
+    for part in (
+        "unexpected 'encoder_bias' (2,)",
+        "unexpected 'decoder_bias' (5,)",
+        "wrong shape of 'encoder_weight': got (5, 2), expected (6, 2)",
+        "wrong dtype of 'decoder_weight': got float64, expected float32",
+    ):
         assert part in text
     assert all(np.array_equal(before[k], v) for k, v in other.state_dict().items())
 
@@ -165,13 +183,20 @@ def damage(path, kind):
 @pytest.mark.parametrize(
     ("kind", "what"),
     [
-        ("half", "cut short or damaged"), ("empty", "not an .npz archive"), ("one byte", "not an .npz archive"),
-        ("pickle", "not an .npz archive"), ("npy", "not an .npz archive"), ("bit", "cut short or damaged"),
-        ("objects", "pickled objects, which are never loaded"), ("no meta", "an .npz without __meta__"),
-        ("no json", "__meta__ cannot be understood"), ("no dict", "__meta__ cannot be understood"),
-        ("later", "the checkpoint has format 2, this version reads 1"), ("exchanged", "the checkpoint is damaged"),
+        ("half", "cut short or damaged"),
+        ("empty", "not an .npz archive"),
+        ("one byte", "not an .npz archive"),
+        ("pickle", "not an .npz archive"),
+        ("npy", "not an .npz archive"),
+        ("bit", "cut short or damaged"),
+        ("objects", "pickled objects, which are never loaded"),
+        ("no meta", "an .npz without __meta__"),
+        ("no json", "__meta__ cannot be understood"),
+        ("no dict", "__meta__ cannot be understood"),
+        ("later", "the checkpoint has format 2, this version reads 1"),
+        ("exchanged", "the checkpoint is damaged"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, kind, what):
     path = checkpoint.save(tmp_path / "a.npz", linear())
     damage(path, kind)
@@ -184,7 +209,13 @@ def changed(path, **parts):
     with np.load(path) as old:
         arrays = {name: old[name] for name in old.files}
     header = json.loads(str(arrays["__meta__"])) | parts
-    archive(path, **(arrays | {"__meta__": np.array(json.dumps({k: v for k, v in header.items() if v != "gone"}))}))
+    archive(
+        path,
+        **(
+            arrays
+            | {"__meta__": np.array(json.dumps({k: v for k, v in header.items() if v != "gone"}))}
+        ),
+    )
     return path
 
 
@@ -194,14 +225,23 @@ def changed(path, **parts):
         ({"class": "diagnose"}, "a diagnose cannot be rebuilt from the file alone"),
         ({"class": "Nothing"}, "it is none of mg.models"),
         ({"config": None}, "it does not keep the arguments that made it"),
-        ({"config": {"n_features": 5, "n_latent": 2, "later": 1}}, "unexpected keyword argument 'later'"),
+        (
+            {"config": {"n_features": 5, "n_latent": 2, "later": 1}},
+            "unexpected keyword argument 'later'",
+        ),
         ({"config": {"n_features": 5, "n_latent": 9}}, "n_latent = 9 is not possible"),
         ({"config": {"n_features": 5, "n_latent": 3}}, "wrong shape of 'encoder_weight'"),
         ({"config": [1]}, "a LinearAutoencoder cannot be rebuilt"),
         ({"meta": "gone"}, "__meta__ cannot be understood"),
         ({"sha256": "gone"}, "__meta__ cannot be understood"),
-        ({"generators": {"noise": {"bit_generator": "seed"}}}, "the states of its generators cannot be understood"),
-        ({"generators": {"noise": {"bit_generator": "PCG64", "state": 3}}}, "the states of its generators"),
+        (
+            {"generators": {"noise": {"bit_generator": "seed"}}},
+            "the states of its generators cannot be understood",
+        ),
+        (
+            {"generators": {"noise": {"bit_generator": "PCG64", "state": 3}}},
+            "the states of its generators",
+        ),
     ],
 )
 def test_a_header_from_elsewhere_is_refused_in_three_lines(tmp_path, parts, what):
@@ -255,7 +295,9 @@ def test_the_new_file_takes_the_name_and_the_old_one_is_never_written_to(tmp_pat
     path = checkpoint.save(tmp_path / "a.npz", linear(0))
     os.link(path, tmp_path / "old.npz")
     checkpoint.save(path, linear(1))
-    assert same(checkpoint.load(tmp_path / "old.npz").model, linear(0)) and same(checkpoint.load(path).model, linear(1))
+    assert same(checkpoint.load(tmp_path / "old.npz").model, linear(0)) and same(
+        checkpoint.load(path).model, linear(1)
+    )
 
 
 @pytest.mark.parametrize("written", [0, 100, 700])
@@ -278,4 +320,5 @@ def test_a_kill_in_the_middle_of_writing_leaves_the_old_file(tmp_path, written):
     """)
     assert subprocess.run([sys.executable, "-c", program]).returncode == -signal.SIGKILL
     assert same(checkpoint.load(path).model, linear(0))
-    assert same(checkpoint.load(checkpoint.save(path, linear(2))).model, linear(2))  # what the dead left is in nobody's way
+    # what the dead left is in nobody's way
+    assert same(checkpoint.load(checkpoint.save(path, linear(2))).model, linear(2))

@@ -39,7 +39,9 @@ def test_ids_topics_and_reasons():
     assert len({c.id for c in everything}) == len(everything)
     assert {c.topic for c in everything} == set(topics())
     assert all(c.reason and c.statement for c in everything)
-    distinct = {c.id.rstrip("0123456789").rstrip("-") for c in everything if c.topic in topics()[:2]}
+    distinct = {
+        c.id.rstrip("0123456789").rstrip("-") for c in everything if c.topic in topics()[:2]
+    }
     assert len(distinct) >= 25  # claims that differ in a number only count once
     assert len({id(c.sabotage) for c in everything}) >= len(everything) / 2
 
@@ -103,7 +105,10 @@ def test_edit_changes_the_line_for_everyone_and_puts_it_back():
 def test_edit_refuses_a_text_that_is_not_there_once():
     from minigrad_ae.models import linear
 
-    with pytest.raises(LookupError, match="mend the sabotage"), edit(linear.half_squared_error, "no such text", "")():
+    with (
+        pytest.raises(LookupError, match="mend the sabotage"),
+        edit(linear.half_squared_error, "no such text", "")(),
+    ):
         pass
 
 
@@ -116,7 +121,10 @@ def test_the_matrix_of_bugs_and_claims(capsys, monkeypatch):
 
 
 def test_the_table_shows_a_long_statement_whole():
-    words = "the loss of every network in this table is what its exact answer says, to ten digits and more"
+    words = (
+        "the loss of every network in this table is what its exact answer says, to ten digits "
+        "and more"
+    )
     result = ledger.Result("x", "topic", words, 1.0, 1.0, 0.1, True)
     lines = ledger.table([result]).splitlines()[1:]
     assert max(map(len, lines)) <= 100
@@ -131,7 +139,9 @@ def test_the_readme_counts_the_claims():
 
 
 def test_every_bug_can_be_planted_and_taken_out():
-    """Without running a claim: the source that a sabotage quotes stands there exactly once; its op and argument exist."""
+    """Without running a claim: the source that a sabotage quotes stands there exactly once; its op
+    and argument exist.
+    """
     refused = []
     for each in claims():
         try:

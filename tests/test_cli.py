@@ -42,7 +42,9 @@ def matrix(tmp_path):
 
 
 def test_certificate_of_a_matrix(capsys, matrix, tmp_path):
-    code, out, _ = run(capsys, "verify", "--data", matrix, "--latent", 2, "--json", tmp_path / "c.json")
+    code, out, _ = run(
+        capsys, "verify", "--data", matrix, "--latent", 2, "--json", tmp_path / "c.json"
+    )
     assert code == 0
     assert "columns centred" in out
     assert "this linear autoencoder IS PCA" in out
@@ -51,16 +53,27 @@ def test_certificate_of_a_matrix(capsys, matrix, tmp_path):
     s = np.linalg.svd(X - X.mean(axis=0), compute_uv=False) ** 2
     assert any(abs(r["expected"] - 0.5 * s[2:].sum()) <= 1e-12 * s.sum() for r in rows)
     assert all(r["passed"] for r in rows)
-    assert {"id", "topic", "statement", "expected", "measured", "tolerance", "passed"} == set(rows[0])
+    assert {"id", "topic", "statement", "expected", "measured", "tolerance", "passed"} == set(
+        rows[0]
+    )
 
 
 @pytest.mark.parametrize("M", [3, 4, 6])
 def test_rank_and_beyond_pass_with_an_expected_loss_of_zero(capsys, tmp_path, M):
     rng = np.random.default_rng(1)
     np.save(tmp_path / "X.npy", rng.standard_normal((40, 3)) @ rng.standard_normal((3, 6)) + 1)
-    code, _, _ = run(capsys, "verify", "--data", tmp_path / "X.npy", "--latent", M, "--json", tmp_path / "c.json")
+    code, _, _ = run(
+        capsys, "verify", "--data", tmp_path / "X.npy", "--latent", M, "--json", tmp_path / "c.json"
+    )
     assert code == 0
-    assert next(r for r in json.loads((tmp_path / "c.json").read_text(encoding="utf-8")) if r["id"] == "loss")["expected"] == 0
+    assert (
+        next(
+            r
+            for r in json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+            if r["id"] == "loss"
+        )["expected"]
+        == 0
+    )
 
 
 def test_integers_become_float64(capsys, tmp_path):
@@ -69,7 +82,9 @@ def test_integers_become_float64(capsys, tmp_path):
 
 
 def test_missing_and_unreadable_files(capsys, tmp_path):
-    assert "there is no such file" in wrong_use(capsys, "verify", "--data", tmp_path / "no.npy", "--latent", 2)
+    assert "there is no such file" in wrong_use(
+        capsys, "verify", "--data", tmp_path / "no.npy", "--latent", 2
+    )
     assert "directory" in wrong_use(capsys, "verify", "--data", tmp_path, "--latent", 2)
     (tmp_path / "text.npy").write_text("a,b\n1,2\n", encoding="utf-8")
     wrong_use(capsys, "verify", "--data", tmp_path / "text.npy", "--latent", 2)
@@ -122,7 +137,9 @@ def test_wrong_use_of_options(capsys, matrix):
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(capsys, matrix, tmp_path):
-    text = wrong_use(capsys, "verify", "--data", matrix, "--latent", 2, "--json", tmp_path / "no" / "c.json")
+    text = wrong_use(
+        capsys, "verify", "--data", matrix, "--latent", 2, "--json", tmp_path / "no" / "c.json"
+    )
     assert "cannot be written" in text
     assert "cannot be written" in wrong_use(capsys, "verify", "--json", tmp_path)
 
@@ -139,8 +156,11 @@ def test_doctor_and_list(capsys):
 def test_python_m_is_the_same_command_and_never_shows_a_traceback(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "minigrad_ae", "verify", "--data", "no.npy", "--latent", "2"],
-        capture_output=True, text=True, cwd=tmp_path, timeout=120,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+    )
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert done.stderr.count("\n") == 3
@@ -158,16 +178,28 @@ def test_a_claim_that_fails_ends_with_1(capsys, monkeypatch, tmp_path):
     assert run(capsys, "verify", "--sabotage")[0] == 1
 
 
-@pytest.mark.parametrize("argv", [["verify"], ["verify", "--sabotage"], ["lesson", 1], ["lesson", "all"],
-                                  ["train", "linear", "--latent", 2]])  # fmt: skip
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["verify"],
+        ["verify", "--sabotage"],
+        ["lesson", 1],
+        ["lesson", "all"],
+        ["train", "linear", "--latent", 2],
+    ],
+)
 @pytest.mark.parametrize("seed", [-1, "x"])
 def test_a_seed_below_0_is_refused(capsys, argv, seed):
     assert "a seed is a whole number, at least 0" in wrong_use(capsys, *argv, "--seed", seed)
 
 
 def test_the_ledger_s_options_mean_nothing_to_a_matrix(capsys, matrix):
-    assert "--sabotage with --data" in wrong_use(capsys, "verify", "--data", matrix, "--latent", 2, "--sabotage")
-    assert "--full with --data" in wrong_use(capsys, "verify", "--data", matrix, "--latent", 2, "--full")
+    assert "--sabotage with --data" in wrong_use(
+        capsys, "verify", "--data", matrix, "--latent", 2, "--sabotage"
+    )
+    assert "--full with --data" in wrong_use(
+        capsys, "verify", "--data", matrix, "--latent", 2, "--full"
+    )
 
 
 @pytest.mark.parametrize("size", [1e-165, 1e-310])
@@ -205,32 +237,60 @@ def test_a_pipe_is_written_through_and_a_link_followed(capsys, matrix, tmp_path)
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 def test_a_full_device_stays_a_device_and_is_named(capsys, matrix, tmp_path):
     (tmp_path / "full").symlink_to("/dev/full")
-    code, _, err = run(capsys, "verify", "--data", matrix, "--latent", 2, "--json", tmp_path / "full")
+    code, _, err = run(
+        capsys, "verify", "--data", matrix, "--latent", 2, "--json", tmp_path / "full"
+    )
     assert code == 2 and "No space left on device" in err and str(tmp_path / "full") in err
     assert (tmp_path / "full").is_symlink() and stat.S_ISCHR(os.stat("/dev/full").st_mode)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="this system has no /dev/stdout")
 def test_standard_output_is_written_through_where_it_goes_to_a_file(matrix, tmp_path):
-    """Through a link of the test's own: whoever breaks this, as root, must not replace the system's."""
+    """Through a link of the test's own: whoever breaks this, as root, must not replace the
+    system's.
+    """
     link = tmp_path / "stdout"
     link.symlink_to("/dev/stdout")
-    argv = [sys.executable, "-m", "minigrad_ae", "verify", "--data", str(matrix), "--latent", "2", "--json", str(link)]
+    argv = [
+        sys.executable,
+        "-m",
+        "minigrad_ae",
+        "verify",
+        "--data",
+        str(matrix),
+        "--latent",
+        "2",
+        "--json",
+        str(link),
+    ]
     with open(tmp_path / "out.txt", "wb") as out:
         assert subprocess.run(argv, stdout=out, timeout=120).returncode == 0
     text = (tmp_path / "out.txt").read_text(encoding="utf-8")
-    assert text.startswith(str(matrix)) and "this linear autoencoder IS PCA" in text and text.endswith("]\n")
+    assert (
+        text.startswith(str(matrix))
+        and "this linear autoencoder IS PCA" in text
+        and text.endswith("]\n")
+    )
     assert link.is_symlink()
 
 
-@pytest.mark.parametrize("argv", [["-m", "minigrad_ae", "lesson", "list"], ["-m", "minigrad_ae", "doctor"],
-                                  ["-m", "minigrad_ae", "--help"], ["-m", "minigrad_ae", "lesson", "1", "--fast"],
-                                  [str(classroom.lesson_files()[0]), "--fast"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["-m", "minigrad_ae", "lesson", "list"],
+        ["-m", "minigrad_ae", "doctor"],
+        ["-m", "minigrad_ae", "--help"],
+        ["-m", "minigrad_ae", "lesson", "1", "--fast"],
+        [str(classroom.lesson_files()[0]), "--fast"],
+    ],
+)
 def test_a_closed_pipe_ends_it_in_silence(argv, tmp_path):
     read, write = os.pipe()
     os.close(read)
     argv = [sys.executable, *argv]
-    program = subprocess.run(argv, stdout=write, stderr=subprocess.PIPE, cwd=tmp_path, text=True, timeout=120)
+    program = subprocess.run(
+        argv, stdout=write, stderr=subprocess.PIPE, cwd=tmp_path, text=True, timeout=120
+    )
     os.close(write)
     assert program.returncode in (0, 141, -13)
     assert "Traceback" not in program.stderr and "BrokenPipe" not in program.stderr

@@ -1,4 +1,6 @@
-"""Lesson 10's shipped spectrum of MNIST: where it comes from, and that it is the one in the literature and in the files."""
+"""Lesson 10's shipped spectrum of MNIST: where it comes from, and that it is the one in the
+literature and in the files.
+"""
 
 import json
 
@@ -23,7 +25,8 @@ def test_the_shipped_spectrum_says_where_it_comes_from():
 def test_the_shipped_spectrum_is_that_of_mnist():
     l = mnist_spectrum(Run())
     assert l.shape == (784,) and (np.diff(l) <= 0).all()
-    # The test error of PCA with 30 components, 13.87, is published (Hinton & Salakhutdinov 2006); on training images:
+    # The test error of PCA with 30 components, 13.87, is published (Hinton & Salakhutdinov 2006);
+    # on training images:
     assert l[30:].sum() == pytest.approx(14.2071, abs=1e-3)
     assert l.sum() == pytest.approx(52.7250, abs=1e-3)
 
@@ -33,14 +36,19 @@ def test_the_shipped_spectrum_is_what_the_code_computes():
         images = mnist()[0]
     except FileError:
         pytest.skip("MNIST is not here: set MINIGRAD_AE_DATA to its folder")
-    values = np.linalg.eigvalsh(images.T @ images / len(images) - np.outer(images.mean(axis=0), images.mean(axis=0)))[::-1]
+    values = np.linalg.eigvalsh(
+        images.T @ images / len(images) - np.outer(images.mean(axis=0), images.mean(axis=0))
+    )[::-1]
     assert mnist_spectrum(Run()) == pytest.approx(np.maximum(values, 0), rel=1e-5, abs=1e-9)
 
 
 def test_weights_of_a_convention_are_those_of_its_loss():
     """error_weight and kl_weight, which the prediction uses, against the loss that is trained."""
     D, M = 16, 10
-    e, kl = np.random.default_rng(0).uniform(size=(3, D)), np.random.default_rng(1).uniform(size=(3, M))
+    e, kl = (
+        np.random.default_rng(0).uniform(size=(3, D)),
+        np.random.default_rng(1).uniform(size=(3, M)),
+    )
     for name, c in CONVENTIONS.items():
         expected = c.error_weight(D) * e.sum(axis=1) + c.kl_weight(M) * kl.sum(axis=1)
         assert np.asarray(c.loss(e, kl)) == pytest.approx(expected, rel=1e-12), name

@@ -11,7 +11,11 @@ from cases import draw
 import minigrad_ae as mg
 from minigrad_ae.ops.compositions import COMPOSITIONS
 
-X, Y, Z = draw("real", (2, 3, 4)), draw("real", (3, 4), salt=1), draw("real", (2, 3, 4), strided=True, salt=2)
+X, Y, Z = (
+    draw("real", (2, 3, 4)),
+    draw("real", (3, 4), salt=1),
+    draw("real", (2, 3, 4), strided=True, salt=2),
+)
 SQUARE = draw("real", (3, 3))
 VECTOR, MATRIX, STACK = draw("real", (4,)), draw("real", (4, 3)), draw("real", (5, 4, 3))
 Q, K, V = (draw("real", (2, 3, 4), salt=k) for k in range(3))
@@ -55,16 +59,27 @@ SAME = [
     ("clip", lambda m, x: m.clip(x, -0.5, 0.7), [X]),
     ("clip one side", lambda m, x: m.clip(x, None, 0.2), [X]),
     ("clip by arrays", lambda m, x: m.clip(x, -abs(Y), abs(Y)), [X]),
-    *((f"{f} {axis} {keep}", lambda m, x, f=f, axis=axis, keep=keep: getattr(m, f)(x, axis=axis, keepdims=keep), [x])
-      for f in ("mean", "var", "min") for x in (X, Z)
-      for axis, keep in [(None, False), (0, True), (-1, False), ((0, 2), True), ((-1, -2), False)]),
+    *(
+        (
+            f"{f} {axis} {keep}",
+            lambda m, x, f=f, axis=axis, keep=keep: getattr(m, f)(x, axis=axis, keepdims=keep),
+            [x],
+        )
+        for f in ("mean", "var", "min")
+        for x in (X, Z)
+        for axis, keep in [(None, False), (0, True), (-1, False), ((0, 2), True), ((-1, -2), False)]
+    ),
     ("var of one", lambda m, x: m.var(x), [X[0, 0, :1]]),
     ("swapaxes", lambda m, x: m.swapaxes(x, 0, -1), [X]),
     ("expand_dims", lambda m, x: m.expand_dims(x, -2), [X]),
     ("squeeze", lambda m, x: m.squeeze(x), [X[:1, :, :1]]),
     ("squeeze one", lambda m, x: m.squeeze(x, 0), [X[:1, :, :1]]),
     ("squeeze two", lambda m, x: m.squeeze(x, (0, -1)), [X[:1, :, :1]]),
-    ("split in equal parts", lambda m, x: m.concatenate([p * (k + 1) for k, p in enumerate(m.split(x, 2, -1))], 0), [X]),
+    (
+        "split in equal parts",
+        lambda m, x: m.concatenate([p * (k + 1) for k, p in enumerate(m.split(x, 2, -1))], 0),
+        [X],
+    ),
     ("split at places", lambda m, x: m.split(x, [1, 3], axis=2)[1], [X]),
     ("split beyond the end", lambda m, x: m.split(x, [1, 9], axis=1)[1], [X]),
     ("stack", lambda m, x, y: m.stack([x, y, x], axis=1), [Y, Z[0]]),
@@ -89,32 +104,67 @@ SAME = [
     *map(einsums(X, STACK[:2]), ["...ij,...jk->...ik", "bij,bjk->bk", "bij,cjk->bc"]),
     *map(einsums(Y, Y[:, :1]), ["ij,ij->ij", "ij,ij->i", "ij,ij", "ij,ij->j"]),
     *map(einsums(VECTOR, VECTOR, MATRIX), ["i,i,ij->j", "i,k,ij->jk"]),
-]  # fmt: skip
+]
 
 # (title, function of mg, the same in NumPy, arrays)
 OWN = [
-    ("linear", lambda x, w, b: mg.linear(x, w, b), lambda x, w, b: x @ w + b, [X, MATRIX, draw("real", (3,))]),
-    ("linear tanh", lambda x, w: mg.linear(x, w, activation="tanh"), lambda x, w: np.tanh(x @ w), [X, MATRIX]),
-    ("linear gelu", lambda x, w: mg.linear(x, w, activation="gelu"), lambda x, w: (x @ w) * normal_cdf(x @ w), [X, MATRIX]),
+    (
+        "linear",
+        lambda x, w, b: mg.linear(x, w, b),
+        lambda x, w, b: x @ w + b,
+        [X, MATRIX, draw("real", (3,))],
+    ),
+    (
+        "linear tanh",
+        lambda x, w: mg.linear(x, w, activation="tanh"),
+        lambda x, w: np.tanh(x @ w),
+        [X, MATRIX],
+    ),
+    (
+        "linear gelu",
+        lambda x, w: mg.linear(x, w, activation="gelu"),
+        lambda x, w: (x @ w) * normal_cdf(x @ w),
+        [X, MATRIX],
+    ),
     ("layer_norm", lambda x: mg.layer_norm(x), layer_norm, [X]),
-    ("layer_norm affine", lambda x, w, b: mg.layer_norm(x, w, b), layer_norm, [X, VECTOR, MATRIX[:, 0]]),
+    (
+        "layer_norm affine",
+        lambda x, w, b: mg.layer_norm(x, w, b),
+        layer_norm,
+        [X, VECTOR, MATRIX[:, 0]],
+    ),
     ("layer_norm eps", lambda x: mg.layer_norm(x, eps=0.5), lambda x: layer_norm(x, eps=0.5), [X]),
     ("gelu", mg.gelu, lambda x: x * normal_cdf(x), [X]),
     ("gelu tanh", lambda x: mg.gelu(x, approximate="tanh"), gelu_tanh, [X]),
     ("gelu_gate", COMPOSITIONS["gelu_gate"], lambda x: gelu_tanh(x) / x, [X]),
     ("dropout", lambda x: mg.dropout(x, KEEP, 0.25), lambda x: x * KEEP / 0.75, [X]),
     ("attention", mg.attention, attention, [Q, K, V]),
-    ("attention mask", lambda q, k, v: mg.attention(q, k, v, MASK), lambda q, k, v: attention(q, k, v, MASK), [Q, K, V]),
-    ("attention added", lambda q, k, v: mg.attention(q, k, v, np.where(MASK, 0.3, -np.inf)),
-     lambda q, k, v: attention(q, k, v, np.where(MASK, 0.3, -np.inf)), [Q, K, V]),
-    ("attention heads", lambda q, k, v: mg.attention(q, k[:, :2], v[:, :2]),
-     lambda q, k, v: attention(q, k[:, :2], v[:, :2]), [Q, K, V]),
-]  # fmt: skip
+    (
+        "attention mask",
+        lambda q, k, v: mg.attention(q, k, v, MASK),
+        lambda q, k, v: attention(q, k, v, MASK),
+        [Q, K, V],
+    ),
+    (
+        "attention added",
+        lambda q, k, v: mg.attention(q, k, v, np.where(MASK, 0.3, -np.inf)),
+        lambda q, k, v: attention(q, k, v, np.where(MASK, 0.3, -np.inf)),
+        [Q, K, V],
+    ),
+    (
+        "attention heads",
+        lambda q, k, v: mg.attention(q, k[:, :2], v[:, :2]),
+        lambda q, k, v: attention(q, k[:, :2], v[:, :2]),
+        [Q, K, V],
+    ),
+]
 
 EVERY = [(t, lambda *xs, f=f: f(mg, *xs), lambda *xs, f=f: f(np, *xs), a) for t, f, a in SAME] + OWN
 
 
-@pytest.mark.parametrize("title, ours, numpys, arrays", EVERY, ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize(
+    "title, ours, numpys, arrays", EVERY, ids=lambda v: v if isinstance(v, str) else ""
+)
 def test_values_are_numpys_and_gradients_a_complex_steps(title, ours, numpys, arrays):
     expected = numpys(*arrays)
     got = ours(*(mg.tensor(x) for x in arrays))
@@ -128,13 +178,16 @@ def test_values_are_numpys_and_gradients_a_complex_steps(title, ours, numpys, ar
         assert report and report.method == "complex step", str(report)
     single = [mg.tensor(x, dtype=np.float32, requires_grad=True) for x in arrays]
     y = ours(*single)
-    assert y.dtype == (np.float64 if title == "clip by arrays" else np.float32), "only an array of bounds is float64 here"
+    assert y.dtype == (np.float64 if title == "clip by arrays" else np.float32), (
+        "only an array of bounds is float64 here"
+    )
     for x, g in zip(arrays, mg.grad(y, single, gradient=np.ones(y.shape)), strict=True):
         assert g.dtype == np.float32 and g.shape == x.shape
 
 
 IN_RULES = (  # of fused ops
-    "activate slope rows average inverse_deviation normalised attention_weights scores_gradient headed joined"
+    "activate slope rows average inverse_deviation normalised attention_weights scores_gradient "
+    "headed joined"
 )
 
 
@@ -146,13 +199,24 @@ def test_every_composition_is_tried_here():
 def test_parts_of_a_split_are_numpys():
     for sections, axis in [(2, 2), ([1, 3], -1), ([1], 0), ([3, 1], 2), ([], 1)]:
         ours = mg.split(mg.tensor(X), sections, axis)
-        assert all(np.array_equal(a.data, b) for a, b in zip(ours, np.split(X, sections, axis), strict=True))
+        assert all(
+            np.array_equal(a.data, b)
+            for a, b in zip(ours, np.split(X, sections, axis), strict=True)
+        )
 
 
 def test_lists_and_numbers_are_welcome_where_no_gradient_is_wanted():
-    assert mg.relu([1.0, -1.0]).tolist() == [1, 0] and mg.mean([1, 2, 3]) == 2 and mg.sigmoid(0.0) == 0.5
-    assert mg.concatenate([[1.0], np.array([2.0])]).tolist() == [1, 2] and mg.stack([1.0, 2.0]).tolist() == [1, 2]
-    assert mg.sum(x=mg.tensor([1.0, 2.0])).item() == 3 and mg.maximum(0.0, b=mg.tensor([1.0])).data.tolist() == [1]
+    assert (
+        mg.relu([1.0, -1.0]).tolist() == [1, 0]
+        and mg.mean([1, 2, 3]) == 2
+        and mg.sigmoid(0.0) == 0.5
+    )
+    assert mg.concatenate([[1.0], np.array([2.0])]).tolist() == [1, 2] and mg.stack(
+        [1.0, 2.0]
+    ).tolist() == [1, 2]
+    assert mg.sum(x=mg.tensor([1.0, 2.0])).item() == 3 and mg.maximum(
+        0.0, b=mg.tensor([1.0])
+    ).data.tolist() == [1]
 
 
 def test_a_mask_hides_what_it_hides():

@@ -1,4 +1,6 @@
-"""Data: the shipped digits, batches, centring and scaling, and what is said about matrices and files that are wrong."""
+"""Data: the shipped digits, batches, centring and scaling, and what is said about matrices and
+files that are wrong.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def test_digits_are_complete_and_in_the_original_order():
     assert X.shape == (1797, 64) and X.dtype == np.float64 and (X.min(), X.max()) == (0.0, 1.0)
     assert y.shape == (1797,) and y.dtype == np.int64
     assert np.bincount(y).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
-    assert (X[0, :8] * 16).tolist() == [0, 0, 5, 13, 9, 1, 0, 0] and y[:10].tolist() == list(range(10))
+    assert (X[0, :8] * 16).tolist() == [0, 0, 5, 13, 9, 1, 0, 0] and y[:10].tolist() == list(
+        range(10)
+    )
     assert np.array_equal(X * 16, np.round(X * 16)) and (X * 16).sum() == 561718
 
 
@@ -35,7 +39,9 @@ def test_splits_of_the_digits_partition_them():
     X, y = digits()
     (X_train, y_train), (X_test, y_test) = digits("train"), digits("test")
     assert len(X_train) == 1437 and len(X_test) == 360
-    assert np.array_equal(np.vstack([X_train, X_test]), X) and np.array_equal(np.append(y_train, y_test), y)
+    assert np.array_equal(np.vstack([X_train, X_test]), X) and np.array_equal(
+        np.append(y_train, y_test), y
+    )
 
 
 def test_digits_are_fresh_copies():
@@ -49,7 +55,14 @@ def test_digits_are_fresh_copies():
 def test_digits_file_carries_its_attribution():
     with resources.files("minigrad_ae.data").joinpath("digits.csv.gz").open("rb") as packed:
         head = gzip.decompress(packed.read()).decode("ascii").split("0,0,5,13")[0]
-    for words in ("E. Alpaydin", "C. Kaynak", "1998", "UCI", "Creative Commons Attribution 4.0", "Changes:"):
+    for words in (
+        "E. Alpaydin",
+        "C. Kaynak",
+        "1998",
+        "UCI",
+        "Creative Commons Attribution 4.0",
+        "Changes:",
+    ):
         assert words in head
     assert all(line.startswith("# ") for line in head.splitlines())
 
@@ -68,7 +81,9 @@ def test_an_epoch_holds_every_row_once(n, size):
     assert [len(batch) for batch in epoch] == [size] * (n // size) + [n % size] * (n % size > 0)
     assert np.array_equal(np.sort(np.vstack(epoch), axis=0), X)
     kept = list(batches(X, size, np.random.default_rng(0), drop_last=True))
-    assert len(kept) == n // size and all(np.array_equal(a, b) for a, b in zip(kept, epoch, strict=False))
+    assert len(kept) == n // size and all(
+        np.array_equal(a, b) for a, b in zip(kept, epoch, strict=False)
+    )
 
 
 def test_batches_keep_rows_together_and_are_copies():
@@ -127,7 +142,8 @@ def test_centring_takes_off_the_mean_and_nothing_else(dtype):
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(centred.mean(axis=0), 0.0, atol=4 * eps)
     np.testing.assert_allclose(centred + mean, X, atol=4e3 * eps)
-    assert np.abs(centred[:, 3]).max() <= eps**2  # a constant column is zero, not rounding of its mean
+    # a constant column is zero, not rounding of its mean
+    assert np.abs(centred[:, 3]).max() <= eps**2
 
 
 @pytest.mark.parametrize("unit", [1e-200, 1.0, 1e100])
@@ -138,7 +154,9 @@ def test_scaling_by_one_number_leaves_the_components_alone(unit):
     np.testing.assert_allclose(scaled * factor, X, rtol=1e-15)
     if unit == 1.0:  # 1e-200 squared is 0, which is what scaling is for
         np.testing.assert_allclose(pca(scaled).components, pca(X).components, atol=1e-12)
-        np.testing.assert_allclose(pca(scaled).eigenvalues * factor**2, pca(X).eigenvalues, rtol=1e-11)
+        np.testing.assert_allclose(
+            pca(scaled).eigenvalues * factor**2, pca(X).eigenvalues, rtol=1e-11
+        )
 
 
 def test_scaling_keeps_the_dtype_and_survives_zeros():
@@ -173,43 +191,118 @@ BAD[1, 2], BAD[3, 0], BAD[3, 1] = -np.inf, np.nan, np.nan
 NUMBERS = "float32 or float64 is needed"
 MATRIX = "X must have 2 dimensions (data in rows, features in columns)"
 WRONG = [
-    ([[1.0, None]], DtypeError, f"X holds Python objects; {NUMBERS}", "X has dtype object and shape (1, 2)",
-     "find the entries that are not numbers, then X.astype(np.float64)"),
-    ([["a", "b"]], DtypeError, f"X holds text; {NUMBERS}", "X has dtype <U1 and shape (1, 2)",
-     "if every entry is a number: X.astype(np.float64)"),
-    ([[1j]], DtypeError, f"X holds complex numbers; {NUMBERS}", "X has dtype complex128 and shape (1, 1)",
-     "choose a real part: X.real, or np.abs(X)"),
-    (np.ones((2, 2), np.float16), DtypeError, f"X holds floats of a size that is not supported; {NUMBERS}",
-     "X has dtype float16 and shape (2, 2)", "X.astype(np.float64)"),
-    (np.zeros((1, 1), "M8[s]"), DtypeError, f"X holds no numbers; {NUMBERS}",
-     "X has dtype datetime64[s] and shape (1, 1)", "make a float64 array of the columns of X that are numbers"),
-    ([1.0, 2.0], ShapeError, f"{MATRIX}, not 1", "X has shape (2,)",
-     "X[None, :] if it is one datum, X[:, None] if it is one feature"),
-    (np.zeros((5, 8, 8)), ShapeError, f"{MATRIX}, not 3", "X has shape (5, 8, 8)",
-     "flatten each datum: X.reshape(len(X), -1)"),
-    (3.0, ShapeError, f"{MATRIX}, not 0", "X has shape ()",
-     "give a matrix, with a row for each datum and a column for each feature"),
-    ([[1.0], [2.0, 3.0]], ShapeError, "X is not a matrix", "its rows differ in length",
-     "give rows of equal length, one for each datum"),
-    (np.zeros((0, 3)), DataError, "X is empty", "X has shape (0, 3)", "give at least one row and one column"),
-    (np.zeros((3, 0)), DataError, "X is empty", "X has shape (3, 0)", "give at least one row and one column"),
-    (BAD, DataError, "X has 3 entries not finite: 2 NaN, 1 infinite",
-     "the first is -inf at row 1, column 2 (from 0); X has shape (4, 3)",
-     "drop those rows, X[np.isfinite(X).all(axis=1)], or fill the entries in"),
-    (np.full((2, 2), np.float32(1e19)), DataError,
-     "X has entries so large that the sum of their squares is beyond float32",
-     "the largest is 1e+19, the limit 9.22337e+18; X has shape (2, 2)",
-     "choose a larger unit: divide all of X by one number"),
-    (np.ma.masked_invalid(BAD), DataError, "X has masked entries", "3 of 12 entries, shape (4, 3)",
-     "fill them, X.filled(value), or drop their rows, np.ma.compress_rows(X)"),
+    (
+        [[1.0, None]],
+        DtypeError,
+        f"X holds Python objects; {NUMBERS}",
+        "X has dtype object and shape (1, 2)",
+        "find the entries that are not numbers, then X.astype(np.float64)",
+    ),
+    (
+        [["a", "b"]],
+        DtypeError,
+        f"X holds text; {NUMBERS}",
+        "X has dtype <U1 and shape (1, 2)",
+        "if every entry is a number: X.astype(np.float64)",
+    ),
+    (
+        [[1j]],
+        DtypeError,
+        f"X holds complex numbers; {NUMBERS}",
+        "X has dtype complex128 and shape (1, 1)",
+        "choose a real part: X.real, or np.abs(X)",
+    ),
+    (
+        np.ones((2, 2), np.float16),
+        DtypeError,
+        f"X holds floats of a size that is not supported; {NUMBERS}",
+        "X has dtype float16 and shape (2, 2)",
+        "X.astype(np.float64)",
+    ),
+    (
+        np.zeros((1, 1), "M8[s]"),
+        DtypeError,
+        f"X holds no numbers; {NUMBERS}",
+        "X has dtype datetime64[s] and shape (1, 1)",
+        "make a float64 array of the columns of X that are numbers",
+    ),
+    (
+        [1.0, 2.0],
+        ShapeError,
+        f"{MATRIX}, not 1",
+        "X has shape (2,)",
+        "X[None, :] if it is one datum, X[:, None] if it is one feature",
+    ),
+    (
+        np.zeros((5, 8, 8)),
+        ShapeError,
+        f"{MATRIX}, not 3",
+        "X has shape (5, 8, 8)",
+        "flatten each datum: X.reshape(len(X), -1)",
+    ),
+    (
+        3.0,
+        ShapeError,
+        f"{MATRIX}, not 0",
+        "X has shape ()",
+        "give a matrix, with a row for each datum and a column for each feature",
+    ),
+    (
+        [[1.0], [2.0, 3.0]],
+        ShapeError,
+        "X is not a matrix",
+        "its rows differ in length",
+        "give rows of equal length, one for each datum",
+    ),
+    (
+        np.zeros((0, 3)),
+        DataError,
+        "X is empty",
+        "X has shape (0, 3)",
+        "give at least one row and one column",
+    ),
+    (
+        np.zeros((3, 0)),
+        DataError,
+        "X is empty",
+        "X has shape (3, 0)",
+        "give at least one row and one column",
+    ),
+    (
+        BAD,
+        DataError,
+        "X has 3 entries not finite: 2 NaN, 1 infinite",
+        "the first is -inf at row 1, column 2 (from 0); X has shape (4, 3)",
+        "drop those rows, X[np.isfinite(X).all(axis=1)], or fill the entries in",
+    ),
+    (
+        np.full((2, 2), np.float32(1e19)),
+        DataError,
+        "X has entries so large that the sum of their squares is beyond float32",
+        "the largest is 1e+19, the limit 9.22337e+18; X has shape (2, 2)",
+        "choose a larger unit: divide all of X by one number",
+    ),
+    (
+        np.ma.masked_invalid(BAD),
+        DataError,
+        "X has masked entries",
+        "3 of 12 entries, shape (4, 3)",
+        "fill them, X.filled(value), or drop their rows, np.ma.compress_rows(X)",
+    ),
 ]
 
 
-@pytest.mark.parametrize("X, kind, what, where, fix", WRONG, ids=[f"{row[2]} {row[3]}" for row in WRONG])
+@pytest.mark.parametrize(
+    "X, kind, what, where, fix", WRONG, ids=[f"{row[2]} {row[3]}" for row in WRONG]
+)
 def test_a_wrong_matrix_is_described_in_three_lines(X, kind, what, where, fix):
     assert message_of(kind, check_matrix, X) == f"{what}\n  {where}\n  fix: {fix}"
     assert message_of(kind, check_matrix, X, name="Data").startswith(what.replace("X ", "Data "))
-    assert message_of(kind, centre, X) == message_of(kind, scale, X) == message_of(kind, check_matrix, X)
+    assert (
+        message_of(kind, centre, X)
+        == message_of(kind, scale, X)
+        == message_of(kind, check_matrix, X)
+    )
 
 
 def test_too_few_rows_are_counted():
@@ -220,7 +313,9 @@ def test_too_few_rows_are_counted():
     assert check_matrix(np.ones((2, 4)), min_rows=2).shape == (2, 4)
 
 
-@pytest.mark.parametrize("X", [np.eye(3, 2), np.eye(2, dtype=np.float32), np.arange(6.0).reshape(3, 2).T])
+@pytest.mark.parametrize(
+    "X", [np.eye(3, 2), np.eye(2, dtype=np.float32), np.arange(6.0).reshape(3, 2).T]
+)
 def test_a_matrix_comes_back_from_its_file(X, tmp_path):
     np.save(tmp_path / "X.npy", X)
     for path in (tmp_path / "X.npy", str(tmp_path / "X.npy")):
@@ -240,30 +335,77 @@ FILES = [
     (None, FileError, "there is no such file", "", "check the path and the folder"),
     (b"", FileError, "the file is not in .npy format", ": it is empty", SAVE),
     (b"1.0,2.0\n", FileError, "the file is not in .npy format", ": it looks like text", SAVE),
-    (b"PK\x03\x04....", FileError, "the file is not in .npy format", ": it looks like a .npz or zip archive", SAVE),
-    (pickle.dumps([1]), FileError, "the file is not in .npy format", ": it looks like a pickle, which is never loaded",
-     SAVE),
-    (b"\x00\xff\x00\x01", FileError, "the file is not in .npy format", ": it starts with the bytes 00 ff 00 01", SAVE),
+    (
+        b"PK\x03\x04....",
+        FileError,
+        "the file is not in .npy format",
+        ": it looks like a .npz or zip archive",
+        SAVE,
+    ),
+    (
+        pickle.dumps([1]),
+        FileError,
+        "the file is not in .npy format",
+        ": it looks like a pickle, which is never loaded",
+        SAVE,
+    ),
+    (
+        b"\x00\xff\x00\x01",
+        FileError,
+        "the file is not in .npy format",
+        ": it starts with the bytes 00 ff 00 01",
+        SAVE,
+    ),
     (WHOLE[:7], FileError, "the .npy header cannot be read", ": damaged or cut short", SAVE),
     (WHOLE[:60], FileError, "the .npy header cannot be read", ": damaged or cut short", SAVE),
-    (WHOLE[:6] + b"\x09\x00" + WHOLE[8:], FileError, "the .npy header cannot be read", ": damaged or cut short", SAVE),
-    (WHOLE[:-1], FileError, "the file is cut short",
-     ": 159 bytes of data, but shape (5, 4) of float64 needs 160", "save or copy it again"),
-    (numpy_bytes(np.array([[1, None]])), DtypeError, "the file holds pickled Python objects, which are never loaded",
-     ": dtype object, shape (1, 2)", "save numbers: np.save(path, X.astype(np.float64))"),
-    (numpy_bytes(np.ones((2, 3, 4))), ShapeError, "the file must hold a matrix (2 dimensions), not 3",
-     ": shape (2, 3, 4)", "flatten each datum before saving: X.reshape(len(X), -1)"),
-    (numpy_bytes(np.ones(3)), ShapeError, "the file must hold a matrix (2 dimensions), not 1", ": shape (3,)",
-     "save a row for each datum and a column for each feature"),
+    (
+        WHOLE[:6] + b"\x09\x00" + WHOLE[8:],
+        FileError,
+        "the .npy header cannot be read",
+        ": damaged or cut short",
+        SAVE,
+    ),
+    (
+        WHOLE[:-1],
+        FileError,
+        "the file is cut short",
+        ": 159 bytes of data, but shape (5, 4) of float64 needs 160",
+        "save or copy it again",
+    ),
+    (
+        numpy_bytes(np.array([[1, None]])),
+        DtypeError,
+        "the file holds pickled Python objects, which are never loaded",
+        ": dtype object, shape (1, 2)",
+        "save numbers: np.save(path, X.astype(np.float64))",
+    ),
+    (
+        numpy_bytes(np.ones((2, 3, 4))),
+        ShapeError,
+        "the file must hold a matrix (2 dimensions), not 3",
+        ": shape (2, 3, 4)",
+        "flatten each datum before saving: X.reshape(len(X), -1)",
+    ),
+    (
+        numpy_bytes(np.ones(3)),
+        ShapeError,
+        "the file must hold a matrix (2 dimensions), not 1",
+        ": shape (3,)",
+        "save a row for each datum and a column for each feature",
+    ),
 ]
 
 
-@pytest.mark.parametrize("content, kind, what, where, fix", FILES, ids=[row[2] + row[3] for row in FILES])
+@pytest.mark.parametrize(
+    "content, kind, what, where, fix", FILES, ids=[row[2] + row[3] for row in FILES]
+)
 def test_a_wrong_file_is_described_in_three_lines(content, kind, what, where, fix, tmp_path):
     path = tmp_path / "X.npy"
     if content is not None:
         path.write_bytes(content)
-    assert message_of(kind, load_matrix, path) == f"{what}\n  path {str(path)!r}{where}\n  fix: {fix}"
+    assert (
+        message_of(kind, load_matrix, path) == f"{what}\n  path {str(path)!r}{where}\n  fix: {fix}"
+    )
 
 
 def test_a_directory_and_a_forbidden_file_are_named(tmp_path, monkeypatch):
@@ -274,23 +416,31 @@ def test_a_directory_and_a_forbidden_file_are_named(tmp_path, monkeypatch):
     def forbidden(*arguments):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("builtins.open", forbidden)  # as root no file is forbidden, so the refusal is played
+    # as root no file is forbidden, so the refusal is played
+    monkeypatch.setattr("builtins.open", forbidden)
     assert message_of(FileError, load_matrix, tmp_path / "X.npy") == (
-        f"the file cannot be read\n  path {str(tmp_path / 'X.npy')!r}: Permission denied\n  fix: check its permissions"
+        f"the file cannot be read\n  path {str(tmp_path / 'X.npy')!r}: Permission denied\n  fix: "
+        "check its permissions"
     )
 
 
 def test_what_is_in_the_file_is_checked_too(tmp_path):
     np.save(tmp_path / "scan.npy", BAD)
-    assert message_of(DataError, load_matrix, tmp_path / "scan.npy").startswith("scan.npy has 3 entries")
+    assert message_of(DataError, load_matrix, tmp_path / "scan.npy").startswith(
+        "scan.npy has 3 entries"
+    )
     np.save(tmp_path / "empty.npy", np.zeros((0, 3)))
-    assert message_of(DataError, load_matrix, tmp_path / "empty.npy").startswith("empty.npy is empty\n")
+    assert message_of(DataError, load_matrix, tmp_path / "empty.npy").startswith(
+        "empty.npy is empty\n"
+    )
 
 
 @pytest.mark.parametrize("shape", [(-3, 4), (3, -4), (-3, -4), (True, 4)])
 def test_a_header_with_an_impossible_shape(tmp_path, shape):
     with open(tmp_path / "X.npy", "wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f8", "fortran_order": False, "shape": shape}
+        )
         file.write(bytes(200))
     text = message_of(FileError, load_matrix, tmp_path / "X.npy")
     assert str(shape) in str(text)

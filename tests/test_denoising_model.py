@@ -1,4 +1,6 @@
-"""DenoisingAutoencoder: clean target, fresh noise of both kinds, any autoencoder inside, and bad settings."""
+"""DenoisingAutoencoder: clean target, fresh noise of both kinds, any autoencoder inside, and bad
+settings.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,13 @@ import pytest
 import minigrad_ae as mg
 from minigrad_ae.errors import DataError, DtypeError, ShapeError
 from minigrad_ae.experiments import denoising as ex
-from minigrad_ae.models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder, SparseAutoencoder, TwoLayerAutoencoder
+from minigrad_ae.models import (
+    DeepAutoencoder,
+    DenoisingAutoencoder,
+    LinearAutoencoder,
+    SparseAutoencoder,
+    TwoLayerAutoencoder,
+)
 
 INSIDE = {
     "linear": lambda rng, dtype: LinearAutoencoder(5, 3, l2=0.7, rng=rng, dtype=dtype),
@@ -19,7 +27,12 @@ INSIDE = {
     "deep": lambda rng, dtype: DeepAutoencoder(5, 3, 6, rng=rng, dtype=dtype),
     "sparse": lambda rng, dtype: SparseAutoencoder(5, 7, rng=rng, dtype=dtype),
 }
-NOISE = [{"sigma": 0.4}, {"drop": 0.3}, {"sigma": np.array([0.1, 0.2, 0.0, 0.5, 2.0])}, {"sigma": 0.4, "drop": 0.3}]
+NOISE = [
+    {"sigma": 0.4},
+    {"drop": 0.3},
+    {"sigma": np.array([0.1, 0.2, 0.0, 0.5, 2.0])},
+    {"sigma": 0.4, "drop": 0.3},
+]
 
 
 def make(inside="deep", dtype=np.float64, **noise):
@@ -35,7 +48,9 @@ def test_the_loss_is_the_slides_formula(inside, noise):
     noisy = model.corrupt(X, np.random.default_rng(3))
     assert not np.array_equal(noisy, X)
     y = model.autoencoder(noisy).numpy()
-    assert model.loss(X, rng=np.random.default_rng(3)).item() == pytest.approx(np.sum((y - X) ** 2), rel=1e-13)
+    assert model.loss(X, rng=np.random.default_rng(3)).item() == pytest.approx(
+        np.sum((y - X) ** 2), rel=1e-13
+    )
     assert np.array_equal(model(X).numpy(), model.autoencoder(X).numpy())  # using it adds no noise
     assert np.array_equal(model.decode(model.encode(X)).numpy(), model(X).numpy())
 
@@ -58,14 +73,17 @@ def test_the_data_are_not_changed():
 
 
 def test_the_moments_of_the_noise_are_those_of_the_closed_forms():
-    """cov(x, x~) and cov(x~) of one datum set corrupted 4,000 times, each entry within 5 standard errors."""
+    """cov(x, x~) and cov(x~) of one datum set corrupted 4,000 times, each entry within 5 standard
+    errors.
+    """
     X = np.random.default_rng(5).standard_normal((10, 3)) * [1, 2, 3]
     X = X - X.mean(axis=0)
     S = X.T @ X / len(X)
     sigma = np.array([0.5, 1.0, 2.0])
     for noise, exact in [
-        ({"sigma": sigma}, mg.analytic.gaussian_moments(S, sigma)), ({"drop": 0.3}, mg.analytic.dropout_moments(S, 0.7)),
-    ]:  # fmt: skip
+        ({"sigma": sigma}, mg.analytic.gaussian_moments(S, sigma)),
+        ({"drop": 0.3}, mg.analytic.dropout_moments(S, 0.7)),
+    ]:
         model = DenoisingAutoencoder(LinearAutoencoder(3, 2, rng=np.random.default_rng(0)), **noise)
         rng = np.random.default_rng(6)
         draws = np.array([model.corrupt(X, rng) for _ in range(4000)])
@@ -101,7 +119,10 @@ def test_a_checkpoint_rebuilds_it(tmp_path):
     mg.checkpoint.save(tmp_path / "model.npz", model)
     twin = mg.checkpoint.load(tmp_path / "model.npz").model
     assert type(twin) is type(model) and repr(twin) == repr(model)
-    assert twin.loss(X, rng=np.random.default_rng(1)).item() == model.loss(X, rng=np.random.default_rng(1)).item()
+    assert (
+        twin.loss(X, rng=np.random.default_rng(1)).item()
+        == model.loss(X, rng=np.random.default_rng(1)).item()
+    )
 
 
 def test_pickle_and_deepcopy():
@@ -109,7 +130,9 @@ def test_pickle_and_deepcopy():
     expected = model.loss(X, rng=np.random.default_rng(1)).item()
     for twin in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
         assert twin.loss(X, rng=np.random.default_rng(1)).item() == expected
-    assert "DenoisingAutoencoder(sigma 0.4)" in repr(model) and "DeepAutoencoder(5 -> 6 -> 3" in repr(model)
+    assert "DenoisingAutoencoder(sigma 0.4)" in repr(
+        model
+    ) and "DeepAutoencoder(5 -> 6 -> 3" in repr(model)
 
 
 def test_without_noise_it_is_twice_the_plain_loss():
@@ -127,17 +150,20 @@ def test_the_frozen_bug_is_what_it_says_and_goes_away():
     assert not np.array_equal(model.corrupt(X, rng), model.corrupt(X, rng))
 
 
-# --- bad input --------------------------------------------------------------------------------------------------------------
+# --- bad input ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("noise", "words"), [
-    ({"sigma": -0.1}, "sigma must be finite and not negative"),
-    ({"sigma": np.nan}, "sigma must be finite and not negative"),
-    ({"sigma": np.array([0.1, 0.2, -0.3, 0.1, 0.1])}, "sigma must be finite and not negative"),
-    ({"drop": -0.1}, r"drop must lie in \[0, 1\)"),
-    ({"drop": 1.0}, r"drop must lie in \[0, 1\)"),
-    ({"drop": np.nan}, r"drop must lie in \[0, 1\)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("noise", "words"),
+    [
+        ({"sigma": -0.1}, "sigma must be finite and not negative"),
+        ({"sigma": np.nan}, "sigma must be finite and not negative"),
+        ({"sigma": np.array([0.1, 0.2, -0.3, 0.1, 0.1])}, "sigma must be finite and not negative"),
+        ({"drop": -0.1}, r"drop must lie in \[0, 1\)"),
+        ({"drop": 1.0}, r"drop must lie in \[0, 1\)"),
+        ({"drop": np.nan}, r"drop must lie in \[0, 1\)"),
+    ],
+)
 def test_impossible_noise(noise, words):
     with pytest.raises(DataError, match=words) as caught:
         make(**noise)
@@ -150,7 +176,9 @@ def test_a_sigma_for_other_features():
     assert "sigma has shape (4,), the autoencoder 5 features" in str(caught.value)
 
 
-@pytest.mark.parametrize("thing", [5, mg.nn.Linear(3, 2, rng=np.random.default_rng(0)), LinearAutoencoder])
+@pytest.mark.parametrize(
+    "thing", [5, mg.nn.Linear(3, 2, rng=np.random.default_rng(0)), LinearAutoencoder]
+)
 def test_something_that_is_no_autoencoder(thing):
     with pytest.raises(DtypeError, match="trains an autoencoder, and this is none") as caught:
         DenoisingAutoencoder(thing, sigma=0.1)

@@ -1,4 +1,6 @@
-"""The doors of a tensor: what comes in (numbers, lists, indices), what goes out to NumPy, and what changes it in place."""
+"""The doors of a tensor: what comes in (numbers, lists, indices), what goes out to NumPy, and what
+changes it in place.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ def leaf(*shape: int) -> mg.Tensor:
     return mg.tensor(np.random.default_rng(1).standard_normal(shape), requires_grad=True)
 
 
-# --- whole numbers given bare are computed as float64 ------------------------------------------------------------------
+# --- whole numbers given bare are computed as float64 ---------------------------------------------
 
 SETTINGS = {
     "reshape": {"shape": (3, 2)},
@@ -111,7 +113,7 @@ def test_numbers_stay_weak_beside_float32():
         assert y.dtype == np.float32
 
 
-# --- an index ---------------------------------------------------------------------------------------------------------
+# --- an index -------------------------------------------------------------------------------------
 
 INDICES = [
     (slice(None), (1, 1)),
@@ -136,7 +138,9 @@ INDICES = [
 
 @pytest.mark.parametrize("index", INDICES, ids=str)
 def test_each_pick_sends_its_gradient_back(index):
-    """The gradient of <g, x[index]> is how often each element was picked, weighted: counted by picking numbers."""
+    """The gradient of <g, x[index]> is how often each element was picked, weighted: counted by
+    picking numbers.
+    """
     x = leaf(2, 3)
     numbers = np.arange(6).reshape(2, 3)[index]
     g = np.random.default_rng(2).standard_normal(numbers.shape)
@@ -265,7 +269,7 @@ def test_whatever_setting_the_forward_takes_the_backward_takes(call):
     assert mg.gradcheck(call, x)
 
 
-# --- lists of tensors keep their gradient, or are refused ----------------------------------------------------------------
+# --- lists of tensors keep their gradient, or are refused -----------------------------------------
 
 
 def _assigned(a, b):
@@ -326,7 +330,7 @@ def test_stack_keeps_it():
     assert mg.grad(mg.stack([a * 2, a * 3]) @ np.array([10.0, 11.0]), a)[0] == 53
 
 
-# --- what a rule reads cannot be written to ----------------------------------------------------------------------------
+# --- what a rule reads cannot be written to -------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -387,11 +391,13 @@ def test_a_hook_cannot_change_what_others_receive():
     assert b.grad.tolist() == [1, 1, 1]
 
 
-# --- in place ---------------------------------------------------------------------------------------------------------
+# --- in place -------------------------------------------------------------------------------------
 
 
 def test_the_tutorial_loop_trains_or_says_why_not():
-    """PyTorch's first tutorial writes p -= lr * p.grad under no_grad; here it would only give p's name to another tensor."""
+    """PyTorch's first tutorial writes p -= lr * p.grad under no_grad; here it would only give p's
+    name to another tensor.
+    """
     for context in (mg.no_grad, _Open):
         p = leaf(3)
         before = p.data.copy()

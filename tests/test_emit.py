@@ -1,4 +1,6 @@
-"""The emitted program gives the value and the gradients of the graph bit for bit, and imports NumPy only."""
+"""The emitted program gives the value and the gradients of the graph bit for bit, and imports NumPy
+only.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,16 @@ from minigrad_ae.program import emit_numpy
 from minigrad_ae.program.literals import STRIDED, UNPACK, array_text, number
 
 EVERY = [(name, dtype) for name in zoo.ZOO for dtype in (np.float64, np.float32)]
-pytestmark = pytest.mark.filterwarnings("ignore:(divide by zero|invalid value|overflow):RuntimeWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:(divide by zero|invalid value|overflow):RuntimeWarning"
+)
 
 
 @pytest.fixture(autouse=True)
 def definitions():
-    """To the last bit with the definitions; a kernel adds up in another order (tests/test_twins.py says how far off)."""
+    """To the last bit with the definitions; a kernel adds up in another order (tests/test_twins.py
+    says how far off).
+    """
     with mg.kernels.use("numpy"):
         yield
 
@@ -68,19 +74,27 @@ def test_same_bits(name, dtype):
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("op", REGISTRY)
 def test_same_bits_for_every_input_set_of_every_op(op, order, dtype):
-    """Every shape, setting and stride of tests/cases.py; at order 2 the graph of the gradients' squares."""
+    """Every shape, setting and stride of tests/cases.py; at order 2 the graph of the gradients'
+    squares.
+    """
     for case in (cases.as_dtype(op, c, dtype) for c in cases.CASES[op]):
         active = cases.active(op, case)
-        inputs = [Value.result_class.new(a, True) if k in active else a for k, a in enumerate(case.inputs)]
+        inputs = [
+            Value.result_class.new(a, True) if k in active else a for k, a in enumerate(case.inputs)
+        ]
         loss = zoo.weigh(REGISTRY[op](*inputs, **case.params))
         if order == 2:
-            gradients = mg.grad(loss, [x for x in inputs if isinstance(x, Value)], create_graph=True)
+            gradients = mg.grad(
+                loss, [x for x in inputs if isinstance(x, Value)], create_graph=True
+            )
             loss = sum(zoo.weigh(g * g) for g in gradients)
         if loss.requires_grad:
             space = run(emit_numpy(loss, scope={}))
             loss.backward()
             assert same(space["loss"], loss.data), str(case)
-            assert all(same(space[f"grad_x{k}"], x.grad) for k, x in enumerate(zoo.leaves_of(loss))), str(case)
+            assert all(
+                same(space[f"grad_x{k}"], x.grad) for k, x in enumerate(zoo.leaves_of(loss))
+            ), str(case)
 
 
 def test_a_linear_autoencoder_reads_as_if_written_by_hand():
@@ -93,8 +107,13 @@ def test_a_linear_autoencoder_reads_as_if_written_by_hand():
     E = 0.5 * mg.square(r).sum()
     source = emit_numpy(E)
     assert program(source, "forward") == [
-        "h = x @ W1", "y = h @ W2", "r = y - x", "mul_1 = r * r", "sum_1 = np.sum(mul_1)", "loss = 0.5 * sum_1",
-    ]  # fmt: skip
+        "h = x @ W1",
+        "y = h @ W2",
+        "r = y - x",
+        "mul_1 = r * r",
+        "sum_1 = np.sum(mul_1)",
+        "loss = 0.5 * sum_1",
+    ]
     assert program(source, "backward") == [
         "grad_loss = np.float64(1.0)",
         "grad_sum_1 = grad_loss * 0.5",
@@ -109,11 +128,16 @@ def test_a_linear_autoencoder_reads_as_if_written_by_hand():
     assert "grad_W1 = x.T @ grad_h  # (4, 2)" in source
     space = run(source)
     E.backward()
-    assert same(space["grad_W1"], W1.grad) and same(space["grad_W2"], W2.grad) and same(space["x"], x)
+    assert (
+        same(space["grad_W1"], W1.grad) and same(space["grad_W2"], W2.grad) and same(space["x"], x)
+    )
 
 
 def test_fan_out_and_unbroadcast_are_written_out():
-    a, b = mg.tensor(np.ones((2, 3)), requires_grad=True), mg.tensor(np.ones((2, 1)), requires_grad=True)
+    a, b = (
+        mg.tensor(np.ones((2, 3)), requires_grad=True),
+        mg.tensor(np.ones((2, 1)), requires_grad=True),
+    )
     c = mg.tensor(np.ones(3), requires_grad=True)
     lines = program(emit_numpy((a * b + c + a).sum()), "backward")
     assert "grad_c = np.sum(grad_add_1, axis=0)" in lines
@@ -122,7 +146,21 @@ def test_fan_out_and_unbroadcast_are_written_out():
 
 
 def test_names_become_identifiers_and_never_collide():
-    names = ["", "encoder.weight", "encoder_weight", "W₁", "1st", "lambda", "sum", "np", "loss", "grad_x", "x", "Ws[0]", "<b>"]
+    names = [
+        "",
+        "encoder.weight",
+        "encoder_weight",
+        "W₁",
+        "1st",
+        "lambda",
+        "sum",
+        "np",
+        "loss",
+        "grad_x",
+        "x",
+        "Ws[0]",
+        "<b>",
+    ]
     leaves = [mg.tensor(k + 0.5, requires_grad=True, name=n) for k, n in enumerate(names)]
     total = leaves[0]
     for leaf in leaves[1:]:
@@ -151,14 +189,47 @@ def test_large_leaves_are_packed():
 
 def arrays():
     base = np.random.default_rng(3).normal(size=(12, 10, 4))
-    yield from (base[0, 0, 0], base[0, 0], base[0], base, base[0].T, base[::3, 1:7:2], base[::-1, :, ::-2])
+    yield from (
+        base[0, 0, 0],
+        base[0, 0],
+        base[0],
+        base,
+        base[0].T,
+        base[::3, 1:7:2],
+        base[::-1, :, ::-2],
+    )
     yield from (base.transpose(1, 2, 0), base.transpose(0, 2, 1)[:, ::2])
-    yield from (base[:, 4, :], np.broadcast_to(base[0, :, :1], (10, 6)), np.asfortranarray(base[0]), base[:1, :, :1])
-    yield from (np.zeros(5), np.zeros((30, 2)), -np.zeros(30), np.ones(3), np.full((4, 4), 0.1), np.eye(3), np.zeros((0, 3)))
+    yield from (
+        base[:, 4, :],
+        np.broadcast_to(base[0, :, :1], (10, 6)),
+        np.asfortranarray(base[0]),
+        base[:1, :, :1],
+    )
+    yield from (
+        np.zeros(5),
+        np.zeros((30, 2)),
+        -np.zeros(30),
+        np.ones(3),
+        np.full((4, 4), 0.1),
+        np.eye(3),
+        np.zeros((0, 3)),
+    )
     yield np.array([np.nan, np.inf, -np.inf, -0.0, 5e-324, 1e308, 0.1])
-    yield np.array([0x7FF8000000000001, 0xFFF8000000000000], dtype=np.uint64).view(np.float64)  # NaNs with other bits
-    yield from (np.arange(6).reshape(2, 3), np.array([True, False]), np.arange(20) % 2 == 0, np.arange(9000) % 7 == 0)
-    yield from (np.arange(3, dtype=np.int32), np.array(3), np.array(True), np.arange(5000.0), base.ravel()[:0])
+    # NaNs with other bits
+    yield np.array([0x7FF8000000000001, 0xFFF8000000000000], dtype=np.uint64).view(np.float64)
+    yield from (
+        np.arange(6).reshape(2, 3),
+        np.array([True, False]),
+        np.arange(20) % 2 == 0,
+        np.arange(9000) % 7 == 0,
+    )
+    yield from (
+        np.arange(3, dtype=np.int32),
+        np.array(3),
+        np.array(True),
+        np.arange(5000.0),
+        base.ravel()[:0],
+    )
 
 
 @pytest.mark.parametrize("dtype", [None, np.float32])
@@ -169,7 +240,9 @@ def test_arrays_read_back_exactly_with_their_strides(dtype):
                 a = a.astype(dtype)
         text, needs = array_text(a)
         space = {"np": np}
-        exec("\n".join(s for n, s in (("unpack", UNPACK), ("strided", STRIDED)) if n in needs), space)
+        exec(
+            "\n".join(s for n, s in (("unpack", UNPACK), ("strided", STRIDED)) if n in needs), space
+        )
         back = np.asarray(eval(text, space))
         assert same(back, a), text
         real = [k for k, n in enumerate(a.shape) if n > 1] if a.size else []
@@ -181,7 +254,12 @@ def test_numbers_read_back_exactly():
     for x in rng.integers(0, 2**32, 2000, dtype=np.uint32).view(np.float32):
         if np.isfinite(x):
             assert np.float32(float(number(x))) == x
-    assert (number(0.1), number(np.float32(0.1)), number(-np.inf), number(True)) == ("0.1", "0.1", "-np.inf", "True")
+    assert (number(0.1), number(np.float32(0.1)), number(-np.inf), number(True)) == (
+        "0.1",
+        "0.1",
+        "-np.inf",
+        "True",
+    )
 
 
 def test_the_layout_of_a_leaf_is_kept():
@@ -190,7 +268,11 @@ def test_the_layout_of_a_leaf_is_kept():
     loss = (mg.softmax(w, axis=0) * w).sum()
     space = run(emit_numpy(loss))
     loss.backward()
-    assert same(space["loss"], loss.data) and same(space["grad_w"], w.grad) and space["w"].flags.f_contiguous
+    assert (
+        same(space["loss"], loss.data)
+        and same(space["grad_w"], w.grad)
+        and space["w"].flags.f_contiguous
+    )
 
 
 def test_emitting_changes_nothing():

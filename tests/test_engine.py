@@ -20,7 +20,7 @@ def leaf(*values, **options):
     return mg.tensor(np.array(values), requires_grad=True, **options)
 
 
-# --- the walk ----------------------------------------------------------------------------------------------------------
+# --- the walk -------------------------------------------------------------------------------------
 
 
 def test_fan_out_waits_for_all_consumers():
@@ -30,7 +30,8 @@ def test_fan_out_waits_for_all_consumers():
     (c * c).backward(np.array([1.0]))
     assert a.grad.tolist() == [2 * 12 * 4]
     h = a * 1
-    (h + h * 2 + h).backward(np.array([1.0]))  # h is reached by a short path before the long one has told it all
+    # h is reached by a short path before the long one has told it all
+    (h + h * 2 + h).backward(np.array([1.0]))
     (h * 2 + h).backward(np.array([1.0]))
     assert a.grad.tolist() == [96 + 4 + 3]
 
@@ -99,7 +100,11 @@ def test_a_graph_is_freed_by_reference_counts_alone():
         loss.backward()
         (g,) = mg.grad(loss, x, create_graph=True)
         (g * g).sum().backward()
-        watched = [weakref.ref(v) for v in (*engine.topological(loss), *engine.topological(g)) if v is not x]
+        watched = [
+            weakref.ref(v)
+            for v in (*engine.topological(loss), *engine.topological(g))
+            if v is not x
+        ]
         assert len(watched) > 10
         del loss, h, g
         assert not [w() for w in watched if w() is not None]
@@ -117,7 +122,7 @@ def test_a_graph_lives_as_long_as_a_tensor_of_it():
     assert y.inputs[0].inputs[0].inputs[0].grad.tolist() == [3 * np.exp(6.0)]
 
 
-# --- .grad -------------------------------------------------------------------------------------------------------------
+# --- .grad ----------------------------------------------------------------------------------------
 
 
 def test_a_second_backward_accumulates_and_is_right():
@@ -182,7 +187,7 @@ def test_training_step_by_hand():
     np.testing.assert_allclose(w.data, [0.8**3, 2 * 0.8**3])
 
 
-# --- hooks -------------------------------------------------------------------------------------------------------------
+# --- hooks ----------------------------------------------------------------------------------------
 
 
 def test_hooks_see_the_complete_gradient_in_order_and_may_replace_it():

@@ -1,4 +1,6 @@
-"""mg.grad: shapes and zeros, non-leaves, gradients of gradients; and rules that meet NaN and repeated indices."""
+"""mg.grad: shapes and zeros, non-leaves, gradients of gradients; and rules that meet NaN and
+repeated indices.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +99,11 @@ def test_repeated_indices_add_up():
 
 def test_booleans_slices_and_new_axes_pick():
     x = mg.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
-    assert x[x > 2].data.tolist() == [3, 4, 5] and x[:, None, ::-1].shape == (2, 1, 3) and x[..., -1].data.tolist() == [2, 5]
+    assert (
+        x[x > 2].data.tolist() == [3, 4, 5]
+        and x[:, None, ::-1].shape == (2, 1, 3)
+        and x[..., -1].data.tolist() == [2, 5]
+    )
     (x[x > 2] * 2).sum().backward()
     assert x.grad.tolist() == [[0, 0, 0], [2, 2, 2]]
     assert [row.data.tolist() for row in x] == [[0, 1, 2], [3, 4, 5]] and len(x) == 2
@@ -110,6 +116,7 @@ def test_a_nan_in_the_incoming_gradient_stays_on_its_side_of_where():
     np.testing.assert_array_equal(ga, [np.nan, 0])
     np.testing.assert_array_equal(gb, [0, np.inf])
     x = leaf(-1.0, 2.0)
-    safe = mg.where(x > 0, x, 1.0)  # the cure of the composed trap: choose before log as well as after
+    # the cure of the composed trap: choose before log as well as after
+    safe = mg.where(x > 0, x, 1.0)
     (gx,) = mg.grad(mg.where(x > 0, mg.log(safe), 0.0).sum(), x)
     assert gx.tolist() == [0, 0.5]

@@ -16,7 +16,7 @@ def leaf(*values, **options):
     return mg.tensor(np.array(values), requires_grad=True, **options)
 
 
-# --- modes -------------------------------------------------------------------------------------------------------------
+# --- modes ----------------------------------------------------------------------------------------
 
 
 def test_no_grad_as_context_and_decorator_nested_and_after_an_error():
@@ -95,7 +95,7 @@ def test_detach_shares_the_data_and_nothing_else():
     assert x.grad.tolist() == [4, 8]
 
 
-# --- the source --------------------------------------------------------------------------------------------------------
+# --- the source -----------------------------------------------------------------------------------
 
 
 def test_the_callers_line_is_found_through_operators_methods_and_compositions():
@@ -109,9 +109,25 @@ def test_the_callers_line_is_found_through_operators_methods_and_compositions():
         np.exp(x),
         mg.grad((x * x).sum(), x, create_graph=True)[0],
     ]
-    lines = ["x * 2,", "x.sum(),", "mg.layer_norm(x),", "mg.attention(", "2 - x,", "np.exp(x),", "mg.grad("]
+    lines = [
+        "x * 2,",
+        "x.sum(),",
+        "mg.layer_norm(x),",
+        "mg.attention(",
+        "2 - x,",
+        "np.exp(x),",
+        "mg.grad(",
+    ]
     for value, line in zip(made, lines, strict=True):
         file, number, text = source_line(value)
-        assert file == __file__ and text.startswith(line) and f"test_engine_modes.py:{number}: {line}" in where(value)
-    assert source_line(x) is None and where(x) == "an unnamed leaf" and where(leaf(1.0, name="W")) == "leaf 'W'"
+        assert (
+            file == __file__
+            and text.startswith(line)
+            and f"test_engine_modes.py:{number}: {line}" in where(value)
+        )
+    assert (
+        source_line(x) is None
+        and where(x) == "an unnamed leaf"
+        and where(leaf(1.0, name="W")) == "leaf 'W'"
+    )
     assert isinstance(x, Value)

@@ -1,4 +1,6 @@
-"""The fused kernels are what the ops' own definitions say, forward and backward, to rounding, also for NaN and Inf."""
+"""The fused kernels are what the ops' own definitions say, forward and backward, to rounding, also
+for NaN and Inf.
+"""
 
 import numpy as np
 import pytest
@@ -20,12 +22,17 @@ def results(backend, function, inputs):
 
 def agree(function, inputs, terms):
     """Each array of one backend is the other's, up to the rounding of a sum of so many `terms`."""
-    for kernel, definition in zip(*(results(b, function, inputs) for b in ("numba", "numpy")), strict=True):
+    for kernel, definition in zip(
+        *(results(b, function, inputs) for b in ("numba", "numpy")), strict=True
+    ):
         assert (kernel.dtype, kernel.shape) == (definition.dtype, definition.shape)
         finite = np.isfinite(definition)
         assert np.array_equal(kernel[~finite], definition[~finite], equal_nan=True)
         scale = np.abs(definition[finite]).max(initial=1.0)
-        assert np.abs(kernel[finite] - definition[finite]).max(initial=0.0) <= terms * np.finfo(kernel.dtype).eps * scale
+        assert (
+            np.abs(kernel[finite] - definition[finite]).max(initial=0.0)
+            <= terms * np.finfo(kernel.dtype).eps * scale
+        )
 
 
 def draw(rng, dtype, *shapes):
@@ -39,7 +46,11 @@ def draw(rng, dtype, *shapes):
 def test_linear(dtype, activation, shape, columns):
     rng = np.random.default_rng(0)
     inputs = draw(rng, dtype, shape, (shape[-1], columns), (columns,))
-    agree(lambda x, W, b: ops.linear(x, W, b, activation=activation), inputs, 40 + 2 * max(shape[-1], columns))
+    agree(
+        lambda x, W, b: ops.linear(x, W, b, activation=activation),
+        inputs,
+        40 + 2 * max(shape[-1], columns),
+    )
 
 
 def test_linear_without_bias_and_with_one_for_all():
@@ -99,9 +110,13 @@ def test_rows_of_length_1_and_sums_of_sizes(dtype, shape):
 
 @pytest.mark.usefixtures("compiled")
 def test_the_error_of_a_sum_of_sizes_does_not_grow_with_their_number():
-    """200 equal blocks give 200 times what one gives: both are rounded to float32, and nothing else is."""
+    """200 equal blocks give 200 times what one gives: both are rounded to float32, and nothing else
+    is.
+    """
     block = np.full(1024, -0.1, np.float32)  # every rounding goes the same way
-    one, many = (ops.l1_norm(mg.tensor(np.tile(block, n), requires_grad=True)).item() for n in (1, 200))
+    one, many = (
+        ops.l1_norm(mg.tensor(np.tile(block, n), requires_grad=True)).item() for n in (1, 200)
+    )
     assert abs(many - 200 * one) <= np.finfo(np.float32).eps * many
 
 
@@ -119,7 +134,10 @@ def test_rows_and_sizes_keep_nan_and_inf_and_the_sign_of_zero(dtype, bad):
 
 
 def test_a_second_walk_back_gives_the_same_gradients():
-    logits, target = (mg.tensor(a, requires_grad=True) for a in draw(np.random.default_rng(6), np.float32, (16, 16), (16, 16)))
+    logits, target = (
+        mg.tensor(a, requires_grad=True)
+        for a in draw(np.random.default_rng(6), np.float32, (16, 16), (16, 16))
+    )
     loss = ops.bernoulli_loss(logits, target) / 16
     loss.backward()
     first = logits.grad.copy()

@@ -1,4 +1,6 @@
-"""Arrays that a backward pass needs do not change behind its back; those that it does not need may."""
+"""Arrays that a backward pass needs do not change behind its back; those that it does not need
+may.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,18 @@ from minigrad_ae.ops import REGISTRY
 
 
 def leaf(*shape, name=None):
-    return mg.tensor(np.random.default_rng(len(shape)).normal(size=shape), requires_grad=True, name=name)
+    return mg.tensor(
+        np.random.default_rng(len(shape)).normal(size=shape), requires_grad=True, name=name
+    )
 
 
 def inputs_of(op, case):
     """Tensors of every input; a condition stays what it is."""
     rules = [op.vjps[0]] * len(case.inputs) if op.variadic else op.vjps
-    return [mg.tensor(a, requires_grad=True) if rule else mg.tensor(a) for a, rule in zip(case.inputs, rules, strict=True)]
+    return [
+        mg.tensor(a, requires_grad=True) if rule else mg.tensor(a)
+        for a, rule in zip(case.inputs, rules, strict=True)
+    ]
 
 
 def changed(a):
@@ -33,7 +40,9 @@ RULES = [(op, k) for op in REGISTRY.values() for k, rule in enumerate(op.vjps) i
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize(("op", "slot"), RULES, ids=[f"{op.name}-{list(op.rules)[k]}" for op, k in RULES])
+@pytest.mark.parametrize(
+    ("op", "slot"), RULES, ids=[f"{op.name}-{list(op.rules)[k]}" for op, k in RULES]
+)
 def test_a_change_is_refused_if_and_only_if_the_rule_reads_what_was_changed(op, slot):
     seen = {}
     for case in CASES[op.name]:
@@ -55,12 +64,20 @@ def test_a_change_is_refused_if_and_only_if_the_rule_reads_what_was_changed(op, 
                     refused = False
                 except GradientError as error:
                     refused = True
-                    assert op.name in str(error) and "too late" in str(error) and __file__.rpartition("/")[2] in str(error)
-                assert refused or not reads, f"{case}: input {k} was changed and the rule for {i} reads it"
+                    assert (
+                        op.name in str(error)
+                        and "too late" in str(error)
+                        and __file__.rpartition("/")[2] in str(error)
+                    )
+                assert refused or not reads, (
+                    f"{case}: input {k} was changed and the rule for {i} reads it"
+                )
                 key = (i - k if op.variadic else i, k if not op.variadic else 0)
                 seen.setdefault(key, [False, False])
                 seen[key] = [seen[key][0] or reads, seen[key][1] or refused]
-    assert all(reads == refused for reads, refused in seen.values()), "what no rule reads may change"
+    assert all(reads == refused for reads, refused in seen.values()), (
+        "what no rule reads may change"
+    )
 
 
 def test_the_step_of_gradient_descent_works_while_the_loss_is_alive():
@@ -79,10 +96,18 @@ def test_the_step_of_gradient_descent_works_while_the_loss_is_alive():
         y.backward()
     what, where, fix = str(error.value).split("\n")
     assert what == "backward() comes too late: 'w' was changed after mul had used it"
-    assert "y = mg.square(w).sum()" in where and "test_guard.py" in where and "w.data -= 1" in where and "fix:" in fix
+    assert (
+        "y = mg.square(w).sum()" in where
+        and "test_guard.py" in where
+        and "w.data -= 1" in where
+        and "fix:" in fix
+    )
 
 
-@pytest.mark.parametrize("view", [lambda w: w.T, lambda w: w[1:], lambda w: w.reshape(-1), lambda w: w.T.reshape(3, 2)[:, 0]])
+@pytest.mark.parametrize(
+    "view",
+    [lambda w: w.T, lambda w: w[1:], lambda w: w.reshape(-1), lambda w: w.T.reshape(3, 2)[:, 0]],
+)
 def test_a_view_of_a_leaf_is_no_way_around(view):
     w = leaf(3, 2, name="w")
     v = view(w)
@@ -96,7 +121,9 @@ def test_a_view_of_a_leaf_is_no_way_around(view):
 
 
 def test_a_condition_that_looks_into_a_leaf_counts_too():
-    """No gradient flows to a condition, so it is not on the walk; its leaf is found all the same."""
+    """No gradient flows to a condition, so it is not on the walk; its leaf is found all the
+    same.
+    """
     c, a = mg.tensor([[1.0, 0.0]], requires_grad=True, name="c"), leaf(2, 1, name="a")
     y = mg.where(c.T, a, 0.0).sum()
     c.data = np.array([[0.0, 1.0]])
@@ -118,8 +145,14 @@ def test_every_reader_of_the_graph_refuses():
     w = leaf(3, name="w")
     y = mg.exp(w * w).sum()
     w.data *= 2
-    for read in (lambda: y.backward(), lambda: mg.grad(y, w), lambda: mg.grad(y, w, create_graph=True), lambda: mg.trace(y),
-                 lambda: list(mg.backward_steps(y)), lambda: mg.emit_numpy(y)):  # fmt: skip
+    for read in (
+        lambda: y.backward(),
+        lambda: mg.grad(y, w),
+        lambda: mg.grad(y, w, create_graph=True),
+        lambda: mg.trace(y),
+        lambda: list(mg.backward_steps(y)),
+        lambda: mg.emit_numpy(y),
+    ):
         with pytest.raises(GradientError, match="too late"):
             read()
     assert w.grad is None
@@ -157,4 +190,8 @@ def test_kernels_see_memory_that_may_be_written():
     """Numba compiles again for read-only arrays, so only what the user sees carries the flag."""
     w = leaf(3, 4)
     for t in (w, mg.exp(w), mg.exp(w)[1:]):
-        assert t._data.flags.writeable and t.data.ctypes.data == t._data.ctypes.data and t.data.strides == t._data.strides
+        assert (
+            t._data.flags.writeable
+            and t.data.ctypes.data == t._data.ctypes.data
+            and t.data.strides == t._data.strides
+        )

@@ -1,4 +1,6 @@
-"""``minigrad-ae inspect``: what it prints and writes, its exit codes, the stepper in a pipe, the comparison of two traces."""
+"""``minigrad-ae inspect``: what it prints and writes, its exit codes, the stepper in a pipe, the
+comparison of two traces.
+"""
 
 from __future__ import annotations
 
@@ -51,8 +53,15 @@ def run(capsys, *argv):
 def test_the_table_is_all_there_is_on_stdout(capsys, script):
     before = list(sys.argv), list(sys.path), sys.modules["__main__"]
     code, out, err = run(capsys, script())
-    assert code == 0 and out.startswith("loss = ") and "9 steps, 2 parameters" in out and "said by the script" in err
-    assert before == (sys.argv, sys.path, sys.modules["__main__"]), "the script leaves no trace in this process"
+    assert (
+        code == 0
+        and out.startswith("loss = ")
+        and "9 steps, 2 parameters" in out
+        and "said by the script" in err
+    )
+    assert before == (sys.argv, sys.path, sys.modules["__main__"]), (
+        "the script leaves no trace in this process"
+    )
     assert "\x1b" not in out
 
 
@@ -61,7 +70,10 @@ def test_on_a_terminal_it_says_what_to_do_next(capsys, script, monkeypatch):
     assert "next:" not in run(capsys, path)[2]
     capsys.readouterr()
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    assert "next: --step K" in run(capsys, path)[2] and "next:" not in run(capsys, path, "--step", 3)[2]
+    assert (
+        "next: --step K" in run(capsys, path)[2]
+        and "next:" not in run(capsys, path, "--step", 3)[2]
+    )
 
 
 def test_one_step_one_parameter_ascii(capsys, script):
@@ -77,16 +89,28 @@ def test_files(capsys, script, tmp_path):
     assert code == 0 and all(f"wrote {p}" in err for p in paths[:3])
     record = json.loads(paths[0].read_text(encoding="utf-8"))
     assert (record["schema"], record["seed"], record["script"]) == (1, 7, str(tmp_path / "ae.py"))
-    assert paths[1].read_text(encoding="utf-8").startswith("<!doctype html>") and paths[2].read_bytes()[:4] == b"\x89PNG"
-    assert run(capsys, script(), "--png", paths[3])[0] == 0 and "<svg" in paths[3].read_text(encoding="utf-8")
+    assert (
+        paths[1].read_text(encoding="utf-8").startswith("<!doctype html>")
+        and paths[2].read_bytes()[:4] == b"\x89PNG"
+    )
+    assert run(capsys, script(), "--png", paths[3])[0] == 0 and "<svg" in paths[3].read_text(
+        encoding="utf-8"
+    )
 
 
 def test_several_steps_in_full_and_the_record_on_stdout(capsys, script):
     path = script()
     every = run(capsys, path, "--all")[1]
-    assert [line.split()[1] for line in every.split("\n") if line.startswith("Step ")] == [str(k) for k in range(1, 10)]
+    assert [line.split()[1] for line in every.split("\n") if line.startswith("Step ")] == [
+        str(k) for k in range(1, 10)
+    ]
     some = run(capsys, path, "--from", 3, "--to", 4)[1]
-    assert some.strip() in every and "Step 3 of 9" in some and "Step 4 of 9" in some and some.count("Step ") == 2
+    assert (
+        some.strip() in every
+        and "Step 3 of 9" in some
+        and "Step 4 of 9" in some
+        and some.count("Step ") == 2
+    )
     assert run(capsys, path, "--from", 8)[1].count("Step ") == 2
     code, out, _ = run(capsys, path, "--json")
     assert code == 0 and len(json.loads(out)["steps"]) == 9
@@ -115,18 +139,40 @@ def test_a_script_that_trains_is_seen_where_it_ended(capsys, script):
     code, out, err = run(capsys, script(text))
     assert code == 0 and "computed again here" in err
     step = run(capsys, script(text), "--step", 8)[1]
-    assert "at       ae.py:9   h = mg.tanh(x @ W + b)" in step, "names and places are those of the script"
+    assert "at       ae.py:9   h = mg.tanh(x @ W + b)" in step, (
+        "names and places are those of the script"
+    )
     text += "h = mg.tanh(x @ W + b)\nloss = 0.5 * ((h @ W.T - x) ** 2).sum()\n"
     assert out == run(capsys, script(text))[1], "the same as if the script had computed it again"
 
 
 BAD = {
     "no loss": ("x = 3\n", [], "has no loss to inspect"),
-    "loss without gradient": ("import minigrad_ae as mg\nloss = mg.tensor(1.0)\n", [], "requires no gradient"),
-    "loss not scalar": ("import minigrad_ae as mg\nloss = mg.tensor([1.0, 2.0], requires_grad=True) * 2\n", [], "loss.sum()"),
-    "loss is a leaf": ("import minigrad_ae as mg\nloss = mg.tensor(1.0, requires_grad=True)\n", [], "nothing was computed"),
-    "loss is an array": ("import numpy as np\nloss = np.float64(2)\n", [], "no tensor but a float64"),
-    "no such step": (SCRIPT, ["--step", "10"], "step 10 does not exist\n  this trace has 9 steps (1..9)"),
+    "loss without gradient": (
+        "import minigrad_ae as mg\nloss = mg.tensor(1.0)\n",
+        [],
+        "requires no gradient",
+    ),
+    "loss not scalar": (
+        "import minigrad_ae as mg\nloss = mg.tensor([1.0, 2.0], requires_grad=True) * 2\n",
+        [],
+        "loss.sum()",
+    ),
+    "loss is a leaf": (
+        "import minigrad_ae as mg\nloss = mg.tensor(1.0, requires_grad=True)\n",
+        [],
+        "nothing was computed",
+    ),
+    "loss is an array": (
+        "import numpy as np\nloss = np.float64(2)\n",
+        [],
+        "no tensor but a float64",
+    ),
+    "no such step": (
+        SCRIPT,
+        ["--step", "10"],
+        "step 10 does not exist\n  this trace has 9 steps (1..9)",
+    ),
     "step 0": (SCRIPT, ["--step", "0"], "step 0 does not exist"),
     "no such range": (SCRIPT, ["--from", "4", "--to", "12"], "step 12 does not exist"),
     "too narrow": (SCRIPT, ["--width", "20"], "the screen is too narrow"),
@@ -137,9 +183,14 @@ BAD = {
     "folder for output": (SCRIPT, ["--html", "absent/x.html"], "cannot be written"),
     "kind of picture": (SCRIPT, ["--png", "x.bmp"], "unknown kind of picture"),
     "max steps": (SCRIPT, ["--max-steps", "0"], "--max-steps must be at least 1"),
-    "too long": ("import minigrad_ae as mg\nw = mg.tensor(1.0, requires_grad=True)\nloss = w\nfor _ in range(51_000):\n"
-                 "    loss = loss + 1.0\n", [], "51,000 steps, more than 50,000"),
-}  # fmt: skip
+    "too long": (
+        "import minigrad_ae as mg\nw = mg.tensor(1.0, requires_grad=True)\nloss = w\nfor _ in "
+        "range(51_000):\n"
+        "    loss = loss + 1.0\n",
+        [],
+        "51,000 steps, more than 50,000",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -157,9 +208,14 @@ def test_wrong_use_is_exit_2_in_three_lines(capsys, script, case, tmp_path, monk
 def test_files_that_are_no_traces(capsys, script, tmp_path):
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     assert run(capsys, script(), "--json", good)[0] == 0
-    for content, words in (("", "not JSON"), ("[1]", "no trace of schema 1"), ('{"schema": 2}', "no trace of schema 1"),
-                           ('{"schema": 1, "steps": [{}], "nodes": []}', "damaged"), (b"\xff\xfe", "not JSON"),
-                           ("[" * 100_000, "not JSON")):  # fmt: skip
+    for content, words in (
+        ("", "not JSON"),
+        ("[1]", "no trace of schema 1"),
+        ('{"schema": 2}', "no trace of schema 1"),
+        ('{"schema": 1, "steps": [{}], "nodes": []}', "damaged"),
+        (b"\xff\xfe", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+    ):
         bad.write_bytes(content if isinstance(content, bytes) else content.encode())
         for pair in ((good, bad), (bad, good)):
             code, _, err = run(capsys, pair[0], "--diff", pair[1])
@@ -171,7 +227,7 @@ def test_files_that_are_no_traces(capsys, script, tmp_path):
     assert run(capsys, tmp_path / "none.py")[0] == 2
 
 
-# --- two traces ------------------------------------------------------------------------------------------------------
+# --- two traces -----------------------------------------------------------------------------------
 
 
 def diff(capsys, script, tmp_path, other, plant=None):
@@ -194,9 +250,16 @@ def test_another_op(capsys, script, tmp_path):
 
 
 def test_another_number_and_where_it_starts(capsys, script, tmp_path):
-    code, out, _ = diff(capsys, script, tmp_path, SCRIPT.replace("np.zeros(2)", "np.array([0.0, 1e-9])"))
-    assert code == 1 and "the forward passes part at b (param): value, element [1]: 0 against 1e-09" in out
-    code, out, _ = diff(capsys, script, tmp_path, SCRIPT.replace("mg.tanh(x @ W + b)", "mg.tanh(1.5 * (x @ W) + b)"))
+    code, out, _ = diff(
+        capsys, script, tmp_path, SCRIPT.replace("np.zeros(2)", "np.array([0.0, 1e-9])")
+    )
+    assert (
+        code == 1
+        and "the forward passes part at b (param): value, element [1]: 0 against 1e-09" in out
+    )
+    code, out, _ = diff(
+        capsys, script, tmp_path, SCRIPT.replace("mg.tanh(x @ W + b)", "mg.tanh(1.5 * (x @ W) + b)")
+    )
     assert code == 1 and "B  b.py:9  h = mg.tanh(1.5 * (x @ W) + b)" in out
 
 
@@ -207,11 +270,17 @@ def test_rounding_is_no_difference(capsys, script, tmp_path, factor, expected):
 
 
 def test_another_rule_with_the_same_forward(capsys, script, tmp_path, monkeypatch):
-    """My rule against the reference's: the first step where they part is the one with the wrong rule."""
+    """My rule against the reference's: the first step where they part is the one with the wrong
+    rule.
+    """
     add = mg.ops.REGISTRY["add"]
     plant = lambda: monkeypatch.setattr(add, "vjps", [add.vjps[0], lambda g, y, a, b: 2 * g])  # noqa: E731
     code, out, _ = diff(capsys, script, tmp_path, SCRIPT, plant)
-    assert code == 1 and "the traces part at step 8: what is sent, element [0] differs" in out and "sends to b" in out
+    assert (
+        code == 1
+        and "the traces part at step 8: what is sent, element [0] differs" in out
+        and "sends to b" in out
+    )
 
 
 def test_one_goes_on_longer(capsys, script, tmp_path):
@@ -219,7 +288,7 @@ def test_one_goes_on_longer(capsys, script, tmp_path):
     assert code == 1 and "the traces part at step" in out
 
 
-# --- the stepper -----------------------------------------------------------------------------------------------------
+# --- the stepper ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -240,43 +309,81 @@ def test_walking_by_letters(traced):
     said = typed(traced, "n", "", "n", "p", "g 8", "p")
     heads = [line.split()[1] for line in said.split("\n") if line.startswith("Step ")]
     assert heads == ["1", "2", "3", "2", "8", "7"]
-    assert "Step 7 of 9   TANH" in typed(traced, "/tanh") and "no step has 'relu'" in typed(traced, "/relu")
-    assert "2 contributions" in typed(traced, "w W") and "every number is finite" in typed(traced, "x")
+    assert "Step 7 of 9   TANH" in typed(traced, "/tanh") and "no step has 'relu'" in typed(
+        traced, "/relu"
+    )
+    assert "2 contributions" in typed(traced, "w W") and "every number is finite" in typed(
+        traced, "x"
+    )
     assert "loss (): first ()" in typed(traced, "n", "f") and "no step yet" in typed(traced, "f")
-    assert "this was the last step" in typed(traced, "g 9", "n") and "before the first step" in typed(traced, "p")
+    assert "this was the last step" in typed(
+        traced, "g 9", "n"
+    ) and "before the first step" in typed(traced, "p")
     assert typed(traced, "q", "n") == "" and typed(traced, "l").startswith("loss = ")
 
 
-@pytest.mark.parametrize(("line", "words"), [("zz", "unknown command 'zz'"), ("g", "needs a number"), ("g x", "'x' is none"),
-                                             ("g 99", "step 99 does not exist"), ("w", "needs a name"),
-                                             ("w V", "nothing flowed"), ("n 5", "unknown command 'n 5'")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("zz", "unknown command 'zz'"),
+        ("g", "needs a number"),
+        ("g x", "'x' is none"),
+        ("g 99", "step 99 does not exist"),
+        ("w", "needs a name"),
+        ("w V", "nothing flowed"),
+        ("n 5", "unknown command 'n 5'"),
+    ],
+)
 def test_mistakes_are_answered(traced, line, words):
     assert words in typed(traced, line)
 
 
 def test_it_works_in_a_pipe(script):
     env = {**os.environ, "PYTHONPATH": str(Path(mg.__file__).parent.parent)}
-    done = subprocess.run([sys.executable, "-m", "minigrad_ae", "inspect", script(), "-i"], input="n\nn\ng 9\n", text=True,
-                          capture_output=True, env=env, timeout=120)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "minigrad_ae", "inspect", script(), "-i"],
+        input="n\nn\ng 9\n",
+        text=True,
+        capture_output=True,
+        env=env,
+        timeout=120,
+    )
     assert done.returncode == 0 and "Step 9 of 9" in done.stdout and "\x1b" not in done.stdout
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
 def test_a_screen_of_few_characters(script, encoding):
-    env = {**os.environ, "PYTHONPATH": str(Path(mg.__file__).parent.parent), "PYTHONIOENCODING": encoding}
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(Path(mg.__file__).parent.parent),
+        "PYTHONIOENCODING": encoding,
+    }
     text = SCRIPT.replace("W = mg.tensor(", "W = mg.tensor(name='Wø', data=")
-    done = subprocess.run([sys.executable, "-m", "minigrad_ae", "inspect", script(text), "--all"], capture_output=True,
-                          env=env, timeout=120)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "minigrad_ae", "inspect", script(text), "--all"],
+        capture_output=True,
+        env=env,
+        timeout=120,
+    )
     said = done.stdout.decode(encoding)
     assert done.returncode == 0 and ("x\u0304 = " in said) == (encoding == "utf-8")
     assert ("dL/dx = " in said) == (encoding != "utf-8") and "W" in said
 
 
 def test_a_lesson_on_a_screen_of_few_characters(tmp_path):
-    env = {**os.environ, "PYTHONPATH": str(Path(mg.__file__).parent.parent), "PYTHONIOENCODING": "ascii"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(Path(mg.__file__).parent.parent),
+        "PYTHONIOENCODING": "ascii",
+    }
     lesson = Path(mg.__file__).parent.parent / "lessons" / "01_backpropagation.py"
-    done = subprocess.run([sys.executable, str(lesson), "--fast", "--out", str(tmp_path)], capture_output=True, env=env,
-                          text=True, timeout=120)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, str(lesson), "--fast", "--out", str(tmp_path)],
+        capture_output=True,
+        env=env,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0 and r"a\u0304 = y\u0304" in done.stdout and done.stdout.isascii()
 
 

@@ -8,8 +8,12 @@ import pytest
 import minigrad_ae as mg
 from minigrad_ae.errors import DataError, DtypeError, FileError, GradientError
 
-LOOKERS = {"trace": mg.trace, "backward_steps": mg.backward_steps, "emit_numpy": mg.emit_numpy,
-           "why": lambda loss: mg.why(mg.tensor(1.0, requires_grad=True), loss)}  # fmt: skip
+LOOKERS = {
+    "trace": mg.trace,
+    "backward_steps": mg.backward_steps,
+    "emit_numpy": mg.emit_numpy,
+    "why": lambda loss: mg.why(mg.tensor(1.0, requires_grad=True), loss),
+}
 
 
 def w():
@@ -22,12 +26,19 @@ def test_what_is_no_tensor(name, thing):
     with pytest.raises(DtypeError) as caught:
         LOOKERS[name](thing)
     what, got, fix = str(caught.value).split("\n")
-    assert what == f"{name}: the loss is no tensor" and type(thing).__name__ in got and f"mg.{name}" in fix
+    assert (
+        what == f"{name}: the loss is no tensor"
+        and type(thing).__name__ in got
+        and f"mg.{name}" in fix
+    )
 
 
 @pytest.mark.parametrize("name", LOOKERS)
 def test_what_is_no_scalar(name):
-    with pytest.raises(GradientError, match=rf"{name}: the loss is no scalar\n  shape \(2,\), from mul at .*\n  fix: reduce"):
+    with pytest.raises(
+        GradientError,
+        match=rf"{name}: the loss is no scalar\n  shape \(2,\), from mul at .*\n  fix: reduce",
+    ):
         LOOKERS[name](w() * 2)
 
 
@@ -53,7 +64,11 @@ def test_files_that_cannot_be_written(name, tmp_path):
     with pytest.raises(FileError) as caught:
         getattr(mg.trace(w().sum()), name)(path)
     what, where, fix = str(caught.value).split("\n")
-    assert "cannot be written" in what and f"{path}: No such file" in where and "existing folder" in fix
+    assert (
+        "cannot be written" in what
+        and f"{path}: No such file" in where
+        and "existing folder" in fix
+    )
     assert not path.parent.exists()
 
 

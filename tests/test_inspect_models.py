@@ -1,7 +1,8 @@
-"""Every model of the chapter, traced: replay by plain NumPy, stepper, sums and emitted program, bit for bit.
+"""Every model of the chapter, traced: replay by plain NumPy, stepper, sums and emitted program, bit
+for bit.
 
-A model that is added to `mg.models` joins by itself if it is built as ``Model(n_features, n_latent, rng=...)``;
-otherwise add how to build it to BUILD.
+A model that is added to `mg.models` joins by itself if it is built as ``Model(n_features, n_latent,
+rng=...)``; otherwise add how to build it to BUILD.
 """
 
 from __future__ import annotations
@@ -24,27 +25,49 @@ FEATURES, LATENT = 6, 2
 
 def masked(rng):
     """With a head that is not zero, as it is at the start, so that gradients reach all layers."""
-    model = mg.models.MaskedAutoencoder((4, 4), 2, width=4, depth=1, heads=2, decoder_width=6, decoder_depth=1,
-                                        mask_ratio=0.5, rng=rng)  # fmt: skip
+    model = mg.models.MaskedAutoencoder(
+        (4, 4),
+        2,
+        width=4,
+        depth=1,
+        heads=2,
+        decoder_width=6,
+        decoder_depth=1,
+        mask_ratio=0.5,
+        rng=rng,
+    )
     model.head.weight.data = rng.normal(size=model.head.weight.shape)
     return model, rng.normal(size=(2, 16))
 
 
 BUILD = {  # name: build(rng) -> (model, x)
-    "DenoisingAutoencoder": lambda rng: (mg.models.DenoisingAutoencoder(
-        mg.models.DeepAutoencoder(FEATURES, LATENT, 4, rng=rng), sigma=0.3, drop=0.2), rng.normal(size=(7, FEATURES))),
+    "DenoisingAutoencoder": lambda rng: (
+        mg.models.DenoisingAutoencoder(
+            mg.models.DeepAutoencoder(FEATURES, LATENT, 4, rng=rng), sigma=0.3, drop=0.2
+        ),
+        rng.normal(size=(7, FEATURES)),
+    ),
     "MaskedAutoencoder": masked,
-    "VariationalAutoencoder": lambda rng: (mg.models.VariationalAutoencoder(FEATURES, LATENT, rng=rng),
-                                           rng.random((7, FEATURES))),  # Bernoulli: pixels in [0, 1]
-}  # fmt: skip
-MODELS = [name for name in mg.models.__all__ if isinstance(getattr(mg.models, name), type)
-          and issubclass(getattr(mg.models, name), mg.nn.Module)]  # fmt: skip
+    "VariationalAutoencoder": lambda rng: (
+        mg.models.VariationalAutoencoder(FEATURES, LATENT, rng=rng),
+        # Bernoulli: pixels in [0, 1]
+        rng.random((7, FEATURES)),
+    ),
+}
+MODELS = [
+    name
+    for name in mg.models.__all__
+    if isinstance(getattr(mg.models, name), type)
+    and issubclass(getattr(mg.models, name), mg.nn.Module)
+]
 
 
 def numpy_kernels():
     """The definitions as kernels, where there are others."""
     kernels = getattr(mg, "kernels", None)
-    return kernels.use("numpy") if kernels is not None and hasattr(kernels, "use") else nullcontext()
+    return (
+        kernels.use("numpy") if kernels is not None and hasattr(kernels, "use") else nullcontext()
+    )
 
 
 def make(name):
@@ -53,7 +76,10 @@ def make(name):
     if name in BUILD:
         model, x = BUILD[name](rng)
     else:
-        model, x = getattr(mg.models, name)(FEATURES, LATENT, rng=rng), rng.normal(size=(7, FEATURES))
+        model, x = (
+            getattr(mg.models, name)(FEATURES, LATENT, rng=rng),
+            rng.normal(size=(7, FEATURES)),
+        )
     try:
         loss = model.loss(x, rng=np.random.default_rng(9))
     except TypeError:
@@ -77,7 +103,9 @@ def test_there_are_models():
 
 
 def replayed(loss):
-    """The gradients of the leaves by the rules of the trace alone: compiled from their text, run on arrays by NumPy."""
+    """The gradients of the leaves by the rules of the trace alone: compiled from their text, run on
+    arrays by NumPy.
+    """
     grads = {loss: np.ones(loss.shape, loss.dtype)}
     for value in reversed(engine.topological(loss)):
         if value.op is None:
@@ -89,7 +117,10 @@ def replayed(loss):
             extra = {"i": i} if value.op.variadic else {}
             raw = np.asarray(rule(g, value.data, *value.arrays, **value.params, **extra))
             lead = raw.ndim - x.ndim
-            axes = (*range(lead), *(k + lead for k, n in enumerate(x.shape) if n == 1 != raw.shape[k + lead]))
+            axes = (
+                *range(lead),
+                *(k + lead for k, n in enumerate(x.shape) if n == 1 != raw.shape[k + lead]),
+            )
             sent = raw.sum(axis=axes).reshape(x.shape) if axes else raw
             grads[x] = sent if x not in grads else np.asarray(grads[x] + sent)
     return grads
@@ -144,12 +175,17 @@ def test_why_has_nothing_to_say_of_a_fresh_model(built):
     loss.backward()
     told = {name: mg.why(p, loss) for name, p in model.named_parameters() if np.any(p.grad)}
     said = {name: answer for name, answer in told.items() if answer}
-    shifts = {n: a for n, a in said.items() if "shifts all keys of attention alike" in a}  # 0 in exact arithmetic
-    assert told and said == shifts and all("key" in name and name.endswith("bias") for name in shifts), said
+    # 0 in exact arithmetic
+    shifts = {n: a for n, a in said.items() if "shifts all keys of attention alike" in a}
+    assert (
+        told and said == shifts and all("key" in name and name.endswith("bias") for name in shifts)
+    ), said
 
 
 def test_every_face_takes_it(built, tmp_path):
     t = trace(make(built)[1])
     t.png(tmp_path / "t.png")
     t.json(tmp_path / "t.json")
-    assert t.text() in t.text() and len(page(t)) < 5_000_000 and all(t.text(step=s.k) for s in t.steps)
+    assert (
+        t.text() in t.text() and len(page(t)) < 5_000_000 and all(t.text(step=s.k) for s in t.steps)
+    )

@@ -1,4 +1,6 @@
-"""Element-wise kernels: their error in ulp (a table, printed with -s), their special values, their gradients."""
+"""Element-wise kernels: their error in ulp (a table, printed with -s), their special values, their
+gradients.
+"""
 
 import math
 
@@ -9,25 +11,63 @@ import minigrad_ae as mg
 import minigrad_ae.kernels as kernels
 
 DTYPES = (np.float32, np.float64)
-# Largest error of a kernel in units in the last place, over the arguments below; gradients for g = 1, see `measured`.
+# Largest error of a kernel in units in the last place, over the arguments below; gradients for g =
+# 1, see `measured`.
 ALLOWED = {
-    "exp": 1.1, "tanh": 3, "sigmoid": 2.5, "relu": 0, "softplus": 3.5, "erf": 2.5, "gelu": 6, "exp_remainder": 4.5,
+    "exp": 1.1,
+    "tanh": 3,
+    "sigmoid": 2.5,
+    "relu": 0,
+    "softplus": 3.5,
+    "erf": 2.5,
+    "gelu": 6,
+    "exp_remainder": 4.5,
     "gelu tanh": 2.5,
-    "tanh_backward": 2, "sigmoid_backward": 2, "softplus_backward": 2.5, "erf_backward": 3, "gelu_backward": 7,
-    "gelu_backward tanh": 5, "exp_remainder_backward": 2.5,
-    "gaussian_kl": 4.5, "gaussian_kl_backward": 2.5, "reparameterise": 1.5, "reparameterise_backward": 2,
-    "half_sum_of_squares": 2.5, "half_sum_of_squares_backward": 0.6,
-    "bernoulli_loss 0": 3.5, "bernoulli_loss 0.5": 3.5, "bernoulli_loss 1": 3.5,
-    "bernoulli_loss_backward 0": 2.5, "bernoulli_loss_backward 0.5": 2.5, "bernoulli_loss_backward 1": 2.5,
-}  # fmt: skip
+    "tanh_backward": 2,
+    "sigmoid_backward": 2,
+    "softplus_backward": 2.5,
+    "erf_backward": 3,
+    "gelu_backward": 7,
+    "gelu_backward tanh": 5,
+    "exp_remainder_backward": 2.5,
+    "gaussian_kl": 4.5,
+    "gaussian_kl_backward": 2.5,
+    "reparameterise": 1.5,
+    "reparameterise_backward": 2,
+    "half_sum_of_squares": 2.5,
+    "half_sum_of_squares_backward": 0.6,
+    "bernoulli_loss 0": 3.5,
+    "bernoulli_loss 0.5": 3.5,
+    "bernoulli_loss 1": 3.5,
+    "bernoulli_loss_backward 0": 2.5,
+    "bernoulli_loss_backward 0.5": 2.5,
+    "bernoulli_loss_backward 1": 2.5,
+}
 UNARY = ("exp", "tanh", "sigmoid", "relu", "softplus", "erf", "gelu")
-SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e38, -1e38, 1e-40, -1e-40, 88.7, -88.7, 104.0, -104.0, 1.0, -1.0, 20.0]
+SPECIAL = [
+    0.0,
+    -0.0,
+    np.inf,
+    -np.inf,
+    np.nan,
+    1e38,
+    -1e38,
+    1e-40,
+    -1e-40,
+    88.7,
+    -88.7,
+    104.0,
+    -104.0,
+    1.0,
+    -1.0,
+    20.0,
+]
 
 
 PI = np.longdouble("3.14159265358979323846264338327950288")
 
 
-# --- the functions in long double (64-bit mantissa on x86; where it is a double, only float32 is measured) --------------
+# --- the functions in long double (64-bit mantissa on x86; where it is a double, only float32 is me
 
 
 def sigmoid(v):
@@ -52,12 +92,16 @@ def erfc(v):
     fraction = large
     for n in range(200, 0, -1):  # Abramowitz & Stegun 7.1.14
         fraction = large + np.longdouble(n) / 2 / fraction
-    right = np.where(z < 2, 1 - erf_series(np.minimum(z, 2)), np.exp(-large * large) / (np.sqrt(PI) * fraction))
+    right = np.where(
+        z < 2, 1 - erf_series(np.minimum(z, 2)), np.exp(-large * large) / (np.sqrt(PI) * fraction)
+    )
     return np.where(v < 0, 2 - right, right)
 
 
 def erf(v):
-    return np.where(np.abs(v) < 2, erf_series(np.clip(v, -2, 2)), np.sign(v) * (1 - erfc(np.abs(v))))
+    return np.where(
+        np.abs(v) < 2, erf_series(np.clip(v, -2, 2)), np.sign(v) * (1 - erfc(np.abs(v)))
+    )
 
 
 def exp_remainder(v):
@@ -72,12 +116,13 @@ def normal(v):
     return erfc(-v * np.sqrt(np.longdouble(0.5))) / 2, np.exp(-v * v / 2) / np.sqrt(2 * PI)
 
 
-# --- each kernel's numbers, the true ones, and what counts as one ulp ---------------------------------------------------
+# --- each kernel's numbers, the true ones, and what counts as one ulp -----------------------------
 
 
 def measured(name, x):
-    """(found, exact, whose last place): the last is `exact`, except where the argument of the formula is itself rounded
-    or its terms cancel at a zero of the result, and then it is the size of the terms."""
+    """(found, exact, whose last place): the last is `exact`, except where the argument of the
+    formula is itself rounded or its terms cancel at a zero of the result, and then it is the size
+    of the terms."""
     v, one = x.astype(np.longdouble), np.ones_like(x)
     each = x.reshape(-1, 1)  # a loss of one number at a time
     name, _, form = name.partition(" ")
@@ -90,10 +135,14 @@ def measured(name, x):
     if name.startswith("gelu"):
         cdf, density = normal(v)
         tiny = np.finfo(x.dtype).tiny  # below, a number has fewer digits
-        found = (kernel(one, x, form or None) if "backward" in name else kernel(x, form or None))
+        found = kernel(one, x, form or None) if "backward" in name else kernel(x, form or None)
         if not form:
             if "backward" in name:
-                return found, cdf + v * density, np.maximum(cdf, np.abs(v) * np.maximum(density, tiny))
+                return (
+                    found,
+                    cdf + v * density,
+                    np.maximum(cdf, np.abs(v) * np.maximum(density, tiny)),
+                )
             return found, v * cdf, v * np.maximum(cdf, tiny)
         twice_u = 2 * np.sqrt(2 / PI) * (v + np.longdouble("0.044715") * v**3)
         s, steep = sigmoid(twice_u), 1 + np.abs(twice_u)
@@ -109,11 +158,23 @@ def measured(name, x):
         if name == "bernoulli_loss":
             return np.array([kernel(a, np.full_like(a, t)) for a in each]), exact, exact
         gradient = np.where(v > 0, (1 - t) - sigmoid(-np.abs(v)), sigmoid(-np.abs(v)) - t)
-        return kernel(1.0, x, np.full_like(x, t)), gradient, np.maximum(np.abs(gradient), t * (1 - t))
+        return (
+            kernel(1.0, x, np.full_like(x, t)),
+            gradient,
+            np.maximum(np.abs(gradient), t * (1 - t)),
+        )
     if name == "gaussian_kl":
-        return np.array([kernel(0 * a, a) for a in each]), exp_remainder(v) / 2, exp_remainder(v) / 2
+        return (
+            np.array([kernel(0 * a, a) for a in each]),
+            exp_remainder(v) / 2,
+            exp_remainder(v) / 2,
+        )
     if name == "half_sum_of_squares":
-        return np.array([kernel(a, np.ones_like(a)) for a in each]), (v - 1) ** 2 / 2, (v - 1) ** 2 / 2
+        return (
+            np.array([kernel(a, np.ones_like(a)) for a in each]),
+            (v - 1) ** 2 / 2,
+            (v - 1) ** 2 / 2,
+        )
     found, exact = {
         "exp": lambda: (kernel(x), np.exp(v)),
         "tanh": lambda: (kernel(x), np.tanh(v)),
@@ -134,7 +195,9 @@ def measured(name, x):
 
 
 def arguments(dtype):
-    """Around 0 and around 1 at every scale from 1e-8 to 1e8, of both signs; and what networks meet most."""
+    """Around 0 and around 1 at every scale from 1e-8 to 1e8, of both signs; and what networks meet
+    most.
+    """
     rng = np.random.default_rng(0)
     scales = 10.0 ** rng.uniform(-8, 8, 4000)
     near = 10.0 ** rng.uniform(-8, 0, 1000) * rng.choice([-1, 1], 1000)
@@ -168,7 +231,10 @@ def test_the_divergence_from_the_prior_keeps_its_digits_at_every_scale(dtype, ba
     for scale in 10.0 ** np.arange(-8, 2):
         for log_var in (np.full(64, scale, dtype), np.full(64, -scale, dtype)):
             v = log_var.astype(np.longdouble)
-            mu, parameter = mg.tensor(np.zeros_like(log_var)), mg.tensor(log_var, requires_grad=True)
+            mu, parameter = (
+                mg.tensor(np.zeros_like(log_var)),
+                mg.tensor(log_var, requires_grad=True),
+            )
             with kernels.use(backend):
                 kl = mg.ops.gaussian_kl(mu, parameter)
                 kl.backward()
@@ -176,7 +242,9 @@ def test_the_divergence_from_the_prior_keeps_its_digits_at_every_scale(dtype, ba
             exact = (exp_remainder(v) / 2).sum()
             assert kl.data >= 0
             assert abs(kl.data - exact) <= bound * exact and abs(per_row - exact) <= bound * exact
-            assert np.all(np.abs(parameter.grad - np.expm1(v) / 2) <= 3 * eps * np.abs(np.expm1(v) / 2))
+            assert np.all(
+                np.abs(parameter.grad - np.expm1(v) / 2) <= 3 * eps * np.abs(np.expm1(v) / 2)
+            )
             if dtype == np.float64:
                 assert abs(mg.analytic.kl_diagonal(0.0, log_var).sum() - exact) <= bound * exact
                 per_unit = mg.models.diagnostics.kl_per_unit(mu.data[:, None], log_var[:, None])
@@ -190,7 +258,9 @@ def test_exp_remainder_is_differentiable_twice_and_right_at_the_ends():
     np.testing.assert_allclose(second, 2 * np.expm1(x.data) * np.exp(x.data), rtol=1e-14)
     for backend in kernels.backend.NAMES:
         with kernels.use(backend), np.errstate(all="ignore"):
-            ends = kernels.exp_remainder(np.array([np.inf, -np.inf, np.nan, 0.0, -800.0, 800.0] * 3))
+            ends = kernels.exp_remainder(
+                np.array([np.inf, -np.inf, np.nan, 0.0, -800.0, 800.0] * 3)
+            )
         assert np.array_equal(ends[:6], [np.inf, np.inf, np.nan, 0, 799, np.inf], equal_nan=True)
 
 
@@ -200,13 +270,20 @@ def test_a_confident_and_right_pixel_still_has_a_loss(backend):
     with kernels.use(backend):
         loss = float(mg.ops.bernoulli_loss(mg.tensor(logits), mg.tensor(target)).data)
         small = float(mg.ops.bernoulli_loss(logits[:1], target[:1]))
-    assert abs(loss / (100 * np.log1p(np.exp(-20.0))) - 1) < 1e-5 and abs(small / np.log1p(np.exp(-20.0)) - 1) < 1e-5
+    assert (
+        abs(loss / (100 * np.log1p(np.exp(-20.0))) - 1) < 1e-5
+        and abs(small / np.log1p(np.exp(-20.0)) - 1) < 1e-5
+    )
 
 
 def test_the_tanh_form_of_gelu_keeps_its_left_tail():
     x = np.array([-6.0, -8.0])
     exact = x / (1 + np.exp(2 * math.sqrt(2 / math.pi) * np.abs(x + 0.044715 * x**3)))
-    for found in (mg.gelu(x, approximate="tanh"), kernels.gelu.definition(x, "tanh"), kernels.gelu(x, "tanh")):
+    for found in (
+        mg.gelu(x, approximate="tanh"),
+        kernels.gelu.definition(x, "tanh"),
+        kernels.gelu(x, "tanh"),
+    ):
         np.testing.assert_allclose(found, exact, rtol=1e-12)
 
 
@@ -220,7 +297,9 @@ def test_special_values_come_out_as_numpy_gives_them(name, dtype):
     finite = np.isfinite(expected)
     assert np.array_equal(found[np.isinf(expected)], expected[np.isinf(expected)])
     small = np.finfo(dtype).smallest_subnormal
-    assert np.allclose(found[finite], expected[finite], rtol=16 * np.finfo(dtype).eps, atol=2 * small)
+    assert np.allclose(
+        found[finite], expected[finite], rtol=16 * np.finfo(dtype).eps, atol=2 * small
+    )
     if name in ("tanh", "erf", "relu"):
         number = ~np.isnan(expected)
         assert np.array_equal(np.signbit(found[number]), np.signbit(expected[number]))

@@ -1,4 +1,6 @@
-"""The matrix products: every shape, layout, dtype and number of threads against the NumPy definition."""
+"""The matrix products: every shape, layout, dtype and number of threads against the NumPy
+definition.
+"""
 
 import numpy as np
 import pytest
@@ -8,8 +10,21 @@ from minigrad_ae.errors import DataError, DtypeError, ShapeError
 from minigrad_ae.kernels import gemm, ladder
 
 DTYPES = (np.float32, np.float64)
-SIZES = [(0, 3, 4), (3, 0, 4), (3, 4, 0), (1, 1, 1), (1, 9, 1), (2, 3, 5), (5, 16, 16), (6, 257, 17), (17, 16, 17),
-         (64, 64, 32), (121, 130, 33), (130, 513, 9), (7, 5, 300)]  # fmt: skip
+SIZES = [
+    (0, 3, 4),
+    (3, 0, 4),
+    (3, 4, 0),
+    (1, 1, 1),
+    (1, 9, 1),
+    (2, 3, 5),
+    (5, 16, 16),
+    (6, 257, 17),
+    (17, 16, 17),
+    (64, 64, 32),
+    (121, 130, 33),
+    (130, 513, 9),
+    (7, 5, 300),
+]
 LAYOUTS = {
     "C": np.ascontiguousarray,
     "F": np.asfortranarray,
@@ -31,7 +46,9 @@ def random(shape, dtype, seed=0):
 
 
 def product_bound(a, b):
-    """|fl(AB) - AB| <= K eps |A||B|, any order of summation (Higham, Accuracy and Stability, eq. 3.13)."""
+    """|fl(AB) - AB| <= K eps |A||B|, any order of summation (Higham, Accuracy and Stability, eq.
+    3.13).
+    """
     exact = a.astype(np.longdouble) @ b.astype(np.longdouble)
     slack = max(a.shape[-1], 1) * np.finfo(a.dtype).eps
     return exact, slack * (np.abs(a).astype(np.longdouble) @ np.abs(b).astype(np.longdouble))
@@ -83,7 +100,9 @@ def test_out_is_written_and_memory_around_it_is_not():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (3, 17, 16, 17), (5, 2, 9, 33), (2, 4, 0, 3), (0, 4, 2, 3)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1, 1), (3, 17, 16, 17), (5, 2, 9, 33), (2, 4, 0, 3), (0, 4, 2, 3)]
+)
 def test_batched_products_are_within_the_rounding_bound(shape, dtype):
     batch, m, k, n = shape
     a, b = random((batch, m, k), dtype), random((batch, k, n), dtype, 1)
@@ -94,13 +113,24 @@ def test_batched_products_are_within_the_rounding_bound(shape, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("shape", "heads"), [((1, 1, 1), 1), ((3, 2, 17, 16), 1), ((2, 50, 8), 1), ((64, 3, 5), 1),
-                                              ((3, 17, 32), 2), ((2, 3, 5, 24), 3), ((4, 18, 40), 4)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shape", "heads"),
+    [
+        ((1, 1, 1), 1),
+        ((3, 2, 17, 16), 1),
+        ((2, 50, 8), 1),
+        ((64, 3, 5), 1),
+        ((3, 17, 32), 2),
+        ((2, 3, 5, 24), 3),
+        ((4, 18, 40), 4),
+    ],
+)
 def test_attention_and_its_gradient_match_the_definition(shape, heads, dtype):
     q, k, v, g = (random(shape, dtype, seed) for seed in range(4))
     tokens = shape[-2]
     bias = np.where(np.tri(tokens, dtype=bool), dtype(0), dtype(-np.inf))
-    # sums of d and of `tokens` products, and an exponential: 8 roundings are allowed for each of them
+    # sums of d and of `tokens` products, and an exponential: 8 roundings are allowed for each of
+    # them
     tolerance = 8 * (tokens + shape[-1]) * np.finfo(dtype).eps
     for mask in (None, bias):
         y, weights = kernels.attention(q, k, v, mask, heads)
@@ -108,7 +138,9 @@ def test_attention_and_its_gradient_match_the_definition(shape, heads, dtype):
         assert np.abs(weights - expected_weights).max() <= tolerance
         assert np.abs(y - expected).max() <= tolerance * np.abs(v).max()
         found = kernels.attention_backward(g, q, k, v, weights, heads)
-        for mine, theirs in zip(found, kernels.attention_backward.definition(g, q, k, v, weights, heads), strict=True):
+        for mine, theirs in zip(
+            found, kernels.attention_backward.definition(g, q, k, v, weights, heads), strict=True
+        ):
             assert np.abs(mine - theirs).max() <= tolerance * max(1, np.abs(theirs).max())
 
 
@@ -130,7 +162,11 @@ def test_every_rung_of_the_ladder_computes_the_product(dtype):
         (lambda a: kernels.matmul(a.astype(int), a), DtypeError, "float32 or float64"),
         (lambda a: kernels.matmul(a.astype(np.float16), a), DtypeError, "float16"),
         (lambda a: kernels.matmul(a.tolist(), a), DtypeError, "list"),
-        (lambda a: kernels.matmul(a, a, out=np.empty((4, 8), a.dtype)[:, ::2]), ShapeError, "contiguous=False"),
+        (
+            lambda a: kernels.matmul(a, a, out=np.empty((4, 8), a.dtype)[:, ::2]),
+            ShapeError,
+            "contiguous=False",
+        ),
         (lambda a: kernels.matmul(a, a, out=np.empty((4, 3), a.dtype)), ShapeError, "(4, 3)"),
         (lambda a: kernels.matmul(a, a, out=a), ShapeError, "overlaps"),
         (lambda a: kernels.tanh(a, out=np.empty((4, 4))), ShapeError, "out does not fit"),
@@ -139,7 +175,11 @@ def test_every_rung_of_the_ladder_computes_the_product(dtype):
         (lambda a: kernels.softmax(a[0, 0]), DtypeError, "softmax"),
         (lambda a: kernels.layer_norm(a, a[0, :2], a[0, :2]), ShapeError, "per column"),
         (lambda a: kernels.adam_step(a, a, a, a, 0, 1e-3), DataError, "counted from 1"),
-        (lambda a: kernels.sgd_step(a[:, ::2], a[:, ::2], a[:, ::2], 0.1), ShapeError, "contiguous"),
+        (
+            lambda a: kernels.sgd_step(a[:, ::2], a[:, ::2], a[:, ::2], 0.1),
+            ShapeError,
+            "contiguous",
+        ),
         (lambda a: kernels.dropout_mask(a, 1.0), DataError, "rate"),
         (lambda a: kernels.gelu(a, "fast"), DataError, "unknown form"),
         (lambda a: kernels.set_num_threads(0), DataError, "at least one thread"),
@@ -154,7 +194,10 @@ def test_wrong_input_is_refused_in_three_lines(call, error, says):
 
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("m", "k", "n"), [(40, 33, 3), (9, 5, 8), (70, 600, 40), (5, 7, 2), (300, 40, 70), (9000, 60, 5)])
+@pytest.mark.parametrize(
+    ("m", "k", "n"),
+    [(40, 33, 3), (9, 5, 8), (70, 600, 40), (5, 7, 2), (300, 40, 70), (9000, 60, 5)],
+)
 def test_a_product_is_added_to_what_is_there_on_one_thread_or_two(m, k, n, dtype):
     rng = np.random.default_rng(0)
     a, b, c = (rng.standard_normal(shape).astype(dtype) for shape in [(m, k), (k, n), (m, n)])
@@ -169,7 +212,10 @@ def test_a_product_is_added_to_what_is_there_on_one_thread_or_two(m, k, n, dtype
                     kernels.set_num_threads(threads)
                     found.append(c.copy())
                     gemm.accumulate(left, right, found[-1])
-                assert np.all(np.abs(found[0] - exact) <= bound) and found[0].tobytes() == found[1].tobytes()
+                assert (
+                    np.all(np.abs(found[0] - exact) <= bound)
+                    and found[0].tobytes() == found[1].tobytes()
+                )
     finally:
         kernels.set_num_threads(before)
 
@@ -178,11 +224,15 @@ def test_a_product_is_added_to_what_is_there_on_one_thread_or_two(m, k, n, dtype
 @pytest.mark.parametrize("n", [3, 40])
 def test_nan_and_inf_spread_as_numpy_has_them(n):
     rng = np.random.default_rng(0)
-    a, b = rng.standard_normal((37, 50)).astype(np.float32), rng.standard_normal((50, n)).astype(np.float32)
+    a, b = (
+        rng.standard_normal((37, 50)).astype(np.float32),
+        rng.standard_normal((50, n)).astype(np.float32),
+    )
     a[3, 7], a[5, 0], a[6, 1], a[6, 2], b[9, 1] = np.nan, np.inf, np.inf, -np.inf, np.inf
     a[:, 9] = np.abs(a[:, 9])
     a[8, 9] = 0
     with np.errstate(all="ignore"):
         expected = a @ b
     for left in (a, np.asfortranarray(a)):
-        np.testing.assert_allclose(kernels.matmul(left, b), expected, rtol=1e-3, atol=1e-4)  # NaN and Inf must be in place
+        # NaN and Inf must be in place
+        np.testing.assert_allclose(kernels.matmul(left, b), expected, rtol=1e-3, atol=1e-4)

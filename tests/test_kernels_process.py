@@ -1,4 +1,6 @@
-"""What needs a process of its own: lazy import, caches, fork, threads, the JIT switched off, Numba missing."""
+"""What needs a process of its own: lazy import, caches, fork, threads, the JIT switched off, Numba
+missing.
+"""
 
 import os
 import subprocess
@@ -14,7 +16,9 @@ def run(code, check=True, cwd=ROOT, **env):
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA", "MINIGRAD"))}
     environment |= {"PYTHONPATH": str(cwd), "PYTHONWARNINGS": "default"} | env
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=240
+    )
     assert done.returncode == 0 or not check, done.stderr
     return done
 
@@ -41,7 +45,8 @@ k.exp(x), k.relu(x), print(k.info()["cache"])
 
 
 def test_the_users_own_numba_code_compiles_whatever_its_module(tmp_path):
-    run("""
+    run(
+        """
 import sys, numba, numpy as np, minigrad_ae as mg
 from types import SimpleNamespace
 from numba.core import event
@@ -56,17 +61,24 @@ for data in (None, {}, *({"dispatcher": dispatcher} for dispatcher in odd)):
 assert numba.config.SLP_VECTORIZE == slp
 mg.kernels.sigmoid(np.ones(3))
 sys.stderr = stderr
-""", NUMBA_CACHE_DIR=str(tmp_path))
+""",
+        NUMBA_CACHE_DIR=str(tmp_path),
+    )
 
 
 def test_a_changed_helper_in_another_file_makes_the_cache_stale(tmp_path):
     import shutil
 
-    shutil.copytree(ROOT / "minigrad_ae", tmp_path / "minigrad_ae", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "minigrad_ae", tmp_path / "minigrad_ae", ignore=shutil.ignore_patterns("__pycache__")
+    )
     code = "import numpy as np, minigrad_ae.kernels as k; print(float(k.exp(np.zeros(1))[0]))"
     assert float(run(code, cwd=tmp_path).stdout) == 1
     scalar = tmp_path / "minigrad_ae" / "kernels" / "scalar.py"
-    scalar.write_text(scalar.read_text(encoding="utf-8").replace("power = t.one +", "power = t.two +"), encoding="utf-8")
+    scalar.write_text(
+        scalar.read_text(encoding="utf-8").replace("power = t.one +", "power = t.two +"),
+        encoding="utf-8",
+    )
     assert float(run(code, cwd=tmp_path).stdout) == 2
 
 
@@ -81,7 +93,8 @@ assert k.relu(np.ones(3))[0] == 1 and k.info()["cache"] is None
 
 
 def test_fork_after_a_threaded_kernel_and_calls_from_several_threads():
-    run("""
+    run(
+        """
 import os, threading, numpy as np, minigrad_ae.kernels as k
 k.set_num_threads(2)
 a = np.random.default_rng(0).random((300, 300), np.float32)
@@ -97,18 +110,23 @@ def work():
 threads = [threading.Thread(target=work) for _ in range(4)]
 [t.start() for t in threads]; [t.join() for t in threads]
 assert not wrong
-""", PYTHONWARNINGS="ignore")
+""",
+        PYTHONWARNINGS="ignore",
+    )
 
 
 def test_a_process_pool_after_a_threaded_kernel():
-    run("""
+    run(
+        """
 import multiprocessing as mp, numpy as np, minigrad_ae.kernels as k
 a = np.random.default_rng(0).random((300, 300), np.float32)
 def total(_): return float(k.matmul(a, a).sum())
 if __name__ == "__main__":
     k.set_num_threads(2); one = total(0)
     with mp.get_context("fork").Pool(2) as pool: assert pool.map(total, range(4)) == [one] * 4
-""", PYTHONWARNINGS="ignore")
+""",
+        PYTHONWARNINGS="ignore",
+    )
 
 
 REDUCED = """
@@ -118,11 +136,12 @@ for dtype in (np.float32, np.float64):
     near = dict(rtol=64 * np.finfo(dtype).eps, atol=64 * np.finfo(dtype).eps)
     x, g = (rng.standard_normal((6, 7)).astype(dtype) for _ in range(2))
     w = rng.standard_normal(7).astype(dtype)
-    for name in ("exp", "tanh", "sigmoid", "relu", "softplus", "erf", "gelu", "softmax", "log_softmax"):
+    for name in "exp tanh sigmoid relu softplus erf gelu softmax log_softmax".split():
         kernel, back = getattr(k, name), getattr(k, name + "_backward")
         assert np.allclose(kernel(x), kernel.definition(x), **near), name
         assert np.allclose(back(g, x), back.definition(g, x), **near), name
-    for a, b in ((x, g.T), (x.T.copy().T, g.T.copy()), (np.ones((6, 0), dtype), np.ones((0, 3), dtype))):
+    nothing = np.ones((6, 0), dtype), np.ones((0, 3), dtype)
+    for a, b in ((x, g.T), (x.T.copy().T, g.T.copy()), nothing):
         assert np.allclose(k.matmul(a, b), a @ b, **near)
     assert np.allclose(k.layer_norm(x, w, w)[0], k.layer_norm.definition(x, w, w)[0], **near)
     assert np.allclose(k.attention(x, g, x)[0], k.attention.definition(x, g, x)[0], **near)
@@ -170,7 +189,9 @@ def test_a_damaged_cache_is_named_compiled_anew_and_replaced(tmp_path, pattern, 
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
 
     def go(*argv):
-        return subprocess.run([sys.executable, *argv], env=environment, capture_output=True, text=True, timeout=120)
+        return subprocess.run(
+            [sys.executable, *argv], env=environment, capture_output=True, text=True, timeout=120
+        )
 
     assert go("-c", program).stdout == "1.0\n"
     files = list(tmp_path.rglob(pattern))
@@ -179,6 +200,9 @@ def test_a_damaged_cache_is_named_compiled_anew_and_replaced(tmp_path, pattern, 
     doctor = go("-m", "minigrad_ae", "doctor")
     assert files and doctor.returncode == 1 and f"damaged: {files[0]}" in doctor.stdout
     again = go("-c", program)
-    assert (again.returncode, again.stdout) == (0, "1.0\n") and "cannot be read: compiling anew" in again.stderr
+    assert (again.returncode, again.stdout) == (
+        0,
+        "1.0\n",
+    ) and "cannot be read: compiling anew" in again.stderr
     healed = go("-c", program)
     assert (healed.returncode, healed.stderr) == (0, "")

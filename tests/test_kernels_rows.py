@@ -1,4 +1,6 @@
-"""Row kernels, losses, sampling steps and optimisers against their NumPy definitions, evaluated in long double."""
+"""Row kernels, losses, sampling steps and optimisers against their NumPy definitions, evaluated in
+long double.
+"""
 
 import numpy as np
 import pytest
@@ -42,11 +44,23 @@ def test_softmax_and_log_softmax(shape, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_softmax_of_extreme_rows_is_what_numpy_gives(dtype):
     inf, nan = np.inf, np.nan
-    x = np.array([[0, 1e30, -1e30], [-inf, 0, 1], [inf, 0, 1], [nan, 0, 1], [-inf, -inf, -inf], [1, nan, inf]], dtype)
+    x = np.array(
+        [
+            [0, 1e30, -1e30],
+            [-inf, 0, 1],
+            [inf, 0, 1],
+            [nan, 0, 1],
+            [-inf, -inf, -inf],
+            [1, nan, inf],
+        ],
+        dtype,
+    )
     with np.errstate(all="ignore"):
         for kernel in (kernels.softmax, kernels.log_softmax):
             found, expected = kernel(x), kernel.definition(x)
-            assert np.allclose(found, expected, rtol=8 * np.finfo(dtype).eps, atol=0, equal_nan=True)
+            assert np.allclose(
+                found, expected, rtol=8 * np.finfo(dtype).eps, atol=0, equal_nan=True
+            )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -64,7 +78,9 @@ def test_layer_norm(shape, dtype):
     rows = max(1, x.size // shape[-1])
     found = kernels.layer_norm_backward(g, normed, scale, weight)
     exact = kernels.layer_norm_backward.definition(*wide(g, normed, scale, weight))
-    size = max(np.max(np.abs(a), initial=1) for a in (*exact, normed)) * np.max(np.abs(g), initial=1)
+    size = max(np.max(np.abs(a), initial=1) for a in (*exact, normed)) * np.max(
+        np.abs(g), initial=1
+    )
     for mine, theirs in zip(found, exact, strict=True):
         close(mine, theirs, dtype, roundings + rows, size)
 
@@ -72,14 +88,23 @@ def test_layer_norm(shape, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(), (0,), (1,), (7, 3), (33, 65), (5000,)])
 def test_losses_and_sampling_steps(shape, dtype):
-    a, b, g = np.asarray(random(shape, dtype)), np.asarray(random(shape, dtype, 1)), np.asarray(random(shape, dtype, 2))
+    a, b, g = (
+        np.asarray(random(shape, dtype)),
+        np.asarray(random(shape, dtype, 1)),
+        np.asarray(random(shape, dtype, 2)),
+    )
     t = np.asarray(np.random.default_rng(3).random(shape), dtype)
     eps = np.finfo(dtype).eps
-    losses = {"half_sum_of_squares": (a, b), "bernoulli_loss": (np.asarray(3 * a), t), "gaussian_kl": (a, b)}
+    losses = {
+        "half_sum_of_squares": (a, b),
+        "bernoulli_loss": (np.asarray(3 * a), t),
+        "gaussian_kl": (a, b),
+    }
     for loss, args in losses.items():
         kernel, backward = getattr(kernels, loss), getattr(kernels, loss + "_backward")
         exact = kernel.definition(*wide(*args))
-        # blocks of 1024 terms, in vector lanes of at least 4: 256 additions, and 8 roundings in each term
+        # blocks of 1024 terms, in vector lanes of at least 4: 256 additions, and 8 roundings in
+        # each term
         assert type(kernel(*args)) is dtype
         assert abs(kernel(*args) - exact) <= 264 * eps * max(1, abs(exact))
         found, exact = backward(0.7, *args), backward.definition(0.7, *wide(*args))
@@ -87,11 +112,16 @@ def test_losses_and_sampling_steps(shape, dtype):
             close(np.asarray(mine), np.asarray(theirs), dtype, 8)
     for mine, theirs in (
         (kernels.reparameterise(a, b, g), kernels.reparameterise.definition(*wide(a, b, g))),
-        (kernels.reparameterise_backward(g, a, b)[1], kernels.reparameterise_backward.definition(*wide(g, a, b))[1]),
+        (
+            kernels.reparameterise_backward(g, a, b)[1],
+            kernels.reparameterise_backward.definition(*wide(g, a, b))[1],
+        ),
     ):
         close(mine, theirs, dtype, 8)
     for rate in (0.0, 0.25, 0.75):
-        assert np.array_equal(kernels.dropout_mask(t, rate), kernels.dropout_mask.definition(t, rate))
+        assert np.array_equal(
+            kernels.dropout_mask(t, rate), kernels.dropout_mask.definition(t, rate)
+        )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -108,7 +138,9 @@ def test_five_optimiser_steps(size, decay, decoupled, dtype):
         kernels.adam_step(p, g, m, v, **form)
         kernels.adam_step.definition(exact[0], g.astype(np.longdouble), *exact[1:], **form)
         kernels.sgd_step(q, g, u, 0.1, momentum=0.9, weight_decay=decay)
-        kernels.sgd_step.definition(exact_sgd[0], g.astype(np.longdouble), exact_sgd[1], 0.1, 0.9, decay)
+        kernels.sgd_step.definition(
+            exact_sgd[0], g.astype(np.longdouble), exact_sgd[1], 0.1, 0.9, decay
+        )
         for mine, theirs in zip((p, m, v, q, u), (*exact, *exact_sgd), strict=True):
             close(mine, theirs, dtype, 8 * step, 1 + np.max(np.abs(theirs), initial=1))
 
@@ -122,7 +154,12 @@ def test_bits_do_not_depend_on_threads(dtype):
         p, m, v = x.copy(), x * 0, x * 0
         kernels.adam_step(p, x, m, v, 1, 0.1)
         q, k, w = (x[:2720].reshape(160, 17, 49) for _ in range(3))
-        parts = [kernels.softmax(x), kernels.log_softmax_backward(x, x), p, *kernels.attention(q, k, w)]
+        parts = [
+            kernels.softmax(x),
+            kernels.log_softmax_backward(x, x),
+            p,
+            *kernels.attention(q, k, w),
+        ]
         results.add(b"".join(part.tobytes() for part in parts))
     kernels.set_num_threads(before)
     assert len(results) == 1
@@ -132,9 +169,16 @@ def test_bits_do_not_depend_on_threads(dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rows_added_into_places(dtype):
     rng = np.random.default_rng(0)
-    for rows, shape in [(rng.integers(-5, 5, (4, 6)), (5, 7)), (np.array([2, 2, 2]), (3, 2, 4)), (np.zeros(0, int), (3, 2))]:
+    for rows, shape in [
+        (rng.integers(-5, 5, (4, 6)), (5, 7)),
+        (np.array([2, 2, 2]), (3, 2, 4)),
+        (np.zeros(0, int), (3, 2)),
+    ]:
         x = rng.standard_normal((*rows.shape, *shape[1:])).astype(dtype)
-        found, expected = kernels.add_rows(x, rows, shape), kernels.add_rows.definition(x, rows, shape)
+        found, expected = (
+            kernels.add_rows(x, rows, shape),
+            kernels.add_rows.definition(x, rows, shape),
+        )
         assert found.dtype == dtype and found.shape == shape
         np.testing.assert_allclose(found, expected, rtol=0, atol=16 * np.finfo(dtype).eps)
     for rows, words in [(np.array([0, 3]), "no such row"), (np.array([0]), "sizes differ")]:

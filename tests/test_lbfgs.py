@@ -1,4 +1,6 @@
-"""L-BFGS: known minima to rounding, Wolfe conditions on every step, a clean end whatever the loss does."""
+"""L-BFGS: known minima to rounding, Wolfe conditions on every step, a clean end whatever the loss
+does.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,7 @@ def quadratic(condition, n=40, seed=0):
     return (lambda x: 0.5 * (x @ (A @ x)) - ((A @ best) * x).sum()), -0.5 * best @ A @ best, best
 
 
-# --- minima -----------------------------------------------------------------------------------------------------------
+# --- minima ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("condition", [1.0, 1e2, 1e4, 1e6])
@@ -55,7 +57,9 @@ def test_quadratics_are_minimised_to_rounding(condition):
     optimizer = LBFGS([x], history=40, max_iter=5000)
     loss = optimizer.step(closure)
     assert optimizer.converged and loss - lowest <= 1e-12 * abs(lowest)
-    assert optimizer.largest == pytest.approx(abs(lowest)), "the scale of rounding, although the first loss was 0"
+    assert optimizer.largest == pytest.approx(abs(lowest)), (
+        "the scale of rounding, although the first loss was 0"
+    )
     # ½ λ_min ‖x − best‖² <= f − f*: the distance that this loss allows
     assert np.linalg.norm(x.data - best) <= math.sqrt(2 * 1e-12 * abs(lowest))
     assert condition > 1 or optimizer.evaluations <= 25
@@ -72,7 +76,9 @@ def test_rosenbrock_from_its_classical_start(n):
 
 @pytest.mark.parametrize("shift", [0.0, 1e8, -1e8])
 def test_a_large_constant_in_the_loss_hides_decreases_but_not_the_slope(shift):
-    """With f + 1e8 the decrease is rounding (1e-8) long before the gradient is: the slopes must lead the last digits."""
+    """With f + 1e8 the decrease is rounding (1e-8) long before the gradient is: the slopes must
+    lead the last digits.
+    """
     function, _, best = quadratic(1e2)
     (x,), closure = problem(lambda x: function(x) + shift, np.zeros(40))
     optimizer = LBFGS([x], max_iter=1000)
@@ -94,11 +100,15 @@ def test_float32_parameters_go_down_to_their_own_rounding():
     optimizer = LBFGS([x], max_iter=500)
     loss = optimizer.step(closure)
     assert x.dtype == x.grad.dtype == np.float32 and optimizer.converged
-    assert loss - lowest <= 64 * np.finfo(np.float32).eps * abs(lowest) and optimizer.evaluations < 300
+    assert (
+        loss - lowest <= 64 * np.finfo(np.float32).eps * abs(lowest) and optimizer.evaluations < 300
+    )
 
 
 def test_a_linear_autoencoder_on_the_digits_reaches_the_loss_of_pca():
-    """With L2 continuation, as the linear autoencoder trains: E − E* <= 1e-10 E* in a few hundred evaluations."""
+    """With L2 continuation, as the linear autoencoder trains: E − E* <= 1e-10 E* in a few hundred
+    evaluations.
+    """
     X = digits()[0]
     R = np.linalg.qr(X - X.mean(0), mode="r")
     M, D = 4, 64
@@ -114,7 +124,10 @@ def test_a_linear_autoencoder_on_the_digits_reaches_the_loss_of_pca():
             loss.backward()
             return loss
 
-        optimizer.gradient_tolerance, optimizer.loss_tolerance = 1e-2 * penalty, 0.0 if penalty else 1e-12
+        optimizer.gradient_tolerance, optimizer.loss_tolerance = (
+            1e-2 * penalty,
+            0.0 if penalty else 1e-12,
+        )
         optimizer.step(closure)
     assert (optimizer.loss - lowest) / lowest <= 1e-10 and optimizer.evaluations <= 500
 
@@ -127,7 +140,9 @@ def test_every_step_of_a_minimisation_meets_the_conditions(monkeypatch):
             found = super().search(first)
             a, end, start = found.trial.step, found.trial, self.start
             kinds.append(found.kind)
-            assert end.value <= start.value + 1e-4 * a * start.slope + (0 if found.kind == "wolfe" else self.noise)
+            assert end.value <= start.value + 1e-4 * a * start.slope + (
+                0 if found.kind == "wolfe" else self.noise
+            )
             assert abs(end.slope) <= 0.9 * abs(start.slope) or found.kind == "failed"
             assert self.noise <= 64 * EPS * abs(start.value)
             return found
@@ -142,35 +157,44 @@ def test_every_step_of_a_minimisation_meets_the_conditions(monkeypatch):
     assert "approximate" in kinds, "the end of a minimisation is rounding"
 
 
-# --- ends -------------------------------------------------------------------------------------------------------------
+# --- ends -----------------------------------------------------------------------------------------
 
 
 def test_it_says_why_it_ended():
     function, _, _ = quadratic(1e2)
     reasons = {}
     for key, options in {
-        "iteration limit": {"max_iter": 3}, "evaluation limit": {"max_evaluations": 5},
+        "iteration limit": {"max_iter": 3},
+        "evaluation limit": {"max_evaluations": 5},
         "gradient tolerance": {"max_iter": 500, "gradient_tolerance": 1e-3},
-        "loss tolerance": {"max_iter": 500, "loss_tolerance": 1e-4}, "rounding": {"max_iter": 500},
-    }.items():  # fmt: skip
+        "loss tolerance": {"max_iter": 500, "loss_tolerance": 1e-4},
+        "rounding": {"max_iter": 500},
+    }.items():
         (x,), closure = problem(function, np.zeros(40))
         optimizer = LBFGS([x], **options)
         assert optimizer.reason is None
         loss = optimizer.step(closure)
         assert optimizer.reason == key and optimizer.converged == ("limit" not in key)
-        assert loss == optimizer.loss == function(x).item() and optimizer.gradient_norm == np.linalg.norm(x.grad)
+        assert loss == optimizer.loss == function(
+            x
+        ).item() and optimizer.gradient_norm == np.linalg.norm(x.grad)
         reasons[key] = optimizer.evaluations
     assert reasons["evaluation limit"] == 5 and abs(x.grad).max() < 1e-9
     assert reasons["gradient tolerance"] < reasons["rounding"]
     spent = optimizer.evaluations
     optimizer.step(closure)
-    assert optimizer.reason == "rounding" and optimizer.evaluations - spent < 60, "a second call does not go astray"
+    assert optimizer.reason == "rounding" and optimizer.evaluations - spent < 60, (
+        "a second call does not go astray"
+    )
 
 
 def test_a_minimum_costs_one_evaluation():
     (x,), closure = problem(lambda x: (x * x).sum(), np.zeros(3))
     optimizer = LBFGS([x])
-    assert optimizer.step(closure) == 0 and (optimizer.reason, optimizer.evaluations) == ("gradient tolerance", 1)
+    assert optimizer.step(closure) == 0 and (optimizer.reason, optimizer.evaluations) == (
+        "gradient tolerance",
+        1,
+    )
 
 
 def test_a_wrong_gradient_is_told_from_rounding():
@@ -182,11 +206,17 @@ def test_a_wrong_gradient_is_told_from_rounding():
 
     optimizer = LBFGS([x])
     optimizer.step(closure)
-    assert optimizer.reason == "line search failed" and not optimizer.converged and x.data.tolist() == [3.0, 4.0]
+    assert (
+        optimizer.reason == "line search failed"
+        and not optimizer.converged
+        and x.data.tolist() == [3.0, 4.0]
+    )
 
 
 def test_a_trial_step_may_leave_the_domain_of_the_loss():
-    (x,), closure = problem(lambda x: (x - ops.log(x)).sum() + ops.exp(x * 300).sum() * 1e-250, [0.5, 1e-3, 1.7])
+    (x,), closure = problem(
+        lambda x: (x - ops.log(x)).sum() + ops.exp(x * 300).sum() * 1e-250, [0.5, 1e-3, 1.7]
+    )
     optimizer = LBFGS([x], max_iter=200, lr=20)
     optimizer.step(closure)
     assert optimizer.converged
@@ -221,13 +251,26 @@ def test_the_first_trial_moves_the_parameters_by_a_hundredth():
 
 
 def test_at_the_rounding_level_the_flattest_of_the_lowest_points_is_the_end(monkeypatch):
-    points = [Point(np.full(1, k), loss, np.full(1, g)) for k, (loss, g) in enumerate(
-        [(1.0, 1.0), (0.5, 1e-3), (0.5 + EPS, 1e-4), (0.5, 3e-4), *[(0.5, 1e-3)] * 8, (0.5 + 1e-9, 9e-5)])]  # fmt: skip
+    points = [
+        Point(np.full(1, k), loss, np.full(1, g))
+        for k, (loss, g) in enumerate(
+            [
+                (1.0, 1.0),
+                (0.5, 1e-3),
+                (0.5 + EPS, 1e-4),
+                (0.5, 3e-4),
+                *[(0.5, 1e-3)] * 8,
+                (0.5 + 1e-9, 9e-5),
+            ]
+        )
+    ]
     watch = Watch(points[0], 0.0)
     assert [watch.stalled(p, EPS * p.loss) for p in points[1:]] == [False] * 11 + [True]
     assert watch.best is points[2]
     start = Point(np.array([7.0]), 49.0, np.array([14.0]))
-    monkeypatch.setattr(Watch, "stalled", lambda self, here, ulp: setattr(self, "best", start) or True)
+    monkeypatch.setattr(
+        Watch, "stalled", lambda self, here, ulp: setattr(self, "best", start) or True
+    )
     (x,), closure = problem(lambda x: (x * x).sum(), [3.0])
     optimizer = LBFGS([x])
     assert optimizer.step(closure) == 49 and x.data.tolist() == [7] and x.grad.tolist() == [14]
@@ -256,7 +299,7 @@ def test_gradients_of_the_start_that_are_not_finite_are_refused():
         LBFGS([x]).step(closure)
 
 
-# --- bits -------------------------------------------------------------------------------------------------------------
+# --- bits -----------------------------------------------------------------------------------------
 
 
 def test_two_runs_agree_in_every_bit_and_a_loaded_state_continues():

@@ -1,4 +1,6 @@
-"""Each lesson runs as a script in its short form, writes its figures where it should, and keeps the skeleton."""
+"""Each lesson runs as a script in its short form, writes its figures where it should, and keeps the
+skeleton.
+"""
 
 import json
 import re
@@ -13,7 +15,17 @@ from minigrad_ae.teaching import lesson as classroom
 
 LESSONS = classroom.lesson_files()
 ROOT = classroom.lessons_folder().parent
-SKELETON = ["Goal", "Predict", "Build", "Run", "Inspect", "Verify", "Break it", "Exercises", "Recap"]
+SKELETON = [
+    "Goal",
+    "Predict",
+    "Build",
+    "Run",
+    "Inspect",
+    "Verify",
+    "Break it",
+    "Exercises",
+    "Recap",
+]
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
@@ -61,7 +73,11 @@ def test_the_skeleton_is_kept(path):
 
 def test_options_reach_the_lesson_and_wrong_ones_are_refused(tmp_path):
     done = subprocess.run(
-        [sys.executable, str(LESSONS[0]), "--wrong"], capture_output=True, text=True, cwd=tmp_path, timeout=120
+        [sys.executable, str(LESSONS[0]), "--wrong"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
     )
     assert done.returncode == 2
     assert not list(Path(tmp_path).iterdir())
@@ -69,4 +85,9 @@ def test_options_reach_the_lesson_and_wrong_ones_are_refused(tmp_path):
 
 def test_plain_makes_json_of_numpy():
     value = {"a": np.arange(3), "b": np.float64(1 / 3), "c": [np.nan, 2], "d": np.bool_(True)}
-    assert json.loads(json.dumps(classroom.plain(value))) == {"a": [0, 1, 2], "b": 0.333333, "c": ["nan", 2], "d": True}
+    assert json.loads(json.dumps(classroom.plain(value))) == {
+        "a": [0, 1, 2],
+        "b": 0.333333,
+        "c": ["nan", 2],
+        "d": True,
+    }

@@ -1,4 +1,6 @@
-"""The line search of L-BFGS: the strong Wolfe conditions hold where it says so, also from absurd first steps."""
+"""The line search of L-BFGS: the strong Wolfe conditions hold where it says so, also from absurd
+first steps.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,14 @@ EPS = np.finfo(float).eps
 LINES = {  # the first is function 1 of Moré & Thuente (1994)
     "tail": (lambda a: -a / (a * a + 2), lambda a: (a * a - 2) / (a * a + 2) ** 2),
     "quartic": (lambda a: a**4 / 4 - a, lambda a: a**3 - 1),
-    "wiggle": (lambda a: (a - 3) ** 2 - math.sin(4 * a), lambda a: 2 * (a - 3) - 4 * math.cos(4 * a)),
-    "wall": (lambda a: -math.log1p(-a) - 3 * a if a < 1 else math.inf, lambda a: 1 / (1 - a) - 3 if a < 1 else math.nan),
+    "wiggle": (
+        lambda a: (a - 3) ** 2 - math.sin(4 * a),
+        lambda a: 2 * (a - 3) - 4 * math.cos(4 * a),
+    ),
+    "wall": (
+        lambda a: -math.log1p(-a) - 3 * a if a < 1 else math.inf,
+        lambda a: 1 / (1 - a) - 3 if a < 1 else math.nan,
+    ),
 }
 
 
@@ -32,7 +40,9 @@ def test_a_step_that_is_called_wolfe_meets_both_conditions(name, c2, first):
 
 
 def test_going_down_a_little_is_not_enough():
-    """(a - 1)² from a = 1.8 has 0.8 of the first slope and has gone down, but less than c1 = 0.4 asks of the step."""
+    """(a - 1)² from a = 1.8 has 0.8 of the first slope and has gone down, but less than c1 = 0.4
+    asks of the step.
+    """
 
     def phi(a):
         return Trial(a, (a - 1) ** 2, 2 * (a - 1))
@@ -43,7 +53,8 @@ def test_going_down_a_little_is_not_enough():
 
 def test_where_values_are_only_rounding_the_slopes_lead():
     def phi(a):
-        return Trial(a, 1e8 + 1e-9 * (a - 1) ** 2, 2e-9 * (a - 1))  # the values differ by less than their last place
+        # the values differ by less than their last place
+        return Trial(a, 1e8 + 1e-9 * (a - 1) ** 2, 2e-9 * (a - 1))
 
     search = LineSearch(phi, phi(0.0), c2=1e-9, noise=64 * EPS * 1e8)
     found = search.search(16.0)

@@ -1,4 +1,6 @@
-"""The masked autoencoder: what must be zero exactly, what holds to rounding, and what is refused."""
+"""The masked autoencoder: what must be zero exactly, what holds to rounding, and what is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,14 @@ from minigrad_ae.models.masked import places, random_masks, visible_patches
 from minigrad_ae.nn import unpatchify
 from minigrad_ae.nn.vision import pick
 
-SMALL = {"width": 8, "depth": 2, "heads": 2, "decoder_width": 12, "decoder_depth": 1, "decoder_heads": 3}
+SMALL = {
+    "width": 8,
+    "depth": 2,
+    "heads": 2,
+    "decoder_width": 12,
+    "decoder_depth": 1,
+    "decoder_heads": 3,
+}
 
 
 def made(dtype=np.float64, shape=(8, 8), **settings):
@@ -24,7 +33,9 @@ def made(dtype=np.float64, shape=(8, 8), **settings):
     rng = np.random.default_rng(1)
     model = MaskedAutoencoder(shape, 2, **{**SMALL, **settings}, rng=rng, dtype=dtype)
     model.head.weight.data = rng.normal(size=model.head.weight.shape)
-    return model.standardise(mg.data.digits("train")[0] if shape == (8, 8) else rng.random((9, np.prod(shape))))
+    return model.standardise(
+        mg.data.digits("train")[0] if shape == (8, 8) else rng.random((9, np.prod(shape)))
+    )
 
 
 def data(n=5):
@@ -36,7 +47,7 @@ def hidden_pixels(model, mask):
     return unpatchify(wide, model.image_shape, model.patch)
 
 
-# --- exact zeros -----------------------------------------------------------------------------------------------------
+# --- exact zeros ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("class_token", [False, True])
@@ -50,7 +61,9 @@ def test_no_prediction_depends_on_hidden_pixels(class_token):
 
 
 def test_the_loss_does_not_depend_on_visible_targets():
-    """Visible patches enter through the encoder only: with the codes held fixed, their pixels do not count."""
+    """Visible patches enter through the encoder only: with the codes held fixed, their pixels do
+    not count.
+    """
     model, x = made(), mg.tensor(data(), requires_grad=True)
     mask = random_masks(5, 16, 0.75, np.random.default_rng(0))
     z = model.encode(data(), mask).detach()
@@ -58,7 +71,9 @@ def test_the_loss_does_not_depend_on_visible_targets():
     target = pick(model.targets(model.encoder.standardised(x)), hidden)
     error = mg.sum((pick(model.predict(z, mask), hidden) - target) ** 2)
     (g,) = mg.grad(error, x)
-    assert np.all(g[~hidden_pixels(model, mask)] == 0) and np.all(g[hidden_pixels(model, mask)] != 0)
+    assert np.all(g[~hidden_pixels(model, mask)] == 0) and np.all(
+        g[hidden_pixels(model, mask)] != 0
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -67,12 +82,18 @@ def test_the_loss_is_half_the_squared_error_of_hidden_pixels(dtype):
     mask = random_masks(5, 16, 0.5, np.random.default_rng(3))
     y = model.forward(x, mask).numpy().astype(np.float64)
     by_hand = 0.5 * np.sum((y - x)[hidden_pixels(model, mask)] ** 2)
-    assert float(model.loss(x, mask=mask)) == pytest.approx(by_hand, rel=64 * float(np.finfo(dtype).eps))
-    assert model.masked_error(x, mask) == pytest.approx(2 * by_hand / (5 * 8 * 4), rel=64 * float(np.finfo(dtype).eps))
+    assert float(model.loss(x, mask=mask)) == pytest.approx(
+        by_hand, rel=64 * float(np.finfo(dtype).eps)
+    )
+    assert model.masked_error(x, mask) == pytest.approx(
+        2 * by_hand / (5 * 8 * 4), rel=64 * float(np.finfo(dtype).eps)
+    )
 
 
 def test_where_codes_go_back_to():
-    """Un-shuffle undoes the picking of visible patches: codes that are patch numbers return to their own places."""
+    """Un-shuffle undoes the picking of visible patches: codes that are patch numbers return to
+    their own places.
+    """
     mask = random_masks(7, 16, 0.75, np.random.default_rng(4))
     numbers = np.nonzero(~mask)[1]
     restored = np.append(numbers, -1)[places(mask)]
@@ -84,15 +105,19 @@ def test_pasted_pictures_keep_what_is_visible():
     mask = random_masks(5, 16, 0.75, np.random.default_rng(5))
     hidden = hidden_pixels(model, mask)
     pasted, raw = model.reconstruct(x, mask), model.reconstruct(x, mask, paste=False)
-    assert np.array_equal(pasted[~hidden], x[~hidden]) and np.array_equal(pasted[hidden], raw[hidden])
+    assert np.array_equal(pasted[~hidden], x[~hidden]) and np.array_equal(
+        pasted[hidden], raw[hidden]
+    )
     assert not np.any(raw[~hidden] == x[~hidden])
 
 
-# --- masks ------------------------------------------------------------------------------------------------------------
+# --- masks ----------------------------------------------------------------------------------------
 
 
 def test_masks_are_uniform_over_subsets():
-    """Pearson's chi-squared over the 28 subsets of 2 of 8: mean 27, standard deviation sqrt(54); four of them above."""
+    """Pearson's chi-squared over the 28 subsets of 2 of 8: mean 27, standard deviation sqrt(54);
+    four of them above.
+    """
     masks = random_masks(28_000, 8, 0.75, np.random.default_rng(6))
     _, counts = np.unique(masks @ (1 << np.arange(8)), return_counts=True)
     assert len(counts) == 28
@@ -101,7 +126,8 @@ def test_masks_are_uniform_over_subsets():
 
 def test_each_picture_has_its_own_mask():
     masks = random_masks(64, 16, 0.75, np.random.default_rng(7))
-    assert np.all(masks.sum(axis=1) == 12) and len(np.unique(masks, axis=0)) > 60  # 1,820 subsets; 64 draws repeat rarely
+    # 1,820 subsets; 64 draws repeat rarely
+    assert np.all(masks.sum(axis=1) == 12) and len(np.unique(masks, axis=0)) > 60
 
 
 def test_the_mean_loss_of_hidden_patches_varies_as_without_replacement():
@@ -114,45 +140,75 @@ def test_the_mean_loss_of_hidden_patches_varies_as_without_replacement():
     assert abs(means.var() / expected - 1) < 4 * np.sqrt(2 / 40_000)
 
 
-@pytest.mark.parametrize("L, ratio, kept", [(49, 0.75, 12), (16, 0.75, 4), (16, 0.875, 2), (16, 0.0, 16), (10, 0.9, 1)])
+@pytest.mark.parametrize(
+    "L, ratio, kept", [(49, 0.75, 12), (16, 0.75, 4), (16, 0.875, 2), (16, 0.0, 16), (10, 0.9, 1)]
+)
 def test_how_many_patches_stay_visible(L, ratio, kept):
     assert visible_patches(L, ratio) == kept
 
 
-# --- where training starts --------------------------------------------------------------------------------------------
+# --- where training starts ------------------------------------------------------------------------
 
 
 def test_an_untrained_network_predicts_the_mean_picture():
     model = MaskedAutoencoder(rng=np.random.default_rng(0)).standardise(mg.data.digits("train")[0])
     mask = random_masks(5, 16, 0.75, np.random.default_rng(0))
-    np.testing.assert_allclose(model.forward(data(), mask).numpy(), np.tile(mg.data.digits("train")[0].mean(0), (5, 1)),
-                               rtol=0, atol=1e-15)  # fmt: skip
+    np.testing.assert_allclose(
+        model.forward(data(), mask).numpy(),
+        np.tile(mg.data.digits("train")[0].mean(0), (5, 1)),
+        rtol=0,
+        atol=1e-15,
+    )
 
 
 def test_norm_pix_starts_at_the_cost_of_a_zero_prediction():
-    """(P - 1) / P times the share of the variance that eps leaves: exactly `analytic.zero_prediction_loss`."""
-    model = MaskedAutoencoder(norm_pix=True, rng=np.random.default_rng(0)).standardise(mg.data.digits("train")[0])
+    """(P - 1) / P times the share of the variance that eps leaves: exactly
+    `analytic.zero_prediction_loss`.
+    """
+    model = MaskedAutoencoder(norm_pix=True, rng=np.random.default_rng(0)).standardise(
+        mg.data.digits("train")[0]
+    )
     x, mask = data(40), random_masks(40, 16, 0.75, np.random.default_rng(0))
     patches = mg.nn.patchify(model.encoder.standardised(x), (8, 8), 2)[mask]
-    assert model.masked_error(x, mask) == pytest.approx(analytic.zero_prediction_loss(patches), abs=1e-12)
+    assert model.masked_error(x, mask) == pytest.approx(
+        analytic.zero_prediction_loss(patches), abs=1e-12
+    )
 
 
 def test_training_in_float32_leaves_the_mean_picture_behind():
     model = MaskedAutoencoder(rng=np.random.default_rng(0), dtype=np.float32, width=32, depth=1)
     X = mg.data.digits("train")[0]
-    optimizer = mg.optim.AdamW([p for p in model.parameters() if p.requires_grad], 5e-3, (0.9, 0.95))
-    history = mg.train.fit(model.standardise(X), X, optimizer=optimizer, epochs=5, rng=np.random.default_rng(1),
-                           noise=np.random.default_rng(2), progress=False)  # fmt: skip
+    optimizer = mg.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad], 5e-3, (0.9, 0.95)
+    )
+    history = mg.train.fit(
+        model.standardise(X),
+        X,
+        optimizer=optimizer,
+        epochs=5,
+        rng=np.random.default_rng(1),
+        noise=np.random.default_rng(2),
+        progress=False,
+    )
     assert all(p.dtype == np.float32 for p in model.parameters())
     assert model.loss(X[:3], np.random.default_rng(0)).dtype == np.float32
     assert history.loss[-1] < 0.97 * history.loss[0]
 
 
-# --- as any other model -----------------------------------------------------------------------------------------------
+# --- as any other model ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("settings", [{}, {"class_token": True}, {"norm_pix": True}, {"positions": "sincos"},
-                                      {"positions": None}, {"shape": (4, 6, 3), "mask_ratio": 0.5}])  # fmt: skip
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"class_token": True},
+        {"norm_pix": True},
+        {"positions": "sincos"},
+        {"positions": None},
+        {"shape": (4, 6, 3), "mask_ratio": 0.5},
+    ],
+)
 def test_every_gradient_is_that_of_complex_steps(settings):
     model = made(**settings)
     x = np.random.default_rng(3).random((3, *model.image_shape))
@@ -160,7 +216,9 @@ def test_every_gradient_is_that_of_complex_steps(settings):
     report = mg.check_graph(loss)
     assert report.ok, report
     loss.backward()
-    silent = [name for name, p in model.named_parameters() if p.requires_grad and not np.any(p.grad)]
+    silent = [
+        name for name, p in model.named_parameters() if p.requires_grad and not np.any(p.grad)
+    ]
     assert not silent, f"no gradient reaches {silent}"
 
 
@@ -169,17 +227,25 @@ def test_copies_and_files_are_the_same_network(tmp_path):
     mask = random_masks(5, 16, 0.5, np.random.default_rng(0))
     y = model.forward(data(), mask).numpy()
     path = checkpoint.save(tmp_path / "m.npz", model)
-    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model)), checkpoint.load(path).model):
+    for other in (
+        copy.deepcopy(model),
+        pickle.loads(pickle.dumps(model)),
+        checkpoint.load(path).model,
+    ):
         assert np.array_equal(other.forward(data(), mask).numpy(), y) and other.mask_ratio == 0.5
 
 
 def test_one_mask_serves_all_pictures():
     model, mask = made(), random_masks(1, 16, 0.75, np.random.default_rng(0))[0]
-    assert float(model.loss(data(), mask=mask)) == float(model.loss(data(), mask=np.tile(mask, (5, 1))))
-    assert np.array_equal(model.forward(data(), mask).numpy(), model.forward(data(), np.tile(mask, (5, 1))).numpy())
+    assert float(model.loss(data(), mask=mask)) == float(
+        model.loss(data(), mask=np.tile(mask, (5, 1)))
+    )
+    assert np.array_equal(
+        model.forward(data(), mask).numpy(), model.forward(data(), np.tile(mask, (5, 1))).numpy()
+    )
 
 
-# --- bad input --------------------------------------------------------------------------------------------------------
+# --- bad input ------------------------------------------------------------------------------------
 
 
 def refused(error, words, function, *args, **kwargs):
@@ -188,35 +254,58 @@ def refused(error, words, function, *args, **kwargs):
     assert len(str(info.value).splitlines()) == 3 and words in str(info.value), str(info.value)
 
 
-@pytest.mark.parametrize("settings, error, words", [
-    ({"patch": 3}, DataError, "choose patch from 1, 2, 4, 8"),
-    ({"image_shape": (8, 6), "patch": 4}, DataError, "height 8, width 6"),
-    ({"image_shape": (3, 8, 8)}, ShapeError, "the channels of a picture come last"),
-    ({"image_shape": 8}, ShapeError, "(height, width)"),
-    ({"mask_ratio": 1.0}, DataError, "must lie in [0, 1)"),
-    ({"mask_ratio": -0.1}, DataError, "must lie in [0, 1)"),
-    ({"mask_ratio": float("nan")}, DataError, "must lie in [0, 1)"),
-    ({"mask_ratio": 0.95}, DataError, "no patch would stay visible"),
-    ({"heads": 3}, DataError, "3 heads do not divide the width"),
-    ({"decoder_heads": 5}, DataError, "5 heads do not divide the width"),
-    ({"positions": "rotary"}, DataError, "unknown position code 'rotary'"),
-    ({"width": 10, "positions": "sincos"}, DataError, "that 4 divides"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "settings, error, words",
+    [
+        ({"patch": 3}, DataError, "choose patch from 1, 2, 4, 8"),
+        ({"image_shape": (8, 6), "patch": 4}, DataError, "height 8, width 6"),
+        ({"image_shape": (3, 8, 8)}, ShapeError, "the channels of a picture come last"),
+        ({"image_shape": 8}, ShapeError, "(height, width)"),
+        ({"mask_ratio": 1.0}, DataError, "must lie in [0, 1)"),
+        ({"mask_ratio": -0.1}, DataError, "must lie in [0, 1)"),
+        ({"mask_ratio": float("nan")}, DataError, "must lie in [0, 1)"),
+        ({"mask_ratio": 0.95}, DataError, "no patch would stay visible"),
+        ({"heads": 3}, DataError, "3 heads do not divide the width"),
+        ({"decoder_heads": 5}, DataError, "5 heads do not divide the width"),
+        ({"positions": "rotary"}, DataError, "unknown position code 'rotary'"),
+        ({"width": 10, "positions": "sincos"}, DataError, "that 4 divides"),
+    ],
+)
 def test_impossible_networks_are_refused(settings, error, words):
-    refused(error, words, MaskedAutoencoder, **{"image_shape": (8, 8), **settings}, rng=np.random.default_rng(0))
+    refused(
+        error,
+        words,
+        MaskedAutoencoder,
+        **{"image_shape": (8, 8), **settings},
+        rng=np.random.default_rng(0),
+    )
 
 
 def test_pictures_and_masks_that_do_not_fit_are_refused():
     model, x = made(), data()
     refused(ShapeError, "another size", model.loss, x[:, :60], np.random.default_rng(0))
-    refused(ShapeError, "one picture x goes in as x[None]", model.loss, x[0], np.random.default_rng(0))
+    refused(
+        ShapeError, "one picture x goes in as x[None]", model.loss, x[0], np.random.default_rng(0)
+    )
     refused(DtypeError, "which patches to hide", model.loss, x)
     refused(DtypeError, "boolean", model.loss, x, mask=np.zeros((5, 16)))
     refused(ShapeError, "expected (5, 16)", model.loss, x, mask=np.zeros((4, 16), bool))
     refused(DataError, "a visible one", model.loss, x, mask=np.ones((5, 16), bool))
-    refused(DataError, "0 to 1 of 16", model.loss, x, mask=np.eye(5, 16, dtype=bool) & (np.arange(5) < 2)[:, None])
+    refused(
+        DataError,
+        "0 to 1 of 16",
+        model.loss,
+        x,
+        mask=np.eye(5, 16, dtype=bool) & (np.arange(5) < 2)[:, None],
+    )
     colour = made(shape=(8, 6, 3))
-    refused(ShapeError, "np.moveaxis(x, 1, -1)", colour.loss, np.zeros((2, 3, 8, 6)), np.random.default_rng(0))
+    refused(
+        ShapeError,
+        "np.moveaxis(x, 1, -1)",
+        colour.loss,
+        np.zeros((2, 3, 8, 6)),
+        np.random.default_rng(0),
+    )
 
 
 def test_norm_pix_draws_no_picture():
@@ -225,7 +314,15 @@ def test_norm_pix_draws_no_picture():
 
 def test_a_model_that_would_hide_nothing_is_refused():
     with pytest.raises(DataError, match="no patch would be hidden"):
-        MaskedAutoencoder((4, 4), 2, width=4, heads=2, decoder_width=4, mask_ratio=0.0, rng=np.random.default_rng(0))
+        MaskedAutoencoder(
+            (4, 4),
+            2,
+            width=4,
+            heads=2,
+            decoder_width=4,
+            mask_ratio=0.0,
+            rng=np.random.default_rng(0),
+        )
 
 
 def test_rows_picked_by_an_empty_index_get_zeros():

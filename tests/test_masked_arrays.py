@@ -1,11 +1,20 @@
-"""Masked arrays: what a mask hides is no number.  It is refused at every door, and never trained on in silence."""
+"""Masked arrays: what a mask hides is no number.  It is refused at every door, and never trained on
+in silence.
+"""
 
 import numpy as np
 import pytest
 
 import minigrad_ae as mg
 from minigrad_ae import analytic, kernels, optim
-from minigrad_ae.data import additive_gaussian, batches, centre, check_matrix, scale, zero_random_subset
+from minigrad_ae.data import (
+    additive_gaussian,
+    batches,
+    centre,
+    check_matrix,
+    scale,
+    zero_random_subset,
+)
 from minigrad_ae.errors import DataError, unmasked
 from minigrad_ae.models import LinearAutoencoder
 from minigrad_ae.models.estimators import reparameterised_gradients
@@ -76,8 +85,6 @@ def hooked(value):
     y.sum().backward()
 
 
-
-
 VAE = mg.models.VariationalAutoencoder
 DOORS = {
     # tensors and the engine
@@ -107,7 +114,9 @@ DOORS = {
     "linear, weight": lambda: mg.linear(t(3, 6), X),
     "linear, bias": lambda: mg.linear(t(3, 6), PLAIN, V),
     "layer_norm": lambda: mg.layer_norm(t(6, 4), V),
-    "attention, mask": lambda: mg.attention(t(4, 3), t(4, 3), t(4, 3), np.ma.masked_array(np.eye(4) > 0, np.eye(4))),
+    "attention, mask": lambda: mg.attention(
+        t(4, 3), t(4, 3), t(4, 3), np.ma.masked_array(np.eye(4) > 0, np.eye(4))
+    ),
     "attention, values": lambda: mg.attention(t(6, 4), t(6, 4), X),
     "dropout": lambda: mg.dropout(t(6, 4), X, 0.5),
     # ops on arrays
@@ -143,11 +152,19 @@ DOORS = {
     "certify_pca": lambda: mg.certify_pca(autoencoder(), X),
     "VAE": lambda: VAE(4, 2, likelihood="gaussian", rng=rng()).loss(X, rng()),
     "algorithm_1": lambda: algorithm_1(VAE(4, 2, likelihood="gaussian", rng=rng()), X, 0.1, rng()),
-    "reparameterised": lambda: reparameterised_gradients(lambda z: (z**2).sum(axis=-1), V, np.zeros(4), rng(), 3),
-    "train.fit": lambda: mg.train.fit(m := autoencoder(), X, optimizer=optim.Adam(m.parameters()),
-                                      epochs=1, rng=rng()),
-    "train.fit, pictures": lambda: mg.train.fit(m := autoencoder(), masked(6, 2, 2), optimizer=optim.Adam(m.parameters()),
-                                                epochs=1, rng=rng()),
+    "reparameterised": lambda: reparameterised_gradients(
+        lambda z: (z**2).sum(axis=-1), V, np.zeros(4), rng(), 3
+    ),
+    "train.fit": lambda: mg.train.fit(
+        m := autoencoder(), X, optimizer=optim.Adam(m.parameters()), epochs=1, rng=rng()
+    ),
+    "train.fit, pictures": lambda: mg.train.fit(
+        m := autoencoder(),
+        masked(6, 2, 2),
+        optimizer=optim.Adam(m.parameters()),
+        epochs=1,
+        rng=rng(),
+    ),
     "pictures": lambda: transformer()(X),
     "standardise": lambda: transformer().standardise(X),
     "labels": lambda: transformer().loss(PLAIN, LABELS),
@@ -175,9 +192,13 @@ DOORS = {
     "mode_strength": lambda: analytic.mode_strength(abs(V), 1.0, 0.1),
     "gaussian_conditional": lambda: analytic.gaussian_conditional(np.eye(4), SELECT),
     "rate_distortion": lambda: analytic.rate_distortion(np.arange(4.0)[::-1], 2, abs(V)),
-    "ridge_dropout": lambda: analytic.ridge_dropout(np.eye(4), np.eye(4), np.ma.masked_array([0.5] * 4, [1, 0, 0, 0])),
-    "optimal_loss_regularised": lambda: analytic.optimal_loss_regularised(np.arange(4.0)[::-1], 2, abs(V)[:2]),
-}  # fmt: skip
+    "ridge_dropout": lambda: analytic.ridge_dropout(
+        np.eye(4), np.eye(4), np.ma.masked_array([0.5] * 4, [1, 0, 0, 0])
+    ),
+    "optimal_loss_regularised": lambda: analytic.optimal_loss_regularised(
+        np.arange(4.0)[::-1], 2, abs(V)[:2]
+    ),
+}
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -205,14 +226,26 @@ def test_a_mask_that_hides_nothing_is_taken_off():
 def test_rows_are_not_spoken_of_where_there_are_none():
     with pytest.raises(DataError) as error:
         unmasked(V, "v")
-    assert str(error.value) == "v has masked entries\n  1 of 4 entries, shape (4,)\n  fix: fill them, X.filled(value)"
+    assert (
+        str(error.value)
+        == "v has masked entries\n  1 of 4 entries, shape (4,)\n  fix: fill them, X.filled(value)"
+    )
 
 
 @pytest.mark.parametrize("mask", [False, X.mask])
 def test_numpys_masked_arithmetic_does_not_swallow_a_tensor(mask):
-    """NumPy's masked arrays compute with a tensor on their right by themselves: the gradient would be lost."""
+    """NumPy's masked arrays compute with a tensor on their right by themselves: the gradient would
+    be lost.
+    """
     left = np.ma.masked_array(PLAIN, mask=mask)
-    for operate in (np.ma.MaskedArray.__add__, np.ma.MaskedArray.__sub__, np.ma.MaskedArray.__mul__,
-                    np.ma.MaskedArray.__truediv__, np.ma.MaskedArray.__pow__):  # fmt: skip
-        with pytest.raises(DataError, match="a masked array on the left of a tensor loses the gradient"):
+    for operate in (
+        np.ma.MaskedArray.__add__,
+        np.ma.MaskedArray.__sub__,
+        np.ma.MaskedArray.__mul__,
+        np.ma.MaskedArray.__truediv__,
+        np.ma.MaskedArray.__pow__,
+    ):
+        with pytest.raises(
+            DataError, match="a masked array on the left of a tensor loses the gradient"
+        ):
             operate(left, t(6, 4))

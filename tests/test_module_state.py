@@ -18,11 +18,15 @@ def rng(seed=0):
 
 
 class Tied(nn.Module):
-    """Every way to hold a parameter: attribute, module, list, tuple in a dict, twice; and it never calls super().__init__."""
+    """Every way to hold a parameter: attribute, module, list, tuple in a dict, twice; and it never
+    calls super().__init__.
+    """
 
     def __init__(self, seed=0):
         self.size = 4
-        self.encoder = nn.Sequential(nn.Linear(4, 3, activation="tanh", rng=rng(seed)), nn.Dropout(0.1, rng(seed)))
+        self.encoder = nn.Sequential(
+            nn.Linear(4, 3, activation="tanh", rng=rng(seed)), nn.Dropout(0.1, rng(seed))
+        )
         self.scale = nn.Parameter(np.float32(2.0))
         self.heads = [nn.Linear(3, 1, bias=False, rng=rng(seed)), nn.Tanh()]
         self.extra = {"a": (nn.Parameter([1.0, 2.0], name="own"), "text", None)}
@@ -31,7 +35,11 @@ class Tied(nn.Module):
         self.me = self
 
     def forward(self, x):
-        return self.heads[0](self.encoder(x)) * self.scale + self.extra["a"][0].sum() + self.again(x).mean()
+        return (
+            self.heads[0](self.encoder(x)) * self.scale
+            + self.extra["a"][0].sum()
+            + self.again(x).mean()
+        )
 
 
 NAMES = ["encoder.0.weight", "encoder.0.bias", "scale", "heads.0.weight", "extra.a.0"]
@@ -41,7 +49,14 @@ def test_parameters_are_found_wherever_attributes_hold_them_and_once():
     model = Tied()
     assert [name for name, _ in model.named_parameters()] == list(model.state_dict()) == NAMES
     assert model.parameters()[0] is model.weight is model.again.weight
-    assert [name for name, _ in model.named_modules()] == ["", "encoder", "encoder.0", "encoder.1", "heads.0", "heads.1"]
+    assert [name for name, _ in model.named_modules()] == [
+        "",
+        "encoder",
+        "encoder.0",
+        "encoder.1",
+        "heads.0",
+        "heads.1",
+    ]
     assert model.modules()[0] is model
     assert sum(p.size for p in model.parameters()) == 12 + 3 + 1 + 3 + 2
 
@@ -55,7 +70,9 @@ def test_a_parameter_is_a_tensor_that_is_trained_and_ops_make_plain_tensors_of_i
     copied = nn.Parameter(data)
     data[:] = 7
     assert copied.data.tolist() == [1, 1]
-    assert {p.name for p in Tied().parameters()} == {"weight", "bias", "scale", "own"}, "named after their attribute"
+    assert {p.name for p in Tied().parameters()} == {"weight", "bias", "scale", "own"}, (
+        "named after their attribute"
+    )
     with pytest.raises(DtypeError):
         nn.Parameter([1j])
 
@@ -64,7 +81,11 @@ def test_a_frozen_parameter_stays_in_the_state_and_receives_no_gradient():
     model = nn.Sequential(nn.Linear(2, 2, rng=rng()), nn.Linear(2, 2, rng=rng()))
     model[0].weight.requires_grad = False
     model(np.ones((3, 2))).sum().backward()
-    assert model[0].weight.grad is None and model[1].weight.grad is not None and "0.weight" in model.state_dict()
+    assert (
+        model[0].weight.grad is None
+        and model[1].weight.grad is not None
+        and "0.weight" in model.state_dict()
+    )
 
 
 def test_train_and_eval_reach_every_module():
@@ -83,16 +104,20 @@ def test_zero_grad_forgets_every_gradient():
     assert all(p.grad is None for p in model.parameters())
 
 
-# --- copies and state -------------------------------------------------------------------------------------------------
+# --- copies and state -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deepcopy", "pickle"]
+)
 def test_a_copy_computes_the_same_bits_keeps_its_ties_and_shares_nothing(copied):
     model, x = Tied(), rng(1).normal(size=(5, 4))
     model(x).sum().backward()
     twin = copied(model)
     assert twin.weight is twin.encoder[0].weight is twin.again.weight and twin.me is twin
-    assert type(twin.weight) is nn.Parameter and [p.name for p in twin.parameters()] == [p.name for p in model.parameters()]
+    assert type(twin.weight) is nn.Parameter and [p.name for p in twin.parameters()] == [
+        p.name for p in model.parameters()
+    ]
     for p, q in zip(model.parameters(), twin.parameters(), strict=True):
         assert np.array_equal(p.grad, q.grad) and p.dtype == q.dtype
         assert not np.shares_memory(p.data, q.data) and not np.shares_memory(p.grad, q.grad)
@@ -114,17 +139,23 @@ FULL_MESSAGE = """
 Sequential: the state does not fit, nothing was loaded
   missing '0.weight' (2, 3); unexpected '9.weight' (1,); wrong shape of '0.bias': got (4,), expected (3,); \
 wrong shape of '2.weight': got (1, 3), expected (3, 1); wrong dtype of '2.bias': got float32, expected float64
-  fix: build the module with the settings it was saved with (strict=False ignores missing and unexpected names)"""
+  fix: build the module with the settings it was saved with (strict=False ignores missing and unexpected names)"""  # noqa: E501
 
 
 def test_a_state_that_does_not_fit_is_refused_with_every_fault_named_and_nothing_loaded():
     model = nn.Sequential(nn.Linear(2, 3, rng=rng()), nn.Tanh(), nn.Linear(3, 1, rng=rng()))
     before = model.state_dict()
-    state = {"0.bias": np.ones(4), "2.weight": np.ones((1, 3)), "2.bias": np.ones(1, np.float32), "9.weight": np.ones(1)}
+    state = {
+        "0.bias": np.ones(4),
+        "2.weight": np.ones((1, 3)),
+        "2.bias": np.ones(1, np.float32),
+        "9.weight": np.ones(1),
+    }
     with pytest.raises(DataError) as caught:
         model.load_state_dict(state)
     assert str(caught.value) == FULL_MESSAGE.strip()
-    good = {"0.weight": np.ones((2, 3)), "0.bias": np.ones(4)}  # the first fits, the second does not
+    # the first fits, the second does not
+    good = {"0.weight": np.ones((2, 3)), "0.bias": np.ones(4)}
     with pytest.raises(DataError, match=r"wrong shape of '0.bias'") as caught:
         model.load_state_dict(good, strict=False)
     assert "missing" not in str(caught.value) and "strict" not in str(caught.value)
@@ -142,11 +173,12 @@ def test_a_state_that_is_no_dict():
     with pytest.raises(DtypeError) as caught:
         nn.Tanh().load_state_dict([1, 2])
     assert str(caught.value) == (
-        "load_state_dict needs a dict of names and arrays\n  got list\n  fix: pass what state_dict() returned"
+        "load_state_dict needs a dict of names and arrays\n  got list\n  fix: pass what "
+        "state_dict() returned"
     )
 
 
-# --- how it looks -----------------------------------------------------------------------------------------------------
+# --- how it looks ---------------------------------------------------------------------------------
 
 TREE = """
 Tied  scale () float32, extra.a.0 (2,), weight (4, 3) (shared with encoder.0.weight)  = 21 parameters
@@ -156,14 +188,17 @@ Tied  scale () float32, extra.a.0 (2,), weight (4, 3) (shared with encoder.0.wei
   heads.0: Linear(3 -> 1)  weight (3, 1) frozen  = 3 parameters
   heads.1: Tanh
   again: Linear(4 -> 3, tanh)  (shared with encoder.0)
-  me: Tied  (shared with the top)"""
+  me: Tied  (shared with the top)"""  # noqa: E501
 
 
 def test_repr_shows_the_tree_with_shapes_counts_and_ties():
     model = Tied()
     model.heads[0].weight.requires_grad = False
     assert repr(model) == TREE.strip()
-    assert repr(nn.Linear(2000, 3, rng=rng())) == "Linear(2000 -> 3)  weight (2000, 3), bias (3,)  = 6,003 parameters"
+    assert (
+        repr(nn.Linear(2000, 3, rng=rng()))
+        == "Linear(2000 -> 3)  weight (2000, 3), bias (3,)  = 6,003 parameters"
+    )
 
 
 def test_a_module_without_forward_says_so():
@@ -173,5 +208,6 @@ def test_a_module_without_forward_says_so():
     with pytest.raises(GradientError) as caught:
         Empty()(1.0)
     assert str(caught.value) == (
-        "Empty does not say what it computes\n  it has no forward\n  fix: define forward(self, x) in the class"
+        "Empty does not say what it computes\n  it has no forward\n  fix: define forward(self, x) "
+        "in the class"
     )

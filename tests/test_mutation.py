@@ -1,8 +1,10 @@
-"""The tests are tested: every small edit of every rule that changes a gradient is caught, and blamed on that rule.
+"""The tests are tested: every small edit of every rule that changes a gradient is caught, and
+blamed on that rule.
 
-A mutant is a rule's text with one edit of its syntax tree: an expression times 1.0001, its sign changed, its last two
-axes swapped, or a factor, divisor or term dropped.  It counts where it changes the gradient by more than 1e-6
-relative on an input set of `cases.py`; there `rule_error`, the check of the op tests, has to see it.
+A mutant is a rule's text with one edit of its syntax tree: an expression times 1.0001, its sign
+changed, its last two axes swapped, or a factor, divisor or term dropped.  It counts where it
+changes the gradient by more than 1e-6 relative on an input set of `cases.py`; there `rule_error`,
+the check of the op tests, has to see it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from minigrad_ae.autodiff.check import _apply, rule_error
 from minigrad_ae.ops import REGISTRY
 
 CHANGE = 1e-6
-RULES = [(name, argument) for name, op in REGISTRY.items() for argument, rule in op.rules.items() if rule]
+RULES = [
+    (name, argument) for name, op in REGISTRY.items() for argument, rule in op.rules.items() if rule
+]
 EACH_RULE = pytest.mark.parametrize("name, argument", RULES, ids=lambda v: v)
 
 
@@ -34,14 +38,22 @@ def edits(node: ast.expr) -> list[ast.expr]:
     if isinstance(node, ast.BinOp):
         result.append(node.left)  # the second factor, divisor or term dropped
         if not isinstance(node.op, ast.Div):
-            result.append(node.right if not isinstance(node.op, ast.Sub) else ast.UnaryOp(ast.USub(), node.right))
+            result.append(
+                node.right
+                if not isinstance(node.op, ast.Sub)
+                else ast.UnaryOp(ast.USub(), node.right)
+            )
     return result
 
 
 def mutants(rule: str) -> list[str]:
     """The texts of all edits, one per place and kind."""
     tree = ast.parse(rule, mode="eval")
-    places = [(path, field, k) for path, node in enumerate(ast.walk(tree)) for field, k in expressions(node)]
+    places = [
+        (path, field, k)
+        for path, node in enumerate(ast.walk(tree))
+        for field, k in expressions(node)
+    ]
     texts = []
     for path, field, k in places:
         for number in range(len(edits(child(list(ast.walk(tree))[path], field, k)))):
@@ -57,7 +69,9 @@ def mutants(rule: str) -> list[str]:
 
 
 def expressions(node: ast.AST) -> list[tuple[str, int | None]]:
-    """The places below `node` that hold a value (not the name of a function, nor what an attribute is taken of)."""
+    """The places below `node` that hold a value (not the name of a function, nor what an attribute
+    is taken of).
+    """
     if isinstance(node, ast.Attribute):
         return []
     skip = {"func", "slice"}
@@ -66,7 +80,11 @@ def expressions(node: ast.AST) -> list[tuple[str, int | None]]:
         if isinstance(value, ast.expr) and field not in skip:
             places.append((field, None))
         elif isinstance(value, list):
-            places += [(field, k) for k, v in enumerate(value) if isinstance(v, ast.expr) and not isinstance(v, ast.Starred)]
+            places += [
+                (field, k)
+                for k, v in enumerate(value)
+                if isinstance(v, ast.expr) and not isinstance(v, ast.Starred)
+            ]
     return places
 
 
@@ -77,15 +95,21 @@ def child(node: ast.AST, field: str, k: int | None) -> ast.expr:
 
 @contextmanager
 def planted(name, argument, text):
-    """The mutant in its slot; yields the (input number, case) on which it gives another gradient."""
+    """The mutant in its slot; yields the (input number, case) on which it gives another
+    gradient.
+    """
     op = REGISTRY[name]
     slot = list(op.rules).index(argument)
-    pairs = [(k, case) for case in CASES[name] for k in active(name, case) if op.variadic or k == slot]
+    pairs = [
+        (k, case) for case in CASES[name] for k in active(name, case) if op.variadic or k == slot
+    ]
     right = [gradient(name, k, case) for k, case in pairs]
     original = op.vjps[slot]
     op.vjps[slot] = op.compile(argument, text)
     try:
-        yield [pair for pair, r in zip(pairs, right, strict=True) if changed(r, gradient(name, *pair))]
+        yield [
+            pair for pair, r in zip(pairs, right, strict=True) if changed(r, gradient(name, *pair))
+        ]
     finally:
         op.vjps[slot] = original
 
@@ -106,7 +130,9 @@ def gradient(name, k, case):
 def changed(right, wrong) -> bool:
     if right.size == 0:
         return False
-    return wrong is None or not np.max(np.abs(right - wrong)) <= CHANGE * max(1e-300, np.max(np.abs(right)))
+    return wrong is None or not np.max(np.abs(right - wrong)) <= CHANGE * max(
+        1e-300, np.max(np.abs(right))
+    )
 
 
 @EACH_RULE
@@ -115,7 +141,9 @@ def test_every_edit_that_matters_is_caught_on_every_set_where_it_matters(name, a
     for text in mutants(op.rules[argument]):
         with planted(name, argument, text) as wrong:
             for k, case in wrong:
-                error, complaint = rule_error(op, k, case.inputs, case.params, np.random.default_rng(1))
+                error, complaint = rule_error(
+                    op, k, case.inputs, case.params, np.random.default_rng(1)
+                )
                 assert complaint and error > 1e-9, f"{name}, {argument}: {text} survived at {case}"
             killed += bool(wrong)
     assert killed >= 2, "the factor and the sign matter on some input set, at the least"
@@ -130,11 +158,16 @@ def test_check_graph_blames_exactly_the_mutant(name, argument):
                 report = mg.check_graph(graph_around(op, k, case))
                 blamed = {(f.op, f.argument) for f in report.failures}
                 assert blamed == {(name, op.argument(k))}, f"{text} at {case}: {report}"
-                assert any("test_mutation.py" in f.location and "op(*inputs" in f.location for f in report.failures)
+                assert any(
+                    "test_mutation.py" in f.location and "op(*inputs" in f.location
+                    for f in report.failures
+                )
 
 
 def graph_around(op, k, case):
-    """The op between two others; only its input k requires a gradient, so no other rule of it runs."""
+    """The op between two others; only its input k requires a gradient, so no other rule of it
+    runs.
+    """
     inputs = list(case.inputs)
     inputs[k] = -mg.tensor(-inputs[k], requires_grad=True)
     return -op(*inputs, **case.params)
@@ -142,7 +175,17 @@ def graph_around(op, k, case):
 
 def test_the_edits_are_those_promised():
     assert set(mutants("g * (1 - y)")) >= {
-        "g * (1 - y) * 1.0001", "-(g * (1 - y))", "swapaxes(g * (1 - y), -1, -2)", "g", "1 - y", "g * 1", "g * -y",
-        "-g * (1 - y)", "g * (1 * 1.0001 - y)", "g * (1 - -y)", "swapaxes(g, -1, -2) * (1 - y)", "g * (1 - y * 1.0001)",
-    }  # fmt: skip
+        "g * (1 - y) * 1.0001",
+        "-(g * (1 - y))",
+        "swapaxes(g * (1 - y), -1, -2)",
+        "g",
+        "1 - y",
+        "g * 1",
+        "g * -y",
+        "-g * (1 - y)",
+        "g * (1 * 1.0001 - y)",
+        "g * (1 - -y)",
+        "swapaxes(g, -1, -2) * (1 - y)",
+        "g * (1 - y * 1.0001)",
+    }
     assert "-g / b" in mutants("-g * y / b") and "-g * y" in mutants("-g * y / b")

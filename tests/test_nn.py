@@ -1,4 +1,6 @@
-"""Layers and initialisers: each equals its formula in NumPy, has exact gradients, and draws only from the generator given."""
+"""Layers and initialisers: each equals its formula in NumPy, has exact gradients, and draws only
+from the generator given.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ def message_of(kind, call, *arguments, **options):
     return str(caught.value)
 
 
-# --- layers -----------------------------------------------------------------------------------------------------------
+# --- layers ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -36,27 +38,48 @@ def test_linear_is_x_W_plus_b(dtype, lead):
     x = rng(2).normal(size=(*lead, 4)).astype(dtype)
     y = layer(x)
     assert y.dtype == dtype and layer.weight.shape == (4, 3)
-    np.testing.assert_allclose(y.data, x @ layer.weight.data + layer.bias.data, rtol=8 * np.finfo(dtype).eps, atol=1e-7)
+    np.testing.assert_allclose(
+        y.data, x @ layer.weight.data + layer.bias.data, rtol=8 * np.finfo(dtype).eps, atol=1e-7
+    )
     assert nn.Linear(4, 3, bias=False, rng=rng()).bias is None
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu", "softplus", "gelu", "gelu_tanh"])
 def test_an_activation_inside_linear_is_the_module_after_it(activation):
-    module = {"tanh": nn.Tanh(), "sigmoid": nn.Sigmoid(), "relu": nn.ReLU(), "softplus": nn.Softplus(), "gelu": nn.GELU(),
-              "gelu_tanh": nn.GELU("tanh")}[activation]  # fmt: skip
+    module = {
+        "tanh": nn.Tanh(),
+        "sigmoid": nn.Sigmoid(),
+        "relu": nn.ReLU(),
+        "softplus": nn.Softplus(),
+        "gelu": nn.GELU(),
+        "gelu_tanh": nn.GELU("tanh"),
+    }[activation]
     inside, plain = nn.Linear(4, 3, activation=activation, rng=rng()), nn.Linear(4, 3, rng=rng())
     x = mg.tensor(rng(1).normal(size=(5, 4)), requires_grad=True)
     weights = rng(2).normal(size=(5, 3))
     for model in (inside, nn.Sequential(plain, module)):
         (model(x) * weights).sum().backward()
     assert np.array_equal(inside(x).data, module(plain(x)).data)
-    assert np.array_equal(inside.weight.grad, plain.weight.grad) and np.array_equal(inside.bias.grad, plain.bias.grad)
+    assert np.array_equal(inside.weight.grad, plain.weight.grad) and np.array_equal(
+        inside.bias.grad, plain.bias.grad
+    )
 
 
-@pytest.mark.parametrize("layer", [
-    nn.Linear(4, 4, activation="gelu", rng=rng()), nn.LayerNorm(4), nn.Tanh(), nn.Sigmoid(), nn.Softplus(), nn.GELU(),
-    nn.Sequential(nn.Linear(4, 3, rng=rng()), nn.Tanh(), nn.LayerNorm(3), nn.Linear(3, 2, rng=rng(1))),
-], ids=lambda layer: type(layer).__name__)  # fmt: skip
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Linear(4, 4, activation="gelu", rng=rng()),
+        nn.LayerNorm(4),
+        nn.Tanh(),
+        nn.Sigmoid(),
+        nn.Softplus(),
+        nn.GELU(),
+        nn.Sequential(
+            nn.Linear(4, 3, rng=rng()), nn.Tanh(), nn.LayerNorm(3), nn.Linear(3, 2, rng=rng(1))
+        ),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
 def test_gradients_with_respect_to_input_and_parameters_are_exact(layer):
     x = mg.tensor(rng(2).normal(size=(3, 4)), requires_grad=True)
     y = layer(x)
@@ -72,7 +95,9 @@ def test_gradients_with_respect_to_input_and_parameters_are_exact(layer):
         leaf.data = at - h * direction
         down = float((layer(x) * weights).sum())
         leaf.data = at
-        assert (up - down) / (2 * h) == pytest.approx(float((leaf.grad * direction).sum()), rel=1e-7, abs=1e-9)
+        assert (up - down) / (2 * h) == pytest.approx(
+            float((leaf.grad * direction).sum()), rel=1e-7, abs=1e-9
+        )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -117,12 +142,15 @@ def test_sequential_runs_in_order_and_can_be_looked_into():
     assert len(model) == 3 and model[0] is a and list(model)[-1] is b
 
 
-# --- initialisers -----------------------------------------------------------------------------------------------------
+# --- initialisers ---------------------------------------------------------------------------------
 
 VARIANCES = {
-    init.xavier_uniform: 2 / (300 + 200), init.xavier_normal: 2 / (300 + 200),
-    init.he_uniform: 2 / 300, init.he_normal: 2 / 300, init.normal: 0.02**2,
-}  # fmt: skip
+    init.xavier_uniform: 2 / (300 + 200),
+    init.xavier_normal: 2 / (300 + 200),
+    init.he_uniform: 2 / 300,
+    init.he_normal: 2 / 300,
+    init.normal: 0.02**2,
+}
 
 
 @pytest.mark.parametrize("function", VARIANCES, ids=lambda f: f.__name__)
@@ -130,7 +158,8 @@ def test_initialisers_have_mean_zero_and_the_variance_of_their_paper(function):
     W = function((300, 200), rng())
     variance, n = VARIANCES[function], 60_000
     assert abs(W.mean()) < 5 * math.sqrt(variance / n)
-    assert W.var() == pytest.approx(variance, rel=5 * math.sqrt(2 / n))  # sqrt(2/n): a normal's; a uniform's is smaller
+    # sqrt(2/n): a normal's; a uniform's is smaller
+    assert W.var() == pytest.approx(variance, rel=5 * math.sqrt(2 / n))
     if "uniform" in function.__name__:
         assert abs(W).max() <= math.sqrt(3 * variance)
 
@@ -145,7 +174,8 @@ def test_orthogonal_has_orthonormal_rows_or_columns(shape):
 def test_orthogonal_prefers_no_sign():
     draws = rng()
     first = np.array([init.orthogonal((4, 4), draws)[0, 0] for _ in range(400)])
-    assert abs(first.mean()) < 5 * math.sqrt(1 / 4 / 400)  # an entry of a uniform orthogonal matrix has variance 1/n
+    # an entry of a uniform orthogonal matrix has variance 1/n
+    assert abs(first.mean()) < 5 * math.sqrt(1 / 4 / 400)
 
 
 @pytest.mark.parametrize("function", [*VARIANCES, init.orthogonal], ids=lambda f: f.__name__)
@@ -153,85 +183,159 @@ def test_float32_is_the_rounded_float64_and_the_seed_decides_every_bit(function)
     exact, rounded = function((6, 4), rng(7)), function((6, 4), rng(7), np.float32)
     assert exact.dtype == np.float64 and rounded.dtype == np.float32
     assert np.array_equal(exact.astype(np.float32), rounded)
-    assert np.array_equal(exact, function((6, 4), rng(7))) and not np.array_equal(exact, function((6, 4), rng(8)))
+    assert np.array_equal(exact, function((6, 4), rng(7))) and not np.array_equal(
+        exact, function((6, 4), rng(8))
+    )
 
 
-# --- errors -----------------------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------
 
 MISTAKES = [
-    (DtypeError, lambda: nn.Linear(3, 2), """
+    (
+        DtypeError,
+        lambda: nn.Linear(3, 2),
+        """
 Linear: a random generator is needed to draw the first weights
   got rng=None
-  fix: pass rng=np.random.default_rng(seed); the same seed gives the same numbers"""),
-    (DtypeError, lambda: nn.Linear(3, 2, rng=7), """
+  fix: pass rng=np.random.default_rng(seed); the same seed gives the same numbers""",
+    ),
+    (
+        DtypeError,
+        lambda: nn.Linear(3, 2, rng=7),
+        """
 Linear: a random generator is needed to draw the first weights
   got rng=7
-  fix: pass rng=np.random.default_rng(seed); the same seed gives the same numbers"""),
-    (DtypeError, lambda: nn.Linear(3, 2, rng=rng(), dtype=np.float16), """
+  fix: pass rng=np.random.default_rng(seed); the same seed gives the same numbers""",
+    ),
+    (
+        DtypeError,
+        lambda: nn.Linear(3, 2, rng=rng(), dtype=np.float16),
+        """
 Linear: parameters must be float32 or float64
   got dtype=float16
-  fix: pass dtype=np.float64 or dtype=np.float32"""),
-    (DtypeError, lambda: nn.LayerNorm(3, dtype=complex), """
+  fix: pass dtype=np.float64 or dtype=np.float32""",
+    ),
+    (
+        DtypeError,
+        lambda: nn.LayerNorm(3, dtype=complex),
+        """
 LayerNorm: parameters must be float32 or float64
   got dtype=complex128
-  fix: pass dtype=np.float64 or dtype=np.float32"""),
-    (DtypeError, lambda: init.zeros((2,), dtype="no such"), """
+  fix: pass dtype=np.float64 or dtype=np.float32""",
+    ),
+    (
+        DtypeError,
+        lambda: init.zeros((2,), dtype="no such"),
+        """
 init.zeros: parameters must be float32 or float64
   got dtype=no such
-  fix: pass dtype=np.float64 or dtype=np.float32"""),
-    (DataError, lambda: nn.Linear(0, 2, rng=rng()), """
+  fix: pass dtype=np.float64 or dtype=np.float32""",
+    ),
+    (
+        DataError,
+        lambda: nn.Linear(0, 2, rng=rng()),
+        """
 in_features must be a whole number, at least 1
   got 0
-  fix: a layer has a unit on each side"""),
-    (DataError, lambda: nn.Linear(3, 2.0, rng=rng()), """
+  fix: a layer has a unit on each side""",
+    ),
+    (
+        DataError,
+        lambda: nn.Linear(3, 2.0, rng=rng()),
+        """
 out_features must be a whole number, at least 1
   got 2.0
-  fix: a layer has a unit on each side"""),
-    (DataError, lambda: nn.Linear(3, 2, activation="swish", rng=rng()), """
+  fix: a layer has a unit on each side""",
+    ),
+    (
+        DataError,
+        lambda: nn.Linear(3, 2, activation="swish", rng=rng()),
+        """
 Linear: unknown activation 'swish'
   there are None, tanh, sigmoid, relu, softplus, gelu, gelu_tanh
-  fix: use one of these names"""),
-    (ShapeError, lambda: nn.Linear(3, 2, rng=rng())(np.ones((5, 4))), """
+  fix: use one of these names""",
+    ),
+    (
+        ShapeError,
+        lambda: nn.Linear(3, 2, rng=rng())(np.ones((5, 4))),
+        """
 Linear(3 -> 2): the last axis of x must have 3 elements
   got x of shape (5, 4)
-  fix: a row of x is one example: pass (..., features), or build the layer for this width"""),
-    (ShapeError, lambda: nn.LayerNorm(3)(mg.tensor(np.ones((5, 1)))), """
+  fix: a row of x is one example: pass (..., features), or build the layer for this width""",
+    ),
+    (
+        ShapeError,
+        lambda: nn.LayerNorm(3)(mg.tensor(np.ones((5, 1)))),
+        """
 LayerNorm(3, eps=1e-05): the last axis of x must have 3 elements
   got x of shape (5, 1)
-  fix: a row of x is one example: pass (..., features), or build the layer for this width"""),
-    (DataError, lambda: nn.LayerNorm(3, eps=math.nan), """
+  fix: a row of x is one example: pass (..., features), or build the layer for this width""",
+    ),
+    (
+        DataError,
+        lambda: nn.LayerNorm(3, eps=math.nan),
+        """
 LayerNorm: eps must be finite and not negative
   got nan
-  fix: the usual value is 1e-5"""),
-    (DataError, lambda: nn.Dropout(1.0, rng()), """
+  fix: the usual value is 1e-5""",
+    ),
+    (
+        DataError,
+        lambda: nn.Dropout(1.0, rng()),
+        """
 Dropout: the rate must lie in [0, 1)
   got 1.0
-  fix: rate is the probability of dropping"""),
-    (DtypeError, lambda: nn.Dropout(0.5), """
+  fix: rate is the probability of dropping""",
+    ),
+    (
+        DtypeError,
+        lambda: nn.Dropout(0.5),
+        """
 Dropout: a random generator is needed to draw which elements to drop
   got rng=None
-  fix: pass rng=np.random.default_rng(seed); the same seed gives the same numbers"""),
-    (DataError, lambda: nn.GELU("sigmoid"), """
+  fix: pass rng=np.random.default_rng(seed); the same seed gives the same numbers""",
+    ),
+    (
+        DataError,
+        lambda: nn.GELU("sigmoid"),
+        """
 GELU: unknown approximation 'sigmoid'
   there are None, tanh
-  fix: use one of these"""),
-    (DtypeError, lambda: nn.Sequential(nn.Tanh(), nn.Tanh), """
+  fix: use one of these""",
+    ),
+    (
+        DtypeError,
+        lambda: nn.Sequential(nn.Tanh(), nn.Tanh),
+        """
 Sequential takes modules
   number 1 is <class 'minigrad_ae.nn.layers.Tanh'>
-  fix: pass instances: Sequential(Linear(...), Tanh()), not a list, a class or a function"""),
-    (ShapeError, lambda: init.he_normal((3,), rng()), """
+  fix: pass instances: Sequential(Linear(...), Tanh()), not a list, a class or a function""",
+    ),
+    (
+        ShapeError,
+        lambda: init.he_normal((3,), rng()),
+        """
 this initialiser needs a weight that maps inputs to outputs
   got shape (3,), expected (..., in, out) with at least one of each
-  fix: use init.normal or init.zeros for other shapes"""),
-    (ShapeError, lambda: init.orthogonal((2, 3, 3), rng()), """
+  fix: use init.normal or init.zeros for other shapes""",
+    ),
+    (
+        ShapeError,
+        lambda: init.orthogonal((2, 3, 3), rng()),
+        """
 init.orthogonal makes one matrix
   got shape (2, 3, 3)
-  fix: make one for each leading index"""),
-    (DataError, lambda: init.normal((3,), rng(), std=-1.0), """
+  fix: make one for each leading index""",
+    ),
+    (
+        DataError,
+        lambda: init.normal((3,), rng(), std=-1.0),
+        """
 init.normal: std must be finite and not negative
   got std=-1.0
-  fix: e.g. std=0.02"""),
-]  # fmt: skip
+  fix: e.g. std=0.02""",
+    ),
+]
 
 
 @pytest.mark.parametrize(("kind", "call", "text"), MISTAKES)

@@ -1,4 +1,6 @@
-"""The two-layer and the deep autoencoder: the slides' networks, their gradients, and what is said about wrong settings."""
+"""The two-layer and the deep autoencoder: the slides' networks, their gradients, and what is said
+about wrong settings.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,24 @@ from minigrad_ae import analytic
 from minigrad_ae.errors import DataError, DtypeError, ShapeError
 from minigrad_ae.models import DeepAutoencoder, TwoLayerAutoencoder
 
-FUNCTIONS = {"tanh": np.tanh, "sigmoid": lambda a: 1 / (1 + np.exp(-a)), "relu": lambda a: np.maximum(a, 0)}
+FUNCTIONS = {
+    "tanh": np.tanh,
+    "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
+    "relu": lambda a: np.maximum(a, 0),
+}
 X = np.random.default_rng(2).standard_normal((9, 5))
 
 
 def two_layer(activation="tanh", seed=0, **options):
-    return TwoLayerAutoencoder(5, 2, activation=activation, rng=np.random.default_rng(seed), **options)
+    return TwoLayerAutoencoder(
+        5, 2, activation=activation, rng=np.random.default_rng(seed), **options
+    )
 
 
 def deep(activation="sigmoid", seed=0, **options):
-    return DeepAutoencoder(5, 2, 7, activation=activation, rng=np.random.default_rng(seed), **options)
+    return DeepAutoencoder(
+        5, 2, 7, activation=activation, rng=np.random.default_rng(seed), **options
+    )
 
 
 def moved(model):
@@ -53,7 +63,12 @@ def test_four_layers_as_on_the_slide(name):
     model, s = moved(deep(name)), FUNCTIONS[name]
     z = affine(model.layer2, s(affine(model.layer1, X)))
     y = affine(model.layer4, s(affine(model.layer3, z)))
-    assert z.shape == (9, 2) and [p.shape for p in model.parameters()][::2] == [(5, 7), (7, 2), (2, 7), (7, 5)]
+    assert z.shape == (9, 2) and [p.shape for p in model.parameters()][::2] == [
+        (5, 7),
+        (7, 2),
+        (2, 7),
+        (7, 5),
+    ]
     np.testing.assert_allclose(model.encode(X).numpy(), z, rtol=1e-12)
     np.testing.assert_allclose(model.decode(z).numpy(), y, rtol=1e-12)
     assert model.loss(X).item() == pytest.approx(0.5 * np.sum((y - X) ** 2), rel=1e-13)
@@ -69,7 +84,9 @@ def test_every_rule_of_the_loss_is_right(make, name):
 @pytest.mark.parametrize("kind", [TwoLayerAutoencoder, DeepAutoencoder])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_single_latent_unit_can_be_checked_and_traced(kind, name):
-    """A weight with one row: its kinks, one for each column, must not be taken for a stretched axis."""
+    """A weight with one row: its kinks, one for each column, must not be taken for a stretched
+    axis.
+    """
     model = moved(kind(3, 1, activation=name, rng=np.random.default_rng(0)))
     report = mg.check_graph(model.loss(X[:, :3]))
     assert report.ok, report
@@ -99,7 +116,9 @@ def test_a_seed_is_a_seed(make):
 
 def test_a_tree_of_modules_is_readable():
     assert repr(two_layer()).startswith("TwoLayerAutoencoder(5 -> 2 -> 5, tanh)  = 27 parameters")
-    assert repr(deep()).startswith("DeepAutoencoder(5 -> 7 -> 2 -> 7 -> 5, sigmoid)  = 119 parameters")
+    assert repr(deep()).startswith(
+        "DeepAutoencoder(5 -> 7 -> 2 -> 7 -> 5, sigmoid)  = 119 parameters"
+    )
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -137,7 +156,10 @@ def message_of(kind, call, *arguments, **options):
 @pytest.mark.parametrize("M", [5, 6])
 def test_no_bottleneck(M):
     text = message_of(DataError, TwoLayerAutoencoder, 5, M, rng=np.random.default_rng(0))
-    assert f"{M} hidden units are no bottleneck for 5 features" in text and "choose n_latent < n_features" in text
+    assert (
+        f"{M} hidden units are no bottleneck for 5 features" in text
+        and "choose n_latent < n_features" in text
+    )
 
 
 @pytest.mark.parametrize("kind", [TwoLayerAutoencoder, DeepAutoencoder])
@@ -165,13 +187,22 @@ def test_hidden_units_are_counted():
 @pytest.mark.parametrize("shape", [(5,), (9, 4), (2, 9, 5)])
 def test_data_of_another_shape(make, shape):
     for call in (make().loss, make().encode, make()):
-        assert f"got shape {shape}, expected (n, 5)" in message_of(ShapeError, call, np.zeros(shape))
+        assert f"got shape {shape}, expected (n, 5)" in message_of(
+            ShapeError, call, np.zeros(shape)
+        )
 
 
 @pytest.mark.parametrize("make", [two_layer, deep])
 def test_constant_data_are_no_data(make):
     model = make()
     optimizer = mg.optim.Adam(model.parameters())
-    text = message_of(DataError, mg.train.fit, model, np.full((9, 5), 2.5), optimizer=optimizer, epochs=1,
-                      rng=np.random.default_rng(0))  # fmt: skip
+    text = message_of(
+        DataError,
+        mg.train.fit,
+        model,
+        np.full((9, 5), 2.5),
+        optimizer=optimizer,
+        epochs=1,
+        rng=np.random.default_rng(0),
+    )
     assert "there is nothing to learn: all rows of X are the same" in text

@@ -18,14 +18,21 @@ from minigrad_ae.ops.compositions import COMPOSITIONS
 from minigrad_ae.tensors import PUBLIC
 
 STEP = 1e-20
-EVERY = pytest.mark.parametrize("name, case", every_case(), ids=lambda v: v if isinstance(v, str) else str(v))
+EVERY = pytest.mark.parametrize(
+    "name, case", every_case(), ids=lambda v: v if isinstance(v, str) else str(v)
+)
 
 
 def recorded(name, case):
     """(tensors, y): the op applied to tensors, those with a rule requiring a gradient."""
     op = ops.REGISTRY[name]
-    on = [op.variadic or rule is not None for rule in op.vjps] * (len(case.inputs) if op.variadic else 1)
-    tensors = [mg.Tensor.new(x, requires_grad=True) if a else x for x, a in zip(case.inputs, on, strict=True)]
+    on = [op.variadic or rule is not None for rule in op.vjps] * (
+        len(case.inputs) if op.variadic else 1
+    )
+    tensors = [
+        mg.Tensor.new(x, requires_grad=True) if a else x
+        for x, a in zip(case.inputs, on, strict=True)
+    ]
     return [t for t in tensors if isinstance(t, mg.Tensor)], op(*tensors, **case.params)
 
 
@@ -52,7 +59,10 @@ def test_every_op_has_cases_and_every_rule_one_where_it_matters():
     assert CASES.keys() == ops.REGISTRY.keys()
     for name, op in ops.REGISTRY.items():
         for slot in (k for k, rule in enumerate(op.vjps) if rule is not None):
-            gradients = [mg.grad(y, xs, gradient=upstream(y)) for xs, y in (recorded(name, case) for case in CASES[name])]
+            gradients = [
+                mg.grad(y, xs, gradient=upstream(y))
+                for xs, y in (recorded(name, case) for case in CASES[name])
+            ]
             assert any(np.any(g[slot - len(op.vjps)]) for g in gradients), (name, slot)
 
 
@@ -62,13 +72,18 @@ def test_gradient_equals_complex_step_to_ten_digits(name, case):
     u = upstream(y)
     got = mg.grad(y, xs, gradient=u)
     assert type(y.data) is np.ndarray and all(type(g) is np.ndarray for g in got)
-    assert np.array_equal(y.data, ops.REGISTRY[name](*case.inputs, **case.params)), "on arrays an op is its forward"
+    assert np.array_equal(y.data, ops.REGISTRY[name](*case.inputs, **case.params)), (
+        "on arrays an op is its forward"
+    )
     numbers = [k for k, x in enumerate(case.inputs) if any(x is t.data for t in xs)]
     for k, g in zip(numbers, got, strict=True):
         expected = complex_gradient(ops.REGISTRY[name], case, k, u)
         assert g.shape == expected.shape and g.dtype == np.float64
         assert np.max(np.abs(g - expected), initial=0) <= 1e-10 * size_of(expected), (name, k)
-        assert rule_error(ops.REGISTRY[name], k, case.inputs, case.params, np.random.default_rng(0))[1] == ""
+        assert (
+            rule_error(ops.REGISTRY[name], k, case.inputs, case.params, np.random.default_rng(0))[1]
+            == ""
+        )
 
 
 @EVERY
@@ -80,7 +95,8 @@ def test_second_order_equals_complex_step_to_ten_digits(name, case):
         arguments = list(case.inputs)
         for k, x in zip(on, xs, strict=True):
             arguments[k] = x
-        return op(*arguments, **case.params) * mg.sin(op(*arguments, **case.params))  # linear ops have second order too
+        # linear ops have second order too
+        return op(*arguments, **case.params) * mg.sin(op(*arguments, **case.params))
 
     report = gradcheck(function, *(case.inputs[k] for k in on), order=2)
     assert report and report.method == "complex step", str(report)
@@ -91,7 +107,10 @@ def test_float32_stays_float32_and_agrees_with_float64(name, case):
     single = as_dtype(name, case, np.float32)
     if name == "cast":
         single = Case(single.inputs, {"dtype": np.float32})
-    (xs, y), (xs64, y64) = recorded(name, single), recorded(name, as_dtype(name, single, np.float64))
+    (xs, y), (xs64, y64) = (
+        recorded(name, single),
+        recorded(name, as_dtype(name, single, np.float64)),
+    )
     u = upstream(y64)
     assert y.dtype == np.float32
     for g, g64 in zip(mg.grad(y, xs, gradient=u), mg.grad(y64, xs64, gradient=u), strict=True):
@@ -109,9 +128,14 @@ def test_rules_are_linear_in_g_and_change_nothing(name, case):
     u.flags.writeable = v.flags.writeable = False
     for i, _ in y.edges:
         both, one, other = (np.asarray(apply_rule(y, i, g)) for g in (2 * u - 3 * v, u, v))
-        assert np.max(np.abs(both - (2 * one - 3 * other)), initial=0) <= 1e-13 * size_of(one, other, u, v) * 10
+        assert (
+            np.max(np.abs(both - (2 * one - 3 * other)), initial=0)
+            <= 1e-13 * size_of(one, other, u, v) * 10
+        )
         assert not np.any(apply_rule(y, i, np.zeros_like(u))), "no gradient in, none out"
-    assert all(np.array_equal(a, b) for a, b in zip(before, case.inputs, strict=True)), "inputs are never changed"
+    assert all(np.array_equal(a, b) for a, b in zip(before, case.inputs, strict=True)), (
+        "inputs are never changed"
+    )
     assert np.array_equal(value, y.data)
 
 
@@ -128,7 +152,9 @@ def test_rules_are_written_in_registered_names(name):
     assert op.law and op.why and "g" in "".join(rule or "g" for rule in op.rules.values())
     own = {"g", "y", *op.rules, *op.defaults, *(["i"] if op.variadic else [])}
     numbers = {k for k, v in NAMES.items() if isinstance(v, float)}
-    helpers = {k for k, v in NAMES.items() if getattr(v, "__module__", "") == "minigrad_ae.ops.calculus"}
+    helpers = {
+        k for k, v in NAMES.items() if getattr(v, "__module__", "") == "minigrad_ae.ops.calculus"
+    }
     allowed = own | set(ops.REGISTRY) | set(COMPOSITIONS) | helpers | numbers
     for text in filter(None, op.rules.values()):
         assert free_names(text) <= allowed, f"{name}: {text}"
@@ -141,7 +167,9 @@ def test_definitions_use_nothing_that_a_complex_step_cannot_follow():
     for path in sorted(Path(ops.__file__).parent.glob("*.py")):
         if path.name != "calculus.py":
             source = path.read_text(encoding="utf-8")
-            constants = (n.value for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Constant))
+            constants = (
+                n.value for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Constant)
+            )
             for text in [source, *(c for c in constants if isinstance(c, str))]:
                 assert not _numpy_names(text) & forbidden, f"{path.name}: {text[:80]}"
 
@@ -151,5 +179,7 @@ def _numpy_names(text):
         tree = ast.parse(text)
     except SyntaxError:  # prose
         return set()
-    attributes = (n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name))
+    attributes = (
+        n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)
+    )
     return {n.attr for n in attributes if n.value.id == "np"}

@@ -1,4 +1,6 @@
-"""What is particular to single ops: values at a tie, extremes, erf to the last digits, scalars of NumPy 2."""
+"""What is particular to single ops: values at a tie, extremes, erf to the last digits, scalars of
+NumPy 2.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,13 @@ INF = math.inf
 def gradient(fn, *data, upstream=None):
     xs = [mg.tensor(np.array(x, float), requires_grad=True) for x in data]
     y = fn(*xs)
-    out = mg.grad(y, xs, gradient=np.ones(y.shape) if upstream is None else np.array(upstream, float))
+    out = mg.grad(
+        y, xs, gradient=np.ones(y.shape) if upstream is None else np.array(upstream, float)
+    )
     return [g.tolist() for g in out]
 
 
-# --- ties --------------------------------------------------------------------------------------------------------------
+# --- ties -----------------------------------------------------------------------------------------
 
 
 def test_slopes_at_a_tie_are_exactly_what_is_documented():
@@ -34,12 +38,25 @@ def test_slopes_at_a_tie_are_exactly_what_is_documented():
     assert gradient(lambda x: mg.clip(x, -1, 1), [-1, 0, 1], upstream=g) == [[3, 5, 7]]
     assert gradient(lambda x: mg.clip(x, -1, 1), [-2, 0, 2], upstream=g) == [[0, 5, 0]]
     assert gradient(lambda x: mg.max(x), [2, 1, 2], upstream=6.0) == [[3, 0, 3]]
-    assert gradient(lambda x: mg.max(x, axis=1), [[1, 1, 1], [0, 3, 3]], upstream=[6, 8]) == [[[2, 2, 2], [0, 4, 4]]]
-    assert gradient(lambda x: mg.min(x, axis=0), [[1, 4], [1, 2]], upstream=[6, 8]) == [[[3, 0], [3, 8]]]
+    assert gradient(lambda x: mg.max(x, axis=1), [[1, 1, 1], [0, 3, 3]], upstream=[6, 8]) == [
+        [[2, 2, 2], [0, 4, 4]]
+    ]
+    assert gradient(lambda x: mg.min(x, axis=0), [[1, 4], [1, 2]], upstream=[6, 8]) == [
+        [[3, 0], [3, 8]]
+    ]
 
 
-@pytest.mark.parametrize("fn", [mg.relu, mg.abs, mg.max, mg.ops.l1_norm, lambda x: mg.maximum(x, 0.0),
-                                lambda x: mg.minimum(x, 1.0)])  # fmt: skip
+@pytest.mark.parametrize(
+    "fn",
+    [
+        mg.relu,
+        mg.abs,
+        mg.max,
+        mg.ops.l1_norm,
+        lambda x: mg.maximum(x, 0.0),
+        lambda x: mg.minimum(x, 1.0),
+    ],
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_tie_keeps_the_dtype(fn, dtype):
     x = mg.tensor([0.0, 0.0, 1.0, 1.0], dtype=dtype, requires_grad=True)
@@ -51,12 +68,16 @@ def test_rows_of_one_number_are_signs_and_a_sum_of_sizes_rests_at_0():
     g = [[3.0], [5.0], [7.0]]
     assert mg.ops.unit_rows(np.array([[-2.0], [1e-100], [1e100]])).tolist() == [[-1], [1], [1]]
     assert gradient(mg.ops.unit_rows, [[-2], [1e-100], [1e100]], upstream=g) == [[[0], [0], [0]]]
-    assert mg.ops.unit_rows(np.ones((3, 0))).shape == np.shape(gradient(mg.ops.unit_rows, np.ones((3, 0)))[0]) == (3, 0)
+    assert (
+        mg.ops.unit_rows(np.ones((3, 0))).shape
+        == np.shape(gradient(mg.ops.unit_rows, np.ones((3, 0)))[0])
+        == (3, 0)
+    )
     assert mg.ops.l1_norm(np.array([[-2.0, 0.0], [3.0, -0.5]])) == 5.5
     assert gradient(mg.ops.l1_norm, [[-2, 0], [3, -0.5]], upstream=4.0) == [[[-4, 0], [4, -4]]]
 
 
-# --- extremes: every warning is an error in this suite -----------------------------------------------------------------
+# --- extremes: every warning is an error in this suite --------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -75,9 +96,13 @@ def test_stable_functions_at_plus_and_minus_1000(dtype):
         y = fn(x)
         (g,) = mg.grad(y.sum(), x)
         assert y.dtype == g.dtype == dtype
-        np.testing.assert_allclose(y.data, values, rtol=4e-7 if dtype == np.float32 else 1e-15, err_msg=fn.__name__)
+        np.testing.assert_allclose(
+            y.data, values, rtol=4e-7 if dtype == np.float32 else 1e-15, err_msg=fn.__name__
+        )
         if slopes is not None:
-            np.testing.assert_allclose(g, slopes, rtol=4e-7 if dtype == np.float32 else 1e-15, err_msg=fn.__name__)
+            np.testing.assert_allclose(
+                g, slopes, rtol=4e-7 if dtype == np.float32 else 1e-15, err_msg=fn.__name__
+            )
     y = mg.logsumexp(x)
     assert y.item() == 1000 and mg.grad(y, x)[0].tolist() == [0, 0, 1]
 
@@ -92,7 +117,9 @@ def test_logsumexp_and_softmax_of_minus_infinity():
 def test_large_and_small_arguments_lose_no_digits():
     tiny = mg.tensor([1e-20, -1e-20])
     assert mg.expm1(tiny).data.tolist() == mg.log1p(tiny).data.tolist() == [1e-20, -1e-20]
-    assert mg.softplus(mg.tensor(-50.0)).item() == pytest.approx(math.log1p(math.exp(-50)), rel=1e-15)
+    assert mg.softplus(mg.tensor(-50.0)).item() == pytest.approx(
+        math.log1p(math.exp(-50)), rel=1e-15
+    )
     assert mg.sigmoid(mg.tensor(-700.0)).item() == pytest.approx(math.exp(-700), rel=1e-14)
 
 
@@ -115,16 +142,23 @@ def test_power_at_zero():
 
 def test_where_selects_and_never_multiplies():
     bad = [math.nan, INF, 1.0, 2.0]
-    got = gradient(lambda a, b: mg.where([True, False, True, False], a, b), [1, 2, 3, 4], [5, 6, 7, 8], upstream=bad)
+    got = gradient(
+        lambda a, b: mg.where([True, False, True, False], a, b),
+        [1, 2, 3, 4],
+        [5, 6, 7, 8],
+        upstream=bad,
+    )
     np.testing.assert_array_equal(got[0], [math.nan, 0, 1, 0])
     np.testing.assert_array_equal(got[1], [0, INF, 0, 2])
 
 
-# --- erf ---------------------------------------------------------------------------------------------------------------
+# --- erf ------------------------------------------------------------------------------------------
 
 
 def test_erf_agrees_with_the_c_library():
-    x = np.concatenate([np.linspace(-7, 7, 4001), [3.0, np.nextafter(3, 0), -3.0, 1e-300, 27.5, -40.0, INF, -INF]])
+    x = np.concatenate(
+        [np.linspace(-7, 7, 4001), [3.0, np.nextafter(3, 0), -3.0, 1e-300, 27.5, -40.0, INF, -INF]]
+    )
     exact = np.array([math.erf(v) for v in x])
     np.testing.assert_allclose(mg.erf(x), exact, rtol=4e-16 * 4, atol=0)
     np.testing.assert_allclose(mg.erf(x.astype(np.float32)), exact, rtol=3e-7, atol=1e-45)
@@ -141,7 +175,9 @@ def taylor_erf(re: float, im: float) -> complex:
         (p, q), (s, t) = power, square
         power = ((q * t - p * s) / n, (-p * t - q * s) / n)
         total = (total[0] + power[0] / (2 * n + 1), total[1] + power[1] / (2 * n + 1))
-    pi = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211706798")
+    pi = Decimal(
+        "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211706798"
+    )
     scale = 2 / pi.sqrt()
     return complex(float(total[0] * scale), float(total[1] * scale))
 
@@ -151,18 +187,40 @@ def test_complex_erf_agrees_with_its_taylor_series(re):
     for im in (1e-20, 1e-3, -0.05):
         exact, got = taylor_erf(re, im), complex(mg.erf(np.array(re + 1j * im)))
         assert abs(got - exact) <= 2e-15 * abs(exact)
-        assert got.imag == pytest.approx(exact.imag, rel=3e-13), "the imaginary part is what a complex step reads"
+        assert got.imag == pytest.approx(exact.imag, rel=3e-13), (
+            "the imaginary part is what a complex step reads"
+        )
 
 
-# --- scalars -----------------------------------------------------------------------------------------------------------
+# --- scalars --------------------------------------------------------------------------------------
 
 
-WEAK = [2, 2.0, True, np.float64(2), np.float32(2), np.int64(2), np.array(2.0), np.array(2, np.float32), np.bool_(True)]
+WEAK = [
+    2,
+    2.0,
+    True,
+    np.float64(2),
+    np.float32(2),
+    np.int64(2),
+    np.array(2.0),
+    np.array(2, np.float32),
+    np.bool_(True),
+]
 
 
 @pytest.mark.parametrize("scalar", WEAK, ids=lambda s: f"{type(s).__name__}-{np.asarray(s).dtype}")
-@pytest.mark.parametrize("fn", [lambda t, s: t * s, lambda t, s: s * t, lambda t, s: t - s, lambda t, s: s / t,
-                                lambda t, s: t**s, lambda t, s: mg.maximum(t, s), lambda t, s: mg.where(t > 1, t, s)])
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda t, s: t * s,
+        lambda t, s: s * t,
+        lambda t, s: t - s,
+        lambda t, s: s / t,
+        lambda t, s: t**s,
+        lambda t, s: mg.maximum(t, s),
+        lambda t, s: mg.where(t > 1, t, s),
+    ],
+)
 def test_scalars_are_weak(fn, scalar):
     for dtype in (np.float32, np.float64):
         x = mg.tensor([1.0, 2.0], dtype=dtype, requires_grad=True)
@@ -180,7 +238,11 @@ def test_tensors_and_arrays_are_strong():
     assert (a.dtype, b.dtype) == (np.float32, np.float64) and a.tolist() == [3, 3] and b.item() == 3
     assert (single * np.array([1.0, 2.0])).dtype == np.float64
     assert (single * np.array([1, 2])).dtype == np.float64, "NumPy: float32 * int64 is float64"
-    assert (single * np.array([True, False])).dtype == (single + np.array([1, 2], np.float16)).dtype == np.float32
+    assert (
+        (single * np.array([True, False])).dtype
+        == (single + np.array([1, 2], np.float16)).dtype
+        == np.float32
+    )
 
 
 def test_mixed_dtypes_have_second_order_too():
@@ -189,12 +251,20 @@ def test_mixed_dtypes_have_second_order_too():
     (g,) = mg.grad((x * x * w).sum(), x, create_graph=True)
     assert g.dtype == np.float32
     h = mg.grad(g.sum(), (x, w))
-    assert [v.dtype for v in h] == [np.float32, np.float64] and h[0].tolist() == [6, 8] and h[1].tolist() == [2, 4]
+    assert (
+        [v.dtype for v in h] == [np.float32, np.float64]
+        and h[0].tolist() == [6, 8]
+        and h[1].tolist() == [2, 4]
+    )
 
 
 def test_gradcheck_at_ties_is_no_false_alarm():
     x = np.array([0.0, 1.0, 1.0, -2.0])
-    bounded = (lambda t: mg.maximum(t, 1.0), lambda t: mg.minimum(t, 1.0), lambda t: mg.clip(t, 0, 1))
+    bounded = (
+        lambda t: mg.maximum(t, 1.0),
+        lambda t: mg.minimum(t, 1.0),
+        lambda t: mg.clip(t, 0, 1),
+    )
     for fn in (mg.relu, mg.abs, mg.max, mg.min, *bounded):
         assert gradcheck(fn, x) and gradcheck(fn, x, order=2)
 
@@ -202,7 +272,9 @@ def test_gradcheck_at_ties_is_no_false_alarm():
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 @pytest.mark.parametrize("size", [2, 40])
 def test_a_product_raises_no_floating_point_warning(backend, size):
-    """A BLAS raises flags at random (a float32 row of five is enough), so a warning from a product would mean nothing."""
+    """A BLAS raises flags at random (a float32 row of five is enough), so a warning from a product
+    would mean nothing.
+    """
     x = np.zeros((size, size), np.float32)
     x[0, 0] = np.inf  # inf * 0: a flag that every BLAS raises
     with kernels.use(backend), np.errstate(all="raise"):

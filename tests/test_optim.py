@@ -31,7 +31,7 @@ def leaf(values, gradient=None, dtype=np.float64):
     return p
 
 
-# --- laws -------------------------------------------------------------------------------------------------------------
+# --- laws -----------------------------------------------------------------------------------------
 
 
 def test_gradient_descent_on_a_quadratic_is_a_geometric_sequence():
@@ -65,7 +65,9 @@ def test_the_first_step_of_adam_is_the_sign_of_the_gradient_whatever_its_size(dt
     p = leaf(np.zeros(5), g, dtype)
     Adam([p], lr=0.01, eps=1e-8).step()
     g = g.astype(dtype)
-    np.testing.assert_allclose(p.data, -0.01 * g / (abs(g) + 1e-8), rtol=1e-4 if dtype is np.float32 else 1e-12)
+    np.testing.assert_allclose(
+        p.data, -0.01 * g / (abs(g) + 1e-8), rtol=1e-4 if dtype is np.float32 else 1e-12
+    )
     assert p.dtype == dtype
 
 
@@ -95,7 +97,9 @@ def test_adamw_decays_the_weights_and_adam_the_gradient():
 def test_sgd_weight_decay_is_the_gradient_of_half_the_squared_norm():
     p = leaf([2.0, -3.0], [0.5, 0.25])
     SGD([p], lr=0.1, weight_decay=0.2).step()
-    np.testing.assert_allclose(p.data, [2 - 0.1 * (0.5 + 0.2 * 2), -3 - 0.1 * (0.25 - 0.2 * 3)], rtol=1e-15)
+    np.testing.assert_allclose(
+        p.data, [2 - 0.1 * (0.5 + 0.2 * 2), -3 - 0.1 * (0.25 - 0.2 * 3)], rtol=1e-15
+    )
 
 
 def test_an_element_that_never_had_a_gradient_does_not_move_even_with_eps_zero():
@@ -104,7 +108,7 @@ def test_an_element_that_never_had_a_gradient_does_not_move_even_with_eps_zero()
     assert p.data.tolist() == [1.0, 0.9]
 
 
-# --- what all share ---------------------------------------------------------------------------------------------------
+# --- what all share -------------------------------------------------------------------------------
 
 
 def train(optimizer, params, steps, start=0):
@@ -119,7 +123,11 @@ def test_parameters_without_a_gradient_stay_and_so_does_their_state(name):
     p, q = leaf([1.0, 2.0], [0.5, -0.5]), leaf([3.0])
     optimizer = MAKERS[name]([p, q])
     optimizer.step()
-    assert q.data.tolist() == [3.0] and optimizer.state[1] == {} and p.data[0] < 1.0 < 2.0 < p.data[1] + 0.02
+    assert (
+        q.data.tolist() == [3.0]
+        and optimizer.state[1] == {}
+        and p.data[0] < 1.0 < 2.0 < p.data[1] + 0.02
+    )
     optimizer.zero_grad()
     assert p.grad is None
 
@@ -128,7 +136,10 @@ def test_parameters_without_a_gradient_stay_and_so_does_their_state(name):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_loaded_state_continues_bit_for_bit(name, dtype):
     def fresh():
-        return [leaf(rng(k).normal(size=shape), dtype=dtype) for k, shape in enumerate([(3, 2), (), (4,)])]
+        return [
+            leaf(rng(k).normal(size=shape), dtype=dtype)
+            for k, shape in enumerate([(3, 2), (), (4,)])
+        ]
 
     whole, parts = fresh(), fresh()
     train(MAKERS[name](whole), whole, 12)
@@ -142,7 +153,9 @@ def test_a_loaded_state_continues_bit_for_bit(name, dtype):
     train(second, parts, 7, start=5)
     for p, q in zip(whole, parts, strict=True):
         assert p.data.dtype == dtype and np.array_equal(p.data, q.data)
-    assert all(np.array_equal(before[key], value) for key, value in state.items()), "the state is a copy, on both sides"
+    assert all(np.array_equal(before[key], value) for key, value in state.items()), (
+        "the state is a copy, on both sides"
+    )
 
 
 def test_a_tied_parameter_is_stepped_once():
@@ -164,13 +177,14 @@ def test_steps_write_into_the_array_and_lower_a_loss():
     assert layer.weight.data is array and losses[-1] < 0.7 * losses[0]
 
 
-# --- schedule and clipping --------------------------------------------------------------------------------------------
+# --- schedule and clipping ------------------------------------------------------------------------
 
 
 def test_the_cosine_schedule_rises_along_a_line_and_falls_along_a_cosine():
     lr = cosine_schedule(0.8, steps=12, warmup=4, final_lr=0.2)
     np.testing.assert_allclose([lr(k) for k in range(4)], [0.2, 0.4, 0.6, 0.8])
-    expected = [0.2 + 0.6 * math.cos(math.pi * j / 16) ** 2 for j in range(9)]  # (1 + cos 2a)/2 = cos^2 a
+    # (1 + cos 2a)/2 = cos^2 a
+    expected = [0.2 + 0.6 * math.cos(math.pi * j / 16) ** 2 for j in range(9)]
     np.testing.assert_allclose([lr(k) for k in range(4, 13)], expected, rtol=1e-14)
     assert lr(12) == lr(1000) == pytest.approx(0.2)
 
@@ -198,13 +212,23 @@ def test_clipping_scales_all_gradients_by_one_number(scale):
 
 def test_one_learning_rate_and_one_decay_for_each_parameter():
     """With matrices_only and lr_factors each parameter moves as under an AdamW of its own."""
+
     def values():
         return [rng(k).normal(size=shape) for k, shape in enumerate([(3, 2), (4,), (2, 5)])]
 
     params, alone = [leaf(v) for v in values()], [leaf(v) for v in values()]
-    together = AdamW(params, lr=0.1, weight_decay=0.2, matrices_only=True, lr_factors={params[0]: 0.5, params[1]: 0.0})
+    together = AdamW(
+        params,
+        lr=0.1,
+        weight_decay=0.2,
+        matrices_only=True,
+        lr_factors={params[0]: 0.5, params[1]: 0.0},
+    )
     settings = ((0.05, 0.2), (0.0, 0.0), (0.1, 0.2))
-    apart = [AdamW([p], lr=lr, weight_decay=decay) for p, (lr, decay) in zip(alone, settings, strict=True)]
+    apart = [
+        AdamW([p], lr=lr, weight_decay=decay)
+        for p, (lr, decay) in zip(alone, settings, strict=True)
+    ]
     for step in range(5):
         for k, p in enumerate((*params, *alone)):
             p.grad = rng([step, k % 3]).normal(size=p.shape)

@@ -1,4 +1,6 @@
-"""Adam over parameters in a row is Adam over each of them, to the last bit, whatever happens in between."""
+"""Adam over parameters in a row is Adam over each of them, to the last bit, whatever happens in
+between.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def give_gradients(params, step):
 
 
 def trained(make, dtype, between):
-    """Parameters and moments after eight steps; between(step, optimizer) may meddle, and return another optimiser."""
+    """Parameters and moments after eight steps; between(step, optimizer) may meddle, and return
+    another optimiser.
+    """
     params = leaves(dtype)
     optimizer = make(params)
     for step in range(8):
@@ -67,7 +71,9 @@ def new_data_and_rate(step, optimizer):
     optimizer.params[0].data = optimizer.params[0].data * 1.5
 
 
-@pytest.mark.parametrize("between", [nothing, one_without_gradient, loaded, copied, new_data_and_rate])
+@pytest.mark.parametrize(
+    "between", [nothing, one_without_gradient, loaded, copied, new_data_and_rate]
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_in_a_row_or_one_by_one_the_same_bits(make, dtype, between, monkeypatch):
@@ -89,7 +95,8 @@ def test_small_models_are_stepped_in_rows_and_large_ones_are_not(monkeypatch):
     give_gradients([large], 0)
     Adam([large]).step()
     assert len(steps) == 8 * 7
-    many = [mg.nn.Parameter(np.zeros(row.LONGEST // 2)) for _ in range(5)]  # together more than LONGEST, on average less
+    # together more than LONGEST, on average less
+    many = [mg.nn.Parameter(np.zeros(row.LONGEST // 2)) for _ in range(5)]
     give_gradients(many, 0)
     Adam(many).step()
     assert steps[8 * 7 :] == [5]

@@ -16,8 +16,13 @@ SETUP.read(ROOT / "setup.cfg")
 
 
 def test_every_package_is_listed():
-    listed = {name for name in SETUP["options"]["packages"].split() if name != "minigrad_ae.lessons"}
-    found = {".".join(p.parent.relative_to(ROOT).parts) for p in (ROOT / "minigrad_ae").rglob("__init__.py")}
+    listed = {
+        name for name in SETUP["options"]["packages"].split() if name != "minigrad_ae.lessons"
+    }
+    found = {
+        ".".join(p.parent.relative_to(ROOT).parts)
+        for p in (ROOT / "minigrad_ae").rglob("__init__.py")
+    }
     assert listed == found
 
 
@@ -45,7 +50,9 @@ def test_the_readme_opens_with_a_picture_and_two_commands():
 @pytest.mark.parametrize("folder", ["minigrad_ae", "lessons", "tests", "benchmarks"])
 def test_no_path_of_one_machine(folder):
     for path in (ROOT / folder).rglob("*.py"):
-        assert not re.search(r"[\"']/(home|root|work|Users)/", path.read_text(encoding="utf-8")), path
+        assert not re.search(r"[\"']/(home|root|work|Users)/", path.read_text(encoding="utf-8")), (
+            path
+        )
 
 
 def test_tests_name_no_absolute_path():
@@ -86,9 +93,23 @@ def test_text_files_name_their_encoding(folder):
 
 
 def test_a_text_file_without_encoding_is_found():
-    careless = "p.read_text()", "p.write_text(t)", "open(p)", "open(p, 'w')", "p.open('r')", "gzip.open(p, 'rt')"
-    careful = "p.read_text('utf-8')", "p.write_text(t, encoding='utf-8')", "open(p, 'rb')", "browser.open(page)"
-    assert [list(without_encoding(source)) for source in careless] == [[source] for source in careless]
+    careless = (
+        "p.read_text()",
+        "p.write_text(t)",
+        "open(p)",
+        "open(p, 'w')",
+        "p.open('r')",
+        "gzip.open(p, 'rt')",
+    )
+    careful = (
+        "p.read_text('utf-8')",
+        "p.write_text(t, encoding='utf-8')",
+        "open(p, 'rb')",
+        "browser.open(page)",
+    )
+    assert [list(without_encoding(source)) for source in careless] == [
+        [source] for source in careless
+    ]
     assert [list(without_encoding(source)) for source in careful] == [[] for _ in careful]
 
 

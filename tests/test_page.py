@@ -11,12 +11,16 @@ from browser import autoencoder, chain, clean, write
 import minigrad_ae as mg
 from minigrad_ae.inspect.render.html_page import page
 
-pytestmark = pytest.mark.filterwarnings("ignore:(divide by zero|invalid value|overflow):RuntimeWarning")
-DOWN, UP, RIGHT, LEFT, PGDN, PGUP, HOME, END = (chr(0xE000 + k) for k in (0x15, 0x13, 0x14, 0x12, 0x0F, 0x0E, 0x11, 0x10))
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:(divide by zero|invalid value|overflow):RuntimeWarning"
+)
+DOWN, UP, RIGHT, LEFT, PGDN, PGUP, HOME, END = (
+    chr(0xE000 + k) for k in (0x15, 0x13, 0x14, 0x12, 0x0F, 0x0E, 0x11, 0x10)
+)
 ENTER, TAB, ESCAPE = "\ue007", "\ue004", "\ue00c"
 
 
-# --- what it says ----------------------------------------------------------------------------------------------------
+# --- what it says ---------------------------------------------------------------------------------
 
 
 def test_the_tape_is_the_trace_and_every_key_walks_it(browser, small, traced):
@@ -29,11 +33,24 @@ def test_the_tape_is_the_trace_and_every_key_walks_it(browser, small, traced):
         seen.append(browser.step)
         assert browser.text("#status").startswith(f"Step {seen[-1]} of 9")
     assert seen == [s.k for s in traced.steps]
-    for key, expected in [(RIGHT, 9), (LEFT, 8), ("k", 7), ("j", 8), (UP, 7), (DOWN, 8), (PGUP, 1), (PGDN, 9), (HOME, 1),
-                          (END, 9)]:  # fmt: skip
+    for key, expected in [
+        (RIGHT, 9),
+        (LEFT, 8),
+        ("k", 7),
+        ("j", 8),
+        (UP, 7),
+        (DOWN, 8),
+        (PGUP, 1),
+        (PGDN, 9),
+        (HOME, 1),
+        (END, 9),
+    ]:
         browser.keys(key)
         assert browser.step == expected, key
-    selected = "return [...document.querySelectorAll('[aria-current=step]')].map((e) => e.getAttribute('aria-selected'))"
+    selected = (
+        "return [...document.querySelectorAll('[aria-current=step]')].map((e) => "
+        "e.getAttribute('aria-selected'))"
+    )
     assert browser.run(selected) == ["true"]
     clean(browser)
 
@@ -43,10 +60,22 @@ def test_the_cards_of_a_known_step(browser, small, traced):
     assert browser.step == 8
     body = browser.text("#body")
     step = traced.steps[7]
-    assert "12 rules agree with their forward" in browser.text("#facts") and "2 gradients agree" in browser.text("#facts")
-    for words in ("h = mg.tanh(x @ W + b)", "browser.py:", "law: y = a + b", "Incoming gradient dloss/dadd_1", "dL/db = g",
-                  "(6, 2) → sum over axis 0 → (2,)", "Outgoing to b: dloss/db", "✓ agree", "W\t(4, 2)\t1 of 2 contributions",
-                  "b\t(2,)\tcomplete", "python -m minigrad_ae inspect"):  # fmt: skip
+    assert "12 rules agree with their forward" in browser.text(
+        "#facts"
+    ) and "2 gradients agree" in browser.text("#facts")
+    for words in (
+        "h = mg.tanh(x @ W + b)",
+        "browser.py:",
+        "law: y = a + b",
+        "Incoming gradient dloss/dadd_1",
+        "dL/db = g",
+        "(6, 2) → sum over axis 0 → (2,)",
+        "Outgoing to b: dloss/db",
+        "✓ agree",
+        "W\t(4, 2)\t1 of 2 contributions",
+        "b\t(2,)\tcomplete",
+        "python -m minigrad_ae inspect",
+    ):
         assert words in body, words
     cells = browser.texts("#body .beside .card:nth-of-type(2) tbody td")
     assert np.allclose([float(c) for c in cells if c], step.incoming.ravel(), rtol=1e-3)
@@ -59,13 +88,25 @@ def test_the_cards_of_a_known_step(browser, small, traced):
 
 def test_graph_nodes_are_marked_and_take_one_to_their_step(browser, small):
     browser.open(small, "#s=5")
-    marks = browser.run("return Object.fromEntries([...document.querySelectorAll('.node')].map("
-                        "(g) => [g.querySelector('.name').textContent, g.querySelector('.mark').textContent]))")  # fmt: skip
-    assert marks["loss"] == "✓" and marks["matmul_2"] == "here" and marks["h"] == "" and marks["W"] == ""
-    edges = "return [document.querySelectorAll('.edge.done').length, document.querySelectorAll('.edge.now').length]"
+    marks = browser.run(
+        "return Object.fromEntries([...document.querySelectorAll('.node')].map("
+        "(g) => [g.querySelector('.name').textContent, g.querySelector('.mark').textContent]))"
+    )
+    assert (
+        marks["loss"] == "✓"
+        and marks["matmul_2"] == "here"
+        and marks["h"] == ""
+        and marks["W"] == ""
+    )
+    edges = (
+        "return [document.querySelectorAll('.edge.done').length, "
+        "document.querySelectorAll('.edge.now').length]"
+    )
     assert browser.run(edges) == [4, 2]
     browser.keys("g", TAB, TAB, ENTER)
-    assert browser.step != 5 and browser.run("return document.activeElement.classList.contains('node')")
+    assert browser.step != 5 and browser.run(
+        "return document.activeElement.classList.contains('node')"
+    )
     clean(browser)
 
 
@@ -78,7 +119,9 @@ def test_search_trouble_jump_and_links(browser, small, traced):
     browser.run("location.hash = '#s=3'")
     assert browser.step == 3
     browser.run("location.hash = '#s=99'")
-    assert browser.step == 3 and "step 99 does not exist: this pass has 1 to 9" in browser.text("#status")
+    assert browser.step == 3 and "step 99 does not exist: this pass has 1 to 9" in browser.text(
+        "#status"
+    )
     browser.keys("?")
     assert browser.run("return document.getElementById('keys').open")
     browser.keys(ESCAPE, RIGHT)
@@ -90,12 +133,19 @@ def test_keys_with_modifiers_and_in_fields_are_left_alone(browser, small):
     from selenium.webdriver.common.action_chains import ActionChains
 
     browser.open(small, "#s=5")
-    ActionChains(browser.driver).key_down("\ue009").send_keys("k").key_up("\ue009").send_keys("/").send_keys("njp").perform()
-    assert browser.step == 5 and browser.run("return document.getElementById('search').value") == "njp"
-    assert browser.run("return document.getElementById('predict').getAttribute('aria-pressed')") == "false"
+    ActionChains(browser.driver).key_down("\ue009").send_keys("k").key_up("\ue009").send_keys(
+        "/"
+    ).send_keys("njp").perform()
+    assert (
+        browser.step == 5 and browser.run("return document.getElementById('search').value") == "njp"
+    )
+    assert (
+        browser.run("return document.getElementById('predict').getAttribute('aria-pressed')")
+        == "false"
+    )
 
 
-# --- faults and NaN --------------------------------------------------------------------------------------------------
+# --- faults and NaN -------------------------------------------------------------------------------
 
 
 def test_failed_checks_and_nan_are_marked_and_found(browser, tmp_path):
@@ -108,12 +158,18 @@ def test_failed_checks_and_nan_are_marked_and_found(browser, tmp_path):
     browser.open(path)
     assert browser.texts(".row .tag.bad") == ["WRONG"]
     browser.keys("n")
-    assert browser.step == 7 and "A check FAILED" in browser.text("#status") and "✗ DISAGREE" in browser.text("#body")
+    assert (
+        browser.step == 7
+        and "A check FAILED" in browser.text("#status")
+        and "✗ DISAGREE" in browser.text("#body")
+    )
     x = mg.tensor([0.0, 1.0], requires_grad=True, name="x")
     browser.open(write(tmp_path, mg.trace(mg.where(x > 0, mg.sqrt(x), 0.0).sum())))
     browser.keys("n")
     assert "NaN" in browser.text(".row[aria-selected=true]") and "NaN" in browser.text("#body")
-    assert "NaN or Inf is made here\n\n0 · inf: the unchosen branch of where" in browser.text("#body")
+    assert "NaN or Inf is made here\n\n0 · inf: the unchosen branch of where" in browser.text(
+        "#body"
+    )
     assert "made at step 3" in browser.text("#facts")
     with np.errstate(all="ignore"):
         browser.open(write(tmp_path, mg.trace((x * mg.log(x)).sum() * 2)))
@@ -124,7 +180,7 @@ def test_failed_checks_and_nan_are_marked_and_found(browser, tmp_path):
     clean(browser)
 
 
-# --- predict ---------------------------------------------------------------------------------------------------------
+# --- predict --------------------------------------------------------------------------------------
 
 
 def ask(browser, path, step, number, shape, value):
@@ -139,7 +195,10 @@ def test_predict_hides_the_answer_and_judges_it(browser, small, traced):
     browser.open(small, "#s=8")
     browser.keys("p")
     assert "✓ agree at" not in browser.text("#body") and len(browser.texts("form")) == 2
-    seen = "const q = document.querySelector('.question form').getBoundingClientRect(); return [q.top, innerHeight - q.bottom]"
+    seen = (
+        "const q = document.querySelector('.question form').getBoundingClientRect(); return "
+        "[q.top, innerHeight - q.bottom]"
+    )
     assert min(browser.run(seen)) >= 0, "the question is in view"
     c = traced.steps[7].contributions[1]
     k = int(np.argmax(np.abs(c.added)))
@@ -150,9 +209,13 @@ def test_predict_hides_the_answer_and_judges_it(browser, small, traced):
     assert "forgot to sum" in wrong[0] and "wrong sign" in wrong[1] and "0 of 2 right" in wrong[2]
     unsummed = ask(browser, small, 8, 1, "2", f"{c.raw[1, k]:.6g}")
     assert "forgot to sum" in unsummed[1]
-    up = traced.steps[6].contributions[0]  # tanh: what comes in, and the forward value, are no answers
+    # tanh: what comes in, and the forward value, are no answers
+    up = traced.steps[6].contributions[0]
     i = np.unravel_index(int(np.argmax(np.abs(up.added))), up.added.shape)
-    assert "the incoming gradient itself" in ask(browser, small, 7, 0, "6, 2", f"{up.incoming[i]:.6g}")[1]
+    assert (
+        "the incoming gradient itself"
+        in ask(browser, small, 7, 0, "6, 2", f"{up.incoming[i]:.6g}")[1]
+    )
     value = np.reshape(traced.nodes[up.node].value["head"], (6, 2))
     assert "a forward value" in ask(browser, small, 7, 0, "6, 2", f"{value[i]:.6g}")[1]
     W = traced.steps[4].contributions[1]
@@ -161,16 +224,21 @@ def test_predict_hides_the_answer_and_judges_it(browser, small, traced):
     clean(browser)
 
 
-# --- limits ----------------------------------------------------------------------------------------------------------
+# --- limits ---------------------------------------------------------------------------------------
 
 
 def test_two_thousand_steps(browser, long):
     assert long.stat().st_size < 5_000_000
     browser.open(long)
-    assert browser.run("return Number(document.documentElement.dataset.ready)") < 5000  # timed in benchmarks/bench_inspect.py
+    # timed in benchmarks/bench_inspect.py
+    assert browser.run("return Number(document.documentElement.dataset.ready)") < 5000
     browser.keys(END)
-    assert browser.step == 2000 and browser.run("return document.querySelectorAll('*').length") < 2000
-    assert browser.run("return document.querySelectorAll('.node').length") > 1, "the neighbourhood is drawn"
+    assert (
+        browser.step == 2000 and browser.run("return document.querySelectorAll('*').length") < 2000
+    )
+    assert browser.run("return document.querySelectorAll('.node').length") > 1, (
+        "the neighbourhood is drawn"
+    )
     browser.keys(LEFT, PGUP)
     assert browser.step == 1989
     clean(browser)

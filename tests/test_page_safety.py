@@ -16,7 +16,13 @@ RIGHT = "\ue014"
 
 
 def test_hostile_names_are_inert(browser, tmp_path):
-    evil = ['<img src=x onerror="window.hit=1">', "</script><script>window.hit=1</script>", "--><b>", "${hit=1}", "%%X%%"]
+    evil = [
+        '<img src=x onerror="window.hit=1">',
+        "</script><script>window.hit=1</script>",
+        "--><b>",
+        "${hit=1}",
+        "%%X%%",
+    ]
     xs = [mg.tensor([[1.0, 2.0]], requires_grad=True, name=name) for name in evil]
     y = xs[0]
     for x in xs[1:]:
@@ -24,9 +30,14 @@ def test_hostile_names_are_inert(browser, tmp_path):
     browser.open(write(tmp_path, mg.trace(y.sum())))
     for _ in range(5):
         browser.keys(RIGHT)
-    assert browser.run("return window.hit") is None and browser.run("return document.images.length") == 0
+    assert (
+        browser.run("return window.hit") is None
+        and browser.run("return document.images.length") == 0
+    )
     assert evil[0] in browser.text("#body") and browser.run("return document.scripts.length") == 2
-    titles = browser.run("return [...document.querySelectorAll('.node title')].map((e) => e.textContent)")
+    titles = browser.run(
+        "return [...document.querySelectorAll('.node title')].map((e) => e.textContent)"
+    )
     assert any("<img" in t for t in titles)
     clean(browser)
 
@@ -49,22 +60,35 @@ def test_nothing_scrolls_sideways(browser, small, long, width):
         for key in ("", "p"):
             browser.keys(key) if key else None
             assert browser.run("return document.documentElement.scrollWidth") <= width
-            over = ("return [...document.querySelectorAll('#cards *')].filter((e) => !e.closest('.scroll') && "
-                    "e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 90))")  # fmt: skip
+            over = (
+                "return [...document.querySelectorAll('#cards *')].filter((e) => "
+                "!e.closest('.scroll') && "
+                "e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, "
+                "90))"
+            )
             assert browser.run(over) == []
 
 
 def test_wide_tables_scroll_by_themselves(browser, tmp_path):
-    x = mg.tensor(np.random.default_rng(0).normal(size=(8, 8)) * 1e7, requires_grad=True, name="a_name_that_is_long" * 4)
+    x = mg.tensor(
+        np.random.default_rng(0).normal(size=(8, 8)) * 1e7,
+        requires_grad=True,
+        name="a_name_that_is_long" * 4,
+    )
     browser.open(write(tmp_path, mg.trace((x * x).sum())), "#s=2", width=320)
     assert browser.run("return document.documentElement.scrollWidth") <= 320
-    assert browser.run("const s = document.querySelector('.scroll'); return s.scrollWidth > s.clientWidth")
+    assert browser.run(
+        "const s = document.querySelector('.scroll'); return s.scrollWidth > s.clientWidth"
+    )
 
 
 def test_on_a_phone_the_tape_is_a_list_to_pick_from(browser, small):
     browser.open(small, width=320)
     assert browser.run("return getComputedStyle(document.getElementById('pick')).display") != "none"
-    browser.run("const p = document.getElementById('pick'); p.selectedIndex = 6; p.dispatchEvent(new Event('change'))")
+    browser.run(
+        "const p = document.getElementById('pick'); p.selectedIndex = 6; p.dispatchEvent(new "
+        "Event('change'))"
+    )
     assert browser.step == 7
 
 
@@ -73,7 +97,10 @@ def test_without_javascript_it_is_the_text_report(browser, small, traced):
     from selenium.webdriver.common.by import By
 
     report = browser.driver.find_element(By.CSS_SELECTOR, ".report")
-    assert report.is_displayed() and not browser.driver.find_element(By.CSS_SELECTOR, ".bar").is_displayed()
+    assert (
+        report.is_displayed()
+        and not browser.driver.find_element(By.CSS_SELECTOR, ".bar").is_displayed()
+    )
     shown = report.text
     assert "Step 9 of 9   MATMUL" in shown and traced.text().split("\n")[1] in shown
 
@@ -85,14 +112,18 @@ def test_print_is_a_handout_of_all_steps(browser, small):
     assert browser.run("return getComputedStyle(document.querySelector('main')).display") == "none"
 
 
-# --- the file itself (no browser needed) -----------------------------------------------------------------------------
+# --- the file itself (no browser needed) ----------------------------------------------------------
 
 
 def test_the_file_asks_for_nothing_and_allows_only_its_own_script(traced):
     text = page(traced)
     assert not re.findall(r'(?:src|href)\s*=\s*"', text.split('id="data"')[0])
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text).group(1)
-    assert policy.startswith("default-src 'none'") and "unsafe" not in policy and policy.count("'sha256-") == 3
+    assert (
+        policy.startswith("default-src 'none'")
+        and "unsafe" not in policy
+        and policy.count("'sha256-") == 3
+    )
     assert page(traced) == text, "the same trace gives the same bytes"
 
 
@@ -100,7 +131,9 @@ def test_the_data_on_the_page_are_those_of_the_trace(traced):
     data = json.loads(re.search(r'id="data">(.*?)</script>', page(traced), re.S).group(1))
     assert [s["k"] for s in data["steps"]] == [s.k for s in traced.steps]
     for shown, step in zip(data["steps"], traced.steps, strict=True):
-        assert [data["nodes"][o["to"]]["name"] for o in shown["o"]] == [c.to for c in step.contributions]
+        assert [data["nodes"][o["to"]]["name"] for o in shown["o"]] == [
+            c.to for c in step.contributions
+        ]
         for o, c in zip(shown["o"], step.contributions, strict=True):
             assert np.allclose(data["arrays"][o["add"]]["v"], c.added.ravel()[:64], rtol=1e-5)
             assert data["phrases"][o["rule"]] == c.rule

@@ -1,4 +1,6 @@
-"""Patches of a photograph: what whitening does, what is random, and what is said when something is missing."""
+"""Patches of a photograph: what whitening does, what is random, and what is said when something is
+missing.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,14 @@ def amplitude(image, f):
 
 def test_whitening_multiplies_each_wave_by_f_and_cuts_the_finest():
     f, phase = np.array([2, 8, 16, 30]) / 64, np.array([0.3, 1.0, 2.0, 0.5])
-    one_over_f = sum(np.cos(2 * np.pi * k * np.arange(64) + p) / k for k, p in zip(f, phase, strict=True))
+    one_over_f = sum(
+        np.cos(2 * np.pi * k * np.arange(64) + p) / k for k, p in zip(f, phase, strict=True)
+    )
     flat = whiten(np.tile(one_over_f, (40, 1)))
     found = np.array([amplitude(flat, k) for k in f])
-    np.testing.assert_allclose(found / found[0], np.exp(-((f / 0.4) ** 4) + (f[0] / 0.4) ** 4), rtol=1e-10)
+    np.testing.assert_allclose(
+        found / found[0], np.exp(-((f / 0.4) ** 4) + (f[0] / 0.4) ** 4), rtol=1e-10
+    )
 
 
 def test_the_spectrum_of_the_photograph_becomes_flat():
@@ -72,7 +78,9 @@ def test_patches_are_pieces_of_the_image():
 
 @pytest.mark.parametrize("image", [np.ones((30, 30)), np.zeros((40, 20))])
 def test_a_constant_image_cannot_be_whitened(image):
-    with pytest.raises(DataError, match="the image is constant: there is nothing to whiten") as caught:
+    with pytest.raises(
+        DataError, match="the image is constant: there is nothing to whiten"
+    ) as caught:
         whiten(image)
     assert len(str(caught.value).splitlines()) == 3
 
@@ -86,7 +94,12 @@ def test_impossible_patches(n, size):
 
 def test_an_image_too_small_for_its_margin():
     with pytest.raises(DataError, match="give a larger image"):
-        patches(1, 2, rng=np.random.default_rng(0), image=np.random.default_rng(0).standard_normal((17, 40)))
+        patches(
+            1,
+            2,
+            rng=np.random.default_rng(0),
+            image=np.random.default_rng(0).standard_normal((17, 40)),
+        )
 
 
 def test_a_missing_generator():
@@ -98,7 +111,9 @@ def test_a_missing_photograph_is_said_in_three_lines(monkeypatch, tmp_path):
     import matplotlib
 
     monkeypatch.setattr(matplotlib, "get_data_path", lambda: str(tmp_path))
-    with pytest.raises(FileError, match=r"matplotlib's sample data do not hold grace_hopper\.jpg") as caught:
+    with pytest.raises(
+        FileError, match=r"matplotlib's sample data do not hold grace_hopper\.jpg"
+    ) as caught:
         photograph()
     _, where, fix = str(caught.value).splitlines()
     assert str(tmp_path) in where and "image=" in fix

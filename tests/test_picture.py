@@ -15,7 +15,9 @@ from minigrad_ae.errors import DataError
 from minigrad_ae.inspect.render.blocks import fold
 from minigrad_ae.inspect.render.layout import arrange, layers
 
-pytestmark = pytest.mark.filterwarnings("ignore:(divide by zero|invalid value|overflow):RuntimeWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:(divide by zero|invalid value|overflow):RuntimeWarning"
+)
 EVIL = "$\\frac{1}$<img src=x onerror=alert(1)>"
 
 
@@ -34,7 +36,7 @@ def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-# --- layout ----------------------------------------------------------------------------------------------------------
+# --- layout ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", sorted(zoo.ZOO))
@@ -56,7 +58,7 @@ def test_a_long_chain_is_layered_without_recursion():
     assert layers(range(20_000), [(k + 1, k) for k in range(19_999)])[0] == 19_999
 
 
-# --- picture ---------------------------------------------------------------------------------------------------------
+# --- picture --------------------------------------------------------------------------------------
 
 
 def test_the_picture_has_names_values_gradients_shapes_and_fan_out(tmp_path):
@@ -67,8 +69,12 @@ def test_the_picture_has_names_values_gradients_shapes_and_fan_out(tmp_path):
     svg = (tmp_path / "a.svg").read_text(encoding="utf-8")
     for words in ("W0", "4×4", "|v| ", "|g| ", "×2", "tanh", f"loss = {loss.item():.6g}"):
         assert words in svg, words
-    assert svg == (tmp_path / "b.svg").read_text(encoding="utf-8"), "the same trace gives the same bytes"
-    assert svg.count("stroke-dasharray") == 2 * 2, "line and head of two arrows: the biases were stretched"
+    assert svg == (tmp_path / "b.svg").read_text(encoding="utf-8"), (
+        "the same trace gives the same bytes"
+    )
+    assert svg.count("stroke-dasharray") == 2 * 2, (
+        "line and head of two arrows: the biases were stretched"
+    )
     trace.png(tmp_path / "a.png")
     trace.png(tmp_path / "b.png")
     assert digest(tmp_path / "a.png") == digest(tmp_path / "b.png")
@@ -88,7 +94,9 @@ def test_large_graphs_are_folded(depth, words, tmp_path):
     record = mg.trace(network(depth), numeric=False).record()
     blocks, said = fold(record, 60)
     assert len(blocks) <= 60 and words in said
-    assert all(x in blocks and x < b.id for b in blocks.values() for x in b.inputs), "no cycle, no loose end"
+    assert all(x in blocks and x < b.id for b in blocks.values() for x in b.inputs), (
+        "no cycle, no loose end"
+    )
     ops = sum(int(m.group(1)) for b in blocks.values() if (m := re.match(r"(\d+) ops?", b.note)))
     assert not said or ops == len(record["steps"])
     if depth == 60:
@@ -102,10 +110,16 @@ def test_a_model_is_folded_by_its_layers(tmp_path):
     record = mg.trace(loss, numeric=False, scope={"model": model}).record()
     for most, expected in ((60, "model.blocks.3.attention"), (20, "model.blocks.3")):
         blocks, said = fold(record, most)
-        assert "one layer" in said and len(blocks) <= most and expected in {b.name for b in blocks.values()}
+        assert (
+            "one layer" in said
+            and len(blocks) <= most
+            and expected in {b.name for b in blocks.values()}
+        )
         assert all(x in blocks and x < b.id for b in blocks.values() for x in b.inputs)
     ops = [re.match(r"(\d+) ops?, (\d+) params?", b.note) for b in blocks.values()]
-    assert sum(int(m.group(2)) for m in ops if m) == sum(n["kind"] == "param" for n in record["nodes"])
+    assert sum(int(m.group(2)) for m in ops if m) == sum(
+        n["kind"] == "param" for n in record["nodes"]
+    )
 
 
 def test_many_different_lines_are_folded_too():
@@ -120,14 +134,19 @@ def test_hostile_names_are_only_text(tmp_path):
     assert "<img" not in (tmp_path / "e.svg").read_text(encoding="utf-8")
 
 
-# --- Jupyter ---------------------------------------------------------------------------------------------------------
+# --- Jupyter --------------------------------------------------------------------------------------
 
 
 def test_tensors_show_their_numbers():
     t = mg.tensor([[1.0, np.nan], [-np.inf, 0.25]], requires_grad=True, name=EVIL)
     shown = t._repr_html_()
     assert "<img" not in shown and html.escape(repr(EVIL)) in shown
-    assert ">1</td>" in shown and ">NaN</td>" in shown and ">-Inf</td>" in shown and "<b>1 NaN</b>" in shown
+    assert (
+        ">1</td>" in shown
+        and ">NaN</td>" in shown
+        and ">-Inf</td>" in shown
+        and "<b>1 NaN</b>" in shown
+    )
     assert "+965 more" in mg.tensor(np.zeros((10, 100)))._repr_html_()
     for shape in ((), (0,), (3,), (2, 3, 4), (0, 3)):
         assert "<table>" in mg.tensor(np.ones(shape))._repr_html_()
@@ -140,6 +159,11 @@ def test_modules_certificates_and_traces():
     loss.backward()
     assert "none yet" not in model._repr_html_()
     model.fit(np.random.default_rng(1).normal(size=(20, 4)))
-    assert "PCA certificate: " in mg.certify_pca(model, np.random.default_rng(1).normal(size=(20, 4)))._repr_html_()
+    assert (
+        "PCA certificate: "
+        in mg.certify_pca(model, np.random.default_rng(1).normal(size=(20, 4)))._repr_html_()
+    )
     frame = mg.trace(model.loss(np.eye(4)))._repr_html_()
-    assert frame.startswith("<iframe") and 'sandbox="allow-scripts"' in frame and frame.count("<") == 2
+    assert (
+        frame.startswith("<iframe") and 'sandbox="allow-scripts"' in frame and frame.count("<") == 2
+    )

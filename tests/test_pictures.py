@@ -7,7 +7,8 @@ from minigrad_ae.teaching import figures as pictures
 
 
 def test_a_sheet_keeps_the_order_of_its_images():
-    images = np.arange(6.0)[:, None] * np.ones((6, 4))  # six images of 2 x 2 pixels, each of one grey
+    # six images of 2 x 2 pixels, each of one grey
+    images = np.arange(6.0)[:, None] * np.ones((6, 4))
     made = pictures.sheet(images, columns=3)
     assert made.shape == (2 * 4, 3 * 4)
     assert made[1::4, 1::4].tolist() == [[0, 1, 2], [3, 4, 5]]
@@ -18,7 +19,9 @@ def test_the_grid_of_codes_has_equal_steps_of_probability():
     codes = pictures.prior_grid(4)
     across = codes[:4, 0]
     share = [np.mean(np.random.default_rng(0).standard_normal(200_000) < c) for c in across]
-    np.testing.assert_allclose(share, [1 / 8, 3 / 8, 5 / 8, 7 / 8], atol=4 * np.sqrt(0.25 / 200_000))
+    np.testing.assert_allclose(
+        share, [1 / 8, 3 / 8, 5 / 8, 7 / 8], atol=4 * np.sqrt(0.25 / 200_000)
+    )
     assert (codes[:4, 1] == codes[0, 1]).all() and codes[0, 1] > codes[4, 1]  # from the top down
 
 
@@ -28,6 +31,11 @@ def test_a_gradient_that_is_zero_gets_no_arrow():
         ax = Figure().subplots()
         norms = dict.fromkeys(("mu", "log_var", "encoder"), size) | {"z": 1.0, "decoder": 1.0}
         pictures.show_gradient_flow(ax, norms, reparameterised=True)
-        counts.append(sum(t.arrow_patch is not None and t.arrow_patch.get_linewidth() > 2 for t in ax.texts
-                          if hasattr(t, "arrow_patch")))  # fmt: skip
+        counts.append(
+            sum(
+                t.arrow_patch is not None and t.arrow_patch.get_linewidth() > 2
+                for t in ax.texts
+                if hasattr(t, "arrow_patch")
+            )
+        )
     assert counts == [2, 6]

@@ -1,4 +1,6 @@
-"""SparseAutoencoder: the slide's formula, what each constraint does, exact gradients, and bad settings."""
+"""SparseAutoencoder: the slide's formula, what each constraint does, exact gradients, and bad
+settings.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ CONSTRAINTS = ("unit", "decay", "none")
 def make(constraint="unit", dtype=np.float64, **settings):
     """A model with 5 features and 7 units, biases not zero, and 9 data."""
     rng = np.random.default_rng(3)
-    model = SparseAutoencoder(5, 7, lam=0.3, constraint=constraint, decay=0.8, rng=rng, dtype=dtype, **settings)
+    model = SparseAutoencoder(
+        5, 7, lam=0.3, constraint=constraint, decay=0.8, rng=rng, dtype=dtype, **settings
+    )
     for p in model.parameters():
         p.data = p.data + 0.1 * rng.standard_normal(p.shape)
     return model, rng.standard_normal((9, 5)).astype(dtype)
@@ -44,7 +48,9 @@ def test_the_loss_is_the_formula(constraint, activation):
 
 def test_without_a_decay_twice_the_data_is_twice_the_loss():
     model, X = make()
-    assert model.loss(np.vstack([X, X])).item() == pytest.approx(2 * model.loss(X).item(), rel=1e-13)
+    assert model.loss(np.vstack([X, X])).item() == pytest.approx(
+        2 * model.loss(X).item(), rel=1e-13
+    )
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
@@ -72,10 +78,13 @@ def test_unit_rows_ignore_the_length_of_the_weights_and_the_bare_objective_does_
         assert same == (constraint == "unit")
 
 
-@pytest.mark.parametrize(("constraint", "steps"), [
-    ("unit", ["linear", "unit_rows", "linear", "half_squared_error", "l1_norm", "mul", "add"]),
-    ("none", ["linear", "linear", "half_squared_error", "l1_norm", "mul", "add"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("constraint", "steps"),
+    [
+        ("unit", ["linear", "unit_rows", "linear", "half_squared_error", "l1_norm", "mul", "add"]),
+        ("none", ["linear", "linear", "half_squared_error", "l1_norm", "mul", "add"]),
+    ],
+)
 def test_the_steps_of_the_loss(constraint, steps):
     model, X = make(constraint)
     assert [v.op.name for v in topological(model.loss(X)) if v.op] == steps
@@ -89,7 +98,10 @@ def test_a_row_of_zeros_is_named():
     with np.errstate(invalid="ignore"):
         loss = model.loss(X)
         assert np.isnan(loss.item()) and "a row has length 0" in mg.why(model.decoder_weight, loss)
-    with pytest.raises(mg.inspect.AnomalyError, match=r"unit_rows made NaN .* a row has length 0"), mg.detect_anomaly():
+    with (
+        pytest.raises(mg.inspect.AnomalyError, match=r"unit_rows made NaN .* a row has length 0"),
+        mg.detect_anomaly(),
+    ):
         model.loss(X)
 
 
@@ -108,7 +120,10 @@ def test_a_checkpoint_rebuilds_it(tmp_path):
     mg.checkpoint.save(tmp_path / "model.npz", model)
     twin = mg.checkpoint.load(tmp_path / "model.npz").model
     assert type(twin) is type(model) and repr(twin) == repr(model)
-    assert twin.loss(X, rng=np.random.default_rng(1)).item() == model.loss(X, rng=np.random.default_rng(1)).item()
+    assert (
+        twin.loss(X, rng=np.random.default_rng(1)).item()
+        == model.loss(X, rng=np.random.default_rng(1)).item()
+    )
 
 
 def test_pickle_and_deepcopy():
@@ -126,12 +141,15 @@ def test_an_impossible_penalty(lam):
     assert what == f"SparseAutoencoder: lam = {lam} is not possible" and "choose lam >= 0" in fix
 
 
-@pytest.mark.parametrize(("settings", "words"), [
-    ({"constraint": "norm"}, "unknown constraint 'norm'"),
-    ({"constraint": "decay", "decay": 0.0}, "decay = 0.0 is not possible"),
-    ({"constraint": "decay", "decay": -1.0}, "decay = -1.0 is not possible"),
-    ({"activation": "swish"}, "unknown activation 'swish'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"constraint": "norm"}, "unknown constraint 'norm'"),
+        ({"constraint": "decay", "decay": 0.0}, "decay = 0.0 is not possible"),
+        ({"constraint": "decay", "decay": -1.0}, "decay = -1.0 is not possible"),
+        ({"activation": "swish"}, "unknown activation 'swish'"),
+    ],
+)
 def test_impossible_settings(settings, words):
     with pytest.raises(DataError, match=words) as caught:
         SparseAutoencoder(4, 3, rng=np.random.default_rng(0), **settings)
@@ -150,7 +168,7 @@ def test_data_of_another_width():
         model.loss(X[:, :4])
 
 
-# --- what the lesson measures on pictures -----------------------------------------------------------------------------------
+# --- what the lesson measures on pictures ---------------------------------------------------------
 
 
 def test_localised_is_a_quarter_for_even_pictures_and_one_for_points():

@@ -1,4 +1,6 @@
-"""The trace tells the truth: what it records is what backward does, bit for bit, and a wrong rule is marked as such."""
+"""The trace tells the truth: what it records is what backward does, bit for bit, and a wrong rule
+is marked as such.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,19 @@ from minigrad_ae.inspect import backward_steps, trace
 from minigrad_ae.ops import REGISTRY
 
 EVERY = [(name, dtype) for name in zoo.ZOO for dtype in (np.float64, np.float32)]
-every = pytest.mark.parametrize(("name", "dtype"), EVERY, ids=[f"{n}-{np.dtype(d)}" for n, d in EVERY])
-pytestmark = pytest.mark.filterwarnings("ignore:(divide by zero|invalid value|overflow):RuntimeWarning")
+every = pytest.mark.parametrize(
+    ("name", "dtype"), EVERY, ids=[f"{n}-{np.dtype(d)}" for n, d in EVERY]
+)
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:(divide by zero|invalid value|overflow):RuntimeWarning"
+)
 
 
 @pytest.fixture(autouse=True)
 def definitions():
-    """To the last bit with the definitions; a kernel adds up in another order (tests/test_twins.py says how far off)."""
+    """To the last bit with the definitions; a kernel adds up in another order (tests/test_twins.py
+    says how far off).
+    """
     with mg.kernels.use("numpy"):
         yield
 
@@ -44,15 +52,17 @@ def autoencoder():
     return loss, {"x": x, "b": b, "h": h, "loss": loss}
 
 
-# --- the zoo ---------------------------------------------------------------------------------------------------------
+# --- the zoo --------------------------------------------------------------------------------------
 
 
 def test_zoo_is_complete():
     at_home = set().union(*(zoo.ops_of(zoo.make(name)) for name in zoo.ZOO))
-    assert set(REGISTRY) <= at_home, f"no graph in tests/zoo.py uses {sorted(set(REGISTRY) - at_home)}"
+    assert set(REGISTRY) <= at_home, (
+        f"no graph in tests/zoo.py uses {sorted(set(REGISTRY) - at_home)}"
+    )
 
 
-# --- replay ----------------------------------------------------------------------------------------------------------
+# --- replay ---------------------------------------------------------------------------------------
 
 
 @every
@@ -62,7 +72,9 @@ def test_trace_is_backward_bit_for_bit(name, dtype):
     trace(traced, numeric=False)
     for _ in backward_steps(stepped, numeric=False):
         pass
-    for a, b, c in zip(zoo.leaves_of(plain), zoo.leaves_of(traced), zoo.leaves_of(stepped), strict=True):
+    for a, b, c in zip(
+        zoo.leaves_of(plain), zoo.leaves_of(traced), zoo.leaves_of(stepped), strict=True
+    ):
         assert same(a.grad, b.grad)
         assert same(a.grad, c.grad)
 
@@ -73,10 +85,14 @@ def test_contributions_add_up_to_the_gradients(name, dtype):
     t = trace(loss, numeric=False)
     total = {}
     for step in t.steps:
-        assert step.k == 1 or same(total[step.node.id], step.incoming), "a step starts from the complete gradient"
+        assert step.k == 1 or same(total[step.node.id], step.incoming), (
+            "a step starts from the complete gradient"
+        )
         for c in step.contributions:
             before = total.get(c.node)
-            assert (before is None) == (c.before is None) and (before is None or same(before, c.before))
+            assert (before is None) == (c.before is None) and (
+                before is None or same(before, c.before)
+            )
             total[c.node] = c.added if before is None else before + c.added
             assert same(total[c.node], c.after)
             assert c.added.shape == c.shape
@@ -136,21 +152,39 @@ def test_a_stepper_winds_back_and_jumps():
     plain, _ = autoencoder()
     plain.backward()
     steps = backward_steps(loss, numeric=False)
-    assert isinstance(steps, Generator) and repr(steps) == "<backward pass of loss, before step 1 of 9>"
+    assert (
+        isinstance(steps, Generator)
+        and repr(steps) == "<backward pass of loss, before step 1 of 9>"
+    )
     first = list(itertools.islice(steps, 5))
     assert steps.rewind(2).position == 3 and next(steps) is first[3]
-    assert steps.rewind().position == 0 and steps.gradients == {} and [next(steps) for _ in range(5)] == first
+    assert (
+        steps.rewind().position == 0
+        and steps.gradients == {}
+        and [next(steps) for _ in range(5)] == first
+    )
     assert steps.jump(8).k == 8 and names["b"].grad is None, "a jump forward runs what lies between"
     assert {c.k for c in steps._seen} == set(range(1, 9))
-    assert steps.jump(3) is first[2] and steps.gradients.keys() == {"loss", "sum_1", "mul_1", "sub_1"}
-    assert same(steps.gradients["sub_1"], first[2].after) and not same(first[2].after, first[3].after)
+    assert steps.jump(3) is first[2] and steps.gradients.keys() == {
+        "loss",
+        "sum_1",
+        "mul_1",
+        "sub_1",
+    }
+    assert same(steps.gradients["sub_1"], first[2].after) and not same(
+        first[2].after, first[3].after
+    )
     list(steps)
     leaves = [zoo.leaves_of(v) for v in (loss, plain)]
     assert all(same(a.grad, b.grad) for a, b in zip(*leaves, strict=True))
     before = names["b"].grad.copy()
-    assert len(list(steps.rewind())) == steps.position == 12 and same(names["b"].grad, before), ".grad is given once"
+    assert len(list(steps.rewind())) == steps.position == 12 and same(names["b"].grad, before), (
+        ".grad is given once"
+    )
     for wrong in (0, 10):
-        with pytest.raises(DataError, match=rf"step {wrong} does not exist\n  this pass has 9 steps"):
+        with pytest.raises(
+            DataError, match=rf"step {wrong} does not exist\n  this pass has 9 steps"
+        ):
             steps.jump(wrong)
     with pytest.raises(DataError, match="rewind goes back"):
         steps.rewind(-1)
@@ -162,4 +196,7 @@ def test_what_is_recorded_is_a_copy():
     kept = [c.after.copy() for s in t.steps for c in s.contributions]
     a.grad *= 0
     a.data[...] = 9
-    assert all(same(x, c.after) for x, c in zip(kept, (c for s in t.steps for c in s.contributions), strict=True))
+    assert all(
+        same(x, c.after)
+        for x, c in zip(kept, (c for s in t.steps for c in s.contributions), strict=True)
+    )

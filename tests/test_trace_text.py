@@ -1,4 +1,6 @@
-"""What a trace says of each step: names, rules, un-broadcasting, checks; its limits, its text and its JSON."""
+"""What a trace says of each step: names, rules, un-broadcasting, checks; its limits, its text and
+its JSON.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,12 @@ from minigrad_ae.inspect.record.notation import bar_notation
 from minigrad_ae.ops import REGISTRY
 
 EVERY = [(name, dtype) for name in zoo.ZOO for dtype in (np.float64, np.float32)]
-every = pytest.mark.parametrize(("name", "dtype"), EVERY, ids=[f"{n}-{np.dtype(d)}" for n, d in EVERY])
-pytestmark = pytest.mark.filterwarnings("ignore:(divide by zero|invalid value|overflow):RuntimeWarning")
+every = pytest.mark.parametrize(
+    ("name", "dtype"), EVERY, ids=[f"{n}-{np.dtype(d)}" for n, d in EVERY]
+)
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:(divide by zero|invalid value|overflow):RuntimeWarning"
+)
 
 
 def same(a, b):
@@ -43,14 +49,16 @@ def autoencoder():
     return loss, {"x": x, "b": b, "h": h, "loss": loss}
 
 
-# --- what a step says ------------------------------------------------------------------------------------------------
+# --- what a step says -----------------------------------------------------------------------------
 
 
 def test_fan_out_is_recorded_as_before_plus_added():
     a = mg.tensor([1.0, -2.0, 0.5], requires_grad=True)
     b = a + a
     c = b + b
-    flows = [f for s in trace((c * np.array([1.0, 10.0, 100.0])).sum()).steps for f in s.contributions]
+    flows = [
+        f for s in trace((c * np.array([1.0, 10.0, 100.0])).sum()).steps for f in s.contributions
+    ]
     into = {name: [f for f in flows if f.to == name] for name in ("a", "b", "c")}
     assert [len(into[n]) for n in "abc"] == [2, 2, 1]
     w = np.array([1.0, 10.0, 100.0])
@@ -71,7 +79,9 @@ def test_names_come_from_name_then_variables_then_numbers():
     loss, scope = autoencoder()
     t = trace(loss, scope=scope)
     assert [n.name for n in t.nodes if n.kind == "param"] == ["W", "b"]
-    assert {"x", "h", "loss", "matmul_1", "add_1", "tanh_1"} - {n.name for n in t.nodes} == {"tanh_1"}
+    assert {"x", "h", "loss", "matmul_1", "add_1", "tanh_1"} - {n.name for n in t.nodes} == {
+        "tanh_1"
+    }
     b = mg.tensor([1.0], requires_grad=True, name="b")
     layers = [mg.tensor([2.0], requires_grad=True), b]
     total = (layers[0] * b + mg.tensor([3.0], requires_grad=True)).sum()
@@ -101,10 +111,17 @@ def test_head_of_an_array():
     assert np.prod(head_shape((1000, 30, 2), 64)) <= 64
     assert head_shape((5,), 0) == (0,)
     s = summary(np.array([1.0, np.nan, -np.inf, 3.0]), 2)
-    assert (s["min"], s["max"], s["mean"], s["nan"], s["inf"], s["head"]) == (1.0, 3.0, 2.0, 1, 1, [1.0, "nan"])
+    assert (s["min"], s["max"], s["mean"], s["nan"], s["inf"], s["head"]) == (
+        1.0,
+        3.0,
+        2.0,
+        1,
+        1,
+        [1.0, "nan"],
+    )
 
 
-# --- checks ----------------------------------------------------------------------------------------------------------
+# --- checks ---------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -124,18 +141,28 @@ def slightly_wrong(right):
 RULES = [(op, k) for op in REGISTRY.values() for k, rule in enumerate(op.vjps) if rule is not None]
 
 
-@pytest.mark.parametrize(("op", "slot"), RULES, ids=[f"{op.name}-{list(op.rules)[k]}" for op, k in RULES])
+@pytest.mark.parametrize(
+    ("op", "slot"), RULES, ids=[f"{op.name}-{list(op.rules)[k]}" for op, k in RULES]
+)
 def test_a_planted_fault_marks_exactly_its_steps(op, slot):
     def hit(value, i):
         return value.op is op and (op.variadic or i == slot)
 
-    homes = [n for n in zoo.ZOO if any(hit(v, i) for v in engine.topological(zoo.make(n)) for i, _ in v.edges)]
+    homes = [
+        n
+        for n in zoo.ZOO
+        if any(hit(v, i) for v in engine.topological(zoo.make(n)) for i, _ in v.edges)
+    ]
     assert homes, "no graph in tests/zoo.py uses this rule"
     loss = zoo.make(homes[0])
     with planted(op, slot, slightly_wrong(op.vjps[slot])):
         t = trace(loss)
     flows = [(s, c) for s in t.steps for c in s.contributions]
-    faulty = [c for s, c in flows if s.op == op.name and (op.variadic or c.argument == op.argument(slot)) and c.added.any()]
+    faulty = [
+        c
+        for s, c in flows
+        if s.op == op.name and (op.variadic or c.argument == op.argument(slot)) and c.added.any()
+    ]
     faulty = [c for c in faulty if c.check.status != "kink"]
     assert faulty and all(c.check.status == "failed" for c in faulty), t.text()
     assert all(c.check.ok for _, c in flows if not any(c is f for f in faulty)), t.text()
@@ -174,10 +201,12 @@ def test_what_is_not_finite_is_skipped_and_said():
 
 def test_numbers_can_be_left_unchecked():
     loss, _ = autoencoder()
-    assert {c.check.status for s in trace(loss, numeric=False).steps for c in s.contributions} == {"skipped"}
+    assert {c.check.status for s in trace(loss, numeric=False).steps for c in s.contributions} == {
+        "skipped"
+    }
 
 
-# --- limits and errors -----------------------------------------------------------------------------------------------
+# --- limits and errors ----------------------------------------------------------------------------
 
 
 def chain(n):
@@ -211,7 +240,11 @@ def test_errors_have_three_lines():
         with pytest.raises(DataError) as error:
             t.text(step=k)
         what, where, fix = str(error.value).split("\n")
-        assert what == f"step {k} does not exist" and "this trace has 9 steps (1..9)" in where and "1 to 9" in fix
+        assert (
+            what == f"step {k} does not exist"
+            and "this trace has 9 steps (1..9)" in where
+            and "1 to 9" in fix
+        )
     with pytest.raises(DataError, match=r"nothing flowed into 'V'\n.*W, add_1, matmul_1, b"):
         t.text(param="V")
     for wrong in (mg.tensor(1.0), mg.tensor([1.0, 2.0], requires_grad=True) * 2):
@@ -220,7 +253,7 @@ def test_errors_have_three_lines():
         assert len(str(error.value).split("\n")) == 3
 
 
-# --- text and JSON ---------------------------------------------------------------------------------------------------
+# --- text and JSON --------------------------------------------------------------------------------
 
 
 def test_table():
@@ -229,7 +262,10 @@ def test_table():
     lines = t.text().split("\n")
     assert lines[0] == f"loss = {loss.item():.6g}   9 steps, 2 parameters, float64"
     assert lines[1].startswith("12 rules checked, none wrong")
-    assert lines[2].startswith("gradients of leaves: 2 of 2 agree with the loss as a whole") and lines[3] == ""
+    assert (
+        lines[2].startswith("gradients of leaves: 2 of 2 agree with the loss as a whole")
+        and lines[3] == ""
+    )
     assert lines[4].split() == ["k", "op", "computes", "in-grad", "sends", "to", "check"]
     table = "\n".join(" ".join(line.split()) for line in lines[5:])
     assert "7 tanh h = tanh(add_1) (6, 2) add_1 (6, 2) ok" in table
@@ -240,19 +276,37 @@ def test_table():
 def test_one_step():
     loss, scope = autoencoder()
     text = trace(loss, scope=scope).text(step=8)
-    for part in ("Step 8 of 9   ADD   add_1 = matmul_1 + b", "test_trace_text.py:", "h = mg.tanh(x @ W + b)",
-                 "law      y = a + b",
-                 "dloss/dadd_1 (6, 2)", "b\u0304 = y\u0304", "b was stretched (2,) → (6, 2): summed over axis 0, back to (2,)",
-                 "rule ", "forward ", "OK", "next: 9 matmul   previous: 7 tanh"):  # fmt: skip
+    for part in (
+        "Step 8 of 9   ADD   add_1 = matmul_1 + b",
+        "test_trace_text.py:",
+        "h = mg.tanh(x @ W + b)",
+        "law      y = a + b",
+        "dloss/dadd_1 (6, 2)",
+        "b\u0304 = y\u0304",
+        "b was stretched (2,) → (6, 2): summed over axis 0, back to (2,)",
+        "rule ",
+        "forward ",
+        "OK",
+        "next: 9 matmul   previous: 7 tanh",
+    ):
         assert part in text, text
     both = trace(loss, scope=scope).text(step=9)
-    assert "contribution 2 of 2" in both and "before" in both and "+ added" in both and "= after" in both
+    assert (
+        "contribution 2 of 2" in both
+        and "before" in both
+        and "+ added" in both
+        and "= after" in both
+    )
 
 
 def test_all_that_flowed_into_a_parameter():
     loss, scope = autoencoder()
     text = trace(loss, scope=scope).text(param="W")
-    assert "dloss/dW (4, 2): 2 contributions" in text and text.count("  + [[") == 2 and text.count("  = [[") == 1
+    assert (
+        "dloss/dW (4, 2): 2 contributions" in text
+        and text.count("  + [[") == 2
+        and text.count("  = [[") == 1
+    )
 
 
 @pytest.mark.parametrize("name", sorted(zoo.ZOO))
@@ -260,7 +314,10 @@ def test_text_is_narrow_plain_and_ascii_on_request(name):
     t = trace(zoo.make(name), scope={})
     for kwargs in [{}, *({"step": s.k} for s in t.steps)]:
         text, plain = t.text(**kwargs), t.text(**kwargs, ascii=True)
-        assert max(map(len, text.split("\n"))) <= 88 and max(map(len, t.text(**kwargs, width=64).split("\n"))) <= 64
+        assert (
+            max(map(len, text.split("\n"))) <= 88
+            and max(map(len, t.text(**kwargs, width=64).split("\n"))) <= 64
+        )
         assert plain.isascii() and "\x1b" not in text
         assert all(line == line.rstrip() for line in text.split("\n"))
 
@@ -283,7 +340,9 @@ def test_json_is_json(name, tmp_path):
     record = json.loads(text, parse_constant=no)
     assert record["schema"] == 1 and len(record["steps"]) == t.total
     ids = [n["id"] for n in record["nodes"]]
-    assert ids == list(range(len(ids))) and all(p < n["id"] for n in record["nodes"] for p in n["parents"])
+    assert ids == list(range(len(ids))) and all(
+        p < n["id"] for n in record["nodes"] for p in n["parents"]
+    )
     for step in record["steps"]:
         for out in step["out"]:
             assert out["to"] in ids and len(out["grad"]["head"]) <= 64

@@ -1,4 +1,6 @@
-"""The training loop: what a step is, that a seed is a seed, that it can be gone on with, and what stops it."""
+"""The training loop: what a step is, that a seed is a seed, that it can be gone on with, and what
+stops it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,11 @@ def linear(seed=0, dtype=np.float64):
 
 
 def train(model, epochs=3, lr=1e-2, data=X, **options):
-    options = {"optimizer": Adam(model.parameters(), lr=lr), "rng": np.random.default_rng(1), "progress": False} | options
+    options = {
+        "optimizer": Adam(model.parameters(), lr=lr),
+        "rng": np.random.default_rng(1),
+        "progress": False,
+    } | options
     return fit(model, data, epochs=epochs, **options)
 
 
@@ -36,7 +42,9 @@ class Noisy(LinearAutoencoder):
 
 
 def test_a_step_goes_down_the_mean_loss_of_its_batch():
-    """By hand: W <- W - lr (d/dW loss(batch)) / len(batch), in the order that the generator draws."""
+    """By hand: W <- W - lr (d/dW loss(batch)) / len(batch), in the order that the generator
+    draws.
+    """
     model, twin = linear(), linear()
     train(model, epochs=2, batch_size=16, optimizer=SGD(model.parameters(), lr=0.01))
     rng = np.random.default_rng(1)
@@ -93,7 +101,12 @@ def test_callbacks_see_every_epoch_and_may_end_the_training():
         return state.epoch == 2
 
     model = linear()
-    history = train(model, epochs=5, batch_size=25, callbacks=[stop, lambda state: both.append(state.model is model)])
+    history = train(
+        model,
+        epochs=5,
+        batch_size=25,
+        callbacks=[stop, lambda state: both.append(state.model is model)],
+    )
     assert [(e, s) for e, s, _ in seen] == [(1, 2), (2, 4)]
     assert [loss for _, _, loss in seen] == history.loss and both == [True, True]
 
@@ -109,9 +122,14 @@ def test_going_on_is_the_same_as_not_stopping():
     expected = train(whole, epochs=4)
     optimizer, rng = Adam(part.parameters(), lr=1e-2), np.random.default_rng(1)
     history = train(part, epochs=2, optimizer=optimizer, rng=rng)
-    history = train(part, epochs=4, optimizer=optimizer, rng=rng, history=History(**history.as_dict()))
+    history = train(
+        part, epochs=4, optimizer=optimizer, rng=rng, history=History(**history.as_dict())
+    )
     assert history.loss == expected.loss and history.steps == expected.steps
-    assert all(np.array_equal(p.data, q.data) for p, q in zip(whole.parameters(), part.parameters(), strict=True))
+    assert all(
+        np.array_equal(p.data, q.data)
+        for p, q in zip(whole.parameters(), part.parameters(), strict=True)
+    )
 
 
 PROGRAM = """
@@ -119,14 +137,18 @@ import hashlib, numpy as np, minigrad_ae as mg
 from minigrad_ae.models import LinearAutoencoder
 X, _ = mg.data.digits("test")
 model = LinearAutoencoder(64, 4, rng=np.random.default_rng(0))
-h = mg.train.fit(model, X, optimizer=mg.optim.Adam(model.parameters()), epochs=2, rng=np.random.default_rng(1), progress=False)
+adam, rng = mg.optim.Adam(model.parameters()), np.random.default_rng(1)
+h = mg.train.fit(model, X, optimizer=adam, epochs=2, rng=rng, progress=False)
 weights = b"".join(p.data.tobytes() for p in model.parameters())
 print([x.hex() for x in h.loss], hashlib.sha256(weights).hexdigest())
 """
 
 
 def test_the_same_seed_gives_the_same_numbers_in_two_processes():
-    seen = [subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True) for _ in range(2)]
+    seen = [
+        subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
     assert seen[0].stdout == seen[1].stdout and len(seen[0].stdout) > 80
 
 
@@ -170,10 +192,13 @@ class Breaks(LinearAutoencoder):
 def test_a_loss_that_is_no_number_names_step_and_epoch():
     model = Breaks(5, 2, rng=np.random.default_rng(0))
     before = []
-    text = message_of(DataError, train, model, batch_size=16, callbacks=[lambda s: before.append(s.epoch)])
+    text = message_of(
+        DataError, train, model, batch_size=16, callbacks=[lambda s: before.append(s.epoch)]
+    )
     assert text == (
         "the loss is nan\n  at step 7, in epoch 2 of 3; learning rate 0.01\n"
-        "  fix: lower the learning rate; run this batch under mg.detect_anomaly() to see which operation it comes from"
+        "  fix: lower the learning rate; run this batch under mg.detect_anomaly() to see which "
+        "operation it comes from"
     )
     assert before == [1] and all(np.isfinite(p.data).all() for p in model.parameters())
 
@@ -188,14 +213,22 @@ class Overflows(LinearAutoencoder):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_gradient_that_is_no_number_names_step_and_epoch():
     text = message_of(GradientError, train, Overflows(5, 2, rng=np.random.default_rng(0)))
-    assert "gradients are NaN or infinite" in text and "at step 1, in epoch 1 of 3" in text and len(text.splitlines()) == 3
+    assert (
+        "gradients are NaN or infinite" in text
+        and "at step 1, in epoch 1 of 3" in text
+        and len(text.splitlines()) == 3
+    )
 
 
 @pytest.mark.parametrize(
     ("options", "kind", "what"),
     [
         ({"epochs": 0}, DataError, "at least one epoch is needed"),
-        ({"data": np.full((4, 5), 0.25)}, DataError, "there is nothing to learn: all rows of X are the same"),
+        (
+            {"data": np.full((4, 5), 0.25)},
+            DataError,
+            "there is nothing to learn: all rows of X are the same",
+        ),
         ({"data": np.where(X > 2, np.nan, X)}, DataError, "not finite"),
         ({"data": X[:0]}, DataError, "X is empty"),
         ({"batch_size": 0}, DataError, "batch size of 0"),
@@ -211,7 +244,9 @@ def test_wrong_use(options, kind, what):
 
 def test_lbfgs_is_sent_to_its_own_step():
     model = linear()
-    assert "call optimizer.step(closure)" in message_of(DataError, train, model, optimizer=LBFGS(model.parameters()))
+    assert "call optimizer.step(closure)" in message_of(
+        DataError, train, model, optimizer=LBFGS(model.parameters())
+    )
 
 
 def test_one_datum_may_be_learned_by_heart():
@@ -255,5 +290,12 @@ def test_a_loss_that_draws_without_noise_is_told_of_noise():
     vae = mg.models.VariationalAutoencoder(4, 2, rng=np.random.default_rng(0))
     X = np.random.default_rng(1).random((6, 4))
     with pytest.raises(DtypeError) as caught:
-        mg.train.fit(vae, X, optimizer=mg.optim.Adam(vae.parameters()), epochs=1, rng=np.random.default_rng(2), progress=False)
+        mg.train.fit(
+            vae,
+            X,
+            optimizer=mg.optim.Adam(vae.parameters()),
+            epochs=1,
+            rng=np.random.default_rng(2),
+            progress=False,
+        )
     assert "got noise=None" in str(caught.value) and "fix: pass noise=" in str(caught.value)

@@ -1,4 +1,6 @@
-"""``minigrad-ae train``: every model of the table learns, goes on exactly, and says what is wrong with its arguments."""
+"""``minigrad-ae train``: every model of the table learns, goes on exactly, and says what is wrong
+with its arguments.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ MODELS = sorted(train_command.MODELS)
 def matrix(tmp_path):
     path = tmp_path / "X.npy"
     rng = np.random.default_rng(0)
-    np.save(path, np.clip(0.5 + 0.2 * rng.standard_normal((60, 3)) @ rng.standard_normal((3, 16)), 0, 1))
+    np.save(
+        path, np.clip(0.5 + 0.2 * rng.standard_normal((60, 3)) @ rng.standard_normal((3, 16)), 0, 1)
+    )
     return path
 
 
@@ -34,15 +38,21 @@ def test_every_model_learns_and_goes_on_bit_for_bit(capsys, tmp_path, matrix, mo
     losses = [float(line.split()[-1]) for line in whole.splitlines() if line.startswith("epoch ")]
     assert len(losses) == 4 and losses[-1] < losses[0]
     run(capsys, *common, "--epochs", 2, "--checkpoint", tmp_path / "parts")
-    code, rest, _ = run(capsys, *common, "--epochs", 4, "--checkpoint", tmp_path / "parts", "--resume")
+    code, rest, _ = run(
+        capsys, *common, "--epochs", 4, "--checkpoint", tmp_path / "parts", "--resume"
+    )
     assert code == 0 and "going on after epoch 2" in rest
-    assert [line for line in rest.splitlines() if line.startswith("epoch ")] == whole.splitlines()[4:6]
+    assert [line for line in rest.splitlines() if line.startswith("epoch ")] == whole.splitlines()[
+        4:6
+    ]
     files = [(tmp_path / name / train_command.FILE).read_bytes() for name in ("whole", "parts")]
     assert files[0] == files[1]
 
 
 def test_the_error_stands_beside_that_of_pca(capsys, tmp_path):
-    code, out, _ = run(capsys, "train", "linear", "--latent", 8, "--epochs", 1, "--checkpoint", tmp_path)
+    code, out, _ = run(
+        capsys, "train", "linear", "--latent", 8, "--epochs", 1, "--checkpoint", tmp_path
+    )
     assert code == 0
     X, X_test = digits("train")[0], digits("test")[0]
     best = float(np.mean(np.sum((analytic.pca(X).reconstruct(X_test, 8) - X_test) ** 2, axis=1)))
@@ -57,12 +67,29 @@ def test_a_matrix_is_split_one_in_five(matrix):
     options = train_command.argparse.Namespace(data=str(matrix), dtype="float64")
     X, X_test = train_command.data_of(options)
     whole = np.load(matrix)
-    assert X.shape == (48, 16) and np.array_equal(X_test, whole[4::5]) and np.array_equal(X[:5], whole[[0, 1, 2, 3, 5]])
+    assert (
+        X.shape == (48, 16)
+        and np.array_equal(X_test, whole[4::5])
+        and np.array_equal(X[:5], whole[[0, 1, 2, 3, 5]])
+    )
 
 
 def test_other_options_on_resume_are_refused(capsys, tmp_path):
     run(capsys, "train", "linear", "--latent", 2, "--epochs", 1, "--checkpoint", tmp_path)
-    err = wrong_use(capsys, "train", "linear", "--latent", 2, "--lr", 0.1, "--seed", 3, "--checkpoint", tmp_path, "--resume")
+    err = wrong_use(
+        capsys,
+        "train",
+        "linear",
+        "--latent",
+        2,
+        "--lr",
+        0.1,
+        "--seed",
+        3,
+        "--checkpoint",
+        tmp_path,
+        "--resume",
+    )
     assert "--lr was 0.001, is 0.1; --seed was 0, is 3" in err
     err = wrong_use(capsys, "train", "linear", "--latent", 3, "--checkpoint", tmp_path, "--resume")
     assert "wrong shape of 'encoder_weight': got (64, 2), expected (64, 3)" in err
@@ -111,11 +138,30 @@ def test_wrong_use_of_sparse_and_denoising(capsys, model, argv, what):
 
 
 def test_a_denoiser_is_told_from_noisy_data_and_comes_back_whole(capsys, tmp_path):
-    code, out, _ = run(capsys, "train", "denoising", "--latent", 8, "--epochs", 1, "--hidden", 16, "--drop", 0.5,
-                       "--noise", 0.2, "--dtype", "float32", "--checkpoint", tmp_path)  # fmt: skip
+    code, out, _ = run(
+        capsys,
+        "train",
+        "denoising",
+        "--latent",
+        8,
+        "--epochs",
+        1,
+        "--hidden",
+        16,
+        "--drop",
+        0.5,
+        "--noise",
+        0.2,
+        "--dtype",
+        "float32",
+        "--checkpoint",
+        tmp_path,
+    )
     assert code == 0
     model = checkpoint.load(tmp_path / train_command.FILE).model
-    assert isinstance(model, DenoisingAutoencoder) and isinstance(model.autoencoder, DeepAutoencoder)
+    assert isinstance(model, DenoisingAutoencoder) and isinstance(
+        model.autoencoder, DeepAutoencoder
+    )
     assert model.drop == 0.5 and model.sigma == 0.2 and model.autoencoder.n_hidden == 16
     assert all(p.dtype == np.float32 for p in model.parameters())
     X_test = digits("test")[0]
@@ -155,13 +201,17 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(capsys, tmp_path, mon
         return right(self, x)
 
     monkeypatch.setattr(LinearAutoencoder, "loss", interrupted)
-    code, _, err = run(capsys, "train", "linear", "--latent", 2, "--epochs", 3, "--checkpoint", tmp_path)
+    code, _, err = run(
+        capsys, "train", "linear", "--latent", 2, "--epochs", 3, "--checkpoint", tmp_path
+    )
     assert code == 130 and "interrupted; epoch 1 is in" in err and "--resume" in err
     assert checkpoint.load(tmp_path / train_command.FILE).meta["history"]["steps"] == 23
 
 
 def test_a_masked_autoencoder_stands_beside_the_gaussian_conditional(capsys, tmp_path):
-    code, out, _ = run(capsys, "train", "masked", "--latent", 8, "--epochs", 1, "--checkpoint", tmp_path)
+    code, out, _ = run(
+        capsys, "train", "masked", "--latent", 8, "--epochs", 1, "--checkpoint", tmp_path
+    )
     assert code == 0
     model = checkpoint.load(tmp_path / train_command.FILE).model
     X, X_test = digits("train")[0], digits("test")[0]
@@ -176,8 +226,12 @@ def test_pictures_that_are_no_squares_or_have_no_such_patches_are_refused(capsys
     np.save(tmp_path / "X.npy", np.random.default_rng(0).random((20, 15)))
     err = wrong_use(capsys, "train", "masked", "--data", tmp_path / "X.npy", "--latent", 8)
     assert "15 features, which is no square" in err
-    assert "a patch of 3 does not divide" in wrong_use(capsys, "train", "masked", "--latent", 8, "--patch", 3)
-    assert "no patch would stay visible" in wrong_use(capsys, "train", "masked", "--latent", 8, "--mask-ratio", 0.99)
+    assert "a patch of 3 does not divide" in wrong_use(
+        capsys, "train", "masked", "--latent", 8, "--patch", 3
+    )
+    assert "no patch would stay visible" in wrong_use(
+        capsys, "train", "masked", "--latent", 8, "--mask-ratio", 0.99
+    )
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -191,7 +245,9 @@ def test_every_option_that_a_model_does_not_use_is_refused(capsys, model):
 
 
 def test_every_option_of_single_models_says_whose_it_is():
-    assert set(train_command.USED_BY) == {flag[2:].replace("-", "_") for flag, _ in train_command.OPTIONS}
+    assert set(train_command.USED_BY) == {
+        flag[2:].replace("-", "_") for flag, _ in train_command.OPTIONS
+    }
 
 
 def test_an_older_run_is_overwritten_only_when_asked_and_stays_as_prev(capsys, tmp_path):
@@ -203,33 +259,51 @@ def test_an_older_run_is_overwritten_only_when_asked_and_stays_as_prev(capsys, t
     assert path.read_bytes() == before
     wrong_use(capsys, *argv, "--resume", "--overwrite")
     assert run(capsys, *argv, "--seed", 1, "--overwrite")[0] == 0
-    assert path.read_bytes() != before and path.with_name(f"{path.name}.prev").read_bytes() == before
+    assert (
+        path.read_bytes() != before and path.with_name(f"{path.name}.prev").read_bytes() == before
+    )
 
 
 def test_a_model_that_was_saved_without_its_training_cannot_be_gone_on_with(capsys, tmp_path):
-    checkpoint.save(tmp_path / train_command.FILE, LinearAutoencoder(64, 2, rng=np.random.default_rng(0)))
+    checkpoint.save(
+        tmp_path / train_command.FILE, LinearAutoencoder(64, 2, rng=np.random.default_rng(0))
+    )
     err = wrong_use(capsys, "train", "linear", "--latent", 2, "--checkpoint", tmp_path, "--resume")
     assert "the checkpoint has no training to go on with" in err
 
 
-@pytest.mark.parametrize("argv", [["deep", "--latent", 2, "--hidden", 10**13], ["masked", "--latent", 10**7],
-                                  ["vae", "--latent", 10**13]])  # fmt: skip
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["deep", "--latent", 2, "--hidden", 10**13],
+        ["masked", "--latent", 10**7],
+        ["vae", "--latent", 10**13],
+    ],
+)
 def test_absurd_sizes_are_refused_with_an_estimate(capsys, argv):
     assert "are needed, " in wrong_use(capsys, "train", *argv)
 
 
 def test_training_that_would_not_fit_is_refused_before_the_first_step(capsys, monkeypatch):
     monkeypatch.setattr(memory, "SMALL", 0)
-    monkeypatch.setattr(memory, "available", lambda: 6000)  # two weights of 64 x 2 numbers take 2048 bytes to draw each
+    # two weights of 64 x 2 numbers take 2048 bytes to draw each
+    monkeypatch.setattr(memory, "available", lambda: 6000)
     err = wrong_use(capsys, "train", "linear", "--latent", 2)
-    assert "training this model would not fit" in err and "7,728 bytes are needed, 6,000 bytes are free" in err
+    assert (
+        "training this model would not fit" in err
+        and "7,728 bytes are needed, 6,000 bytes are free" in err
+    )
 
 
 def test_nothing_to_hide_is_refused(capsys):
-    assert "no patch would be hidden" in wrong_use(capsys, "train", "masked", "--latent", 8, "--mask-ratio", 0)
+    assert "no patch would be hidden" in wrong_use(
+        capsys, "train", "masked", "--latent", 8, "--mask-ratio", 0
+    )
 
 
-@pytest.mark.parametrize(("dtype", "size"), [("float64", 1e-165), ("float32", 1e-25), ("float32", 1e-60)])
+@pytest.mark.parametrize(
+    ("dtype", "size"), [("float64", 1e-165), ("float32", 1e-25), ("float32", 1e-60)]
+)
 def test_data_whose_squares_underflow_are_refused(capsys, tmp_path, dtype, size):
     np.save(tmp_path / "X.npy", np.random.default_rng(0).standard_normal((50, 6)) * size)
     argv = ["train", "linear", "--data", tmp_path / "X.npy", "--latent", 2, "--dtype", dtype]

@@ -1,4 +1,6 @@
-"""Transfer: the encoder without its decoder, fine-tuned with few labels, and what it is compared with."""
+"""Transfer: the encoder without its decoder, fine-tuned with few labels, and what it is compared
+with.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,19 @@ import minigrad_ae as mg
 from minigrad_ae.errors import DataError, ShapeError
 from minigrad_ae.experiments.masked_transfer import few_labels, nearest, regression
 from minigrad_ae.models import MaskedAutoencoder
-from minigrad_ae.models.transfer import LogisticRegression, accuracy, classifier, fine_tune, layer_factors
+from minigrad_ae.models.transfer import (
+    LogisticRegression,
+    accuracy,
+    classifier,
+    fine_tune,
+    layer_factors,
+)
 
 
 def autoencoder(**settings):
-    model = MaskedAutoencoder((8, 8), 2, width=8, depth=2, heads=2, rng=np.random.default_rng(0), **settings)
+    model = MaskedAutoencoder(
+        (8, 8), 2, width=8, depth=2, heads=2, rng=np.random.default_rng(0), **settings
+    )
     return model.standardise(mg.data.digits("train")[0])
 
 
@@ -36,7 +46,9 @@ def test_the_classifier_is_the_encoder_on_whole_pictures():
     assert np.any(model.encoder.blocks[0].expand.weight.data != 0), "a copy, not the encoder itself"
 
 
-@pytest.mark.parametrize("readout, settings, features", [("mean", {}, 8), ("class", {"class_token": True}, 8)])
+@pytest.mark.parametrize(
+    "readout, settings, features", [("mean", {}, 8), ("class", {"class_token": True}, 8)]
+)
 def test_other_readouts(readout, settings, features):
     network = classifier(autoencoder(**settings), 10, readout)
     assert network.head.weight.shape == (features, 10) and network(labelled(3)[0]).shape == (3, 10)
@@ -47,8 +59,13 @@ def test_layers_near_the_input_learn_more_slowly():
     factors = layer_factors(network, 0.5)
     assert set(factors) == set(network.parameters())
     assert factors[network.head.weight] == factors[network.norm.bias] == 1
-    assert factors[network.blocks[1].attention.key.weight] == 0.5 and factors[network.blocks[0].mlp_norm.weight] == 0.25
-    assert factors[network.embedding.project.weight] == factors[network.embedding.positions] == 0.125
+    assert (
+        factors[network.blocks[1].attention.key.weight] == 0.5
+        and factors[network.blocks[0].mlp_norm.weight] == 0.25
+    )
+    assert (
+        factors[network.embedding.project.weight] == factors[network.embedding.positions] == 0.125
+    )
 
 
 def test_fine_tuning_learns_the_labels():
@@ -64,7 +81,10 @@ def test_logistic_regression_is_at_its_minimum():
     model = LogisticRegression(64, 10, l2=0.5).fit(X, y)
     p = np.exp(model(X).numpy())
     rest = p / p.sum(axis=1, keepdims=True) - np.eye(10)[y]
-    assert np.abs(X.T @ rest + 0.5 * model.weight.data).max() < 1e-2 and np.abs(rest.sum(axis=0)).max() < 1e-2
+    assert (
+        np.abs(X.T @ rest + 0.5 * model.weight.data).max() < 1e-2
+        and np.abs(rest.sum(axis=0)).max() < 1e-2
+    )
     assert regression(mg.data.digits("train")[0], mg.data.digits("test")[0], np.arange(60)) > 0.5
 
 
@@ -95,20 +115,30 @@ def test_the_wrong_readout_labels_or_decay_are_refused():
             function(*args)
         assert words in str(info.value) and len(str(info.value).splitlines()) == 3
     with pytest.raises(ShapeError, match="each picture needs a label"):
-        fine_tune(classifier(autoencoder(), 10), labelled(5)[0], [1, 2], steps=1, rng=np.random.default_rng(0))
+        fine_tune(
+            classifier(autoencoder(), 10),
+            labelled(5)[0],
+            [1, 2],
+            steps=1,
+            rng=np.random.default_rng(0),
+        )
 
 
-# --- what ships -------------------------------------------------------------------------------------------------------
+# --- what ships -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["07_digits.npz", "07_digits_500_0.npz", "07_mnist.npz"])
 def test_shipped_networks_say_where_they_come_from(name):
     path = mg.data.shipped(name)
     found = mg.checkpoint.load(path)  # compares the SHA-256
-    assert path.stat().st_size < 800_000 and all(p.dtype == np.float32 for p in found.model.parameters())
+    assert path.stat().st_size < 800_000 and all(
+        p.dtype == np.float32 for p in found.model.parameters()
+    )
     assert found.meta["command"].startswith("python ") and found.meta["seed"] == 0
     shape = (2, *found.model.image_shape)
-    assert found.model.forward(np.zeros(shape), np.eye(found.model.n_patches, dtype=bool)[0]).shape == (2, np.prod(shape[1:]))
+    assert found.model.forward(
+        np.zeros(shape), np.eye(found.model.n_patches, dtype=bool)[0]
+    ).shape == (2, np.prod(shape[1:]))
 
 
 def test_shipped_numbers_are_whole_and_say_what_the_lesson_says():
@@ -117,10 +147,17 @@ def test_shipped_numbers_are_whole_and_say_what_the_lesson_says():
     assert digest == hashlib.sha256(json.dumps(study, sort_keys=True).encode()).hexdigest()
     for share in ("0.01", "0.05"):
         runs = {method: np.array(values) for method, values in study["transfer"][share].items()}
-        for method, least in (("from scratch", 0.03), ("PCA + logistic regression", 0), ("pixels + logistic regression", 0)):
+        for method, least in (
+            ("from scratch", 0.03),
+            ("PCA + logistic regression", 0),
+            ("pixels + logistic regression", 0),
+        ):
             gain = runs["fine-tuned"] - runs[method]
             error = gain.std(ddof=1) / len(gain) ** 0.5
-            assert len(gain) >= 8 and gain.mean() >= least and gain.mean() > 2 * error, (share, method)
+            assert len(gain) >= 8 and gain.mean() >= least and gain.mean() > 2 * error, (
+                share,
+                method,
+            )
     for ratio, row in study["ablation"].items():
         assert max(row["error"]) < row["gaussian"], ratio
     accuracy = {ratio: np.mean(row["accuracy at 5%"]) for ratio, row in study["ablation"].items()}

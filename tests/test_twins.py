@@ -1,7 +1,9 @@
-"""Each op that has a Numba twin: the kernels give what the definition gives, forward and backward, to stated rounding.
+"""Each op that has a Numba twin: the kernels give what the definition gives, forward and backward,
+to stated rounding.
 
-The bound for an op is `ULPS` units in the last place of the largest number that its sums and products go through: a few
-for the polynomials of the kernels (tests/test_kernels.py has the table), one for each term of a sum.
+The bound for an op is `ULPS` units in the last place of the largest number that its sums and
+products go through: a few for the polynomials of the kernels (tests/test_kernels.py has the table),
+one for each term of a sum.
 """
 
 import math
@@ -20,29 +22,36 @@ ULPS = 16
 BIG = {
     "matmul": [((70, 90), (90, 50)), ((8, 20, 30), (8, 30, 10)), ((4, 20, 30), (30, 40))],
     "linear": [((64, 50), (50, 30), (30,)), ((4, 20, 30), (30, 40), (40,))],
-    "layer_norm": [((40, 33), (33,), (33,))], "attention": [((20, 17, 8), (20, 17, 8), (20, 17, 8), ())],
+    "layer_norm": [((40, 33), (33,), (33,))],
+    "attention": [((20, 17, 8), (20, 17, 8), (20, 17, 8), ())],
     "reparameterise": [((40, 7),) * 3],
-}  # fmt: skip
+}
 PAIRED = ("half_squared_error", "bernoulli_loss", "gaussian_kl")
 
 
 def inputs_of(name):
     """Inputs that are large enough for the kernels to be chosen."""
     rng = np.random.default_rng(3)
-    for shapes in BIG.get(name, [((40, 33), (40, 33))] if name in PAIRED else [((40, 33),), ((7, 5, 60),)]):
+    for shapes in BIG.get(
+        name, [((40, 33), (40, 33))] if name in PAIRED else [((40, 33),), ((7, 5, 60),)]
+    ):
         yield [rng.standard_normal(s) for s in shapes]
         if len(shapes[0]) == 2:
             yield [np.asfortranarray(rng.standard_normal(s)) for s in shapes]
 
 
 def both(name, inputs, params, dtype):
-    """(values and gradients with kernels, the same with definitions), of which side the kernels ran is checked."""
+    """(values and gradients with kernels, the same with definitions), of which side the kernels ran
+    is checked.
+    """
     results = []
     for backend in ("numba", "numpy"):
         with kernels.use(backend):
             tensors = [mg.tensor(x, dtype=dtype, requires_grad=True) for x in inputs]
             y = REGISTRY[name](*tensors, **params)
-            assert (y.saved is not None) == (backend == "numba"), f"{name}: the kernels were not chosen as expected"
+            assert (y.saved is not None) == (backend == "numba"), (
+                f"{name}: the kernels were not chosen as expected"
+            )
             upstream = np.random.default_rng(5).standard_normal(y.shape)
             results.append([y.data, *mg.grad(y, tensors, gradient=upstream)])
     return results
@@ -68,7 +77,9 @@ def test_the_kernels_agree_with_the_definition(name, dtype):
                 assert a.dtype == b.dtype == dtype
                 assert a.shape == b.shape
                 size = max(float(np.max(np.abs(b), initial=0)), 1.0)
-                assert float(np.max(np.abs(a - b), initial=0)) <= eps * size * (ULPS + math.sqrt(terms)), (name, params)
+                assert float(np.max(np.abs(a - b), initial=0)) <= eps * size * (
+                    ULPS + math.sqrt(terms)
+                ), (name, params)
 
 
 @pytest.mark.parametrize("name", TWINS)
@@ -80,12 +91,19 @@ def test_every_input_set_of_the_op_gives_the_same_either_way(name):
             for backend in ("numba", "numpy"):
                 with kernels.use(backend):
                     on = active(name, c)
-                    tensors = [mg.tensor(x, requires_grad=True) if k in on else x for k, x in enumerate(c.inputs)]
+                    tensors = [
+                        mg.tensor(x, requires_grad=True) if k in on else x
+                        for k, x in enumerate(c.inputs)
+                    ]
                     y = REGISTRY[name](*tensors, **c.params)
                     upstream = np.random.default_rng(1).standard_normal(y.shape)
-                    results.append([y.data, *mg.grad(y, [tensors[k] for k in on], gradient=upstream)])
+                    results.append(
+                        [y.data, *mg.grad(y, [tensors[k] for k in on], gradient=upstream)]
+                    )
             for a, b in zip(*results, strict=True):
-                np.testing.assert_allclose(a, b, rtol=64 * np.finfo(dtype).eps, atol=64 * np.finfo(dtype).eps)
+                np.testing.assert_allclose(
+                    a, b, rtol=64 * np.finfo(dtype).eps, atol=64 * np.finfo(dtype).eps
+                )
 
 
 @pytest.mark.usefixtures("compiled")
@@ -93,8 +111,16 @@ def test_no_gradient_is_computed_that_nobody_asked_for(monkeypatch):
     asked = []
     twin = REGISTRY["linear"].twin
     right = twin.backward
-    monkeypatch.setattr(twin, "backward", lambda *a, need, **k: asked.append(list(need)) or right(*a, need=need, **k))
-    x, W, b = np.ones((20, 10)), mg.tensor(np.ones((10, 4)), requires_grad=True), mg.tensor(np.ones(4), requires_grad=True)
+    monkeypatch.setattr(
+        twin,
+        "backward",
+        lambda *a, need, **k: asked.append(list(need)) or right(*a, need=need, **k),
+    )
+    x, W, b = (
+        np.ones((20, 10)),
+        mg.tensor(np.ones((10, 4)), requires_grad=True),
+        mg.tensor(np.ones(4), requires_grad=True),
+    )
     mg.linear(x, W, b).sum().backward()
     mg.grad(mg.linear(x, W, b).sum(), W)
     assert asked == [[False, True, True], [False, True, False]]
@@ -132,7 +158,9 @@ def test_inputs_are_never_changed():
             g = np.ones(y.shape)
             value = y.data.copy()
             mg.grad(y, tensors, gradient=g)
-            assert all(np.array_equal(a, t.data) for a, t in zip(before, tensors, strict=True)), name
+            assert all(np.array_equal(a, t.data) for a, t in zip(before, tensors, strict=True)), (
+                name
+            )
             assert np.array_equal(value, y.data) and np.all(g == 1), name
 
 
@@ -142,7 +170,9 @@ def test_special_values_come_out_as_numpy_gives_them(name):
     results = []
     for backend in ("numba", "numpy"):
         with kernels.use(backend), np.errstate(all="ignore"):
-            results.append(REGISTRY[name](mg.tensor(values, dtype=np.float32), **settings_of(name)[0]).data)
+            results.append(
+                REGISTRY[name](mg.tensor(values, dtype=np.float32), **settings_of(name)[0]).data
+            )
     assert np.array_equal(np.isnan(results[0]), np.isnan(results[1]))
     assert np.array_equal(np.isinf(results[0]), np.isinf(results[1]))
 

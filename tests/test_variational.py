@@ -1,4 +1,6 @@
-"""The variational autoencoder: its two terms against formulas in NumPy, its gradients, its likelihood, its limits."""
+"""The variational autoencoder: its two terms against formulas in NumPy, its gradients, its
+likelihood, its limits.
+"""
 
 import copy
 import pickle
@@ -12,12 +14,17 @@ from minigrad_ae.models import KLWarmUp, VariationalAutoencoder, variational
 from minigrad_ae.optim import SGD, Adam
 
 D, M, N = 6, 2, 5
-KINDS = {"bernoulli": {"likelihood": "bernoulli"}, "gaussian": {"likelihood": "gaussian", "sigma": 0.7},
-         "learnt": {"likelihood": "gaussian", "sigma": 0.7, "learn_sigma": True}}  # fmt: skip
+KINDS = {
+    "bernoulli": {"likelihood": "bernoulli"},
+    "gaussian": {"likelihood": "gaussian", "sigma": 0.7},
+    "learnt": {"likelihood": "gaussian", "sigma": 0.7, "learn_sigma": True},
+}
 
 
 def build(kind="bernoulli", **settings):
-    return VariationalAutoencoder(D, M, hidden=(8,), rng=np.random.default_rng(1), **KINDS[kind], **settings)
+    return VariationalAutoencoder(
+        D, M, hidden=(8,), rng=np.random.default_rng(1), **KINDS[kind], **settings
+    )
 
 
 def data(n=N, dtype=float):
@@ -39,7 +46,9 @@ def test_the_two_terms_are_those_of_the_slide(kind, samples):
     mu, log_var = (s.numpy() for s in model.encode(x))
     a = [model.decoder(mu + np.exp(log_var / 2) * eps).numpy() for eps in noise]
     distortion, rate = model.terms(x, noise[0] if samples == 1 else noise)
-    np.testing.assert_allclose(distortion.item(), -np.mean([densities(model, al, x).sum() for al in a]), rtol=1e-13)
+    np.testing.assert_allclose(
+        distortion.item(), -np.mean([densities(model, al, x).sum() for al in a]), rtol=1e-13
+    )
     np.testing.assert_allclose(rate.item(), analytic.kl_diagonal(mu, log_var).sum(), rtol=1e-13)
 
 
@@ -52,7 +61,10 @@ def test_gradients_prove_themselves(kind):
     model = build(kind)
     noise = np.random.default_rng(3).standard_normal((N, M))
     assert mg.gradcheck(lambda inputs: sum(model.terms(inputs, noise)), x)
-    for bound in (model.iwae(x, np.random.default_rng(0), 4), model.elbo(x, np.random.default_rng(0), 4)):
+    for bound in (
+        model.iwae(x, np.random.default_rng(0), 4),
+        model.elbo(x, np.random.default_rng(0), 4),
+    ):
         report = mg.check_graph(bound if bound.ndim == 0 else bound.sum())
         assert report.ok, report
 
@@ -61,7 +73,9 @@ def test_beta_weighs_the_rate_and_nothing_else():
     model, x = build(), data()
     values = [model.elbo(x, np.random.default_rng(5), beta=b).item() for b in (0.0, 1.0, 4.0)]
     rate = model.terms(x, np.zeros((N, M)))[1].item()
-    np.testing.assert_allclose([values[0] - values[1], values[0] - values[2]], [rate, 4 * rate], rtol=1e-12)
+    np.testing.assert_allclose(
+        [values[0] - values[1], values[0] - values[2]], [rate, 4 * rate], rtol=1e-12
+    )
     model.beta = 4.0
     assert model.loss(x, np.random.default_rng(5)).item() == pytest.approx(-values[2], rel=1e-13)
 
@@ -75,7 +89,9 @@ def test_the_bound_of_each_datum_adds_up_to_the_loss(kind, samples):
     assert model.elbo(x, np.random.default_rng(5), samples, 0.3).item() == each.sum()
     assert -each.sum() == pytest.approx(model.loss(x, np.random.default_rng(5)).item(), rel=1e-13)
     mu, log_var = (s.numpy()[2:3] for s in model.encode(x))
-    with_kl, without = (model.elbo(x[2:3], np.random.default_rng(1), 1, beta).item() for beta in (1.0, 0.0))
+    with_kl, without = (
+        model.elbo(x[2:3], np.random.default_rng(1), 1, beta).item() for beta in (1.0, 0.0)
+    )
     assert with_kl - without == pytest.approx(-analytic.kl_diagonal(mu, log_var).sum(), rel=1e-12)
 
 
@@ -102,11 +118,16 @@ def test_weights_are_constant_at_the_exact_posterior_and_say_log_p():
     model, W = exact_model()
     x = 3 * np.random.default_rng(6).standard_normal((7, D))
     log_w = model.log_weights(x, np.random.default_rng(7), 50).numpy()
-    exact = analytic.log_normal(x @ np.linalg.qr(W, "complete")[0], 0.0,
-                                np.log(0.36 + np.array([1.5**2, 0.8**2, *[0.0] * (D - M)])))  # fmt: skip
+    exact = analytic.log_normal(
+        x @ np.linalg.qr(W, "complete")[0],
+        0.0,
+        np.log(0.36 + np.array([1.5**2, 0.8**2, *[0.0] * (D - M)])),
+    )
     assert log_w.shape == (50, 7)
     assert np.abs(log_w - exact).max() < 1e-12 * np.abs(exact).max() * 10
-    np.testing.assert_allclose(model.log_likelihood(x, np.random.default_rng(7), 50), exact, rtol=1e-12)
+    np.testing.assert_allclose(
+        model.log_likelihood(x, np.random.default_rng(7), 50), exact, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -114,8 +135,12 @@ def test_importance_weighting_is_the_log_of_the_mean(kind):
     model, x = build(kind), data()
     log_w = model.log_weights(x, np.random.default_rng(8), 30).numpy()
     expected = analytic.importance_bound(log_w, axis=0)
-    np.testing.assert_allclose(model.log_likelihood(x, np.random.default_rng(8), 30), expected, rtol=1e-12)
-    np.testing.assert_allclose(model.iwae(x, np.random.default_rng(8), 30).numpy(), expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        model.log_likelihood(x, np.random.default_rng(8), 30), expected, rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        model.iwae(x, np.random.default_rng(8), 30).numpy(), expected, rtol=1e-12
+    )
     one = model.log_weights(x, np.random.default_rng(8), 1).numpy()[0]
     assert (model.iwae(x, np.random.default_rng(8), 1).numpy() == one).all()
 
@@ -124,28 +149,38 @@ def test_the_likelihood_does_not_depend_on_how_the_draws_are_parted(monkeypatch)
     model, x = build(), data()
     whole = model.log_likelihood(x, np.random.default_rng(8), 30)
     monkeypatch.setattr(variational, "AT_ONCE", 7 * N * D)
-    np.testing.assert_allclose(model.log_likelihood(x, np.random.default_rng(8), 30), whole, rtol=1e-13)
+    np.testing.assert_allclose(
+        model.log_likelihood(x, np.random.default_rng(8), 30), whole, rtol=1e-13
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_log_likelihood_agrees_with_a_grid(kind):
     model, x = build(kind), data()
     exact = analytic.grid_log_prob(
-        lambda Z: densities(model, model.decoder(Z).numpy()[:, None, :], x), M, limit=8.0, points=161
+        lambda Z: densities(model, model.decoder(Z).numpy()[:, None, :], x),
+        M,
+        limit=8.0,
+        points=161,
     )
     k = 4000
     log_w = model.log_weights(x, np.random.default_rng(1), k).numpy()
     error = np.exp(log_w - exact).std(axis=0) / np.sqrt(k)
-    assert (np.abs(model.log_likelihood(x, np.random.default_rng(9), k) - exact) < 4 * error + error**2).all()
+    assert (
+        np.abs(model.log_likelihood(x, np.random.default_rng(9), k) - exact) < 4 * error + error**2
+    ).all()
 
 
-# --- the log-variance is kept finite -----------------------------------------------------------------------------------
+# --- the log-variance is kept finite --------------------------------------------------------------
 
 
 def test_inside_the_bound_nothing_is_done_and_outside_it_is_clipped():
     inside = mg.tensor([[-20.0, 3.0, 20.0]], requires_grad=True)
     assert variational.bounded(inside) is inside
-    for values, slope in (([[-20.0, 20.0, 25.0]], [[1, 1, 0]]), ([[-1e30, np.inf, 0.0]], [[0, 0, 1]])):
+    for values, slope in (
+        ([[-20.0, 20.0, 25.0]], [[1, 1, 0]]),
+        ([[-1e30, np.inf, 0.0]], [[0, 0, 1]]),
+    ):
         wide = mg.tensor(values, requires_grad=True)
         y = variational.bounded(wide)
         assert (y.numpy() == np.clip(values, -20, 20)).all()
@@ -169,7 +204,7 @@ def test_a_nan_stays_a_nan():
     assert np.isnan(variational.bounded(mg.tensor([[np.nan, 30.0]])).numpy()[0, 0])
 
 
-# --- what it is made of -------------------------------------------------------------------------------------------------
+# --- what it is made of ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -180,8 +215,15 @@ def test_one_dtype_throughout(kind, dtype):
     loss = model.loss(x, rng)
     loss.backward()
     assert loss.dtype == dtype
-    assert all(p.dtype == dtype and (p.grad is None or p.grad.dtype == dtype) for p in model.parameters())
-    for made in (model.sample(3, rng), model.sample(3, rng, pixels=True), model.reconstruct(x), model.reconstruct(x, rng)):
+    assert all(
+        p.dtype == dtype and (p.grad is None or p.grad.dtype == dtype) for p in model.parameters()
+    )
+    for made in (
+        model.sample(3, rng),
+        model.sample(3, rng, pixels=True),
+        model.reconstruct(x),
+        model.reconstruct(x, rng),
+    ):
         assert made.dtype == dtype and made.shape[1] == D
     assert model.log_weights(x, rng, 2).dtype == dtype
     assert model.loss(x.astype(np.float64), rng).dtype == dtype  # the data follow the model
@@ -190,20 +232,31 @@ def test_one_dtype_throughout(kind, dtype):
 def test_bernoulli_samples_are_pixels():
     model, rng = build(), np.random.default_rng(0)
     assert set(np.unique(model.sample(50, rng, pixels=True))) == {0.0, 1.0}
-    means, pixels = (model.sample(20_000, np.random.default_rng(1), pixels=on) for on in (False, True))
+    means, pixels = (
+        model.sample(20_000, np.random.default_rng(1), pixels=on) for on in (False, True)
+    )
     assert means.min() > 0 and means.max() < 1
     assert np.abs((pixels - means).mean(axis=0)).max() < 4 * 0.5 / np.sqrt(20_000)
 
 
 def test_gaussian_samples_scatter_around_their_mean_by_sigma():
     model = build("gaussian")
-    means, pixels = (model.sample(20_000, np.random.default_rng(0), pixels=on) for on in (False, True))
+    means, pixels = (
+        model.sample(20_000, np.random.default_rng(0), pixels=on) for on in (False, True)
+    )
     assert (pixels - means).std() == pytest.approx(0.7, rel=4 / np.sqrt(2 * means.size))
 
 
 def test_the_decoder_mirrors_the_encoder():
     model = VariationalAutoencoder(D, M, hidden=(8, 5), rng=np.random.default_rng(0))
-    assert [p.shape for p in model.parameters() if p.ndim == 2] == [(6, 8), (8, 5), (5, 4), (2, 5), (5, 8), (8, 6)]
+    assert [p.shape for p in model.parameters() if p.ndim == 2] == [
+        (6, 8),
+        (8, 5),
+        (5, 4),
+        (2, 5),
+        (5, 8),
+        (8, 6),
+    ]
 
 
 def test_reconstructions_go_through_the_mean_unless_a_generator_is_given():
@@ -216,7 +269,10 @@ def test_a_checkpoint_holds_all_that_is_needed_to_build_it_again(tmp_path):
     for kind in KINDS:
         model, x = build(kind, beta=0.5, n_samples=2), data()
         again = mg.checkpoint.load(mg.checkpoint.save(tmp_path / "m.npz", model)).model
-        assert again.loss(x, np.random.default_rng(0)).item() == model.loss(x, np.random.default_rng(0)).item()
+        assert (
+            again.loss(x, np.random.default_rng(0)).item()
+            == model.loss(x, np.random.default_rng(0)).item()
+        )
         assert again.sigma == model.sigma and again.learn_sigma == model.learn_sigma
 
 
@@ -247,8 +303,16 @@ def test_without_hidden_layers_both_networks_are_linear():
 
 def test_training_on_digits_beats_independent_pixels():
     X, rng = mg.data.digits("train")[0].astype(np.float32), np.random.default_rng(0)
-    model = VariationalAutoencoder(64, 2, hidden=(64,), likelihood="gaussian", sigma=0.3, learn_sigma=True, rng=rng,
-                                   dtype=np.float32)  # fmt: skip
+    model = VariationalAutoencoder(
+        64,
+        2,
+        hidden=(64,),
+        likelihood="gaussian",
+        sigma=0.3,
+        learn_sigma=True,
+        rng=rng,
+        dtype=np.float32,
+    )
     optimiser = Adam(model.parameters(), lr=3e-3)
     for _ in range(15):
         for x in mg.data.batches(X, 64, rng):
@@ -257,7 +321,9 @@ def test_training_on_digits_beats_independent_pixels():
             optimiser.step()
     test = mg.data.digits("test")[0].astype(np.float32)
     bound = model.elbo(test, rng).item() / len(test)
-    collapsed = analytic.log_likelihood_at_best_variance(float(((test - X.mean(axis=0)) ** 2).mean()), 64)
+    collapsed = analytic.log_likelihood_at_best_variance(
+        float(((test - X.mean(axis=0)) ** 2).mean()), 64
+    )
     assert bound > collapsed + 3  # nats
 
 
@@ -275,6 +341,15 @@ def test_kl_warm_up_goes_from_0_to_beta_in_so_many_epochs():
 def test_the_loop_of_the_library_warms_up_too():
     model, betas = build(beta=1.5), []
     callbacks = [KLWarmUp(model, 2), lambda state: betas.append(state.model.beta)]
-    mg.train.fit(model, data(), optimizer=SGD(model.parameters(), lr=0.01), epochs=3, rng=np.random.default_rng(0),
-                 batch_size=2, noise=np.random.default_rng(1), progress=False, callbacks=callbacks)  # fmt: skip
+    mg.train.fit(
+        model,
+        data(),
+        optimizer=SGD(model.parameters(), lr=0.01),
+        epochs=3,
+        rng=np.random.default_rng(0),
+        batch_size=2,
+        noise=np.random.default_rng(1),
+        progress=False,
+        callbacks=callbacks,
+    )
     assert betas == [0.75, 1.5, 1.5]

@@ -7,7 +7,14 @@ import pytest
 
 import minigrad_ae as mg
 from minigrad_ae.errors import DataError, ShapeError
-from minigrad_ae.nn import MultiHeadAttention, PatchEmbedding, TransformerBlock, VisionTransformer, patchify, unpatchify
+from minigrad_ae.nn import (
+    MultiHeadAttention,
+    PatchEmbedding,
+    TransformerBlock,
+    VisionTransformer,
+    patchify,
+    unpatchify,
+)
 from minigrad_ae.nn.positions import sincos
 
 SHAPES = [((8, 8), 2), ((28, 28), 4), ((4, 6), 2), ((6, 4, 3), 2), ((3, 3, 1), 3), ((2, 2), 1)]
@@ -24,7 +31,7 @@ def attention(width=8, heads=2, dtype=np.float64):
     return layer
 
 
-# --- patches ---------------------------------------------------------------------------------------------------------
+# --- patches --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape, patch", SHAPES)
@@ -38,7 +45,9 @@ def test_patches_are_an_exact_rearrangement(shape, patch):
 
 def test_patches_come_row_by_row():
     x = np.arange(16.0).reshape(1, 4, 4)
-    assert np.array_equal(patchify(x, (4, 4), 2)[0], [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]])
+    assert np.array_equal(
+        patchify(x, (4, 4), 2)[0], [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
+    )
 
 
 def test_channels_stay_with_their_pixel():
@@ -46,7 +55,7 @@ def test_channels_stay_with_their_pixel():
     assert np.array_equal(patchify(x, (4, 4, 3), 2)[1, 3].reshape(2, 2, 3), x[1, 2:, 2:])
 
 
-# --- attention --------------------------------------------------------------------------------------------------------
+# --- attention ------------------------------------------------------------------------------------
 
 
 def test_weights_are_probabilities():
@@ -57,7 +66,9 @@ def test_weights_are_probabilities():
 
 def test_the_layer_is_its_formula():
     layer, x = attention(), rng().normal(size=(2, 5, 8))
-    q, k, v = (x @ part.weight.data + part.bias.data for part in (layer.query, layer.key, layer.value))
+    q, k, v = (
+        x @ part.weight.data + part.bias.data for part in (layer.query, layer.key, layer.value)
+    )
     heads = []
     for h in (slice(0, 4), slice(4, 8)):
         scores = np.exp(q[..., h] @ k[..., h].swapaxes(1, 2) / 2)  # sqrt(d) = 2
@@ -101,7 +112,9 @@ def test_equal_tokens_pass_through_the_values():
 def test_heads_in_one_step_are_heads_one_by_one():
     q, k, v = (rng(s).normal(size=(2, 5, 12)) for s in (1, 2, 3))
     parts = [mg.attention(*(a[..., h : h + 4] for a in (q, k, v))) for h in (0, 4, 8)]
-    np.testing.assert_allclose(mg.attention(q, k, v, heads=3), np.concatenate(parts, axis=-1), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(
+        mg.attention(q, k, v, heads=3), np.concatenate(parts, axis=-1), rtol=0, atol=1e-13
+    )
 
 
 def test_dropout_drops_in_training_only():
@@ -113,7 +126,7 @@ def test_dropout_drops_in_training_only():
     assert np.array_equal(block(x).numpy(), block(x).numpy())
 
 
-# --- position codes ---------------------------------------------------------------------------------------------------
+# --- position codes -------------------------------------------------------------------------------
 
 
 def test_sines_and_cosines():
@@ -121,10 +134,14 @@ def test_sines_and_cosines():
     assert codes.shape == (20, 16) and len(np.unique(codes.round(9), axis=0)) == 20
     row, column = codes.reshape(4, 5, 16)[..., :8], codes.reshape(4, 5, 16)[..., 8:]
     assert np.array_equal(row[2, 0], row[2, 4]) and np.array_equal(column[0, 3], column[3, 3])
-    np.testing.assert_allclose(row[3, 0], [*np.sin(3 * 10.0 ** -np.arange(4)), *np.cos(3 * 10.0 ** -np.arange(4))], atol=1e-15)
+    np.testing.assert_allclose(
+        row[3, 0],
+        [*np.sin(3 * 10.0 ** -np.arange(4)), *np.cos(3 * 10.0 ** -np.arange(4))],
+        atol=1e-15,
+    )
 
 
-# --- the vision transformer -------------------------------------------------------------------------------------------
+# --- the vision transformer -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("readout, features", [("concatenate", 16 * 8), ("mean", 8), ("class", 8)])
@@ -133,10 +150,16 @@ def test_readouts(readout, features):
     x = rng().random((5, 64))
     tokens = net.tokens(net.standardised(x)).numpy()
     assert tokens.shape == (5, 17 if readout == "class" else 16, 8)
-    expected = {"concatenate": tokens.reshape(5, -1), "mean": tokens.mean(axis=1), "class": tokens[:, 0]}[readout]
+    expected = {
+        "concatenate": tokens.reshape(5, -1),
+        "mean": tokens.mean(axis=1),
+        "class": tokens[:, 0],
+    }[readout]
     np.testing.assert_allclose(net.features(x).numpy(), expected, rtol=0, atol=1e-14)
     assert net.n_features == features and net(x).shape == (5, 3) and np.all(net(x).numpy() == 0)
-    assert [m.shape for m in net.attention_maps(x)] == [(5, 2, tokens.shape[1], tokens.shape[1])] * 2
+    assert [m.shape for m in net.attention_maps(x)] == [
+        (5, 2, tokens.shape[1], tokens.shape[1])
+    ] * 2
 
 
 def test_the_class_loss_is_cross_entropy():
@@ -145,7 +168,9 @@ def test_the_class_loss_is_cross_entropy():
     assert float(net.loss(x, y)) == pytest.approx(5 * np.log(3), abs=1e-12)
     net.head.weight.data = rng(8).normal(size=net.head.weight.shape)
     p = np.exp(net(x).numpy())
-    assert float(net.loss(x, y)) == pytest.approx(-np.log((p / p.sum(1, keepdims=True))[np.arange(5), y]).sum(), abs=1e-12)
+    assert float(net.loss(x, y)) == pytest.approx(
+        -np.log((p / p.sum(1, keepdims=True))[np.arange(5), y]).sum(), abs=1e-12
+    )
     assert mg.check_graph(net.loss(x, y)).ok
 
 
@@ -153,7 +178,9 @@ def test_the_embedding_of_visible_patches_is_a_part_of_the_whole():
     embedding = PatchEmbedding((8, 8), 2, 6, rng=rng(9))
     x, visible = mg.tensor(rng().random((2, 64))), np.array([[3, 1], [0, 15]])
     some, all_of_them = embedding(x, visible).numpy(), embedding(x).numpy()
-    np.testing.assert_allclose(some, np.take_along_axis(all_of_them, visible[:, :, None], axis=1), rtol=0, atol=1e-15)
+    np.testing.assert_allclose(
+        some, np.take_along_axis(all_of_them, visible[:, :, None], axis=1), rtol=0, atol=1e-15
+    )
 
 
 def test_standardised_pictures_have_mean_0_and_mean_square_1():
@@ -163,7 +190,7 @@ def test_standardised_pictures_have_mean_0_and_mean_square_1():
     assert np.mean(Z**2) == pytest.approx(1, abs=1e-12)
 
 
-# --- bad input --------------------------------------------------------------------------------------------------------
+# --- bad input ------------------------------------------------------------------------------------
 
 
 def refused(error, words, function, *args, **kwargs):
@@ -175,10 +202,19 @@ def refused(error, words, function, *args, **kwargs):
 def test_what_does_not_fit_is_refused():
     net = VisionTransformer((8, 8), 2, 8, 1, 2, rng=rng())
     refused(DataError, "choose heads from 1, 2, 3, 6", MultiHeadAttention, 6, 4, rng=rng())
-    refused(DataError, "unknown readout 'sum'", VisionTransformer, (8, 8), 2, readout="sum", rng=rng())
+    refused(
+        DataError, "unknown readout 'sum'", VisionTransformer, (8, 8), 2, readout="sum", rng=rng()
+    )
     refused(ShapeError, "another size", net, np.zeros((3, 49)))
     refused(ShapeError, "another size", net.standardise, np.zeros((3, 49)))
     refused(DataError, "n_classes=", net.loss, np.zeros((3, 64)), [0, 1, 2])
-    refused(ShapeError, "the patches of such a picture", unpatchify, np.zeros((2, 15, 4)), (8, 8), 2)
-    refused(ShapeError, "must have 6 elements", MultiHeadAttention(6, 2, rng=rng()), mg.tensor(np.zeros((2, 3, 5))))
+    refused(
+        ShapeError, "the patches of such a picture", unpatchify, np.zeros((2, 15, 4)), (8, 8), 2
+    )
+    refused(
+        ShapeError,
+        "must have 6 elements",
+        MultiHeadAttention(6, 2, rng=rng()),
+        mg.tensor(np.zeros((2, 3, 5))),
+    )
     refused(DataError, "that 4 divides", sincos, 2, 2, 6)

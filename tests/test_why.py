@@ -8,7 +8,9 @@ import pytest
 import minigrad_ae as mg
 from minigrad_ae.errors import DtypeError, GradientError
 
-pytestmark = pytest.mark.filterwarnings("ignore:(divide by zero|invalid value|overflow):RuntimeWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:(divide by zero|invalid value|overflow):RuntimeWarning"
+)
 CAUSES = {}
 ALIVE = []  # what a caller would still hold in a variable
 
@@ -285,8 +287,11 @@ def test_asking_changes_nothing():
 
 def test_wrong_use_in_three_lines():
     w = mg.tensor([1.0, 2.0], requires_grad=True)
-    for error, call in ((DtypeError, lambda: mg.why(w, 3.0)), (DtypeError, lambda: mg.why(w.data, w.sum())),
-                        (GradientError, lambda: mg.why(w, w * 2))):  # fmt: skip
+    for error, call in (
+        (DtypeError, lambda: mg.why(w, 3.0)),
+        (DtypeError, lambda: mg.why(w.data, w.sum())),
+        (GradientError, lambda: mg.why(w, w * 2)),
+    ):
         with pytest.raises(error) as caught:
             call()
         assert len(str(caught.value).split("\n")) == 3

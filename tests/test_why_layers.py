@@ -1,4 +1,6 @@
-"""`why` in the fused ops of layers and losses, in copies and constants; and its silence over healthy networks."""
+"""`why` in the fused ops of layers and losses, in copies and constants; and its silence over
+healthy networks.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ import pytest
 import minigrad_ae as mg
 from minigrad_ae.autodiff import engine
 
-pytestmark = pytest.mark.filterwarnings("ignore:(divide by zero|invalid value|overflow):RuntimeWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:(divide by zero|invalid value|overflow):RuntimeWarning"
+)
 RNG = np.random.default_rng(3)
 
 
@@ -81,37 +85,90 @@ def clipped():
     return w, mg.clip(w + 100, 0, 1).sum()
 
 
-ops, zero, one_key, far = mg.ops, leaf(3, value=0.0), np.array([[True, False, False]]), np.array([[0, -1e9, -1e9]])
+ops, zero, one_key, far = (
+    mg.ops,
+    leaf(3, value=0.0),
+    np.array([[True, False, False]]),
+    np.array([[0, -1e9, -1e9]]),
+)
 CAUSES = {  # how to make it, and a pattern of what must be said
-    "dead relu in linear": (lambda: dense("relu", -1.0), "dead relu inside linear: all 8 outputs are 0"),
-    "saturated sigmoid in linear": (lambda: dense("sigmoid", 300.0), "saturated sigmoid inside linear"),
+    "dead relu in linear": (
+        lambda: dense("relu", -1.0),
+        "dead relu inside linear: all 8 outputs are 0",
+    ),
+    "saturated sigmoid in linear": (
+        lambda: dense("sigmoid", 300.0),
+        "saturated sigmoid inside linear",
+    ),
     "saturated tanh in linear": (lambda: dense("tanh", 9.0), "saturated tanh inside linear"),
-    "inputs of 0 in linear": (lambda: dense(None, 1.0, x=0.0), "the other factor of the matrix product"),
+    "inputs of 0 in linear": (
+        lambda: dense(None, 1.0, x=0.0),
+        "the other factor of the matrix product",
+    ),
     "one key": (lambda: attending(keys=1), "there is only one key"),
     "one key, two heads": (lambda: attending(keys=1, heads=2), "there is only one key"),
-    "all keys but one masked": (lambda: attending(mask=one_key), "each query looks at one key only"),
-    "a penalty on all keys but one": (lambda: attending(mask=far), "each query looks at one key only"),
+    "all keys but one masked": (
+        lambda: attending(mask=one_key),
+        "each query looks at one key only",
+    ),
+    "a penalty on all keys but one": (
+        lambda: attending(mask=far),
+        "each query looks at one key only",
+    ),
     "scores far apart": (lambda: attending(q=1e3, k=1e3), "each query looks at one key only"),
     "equal values": (lambda: attending(v=2.0), "all values v are the same"),
     "noise of 0": (lambda: sampled(0.0, 0.0), "the noise is 0"),
     "sigma of 0": (lambda: sampled(-60.0, 1.0), "sigma is at most 9.4e-14"),
-    "collapsed mean": (lambda: at_rest(ops.gaussian_kl, zero, leaf(3)), "the KL term is at rest: the posterior's mean"),
-    "collapsed variance": (lambda: at_rest(ops.gaussian_kl, leaf(3), zero, of=1), "the posterior's log variance"),
-    "squared error": (lambda: at_rest(lambda y: ops.half_squared_error(y, y.data.copy()), leaf(3)), "output is the target"),
-    "Bernoulli loss": (lambda: at_rest(lambda y: ops.bernoulli_loss(y, np.ones(3)), leaf(3, value=800.0)), "is the target"),
+    "collapsed mean": (
+        lambda: at_rest(ops.gaussian_kl, zero, leaf(3)),
+        "the KL term is at rest: the posterior's mean",
+    ),
+    "collapsed variance": (
+        lambda: at_rest(ops.gaussian_kl, leaf(3), zero, of=1),
+        "the posterior's log variance",
+    ),
+    "squared error": (
+        lambda: at_rest(lambda y: ops.half_squared_error(y, y.data.copy()), leaf(3)),
+        "output is the target",
+    ),
+    "Bernoulli loss": (
+        lambda: at_rest(lambda y: ops.bernoulli_loss(y, np.ones(3)), leaf(3, value=800.0)),
+        "is the target",
+    ),
     "sum of a layer_norm": (normalised_and_summed, "layer_norm feels neither shift nor stretch"),
     "layer_norm of weight 0": (weighted_by_nothing, "the weight of layer_norm is 0"),
-    "a penalty on the length of unit rows": (lambda: of_length_1(1.0, 2), "unit_rows does not feel the length of a row"),
-    "... and a loss of 0": (lambda: of_length_1(1.1, 2, less=2 + 1e-15), "unit_rows does not feel the length of a row"),
-    "long rows": (lambda: of_length_1(1e20, 3), r"tiny .*unit_rows is 1 / length, and the shortest row has length 1.0e\+20"),
-    "short rows": (lambda: of_length_1(1e-20, 3), "huge .*unit_rows is 1 / length, and the shortest row has length 1.0e-20"),
-    "l1_norm of nothing": (lambda: at_rest(ops.l1_norm, zero), "l1_norm has a kink at 0, where its slope is taken as 0"),
+    "a penalty on the length of unit rows": (
+        lambda: of_length_1(1.0, 2),
+        "unit_rows does not feel the length of a row",
+    ),
+    "... and a loss of 0": (
+        lambda: of_length_1(1.1, 2, less=2 + 1e-15),
+        "unit_rows does not feel the length of a row",
+    ),
+    "long rows": (
+        lambda: of_length_1(1e20, 3),
+        r"tiny .*unit_rows is 1 / length, and the shortest row has length 1.0e\+20",
+    ),
+    "short rows": (
+        lambda: of_length_1(1e-20, 3),
+        "huge .*unit_rows is 1 / length, and the shortest row has length 1.0e-20",
+    ),
+    "l1_norm of nothing": (
+        lambda: at_rest(ops.l1_norm, zero),
+        "l1_norm has a kink at 0, where its slope is taken as 0",
+    ),
     "clip at its limit": (clipped, "in clip: the limit was reached"),
-    "chosen where nothing comes": (masked_where, "where chose a only in places whose gradient is 0"),
+    "chosen where nothing comes": (
+        masked_where,
+        "where chose a only in places whose gradient is 0",
+    ),
     "a copy of its numbers": (copied, "a copy of its numbers was used instead of the tensor"),
-    "NaN in a constant": (lambda: times([1.0, np.nan, 2.0]), r"a constant in mul at .*, has NaN at \[1\]"),
+    "NaN in a constant": (
+        lambda: times([1.0, np.nan, 2.0]),
+        r"a constant in mul at .*, has NaN at \[1\]",
+    ),
     "an exploding loss": (exploding, "huge .*it explodes: 60 of 61 rules"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CAUSES)
@@ -125,13 +182,19 @@ def networks():
     x, w = RNG.normal(size=(2, 5, 4)), leaf(4, 4)
     h = mg.layer_norm(mg.linear(x, w, leaf(4), activation="tanh"), leaf(4), leaf(4))
     yield (mg.attention(h, h, h, np.tri(5, dtype=bool)) ** 2).sum()
-    picked = mg.concatenate([h[:, [0, 2]], mg.broadcast_to(leaf(1, 1, 4), (2, 3, 4))], axis=1)[:, [4, 0, 1, 3, 2]]
+    picked = mg.concatenate([h[:, [0, 2]], mg.broadcast_to(leaf(1, 1, 4), (2, 3, 4))], axis=1)[
+        :, [4, 0, 1, 3, 2]
+    ]
     yield mg.ops.half_squared_error(mg.linear(picked, leaf(4, 4)), x)
     mu, log_var = mg.linear(x[:, 0], leaf(4, 2)), mg.linear(x[:, 0], leaf(4, 2))
     z = mg.ops.reparameterise(mu, log_var, RNG.normal(size=(2, 2)))
-    yield mg.ops.bernoulli_loss(mg.linear(z, leaf(2, 4)), RNG.random((2, 4))) + 0.5 * mg.ops.gaussian_kl(mu, log_var)
+    yield mg.ops.bernoulli_loss(
+        mg.linear(z, leaf(2, 4)), RNG.random((2, 4))
+    ) + 0.5 * mg.ops.gaussian_kl(mu, log_var)
     z = mg.linear(x[:, 0], leaf(4, 6), leaf(6), activation="relu")
-    yield mg.ops.half_squared_error(mg.linear(z, mg.ops.unit_rows(leaf(6, 4))), x[:, 0]) + 0.1 * mg.ops.l1_norm(z)
+    yield mg.ops.half_squared_error(
+        mg.linear(z, mg.ops.unit_rows(leaf(6, 4))), x[:, 0]
+    ) + 0.1 * mg.ops.l1_norm(z)
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -147,10 +210,15 @@ def test_a_bias_whose_rows_cancel_is_told_of_the_sum_over_rows(add):
     W, b = (mg.tensor(rng.standard_normal(s), requires_grad=True) for s in ((3, 2), (2,)))
     loss = (add(rng.standard_normal((6, 3)), W, b) * np.array([[1.0], [-1.0]] * 3)).sum()
     text = mg.why(b, loss)
-    assert "the sum over the rows of its gradient (6, 2) cancels: terms up to 1 in size add up to 0" in text
+    assert (
+        "the sum over the rows of its gradient (6, 2) cancels: terms up to 1 in size add up to 0"
+        in text
+    )
 
 
-@pytest.mark.parametrize("factors", [[1e155], [1e308], [1e100, 1e100, 1e100], [1e155, 1e-155, 1e300]])
+@pytest.mark.parametrize(
+    "factors", [[1e155], [1e308], [1e100, 1e100, 1e100], [1e155, 1e-155, 1e300]]
+)
 def test_a_gradient_whose_square_overflows(factors):
     q = mg.tensor(np.ones(3), requires_grad=True)
     y = q

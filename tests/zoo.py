@@ -1,7 +1,7 @@
 """A zoo of small graphs in which every registered op lives: for tests of whatever reads a graph.
 
-Each entry builds a scalar loss from its own generator, in float32 or float64.  An op that is registered and lives in
-no cage makes `test_zoo_is_complete` fail: add a graph that uses it.
+Each entry builds a scalar loss from its own generator, in float32 or float64.  An op that is
+registered and lives in no cage makes `test_zoo_is_complete` fail: add a graph that uses it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ ZOO: dict[str, Callable[[Any], Any]] = {}
 
 
 def cage(build):
-    """Register ``build(leaf) -> loss``; ``leaf(shape, low, high)`` makes a leaf of random numbers."""
+    """Register ``build(leaf) -> loss``; ``leaf(shape, low, high)`` makes a leaf of random
+    numbers.
+    """
     ZOO[build.__name__] = build
     return build
 
@@ -45,7 +47,9 @@ def leaves_of(loss: Any) -> list[Any]:
 
 
 def weigh(y):
-    """A scalar in which each element of y has a weight of its own (a sum alone hides transposed gradients)."""
+    """A scalar in which each element of y has a weight of its own (a sum alone hides transposed
+    gradients).
+    """
     weights = np.cos(np.arange(1.0, y.size + 1)).reshape(y.shape)
     return (y * weights.astype(y.dtype)).sum()
 
@@ -73,7 +77,9 @@ def powers(leaf):
 @cage
 def exponentials(leaf):
     a = leaf(2, 5, low=0.2)
-    return weigh(mg.exp(-a) + mg.log(a) * mg.log1p(a) - mg.expm1(a) / mg.sqrt(a))
+    return weigh(
+        mg.exp(-a) + mg.log(a) * mg.log1p(a) - mg.expm1(a) / mg.sqrt(a) + mg.ops.exp_remainder(a)
+    )
 
 
 @cage
@@ -85,7 +91,14 @@ def waves(leaf):
 @cage
 def activations(leaf):
     a = leaf(5, 4, low=-4, high=4)
-    return weigh(mg.tanh(a) + mg.sigmoid(a) * mg.relu(a) + mg.softplus(a) + mg.gelu(a) + mg.gelu(a, "tanh") + mg.erf(a))
+    return weigh(
+        mg.tanh(a)
+        + mg.sigmoid(a) * mg.relu(a)
+        + mg.softplus(a)
+        + mg.gelu(a)
+        + mg.gelu(a, "tanh")
+        + mg.erf(a)
+    )
 
 
 @cage
@@ -98,14 +111,24 @@ def corners(leaf):
 @cage
 def ties(leaf):
     a = mg.tensor(np.array([[1.0, 3, 3], [2, 2, 2]]), requires_grad=True, dtype=leaf(1).dtype)
-    return weigh(mg.maximum(a, a.T.reshape(2, 3)) + a.max(axis=1, keepdims=True) + a.max(axis=0)) + a.max() + a.min()
+    return (
+        weigh(mg.maximum(a, a.T.reshape(2, 3)) + a.max(axis=1, keepdims=True) + a.max(axis=0))
+        + a.max()
+        + a.min()
+    )
 
 
 @cage
 def reductions(leaf):
     a = leaf(3, 4, 2)
     y = a.sum(axis=1) * a.mean(axis=(0, 1)) + a.sum(axis=-2, keepdims=True).sum(axis=1)
-    return weigh(y) + a.max() + weigh(a.var(axis=0)) + mg.logsumexp(a) + weigh(mg.logsumexp(a, axis=(0, 2)))
+    return (
+        weigh(y)
+        + a.max()
+        + weigh(a.var(axis=0))
+        + mg.logsumexp(a)
+        + weigh(mg.logsumexp(a, axis=(0, 2)))
+    )
 
 
 @cage
@@ -127,14 +150,27 @@ def shapes(leaf):
 @cage
 def picking(leaf):
     a, s = leaf(5, 4), leaf()
-    y = a[1:4, ::2].sum() + weigh(a[[0, 2, 2]]) + weigh(a[a.data > 0]) + a[-1, 2] + weigh(a[..., None, 0])
-    return y + weigh(mg.take(a, [[3, 3], [0, 1]], axis=1)) + weigh(a[:, np.array([1, 1])]) + weigh(s[None])
+    y = (
+        a[1:4, ::2].sum()
+        + weigh(a[[0, 2, 2]])
+        + weigh(a[a.data > 0])
+        + a[-1, 2]
+        + weigh(a[..., None, 0])
+    )
+    return (
+        y
+        + weigh(mg.take(a, [[3, 3], [0, 1]], axis=1))
+        + weigh(a[:, np.array([1, 1])])
+        + weigh(s[None])
+    )
 
 
 @cage
 def placing(leaf):
     a = leaf(3, 2)
-    return weigh(ops.index_add(a, np.array([0, 2, 0]), (4, 2))) + weigh(ops.index_add(a, (slice(1, 4),), (5, 2)))
+    return weigh(ops.index_add(a, np.array([0, 2, 0]), (4, 2))) + weigh(
+        ops.index_add(a, (slice(1, 4),), (5, 2))
+    )
 
 
 @cage
@@ -176,7 +212,11 @@ def mixed_dtypes(leaf):
     a = leaf(3, 2)
     b = mg.tensor(np.linspace(0, 1, 4).reshape(2, 2), requires_grad=True, dtype=np.float32)
     c = mg.tensor(np.linspace(0, 1, 3), requires_grad=True, dtype=np.float64)
-    return weigh(ops.cast(a, dtype=np.float32) @ b) + weigh(a * np.array([1, 2])) + weigh((a @ b).T * c)
+    return (
+        weigh(ops.cast(a, dtype=np.float32) @ b)
+        + weigh(a * np.array([1, 2]))
+        + weigh((a @ b).T * c)
+    )
 
 
 @cage
@@ -187,16 +227,28 @@ def layouts(leaf):
     line = np.linspace(0, 1, 4, dtype=wide.dtype)
     y = a * np.asfortranarray(wide[:6, :4]) + wide[::2, ::2] * a - a * wide[5::-1, 3::-1]
     left = np.asfortranarray(wide[:3, :6])
-    return weigh(y @ wide.T[:4]) + (a * np.broadcast_to(line, (6, 4))).sum(axis=0).sum() + weigh(left @ a)
+    return (
+        weigh(y @ wide.T[:4])
+        + (a * np.broadcast_to(line, (6, 4))).sum(axis=0).sum()
+        + weigh(left @ a)
+    )
 
 
 @cage
 def layers(leaf):
     x, W, b, V = leaf(5, 4), leaf(4, 4), leaf(4), leaf(4, 4)
-    h = mg.linear(x, W, b, activation="tanh") + mg.linear(x, V, activation="sigmoid") + mg.linear(x, W, b, activation="relu")
+    h = (
+        mg.linear(x, W, b, activation="tanh")
+        + mg.linear(x, V, activation="sigmoid")
+        + mg.linear(x, W, b, activation="relu")
+    )
     h = mg.layer_norm(h, b, leaf(4))
     plain, learnt = mg.attention(h, h, mg.linear(x, V)), mg.attention(h, x, h, leaf(5, 5))
-    return weigh(plain) + weigh(learnt) + weigh(mg.attention(x.reshape(1, 5, 4), x, h, np.tri(5, dtype=bool)))
+    return (
+        weigh(plain)
+        + weigh(learnt)
+        + weigh(mg.attention(x.reshape(1, 5, 4), x, h, np.tri(5, dtype=bool)))
+    )
 
 
 @cage
@@ -204,7 +256,12 @@ def losses(leaf):
     mu, log_var, x = leaf(3, 2), leaf(3, 2), leaf(3, 2)
     z = mg.ops.reparameterise(mu, log_var, leaf(3, 2))
     sparse = mg.ops.l1_norm(z @ mg.ops.unit_rows(leaf(2, 3)))
-    return sparse + mg.ops.half_squared_error(z, x) + mg.ops.bernoulli_loss(z, mg.sigmoid(x)) + mg.ops.gaussian_kl(mu, log_var)
+    return (
+        sparse
+        + mg.ops.half_squared_error(z, x)
+        + mg.ops.bernoulli_loss(z, mg.sigmoid(x))
+        + mg.ops.gaussian_kl(mu, log_var)
+    )
 
 
 @cage

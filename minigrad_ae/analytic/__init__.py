@@ -1,10 +1,11 @@
 """Closed forms, in NumPy alone: the independent witness that models are compared with.
 
-Nothing here knows the engine, and no model, optimiser or training loop imports it.  Notation throughout: X is N x D
-with the data in rows, centred; S = XᵀX has eigenvalues s_1 >= s_2 >= ... and orthonormal eigenvectors u_1, u_2, ...;
-W1 is the M x D encoder, W2 the D x M decoder, and the loss is E = ½ Σ_n ‖x_n − W2 W1 x_n‖² (a *sum* over data).
-The package's layers compute ``x @ weight``, so there W1 = encoder.weight.T and W2 = decoder.weight.T.
-From ``denoising`` on everything is *per datum*: S is the covariance XᵀX / N, with eigenvalues l_i = s_i / N.
+Nothing here knows the engine, and no model, optimiser or training loop imports it.  Notation
+throughout: X is N x D with the data in rows, centred; S = XᵀX has eigenvalues s_1 >= s_2 >= ... and
+orthonormal eigenvectors u_1, u_2, ...; W1 is the M x D encoder, W2 the D x M decoder, and the loss
+is E = ½ Σ_n ‖x_n − W2 W1 x_n‖² (a *sum* over data). The package's layers compute ``x @ weight``, so
+there W1 = encoder.weight.T and W2 = decoder.weight.T. From ``denoising`` on everything is *per
+datum*: S is the covariance XᵀX / N, with eigenvalues l_i = s_i / N.
 
 =================  =================================================================================
 pca                the minimum: components, optimal loss, where it is not unique; principal angles
@@ -12,11 +13,14 @@ landscape          every critical point: loss, negative curvatures, flat directi
 regularised        the minimum with L2, product, non-uniform L2 and nested-dropout penalties
 dynamics           how gradient flow gets there, and the step size at which descent diverges
 nonlinear          two layers with non-linear hidden units: never below PCA, and how close they come
-sparse             sparse codes for a fixed decoder, with proof of optimality; why a free decoder degenerates
+sparse             sparse codes for a fixed decoder, with proof of optimality; why a free decoder
+                   degenerates
 denoising          the best linear denoiser of rank M; noise as weight decay
-score              the best denoiser of all: posterior means, scores, and the floor of a finite training set
+score              the best denoiser of all: posterior means, scores, and the floor of a finite
+                   training set
 ppca               probabilistic PCA: maximum likelihood, exact posterior, EM
-linear_vae         the linear VAE: exact bound, its gaps, its optimum under β, collapse, rate and distortion
+linear_vae         the linear VAE: exact bound, its gaps, its optimum under β, collapse, rate and
+                   distortion
 gaussian           masked prediction from second moments; random masks; independent pixels
 densities          log densities with every constant; divergences of Gaussians
 estimators         variances of gradient estimators, importance weighting, exact log p(x) on a grid
@@ -36,9 +40,23 @@ from .denoising import (
     ridge_dropout,
     ridge_gaussian,
 )
-from .densities import kl_diagonal, kl_normal, kl_sample_variance, log_bernoulli, log_likelihood_at_best_variance, log_normal
+from .densities import (
+    kl_diagonal,
+    kl_normal,
+    kl_sample_variance,
+    log_bernoulli,
+    log_likelihood_at_best_variance,
+    log_normal,
+)
 from .dynamics import balancedness, half_rise_time, mode_strength, sharpness, stability_limit
-from .estimators import Quadratic, chi_square, grid_log_prob, importance_bound, importance_gap, square_gradient_variances
+from .estimators import (
+    Quadratic,
+    chi_square,
+    grid_log_prob,
+    importance_bound,
+    importance_gap,
+    square_gradient_variances,
+)
 from .gaussian import (
     GaussianConditional,
     ZeroFilledMap,
@@ -75,7 +93,14 @@ from .linear_vae import (
     linear_vae_weights,
     rate_distortion,
 )
-from .nonlinear import TwoLayerNet, almost_linear, parabola, parabola_residual, relu_equals_pca, two_layer_bound
+from .nonlinear import (
+    TwoLayerNet,
+    almost_linear,
+    parabola,
+    parabola_residual,
+    relu_equals_pca,
+    two_layer_bound,
+)
 from .principal_components import PCA, orthonormal_basis, pca, principal_angles, projector_distance
 from .probabilistic_pca import (
     PPCA,
@@ -96,7 +121,13 @@ from .regularised import (
     shrinkage_product,
     singular_values_regularised,
 )
-from .score import GaussianMixture, kernel_denoiser, kernel_floor, kernel_floor_line, score_of_denoiser
+from .score import (
+    GaussianMixture,
+    kernel_denoiser,
+    kernel_floor,
+    kernel_floor_line,
+    score_of_denoiser,
+)
 from .sparse import (
     SparseCodes,
     codes_on_support,

@@ -14,13 +14,17 @@ Array = NDArray[np.float64]
 
 
 def real_array(value: ArrayLike, name: str, ndim: int | None) -> Array:
-    """``value`` as a float64 array of ``ndim`` dimensions (None: any number of them), finite and not empty."""
+    """``value`` as a float64 array of ``ndim`` dimensions (None: any number of them), finite and
+    not empty.
+    """
     value = unmasked(value, name)
     try:
         array = np.asarray(value)
     except ValueError:  # ragged nested lists
         raise ShapeError(
-            f"{name} is not a regular array", "its rows differ in length", "give rows of equal length"
+            f"{name} is not a regular array",
+            "its rows differ in length",
+            "give rows of equal length",
         ) from None
     if array.dtype.kind not in "fiub":
         raise DtypeError(
@@ -32,10 +36,14 @@ def real_array(value: ArrayLike, name: str, ndim: int | None) -> Array:
         raise ShapeError(
             f"{name} must have {ndim} dimension{'s' if ndim > 1 else ''}, not {array.ndim}",
             f"{name} has shape {array.shape}",
-            "give one row for each datum and one column for each feature" if ndim == 2 else "give a flat array",
+            "give one row for each datum and one column for each feature"
+            if ndim == 2
+            else "give a flat array",
         )
     if array.size == 0:
-        raise DataError(f"{name} is empty", f"{name} has shape {array.shape}", "give at least one number")
+        raise DataError(
+            f"{name} is empty", f"{name} has shape {array.shape}", "give at least one number"
+        )
     if not np.isfinite(array).all():
         raise DataError(
             f"{name} has entries that are NaN or infinite",
@@ -46,15 +54,21 @@ def real_array(value: ArrayLike, name: str, ndim: int | None) -> Array:
 
 
 def whole_number(value: Any, name: str, low: int, high: int, why: str) -> int:
-    """``value`` as an int with ``low <= value <= high``; ``why`` says where the limits come from."""
+    """``value`` as an int with ``low <= value <= high``; ``why`` says where the limits come
+    from.
+    """
     try:
         number = operator.index(value)
     except TypeError:
         raise DtypeError(
-            f"{name} must be a whole number", f"{name} = {value!r} ({type(value).__name__})", f"give {name} as an int"
+            f"{name} must be a whole number",
+            f"{name} = {value!r} ({type(value).__name__})",
+            f"give {name} as an int",
         ) from None
     if not low <= number <= high:
-        raise DataError(f"{name} = {number} is out of range", why, f"choose {name} from {low} to {high}")
+        raise DataError(
+            f"{name} = {number} is out of range", why, f"choose {name} from {low} to {high}"
+        )
     return number
 
 
@@ -62,52 +76,73 @@ def real_number(value: Any, name: str, interval: str, fix: str) -> float:
     """``value`` as a float inside ``interval``, written as in mathematics: "(0, inf)", "[0, 1)"."""
     value = unmasked(value, name)
     if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "fiub":
-        raise DtypeError(f"{name} must be one real number", f"{name} = {value!r} ({type(value).__name__})", fix)
+        raise DtypeError(
+            f"{name} must be one real number", f"{name} = {value!r} ({type(value).__name__})", fix
+        )
     within(value, name, interval, fix)
     return float(value)
 
 
 def within(value: ArrayLike, name: str, interval: str, fix: str) -> None:
-    """Raise DataError unless every entry of ``value`` lies in ``interval`` ("(0, inf)", "[0, 1]"; never NaN)."""
+    """Raise DataError unless every entry of ``value`` lies in ``interval`` ("(0, inf)", "[0, 1]";
+    never NaN).
+    """
     array = np.asarray(unmasked(value, name))
     low, high = (float(end) for end in interval[1:-1].split(","))
     above = array >= low if interval[0] == "[" else array > low
     below = array <= high if interval[-1] == "]" else array < high
     if not (above & below).all():
-        found = f"{name} = {array:.6g}" if array.ndim == 0 else f"its entries run from {array.min():.6g} to {array.max():.6g}"
+        found = (
+            f"{name} = {array:.6g}"
+            if array.ndim == 0
+            else f"its entries run from {array.min():.6g} to {array.max():.6g}"
+        )
         raise DataError(f"{name} must lie in {interval}", found, fix)
 
 
 def of_shape(value: ArrayLike, name: str, shape: tuple[int | None, ...], fix: str) -> Array:
     """:func:`real_array` of this shape; None stands for any length."""
     array = real_array(value, name, len(shape))
-    if any(want is not None and want != have for want, have in zip(shape, array.shape, strict=True)):
+    if any(
+        want is not None and want != have for want, have in zip(shape, array.shape, strict=True)
+    ):
         wanted = ", ".join("any" if want is None else str(want) for want in shape)
-        raise ShapeError(f"{name} does not fit the others", f"{name} has shape {array.shape}, not ({wanted})", fix)
+        raise ShapeError(
+            f"{name} does not fit the others",
+            f"{name} has shape {array.shape}, not ({wanted})",
+            fix,
+        )
     return array
 
 
 def covariance(value: ArrayLike, name: str, size: int | None = None) -> Array:
-    """A symmetric matrix without negative eigenvalues, both up to 1e-10 of its largest entry (size x size)."""
+    """A symmetric matrix without negative eigenvalues, both up to 1e-10 of its largest entry (size
+    x size).
+    """
     matrix = real_array(value, name, 2)
     size = len(matrix) if size is None else size
     if matrix.shape != (size, size):
         raise ShapeError(
-            f"{name} is not a {size} x {size} covariance", f"{name} has shape {matrix.shape}", "use X.T @ X / len(X)"
+            f"{name} is not a {size} x {size} covariance",
+            f"{name} has shape {matrix.shape}",
+            "use X.T @ X / len(X)",
         )
     slack = 1e-10 * np.abs(matrix).max()
     asymmetry = np.abs(matrix - matrix.T).max()
     if asymmetry > slack or not _has_cholesky(matrix + slack * np.eye(size)):
         raise DataError(
             f"{name} is no covariance",
-            f"asymmetry {asymmetry:.6g}, smallest eigenvalue {np.linalg.eigvalsh(matrix).min():.6g}",
+            f"asymmetry {asymmetry:.6g}, smallest eigenvalue "
+            f"{np.linalg.eigvalsh(matrix).min():.6g}",
             "a covariance is symmetric and has no negative eigenvalue: X.T @ X / len(X)",
         )
     return matrix
 
 
 def _has_cholesky(matrix: Array) -> bool:
-    """Whether every eigenvalue is positive (or the matrix is zero), at a tenth of the cost of computing them."""
+    """Whether every eigenvalue is positive (or the matrix is zero), at a tenth of the cost of
+    computing them.
+    """
     try:
         np.linalg.cholesky(matrix)
     except np.linalg.LinAlgError:
@@ -121,8 +156,12 @@ def spectrum(s: ArrayLike) -> Array:
 
 
 def variances(l: ArrayLike) -> Array:
-    """Eigenvalues of the covariance XᵀX / N: a flat array, none negative, from the largest to the smallest."""
-    return _falling(l, "l", "the covariance XᵀX / N", "use pca(X).eigenvalues / N, or np.sort(l)[::-1]")
+    """Eigenvalues of the covariance XᵀX / N: a flat array, none negative, from the largest to the
+    smallest.
+    """
+    return _falling(
+        l, "l", "the covariance XᵀX / N", "use pca(X).eigenvalues / N, or np.sort(l)[::-1]"
+    )
 
 
 def _falling(value: ArrayLike, name: str, matrix: str, fix: str) -> Array:
@@ -130,7 +169,8 @@ def _falling(value: ArrayLike, name: str, matrix: str, fix: str) -> Array:
     if (values < 0).any() or (np.diff(values) > 0).any():
         raise DataError(
             f"{name} must be eigenvalues of {matrix}, largest first",
-            f"{name} has {int((values < 0).sum())} negative and {int((np.diff(values) > 0).sum())} increasing steps",
+            f"{name} has {int((values < 0).sum())} negative and {int((np.diff(values) > 0).sum())} "
+            "increasing steps",
             fix,
         )
     return values

@@ -1,7 +1,8 @@
-"""Estimators of a bound and of its gradient: their exact variances, and the exact log p(x) they estimate.
+"""Estimators of a bound and of its gradient: their exact variances, and the exact log p(x) they
+estimate.
 
-q = N(mean, diag sigma²), z = mean + sigma ε; here ``sigma`` are *standard deviations* (M,).  Variances are those of one
-sample; L independent samples divide them by L.  Nothing is sampled here.
+q = N(mean, diag sigma²), z = mean + sigma ε; here ``sigma`` are *standard deviations* (M,).
+Variances are those of one sample; L independent samples divide them by L.  Nothing is sampled here.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ SIGMA = "sigma are standard deviations (not variances): they must be positive"
 
 @dataclass(frozen=True)
 class Quadratic:
-    """f(z) = ½ zᵀ A z + bᵀ z, and what two estimators make of its gradient under q; A (M x M) symmetric, b (M,).
+    """f(z) = ½ zᵀ A z + bᵀ z, and what two estimators make of its gradient under q; A (M x M)
+    symmetric, b (M,).
 
-    Methods take ``mean`` and ``sigma``, (M,) each.  In ε the function is again quadratic, f = c + hᵀ ε + ½ εᵀ H ε with
-    c = f(mean), h = sigma ∘ (A mean + b), H = diag(sigma) A diag(sigma); the variances are Gaussian moments of it.
+    Methods take ``mean`` and ``sigma``, (M,) each.  In ε the function is again quadratic, f = c +
+    hᵀ ε + ½ εᵀ H ε with c = f(mean), h = sigma ∘ (A mean + b), H = diag(sigma) A diag(sigma); the
+    variances are Gaussian moments of it.
     """
 
     A: Array
@@ -34,7 +37,9 @@ class Quadratic:
         A = of_shape(self.A, "A", (len(b), len(b)), "A is M x M and b has M numbers")
         if np.abs(A - A.T).max() > 1e-10 * np.abs(A).max():
             raise DataError(
-                "A is not symmetric", f"asymmetry {np.abs(A - A.T).max():.6g}", "use (A + A.T) / 2: the function is the same"
+                "A is not symmetric",
+                f"asymmetry {np.abs(A - A.T).max():.6g}",
+                "use (A + A.T) / 2: the function is the same",
             )
         object.__setattr__(self, "A", A)
         object.__setattr__(self, "b", b)
@@ -45,7 +50,9 @@ class Quadratic:
         return c + 0.5 * float(np.trace(H))
 
     def gradient_in_mean(self, mean: ArrayLike, sigma: ArrayLike) -> Array:
-        """(M,), d E f / d mean = A mean + b, which both estimators have as their mean (Bonnet's theorem)."""
+        """(M,), d E f / d mean = A mean + b, which both estimators have as their mean (Bonnet's
+        theorem).
+        """
         _, h, _ = self._in_noise(mean, sigma)
         return h / np.asarray(sigma)
 
@@ -54,49 +61,74 @@ class Quadratic:
         return np.diag(self._in_noise(mean, sigma)[2]).copy()
 
     def reparameterised_covariance(self, sigma: ArrayLike) -> Array:
-        """(M, M), A diag(sigma²) A: of the reparameterised gradient ∇f(mean + sigma ε) in the mean, at any mean."""
+        """(M, M), A diag(sigma²) A: of the reparameterised gradient ∇f(mean + sigma ε) in the mean,
+        at any mean.
+        """
         _, _, H = self._in_noise(np.zeros_like(self.b), sigma)
         scale = np.asarray(sigma, dtype=np.float64)
         return H @ H / np.outer(scale, scale)
 
-    def score_function_variance(self, mean: ArrayLike, sigma: ArrayLike, baseline: ArrayLike = 0.0) -> Array:
-        """(M,), of the score-function (REINFORCE) gradient in the mean, (f(z) − baseline) (z − mean)/sigma².
+    def score_function_variance(
+        self, mean: ArrayLike, sigma: ArrayLike, baseline: ArrayLike = 0.0
+    ) -> Array:
+        """(M,), of the score-function (REINFORCE) gradient in the mean, (f(z) − baseline) (z −
+        mean)/sigma².
 
         With g = c − baseline + ½ tr H, the mean of what multiplies ε, component i has second moment
-        [g² + ‖h‖² + ½ tr H² + 2 h_i² + 2 (H²)_ii + 2 g H_ii]/sigma_i².  ``baseline``: one constant, or one for each.
+        [g² + ‖h‖² + ½ tr H² + 2 h_i² + 2 (H²)_ii + 2 g H_ii]/sigma_i².  ``baseline``: one constant,
+        or one for each.
         """
         c, h, H = self._in_noise(mean, sigma)
         scale, square = np.asarray(sigma, dtype=np.float64), H @ H
-        g = c + 0.5 * np.trace(H) - real_array(np.broadcast_to(plain(baseline, "baseline"), h.shape), "baseline", 1)
+        g = (
+            c
+            + 0.5 * np.trace(H)
+            - real_array(np.broadcast_to(plain(baseline, "baseline"), h.shape), "baseline", 1)
+        )
         spread = h @ h + 0.5 * np.trace(square)
         second = g**2 + spread + 2 * h**2 + 2 * np.diag(square) + 2 * g * np.diag(H)
         return (second - h**2) / scale**2
 
     def best_baseline(self, mean: ArrayLike, sigma: ArrayLike) -> Array:
-        """(M,), E f + sigma_i² A_ii: the constant that makes :func:`score_function_variance` least for component i."""
+        """(M,), E f + sigma_i² A_ii: the constant that makes :func:`score_function_variance` least
+        for component i.
+        """
         return self.expectation(mean, sigma) + self.gradient_in_log_sigma(mean, sigma)
 
     def _in_noise(self, mean: ArrayLike, sigma: ArrayLike) -> tuple[float, Array, Array]:
         M = len(self.b)
-        mu, scale = (of_shape(v, name, (M,), "one for each latent unit") for v, name in ((mean, "mean"), (sigma, "sigma")))
+        mu, scale = (
+            of_shape(v, name, (M,), "one for each latent unit")
+            for v, name in ((mean, "mean"), (sigma, "sigma"))
+        )
         within(scale, "sigma", "(0, inf)", SIGMA)
-        return float(0.5 * mu @ self.A @ mu + self.b @ mu), scale * (self.A @ mu + self.b), self.A * np.outer(scale, scale)
+        return (
+            float(0.5 * mu @ self.A @ mu + self.b @ mu),
+            scale * (self.A @ mu + self.b),
+            self.A * np.outer(scale, scale),
+        )
 
 
 def square_gradient_variances(mu: float, sigma: float) -> tuple[float, float]:
-    """(4 σ², μ⁴/σ² + 14 μ² + 15 σ²) for f = z², z ~ N(μ, σ²): reparameterised and score function, both of mean 2 μ."""
+    """(4 σ², μ⁴/σ² + 14 μ² + 15 σ²) for f = z², z ~ N(μ, σ²): reparameterised and score function,
+    both of mean 2 μ.
+    """
     mu = real_number(mu, "mu", "(-inf, inf)", "mu is the mean of q")
     sigma = real_number(sigma, "sigma", "(0, inf)", SIGMA)
     return 4 * sigma**2, mu**4 / sigma**2 + 14 * mu**2 + 15 * sigma**2
 
 
-def chi_square(mean: ArrayLike, precision: ArrayLike, q_mean: ArrayLike, q_variance: ArrayLike) -> float:
-    """χ²(p ‖ q) = ∫ p²/q − 1 for p = N(m, P⁻¹), q = N(μ, diag d): the variance of the importance weights p/q under q.
+def chi_square(
+    mean: ArrayLike, precision: ArrayLike, q_mean: ArrayLike, q_variance: ArrayLike
+) -> float:
+    """χ²(p ‖ q) = ∫ p²/q − 1 for p = N(m, P⁻¹), q = N(μ, diag d): the variance of the importance
+    weights p/q under q.
 
-        ln(1 + χ²) = ln det P + ½ Σ ln d − ½ ln det Λ + 2 aᵀ Λ⁻¹ a − (m − μ)ᵀ a,    a = P (m − μ), Λ = 2 P − diag(1/d)
+        ln(1 + χ²) = ln det P + ½ Σ ln d − ½ ln det Λ + 2 aᵀ Λ⁻¹ a − (m − μ)ᵀ a,    a = P (m − μ), Λ
+        = 2 P − diag(1/d)
 
-    ``mean``, ``q_mean``, ``q_variance`` (M,), ``precision`` P (M x M).  Infinite unless Λ is positive definite: where q
-    has less than half the variance of p, its weights have none.
+    ``mean``, ``q_mean``, ``q_variance`` (M,), ``precision`` P (M x M).  Infinite unless Λ is
+    positive definite: where q has less than half the variance of p, its weights have none.
     """
     m = real_array(mean, "mean", 1)
     M = len(m)
@@ -104,59 +136,83 @@ def chi_square(mean: ArrayLike, precision: ArrayLike, q_mean: ArrayLike, q_varia
     mu = of_shape(q_mean, "q_mean", (M,), "one for each latent unit")
     d = of_shape(q_variance, "q_variance", (M,), "one for each latent unit")
     within(d, "q_variance", "(0, inf)", "these are variances: exponentiate log-variances")
-    within(np.linalg.eigvalsh(P), "the eigenvalues of precision", "(0, inf)", "give an inverse covariance")
+    within(
+        np.linalg.eigvalsh(P),
+        "the eigenvalues of precision",
+        "(0, inf)",
+        "give an inverse covariance",
+    )
     Lambda = 2 * P - np.diag(1 / d)
     if np.linalg.eigvalsh(Lambda).min() <= 0:
         return np.inf
-    a = P @ (m - mu)  # ∫ p²/q about q's mean: complete the square in −½ uᵀ Λ u + 2 uᵀ a − (m − μ)ᵀ a
+    # ∫ p²/q about q's mean: complete the square in −½ uᵀ Λ u + 2 uᵀ a − (m − μ)ᵀ a
+    a = P @ (m - mu)
     exponent = 2 * a @ np.linalg.solve(Lambda, a) - (m - mu) @ a
     logs = np.linalg.slogdet(P)[1] + 0.5 * (np.log(d).sum() - np.linalg.slogdet(Lambda)[1])
     return float(np.expm1(logs + exponent))
 
 
 def importance_bound(log_weights: ArrayLike, axis: int = -1) -> Array:
-    """ln (1/k) Σ_j w_j over ``axis``, k its length, from log w = log p(x | z) + log p(z) − log q(z | x), safely.
+    """ln (1/k) Σ_j w_j over ``axis``, k its length, from log w = log p(x | z) + log p(z) − log q(z
+    | x), safely.
 
-    Its mean over draws of z is L_k: L_1 is the evidence lower bound, L_k never falls with k and tends to log p(x)
-    (Burda, Grosse & Salakhutdinov, ICLR 2016, arXiv 1509.00519).  The logarithm of the mean, not the mean of logarithms.
+    Its mean over draws of z is L_k: L_1 is the evidence lower bound, L_k never falls with k and
+    tends to log p(x) (Burda, Grosse & Salakhutdinov, ICLR 2016, arXiv 1509.00519).  The logarithm
+    of the mean, not the mean of logarithms.
     """
     a = real_array(log_weights, "log_weights", None)
     if not -a.ndim <= axis < a.ndim:
         raise ShapeError(
-            f"there is no axis {axis} to average over", f"log_weights has shape {a.shape}", "name its sample axis"
+            f"there is no axis {axis} to average over",
+            f"log_weights has shape {a.shape}",
+            "name its sample axis",
         )
     top = a.max(axis=axis, keepdims=True)
     return np.asarray((top + np.log(np.exp(a - top).mean(axis=axis, keepdims=True))).squeeze(axis))
 
 
 def importance_gap(chi2: float, k: int) -> float:
-    """χ²(p(z | x) ‖ q)/2k: the leading term of log p(x) − L_k as k grows (Domke & Sheldon, arXiv 1808.09034)."""
-    chi2 = real_number(chi2, "chi2", "[0, inf)", "see chi_square; an infinite one has no such expansion")
+    """χ²(p(z | x) ‖ q)/2k: the leading term of log p(x) − L_k as k grows (Domke & Sheldon, arXiv
+    1808.09034).
+    """
+    chi2 = real_number(
+        chi2, "chi2", "[0, inf)", "see chi_square; an infinite one has no such expansion"
+    )
     return chi2 / (2 * whole_number(k, "k", 1, 10**9, "it counts samples"))
 
 
-def grid_log_prob(log_conditional: Callable[[Array], ArrayLike], M: int, limit: float = 10.0, points: int = 401) -> Array:
-    """(N,), log p(x) = ln ∫ p(x | z) N(z; 0, I) dz for each datum, by the trapezoid rule on [−limit, limit]^M, M <= 2.
+def grid_log_prob(
+    log_conditional: Callable[[Array], ArrayLike], M: int, limit: float = 10.0, points: int = 401
+) -> Array:
+    """(N,), log p(x) = ln ∫ p(x | z) N(z; 0, I) dz for each datum, by the trapezoid rule on
+    [−limit, limit]^M, M <= 2.
 
-    ``log_conditional(Z)`` takes grid points Z (G x M) and returns log p(x_n | z_g) as (G, N); it is called in parts.
-    ``points`` to a side.  For decoders smooth on the scale of the spacing the error is at rounding; compare two values
-    of ``points`` (a small σ or a steep decoder needs more).  The prior beyond ``limit`` = 10 weighs 1e-23.
+    ``log_conditional(Z)`` takes grid points Z (G x M) and returns log p(x_n | z_g) as (G, N); it is
+    called in parts. ``points`` to a side.  For decoders smooth on the scale of the spacing the
+    error is at rounding; compare two values of ``points`` (a small σ or a steep decoder needs
+    more).  The prior beyond ``limit`` = 10 weighs 1e-23.
     """
     M = whole_number(M, "M", 1, 2, "a grid over more latent units is too large")
-    limit = real_number(limit, "limit", "(0, inf)", "the grid covers [-limit, limit]; the prior has unit variance")
+    limit = real_number(
+        limit, "limit", "(0, inf)", "the grid covers [-limit, limit]; the prior has unit variance"
+    )
     points = whole_number(points, "points", 2, 100_000, "a grid needs its two ends")
     line = np.linspace(-limit, limit, points)
-    prior = np.log(line[1] - line[0]) - 0.5 * (line**2 + np.log(2 * np.pi))  # its density times the spacing, a side
+    # its density times the spacing, a side
+    prior = np.log(line[1] - line[0]) - 0.5 * (line**2 + np.log(2 * np.pi))
     prior[[0, -1]] -= np.log(2)
     Z = np.stack(np.meshgrid(*[line] * M, indexing="ij"), axis=-1).reshape(-1, M)
-    log_prior = np.stack(np.meshgrid(*[prior] * M, indexing="ij"), axis=-1).reshape(-1, M).sum(axis=1)
+    log_prior = (
+        np.stack(np.meshgrid(*[prior] * M, indexing="ij"), axis=-1).reshape(-1, M).sum(axis=1)
+    )
     sums = []
     for part in np.array_split(np.arange(len(Z)), max(1, len(Z) // 4096)):
         values = plain(log_conditional(Z[part]), "log_conditional", np.float64)
         if values.ndim != 2 or len(values) != len(part) or np.isnan(values).any():
             raise ShapeError(
                 "log_conditional must return one row of numbers for each grid point",
-                f"for Z of shape {Z[part].shape} it returned shape {values.shape}, {int(np.isnan(values).sum())} NaN",
+                f"for Z of shape {Z[part].shape} it returned shape {values.shape}, "
+                f"{int(np.isnan(values).sum())} NaN",
                 "return log p(x_n | z_g) as an array (len(Z), N)",
             )
         sums.append(np.logaddexp.reduce(values + log_prior[part, None], axis=0))

@@ -1,10 +1,11 @@
-"""Masked prediction: what second moments alone can say about hidden features, and what random masks do to a loss.
+"""Masked prediction: what second moments alone can say about hidden features, and what random masks
+do to a loss.
 
-For Gaussian data the conditional mean is linear, and no network predicts better; for other data it is the best *linear*
-predictor, and a masked autoencoder that does not beat it has learnt nothing beyond second moments.  S is the covariance
-of the data (D x D, divided by N); errors are *sums over the masked features* of squares, per datum, unless a name says
-mean.  Masks are uniform: K of L patches hidden, each subset equally likely, as in He et al., CVPR 2022
-(arXiv 2111.06377).
+For Gaussian data the conditional mean is linear, and no network predicts better; for other data it
+is the best *linear* predictor, and a masked autoencoder that does not beat it has learnt nothing
+beyond second moments.  S is the covariance of the data (D x D, divided by N); errors are *sums over
+the masked features* of squares, per datum, unless a name says mean.  Masks are uniform: K of L
+patches hidden, each subset equally likely, as in He et al., CVPR 2022 (arXiv 2111.06377).
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ from numpy.typing import ArrayLike
 from ..errors import DataError, DtypeError, ShapeError, plain
 from ._arguments import Array, covariance, of_shape, real_array, real_number, whole_number, within
 
-FLAT = 1e-12  # a direction with less than this share of the largest variance counts as constant: rounding fills it
+# a direction with less than this share of the largest variance counts as constant: rounding fills
+# it
+FLAT = 1e-12
 
 
 @dataclass(frozen=True)
 class GaussianConditional:
-    """The prediction of masked features from visible ones; make it with :func:`gaussian_conditional`.
+    """The prediction of masked features from visible ones; make it with
+    :func:`gaussian_conditional`.
 
     ``masked`` and ``visible`` are feature numbers, rising.
     ``predictor``   (masked, visible), B = S_mv S_vv⁻¹: E[x_m | x_v] = mean_m + B (x_v − mean_v).
-    ``covariance``  (masked, masked), S_mm − S_mv S_vv⁻¹ S_vm: Cov[x_m | x_v], the same for every x_v.
+    ``covariance``  (masked, masked), S_mm − S_mv S_vv⁻¹ S_vm: Cov[x_m | x_v], the same for every
+                    x_v.
     """
 
     masked: tuple[int, ...]
@@ -36,11 +41,15 @@ class GaussianConditional:
 
     @property
     def squared_error(self) -> float:
-        """tr Cov[x_m | x_v]: the sum over masked features; divide by ``len(masked)`` for the mean per feature."""
+        """tr Cov[x_m | x_v]: the sum over masked features; divide by ``len(masked)`` for the mean
+        per feature.
+        """
         return float(np.trace(self.covariance))
 
     def predict(self, X: ArrayLike, mean: ArrayLike) -> Array:
-        """(n, masked), the prediction for each row of X (n x D); only visible features are read, and ``mean`` (D,)."""
+        """(n, masked), the prediction for each row of X (n x D); only visible features are read,
+        and ``mean`` (D,).
+        """
         D = len(self.masked) + len(self.visible)
         X = of_shape(X, "X", (None, D), "give whole rows; the masked features are not read")
         mean = of_shape(mean, "mean", (D,), "one number for each feature")
@@ -52,7 +61,8 @@ class GaussianConditional:
 class ZeroFilledMap:
     """The best single linear map for all masks at once; make it with :func:`zero_filled_map`.
 
-    ``matrix``         (D, D): the prediction of feature i is row i times the input in which masked features are 0.
+    ``matrix``         (D, D): the prediction of feature i is row i times the input in which masked
+                       features are 0.
     ``squared_errors`` (D,), E (x_i − prediction)² over data and masks that hide i.
     """
 
@@ -61,9 +71,11 @@ class ZeroFilledMap:
 
 
 def gaussian_conditional(S: ArrayLike, masked: ArrayLike) -> GaussianConditional:
-    """Masked given visible, for a boolean mask (D,) with True where hidden; at least one feature is hidden.
+    """Masked given visible, for a boolean mask (D,) with True where hidden; at least one feature is
+    hidden.
 
-    Directions in which the visible features are constant are left out; add 1e-3 I to S to be robust on few data.
+    Directions in which the visible features are constant are left out; add 1e-3 I to S to be robust
+    on few data.
     """
     S = covariance(S, "S")
     hidden = plain(masked, "masked")
@@ -82,16 +94,22 @@ def gaussian_conditional(S: ArrayLike, masked: ArrayLike) -> GaussianConditional
 
 
 def zero_filled_map(S: ArrayLike, K: int, patches: ArrayLike | None = None) -> ZeroFilledMap:
-    """The best A for E ‖masked part of (x − A (visible x, else 0))‖², K of L patches hidden at random, data of mean 0.
+    """The best A for E ‖masked part of (x − A (visible x, else 0))‖², K of L patches hidden at
+    random, data of mean 0.
 
-    One map must serve every mask, so it lies above the conditional for each.  ``patches`` (D,): the patch of each
-    feature, numbers 0 ... L − 1 (each feature its own patch unless given).  Given that patch p is hidden, another is
-    visible with probability a = (L − K)/(L − 1), two others with b = a (L − K − 1)/(L − 2); for feature i in p, row i is
-    (a S_oo on pairs in one patch, b S_oo on others)⁻¹ a S_oi, o the features outside p.
+    One map must serve every mask, so it lies above the conditional for each.  ``patches`` (D,): the
+    patch of each feature, numbers 0 ... L − 1 (each feature its own patch unless given).  Given
+    that patch p is hidden, another is visible with probability a = (L − K)/(L − 1), two others with
+    b = a (L − K − 1)/(L − 2); for feature i in p, row i is (a S_oo on pairs in one patch, b S_oo on
+    others)⁻¹ a S_oi, o the features outside p.
     """
     S = covariance(S, "S")
     D = len(S)
-    labels = np.arange(D) if patches is None else of_shape(patches, "patches", (D,), "one patch number for each feature")
+    labels = (
+        np.arange(D)
+        if patches is None
+        else of_shape(patches, "patches", (D,), "one patch number for each feature")
+    )
     _, labels = np.unique(labels, return_inverse=True)
     L = int(labels.max()) + 1
     K = whole_number(K, "K", 1, L - 1, f"there are {L} patches, and one must stay visible")
@@ -107,17 +125,20 @@ def zero_filled_map(S: ArrayLike, K: int, patches: ArrayLike | None = None) -> Z
 
 
 def mask_probabilities(L: int, K: int) -> tuple[float, float]:
-    """(K/L, K(K − 1)/L(L − 1)): that one given patch is hidden, and that two given patches are, K of L hidden."""
+    """(K/L, K(K − 1)/L(L − 1)): that one given patch is hidden, and that two given patches are, K
+    of L hidden.
+    """
     L, K = _masks(L, K)
     return K / L, K * (K - 1) / (L * (L - 1)) if L > 1 else 0.0
 
 
 def masked_mean_variance(losses: ArrayLike, K: int) -> float:
-    """(s²/K)(1 − K/L): the variance, over random masks, of the mean loss of the K hidden patches out of L.
+    """(s²/K)(1 − K/L): the variance, over random masks, of the mean loss of the K hidden patches
+    out of L.
 
-    ``losses`` (L,) of the patches of one image, s² their variance divided by L − 1.  The masked mean is unbiased for
-    the mean of all L if the losses do not depend on the mask; sampling without replacement (Cochran, Sampling
-    Techniques, chapter 2).
+    ``losses`` (L,) of the patches of one image, s² their variance divided by L − 1.  The masked
+    mean is unbiased for the mean of all L if the losses do not depend on the mask; sampling without
+    replacement (Cochran, Sampling Techniques, chapter 2).
     """
     values = real_array(losses, "losses", 1)
     L, K = _masks(len(values), K)
@@ -125,41 +146,53 @@ def masked_mean_variance(losses: ArrayLike, K: int) -> float:
 
 
 def zero_prediction_loss(patches: ArrayLike, eps: float = 1e-6) -> float:
-    """Mean squared error per pixel of answering 0 when each patch (rows of n x P) is normed by its own statistics.
+    """Mean squared error per pixel of answering 0 when each patch (rows of n x P) is normed by its
+    own statistics.
 
-    The targets are (x − mean)/√(var + eps), var divided by P − 1 as in facebookresearch/mae, so the loss is
-    (P − 1)/P · mean of var/(var + eps): (P − 1)/P for patches that are not flat.  A head of zeros starts here.
+    The targets are (x − mean)/√(var + eps), var divided by P − 1 as in facebookresearch/mae, so the
+    loss is (P − 1)/P · mean of var/(var + eps): (P − 1)/P for patches that are not flat.  A head of
+    zeros starts here.
     """
     pixels = real_array(patches, "patches", 2)
-    P = whole_number(pixels.shape[1], "the number of pixels in a patch", 2, 10**9, "one pixel has no variance")
+    P = whole_number(
+        pixels.shape[1], "the number of pixels in a patch", 2, 10**9, "one pixel has no variance"
+    )
     eps = real_number(eps, "eps", "(0, inf)", "eps keeps flat patches finite")
     var = pixels.var(axis=1, ddof=1)
     return float((P - 1) / P * (var / (var + eps)).mean())
 
 
 def bernoulli_baseline(X: ArrayLike, probabilities: ArrayLike) -> float:
-    """−mean over rows of Σ_d [x ln p_d + (1 − x) ln(1 − p_d)], in nats: independent pixels, X (n x D) in [0, 1].
+    """−mean over rows of Σ_d [x ln p_d + (1 − x) ln(1 − p_d)], in nats: independent pixels, X (n x
+    D) in [0, 1].
 
-    With p the mean of the training pixels this is the cost of a fully collapsed variational autoencoder.  Pixels never
-    (or always) inked in training need p inside (0, 1): clip p to [1/2N, 1 − 1/2N].
+    With p the mean of the training pixels this is the cost of a fully collapsed variational
+    autoencoder.  Pixels never (or always) inked in training need p inside (0, 1): clip p to [1/2N,
+    1 − 1/2N].
     """
     X = _pixels(X)
-    p = of_shape(probabilities, "probabilities", (X.shape[1],), "one for each pixel: X_train.mean(axis=0)")
+    p = of_shape(
+        probabilities, "probabilities", (X.shape[1],), "one for each pixel: X_train.mean(axis=0)"
+    )
     within(p, "probabilities", "[0, 1]", "give the means of training pixels scaled to [0, 1]")
     impossible = (X > 0) & (p == 0) | (X < 1) & (p == 1)
     if impossible.any():
         raise DataError(
             "some pixels were impossible under these probabilities, and the cost is infinite",
-            f"{int(impossible.any(axis=0).sum())} pixels have p = 0 with x > 0, or p = 1 with x < 1",
-            "clip the probabilities: np.clip(p, 0.5 / N, 1 - 0.5 / N), N the number of training images",
+            f"{int(impossible.any(axis=0).sum())} pixels have p = 0 with x > 0, or p = 1 with x < "
+            "1",
+            "clip the probabilities: np.clip(p, 0.5 / N, 1 - 0.5 / N), N the number of training "
+            "images",
         )
     return float(-(_xlogy(X, p) + _xlogy(1 - X, 1 - p)).sum(axis=1).mean())
 
 
 def pixel_entropy(X: ArrayLike) -> float:
-    """Mean over rows of Σ_d H(x_d), H(x) = −x ln x − (1 − x) ln(1 − x): no Bernoulli decoder has a cross-entropy below.
+    """Mean over rows of Σ_d H(x_d), H(x) = −x ln x − (1 − x) ln(1 − x): no Bernoulli decoder has a
+    cross-entropy below.
 
-    0 for binary pixels.  On grey ones it shows that the cross-entropy is not minus a log-likelihood.
+    0 for binary pixels.  On grey ones it shows that the cross-entropy is not minus a
+    log-likelihood.
     """
     X = _pixels(X)
     return float(-(_xlogy(X, X) + _xlogy(1 - X, 1 - X)).sum(axis=1).mean())
@@ -184,4 +217,6 @@ def _masks(L: int, K: int) -> tuple[int, int]:
 
 def _solve(A: Array, B: Array) -> Array:
     """A⁻¹ B for a covariance A, inverted where it is not flat (A may be empty: nothing visible)."""
-    return np.linalg.pinv(A, rcond=FLAT, hermitian=True) @ B if len(A) else np.zeros((0, B.shape[1]))
+    return (
+        np.linalg.pinv(A, rcond=FLAT, hermitian=True) @ B if len(A) else np.zeros((0, B.shape[1]))
+    )

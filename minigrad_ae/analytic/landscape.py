@@ -1,10 +1,11 @@
 """Every critical point of the linear autoencoder: one minimum, and saddles that can all be counted.
 
-Baldi & Hornik, Neural Networks 2:53-58 (1989), for centred X with S = XᵀX of full rank and distinct eigenvalues:
-W1 (M x D), W2 (D x M) is critical for E = ½ Σ_n ‖x_n − W2 W1 x_n‖² = ½ tr (I − W2 W1) S (I − W2 W1)ᵀ if and only if
-W2 = [U_I 0] C and W1 = C⁻¹ [U_I 0]ᵀ for a set I of r <= M components and an invertible C (M x M).  Only I = {1..M} is a
-minimum.  How many negative and zero curvatures the others have follows from the blocks of the Hessian, as said at
-:func:`critical_point`; the Morse theory behind it is discussed by Kunin et al., ICML 2019 (arXiv 1901.08168).
+Baldi & Hornik, Neural Networks 2:53-58 (1989), for centred X with S = XᵀX of full rank and distinct
+eigenvalues: W1 (M x D), W2 (D x M) is critical for E = ½ Σ_n ‖x_n − W2 W1 x_n‖² = ½ tr (I − W2 W1)
+S (I − W2 W1)ᵀ if and only if W2 = [U_I 0] C and W1 = C⁻¹ [U_I 0]ᵀ for a set I of r <= M components
+and an invertible C (M x M).  Only I = {1..M} is a minimum.  How many negative and zero curvatures
+the others have follows from the blocks of the Hessian, as said at :func:`critical_point`; the Morse
+theory behind it is discussed by Kunin et al., ICML 2019 (arXiv 1901.08168).
 
 Component numbers count from 1, as in the papers: I = (1, 3) stands for u_1 and u_3.
 """
@@ -22,16 +23,19 @@ from numpy.typing import ArrayLike
 from ..errors import DataError, ShapeError
 from ._arguments import Array, real_array, spectrum, whole_number
 
-MOST_POINTS = 100_000  # a table longer than this is asked for by mistake: D = 64, M = 32 has 10^19 rows
+# a table longer than this is asked for by mistake: D = 64, M = 32 has 10^19 rows
+MOST_POINTS = 100_000
 
 
 @dataclass(frozen=True)
 class CriticalPoint:
     """One family of critical points of a linear autoencoder with M latent units.
 
-    ``components``  the set I, rising numbers from 1;  ``loss``  E there;  ``index``  the number of negative
-    eigenvalues of the Hessian (the Morse index);  ``nullity``  the number of zero ones, which is the dimension of the
-    family (every invertible C gives another point of it).  The Hessian is 2MD x 2MD.
+    ``components``  the set I, rising numbers from 1;  ``loss``  E there;  ``index``  the number of
+                    negative
+    eigenvalues of the Hessian (the Morse index);  ``nullity``  the number of zero ones, which is
+    the dimension of the family (every invertible C gives another point of it).  The Hessian is 2MD
+    x 2MD.
     """
 
     components: tuple[int, ...]
@@ -45,18 +49,20 @@ class CriticalPoint:
 
 
 def critical_point(s: ArrayLike, M: int, components: Iterable[int]) -> CriticalPoint:
-    """Loss, Morse index and nullity at W2 W1 = U_I U_Iᵀ, for eigenvalues s (D,) of XᵀX and M latent units.
+    """Loss, Morse index and nullity at W2 W1 = U_I U_Iᵀ, for eigenvalues s (D,) of XᵀX and M latent
+    units.
 
     With r = len(I):
 
     - loss     ½ Σ_{j not in I} s_j;
-    - index    Σ_{i in I} #{j not in I: s_j > s_i}  +  (M − r)(D − r).  First term: u_i can be turned into a stronger
-      u_j.  Second: each unused latent unit can pick up each unused u_j, whose block [[0, −s_j], [−s_j, 0]] has one
-      negative eigenvalue;
+    - index    Σ_{i in I} #{j not in I: s_j > s_i}  +  (M − r)(D − r).  First term: u_i can be
+               turned into a stronger
+      u_j.  Second: each unused latent unit can pick up each unused u_j, whose block [[0, −s_j],
+      [−s_j, 0]] has one negative eigenvalue;
     - nullity  M² − (M − r)².
 
-    Raises DataError unless s is positive and strictly falling, as the theorem asks (ties and zeros add flat
-    directions).
+    Raises DataError unless s is positive and strictly falling, as the theorem asks (ties and zeros
+    add flat directions).
     """
     s = _distinct(s)
     M = whole_number(M, "M", 1, len(s), f"s has {len(s)} eigenvalues")
@@ -73,7 +79,9 @@ def critical_point(s: ArrayLike, M: int, components: Iterable[int]) -> CriticalP
 
 
 def critical_points(s: ArrayLike, M: int) -> list[CriticalPoint]:
-    """Every critical point for eigenvalues s (D,) and M latent units, lowest loss first: all I with r = 0 ... M."""
+    """Every critical point for eigenvalues s (D,) and M latent units, lowest loss first: all I with
+    r = 0 ... M.
+    """
     s = _distinct(s)
     D = len(s)
     M = whole_number(M, "M", 1, D, f"s has {D} eigenvalues")
@@ -85,14 +93,19 @@ def critical_points(s: ArrayLike, M: int) -> list[CriticalPoint]:
             "use critical_point(s, M, components) for the ones of interest",
         )
     subsets = (subset for r in range(M + 1) for subset in combinations(range(1, D + 1), r))
-    return sorted((critical_point(s, M, subset) for subset in subsets), key=lambda point: point.loss)
+    return sorted(
+        (critical_point(s, M, subset) for subset in subsets), key=lambda point: point.loss
+    )
 
 
-def saddle(U: ArrayLike, components: Iterable[int], M: int, C: ArrayLike | None = None) -> tuple[Array, Array]:
-    """(W1 (M x D), W2 (D x M)) on the critical point of the set I: W2 = [U_I 0] C, W1 = C⁻¹ [U_I 0]ᵀ.
+def saddle(
+    U: ArrayLike, components: Iterable[int], M: int, C: ArrayLike | None = None
+) -> tuple[Array, Array]:
+    """(W1 (M x D), W2 (D x M)) on the critical point of the set I: W2 = [U_I 0] C, W1 = C⁻¹ [U_I
+    0]ᵀ.
 
-    ``U`` (D x K) holds u_1, u_2, ... as columns; ``C`` (M x M, invertible) is the identity unless given.  For
-    I = (1, ..., M) the point is the minimum.
+    ``U`` (D x K) holds u_1, u_2, ... as columns; ``C`` (M x M, invertible) is the identity unless
+    given.  For I = (1, ..., M) the point is the minimum.
     """
     U = real_array(U, "U", 2)
     D, K = U.shape
@@ -150,7 +163,8 @@ def hessian(S: ArrayLike, W1: ArrayLike, W2: ArrayLike) -> Array:
 def inertia(H: ArrayLike, rtol: float = 1e-9) -> tuple[int, int, int]:
     """(negative, zero, positive): how many eigenvalues of the symmetric H have each sign.
 
-    Zero means at most ``rtol`` times the largest in size; the default leaves six digits above rounding.
+    Zero means at most ``rtol`` times the largest in size; the default leaves six digits above
+    rounding.
     """
     eigenvalues = np.linalg.eigvalsh(real_array(H, "H", 2))
     cut = rtol * np.abs(eigenvalues).max()
@@ -163,7 +177,8 @@ def _distinct(s: ArrayLike) -> Array:
     if s[-1] <= 0 or (np.diff(s) >= 0).any():
         raise DataError(
             "critical points are isolated families only for positive, distinct eigenvalues",
-            f"s has {int((s <= 0).sum())} zeros and {int((np.diff(s) >= 0).sum())} ties, of {len(s)} eigenvalues",
+            f"s has {int((s <= 0).sum())} zeros and {int((np.diff(s) >= 0).sum())} ties, of "
+            f"{len(s)} eigenvalues",
             "drop the directions without variance; with a tie, see PCA.tie for what is free",
         )
     return s
@@ -171,7 +186,10 @@ def _distinct(s: ArrayLike) -> Array:
 
 def _components(components: Iterable[int], K: int, M: int) -> list[int]:
     """The set I as rising positions from 0."""
-    numbers = [whole_number(i, "a component", 1, K, f"there are {K} components, counted from 1") for i in components]
+    numbers = [
+        whole_number(i, "a component", 1, K, f"there are {K} components, counted from 1")
+        for i in components
+    ]
     if len(set(numbers)) < len(numbers) or len(numbers) > M:
         raise DataError(
             f"components must be at most M = {M} different numbers",

@@ -1,13 +1,15 @@
-"""Two layers with non-linear hidden units and linear outputs: never below PCA, and how close they can come.
+"""Two layers with non-linear hidden units and linear outputs: never below PCA, and how close they
+can come.
 
-The network is y = W2 h(W1 x + b1) + b2 with W1 (M x D), W2 (D x M), h applied to each hidden unit by itself.  Whatever
-h does, the rows of Y − 1 b2ᵀ span at most M dimensions, so by Eckart & Young E = ½ Σ_n ‖x_n − y_n‖² >= ½ Σ_{j>M} s_j
-on the data it is trained on.  Bourlard & Kamp, Biol. Cybern. 59:291-294 (1988).  With tanh or sigmoid units the bound
-is an infimum: approached as W1 -> 0 and W2 -> ∞, never attained (unless the data have rank <= M and it is 0 anyway).
-With ReLU units and a bias it is attained.  None of this holds for non-linear *outputs*, nor on other data.
+The network is y = W2 h(W1 x + b1) + b2 with W1 (M x D), W2 (D x M), h applied to each hidden unit
+by itself.  Whatever h does, the rows of Y − 1 b2ᵀ span at most M dimensions, so by Eckart & Young E
+= ½ Σ_n ‖x_n − y_n‖² >= ½ Σ_{j>M} s_j on the data it is trained on.  Bourlard & Kamp, Biol. Cybern.
+59:291-294 (1988).  With tanh or sigmoid units the bound is an infimum: approached as W1 -> 0 and W2
+-> ∞, never attained (unless the data have rank <= M and it is 0 anyway). With ReLU units and a bias
+it is attained.  None of this holds for non-linear *outputs*, nor on other data.
 
-For the constructions here W1 = ε Uᵀ, so E − PCA = ½ Σ_n ‖a_n − h_ε(a_n)‖² with a = U_Mᵀ (x − mean): the residual
-orthogonal to U_M does not mix with the distortion h_ε inside it.
+For the constructions here W1 = ε Uᵀ, so E − PCA = ½ Σ_n ‖a_n − h_ε(a_n)‖² with a = U_Mᵀ (x − mean):
+the residual orthogonal to U_M does not mix with the distortion h_ε inside it.
 """
 
 from __future__ import annotations
@@ -25,11 +27,13 @@ from .principal_components import PCA, pca
 
 @dataclass(frozen=True)
 class TwoLayerNet:
-    """Weights of y = W2 h(W1 x + b1) + b2, and the loss they have above PCA on the data they were made for.
+    """Weights of y = W2 h(W1 x + b1) + b2, and the loss they have above PCA on the data they were
+    made for.
 
-    ``W1`` (M x D), ``b1`` (M,), ``W2`` (D x M), ``b2`` (D,); ``activation`` is "tanh", "sigmoid" or "relu".
-    ``gap``            E − ½ Σ_{j>M} s_j, exact, a sum over features and data.
-    ``predicted_gap``  its leading term in ε: (ε⁴/18) Σ a⁶ for tanh, (ε⁴/288) Σ a⁶ for sigmoid, 0 for ReLU.
+    ``W1`` (M x D), ``b1`` (M,), ``W2`` (D x M), ``b2`` (D,); ``activation`` is "tanh", "sigmoid" or
+    "relu". ``gap``            E − ½ Σ_{j>M} s_j, exact, a sum over features and data.
+    ``predicted_gap``  its leading term in ε: (ε⁴/18) Σ a⁶ for tanh, (ε⁴/288) Σ a⁶ for sigmoid, 0
+                       for ReLU.
     """
 
     activation: str
@@ -47,9 +51,11 @@ class TwoLayerNet:
 
 
 def two_layer_bound(s: ArrayLike, M: int) -> float:
-    """½ Σ_{j>M} s_j: E is never below it, for any activation and any weights, at any step of training.
+    """½ Σ_{j>M} s_j: E is never below it, for any activation and any weights, at any step of
+    training.
 
-    ``s`` (D,) are the eigenvalues of XᵀX of the *centred* data; the output needs no bias for the bound to hold.
+    ``s`` (D,) are the eigenvalues of XᵀX of the *centred* data; the output needs no bias for the
+    bound to hold.
     """
     s = spectrum(s)
     M = whole_number(M, "M", 0, len(s), f"s has {len(s)} eigenvalues")
@@ -57,15 +63,19 @@ def two_layer_bound(s: ArrayLike, M: int) -> float:
 
 
 def almost_linear(X: ArrayLike, M: int, epsilon: float, activation: str = "tanh") -> TwoLayerNet:
-    """A net that works where its units are nearly linear: W1 = ε U_Mᵀ, and W2 undoes the slope, for X (N x D).
+    """A net that works where its units are nearly linear: W1 = ε U_Mᵀ, and W2 undoes the slope, for
+    X (N x D).
 
     - tanh:     W2 = U_M / ε,      unit answers a − ε² a³/3 + ...,  so gap = (ε⁴/18) Σ a⁶ + O(ε⁶);
     - sigmoid:  W2 = 4 U_M / ε,    unit answers a − ε² a³/12 + ..., so gap = (ε⁴/288) Σ a⁶ + O(ε⁶).
 
-    a = U_Mᵀ (x − mean) are the scores, summed over data and units.  The gap shrinks 16-fold for each halving of ε,
-    while ‖W2‖ doubles.  The biases take off the mean of X and, for the sigmoid, its value ½ at 0.
+    a = U_Mᵀ (x − mean) are the scores, summed over data and units.  The gap shrinks 16-fold for
+    each halving of ε, while ‖W2‖ doubles.  The biases take off the mean of X and, for the sigmoid,
+    its value ½ at 0.
     """
-    epsilon = real_number(epsilon, "epsilon", "(0, inf)", "epsilon scales the input weights: choose it small, say 0.1")
+    epsilon = real_number(
+        epsilon, "epsilon", "(0, inf)", "epsilon scales the input weights: choose it small, say 0.1"
+    )
     if activation not in ("tanh", "sigmoid"):
         raise DataError(
             f"no almost linear net with activation {activation!r}",
@@ -79,17 +89,21 @@ def almost_linear(X: ArrayLike, M: int, epsilon: float, activation: str = "tanh"
         answer = np.tanh(epsilon * scores) / epsilon
     else:
         W2, centre, leading = 4 * U / epsilon, 0.5, epsilon**4 / 288 * sixth
-        answer = 2 / epsilon * np.tanh(epsilon * scores / 2)  # 4/ε (sigmoid(ε a) − ½), without cancellation
+        # 4/ε (sigmoid(ε a) − ½), without cancellation
+        answer = 2 / epsilon * np.tanh(epsilon * scores / 2)
     W1 = epsilon * U.T
     gap = 0.5 * float(((scores - answer) ** 2).sum())
-    return TwoLayerNet(activation, W1, -W1 @ result.mean, W2, result.mean - centre * W2.sum(axis=1), gap, leading)
+    return TwoLayerNet(
+        activation, W1, -W1 @ result.mean, W2, result.mean - centre * W2.sum(axis=1), gap, leading
+    )
 
 
 def relu_equals_pca(X: ArrayLike, M: int) -> TwoLayerNet:
-    """The ReLU net that attains PCA's loss on X (N x D) exactly: a bias keeps every unit in its linear half.
+    """The ReLU net that attains PCA's loss on X (N x D) exactly: a bias keeps every unit in its
+    linear half.
 
-    W1 = U_Mᵀ, W2 = U_M, and unit k has the bias c_k = max(0, −min_n a_nk), so that relu(a + c) − c = a on these data.
-    New data with a score below −c_k are clipped.
+    W1 = U_Mᵀ, W2 = U_M, and unit k has the bias c_k = max(0, −min_n a_nk), so that relu(a + c) − c
+    = a on these data. New data with a score below −c_k are clipped.
     """
     result, U, scores = _scores(X, M)
     lift = np.maximum(0.0, -scores.min(axis=0))
@@ -97,17 +111,21 @@ def relu_equals_pca(X: ArrayLike, M: int) -> TwoLayerNet:
 
 
 def parabola(points: int = 201) -> Array:
-    """(points, 2): x = (t, t²) with t on an even grid over [−1, 1]; one number describes it, no line does."""
+    """(points, 2): x = (t, t²) with t on an even grid over [−1, 1]; one number describes it, no
+    line does.
+    """
     points = whole_number(points, "points", 2, 10**6, "a grid needs its two ends")
     t = np.linspace(-1.0, 1.0, points)
     return np.stack([t, t**2], axis=1)
 
 
 def parabola_residual(points: int | None = 201) -> float:
-    """Mean over points of ‖x − y‖² for PCA with M = 1 on :func:`parabola` (no ½): the variance of t².
+    """Mean over points of ‖x − y‖² for PCA with M = 1 on :func:`parabola` (no ½): the variance of
+    t².
 
-    t and t² are uncorrelated and t varies more, so u_1 = (1, 0).  On a grid of n points mean t² = (n+1) / 3(n−1) and
-    mean t⁴ = (n+1)(3n²−7) / 15(n−1)³; n = 201 gives 0.0906688.  None stands for the limit, t uniform: 1/5 − 1/9 = 4/45.
+    t and t² are uncorrelated and t varies more, so u_1 = (1, 0).  On a grid of n points mean t² =
+    (n+1) / 3(n−1) and mean t⁴ = (n+1)(3n²−7) / 15(n−1)³; n = 201 gives 0.0906688.  None stands for
+    the limit, t uniform: 1/5 − 1/9 = 4/45.
     """
     if points is None:
         return 4 / 45

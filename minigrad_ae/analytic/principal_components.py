@@ -1,7 +1,9 @@
-"""Principal component analysis by the singular value decomposition: the exact minimum of a linear autoencoder.
+"""Principal component analysis by the singular value decomposition: the exact minimum of a linear
+autoencoder.
 
-Baldi & Hornik, Neural Networks 2:53-58 (1989): every minimum of E = ½ Σ_n ‖x_n − W2 W1 x_n‖² over W1 (M x D) and
-W2 (D x M) has W2 W1 = U_M U_Mᵀ, the projector onto the first M principal components, and E = ½ Σ_{j>M} s_j.
+Baldi & Hornik, Neural Networks 2:53-58 (1989): every minimum of E = ½ Σ_n ‖x_n − W2 W1 x_n‖² over
+W1 (M x D) and W2 (D x M) has W2 W1 = U_M U_Mᵀ, the projector onto the first M principal components,
+and E = ½ Σ_{j>M} s_j.
 """
 
 from __future__ import annotations
@@ -20,13 +22,16 @@ class PCA:
     """The principal components of one matrix X (N x D); make it with :func:`pca`.
 
     ``mean``         (D,), the mean of the rows.
-    ``components``   (D, min(N, D)), orthonormal columns u_1, u_2, ... with the largest eigenvalue first.  The sign is
-                     fixed so that the entry of largest size in each column is positive.
-    ``eigenvalues``  (D,), s_1 >= s_2 >= ... >= 0: eigenvalues of XᵀX of the centred X, which are its squared singular
-                     values (a *sum* over the data; s_j / N is the variance along u_j).  Zero beyond the rank.
+    ``components``   (D, min(N, D)), orthonormal columns u_1, u_2, ... with the largest eigenvalue
+                     first.  The sign is fixed so that the entry of largest size in each column is
+                     positive.
+    ``eigenvalues``  (D,), s_1 >= s_2 >= ... >= 0: eigenvalues of XᵀX of the centred X, which are
+                     its squared singular values (a *sum* over the data; s_j / N is the variance
+                     along u_j).  Zero beyond the rank.
     ``rank``         the number of singular values above ``tolerance``.
-    ``tolerance``    ε · max(max(N, D) · largest singular value, ‖X‖_F of the uncentred X): below it a singular value
-                     cannot be told from rounding, in the decomposition or in the data as they are stored.
+    ``tolerance``    ε · max(max(N, D) · largest singular value, ‖X‖_F of the uncentred X): below it
+                     a singular value cannot be told from rounding, in the decomposition or in the
+                     data as they are stored.
     ``M``            the number of components that a method uses when it is not given one.
 
     Every method takes M from 0 to D.  M = 0 is the constant model that answers with the mean.
@@ -46,15 +51,21 @@ class PCA:
 
     @property
     def explained_variance_ratio(self) -> Array:
-        """(D,), s_j / Σ s: the share of the variance along each component (zeros if all rows are equal)."""
+        """(D,), s_j / Σ s: the share of the variance along each component (zeros if all rows are
+        equal).
+        """
         return self.eigenvalues / self.total if self.rank else np.zeros_like(self.eigenvalues)
 
     def basis(self, M: int | None = None) -> Array:
-        """(D, min(M, rank)): u_1 ... u_M.  Directions beyond the rank hold no variance, and any choice is as good."""
+        """(D, min(M, rank)): u_1 ... u_M.  Directions beyond the rank hold no variance, and any
+        choice is as good.
+        """
         return self.components[:, : min(self._latent(M), self.rank)]
 
     def projector(self, M: int | None = None) -> Array:
-        """(D, D), U_M U_Mᵀ: the W2 W1 of a trained linear autoencoder (of rank min(M, rank), see :meth:`basis`)."""
+        """(D, D), U_M U_Mᵀ: the W2 W1 of a trained linear autoencoder (of rank min(M, rank), see
+        :meth:`basis`).
+        """
         U = self.basis(M)
         return U @ U.T
 
@@ -68,21 +79,27 @@ class PCA:
         return 0.5 * float(self.eigenvalues[self._latent(M) :].sum())
 
     def gap(self, M: int | None = None) -> float:
-        """s_M − s_{M+1} (with s_{D+1} = 0): what the loss gains if u_M is exchanged for u_{M+1}, times two."""
-        M = whole_number(self.M if M is None else M, "M", 1, len(self.mean), "a gap needs a component before it")
+        """s_M − s_{M+1} (with s_{D+1} = 0): what the loss gains if u_M is exchanged for u_{M+1},
+        times two.
+        """
+        M = whole_number(
+            self.M if M is None else M, "M", 1, len(self.mean), "a gap needs a component before it"
+        )
         padded = np.append(self.eigenvalues, 0.0)
         return float(padded[M - 1] - padded[M])
 
     def tie(self, M: int | None = None) -> tuple[int, int]:
-        """(a, b): every optimal subspace holds u_1 ... u_a, and its other M − a directions are free in u_{a+1} ... u_b.
+        """(a, b): every optimal subspace holds u_1 ... u_a, and its other M − a directions are free
+        in u_{a+1} ... u_b.
 
-        The numbers count components, so (M, M) means that nothing is free.  Singular values are equal here when they
-        differ by ``tolerance`` or less.
+        The numbers count components, so (M, M) means that nothing is free.  Singular values are
+        equal here when they differ by ``tolerance`` or less.
         """
         M, D = self._latent(M), len(self.mean)
         if M in (0, D):
             return min(M, self.rank), M
-        close = -np.diff(np.sqrt(self.eigenvalues)) <= self.tolerance  # close[j - 1]: s_j equals s_{j+1}
+        # close[j - 1]: s_j equals s_{j+1}
+        close = -np.diff(np.sqrt(self.eigenvalues)) <= self.tolerance
         first = last = M
         while last < D and close[last - 1]:
             last += 1
@@ -103,9 +120,10 @@ class PCA:
 def pca(X: ArrayLike, M: int | None = None) -> PCA:
     """The principal components of X (N x D, rows are data, need not be centred).
 
-    ``M`` is the default number of components for the methods of the result; without it, the rank.  N < D, constant
-    columns and equal rows are all allowed.  Raises ShapeError, DtypeError or DataError for anything that is not a
-    finite, real, non-empty matrix with finite squares, and for M outside 0..D.
+    ``M`` is the default number of components for the methods of the result; without it, the rank.
+    N < D, constant columns and equal rows are all allowed.  Raises ShapeError, DtypeError or
+    DataError for anything that is not a finite, real, non-empty matrix with finite squares, and for
+    M outside 0..D.
     """
     X = real_array(X, "X", 2)
     N, D = X.shape
@@ -117,7 +135,8 @@ def pca(X: ArrayLike, M: int | None = None) -> PCA:
         )
     mean = X.mean(axis=0)
     centred = X - mean
-    rest = centred.mean(axis=0)  # a second pass takes off what rounding left of the mean: constant columns become 0
+    # a second pass takes off what rounding left of the mean: constant columns become 0
+    rest = centred.mean(axis=0)
     _, singular, right = np.linalg.svd(centred - rest, full_matrices=False)
     eps = float(np.finfo(np.float64).eps)
     tolerance = eps * max(max(N, D) * float(singular[0]), float(np.linalg.norm(X)))
@@ -131,7 +150,9 @@ def pca(X: ArrayLike, M: int | None = None) -> PCA:
 
 
 def orthonormal_basis(A: ArrayLike) -> Array:
-    """(D, r): orthonormal columns that span the columns of A (D x p), r <= p its numerical rank (that of NumPy)."""
+    """(D, r): orthonormal columns that span the columns of A (D x p), r <= p its numerical rank
+    (that of NumPy).
+    """
     A = real_array(A, "A", 2)
     left, singular, _ = np.linalg.svd(A, full_matrices=False)
     return left[:, singular > max(A.shape) * np.finfo(np.float64).eps * singular[0]]
@@ -140,17 +161,20 @@ def orthonormal_basis(A: ArrayLike) -> Array:
 def principal_angles(A: ArrayLike, B: ArrayLike) -> Array:
     """The angles between the column spaces of A (D x p) and B (D x q), in radians, smallest first.
 
-    Björck & Golub, Math. Comp. 27:579-594 (1973): with orthonormal bases Q, the cosines are the singular values of
-    Q_AᵀQ_B and the sines those of (I − Q_A Q_Aᵀ) Q_B.  The arc tangent of both is exact to rounding at every angle;
-    the arc cosine alone is blind below 1e-8.  There are as many angles as the smaller of the two *ranks*, so a
-    decoder with a dead column shows as a missing angle.
+    Björck & Golub, Math. Comp. 27:579-594 (1973): with orthonormal bases Q, the cosines are the
+    singular values of Q_AᵀQ_B and the sines those of (I − Q_A Q_Aᵀ) Q_B.  The arc tangent of both
+    is exact to rounding at every angle; the arc cosine alone is blind below 1e-8.  There are as
+    many angles as the smaller of the two *ranks*, so a decoder with a dead column shows as a
+    missing angle.
     """
     cosines, sines = _cosines_and_sines(A, B)
     return np.arctan2(sines, cosines)
 
 
 def projector_distance(A: ArrayLike, B: ArrayLike) -> float:
-    """‖P_A − P_B‖_F, P the orthogonal projectors onto the column spaces: √(difference of the ranks + 2 Σ sin² θ)."""
+    """‖P_A − P_B‖_F, P the orthogonal projectors onto the column spaces: √(difference of the ranks
+    + 2 Σ sin² θ).
+    """
     _, sines = _cosines_and_sines(A, B)
     ranks = orthonormal_basis(A).shape[1], orthonormal_basis(B).shape[1]
     return float(np.sqrt(abs(ranks[0] - ranks[1]) + 2 * (sines**2).sum()))

@@ -1,8 +1,9 @@
 """The minimum of the linear autoencoder under penalties that make single components identifiable.
 
-Without a penalty only the *subspace* is determined.  Throughout: eigenvalues s (D,) of XᵀX of the centred X, largest
-first; encoder W1 (M x D), decoder W2 (D x M); the loss is a *sum* over the data.  For a loss averaged over N data,
-λ becomes N λ.  Here λ is what is added to the gradient, λ W, the convention of "weight decay" in SGD.
+Without a penalty only the *subspace* is determined.  Throughout: eigenvalues s (D,) of XᵀX of the
+centred X, largest first; encoder W1 (M x D), decoder W2 (D x M); the loss is a *sum* over the data.
+For a loss averaged over N data, λ becomes N λ.  Here λ is what is added to the gradient, λ W, the
+convention of "weight decay" in SGD.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ from ._arguments import Array, real_array, spectrum, whole_number
 
 
 def optimal_loss_regularised(s: ArrayLike, M: int, lam: ArrayLike) -> float:
-    """The minimum over W1, W2 of ½ Σ_n ‖x_n − W2 W1 x_n‖² + ½ Σ_k λ_k (‖row k of W1‖² + ‖column k of W2‖²).
+    """The minimum over W1, W2 of ½ Σ_n ‖x_n − W2 W1 x_n‖² + ½ Σ_k λ_k (‖row k of W1‖² + ‖column k
+    of W2‖²).
 
-    One number ``lam``: L2 on both layers, Kunin et al., ICML 2019 (arXiv 1901.08168), their "sum loss".  M numbers:
-    non-uniform L2, Bao et al., NeurIPS 2020 (arXiv 2007.06731); the smallest λ goes with the largest s.
+    One number ``lam``: L2 on both layers, Kunin et al., ICML 2019 (arXiv 1901.08168), their "sum
+    loss".  M numbers: non-uniform L2, Bao et al., NeurIPS 2020 (arXiv 2007.06731); the smallest λ
+    goes with the largest s.
 
         E = ½ [ Σ_{i>M} s_i + Σ_{i<=M} (2 λ_i − λ_i²/s_i  if s_i > λ_i  else  s_i) ]
 
-    At the minimum W1 = W2ᵀ and W2 = U_M diag(:func:`singular_values_regularised`) O, O orthogonal; with distinct λ, O
-    is a signed permutation, so the columns of W2 themselves are the components.
+    At the minimum W1 = W2ᵀ and W2 = U_M diag(:func:`singular_values_regularised`) O, O orthogonal;
+    with distinct λ, O is a signed permutation, so the columns of W2 themselves are the components.
     """
     s, M, penalties = _penalised(s, M, lam)
     active = s[:M] > penalties
@@ -32,17 +35,20 @@ def optimal_loss_regularised(s: ArrayLike, M: int, lam: ArrayLike) -> float:
 
 
 def singular_values_regularised(s: ArrayLike, M: int, lam: ArrayLike) -> Array:
-    """(M,), √max(0, 1 − λ_i/s_i): singular values of W2 (and of W1) at that minimum; modes with s_i <= λ_i vanish."""
+    """(M,), √max(0, 1 − λ_i/s_i): singular values of W2 (and of W1) at that minimum; modes with s_i
+    <= λ_i vanish.
+    """
     s, M, penalties = _penalised(s, M, lam)
     active = s[:M] > penalties
     return np.sqrt(np.where(active, 1 - penalties / np.where(active, s[:M], 1.0), 0.0))
 
 
 def eigenvalues_from_singular_values(singular_values: ArrayLike, lam: float) -> Array:
-    """s_i = λ / (1 − σ_i²): the eigenvalues of XᵀX read off a trained decoder's singular values 0 < σ_i < 1.
+    """s_i = λ / (1 − σ_i²): the eigenvalues of XᵀX read off a trained decoder's singular values 0 <
+    σ_i < 1.
 
-    Kunin et al. 2019.  The inverse of :func:`singular_values_regularised` for the modes that survive; a σ of 0 gives
-    λ, which is then only an upper bound of s_i.
+    Kunin et al. 2019.  The inverse of :func:`singular_values_regularised` for the modes that
+    survive; a σ of 0 gives λ, which is then only an upper bound of s_i.
     """
     sigma = real_array(singular_values, "singular_values", 1)
     lam = float(_penalty(lam, 1)[0])
@@ -56,13 +62,17 @@ def eigenvalues_from_singular_values(singular_values: ArrayLike, lam: float) -> 
 
 
 def optimal_loss_product(s: ArrayLike, M: int, lam: float) -> float:
-    """The minimum of ½ Σ_n ‖x_n − W2 W1 x_n‖² + ½ λ ‖W2 W1‖_F²: ½ [ Σ_i s_i − Σ_{i<=M} s_i² / (s_i + λ) ].
+    """The minimum of ½ Σ_n ‖x_n − W2 W1 x_n‖² + ½ λ ‖W2 W1‖_F²: ½ [ Σ_i s_i − Σ_{i<=M} s_i² / (s_i
+    + λ) ].
 
-    Kunin et al. 2019, their "product loss"; there W2 W1 = U_M diag(:func:`shrinkage_product`) U_Mᵀ.  It is also
-    the penalty on the Jacobian of the reconstruction of a linear net, and Gaussian denoising with λ = N σ².
+    Kunin et al. 2019, their "product loss"; there W2 W1 = U_M diag(:func:`shrinkage_product`) U_Mᵀ.
+    It is also the penalty on the Jacobian of the reconstruction of a linear net, and Gaussian
+    denoising with λ = N σ².
     """
     s, M, penalties = _penalised(s, M, float(_penalty(lam, 1)[0]))
-    return 0.5 * float(s[M:].sum() + (penalties * shrinkage_product(s, M, float(penalties[0]))).sum())
+    return 0.5 * float(
+        s[M:].sum() + (penalties * shrinkage_product(s, M, float(penalties[0]))).sum()
+    )
 
 
 def shrinkage_product(s: ArrayLike, M: int, lam: float) -> Array:
@@ -75,16 +85,19 @@ def shrinkage_product(s: ArrayLike, M: int, lam: float) -> Array:
 def optimal_loss_nested(s: ArrayLike, M: int, weights: ArrayLike | None = None) -> float:
     """The minimum of Σ_{j=1..M} p_j ½ Σ_n ‖x_n − W2 Π_j W1 x_n‖²: Σ_j p_j ½ Σ_{i>j} s_i.
 
-    Π_j keeps the first j latent units.  Nested dropout, Rippel, Gelbart & Adams, ICML 2014 (arXiv 1402.0915), with the
-    expectation over the prefix taken exactly as in Bao et al. 2020.  ``weights`` are the probabilities p_1 ... p_M, all
-    positive and of sum 1; equal unless given.  All prefixes are optimal at once, so column j of W2 is along u_j.
+    Π_j keeps the first j latent units.  Nested dropout, Rippel, Gelbart & Adams, ICML 2014 (arXiv
+    1402.0915), with the expectation over the prefix taken exactly as in Bao et al. 2020.
+    ``weights`` are the probabilities p_1 ... p_M, all positive and of sum 1; equal unless given.
+    All prefixes are optimal at once, so column j of W2 is along u_j.
     """
     s = spectrum(s)
     M = whole_number(M, "M", 1, len(s), f"s has {len(s)} eigenvalues")
     p = np.full(M, 1 / M) if weights is None else real_array(weights, "weights", 1)
     if p.shape != (M,):
         raise ShapeError(
-            "one weight is needed for each prefix", f"weights has shape {p.shape} and M = {M}", "give M numbers"
+            "one weight is needed for each prefix",
+            f"weights has shape {p.shape} and M = {M}",
+            "give M numbers",
         )
     if (p <= 0).any() or abs(p.sum() - 1) > 1e-12:
         raise DataError(
@@ -92,12 +105,15 @@ def optimal_loss_nested(s: ArrayLike, M: int, weights: ArrayLike | None = None) 
             f"the smallest is {p.min():.6g}, the sum is {p.sum():.12g}",
             "divide them by their sum",
         )
-    beyond = s[::-1].cumsum()[::-1]  # beyond[j]: s_{j+1} + s_{j+2} + ..., from the small end, so nothing cancels
+    # beyond[j]: s_{j+1} + s_{j+2} + ..., from the small end, so nothing cancels
+    beyond = s[::-1].cumsum()[::-1]
     return 0.5 * float(p @ np.append(beyond, 0.0)[1 : M + 1])
 
 
 def _penalised(s: ArrayLike, M: int, lam: ArrayLike) -> tuple[Array, int, Array]:
-    """s, M and the M penalties in rising order, so that the smallest meets the largest eigenvalue."""
+    """s, M and the M penalties in rising order, so that the smallest meets the largest
+    eigenvalue.
+    """
     s = spectrum(s)
     M = whole_number(M, "M", 1, len(s), f"s has {len(s)} eigenvalues")
     return s, M, np.sort(_penalty(lam, M))
@@ -107,10 +123,14 @@ def _penalty(lam: ArrayLike, M: int) -> Array:
     penalties = real_array(np.atleast_1d(plain(lam, "lam")), "lam", 1)
     if len(penalties) not in (1, M):
         raise ShapeError(
-            "lam must be one number" if M == 1 else "lam must be one number, or one for each latent unit",
+            "lam must be one number"
+            if M == 1
+            else "lam must be one number, or one for each latent unit",
             f"lam has shape {penalties.shape} and M = {M}",
             "give a single penalty" if M == 1 else f"give 1 or {M} numbers",
         )
     if (penalties < 0).any():
-        raise DataError("lam must not be negative", f"the smallest is {penalties.min():.6g}", "choose lam >= 0")
+        raise DataError(
+            "lam must not be negative", f"the smallest is {penalties.min():.6g}", "choose lam >= 0"
+        )
     return np.broadcast_to(penalties, (M,))

@@ -1,13 +1,14 @@
 """The best denoiser of all: a posterior mean, which points along the score of the noisy density.
 
-x̃ = x + σ ε with ε standard normal; p_σ is the density of x̃.  The minimum over *all* functions y of E ‖x − y(x̃)‖² (per
-datum, no ½) is y* = E[x | x̃], and by Tweedie's formula
+x̃ = x + σ ε with ε standard normal; p_σ is the density of x̃.  The minimum over *all* functions y
+of E ‖x − y(x̃)‖² (per datum, no ½) is y* = E[x | x̃], and by Tweedie's formula
 
     E[x | x̃] = x̃ + σ² ∇ log p_σ(x̃),    at every σ
 
-(Robbins 1956; Vincent, Neural Computation 23:1661-1674 (2011); Alain & Bengio, JMLR 15:3563-3593 (2014), for σ -> 0).
-Two cases are known in closed form: x from a mixture of Gaussians, and x from a finite training set, where y* is a
-kernel average and its loss is a floor that no network trained on that set can beat.
+(Robbins 1956; Vincent, Neural Computation 23:1661-1674 (2011); Alain & Bengio, JMLR 15:3563-3593
+(2014), for σ -> 0). Two cases are known in closed form: x from a mixture of Gaussians, and x from a
+finite training set, where y* is a kernel average and its loss is a floor that no network trained on
+that set can beat.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ SIGMA = "sigma is a standard deviation (not a variance)"
 class GaussianMixture:
     """x ~ Σ_k weights_k N(means_k, covariances_k), K components in D dimensions; checked when made.
 
-    ``weights`` (K,), positive, of sum 1;  ``means`` (K, D);  ``covariances`` (K, D, D).  Every method takes the noise
-    ``sigma`` >= 0 and points x̃ (n x D), and speaks of x̃ = x + σ ε, whose components have covariance C_k + σ² I.  That
-    must be invertible, so sigma > 0 where a C_k is singular.
+    ``weights`` (K,), positive, of sum 1;  ``means`` (K, D);  ``covariances`` (K, D, D).  Every
+                                           method takes the noise
+    ``sigma`` >= 0 and points x̃ (n x D), and speaks of x̃ = x + σ ε, whose components have
+    covariance C_k + σ² I.  That must be invertible, so sigma > 0 where a C_k is singular.
     """
 
     weights: Array
@@ -46,7 +48,9 @@ class GaussianMixture:
                 "divide them by their sum",
             )
         of_shape(means, "means", (K, None), "one row for each weight")
-        stack = of_shape(self.covariances, "covariances", (K, D, D), "one D x D matrix for each weight")
+        stack = of_shape(
+            self.covariances, "covariances", (K, D, D), "one D x D matrix for each weight"
+        )
         matrices = np.array([covariance(C, f"covariances[{k}]", D) for k, C in enumerate(stack)])
         for name, value in (("weights", weights), ("means", means), ("covariances", matrices)):
             object.__setattr__(self, name, value)
@@ -56,12 +60,16 @@ class GaussianMixture:
         return _logsumexp(self._log_joint(points, sigma)[0])
 
     def score(self, points: ArrayLike, sigma: float) -> Array:
-        """(n, D), ∇ log p_σ(x̃) = −Σ_k r_k (C_k + σ² I)⁻¹ (x̃ − m_k), r the responsibilities of the components."""
+        """(n, D), ∇ log p_σ(x̃) = −Σ_k r_k (C_k + σ² I)⁻¹ (x̃ − m_k), r the responsibilities of the
+        components.
+        """
         joint, pulls = self._log_joint(points, sigma)
         return -np.einsum("nk,knd->nd", _softmax(joint), pulls)
 
     def posterior_mean(self, points: ArrayLike, sigma: float) -> Array:
-        """(n, D), E[x | x̃] = Σ_k r_k (m_k + C_k (C_k + σ² I)⁻¹ (x̃ − m_k)): the best denoiser, by conditioning."""
+        """(n, D), E[x | x̃] = Σ_k r_k (m_k + C_k (C_k + σ² I)⁻¹ (x̃ − m_k)): the best denoiser, by
+        conditioning.
+        """
         joint, pulls = self._log_joint(points, sigma)
         each = self.means[:, None] + np.einsum("kde,kne->knd", self.covariances, pulls)
         return np.einsum("nk,knd->nd", _softmax(joint), each)
@@ -78,51 +86,74 @@ class GaussianMixture:
     def _log_joint(self, points: ArrayLike, sigma: float) -> tuple[Array, Array]:
         """log weights_k N(x̃; m_k, C_k + σ² I) (n, K), and (C_k + σ² I)⁻¹ (x̃ − m_k) (K, n, D)."""
         D = self.means.shape[1]
-        points = of_shape(points, "points", (None, D), "one column for each dimension of the mixture")
+        points = of_shape(
+            points, "points", (None, D), "one column for each dimension of the mixture"
+        )
         sigma = real_number(sigma, "sigma", "[0, inf)", SIGMA)
         noisy = self.covariances + sigma**2 * np.eye(D)
         signs, log_dets = np.linalg.slogdet(noisy)
         if (signs <= 0).any():
-            raise DataError("a component has no density", "its covariance is singular and sigma = 0", "choose sigma > 0")
+            raise DataError(
+                "a component has no density",
+                "its covariance is singular and sigma = 0",
+                "choose sigma > 0",
+            )
         offsets = points[None] - self.means[:, None]
         pulls = np.linalg.solve(noisy, offsets.swapaxes(1, 2)).swapaxes(1, 2)
         squared = (offsets * pulls).sum(axis=2)
-        joint = np.log(self.weights)[:, None] - 0.5 * (squared + log_dets[:, None] + D * np.log(2 * np.pi))
+        joint = np.log(self.weights)[:, None] - 0.5 * (
+            squared + log_dets[:, None] + D * np.log(2 * np.pi)
+        )
         return joint.T, pulls
 
 
 def score_of_denoiser(denoised: ArrayLike, noisy: ArrayLike, sigma: float) -> Array:
-    """(y − x̃)/σ², the shape of both: the score that a denoiser claims; the vector field of the lesson's figure."""
+    """(y − x̃)/σ², the shape of both: the score that a denoiser claims; the vector field of the
+    lesson's figure.
+    """
     noisy = real_array(noisy, "noisy", 2)
     denoised = of_shape(denoised, "denoised", noisy.shape, "give one answer for each noisy row")
     return (denoised - noisy) / real_number(sigma, "sigma", "(0, inf)", SIGMA) ** 2
 
 
 def kernel_denoiser(X: ArrayLike, noisy: ArrayLike, sigma: float) -> Array:
-    """(n, D), y*(x̃) = Σ_n softmax_n(−‖x̃ − x_n‖²/2σ²) x_n: the best denoiser of the training set X (N x D) itself.
+    """(n, D), y*(x̃) = Σ_n softmax_n(−‖x̃ − x_n‖²/2σ²) x_n: the best denoiser of the training set X
+    (N x D) itself.
 
-    ``noisy`` (n x D) are the points x̃.  It is E[x | x̃] when x is one of the N rows, each equally likely.
+    ``noisy`` (n x D) are the points x̃.  It is E[x | x̃] when x is one of the N rows, each equally
+    likely.
     """
     X, noisy, sigma = _training_set(X, noisy, sigma)
     return _weights(X, noisy, sigma) @ X
 
 
-def kernel_floor(X: ArrayLike, sigma: float, rng: np.random.Generator, sweeps: int = 100) -> tuple[float, float]:
-    """(floor, standard error) of E ‖x − y*(x̃)‖² per datum: no function of x̃ has a lower denoising loss on X (N x D).
+def kernel_floor(
+    X: ArrayLike, sigma: float, rng: np.random.Generator, sweeps: int = 100
+) -> tuple[float, float]:
+    """(floor, standard error) of E ‖x − y*(x̃)‖² per datum: no function of x̃ has a lower denoising
+    loss on X (N x D).
 
-    Every sweep corrupts each row once; a corrupted point contributes its posterior variance Σ_n r_n ‖x_n − y*‖², which
-    has the same mean as ‖x − y*‖² and spreads less.  ``sweeps`` >= 2.  Takes N x N numbers of memory.
+    Every sweep corrupts each row once; a corrupted point contributes its posterior variance Σ_n r_n
+    ‖x_n − y*‖², which has the same mean as ‖x − y*‖² and spreads less.  ``sweeps`` >= 2.  Takes N x
+    N numbers of memory.
     """
     X, _, sigma = _training_set(X, X, sigma)
     sweeps = whole_number(sweeps, "sweeps", 2, 10**8, "a standard error needs two")
-    means = np.array([_posterior_variance(X, X + sigma * rng.standard_normal(X.shape), sigma).mean() for _ in range(sweeps)])
+    means = np.array(
+        [
+            _posterior_variance(X, X + sigma * rng.standard_normal(X.shape), sigma).mean()
+            for _ in range(sweeps)
+        ]
+    )
     return float(means.mean()), float(means.std(ddof=1) / np.sqrt(sweeps))
 
 
 def kernel_floor_line(x: ArrayLike, sigma: float, points: int = 20_001) -> float:
-    """:func:`kernel_floor` for one feature, x (N,), without sampling: the trapezoid rule on [min x − 12σ, max x + 12σ].
+    """:func:`kernel_floor` for one feature, x (N,), without sampling: the trapezoid rule on [min x
+    − 12σ, max x + 12σ].
 
-    ∫ p_σ(x̃) Var[x | x̃] dx̃; the rule converges faster than any power once the spacing is well below σ.
+    ∫ p_σ(x̃) Var[x | x̃] dx̃; the rule converges faster than any power once the spacing is well
+    below σ.
     """
     x = real_array(x, "x", 1)
     X, _, sigma = _training_set(x[:, None], x[:, None], sigma)
@@ -136,14 +167,19 @@ def kernel_floor_line(x: ArrayLike, sigma: float, points: int = 20_001) -> float
             f"choose points >= {int(np.ceil((grid[-1] - grid[0]) / (sigma / 4))) + 1}",
         )
     total = 0.0
-    for part in np.array_split(grid[:, None], max(1, points * len(x) // 10**6)):  # at most 10^6 weights at a time
-        density = np.exp(-0.5 * ((part - x) / sigma) ** 2).mean(axis=1) / (sigma * np.sqrt(2 * np.pi))
+    # at most 10^6 weights at a time
+    for part in np.array_split(grid[:, None], max(1, points * len(x) // 10**6)):
+        density = np.exp(-0.5 * ((part - x) / sigma) ** 2).mean(axis=1) / (
+            sigma * np.sqrt(2 * np.pi)
+        )
         total += float(density @ _posterior_variance(X, part, sigma))
     return total * spacing  # the two ends, 12σ away, weigh nothing
 
 
 def _posterior_variance(X: Array, noisy: Array, sigma: float) -> Array:
-    """(n,), the trace of Cov[x | x̃] = E[‖x‖² | x̃] − ‖y*‖² when x is a row of X, about the mean so that little cancels."""
+    """(n,), the trace of Cov[x | x̃] = E[‖x‖² | x̃] − ‖y*‖² when x is a row of X, about the mean so
+    that little cancels.
+    """
     weights, X = _weights(X, noisy, sigma), X - X.mean(axis=0)
     return np.maximum(0.0, weights @ (X**2).sum(axis=1) - ((weights @ X) ** 2).sum(axis=1))
 
@@ -151,7 +187,8 @@ def _posterior_variance(X: Array, noisy: Array, sigma: float) -> Array:
 def _weights(X: Array, noisy: Array, sigma: float) -> Array:
     """(n, N), the probability that each row of X was the origin of each noisy point."""
     X, noisy = X - X.mean(axis=0), noisy - X.mean(axis=0)
-    return _softmax((noisy @ X.T - 0.5 * (X**2).sum(axis=1)) / sigma**2)  # ‖x̃‖² is common to all and drops out
+    # ‖x̃‖² is common to all and drops out
+    return _softmax((noisy @ X.T - 0.5 * (X**2).sum(axis=1)) / sigma**2)
 
 
 def _training_set(X: ArrayLike, noisy: ArrayLike, sigma: float) -> tuple[Array, Array, float]:

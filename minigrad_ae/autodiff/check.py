@@ -1,12 +1,13 @@
 """Gradients that prove themselves.
 
-`check_graph(loss)` tests every rule that a backward pass from `loss` runs, on the user's own data, and names the op,
-the argument and the source line of what is wrong.  `gradcheck(fn, *inputs)` tests a function as a whole, element by
-element.
+`check_graph(loss)` tests every rule that a backward pass from `loss` runs, on the user's own data,
+and names the op, the argument and the source line of what is wrong.  `gradcheck(fn, *inputs)` tests
+a function as a whole, element by element.
 
 The witness is the forward alone.  A complex step gives a directional derivative to full precision,
 
-    J v = Im f(x + i h v) / h,   h = 1e-20   (Squire & Trapp 1998; no difference is taken, so nothing cancels),
+    J v = Im f(x + i h v) / h,   h = 1e-20   (Squire & Trapp 1998; no difference is taken, so
+                                 nothing cancels),
 
 and a rule is right if and only if <u, J v> = <rule(u), v> for random u and v.
 """
@@ -28,13 +29,16 @@ from .origin import where
 
 STEP = 1e-20
 EPS = float(np.finfo(np.float64).eps)
-RELATIVE = 1e-10  # what complex step and rule may differ by, against the size of the terms that are added up
+# what complex step and rule may differ by, against the size of the terms that are added up
+RELATIVE = 1e-10
 FLOOR = 64 * EPS  # and absolutely: a rule such as 1 - y^2 is good to eps where it vanishes
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A rule that contradicts its forward: `error` is |<u, J v> - <rule(u), v>| relative to the terms added up."""
+    """A rule that contradicts its forward: `error` is |<u, J v> - <rule(u), v>| relative to the
+    terms added up.
+    """
 
     op: str
     argument: str
@@ -43,7 +47,10 @@ class Failure:
     detail: str = ""
 
     def __str__(self) -> str:
-        return f"{self.op}: the rule for {self.argument} is wrong ({self.detail})\n    at {self.location}"
+        return (
+            f"{self.op}: the rule for {self.argument} is wrong ({self.detail})\n    at "
+            f"{self.location}"
+        )
 
 
 @dataclass
@@ -63,22 +70,30 @@ class GraphReport:
         return self.ok
 
     def __str__(self) -> str:
-        lines = [f"{self.checked} rules checked, {len(self.failures)} wrong, largest error of the others {self.worst:.1e}"]
+        lines = [
+            f"{self.checked} rules checked, {len(self.failures)} wrong, largest error of the "
+            f"others {self.worst:.1e}"
+        ]
         lines += [str(f) for f in self.failures]
         lines += [f"not checked: {text}" for text in self.skipped]
         return "\n".join(lines)
 
 
 def check_graph(loss: Value, rng: np.random.Generator | None = None) -> GraphReport:
-    """Test each rule that a backward pass from `loss` applies, against a complex step of its own forward.
+    """Test each rule that a backward pass from `loss` applies, against a complex step of its own
+    forward.
 
-    Every rule meets its own random upstream vector and direction (zero where the op declares a kink), in float64 at
-    the data of this graph.  Results that are not finite (a mask's -inf) are left out; where nothing is left, the rule
-    cannot be judged and is listed in ``skipped``.
+    Every rule meets its own random upstream vector and direction (zero where the op declares a
+    kink), in float64 at the data of this graph.  Results that are not finite (a mask's -inf) are
+    left out; where nothing is left, the rule cannot be judged and is listed in ``skipped``.
     Not seen: an error below 64 eps of the product of the two random vectors.
     """
     if not isinstance(loss, Value):
-        raise DtypeError("check_graph: the loss is no tensor", f"got a {type(loss).__name__}", "pass a tensor with a graph")
+        raise DtypeError(
+            "check_graph: the loss is no tensor",
+            f"got a {type(loss).__name__}",
+            "pass a tensor with a graph",
+        )
     rng = rng or np.random.default_rng(0)
     report = GraphReport()
     for value in engine.topological(loss):
@@ -86,25 +101,36 @@ def check_graph(loss: Value, rng: np.random.Generator | None = None) -> GraphRep
             assert value.op is not None
             error, detail = rule_error(value.op, i, value.arrays, value.params, rng)
             if np.isnan(error):
-                report.skipped.append(f"{value.op.name}, {value.op.argument(i)}: {detail}, at {where(value)}")
+                report.skipped.append(
+                    f"{value.op.name}, {value.op.argument(i)}: {detail}, at {where(value)}"
+                )
                 continue
             report.checked += 1
             if detail:
-                report.failures.append(Failure(value.op.name, value.op.argument(i), where(value), error, detail))
+                report.failures.append(
+                    Failure(value.op.name, value.op.argument(i), where(value), error, detail)
+                )
             else:
                 report.worst = max(report.worst, error)
     return report
 
 
-def rule_error(op: Op, i: int, arrays: Any, params: Any, rng: np.random.Generator) -> tuple[float, str]:
-    """(relative error, what is wrong or '') of the rule for input `i` at `arrays`; (nan, why) if it cannot be judged."""
+def rule_error(
+    op: Op, i: int, arrays: Any, params: Any, rng: np.random.Generator
+) -> tuple[float, str]:
+    """(relative error, what is wrong or '') of the rule for input `i` at `arrays`; (nan, why) if it
+    cannot be judged.
+    """
     active = [True] * len(arrays) if op.variadic else [rule is not None for rule in op.vjps]
     arrays = [np.asarray(x, np.float64) if on else x for x, on in zip(arrays, active, strict=True)]
     x = arrays[i]
     with np.errstate(all="ignore"):
         v = _direction(op, i, arrays, params, rng)
         y = np.asarray(op.forward(*arrays, **params))
-        jv = np.asarray(op.forward(*arrays[:i], x + 1j * STEP * v, *arrays[i + 1 :], **params)).imag / STEP
+        jv = (
+            np.asarray(op.forward(*arrays[:i], x + 1j * STEP * v, *arrays[i + 1 :], **params)).imag
+            / STEP
+        )
         finite = np.isfinite(y) & np.isfinite(jv)
         u = np.where(finite, rng.standard_normal(y.shape), 0)
         try:
@@ -122,12 +148,18 @@ def rule_error(op: Op, i: int, arrays: Any, params: Any, rng: np.random.Generato
         return np.inf, "it returned values that are not finite where the derivative is"
     floor = FLOOR * float(np.linalg.norm(u) * np.linalg.norm(v))
     error = miss / size if miss > floor else 0.0
-    agree = "" if miss <= RELATIVE * size + floor else f"forward says {np.sum(left):.10g}, rule says {np.sum(right):.10g}"
+    agree = (
+        ""
+        if miss <= RELATIVE * size + floor
+        else f"forward says {np.sum(left):.10g}, rule says {np.sum(right):.10g}"
+    )
     return error, agree
 
 
 def _direction(op: Op, i: int, arrays: Any, params: Any, rng: np.random.Generator) -> np.ndarray:
-    """A random direction for input `i`: small where it is small, zero where it is not finite or the op has a kink."""
+    """A random direction for input `i`: small where it is small, zero where it is not finite or the
+    op has a kink.
+    """
     x = arrays[i]
     v: np.ndarray = rng.standard_normal(x.shape) * np.where(x == 0, 1, np.minimum(np.abs(x), 1))
     v = np.where(np.isfinite(x), v, 0)
@@ -146,12 +178,14 @@ def _apply(op: Op, i: int, u: Any, y: Any, arrays: Any, params: Any) -> np.ndarr
     return g if g.shape == arrays[i].shape else np.asarray(engine.unbroadcast(g, arrays[i].shape))
 
 
-# --- a function as a whole -------------------------------------------------------------------------------------------
+# --- a function as a whole ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class GradReport:
-    """What `gradcheck` found.  True when analytic and numerical gradient agree; `index` is where they agree least."""
+    """What `gradcheck` found.  True when analytic and numerical gradient agree; `index` is where
+    they agree least.
+    """
 
     ok: bool
     input: int
@@ -168,30 +202,48 @@ class GradReport:
     def __str__(self) -> str:
         verdict = "agree" if self.ok else "DISAGREE"
         return (
-            f"gradients {verdict} to {self.digits:.1f} digits or more in {self.checked} elements ({self.method})\n"
-            f"  least in input {self.input} at {list(self.index)}: analytic {self.analytic:.12g}, numeric {self.numeric:.12g}"
+            f"gradients {verdict} to {self.digits:.1f} digits or more in {self.checked} elements "
+            f"({self.method})\n"
+            f"  least in input {self.input} at {list(self.index)}: analytic {self.analytic:.12g}, "
+            f"numeric {self.numeric:.12g}"
         )
 
 
-def gradcheck(fn: Callable[..., Any], *inputs: Any, order: int = 1, rng: np.random.Generator | None = None) -> GradReport:
+def gradcheck(
+    fn: Callable[..., Any], *inputs: Any, order: int = 1, rng: np.random.Generator | None = None
+) -> GradReport:
     """Compare the gradient of ``fn(*inputs)`` with a numerical one, element by element, in float64.
 
-    fn : takes as many tensors as there are inputs and returns a tensor of any shape (it is contracted with a random
-    vector, never with ones).  order=2 checks the gradient of the gradient.  The numerical side is a complex step
-    where `fn` consists of our ops (agreement to about 15 digits expected, 10 required), and central differences where
-    it does not run on complex numbers (9 expected, 6 required).  Up to 300 elements per input are taken, at random.
+    fn : takes as many tensors as there are inputs and returns a tensor of any shape (it is
+    contracted with a random vector, never with ones).  order=2 checks the gradient of the gradient.
+    The numerical side is a complex step where `fn` consists of our ops (agreement to about 15
+    digits expected, 10 required), and central differences where it does not run on complex numbers
+    (9 expected, 6 required).  Up to 300 elements per input are taken, at random.
     """
     if order not in (1, 2):
-        raise DataError("gradcheck: unknown order", f"order={order}", "order=1 checks gradients, order=2 Hessians")
+        raise DataError(
+            "gradcheck: unknown order",
+            f"order={order}",
+            "order=1 checks gradients, order=2 Hessians",
+        )
     rng = rng or np.random.default_rng(0)
-    arrays = [np.array(x._data if isinstance(x, Value) else unmasked(x, f"gradcheck: input {k}"), dtype=np.float64)
-              for k, x in enumerate(inputs)]  # fmt: skip
+    arrays = [
+        np.array(
+            x._data if isinstance(x, Value) else unmasked(x, f"gradcheck: input {k}"),
+            dtype=np.float64,
+        )
+        for k, x in enumerate(inputs)
+    ]
     if order == 2:
         fn = _slope(fn, arrays, rng)
     tensors = [Value.result_class.new(x.copy(), requires_grad=True) for x in arrays]
     y = fn(*tensors)
     if not isinstance(y, Value):
-        raise DtypeError("gradcheck: fn must return a tensor", f"it returned {type(y).__name__}", "build it from mg functions")
+        raise DtypeError(
+            "gradcheck: fn must return a tensor",
+            f"it returned {type(y).__name__}",
+            "build it from mg functions",
+        )
     u = rng.standard_normal(y._data.shape)
     analytic = engine.grad(y, tensors, gradient=u)
     method, numeric = _numeric(fn, arrays, u)
@@ -209,11 +261,17 @@ def gradcheck(fn: Callable[..., Any], *inputs: Any, order: int = 1, rng: np.rand
                 worst = (float(error), k, index, float(a[index]), float(number))
     error = max(worst[0], 0.0)
     digits = 16.0 if error < 1e-16 else -np.log10(error) if np.isfinite(error) else 0.0
-    return GradReport(error <= required, *worst[1:], digits=float(digits), method=method, checked=checked)
+    return GradReport(
+        error <= required, *worst[1:], digits=float(digits), method=method, checked=checked
+    )
 
 
-def _slope(fn: Callable[..., Any], arrays: list[np.ndarray], rng: np.random.Generator) -> Callable[..., Any]:
-    """The function sum_k <w_k, d<u, fn>/dx_k> with fixed random u, w: its gradient is a Hessian times w."""
+def _slope(
+    fn: Callable[..., Any], arrays: list[np.ndarray], rng: np.random.Generator
+) -> Callable[..., Any]:
+    """The function sum_k <w_k, d<u, fn>/dx_k> with fixed random u, w: its gradient is a Hessian
+    times w.
+    """
     u = rng.standard_normal(fn(*(Value.result_class.new(x) for x in arrays))._data.shape)
     w = [rng.standard_normal(x.shape) for x in arrays]
 
@@ -230,11 +288,16 @@ def _slope(fn: Callable[..., Any], arrays: list[np.ndarray], rng: np.random.Gene
     return slope
 
 
-def _numeric(fn: Callable[..., Any], arrays: list[np.ndarray], u: np.ndarray) -> tuple[str, Callable[..., float]]:
+def _numeric(
+    fn: Callable[..., Any], arrays: list[np.ndarray], u: np.ndarray
+) -> tuple[str, Callable[..., float]]:
     """The method that works for `fn`, and a function (input, index) -> d<u, fn>/dx[index]."""
 
     def run(k: int, index: tuple[int, ...], change: complex) -> np.ndarray:
-        moved = [x.astype(np.result_type(x, change)) if j == k else x.copy() for j, x in enumerate(arrays)]
+        moved = [
+            x.astype(np.result_type(x, change)) if j == k else x.copy()
+            for j, x in enumerate(arrays)
+        ]
         moved[k][index] += change
         result: np.ndarray = fn(*(Value.result_class.new(x) for x in moved))._data
         return result
@@ -261,4 +324,6 @@ def _numeric(fn: Callable[..., Any], arrays: list[np.ndarray], u: np.ndarray) ->
 def demand(report: GraphReport | GradReport) -> None:
     """Raise GradientError with the report's text unless it is all right."""
     if not report:
-        raise GradientError("a gradient is wrong", str(report).replace("\n", "\n  "), "mend the rule that is named")
+        raise GradientError(
+            "a gradient is wrong", str(report).replace("\n", "\n  "), "mend the rule that is named"
+        )

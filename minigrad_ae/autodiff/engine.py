@@ -1,9 +1,10 @@
 """The engine: the walk back through the graph.
 
-Calling an op on values records how each value was computed (`graph.Value`); this file reads that story backwards.
-For y = f(x) and a scalar loss L at the end, every rule answers one question: *given g = dL/dy, what is dL/dx?*
-(a vector-Jacobian product, "vjp").  The engine does the chores once, so that a rule can be a bare formula: shapes,
-un-broadcasting, dtype, and accumulation where a value was used more than once.
+Calling an op on values records how each value was computed (`graph.Value`); this file reads that
+story backwards. For y = f(x) and a scalar loss L at the end, every rule answers one question:
+*given g = dL/dy, what is dL/dx?* (a vector-Jacobian product, "vjp").  The engine does the chores
+once, so that a rule can be a bare formula: shapes, un-broadcasting, dtype, and accumulation where a
+value was used more than once.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ from .staleness import refuse_changed
 
 
 def topological(root: Value) -> list[Value]:
-    """Every value that `root` was computed from, inputs before outputs, `root` last; each once, without recursion.
+    """Every value that `root` was computed from, inputs before outputs, `root` last; each once,
+    without recursion.
 
-    Order matters: a value must have heard from *all* its consumers before it passes its gradient on.  Walking the
-    graph path by path instead gives wrong answers or exponential cost (try ``b = a + a; c = b + b``).  The order in
-    which values were made will do: an input always exists before its output.
+    Order matters: a value must have heard from *all* its consumers before it passes its gradient
+    on.  Walking the graph path by path instead gives wrong answers or exponential cost (try ``b = a
+    + a; c = b + b``).  The order in which values were made will do: an input always exists before
+    its output.
     """
-    found = {root: None}  # a dict keeps the order of discovery, mostly the reverse of creation: cheap to sort
+    # a dict keeps the order of discovery, mostly the reverse of creation: cheap to sort
+    found = {root: None}
     stack = [root]
     while stack:
         for _, x in stack.pop().edges:
@@ -40,7 +44,9 @@ def topological(root: Value) -> list[Value]:
 
 
 def unbroadcast(gradient: Any, shape: tuple[int, ...]) -> Any:
-    """Undo NumPy's broadcasting: an element that was used many times receives the sum of the gradients."""
+    """Undo NumPy's broadcasting: an element that was used many times receives the sum of the
+    gradients.
+    """
     lead = gradient.ndim - len(shape)
     stretched = (k for k, n in enumerate(shape, start=lead) if n == 1 != gradient.shape[k])
     axes = (*range(lead), *stretched)
@@ -48,19 +54,30 @@ def unbroadcast(gradient: Any, shape: tuple[int, ...]) -> Any:
 
 
 def apply_rule(value: Value, i: int, g: Any) -> Any:
-    """The bare rule of input `i`: on arrays, or on values when g is one (so that the result records)."""
+    """The bare rule of input `i`: on arrays, or on values when g is one (so that the result
+    records).
+    """
     op: Any = value.op
     y: Any = value._data
     inputs = value.arrays
-    if isinstance(g, Value):  # constants are real, also where a complex step has made their array complex
-        y, inputs = value, [a if isinstance(a, Value) else x.real for a, x in zip(value.inputs, inputs, strict=True)]
+    # constants are real, also where a complex step has made their array complex
+    if isinstance(g, Value):
+        y, inputs = (
+            value,
+            [
+                a if isinstance(a, Value) else x.real
+                for a, x in zip(value.inputs, inputs, strict=True)
+            ],
+        )
     if op.variadic:
         return op.vjps[0](g, y, *inputs, i=i, **value.params)
     return op.vjps[i](g, y, *inputs, **value.params)
 
 
 def fit(raw: Any, value: Value, i: int) -> Any:
-    """What a rule returned, made the gradient of input `i`: un-broadcast, in the input's shape and dtype."""
+    """What a rule returned, made the gradient of input `i`: un-broadcast, in the input's shape and
+    dtype.
+    """
     data = value.inputs[i]._data
     try:
         if raw.shape != data.shape:
@@ -73,11 +90,14 @@ def fit(raw: Any, value: Value, i: int) -> Any:
     return raw if isinstance(raw, Value) else np.asarray(raw)
 
 
-def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None) -> dict[Value, Any]:
-    """Gradients of <seed, root> for the values in `wanted` (by default every leaf and retaining value).
+def backpropagate(
+    root: Value, seed: Any, wanted: Iterable[Value] | None = None
+) -> dict[Value, Any]:
+    """Gradients of <seed, root> for the values in `wanted` (by default every leaf and retaining
+    value).
 
-    Each rule runs once per edge.  Arrays in, arrays out; a `Value` as seed makes every gradient a value, on which
-    one can differentiate again.
+    Each rule runs once per edge.  Arrays in, arrays out; a `Value` as seed makes every gradient a
+    value, on which one can differentiate again.
     """
     order = topological(root)
     keep = None if wanted is None else set(wanted)
@@ -105,10 +125,21 @@ def backpropagate(root: Value, seed: Any, wanted: Iterable[Value] | None = None)
     return grads
 
 
-def contributions(value: Value, g: Any, edges: Sequence[tuple[int, Value]]) -> list[tuple[int, Value, Any]]:
-    """What `value`, whose gradient is g, sends along `edges`: rule by rule, or all at once where a kernel computed it."""
+def contributions(
+    value: Value, g: Any, edges: Sequence[tuple[int, Value]]
+) -> list[tuple[int, Value, Any]]:
+    """What `value`, whose gradient is g, sends along `edges`: rule by rule, or all at once where a
+    kernel computed it.
+    """
     op: Any = value.op
-    y, inputs, params, rules, sent, gradients = value._data, value.arrays, value.params, op.vjps, [], None
+    y, inputs, params, rules, sent, gradients = (
+        value._data,
+        value.arrays,
+        value.params,
+        op.vjps,
+        [],
+        None,
+    )
     if value.saved is not None and not isinstance(g, Value) and rules == op.twin.rules:
         need = [False] * len(inputs)
         for i, _ in edges:
@@ -122,7 +153,11 @@ def contributions(value: Value, g: Any, edges: Sequence[tuple[int, Value]]) -> l
         else:
             raw = rules[i](g, y, *inputs, **params) if params else rules[i](g, y, *inputs)
         data = x._data  # most gradients fit as they are
-        fits = type(raw) is np.ndarray and raw.shape == data.shape and (raw.dtype is data.dtype or raw.dtype == data.dtype)
+        fits = (
+            type(raw) is np.ndarray
+            and raw.shape == data.shape
+            and (raw.dtype is data.dtype or raw.dtype == data.dtype)
+        )
         sent.append((i, x, raw if fits else fit(raw, value, i)))
     return sent
 
@@ -136,12 +171,15 @@ def add(a: Any, b: Any) -> Any:
 def _run_hooks(value: Value, g: Any) -> Any:
     """The gradient after the hooks of `value` have seen, and perhaps replaced, it."""
     for hook in list((value.hooks or {}).values()):
-        shown = g if isinstance(g, Value) else read_only(g)  # other values may have been sent the same array
+        # other values may have been sent the same array
+        shown = g if isinstance(g, Value) else read_only(g)
         replaced = unmasked(hook(shown), "what a hook returned")
         if replaced is None:
             continue
         if not isinstance(g, Value):
-            replaced = np.array(replaced._data if isinstance(replaced, Value) else replaced, dtype=value._data.dtype)
+            replaced = np.array(
+                replaced._data if isinstance(replaced, Value) else replaced, dtype=value._data.dtype
+            )
         if replaced.shape != value._data.shape:
             raise ShapeError(
                 "a hook returned something of another shape than the gradient",
@@ -153,7 +191,9 @@ def _run_hooks(value: Value, g: Any) -> Any:
 
 
 def _towards(order: list[Value], wanted: set[Value]) -> set[Value]:
-    """The values of `order` that depend on one in `wanted` (inputs come first in `order`, so one sweep is enough)."""
+    """The values of `order` that depend on one in `wanted` (inputs come first in `order`, so one
+    sweep is enough).
+    """
     path: set[Value] = set()
     for value in order:
         if value in wanted or any(x in path for _, x in value.edges):
@@ -176,7 +216,9 @@ def seed_for(root: Value, gradient: Any) -> np.ndarray:
     try:
         seed = np.array(gradient._data if isinstance(gradient, Value) else gradient, dtype=dtype)
     except (TypeError, ValueError) as error:
-        raise DtypeError("gradient= must consist of real numbers", str(error), "pass an array of floats") from None
+        raise DtypeError(
+            "gradient= must consist of real numbers", str(error), "pass an array of floats"
+        ) from None
     if seed.shape != shape:
         raise ShapeError(
             "gradient= must have the shape of the value it belongs to",
@@ -187,21 +229,27 @@ def seed_for(root: Value, gradient: Any) -> np.ndarray:
 
 
 def backward(root: Value, gradient: Any = None) -> None:
-    """Add d<gradient, root>/dx to ``x.grad`` of every leaf x (and set it on values with `retain_grad`)."""
+    """Add d<gradient, root>/dx to ``x.grad`` of every leaf x (and set it on values with
+    `retain_grad`).
+    """
     if not root.requires_grad:
         raise GradientError(
             "backward() on a value that depends on nothing that requires a gradient",
             f"shape {root._data.shape}, from {where(root)}",
-            "create a leaf with requires_grad=True, and do not compute under no_grad() or from .data",
+            "create a leaf with requires_grad=True, and do not compute under no_grad() or from "
+            ".data",
         )
     deposit(backpropagate(root, seed_for(root, gradient)))
 
 
 def deposit(grads: dict[Value, Any]) -> None:
-    """The end of a backward pass: add each gradient to ``.grad`` of its leaf (and set it on a retaining value)."""
+    """The end of a backward pass: add each gradient to ``.grad`` of its leaf (and set it on a
+    retaining value).
+    """
     given: set[int] = set()
     for value, g in grads.items():
-        if g.base is not None or id(g) in given or not g.flags.writeable:  # never hand out one array twice
+        # never hand out one array twice
+        if g.base is not None or id(g) in given or not g.flags.writeable:
             g = np.array(g)
         given.add(id(g))
         value.grad = g if value.grad is None or value.op is not None else add(value.grad, g)
@@ -210,13 +258,18 @@ def deposit(grads: dict[Value, Any]) -> None:
 def grad(y: Value, xs: Any, gradient: Any = None, create_graph: bool = False) -> tuple[Any, ...]:
     """d<gradient, y>/dx for each x in `xs`, as a tuple; ``.grad`` is not touched.
 
-    y : scalar, or any shape when `gradient` (same shape) is given.   xs : a tensor or a sequence of tensors.
-    create_graph=True returns tensors that can be differentiated again.  An x on which y does not depend gets zeros.
+    y : scalar, or any shape when `gradient` (same shape) is given.   xs : a tensor or a sequence of
+    tensors. create_graph=True returns tensors that can be differentiated again.  An x on which y
+    does not depend gets zeros.
     """
     xs = (xs,) if isinstance(xs, Value) else tuple(xs)
     for x in (y, *xs):
         if not isinstance(x, Value):
-            raise DtypeError("grad: both y and xs are tensors", f"got a {type(x).__name__}", "make it with mg.tensor")
+            raise DtypeError(
+                "grad: both y and xs are tensors",
+                f"got a {type(x).__name__}",
+                "make it with mg.tensor",
+            )
     seed: Any = seed_for(y, gradient)
     with enable_grad() if create_graph else no_grad():
         if create_graph:

@@ -1,4 +1,6 @@
-"""The graph: an array together with the story of how it was computed, and where in the source that was."""
+"""The graph: an array together with the story of how it was computed, and where in the source that
+was.
+"""
 
 from __future__ import annotations
 
@@ -29,17 +31,34 @@ changes = _Changes()
 class Value:
     """An array and how it came about: a node of the graph.  `Tensor` adds the arithmetic.
 
-    ``op is None`` marks a leaf.  Otherwise ``inputs`` are the arguments (values, or constants), ``arrays`` the same
-    as arrays in their common dtype, ``params`` the op's settings, ``origin`` the place in the source, and ``edges``
-    the inputs that a gradient flows to, as (number, value).  ``saved`` is what a kernel keeps for the way back (None: the
-    definitions ran).  ``serial`` counts values as they are made; on the same clock ``changed`` is when a leaf was last
-    given new data (-1: never), and its ``origin`` is the line that did it.
-    The ``params`` of a leaf say how it lost its history, if it had one: by `no_grad`, or by ``detach()``.
-    A value refers to its inputs and never the other way, so a graph is freed by reference counts alone.
+    ``op is None`` marks a leaf.  Otherwise ``inputs`` are the arguments (values, or constants),
+    ``arrays`` the same as arrays in their common dtype, ``params`` the op's settings, ``origin``
+    the place in the source, and ``edges`` the inputs that a gradient flows to, as (number, value).
+    ``saved`` is what a kernel keeps for the way back (None: the definitions ran).  ``serial``
+    counts values as they are made; on the same clock ``changed`` is when a leaf was last given new
+    data (-1: never), and its ``origin`` is the line that did it. The ``params`` of a leaf say how
+    it lost its history, if it had one: by `no_grad`, or by ``detach()``. A value refers to its
+    inputs and never the other way, so a graph is freed by reference counts alone.
     """
 
-    __slots__ = ("__weakref__", "_data", "arrays", "changed", "edges", "grad", "hooks", "inputs", "name", "op", "origin",
-                 "params", "requires_grad", "retains_grad", "saved", "serial")  # fmt: skip
+    __slots__ = (
+        "__weakref__",
+        "_data",
+        "arrays",
+        "changed",
+        "edges",
+        "grad",
+        "hooks",
+        "inputs",
+        "name",
+        "op",
+        "origin",
+        "params",
+        "requires_grad",
+        "retains_grad",
+        "saved",
+        "serial",
+    )
     __hash__ = object.__hash__  # by identity, although == compares element by element
     result_class: type[Value]  # what ops return: Tensor (set in tensor.py)
 
@@ -63,16 +82,31 @@ class Value:
     def new(cls, data: np.ndarray, requires_grad: bool = False, name: str | None = None) -> Any:
         """A leaf around `data` itself: no copy, no checks."""
         value = cls.__new__(cls)
-        value._data, value.requires_grad, value.name, value.serial = data, requires_grad, name, next_serial()
+        value._data, value.requires_grad, value.name, value.serial = (
+            data,
+            requires_grad,
+            name,
+            next_serial(),
+        )
         value.op = value.grad = value.hooks = value.origin = value.saved = None
         value.inputs = value.arrays = value.params = value.edges = ()
         value.retains_grad, value.changed = False, -1
         return value
 
     @classmethod
-    def computed(cls, data: np.ndarray, op: Any, inputs: Any, arrays: Any, params: Any, edges: Any, origin: Any,
-                 saved: Any) -> Any:  # fmt: skip
-        """The result of an op, with its history.  Every op ends here, so each attribute is written once.
+    def computed(
+        cls,
+        data: np.ndarray,
+        op: Any,
+        inputs: Any,
+        arrays: Any,
+        params: Any,
+        edges: Any,
+        origin: Any,
+        saved: Any,
+    ) -> Any:
+        """The result of an op, with its history.  Every op ends here, so each attribute is written
+        once.
 
         Three at a time: Python would build a tuple to hand over four.
         """
@@ -100,14 +134,17 @@ grad_mode = GradMode()
 
 
 class no_grad(ContextDecorator):
-    """``with no_grad():`` or ``@no_grad()``: ops compute, but record nothing.  Per thread; may be nested."""
+    """``with no_grad():`` or ``@no_grad()``: ops compute, but record nothing.  Per thread; may be
+    nested.
+    """
 
     mode = False
 
     def __init__(self) -> None:
         self.previous: list[Any] = []
 
-    def _recreate_cm(self) -> no_grad:  # called by ContextDecorator: each call, in whichever thread, has its own memory
+    # called by ContextDecorator: each call, in whichever thread, has its own memory
+    def _recreate_cm(self) -> no_grad:
         return type(self)()
 
     def __enter__(self) -> no_grad:
@@ -123,5 +160,3 @@ class enable_grad(no_grad):
     """The opposite of `no_grad`, for use inside it."""
 
     mode = True
-
-

@@ -1,4 +1,6 @@
-"""What ops and engine say when something does not fit: NumPy's complaints with shapes, sources and a remedy."""
+"""What ops and engine say when something does not fit: NumPy's complaints with shapes, sources and
+a remedy.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ NO_GRAD = "for a gradient call loss.backward() first, and mg.why(x, loss) if it 
 
 
 def constant(what: str, a: Any, kinds: str = "biufc") -> np.ndarray:
-    """An argument that is not a tensor, called `what`, as an array; DtypeError unless of one of the `kinds` ("": any)."""
+    """An argument that is not a tensor, called `what`, as an array; DtypeError unless of one of the
+    `kinds` ("": any).
+    """
     a = unmasked(a, what)
     try:
         x = np.asarray(a)
@@ -41,7 +45,9 @@ def constant(what: str, a: Any, kinds: str = "biufc") -> np.ndarray:
 
 
 def refuse_mask(value: Value) -> None:
-    """What a tensor on the right of a masked array says: NumPy would compute a masked array, without a gradient."""
+    """What a tensor on the right of a masked array says: NumPy would compute a masked array,
+    without a gradient.
+    """
     raise DataError(
         "a masked array on the left of a tensor loses the gradient",
         f"the tensor {described(value)}",
@@ -54,7 +60,9 @@ def explain(op: Any, args: Sequence[Any], error: Exception) -> MinigradError:
     if isinstance(error, MinigradError):
         return error
     inputs = args[: op.arity]
-    shapes = ", ".join(f"{op.argument(i)} {described(a)}" for i, a in enumerate(inputs)) or "no inputs"
+    shapes = (
+        ", ".join(f"{op.argument(i)} {described(a)}" for i, a in enumerate(inputs)) or "no inputs"
+    )
     text = f"{op.name}: {str(error).splitlines()[0].removeprefix('_')}"
     if isinstance(error, TypeError):
         return DtypeError(text, shapes, f"the signature is {op.name}{op.__signature__}")
@@ -63,14 +71,17 @@ def explain(op: Any, args: Sequence[Any], error: Exception) -> MinigradError:
 
 
 def described(a: Any) -> str:
-    """'(3, 4) from matmul at lesson.py:12: h = x @ W': the shape of an argument and where it came from."""
+    """'(3, 4) from matmul at lesson.py:12: h = x @ W': the shape of an argument and where it came
+    from.
+    """
     if not isinstance(a, Value):
         return str(getattr(a, "shape", type(a).__name__))
     return f"{a._data.shape} from {where(a)}" if a.op or a.name else str(a._data.shape)
 
 
 HINTS = {
-    "matmul": "the last axis of A must be as long as the last but one of B (for vectors: the only one)",
+    "matmul": "the last axis of A must be as long as the last but one of B (for vectors: the only "
+    "one)",
     "reshape": "the new shape must have as many elements as the old one",
     "concatenate": "all shapes must agree except along axis",
     "getitem": "the index must lie inside the shape",
@@ -96,15 +107,23 @@ def wrong_call(function: Callable[..., Any], args: Any, kwargs: Any) -> DtypeErr
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        plain = signature.replace(parameters=[p.replace(annotation=p.empty) for p in signature.parameters.values()],
-                                  return_annotation=signature.empty)  # fmt: skip
+        plain = signature.replace(
+            parameters=[p.replace(annotation=p.empty) for p in signature.parameters.values()],
+            return_annotation=signature.empty,
+        )
         name = function.__name__
-        return DtypeError(f"{name}: {error}", f"got {len(args)} arguments by position", f"the signature is {name}{plain}")
+        return DtypeError(
+            f"{name}: {error}",
+            f"got {len(args)} arguments by position",
+            f"the signature is {name}{plain}",
+        )
     return None
 
 
 def not_ours(call: str, name: str, kwargs: Any, public: Sequence[str]) -> DtypeError:
-    ours = f"use mg.{name}" if name in public else "compute it from the functions of mg (see dir(mg))"
+    ours = (
+        f"use mg.{name}" if name in public else "compute it from the functions of mg (see dir(mg))"
+    )
     return DtypeError(
         f"{call} cannot be applied to a Tensor" + (f" with {', '.join(kwargs)}=" if kwargs else ""),
         "NumPy's own functions would lose the gradient",

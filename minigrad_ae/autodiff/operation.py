@@ -1,4 +1,6 @@
-"""Ops: the law, the forward and one rule per input, in one block; and the registry of all of them."""
+"""Ops: the law, the forward and one rule per input, in one block; and the registry of all of
+them.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +35,24 @@ class Op:
     forward          ``forward(*inputs, **params) -> array``
     forward_text     the expression of the forward, or None where it is a function
     rules            {input: expression}; None for an input without a gradient, such as a condition
-    vjps             the compiled rules: ``vjps[i](g, y, *inputs, **params)``.  They are looked up at each
-                     application, so a test can plant a fault.  A variadic op has one, which also takes ``i=``.
-    kink             ``kink(*inputs, **params)``: per input a mask of the places where the op is not differentiable
+    vjps             the compiled rules: ``vjps[i](g, y, *inputs, **params)``.  They are looked up
+                     at each application, so a test can plant a fault.  A variadic op has one, which
+                     also takes ``i=``.
+    kink             ``kink(*inputs, **params)``: per input a mask of the places where the op is not
+                     differentiable
     twin             place for a compiled kernel that does the same, faster
     """
 
-    def __init__(self, name: str, law: str, forward: str | Callable[..., Any], rules: dict[str, str | None], params: str,
-                 kink: str | None, why: str) -> None:  # fmt: skip
+    def __init__(
+        self,
+        name: str,
+        law: str,
+        forward: str | Callable[..., Any],
+        rules: dict[str, str | None],
+        params: str,
+        kink: str | None,
+        why: str,
+    ) -> None:
         self.name, self.law, self.why, self.rules = name, law, why, rules
         self.forward_text = forward if isinstance(forward, str) else None
         signature = ", ".join(filter(None, [*rules, params]))
@@ -53,10 +65,16 @@ class Op:
         self.defaults = {k: p.default for k, p in kinds.items() if k not in rules}
         self.arity = sys.maxsize if self.variadic else len(rules)
         self.passive = any(rule is None for rule in rules.values())
-        self.active = repeat(True) if self.variadic else [rule is not None for rule in rules.values()]
+        self.active = (
+            repeat(True) if self.variadic else [rule is not None for rule in rules.values()]
+        )
         self.signature_text = [str(p.replace(annotation=p.empty)) for p in kinds.values()]
         self.vjps = [self.compile(argument, rule) for argument, rule in rules.items()]
-        self.kink = compile_expression(f"kink.{name}", ", ".join(self.signature_text), kink) if kink else None
+        self.kink = (
+            compile_expression(f"kink.{name}", ", ".join(self.signature_text), kink)
+            if kink
+            else None
+        )
         self.twin: Any = None
         lines = [law, "", *(f"d{a}: {r}" for a, r in rules.items() if r), "", why]
         self.__name__, self.__doc__ = name, "\n".join(lines).strip()
@@ -66,7 +84,9 @@ class Op:
         if rule is None:
             return None
         variadic = ["i"] if self.variadic else []
-        signature = ", ".join(["g", "y", self.signature_text[0], *variadic, *self.signature_text[1:]])
+        signature = ", ".join(
+            ["g", "y", self.signature_text[0], *variadic, *self.signature_text[1:]]
+        )
         return compile_expression(f"rule.{self.name}.{argument}", signature, rule)
 
     def argument(self, i: int) -> str:
@@ -75,12 +95,21 @@ class Op:
         return f"{names[0]}[{i}]" if self.variadic else names[i]
 
     def reads(self, i: int, n: int) -> set[int]:
-        """Which of the `n` inputs the rule for input `i` reads element by element, by number; -1 stands for y."""
-        names, rule = list(self.rules), self.rules[next(iter(self.rules))] if self.variadic else list(self.rules.values())[i]
+        """Which of the `n` inputs the rule for input `i` reads element by element, by number; -1
+        stands for y.
+        """
+        names, rule = (
+            list(self.rules),
+            self.rules[next(iter(self.rules))] if self.variadic else list(self.rules.values())[i],
+        )
         read = arrays_read(rule or "0")
         found = {-1} if "y" in read else set[int]()
         if not self.variadic:
-            return found | {k for k, name in enumerate(names) if name in read or any(r.startswith(f"{name}[") for r in read)}
+            return found | {
+                k
+                for k, name in enumerate(names)
+                if name in read or any(r.startswith(f"{name}[") for r in read)
+            }
         for text in read:
             if text == names[0] or text.startswith(f"{names[0]}["):
                 part = eval(text, {names[0]: tuple(range(n)), "i": i})
@@ -109,7 +138,8 @@ class Op:
                 dtype = a.dtype
             elif kind is not float and kind is not int and (active or kind is not np.ndarray):
                 settled = False
-        if not settled or dtype is None:  # whole numbers, booleans, lists, several dtypes, inputs given by name
+        # whole numbers, booleans, lists, several dtypes, inputs given by name
+        if not settled or dtype is None:
             args, params = self.arrange(args, params)
             if any(isinstance(a, Value) for a in args):
                 return self.record(args, params)
@@ -119,8 +149,12 @@ class Op:
         except NUMPY_ERRORS as error:
             raise explain(self, args, error) from None
 
-    def arrange(self, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Inputs given by name, and settings given by position: ``sum(x, 0)`` means ``sum(x, axis=0)``."""
+    def arrange(
+        self, args: tuple[Any, ...], params: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Inputs given by name, and settings given by position: ``sum(x, 0)`` means ``sum(x,
+        axis=0)``.
+        """
         if self.variadic:
             return args, params
         settings = args[self.arity :]
@@ -129,7 +163,10 @@ class Op:
             raise DtypeError(f"{self.name}: too many arguments", f"got {len(args)}", signature)
         named = [k for k in list(self.rules)[len(args) :] if k in params]
         rest = {k: v for k, v in params.items() if k not in named}
-        return (*args[: self.arity], *(params[k] for k in named)), {**dict(zip(self.defaults, settings, strict=False)), **rest}
+        return (*args[: self.arity], *(params[k] for k in named)), {
+            **dict(zip(self.defaults, settings, strict=False)),
+            **rest,
+        }
 
     def record(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Compute, and remember how: the forward half of reverse-mode differentiation."""
@@ -147,7 +184,9 @@ class Op:
         if type(y) is not np.ndarray:  # NumPy makes a number of what has no axes
             y = np.asarray(y)
         if edges and grad_mode.enabled:
-            result = Value.result_class.computed(y, self, args, arrays, params, edges, caller(), saved)
+            result = Value.result_class.computed(
+                y, self, args, arrays, params, edges, caller(), saved
+            )
         else:
             result = Value.result_class.new(y)
             if not grad_mode.enabled:
@@ -160,10 +199,12 @@ class Op:
         return result
 
     def collect(self, args: tuple[Any, ...]) -> tuple[Sequence[Any], Sequence[tuple[int, Value]]]:
-        """The inputs as arrays of one dtype; and those that a gradient flows to, with their numbers.
+        """The inputs as arrays of one dtype; and those that a gradient flows to, with their
+        numbers.
 
-        Short cuts for one or two inputs and for values and arrays of one dtype; `promoted` is the general case.
-        A dtype is one object, except in an unpickled array: ``is`` answers fast, ``==`` answers right.
+        Short cuts for one or two inputs and for values and arrays of one dtype; `promoted` is the
+        general case. A dtype is one object, except in an unpickled array: ``is`` answers fast,
+        ``==`` answers right.
         """
         a, b = args[0], args[-1]
         if len(args) == 1:
@@ -174,49 +215,84 @@ class Op:
                 return (x, np.array(b, x.dtype)), edge
             if isinstance(b, Value) and (b._data.dtype is x.dtype or b._data.dtype == x.dtype):
                 return (x, b._data), (*edge, (1, b)) if b.requires_grad else edge
-        elif (type(a) is float or type(a) is int) and len(args) == 2 and isinstance(b, Value) and not self.passive:
+        elif (
+            (type(a) is float or type(a) is int)
+            and len(args) == 2
+            and isinstance(b, Value)
+            and not self.passive
+        ):
             return (np.array(a, b._data.dtype), b._data), ((1, b),) if b.requires_grad else ()
         arrays: list[Any] = []
         edges, plain = [], not self.passive
-        for k, each in enumerate(args):  # one loop: asked at every op, and twice as fast as three comprehensions
+        # one loop: asked at every op, and twice as fast as three comprehensions
+        for k, each in enumerate(args):
             x = each._data if isinstance(each, Value) else each
             arrays.append(x)
             if x is not each and each.requires_grad and (self.variadic or self.vjps[k] is not None):
                 edges.append((k, each))
-            plain = plain and type(x) is np.ndarray and (x.dtype is arrays[0].dtype or x.dtype == arrays[0].dtype)
+            plain = (
+                plain
+                and type(x) is np.ndarray
+                and (x.dtype is arrays[0].dtype or x.dtype == arrays[0].dtype)
+            )
         return arrays if plain else promoted(self, args), edges
 
 
-def op(name: str, law: str, *, forward: str | Callable[..., Any], params: str = "", why: str,
-       kink: str | None = None, **rules: str | None) -> Op:  # fmt: skip
-    """Register an op.  One block says everything there is to say about it; see `Op` for the parts."""
+def op(
+    name: str,
+    law: str,
+    *,
+    forward: str | Callable[..., Any],
+    params: str = "",
+    why: str,
+    kink: str | None = None,
+    **rules: str | None,
+) -> Op:
+    """Register an op.  One block says everything there is to say about it; see `Op` for the
+    parts.
+    """
     REGISTRY[name] = NAMES[name] = Op(name, law, forward, rules, params, kink, why)
     return REGISTRY[name]
 
 
 def registered(name: str) -> Op:
-    """The op of this name, for `pickle` and `copy`.  Raises DataError where it is not registered."""
+    """The op of this name, for `pickle` and `copy`.  Raises DataError where it is not
+    registered.
+    """
     if name not in REGISTRY:
-        raise DataError(f"no op is called {name!r}", "a pickle holds its name only", "import the module that makes it first")
+        raise DataError(
+            f"no op is called {name!r}",
+            "a pickle holds its name only",
+            "import the module that makes it first",
+        )
     return REGISTRY[name]
 
 
 def promoted(op: Op, args: tuple[Any, ...]) -> list[Any]:
-    """The inputs as arrays of one dtype, those without a gradient (conditions) as they are; what follows them unchanged.
+    """The inputs as arrays of one dtype, those without a gradient (conditions) as they are; what
+    follows them unchanged.
 
-    Arrays and values promote as in NumPy; what is 0-d and no value is weak.  Whole numbers, booleans and floats of other
-    sizes become float64.  Complex numbers are for complex steps: beside values they need a value that is complex.
+    Arrays and values promote as in NumPy; what is 0-d and no value is weak.  Whole numbers,
+    booleans and floats of other sizes become float64.  Complex numbers are for complex steps:
+    beside values they need a value that is complex.
     """
     values = [a for a in args if isinstance(a, Value)]
     kinds = "biufc" if not values or any(a._data.dtype.kind == "c" for a in values) else "biuf"
     inputs = list(zip(range(len(args)), args, op.active, strict=False))
-    arrays = [a._data if isinstance(a, Value) else constant(f"{op.name}: {op.argument(k)}", a, kinds if on else "")
-              for k, a, on in inputs]  # fmt: skip
+    arrays = [
+        a._data
+        if isinstance(a, Value)
+        else constant(f"{op.name}: {op.argument(k)}", a, kinds if on else "")
+        for k, a, on in inputs
+    ]
     given = [(a, x) for (_, a, on), x in zip(inputs, arrays, strict=True) if on]
     strong = [x.dtype for a, x in given if isinstance(a, Value) or x.ndim]
     strong = strong or [x.dtype for a, x in given if isinstance(a, np.ndarray | np.generic)]
     dtype = np.result_type(*strong) if strong else np.dtype(float)
     if dtype not in FLOATS:
         dtype = np.dtype(float)
-    cast = [x.astype(dtype, copy=False) if on else x for (_, _, on), x in zip(inputs, arrays, strict=True)]
+    cast = [
+        x.astype(dtype, copy=False) if on else x
+        for (_, _, on), x in zip(inputs, arrays, strict=True)
+    ]
     return [*cast, *args[len(cast) :]]

@@ -21,9 +21,11 @@ _is_core: dict[str, bool] = {}
 
 
 def caller(skip: int = 3) -> tuple[CodeType, int] | None:
-    """The innermost line of code outside the engine, ops and layers, as (code object, instruction): cheap to keep.
+    """The innermost line of code outside the engine, ops and layers, as (code object, instruction):
+    cheap to keep.
 
-    The first three frames need no look: this function, `Op.record`, and the operator or op that called it.
+    The first three frames need no look: this function, `Op.record`, and the operator or op that
+    called it.
     """
     frame: FrameType | None = sys._getframe(skip)
     while frame is not None:
@@ -38,7 +40,9 @@ def caller(skip: int = 3) -> tuple[CodeType, int] | None:
 
 
 def source_line(value: Any) -> tuple[str, int, str] | None:
-    """(file, line number, text) of the code that made `value`, or changed this leaf; None where there is no source."""
+    """(file, line number, text) of the code that made `value`, or changed this leaf; None where
+    there is no source.
+    """
     if value.origin is None:
         return None
     code, instruction = value.origin

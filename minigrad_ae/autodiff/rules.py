@@ -1,8 +1,9 @@
-"""From formula to function: a rule is one Python expression, compiled once, readable for ever after.
+"""From formula to function: a rule is one Python expression, compiled once, readable for ever
+after.
 
-The text of a rule is the only place where the rule is written.  `compile_expression` makes the function that the
-engine calls; the inspector prints the same text; `emit_numpy` substitutes names in it; and its free names tell which
-arrays the rule reads.
+The text of a rule is the only place where the rule is written.  `compile_expression` makes the
+function that the engine calls; the inspector prints the same text; `emit_numpy` substitutes names
+in it; and its free names tell which arrays the rule reads.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ from typing import Any
 
 import numpy as np
 
-# Every name that an expression may use: NumPy, each registered op, each composition, and the helpers of
-# `ops/helpers.py`.  Names are looked up when the expression runs, so the order of definition does not matter.
+# Every name that an expression may use: NumPy, each registered op, each composition, and the
+# helpers of `ops/helpers.py`.  Names are looked up when the expression runs, so the order of
+# definition does
+# not matter.
 NAMES: dict[str, Any] = {}
 SHAPE_ONLY = {"shape", "ndim", "dtype", "size"}  # attributes that need no elements
 
 
-# For expressions with a matrix product.  A BLAS may compute on what lies beside its operands: never seen in the result,
-# but it raises floating-point flags at random (OpenBLAS 0.3.31 for float32 rows of five; Accelerate for many shapes).
+# For expressions with a matrix product.  A BLAS may compute on what lies beside its operands: never
+# seen in the result, but it raises floating-point flags at random (OpenBLAS 0.3.31 for float32 rows
+# of five; Accelerate
+# for many shapes).
 quiet = np.errstate(all="ignore")
 
 
@@ -43,21 +48,32 @@ def compile_expression(title: str, signature: str, expression: str) -> Callable[
 
 def free_names(expression: str) -> frozenset[str]:
     """The names an expression reads: ``free_names("g * (1 - y * y)") == {"g", "y"}``."""
-    return frozenset(node.id for node in ast.walk(ast.parse(expression, mode="eval")) if isinstance(node, ast.Name))
+    return frozenset(
+        node.id
+        for node in ast.walk(ast.parse(expression, mode="eval"))
+        if isinstance(node, ast.Name)
+    )
 
 
 @cache
 def arrays_read(rule: str) -> frozenset[str]:
-    """The names whose *elements* a rule reads (``x.shape`` needs no elements): what must be as it was on the way back.
+    """The names whose *elements* a rule reads (``x.shape`` needs no elements): what must be as it
+    was on the way back.
 
     For a variadic input, ``xs[:i]`` stands for the part that is read.
     """
     found: set[str] = set()
 
     def look(node: ast.AST) -> None:
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr in SHAPE_ONLY:
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.attr in SHAPE_ONLY
+        ):
             return
-        if isinstance(node, ast.Call) and getattr(NAMES.get(ast.unparse(node.func)), "reads_shapes", False):
+        if isinstance(node, ast.Call) and getattr(
+            NAMES.get(ast.unparse(node.func)), "reads_shapes", False
+        ):
             return
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
             found.add(ast.unparse(node))

@@ -1,10 +1,11 @@
 """The guard: arrays that a backward pass still needs do not change behind its back.
 
-What an op computed is read-only (`Tensor.data` sees to it; kernels get arrays without that flag, for which Numba would
-compile again).  A leaf changes through its ``data`` setter, which notes when; a backward pass that would read the old
-data says so instead of giving a wrong gradient.  A pass asks once, before it starts.  In a training loop, where each
-loss is computed from new data, the question costs one comparison; where leaves of other graphs were changed in the
-meantime, a look at the inputs of each op (``python benchmarks/bench_overhead.py`` measures both).
+What an op computed is read-only (`Tensor.data` sees to it; kernels get arrays without that flag,
+for which Numba would compile again).  A leaf changes through its ``data`` setter, which notes when;
+a backward pass that would read the old data says so instead of giving a wrong gradient.  A pass
+asks once, before it starts.  In a training loop, where each loss is computed from new data, the
+question costs one comparison; where leaves of other graphs were changed in the meantime, a look at
+the inputs of each op (``python benchmarks/bench_overhead.py`` measures both).
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ def touch(leaves: Iterable[Value]) -> None:
 
 
 def refuse_changed(order: list[Value], path: set[Value] | None = None) -> None:
-    """GradientError if a leaf was given new data after an op used it, and a rule that is to run reads the old."""
+    """GradientError if a leaf was given new data after an op used it, and a rule that is to run
+    reads the old.
+    """
     oldest = next((value.serial for value in order if value.op is not None), changes.latest)
     if changes.latest <= oldest:  # as always in a training loop: new data, new graph
         return
-    if not any(_suspect(a, value, oldest) for value in order for a in value.inputs):  # it belongs to other graphs
+    # it belongs to other graphs
+    if not any(_suspect(a, value, oldest) for value in order for a in value.inputs):
         return
     for value in (v for v in order if v.op is not None and (path is None or v in path)):
         op: Any = value.op
@@ -41,28 +45,43 @@ def refuse_changed(order: list[Value], path: set[Value] | None = None) -> None:
 
 
 def _suspect(a: Any, value: Any, since: int) -> bool:
-    """Whether input `a` is a changed leaf, or may look into one that is not in the walk (a condition, without an edge)."""
+    """Whether input `a` is a changed leaf, or may look into one that is not in the walk (a
+    condition, without an edge).
+    """
     return isinstance(a, Value) and (a.changed > since if a.op is None else value.op.passive)
 
 
 def _changed_leaf(x: Any, since: int) -> Value | None:
-    """The leaf whose memory `x` is (or looks into: a transposed matrix), if it was given new data after `since`."""
+    """The leaf whose memory `x` is (or looks into: a transposed matrix), if it was given new data
+    after `since`.
+    """
     while isinstance(x, Value):
         if x.op is None:
             return x if x.changed > since else None
         owner = x._data if x._data.base is None else x._data.base
-        seen = (a for a, b in zip(x.inputs, x.arrays, strict=True) if b is owner or getattr(b, "base", None) is owner)
+        seen = (
+            a
+            for a, b in zip(x.inputs, x.arrays, strict=True)
+            if b is owner or getattr(b, "base", None) is owner
+        )
         x = next(seen, None)
     return None
 
 
 def _too_late(value: Value, i: int, k: int, leaf: Value) -> GradientError:
     op: Any = value.op
-    what = "its result, which looks into" if k == -1 else op.argument(k) + (" =" if leaf is value.inputs[k] else ", a view of")
+    what = (
+        "its result, which looks into"
+        if k == -1
+        else op.argument(k) + (" =" if leaf is value.inputs[k] else ", a view of")
+    )
     line = source_line(leaf)
-    changed = f"; it got new data at {line[0].rpartition('/')[2]}:{line[1]}: {line[2]}" if line else ""
+    changed = (
+        f"; it got new data at {line[0].rpartition('/')[2]}:{line[1]}: {line[2]}" if line else ""
+    )
     return GradientError(
-        f"backward() comes too late: {where(leaf).removeprefix('leaf ')} was changed after {op.name} had used it",
+        f"backward() comes too late: {where(leaf).removeprefix('leaf ')} was changed after "
+        f"{op.name} had used it",
         f"{where(value)} reads {what} {where(leaf)} in its rule d{op.argument(i)} = "
         f"{list(op.rules.values())[0 if op.variadic else i]}{changed}",
         "compute the loss again with the new data, or change the data after the last backward()",

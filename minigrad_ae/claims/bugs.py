@@ -1,7 +1,7 @@
 """Ways to plant a bug in production code, each a context manager that takes it out again.
 
-`edit` changes a line of a function, as a tired programmer would; `wrong_rule` replaces the rule of an op.  Neither
-touches a claim's expected value, measurement or tolerance.
+`edit` changes a line of a function, as a tired programmer would; `wrong_rule` replaces the rule of
+an op.  Neither touches a claim's expected value, measurement or tolerance.
 """
 
 from __future__ import annotations
@@ -19,20 +19,26 @@ Bug = Callable[[], AbstractContextManager[Any]]
 
 
 def edit(function: Callable[..., Any], old: str, new: str) -> Bug:
-    """The bug that `function`'s source says `new` where it says `old` (which must occur exactly once)."""
+    """The bug that `function`'s source says `new` where it says `old` (which must occur exactly
+    once).
+    """
     function = inspect.unwrap(getattr(function, "__func__", function))
 
     @contextmanager
     def planted() -> Iterator[None]:
         source = textwrap.dedent(inspect.getsource(function))
         if source.count(old) != 1:
-            raise LookupError(f"{function.__qualname__} has {old!r} {source.count(old)} times: mend the sabotage")
+            raise LookupError(
+                f"{function.__qualname__} has {old!r} {source.count(old)} times: mend the sabotage"
+            )
         tree = ast.parse(source.replace(old, new))
         definition = tree.body[0]
         assert isinstance(definition, ast.FunctionDef)
         definition.decorator_list = []
         scope: dict[str, Any] = {}
-        exec(compile(tree, f"<bug in {function.__qualname__}>", "exec"), function.__globals__, scope)
+        exec(
+            compile(tree, f"<bug in {function.__qualname__}>", "exec"), function.__globals__, scope
+        )
         right, function.__code__ = function.__code__, scope[function.__name__].__code__
         try:
             yield

@@ -1,15 +1,18 @@
-"""A claim: a sentence of the chapter, the exact answer, what the code measures, and a bug that it must catch.
+"""A claim: a sentence of the chapter, the exact answer, what the code measures, and a bug that it
+must catch.
 
 A claim is written as its measurement, with everything else in the decorator:
 
-    @claim("fan-out", "a value that is used twice receives both gradients", expected=4.0, tolerance=0.0,
-           reason="small integers are exact", sabotage=edit(engine.backpropagate, "known + contribution", "contribution"))
+    @claim("fan-out", "a value that is used twice receives both gradients", expected=4.0,
+    tolerance=0.0,
+           reason="small integers are exact", sabotage=edit(engine.backpropagate, "known +
+           contribution", "contribution"))
     def _(run): ...
 
-`expected` comes from `analytic/` or from a formula that is written out, never from what is measured; the tolerance
-comes with its reason (rounding, order of convergence, 4 standard errors).  A sabotage changes production code and
-nothing else (see `bugs`).  A claim has caught it if it still ran to a finite number and missed by more than ten
-tolerances.
+`expected` comes from `analytic/` or from a formula that is written out, never from what is
+measured; the tolerance comes with its reason (rounding, order of convergence, 4 standard errors).
+A sabotage changes production code and nothing else (see `bugs`).  A claim has caught it if it still
+ran to a finite number and missed by more than ten tolerances.
 """
 
 from __future__ import annotations
@@ -57,15 +60,23 @@ class Claim:
 
     def check(self, run: Run) -> Result:
         """Measure and compare.  What raises propagates: an exception is an error, not a miss."""
-        expected, tolerance = (float(v(run) if callable(v) else v) for v in (self.expected, self.tolerance))
+        expected, tolerance = (
+            float(v(run) if callable(v) else v) for v in (self.expected, self.tolerance)
+        )
         measured = float(self.measure(run))
         passed = math.isfinite(measured) and abs(measured - expected) <= tolerance
-        finite = measured if math.isfinite(measured) else math.copysign(sys.float_info.max, measured)
+        finite = (
+            measured if math.isfinite(measured) else math.copysign(sys.float_info.max, measured)
+        )
         return Result(self.id, self.topic, self.statement, expected, finite, tolerance, passed)
 
     def caught(self, run: Run) -> tuple[str, float]:
-        """('caught', 'missed' or 'ERROR ...', by how many tolerances) under this claim's own sabotage."""
-        expected, tolerance = (float(v(run) if callable(v) else v) for v in (self.expected, self.tolerance))
+        """('caught', 'missed' or 'ERROR ...', by how many tolerances) under this claim's own
+        sabotage.
+        """
+        expected, tolerance = (
+            float(v(run) if callable(v) else v) for v in (self.expected, self.tolerance)
+        )
         try:
             with self.sabotage():
                 measured = float(self.measure(Run(run.fast, run.full, run.seed, run.starts)))
@@ -91,8 +102,9 @@ def claim(
     sabotage: Callable[[], AbstractContextManager[Any]],
     thorough: bool = False,
 ) -> Callable[[Callable[[Run], float]], Claim]:
-    """Decorator: register the function below it as the measurement of a claim.  The topic is the name of the file,
-    up to a double underscore: ``02_linear_autoencoder__landscape.py`` continues ``02_linear_autoencoder.py``.
+    """Decorator: register the function below it as the measurement of a claim.  The topic is the
+    name of the file, up to a double underscore: ``02_linear_autoencoder__landscape.py`` continues
+    ``02_linear_autoencoder.py``.
     """
 
     def register(measure: Callable[[Run], float]) -> Claim:

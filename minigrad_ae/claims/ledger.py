@@ -1,4 +1,6 @@
-"""The ledger: every claim of every lesson, read against its exact answer, or each under its own bug."""
+"""The ledger: every claim of every lesson, read against its exact answer, or each under its own
+bug.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,12 @@ from .definition import CLAIMS, Claim, Result, Run, as_row, timed
 
 
 def topics() -> list[str]:
-    """The names of the lessons that have claims, '01_backpropagation' and so on: the files of this folder."""
-    return sorted(path.stem.removeprefix("lesson_") for path in Path(__file__).parent.glob("lesson_*.py"))
+    """The names of the lessons that have claims, '01_backpropagation' and so on: the files of this
+    folder.
+    """
+    return sorted(
+        path.stem.removeprefix("lesson_") for path in Path(__file__).parent.glob("lesson_*.py")
+    )
 
 
 def claims(topic: str | None = None) -> list[Claim]:
@@ -30,7 +36,9 @@ def claims(topic: str | None = None) -> list[Claim]:
 
 
 def read(selected: Iterable[Claim], run: Run, out: TextIO | None = None) -> list[Result]:
-    """Check the claims one after the other; one that raises is reported on `out` and counts as failed."""
+    """Check the claims one after the other; one that raises is reported on `out` and counts as
+    failed.
+    """
     results = []
     for c in selected:
         try:
@@ -42,12 +50,17 @@ def read(selected: Iterable[Claim], run: Run, out: TextIO | None = None) -> list
 
 
 def table(results: Sequence[Result]) -> str:
-    """`claim | expected | measured | PASS`, at most 100 columns; a long statement takes several lines."""
+    """`claim | expected | measured | PASS`, at most 100 columns; a long statement takes several
+    lines.
+    """
     lines = [f"{'claim':<58} {'expected':>12} {'measured':>12} {'tolerance':>9}  verdict"]
     for r in results:
         *above, last = textwrap.wrap(r.statement, 58, subsequent_indent="  ")
         verdict = "PASS" if r.passed else "FAIL"
-        lines += [*above, f"{last:<58} {r.expected:>12.6g} {r.measured:>12.6g} {r.tolerance:>9.1e}  {verdict}"]
+        lines += [
+            *above,
+            f"{last:<58} {r.expected:>12.6g} {r.measured:>12.6g} {r.tolerance:>9.1e}  {verdict}",
+        ]
     return "\n".join(lines)
 
 
@@ -68,9 +81,22 @@ def sabotage(run: Run, out: TextIO | None = None) -> list[dict[str, Any]]:
     rows = []
     for c in claims():
         verdict, ratio = c.caught(run)
-        miss = f"{ratio:.3g} tolerances off" if math.isfinite(ratio) else "off by a number where none is allowed"
-        print(f"{c.topic:<24} {c.id:<34} {verdict:<8} {miss if verdict == 'caught' else ''}", file=out, flush=True)
-        row: dict[str, Any] = {"id": c.id, "topic": c.topic, "verdict": verdict, "caught": verdict == "caught"}
+        miss = (
+            f"{ratio:.3g} tolerances off"
+            if math.isfinite(ratio)
+            else "off by a number where none is allowed"
+        )
+        print(
+            f"{c.topic:<24} {c.id:<34} {verdict:<8} {miss if verdict == 'caught' else ''}",
+            file=out,
+            flush=True,
+        )
+        row: dict[str, Any] = {
+            "id": c.id,
+            "topic": c.topic,
+            "verdict": verdict,
+            "caught": verdict == "caught",
+        }
         rows.append(row)
     print(f"\n{sum(r['caught'] for r in rows)} of {len(rows)} bugs caught by their claim", file=out)
     return rows
@@ -90,7 +116,11 @@ def matrix(run: Run, out: TextIO | None = None) -> list[dict[str, Any]]:
                         noticed.append(c.id)
                 except Exception:
                     noticed.append(c.id)
-        print(f"bug of {planted.id:<34} noticed by {len(noticed):>3}: {', '.join(noticed)[:90]}", file=out, flush=True)
+        print(
+            f"bug of {planted.id:<34} noticed by {len(noticed):>3}: {', '.join(noticed)[:90]}",
+            file=out,
+            flush=True,
+        )
         rows.append({"id": planted.id, "noticed": noticed, "caught": planted.id in noticed})
     return rows
 

@@ -60,7 +60,9 @@ def fan_out(run: Run) -> float:
     expected=60.0,
     tolerance=0.0,
     reason="a count",
-    sabotage=edit(engine.backpropagate, "edges = value.edges if", "edges = [*value.edges, *value.edges] if"),
+    sabotage=edit(
+        engine.backpropagate, "edges = value.edges if", "edges = [*value.edges, *value.edges] if"
+    ),
 )
 def one_visit(run: Run) -> float:
     calls: list[str] = []
@@ -195,7 +197,9 @@ def softmax_invariance(run: Run) -> float:
 def small_network(rng: np.random.Generator) -> tuple[Any, list[Any]]:
     """A loss with a product, a fan-out, un-broadcasting and curvature."""
     x, t = rng.standard_normal((6, 4)), rng.standard_normal((6, 2))
-    W1, b1, W2, b2 = (tensor(rng.standard_normal(s), requires_grad=True) for s in ((4, 3), (3,), (3, 2), (2,)))
+    W1, b1, W2, b2 = (
+        tensor(rng.standard_normal(s), requires_grad=True) for s in ((4, 3), (3,), (3, 2), (2,))
+    )
     h = ops.tanh(x @ W1 + b1)
     y = h @ W2 + b2
     return 0.5 * ((y - t) ** 2).sum(), [W1, b1, W2, b2]
@@ -283,11 +287,16 @@ def second_order(run: Run) -> float:
 def hessian_symmetry(run: Run) -> float:
     rng = np.random.default_rng(run.seed)
     loss, weights = small_network(rng)
-    u, v = [rng.standard_normal(w.shape) for w in weights], [rng.standard_normal(w.shape) for w in weights]
+    u, v = (
+        [rng.standard_normal(w.shape) for w in weights],
+        [rng.standard_normal(w.shape) for w in weights],
+    )
     gradients = grad(loss, weights, create_graph=True)
 
     def product(directions: list[np.ndarray]) -> tuple[np.ndarray, ...]:
-        total = sum(((g * d).sum() for g, d in zip(gradients, directions, strict=True)), start=tensor(0.0))
+        total = sum(
+            ((g * d).sum() for g, d in zip(gradients, directions, strict=True)), start=tensor(0.0)
+        )
         return grad(total, weights)
 
     uHv = sum(float(np.sum(a * b)) for a, b in zip(u, product(v), strict=True))
@@ -310,12 +319,16 @@ def emitted(run: Run) -> float:
     scope: dict[str, np.ndarray] = {}
     exec(emit_numpy(loss), scope)
     gradients = grad(loss, weights)
-    return max(float(np.max(np.abs(scope[f"grad_{w.name}"] - g))) for w, g in zip(weights, gradients, strict=True))
+    return max(
+        float(np.max(np.abs(scope[f"grad_{w.name}"] - g)))
+        for w, g in zip(weights, gradients, strict=True)
+    )
 
 
 @claim(
     "trace-adds-up",
-    "the contributions that the trace records for a value add up to its gradient: largest difference",
+    "the contributions that the trace records for a value add up to its gradient: largest "
+    "difference",
     expected=0.0,
     tolerance=0.0,
     reason="the same additions in the same order",

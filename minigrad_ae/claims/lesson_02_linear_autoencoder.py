@@ -22,7 +22,8 @@ from .definition import Run, claim
 
 SIZES = (1, 2, 4, 8, 16, 32)
 SHORT = (2, 8)  # those that the short form of the lesson trains
-PUBLISHED_RESIDUAL_10 = 1.2286  # squared error per image of the digits at M = 10, printed to four decimals
+# squared error per image of the digits at M = 10, printed to four decimals
+PUBLISHED_RESIDUAL_10 = 1.2286
 
 
 def principal(run: Run) -> analytic.PCA:
@@ -32,7 +33,9 @@ def principal(run: Run) -> analytic.PCA:
 
 def allowed(run: Run, M: int) -> float:
     """How far a loss may be from the optimum: 1e-10 of it, and 64 eps of the loss at y = 0."""
-    return 1e-10 * run.shared(principal).optimal_loss(M) + 64 * EPS * 0.5 * float(np.sum(digits()[0] ** 2))
+    return 1e-10 * run.shared(principal).optimal_loss(M) + 64 * EPS * 0.5 * float(
+        np.sum(digits()[0] ** 2)
+    )
 
 
 def final_losses(run: Run, M: int) -> np.ndarray:
@@ -41,10 +44,14 @@ def final_losses(run: Run, M: int) -> np.ndarray:
 
 
 def largest_sine(run: Run, M: int) -> float:
-    """Over all starts, the sine of the largest principal angle between the decoder and the first M components."""
+    """Over all starts, the sine of the largest principal angle between the decoder and the first M
+    components.
+    """
     U = run.shared(principal).components[:, :M]
     models = [run.shared(trained, M, k) for k in range(run.starts)]
-    return max(float(np.sin(analytic.principal_angles(U, m.decoder_weight.numpy().T)[-1])) for m in models)
+    return max(
+        float(np.sin(analytic.principal_angles(U, m.decoder_weight.numpy().T)[-1])) for m in models
+    )
 
 
 def sine_allowed(run: Run, M: int) -> float:
@@ -86,14 +93,20 @@ for size in SIZES:
 
 @claim(
     "digits-angle",
-    "digits: sine of the largest principal angle to PCA's subspace, worst M and start, over its bound",
+    "digits: sine of the largest principal angle to PCA's subspace, worst M and start, over its "
+    "bound",
     expected=0.0,
     tolerance=1.0,
     reason="sin^2 <= 2 (allowed loss) / (s_M - s_{M+1}), at most 1e-4 here",
-    sabotage=edit(LinearAutoencoder.fit, 'np.linalg.qr(X, mode="r")', 'np.linalg.qr(X**2, mode="r")'),
+    sabotage=edit(
+        LinearAutoencoder.fit, 'np.linalg.qr(X, mode="r")', 'np.linalg.qr(X**2, mode="r")'
+    ),
 )
 def digits_angle(run: Run) -> float:
-    return max(largest_sine(run, M) / min(1e-4, sine_allowed(run, M)) for M in (SHORT if run.fast else SIZES))
+    return max(
+        largest_sine(run, M) / min(1e-4, sine_allowed(run, M))
+        for M in (SHORT if run.fast else SIZES)
+    )
 
 
 @claim(
@@ -102,7 +115,11 @@ def digits_angle(run: Run) -> float:
     expected=0.0,
     tolerance=1e-10,
     reason="all minima are global (Baldi & Hornik 1989); optima by L-BFGS to 1e-10",
-    sabotage=edit(LinearAutoencoder._minimise, "max_evaluations=limit - report.evaluations", "max_evaluations=15"),
+    sabotage=edit(
+        LinearAutoencoder._minimise,
+        "max_evaluations=limit - report.evaluations",
+        "max_evaluations=15",
+    ),
 )
 def no_local_minima(run: Run) -> float:
     losses = final_losses(run, 8)
@@ -137,7 +154,10 @@ def _relative_angle(run: Run, M: int) -> float:
 def is_projection(run: Run) -> float:
     X, _ = digits()
     y = run.shared(trained, 8, 0)(X).numpy()
-    return float(np.linalg.norm(y - run.shared(principal).reconstruct(X, 8)) / np.linalg.norm(X - X.mean(axis=0)))
+    return float(
+        np.linalg.norm(y - run.shared(principal).reconstruct(X, 8))
+        / np.linalg.norm(X - X.mean(axis=0))
+    )
 
 
 @claim(
@@ -150,7 +170,9 @@ def is_projection(run: Run) -> float:
 )
 def code_survives(run: Run) -> float:
     model = run.shared(trained, 8, 0)
-    return float(np.linalg.norm(model.decoder_weight.numpy() @ model.encoder_weight.numpy() - np.eye(8)))
+    return float(
+        np.linalg.norm(model.decoder_weight.numpy() @ model.encoder_weight.numpy() - np.eye(8))
+    )
 
 
 @claim(
@@ -178,10 +200,12 @@ def explained_variance(run: Run) -> float:
     X, _ = digits()
     y = run.shared(trained, 8, 0)(X).numpy()
     s = run.shared(principal).eigenvalues[:8]
-    return float(np.max(np.abs(np.linalg.svd(y - y.mean(axis=0), compute_uv=False)[:8] ** 2 / s - 1)))
+    return float(
+        np.max(np.abs(np.linalg.svd(y - y.mean(axis=0), compute_uv=False)[:8] ** 2 / s - 1))
+    )
 
 
-# --- L2 --------------------------------------------------------------------------------------------------------------
+# --- L2 -------------------------------------------------------------------------------------------
 
 
 def lam_between(run: Run, k: int, share: float) -> float:
@@ -200,7 +224,14 @@ def lam_between(run: Run, k: int, share: float) -> float:
 def l2_singular_values(run: Run) -> float:
     lam = lam_between(run, 4, 0.2)
     singular = np.linalg.svd(run.shared(penalised, 4, lam).decoder_weight.numpy(), compute_uv=False)
-    return float(np.max(np.abs(singular - analytic.singular_values_regularised(run.shared(principal).eigenvalues, 4, lam))))
+    return float(
+        np.max(
+            np.abs(
+                singular
+                - analytic.singular_values_regularised(run.shared(principal).eigenvalues, 4, lam)
+            )
+        )
+    )
 
 
 @claim(
@@ -219,12 +250,17 @@ def l2_directions(run: Run) -> float:
 
 @claim(
     "l2-loss",
-    "... at the minimum 1/2 [sum_{i>M} s_i + sum (2 lambda - lambda^2 / s_i)] of the penalised loss",
-    expected=lambda run: analytic.optimal_loss_regularised(run.shared(principal).eigenvalues, 4, lam_between(run, 4, 0.2)),
+    "... at the minimum 1/2 [sum_{i>M} s_i + sum (2 lambda - lambda^2 / s_i)] of the penalised "
+    "loss",
+    expected=lambda run: analytic.optimal_loss_regularised(
+        run.shared(principal).eigenvalues, 4, lam_between(run, 4, 0.2)
+    ),
     tolerance=1e-6,
     reason="optimum by L-BFGS: loss to 1e-9 relative of about 2500",
     sabotage=edit(
-        LinearAutoencoder.penalised, "ops.sum(self.encoder_weight**2)", "ops.sum(abs(self.encoder_weight.numpy()))"
+        LinearAutoencoder.penalised,
+        "ops.sum(self.encoder_weight**2)",
+        "ops.sum(abs(self.encoder_weight.numpy()))",
     ),
 )
 def l2_loss(run: Run) -> float:
@@ -233,7 +269,8 @@ def l2_loss(run: Run) -> float:
 
 @claim(
     "l2-collapse",
-    "modes with s_i <= lambda collapse: of 6 units, those with lambda < s_i that stay (lambda = 0.9 s_3)",
+    "modes with s_i <= lambda collapse: of 6 units, those with lambda < s_i that stay (lambda = "
+    "0.9 s_3)",
     expected=3.0,
     tolerance=0.0,
     reason="a count; collapsed singular values vanish, the others exceed 0.3",
@@ -244,12 +281,13 @@ def l2_collapse(run: Run) -> float:
     return float(np.sum(np.linalg.svd(model.decoder_weight.numpy(), compute_uv=False) > 0.05))
 
 
-# --- where the plain statement needs care ----------------------------------------------------------------------------
+# --- where the plain statement needs care ---------------------------------------------------------
 
 
 @claim(
     "uncentred",
-    "without offsets, data that are not centred lead to the components of the second moments: final loss",
+    "without offsets, data that are not centred lead to the components of the second moments: "
+    "final loss",
     expected=lambda run: 0.5 * float(np.sum(np.linalg.svd(digits()[0], compute_uv=False)[2:] ** 2)),
     tolerance=lambda run: allowed(run, 2),
     reason="as for the centred digits",
@@ -265,7 +303,11 @@ def uncentred(run: Run) -> float:
     expected=0.0,
     tolerance=64 * EPS,
     reason="64 roundings of 1/2 ||X||^2",
-    sabotage=edit(LinearAutoencoder._minimise, "max_evaluations=limit - report.evaluations", "max_evaluations=4"),
+    sabotage=edit(
+        LinearAutoencoder._minimise,
+        "max_evaluations=limit - report.evaluations",
+        "max_evaluations=4",
+    ),
 )
 def full_rank(run: Run) -> float:
     rng = np.random.default_rng(run.seed)
@@ -281,7 +323,9 @@ def full_rank(run: Run) -> float:
     tolerance=1e-9,
     expected=lambda run: analytic.pca(_few(run)).optimal_loss(2),
     reason="1e-10 of about 6",
-    sabotage=edit(LinearAutoencoder.fit, "if len(X) > X.shape[1] else X", "if len(X) > X.shape[1] else X[1:]"),
+    sabotage=edit(
+        LinearAutoencoder.fit, "if len(X) > X.shape[1] else X", "if len(X) > X.shape[1] else X[1:]"
+    ),
 )
 def fewer_rows(run: Run) -> float:
     model = LinearAutoencoder(10, 2, rng=np.random.default_rng(run.seed))
@@ -296,7 +340,7 @@ def _few(run: Run) -> np.ndarray:
 # --- identities at any point, every critical point, and the way down ---
 
 
-# --- identities that hold at any point -------------------------------------------------------------------------------
+# --- identities that hold at any point ------------------------------------------------------------
 
 
 def anywhere(M: int = 2) -> tuple[LinearAutoencoder, np.ndarray, analytic.PCA]:
@@ -318,7 +362,10 @@ def gradient_formula(run: Run) -> float:
     model.loss(X).backward()
     W1, W2 = model.encoder_weight.numpy().T, model.decoder_weight.numpy().T
     G1, G2 = analytic.gradient(X.T @ X, W1, W2)
-    off = np.hypot(np.linalg.norm(model.encoder_weight.grad.T - G1), np.linalg.norm(model.decoder_weight.grad.T - G2))
+    off = np.hypot(
+        np.linalg.norm(model.encoder_weight.grad.T - G1),
+        np.linalg.norm(model.decoder_weight.grad.T - G2),
+    )
     return float(off / np.hypot(np.linalg.norm(G1), np.linalg.norm(G2)))
 
 
@@ -351,16 +398,19 @@ def balancedness(run: Run) -> float:
 def gauge(run: Run) -> float:
     model, X, _ = anywhere()
     C = np.array([[2.0, 1.0], [0.5, 1.5]])
-    moved = experiments.linear_model(C @ model.encoder_weight.numpy().T, model.decoder_weight.numpy().T @ np.linalg.inv(C))
+    moved = experiments.linear_model(
+        C @ model.encoder_weight.numpy().T, model.decoder_weight.numpy().T @ np.linalg.inv(C)
+    )
     with no_grad():
         return abs(float(moved.loss(X)) / float(model.loss(X)) - 1)
 
 
-# --- the landscape ---------------------------------------------------------------------------------------------------
+# --- the landscape --------------------------------------------------------------------------------
 
 
 def landscape(run: Run, compare: Callable[[Any, LinearAutoencoder, np.ndarray], float]) -> float:
-    """Sum of `compare(critical point, model there, X)` over every critical point of five features, M = 2 and 3.
+    """Sum of `compare(critical point, model there, X)` over every critical point of five features,
+    M = 2 and 3.
 
     The short form takes M = 2 only.
     """
@@ -412,7 +462,8 @@ def saddle_losses(run: Run) -> float:
 
 @claim(
     "morse-index",
-    "negative curvatures of the engine's Hessian, as predicted, at all 42 critical points: mismatches",
+    "negative curvatures of the engine's Hessian, as predicted, at all 42 critical points: "
+    "mismatches",
     expected=0.0,
     tolerance=0.0,
     reason="a count",
@@ -424,7 +475,8 @@ def morse_index(run: Run) -> float:
 
 @claim(
     "nullity",
-    "flat directions of the engine's Hessian, M^2 - (M - r)^2, at all 42 critical points: mismatches",
+    "flat directions of the engine's Hessian, M^2 - (M - r)^2, at all 42 critical points: "
+    "mismatches",
     expected=0.0,
     tolerance=0.0,
     reason="a count",
@@ -439,19 +491,21 @@ def nullity(run: Run) -> float:
     "from 1e-6 beside the saddle {1, 3}, descent reaches the optimum",
     tolerance=1e-6,
     expected=lambda run: experiments.five_features()[1].optimal_loss(2),
-    reason="linear convergence at rate 1 - 2 eta (s_2 - s_3) leaves less than 1e-6 after these steps",
+    reason="linear convergence at rate 1 - 2 eta (s_2 - s_3) leaves less than 1e-6 after these "
+    "steps",
     sabotage=wrong_rule("matmul", "B", "0 * (swapaxes(A, -1, -2) @ g)"),
 )
 def saddle_escape(run: Run) -> float:
     return run.shared(experiments.escape)[-1]
 
 
-# --- dynamics --------------------------------------------------------------------------------------------------------
+# --- dynamics -------------------------------------------------------------------------------------
 
 
 @claim(
     "sharpness",
-    "the largest curvature at the balanced optimum is 2 s_1 (Lanczos on the engine's Hessian-vector products)",
+    "the largest curvature at the balanced optimum is 2 s_1 (Lanczos on the engine's "
+    "Hessian-vector products)",
     expected=lambda run: 2 * float(experiments.five_features()[1].eigenvalues[0]),
     tolerance=1e-7,
     reason="symmetric eigenvalue, relative 1e-12 of about 2000",
@@ -462,7 +516,9 @@ def sharpness(run: Run) -> float:
     U = found.components[:, :2]
     model = experiments.linear_model(U.T.copy(), U.copy())
     weights = list(model.parameters())
-    return extreme_curvatures(hessian_product(model.loss(X), weights), sum(w.size for w in weights))[1]
+    return extreme_curvatures(
+        hessian_product(model.loss(X), weights), sum(w.size for w in weights)
+    )[1]
 
 
 @claim(
@@ -504,7 +560,8 @@ def mode_curves(run: Run) -> float:
 
 @claim(
     "balance-drift",
-    "W1 W1^T - W2^T W2, conserved by gradient flow, drifts in proportion to eta: ratio for eta / 10",
+    "W1 W1^T - W2^T W2, conserved by gradient flow, drifts in proportion to eta: ratio for eta / "
+    "10",
     expected=10.0,
     tolerance=0.5,
     reason="first order in eta, with a relative correction of order eta s_1",

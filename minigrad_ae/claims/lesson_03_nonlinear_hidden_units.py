@@ -1,4 +1,6 @@
-"""Claims of lesson 03: non-linear hidden units between two layers of weights are no advantage over PCA."""
+"""Claims of lesson 03: non-linear hidden units between two layers of weights are no advantage over
+PCA.
+"""
 
 from __future__ import annotations
 
@@ -32,17 +34,26 @@ from .definition import Run, claim
 
 EPS = float(np.finfo(float).eps)
 POINTS = 201  # of the parabola
-EPSILON = 0.02  # of the constructions: their next term is below 1 %, and the gap well above rounding
+# of the constructions: their next term is below 1 %, and the gap well above rounding
+EPSILON = 0.02
 
 
 def trained(run: Run, *activations: str) -> list[Descent]:
     """The nets of every start."""
-    return [run.shared(pressed, activation, k) for activation in activations for k in range(starts(run))]
+    return [
+        run.shared(pressed, activation, k) for activation in activations for k in range(starts(run))
+    ]
 
 
 def rounding(run: Run) -> float:
     """64 roundings of 1/2 ||X||^2, relative to PCA's loss."""
-    return 64 * EPS * 0.5 * float(np.sum(run.shared(images) ** 2)) / run.shared(principal).optimal_loss(M)
+    return (
+        64
+        * EPS
+        * 0.5
+        * float(np.sum(run.shared(images) ** 2))
+        / run.shared(principal).optimal_loss(M)
+    )
 
 
 def constant(run: Run, activation: str) -> float:
@@ -51,18 +62,28 @@ def constant(run: Run, activation: str) -> float:
 
 
 def next_term(run: Run, epsilon: float) -> float:
-    """How far the leading term may be off, relative: the next one, and the rounding of E beside the gap."""
+    """How far the leading term may be off, relative: the next one, and the rounding of E beside the
+    gap.
+    """
     leading = analytic.almost_linear(run.shared(images), M, EPSILON, "sigmoid").predicted_gap
-    return 0.8 * epsilon**2 * curvature(run) + rounding(run) * run.shared(principal).optimal_loss(M) / leading
+    return (
+        0.8 * epsilon**2 * curvature(run)
+        + rounding(run) * run.shared(principal).optimal_loss(M) / leading
+    )
 
 
 @claim(
     "two-layer-bound",
-    "E >= PCA's at every evaluation of every training, tanh, sigmoid and ReLU: largest shortfall, relative",
+    "E >= PCA's at every evaluation of every training, tanh, sigmoid and ReLU: largest shortfall, "
+    "relative",
     expected=0.0,
     tolerance=rounding,
     reason="Eckart & Young: linear outputs lie in a plane; 64 roundings of 1/2 ||X||^2",
-    sabotage=edit(TwoLayerAutoencoder.forward, "self.decode(self.encode(x))", "self.decode(self.encode(x)) + 0.1 * x"),
+    sabotage=edit(
+        TwoLayerAutoencoder.forward,
+        "self.decode(self.encode(x))",
+        "self.decode(self.encode(x)) + 0.1 * x",
+    ),
 )
 def bound(run: Run) -> float:
     best = run.shared(principal).optimal_loss(M)
@@ -105,7 +126,9 @@ def tanh_gap(run: Run) -> float:
     expected=1 / 288,
     tolerance=lambda run: next_term(run, EPSILON / 2) / 288,
     reason="the next term, a quarter of tanh's",
-    sabotage=edit(Linear.forward, "activation=self.activation", 'activation=self.activation and "tanh"'),
+    sabotage=edit(
+        Linear.forward, "activation=self.activation", 'activation=self.activation and "tanh"'
+    ),
 )
 def sigmoid_gap(run: Run) -> float:
     return constant(run, "sigmoid")
@@ -145,7 +168,10 @@ def no_minimum(run: Run) -> float:
     sabotage=wrong_rule("linear", "weight", "0 * (swapaxes(rows(x), -1, -2) @ rows(g))"),
 )
 def weights_grow(run: Run) -> float:
-    grew = [d.places[-1, 1] > d.places[9, 1] and d.places[-1, 0] < d.places[9, 0] for d in trained(run, "tanh", "sigmoid")]
+    grew = [
+        d.places[-1, 1] > d.places[9, 1] and d.places[-1, 0] < d.places[9, 0]
+        for d in trained(run, "tanh", "sigmoid")
+    ]
     return float(sum(grew))
 
 
@@ -154,7 +180,8 @@ def weights_grow(run: Run) -> float:
     "parabola, one hidden tanh unit: it stops at PCA's error, the variance of t^2 (best start)",
     expected=lambda run: analytic.parabola_residual(POINTS),
     tolerance=1e-6,
-    reason="an infimum, approached as the fourth power of the weights: 400 evaluations come within 1e-6",
+    reason="an infimum, approached as the fourth power of the weights: 400 evaluations come within "
+    "1e-6",
     sabotage=edit(parabola, "t**2", "t**3"),
 )
 def parabola_error(run: Run) -> float:
@@ -172,7 +199,11 @@ def parabola_error(run: Run) -> float:
 )
 def relu_exact(run: Run) -> float:
     X = run.shared(images)
-    return float(production(analytic.relu_equals_pca(X, M)).loss(X).item()) / run.shared(principal).optimal_loss(M) - 1
+    return (
+        float(production(analytic.relu_equals_pca(X, M)).loss(X).item())
+        / run.shared(principal).optimal_loss(M)
+        - 1
+    )
 
 
 @claim(
@@ -214,9 +245,13 @@ def relu_scale(run: Run) -> float:
     expected=0.0,
     tolerance=rounding,
     reason="64 roundings of 1/2 ||X||^2",
-    sabotage=edit(Linear.forward, "activation=self.activation", 'activation=self.activation and "sigmoid"'),
+    sabotage=edit(
+        Linear.forward, "activation=self.activation", 'activation=self.activation and "sigmoid"'
+    ),
 )
 def sigmoid_is_tanh(run: Run) -> float:
     X = run.shared(images)
     nets = [d.model for d in trained(run, "tanh")]
-    return max(abs(float(doubled(net).loss(X).item()) / float(net.loss(X).item()) - 1) for net in nets)
+    return max(
+        abs(float(doubled(net).loss(X).item()) / float(net.loss(X).item()) - 1) for net in nets
+    )

@@ -28,8 +28,12 @@ EPS = float(np.finfo(float).eps)
 EPSILON = 0.02
 
 
-def anywhere(run: Run, activation: str = "sigmoid", n_latent: int = 2) -> tuple[DeepAutoencoder, np.ndarray]:
-    """A network with random weights and biases, and 50 digits: identities hold at every point, trained or not."""
+def anywhere(
+    run: Run, activation: str = "sigmoid", n_latent: int = 2
+) -> tuple[DeepAutoencoder, np.ndarray]:
+    """A network with random weights and biases, and 50 digits: identities hold at every point,
+    trained or not.
+    """
     rng = np.random.default_rng([run.seed, 4])
     model = DeepAutoencoder(64, n_latent, 12, activation=activation, rng=rng)
     for p in model.parameters():
@@ -39,7 +43,8 @@ def anywhere(run: Run, activation: str = "sigmoid", n_latent: int = 2) -> tuple[
 
 @claim(
     "deep-parabola",
-    "parabola, 2-8-1-8-2 sigmoidal: mean squared error, where two layers stop at .0907 (best start)",
+    "parabola, 2-8-1-8-2 sigmoidal: mean squared error, where two layers stop at .0907 (best "
+    "start)",
     expected=0.0,
     tolerance=1e-5,
     reason="one number describes the curve; 300 evaluations of L-BFGS come below 1e-5",
@@ -55,7 +60,11 @@ def parabola_error(run: Run) -> float:
     expected=0.0,
     tolerance=0.05,
     reason="no theory says how far training gets: a 20th of the plane's error is asked for",
-    sabotage=edit(DeepAutoencoder.decode, "self.layer3(z)", "ops.linear(z, self.layer3.weight, self.layer3.bias)"),
+    sabotage=edit(
+        DeepAutoencoder.decode,
+        "self.layer3(z)",
+        "ops.linear(z, self.layer3.weight, self.layer3.bias)",
+    ),
 )
 def curve_beats_plane(run: Run) -> float:
     X = helix()[0]
@@ -105,7 +114,9 @@ def code_is_linear(run: Run) -> float:
     expected=0.0,
     tolerance=1e-12,
     reason="the derivative of E along every C; sums of 1e4 products",
-    sabotage=wrong_rule("linear", "x", "1.01 * (slope(g, y, activation) @ swapaxes(weight, -1, -2))"),
+    sabotage=wrong_rule(
+        "linear", "x", "1.01 * (slope(g, y, activation) @ swapaxes(weight, -1, -2))"
+    ),
 )
 def balanced_code(run: Run) -> float:
     model, X = anywhere(run)
@@ -118,11 +129,16 @@ def balanced_code(run: Run) -> float:
 
 @claim(
     "deep-rank",
-    "dy/dx has rank M everywhere, so F2 F1 maps onto a surface of M dimensions: singular value M + 1",
+    "dy/dx has rank M everywhere, so F2 F1 maps onto a surface of M dimensions: singular value M + "
+    "1",
     expected=0.0,
     tolerance=64 * EPS,
     reason="rounding of a product of four matrices, relative to the first singular value",
-    sabotage=edit(DeepAutoencoder.forward, "self.decode(self.encode(x))", "self.decode(self.encode(x)) + 0.01 * x"),
+    sabotage=edit(
+        DeepAutoencoder.forward,
+        "self.decode(self.encode(x))",
+        "self.decode(self.encode(x)) + 0.01 * x",
+    ),
 )
 def rank(run: Run) -> float:
     model, X = anywhere(run)
@@ -138,7 +154,8 @@ def rank(run: Run) -> float:
     "tanh with W1 = eps U^T, W2 = 1 / eps, W3 = eps, W4 = U / eps: gap to PCA over eps^4 sum a^6",
     expected=2 / 9,
     tolerance=lambda run: 2 / 9 * 1.8 * EPSILON**2 * run.shared(moments)[1],
-    reason="tanh tanh u = u - 2 u^3 / 3 + 3 u^5 / 5: four times the gap of two layers; the next term",
+    reason="tanh tanh u = u - 2 u^3 / 3 + 3 u^5 / 5: four times the gap of two layers; the next "
+    "term",
     sabotage=edit(DeepAutoencoder.decode, "self.layer3(z)", "self.layer3(ops.tanh(z))"),
 )
 def almost_linear(run: Run) -> float:
@@ -147,10 +164,21 @@ def almost_linear(run: Run) -> float:
     U = found.components[:, :M]
     model = DeepAutoencoder(64, M, M, activation="tanh", rng=np.random.default_rng(0))
     eye, zero = np.eye(M), np.zeros(M)
-    made = [EPSILON * U, -EPSILON * found.mean @ U, eye / EPSILON, zero, EPSILON * eye, zero, U.T / EPSILON, found.mean]
+    made = [
+        EPSILON * U,
+        -EPSILON * found.mean @ U,
+        eye / EPSILON,
+        zero,
+        EPSILON * eye,
+        zero,
+        U.T / EPSILON,
+        found.mean,
+    ]
     for p, value in zip(model.parameters(), made, strict=True):
         p.data = value.copy()
-    return (float(model.loss(X).item()) - found.optimal_loss(M)) / (EPSILON**4 * run.shared(moments)[0])
+    return (float(model.loss(X).item()) - found.optimal_loss(M)) / (
+        EPSILON**4 * run.shared(moments)[0]
+    )
 
 
 def moments(run: Run) -> tuple[float, float]:
@@ -167,7 +195,7 @@ def moments(run: Run) -> tuple[float, float]:
     expected=0.0,
     tolerance=1e-12,
     reason="rounding of sums of 50 residuals; nothing flows through dead units",
-    sabotage=edit(DeepAutoencoder.start_at, "np.array(mean, ", "np.array(0.9 * mean, "),
+    sabotage=edit(DeepAutoencoder.start_at, "unmasked(mean, ", "0.9 * unmasked(mean, "),
 )
 def dead_start(run: Run) -> float:
     model, X = anywhere(run, "relu")

@@ -1,4 +1,6 @@
-"""Claims of lesson 05: a ReLU layer learns the soft threshold, the decoder must be held, and what codes can be at best."""
+"""Claims of lesson 05: a ReLU layer learns the soft threshold, the decoder must be held, and what
+codes can be at best.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from ..tensors import tensor
 from .bugs import edit, wrong_rule
 from .definition import Run, claim
 
-# --- a given orthonormal decoder: the optimal code is a soft threshold ------------------------------------------------
+# --- a given orthonormal decoder: the optimal code is a soft threshold ----------------------------
 
 
 def soft(run: Run) -> np.ndarray:
@@ -29,11 +31,14 @@ def best_loss(run: Run) -> float:
 
 @claim(
     "soft-threshold-loss",
-    "an encoder trained before an orthonormal decoder reaches the least E + lambda sum |z| that any code has",
+    "an encoder trained before an orthonormal decoder reaches the least E + lambda sum |z| that "
+    "any code has",
     expected=best_loss,
     tolerance=lambda run: 1e-9 * best_loss(run),
     reason="optimum by L-BFGS: loss to 1e-9 relative",
-    sabotage=edit(SparseAutoencoder.loss, "self.lam * ops.l1_norm(z)", "self.lam * ops.mean(ops.abs(z))"),
+    sabotage=edit(
+        SparseAutoencoder.loss, "self.lam * ops.l1_norm(z)", "self.lam * ops.mean(ops.abs(z))"
+    ),
 )
 def soft_threshold_loss(run: Run) -> float:
     return run.shared(ex.trained_encoder).loss(run.shared(ex.laplace)[0]).item()
@@ -64,13 +69,17 @@ def soft_threshold_bias(run: Run) -> float:
     return float(run.shared(ex.trained_encoder).encoder_bias.numpy().mean())
 
 
-# --- the decoder must be held -----------------------------------------------------------------------------------------
+# --- the decoder must be held ---------------------------------------------------------------------
 
 
 def pca_weights(run: Run, c: float) -> tuple[SparseAutoencoder, np.ndarray]:
-    """A linear network with the slide's bare objective at W1 = c U^T, W2 = U / c: where the infimum is approached."""
+    """A linear network with the slide's bare objective at W1 = c U^T, W2 = U / c: where the infimum
+    is approached.
+    """
     X = run.shared(ex.few_digits)
-    model = SparseAutoencoder(64, 4, lam=1.0, constraint="none", activation=None, rng=np.random.default_rng(0))
+    model = SparseAutoencoder(
+        64, 4, lam=1.0, constraint="none", activation=None, rng=np.random.default_rng(0)
+    )
     U = analytic.pca(X).components[:, :4]
     model.encoder_weight.data, model.decoder_weight.data = U.copy(), U.T.copy()
     return ex.rescaled(model, c), X
@@ -78,11 +87,14 @@ def pca_weights(run: Run, c: float) -> tuple[SparseAutoencoder, np.ndarray]:
 
 @claim(
     "bare-degenerate",
-    "the slide's objective: with codes shrunk to 1/1000 it is PCA's loss + lambda sum |U^T x| / 1000",
+    "the slide's objective: with codes shrunk to 1/1000 it is PCA's loss + lambda sum |U^T x| / "
+    "1000",
     expected=lambda run: analytic.degenerate_loss(run.shared(ex.few_digits), 4, 1.0, 1e-3),
     tolerance=1e-9,
     reason="1e-12 of about 300: an algebraic identity in float64",
-    sabotage=edit(SparseAutoencoder.decoding_weight, 'self.constraint == "unit"', 'self.constraint != "decay"'),
+    sabotage=edit(
+        SparseAutoencoder.decoding_weight, 'self.constraint == "unit"', 'self.constraint != "decay"'
+    ),
 )
 def bare_degenerate(run: Run) -> float:
     model, X = pca_weights(run, 1e-3)
@@ -91,7 +103,8 @@ def bare_degenerate(run: Run) -> float:
 
 @claim(
     "bare-downhill",
-    "... and it is stationary nowhere: its slope as codes grow and decoder shrinks is +lambda sum |z|; ratio",
+    "... and it is stationary nowhere: its slope as codes grow and decoder shrinks is +lambda sum "
+    "|z|; ratio",
     expected=1.0,
     tolerance=1e-9,
     reason="exact; the derivative of E along this direction cancels to 1e-12 of its terms",
@@ -109,7 +122,8 @@ def bare_downhill(run: Run) -> float:
 
 @claim(
     "unit-rows",
-    "with rows of unit length, the length of the weights behind them receives no gradient: largest share",
+    "with rows of unit length, the length of the weights behind them receives no gradient: largest "
+    "share",
     expected=0.0,
     tolerance=1e-12,
     reason="the gradient is orthogonal to each row: cancellation of 64 terms in float64",
@@ -120,15 +134,21 @@ def unit_rows(run: Run) -> float:
     model = SparseAutoencoder(64, 100, lam=0.2, rng=np.random.default_rng([run.seed, 3]))
     (g,) = engine.grad(model.loss(X), [model.decoder_weight])
     W = model.decoder_weight.numpy()
-    return float(np.max(np.abs(np.sum(g * W, axis=1)) / np.linalg.norm(g, axis=1) / np.linalg.norm(W, axis=1)))
+    return float(
+        np.max(
+            np.abs(np.sum(g * W, axis=1)) / np.linalg.norm(g, axis=1) / np.linalg.norm(W, axis=1)
+        )
+    )
 
 
 @claim(
     "decay-balance",
-    "with weight decay mu every unit ends where lambda sum_n |z_nk| = mu ||w_k||^2: largest relative error",
+    "with weight decay mu every unit ends where lambda sum_n |z_nk| = mu ||w_k||^2: largest "
+    "relative error",
     expected=0.0,
     tolerance=1e-3,
-    reason="stationary under z_k -> c z_k, w_k -> w_k / c; L-BFGS may stop at a kink, where the loss is known to 1e-6",
+    reason="stationary under z_k -> c z_k, w_k -> w_k / c; L-BFGS may stop at a kink, where the "
+    "loss is known to 1e-6",
     sabotage=edit(SparseAutoencoder.loss, "self.decay / 2", "self.decay"),
     thorough=True,
 )
@@ -143,9 +163,13 @@ def decay_balance(run: Run) -> float:
     "no-penalty",
     "lambda = 0, linear units: E ends at PCA's optimum, as every linear autoencoder does (M = 2)",
     expected=lambda run: analytic.pca(run.shared(ex.sources)[0] * np.arange(1, 7)).optimal_loss(2),
-    tolerance=lambda run: 1e-9 * analytic.pca(run.shared(ex.sources)[0] * np.arange(1, 7)).optimal_loss(2),
+    tolerance=lambda run: (
+        1e-9 * analytic.pca(run.shared(ex.sources)[0] * np.arange(1, 7)).optimal_loss(2)
+    ),
     reason="optimum by L-BFGS: loss to 1e-9 relative",
-    sabotage=edit(SparseAutoencoder.decode, "self.decoder_bias)", "self.decoder_bias.numpy() + 0.1)"),
+    sabotage=edit(
+        SparseAutoencoder.decode, "self.decoder_bias)", "self.decoder_bias.numpy() + 0.1)"
+    ),
 )
 def no_penalty(run: Run) -> float:
     X = run.shared(ex.sources)[0] * np.arange(1, 7)
@@ -154,11 +178,13 @@ def no_penalty(run: Run) -> float:
     return model.loss(X).item()
 
 
-# --- what codes can be at best ----------------------------------------------------------------------------------------
+# --- what codes can be at best --------------------------------------------------------------------
 
 
 def best_codes(run: Run) -> tuple[np.ndarray, np.ndarray, analytic.SparseCodes]:
-    """(x - b_dec, W, FISTA's codes) for digits that were not trained on, with the trained decoder W (D, K)."""
+    """(x - b_dec, W, FISTA's codes) for digits that were not trained on, with the trained decoder W
+    (D, K).
+    """
     model, X = run.shared(ex.on_digits)
     W = model.decoding_weight().numpy().T
     X = X - model.decoder_bias.numpy()
@@ -173,7 +199,8 @@ def error_gradient(model: SparseAutoencoder, x: np.ndarray, z: np.ndarray) -> np
 
 @claim(
     "optimality",
-    "at the optimal codes of a trained decoder the engine's -dE/dz is lambda sign z, or within lambda at z = 0",
+    "at the optimal codes of a trained decoder the engine's -dE/dz is lambda sign z, or within "
+    "lambda at z = 0",
     expected=0.0,
     tolerance=2e-8,
     reason="FISTA stops where its own optimality conditions hold to 1e-8",
@@ -193,7 +220,9 @@ def optimality(run: Run) -> float:
     expected=lambda run: float(analytic.lambda_max(*run.shared(best_codes)[:2]).max()),
     tolerance=1e-12,
     reason="64 eps of about 3",
-    sabotage=edit(SparseAutoencoder.decode, "self.decoding_weight()", "0.9 * self.decoding_weight()"),
+    sabotage=edit(
+        SparseAutoencoder.decode, "self.decoding_weight()", "0.9 * self.decoding_weight()"
+    ),
 )
 def lambda_max(run: Run) -> float:
     model, X = run.shared(ex.on_digits)
@@ -202,7 +231,8 @@ def lambda_max(run: Run) -> float:
 
 @claim(
     "never-below",
-    "no encoder beats the codes that FISTA's dual bound proves optimal: digits where E + lambda sum |z| is below it",
+    "no encoder beats the codes that FISTA's dual bound proves optimal: digits where E + lambda "
+    "sum |z| is below it",
     expected=0.0,
     tolerance=0.0,
     reason="a count; weak duality",
@@ -217,7 +247,8 @@ def never_below(run: Run) -> float:
 
 @claim(
     "dictionary-found",
-    "x = A s, A orthogonal, s sparse: the trained rows are the columns of A up to sign: smallest |cos|",
+    "x = A s, A orthogonal, s sparse: the trained rows are the columns of A up to sign: smallest "
+    "|cos|",
     expected=1.0,
     tolerance=3e-3,
     reason="1 - cos is half a squared angle, and that is of order D / N with N = 1,000",

@@ -1,4 +1,6 @@
-"""Claims of lesson 06: the best linear denoisers, noise as weight decay, posterior means, and a floor for every network."""
+"""Claims of lesson 06: the best linear denoisers, noise as weight decay, posterior means, and a
+floor for every network.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +15,22 @@ from ..models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder
 from .bugs import Bug, edit
 from .definition import Run, claim
 
-# --- linear, rank 2: reduced-rank regression ------------------------------------------------------------------------------
+# --- linear, rank 2: reduced-rank regression ------------------------------------------------------
 
 RANK_CLAIMS: dict[str, tuple[str, Bug]] = {
     "gaussian": (
-        "Gaussian noise, M = 2: loss sum_{i>M} l_i + sum_{i<=M} l_i sigma^2 / (l_i + sigma^2); relative excess",
+        "Gaussian noise, M = 2: loss sum_{i>M} l_i + sum_{i<=M} l_i sigma^2 / (l_i + sigma^2); "
+        "relative excess",
         edit(DenoisingAutoencoder.loss, "self.forward(noisy), x)", "self.forward(noisy), noisy)"),
     ),
     "anisotropic": (
-        "noise of another size in each feature, M = 2: the loss of reduced-rank regression; relative excess",
+        "noise of another size in each feature, M = 2: the loss of reduced-rank regression; "
+        "relative excess",
         edit(DenoisingAutoencoder.corrupt, "(x, self.sigma, rng)", "(x, np.mean(self.sigma), rng)"),
     ),
     "drop": (
-        "entries zeroed with probability 0.4, M = 2: the loss of reduced-rank regression; relative excess",
+        "entries zeroed with probability 0.4, M = 2: the loss of reduced-rank regression; relative "
+        "excess",
         edit(zero_random_subset, ">= drop", ">= 1 - drop"),
     ),
 }
@@ -59,7 +64,9 @@ for noise in RANK_CLAIMS:
     expected=0.0,
     tolerance=0.02,
     reason="an excess loss of 3.5e-4 is the square of an error of 2e-2",
-    sabotage=edit(DenoisingAutoencoder.corrupt, "if self.sigma.any() else x", "if self.drop else x"),
+    sabotage=edit(
+        DenoisingAutoencoder.corrupt, "if self.sigma.any() else x", "if self.drop else x"
+    ),
 )
 def shrinkage(run: Run) -> float:
     X, found = five_features()
@@ -70,36 +77,48 @@ def shrinkage(run: Run) -> float:
 
 
 def output_angle(run: Run, basis: np.ndarray) -> float:
-    """Sine of the largest principal angle between what the anisotropic denoiser answers with and a subspace."""
+    """Sine of the largest principal angle between what the anisotropic denoiser answers with and a
+    subspace.
+    """
     decoder = run.shared(ex.linear, "anisotropic").autoencoder.decoding_weight().numpy().T
     return float(np.sin(analytic.principal_angles(decoder, basis)[-1]))
 
 
 @claim(
     "not-pca",
-    "... and with anisotropic noise its output subspace turns away from PCA's: sine of the angle to PCA's",
+    "... and with anisotropic noise its output subspace turns away from PCA's: sine of the angle "
+    "to PCA's",
     expected=lambda run: float(
         np.sin(
             analytic.principal_angles(
-                analytic.best_denoiser(ex.moments("anisotropic"), ex.RANK).basis, five_features()[1].components[:, : ex.RANK]
+                analytic.best_denoiser(ex.moments("anisotropic"), ex.RANK).basis,
+                five_features()[1].components[:, : ex.RANK],
             )[-1]
         )
     ),
     tolerance=0.02,
     reason="an excess loss of 3.5e-4 is the square of an error of 2e-2",
-    sabotage=edit(DenoisingAutoencoder.corrupt, "self.sigma, rng)", "np.full_like(x, np.max(self.sigma)), rng)"),
+    sabotage=edit(
+        DenoisingAutoencoder.corrupt,
+        "self.sigma, rng)",
+        "np.full_like(x, np.max(self.sigma)), rng)",
+    ),
 )
 def not_pca(run: Run) -> float:
     return output_angle(run, five_features()[1].components[:, : ex.RANK])
 
 
-# --- noise as weight decay: identities at any weights -----------------------------------------------------------------------
+# --- noise as weight decay: identities at any weights ---------------------------------------------
 
 
 def anywhere(**noise: float) -> tuple[DenoisingAutoencoder, np.ndarray, np.ndarray]:
     """A linear denoiser with random weights on five features, X and its covariance."""
     X, _ = five_features()
-    return DenoisingAutoencoder(LinearAutoencoder(5, 3, rng=np.random.default_rng(12)), **noise), X, X.T @ X / len(X)
+    return (
+        DenoisingAutoencoder(LinearAutoencoder(5, 3, rng=np.random.default_rng(12)), **noise),
+        X,
+        X.T @ X / len(X),
+    )
 
 
 def sampled(run: Run, which: str) -> tuple[float, float]:
@@ -110,8 +129,11 @@ def sampled(run: Run, which: str) -> tuple[float, float]:
 
 @claim(
     "ridge-gaussian",
-    "at any weights Gaussian noise is weight decay on A = W2 W1: tr (I-A) S (I-A)^T + sigma^2 ||A||^2",
-    expected=lambda run: sum(analytic.ridge_gaussian(ex.product(anywhere()[0]), anywhere()[2], ex.SIGMA)),
+    "at any weights Gaussian noise is weight decay on A = W2 W1: tr (I-A) S (I-A)^T + sigma^2 "
+    "||A||^2",
+    expected=lambda run: sum(
+        analytic.ridge_gaussian(ex.product(anywhere()[0]), anywhere()[2], ex.SIGMA)
+    ),
     tolerance=lambda run: 4 * run.shared(sampled, "gaussian")[1],
     reason="4 standard errors of 80,000 noisy points",
     sabotage=edit(corruptions.with_noise, "rng.standard_normal(", "rng.random("),
@@ -122,17 +144,22 @@ def ridge_gaussian(run: Run) -> float:
 
 @claim(
     "ridge-drop",
-    "... and zeroing is decay weighted by each feature's variance: with q = 1 - drop, as in `ridge_dropout`",
-    expected=lambda run: sum(analytic.ridge_dropout(ex.product(anywhere()[0]), anywhere()[2], 1 - ex.DROP)),
+    "... and zeroing is decay weighted by each feature's variance: with q = 1 - drop, as in "
+    "`ridge_dropout`",
+    expected=lambda run: sum(
+        analytic.ridge_dropout(ex.product(anywhere()[0]), anywhere()[2], 1 - ex.DROP)
+    ),
     tolerance=lambda run: 4 * run.shared(sampled, "drop")[1],
     reason="4 standard errors of 80,000 noisy points",
-    sabotage=edit(corruptions.zero_random_subset, ".astype(x.dtype)", ".astype(x.dtype) / (1 - drop)"),
+    sabotage=edit(
+        corruptions.zero_random_subset, ".astype(x.dtype)", ".astype(x.dtype) / (1 - drop)"
+    ),
 )
 def ridge_drop(run: Run) -> float:
     return run.shared(sampled, "drop")[0]
 
 
-# --- noise is drawn at each visit -------------------------------------------------------------------------------------------
+# --- noise is drawn at each visit -----------------------------------------------------------------
 
 
 def best_of_few(run: Run) -> float:
@@ -144,7 +171,8 @@ def best_of_few(run: Run) -> float:
 
 @claim(
     "few-points",
-    "five points, five features, full rank: fresh noise leaves the closed-form loss; a frozen copy would be learned by heart",
+    "five points, five features, full rank: fresh noise leaves the closed-form loss; a frozen copy "
+    "would be learned by heart",
     expected=best_of_few,
     tolerance=lambda run: 4 * run.shared(ex.few_points)[1] + ex.sampling_error() * best_of_few(run),
     reason="4 standard errors of the training loss, and the free parameters per noisy pair",
@@ -162,9 +190,12 @@ def ring_losses(run: Run) -> np.ndarray:
 
 @claim(
     "kernel-floor",
-    "twenty points: no function of x~ has a loss below the kernel average's; by how much a deep net ends below it",
+    "twenty points: no function of x~ has a loss below the kernel average's; by how much a deep "
+    "net ends below it",
     expected=0.0,
-    tolerance=lambda run: 4 * float(np.hypot(run.shared(ex.ring_floor)[1], ring_losses(run).std(ddof=1) / 10)),
+    tolerance=lambda run: (
+        4 * float(np.hypot(run.shared(ex.ring_floor)[1], ring_losses(run).std(ddof=1) / 10))
+    ),
     reason="4 standard errors of both means",
     sabotage=ex.frozen,
 )
@@ -172,15 +203,17 @@ def kernel_floor(run: Run) -> float:
     return max(0.0, run.shared(ex.ring_floor)[0] - float(ring_losses(run).mean()))
 
 
-# --- the best of all functions ----------------------------------------------------------------------------------------------
+# --- the best of all functions --------------------------------------------------------------------
 
 
 @claim(
     "posterior-mean",
-    "two points m and -m: one tanh unit learns E[x | x~] = m tanh(m^T x~ / sigma^2), the floor itself: relative excess",
+    "two points m and -m: one tanh unit learns E[x | x~] = m tanh(m^T x~ / sigma^2), the floor "
+    "itself: relative excess",
     expected=0.0,
     tolerance=2e-3,
-    reason="7 parameters per 80,000 pairs in the last tenth of training, 9e-5, and what Adam's rate of 0.2 adds to it",
+    reason="7 parameters per 80,000 pairs in the last tenth of training, 9e-5, and what Adam's "
+    "rate of 0.2 adds to it",
     sabotage=edit(DenoisingAutoencoder.loss, "self.forward(noisy), x)", "self.forward(x), x)"),
 )
 def posterior_mean(run: Run) -> float:
@@ -195,7 +228,9 @@ def posterior_mean(run: Run) -> float:
 
 
 def matching(run: Run) -> tuple[float, float, float]:
-    """(loss, least loss + sigma^4 E ||claimed score - score||^2, standard error of their difference), random weights."""
+    """(loss, least loss + sigma^4 E ||claimed score - score||^2, standard error of their
+    difference), random weights.
+    """
     rng = np.random.default_rng([run.seed, 73])
     X = ex.mixture().sample(20_000, rng)
     net = DeepAutoencoder(2, 2, 16, rng=np.random.default_rng([run.seed, 74]))
@@ -206,18 +241,23 @@ def matching(run: Run) -> tuple[float, float, float]:
         answer = model(noisy).numpy()
     best = ex.mixture().posterior_mean(noisy, ex.FIELD_SIGMA)
     claimed = analytic.score_of_denoiser(answer, noisy, ex.FIELD_SIGMA)
-    away = ex.FIELD_SIGMA**4 * np.sum((claimed - ex.mixture().score(noisy, ex.FIELD_SIGMA)) ** 2, axis=1)
+    away = ex.FIELD_SIGMA**4 * np.sum(
+        (claimed - ex.mixture().score(noisy, ex.FIELD_SIGMA)) ** 2, axis=1
+    )
     least = np.sum((best - X) ** 2, axis=1)
-    cross = 2 * np.sum((answer - best) * (best - X), axis=1)  # of mean 0: what is left of x has no part that x~ tells
+    # of mean 0: what is left of x has no part that x~ tells
+    cross = 2 * np.sum((answer - best) * (best - X), axis=1)
     return loss, float(np.mean(least + away)), float(cross.std(ddof=1) / np.sqrt(len(X)))
 
 
 @claim(
     "score-matching",
-    "a mixture, any weights: the loss is its least value + sigma^4 E ||(y - x~)/sigma^2 - grad log p(x~)||^2",
+    "a mixture, any weights: the loss is its least value + sigma^4 E ||(y - x~)/sigma^2 - grad log "
+    "p(x~)||^2",
     expected=lambda run: run.shared(matching)[1],
     tolerance=lambda run: 4 * run.shared(matching)[2],
-    reason="4 standard errors of the cross term, which has mean 0 (Vincent 2011; Tweedie's formula)",
+    reason="4 standard errors of the cross term, which has mean 0 (Vincent 2011; Tweedie's "
+    "formula)",
     sabotage=edit(DenoisingAutoencoder.loss, "2 * ops", "1 * ops"),
 )
 def score_matching(run: Run) -> float:

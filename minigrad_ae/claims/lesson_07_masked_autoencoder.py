@@ -1,4 +1,6 @@
-"""Claims of lesson 07: what a masked autoencoder and its transformer must do exactly, before anything is learnt."""
+"""Claims of lesson 07: what a masked autoencoder and its transformer must do exactly, before
+anything is learnt.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +25,33 @@ from ..experiments.masked import (
 from ..experiments.masked_transfer import few_labels, fine_tuned, from_scratch, regression
 from ..models import MaskedAutoencoder, transfer
 from ..models.masked import places, random_masks, visible_patches
-from ..nn import MultiHeadAttention, PatchEmbedding, TransformerBlock, VisionTransformer, patchify, unpatchify
+from ..nn import (
+    MultiHeadAttention,
+    PatchEmbedding,
+    TransformerBlock,
+    VisionTransformer,
+    patchify,
+    unpatchify,
+)
 from ..ops import functional as layers
 from ..tensors import tensor
 from .bugs import edit
 from .definition import Run, claim
 
 SHAPE, PATCH, L = (8, 8), 2, 16
-SMALL = {"width": 8, "depth": 2, "heads": 2, "decoder_width": 8, "decoder_depth": 1, "decoder_heads": 2}
+SMALL = {
+    "width": 8,
+    "depth": 2,
+    "heads": 2,
+    "decoder_width": 8,
+    "decoder_depth": 1,
+    "decoder_heads": 2,
+}
 ROUNDING = 1e-12  # a few dozen float64 roundings of numbers of size 1
-DRAW = 'init.generator(rng, "random_masks", "which patches to hide").random((n, n_patches)).argsort(axis=1)'
+DRAW = "draws.argsort(axis=1)"
 
-BLOCK = "(rng.integers(0, n_patches, (n, 1)) + np.arange(n_patches)) % n_patches"  # neighbours instead of a random subset
+# neighbours instead of a random subset
+BLOCK = "(rng.integers(0, n_patches, (n, 1)) + np.arange(n_patches)) % n_patches"
 
 
 def network(run: Run) -> MaskedAutoencoder:
@@ -52,13 +69,21 @@ def scene(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x, mask, np.array([hidden_pixels(m, SHAPE, PATCH) for m in mask])
 
 
-# --- what may not be seen ---------------------------------------------------------------------------------------------
+# --- what may not be seen -------------------------------------------------------------------------
 
 
-@claim("masked-no-leak", "no predicted pixel depends on a hidden pixel", expected=0.0, tolerance=0.0,
-       reason="hidden patches are left out before anything is computed from them: the zeros are exact",
-       sabotage=edit(PatchEmbedding.forward, "self.project(pick(patches, visible))",
-                     "self.project(pick(patches, visible) + 0.01 * ops.mean(patches, axis=1, keepdims=True))"))  # fmt: skip
+@claim(
+    "masked-no-leak",
+    "no predicted pixel depends on a hidden pixel",
+    expected=0.0,
+    tolerance=0.0,
+    reason="hidden patches are left out before anything is computed from them: the zeros are exact",
+    sabotage=edit(
+        PatchEmbedding.forward,
+        "self.project(pick(patches, visible))",
+        "self.project(pick(patches, visible) + 0.01 * ops.mean(patches, axis=1, keepdims=True))",
+    ),
+)
 def _(run: Run) -> float:
     """The largest gradient of a random combination of all predictions by a hidden pixel."""
     x, mask, hidden = scene(run)
@@ -68,21 +93,37 @@ def _(run: Run) -> float:
     return float(np.abs(g[hidden]).max())
 
 
-@claim("masked-no-loss-on-visible", "visible pixels are no targets: with the codes cut off, the loss ignores them",
-       expected=0.0, tolerance=0.0, reason="the loss sums over hidden patches only",
-       sabotage=edit(MaskedAutoencoder.loss, "hidden = np.nonzero(mask)[1].reshape(len(x), -1)",
-                     "hidden = np.tile(np.arange(self.n_patches), (len(x), 1))"))  # fmt: skip
+@claim(
+    "masked-no-loss-on-visible",
+    "visible pixels are no targets: with the codes cut off, the loss ignores them",
+    expected=0.0,
+    tolerance=0.0,
+    reason="the loss sums over hidden patches only",
+    sabotage=edit(
+        MaskedAutoencoder.loss,
+        "hidden = np.nonzero(mask)[1].reshape(len(x), -1)",
+        "hidden = np.tile(np.arange(self.n_patches), (len(x), 1))",
+    ),
+)
 def _(run: Run) -> float:
     model, (x, mask, hidden) = network(run), scene(run)
-    model.bridge.weight.data = np.zeros(model.bridge.weight.shape)  # from here on x counts as a target only
+    # from here on x counts as a target only
+    model.bridge.weight.data = np.zeros(model.bridge.weight.shape)
     pixels = tensor(x, requires_grad=True)
     (g,) = engine.grad(model.loss(pixels, mask=mask), pixels)
     return float(np.abs(g[~hidden]).max())
 
 
-@claim("masked-loss-by-hand", "E = 1/2 sum over hidden pixels of (y - x)^2, in pixels", expected=1.0, tolerance=ROUNDING,
-       reason="the same sum in another order",
-       sabotage=edit(MaskedAutoencoder.loss, "self.encoder.scale**2 * error", "self.encoder.scale * error"))  # fmt: skip
+@claim(
+    "masked-loss-by-hand",
+    "E = 1/2 sum over hidden pixels of (y - x)^2, in pixels",
+    expected=1.0,
+    tolerance=ROUNDING,
+    reason="the same sum in another order",
+    sabotage=edit(
+        MaskedAutoencoder.loss, "self.encoder.scale**2 * error", "self.encoder.scale * error"
+    ),
+)
 def _(run: Run) -> float:
     """The model's loss divided by the sum, written out, over its own pictures."""
     model, (x, mask, hidden) = run.shared(network), scene(run)
@@ -90,20 +131,30 @@ def _(run: Run) -> float:
     return float(model.loss(x, mask=mask)) / (0.5 * np.sum((y - x)[hidden] ** 2))
 
 
-@claim("masked-visible-only", "the encoder works on 4 of 16 tokens", expected=float(L - L * 3 // 4), tolerance=0.0,
-       reason="a count",
-       sabotage=edit(MaskedAutoencoder.encode, "None if mask is None else", "None if True else"))  # fmt: skip
+@claim(
+    "masked-visible-only",
+    "the encoder works on 4 of 16 tokens",
+    expected=float(L - L * 3 // 4),
+    tolerance=0.0,
+    reason="a count",
+    sabotage=edit(MaskedAutoencoder.encode, "None if mask is None else", "None if True else"),
+)
 def _(run: Run) -> float:
     x, mask, _hidden = scene(run)
     return float(run.shared(network).encode(x, mask).shape[1])
 
 
-# --- masks ------------------------------------------------------------------------------------------------------------
+# --- masks ----------------------------------------------------------------------------------------
 
 
-@claim("masked-uniform", "all 28 ways to hide 6 of 8 patches are equally likely: chi-squared is about 27", expected=27.0,
-       tolerance=4 * math.sqrt(2 * 27), reason="four standard deviations of chi-squared with 27 degrees of freedom",
-       sabotage=edit(random_masks, ".random((n, n_patches))", ".integers(0, 4, (n, n_patches))"))  # fmt: skip
+@claim(
+    "masked-uniform",
+    "all 28 ways to hide 6 of 8 patches are equally likely: chi-squared is about 27",
+    expected=27.0,
+    tolerance=4 * math.sqrt(2 * 27),
+    reason="four standard deviations of chi-squared with 27 degrees of freedom",
+    sabotage=edit(random_masks, ".random((n, n_patches))", ".integers(0, 4, (n, n_patches))"),
+)
 def _(run: Run) -> float:
     masks = random_masks(28_000, 8, 0.75, np.random.default_rng([run.seed, 6]))
     counts = np.bincount(masks @ (1 << np.arange(8)), minlength=256)
@@ -112,54 +163,86 @@ def _(run: Run) -> float:
 
 
 def distinct_masks(n: int) -> tuple[float, float]:
-    """Mean and variance of how many of C(16, 4) equally likely masks occur among n draws (the occupancy problem)."""
+    """Mean and variance of how many of C(16, 4) equally likely masks occur among n draws (the
+    occupancy problem).
+    """
     m = math.comb(16, 4)
     one, two = (1 - 1 / m) ** n, (1 - 2 / m) ** n
     return m * (1 - one), m * (m - 1) * two + m * one - (m * one) ** 2
 
 
-@claim("masked-own-mask", "each picture of a batch has a mask of its own", expected=distinct_masks(64)[0],
-       tolerance=4 * math.sqrt(distinct_masks(64)[1]), reason="four standard deviations of the number of distinct masks",
-       sabotage=edit(random_masks, ".random((n, n_patches)).argsort(axis=1)",
-                     ".random((1, n_patches)).argsort(axis=1).repeat(n, axis=0)"))  # fmt: skip
+@claim(
+    "masked-own-mask",
+    "each picture of a batch has a mask of its own",
+    expected=distinct_masks(64)[0],
+    tolerance=4 * math.sqrt(distinct_masks(64)[1]),
+    reason="four standard deviations of the number of distinct masks",
+    sabotage=edit(
+        random_masks,
+        DRAW,
+        "draws[:1].argsort(axis=1).repeat(n, axis=0)",
+    ),
+)
 def _(run: Run) -> float:
-    return float(len(np.unique(random_masks(64, L, 0.75, np.random.default_rng([run.seed, 7])), axis=0)))
+    return float(
+        len(np.unique(random_masks(64, L, 0.75, np.random.default_rng([run.seed, 7])), axis=0))
+    )
 
 
 LOSSES = np.arange(16.0) ** 2  # of sixteen patches: anything that does not look at the mask
 
 
-@claim("masked-variance", "the mean loss of K hidden patches varies as (s^2 / K)(1 - K / L)",
-       expected=analytic.masked_mean_variance(LOSSES, 12),
-       tolerance=4 * math.sqrt(2 / 20_000) * analytic.masked_mean_variance(LOSSES, 12),
-       reason="four standard errors of a variance estimated from 20,000 masks",
-       sabotage=edit(random_masks, DRAW, BLOCK))  # fmt: skip
+@claim(
+    "masked-variance",
+    "the mean loss of K hidden patches varies as (s^2 / K)(1 - K / L)",
+    expected=analytic.masked_mean_variance(LOSSES, 12),
+    tolerance=4 * math.sqrt(2 / 20_000) * analytic.masked_mean_variance(LOSSES, 12),
+    reason="four standard errors of a variance estimated from 20,000 masks",
+    sabotage=edit(random_masks, DRAW, BLOCK),
+)
 def _(run: Run) -> float:
     masks = random_masks(20_000, L, 0.75, np.random.default_rng([run.seed, 9]))
     return float(np.var((masks * LOSSES).sum(axis=1) / 12))
 
 
-@claim("masked-kept", "75 % of 49 patches hidden leaves 12 visible, as in facebookresearch/mae", expected=12.0,
-       tolerance=0.0, reason="int(L (1 - ratio))",
-       sabotage=edit(visible_patches, "int(n_patches * (1 - ratio) + 1e-9)",
-                     "n_patches - int(n_patches * ratio)"))  # fmt: skip
+@claim(
+    "masked-kept",
+    "75 % of 49 patches hidden leaves 12 visible, as in facebookresearch/mae",
+    expected=12.0,
+    tolerance=0.0,
+    reason="int(L (1 - ratio))",
+    sabotage=edit(
+        visible_patches, "int(n_patches * (1 - ratio) + 1e-9)", "n_patches - int(n_patches * ratio)"
+    ),
+)
 def _(run: Run) -> float:
     return float(np.count_nonzero(~random_masks(1, 49, 0.75, np.random.default_rng(0))))
 
 
-# --- patches and places -----------------------------------------------------------------------------------------------
+# --- patches and places ---------------------------------------------------------------------------
 
 
-@claim("masked-patches", "patches put together again are the picture", expected=0.0, tolerance=0.0,
-       reason="pixels are moved, not computed",
-       sabotage=edit(unpatchify, "(0, 1, 3, 2, 4, 5)", "(0, 1, 3, 2, 5, 4)"))  # fmt: skip
+@claim(
+    "masked-patches",
+    "patches put together again are the picture",
+    expected=0.0,
+    tolerance=0.0,
+    reason="pixels are moved, not computed",
+    sabotage=edit(unpatchify, "(0, 1, 3, 2, 4, 5)", "(0, 1, 3, 2, 5, 4)"),
+)
 def _(run: Run) -> float:
     x = np.random.default_rng(run.seed).random((5, 6 * 4 * 3))
     return float(np.abs(unpatchify(patchify(x, (6, 4, 3), 2), (6, 4, 3), 2) - x).max())
 
 
-@claim("masked-unshuffle", "each code returns to the place of its patch", expected=0.0, tolerance=0.0, reason="a count",
-       sabotage=edit(places, "rows[visible] =", "rows[visible[::-1]] ="))  # fmt: skip
+@claim(
+    "masked-unshuffle",
+    "each code returns to the place of its patch",
+    expected=0.0,
+    tolerance=0.0,
+    reason="a count",
+    sabotage=edit(places, "rows[visible] =", "rows[visible[::-1]] ="),
+)
 def _(run: Run) -> float:
     """Codes that are the numbers of their patches, put in place: how many stand wrong."""
     mask = random_masks(64, L, 0.75, np.random.default_rng(run.seed))
@@ -167,72 +250,133 @@ def _(run: Run) -> float:
     return float(np.count_nonzero(put != np.where(mask, -1, np.arange(L))))
 
 
-@claim("masked-decoder-positions", "the decoder knows which place it fills: 12 hidden places, 12 predictions", expected=12.0,
-       tolerance=0.0, reason="a count", sabotage=edit(MaskedAutoencoder.predict, " + self.decoder_positions", ""))  # fmt: skip
+@claim(
+    "masked-decoder-positions",
+    "the decoder knows which place it fills: 12 hidden places, 12 predictions",
+    expected=12.0,
+    tolerance=0.0,
+    reason="a count",
+    sabotage=edit(MaskedAutoencoder.predict, " + self.decoder_positions", ""),
+)
 def _(run: Run) -> float:
-    """Distinct predictions (to 9 digits) among the hidden patches of one picture; all have the same mask token."""
+    """Distinct predictions (to 9 digits) among the hidden patches of one picture; all have the same
+    mask token.
+    """
     model, (x, mask, _hidden) = run.shared(network), scene(run)
     patches = model.predict(model.encode(x[:1], mask[:1]), mask[:1]).numpy()
     return float(len(np.unique(patches[mask[:1]].round(9), axis=0)))
 
 
-# --- attention --------------------------------------------------------------------------------------------------------
+# --- attention ------------------------------------------------------------------------------------
 
 
-@claim("masked-attention-rows", "attention weights of a token sum to 1", expected=0.0, tolerance=ROUNDING,
-       reason="rounding of four sums", sabotage=edit(layers.attention_weights, "axis=-1)", "axis=-2)"))  # fmt: skip
+@claim(
+    "masked-attention-rows",
+    "attention weights of a token sum to 1",
+    expected=0.0,
+    tolerance=ROUNDING,
+    reason="rounding of four sums",
+    sabotage=edit(layers.attention_weights, "axis=-1)", "axis=-2)"),
+)
 def _(run: Run) -> float:
     """What attention makes of values that are all 1: the row sums, which may not differ from 1."""
     q, k = np.random.default_rng(run.seed).normal(size=(2, 1, 3, 4))
     return float(np.abs(ops.attention(q, k, np.ones((1, 3, 4))) - 1).max())
 
 
-@claim("masked-attention-scale", "scores are divided by the square root of the width of a head",
-       expected=1 / (1 + math.exp(-2.0)), tolerance=ROUNDING, reason="rounding of one exponential",
-       sabotage=edit(layers.attention_weights, "** -0.5", "** -1.0"))  # fmt: skip
+@claim(
+    "masked-attention-scale",
+    "scores are divided by the square root of the width of a head",
+    expected=1 / (1 + math.exp(-2.0)),
+    tolerance=ROUNDING,
+    reason="rounding of one exponential",
+    sabotage=edit(layers.attention_weights, "** -0.5", "** -1.0"),
+)
 def _(run: Run) -> float:
-    """q = k = 2 e_1, 2 e_2 with d = 4: the scores are 4 / sqrt(4) = 2 on the diagonal and 0 off it."""
+    """q = k = 2 e_1, 2 e_2 with d = 4: the scores are 4 / sqrt(4) = 2 on the diagonal and 0 off
+    it.
+    """
     q = 2.0 * np.eye(2, 4)
     return float(ops.attention(q, q, np.eye(2, 4))[0, 0])
 
 
-@claim("masked-equivariance", "without positions a block treats tokens as a set", expected=0.0, tolerance=ROUNDING,
-       reason="the same sums in another order",
-       sabotage=edit(MultiHeadAttention.forward, "mask, heads", "np.tri(x.shape[1], dtype=bool), heads"))  # fmt: skip
+@claim(
+    "masked-equivariance",
+    "without positions a block treats tokens as a set",
+    expected=0.0,
+    tolerance=ROUNDING,
+    reason="the same sums in another order",
+    sabotage=edit(
+        MultiHeadAttention.forward, "mask, heads", "np.tri(x.shape[1], dtype=bool), heads"
+    ),
+)
 def _(run: Run) -> float:
-    """A reordering of the input against the same reordering of the output.  (The bug: nobody may look ahead.)"""
+    """A reordering of the input against the same reordering of the output.  (The bug: nobody may
+    look ahead.)
+    """
     rng = np.random.default_rng(run.seed)
-    block, x, order = TransformerBlock(8, 2, rng=rng), rng.normal(size=(2, 7, 8)), rng.permutation(7)
-    return float(np.abs(block(tensor(x[:, order])).numpy() - block(tensor(x)).numpy()[:, order]).max())
+    block, x, order = (
+        TransformerBlock(8, 2, rng=rng),
+        rng.normal(size=(2, 7, 8)),
+        rng.permutation(7),
+    )
+    return float(
+        np.abs(block(tensor(x[:, order])).numpy() - block(tensor(x)).numpy()[:, order]).max()
+    )
 
 
-@claim("masked-positions", "with positions it does not: a picture whose patches change places has another code",
-       expected=0.0, tolerance=0.0, reason="a count of codes that stayed the same (to 9 digits)",
-       sabotage=edit(PatchEmbedding.forward, "self.project(patches) + self.positions", "self.project(patches)"))  # fmt: skip
+@claim(
+    "masked-positions",
+    "with positions it does not: a picture whose patches change places has another code",
+    expected=0.0,
+    tolerance=0.0,
+    reason="a count of codes that stayed the same (to 9 digits)",
+    sabotage=edit(
+        PatchEmbedding.forward, "self.project(patches) + self.positions", "self.project(patches)"
+    ),
+)
 def _(run: Run) -> float:
     rng = np.random.default_rng(run.seed)
-    net, x = VisionTransformer(SHAPE, PATCH, 8, 1, 2, readout="mean", rng=rng), digits("test")[0][:8]
-    moved = unpatchify(patchify(net.standardised(x), SHAPE, PATCH)[:, np.roll(np.arange(L), 5)], SHAPE, PATCH)
+    net, x = (
+        VisionTransformer(SHAPE, PATCH, 8, 1, 2, readout="mean", rng=rng),
+        digits("test")[0][:8],
+    )
+    moved = unpatchify(
+        patchify(net.standardised(x), SHAPE, PATCH)[:, np.roll(np.arange(L), 5)], SHAPE, PATCH
+    )
     return float(np.sum(np.abs(net(x).numpy() - net(moved).numpy()).max(axis=1) < 1e-9))
 
 
-@claim("masked-minus-infinity", "a score of -inf is as good as a token left out", expected=0.0, tolerance=ROUNDING,
-       reason="exp(-inf) = 0: the same sums with zeros in between",
-       sabotage=edit(layers.attention, "-np.inf", "-3.0"))  # fmt: skip
+@claim(
+    "masked-minus-infinity",
+    "a score of -inf is as good as a token left out",
+    expected=0.0,
+    tolerance=ROUNDING,
+    reason="exp(-inf) = 0: the same sums with zeros in between",
+    sabotage=edit(layers.attention, "-np.inf", "-3.0"),
+)
 def _(run: Run) -> float:
     rng = np.random.default_rng(run.seed)
     block, x, keep = TransformerBlock(8, 2, rng=rng), rng.normal(size=(3, 7, 8)), [0, 2, 3, 6]
     seen = np.isin(np.arange(7), keep) & np.ones((7, 1), bool)
-    return float(np.abs(block(tensor(x), seen).numpy()[:, keep] - block(tensor(x[:, keep])).numpy()).max())
+    return float(
+        np.abs(block(tensor(x), seen).numpy()[:, keep] - block(tensor(x[:, keep])).numpy()).max()
+    )
 
 
-# --- where training starts --------------------------------------------------------------------------------------------
+# --- where training starts ------------------------------------------------------------------------
 
 
-@claim("masked-start", "an untrained network costs what the mean picture costs",
-       expected=lambda run: float(mean_picture_errors(digits("train")[0], scene(run)[0], scene(run)[1][:1]).mean()),
-       tolerance=ROUNDING, reason="the head starts at zero, and zero stands for the mean picture",
-       sabotage=edit(MaskedAutoencoder.__init__, "init=init.zeros)", "init=init.xavier_uniform)"))  # fmt: skip
+@claim(
+    "masked-start",
+    "an untrained network costs what the mean picture costs",
+    expected=lambda run: float(
+        mean_picture_errors(digits("train")[0], scene(run)[0], scene(run)[1][:1]).mean()
+    ),
+    tolerance=ROUNDING,
+    reason="the head starts at zero, and zero stands for the mean picture",
+    sabotage=edit(MaskedAutoencoder.__init__, "init=init.zeros)", "init=init.xavier_uniform)"),
+)
 def _(run: Run) -> float:
     model = MaskedAutoencoder(SHAPE, PATCH, **SMALL, rng=np.random.default_rng(0))  # type: ignore[arg-type]
     x, mask, _hidden = scene(run)
@@ -242,13 +386,19 @@ def _(run: Run) -> float:
 def hidden_patches(run: Run) -> np.ndarray:
     """(patches, pixels): what is hidden in the scene, centred and scaled as the network does."""
     X, (x, mask, _hidden) = digits("train")[0], scene(run)
-    return np.asarray(patchify((x - X.mean(axis=0)) / np.sqrt(X.var(axis=0).mean()), SHAPE, PATCH)[mask])
+    return np.asarray(
+        patchify((x - X.mean(axis=0)) / np.sqrt(X.var(axis=0).mean()), SHAPE, PATCH)[mask]
+    )
 
 
-@claim("masked-norm-pix", "normalised targets: a prediction of zero costs (P - 1) / P of the variance that eps leaves",
-       expected=lambda run: analytic.zero_prediction_loss(hidden_patches(run)),
-       tolerance=ROUNDING, reason="rounding of sums of four squares",
-       sabotage=edit(MaskedAutoencoder.targets, "/ (P - 1) +", "/ P +"))  # fmt: skip
+@claim(
+    "masked-norm-pix",
+    "normalised targets: a prediction of zero costs (P - 1) / P of the variance that eps leaves",
+    expected=lambda run: analytic.zero_prediction_loss(hidden_patches(run)),
+    tolerance=ROUNDING,
+    reason="rounding of sums of four squares",
+    sabotage=edit(MaskedAutoencoder.targets, "/ (P - 1) +", "/ P +"),
+)
 def _(run: Run) -> float:
     model = MaskedAutoencoder(SHAPE, PATCH, **SMALL, norm_pix=True, rng=np.random.default_rng(0))  # type: ignore[arg-type]
     x, mask, _hidden = scene(run)
@@ -258,35 +408,55 @@ def _(run: Run) -> float:
 # --- better than second moments alone, and of use where labels are few ---
 
 
-ERROR_SHIPPED, ERROR_LIVE = 0.041, 0.0505  # per hidden pixel at 75 %; the Gaussian conditional costs .0514
+# per hidden pixel at 75 %; the Gaussian conditional costs .0514
+ERROR_SHIPPED, ERROR_LIVE = 0.041, 0.0505
 GAIN = 0.03  # of accuracy
 EXACT, INEQUALITY = 1e-9, "an inequality: nothing may be missing"
 LIVE_SHARE = 0.9  # of the mean picture's error: the bar of the short form's 1.2 seconds
 
 
-@claim("masked-shipped", "the shipped network: squared error per hidden pixel below .041 at 75 %", expected=0.0,
-       tolerance=EXACT, reason=INEQUALITY,
-       sabotage=edit(MultiHeadAttention.forward, "self.key(x)", "self.query(x)"))  # fmt: skip
+@claim(
+    "masked-shipped",
+    "the shipped network: squared error per hidden pixel below .041 at 75 %",
+    expected=0.0,
+    tolerance=EXACT,
+    reason=INEQUALITY,
+    sabotage=edit(MultiHeadAttention.forward, "self.key(x)", "self.query(x)"),
+)
 def _(run: Run) -> float:
     """(The bug: keys are queries.)"""
     return max(0.0, float(run.shared(shipped_errors).mean()) - ERROR_SHIPPED)
 
 
-@claim("masked-beats-gaussian", "on every mask it beats the Gaussian conditional: it knows more than second moments",
-       expected=0.0, tolerance=0.0, reason="a count of masks, each over the same 360 test digits",
-       sabotage=edit(TransformerBlock.forward, "return x + self", "return self"))  # fmt: skip
+@claim(
+    "masked-beats-gaussian",
+    "on every mask it beats the Gaussian conditional: it knows more than second moments",
+    expected=0.0,
+    tolerance=0.0,
+    reason="a count of masks, each over the same 360 test digits",
+    sabotage=edit(TransformerBlock.forward, "return x + self", "return self"),
+)
 def _(run: Run) -> float:
     """(The bug: no residual around the MLP.)"""
     return float(np.sum(run.shared(shipped_errors) >= run.shared(conditional_errors)))
 
 
-@claim("masked-live", "trained here and now, for seconds: below .0505 (--fast: .9 of the mean picture's error)",
-       expected=0.0, tolerance=EXACT, reason=INEQUALITY,
-       sabotage=edit(MaskedAutoencoder.loss, "self.predict(z, mask)", "self.predict(0 * z, mask)"))  # fmt: skip
+@claim(
+    "masked-live",
+    "trained here and now, for seconds: below .0505 (--fast: .9 of the mean picture's error)",
+    expected=0.0,
+    tolerance=EXACT,
+    reason=INEQUALITY,
+    sabotage=edit(MaskedAutoencoder.loss, "self.predict(z, mask)", "self.predict(0 * z, mask)"),
+)
 def _(run: Run) -> float:
     """(The bug: no code reaches the decoder.)"""
     masks, T = masks_of(run)[:50], pictures("test")
-    bar = LIVE_SHARE * mean_picture_errors(pictures("train"), T, masks).mean() if run.fast else ERROR_LIVE
+    bar = (
+        LIVE_SHARE * mean_picture_errors(pictures("train"), T, masks).mean()
+        if run.fast
+        else ERROR_LIVE
+    )
     return max(0.0, float(masked_errors(run.shared(live).model, T, masks).mean() - bar))
 
 
@@ -296,10 +466,18 @@ def shortfall(gains: list[float], bar: float = 0.0) -> float:
     return max(0.0, bar - float(np.mean(gains)), float(2 * error - np.mean(gains)))
 
 
-@claim("masked-probe", "5 % of the labels: logistic regression is better on the frozen encoder than on pixels", expected=0.0,
-       tolerance=EXACT, reason="the paired gain over four label subsets exceeds two standard errors",
-       sabotage=edit(transfer.classifier, "copy.deepcopy(autoencoder.encoder)",
-                     "VisionTransformer((8, 8), 2, 64, 2, 2, rng=np.random.default_rng(0), dtype=np.float32)"))  # fmt: skip
+@claim(
+    "masked-probe",
+    "5 % of the labels: logistic regression is better on the frozen encoder than on pixels",
+    expected=0.0,
+    tolerance=EXACT,
+    reason="the paired gain over four label subsets exceeds two standard errors",
+    sabotage=edit(
+        transfer.classifier,
+        "copy.deepcopy(autoencoder.encoder)",
+        "VisionTransformer((8, 8), 2, 64, 2, 2, rng=np.random.default_rng(0), dtype=np.float32)",
+    ),
+)
 def _(run: Run) -> float:
     """(The bug: the trained weights are not copied.)"""
     encoder = transfer.classifier(run.shared(ready, "07_digits_500_0.npz"), 10)
@@ -309,9 +487,15 @@ def _(run: Run) -> float:
     return shortfall([regression(F, G, rows) - regression(X, T, rows) for rows in subsets])
 
 
-@claim("masked-fine-tuned", "1 % of the labels: the fine-tuned encoder beats the same network from scratch by 3 points",
-       expected=0.0, tolerance=EXACT, reason="the paired gain is at least 3 points and two standard errors",
-       sabotage=edit(transfer.fine_tune, "rng, y, drop_last", "rng, np.roll(y, 1), drop_last"), thorough=True)  # fmt: skip
+@claim(
+    "masked-fine-tuned",
+    "1 % of the labels: the fine-tuned encoder beats the same network from scratch by 3 points",
+    expected=0.0,
+    tolerance=EXACT,
+    reason="the paired gain is at least 3 points and two standard errors",
+    sabotage=edit(transfer.fine_tune, "rng, y, drop_last", "rng, np.roll(y, 1), drop_last"),
+    thorough=True,
+)
 def _(run: Run) -> float:
     """(The bug: labels slip by one picture.)"""
     model, y = run.shared(ready, "07_digits_500_0.npz"), digits("train")[1]

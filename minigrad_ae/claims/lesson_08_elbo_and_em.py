@@ -1,4 +1,6 @@
-"""Claims of lesson 08: log p = L + KL for any q, and the linear VAE at its maximum is probabilistic PCA."""
+"""Claims of lesson 08: log p = L + KL for any q, and the linear VAE at its maximum is probabilistic
+PCA.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,10 @@ from ..models import LinearVAE, densities
 from .bugs import edit, wrong_rule
 from .definition import Run, claim
 
-GRID = np.linspace(-10, 10, 4001)  # of z; the prior beyond weighs 1e-23, and the spacing is a fiftieth of any width below
+# of z; the prior beyond weighs 1e-23, and the spacing is a fiftieth of any width below
+GRID = np.linspace(-10, 10, 4001)
 
-# --- the bound, and log p = L + KL ------------------------------------------------------------------------------------
+# --- the bound, and log p = L + KL ----------------------------------------------------------------
 
 
 @claim(
@@ -72,26 +75,38 @@ def evidence_identity(run: Run) -> float:
     truth = analytic.PPCA(W, model.mean.numpy(), model.sigma2)
     posterior, covariance = truth.posterior(X)
     q = model.encode(X)[0].numpy()
-    kl = np.array([analytic.kl_normal(a, np.diag(d), b, covariance) for a, b in zip(q, posterior, strict=True)])
+    kl = np.array(
+        [
+            analytic.kl_normal(a, np.diag(d), b, covariance)
+            for a, b in zip(q, posterior, strict=True)
+        ]
+    )
     return float(np.abs(truth.log_prob(X) - model.bound(X).numpy() - kl).max())
 
 
 @claim(
     "any-q",
-    "... and for six densities q of any shape under a non-linear decoder: largest |L + KL - log p(x)|",
+    "... and for six densities q of any shape under a non-linear decoder: largest |L + KL - log "
+    "p(x)|",
     expected=0.0,
     tolerance=1e-10,
-    reason="sums over 4001 grid points in float64; p(x) by the trapezoid rule, at rounding for smooth decoders",
+    reason="sums over 4001 grid points in float64; p(x) by the trapezoid rule, at rounding for "
+    "smooth decoders",
     sabotage=edit(densities.log_normal, "ops.exp(-log_var)", "ops.exp(-0.5 * log_var)"),
 )
 def any_q(run: Run) -> float:
     model, x = evidence.hairpin()
     log_p = run.shared(hairpin_evidence)
-    return max(abs(sum(evidence.on_grid(model, x, GRID, q)) - log_p) for q in evidence.shapes(GRID).values())
+    return max(
+        abs(sum(evidence.on_grid(model, x, GRID, q)) - log_p)
+        for q in evidence.shapes(GRID).values()
+    )
 
 
 def hairpin_evidence(run: Run) -> float:
-    """log p(x) = ln of the integral of p(x | z) p(z), the decoder written out in NumPy: nothing of the model's is used."""
+    """log p(x) = ln of the integral of p(x | z) p(z), the decoder written out in NumPy: nothing of
+    the model's is used.
+    """
     model, x = evidence.hairpin()
     w1, b1, w2, b2 = (p.numpy() for p in model.decoder.parameters())
 
@@ -102,7 +117,7 @@ def hairpin_evidence(run: Run) -> float:
     return float(analytic.grid_log_prob(log_conditional, 1, points=len(GRID))[0])
 
 
-# --- the linear VAE at its maximum ------------------------------------------------------------------------------------
+# --- the linear VAE at its maximum ----------------------------------------------------------------
 
 
 def likelihood_maximum(run: Run) -> tuple[analytic.PPCA, float]:
@@ -142,7 +157,9 @@ def is_ppca_subspace(run: Run) -> float:
     expected=lambda run: float(cloud()[1][2:].mean()),
     tolerance=1e-6,
     reason="optimum by L-BFGS",
-    sabotage=edit(LinearVAE.expected_log_likelihood, "self.n_features * (", "(self.n_features - 1) * ("),
+    sabotage=edit(
+        LinearVAE.expected_log_likelihood, "self.n_features * (", "(self.n_features - 1) * ("
+    ),
 )
 def is_ppca_noise(run: Run) -> float:
     return run.shared(trained, 2).sigma2
@@ -150,7 +167,8 @@ def is_ppca_noise(run: Run) -> float:
 
 @claim(
     "rotation-fixed",
-    "a diagonal q fixes the rotation that the likelihood leaves free: |cos| of W's columns to components",
+    "a diagonal q fixes the rotation that the likelihood leaves free: |cos| of W's columns to "
+    "components",
     expected=1.0,
     tolerance=1e-9,
     reason="1 - cos is the square of an angle below 1e-5",
@@ -164,7 +182,8 @@ def rotation_fixed(run: Run) -> float:
 
 @claim(
     "constant-weights",
-    "where q is the exact posterior, ln w = ln p(x, z)/q(z | x) is log p(x) for every z: largest difference",
+    "where q is the exact posterior, ln w = ln p(x, z)/q(z | x) is log p(x) for every z: largest "
+    "difference",
     expected=0.0,
     tolerance=1e-12,
     reason="algebraic identity in float64, a hundred roundings of about 20; includes every 2 pi",
@@ -176,13 +195,15 @@ def constant_weights(run: Run) -> float:
     V, d = analytic.best_encoder(W, model.sigma2)  # M = 1: a diagonal covariance is a full one
     model.encoder_weight.data, model.log_var.data = V.T, np.log(d)
     log_w = model.log_weights(X, np.random.default_rng([run.seed, 1]), 50).numpy()
-    return float(np.abs(log_w - analytic.PPCA(W, model.mean.numpy(), model.sigma2).log_prob(X)).max())
+    return float(
+        np.abs(log_w - analytic.PPCA(W, model.mean.numpy(), model.sigma2).log_prob(X)).max()
+    )
 
 
 # --- EM is coordinate ascent on the bound; the parts of the gap; importance weighting ---
 
 
-# --- EM ---------------------------------------------------------------------------------------------------------------
+# --- EM -------------------------------------------------------------------------------------------
 
 STEPS = 6
 
@@ -203,11 +224,16 @@ def e_step_exact(run: Run) -> float:
 
 @claim(
     "em-formulas",
-    "E and M steps by L-BFGS are Tipping & Bishop's equations 29 and 30 (M = 1): log p after 6 steps",
+    "E and M steps by L-BFGS are Tipping & Bishop's equations 29 and 30 (M = 1): log p after 6 "
+    "steps",
     expected=lambda run: float(_em_sequence()[-1]),
     tolerance=1e-9,
     reason="each half step by L-BFGS to 1e-10 in the gradient",
-    sabotage=edit(LinearVAE.bound_of, "+ ops.exp_remainder(log_var)", "+ 0.98 * ops.exp(log_var) - 1 - log_var"),
+    sabotage=edit(
+        LinearVAE.bound_of,
+        "+ ops.exp_remainder(log_var)",
+        "+ 0.98 * ops.exp(log_var) - 1 - log_var",
+    ),
 )
 def em_formulas(run: Run) -> float:
     return run.shared(alternate, 1, STEPS)[1][-1].log_p
@@ -215,7 +241,9 @@ def em_formulas(run: Run) -> float:
 
 def _em_sequence() -> np.ndarray:
     start = lab.one_unit()
-    return analytic.em_sequence(lab.covariance(start, cloud()[0]), matrices(start)[0], start.sigma2, STEPS)[1]
+    return analytic.em_sequence(
+        lab.covariance(start, cloud()[0]), matrices(start)[0], start.sigma2, STEPS
+    )[1]
 
 
 @claim(
@@ -233,7 +261,8 @@ def em_monotone(run: Run) -> float:
 
 @claim(
     "bound-touches",
-    "after an E step bound and likelihood touch: d bound / dW = d log p / dW there (M = 1): relative error",
+    "after an E step bound and likelihood touch: d bound / dW = d log p / dW there (M = 1): "
+    "relative error",
     expected=0.0,
     tolerance=1e-8,
     reason="Fisher's identity; the encoder is exact to about 1e-9",
@@ -250,7 +279,7 @@ def bound_touches(run: Run) -> float:
     return float(np.linalg.norm(gradient.T - exact) / np.linalg.norm(exact))
 
 
-# --- gaps -------------------------------------------------------------------------------------------------------------
+# --- gaps -----------------------------------------------------------------------------------------
 
 
 @claim(
@@ -259,7 +288,9 @@ def bound_touches(run: Run) -> float:
     expected=lambda run: analytic.hadamard_gap(matrices(anywhere())[0], anywhere().sigma2),
     tolerance=1e-9,
     reason="E step by L-BFGS, quadratic in the error of the encoder",
-    sabotage=edit(LinearVAE.bound_of, "+ ops.exp_remainder(log_var)", "+ ops.exp(log_var) - 1 - 0.9 * log_var"),
+    sabotage=edit(
+        LinearVAE.bound_of, "+ ops.exp_remainder(log_var)", "+ ops.exp(log_var) - 1 - 0.9 * log_var"
+    ),
 )
 def approximation_gap(run: Run) -> float:
     model, X = anywhere(), cloud()[0]
@@ -280,7 +311,7 @@ def amortisation_gap(run: Run) -> float:
     return lab.free_posteriors(model, X) - mean_bound(model, X)
 
 
-# --- importance weighting ----------------------------------------------------------------------------------------------
+# --- importance weighting -------------------------------------------------------------------------
 
 
 def groups(run: Run) -> evidence.Importance:
@@ -294,7 +325,9 @@ def groups(run: Run) -> evidence.Importance:
     expected=3.0,
     tolerance=0.0,
     reason="a count",
-    sabotage=edit(LinearVAE.draw, "((n_samples, *mu.shape))", "((1, *mu.shape)).repeat(n_samples, 0)"),
+    sabotage=edit(
+        LinearVAE.draw, "((n_samples, *mu.shape))", "((1, *mu.shape)).repeat(n_samples, 0)"
+    ),
 )
 def importance_order(run: Run) -> float:
     found = run.shared(groups)
@@ -306,10 +339,15 @@ def importance_order(run: Run) -> float:
     "importance-rate",
     "k (log p(x) - L_k) tends to chi^2(p(z | x) || q)/2: at k = 50",
     expected=lambda run: evidence.imperfect()[3] / 2,
-    tolerance=lambda run: 50 * 4 * float(run.shared(groups).error[-1]) + evidence.imperfect()[3] / 2 / 50,
+    tolerance=lambda run: (
+        50 * 4 * float(run.shared(groups).error[-1]) + evidence.imperfect()[3] / 2 / 50
+    ),
     reason="4 standard errors, and the next order in 1/k",
-    sabotage=edit(LinearVAE.log_likelihood, "ops.logsumexp(log_w, axis=0).numpy() - math.log(n_samples)",
-                  "log_w.numpy().mean(axis=0)"),
-)  # fmt: skip
+    sabotage=edit(
+        LinearVAE.log_likelihood,
+        "ops.logsumexp(log_w, axis=0).numpy() - math.log(n_samples)",
+        "log_w.numpy().mean(axis=0)",
+    ),
+)
 def importance_rate(run: Run) -> float:
     return 50 * float(run.shared(groups).gap[-1])

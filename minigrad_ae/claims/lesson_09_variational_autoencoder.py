@@ -23,7 +23,7 @@ from .definition import Run, claim
 
 ROUNDING = 1e-12
 
-# --- the divergence ----------------------------------------------------------------------------------------------------
+# --- the divergence -------------------------------------------------------------------------------
 
 
 @claim(
@@ -36,7 +36,9 @@ ROUNDING = 1e-12
 )
 def kl_of_the_bound(run: Run) -> float:
     model, X = e.small()
-    without, with_kl = (model.bound(X, e.generator(run, 5), 1, beta).numpy()[3] for beta in (0.0, 1.0))
+    without, with_kl = (
+        model.bound(X, e.generator(run, 5), 1, beta).numpy()[3] for beta in (0.0, 1.0)
+    )
     return float(without - with_kl)
 
 
@@ -64,16 +66,21 @@ def _code() -> tuple[np.ndarray, np.ndarray]:
     return mu, log_var
 
 
-# --- the bound --------------------------------------------------------------------------------------------------------
+# --- the bound ------------------------------------------------------------------------------------
 
 
 @claim(
     "vae-loops-of-the-slide",
-    "the error function of the slide, by loops over n, l and m, is minus the loss: relative difference",
+    "the error function of the slide, by loops over n, l and m, is minus the loss: relative "
+    "difference",
     expected=0.0,
     tolerance=ROUNDING,
     reason="rounding of some hundred additions",
-    sabotage=edit(VariationalAutoencoder._terms, "ops.gaussian_kl(mu, log_var)", "ops.gaussian_kl(mu, log_var) / len(mu)"),
+    sabotage=edit(
+        VariationalAutoencoder._terms,
+        "ops.gaussian_kl(mu, log_var)",
+        "ops.gaussian_kl(mu, log_var) / len(mu)",
+    ),
 )
 def loops_of_the_slide(run: Run) -> float:
     model, X = e.small(n_samples=3)
@@ -82,9 +89,17 @@ def loops_of_the_slide(run: Run) -> float:
     for n, x in enumerate(X):
         mu, log_var = (s.numpy()[0] for s in model.encode(x[None, :]))
         for sample in range(3):
-            z = np.array([[mu[m] + math.exp(0.5 * log_var[m]) * eps[sample, n, m] for m in range(2)]])
+            z = np.array(
+                [[mu[m] + math.exp(0.5 * log_var[m]) * eps[sample, n, m] for m in range(2)]]
+            )
             p = model.decode(z).numpy()[0]
-            total += sum(x_d * math.log(p_d) + (1 - x_d) * math.log(1 - p_d) for x_d, p_d in zip(x, p, strict=True)) / 3
+            total += (
+                sum(
+                    x_d * math.log(p_d) + (1 - x_d) * math.log(1 - p_d)
+                    for x_d, p_d in zip(x, p, strict=True)
+                )
+                / 3
+            )
         total += 0.5 * sum(1 + log_var[m] - mu[m] ** 2 - math.exp(log_var[m]) for m in range(2))
     return total / -loss - 1
 
@@ -150,7 +165,9 @@ def _pixel_means() -> np.ndarray:
     expected=lambda run: -analytic.log_likelihood_at_best_variance(_mean_squared_error(), 6),
     tolerance=1e-9,
     reason="optimum by L-BFGS: the cost to 1e-9",
-    sabotage=edit(Gaussian.negative_log_likelihood, "(LN_2PI + self.log_var)", "(LN_2PI + 0.5 * self.log_var)"),
+    sabotage=edit(
+        Gaussian.negative_log_likelihood, "(LN_2PI + self.log_var)", "(LN_2PI + 0.5 * self.log_var)"
+    ),
 )
 def learnt_variance(run: Run) -> float:
     model, X = e.small(likelihood="gaussian", learn_sigma=True)
@@ -190,7 +207,9 @@ def rules(run: Run) -> float:
     expected=0.0,
     tolerance=0.0,
     reason="a count",
-    sabotage=edit(bounded, "return ops.clip(log_var, -LOG_VAR_BOUND, LOG_VAR_BOUND)", "return log_var"),
+    sabotage=edit(
+        bounded, "return ops.clip(log_var, -LOG_VAR_BOUND, LOG_VAR_BOUND)", "return log_var"
+    ),
 )
 def log_variance_bound(run: Run) -> float:
     model, X = e.small()
@@ -199,7 +218,7 @@ def log_variance_bound(run: Run) -> float:
         return float(np.sum(~np.isfinite(e.gradient_of(model, X, e.generator(run, 10)))))
 
 
-# --- what a code holds ------------------------------------------------------------------------------------------------
+# --- what a code holds ----------------------------------------------------------------------------
 
 
 @claim(
@@ -208,7 +227,9 @@ def log_variance_bound(run: Run) -> float:
     expected=math.log(300),
     tolerance=1e-9,
     reason="posteriors 1,000 standard deviations apart do not overlap",
-    sabotage=edit(log_aggregate_posterior, "np.logaddexp.reduce(log_q, axis=1)", "log_q.mean(axis=1)"),
+    sabotage=edit(
+        log_aggregate_posterior, "np.logaddexp.reduce(log_q, axis=1)", "log_q.mean(axis=1)"
+    ),
 )
 def information(run: Run) -> float:
     apart = np.arange(300, dtype=float)[:, None]
@@ -243,7 +264,7 @@ def four_errors(variance: float) -> float:
     return 4 * math.sqrt(variance / e.DRAWS)
 
 
-# --- estimators of a gradient -----------------------------------------------------------------------------------------
+# --- estimators of a gradient ---------------------------------------------------------------------
 
 
 @claim(
@@ -281,7 +302,9 @@ def score_mean(run: Run) -> float:
     tolerance=0.05 * REPARAMETERISED,
     reason="5 %, more than 6 standard errors of a variance from 400,000 draws",
     sabotage=edit(
-        estimators._repeated, "rng.standard_normal((n, len(mu)))", "np.tile(rng.standard_normal(len(mu)), (n, 1))"
+        estimators._repeated,
+        "rng.standard_normal((n, len(mu)))",
+        "np.tile(rng.standard_normal(len(mu)), (n, 1))",
     ),
 )
 def reparameterised_variance(run: Run) -> float:
@@ -295,7 +318,9 @@ def reparameterised_variance(run: Run) -> float:
     tolerance=0.05 * SCORE,
     reason="5 %, more than 5 standard errors of a variance from 400,000 draws",
     sabotage=edit(
-        estimators.score_function_gradients, "reparameterise(mu, log_var, noise)", "reparameterise(mu, 2 * log_var, noise)"
+        estimators.score_function_gradients,
+        "reparameterise(mu, log_var, noise)",
+        "reparameterise(mu, 2 * log_var, noise)",
     ),
 )
 def score_variance(run: Run) -> float:
@@ -305,10 +330,16 @@ def score_variance(run: Run) -> float:
 @claim(
     "vae-baseline-variance",
     "a baseline E f takes more than half of it away",
-    expected=float(SQUARE.score_function_variance([e.MU], [e.SIGMA], SQUARE.expectation([e.MU], [e.SIGMA]))[0]),
-    tolerance=lambda run: 0.05 * float(SQUARE.score_function_variance([e.MU], [e.SIGMA], e.MU**2 + e.SIGMA**2)[0]),
+    expected=float(
+        SQUARE.score_function_variance([e.MU], [e.SIGMA], SQUARE.expectation([e.MU], [e.SIGMA]))[0]
+    ),
+    tolerance=lambda run: (
+        0.05 * float(SQUARE.score_function_variance([e.MU], [e.SIGMA], e.MU**2 + e.SIGMA**2)[0])
+    ),
     reason="5 %, more than 5 standard errors of a variance from 400,000 draws",
-    sabotage=edit(estimators.score_function_gradients, ".numpy() - baseline", ".numpy() - 0 * baseline"),
+    sabotage=edit(
+        estimators.score_function_gradients, ".numpy() - baseline", ".numpy() - 0 * baseline"
+    ),
 )
 def baseline_variance(run: Run) -> float:
     return float(run.shared(e.gradient_draws, "baseline").var())
@@ -326,7 +357,7 @@ def price(run: Run) -> float:
     return float(run.shared(e.curvature_draws).mean())
 
 
-# --- the divergence ---------------------------------------------------------------------------------------------------
+# --- the divergence -------------------------------------------------------------------------------
 
 
 @claim(
@@ -358,16 +389,21 @@ def kl_monte_carlo_variance(run: Run) -> float:
 
 WEIGHTS = 6000  # importance weights for each digit where log p(x) is compared with a grid
 
-# --- importance weights -----------------------------------------------------------------------------------------------
+# --- importance weights ---------------------------------------------------------------------------
 
 
 @claim(
     "vae-constant-weights",
-    "with q the exact posterior, log p(x|z) + log p(z) - log q(z|x) does not depend on z: largest deviation",
+    "with q the exact posterior, log p(x|z) + log p(z) - log q(z|x) does not depend on z: largest "
+    "deviation",
     expected=0.0,
     tolerance=1e-12,
     reason="rounding of terms of about 10",
-    sabotage=edit(VariationalAutoencoder._encode, "bounded(statistics[:, M:])", "bounded(0.5 * statistics[:, M:])"),
+    sabotage=edit(
+        VariationalAutoencoder._encode,
+        "bounded(statistics[:, M:])",
+        "bounded(0.5 * statistics[:, M:])",
+    ),
 )
 def constant_weights(run: Run) -> float:
     return float(e.weights_at_the_posterior(run)[0].std(axis=0).max())
@@ -392,7 +428,11 @@ def weights_are_log_p(run: Run) -> float:
     expected=1.0,
     tolerance=lambda run: _rate_tolerance(run),
     reason="4 standard errors of 20,000 repetitions, and 2 / k for the next term of the expansion",
-    sabotage=edit(VariationalAutoencoder._log_weights, "log_normal(z, mu, log_var)", "log_normal(z, mu, 0.5 * log_var)"),
+    sabotage=edit(
+        VariationalAutoencoder._log_weights,
+        "log_normal(z, mu, log_var)",
+        "log_normal(z, mu, 0.5 * log_var)",
+    ),
     thorough=True,
 )
 def chi_square_rate(run: Run) -> float:
@@ -425,14 +465,21 @@ def grid(run: Run) -> float:
 
 def _grid_tolerance(run: Run) -> float:
     with no_grad():
-        log_w = run.shared(e.trained, e.SHORT)[0].log_weights(e.few_digits(), e.generator(run, 21), WEIGHTS).numpy()
+        log_w = (
+            run.shared(e.trained, e.SHORT)[0]
+            .log_weights(e.few_digits(), e.generator(run, 21), WEIGHTS)
+            .numpy()
+        )
     variance = np.exp(log_w - run.shared(e.grid_log_p, e.SHORT)).var(axis=0)  # chi^2 of each digit
-    return float(4 * math.sqrt(variance.mean() / WEIGHTS / len(variance)) + variance.mean() / 2 / WEIGHTS)
+    return float(
+        4 * math.sqrt(variance.mean() / WEIGHTS / len(variance)) + variance.mean() / 2 / WEIGHTS
+    )
 
 
 @claim(
     "vae-rising",
-    "L_1 <= L_5 <= L_50 <= log p(x) on the trained model: inequalities that hold, to 4 standard errors",
+    "L_1 <= L_5 <= L_50 <= log p(x) on the trained model: inequalities that hold, to 4 standard "
+    "errors",
     expected=3.0,
     tolerance=0.0,
     reason="a count",
@@ -445,12 +492,13 @@ def rising(run: Run) -> float:
     return float(np.sum(steps > -slack))
 
 
-# --- Algorithm 1 ------------------------------------------------------------------------------------------------------
+# --- Algorithm 1 ----------------------------------------------------------------------------------
 
 
 @claim(
     "vae-algorithm-1",
-    "Algorithm 1 over 20 data is the library's step in batches of one, bit for bit: largest difference",
+    "Algorithm 1 over 20 data is the library's step in batches of one, bit for bit: largest "
+    "difference",
     expected=0.0,
     tolerance=0.0,
     reason="the same operations on the same numbers",
@@ -467,7 +515,8 @@ def algorithm_1_bits(run: Run) -> float:
 
 @claim(
     "vae-gradients-add",
-    "at fixed w and phi the gradients of the single data add up to that of the batch: relative difference",
+    "at fixed w and phi the gradients of the single data add up to that of the batch: relative "
+    "difference",
     expected=0.0,
     tolerance=1e-13,
     reason="rounding of 20 additions",

@@ -1,4 +1,6 @@
-"""Claims of lesson 10: which units collapse, loss conventions, rate and distortion, warm-up, the aggregate posterior."""
+"""Claims of lesson 10: which units collapse, loss conventions, rate and distortion, warm-up, the
+aggregate posterior.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ def largest_error(measured: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(np.sort(measured)[::-1] - np.sort(expected)[::-1]).max())
 
 
-# --- which units collapse ----------------------------------------------------------------------------------------------
+# --- which units collapse -------------------------------------------------------------------------
 
 
 @claim(
@@ -41,12 +43,19 @@ def largest_error(measured: np.ndarray, expected: np.ndarray) -> float:
 def active_units(run: Run) -> float:
     noises, weights = (lab.NOISES[1:3], lab.WEIGHTS[1:]) if run.fast else (lab.NOISES, lab.WEIGHTS)
     l = cloud()[1]
-    return float(sum(lab.active(run, s, b) != analytic.active_units(l, UNITS, s, b) for s in noises for b in weights))
+    return float(
+        sum(
+            lab.active(run, s, b) != analytic.active_units(l, UNITS, s, b)
+            for s in noises
+            for b in weights
+        )
+    )
 
 
 @claim(
     "unit-kl",
-    "each unit's KL term is 1/2 ln(l_i / beta sigma^2), and 0 if it is collapsed: largest error, nats",
+    "each unit's KL term is 1/2 ln(l_i / beta sigma^2), and 0 if it is collapsed: largest error, "
+    "nats",
     expected=0.0,
     tolerance=LBFGS_OPTIMUM,
     reason="optimum by L-BFGS",
@@ -65,7 +74,9 @@ def unit_kl(run: Run) -> float:
     sabotage=edit(LinearVAE.expected_log_likelihood, "* ops.exp(-self", "* ops.exp(-0.5 * self"),
 )
 def mean_variance(run: Run) -> float:
-    return largest_error(report(run.shared(linear, *CASE), cloud()[0]).mean_variance, optimum(run).mean_variances)
+    return largest_error(
+        report(run.shared(linear, *CASE), cloud()[0]).mean_variance, optimum(run).mean_variances
+    )
 
 
 @claim(
@@ -87,7 +98,9 @@ def decoder_norms(run: Run) -> float:
     expected=lambda run: optimum(run).value,
     tolerance=1e-8,
     reason="1e-9 of about 12: optimum by L-BFGS",
-    sabotage=edit(LinearVAE.expected_log_likelihood, "self.n_features * (LN_2PI", "self.n_latent * (LN_2PI"),
+    sabotage=edit(
+        LinearVAE.expected_log_likelihood, "self.n_features * (LN_2PI", "self.n_latent * (LN_2PI"
+    ),
 )
 def beta_optimum(run: Run) -> float:
     model, X = run.shared(linear, *CASE), cloud()[0]
@@ -96,7 +109,8 @@ def beta_optimum(run: Run) -> float:
 
 @claim(
     "complete-collapse",
-    "all units collapse from beta = l_1 / sigma^2 on: active units at 0.95 and at 1.05 of it, as 10 a + b",
+    "all units collapse from beta = l_1 / sigma^2 on: active units at 0.95 and at 1.05 of it, as "
+    "10 a + b",
     expected=10.0,
     tolerance=0.0,
     reason="a count; just below, the variance of the mean is 1 - 0.95 = 0.05",
@@ -105,13 +119,16 @@ def beta_optimum(run: Run) -> float:
 )
 def complete_collapse(run: Run) -> float:
     threshold = float(cloud()[1][0]) / 2.0
-    below, above = (lab.active_units(lab.linear(run, 2.0, f * threshold, 2), cloud()[0]) for f in (0.95, 1.05))
+    below, above = (
+        lab.active_units(lab.linear(run, 2.0, f * threshold, 2), cloud()[0]) for f in (0.95, 1.05)
+    )
     return 10.0 * below + above
 
 
 @claim(
     "collapse-curvature",
-    "curvatures of the loss at W = 0 (engine's Hessian, best q) are beta (tau - l_i)/tau^2: largest error",
+    "curvatures of the loss at W = 0 (engine's Hessian, best q) are beta (tau - l_i)/tau^2: "
+    "largest error",
     expected=0.0,
     tolerance=1e-10,
     reason="algebraic identity in float64, and a symmetric eigenvalue problem",
@@ -124,17 +141,22 @@ def collapse_curvature(run: Run) -> float:
 
 @claim(
     "noise-under-beta",
-    "sigma^2 learnt under beta = 1.5 is sum_{i>M} l_i / (D - beta M), not the mean of what is left out",
+    "sigma^2 learnt under beta = 1.5 is sum_{i>M} l_i / (D - beta M), not the mean of what is left "
+    "out",
     expected=lambda run: float(cloud()[1][2:].sum()) / (5 - 1.5 * 2),
     tolerance=1e-6,
     reason="optimum by L-BFGS",
-    sabotage=edit(LinearVAE.expected_log_likelihood, "LN_2PI + self.log_sigma2", "LN_2PI + 0.9 * self.log_sigma2"),
+    sabotage=edit(
+        LinearVAE.expected_log_likelihood,
+        "LN_2PI + self.log_sigma2",
+        "LN_2PI + 0.9 * self.log_sigma2",
+    ),
 )
 def noise_under_beta(run: Run) -> float:
     return lab.noise_learnt(run, 1.5).sigma2
 
 
-# --- loss conventions --------------------------------------------------------------------------------------------------
+# --- loss conventions -----------------------------------------------------------------------------
 
 
 @claim(
@@ -147,7 +169,13 @@ def noise_under_beta(run: Run) -> float:
 )
 def loss_conventions(run: Run) -> float:
     units = ("0 to 3.4",) if run.fast else ("0 to 1", "0 to 3.4")
-    return float(sum(conventions_wrong(run, name, lab.PIXELS[unit]) for name in lab.CONVENTIONS for unit in units))
+    return float(
+        sum(
+            conventions_wrong(run, name, lab.PIXELS[unit])
+            for name in lab.CONVENTIONS
+            for unit in units
+        )
+    )
 
 
 def conventions_wrong(run: Run, name: str, largest: float) -> bool:
@@ -156,7 +184,7 @@ def conventions_wrong(run: Run, name: str, largest: float) -> bool:
     return lab.active_units(model, lab.small_digits(largest)) != lab.predicted(name, largest)[1]
 
 
-# --- rate and distortion ------------------------------------------------------------------------------------------------
+# --- rate and distortion --------------------------------------------------------------------------
 
 
 @claim(
@@ -177,7 +205,8 @@ def rate_distortion(run: Run) -> float:
 
 @claim(
     "rate-distortion-slope",
-    "its slope is -1 / (2 beta sigma^2): -2 tau d rate / d distortion, by a difference about tau = 0.5",
+    "its slope is -1 / (2 beta sigma^2): -2 tau d rate / d distortion, by a difference about tau = "
+    "0.5",
     expected=1.0,
     tolerance=1e-3,
     reason="a central difference of a logarithm: (0.04)^2 / 3 = 5e-4",
@@ -189,12 +218,13 @@ def rate_distortion_slope(run: Run) -> float:
     return -2 * 0.5 * (r1 - r0) / (d1 - d0)
 
 
-# --- remedies, and the aggregate posterior -------------------------------------------------------------------------------
+# --- remedies, and the aggregate posterior --------------------------------------------------------
 
 
 @claim(
     "warm-up",
-    "KL warm-up ends at the same maximum in the linear model: it has no bad local ones, nats per datum",
+    "KL warm-up ends at the same maximum in the linear model: it has no bad local ones, nats per "
+    "datum",
     expected=lambda run: analytic.linear_vae_optimum(cloud()[1], 2, 0.5, 2.0).value,
     tolerance=1e-8,
     reason="1e-9 of about 12: optimum by L-BFGS",
@@ -208,11 +238,14 @@ def warm_up(run: Run) -> float:
 
 @claim(
     "aggregate-moments",
-    "at the maximum the aggregate posterior has the prior's moments for every beta: ||Cov - I|| + ||mean||",
+    "at the maximum the aggregate posterior has the prior's moments for every beta: ||Cov - I|| + "
+    "||mean||",
     expected=0.0,
     tolerance=1e-5,
     reason="optimum by L-BFGS",
-    sabotage=edit(LinearVAE.bound_of, "+ ops.exp_remainder(log_var)", "+ ops.exp(log_var) - 1 - 0.9 * log_var"),
+    sabotage=edit(
+        LinearVAE.bound_of, "+ ops.exp_remainder(log_var)", "+ ops.exp(log_var) - 1 - 0.9 * log_var"
+    ),
 )
 def aggregate_moments(run: Run) -> float:
     found = report(run.shared(linear, *CASE), cloud()[0])
@@ -221,11 +254,14 @@ def aggregate_moments(run: Run) -> float:
 
 @claim(
     "rate-splits",
-    "rate = I(x; z) + KL(q(z) || p(z)): the last by sampling, against an integral on a grid (M = 1), nats",
+    "rate = I(x; z) + KL(q(z) || p(z)): the last by sampling, against an integral on a grid (M = "
+    "1), nats",
     expected=lambda run: lab.marginal_kl_on_grid(run.shared(linear, 0.02, 1.0, 1), cloud()[0]),
     tolerance=lambda run: 4 * run.shared(marginal_kls)[1],
     reason="4 standard errors of 40 reports",
-    sabotage=edit(diagnostics.log_aggregate_posterior, "- np.log(len(mu))", "- np.log(2 * len(mu))"),
+    sabotage=edit(
+        diagnostics.log_aggregate_posterior, "- np.log(len(mu))", "- np.log(2 * len(mu))"
+    ),
     thorough=True,
 )
 def rate_splits(run: Run) -> float:
@@ -244,7 +280,8 @@ def marginal_kls(run: Run) -> tuple[float, float]:
     "with beta = 0.01 the code names the datum: I(x; z) = ln N for the 80 data, nats",
     expected=float(np.log(80)),
     tolerance=1e-3,
-    reason="the data's posteriors hardly overlap: the next one is some ten of their deviations away",
+    reason="the data's posteriors hardly overlap: the next one is some ten of their deviations "
+    "away",
     sabotage=edit(diagnostics.mutual_information, "np.exp(0.5 * log_var)", "np.exp(log_var)"),
     thorough=True,
 )

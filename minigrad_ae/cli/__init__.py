@@ -1,6 +1,7 @@
 """The command line: ``python -m minigrad_ae`` = ``minigrad-ae``.
 
-Exit code 0: all well; 1: a claim or a check failed; 2: wrong use, in three lines and never with a traceback.
+Exit code 0: all well; 1: a claim or a check failed; 2: wrong use, in three lines and never with a
+traceback.
 """
 
 from __future__ import annotations
@@ -43,11 +44,18 @@ def _run_command(argv: Sequence[str] | None) -> int:
     except BrokenPipeError:
         raise
     except MemoryError as error:
-        print(f"minigrad-ae: the memory of this machine does not suffice\n  {error or 'no more is to be had'}\n"
-              "  fix: choose smaller sizes (units, batches, data)", file=sys.stderr)  # fmt: skip
+        print(
+            "minigrad-ae: the memory of this machine does not suffice\n  "
+            f"{error or 'no more is to be had'}\n"
+            "  fix: choose smaller sizes (units, batches, data)",
+            file=sys.stderr,
+        )
     except OSError as error:
-        print(f"minigrad-ae: {error.strerror or error}\n  {error.filename or 'input or output'}\n"
-              "  fix: check the path, its permissions and the space on the disk", file=sys.stderr)  # fmt: skip
+        print(
+            f"minigrad-ae: {error.strerror or error}\n  {error.filename or 'input or output'}\n"
+            "  fix: check the path, its permissions and the space on the disk",
+            file=sys.stderr,
+        )
     except KeyboardInterrupt:
         print("minigrad-ae: interrupted", file=sys.stderr)
         return 130
@@ -55,7 +63,9 @@ def _run_command(argv: Sequence[str] | None) -> int:
 
 
 def _nobody_reads() -> int:
-    """Send what is still to be flushed nowhere; the exit code is what a shell gives a program that SIGPIPE ended."""
+    """Send what is still to be flushed nowhere; the exit code is what a shell gives a program that
+    SIGPIPE ended.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -67,9 +77,13 @@ def _nobody_reads() -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    parser = Parser(prog="minigrad-ae", description="Autoencoders from scratch, checked against exact answers.")
+    parser = Parser(
+        prog="minigrad-ae", description="Autoencoders from scratch, checked against exact answers."
+    )
     parser.add_argument("--version", action="version", version=f"minigrad-ae {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", parser_class=Parser
+    )
     for command in (lesson, verify, inspect, train, data, bench, doctor):
         command.add_parser(commands)
     return parser

@@ -1,11 +1,13 @@
-"""``minigrad-ae bench``: run the benchmark scripts of a checkout, print ours beside its peers, draw two figures.
+"""``minigrad-ae bench``: run the benchmark scripts of a checkout, print ours beside its peers, draw
+two figures.
 
 Every script measures in processes of its own and writes JSON; this file turns that into rows
 
-    {what, threads, peer, ours (seconds or None), ratio (their time / ours), goal (or None), met (or None), busy}
+    {what, threads, peer, ours (seconds or None), ratio (their time / ours), goal (or None), met (or
+    None), busy}
 
-A goal that is missed is said, and is no error: it says something about the machine as well.  A loss or a product that
-does not agree with its reference is one: exit code 1.
+A goal that is missed is said, and is no error: it says something about the machine as well.  A loss
+or a product that does not agree with its reference is one: exit code 1.
 """
 
 from __future__ import annotations
@@ -40,15 +42,27 @@ FULL = [
 ]
 PRODUCT_GOALS = {"NN": 0.95, "TN": 0.95, "NT": 1.0}  # geometric means over the shapes; batched: 1.0
 KERNEL_GOALS = {  # against NumPy, against torch
-    "linear": (1.0, 1.1), "softmax": (3.0, 1.5), "layer norm": (3.0, 1.5), "gelu": (3.0, 1.5), "Adam": (None, 1.0),
-}  # fmt: skip
+    "linear": (1.0, 1.1),
+    "softmax": (3.0, 1.5),
+    "layer norm": (3.0, 1.5),
+    "gelu": (3.0, 1.5),
+    "Adam": (None, 1.0),
+}
 
 
 def add_parser(commands: Any) -> None:
     """The command and its options."""
-    p = commands.add_parser("bench", help="time the kernels and training steps against other libraries (in a checkout)")
-    p.add_argument("--full", action="store_true", help="also two threads, matrix products and single kernels (minutes)")
-    p.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured as JSON")
+    p = commands.add_parser(
+        "bench", help="time the kernels and training steps against other libraries (in a checkout)"
+    )
+    p.add_argument(
+        "--full",
+        action="store_true",
+        help="also two threads, matrix products and single kernels (minutes)",
+    )
+    p.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write everything measured as JSON"
+    )
     p.set_defaults(handler=bench)
 
 
@@ -57,9 +71,10 @@ def bench(args: Any, rest: list[str]) -> int:
     writable(args.json)
     if not (FOLDER / "bench_steps.py").is_file():
         raise DataError(
-            "the benchmarks are not here", f"{FOLDER} is missing: they belong to a checkout, not to the installed package",
+            "the benchmarks are not here",
+            f"{FOLDER} is missing: they belong to a checkout, not to the installed package",
             "clone the repository and run `python -m minigrad_ae bench` inside it",
-        )  # fmt: skip
+        )
     found: dict[str, Any] = {}
     failed: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -75,7 +90,11 @@ def bench(args: Any, rest: list[str]) -> int:
     print("\n" + table(rows))
     for script in failed:
         print(f"{script} failed: see its message above; its rows are missing")
-    report_of = {"command": f"minigrad-ae bench{' --full' if args.full else ''}", "rows": rows, "measured": found}
+    report_of = {
+        "command": f"minigrad-ae bench{' --full' if args.full else ''}",
+        "rows": rows,
+        "measured": found,
+    }
     if args.json:
         write_text(args.json, json.dumps(report_of, indent=1) + "\n")
     for path in draw(found, rows, FOLDER.parent / "figures"):
@@ -83,15 +102,32 @@ def bench(args: Any, rest: list[str]) -> int:
     return int(bool(failed))
 
 
-# --- rows ------------------------------------------------------------------------------------------------------------
+# --- rows -----------------------------------------------------------------------------------------
 
 
-def row(what: str, peer: str, ratio: float, goal: float | None, threads: int = 1, ours: float | None = None,
-        busy: bool = False) -> Row:  # fmt: skip
-    """busy : measured while others used the cores, so that the ratio can meet no goal and miss none."""
+def row(
+    what: str,
+    peer: str,
+    ratio: float,
+    goal: float | None,
+    threads: int = 1,
+    ours: float | None = None,
+    busy: bool = False,
+) -> Row:
+    """busy : measured while others used the cores, so that the ratio can meet no goal and miss
+    none.
+    """
     met = None if goal is None or busy else bool(ratio >= goal)
-    return {"what": what, "threads": threads, "peer": peer, "ours": ours, "ratio": ratio, "goal": goal, "met": met,
-            "busy": busy}  # fmt: skip
+    return {
+        "what": what,
+        "threads": threads,
+        "peer": peer,
+        "ours": ours,
+        "ratio": ratio,
+        "goal": goal,
+        "met": met,
+        "busy": busy,
+    }
 
 
 def table_rows(found: dict[str, Any]) -> list[Row]:
@@ -100,13 +136,29 @@ def table_rows(found: dict[str, Any]) -> list[Row]:
     for r in found.get("steps", {}).get("rows", []):
         for peer, ratio in r["ratio"].items():
             what, goal = f"{r['model']}, batch {r['batch']}", r["goal"].get(peer)
-            rows.append(row(what, peer, ratio, goal, r["threads"], r["microseconds"]["ours"] * 1e-6, r.get("busy", False)))
+            rows.append(
+                row(
+                    what,
+                    peer,
+                    ratio,
+                    goal,
+                    r["threads"],
+                    r["microseconds"]["ours"] * 1e-6,
+                    r.get("busy", False),
+                )
+            )
     scaling = found.get("scaling", {})
     for r in scaling.get("rows", []):
         if r["series"] == "large":
             for name, fraction in r["fraction_of_peak"].items():
-                what = f"{'whole step' if name == 'step' else 'its products'}, width {r['width']}, batch {r['batch']}"
-                rows.append(row(what, "FMA peak", fraction, scaling["goals"][name], ours=r["seconds"]))
+                what = (
+                    f"{'whole step' if name == 'step' else 'its products'}, width "
+                    f"{r['width']}, "
+                    f"batch {r['batch']}"
+                )
+                rows.append(
+                    row(what, "FMA peak", fraction, scaling["goals"][name], ours=r["seconds"])
+                )
     rows += _products(found.get("gemm", {}).get("rows", []))
     for r in found.get("kernels", {}).get("rows", []):
         rows += _kernel(r)
@@ -122,11 +174,20 @@ def table_rows(found: dict[str, Any]) -> list[Row]:
 def _products(measured: list[Row]) -> Iterable[Row]:
     keys = dict.fromkeys((r["kernel"], r["dtype"], r["kind"]) for r in measured)
     for kernel, dtype, kind in keys:
-        ratios = [r["ratio"] for r in measured if (r["kernel"], r["dtype"], r["kind"]) == (kernel, dtype, kind)]
+        ratios = [
+            r["ratio"]
+            for r in measured
+            if (r["kernel"], r["dtype"], r["kind"]) == (kernel, dtype, kind)
+        ]
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
         letters = {"NN": "A B", "TN": "A^T B", "NT": "A B^T"}[kind]
         goal = 1.0 if kernel == "batched" else PRODUCT_GOALS[kind]
-        yield row(f"{'stack of ' if kernel == 'batched' else ''}{letters}, {dtype}", "OpenBLAS", mean, goal)
+        yield row(
+            f"{'stack of ' if kernel == 'batched' else ''}{letters}, {dtype}",
+            "OpenBLAS",
+            mean,
+            goal,
+        )
 
 
 def _kernel(measured: Row) -> Iterable[Row]:
@@ -138,33 +199,72 @@ def _kernel(measured: Row) -> Iterable[Row]:
 
 
 def _deep(measured: Row) -> Iterable[Row]:
-    """A deep autoencoder on MNIST: PCA's test error over ours, and torch's time for the same training over ours."""
+    """A deep autoencoder on MNIST: PCA's test error over ours, and torch's time for the same
+    training over ours.
+    """
     ours = measured["ours"]
-    yield row(f"{measured['name']}, test error", "PCA", measured["pca"] / ours["median"], measured["pca"] / measured["goal"])
+    yield row(
+        f"{measured['name']}, test error",
+        "PCA",
+        measured["pca"] / ours["median"],
+        measured["pca"] / measured["goal"],
+    )
     if "torch" in measured:
-        what, ratio = f"{measured['name']}, training", sum(measured["torch"]["cpu"]) / sum(ours["cpu"])
+        what, ratio = (
+            f"{measured['name']}, training",
+            sum(measured["torch"]["cpu"]) / sum(ours["cpu"]),
+        )
         yield row(what, "torch fused", ratio, None, ours=sum(ours["cpu"]) / len(ours["cpu"]))
 
 
 def _vae(name: str, measured: Row, report: Row) -> Iterable[Row]:
-    """A VAE on MNIST: the nats of independent pixels over ours, and the seconds of a plain NumPy program over ours."""
+    """A VAE on MNIST: the nats of independent pixels over ours, and the seconds of a plain NumPy
+    program over ours.
+    """
     goals, pixels, threads = measured["setting"], report["baseline"], report["threads"]
     for key, what in (("elbo", "-ELBO"), ("log_p", "-log p")):
         if goals[key] is not None:
-            yield row(f"{name} on MNIST, {what}", "pixels", pixels / measured[key], pixels / goals[key], threads)
+            yield row(
+                f"{name} on MNIST, {what}",
+                "pixels",
+                pixels / measured[key],
+                pixels / goals[key],
+                threads,
+            )
     if goals["seconds"] is not None:
         seconds = measured["seconds_with_log_p"]
-        yield row(f"{name} on MNIST, training", "plain NumPy", goals["seconds"] / seconds, 1.0, threads, ours=seconds)
+        yield row(
+            f"{name} on MNIST, training",
+            "plain NumPy",
+            goals["seconds"] / seconds,
+            1.0,
+            threads,
+            ours=seconds,
+        )
 
 
 def _masked(measured: Row) -> Iterable[Row]:
-    """The masked autoencoder on MNIST: the Gaussian conditional's error over ours, with the same masks; and its seconds."""
+    """The masked autoencoder on MNIST: the Gaussian conditional's error over ours, with the same
+    masks; and its seconds.
+    """
     targets, threads = measured["targets"], measured["threads"]
     what = "masked AE on MNIST, error in hidden pixels"
-    yield row(what, "conditional", measured["gaussian"] / measured["masked_error"], 1 / targets["ratio"], threads)
+    yield row(
+        what,
+        "conditional",
+        measured["gaussian"] / measured["masked_error"],
+        1 / targets["ratio"],
+        threads,
+    )
     yield row(what, "target", targets["masked_error"] / measured["masked_error"], 1.0, threads)
-    yield row("masked AE on MNIST, training", "10 minutes", targets["seconds"] / measured["seconds"], 1.0, threads,
-              ours=measured["seconds"])  # fmt: skip
+    yield row(
+        "masked AE on MNIST, training",
+        "10 minutes",
+        targets["seconds"] / measured["seconds"],
+        1.0,
+        threads,
+        ours=measured["seconds"],
+    )
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -174,21 +274,28 @@ def table(rows: Sequence[Row]) -> str:
         ours = "" if r["ours"] is None else duration(r["ours"])
         goal = "" if r["goal"] is None else f"{r['goal']:.2f}"
         met = "busy" if r["busy"] else {True: "yes", False: "NO", None: ""}[r["met"]]
-        line = f"{r['what'][:46]:<46} {r['threads']:>7} {ours:>9} {r['peer']:>12} {r['ratio']:>6.2f} {goal:>5}  {met}"
+        line = (
+            f"{r['what'][:46]:<46} {r['threads']:>7} {ours:>9} {r['peer']:>12} "
+            f"{r['ratio']:>6.2f} {goal:>5}  {met}"
+        )
         lines.append(line.rstrip())
     goals = [r["met"] for r in rows if r["met"] is not None]
-    return "\n".join([*lines, f"{sum(goals)} of {len(goals)} goals met; a ratio is their time / our time"])
+    return "\n".join(
+        [*lines, f"{sum(goals)} of {len(goals)} goals met; a ratio is their time / our time"]
+    )
 
 
 def duration(seconds: float) -> str:
     return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} us"
 
 
-# --- figures ---------------------------------------------------------------------------------------------------------
+# --- figures --------------------------------------------------------------------------------------
 
 
 def draw(found: dict[str, Any], rows: Sequence[Row], folder: Path) -> list[Path]:
-    """bench_ratios and bench_scaling, PNG and the numbers as JSON; those for which there are data."""
+    """bench_ratios and bench_scaling, PNG and the numbers as JSON; those for which there are
+    data.
+    """
     import matplotlib
 
     from ..teaching.lesson import STYLE
@@ -198,10 +305,18 @@ def draw(found: dict[str, Any], rows: Sequence[Row], folder: Path) -> list[Path]
     with matplotlib.rc_context({**STYLE, "backend": "Agg"}):
         steps = [r for r in rows if r["peer"] in PEERS and "batch" in r["what"] and not r["busy"]]
         if steps:
-            numbers = {"rows": steps, "machine": found["steps"].get("machine"), "pinned": found["steps"].get("pinned")}
+            numbers = {
+                "rows": steps,
+                "machine": found["steps"].get("machine"),
+                "pinned": found["steps"].get("pinned"),
+            }
             drawn.append(save(folder / "bench_ratios.png", ratios_figure(steps), numbers))
         if "scaling" in found:
-            drawn.append(save(folder / "bench_scaling.png", scaling_figure(found["scaling"]), found["scaling"]))
+            drawn.append(
+                save(
+                    folder / "bench_scaling.png", scaling_figure(found["scaling"]), found["scaling"]
+                )
+            )
     return drawn
 
 
@@ -213,7 +328,8 @@ def save(path: Path, figure: Any, numbers: Any) -> Path:
     return path
 
 
-PEERS = {"torch": "#0072B2", "torch fused": "#56B4E9", "autograd": "#E69F00", "jax": "#009E73"}  # Okabe and Ito
+# Okabe and Ito
+PEERS = {"torch": "#0072B2", "torch fused": "#56B4E9", "autograd": "#E69F00", "jax": "#009E73"}
 
 
 def ratios_figure(rows: Sequence[Row]) -> Any:
@@ -235,13 +351,25 @@ def ratios_figure(rows: Sequence[Row]) -> Any:
                 ax.plot([r["goal"]] * 2, [y - 0.1, y + 0.1], color="black", lw=2.5, zorder=3)
     goals = [r["met"] for r in rows if r["met"] is not None]
     versus = [r for r in rows if r["peer"] == "torch"]
-    faster = f"{sum(r['ratio'] > 1 for r in versus)} of {len(versus)} steps are faster than torch's;\n" if versus else ""
-    ax.set(yticks=range(len(groups)), yticklabels=[f"{w}\n{t} thread{'s' * (t > 1)}" for w, t in groups],
-           xlabel="time of a training step: theirs / ours   (right of the dashed line ours is faster)",
-           title=f"{faster}{sum(goals)} of {len(goals)} goals (black marks) are met")  # fmt: skip
+    faster = (
+        f"{sum(r['ratio'] > 1 for r in versus)} of {len(versus)} steps are faster than torch's;\n"
+        if versus
+        else ""
+    )
+    ax.set(
+        yticks=range(len(groups)),
+        yticklabels=[f"{w}\n{t} thread{'s' * (t > 1)}" for w, t in groups],
+        xlabel="time of a training step: theirs / ours   (right of the dashed line ours is faster)",
+        title=f"{faster}{sum(goals)} of {len(goals)} goals (black marks) are met",
+    )
     ax.invert_yaxis()
     ax.axvline(1, color="black", lw=1, ls="--")
-    figure.legend([Patch(color=PEERS[name]) for name in shown], shown, loc="outside lower center", ncols=len(shown))
+    figure.legend(
+        [Patch(color=PEERS[name]) for name in shown],
+        shown,
+        loc="outside lower center",
+        ncols=len(shown),
+    )
     return figure
 
 
@@ -253,25 +381,55 @@ def scaling_figure(scaling: dict[str, Any]) -> Any:
 
     figure = Figure(figsize=(10, 4.4))
     left, right = figure.subplots(1, 2)
-    peak, bandwidth = scaling["roofs"]["peak_gflops"] * 1e9, scaling["roofs"]["bandwidth_gbytes"] * 1e9
-    styles = {"width": (BLUE, "o", "width 32 ... 2048, batch 128"), "batch": (ORANGE, "s", "width 512, batch 16 ... 4096")}
+    peak, bandwidth = (
+        scaling["roofs"]["peak_gflops"] * 1e9,
+        scaling["roofs"]["bandwidth_gbytes"] * 1e9,
+    )
+    styles = {
+        "width": (BLUE, "o", "width 32 ... 2048, batch 128"),
+        "batch": (ORANGE, "s", "width 512, batch 16 ... 4096"),
+    }
     for series, (color, marker, label) in styles.items():
         rows = [r for r in scaling["rows"] if r["series"] == series]
         x = [r["flops"] for r in rows]
         left.loglog(x, [r["seconds"] for r in rows], color=color, marker=marker, label=label)
         left.loglog(
-            x, [r["bytes"] / bandwidth for r in rows], color=color, ls=":", label=f"memory: {bandwidth / 1e9:.0f} GB/s"
+            x,
+            [r["bytes"] / bandwidth for r in rows],
+            color=color,
+            ls=":",
+            label=f"memory: {bandwidth / 1e9:.0f} GB/s",
         )
-        right.semilogx(x, [r["fraction_of_peak"]["step"] for r in rows], color=color, marker=marker, label=label)
+        right.semilogx(
+            x,
+            [r["fraction_of_peak"]["step"] for r in rows],
+            color=color,
+            marker=marker,
+            label=label,
+        )
         products = [r["fraction_of_peak"]["product"] for r in rows]
-        right.semilogx(x, products, color=color, marker=marker, ls="--", alpha=0.6, label="its products alone")
+        right.semilogx(
+            x, products, color=color, marker=marker, ls="--", alpha=0.6, label="its products alone"
+        )
     everything = sorted(r["flops"] for r in scaling["rows"])
-    left.loglog(everything, [f / peak for f in everything], color="black", label=f"peak: {peak / 1e9:.0f} GFLOP/s")
+    left.loglog(
+        everything,
+        [f / peak for f in everything],
+        color="black",
+        label=f"peak: {peak / 1e9:.0f} GFLOP/s",
+    )
     best = max(r["fraction_of_peak"]["step"] for r in scaling["rows"])
-    left.set(xlabel="floating-point operations in a step", ylabel="time of a step (s)",
-             title="A small step costs its overhead,\na large one follows the multipliers")  # fmt: skip
-    right.set(xlabel="floating-point operations in a step", ylabel="fraction of the FMA peak", ylim=(0, 1.05),
-              title=f"The whole step reaches {best:.0%} of what\none core can multiply and add")  # fmt: skip
+    left.set(
+        xlabel="floating-point operations in a step",
+        ylabel="time of a step (s)",
+        title="A small step costs its overhead,\na large one follows the multipliers",
+    )
+    right.set(
+        xlabel="floating-point operations in a step",
+        ylabel="fraction of the FMA peak",
+        ylim=(0, 1.05),
+        title=f"The whole step reaches {best:.0%} of what\none core can multiply and add",
+    )
     right.axhline(scaling["goals"]["step"], color="black", lw=1, ls="--")
     right.text(everything[0], scaling["goals"]["step"] + 0.01, "goal of the whole step", fontsize=8)
     for ax in (left, right):

@@ -14,7 +14,9 @@ from ..version import __version__
 
 def add_parser(commands: Any) -> None:
     """The command; it has no options."""
-    commands.add_parser("doctor", help="what is installed, and what is missing").set_defaults(handler=doctor)
+    commands.add_parser("doctor", help="what is installed, and what is missing").set_defaults(
+        handler=doctor
+    )
 
 
 def doctor(args: argparse.Namespace, rest: list[str]) -> int:
@@ -27,9 +29,15 @@ def doctor(args: argparse.Namespace, rest: list[str]) -> int:
     print(f"Python {platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores")
     missing, damaged = [], []
     for package, role in [
-        ("numpy", "needed"), ("numba", "needed"), ("matplotlib", "needed"), ("tqdm", "needed"),
-        ("pytest", "for the tests"), ("autograd", "for benchmarks"), ("torch", "for benchmarks"), ("jax", "for benchmarks"),
-    ]:  # fmt: skip
+        ("numpy", "needed"),
+        ("numba", "needed"),
+        ("matplotlib", "needed"),
+        ("tqdm", "needed"),
+        ("pytest", "for the tests"),
+        ("autograd", "for benchmarks"),
+        ("torch", "for benchmarks"),
+        ("jax", "for benchmarks"),
+    ]:
         try:
             print(f"  {package:<12} {importlib.metadata.version(package):<12} {role}")
         except importlib.metadata.PackageNotFoundError:
@@ -38,7 +46,10 @@ def doctor(args: argparse.Namespace, rest: list[str]) -> int:
     if not missing:
         kernels = info()
         cache = kernels["cache"] or "nowhere: each process compiles anew"
-        print(f"kernels: {kernels['backend']}, {kernels['threads']} thread(s), compiled once into {cache}")
+        print(
+            f"kernels: {kernels['backend']}, {kernels['threads']} thread(s), compiled once into "
+            f"{cache}"
+        )
         damaged = damaged_files(kernels["cache"]) if kernels["cache"] else []
         for path in damaged:
             print(f"  damaged: {path}\n  fix: remove it, or let the next run replace it")
@@ -54,6 +65,12 @@ def _mnist() -> str:
     from ..data.mnist_files import SHA256, folder_of
 
     folder = folder_of(None)
-    if all((folder / name).is_file() or (folder / name.removesuffix(".gz")).is_file() for name in SHA256):
+    if all(
+        (folder / name).is_file() or (folder / name.removesuffix(".gz")).is_file()
+        for name in SHA256
+    ):
         return str(folder)
-    return f"not in {folder}; minigrad-ae data mnist fetches it, everything else runs on the shipped digits"
+    return (
+        f"not in {folder}; minigrad-ae data mnist fetches it, everything else runs on the "
+        "shipped digits"
+    )

@@ -28,32 +28,63 @@ WIDEST = 120  # columns; longer lines are hard to read
 
 def add_parser(commands: Any) -> None:
     """The options of the command."""
-    p = commands.add_parser("inspect", help="walk the backward pass of a script's loss, step by step")
-    p.add_argument("script", metavar="SCRIPT", type=Path, help="a script with a variable `loss`; or a trace, with --diff")
+    p = commands.add_parser(
+        "inspect", help="walk the backward pass of a script's loss, step by step"
+    )
+    p.add_argument(
+        "script",
+        metavar="SCRIPT",
+        type=Path,
+        help="a script with a variable `loss`; or a trace, with --diff",
+    )
     p.add_argument("--step", type=int, metavar="K", help="one step in full")
     p.add_argument("--from", type=int, metavar="A", dest="first", help="steps from A on in full")
     p.add_argument("--to", type=int, metavar="B", dest="last", help="steps up to B in full")
     p.add_argument("--all", action="store_true", help="every step in full")
     p.add_argument("--param", metavar="NAME", help="all that flowed into NAME")
     p.add_argument("--html", type=Path, metavar="F", help="write the page: one file, no network")
-    p.add_argument("--png", type=Path, metavar="F", help="write the picture of the graph (.png or .svg)")
-    p.add_argument("--json", type=Path, metavar="F", nargs="?", const=STDOUT, help="write the trace to F, or print it")
-    p.add_argument("--diff", type=Path, metavar="B.json", help="the first step where two traces part")
-    p.add_argument("--max-steps", type=int, default=2000, metavar="N", help="keep at most so many steps (2000)")
+    p.add_argument(
+        "--png", type=Path, metavar="F", help="write the picture of the graph (.png or .svg)"
+    )
+    p.add_argument(
+        "--json",
+        type=Path,
+        metavar="F",
+        nargs="?",
+        const=STDOUT,
+        help="write the trace to F, or print it",
+    )
+    p.add_argument(
+        "--diff", type=Path, metavar="B.json", help="the first step where two traces part"
+    )
+    p.add_argument(
+        "--max-steps", type=int, default=2000, metavar="N", help="keep at most so many steps (2000)"
+    )
     p.add_argument("--ascii", action="store_true", help="nothing but ASCII")
-    p.add_argument("--width", type=int, metavar="N", help="at most N columns (those of the terminal; 88 in a pipe)")
-    p.add_argument("-i", "--interactive", action="store_true", help="walk by typing: n, p, g 5, w NAME, q")
+    p.add_argument(
+        "--width",
+        type=int,
+        metavar="N",
+        help="at most N columns (those of the terminal; 88 in a pipe)",
+    )
+    p.add_argument(
+        "-i", "--interactive", action="store_true", help="walk by typing: n, p, g 5, w NAME, q"
+    )
     p.set_defaults(handler=inspect)
 
 
 def inspect(args: argparse.Namespace, rest: list[str]) -> int:
-    """Trace the script's loss, write what is asked for, print the rest; 1 if a check failed (or two traces part)."""
+    """Trace the script's loss, write what is asked for, print the rest; 1 if a check failed (or two
+    traces part).
+    """
     if args.diff is not None:
         text, same = compare_files(args.script, args.diff)
         say(text, sys.stdout)
         return int(not same)
     if args.max_steps < 1:
-        raise DataError("--max-steps must be at least 1", f"got {args.max_steps}", "leave it out for 2000")
+        raise DataError(
+            "--max-steps must be at least 1", f"got {args.max_steps}", "leave it out for 2000"
+        )
     for path in (args.html, args.png, args.json):
         _writable(path)
     args.ascii = args.ascii or only_ascii(sys.stdout)
@@ -67,7 +98,16 @@ def inspect(args: argparse.Namespace, rest: list[str]) -> int:
         walk_by_lines(t, typed(), sys.stdout, args.ascii, _width(args))
     else:
         say(text, sys.stdout)
-        asked = (args.step, args.param, args.first, args.last, args.all or None, args.html, args.png, args.json)
+        asked = (
+            args.step,
+            args.param,
+            args.first,
+            args.last,
+            args.all or None,
+            args.html,
+            args.png,
+            args.json,
+        )
         if sys.stderr.isatty() and not any(option is not None for option in asked):
             print(f"\n{NEXT}", file=sys.stderr)
     return int(not t.ok)
@@ -90,7 +130,11 @@ def _width(args: argparse.Namespace) -> int:
     """As asked for; as wide as the terminal, within reason; 88 in a pipe."""
     if args.width is not None:
         return int(args.width)
-    return min(max(shutil.get_terminal_size((88, 24)).columns, NARROW), WIDEST) if sys.stdout.isatty() else 88
+    return (
+        min(max(shutil.get_terminal_size((88, 24)).columns, NARROW), WIDEST)
+        if sys.stdout.isatty()
+        else 88
+    )
 
 
 def _write(t: Trace, args: argparse.Namespace) -> None:
@@ -103,10 +147,12 @@ def _write(t: Trace, args: argparse.Namespace) -> None:
 def _writable(path: Path | None) -> None:
     """Refuse an output that cannot be written before the script runs, not after it."""
     if path is not None and path != STDOUT and not can_be_written(path):
-        raise DataError("the output file cannot be written", str(path), "name a file in an existing folder")
+        raise DataError(
+            "the output file cannot be written", str(path), "name a file in an existing folder"
+        )
 
 
-# --- the script's loss -----------------------------------------------------------------------------------------------
+# --- the script's loss ----------------------------------------------------------------------------
 
 
 class _LastRoot:
@@ -125,7 +171,9 @@ class _LastRoot:
 
 
 def loss_of(script: Path) -> tuple[Value, dict[str, Any], str]:
-    """(loss, the script's variables, a note or '') of a script, which is run: `loss`, or what was last walked back from."""
+    """(loss, the script's variables, a note or '') of a script, which is run: `loss`, or what was
+    last walked back from.
+    """
     last = _LastRoot()
     watchers.append(last)
     try:
@@ -133,7 +181,14 @@ def loss_of(script: Path) -> tuple[Value, dict[str, Any], str]:
     finally:
         watchers.remove(last)
     candidates = [scope.get("loss"), last.root, *sorted(_scalars(scope), key=lambda v: -v.serial)]
-    loss = next((v for v in candidates if isinstance(v, Value) and v.requires_grad and v.op and v._data.size == 1), None)
+    loss = next(
+        (
+            v
+            for v in candidates
+            if isinstance(v, Value) and v.requires_grad and v.op and v._data.size == 1
+        ),
+        None,
+    )
     if loss is None:
         found = scope.get("loss")
         raise DataError(f"{script.name} has no loss to inspect", *_no_loss(found))
@@ -142,7 +197,10 @@ def loss_of(script: Path) -> tuple[Value, dict[str, Any], str]:
     except GradientError:
         fresh = recomputed(loss)
         scope = {k: fresh.get(v, v) if isinstance(v, Value) else v for k, v in scope.items()}
-        note = "the parameters were changed after the loss was computed: it is computed again here, from the same ops"
+        note = (
+            "the parameters were changed after the loss was computed: it is computed again "
+            "here, from the same ops"
+        )
         return fresh[loss], scope, note
     return loss, scope, ""
 
@@ -152,18 +210,30 @@ def _no_loss(found: Any) -> tuple[str, str]:
     if not isinstance(found, Value):
         story = "it ran to its end and left no scalar tensor with a gradient"
         fix = "leave a scalar tensor in a variable called loss"
-        return story if found is None else f"its `loss` is no tensor but a {type(found).__name__}", fix
+        return (
+            story if found is None else f"its `loss` is no tensor but a {type(found).__name__}",
+            fix,
+        )
     story = f"its `loss` has shape {found._data.shape}"
     if not found.requires_grad:
-        fix = "make a parameter with mg.tensor(..., requires_grad=True), and compute the loss from it outside no_grad()"
+        fix = (
+            "make a parameter with mg.tensor(..., requires_grad=True), and compute the loss "
+            "from "
+            "it outside no_grad()"
+        )
         return f"{story} and requires no gradient", fix
     if found.op is None:
-        return "its `loss` is a leaf: nothing was computed", "compute it: loss = (prediction - target).square().sum()"
+        return (
+            "its `loss` is a leaf: nothing was computed",
+            "compute it: loss = (prediction - target).square().sum()",
+        )
     return story, "reduce it to a scalar: loss = loss.sum()"
 
 
 def _scalars(scope: dict[str, Any]) -> Iterator[Value]:
-    yield from (v for v in scope.values() if isinstance(v, Value) and v.op is not None and v._data.size == 1)
+    yield from (
+        v for v in scope.values() if isinstance(v, Value) and v.op is not None and v._data.size == 1
+    )
 
 
 def recomputed(loss: Value) -> dict[Value, Value]:
@@ -181,16 +251,25 @@ def recomputed(loss: Value) -> dict[Value, Value]:
 
 
 def run(script: Path) -> dict[str, Any]:
-    """The variables of a script after it ran as ``python script`` would; what it prints goes to stderr."""
+    """The variables of a script after it ran as ``python script`` would; what it prints goes to
+    stderr.
+    """
     if script.suffix == ".json":
-        fix = f"compare it with another: minigrad-ae inspect {script} --diff OTHER.json; or name the Python script"
+        fix = (
+            f"compare it with another: minigrad-ae inspect {script} --diff OTHER.json; or name "
+            "the Python script"
+        )
         raise DataError("a recorded trace cannot be run", str(script), fix)
     try:
         code = compile(script.read_bytes(), str(script), "exec")
     except OSError as error:
-        raise FileError("the script cannot be read", f"{script}: {error.strerror}", "name a Python script") from None
+        raise FileError(
+            "the script cannot be read", f"{script}: {error.strerror}", "name a Python script"
+        ) from None
     except (SyntaxError, ValueError) as error:
-        raise DataError("the script is no Python program", f"{script}: {error}", "does `python` run it?") from None
+        raise DataError(
+            "the script is no Python program", f"{script}: {error}", "does `python` run it?"
+        ) from None
     module = types.ModuleType("__main__")
     module.__dict__.update(__file__=str(script), __builtins__=__builtins__)
     before = sys.argv, sys.modules["__main__"], list(sys.path)
@@ -204,9 +283,20 @@ def run(script: Path) -> dict[str, Any]:
     except MinigradError:
         raise
     except Exception as error:
-        line = next((f.lineno for f in reversed(traceback.extract_tb(error.__traceback__)) if f.filename == str(script)), "?")
+        line = next(
+            (
+                f.lineno
+                for f in reversed(traceback.extract_tb(error.__traceback__))
+                if f.filename == str(script)
+            ),
+            "?",
+        )
         what = f"{script.name} stopped with {type(error).__name__} in line {line}"
-        raise DataError(what, " ".join(str(error).split()) or "no message", f"mend it: python {script} shows more") from None
+        raise DataError(
+            what,
+            " ".join(str(error).split()) or "no message",
+            f"mend it: python {script} shows more",
+        ) from None
     finally:
         sys.argv, sys.modules["__main__"], sys.path[:] = before
     return dict(module.__dict__)

@@ -14,7 +14,9 @@ from ..errors import DataError
 
 def add_parser(commands: Any) -> None:
     """The command and its options."""
-    p = commands.add_parser("lesson", help="run a lesson: 'list', a number, or 'all'", add_help=False)
+    p = commands.add_parser(
+        "lesson", help="run a lesson: 'list', a number, or 'all'", add_help=False
+    )
     p.add_argument("which", nargs="?", default="list")
     p.set_defaults(handler=lesson)
 
@@ -30,7 +32,11 @@ def lesson(args: argparse.Namespace, rest: list[str]) -> int:
         for path in files:
             print(f"{int(path.stem[:2]):>3}  {path.stem[3:].replace('_', ' '):<32} {path}")
         return 0
-    chosen = files if args.which == "all" else [p for p in files if args.which in (p.stem, p.stem[:2], str(int(p.stem[:2])))]
+    chosen = (
+        files
+        if args.which == "all"
+        else [p for p in files if args.which in (p.stem, p.stem[:2], str(int(p.stem[:2])))]
+    )
     if not chosen:
         raise DataError(
             f"there is no lesson {args.which!r}",
@@ -48,7 +54,9 @@ def lesson(args: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _run(path: Path, argv: list[str]) -> int:
-    """Run a lesson's script in this process, as ``python path *argv`` would; returns its exit code."""
+    """Run a lesson's script in this process, as ``python path *argv`` would; returns its exit
+    code.
+    """
     before, sys.argv = sys.argv, [str(path), *argv]
     try:
         runpy.run_path(str(path), run_name="__main__")

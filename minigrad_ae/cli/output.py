@@ -11,4 +11,8 @@ from ..files import can_be_written
 def writable(path: Path | None) -> None:
     """Refuse an output that cannot be written before the work is done, not after it."""
     if path is not None and not can_be_written(path):
-        raise DataError("the output file cannot be written", f"--json {path}", "name a file in an existing folder")
+        raise DataError(
+            "the output file cannot be written",
+            f"--json {path}",
+            "name a file in an existing folder",
+        )

@@ -1,4 +1,5 @@
-"""``minigrad-ae train MODEL``: train one of the chapter's models on digits, MNIST or a matrix, and keep it.
+"""``minigrad-ae train MODEL``: train one of the chapter's models on digits, MNIST or a matrix, and
+keep it.
 
 To add a model: one entry in `MODELS`, and its own options, if it has any, in `OPTIONS`.
 """
@@ -27,7 +28,9 @@ from ..train import History, State, fit
 # name -> how the options of the command line (and D, the number of features) make the model
 MODELS: dict[str, Callable[[argparse.Namespace, int, np.random.Generator], Any]] = {
     "linear": lambda o, D, rng: models.LinearAutoencoder(D, o.latent, rng=rng, dtype=o.dtype),
-    "two-layer": lambda o, D, rng: models.TwoLayerAutoencoder(D, o.latent, activation=o.activation, rng=rng, dtype=o.dtype),
+    "two-layer": lambda o, D, rng: models.TwoLayerAutoencoder(
+        D, o.latent, activation=o.activation, rng=rng, dtype=o.dtype
+    ),
     "deep": lambda o, D, rng: models.DeepAutoencoder(
         D, o.latent, o.hidden, activation=o.activation, rng=rng, dtype=o.dtype
     ),
@@ -35,79 +38,211 @@ MODELS: dict[str, Callable[[argparse.Namespace, int, np.random.Generator], Any]]
         D, o.latent, lam=o.lam, constraint=o.constraint, rng=rng, dtype=o.dtype
     ),
     "denoising": lambda o, D, rng: models.DenoisingAutoencoder(
-        models.DeepAutoencoder(D, o.latent, o.hidden, activation=o.activation, rng=rng, dtype=o.dtype),
-        drop=o.drop, sigma=o.noise
+        models.DeepAutoencoder(
+            D, o.latent, o.hidden, activation=o.activation, rng=rng, dtype=o.dtype
+        ),
+        drop=o.drop,
+        sigma=o.noise,
     ),
     "masked": lambda o, D, rng: models.MaskedAutoencoder(
         square(D), o.patch, width=o.latent, mask_ratio=o.mask_ratio, rng=rng, dtype=o.dtype
     ),
     "linear-vae": lambda o, D, rng: models.LinearVAE(
-        D, o.latent, beta=o.beta, sigma2=1.0 if o.sigma is None else o.sigma * abs(o.sigma),  # below 0 stays below 0
-        learn_sigma2=True, rng=rng, dtype=o.dtype
+        # below 0 stays below 0
+        D,
+        o.latent,
+        beta=o.beta,
+        sigma2=1.0 if o.sigma is None else o.sigma * abs(o.sigma),
+        learn_sigma2=True,
+        rng=rng,
+        dtype=o.dtype,
     ),
     "vae": lambda o, D, rng: models.VariationalAutoencoder(
-        D, o.latent, hidden=(o.hidden,), activation=o.activation, likelihood=o.likelihood, sigma=o.sigma,
-        learn_sigma=o.likelihood == "gaussian", beta=o.beta, rng=rng, dtype=o.dtype
+        D,
+        o.latent,
+        hidden=(o.hidden,),
+        activation=o.activation,
+        likelihood=o.likelihood,
+        sigma=o.sigma,
+        learn_sigma=o.likelihood == "gaussian",
+        beta=o.beta,
+        rng=rng,
+        dtype=o.dtype,
     ),
 }
 
-# options of single models: (flag, keywords of add_argument); a model that is not in USED_BY refuses them
+# options of single models: (flag, keywords of add_argument); a model that is not in USED_BY refuses
+# them
 OPTIONS: list[tuple[str, dict[str, Any]]] = [
-    ("--hidden", {"type": int, "default": 128, "metavar": "H", "help": "hidden units in each of the outer layers (128)"}),
-    ("--activation", {"default": "sigmoid", "choices": ["sigmoid", "tanh", "relu"], "help": "of hidden units (sigmoid)"}),
-    ("--lam", {"type": float, "default": 0.1, "metavar": "L", "help": "sparse: weight of the sum of |z| (0.1)"}),
-    ("--constraint", {"default": "unit", "choices": ["unit", "decay", "none"],
-                      "help": "sparse: what holds the decoder; 'none' is the slide's objective (unit)"}),
-    ("--noise", {"type": float, "default": 0.3, "metavar": "S", "help": "denoising: deviation of Gaussian noise (0.3)"}),
-    ("--drop", {"type": float, "default": 0.0, "metavar": "P", "help": "denoising: probability of zeroing an entry (0)"}),
-    ("--patch", {"type": int, "default": 2, "metavar": "P", "help": "masked: pixels of a patch's side (2; 4 for MNIST)"}),
-    ("--mask-ratio", {"type": float, "default": 0.75, "metavar": "R", "help": "masked: share of hidden patches (0.75)"}),
-    ("--likelihood", {"default": "bernoulli", "choices": ["bernoulli", "gaussian"], "help": "p(x | z) (bernoulli)"}),
-    ("--sigma", {"type": float, "metavar": "S", "help": "where the learnt deviation of a Gaussian p(x | z) starts (1)"}),
-    ("--beta", {"type": float, "default": 1.0, "metavar": "B", "help": "weight of the KL term (1)"}),
+    (
+        "--hidden",
+        {
+            "type": int,
+            "default": 128,
+            "metavar": "H",
+            "help": "hidden units in each of the outer layers (128)",
+        },
+    ),
+    (
+        "--activation",
+        {
+            "default": "sigmoid",
+            "choices": ["sigmoid", "tanh", "relu"],
+            "help": "of hidden units (sigmoid)",
+        },
+    ),
+    (
+        "--lam",
+        {
+            "type": float,
+            "default": 0.1,
+            "metavar": "L",
+            "help": "sparse: weight of the sum of |z| (0.1)",
+        },
+    ),
+    (
+        "--constraint",
+        {
+            "default": "unit",
+            "choices": ["unit", "decay", "none"],
+            "help": "sparse: what holds the decoder; 'none' is the slide's objective (unit)",
+        },
+    ),
+    (
+        "--noise",
+        {
+            "type": float,
+            "default": 0.3,
+            "metavar": "S",
+            "help": "denoising: deviation of Gaussian noise (0.3)",
+        },
+    ),
+    (
+        "--drop",
+        {
+            "type": float,
+            "default": 0.0,
+            "metavar": "P",
+            "help": "denoising: probability of zeroing an entry (0)",
+        },
+    ),
+    (
+        "--patch",
+        {
+            "type": int,
+            "default": 2,
+            "metavar": "P",
+            "help": "masked: pixels of a patch's side (2; 4 for MNIST)",
+        },
+    ),
+    (
+        "--mask-ratio",
+        {
+            "type": float,
+            "default": 0.75,
+            "metavar": "R",
+            "help": "masked: share of hidden patches (0.75)",
+        },
+    ),
+    (
+        "--likelihood",
+        {
+            "default": "bernoulli",
+            "choices": ["bernoulli", "gaussian"],
+            "help": "p(x | z) (bernoulli)",
+        },
+    ),
+    (
+        "--sigma",
+        {
+            "type": float,
+            "metavar": "S",
+            "help": "where the learnt deviation of a Gaussian p(x | z) starts (1)",
+        },
+    ),
+    (
+        "--beta",
+        {"type": float, "default": 1.0, "metavar": "B", "help": "weight of the KL term (1)"},
+    ),
 ]
 
 USED_BY: dict[str, tuple[str, ...]] = {
-    "hidden": ("deep", "denoising", "vae"), "activation": ("two-layer", "deep", "denoising", "vae"),
-    "lam": ("sparse",), "constraint": ("sparse",), "noise": ("denoising",), "drop": ("denoising",),
-    "patch": ("masked",), "mask_ratio": ("masked",), "likelihood": ("vae",), "sigma": ("linear-vae", "vae"),
+    "hidden": ("deep", "denoising", "vae"),
+    "activation": ("two-layer", "deep", "denoising", "vae"),
+    "lam": ("sparse",),
+    "constraint": ("sparse",),
+    "noise": ("denoising",),
+    "drop": ("denoising",),
+    "patch": ("masked",),
+    "mask_ratio": ("masked",),
+    "likelihood": ("vae",),
+    "sigma": ("linear-vae", "vae"),
     "beta": ("linear-vae", "vae"),
-}  # fmt: skip
+}
 FILE = "checkpoint.npz"
 MASKS = 20  # with which a masked autoencoder is tested
 HELD_OUT = 5  # of the user's own matrix every fifth row is for testing
-MAY_CHANGE = {"epochs", "resume", "overwrite", "checkpoint", "command", "handler"}  # on --resume; nothing else may
+# on --resume; nothing else may
+MAY_CHANGE = {"epochs", "resume", "overwrite", "checkpoint", "command", "handler"}
 
 
 def add_parser(commands: Any) -> None:
     """Register the command."""
     p = commands.add_parser("train", help="train a model on digits, MNIST or your own matrix")
     p.add_argument("model", choices=sorted(MODELS), metavar="MODEL", help=", ".join(MODELS))
-    p.add_argument("--data", default="digits", metavar="DATA", help="digits, mnist, or a matrix X.npy (digits)")
+    p.add_argument(
+        "--data", default="digits", metavar="DATA", help="digits, mnist, or a matrix X.npy (digits)"
+    )
     p.add_argument("--latent", type=int, required=True, metavar="M", help="number of latent units")
-    p.add_argument("--epochs", type=int, default=10, metavar="E", help="epochs in all, also with --resume (10)")
-    p.add_argument("--checkpoint", type=Path, metavar="DIR", help=f"keep the model here, in {FILE}, after every epoch")
+    p.add_argument(
+        "--epochs", type=int, default=10, metavar="E", help="epochs in all, also with --resume (10)"
+    )
+    p.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="DIR",
+        help=f"keep the model here, in {FILE}, after every epoch",
+    )
     again = p.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on with the model in --checkpoint")
-    again.add_argument("--overwrite", action="store_true", help="begin anew where --checkpoint holds an older run")
-    p.add_argument("--seed", type=seed, default=0, help="of the first weights, the order of the data, and the noise (0)")
+    again.add_argument(
+        "--overwrite", action="store_true", help="begin anew where --checkpoint holds an older run"
+    )
+    p.add_argument(
+        "--seed",
+        type=seed,
+        default=0,
+        help="of the first weights, the order of the data, and the noise (0)",
+    )
     p.add_argument("--lr", type=float, default=1e-3, help="learning rate of Adam (0.001)")
     p.add_argument("--batch-size", type=int, default=64, metavar="B", help="data per step (64)")
-    p.add_argument("--dtype", default="float64", choices=["float32", "float64"], help="of weights and data (float64)")
+    p.add_argument(
+        "--dtype",
+        default="float64",
+        choices=["float32", "float64"],
+        help="of weights and data (float64)",
+    )
     for flag, keywords in OPTIONS:
-        p.add_argument(flag, **{**keywords, "default": argparse.SUPPRESS})  # so that what was not given is not there
+        # so that what was not given is not there
+        p.add_argument(flag, **{**keywords, "default": argparse.SUPPRESS})
     p.set_defaults(handler=train)
 
 
 def train(options: argparse.Namespace, rest: list[str]) -> int:
-    """Train, report the loss of every epoch and the error on data held out, beside PCA's; returns the exit code."""
+    """Train, report the loss of every epoch and the error on data held out, beside PCA's; returns
+    the exit code.
+    """
     from tqdm import tqdm
 
     unused = _complete(options)
     path = _path(options)
     X, X_test = data_of(options)
-    settings = {name: value for name, value in vars(options).items() if name not in MAY_CHANGE | unused}
-    init, shuffle, noise = (np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(3))
+    settings = {
+        name: value for name, value in vars(options).items() if name not in MAY_CHANGE | unused
+    }
+    init, shuffle, noise = (
+        np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(3)
+    )
     model = MODELS[options.model](options, X.shape[1], init)
     if isinstance(model, models.MaskedAutoencoder):
         model.standardise(X)
@@ -124,7 +259,8 @@ def train(options: argparse.Namespace, rest: list[str]) -> int:
         print(f"going on after epoch {history.epochs}, with {path}; epochs left: {left}")
 
     def keep(state: State) -> None:
-        tqdm.write(f"epoch {state.epoch:>4}  loss {state.loss:.10g}")  # above the bar, where there is one
+        # above the bar, where there is one
+        tqdm.write(f"epoch {state.epoch:>4}  loss {state.loss:.10g}")
         sys.stdout.flush()
         if path is not None:
             generators = {"shuffle": shuffle, "noise": noise}
@@ -132,13 +268,30 @@ def train(options: argparse.Namespace, rest: list[str]) -> int:
             checkpoint.save(path, model, optimizer=optimizer, generators=generators, meta=meta)
 
     count = sum(p.size for p in model.parameters())
-    print(f"{type(model).__name__}, {count:,} parameters; {len(X)} data of {X.shape[1]} features, {len(X_test)} held out")
+    print(
+        f"{type(model).__name__}, {count:,} parameters; {len(X)} data of {X.shape[1]} features, "
+        f"{len(X_test)} held out"
+    )
     print("loss: the model's own, a sum over features, mean over data, while training")
     try:
-        fit(model, X, optimizer=optimizer, epochs=options.epochs, rng=shuffle, batch_size=options.batch_size, noise=noise,
-            callbacks=[keep], progress=sys.stderr.isatty(), history=history)  # fmt: skip
+        fit(
+            model,
+            X,
+            optimizer=optimizer,
+            epochs=options.epochs,
+            rng=shuffle,
+            batch_size=options.batch_size,
+            noise=noise,
+            callbacks=[keep],
+            progress=sys.stderr.isatty(),
+            history=history,
+        )
     except KeyboardInterrupt:
-        kept = f"epoch {history.epochs} is in {path}: go on with --resume" if path and history.epochs else "nothing was kept"
+        kept = (
+            f"epoch {history.epochs} is in {path}: go on with --resume"
+            if path and history.epochs
+            else "nothing was kept"
+        )
         print(f"\nminigrad-ae: interrupted; {kept}", file=sys.stderr)
         return 130
     report(model, X, X_test, options.latent)
@@ -152,14 +305,18 @@ def data_of(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
     if options.data == "digits":
         return digits("train")[0], digits("test")[0]
     if options.data == "mnist":
-        return mnist(split="train", dtype=options.dtype)[0], mnist(split="test", dtype=options.dtype)[0]
+        return mnist(split="train", dtype=options.dtype)[0], mnist(
+            split="test", dtype=options.dtype
+        )[0]
     X = check_matrix(load_matrix(options.data), Path(options.data).name, min_rows=HELD_OUT)
     test = np.arange(len(X)) % HELD_OUT == HELD_OUT - 1
     return X[~test], X[test]
 
 
 def report(model: Any, X: np.ndarray, X_test: np.ndarray, M: int) -> None:
-    """Print the error on data held out, of the model and of PCA with as many numbers; a denoiser is given noisy ones."""
+    """Print the error on data held out, of the model and of PCA with as many numbers; a denoiser is
+    given noisy ones.
+    """
     if isinstance(model, models.MaskedAutoencoder):
         return report_masked(model, X, X_test)
     principal = analytic.pca(X)
@@ -170,15 +327,23 @@ def report(model: Any, X: np.ndarray, X_test: np.ndarray, M: int) -> None:
     with no_grad():
         error = squared_error(model(given).numpy(), X_test)
     held_out = "held out, with noise" if denoises else "held out"
-    print(f"{held_out}: squared error {error:.6g} (sum over features, mean over data); PCA with M = {M}: {best:.6g}")
+    print(
+        f"{held_out}: squared error {error:.6g} (sum over features, mean over data); PCA with M = "
+        f"{M}: {best:.6g}"
+    )
 
 
 def report_masked(model: models.MaskedAutoencoder, X: np.ndarray, X_test: np.ndarray) -> None:
-    """Print the error in hidden pixels of data held out, beside the Gaussian conditional's with the same masks."""
+    """Print the error in hidden pixels of data held out, beside the Gaussian conditional's with the
+    same masks.
+    """
     masks = random_masks(MASKS, model.n_patches, model.mask_ratio, np.random.default_rng(0))
     ours = masked_errors(model, X_test, masks).mean()
     gaussian = gaussian_errors(X, X_test, masks, model.image_shape, model.patch).mean()
-    print(f"held out: squared error {ours:.6g} per hidden pixel; Gaussian conditional: {gaussian:.6g}, the same {MASKS} masks")
+    print(
+        f"held out: squared error {ours:.6g} per hidden pixel; Gaussian conditional: "
+        f"{gaussian:.6g}, the same {MASKS} masks"
+    )
 
 
 def square(D: int) -> tuple[int, int]:
@@ -186,9 +351,10 @@ def square(D: int) -> tuple[int, int]:
     side = math.isqrt(D)
     if side * side != D:
         raise DataError(
-            "a masked autoencoder needs pictures", f"the data have {D} features, which is no square",
+            "a masked autoencoder needs pictures",
+            f"the data have {D} features, which is no square",
             "from Python, MaskedAutoencoder((height, width), patch) takes any rectangle",
-        )  # fmt: skip
+        )
     return side, side
 
 
@@ -198,28 +364,39 @@ def squared_error(Y: np.ndarray, X: np.ndarray) -> float:
 
 
 def _path(options: argparse.Namespace) -> Path | None:
-    """Where the checkpoint is or will be; the folder is made now, so that training is not in vain."""
+    """Where the checkpoint is or will be; the folder is made now, so that training is not in
+    vain.
+    """
     if options.checkpoint is None:
         if options.resume:
-            raise DataError("--resume without --checkpoint", "nothing to go on with", "name the folder: --checkpoint DIR")
+            raise DataError(
+                "--resume without --checkpoint",
+                "nothing to go on with",
+                "name the folder: --checkpoint DIR",
+            )
         return None
     path: Path = options.checkpoint / FILE
     if path.exists() and not (options.resume or options.overwrite):
         raise CheckpointError(
-            "there is a checkpoint of an older run", f"{path}",
+            "there is a checkpoint of an older run",
+            f"{path}",
             "go on with it: --resume; begin anew: --overwrite; or name another folder",
-        )  # fmt: skip
+        )
     if not options.resume:
         try:
             options.checkpoint.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             where = f"--checkpoint {options.checkpoint}: {error.strerror}"
-            raise CheckpointError("the folder for the checkpoint cannot be made", where, "name another one") from None
+            raise CheckpointError(
+                "the folder for the checkpoint cannot be made", where, "name another one"
+            ) from None
     return path
 
 
 def _complete(options: argparse.Namespace) -> set[str]:
-    """Refuse options that the model does not use, and give the others their defaults; returns the unused names."""
+    """Refuse options that the model does not use, and give the others their defaults; returns the
+    unused names.
+    """
     unused = {name for name, users in USED_BY.items() if options.model not in users}
     given = [name for name in USED_BY if name in unused and hasattr(options, name)]
     if given:
@@ -237,13 +414,17 @@ def _complete(options: argparse.Namespace) -> set[str]:
 
 
 def _demand_room(model: Any) -> None:
-    """Each parameter gets a gradient and Adam's two moments: refuse now what would end in the middle of a step."""
+    """Each parameter gets a gradient and Adam's two moments: refuse now what would end in the
+    middle of a step.
+    """
     size = sum(p.size * p.dtype.itemsize for p in model.parameters())
     demand_room(3 * size, "training this model", "choose fewer units (--latent, --hidden)")
 
 
 def _training_of(found: checkpoint.Checkpoint) -> tuple[dict[str, Any], History]:
-    """(options, history) of the run that left this checkpoint; CheckpointError where no run of this command left it."""
+    """(options, history) of the run that left this checkpoint; CheckpointError where no run of this
+    command left it.
+    """
     try:
         settings, history = dict(found.meta["settings"]), History(**found.meta["history"])
         complete = found.optimizer is not None and found.generators.keys() >= {"shuffle", "noise"}
@@ -259,10 +440,17 @@ def _training_of(found: checkpoint.Checkpoint) -> tuple[dict[str, Any], History]
 
 
 def _demand_same(now: dict[str, Any], then: dict[str, Any], path: Path) -> None:
-    """On --resume every option but the number of epochs must be what it was (one that came later had its default)."""
-    differ = [f"--{name.replace('_', '-')} was {then[name]}, is {now[name]}"
-              for name in sorted(now.keys() & then.keys()) if now[name] != then[name]]  # fmt: skip
+    """On --resume every option but the number of epochs must be what it was (one that came later
+    had its default).
+    """
+    differ = [
+        f"--{name.replace('_', '-')} was {then[name]}, is {now[name]}"
+        for name in sorted(now.keys() & then.keys())
+        if now[name] != then[name]
+    ]
     if differ:
         raise CheckpointError(
-            "--resume: the options are not those of the checkpoint", f"{path}: {'; '.join(differ)}", "repeat the options"
+            "--resume: the options are not those of the checkpoint",
+            f"{path}: {'; '.join(differ)}",
+            "repeat the options",
         )

@@ -17,17 +17,31 @@ def add_parser(commands: Any) -> None:
     p = commands.add_parser("verify", help="read the whole ledger, or certify your own matrix")
     size = p.add_mutually_exclusive_group()
     size.add_argument("--fast", action="store_true", help="the same claims from smaller runs")
-    size.add_argument("--full", action="store_true", help="with --sabotage: every bug against every claim (minutes)")
+    size.add_argument(
+        "--full",
+        action="store_true",
+        help="with --sabotage: every bug against every claim (minutes)",
+    )
     p.add_argument("--seed", type=seed, default=0)
     p.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
-    p.add_argument("--sabotage", action="store_true", help="plant each claim's bug and see it caught")
-    p.add_argument("--data", metavar="X.npy", help="train a linear autoencoder on this matrix and certify it as PCA")
-    p.add_argument("--latent", type=int, metavar="M", help="with --data: the number of latent units")
+    p.add_argument(
+        "--sabotage", action="store_true", help="plant each claim's bug and see it caught"
+    )
+    p.add_argument(
+        "--data",
+        metavar="X.npy",
+        help="train a linear autoencoder on this matrix and certify it as PCA",
+    )
+    p.add_argument(
+        "--latent", type=int, metavar="M", help="with --data: the number of latent units"
+    )
     p.set_defaults(handler=verify)
 
 
 def verify(args: argparse.Namespace, rest: list[str]) -> int:
-    """Read the ledger; with --sabotage each claim under its own bug; with --data certify a matrix."""
+    """Read the ledger; with --sabotage each claim under its own bug; with --data certify a
+    matrix.
+    """
     from ..claims import Run, ledger
 
     if args.data is not None:
@@ -37,7 +51,9 @@ def verify(args: argparse.Namespace, rest: list[str]) -> int:
             raise DataError(f"{wrong} with --data", told, f"leave out {wrong}")
         return certify(args)
     if args.latent is not None:
-        raise DataError("--latent without --data", f"--latent {args.latent}", "name the matrix: --data X.npy")
+        raise DataError(
+            "--latent without --data", f"--latent {args.latent}", "name the matrix: --data X.npy"
+        )
     writable(args.json)
     run = Run(fast=args.fast, full=args.full, seed=args.seed)
     if args.sabotage:
@@ -61,13 +77,22 @@ def certify(args: argparse.Namespace) -> int:
     from ..models import LinearAutoencoder
 
     if args.latent is None:
-        raise DataError("--data needs --latent", f"--data {args.data}", "say how many latent units: --latent 2")
+        raise DataError(
+            "--data needs --latent", f"--data {args.data}", "say how many latent units: --latent 2"
+        )
     X = load_matrix(args.data).astype(np.float64)
     demand_latent(args.latent, X.shape)
     writable(args.json)
     centred, mean = centre(X)
-    print(f"{args.data}: {X.shape[0]} x {X.shape[1]}; columns centred (largest mean taken off {np.abs(mean).max():.4g})")
-    print("training a linear autoencoder on it, by L-BFGS from random weights; PCA is computed apart, by SVD", flush=True)
+    print(
+        f"{args.data}: {X.shape[0]} x {X.shape[1]}; columns centred (largest mean taken off "
+        f"{np.abs(mean).max():.4g})"
+    )
+    print(
+        "training a linear autoencoder on it, by L-BFGS from random weights; PCA is computed "
+        "apart, by SVD",
+        flush=True,
+    )
     rng = np.random.default_rng(args.seed)
     model = LinearAutoencoder(X.shape[1], args.latent, bias=False, rng=rng)
     model.fit(centred)

@@ -1,4 +1,5 @@
-"""Data: real images, curved toys, the user's own matrices, and what is done to them before and during training.
+"""Data: real images, curved toys, the user's own matrices, and what is done to them before and
+during training.
 
 ===========  ========================================================================
 digits       1,797 real images of 8 x 8 pixels, shipped with the package
@@ -26,6 +27,20 @@ from .shipped_results import shipped
 from .validate import check_matrix
 
 __all__ = [
-    "additive_gaussian", "arch", "batches", "centre", "check_matrix", "digits", "helix", "load_matrix", "mnist", "parabola",
-    "patches", "photograph", "scale", "shipped", "whiten", "zero_random_subset",
-]  # fmt: skip
+    "additive_gaussian",
+    "arch",
+    "batches",
+    "centre",
+    "check_matrix",
+    "digits",
+    "helix",
+    "load_matrix",
+    "mnist",
+    "parabola",
+    "patches",
+    "photograph",
+    "scale",
+    "shipped",
+    "whiten",
+    "zero_random_subset",
+]

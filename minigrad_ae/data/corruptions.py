@@ -1,6 +1,8 @@
-"""Noise for denoising: the two corruptions of the chapter (Bishop & Bishop, section 19.1.4; Vincent et al. 2008).
+"""Noise for denoising: the two corruptions of the chapter (Bishop & Bishop, section 19.1.4; Vincent
+et al. 2008).
 
-Both return a new array of the shape and dtype of x (..., D), and draw anew from `rng` at every call.
+Both return a new array of the shape and dtype of x (..., D), and draw anew from `rng` at every
+call.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ from ..errors import DataError, DtypeError, plain, unmasked
 
 
 def zero_random_subset(x: Any, drop: float, rng: np.random.Generator) -> Any:
-    """x with each entry, by itself, set to zero with probability `drop`; what is left keeps its value.
+    """x with each entry, by itself, set to zero with probability `drop`; what is left keeps its
+    value.
 
-    (Nothing is divided by 1 - drop, unlike in `nn.Dropout`.)  Raises DataError for a `drop` outside [0, 1).
+    (Nothing is divided by 1 - drop, unlike in `nn.Dropout`.)  Raises DataError for a `drop` outside
+    [0, 1).
     """
     if not 0 <= drop < 1:
         raise DataError(
@@ -29,9 +33,11 @@ def zero_random_subset(x: Any, drop: float, rng: np.random.Generator) -> Any:
 
 
 def additive_gaussian(x: Any, sigma: ArrayLike, rng: np.random.Generator) -> Any:
-    """x + sigma e with independent e ~ N(0, 1); sigma is in the units of x, one number or D of them.
+    """x + sigma e with independent e ~ N(0, 1); sigma is in the units of x, one number or D of
+    them.
 
-    x is float32 or float64 (DtypeError), and so is the noise.  Raises DataError unless 0 <= sigma < inf.
+    x is float32 or float64 (DtypeError), and so is the noise.  Raises DataError unless 0 <= sigma <
+    inf.
     """
     x, sigma = unmasked(x, "x"), plain(sigma, "sigma")
     if not ((sigma >= 0) & (sigma < np.inf)).all():

@@ -1,7 +1,8 @@
 """Whitened patches of a photograph: what a sparse code of natural images is learned from, offline.
 
-The photograph is the portrait of Rear Admiral Grace M. Hopper that matplotlib ships among its sample data (1984, by a US
-Navy employee, public domain).  It is read when it is asked for, and is no part of this package.
+The photograph is the portrait of Rear Admiral Grace M. Hopper that matplotlib ships among its
+sample data (1984, by a US Navy employee, public domain).  It is read when it is asked for, and is
+no part of this package.
 """
 
 from __future__ import annotations
@@ -19,32 +20,38 @@ from .validate import check_matrix
 Array = NDArray[np.float64]
 PHOTOGRAPH = "grace_hopper.jpg"
 LUMA = (0.299, 0.587, 0.114)  # what red, green and blue add to brightness (ITU-R BT.601)
-CUT = 0.4  # cycles per pixel, 0.5 being the finest an image can hold: Olshausen & Field's 200 cycles in 512 pixels
-MARGIN = 8  # pixels at each edge of a whitened image that are left out: the transform joins opposite edges
+# cycles per pixel, 0.5 being the finest an image can hold: Olshausen & Field's 200 cycles in 512
+# pixels
+CUT = 0.4
+# pixels at each edge of a whitened image that are left out: the transform joins opposite edges
+MARGIN = 8
 
 
 def photograph() -> Array:
     """The photograph in grey, (600, 512) float64 from 0 (black) to 1 (white): a fresh copy.
 
-    Raises FileError if matplotlib's sample data do not hold it, or if it cannot be read (a JPEG needs Pillow, which
-    matplotlib installs).
+    Raises FileError if matplotlib's sample data do not hold it, or if it cannot be read (a JPEG
+    needs Pillow, which matplotlib installs).
     """
     return _grey(_path()).copy()
 
 
 def whiten(image: ArrayLike) -> Array:
-    """`image` (rows, columns), filtered so that its power spectrum is about flat; mean 0 and variance 1, same shape.
+    """`image` (rows, columns), filtered so that its power spectrum is about flat; mean 0 and
+    variance 1, same shape.
 
-    Natural images have amplitudes that fall like 1/f, f the spatial frequency in cycles per pixel.  The filter of
-    Olshausen & Field (Nature 381:607, 1996), f exp(-(f / f0)^4) with f0 = 0.4, evens them out and stops short of the
-    finest details, which are mostly noise.  It is the same for every image: no covariance and no eigenvector enters.
+    Natural images have amplitudes that fall like 1/f, f the spatial frequency in cycles per pixel.
+    The filter of Olshausen & Field (Nature 381:607, 1996), f exp(-(f / f0)^4) with f0 = 0.4, evens
+    them out and stops short of the finest details, which are mostly noise.  It is the same for
+    every image: no covariance and no eigenvector enters.
 
     Raises DataError for an image without contrast, and what `check_matrix` raises.
     """
     image = check_matrix(image, "image").astype(np.float64)
     vertical, horizontal = np.meshgrid(*map(np.fft.fftfreq, image.shape), indexing="ij")
     f = np.hypot(vertical, horizontal)
-    flat = np.fft.ifft2(np.fft.fft2(image) * f * np.exp(-((f / CUT) ** 4))).real  # f = 0, the mean, goes
+    # f = 0, the mean, goes
+    flat = np.fft.ifft2(np.fft.fft2(image) * f * np.exp(-((f / CUT) ** 4))).real
     spread = flat.std()
     if not spread > 1e-12 * np.abs(image).max():
         raise DataError(
@@ -55,18 +62,23 @@ def whiten(image: ArrayLike) -> Array:
     return flat / spread
 
 
-def patches(n: int, size: int = 12, *, rng: np.random.Generator, image: ArrayLike | None = None) -> Array:
+def patches(
+    n: int, size: int = 12, *, rng: np.random.Generator, image: ArrayLike | None = None
+) -> Array:
     """(n, size^2): square patches at random places of the whitened photograph, row by row; float64.
 
-    Each patch has its own mean taken off, and all are divided by one number, so that pixels have mean square 1.
+    Each patch has its own mean taken off, and all are divided by one number, so that pixels have
+    mean square 1.
     image : another picture, (rows, columns), whitened likewise.   rng : where the places come from.
 
-    Raises DataError unless n >= 1 and 2 <= size <= what the image holds, DtypeError for an `rng` that is no Generator,
-    and what `photograph` and `whiten` raise.
+    Raises DataError unless n >= 1 and 2 <= size <= what the image holds, DtypeError for an `rng`
+    that is no Generator, and what `photograph` and `whiten` raise.
     """
     if not isinstance(rng, np.random.Generator):
         raise DtypeError(
-            "patches: rng must be a np.random.Generator", f"got {rng!r:.60}", "pass rng=np.random.default_rng(seed)"
+            "patches: rng must be a np.random.Generator",
+            f"got {rng!r:.60}",
+            "pass rng=np.random.default_rng(seed)",
         )
     flat = _whitened() if image is None else whiten(image)
     inside = flat[MARGIN:-MARGIN, MARGIN:-MARGIN]
@@ -74,8 +86,11 @@ def patches(n: int, size: int = 12, *, rng: np.random.Generator, image: ArrayLik
     if n < 1 or not 2 <= size <= largest:
         raise DataError(
             "patches: there are no such patches",
-            f"n = {n}, size = {size}; the image is {flat.shape}, {MARGIN} pixels at each edge are left out",
-            f"choose n >= 1 and a size from 2 to {largest}" if largest >= 2 else "give a larger image",
+            f"n = {n}, size = {size}; the image is {flat.shape}, {MARGIN} pixels at each edge are "
+            "left out",
+            f"choose n >= 1 and a size from 2 to {largest}"
+            if largest >= 2
+            else "give a larger image",
         )
     windows = np.lib.stride_tricks.sliding_window_view(inside, (size, size))
     rows, columns = (rng.integers(0, count, n) for count in windows.shape[:2])

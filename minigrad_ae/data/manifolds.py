@@ -1,7 +1,8 @@
-"""Curved data with a known shape: points on a curve or a surface, where one or two numbers say everything.
+"""Curved data with a known shape: points on a curve or a surface, where one or two numbers say
+everything.
 
-Each returns (X (n, D), t): the points, and where they are on the manifold.  Without `rng` they lie on an even grid; with
-it they are drawn at random, uniformly in t.
+Each returns (X (n, D), t): the points, and where they are on the manifold.  Without `rng` they lie
+on an even grid; with it they are drawn at random, uniformly in t.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def helix(n: int = 301, turns: float = 1.0, rng: np.random.Generator | None = No
 
 
 def arch(n: int = 21, rng: np.random.Generator | None = None) -> Points:
-    """x = (u, v, u^2 - v^2 / 2), t = (u, v) (n * n, 2) in [-1, 1]^2: a saddle surface in D = 3, two dimensions."""
+    """x = (u, v, u^2 - v^2 / 2), t = (u, v) (n * n, 2) in [-1, 1]^2: a saddle surface in D = 3, two
+    dimensions.
+    """
     if rng is None:
         side = _grid(n, -1.0, 1.0, None)
         u, v = (grid.ravel() for grid in np.meshgrid(side, side, indexing="ij"))

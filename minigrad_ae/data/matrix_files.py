@@ -17,13 +17,15 @@ SAVE = "write it with np.save(path, X), X a matrix of numbers"
 
 
 def load_matrix(path: str | os.PathLike[str]) -> NDArray[np.floating]:
-    """The matrix (n, D) in a .npy file, checked by :func:`check_matrix`; float32 or float64 (integers become float64).
+    """The matrix (n, D) in a .npy file, checked by :func:`check_matrix`; float32 or float64
+    (integers become float64).
 
     The header is judged before the data are read, and pickles are never loaded: they can run code.
 
-    Raises FileError for a file that is missing, unreadable, a directory, not in .npy format, or shorter than its header
-    says; DtypeError for Python objects and other dtypes that are no numbers; ShapeError unless there are 2 dimensions;
-    DataError for an empty matrix, NaN or infinity.
+    Raises FileError for a file that is missing, unreadable, a directory, not in .npy format, or
+    shorter than its header says; DtypeError for Python objects and other dtypes that are no
+    numbers; ShapeError unless there are 2 dimensions; DataError for an empty matrix, NaN or
+    infinity.
     """
     try:
         with open(path, "rb") as file:
@@ -33,14 +35,20 @@ def load_matrix(path: str | os.PathLike[str]) -> NDArray[np.floating]:
             file.seek(0)
             array = npy.read_array(file, allow_pickle=False)
     except FileNotFoundError:
-        raise FileError("there is no such file", f"path {str(path)!r}", "check the path and the folder") from None
+        raise FileError(
+            "there is no such file", f"path {str(path)!r}", "check the path and the folder"
+        ) from None
     except IsADirectoryError:
-        raise FileError("this is a directory, not a file", f"path {str(path)!r}", "name a .npy file in it") from None
+        raise FileError(
+            "this is a directory, not a file", f"path {str(path)!r}", "name a .npy file in it"
+        ) from None
     except FileError:
         raise
     except OSError as error:
         raise FileError(
-            "the file cannot be read", f"path {str(path)!r}: {error.strerror}", "check its permissions"
+            "the file cannot be read",
+            f"path {str(path)!r}: {error.strerror}",
+            "check its permissions",
         ) from None
     return check_matrix(array, Path(path).name)
 
@@ -49,15 +57,25 @@ def _header(file: BinaryIO, path: str | os.PathLike[str]) -> tuple[tuple[int, ..
     """(shape, dtype) as the file declares them."""
     start = file.read(len(npy.MAGIC_PREFIX))
     if start != npy.MAGIC_PREFIX:
-        raise FileError("the file is not in .npy format", f"path {str(path)!r}: {_looks_like(start)}", SAVE)
+        raise FileError(
+            "the file is not in .npy format", f"path {str(path)!r}: {_looks_like(start)}", SAVE
+        )
     file.seek(0)
     try:
-        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
+        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[
+            npy.read_magic(file)
+        ]
         shape, _, dtype = read(file)
     except (ValueError, KeyError):
-        raise FileError("the .npy header cannot be read", f"path {str(path)!r}: damaged or cut short", SAVE) from None
+        raise FileError(
+            "the .npy header cannot be read", f"path {str(path)!r}: damaged or cut short", SAVE
+        ) from None
     if not all(type(n) is int and n >= 0 for n in shape):
-        raise FileError("the .npy header cannot be read", f"path {str(path)!r}: it gives the shape {shape}", SAVE)
+        raise FileError(
+            "the .npy header cannot be read",
+            f"path {str(path)!r}: it gives the shape {shape}",
+            SAVE,
+        )
     return shape, dtype
 
 
@@ -73,7 +91,9 @@ def _looks_like(start: bytes) -> str:
     return f"it starts with the bytes {start.hex(' ')}"
 
 
-def _require_plain(shape: tuple[int, ...], dtype: np.dtype[Any], path: str | os.PathLike[str]) -> None:
+def _require_plain(
+    shape: tuple[int, ...], dtype: np.dtype[Any], path: str | os.PathLike[str]
+) -> None:
     if dtype.hasobject:
         raise DtypeError(
             "the file holds pickled Python objects, which are never loaded",
@@ -98,6 +118,7 @@ def _require_complete(
     if present < needed:
         raise FileError(
             "the file is cut short",
-            f"path {str(path)!r}: {present} bytes of data, but shape {shape} of {dtype} needs {needed}",
+            f"path {str(path)!r}: {present} bytes of data, but shape {shape} of {dtype} needs "
+            f"{needed}",
             "save or copy it again",
         )

@@ -15,7 +15,9 @@ Array = NDArray[Any]
 
 
 @overload
-def batches(X: Array, size: int, rng: np.random.Generator, *, drop_last: bool = False) -> Iterator[Array]: ...
+def batches(
+    X: Array, size: int, rng: np.random.Generator, *, drop_last: bool = False
+) -> Iterator[Array]: ...
 @overload
 def batches(
     X: Array, size: int, rng: np.random.Generator, *others: Array, drop_last: bool = False
@@ -25,15 +27,18 @@ def batches(
 ) -> Iterator[Array] | Iterator[tuple[Array, ...]]:
     """One epoch: the rows of X in a random order, ``size`` at a time.
 
-    Yields arrays of ``size`` rows; with ``others`` (labels, weights, clean targets: arrays with as many rows) it yields
-    tuples ``(x, other, ...)`` with the rows kept together.  Each row comes exactly once; the last batch holds what is
-    left over, unless ``drop_last`` leaves it out.  The order is drawn from ``rng`` when this is called, once an epoch,
-    so the same seed gives the same epochs.  The batches are copies.
+    Yields arrays of ``size`` rows; with ``others`` (labels, weights, clean targets: arrays with as
+    many rows) it yields tuples ``(x, other, ...)`` with the rows kept together.  Each row comes
+    exactly once; the last batch holds what is left over, unless ``drop_last`` leaves it out.  The
+    order is drawn from ``rng`` when this is called, once an epoch, so the same seed gives the same
+    epochs.  The batches are copies.
 
-    A loss that is a *sum* over the batch is smaller on the short last batch; a mean weighs its rows more.
+    A loss that is a *sum* over the batch is smaller on the short last batch; a mean weighs its rows
+    more.
 
-    Raises, before the first batch: ShapeError if the numbers of rows differ, DataError for an empty X or a size outside
-    1..n, DtypeError for a size that is not a whole number or an ``rng`` that is not a np.random.Generator.
+    Raises, before the first batch: ShapeError if the numbers of rows differ, DataError for an empty
+    X or a size outside 1..n, DtypeError for a size that is not a whole number or an ``rng`` that is
+    not a np.random.Generator.
     """
     if not isinstance(rng, np.random.Generator):
         raise DtypeError(
@@ -63,12 +68,16 @@ def _size(size: int, n: int) -> int:
         size = operator.index(size)
     except TypeError:
         raise DtypeError(
-            "the batch size must be a whole number", f"size = {size!r} ({type(size).__name__})", "give an int"
+            "the batch size must be a whole number",
+            f"size = {size!r} ({type(size).__name__})",
+            "give an int",
         ) from None
     if not 1 <= size <= n:
         raise DataError(
             "there are no rows to batch" if n == 0 else f"a batch size of {size} is out of range",
             f"size = {size}, X has {n} rows",
-            "give data" if n == 0 else f"choose a size from 1 to {n}; {n} is one batch of everything",
+            "give data"
+            if n == 0
+            else f"choose a size from 1 to {n}; {n} is one batch of everything",
         )
     return size

@@ -1,7 +1,8 @@
-"""MNIST: 70,000 handwritten digits of 28 x 28 pixels, in the IDX files of Y. LeCun, C. Cortes and C. J. C. Burges.
+"""MNIST: 70,000 handwritten digits of 28 x 28 pixels, in the IDX files of Y. LeCun, C. Cortes and
+C. J. C. Burges.
 
-The files are not shipped.  They are looked for in `root`, in $MINIGRAD_AE_DATA, or in the cache, packed or unpacked;
-``minigrad-ae data mnist`` fetches them once.
+The files are not shipped.  They are looked for in `root`, in $MINIGRAD_AE_DATA, or in the cache,
+packed or unpacked; ``minigrad-ae data mnist`` fetches them once.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from ..files import write_whole
 
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 SHA256 = {  # of the packed files
-    "train-images-idx3-ubyte.gz": "0b367032e93c5d0cea0925647cfdb18614af8ee15f83e6f2fc2ad904a6835971",
-    "train-labels-idx1-ubyte.gz": "1787548bbe0bff1ec2ecdc0ef292b02df999e2d1a6002d27500982c652b17203",
+    "train-images-idx3-ubyte.gz": "0b367032e93c5d0cea0925647cfdb18614af8ee15f83e6f2fc2ad904a6835971",  # noqa: E501
+    "train-labels-idx1-ubyte.gz": "1787548bbe0bff1ec2ecdc0ef292b02df999e2d1a6002d27500982c652b17203",  # noqa: E501
     "t10k-images-idx3-ubyte.gz": "1a1a05eab793c14bb050b398624a11b0ffd1a2953baed553b1b9bd079e2a20be",
     "t10k-labels-idx1-ubyte.gz": "b91679a0acfe4ba0e50a2437a903084cba1f5f92592b016a25a7dfd00455798b",
 }
 PREFIX = {"train": "train", "test": "t10k"}
-UBYTE = 0x08  # the third byte of an IDX file: its entries are unsigned bytes; the fourth is the number of axes
+# the third byte of an IDX file: its entries are unsigned bytes; the fourth is the number of axes
+UBYTE = 0x08
 SIDE = 28
 TIMEOUT = 30.0  # seconds without an answer
 AGAIN = "fetch it again: minigrad-ae data mnist"
@@ -39,14 +41,21 @@ AGAIN = "fetch it again: minigrad-ae data mnist"
 def mnist(
     root: str | os.PathLike[str] | None = None, split: str = "train", dtype: Any = np.float64
 ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-    """Images X (n, 784) from 0 (paper) to 1 (ink), the stored byte divided by 255, and labels y (n,) int64.
+    """Images X (n, 784) from 0 (paper) to 1 (ink), the stored byte divided by 255, and labels y
+    (n,) int64.
 
-    split : "train" (n = 60,000) or "test" (10,000).  dtype : of X; float64 takes 376 MB for the training images.
+    split : "train" (n = 60,000) or "test" (10,000).  dtype : of X; float64 takes 376 MB for the
+    training images.
 
-    Raises FileError where the files are missing, cut short, or not in IDX format; DataError for another split.
+    Raises FileError where the files are missing, cut short, or not in IDX format; DataError for
+    another split.
     """
     if split not in PREFIX:
-        raise DataError(f"there is no split {split!r} of MNIST", "the splits are 'train' and 'test'", "name one of them")
+        raise DataError(
+            f"there is no split {split!r} of MNIST",
+            "the splits are 'train' and 'test'",
+            "name one of them",
+        )
     images = _idx(_find(f"{PREFIX[split]}-images-idx3-ubyte", root), 3)
     labels = _idx(_find(f"{PREFIX[split]}-labels-idx1-ubyte", root), 1)
     if images.shape[1:] != (SIDE, SIDE) or len(images) != len(labels):
@@ -59,7 +68,9 @@ def mnist(
 
 
 def folder_of(root: str | os.PathLike[str] | None) -> Path:
-    """Where the files are looked for: `root` if it is named, else $MINIGRAD_AE_DATA, else the cache."""
+    """Where the files are looked for: `root` if it is named, else $MINIGRAD_AE_DATA, else the
+    cache.
+    """
     return Path(root or os.environ.get("MINIGRAD_AE_DATA") or cache_folder())
 
 
@@ -70,15 +81,21 @@ def cache_folder() -> Path:
 
 
 def download(folder: str | os.PathLike[str] | None = None, mirror: str = MIRROR) -> list[Path]:
-    """Fetch those of the four files that are not in `folder` (by default the cache) yet, each checked by its SHA-256.
+    """Fetch those of the four files that are not in `folder` (by default the cache) yet, each
+    checked by its SHA-256.
 
-    Raises FileError without a connection, for a wrong sum (nothing is written then), and where it cannot be written.
+    Raises FileError without a connection, for a wrong sum (nothing is written then), and where it
+    cannot be written.
     """
     folder = Path(folder) if folder is not None else cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError("the folder cannot be made", f"{folder}: {error.strerror}", "name another one: --root DIR") from None
+        raise FileError(
+            "the folder cannot be made",
+            f"{folder}: {error.strerror}",
+            "name another one: --root DIR",
+        ) from None
     paths = []
     for name, expected in SHA256.items():
         path = folder / name
@@ -88,7 +105,8 @@ def download(folder: str | os.PathLike[str] | None = None, mirror: str = MIRROR)
             if found != expected:
                 raise FileError(
                     "what was downloaded is not the file that was expected; nothing was written",
-                    f"{mirror + name}: {len(content):,} bytes, SHA-256 {found[:12]}..., expected {expected[:12]}...",
+                    f"{mirror + name}: {len(content):,} bytes, SHA-256 {found[:12]}..., expected "
+                    f"{expected[:12]}...",
                     "try another network or mirror: minigrad-ae data mnist --mirror URL",
                 )
             write_whole(path, lambda file, content=content: file.write(content))  # type: ignore[misc]
@@ -104,7 +122,8 @@ def _fetch(url: str) -> bytes:
         raise FileError(
             "MNIST cannot be downloaded",
             f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}",
-            "check the connection, or copy the four files yourself and set MINIGRAD_AE_DATA to their folder; "
+            "check the connection, or copy the four files yourself and set MINIGRAD_AE_DATA to "
+            "their folder; "
             "everything but MNIST runs offline on mg.data.digits()",
         ) from None
 
@@ -118,24 +137,34 @@ def _find(name: str, root: str | os.PathLike[str] | None) -> Path:
     raise FileError(
         "a file of MNIST is missing",
         f"no {name} or {name}.gz in {folder}",
-        "fetch the files with: minigrad-ae data mnist; or set MINIGRAD_AE_DATA to the folder that has them",
+        "fetch the files with: minigrad-ae data mnist; or set MINIGRAD_AE_DATA to the folder that "
+        "has them",
     )
 
 
 def _idx(path: Path, ndim: int) -> NDArray[np.uint8]:
-    """The array of unsigned bytes in an IDX file: 0, 0, type, number of axes, their lengths (big-endian), the data."""
+    """The array of unsigned bytes in an IDX file: 0, 0, type, number of axes, their lengths
+    (big-endian), the data.
+    """
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, zlib.error):
-        raise FileError("the file is cut short or damaged", f"{path}: gzip cannot unpack it", AGAIN) from None
+        raise FileError(
+            "the file is cut short or damaged", f"{path}: gzip cannot unpack it", AGAIN
+        ) from None
     except gzip.BadGzipFile:
-        raise FileError("the file is not packed by gzip, as its name says", f"{path}", AGAIN) from None
+        raise FileError(
+            "the file is not packed by gzip, as its name says", f"{path}", AGAIN
+        ) from None
     except OSError as error:
-        raise FileError("the file cannot be read", f"{path}: {error.strerror}", "check its permissions") from None
+        raise FileError(
+            "the file cannot be read", f"{path}: {error.strerror}", "check its permissions"
+        ) from None
     if raw[:4] != bytes([0, 0, UBYTE, ndim]):
         raise FileError(
             "the file is not in IDX format, or holds something else",
-            f"{path}: it begins with {raw[:4].hex(' ') or 'nothing'}, expected {bytes([0, 0, UBYTE, ndim]).hex(' ')}",
+            f"{path}: it begins with {raw[:4].hex(' ') or 'nothing'}, expected "
+            f"{bytes([0, 0, UBYTE, ndim]).hex(' ')}",
             AGAIN,
         )
     header = 4 + 4 * ndim
@@ -143,7 +172,8 @@ def _idx(path: Path, ndim: int) -> NDArray[np.uint8]:
     if len(raw) != header + int(np.prod(shape, dtype=np.int64)):
         raise FileError(
             "the file is cut short, or too long",
-            f"{path}: {len(raw) - header:,} bytes of data, but shape {shape} needs {int(np.prod(shape, dtype=np.int64)):,}",
+            f"{path}: {len(raw) - header:,} bytes of data, but shape {shape} needs "
+            f"{int(np.prod(shape, dtype=np.int64)):,}",
             AGAIN,
         )
     return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)

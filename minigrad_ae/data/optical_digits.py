@@ -1,8 +1,9 @@
 """The shipped digits: real handwriting, small enough that everything runs on it, offline.
 
-Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak (1998), UCI Machine Learning Repository,
-https://doi.org/10.24432/C50P49, licensed CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/).  The file
-``digits.csv.gz`` holds the 1,797 images of the original test part, unchanged, in the original order.
+Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak (1998), UCI Machine Learning
+Repository, https://doi.org/10.24432/C50P49, licensed CC BY 4.0
+(https://creativecommons.org/licenses/by/4.0/).  The file ``digits.csv.gz`` holds the 1,797 images
+of the original test part, unchanged, in the original order.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ LARGEST_PIXEL = 16  # a pixel counts the inked points of a 4 x 4 block
 
 
 def digits(split: str | None = None) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Images X (n, 64) and labels y (n,) of the digits 0 to 9; ``split`` is None (n = 1,797), "train" or "test".
+    """Images X (n, 64) and labels y (n,) of the digits 0 to 9; ``split`` is None (n = 1,797),
+    "train" or "test".
 
-    A row of X is an image of 8 x 8 pixels, row by row, float64 from 0 (paper) to 1 (ink), the stored pixel divided
-    by 16; ``X.reshape(-1, 8, 8)`` gives the pictures.  y is int64.  "train" is the first 1,437 images and "test" the
-    other 360.  Both arrays are fresh copies: change them freely.  Raises DataError for any other ``split``.
+    A row of X is an image of 8 x 8 pixels, row by row, float64 from 0 (paper) to 1 (ink), the
+    stored pixel divided by 16; ``X.reshape(-1, 8, 8)`` gives the pictures.  y is int64.  "train" is
+    the first 1,437 images and "test" the other 360.  Both arrays are fresh copies: change them
+    freely.  Raises DataError for any other ``split``.
     """
     rows = {None: slice(None), "train": slice(None, TRAIN_ROWS), "test": slice(TRAIN_ROWS, None)}
     if split not in rows:

@@ -1,4 +1,6 @@
-"""How far a training is: a bar on a terminal, and at most ten lines where the output goes to a file."""
+"""How far a training is: a bar on a terminal, and at most ten lines where the output goes to a
+file.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ class Lines:
     def __init__(self, epochs: int, done: int) -> None:
         self.epochs, self.start = epochs, time.perf_counter()
         left = epochs - done
-        self.wanted = {done + round(left * k / min(left, LINES)) for k in range(1, min(left, LINES) + 1)}
+        self.wanted = {
+            done + round(left * k / min(left, LINES)) for k in range(1, min(left, LINES) + 1)
+        }
 
     def step(self) -> None:
         pass
@@ -45,7 +49,11 @@ class Lines:
     def epoch(self, epoch: int, loss: float) -> None:
         if epoch in self.wanted:
             seconds = time.perf_counter() - self.start
-            print(f"epoch {epoch} of {self.epochs}: loss {loss:.6g} per datum, {seconds:.1f} s", file=sys.stderr, flush=True)
+            print(
+                f"epoch {epoch} of {self.epochs}: loss {loss:.6g} per datum, {seconds:.1f} s",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 class Bar:
@@ -62,13 +70,17 @@ class Bar:
         self.bar.update()
 
     def epoch(self, epoch: int, loss: float) -> None:
-        self.bar.set_description(f"epoch {min(epoch + 1, self.epochs)}/{self.epochs}", refresh=False)
+        self.bar.set_description(
+            f"epoch {min(epoch + 1, self.epochs)}/{self.epochs}", refresh=False
+        )
         self.bar.set_postfix(loss=f"{loss:.6g}")
 
 
 @contextmanager
 def progress_of(epochs: int, done: int, steps: int, wanted: bool) -> Iterator[Progress]:
-    """The progress of a training of `epochs` epochs with `steps` steps each, of which `done` are done already."""
+    """The progress of a training of `epochs` epochs with `steps` steps each, of which `done` are
+    done already.
+    """
     if not wanted or done >= epochs:
         yield Silent()
     elif not sys.stderr.isatty():

@@ -1,4 +1,6 @@
-"""Small results that took minutes to compute, shipped with the package; each file says by which command."""
+"""Small results that took minutes to compute, shipped with the package; each file says by which
+command.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ FOLDER = Path(__file__).parent / "shipped"
 
 
 def shipped(name: str) -> Path:
-    """The path of a shipped file, such as ``shipped("04_starts.json")``.  Raises FileError where there is none."""
+    """The path of a shipped file, such as ``shipped("04_starts.json")``.  Raises FileError where
+    there is none.
+    """
     path = FOLDER / name
     if not path.is_file():
         present = ", ".join(sorted(p.name for p in FOLDER.glob("*.*"))) or "none"

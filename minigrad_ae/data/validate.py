@@ -17,12 +17,14 @@ log = logging.getLogger(__name__)
 def check_matrix(X: ArrayLike, name: str = "X", min_rows: int = 1) -> NDArray[np.floating]:
     """X as a float32 or float64 array (n, D) of finite numbers with n >= ``min_rows`` and D >= 1.
 
-    float32 and float64 are returned as they are, without a copy; integers and booleans become float64, which is said
-    once, in the log.  X is never changed.  ``name`` is what messages call it (their code always calls it X).
+    float32 and float64 are returned as they are, without a copy; integers and booleans become
+    float64, which is said once, in the log.  X is never changed.  ``name`` is what messages call it
+    (their code always calls it X).
 
-    Raises DtypeError for object, text, complex, float16 and other dtypes; ShapeError unless there are 2 dimensions;
-    DataError for no rows or columns, fewer than ``min_rows`` rows, masked entries, NaN or infinite entries (with the
-    first row and column, counted from 0, and how many), and entries so large that a squared error would overflow.
+    Raises DtypeError for object, text, complex, float16 and other dtypes; ShapeError unless there
+    are 2 dimensions; DataError for no rows or columns, fewer than ``min_rows`` rows, masked
+    entries, NaN or infinite entries (with the first row and column, counted from 0, and how many),
+    and entries so large that a squared error would overflow.
     """
     array = _array(X, name)
     if array.dtype.kind in "iub":
@@ -42,7 +44,9 @@ def _array(X: ArrayLike, name: str) -> NDArray[Any]:
         return np.asarray(X)
     except ValueError:  # nested lists of different lengths
         raise ShapeError(
-            f"{name} is not a matrix", "its rows differ in length", "give rows of equal length, one for each datum"
+            f"{name} is not a matrix",
+            "its rows differ in length",
+            "give rows of equal length, one for each datum",
         ) from None
 
 
@@ -55,7 +59,10 @@ def _require_float(array: NDArray[Any], name: str) -> None:
         "S": ("text", "if every entry is a number: X.astype(np.float64)"),
         "c": ("complex numbers", "choose a real part: X.real, or np.abs(X)"),
         "f": ("floats of a size that is not supported", "X.astype(np.float64)"),
-    }.get(array.dtype.kind, ("no numbers", "make a float64 array of the columns of X that are numbers"))
+    }.get(
+        array.dtype.kind,
+        ("no numbers", "make a float64 array of the columns of X that are numbers"),
+    )
     raise DtypeError(
         f"{name} holds {reason}; float32 or float64 is needed",
         f"{name} has dtype {array.dtype} and shape {array.shape}",
@@ -82,7 +89,11 @@ def _require_rows(array: NDArray[Any], name: str, min_rows: int) -> None:
     if rows >= max(min_rows, 1) and columns >= 1:
         return
     if array.size == 0:
-        raise DataError(f"{name} is empty", f"{name} has shape {array.shape}", "give at least one row and one column")
+        raise DataError(
+            f"{name} is empty",
+            f"{name} has shape {array.shape}",
+            "give at least one row and one column",
+        )
     raise DataError(
         f"{name} has too few rows: {rows}, at least {min_rows} are needed",
         f"{name} has shape {array.shape}",
@@ -97,8 +108,10 @@ def _require_finite(array: NDArray[Any], name: str) -> None:
     row, column = (int(i) for i in np.argwhere(bad)[0])
     count, nans = int(bad.sum()), int(np.isnan(array).sum())
     raise DataError(
-        f"{name} has {count} {'entry' if count == 1 else 'entries'} not finite: {nans} NaN, {count - nans} infinite",
-        f"the first is {array[row, column]} at row {row}, column {column} (from 0); {name} has shape {array.shape}",
+        f"{name} has {count} {'entry' if count == 1 else 'entries'} not finite: {nans} NaN, "
+        f"{count - nans} infinite",
+        f"the first is {array[row, column]} at row {row}, column {column} (from 0); {name} has "
+        f"shape {array.shape}",
         "drop those rows, X[np.isfinite(X).all(axis=1)], or fill the entries in",
     )
 
@@ -115,7 +128,9 @@ def _require_finite_squares(array: NDArray[Any], name: str) -> None:
 
 
 def demand_squares(X: NDArray[np.floating], dtype: Any = np.float64) -> None:
-    """DataError for data, not all zero, so small that the squares of which a loss in `dtype` is made underflow."""
+    """DataError for data, not all zero, so small that the squares of which a loss in `dtype` is
+    made underflow.
+    """
     largest, kind = float(np.abs(X).max(initial=0)), np.finfo(dtype)
     limit = float(np.sqrt(float(kind.tiny) / float(kind.eps)))
     if 0 < largest < limit:

@@ -1,7 +1,8 @@
-"""What lesson 10 and its claims share: which units collapse, what a loss convention does, rate against distortion.
+"""What lesson 10 and its claims share: which units collapse, what a loss convention does, rate
+against distortion.
 
-The linear models are trained to their maximum and compared with `analytic`; the deep ones are trained for a while, and
-the linear prediction is a guide for them and nothing more.
+The linear models are trained to their maximum and compared with `analytic`; the deep ones are
+trained for a while, and the linear prediction is a guide for them and nothing more.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ NOISES, WEIGHTS = (0.1, 0.5, 1.2, 4.0), (0.25, 1.0, 4.0)  # sigma^2 and beta of 
 
 
 def linear(run: Run, sigma2: float, beta: float, M: int = UNITS) -> LinearVAE:
-    """A linear VAE on the five features of lesson 08, trained to its maximum at fixed sigma^2 and beta."""
+    """A linear VAE on the five features of lesson 08, trained to its maximum at fixed sigma^2 and
+    beta.
+    """
     model = LinearVAE(5, M, sigma2=sigma2, beta=beta, rng=np.random.default_rng([run.seed, M]))
     model.fit(cloud()[0])
     return model
@@ -66,7 +69,9 @@ def unit_kl(model: Any, X: np.ndarray) -> np.ndarray:
 
 
 def active_units(model: Any, X: np.ndarray) -> int:
-    """Units whose posterior mean varies over the data with a variance above 0.01 (Burda et al. 2016)."""
+    """Units whose posterior mean varies over the data with a variance above 0.01 (Burda et al.
+    2016).
+    """
     return int((posteriors(model, X)[0].var(axis=0) > ACTIVE).sum())
 
 
@@ -75,12 +80,13 @@ def active(run: Run, sigma2: float, beta: float) -> int:
     return active_units(run.shared(linear, sigma2, beta), cloud()[0])
 
 
-# --- loss conventions --------------------------------------------------------------------------------------------------
+# --- loss conventions -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Convention:
-    """A loss per datum, as people write it: of squared errors e (n, D) and KL terms kl (n, M); and its two weights.
+    """A loss per datum, as people write it: of squared errors e (n, D) and KL terms kl (n, M); and
+    its two weights.
 
     ``error_weight(D)`` and ``kl_weight(M)`` multiply the plain sums over features and over units.
     """
@@ -90,7 +96,8 @@ class Convention:
     kl_weight: Callable[[int], float]
 
 
-PIXELS = {"0 to 1": 1.0, "0 to 3.4": 3.4, "0 to 16": 16.0}  # the largest; with 3.4 the unit is about one standard deviation
+# the largest; with 3.4 the unit is about one standard deviation
+PIXELS = {"0 to 1": 1.0, "0 to 3.4": 3.4, "0 to 16": 16.0}
 CONVENTIONS = {
     "sum e + sum KL": Convention(
         lambda e, kl: ops.sum(e, axis=1) + ops.sum(kl, axis=1), lambda D: 1.0, lambda M: 1.0
@@ -107,7 +114,7 @@ CONVENTIONS = {
     "mean e + sum KL": Convention(
         lambda e, kl: ops.mean(e, axis=1) + ops.sum(kl, axis=1), lambda D: 1 / D, lambda M: 1.0
     ),
-}  # fmt: skip
+}
 
 
 def small_digits(largest: float = 1.0) -> np.ndarray:
@@ -117,7 +124,9 @@ def small_digits(largest: float = 1.0) -> np.ndarray:
 
 @cache
 def small_moments(largest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(mean (16,), R (16, 16), l (16,)) of the small digits: R^T R = X^T X centred, l the eigenvalues of the covariance."""
+    """(mean (16,), R (16, 16), l (16,)) of the small digits: R^T R = X^T X centred, l the
+    eigenvalues of the covariance.
+    """
     X = small_digits(largest)
     R = np.asarray(np.linalg.qr(X - X.mean(axis=0), mode="r"))
     return X.mean(axis=0), R, np.linalg.svd(R, compute_uv=False) ** 2 / len(X)
@@ -126,7 +135,8 @@ def small_moments(largest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def written_as(run: Run, name: str, largest: float, M: int = 10) -> LinearVAE:
     """A linear VAE on the small digits, trained with the loss written as in CONVENTIONS, by L-BFGS.
 
-    16 rows with the same second moments stand in for the 1797; what does not depend on x is multiplied to make up for it.
+    16 rows with the same second moments stand in for the 1797; what does not depend on x is
+    multiplied to make up for it.
     """
     mean, R, _ = small_moments(largest)
     model = LinearVAE(16, M, rng=np.random.default_rng([run.seed, 16]))
@@ -136,8 +146,11 @@ def written_as(run: Run, name: str, largest: float, M: int = 10) -> LinearVAE:
 
     def closure() -> Tensor:
         mu, log_var = model.encode(data)
-        noise = ops.exp(log_var) @ model.decoder_weight**2  # what the noise in z adds to each squared error
-        per_row = CONVENTIONS[name].loss((data - model.decode(mu)) ** 2 + noise / share, kl_terms(mu, log_var, share))
+        # what the noise in z adds to each squared error
+        noise = ops.exp(log_var) @ model.decoder_weight**2
+        per_row = CONVENTIONS[name].loss(
+            (data - model.decode(mu)) ** 2 + noise / share, kl_terms(mu, log_var, share)
+        )
         loss = ops.sum(per_row) / n
         loss.backward()
         return loss
@@ -149,26 +162,33 @@ def written_as(run: Run, name: str, largest: float, M: int = 10) -> LinearVAE:
 
 
 def kl_terms(mu: Any, log_var: Any, share: float) -> Any:
-    """(n, M), KL(q || p(z)) entry by entry; the part without mu counts 1/share times, for rows that stand for more data."""
+    """(n, M), KL(q || p(z)) entry by entry; the part without mu counts 1/share times, for rows that
+    stand for more data.
+    """
     return 0.5 * (mu**2 + ops.exp_remainder(log_var) / share)
 
 
 def mnist_spectrum(run: Run) -> np.ndarray:
-    """(784,) eigenvalues of the covariance of MNIST's training images, pixels from 0 to 1, largest first.
+    """(784,) eigenvalues of the covariance of MNIST's training images, pixels from 0 to 1, largest
+    first.
 
-    Shipped, to six digits; the full form of the lesson computes and writes them again (and needs MNIST).
+    Shipped, to six digits; the full form of the lesson computes and writes them again (and needs
+    MNIST).
     """
     if run.full:
         images = mnist()[0]
         values = np.linalg.eigvalsh(np.cov(images, rowvar=False, ddof=0))[::-1]
         record = {
             "command": "minigrad-ae lesson 10 --full",
-            "what": "eigenvalues of the covariance (divided by n) of MNIST's 60,000 training images, pixels from 0 to 1",
+            "what": "eigenvalues of the covariance (divided by n) of MNIST's 60,000 training "
+            "images, pixels from 0 to 1",
             "sha256": SHA256["train-images-idx3-ubyte.gz"],
             "eigenvalues": [float(f"{max(value, 0):.6g}") for value in values],
         }
         write_json(shipping.FOLDER / SPECTRUM, record)
-    return np.array(json.loads(shipping.shipped(SPECTRUM).read_text(encoding="utf-8"))["eigenvalues"])
+    return np.array(
+        json.loads(shipping.shipped(SPECTRUM).read_text(encoding="utf-8"))["eigenvalues"]
+    )
 
 
 def predicted(name: str, largest: float, M: int = 10) -> tuple[float, int]:
@@ -178,15 +198,15 @@ def predicted(name: str, largest: float, M: int = 10) -> tuple[float, int]:
     return tau, analytic.active_units(small_moments(largest)[2], M, tau)
 
 
-
-# --- where collapse begins, and rate against distortion -----------------------------------------------------------------
+# --- where collapse begins, and rate against distortion -------------------------------------------
 
 
 def curvatures(sigma2: float, beta: float) -> np.ndarray:
-    """(5,) rising: curvatures of -max over q of the bound per datum at W = 0 in directions of a column of W.
+    """(5,) rising: curvatures of -max over q of the bound per datum at W = 0 in directions of a
+    column of W.
 
-    From the engine's Hessian H over (W, V, ln d) at W = 0, V = 0, d = 1: the best q follows W, so what counts is the Schur
-    complement H_WW - H_Wq H_qq^-1 H_qW.
+    From the engine's Hessian H over (W, V, ln d) at W = 0, V = 0, d = 1: the best q follows W, so
+    what counts is the Schur complement H_WW - H_Wq H_qq^-1 H_qW.
     """
     X, _ = cloud()
     model = LinearVAE(5, 1, sigma2=sigma2, beta=beta, rng=np.random.default_rng(0))
@@ -204,7 +224,9 @@ def curvatures(sigma2: float, beta: float) -> np.ndarray:
 
 
 def rate_and_distortion(run: Run, tau: float, M: int) -> tuple[float, float]:
-    """(sum of KL in nats, E ||x - y||^2 over x and z) per datum, of a linear VAE trained with sigma^2 = 1 and beta = tau."""
+    """(sum of KL in nats, E ||x - y||^2 over x and z) per datum, of a linear VAE trained with
+    sigma^2 = 1 and beta = tau.
+    """
     X, _ = cloud()
     model = run.shared(linear, 1.0, tau, M)
     likelihood = model.expected_log_likelihood(X, *model.encode(X)).numpy().mean()
@@ -212,11 +234,13 @@ def rate_and_distortion(run: Run, tau: float, M: int) -> tuple[float, float]:
     return float(report(model, X).rate), float(distortion)
 
 
-# --- remedies -----------------------------------------------------------------------------------------------------------
+# --- remedies -------------------------------------------------------------------------------------
 
 
 def warmed(run: Run) -> LinearVAE:
-    """Trained with a KL warm-up: to the maximum for beta = 0.5, 1, 1.5 and 2 in turn, each from where the last one ended."""
+    """Trained with a KL warm-up: to the maximum for beta = 0.5, 1, 1.5 and 2 in turn, each from
+    where the last one ended.
+    """
     X, _ = cloud()
     model = LinearVAE(5, 2, sigma2=0.5, beta=2.0, rng=np.random.default_rng([run.seed, 2]))
     model.mean.data = X.mean(axis=0)
@@ -228,22 +252,51 @@ def warmed(run: Run) -> LinearVAE:
 
 
 def deep(run: Run, M: int, beta: float, epochs: int, sigma: float = 0.2) -> VariationalAutoencoder:
-    """A VAE with one tanh layer of 64 units on the digits, Gaussian likelihood of fixed deviation, by Adam in float32."""
-    model = VariationalAutoencoder(64, M, hidden=(64,), likelihood="gaussian", sigma=sigma, beta=beta,
-                                   rng=np.random.default_rng([run.seed, M]), dtype=np.float32)  # fmt: skip
+    """A VAE with one tanh layer of 64 units on the digits, Gaussian likelihood of fixed deviation,
+    by Adam in float32.
+    """
+    model = VariationalAutoencoder(
+        64,
+        M,
+        hidden=(64,),
+        likelihood="gaussian",
+        sigma=sigma,
+        beta=beta,
+        rng=np.random.default_rng([run.seed, M]),
+        dtype=np.float32,
+    )
     return _trained(run, model, epochs)
 
 
 def very_deep(run: Run, seed: int, epochs: int, warm_up: int) -> VariationalAutoencoder:
-    """A VAE with three ReLU layers of 64 units and 16 latent units on the digits: without a warm-up it tends to collapse."""
-    model = VariationalAutoencoder(64, 16, hidden=(64, 64, 64), activation="relu",
-                                   rng=np.random.default_rng([run.seed, seed]), dtype=np.float32)  # fmt: skip
+    """A VAE with three ReLU layers of 64 units and 16 latent units on the digits: without a warm-up
+    it tends to collapse.
+    """
+    model = VariationalAutoencoder(
+        64,
+        16,
+        hidden=(64, 64, 64),
+        activation="relu",
+        rng=np.random.default_rng([run.seed, seed]),
+        dtype=np.float32,
+    )
     return _trained(run, model, epochs, [KLWarmUp(model, warm_up)] if warm_up else [])
 
 
-def _trained(run: Run, model: VariationalAutoencoder, epochs: int, callbacks: Any = ()) -> VariationalAutoencoder:
-    fit(model, pixels(), optimizer=Adam(model.parameters(), lr=3e-3), epochs=epochs, batch_size=64, callbacks=callbacks,
-        rng=np.random.default_rng([run.seed, 1]), noise=np.random.default_rng([run.seed, 2]), progress=False)  # fmt: skip
+def _trained(
+    run: Run, model: VariationalAutoencoder, epochs: int, callbacks: Any = ()
+) -> VariationalAutoencoder:
+    fit(
+        model,
+        pixels(),
+        optimizer=Adam(model.parameters(), lr=3e-3),
+        epochs=epochs,
+        batch_size=64,
+        callbacks=callbacks,
+        rng=np.random.default_rng([run.seed, 1]),
+        noise=np.random.default_rng([run.seed, 2]),
+        progress=False,
+    )
     return model
 
 
@@ -252,21 +305,29 @@ def pixels() -> np.ndarray:
     return digits("train")[0].astype(np.float32)
 
 
-# --- the aggregate posterior --------------------------------------------------------------------------------------------
+# --- the aggregate posterior ----------------------------------------------------------------------
 
 
 def holes(model: Any, X: np.ndarray, n: int = 1000) -> float:
-    """Share of draws z from the prior at which the aggregate posterior has less than a tenth of the prior's density."""
+    """Share of draws z from the prior at which the aggregate posterior has less than a tenth of the
+    prior's density.
+    """
     mu, log_var = posteriors(model, X)
     z = np.random.default_rng(0).standard_normal((n, mu.shape[1]))
-    return float(np.mean(log_aggregate_posterior(z, mu, log_var) < analytic.log_normal(z) - np.log(10)))
+    return float(
+        np.mean(log_aggregate_posterior(z, mu, log_var) < analytic.log_normal(z) - np.log(10))
+    )
 
 
 def marginal_kl_on_grid(model: Any, X: np.ndarray) -> float:
-    """KL(q(z) || p(z)) of one latent unit, by the trapezoid rule: the mixture and its integral written out in NumPy."""
+    """KL(q(z) || p(z)) of one latent unit, by the trapezoid rule: the mixture and its integral
+    written out in NumPy.
+    """
     mu, log_var = posteriors(model, X)
     z = np.linspace(-8, 8, 3201)
     spread = np.exp(0.5 * log_var)
-    q = np.mean(np.exp(-0.5 * ((z[:, None] - mu[:, 0]) / spread[:, 0]) ** 2) / spread[:, 0], axis=1) / np.sqrt(2 * np.pi)
+    q = np.mean(
+        np.exp(-0.5 * ((z[:, None] - mu[:, 0]) / spread[:, 0]) ** 2) / spread[:, 0], axis=1
+    ) / np.sqrt(2 * np.pi)
     p = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
     return float(np.sum(q * np.log(np.maximum(q, 1e-300) / p)) * (z[1] - z[0]))

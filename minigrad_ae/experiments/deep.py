@@ -1,4 +1,5 @@
-"""What lesson 04 and its claims train: the four-layer network on curves, on a surface, and on the digits.
+"""What lesson 04 and its claims train: the four-layer network on curves, on a surface, and on the
+digits.
 
 Errors are squared errors, a sum over features and a mean over data, without the slides' factor 1/2.
 """
@@ -42,7 +43,7 @@ def error(model: DeepAutoencoder, X: np.ndarray) -> float:
     return float(np.mean(np.sum((model(X).numpy().astype(np.float64) - X) ** 2, axis=1)))
 
 
-# --- L-BFGS on all the data ------------------------------------------------------------------------------------------
+# --- L-BFGS on all the data -----------------------------------------------------------------------
 
 
 def minimise(model: DeepAutoencoder, X: np.ndarray, count: int) -> np.ndarray:
@@ -61,7 +62,9 @@ def minimise(model: DeepAutoencoder, X: np.ndarray, count: int) -> np.ndarray:
 
 def on_parabola(run: Run, activation: str, start: int) -> Nets:
     """2-8-1-8-2 on 201 points of the parabola."""
-    model = DeepAutoencoder(2, 1, H, activation=activation, rng=np.random.default_rng([run.seed, start]))
+    model = DeepAutoencoder(
+        2, 1, H, activation=activation, rng=np.random.default_rng([run.seed, start])
+    )
     return model, minimise(model, parabola()[0], evaluations(run))
 
 
@@ -79,21 +82,31 @@ def on_arch(run: Run, start: int) -> Nets:
 
 def best(run: Run, train_one: Callable[..., Nets], *key: Any, least: int = 2) -> Nets:
     """The start with the smallest error at the end, of at least so many."""
-    return min((run.shared(train_one, *key, k) for k in range(starts(run, least))), key=lambda found: float(found[1][-1]))
+    return min(
+        (run.shared(train_one, *key, k) for k in range(starts(run, least))),
+        key=lambda found: float(found[1][-1]),
+    )
 
 
-# --- one step after the other ----------------------------------------------------------------------------------------
+# --- one step after the other ---------------------------------------------------------------------
 
-FIRST_ORDER: dict[str, Callable[..., Any]] = {  # learning rates: the best of those tried on two starts, .1 .3 1 and .01 .03
+# learning rates: the best of those tried on two starts, .1 .3 1 and .01 .03
+FIRST_ORDER: dict[str, Callable[..., Any]] = {
     "SGD": lambda parameters: SGD(parameters, lr=0.3),
     "Adam": lambda parameters: Adam(parameters, lr=0.03),
 }
 
 
 def first_order(run: Run, name: str, start: int) -> np.ndarray:
-    """The error at each step of SGD or Adam on the mean loss of all the points, from the same start as L-BFGS."""
+    """The error at each step of SGD or Adam on the mean loss of all the points, from the same start
+    as L-BFGS.
+    """
     model = DeepAutoencoder(2, 1, H, rng=np.random.default_rng([run.seed, start]))
-    optimiser, X, errors = FIRST_ORDER[name](model.parameters()), tensor(parabola()[0]), list[float]()
+    optimiser, X, errors = (
+        FIRST_ORDER[name](model.parameters()),
+        tensor(parabola()[0]),
+        list[float](),
+    )
     for _ in range(evaluations(run)):
         optimiser.zero_grad()
         loss = model.loss(X) / len(X)
@@ -103,45 +116,69 @@ def first_order(run: Run, name: str, start: int) -> np.ndarray:
     return np.array(errors)
 
 
-# --- digits, in batches ----------------------------------------------------------------------------------------------
+# --- digits, in batches ---------------------------------------------------------------------------
 
 
 def on_digits(run: Run, activation: str, M: int, start: int, epochs: int) -> DeepAutoencoder:
     """64-128-M-128-64 on the training digits, float32, by Adam with a cosine schedule."""
     X = digits("train")[0]
-    init, shuffle = np.random.default_rng([run.seed, start, 0]), np.random.default_rng([run.seed, start, 1])
+    init, shuffle = (
+        np.random.default_rng([run.seed, start, 0]),
+        np.random.default_rng([run.seed, start, 1]),
+    )
     model = DeepAutoencoder(64, M, DIGITS_H, activation=activation, rng=init, dtype=np.float32)
     model.start_at(X.mean(axis=0))
     optimiser = Adam(model.parameters(), lr=DIGITS_LR[activation])
     schedule = cosine_schedule(optimiser, epochs * -(-len(X) // 64))
-    train.fit(model, X, optimizer=optimiser, epochs=epochs, rng=shuffle, schedule=schedule, progress=False)
+    train.fit(
+        model, X, optimizer=optimiser, epochs=epochs, rng=shuffle, schedule=schedule, progress=False
+    )
     return model
 
 
 def test_errors(run: Run, activation: str, sizes: tuple[int, ...], epochs: int) -> dict[int, float]:
     """{M: error on the test digits}."""
-    return {M: error(run.shared(on_digits, activation, M, 0, epochs), digits("test")[0]) for M in sizes}
+    return {
+        M: error(run.shared(on_digits, activation, M, 0, epochs), digits("test")[0]) for M in sizes
+    }
 
 
 def pca_test_errors(run: Run, sizes: tuple[int, ...]) -> dict[int, float]:
     """{M: error on the test digits} of PCA of the training digits."""
     principal, X = analytic.pca(digits("train")[0]), digits("test")[0]
-    return {M: float(np.mean(np.sum((principal.reconstruct(X, M) - X) ** 2, axis=1))) for M in sizes}
+    return {
+        M: float(np.mean(np.sum((principal.reconstruct(X, M) - X) ** 2, axis=1))) for M in sizes
+    }
 
 
 def neighbour_accuracy(z: np.ndarray, y: np.ndarray) -> float:
-    """How many data (z (n, M), y (n,)) have the label of their nearest neighbour among the others: a share of n."""
+    """How many data (z (n, M), y (n,)) have the label of their nearest neighbour among the others:
+    a share of n.
+    """
     distance = np.sum((z[:, None] - z) ** 2, axis=-1)
     np.fill_diagonal(distance, np.inf)
     return float(np.mean(y[distance.argmin(axis=1)] == y))
 
 
 def many_starts(run: Run) -> dict[str, Any]:
-    """Final errors of twenty starts, on the parabola and on the digits: minutes, so the results are shipped."""
+    """Final errors of twenty starts, on the parabola and on the digits: minutes, so the results are
+    shipped.
+    """
     long = Run(full=True, seed=run.seed)
-    curves = {name: [float(on_parabola(long, name, k)[1][-1]) for k in range(STARTS)] for name in ("sigmoid", "tanh", "relu")}
+    curves = {
+        name: [float(on_parabola(long, name, k)[1][-1]) for k in range(STARTS)]
+        for name in ("sigmoid", "tanh", "relu")
+    }
     X = digits("test")[0]
-    images = {name: [error(on_digits(long, name, 2, k, 60), X) for k in range(STARTS)] for name in ("sigmoid", "relu")}
+    images = {
+        name: [error(on_digits(long, name, 2, k, 60), X) for k in range(STARTS)]
+        for name in ("sigmoid", "relu")
+    }
     found = {"parabola": curves, "digits": images}
     digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
-    return {"command": f"python -m minigrad_ae lesson 4 --full --seed {run.seed}", "seed": run.seed, "sha256": digest, **found}
+    return {
+        "command": f"python -m minigrad_ae lesson 4 --full --seed {run.seed}",
+        "seed": run.seed,
+        "sha256": digest,
+        **found,
+    }

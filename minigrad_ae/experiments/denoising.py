@@ -18,34 +18,60 @@ from .linear import five_features
 from .run import Run
 
 
-def denoise(model: DenoisingAutoencoder, X: Any, run: Run, *, lr: float, epochs: int, batch: int, copies: int = 1) -> History:
-    """Train by Adam with a rate that falls to 0; each row appears `copies` times in an epoch, with other noise."""
+def denoise(
+    model: DenoisingAutoencoder,
+    X: Any,
+    run: Run,
+    *,
+    lr: float,
+    epochs: int,
+    batch: int,
+    copies: int = 1,
+) -> History:
+    """Train by Adam with a rate that falls to 0; each row appears `copies` times in an epoch, with
+    other noise.
+    """
     X = np.tile(X, (copies, 1))
     optimizer = Adam(model.parameters(), lr=lr)
     schedule = cosine_schedule(optimizer, epochs * -(-len(X) // batch))
     order, noise = (np.random.default_rng([run.seed, k]) for k in (61, 62))
-    return fit(model, X, optimizer=optimizer, epochs=epochs, rng=order, batch_size=batch, noise=noise, schedule=schedule,
-               progress=False)  # fmt: skip
+    return fit(
+        model,
+        X,
+        optimizer=optimizer,
+        epochs=epochs,
+        rng=order,
+        batch_size=batch,
+        noise=noise,
+        schedule=schedule,
+        progress=False,
+    )
 
 
-def mean_loss(model: DenoisingAutoencoder, X: np.ndarray, rng: np.random.Generator, sweeps: int) -> tuple[float, float]:
+def mean_loss(
+    model: DenoisingAutoencoder, X: np.ndarray, rng: np.random.Generator, sweeps: int
+) -> tuple[float, float]:
     """(mean loss per datum, its standard error): each row of X is corrupted `sweeps` times."""
     with no_grad():
         losses = [model.loss(X, rng=rng).item() / len(X) for _ in range(sweeps)]
     return float(np.mean(losses)), float(np.std(losses, ddof=1) / np.sqrt(sweeps))
 
 
-# --- bugs -------------------------------------------------------------------------------------------------------------
+# --- bugs -----------------------------------------------------------------------------------------
 
 
 @contextmanager
 def frozen() -> Iterator[None]:
-    """The bug that noise is drawn at the first visit of a datum and kept, as if a corrupted copy had been stored."""
+    """The bug that noise is drawn at the first visit of a datum and kept, as if a corrupted copy
+    had been stored.
+    """
     right, kept = DenoisingAutoencoder.corrupt, dict[bytes, np.ndarray]()
 
     def corrupt(self: DenoisingAutoencoder, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         fresh = right(self, x, rng)
-        return np.stack([kept.setdefault(row.tobytes(), noisy) for row, noisy in zip(x, fresh, strict=True)])
+        return np.stack(
+            [kept.setdefault(row.tobytes(), noisy) for row, noisy in zip(x, fresh, strict=True)]
+        )
 
     DenoisingAutoencoder.corrupt = corrupt  # type: ignore[method-assign]
     try:
@@ -54,12 +80,17 @@ def frozen() -> Iterator[None]:
         DenoisingAutoencoder.corrupt = right  # type: ignore[method-assign]
 
 
-# --- linear, on five features: against reduced-rank regression --------------------------------------------------------
+# --- linear, on five features: against reduced-rank regression ------------------------------------
 
 SIGMA = 1.5
-EACH_SIGMA = np.array([3.0, 5.0, 0.2, 5.0, 0.2])  # anisotropic noise: the best subspace is not that of PCA
+# anisotropic noise: the best subspace is not that of PCA
+EACH_SIGMA = np.array([3.0, 5.0, 0.2, 5.0, 0.2])
 DROP = 0.4
-NOISES: dict[str, Any] = {"gaussian": {"sigma": SIGMA}, "anisotropic": {"sigma": EACH_SIGMA}, "drop": {"drop": DROP}}
+NOISES: dict[str, Any] = {
+    "gaussian": {"sigma": SIGMA},
+    "anisotropic": {"sigma": EACH_SIGMA},
+    "drop": {"drop": DROP},
+}
 RANK, COPIES, STEPS = 2, 25, 300
 
 
@@ -88,7 +119,8 @@ def moments(kind: str) -> analytic.Moments:
 
 
 def sampling_error() -> float:
-    """How far above its minimum a loss may end, as a share: free parameters per pair seen in the last tenth of training.
+    """How far above its minimum a loss may end, as a share: free parameters per pair seen in the
+    last tenth of training.
 
     A map of rank M has M (2 D - M) free numbers and D offsets; each costs about loss / pairs.
     """
@@ -97,26 +129,34 @@ def sampling_error() -> float:
 
 
 def few_points(run: Run) -> tuple[float, float, np.ndarray]:
-    """(training loss per datum in the last tenth, its standard error, X): a linear denoiser of full rank, 5 points."""
+    """(training loss per datum in the last tenth, its standard error, X): a linear denoiser of full
+    rank, 5 points.
+    """
     X = five_features()[0][:5]
-    model = DenoisingAutoencoder(LinearAutoencoder(5, 5, rng=np.random.default_rng([run.seed, 63])), sigma=SIGMA)
-    losses = denoise(model, X, run, lr=0.05, epochs=STEPS, batch=200 * 5, copies=200).loss[-STEPS // 10 :]
+    model = DenoisingAutoencoder(
+        LinearAutoencoder(5, 5, rng=np.random.default_rng([run.seed, 63])), sigma=SIGMA
+    )
+    losses = denoise(model, X, run, lr=0.05, epochs=STEPS, batch=200 * 5, copies=200).loss[
+        -STEPS // 10 :
+    ]
     return float(np.mean(losses)), float(np.std(losses, ddof=1) / np.sqrt(len(losses))), X
 
 
-# --- two points, one tanh unit: the posterior mean itself ---------------------------------------------------------------
+# --- two points, one tanh unit: the posterior mean itself -----------------------------------------
 
 TWIN = np.array([1.2, 0.9])  # the points are TWIN and -TWIN, sigma = 1
 
 
 def twins(run: Run) -> DenoisingAutoencoder:
     """y = W2 tanh(W1 x~ + b1) + b2 with one unit, trained on two points."""
-    model = DenoisingAutoencoder(TwoLayerAutoencoder(2, 1, rng=np.random.default_rng([run.seed, 64])), sigma=1.0)
+    model = DenoisingAutoencoder(
+        TwoLayerAutoencoder(2, 1, rng=np.random.default_rng([run.seed, 64])), sigma=1.0
+    )
     denoise(model, np.array([TWIN, -TWIN]), run, lr=0.2, epochs=400, batch=2000, copies=1000)
     return model
 
 
-# --- twenty points, a deep net: the floor -------------------------------------------------------------------------------
+# --- twenty points, a deep net: the floor ---------------------------------------------------------
 
 FLOOR_SIGMA = 0.6
 
@@ -130,7 +170,9 @@ def ring(run: Run) -> np.ndarray:
 
 def ring_floor(run: Run) -> tuple[float, float]:
     """(floor, standard error): the least loss per datum of any function of x~ on these points."""
-    return analytic.kernel_floor(run.shared(ring), FLOOR_SIGMA, np.random.default_rng([run.seed, 71]), sweeps=400)
+    return analytic.kernel_floor(
+        run.shared(ring), FLOOR_SIGMA, np.random.default_rng([run.seed, 71]), sweeps=400
+    )
 
 
 def on_ring(run: Run) -> tuple[DenoisingAutoencoder, History]:
@@ -140,7 +182,7 @@ def on_ring(run: Run) -> tuple[DenoisingAutoencoder, History]:
     return model, denoise(model, run.shared(ring), run, lr=0.02, epochs=300, batch=200, copies=10)
 
 
-# --- a mixture of Gaussians: the score ------------------------------------------------------------------------------------
+# --- a mixture of Gaussians: the score ------------------------------------------------------------
 
 FIELD_SIGMA = 0.5
 
@@ -149,7 +191,9 @@ def mixture() -> analytic.GaussianMixture:
     """Three Gaussians in the plane."""
     covariances = [[[0.05, 0.0], [0.0, 0.4]], [[0.3, 0.2], [0.2, 0.2]], [[0.1, 0.0], [0.0, 0.1]]]
     means = [[-1.5, 0.0], [1.2, 1.2], [1.0, -1.4]]
-    return analytic.GaussianMixture(np.array([0.4, 0.35, 0.25]), np.array(means), np.array(covariances))
+    return analytic.GaussianMixture(
+        np.array([0.4, 0.35, 0.25]), np.array(means), np.array(covariances)
+    )
 
 
 def on_mixture(run: Run, n: int, epochs: int) -> DenoisingAutoencoder:
@@ -161,14 +205,18 @@ def on_mixture(run: Run, n: int, epochs: int) -> DenoisingAutoencoder:
     return model
 
 
-# --- digits -----------------------------------------------------------------------------------------------------------------
+# --- digits ---------------------------------------------------------------------------------------
 
 
 def on_digits(run: Run, kind: str, noise: str, M: int, epochs: int) -> DenoisingAutoencoder:
     """A "linear" or "deep" denoiser of the training digits, with one of DIGIT_NOISE."""
     X, _ = digits("train")
     rng = np.random.default_rng([run.seed, 69])
-    net = LinearAutoencoder(64, M, rng=rng) if kind == "linear" else DeepAutoencoder(64, M, 256, activation="relu", rng=rng)
+    net = (
+        LinearAutoencoder(64, M, rng=rng)
+        if kind == "linear"
+        else DeepAutoencoder(64, M, 256, activation="relu", rng=rng)
+    )
     model = DenoisingAutoencoder(net, **DIGIT_NOISE[noise])
     denoise(model, X, run, lr=0.02 if kind == "linear" else 3e-3, epochs=epochs, batch=64)
     return model
@@ -179,13 +227,17 @@ DIGIT_NOISE: dict[str, dict[str, float]] = {"gaussian": {"sigma": 0.3}, "drop": 
 
 def noisy_test(run: Run, noise: str, sweeps: int = 10) -> tuple[np.ndarray, np.ndarray]:
     """(clean, noisy), (sweeps * 360, 64) each: the test digits, corrupted `sweeps` times."""
-    model = DenoisingAutoencoder(LinearAutoencoder(64, 1, rng=np.random.default_rng(0)), **DIGIT_NOISE[noise])
+    model = DenoisingAutoencoder(
+        LinearAutoencoder(64, 1, rng=np.random.default_rng(0)), **DIGIT_NOISE[noise]
+    )
     clean = np.tile(digits("test")[0], (sweeps, 1))
     return clean, model.corrupt(clean, np.random.default_rng([run.seed, 70]))
 
 
 def best_linear(run: Run, noise: str, M: int) -> tuple[np.ndarray, np.ndarray]:
-    """(A, b): the best linear denoiser y = A x~ + b of rank M of the training digits, noise averaged exactly."""
+    """(A, b): the best linear denoiser y = A x~ + b of rank M of the training digits, noise
+    averaged exactly.
+    """
     X, _ = digits("train")
     mean, S = X.mean(axis=0), np.cov(X.T, ddof=0)
     if noise == "gaussian":

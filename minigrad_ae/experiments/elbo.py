@@ -1,7 +1,8 @@
-"""What lesson 08 and its claims share: the bound at any weights, E and M steps, joint steps, and the gap between.
+"""What lesson 08 and its claims share: the bound at any weights, E and M steps, joint steps, and
+the gap between.
 
-Everything that is trained here is a production model with a production optimiser; log p and the divergences that it is
-compared with come from `analytic`.
+Everything that is trained here is a production model with a production optimiser; log p and the
+divergences that it is compared with come from `analytic`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def anywhere(M: int = 2, seed: int = 8) -> LinearVAE:
 
 
 def one_unit() -> LinearVAE:
-    """The start of `alternate` with one latent unit, where a diagonal covariance is a full one; mu is the data's mean."""
+    """The start of `alternate` with one latent unit, where a diagonal covariance is a full one; mu
+    is the data's mean.
+    """
     return started(1)
 
 
@@ -58,12 +61,13 @@ def trained(run: Run, M: int) -> LinearVAE:
     return model
 
 
-# --- exact quantities of a model as it is ------------------------------------------------------------------------------
+# --- exact quantities of a model as it is ---------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Per datum, in nats, averages over the data: log_p = elbo + kl, kl = approximation + amortisation.
+    """Per datum, in nats, averages over the data: log_p = elbo + kl, kl = approximation +
+    amortisation.
 
     ``elbo`` is the model's; the others are closed forms of its weights.
     """
@@ -76,7 +80,11 @@ class Terms:
 
 def matrices(model: LinearVAE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """W (D, M), V (M, D) and d (M,) of the slides."""
-    return model.decoder_weight.numpy().T, model.encoder_weight.numpy().T, np.exp(model.log_var.numpy())
+    return (
+        model.decoder_weight.numpy().T,
+        model.encoder_weight.numpy().T,
+        np.exp(model.log_var.numpy()),
+    )
 
 
 def covariance(model: LinearVAE, X: np.ndarray) -> np.ndarray:
@@ -84,7 +92,9 @@ def covariance(model: LinearVAE, X: np.ndarray) -> np.ndarray:
     return (X - model.mean.numpy()).T @ (X - model.mean.numpy()) / len(X)
 
 
-def second_moments(model: LinearVAE) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
+def second_moments(
+    model: LinearVAE,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
     """(S, W, V, d, sigma^2): all that the bound on the cloud depends on."""
     return covariance(model, cloud()[0]), *matrices(model), model.sigma2
 
@@ -94,7 +104,9 @@ def terms(model: LinearVAE, X: np.ndarray) -> Terms:
     S, (W, V, d) = covariance(model, X), matrices(model)
     approximation = analytic.hadamard_gap(W, model.sigma2)
     kl = approximation + analytic.amortisation_gap(S, W, V, d, model.sigma2)
-    return Terms(analytic.ppca_log_likelihood(S, W, model.sigma2), mean_bound(model, X), kl, approximation)
+    return Terms(
+        analytic.ppca_log_likelihood(S, W, model.sigma2), mean_bound(model, X), kl, approximation
+    )
 
 
 def mean_bound(model: LinearVAE, X: np.ndarray) -> float:
@@ -103,10 +115,12 @@ def mean_bound(model: LinearVAE, X: np.ndarray) -> float:
         return float(model.elbo(X)) / len(X)
 
 
-# --- E and M steps, joint steps ----------------------------------------------------------------------------------------
+# --- E and M steps, joint steps -------------------------------------------------------------------
 
 
-def maximise(model: LinearVAE, X: np.ndarray, parameters: Iterable[Tensor], tolerance: float = 1e-10) -> None:
+def maximise(
+    model: LinearVAE, X: np.ndarray, parameters: Iterable[Tensor], tolerance: float = 1e-10
+) -> None:
     """Raise the bound per datum to its maximum in some of the parameters, by L-BFGS."""
     data = tensor(X)
 
@@ -129,7 +143,9 @@ def m_step(model: LinearVAE, X: np.ndarray) -> None:
 
 
 def alternate(run: Run, M: int, steps: int) -> tuple[LinearVAE, list[Terms]]:
-    """E and M steps from a random start: the model at the end, and the terms at the start and after each half step."""
+    """E and M steps from a random start: the model at the end, and the terms at the start and after
+    each half step.
+    """
     (X, _), model = cloud(), started(M)
     path = [terms(model, X)]
     for _ in range(steps):
@@ -139,8 +155,11 @@ def alternate(run: Run, M: int, steps: int) -> tuple[LinearVAE, list[Terms]]:
     return model, path
 
 
-def joint(run: Run, M: int, steps: int, lr: float, decoder_from: LinearVAE | None = None) -> list[Terms]:
-    """Steps of gradient ascent on the bound in all parameters at once: the terms at the start and after each step.
+def joint(
+    run: Run, M: int, steps: int, lr: float, decoder_from: LinearVAE | None = None
+) -> list[Terms]:
+    """Steps of gradient ascent on the bound in all parameters at once: the terms at the start and
+    after each step.
 
     From the start of `alternate`, or with the decoder of another model beside that start's encoder.
     """
@@ -159,8 +178,13 @@ def joint(run: Run, M: int, steps: int, lr: float, decoder_from: LinearVAE | Non
 
 
 def free_posteriors(model: LinearVAE, X: np.ndarray) -> float:
-    """The bound per datum with a diagonal Gaussian of its own for every datum, each the best: no encoder in between."""
-    mu, log_var = tensor(np.zeros((len(X), model.n_latent)), True), tensor(np.zeros((len(X), model.n_latent)), True)
+    """The bound per datum with a diagonal Gaussian of its own for every datum, each the best: no
+    encoder in between.
+    """
+    mu, log_var = (
+        tensor(np.zeros((len(X), model.n_latent)), True),
+        tensor(np.zeros((len(X), model.n_latent)), True),
+    )
     data = tensor(X)
 
     def closure() -> Tensor:
@@ -172,15 +196,20 @@ def free_posteriors(model: LinearVAE, X: np.ndarray) -> float:
     return -optimiser.step(closure)
 
 
-# --- one weight: the slide's figure ------------------------------------------------------------------------------------
+# --- one weight: the slide's figure ---------------------------------------------------------------
 
 
 def scalar() -> tuple[LinearVAE, np.ndarray]:
-    """x = w z + noise with one weight w, x one number: (model at w = 0.7, X (200, 1) with variance 5 exactly)."""
+    """x = w z + noise with one weight w, x one number: (model at w = 0.7, X (200, 1) with variance
+    5 exactly).
+    """
     x = np.random.default_rng(1).standard_normal(200)
     x = (x - x.mean()) / x.std() * np.sqrt(5)
     model = LinearVAE(1, 1, sigma2=1.0, rng=np.random.default_rng(0))
-    model.decoder_weight.data, model.encoder_weight.data = np.full((1, 1), 0.7), np.full((1, 1), 0.05)
+    model.decoder_weight.data, model.encoder_weight.data = (
+        np.full((1, 1), 0.7),
+        np.full((1, 1), 0.05),
+    )
     return model, x[:, None]
 
 
@@ -188,7 +217,8 @@ def scalar() -> tuple[LinearVAE, np.ndarray]:
 class Bound:
     """One bound L(w) at a fixed encoder, per datum: ``curve`` over the given w.
 
-    The encoder was fitted at ``w``, where the bound is ``gap`` below ``log_p``; w then moved to ``after``.
+    The encoder was fitted at ``w``, where the bound is ``gap`` below ``log_p``; w then moved to
+    ``after``.
     """
 
     curve: np.ndarray
@@ -226,7 +256,9 @@ def bounds_of_em(ws: np.ndarray, steps: int) -> list[Bound]:
 
 
 def bounds_of_joint_steps(ws: np.ndarray, steps: int, every: int, lr: float) -> list[Bound]:
-    """The bound at the encoder and w that joint gradient steps have reached, after 0, every, 2 every ... steps."""
+    """The bound at the encoder and w that joint gradient steps have reached, after 0, every, 2
+    every ... steps.
+    """
     (model, X), bounds = scalar(), []
     optimiser = SGD([model.encoder_weight, model.log_var, model.decoder_weight], lr=lr)
     for step in range(steps + 1):

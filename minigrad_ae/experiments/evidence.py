@@ -1,4 +1,6 @@
-"""The evidence log p(x) itself, for lesson 08: with any q and any decoder on a grid, and by importance weighting."""
+"""The evidence log p(x) itself, for lesson 08: with any q and any decoder on a grid, and by
+importance weighting.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,16 @@ from ..ops import exp_remainder
 from .elbo import anywhere, cloud, e_step, matrices
 from .run import Run
 
-# --- any q, any decoder: a grid ----------------------------------------------------------------------------------------
+# --- any q, any decoder: a grid -------------------------------------------------------------------
 
 
 def hairpin() -> tuple[VariationalAutoencoder, np.ndarray]:
-    """A decoder that folds the line of z like a hairpin, and a datum x (1, 2) between its legs: p(z | x) has two peaks."""
-    model = VariationalAutoencoder(2, 1, hidden=(3,), likelihood="gaussian", sigma=0.4, rng=np.random.default_rng(0))
+    """A decoder that folds the line of z like a hairpin, and a datum x (1, 2) between its legs: p(z
+    | x) has two peaks.
+    """
+    model = VariationalAutoencoder(
+        2, 1, hidden=(3,), likelihood="gaussian", sigma=0.4, rng=np.random.default_rng(0)
+    )
     weights = [[2.0, 2.0, 1.0]], [-2.0, 2.0, 0.0], [[1.0, 0.0], [-1.0, 0.0], [0.0, 0.4]], [2.0, 0.0]
     for p, values in zip(model.decoder.parameters(), weights, strict=True):
         p.data = np.array(values)
@@ -32,19 +38,27 @@ def log_conditional(model: VariationalAutoencoder, x: np.ndarray, z: np.ndarray)
         return np.asarray(model.conditional.log_prob(model.decoder(z)[:, None, :], x).numpy())
 
 
-def posterior_on_grid(model: VariationalAutoencoder, x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(log p(x, z), log p(z | x)) of one datum on an even grid z (G,): a sum in place of the integral over z."""
+def posterior_on_grid(
+    model: VariationalAutoencoder, x: np.ndarray, z: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(log p(x, z), log p(z | x)) of one datum on an even grid z (G,): a sum in place of the
+    integral over z.
+    """
     log_joint = log_conditional(model, x, z[:, None])[:, 0] - 0.5 * (LN_2PI + z**2)
     return log_joint, log_joint - np.logaddexp.reduce(log_joint) - np.log(z[1] - z[0])
 
 
-def on_grid(model: VariationalAutoencoder, x: np.ndarray, z: np.ndarray, q: np.ndarray) -> tuple[float, float]:
+def on_grid(
+    model: VariationalAutoencoder, x: np.ndarray, z: np.ndarray, q: np.ndarray
+) -> tuple[float, float]:
     """(L, KL(q || p(z | x))) of one datum for any density q (G,) on an even grid z (G,)."""
     step = z[1] - z[0]
     q = q / (q.sum() * step)
     log_joint, log_posterior = posterior_on_grid(model, x, z)
     log_q = np.log(np.where(q > 0, q, 1.0))
-    return float((q * (log_joint - log_q)).sum() * step), float((q * (log_q - log_posterior)).sum() * step)
+    return float((q * (log_joint - log_q)).sum() * step), float(
+        (q * (log_q - log_posterior)).sum() * step
+    )
 
 
 def shapes(z: np.ndarray) -> dict[str, np.ndarray]:
@@ -59,12 +73,14 @@ def shapes(z: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-# --- importance weights ------------------------------------------------------------------------------------------------
+# --- importance weights ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Importance:
-    """Of one datum: ``gap`` (K,) = log p(x) - L_k with standard errors ``error`` (K,), for the k in ``ks``."""
+    """Of one datum: ``gap`` (K,) = log p(x) - L_k with standard errors ``error`` (K,), for the k in
+    ``ks``.
+    """
 
     ks: tuple[int, ...]
     gap: np.ndarray
@@ -72,7 +88,9 @@ class Importance:
 
 
 def imperfect() -> tuple[LinearVAE, np.ndarray, float, float]:
-    """(model, x (1, 5), log p(x), chi^2): an encoder that is near the posterior of x, but is not it."""
+    """(model, x (1, 5), log p(x), chi^2): an encoder that is near the posterior of x, but is not
+    it.
+    """
     X, _ = cloud()
     model = anywhere()
     model.mean.data = X.mean(axis=0)
@@ -82,19 +100,25 @@ def imperfect() -> tuple[LinearVAE, np.ndarray, float, float]:
     x, (W, V, d) = X[:1], matrices(model)
     truth = analytic.PPCA(W, model.mean.numpy(), model.sigma2)
     precision = analytic.posterior_precision(W, model.sigma2)
-    chi2 = analytic.chi_square(truth.posterior(x)[0][0], precision, V @ (x[0] - model.mean.numpy()), d)
+    chi2 = analytic.chi_square(
+        truth.posterior(x)[0][0], precision, V @ (x[0] - model.mean.numpy()), d
+    )
     return model, x, float(truth.log_prob(x)[0]), chi2
 
 
 def importance(run: Run, ks: tuple[int, ...], repeats: int) -> Importance:
     """log p(x) - L_k from `repeats` independent groups of k draws.
 
-    With r = exp(L - log p), the mean of k weights over p(x), E r = 1 exactly.  So the gap -E ln r is also E (r - 1 - ln r),
-    whose terms are never negative and scatter far less.
+    With r = exp(L - log p), the mean of k weights over p(x), E r = 1 exactly.  So the gap -E ln r
+    is also E (r - 1 - ln r), whose terms are never negative and scatter far less.
     """
     model, x, log_p, _ = imperfect()
     rng, gaps = np.random.default_rng([run.seed, 50]), []
     for k in ks:
         excess = model.log_likelihood(np.repeat(x, repeats, axis=0), rng, k) - log_p
         gaps.append(exp_remainder(excess))
-    return Importance(ks, np.array([g.mean() for g in gaps]), np.array([g.std(ddof=1) / np.sqrt(repeats) for g in gaps]))
+    return Importance(
+        ks,
+        np.array([g.mean() for g in gaps]),
+        np.array([g.std(ddof=1) / np.sqrt(repeats) for g in gaps]),
+    )

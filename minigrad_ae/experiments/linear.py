@@ -1,7 +1,8 @@
 """What lesson 02 and its claims both train: once in a run (`Run.shared`).
 
-The second part starts, by definition, from known eigenvectors: a saddle, a step-size limit, mode curves.  It uses the
-production model, engine and optimiser; only the starting weights come from `analytic`.
+The second part starts, by definition, from known eigenvectors: a saddle, a step-size limit, mode
+curves.  It uses the production model, engine and optimiser; only the starting weights come from
+`analytic`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ..optim import SGD
 from ..tensors import tensor
 from .run import Run
 
-# --- trained from random starts ---------------------------------------------------------------------------------------
+# --- trained from random starts -------------------------------------------------------------------
 
 
 def trained(run: Run, M: int, start: int) -> LinearAutoencoder:
@@ -48,7 +49,7 @@ def _fitted(run: Run, M: int, start: int, **settings: Any) -> LinearAutoencoder:
     return model
 
 
-# --- started from known eigenvectors ----------------------------------------------------------------------------------
+# --- started from known eigenvectors --------------------------------------------------------------
 
 A0 = 1e-3  # strength of every mode at the start of `mode_strengths`
 
@@ -63,7 +64,9 @@ def five_features() -> tuple[np.ndarray, analytic.PCA]:
 
 
 def linear_model(encoder: np.ndarray, decoder: np.ndarray) -> LinearAutoencoder:
-    """A linear autoencoder without bias, with weights W1 (M, D) and W2 (D, M) in the notation of the slides."""
+    """A linear autoencoder without bias, with weights W1 (M, D) and W2 (D, M) in the notation of
+    the slides.
+    """
     M, D = encoder.shape
     model = LinearAutoencoder(D, M, bias=False, rng=np.random.default_rng(0))
     model.encoder_weight.data, model.decoder_weight.data = encoder.T.copy(), decoder.T.copy()
@@ -83,7 +86,9 @@ def descend_losses(model: LinearAutoencoder, X: np.ndarray, eta: float, steps: i
 
 
 def escape(run: Run) -> list[float]:
-    """Losses of 700 steps of descent from the saddle {1, 3}, started 1e-6 beside it in every weight."""
+    """Losses of 700 steps of descent from the saddle {1, 3}, started 1e-6 beside it in every
+    weight.
+    """
     X, found = five_features()
     rng = np.random.default_rng(3)
     W1, W2 = analytic.saddle(found.components, (1, 3), 2)
@@ -93,7 +98,9 @@ def escape(run: Run) -> list[float]:
 
 
 def descend(X: np.ndarray, eta: float, steps: int) -> np.ndarray:
-    """(loss - optimum) / optimum of descent from beside the balanced optimum with one latent unit per component 1, 2."""
+    """(loss - optimum) / optimum of descent from beside the balanced optimum with one latent unit
+    per component 1, 2.
+    """
     found = analytic.pca(X)
     U = found.components[:, :2]
     model = linear_model(U.T * (1 + 1e-4), U * (1 + 1e-4))
@@ -102,10 +109,13 @@ def descend(X: np.ndarray, eta: float, steps: int) -> np.ndarray:
 
 
 def growth(X: np.ndarray, factor: float, steps: int = 20) -> float:
-    """By what factor a small step away from the balanced optimum, along its sharpest direction, grows per descent step."""
+    """By what factor a small step away from the balanced optimum, along its sharpest direction,
+    grows per descent step.
+    """
     found = analytic.pca(X)
     U, s1 = found.components[:, :2], float(found.eigenvalues[0])
-    first = np.outer([1.0, 0.0], U[:, 0])  # the sharpest direction: both weights of mode 1 grow together
+    # the sharpest direction: both weights of mode 1 grow together
+    first = np.outer([1.0, 0.0], U[:, 0])
     model = linear_model(U.T + 1e-6 * first, U + 1e-6 * first.T)
     descend_losses(model, X, factor / s1, steps)
     strength = float(U[:, 0] @ model.encoder_weight.numpy()[:, 0])
@@ -113,7 +123,9 @@ def growth(X: np.ndarray, factor: float, steps: int = 20) -> float:
 
 
 def mode_strengths(run: Run, eta: float) -> tuple[np.ndarray, np.ndarray]:
-    """(times, strengths (len(times), 2)) of gradient descent on the *mean* loss from a small balanced aligned start."""
+    """(times, strengths (len(times), 2)) of gradient descent on the *mean* loss from a small
+    balanced aligned start.
+    """
     X, found = five_features()
     U, rates = found.components[:, :2], found.eigenvalues[:2] / len(X)
     model = linear_model(np.sqrt(A0) * U.T, np.sqrt(A0) * U)
@@ -138,9 +150,13 @@ def mode_error(run: Run, eta: float) -> float:
 
 
 def drift(X: np.ndarray, eta: float, time: float = 0.05) -> float:
-    """How far W1 W1^T - W2^T W2, which gradient flow conserves, moves under descent on the mean loss for a given time."""
+    """How far W1 W1^T - W2^T W2, which gradient flow conserves, moves under descent on the mean
+    loss for a given time.
+    """
     rng = np.random.default_rng(5)
-    model = linear_model(0.5 * rng.standard_normal((2, X.shape[1])), 0.5 * rng.standard_normal((X.shape[1], 2)))
+    model = linear_model(
+        0.5 * rng.standard_normal((2, X.shape[1])), 0.5 * rng.standard_normal((X.shape[1], 2))
+    )
 
     def difference() -> np.ndarray:
         encoder, decoder = model.encoder_weight.numpy(), model.decoder_weight.numpy()

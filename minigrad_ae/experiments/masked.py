@@ -1,4 +1,5 @@
-"""What lesson 07 and its claims share: masks that stay the same, references on the same masks, short training runs.
+"""What lesson 07 and its claims share: masks that stay the same, references on the same masks,
+short training runs.
 
 Everything is float32 unless it is compared to rounding.  A mask is True where a patch is hidden.
 """
@@ -20,9 +21,17 @@ from ..optim import AdamW, cosine_schedule
 from ..train import History, fit
 from .run import Run
 
-SIDE, PATCH, TOKENS, PIXELS = 8, 2, 16, 4  # digits: pixels of a side, of a patch's side, patches, pixels of a patch
+# digits: pixels of a side, of a patch's side, patches, pixels of a patch
+SIDE, PATCH, TOKENS, PIXELS = 8, 2, 16, 4
 RIDGE = 1e-3  # added to the covariance: some pixels of the digits never vary
-QUICK: dict[str, Any] = {"width": 32, "depth": 1, "heads": 2, "decoder_width": 32, "decoder_depth": 2, "decoder_heads": 2}
+QUICK: dict[str, Any] = {
+    "width": 32,
+    "depth": 1,
+    "heads": 2,
+    "decoder_width": 32,
+    "decoder_depth": 2,
+    "decoder_heads": 2,
+}
 
 
 def pictures(split: str) -> np.ndarray:
@@ -31,7 +40,9 @@ def pictures(split: str) -> np.ndarray:
 
 
 def frozen_masks(n: int, ratio: float = 0.75, tokens: int = TOKENS) -> np.ndarray:
-    """(n, L): always the same masks, each for a whole set of pictures; the first that default_rng(0).permutation gives."""
+    """(n, L): always the same masks, each for a whole set of pictures; the first that
+    default_rng(0).permutation gives.
+    """
     rng = np.random.default_rng(0)
     masks = np.ones((n, tokens), bool)
     for mask in masks:
@@ -39,34 +50,65 @@ def frozen_masks(n: int, ratio: float = 0.75, tokens: int = TOKENS) -> np.ndarra
     return masks
 
 
-def train(model: MaskedAutoencoder, X: np.ndarray, *, epochs: int, lr: float, seed: int = 0, batch_size: int = 64,
-          callbacks: Any = (), progress: bool = False) -> History:  # fmt: skip
-    """AdamW (.9, .95), weight decay .05 on matrices, 5 % warm-up, then a cosine to 0; new masks in every step."""
+def train(
+    model: MaskedAutoencoder,
+    X: np.ndarray,
+    *,
+    epochs: int,
+    lr: float,
+    seed: int = 0,
+    batch_size: int = 64,
+    callbacks: Any = (),
+    progress: bool = False,
+) -> History:
+    """AdamW (.9, .95), weight decay .05 on matrices, 5 % warm-up, then a cosine to 0; new masks in
+    every step.
+    """
     weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = AdamW(weights, lr, (0.9, 0.95), weight_decay=0.05, matrices_only=True)
     steps = epochs * -(-len(X) // batch_size)
-    return fit(model, X, optimizer=optimizer, epochs=epochs, batch_size=batch_size, rng=np.random.default_rng([seed, 1]),
-               noise=np.random.default_rng([seed, 2]), schedule=cosine_schedule(optimizer, steps, warmup=steps // 20),
-               callbacks=callbacks, progress=progress)  # fmt: skip
+    return fit(
+        model,
+        X,
+        optimizer=optimizer,
+        epochs=epochs,
+        batch_size=batch_size,
+        rng=np.random.default_rng([seed, 1]),
+        noise=np.random.default_rng([seed, 2]),
+        schedule=cosine_schedule(optimizer, steps, warmup=steps // 20),
+        callbacks=callbacks,
+        progress=progress,
+    )
 
 
 def fresh(seed: int, **settings: Any) -> MaskedAutoencoder:
     """An untrained masked autoencoder of the digits that knows their mean picture and scale."""
-    model = MaskedAutoencoder((SIDE, SIDE), PATCH, rng=np.random.default_rng(seed), dtype=np.float32, **settings)
+    model = MaskedAutoencoder(
+        (SIDE, SIDE), PATCH, rng=np.random.default_rng(seed), dtype=np.float32, **settings
+    )
     return model.standardise(pictures("train"))
 
 
 @dataclass
 class Live:
-    """A network trained in a lesson, and its error on test pictures on the way: [(seconds of training, error), ...]."""
+    """A network trained in a lesson, and its error on test pictures on the way: [(seconds of
+    training, error), ...].
+    """
 
     model: MaskedAutoencoder
     curve: list[tuple[float, float]]
 
 
 def live(run: Run) -> Live:
-    """28,000 parameters, from random: 45 epochs (1,035 steps) are about 6 s, 8 epochs under --fast 1.2 s."""
-    model, curve, masks, T = fresh(run.seed, **QUICK), list[tuple[float, float]](), frozen_masks(4), pictures("test")
+    """28,000 parameters, from random: 45 epochs (1,035 steps) are about 6 s, 8 epochs under --fast
+    1.2 s.
+    """
+    model, curve, masks, T = (
+        fresh(run.seed, **QUICK),
+        list[tuple[float, float]](),
+        frozen_masks(4),
+        pictures("test"),
+    )
     curve.append((0.0, float(masked_errors(model, T, masks).mean())))
     watching, start = 0.0, time.perf_counter()
 
@@ -77,7 +119,14 @@ def live(run: Run) -> Live:
             curve.append((now - start - watching, float(masked_errors(model, T, masks).mean())))
         watching += time.perf_counter() - now
 
-    train(model, pictures("train"), epochs=8 if run.fast else 45, lr=5e-3, seed=run.seed, callbacks=[watch])
+    train(
+        model,
+        pictures("train"),
+        epochs=8 if run.fast else 45,
+        lr=5e-3,
+        seed=run.seed,
+        callbacks=[watch],
+    )
     return Live(model, curve)
 
 
@@ -88,7 +137,7 @@ def ready(run: Run, name: str) -> MaskedAutoencoder:
     return model
 
 
-# --- errors on the same masks -----------------------------------------------------------------------------------------
+# --- errors on the same masks ---------------------------------------------------------------------
 
 
 def masked_errors(model: MaskedAutoencoder, X: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -100,12 +149,21 @@ def masked_errors(model: MaskedAutoencoder, X: np.ndarray, masks: np.ndarray) ->
 def hidden_pixels(mask: np.ndarray, image_shape: Any, patch: int) -> np.ndarray:
     """A mask of patches (L,) as one of pixels (D,)."""
     channels = (*image_shape, 1)[2]
-    return unpatchify(np.repeat(mask[None, :, None], patch * patch * channels, axis=2), image_shape, patch)[0]
+    return unpatchify(
+        np.repeat(mask[None, :, None], patch * patch * channels, axis=2), image_shape, patch
+    )[0]
 
 
-def gaussian_errors(X_train: np.ndarray, X: np.ndarray, masks: np.ndarray, image_shape: Any = (SIDE, SIDE),
-                    patch: int = PATCH) -> np.ndarray:  # fmt: skip
-    """The same for the Gaussian conditional mean, from mean and covariance (+ RIDGE I) of the training pictures."""
+def gaussian_errors(
+    X_train: np.ndarray,
+    X: np.ndarray,
+    masks: np.ndarray,
+    image_shape: Any = (SIDE, SIDE),
+    patch: int = PATCH,
+) -> np.ndarray:
+    """The same for the Gaussian conditional mean, from mean and covariance (+ RIDGE I) of the
+    training pictures.
+    """
     X_train, X = X_train.astype(np.float64), X.astype(np.float64)
     mean = X_train.mean(axis=0)
     S = np.cov(X_train.T, bias=True) + RIDGE * np.eye(len(mean))
@@ -117,14 +175,19 @@ def gaussian_errors(X_train: np.ndarray, X: np.ndarray, masks: np.ndarray, image
     return np.array(errors)
 
 
-def mean_picture_errors(X_train: np.ndarray, X: np.ndarray, masks: np.ndarray, image_shape: Any = (SIDE, SIDE),
-                        patch: int = PATCH) -> np.ndarray:  # fmt: skip
+def mean_picture_errors(
+    X_train: np.ndarray,
+    X: np.ndarray,
+    masks: np.ndarray,
+    image_shape: Any = (SIDE, SIDE),
+    patch: int = PATCH,
+) -> np.ndarray:
     """The same for the mean training picture."""
     squares = np.mean((X.astype(np.float64) - X_train.astype(np.float64).mean(axis=0)) ** 2, axis=0)
     return np.array([squares[hidden_pixels(mask, image_shape, patch)].mean() for mask in masks])
 
 
-# --- the shipped network, on masks that stay the same -----------------------------------------------------------------
+# --- the shipped network, on masks that stay the same ---------------------------------------------
 
 
 def masks_of(run: Run) -> np.ndarray:

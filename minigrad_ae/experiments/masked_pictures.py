@@ -1,4 +1,6 @@
-"""What lesson 07 draws: the slide's diagram with real pictures in it, rows of pictures, and where tokens look."""
+"""What lesson 07 draws: the slide's diagram with real pictures in it, rows of pictures, and where
+tokens look.
+"""
 
 from __future__ import annotations
 
@@ -28,61 +30,111 @@ def with_holes(x: np.ndarray, mask: np.ndarray, image_shape: Any, patch: int) ->
 
 
 def rows_of_pictures(ax: Any, rows: list[tuple[str, list[np.ndarray]]], margin: int = 1) -> None:
-    """Each row side by side in one axes, its label at the left; pictures (H, W) of ink or (H, W, 3) of colours."""
+    """Each row side by side in one axes, its label at the left; pictures (H, W) of ink or (H, W, 3)
+    of colours.
+    """
     table = []
     for _, images in rows:
-        coloured = [i if i.ndim == 3 else np.repeat(1 - np.clip(i, 0, 1)[..., None], 3, axis=2) for i in images]
-        framed = [np.pad(i, ((margin, margin), (margin, margin), (0, 0)), constant_values=1.0) for i in coloured]
+        coloured = [
+            i if i.ndim == 3 else np.repeat(1 - np.clip(i, 0, 1)[..., None], 3, axis=2)
+            for i in images
+        ]
+        framed = [
+            np.pad(i, ((margin, margin), (margin, margin), (0, 0)), constant_values=1.0)
+            for i in coloured
+        ]
         table.append(np.hstack(framed))
     ax.imshow(np.vstack(table), interpolation="nearest")
     height = table[0].shape[0]
-    ax.set_yticks([height * (k + 0.5) - 0.5 for k in range(len(rows))], [label for label, _ in rows])
+    ax.set_yticks(
+        [height * (k + 0.5) - 0.5 for k in range(len(rows))], [label for label, _ in rows]
+    )
     ax.set_xticks([])
     ax.tick_params(length=0)
     ax.grid(False)
     ax.spines[:].set_visible(False)
 
 
-def reconstruction_rows(model: MaskedAutoencoder, x: np.ndarray, masks: np.ndarray) -> list[tuple[str, list[np.ndarray]]]:
-    """The book's figure: what is there, what the encoder sees, what comes out; and the decoder's output as it is."""
+def reconstruction_rows(
+    model: MaskedAutoencoder, x: np.ndarray, masks: np.ndarray
+) -> list[tuple[str, list[np.ndarray]]]:
+    """The book's figure: what is there, what the encoder sees, what comes out; and the decoder's
+    output as it is.
+    """
     H, W = model.image_shape[:2]
     with no_grad():
         pasted, raw = model.reconstruct(x, masks), model.reconstruct(x, masks, paste=False)
     return [
         ("original", list(x.reshape(-1, H, W))),
-        (f"{masks[0].mean():.0%} hidden", [with_holes(a, m, (H, W), model.patch) for a, m in zip(x, masks, strict=True)]),
+        (
+            f"{masks[0].mean():.0%} hidden",
+            [with_holes(a, m, (H, W), model.patch) for a, m in zip(x, masks, strict=True)],
+        ),
         ("filled in", list(pasted.reshape(-1, H, W))),
         ("decoder alone", list(raw.reshape(-1, H, W))),
-    ]  # fmt: skip
+    ]
 
 
-def draw_masked_autoencoder(ax: Any, model: MaskedAutoencoder, x: np.ndarray, mask: np.ndarray) -> None:
-    """The slide, left to right, with the model's own sizes, one real picture, and what the model makes of it."""
+def draw_masked_autoencoder(
+    ax: Any, model: MaskedAutoencoder, x: np.ndarray, mask: np.ndarray
+) -> None:
+    """The slide, left to right, with the model's own sizes, one real picture, and what the model
+    makes of it.
+    """
     H, W = model.image_shape[:2]
     y = model.reconstruct(x[None], mask[None])[0].reshape(H, W)
     picture, kept = x.reshape(H, W), np.flatnonzero(~mask)
     columns = model.encoder.embedding.grid[1]
     for k in range(len(mask)):
         r, c = divmod(k, columns)
-        patch = picture[r * model.patch : (r + 1) * model.patch, c * model.patch : (c + 1) * model.patch]
+        patch = picture[
+            r * model.patch : (r + 1) * model.patch, c * model.patch : (c + 1) * model.patch
+        ]
         _patch(ax, 0.0 + 1.1 * c, 3.9 - 1.1 * r, None if mask[k] else patch)
     for j, k in enumerate(kept.tolist()):
         r, c = divmod(k, columns)
-        patch = picture[r * model.patch : (r + 1) * model.patch, c * model.patch : (c + 1) * model.patch]
+        patch = picture[
+            r * model.patch : (r + 1) * model.patch, c * model.patch : (c + 1) * model.patch
+        ]
         _patch(ax, 6.0, 3.9 - 1.1 * j, patch)
         _square(ax, 12.0, 3.9 - 1.1 * j, ENCODER)
     for k in range(len(mask)):
         r, c = divmod(k, columns)
         _square(ax, 14.6 + 1.1 * c, 3.9 - 1.1 * r, DECODER if mask[k] else ENCODER)
-    _box(ax, 8.0, 11.0, ENCODER, f"encoder\n{model.depth} blocks\nwidth {model.width}\n{model.heads} heads")
-    _box(ax, 20.0, 23.0, DECODER, f"decoder\n{model.decoder_depth} blocks\nwidth {model.decoder_width}")
-    ax.imshow(y, cmap="gray_r", vmin=0, vmax=1, extent=(24.2, 28.6, 0.6, 5.0), interpolation="nearest", zorder=2)
+    _box(
+        ax,
+        8.0,
+        11.0,
+        ENCODER,
+        f"encoder\n{model.depth} blocks\nwidth {model.width}\n{model.heads} heads",
+    )
+    _box(
+        ax,
+        20.0,
+        23.0,
+        DECODER,
+        f"decoder\n{model.decoder_depth} blocks\nwidth {model.decoder_width}",
+    )
+    ax.imshow(
+        y,
+        cmap="gray_r",
+        vmin=0,
+        vmax=1,
+        extent=(24.2, 28.6, 0.6, 5.0),
+        interpolation="nearest",
+        zorder=2,
+    )
     for x0, x1 in ((4.6, 5.8), (7.15, 7.9), (11.1, 11.9), (13.2, 14.4), (19.1, 19.9), (23.1, 24.0)):
-        ax.annotate("", (x1, 2.8), (x0, 2.8), arrowprops={"arrowstyle": "->", "color": "#555555", "lw": 1.4})
+        ax.annotate(
+            "", (x1, 2.8), (x0, 2.8), arrowprops={"arrowstyle": "->", "color": "#555555", "lw": 1.4}
+        )
     for x0, text in (
-        (2.15, f"{len(mask)} patches,\n{int(mask.sum())} hidden"), (6.5, f"{len(kept)} visible"), (12.5, "codes"),
-        (16.75, "put back; one learnt mask\ntoken in each hidden place"), (26.4, "prediction,\nvisible pasted in"),
-    ):  # fmt: skip
+        (2.15, f"{len(mask)} patches,\n{int(mask.sum())} hidden"),
+        (6.5, f"{len(kept)} visible"),
+        (12.5, "codes"),
+        (16.75, "put back; one learnt mask\ntoken in each hidden place"),
+        (26.4, "prediction,\nvisible pasted in"),
+    ):
         ax.text(x0, -0.1, text, ha="center", va="top", fontsize=8.5)
     ax.set(xlim=(-0.4, 29.0), ylim=(-1.5, 5.2), aspect="equal")
     ax.axis("off")
@@ -98,7 +150,15 @@ def _patch(ax: Any, x: float, y: float, pixels: np.ndarray | None) -> None:
     n = len(pixels)
     for i in range(n):
         for j in range(n):
-            ax.add_patch(Rectangle((x + j / n, y + 1 - (i + 1) / n), 1 / n, 1 / n, facecolor=grey(pixels[i, j]), lw=0))
+            ax.add_patch(
+                Rectangle(
+                    (x + j / n, y + 1 - (i + 1) / n),
+                    1 / n,
+                    1 / n,
+                    facecolor=grey(pixels[i, j]),
+                    lw=0,
+                )
+            )
     ax.add_patch(Rectangle((x, y), 1, 1, fill=False, edgecolor="#777777", lw=0.6))
 
 
@@ -111,12 +171,17 @@ def _square(ax: Any, x: float, y: float, color: str) -> None:
 def _box(ax: Any, left: float, right: float, color: str, text: str) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    style: dict[str, Any] = {"boxstyle": "round,pad=0.05", "facecolor": "white", "edgecolor": color, "lw": 2}
+    style: dict[str, Any] = {
+        "boxstyle": "round,pad=0.05",
+        "facecolor": "white",
+        "edgecolor": color,
+        "lw": 2,
+    }
     ax.add_patch(FancyBboxPatch((left, 0.8), right - left, 4.0, **style))
     ax.text((left + right) / 2, 2.8, text, ha="center", va="center", fontsize=9)
 
 
-# --- figures ----------------------------------------------------------------------------------------------------------
+# --- figures --------------------------------------------------------------------------------------
 
 
 def mean_and_error(values: Any) -> tuple[float, float]:
@@ -131,16 +196,47 @@ def ablation_figure(study: dict[str, Any]) -> Any:
 
     rows, ratios = list(study["ablation"].values()), [100 * float(r) for r in study["ablation"]]
     fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.9))
-    left.plot(ratios, [r["gaussian"] for r in rows], color=DECODER, ls="--", marker="s", ms=4, label="Gaussian conditional")
-    left.plot(ratios, [np.mean(r["error"]) for r in rows], color=ENCODER, marker="o", ms=4, label="masked autoencoder")
-    left.set(ylabel="squared error per hidden pixel", title="Better than second moments at every ratio", ylim=(0, None))
+    left.plot(
+        ratios,
+        [r["gaussian"] for r in rows],
+        color=DECODER,
+        ls="--",
+        marker="s",
+        ms=4,
+        label="Gaussian conditional",
+    )
+    left.plot(
+        ratios,
+        [np.mean(r["error"]) for r in rows],
+        color=ENCODER,
+        marker="o",
+        ms=4,
+        label="masked autoencoder",
+    )
+    left.set(
+        ylabel="squared error per hidden pixel",
+        title="Better than second moments at every ratio",
+        ylim=(0, None),
+    )
     for share, key, color in (("5%", "0.05", ENCODER), ("1%", "0.01", "#009E73")):
         found = [mean_and_error(np.mean(r[f"accuracy at {share}"], axis=0)) for r in rows]
-        right.errorbar(ratios, [m for m, _ in found], [e for _, e in found], color=color, marker="o", ms=4, capsize=3,
-                       label=f"fine-tuned with {share} of the labels")  # fmt: skip
+        right.errorbar(
+            ratios,
+            [m for m, _ in found],
+            [e for _, e in found],
+            color=color,
+            marker="o",
+            ms=4,
+            capsize=3,
+            label=f"fine-tuned with {share} of the labels",
+        )
         scratch = np.mean(study["transfer"][key]["from scratch"])
         right.axhline(scratch, color=color, ls=":", label=f"from scratch, {share}")
-    right.set(ylabel="accuracy on test digits", title="Transfer: a broad plateau, then a drop", ylim=(0.5, 1.0))
+    right.set(
+        ylabel="accuracy on test digits",
+        title="Transfer: a broad plateau, then a drop",
+        ylim=(0.5, 1.0),
+    )
     for ax in (left, right):
         ax.set(xlabel="hidden patches (% of 16)", xticks=ratios)
         ax.legend(fontsize=8)
@@ -152,35 +248,69 @@ def labels_figure(study: dict[str, Any]) -> Any:
     import matplotlib.pyplot as plt
 
     methods, counts = list(study["transfer"]["0.05"]), list(study["labels"].values())
-    styles = dict(zip(methods, [(ENCODER, "-"), (ENCODER, ":"), ("#56B4E9", "-"), (DECODER, "--"), ("#D55E00", "--"),
-                                ("#000000", "--")], strict=True))  # fmt: skip
+    styles = dict(
+        zip(
+            methods,
+            [
+                (ENCODER, "-"),
+                (ENCODER, ":"),
+                ("#56B4E9", "-"),
+                (DECODER, "--"),
+                ("#D55E00", "--"),
+                ("#000000", "--"),
+            ],
+            strict=True,
+        )
+    )
     fig, ax = plt.subplots(figsize=(7.4, 4.6))
     for k, (method, (color, line)) in enumerate(styles.items()):
         found = [mean_and_error(study["transfer"][share][method]) for share in study["labels"]]
         x = np.array(counts) * 1.03 ** (k - 2.5)  # side by side, so that the bars can be told apart
-        ax.errorbar(x, [m for m, _ in found], [e for _, e in found], color=color, ls=line, marker="o", ms=4, capsize=3,
-                    label=method)  # fmt: skip
-    ax.set(xscale="log", xlabel="labelled digits: 1, 5, 10 and 100 % of 1,437", ylabel="accuracy on 360 test digits",
-           title="Where labels are few, pre-training without labels helps")  # fmt: skip
+        ax.errorbar(
+            x,
+            [m for m, _ in found],
+            [e for _, e in found],
+            color=color,
+            ls=line,
+            marker="o",
+            ms=4,
+            capsize=3,
+            label=method,
+        )
+    ax.set(
+        xscale="log",
+        xlabel="labelled digits: 1, 5, 10 and 100 % of 1,437",
+        ylabel="accuracy on 360 test digits",
+        title="Where labels are few, pre-training without labels helps",
+    )
     ax.set_xticks(counts, [str(c) for c in counts])
     ax.minorticks_off()
     ax.legend(fontsize=8, loc="lower right")
     return fig
 
 
-def attention_figure(model: MaskedAutoencoder, pictures: np.ndarray, query: int) -> tuple[Any, list[Any]]:
-    """(figure, weights): for each picture and block, how much patch `query` takes from each patch, mean over heads."""
+def attention_figure(
+    model: MaskedAutoencoder, pictures: np.ndarray, query: int
+) -> tuple[Any, list[Any]]:
+    """(figure, weights): for each picture and block, how much patch `query` takes from each patch,
+    mean over heads.
+    """
     import matplotlib.pyplot as plt
     from matplotlib.patches import Rectangle
 
     rows, columns = model.encoder.embedding.grid
     with no_grad():
-        maps = [m.numpy()[:, :, query].mean(axis=1).reshape(-1, rows, columns) for m in model.encoder.attention_maps(pictures)]
+        maps = [
+            m.numpy()[:, :, query].mean(axis=1).reshape(-1, rows, columns)
+            for m in model.encoder.attention_maps(pictures)
+        ]
     size = 1.7 * len(pictures) + 0.6, 1.7 * (1 + model.depth) + 0.7
     fig, axes = plt.subplots(1 + model.depth, len(pictures), figsize=size)
     edges = (-0.5, columns - 0.5, rows - 0.5, -0.5)
     for k, column in enumerate(axes.T):
-        column[0].imshow(pictures[k].reshape(model.image_shape[:2]), cmap="gray_r", vmin=0, vmax=1, extent=edges)
+        column[0].imshow(
+            pictures[k].reshape(model.image_shape[:2]), cmap="gray_r", vmin=0, vmax=1, extent=edges
+        )
         for weights, ax in zip(maps, column[1:], strict=True):
             ax.imshow(weights[k], cmap="viridis", vmin=0)
         for ax in column:
@@ -190,6 +320,9 @@ def attention_figure(model: MaskedAutoencoder, pictures: np.ndarray, query: int)
             ax.grid(False)
     for k, ax in enumerate(axes[:, 0]):
         ax.set_ylabel(f"block {k}" if k else "picture", fontsize=9)
-    fig.suptitle("The framed patch looks at itself first,\nthen at other parts of the digit (bright: much)",
-                 weight="bold", fontsize=10)  # fmt: skip
+    fig.suptitle(
+        "The framed patch looks at itself first,\nthen at other parts of the digit (bright: much)",
+        weight="bold",
+        fontsize=10,
+    )
     return fig, [np.round(weights, 4).tolist() for weights in maps]

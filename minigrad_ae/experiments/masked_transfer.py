@@ -2,9 +2,9 @@
 
 `python -m minigrad_ae.experiments.masked_transfer FOLDER` makes them again, in 15 minutes.
 
-A larger network at 75 %; networks at four mask ratios, and their transfer to few labels.  What FOLDER
-holds already is not made again, so the work can be done in pieces: ``--ratio .75 --seed 0`` pre-trains one network and
-stops, ``--best`` the larger one.
+A larger network at 75 %; networks at four mask ratios, and their transfer to few labels.  What
+FOLDER holds already is not made again, so the work can be done in pieces: ``--ratio .75 --seed 0``
+pre-trains one network and stops, ``--best`` the larger one.
 """
 
 from __future__ import annotations
@@ -40,11 +40,26 @@ from .masked import (
 
 COMMAND = "python -m minigrad_ae.experiments.masked_transfer FOLDER"
 RATIOS, SEEDS = (0.25, 0.5, 0.75, 0.875), (0,)
-SIZES: dict[str, Any] = {"width": 64, "depth": 2, "heads": 2, "decoder_width": 32, "decoder_depth": 2, "decoder_heads": 2}
+SIZES: dict[str, Any] = {
+    "width": 64,
+    "depth": 2,
+    "heads": 2,
+    "decoder_width": 32,
+    "decoder_depth": 2,
+    "decoder_heads": 2,
+}
 EPOCHS, RATE, MASKS = 131, 4e-3, 50  # 131 epochs are 3,013 steps
-BEST: dict[str, Any] = {"width": 64, "depth": 3, "heads": 4, "decoder_width": 48, "decoder_depth": 2, "decoder_heads": 2}
+BEST: dict[str, Any] = {
+    "width": 64,
+    "depth": 3,
+    "heads": 4,
+    "decoder_width": 48,
+    "decoder_depth": 2,
+    "decoder_heads": 2,
+}
 BEST_EPOCHS, BEST_RATE = 218, 3e-3  # 5,014 steps
-LABELS = {0.01: (8, 100), 0.05: (8, 200), 0.1: (5, 250), 1.0: (3, 400)}  # share of labels: (seeds, steps of fine-tuning)
+# share of labels: (seeds, steps of fine-tuning)
+LABELS = {0.01: (8, 100), 0.05: (8, 200), 0.1: (5, 250), 1.0: (3, 400)}
 TRANSFER_RATIO = 0.5  # of the network whose transfer is shown at all label shares
 FEW = (0.01, 0.05)  # label shares of the ablation
 COMPONENTS = 20
@@ -58,10 +73,19 @@ def best(folder: Path) -> MaskedAutoencoder:
 def pretrained(folder: Path, ratio: float, seed: int) -> MaskedAutoencoder:
     """The network of one ratio and seed."""
     path = folder / f"07_digits_{round(1000 * ratio)}_{seed}.npz"
-    return _made(path, f"--ratio {ratio} --seed {seed}", fresh(seed, mask_ratio=ratio, **SIZES), EPOCHS, RATE, seed)
+    return _made(
+        path,
+        f"--ratio {ratio} --seed {seed}",
+        fresh(seed, mask_ratio=ratio, **SIZES),
+        EPOCHS,
+        RATE,
+        seed,
+    )
 
 
-def _made(path: Path, options: str, model: MaskedAutoencoder, epochs: int, lr: float, seed: int) -> MaskedAutoencoder:
+def _made(
+    path: Path, options: str, model: MaskedAutoencoder, epochs: int, lr: float, seed: int
+) -> MaskedAutoencoder:
     """The network in the file `path`, or `model` trained now and kept there."""
     if path.exists():
         found = checkpoint.load(path).model
@@ -69,15 +93,24 @@ def _made(path: Path, options: str, model: MaskedAutoencoder, epochs: int, lr: f
         return found
     start = time.perf_counter()
     history = train(model, pictures("train"), epochs=epochs, lr=lr, seed=seed)
-    error = float(masked_errors(model, pictures("test"), frozen_masks(MASKS, model.mask_ratio)).mean())
-    meta = {"command": f"{COMMAND} {options}", "seed": seed, "epochs": epochs, "steps": history.steps, "learning_rate": lr,
-            "seconds": round(time.perf_counter() - start, 1), "masked_error_test": error}  # fmt: skip
+    error = float(
+        masked_errors(model, pictures("test"), frozen_masks(MASKS, model.mask_ratio)).mean()
+    )
+    meta = {
+        "command": f"{COMMAND} {options}",
+        "seed": seed,
+        "epochs": epochs,
+        "steps": history.steps,
+        "learning_rate": lr,
+        "seconds": round(time.perf_counter() - start, 1),
+        "masked_error_test": error,
+    }
     print(f"{options}: masked error {error:.4f}, {meta['seconds']} s", flush=True)
     checkpoint.save(path, model, meta=meta)
     return model
 
 
-# --- transfer ---------------------------------------------------------------------------------------------------------
+# --- transfer -------------------------------------------------------------------------------------
 
 
 def few_labels(y: np.ndarray, share: float, seed: int) -> np.ndarray:
@@ -97,18 +130,34 @@ def fine_tuned(model: MaskedAutoencoder, rows: np.ndarray, steps: int, seed: int
 
 
 def from_scratch(rows: np.ndarray, steps: int, seed: int) -> float:
-    """The same network without pre-training: the same steps, and the learning rate that suits it best."""
+    """The same network without pre-training: the same steps, and the learning rate that suits it
+    best.
+    """
     sizes = {k: SIZES[k] for k in ("width", "depth", "heads")}
     rng = np.random.default_rng([seed, 4])
-    network = VisionTransformer((SIDE, SIDE), PATCH, **sizes, n_classes=10, rng=rng, dtype=np.float32)
-    return _taught(network.standardise(pictures("train")), rows, steps, seed, lr=2e-3, layer_decay=1.0)
+    network = VisionTransformer(
+        (SIDE, SIDE), PATCH, **sizes, n_classes=10, rng=rng, dtype=np.float32
+    )
+    return _taught(
+        network.standardise(pictures("train")), rows, steps, seed, lr=2e-3, layer_decay=1.0
+    )
 
 
-def _taught(network: VisionTransformer, rows: np.ndarray, steps: int, seed: int, **settings: Any) -> float:
+def _taught(
+    network: VisionTransformer, rows: np.ndarray, steps: int, seed: int, **settings: Any
+) -> float:
     X, y = digits("train")
     size = 64 if len(rows) == len(y) else 36
     rng = np.random.default_rng([seed, 5])
-    fine_tune(network, X[rows].astype(np.float32), y[rows], steps=steps, rng=rng, batch_size=size, **settings)
+    fine_tune(
+        network,
+        X[rows].astype(np.float32),
+        y[rows],
+        steps=steps,
+        rng=rng,
+        batch_size=size,
+        **settings,
+    )
     return accuracy(network, pictures("test"), digits("test")[1])
 
 
@@ -121,7 +170,9 @@ def regression(features: np.ndarray, test_features: np.ndarray, rows: np.ndarray
 def nearest(X: np.ndarray, T: np.ndarray, rows: np.ndarray) -> float:
     """Test accuracy of the label of the nearest labelled picture."""
     y = digits("train")[1][rows]
-    distance = ((T[:, None] - X[rows]) ** 2).sum(axis=2) if len(rows) < 200 else _distances(T, X[rows])
+    distance = (
+        ((T[:, None] - X[rows]) ** 2).sum(axis=2) if len(rows) < 200 else _distances(T, X[rows])
+    )
     return float(np.mean(y[distance.argmin(axis=1)] == digits("test")[1]))
 
 
@@ -137,42 +188,67 @@ def transfer(model: MaskedAutoencoder, share: float, seed: int) -> dict[str, flo
     rows, steps = few_labels(y, share, seed), LABELS[share][1]
     centred, other = (A - X.mean(axis=0) for A in (X, T))
     return {
-        "fine-tuned": fine_tuned(model, rows, steps, seed), "from scratch": from_scratch(rows, steps, seed),
+        "fine-tuned": fine_tuned(model, rows, steps, seed),
+        "from scratch": from_scratch(rows, steps, seed),
         "frozen encoder + logistic regression": regression(F, G, rows),
         "PCA + logistic regression": regression(centred @ components, other @ components, rows),
-        "pixels + logistic regression": regression(X, T, rows), "1-nearest neighbour on pixels": nearest(X, T, rows),
-    }  # fmt: skip
+        "pixels + logistic regression": regression(X, T, rows),
+        "1-nearest neighbour on pixels": nearest(X, T, rows),
+    }
 
 
 def errors(model: MaskedAutoencoder) -> dict[str, float]:
-    """Masked error of the test digits at the network's own ratio, and the Gaussian conditional's, with the same masks."""
+    """Masked error of the test digits at the network's own ratio, and the Gaussian conditional's,
+    with the same masks.
+    """
     X, T, masks = pictures("train"), pictures("test"), frozen_masks(MASKS, model.mask_ratio)
-    return {"error": float(masked_errors(model, T, masks).mean()), "gaussian": float(gaussian_errors(X, T, masks).mean())}
+    return {
+        "error": float(masked_errors(model, T, masks).mean()),
+        "gaussian": float(gaussian_errors(X, T, masks).mean()),
+    }
 
 
 def ablated(model: MaskedAutoencoder, share: float, seed: int) -> dict[str, float]:
     """{"accuracy": of the network fine-tuned with these labels}."""
-    return {"accuracy": fine_tuned(model, few_labels(digits("train")[1], share, seed), LABELS[share][1], seed)}
+    return {
+        "accuracy": fine_tuned(
+            model, few_labels(digits("train")[1], share, seed), LABELS[share][1], seed
+        )
+    }
 
 
 def pieces(folder: Path) -> Iterator[tuple[str, Callable[[], dict[str, float]]]]:
     """(name, how to make it) of everything that `study` puts together; each takes some seconds."""
     for share, (seeds, _steps) in LABELS.items():
         for seed in range(seeds):
-            yield f"transfer {share} {seed}", lambda a=share, b=seed: transfer(pretrained(folder, TRANSFER_RATIO, 0), a, b)  # type: ignore[misc]
+            yield (
+                f"transfer {share} {seed}",
+                lambda a=share, b=seed: transfer(pretrained(folder, TRANSFER_RATIO, 0), a, b),  # type: ignore[misc]
+            )
     for ratio in RATIOS:
         for start in SEEDS:
-            yield f"error {ratio} {start}", lambda a=ratio, b=start: errors(pretrained(folder, a, b))  # type: ignore[misc]
+            yield (
+                f"error {ratio} {start}",
+                lambda a=ratio, b=start: errors(pretrained(folder, a, b)),  # type: ignore[misc]
+            )
             for share in FEW:
                 for seed in range(LABELS[share][0]):
-                    yield (f"ablation {ratio} {start} {share} {seed}",
-                           lambda a=ratio, b=start, c=share, d=seed: ablated(pretrained(folder, a, b), c, d))  # type: ignore[misc]
+                    yield (
+                        f"ablation {ratio} {start} {share} {seed}",
+                        lambda a=ratio, b=start, c=share, d=seed: ablated(  # type: ignore[misc]
+                            pretrained(folder, a, b), c, d
+                        ),
+                    )
 
 
 def study(folder: Path, pause: float = math.inf) -> Path | None:
-    """Everything, as 07_study.json in `folder`; None if it stopped after `pause` seconds, to be gone on with later."""
+    """Everything, as 07_study.json in `folder`; None if it stopped after `pause` seconds, to be
+    gone on with later.
+    """
     start, kept = time.perf_counter(), folder / "07_pieces.json"
-    known: dict[str, dict[str, float]] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    known: dict[str, dict[str, float]] = (
+        json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    )
     best(folder)
     for name, make in pieces(folder):
         if name not in known:
@@ -182,23 +258,33 @@ def study(folder: Path, pause: float = math.inf) -> Path | None:
             write_text(kept, json.dumps(known))
             print(name, known[name], flush=True)
     table: dict[str, Any] = {
-        "command": COMMAND, "pretraining seeds": SEEDS, "epochs": EPOCHS, "transfer ratio": TRANSFER_RATIO,
+        "command": COMMAND,
+        "pretraining seeds": SEEDS,
+        "epochs": EPOCHS,
+        "transfer ratio": TRANSFER_RATIO,
         "labels": {str(share): len(few_labels(digits("train")[1], share, 0)) for share in LABELS},
-        "transfer": {}, "ablation": {},
-    }  # fmt: skip
+        "transfer": {},
+        "ablation": {},
+    }
     for share, (seeds, _steps) in LABELS.items():
         runs = [known[f"transfer {share} {seed}"] for seed in range(seeds)]
-        table["transfer"][str(share)] = {method: [run[method] for run in runs] for method in runs[0]}
+        table["transfer"][str(share)] = {
+            method: [run[method] for run in runs] for method in runs[0]
+        }
     for ratio in RATIOS:
         own = [known[f"error {ratio} {start}"] for start in SEEDS]
         row: dict[str, Any] = {"error": [e["error"] for e in own], "gaussian": own[0]["gaussian"]}
         for share in FEW:
             row[f"accuracy at {share:.0%}"] = [
-                [known[f"ablation {ratio} {start} {share} {seed}"]["accuracy"] for seed in range(LABELS[share][0])]
+                [
+                    known[f"ablation {ratio} {start} {share} {seed}"]["accuracy"]
+                    for seed in range(LABELS[share][0])
+                ]
                 for start in SEEDS
             ]
         table["ablation"][str(ratio)] = row
-    table["sha256"] = hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()  # of all the rest
+    # of all the rest
+    table["sha256"] = hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
     path = folder / "07_study.json"
     write_text(path, json.dumps(table, indent=1) + "\n")
     return path
@@ -210,7 +296,12 @@ if __name__ == "__main__":
     parser.add_argument("--ratio", type=float)
     parser.add_argument("--seed", type=whole_seed, default=0)
     parser.add_argument("--best", action="store_true")
-    parser.add_argument("--pause", type=float, default=math.inf, help="stop after so many seconds; call again to go on")
+    parser.add_argument(
+        "--pause",
+        type=float,
+        default=math.inf,
+        help="stop after so many seconds; call again to go on",
+    )
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     if args.best:

@@ -7,11 +7,16 @@ from typing import Any
 
 
 class Run:
-    """One reading of the ledger: the settings, and what several claims share (a trained model is trained once)."""
+    """One reading of the ledger: the settings, and what several claims share (a trained model is
+    trained once).
+    """
 
-    def __init__(self, fast: bool = False, full: bool = False, seed: int = 0, starts: int | None = None) -> None:
+    def __init__(
+        self, fast: bool = False, full: bool = False, seed: int = 0, starts: int | None = None
+    ) -> None:
         self.fast, self.full, self.seed = fast, full, seed
-        self.starts = starts or (2 if fast else 20)  # random starts where a claim is about all of them
+        # random starts where a claim is about all of them
+        self.starts = starts or (2 if fast else 20)
         self._shared: dict[Any, Any] = {}
 
     def shared(self, make: Callable[..., Any], *key: Any) -> Any:

@@ -17,7 +17,10 @@ from .run import Run
 
 
 def minimise(
-    model: SparseAutoencoder, X: np.ndarray, evaluations: int = 3000, seen: list[tuple[float, float]] | None = None
+    model: SparseAutoencoder,
+    X: np.ndarray,
+    evaluations: int = 3000,
+    seen: list[tuple[float, float]] | None = None,
 ) -> None:
     """Train by L-BFGS on all the data; `seen` receives (E, sum |z|) at each evaluation."""
 
@@ -28,7 +31,9 @@ def minimise(
             seen.append(parts(model, X))
         return loss
 
-    LBFGS(model.parameters(), history=30, max_iter=evaluations, max_evaluations=evaluations).step(closure)
+    LBFGS(model.parameters(), history=30, max_iter=evaluations, max_evaluations=evaluations).step(
+        closure
+    )
 
 
 def parts(model: SparseAutoencoder, X: np.ndarray) -> tuple[float, float]:
@@ -38,7 +43,7 @@ def parts(model: SparseAutoencoder, X: np.ndarray) -> tuple[float, float]:
         return ops.half_squared_error(model.decode(z), X).item(), float(np.abs(z.numpy()).sum())
 
 
-# --- a decoder that is given and orthonormal --------------------------------------------------------------------------
+# --- a decoder that is given and orthonormal ------------------------------------------------------
 
 LAM = 0.5
 
@@ -50,7 +55,9 @@ def laplace(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 
 def untrained_encoder(run: Run) -> SparseAutoencoder:
-    """Eight ReLU units with random weights before the decoder (U, -U), which is not trained: u_k and -u_k, as z >= 0."""
+    """Eight ReLU units with random weights before the decoder (U, -U), which is not trained: u_k
+    and -u_k, as z >= 0.
+    """
     _, U = run.shared(laplace)
     model = SparseAutoencoder(4, 8, lam=LAM, rng=np.random.default_rng([run.seed, 6]))
     model.decoder_weight.data = np.vstack([U.T, -U.T])
@@ -71,7 +78,7 @@ def signed_codes(model: SparseAutoencoder, X: np.ndarray) -> np.ndarray:
     return z[:, :4] - z[:, 4:]
 
 
-# --- what holds the decoder -------------------------------------------------------------------------------------------
+# --- what holds the decoder -----------------------------------------------------------------------
 
 UNITS = 8
 
@@ -79,7 +86,13 @@ UNITS = 8
 def held(run: Run, constraint: str) -> tuple[SparseAutoencoder, list[tuple[float, float]]]:
     """Eight linear units on 300 digits, with this constraint; and (E, sum |z|) during training."""
     model = SparseAutoencoder(
-        64, UNITS, lam=0.5, constraint=constraint, decay=20.0, activation=None, rng=np.random.default_rng([run.seed, 7])
+        64,
+        UNITS,
+        lam=0.5,
+        constraint=constraint,
+        decay=20.0,
+        activation=None,
+        rng=np.random.default_rng([run.seed, 7]),
     )
     seen: list[tuple[float, float]] = []
     minimise(model, few_digits(run), evaluations=60 if run.fast else 600, seen=seen)
@@ -102,17 +115,23 @@ def rescaled(model: SparseAutoencoder, c: float) -> SparseAutoencoder:
 
 
 def decayed(run: Run) -> SparseAutoencoder:
-    """Eight ReLU units on `laplace`, their decoder held by a weight decay, trained to the rounding of the loss."""
-    model = SparseAutoencoder(4, 8, lam=0.3, constraint="decay", decay=3.0, rng=np.random.default_rng([run.seed, 8]))
+    """Eight ReLU units on `laplace`, their decoder held by a weight decay, trained to the rounding
+    of the loss.
+    """
+    model = SparseAutoencoder(
+        4, 8, lam=0.3, constraint="decay", decay=3.0, rng=np.random.default_rng([run.seed, 8])
+    )
     minimise(model, run.shared(laplace)[0])
     return model
 
 
-# --- a dictionary that is known ---------------------------------------------------------------------------------------
+# --- a dictionary that is known -------------------------------------------------------------------
 
 
 def sources(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """x = A s: 1,000 mixtures X of six independent sparse sources by an orthogonal A (6, 6), which PCA cannot see."""
+    """x = A s: 1,000 mixtures X of six independent sparse sources by an orthogonal A (6, 6), which
+    PCA cannot see.
+    """
     rng = np.random.default_rng([run.seed, 9])
     A = np.linalg.qr(rng.standard_normal((6, 6)))[0]
     S = rng.laplace(size=(1000, 6)) * (rng.random((1000, 6)) < 0.3)
@@ -127,28 +146,46 @@ def planted(run: Run) -> SparseAutoencoder:
     return model
 
 
-# --- digits, and patches of a photograph ------------------------------------------------------------------------------
+# --- digits, and patches of a photograph ----------------------------------------------------------
 
 
-def descend(run: Run, model: SparseAutoencoder, X: np.ndarray, epochs: int, batch: int) -> SparseAutoencoder:
+def descend(
+    run: Run, model: SparseAutoencoder, X: np.ndarray, epochs: int, batch: int
+) -> SparseAutoencoder:
     """Train by Adam with a rate that falls to 0; returns the model."""
     optimizer = Adam(model.parameters(), lr=3e-3)
     schedule = cosine_schedule(optimizer, epochs * -(-len(X) // batch))
-    fit(model, X, optimizer=optimizer, epochs=epochs, rng=np.random.default_rng([run.seed, 12]), batch_size=batch,
-        schedule=schedule, progress=False)  # fmt: skip
+    fit(
+        model,
+        X,
+        optimizer=optimizer,
+        epochs=epochs,
+        rng=np.random.default_rng([run.seed, 12]),
+        batch_size=batch,
+        schedule=schedule,
+        progress=False,
+    )
     return model
 
 
 def on_digits(run: Run) -> tuple[SparseAutoencoder, np.ndarray]:
-    """100 units for 64 pixels, trained on the training digits, centred; and 24 test digits, likewise."""
+    """100 units for 64 pixels, trained on the training digits, centred; and 24 test digits,
+    likewise.
+    """
     train, test = digits("train")[0], digits("test")[0]
     model = SparseAutoencoder(64, 100, lam=0.2, rng=np.random.default_rng([run.seed, 11]))
-    return descend(run, model, train - train.mean(axis=0), epochs=20, batch=64), test[:24] - train.mean(axis=0)
+    return descend(run, model, train - train.mean(axis=0), epochs=20, batch=64), test[
+        :24
+    ] - train.mean(axis=0)
 
 
-def on_patches(run: Run, lam: float, size: int, units: int, n: int, epochs: int) -> SparseAutoencoder:
+def on_patches(
+    run: Run, lam: float, size: int, units: int, n: int, epochs: int
+) -> SparseAutoencoder:
     """A sparse autoencoder of n patches of size x size, float32."""
-    model = SparseAutoencoder(size * size, units, lam=lam, rng=np.random.default_rng([run.seed, 11]), dtype=np.float32)
+    model = SparseAutoencoder(
+        size * size, units, lam=lam, rng=np.random.default_rng([run.seed, 11]), dtype=np.float32
+    )
     return descend(run, model, run.shared(photo, n, size), epochs, batch=256 if n > 10_000 else 128)
 
 
@@ -158,21 +195,29 @@ def photo(run: Run, n: int, size: int, which: int = 0) -> np.ndarray:
 
 
 def activity(model: SparseAutoencoder, X: np.ndarray) -> tuple[float, float]:
-    """(units that are not 0, per patch; squared error as a share of the patches' own squares) of the encoder's codes."""
+    """(units that are not 0, per patch; squared error as a share of the patches' own squares) of
+    the encoder's codes.
+    """
     with no_grad():
         z = model.encode(X)
         y = model.decode(z).numpy()
-    return float(np.mean(np.sum(z.numpy() != 0, axis=1))), float(np.sum((y - X) ** 2) / np.sum(X**2))
+    return float(np.mean(np.sum(z.numpy() != 0, axis=1))), float(
+        np.sum((y - X) ** 2) / np.sum(X**2)
+    )
 
 
 def localised(pictures: np.ndarray) -> float:
-    """Median over rows of the share of a picture's squares that lies in its strongest quarter of pixels: 1/4 if even."""
+    """Median over rows of the share of a picture's squares that lies in its strongest quarter of
+    pixels: 1/4 if even.
+    """
     squares = np.sort(pictures**2, axis=1)[:, ::-1]
     return float(np.median(squares[:, : squares.shape[1] // 4].sum(axis=1) / squares.sum(axis=1)))
 
 
 def oriented(pictures: np.ndarray) -> float:
-    """Median over rows of |sum P e^(2 i angle)| / sum P, P a picture's power at each wave: 0 no direction, 1 stripes."""
+    """Median over rows of |sum P e^(2 i angle)| / sum P, P a picture's power at each wave: 0 no
+    direction, 1 stripes.
+    """
     size = int(np.sqrt(pictures.shape[1]))
     power = np.abs(np.fft.fft2(pictures.reshape(-1, size, size))) ** 2
     vertical, horizontal = np.meshgrid(*[np.fft.fftfreq(size)] * 2, indexing="ij")
@@ -181,8 +226,12 @@ def oriented(pictures: np.ndarray) -> float:
 
 
 def mosaic(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """Square pictures (n, size^2), each divided by its largest pixel, in one image with a thin frame around each."""
+    """Square pictures (n, size^2), each divided by its largest pixel, in one image with a thin
+    frame around each.
+    """
     size = int(np.sqrt(pictures.shape[1]))
     framed = [np.pad((p / np.abs(p).max()).reshape(size, size), 1) for p in pictures]
-    rows = [np.hstack(framed[k : k + columns]) for k in range(0, len(framed) - columns + 1, columns)]
+    rows = [
+        np.hstack(framed[k : k + columns]) for k in range(0, len(framed) - columns + 1, columns)
+    ]
     return np.vstack(rows)

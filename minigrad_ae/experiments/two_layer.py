@@ -1,7 +1,8 @@
-"""What lesson 03 and its claims train: two layers with non-linear hidden units, pressed against PCA's line.
+"""What lesson 03 and its claims train: two layers with non-linear hidden units, pressed against
+PCA's line.
 
-Training starts from random weights and knows nothing of PCA.  The second part is about weights that *are* made from
-principal components: how close they come, and where the loss still slopes down.
+Training starts from random weights and knows nothing of PCA.  The second part is about weights that
+*are* made from principal components: how close they come, and where the loss still slopes down.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ from .run import Run
 
 M = 2
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
-LIFT = 3.0  # a start of the hidden biases at which a ReLU unit is in its linear half all along the parabola
+# a start of the hidden biases at which a ReLU unit is in its linear half all along the parabola
+LIFT = 3.0
 
 
 @dataclass
 class Descent:
-    """A trained net, the loss of every evaluation on the way, and (loss, ‖W2‖) at twenty places along it."""
+    """A trained net, the loss of every evaluation on the way, and (loss, ‖W2‖) at twenty places
+    along it.
+    """
 
     model: TwoLayerAutoencoder
     losses: np.ndarray
@@ -49,13 +53,17 @@ def starts(run: Run) -> int:
 
 def pressed(run: Run, activation: str, start: int) -> Descent:
     """Trained on the digits by L-BFGS, from random weights."""
-    model = TwoLayerAutoencoder(64, M, activation=activation, rng=np.random.default_rng([run.seed, start]))
+    model = TwoLayerAutoencoder(
+        64, M, activation=activation, rng=np.random.default_rng([run.seed, start])
+    )
     return descend(model, run.shared(images), 100 if run.fast else 400)
 
 
 def on_parabola(run: Run, activation: str, start: int, lift: float = 0.0) -> Descent:
     """The same on the parabola, with one hidden unit whose bias starts at `lift`."""
-    model = TwoLayerAutoencoder(2, 1, activation=activation, rng=np.random.default_rng([run.seed, start]))
+    model = TwoLayerAutoencoder(
+        2, 1, activation=activation, rng=np.random.default_rng([run.seed, start])
+    )
     assert model.encoder.bias is not None
     model.encoder.bias.data = np.array([lift])
     return descend(model, parabola()[0], 400)
@@ -64,7 +72,9 @@ def on_parabola(run: Run, activation: str, start: int, lift: float = 0.0) -> Des
 def descend(model: TwoLayerAutoencoder, X: np.ndarray, evaluations: int) -> Descent:
     """`evaluations` of the loss and its gradient by L-BFGS, in twenty parts."""
     data, losses, places = tensor(X), list[float](), list[tuple[float, float]]()
-    optimiser = LBFGS(model.parameters(), history=20, max_iter=evaluations, max_evaluations=evaluations // 20)
+    optimiser = LBFGS(
+        model.parameters(), history=20, max_iter=evaluations, max_evaluations=evaluations // 20
+    )
 
     def closure() -> Any:
         loss = model.loss(data)
@@ -78,20 +88,24 @@ def descend(model: TwoLayerAutoencoder, X: np.ndarray, evaluations: int) -> Desc
     return Descent(model, np.array(losses), np.array(places))
 
 
-# --- weights made from principal components --------------------------------------------------------------------------
+# --- weights made from principal components -------------------------------------------------------
 
 
 def production(net: analytic.TwoLayerNet) -> TwoLayerAutoencoder:
     """The package's model with the weights of `net`, which are in the notation of the slides."""
     hidden, features = net.W1.shape
-    model = TwoLayerAutoencoder(features, hidden, activation=net.activation, rng=np.random.default_rng(0))
+    model = TwoLayerAutoencoder(
+        features, hidden, activation=net.activation, rng=np.random.default_rng(0)
+    )
     for p, value in zip(model.parameters(), (net.W1.T, net.b1, net.W2.T, net.b2), strict=True):
         p.data = value.copy()
     return model
 
 
 def gap(run: Run, activation: str, epsilon: float) -> float:
-    """E above PCA's, for W1 = epsilon U^T and the decoder that undoes the slope, measured by the model's own loss."""
+    """E above PCA's, for W1 = epsilon U^T and the decoder that undoes the slope, measured by the
+    model's own loss.
+    """
     X = run.shared(images)
     model = production(analytic.almost_linear(X, M, epsilon, activation))
     return float(model.loss(X).item()) - run.shared(principal).optimal_loss(M)
@@ -103,7 +117,9 @@ def sixth(run: Run) -> float:
 
 
 def curvature(run: Run) -> float:
-    """sum a^8 / sum a^6: the gap's next term is -4/5 epsilon^2 times this, relative to the leading one."""
+    """sum a^8 / sum a^6: the gap's next term is -4/5 epsilon^2 times this, relative to the leading
+    one.
+    """
     return float(np.sum(scores(run) ** 8)) / sixth(run)
 
 
@@ -119,11 +135,16 @@ def slope(run: Run, epsilon: float) -> float:
     U = found.components[:, :M]
     model = production(analytic.almost_linear(X, M, epsilon, "tanh"))
     model.loss(X).backward()
-    direction = [U, -found.mean @ U, -U.T / epsilon**2, np.zeros(len(U))]  # d/d epsilon of W1^T, b1, W2^T, b2
-    return float(sum(np.sum(p.grad * d) for p, d in zip(model.parameters(), direction, strict=True)))
+    # d/d epsilon of W1^T, b1, W2^T, b2
+    direction = [U, -found.mean @ U, -U.T / epsilon**2, np.zeros(len(U))]
+    return float(
+        sum(np.sum(p.grad * d) for p, d in zip(model.parameters(), direction, strict=True))
+    )
 
 
 def doubled(model: TwoLayerAutoencoder) -> TwoLayerAutoencoder:
     """The sigmoid net that computes what the tanh net `model` does: tanh a = 2 sigmoid(2 a) - 1."""
     W1, b1, W2, b2 = (p.numpy() for p in model.parameters())
-    return production(analytic.TwoLayerNet("sigmoid", 2 * W1.T, 2 * b1, 2 * W2.T, b2 - W2.sum(axis=0), 0.0, 0.0))
+    return production(
+        analytic.TwoLayerNet("sigmoid", 2 * W1.T, 2 * b1, 2 * W2.T, b2 - W2.sum(axis=0), 0.0, 0.0)
+    )

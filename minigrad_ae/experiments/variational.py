@@ -29,7 +29,7 @@ def generator(run: Run, *key: int) -> np.random.Generator:
     return np.random.default_rng([run.seed, *key])
 
 
-# --- estimators of a gradient -----------------------------------------------------------------------------------------
+# --- estimators of a gradient ---------------------------------------------------------------------
 
 MU, SIGMA = 1.5, 0.7
 LOG_VAR = 2 * math.log(SIGMA)
@@ -62,7 +62,7 @@ def divergence_draws(run: Run) -> Array:
     return kl_samples(KL_MU, KL_LOG_VAR, generator(run, 93), DRAWS)
 
 
-# --- small models whose answers are known -----------------------------------------------------------------------------
+# --- small models whose answers are known ---------------------------------------------------------
 
 
 def small(seed: int = 1, **settings: Any) -> tuple[VariationalAutoencoder, Array]:
@@ -72,11 +72,17 @@ def small(seed: int = 1, **settings: Any) -> tuple[VariationalAutoencoder, Array
 
 
 def linear_gaussian(W: Array, V: Array, d: Array, sigma2: float) -> VariationalAutoencoder:
-    """p(x | z) = N(W z, sigma2 I) and q(z | x) = N(V x, diag d) as a `VariationalAutoencoder` without hidden layers."""
+    """p(x | z) = N(W z, sigma2 I) and q(z | x) = N(V x, diag d) as a `VariationalAutoencoder`
+    without hidden layers.
+    """
     D, M = W.shape
     rng = np.random.default_rng(0)
-    model = VariationalAutoencoder(D, M, hidden=(), likelihood="gaussian", sigma=math.sqrt(sigma2), rng=rng)
-    encoder_weight, encoder_bias, decoder_weight, _ = model.encoder.parameters() + model.decoder.parameters()
+    model = VariationalAutoencoder(
+        D, M, hidden=(), likelihood="gaussian", sigma=math.sqrt(sigma2), rng=rng
+    )
+    encoder_weight, encoder_bias, decoder_weight, _ = (
+        model.encoder.parameters() + model.decoder.parameters()
+    )
     encoder_weight.data = np.hstack([V.T, np.zeros((D, M))])
     encoder_bias.data = np.concatenate([np.zeros(M), np.log(d)])
     decoder_weight.data = W.T
@@ -104,18 +110,27 @@ def gaussian_data(run: Run) -> Array:
 
 
 def weights_at_the_posterior(run: Run) -> tuple[Array, Array]:
-    """(log w (50, 30), exact log p(x) (30,)) of a linear-Gaussian model whose encoder is the exact posterior."""
+    """(log w (50, 30), exact log p(x) (30,)) of a linear-Gaussian model whose encoder is the exact
+    posterior.
+    """
     W, X = orthogonal_weights(), gaussian_data(run)
     model = linear_gaussian(W, *analytic.best_encoder(W, SIGMA2), SIGMA2)
     return model.log_weights(X, generator(run, 95), 50).numpy(), exact_log_p(W, SIGMA2, X)
 
 
 def sampled_bounds(run: Run) -> Array:
-    """(2,000,) sampled ELBOs, L = 5, means over 30 data, of a linear-Gaussian model with weights that fit nothing."""
+    """(2,000,) sampled ELBOs, L = 5, means over 30 data, of a linear-Gaussian model with weights
+    that fit nothing.
+    """
     W, V, d = misfit()
     model, X = linear_gaussian(W, V, d, SIGMA2), gaussian_data(run)
     with no_grad():
-        return np.asarray(model.bound(np.tile(X, (2000, 1)), generator(run, 96), 5).numpy().reshape(2000, -1).mean(axis=1))
+        return np.asarray(
+            model.bound(np.tile(X, (2000, 1)), generator(run, 96), 5)
+            .numpy()
+            .reshape(2000, -1)
+            .mean(axis=1)
+        )
 
 
 def misfit() -> tuple[Array, Array, Array]:
@@ -125,20 +140,23 @@ def misfit() -> tuple[Array, Array, Array]:
 
 
 def wide_encoder(run: Run, k: int) -> tuple[Array, float]:
-    """(20,000 draws whose mean is log p(x) - L_k, chi^2) at one x: q has the exact means, and 2.5 times the variances.
+    """(20,000 draws whose mean is log p(x) - L_k, chi^2) at one x: q has the exact means, and 2.5
+    times the variances.
 
-    With r the mean of k weights over p(x), a draw is -ln r + r - 1: since E r = 1, the mean is that of -ln r, and the
-    spread far smaller (a control variate).
+    With r the mean of k weights over p(x), a draw is -ln r + r - 1: since E r = 1, the mean is that
+    of -ln r, and the spread far smaller (a control variate).
     """
     W = orthogonal_weights()
     V, d = analytic.best_encoder(W, SIGMA2)
     x = np.array([[1.0, -0.5, 0.3, 0.8, -1.2, 0.4]])
     model = linear_gaussian(W, V, 2.5 * d, SIGMA2)
-    log_r = model.log_likelihood(np.repeat(x, 20_000, axis=0), generator(run, 97), k) - exact_log_p(W, SIGMA2, x)
+    log_r = model.log_likelihood(np.repeat(x, 20_000, axis=0), generator(run, 97), k) - exact_log_p(
+        W, SIGMA2, x
+    )
     return exp_remainder(log_r), analytic.chi_square(V @ x[0], np.diag(1 / d), V @ x[0], 2.5 * d)
 
 
-# --- Algorithm 1 ------------------------------------------------------------------------------------------------------
+# --- Algorithm 1 ----------------------------------------------------------------------------------
 
 ETA = 0.01
 
@@ -168,20 +186,38 @@ def gradient_of(model: VariationalAutoencoder, x: Array, rng: np.random.Generato
     return np.concatenate([p.grad.ravel() for p in model.parameters()])
 
 
-# --- a model of the digits --------------------------------------------------------------------------------------------
+# --- a model of the digits ------------------------------------------------------------------------
 
 
 SHORT, LONG = 60, 400  # epochs: what claims train, and what makes good pictures
 
 
 def trained(run: Run, epochs: int = SHORT) -> tuple[VariationalAutoencoder, History]:
-    """Two latent units, one hidden layer, a Gaussian likelihood with learnt variance, on the training digits."""
+    """Two latent units, one hidden layer, a Gaussian likelihood with learnt variance, on the
+    training digits.
+    """
     X = digits("train")[0]
-    model = VariationalAutoencoder(64, 2, hidden=(64,), likelihood="gaussian", sigma=0.3, learn_sigma=True,
-                                   rng=generator(run, 1))  # fmt: skip
+    model = VariationalAutoencoder(
+        64,
+        2,
+        hidden=(64,),
+        likelihood="gaussian",
+        sigma=0.3,
+        learn_sigma=True,
+        rng=generator(run, 1),
+    )
     schedule = cosine_schedule(1e-2, epochs * -(-len(X) // 128))
-    history = fit(model, X, optimizer=Adam(model.parameters(), lr=1e-2), epochs=epochs, rng=generator(run, 2), batch_size=128,
-                  noise=generator(run, 3), schedule=schedule, progress=False)  # fmt: skip
+    history = fit(
+        model,
+        X,
+        optimizer=Adam(model.parameters(), lr=1e-2),
+        epochs=epochs,
+        rng=generator(run, 2),
+        batch_size=128,
+        noise=generator(run, 3),
+        schedule=schedule,
+        progress=False,
+    )
     return model, history
 
 
@@ -205,7 +241,9 @@ def grid_log_p(run: Run, epochs: int = SHORT) -> Array:
 
 
 def rising_bounds(run: Run, sizes: tuple[int, ...] = (1, 5, 50), epochs: int = SHORT) -> Array:
-    """(len(sizes), 2): L_k, averaged over `few_digits` and 1,000 draws of z for each, and its standard error."""
+    """(len(sizes), 2): L_k, averaged over `few_digits` and 1,000 draws of z for each, and its
+    standard error.
+    """
     model, X = run.shared(trained, epochs)[0], few_digits()
     found = []
     with no_grad():
@@ -216,12 +254,18 @@ def rising_bounds(run: Run, sizes: tuple[int, ...] = (1, 5, 50), epochs: int = S
     return np.array(found)
 
 
-def spread_over_samples(run: Run, epochs: int, sizes: tuple[int, ...] = (1, 2, 5, 10, 50)) -> dict[int, tuple[float, float]]:
-    """{L: (mean, standard deviation)} of the ELBO of `few_digits` (mean over them), estimated with L samples."""
+def spread_over_samples(
+    run: Run, epochs: int, sizes: tuple[int, ...] = (1, 2, 5, 10, 50)
+) -> dict[int, tuple[float, float]]:
+    """{L: (mean, standard deviation)} of the ELBO of `few_digits` (mean over them), estimated with
+    L samples.
+    """
     model, X = run.shared(trained, epochs)[0], few_digits()
     found, rng = {}, generator(run, 90)
     with no_grad():
-        log_p = model.bound(np.repeat(X, 1000, axis=0), rng).numpy().reshape(len(X), 1000).mean(axis=0)
+        log_p = (
+            model.bound(np.repeat(X, 1000, axis=0), rng).numpy().reshape(len(X), 1000).mean(axis=0)
+        )
     for L in sizes:
         means = log_p[: 1000 // L * L].reshape(-1, L).mean(axis=1)
         found[L] = float(means.mean()), float(means.std())
@@ -229,7 +273,9 @@ def spread_over_samples(run: Run, epochs: int, sizes: tuple[int, ...] = (1, 2, 5
 
 
 def gradient_flow(reparameterised: bool) -> dict[str, float]:
-    """Norms of d ln p(x | z) / d(z, mu, log_var, encoder, decoder) at one datum of the small model."""
+    """Norms of d ln p(x | z) / d(z, mu, log_var, encoder, decoder) at one datum of the small
+    model.
+    """
     model, X = small()
     mu, log_var = model.encode(X[:1])
     z = reparameterise(mu, log_var, np.array([[0.7, -1.1]]))
@@ -239,5 +285,10 @@ def gradient_flow(reparameterised: bool) -> dict[str, float]:
     found = grad(log_p, [z, mu, log_var, *phi, *w])
     norm = [float(np.linalg.norm(g)) for g in found]
     ends = 3 + len(phi)
-    return {"z": norm[0], "mu": norm[1], "log_var": norm[2], "encoder": math.hypot(*norm[3:ends]),
-            "decoder": math.hypot(*norm[ends:])}  # fmt: skip
+    return {
+        "z": norm[0],
+        "mu": norm[1],
+        "log_var": norm[2],
+        "encoder": math.hypot(*norm[3:ends]),
+        "decoder": math.hypot(*norm[ends:]),
+    }

@@ -3,7 +3,8 @@
 tracing      records a backward pass: `trace`, `backward_steps`
 record       what a recording consists of: steps, names, notation, and the check of each rule
 render       a recording on a terminal, as an HTML page, as a picture
-diagnose     what went wrong: `why` a gradient is None, zero, tiny, huge or NaN; `detect_anomaly`; where two recordings part
+diagnose     what went wrong: `why` a gradient is None, zero, tiny, huge or NaN; `detect_anomaly`;
+             where two recordings part
 """
 
 from ..program import emit_numpy
@@ -12,4 +13,14 @@ from .diagnose.causes import why
 from .record.steps import Contribution, Step
 from .tracing import Trace, backward_steps, trace
 
-__all__ = ["AnomalyError", "Contribution", "Step", "Trace", "backward_steps", "detect_anomaly", "emit_numpy", "trace", "why"]
+__all__ = [
+    "AnomalyError",
+    "Contribution",
+    "Step",
+    "Trace",
+    "backward_steps",
+    "detect_anomaly",
+    "emit_numpy",
+    "trace",
+    "why",
+]

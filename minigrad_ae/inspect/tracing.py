@@ -1,7 +1,8 @@
 """The trace: one backward pass, run by the engine's own functions and written down step by step.
 
-A step is an op that passes its gradient on; it makes one contribution per input, each by one rule.  Everything a
-trace keeps of the graph is a copy, taken at the time of the step: nothing that happens later can rewrite the story.
+A step is an op that passes its gradient on; it makes one contribution per input, each by one rule.
+Everything a trace keeps of the graph is a copy, taken at the time of the step: nothing that happens
+later can rewrite the story.
 """
 
 from __future__ import annotations
@@ -33,14 +34,25 @@ from .render.picture import draw
 from .render.text import rendered
 
 LIMIT = 50_000  # steps; a longer backward pass is traced only on request, with max_steps
-RAW = 100_000  # elements; what a rule returned before it was summed is kept up to this size, for the questions of the page
+# elements; what a rule returned before it was summed is kept up to this size, for the questions of
+# the page
+RAW = 100_000
 
 
 class Trace(Recording):
-    """A recorded backward pass.  ``steps`` in the order they ran, ``text()`` for a screen, ``json(path)`` for a file."""
+    """A recorded backward pass.  ``steps`` in the order they ran, ``text()`` for a screen,
+    ``json(path)`` for a file.
+    """
 
-    def text(self, step: int | None = None, param: str | None = None, ascii: bool = False, width: int = 88) -> str:
-        """The table of steps; or one step in full (`step` = 1, 2, ...); or all that flowed into the value `param`.
+    def text(
+        self,
+        step: int | None = None,
+        param: str | None = None,
+        ascii: bool = False,
+        width: int = 88,
+    ) -> str:
+        """The table of steps; or one step in full (`step` = 1, 2, ...); or all that flowed into the
+        value `param`.
 
         ascii : nothing but ASCII.   width : at most so many columns, 60 or more.
         """
@@ -54,7 +66,9 @@ class Trace(Recording):
         _write(path, page(self))
 
     def png(self, path: str | Path, max_nodes: int = 60) -> None:
-        """Write a picture of the graph; ``.svg`` as the ending gives SVG.  Above `max_nodes` layers are folded."""
+        """Write a picture of the graph; ``.svg`` as the ending gives SVG.  Above `max_nodes` layers
+        are folded.
+        """
         draw(self.record(), path, max_nodes)
 
     def _repr_html_(self) -> str:
@@ -77,22 +91,33 @@ def _write(path: str | Path, text: str) -> None:
         raise FileError("the file cannot be written", f"{path}: {error.strerror}", fix) from None
 
 
-def trace(loss: Value, arrays: int = 64, numeric: bool = True, max_steps: int = 2000,
-          scope: Mapping[str, Any] | None = None, script: str | None = None) -> Trace:  # fmt: skip
+def trace(
+    loss: Value,
+    arrays: int = 64,
+    numeric: bool = True,
+    max_steps: int = 2000,
+    scope: Mapping[str, Any] | None = None,
+    script: str | None = None,
+) -> Trace:
     """Run ``loss.backward()`` by the per-argument rules, and write down each step.
 
     Leaves receive their ``.grad`` as from `backward`, bit for bit.
 
-    loss : a scalar tensor.   arrays : how many elements of an array `text` and `json` show (the trace itself keeps
-    whole gradients).   numeric : check each rule against its forward, at these numbers.   max_steps : of a longer
-    pass the first and the last quarter of this are kept, and in between those steps that failed, met NaN or Inf, or
-    reached a parameter, and `truncated` says so.   scope : variables to take names from; by default the caller's, and
-    `seed`, if there is one.   script : the file to name; by default that of the code that made the loss.
+    loss : a scalar tensor.   arrays : how many elements of an array `text` and `json` show (the
+    trace itself keeps whole gradients).   numeric : check each rule against its forward, at these
+    numbers.   max_steps : of a longer pass the first and the last quarter of this are kept, and in
+    between those steps that failed, met NaN or Inf, or reached a parameter, and `truncated` says
+    so.   scope : variables to take names from; by default the caller's, and `seed`, if there is
+    one.   script : the file to name; by default that of the code that made the loss.
     """
     demand_loss(loss, "trace")
     if max_steps < 1 or arrays < 0:
         got = f"got max_steps={max_steps}, arrays={arrays}"
-        raise DataError("trace: max_steps must be at least 1, and arrays not negative", got, "leave them out for 2000 and 64")
+        raise DataError(
+            "trace: max_steps must be at least 1, and arrays not negative",
+            got,
+            "leave them out for 2000 and 64",
+        )
     steps: list[Step] = []
     scopes = [scope] if scope is not None else caller_scopes(1)
     recorder = _Recorder(loss, scopes, numeric, arrays)
@@ -101,13 +126,18 @@ def trace(loss: Value, arrays: int = 64, numeric: bool = True, max_steps: int = 
         raise DataError(
             "this backward pass is too long for a trace",
             f"{total:,} steps, more than {LIMIT:,}",
-            f"trace a smaller graph (fewer layers, one time step), or allow it with max_steps={total}",
+            "trace a smaller graph (fewer layers, one time step), or allow it with "
+            f"max_steps={total}",
         )
 
     def keep(step: Step) -> bool:
         edge = max_steps // 4
         near = step.k <= edge or step.k > total - edge
-        telling = not step.ok or not step.finite or any(recorder.nodes[c.node].kind == "param" for c in step.contributions)
+        telling = (
+            not step.ok
+            or not step.finite
+            or any(recorder.nodes[c.node].kind == "param" for c in step.contributions)
+        )
         return total <= max_steps or near or (telling and len(steps) < max_steps - edge)
 
     for step in _grouped(recorder.run(), recorder):
@@ -115,20 +145,35 @@ def trace(loss: Value, arrays: int = 64, numeric: bool = True, max_steps: int = 
             steps.append(step)
     cut = None
     if len(steps) < total:
-        reason = f"max_steps={max_steps}: first and last steps, failures, NaN/Inf and parameters are kept"
+        reason = (
+            f"max_steps={max_steps}: first and last steps, failures, NaN/Inf and parameters "
+            "are kept"
+        )
         cut = {"kept": len(steps), "total": total, "reason": reason}
     files = [n.file for n in reversed(recorder.nodes) if n.file]
     return Trace(
-        recorder.names[id(loss)], float(loss._data.reshape(())), str(loss._data.dtype),
-        script or (files[0] if files else None), recorder.nodes, steps, total, arrays, recorder.leaves(), cut, seed_in(scopes),
-    )  # fmt: skip
+        recorder.names[id(loss)],
+        float(loss._data.reshape(())),
+        str(loss._data.dtype),
+        script or (files[0] if files else None),
+        recorder.nodes,
+        steps,
+        total,
+        arrays,
+        recorder.leaves(),
+        cut,
+        seed_in(scopes),
+    )
 
 
-def backward_steps(loss: Value, numeric: bool = True, scope: Mapping[str, Any] | None = None) -> BackwardSteps:
-    """``loss.backward()``, one rule application at a time: a generator of contributions that can be rewound (`BackwardSteps`).
+def backward_steps(
+    loss: Value, numeric: bool = True, scope: Mapping[str, Any] | None = None
+) -> BackwardSteps:
+    """``loss.backward()``, one rule application at a time: a generator of contributions that can be
+    rewound (`BackwardSteps`).
 
-    After the last one the leaves have their ``.grad``, as from `backward`; a stepper that is dropped half-way leaves
-    them as they were.
+    After the last one the leaves have their ``.grad``, as from `backward`; a stepper that is
+    dropped half-way leaves them as they were.
     """
     demand_loss(loss, "backward_steps")
     recorder = _Recorder(loss, [scope] if scope is not None else caller_scopes(1), numeric, 64)
@@ -144,18 +189,27 @@ def _grouped(contributions: Iterable[Contribution], recorder: _Recorder) -> Iter
                 yield step
             value = recorder.current
             assert value.op is not None
-            step = Step(c.k, recorder.nodes[recorder.ids[id(value)]], value.op.law, value.op.why, c.incoming)
-            sum_of_all = recorder.after.get(id(value), np.ones_like(c.incoming))  # the loss starts from 1
-            step.hooked = bool(value.hooks) and not np.array_equal(sum_of_all, c.incoming, equal_nan=True)
+            step = Step(
+                c.k, recorder.nodes[recorder.ids[id(value)]], value.op.law, value.op.why, c.incoming
+            )
+            # the loss starts from 1
+            sum_of_all = recorder.after.get(id(value), np.ones_like(c.incoming))
+            step.hooked = bool(value.hooks) and not np.array_equal(
+                sum_of_all, c.incoming, equal_nan=True
+            )
         step.contributions.append(c)
     if step is not None:
         yield step
 
 
 class _Recorder:
-    """Names and numbers the graph, then turns rule applications into contributions: plain data, arrays copied."""
+    """Names and numbers the graph, then turns rule applications into contributions: plain data,
+    arrays copied.
+    """
 
-    def __init__(self, loss: Value, scopes: Sequence[Mapping[str, Any]], numeric: bool, limit: int) -> None:
+    def __init__(
+        self, loss: Value, scopes: Sequence[Mapping[str, Any]], numeric: bool, limit: int
+    ) -> None:
         linecache.checkcache()  # a file may have been edited since its lines were read
         self.loss, self.numeric = loss, numeric
         self.order = engine.topological(loss)
@@ -165,7 +219,8 @@ class _Recorder:
         self.nodes: list[Node] = []
         self.rng = np.random.default_rng(0)
         self.current = loss
-        self.after: dict[int, np.ndarray] = {}  # copies of the gradients so far, to be shared with what comes later
+        # copies of the gradients so far, to be shared with what comes later
+        self.after: dict[int, np.ndarray] = {}
         self.users: dict[Value, list[tuple[Value, int]]] = {}
         fanout: dict[int, int] = {}
         for value in self.order:
@@ -179,7 +234,9 @@ class _Recorder:
 
     def label(self, x: Any) -> str:
         """The name of a value or array; of a number, the number."""
-        return self.names.get(id(x)) or (str(x) if np.ndim(x) == 0 else f"{type(x).__name__}{np.shape(x)}")
+        return self.names.get(id(x)) or (
+            str(x) if np.ndim(x) == 0 else f"{type(x).__name__}{np.shape(x)}"
+        )
 
     def add(self, x: Any, parents: Sequence[int], fanout: dict[int, int], limit: int) -> int:
         """The number of `x` among the nodes; it becomes one if it is not."""
@@ -190,11 +247,22 @@ class _Recorder:
         kind = "param" if is_value and x.requires_grad else "input" if is_value else "const"
         source = source_line(x) if op else None
         node = Node(
-            len(self.nodes), self.label(x), "output" if x is self.loss else "op" if op else kind, op.name if op else None,
-            computes(x, [self.label(a) for a in x.inputs]) if op else None, data.shape, str(data.dtype), tuple(parents),
-            source[0] if source else None, source[1] if source else None, source[2] if source else None,
-            summary(data, limit), fanout.get(id(x), 0), bytes_saved(x) if op else 0, lost.not_finite_forward(x) if op else "",
-        )  # fmt: skip
+            len(self.nodes),
+            self.label(x),
+            "output" if x is self.loss else "op" if op else kind,
+            op.name if op else None,
+            computes(x, [self.label(a) for a in x.inputs]) if op else None,
+            data.shape,
+            str(data.dtype),
+            tuple(parents),
+            source[0] if source else None,
+            source[1] if source else None,
+            source[2] if source else None,
+            summary(data, limit),
+            fanout.get(id(x), 0),
+            bytes_saved(x) if op else 0,
+            lost.not_finite_forward(x) if op else "",
+        )
         self.nodes.append(node)
         self.ids[id(x)] = node.id
         return node.id
@@ -212,22 +280,53 @@ class _Recorder:
             if k == 0 or a.value is not self.current:
                 k, self.current, incoming = k + 1, a.value, np.array(a.g)
             added = np.array(a.added)
-            before, after[id(a.x)] = after.get(id(a.x)), added if a.before is None else np.array(a.after)
+            before, after[id(a.x)] = (
+                after.get(id(a.x)),
+                added if a.before is None else np.array(a.after),
+            )
             yield self.contribution(k, a, incoming, added, before, after[id(a.x)])
 
-    def contribution(self, k: int, a: Application, incoming: np.ndarray, added: np.ndarray, before: np.ndarray | None,
-                     after: np.ndarray) -> Contribution:  # fmt: skip
+    def contribution(
+        self,
+        k: int,
+        a: Application,
+        incoming: np.ndarray,
+        added: np.ndarray,
+        before: np.ndarray | None,
+        after: np.ndarray,
+    ) -> Contribution:
         """A rule application as plain data."""
         op: Any = a.value.op
         argument, rule = op.argument(a.i), rule_of(op, a.i)
         check = local_check(a.value, a.i, a.g, self.rng) if self.numeric else NOT_ASKED
         trouble = lost.not_finite(a, self.users) if lost.made_here(a) else ""
         return Contribution(
-            k, op.name, self.names[id(a.value)], argument, self.names[id(a.x)], self.ids[id(a.x)], rule,
-            bar_notation(argument, rule), incoming, a.raw_shape, a.axes, a.x._data.shape, added, before, after, a.nth,
-            a.of, check, np.array(a.raw) if a.axes and a.raw.size <= RAW else None, trouble,
-        )  # fmt: skip
+            k,
+            op.name,
+            self.names[id(a.value)],
+            argument,
+            self.names[id(a.x)],
+            self.ids[id(a.x)],
+            rule,
+            bar_notation(argument, rule),
+            incoming,
+            a.raw_shape,
+            a.axes,
+            a.x._data.shape,
+            added,
+            before,
+            after,
+            a.nth,
+            a.of,
+            check,
+            np.array(a.raw) if a.axes and a.raw.size <= RAW else None,
+            trouble,
+        )
 
     def leaves(self) -> list[LeafCheck]:
         """After the last step: the gradient of each leaf against the loss as a whole."""
-        return check_leaves(self.order, self.after, self.names, self.ids, self.rng) if self.numeric else []
+        return (
+            check_leaves(self.order, self.after, self.names, self.ids, self.rng)
+            if self.numeric
+            else []
+        )

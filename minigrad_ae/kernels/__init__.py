@@ -1,12 +1,14 @@
 """Numba kernels: NumPy arrays in, NumPy arrays out; they know nothing of tensors.
 
-Each public kernel is the fast twin of a NumPy definition and gives the same numbers to rounding, on one thread or on
-several.  ``use("numpy")`` runs the definitions instead.  Numba is imported when the first kernel is called for.
+Each public kernel is the fast twin of a NumPy definition and gives the same numbers to rounding, on
+one thread or on several.  ``use("numpy")`` runs the definitions instead.  Numba is imported when
+the first kernel is called for.
 
-jit.py (how a kernel is compiled), backend.py (which runs, on how many threads, what is checked), then the kernels:
-tile.py gemm.py ladder.py batched.py (products), small_products.py multi_head.py (attention), scalar.py loops.py
-activations.py,
-rows.py norm.py row_scatter.py, losses.py, optim.py; fused.py (whole layers and losses, for ops/bindings.py).
+jit.py (how a kernel is compiled), backend.py (which runs, on how many threads, what is checked),
+then the kernels: tile.py gemm.py ladder.py batched.py (products), small_products.py multi_head.py
+(attention), scalar.py loops.py activations.py,
+rows.py norm.py row_scatter.py, losses.py, optim.py; fused.py (whole layers and losses, for
+ops/bindings.py).
 """
 
 from __future__ import annotations
@@ -21,22 +23,46 @@ _HOME = {
     "batched": ("batched_matmul",),
     "multi_head": ("attention", "attention_backward"),
     "activations": (
-        "add_bias", "erf", "erf_backward", "exp", "exp_backward", "exp_remainder", "exp_remainder_backward", "gelu",
-        "gelu_backward", "relu", "relu_backward",
-        "sigmoid", "sigmoid_backward", "softplus", "softplus_backward", "tanh", "tanh_backward",
+        "add_bias",
+        "erf",
+        "erf_backward",
+        "exp",
+        "exp_backward",
+        "exp_remainder",
+        "exp_remainder_backward",
+        "gelu",
+        "gelu_backward",
+        "relu",
+        "relu_backward",
+        "sigmoid",
+        "sigmoid_backward",
+        "softplus",
+        "softplus_backward",
+        "tanh",
+        "tanh_backward",
     ),
     "rows": (
-        "log_softmax", "log_softmax_backward", "softmax", "softmax_backward",
+        "log_softmax",
+        "log_softmax_backward",
+        "softmax",
+        "softmax_backward",
     ),
     "norm": ("layer_norm", "layer_norm_backward"),
     "losses": (
-        "bernoulli_loss", "bernoulli_loss_backward", "dropout_mask", "gaussian_kl", "gaussian_kl_backward",
-        "half_sum_of_squares", "half_sum_of_squares_backward", "reparameterise", "reparameterise_backward",
+        "bernoulli_loss",
+        "bernoulli_loss_backward",
+        "dropout_mask",
+        "gaussian_kl",
+        "gaussian_kl_backward",
+        "half_sum_of_squares",
+        "half_sum_of_squares_backward",
+        "reparameterise",
+        "reparameterise_backward",
     ),
     "row_scatter": ("add_rows",),
     "optim": ("adam_step", "sgd_step"),
     "fused": (),  # for ops/bindings.py only
-}  # fmt: skip
+}
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE)
 
@@ -46,7 +72,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.{name}")
     if name not in _MODULE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f"{__name__}.{_MODULE[name]}"), name)  # asked for once only
+    # asked for once only
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_MODULE[name]}"), name)
     return found
 
 

@@ -1,7 +1,9 @@
-"""Activations, forward and backward: any shape, float32 or float64; ``out`` (contiguous) may be an input.
+"""Activations, forward and backward: any shape, float32 or float64; ``out`` (contiguous) may be an
+input.
 
-The backward kernels take what the forward pass left: ``y`` where the rule needs only the result (exp, tanh, sigmoid,
-relu), ``x`` otherwise (exp_remainder, softplus, erf, gelu).  Loops and formulas: loops.py; NumPy definitions: reference.py.
+The backward kernels take what the forward pass left: ``y`` where the rule needs only the result
+(exp, tanh, sigmoid, relu), ``x`` otherwise (exp_remainder, softplus, erf, gelu).  Loops and
+formulas: loops.py; NumPy definitions: reference.py.
 """
 
 from __future__ import annotations
@@ -13,7 +15,14 @@ import numpy as np
 
 from minigrad_ae.errors import DataError, ShapeError
 from minigrad_ae.kernels import loops, reference
-from minigrad_ae.kernels.backend import check_floats, check_out, check_same_shape, chunks, in_parallel, twin_of
+from minigrad_ae.kernels.backend import (
+    check_floats,
+    check_out,
+    check_same_shape,
+    chunks,
+    in_parallel,
+    twin_of,
+)
 
 Array = np.ndarray
 GRAIN = 1 << 15  # numbers per thread: below, handing work over costs more than it saves
@@ -130,14 +139,18 @@ def gelu(x: Array, approximate: str | None = None, out: Array | None = None) -> 
 
 
 @twin_of(reference.gelu_backward)
-def gelu_backward(g: Array, x: Array, approximate: str | None = None, out: Array | None = None) -> Array:
+def gelu_backward(
+    g: Array, x: Array, approximate: str | None = None, out: Array | None = None
+) -> Array:
     """``g (Phi(x) + x phi(x))``, or the derivative of the tanh form."""
     return _pull(_choose(approximate, loops.gelu_backward, loops.gelu_tanh_backward), g, x, out)
 
 
 def _choose(approximate: str | None, exact: Any, tanh_form: Any) -> Any:
     if approximate not in (None, "tanh"):
-        raise DataError("gelu: unknown form", f"approximate={approximate!r}", 'None for the erf form, or "tanh"')
+        raise DataError(
+            "gelu: unknown form", f"approximate={approximate!r}", 'None for the erf form, or "tanh"'
+        )
     return exact if approximate is None else tanh_form
 
 
@@ -146,7 +159,9 @@ def add_bias(c: Array, bias: Array) -> Array:
     """``c += bias`` in place: c (..., columns) contiguous, bias (columns,).  Returns ``c``."""
     check_floats("add_bias", c=c, bias=bias)
     if bias.ndim != 1 or c.ndim < 1 or c.shape[-1] != bias.size:
-        raise ShapeError("add_bias: one bias per column", f"c {c.shape}, bias {bias.shape}", "bias of (columns,)")
+        raise ShapeError(
+            "add_bias: one bias per column", f"c {c.shape}, bias {bias.shape}", "bias of (columns,)"
+        )
     check_out("add_bias", c, c.shape, bias.dtype)
     if bias.size:
         loops.add_bias(c.reshape(-1, bias.size), np.ascontiguousarray(bias))

@@ -1,4 +1,6 @@
-"""Which kernels run (``use``), on how many threads, and what a public kernel checks before it touches memory."""
+"""Which kernels run (``use``), on how many threads, and what a public kernel checks before it
+touches memory.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ NAMES = ("numba", "numpy")
 
 
 class _State:
-    """Process-wide: the backend in use, the number of threads, and the pool (made on first need)."""
+    """Process-wide: the backend in use, the number of threads, and the pool (made on first
+    need).
+    """
 
     def __init__(self) -> None:
         self.backend = os.environ.get("MINIGRAD_AE_KERNELS", "numba")
@@ -29,7 +33,9 @@ class _State:
         self.forget_pool()
 
     def forget_pool(self) -> None:
-        """After a fork the child has no worker threads: run serially there until asked for threads again."""
+        """After a fork the child has no worker threads: run serially there until asked for threads
+        again.
+        """
         self.pool: ThreadPoolExecutor | None = None
         self.lock = threading.Lock()
 
@@ -40,11 +46,15 @@ if hasattr(os, "register_at_fork"):
 
 
 class use:
-    """``use("numpy")`` or ``use("numba")``: acts at once; as a context manager it is undone at the end."""
+    """``use("numpy")`` or ``use("numba")``: acts at once; as a context manager it is undone at the
+    end.
+    """
 
     def __init__(self, name: str) -> None:
         if name not in NAMES:
-            raise DataError(f"kernels.use: no backend {name!r}", f"name={name!r}", 'choose "numba" or "numpy"')
+            raise DataError(
+                f"kernels.use: no backend {name!r}", f"name={name!r}", 'choose "numba" or "numpy"'
+            )
         self.before = _state.backend
         _state.backend, _state.checked = name, False
 
@@ -62,7 +72,9 @@ def _check_numba() -> None:
     _state.checked = True
     if numba is None and _state.backend == "numba":
         _state.backend = "numpy"
-        warnings.warn("Numba cannot be imported: the NumPy definitions are used instead", stacklevel=4)
+        warnings.warn(
+            "Numba cannot be imported: the NumPy definitions are used instead", stacklevel=4
+        )
 
 
 def backend() -> str:
@@ -71,14 +83,20 @@ def backend() -> str:
         _check_numba()
     if _state.backend not in NAMES:
         name, _state.backend = _state.backend, "numba"
-        raise DataError(f"no kernels named {name!r}", f"MINIGRAD_AE_KERNELS={name}", 'set it to "numba" or "numpy"')
+        raise DataError(
+            f"no kernels named {name!r}",
+            f"MINIGRAD_AE_KERNELS={name}",
+            'set it to "numba" or "numpy"',
+        )
     return _state.backend
 
 
 def set_num_threads(n: int) -> None:
     """Use at most ``n`` threads for one kernel.  Results do not depend on it, to the last bit."""
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise DataError("set_num_threads: at least one thread is needed", f"n={n!r}", "give a whole number >= 1")
+        raise DataError(
+            "set_num_threads: at least one thread is needed", f"n={n!r}", "give a whole number >= 1"
+        )
     with _state.lock:
         _state.threads = int(n)
         _state.pool = None
@@ -92,9 +110,9 @@ def get_num_threads() -> int:
 def in_parallel(kernel: Callable[..., None], tasks: list[tuple[Any, ...]]) -> None:
     """Run ``kernel(*task)`` for every task; the tasks write to disjoint memory.
 
-    Compiled kernels release the GIL, so plain Python threads do.  That needs no second, parallel compilation of each
-    kernel, and neither fork nor several calling threads can hang it as they do OpenMP.  A caller that finds the pool
-    taken runs its tasks itself.
+    Compiled kernels release the GIL, so plain Python threads do.  That needs no second, parallel
+    compilation of each kernel, and neither fork nor several calling threads can hang it as they do
+    OpenMP.  A caller that finds the pool taken runs its tasks itself.
     """
     if len(tasks) > 1 and _state.threads > 1 and _state.lock.acquire(blocking=False):
         try:
@@ -121,7 +139,9 @@ def chunks(n: int, grain: int) -> list[tuple[int, int]]:
 
 
 def twin_of(definition: Callable[..., Any]) -> Callable[[F], F]:
-    """Mark a public kernel as the fast twin of a NumPy ``definition``, which runs instead under ``use("numpy")``."""
+    """Mark a public kernel as the fast twin of a NumPy ``definition``, which runs instead under
+    ``use("numpy")``.
+    """
 
     def decorate(kernel: F) -> F:
         @wraps(kernel)
@@ -149,17 +169,23 @@ def check_floats(kernel: str, **arrays: Any) -> None:
         return
     for name, array in arrays.items():
         unmasked(array, f"{kernel}: {name}")
-        if not isinstance(array, np.ndarray) or array.dtype.char not in "fd" or not array.dtype.isnative:
+        if (
+            not isinstance(array, np.ndarray)
+            or array.dtype.char not in "fd"
+            or not array.dtype.isnative
+        ):
             what = f"{array.dtype} array" if isinstance(array, np.ndarray) else type(array).__name__
             raise DtypeError(
-                f"{kernel}: {name} must be a float32 or float64 array", f"{name} is a {what}",
+                f"{kernel}: {name} must be a float32 or float64 array",
+                f"{name} is a {what}",
                 f"convert it: np.asarray({name}, dtype=np.float32)",
-            )  # fmt: skip
+            )
     if len({array.dtype for array in arrays.values()}) > 1:
         raise DtypeError(
-            f"{kernel}: arguments of different dtype", ", ".join(f"{n} {a.dtype}" for n, a in arrays.items()),
+            f"{kernel}: arguments of different dtype",
+            ", ".join(f"{n} {a.dtype}" for n, a in arrays.items()),
             "convert them to one dtype",
-        )  # fmt: skip
+        )
 
 
 def check_same_shape(kernel: str, **arrays: np.ndarray) -> None:
@@ -168,7 +194,11 @@ def check_same_shape(kernel: str, **arrays: np.ndarray) -> None:
     shapes_found = [array.shape for array in arrays.values()]
     if shapes_found.count(shapes_found[0]) < len(shapes_found):
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise ShapeError(f"{kernel}: arguments of different shape", shapes, "broadcast them first; kernels do not")
+        raise ShapeError(
+            f"{kernel}: arguments of different shape",
+            shapes,
+            "broadcast them first; kernels do not",
+        )
 
 
 def check_out(kernel: str, out: Any, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -178,9 +208,13 @@ def check_out(kernel: str, out: Any, shape: tuple[int, ...], dtype: Any) -> np.n
     check_floats(kernel, out=out)
     flags = out.flags
     if out.shape != shape or out.dtype != dtype or not flags.c_contiguous or not flags.writeable:
-        state = f"{out.shape} {out.dtype}, contiguous={out.flags.c_contiguous}, writeable={out.flags.writeable}"
+        state = (
+            f"{out.shape} {out.dtype}, contiguous={out.flags.c_contiguous}, "
+            f"writeable={out.flags.writeable}"
+        )
         raise ShapeError(
-            f"{kernel}: out does not fit", f"out is {state}; needed: {shape} {dtype}, contiguous, writeable",
+            f"{kernel}: out does not fit",
+            f"out is {state}; needed: {shape} {dtype}, contiguous, writeable",
             f"np.empty({shape}, np.{np.dtype(dtype)})",
-        )  # fmt: skip
+        )
     return out

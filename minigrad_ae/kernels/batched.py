@@ -1,6 +1,7 @@
 """Stacks of small matrices: products, each matrix in cache from start to end.
 
-The matrices of attention are about 17 x 16: too small to be worth packing, so that the tile reads B where it lies.
+The matrices of attention are about 17 x 16: too small to be worth packing, so that the tile reads B
+where it lies.
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ def _tiny(a: Any, b: Any, c: Any) -> None:
 
 @jit(ELEMENTWISE, always_inline=True)
 def _tiles(a: Any, b: Any, c: Any) -> None:
-    """c = a @ b for one small matrix each, C order, in tiles of 3 rows by 3 vectors; at least 3 rows and one vector.
+    """c = a @ b for one small matrix each, C order, in tiles of 3 rows by 3 vectors; at least 3
+    rows and one vector.
 
-    Tiles and vectors that would stick out are moved back until they fit, and compute some elements a second time: 17
-    columns are 3 vectors of 8.  (As one function: cut in two, LLVM no longer sees that no index is negative.)
+    Tiles and vectors that would stick out are moved back until they fit, and compute some elements
+    a second time: 17 columns are 3 vectors of 8.  (As one function: cut in two, LLVM no longer sees
+    that no index is negative.)
     """
     zero = vector_of_zeros(c)
     rows, last = c.shape[0], c.shape[1] - len(zero)
@@ -101,13 +104,16 @@ def _batched_definition(a: Array, b: Array, out: Array | None = None) -> Array:
 
 @twin_of(_batched_definition)
 def batched_matmul(a: Array, b: Array, out: Array | None = None) -> Array:
-    """``a @ b`` for a (..., M, K) and b (..., K, N) with the same leading axes; b may be a transposed view."""
+    """``a @ b`` for a (..., M, K) and b (..., K, N) with the same leading axes; b may be a
+    transposed view.
+    """
     check_floats("batched_matmul", a=a, b=b)
     if a.ndim < 3 or a.ndim != b.ndim or a.shape[:-2] != b.shape[:-2] or a.shape[-1] != b.shape[-2]:
         raise ShapeError(
-            "batched_matmul: shapes do not fit", f"a {a.shape}, b {b.shape}",
+            "batched_matmul: shapes do not fit",
+            f"a {a.shape}, b {b.shape}",
             "needed: (..., M, K) and (..., K, N), leading axes equal (broadcast them first)",
-        )  # fmt: skip
+        )
     shape = (*a.shape[:-1], b.shape[-1])
     out = check_out("batched_matmul", out, shape, a.dtype)
     if not out.size:
@@ -122,5 +128,7 @@ def batched_matmul(a: Array, b: Array, out: Array | None = None) -> Array:
 
 
 def _stack(a: Array) -> Array:
-    """All leading axes as one.  (``reshape(-1, ...)`` cannot tell how many matrices there are when they are empty.)"""
+    """All leading axes as one.  (``reshape(-1, ...)`` cannot tell how many matrices there are when
+    they are empty.)
+    """
     return a.reshape(math.prod(a.shape[:-2]), *a.shape[-2:])

@@ -1,9 +1,11 @@
-"""What a training step does most, in as few passes and calls as possible; for twins.py, which has checked the arguments.
+"""What a training step does most, in as few passes and calls as possible; for twins.py, which has
+checked the arguments.
 
-A layer's way back is one pass for dz = g f'(z), one for the bias's gradient, then two products.  A loss computes its
-gradient on the way forward, where the exponential is at hand: the way back is one multiplication.  The sum of a loss is
-taken in blocks of 1,024 numbers in the arrays' dtype and the blocks added in float64, always in the same order: the rounding
-error does not grow with the size.  Arrays are float32 or float64, C-contiguous, and of the shapes that the names say.
+A layer's way back is one pass for dz = g f'(z), one for the bias's gradient, then two products.  A
+loss computes its gradient on the way forward, where the exponential is at hand: the way back is one
+multiplication.  The sum of a loss is taken in blocks of 1,024 numbers in the arrays' dtype and the
+blocks added in float64, always in the same order: the rounding error does not grow with the size.
+Arrays are float32 or float64, C-contiguous, and of the shapes that the names say.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ LOOPS = {"tanh": loops.tanh, "sigmoid": loops.sigmoid, "relu": loops.relu}
 _exp, _expm1_and_remainder = scalar.exp, scalar.expm1_and_remainder
 
 
-# --- layer: y = f(x W + b) -------------------------------------------------------------------------------------------
+# --- layer: y = f(x W + b) ------------------------------------------------------------------------
 
 
 @jit(ELEMENTWISE)
@@ -45,7 +47,9 @@ def _slope(kind: int, g: Any, y: Any, dz: Any) -> None:
 
 @jit(ELEMENTWISE)
 def _column_sums(x: Any, sums: Any) -> None:
-    """sums (columns,) += the sum of x (rows, columns) over rows, four rows at a time: a quarter of the loads and stores."""
+    """sums (columns,) += the sum of x (rows, columns) over rows, four rows at a time: a quarter of
+    the loads and stores.
+    """
     for q in range(x.shape[0] // 4):
         a, b, c, d = x[4 * q], x[4 * q + 1], x[4 * q + 2], x[4 * q + 3]
         for j in range(sums.size):
@@ -88,7 +92,7 @@ def linear_backward(
     return dx, dw, db
 
 
-# --- rows of length 1: y = x / |x| ------------------------------------------------------------------------------------
+# --- rows of length 1: y = x / |x| ----------------------------------------------------------------
 
 
 @jit(REDUCTION)
@@ -136,7 +140,7 @@ def unit_rows_backward(g: Array, y: Array, lengths: Array) -> Array:
     return dx
 
 
-# --- losses: the value, and ``slope``, the gradient for g = 1 --------------------------------------------------------
+# --- losses: the value, and ``slope``, the gradient for g = 1 -------------------------------------
 
 
 @jit(REDUCTION)
@@ -156,7 +160,8 @@ def _half_squares(y: Any, t: Any, slope: Any) -> float:
 def _bernoulli_terms(x: Any, t: Any, terms: Any, slope: Any) -> None:
     """softplus(x) - x t and sigmoid(x) - t share u = e^-abs(x).
 
-    Large parts that cancel are taken together first: for x > 0, x - x t and 1 - t, exactly 0 where t is 1.
+    Large parts that cancel are taken together first: for x > 0, x - x t and 1 - t, exactly 0 where
+    t is 1.
     """
     c = scalar.tables(x.dtype.type(0))
     for i in range(x.size):
@@ -192,7 +197,11 @@ def _bernoulli(x: Any, t: Any, slope: Any) -> float:
 def _gaussian_kl(mu: Any, log_var: Any, slope: Any) -> float:
     half, total = mu.dtype.type(0.5), 0.0
     for start in range(0, mu.size, BLOCK):
-        a, b, d = mu[start : start + BLOCK], log_var[start : start + BLOCK], slope[start : start + BLOCK]
+        a, b, d = (
+            mu[start : start + BLOCK],
+            log_var[start : start + BLOCK],
+            slope[start : start + BLOCK],
+        )
         part = mu.dtype.type(0)
         for i in range(a.size):
             minus_one, remainder = _expm1_and_remainder(b[i])
@@ -209,7 +218,8 @@ def _l1_norm(x: Any, slope: Any) -> float:
         a, d = x[start : start + BLOCK], slope[start : start + BLOCK]
         for i in range(a.size):
             v = a[i]
-            d[i] = one if v > zero else -one if v < zero else zero if v == zero else v  # NaN stays NaN
+            # NaN stays NaN
+            d[i] = one if v > zero else -one if v < zero else zero if v == zero else v
         total += float(_dot(a, d))
     return total
 
@@ -234,7 +244,7 @@ bernoulli = _with_slope(_bernoulli)  # (logits, t) -> loss, sigmoid(logits) - t
 gaussian_kl = _with_slope(_gaussian_kl)  # (mu, log_var) -> divergence, (e^log_var - 1) / 2
 
 
-# --- sampling --------------------------------------------------------------------------------------------------------
+# --- sampling -------------------------------------------------------------------------------------
 
 
 @jit(ELEMENTWISE)
@@ -249,5 +259,7 @@ def _reparameterise(mu: Any, log_var: Any, noise: Any, z: Any, slope: Any) -> No
 def reparameterise(mu: Array, log_var: Array, noise: Array) -> tuple[Array, Array]:
     """z = mu + sigma noise, and dz/dlog_var = sigma noise / 2."""
     z, slope = np.empty(mu.shape, mu.dtype), np.empty(mu.shape, mu.dtype)
-    _reparameterise(mu.reshape(-1), log_var.reshape(-1), noise.reshape(-1), z.reshape(-1), slope.reshape(-1))
+    _reparameterise(
+        mu.reshape(-1), log_var.reshape(-1), noise.reshape(-1), z.reshape(-1), slope.reshape(-1)
+    )
     return z, slope

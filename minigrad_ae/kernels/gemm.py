@@ -1,9 +1,11 @@
-"""Matrix product C = A B, with A and B as they lie in memory: A B, A B^T and A^T B by the same code.
+"""Matrix product C = A B, with A and B as they lie in memory: A B, A B^T and A^T B by the same
+code.
 
-NumPy definition: ``a @ b``.  What makes it fast, each thing a rung of ladder.py: a tile of C in registers (tile.py), B
-(and A^T, where its rows are long) laid out in the order of use, blocks that fit the caches.  Flags: ``contract`` only, and
-every element of C is one sum in order of k; but for `dots`, where the sum runs in vector lanes.  NaN and Inf spread as in a
-plain loop, and the bits do not depend on the number of threads.
+NumPy definition: ``a @ b``.  What makes it fast, each thing a rung of ladder.py: a tile of C in
+registers (tile.py), B (and A^T, where its rows are long) laid out in the order of use, blocks that
+fit the caches.  Flags: ``contract`` only, and every element of C is one sum in order of k; but for
+`dots`, where the sum runs in vector lanes.  NaN and Inf spread as in a plain loop, and the bits do
+not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -14,29 +16,45 @@ import numpy as np
 
 from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels import reference
-from minigrad_ae.kernels.backend import FLOATS, check_floats, check_out, chunks, get_num_threads, in_parallel, twin_of
+from minigrad_ae.kernels.backend import (
+    FLOATS,
+    check_floats,
+    check_out,
+    chunks,
+    get_num_threads,
+    in_parallel,
+    twin_of,
+)
 from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 from minigrad_ae.kernels.tile import ROWS, load, store, tile, wide_vector_of_zeros
 
 Array = np.ndarray
 K_BLOCK = 512  # with a panel of B of 512 x 128 bytes, 64 KiB, ...
-M_BLOCK = 120  # ... and a block of A of 120 x 512 float32, 240 KiB, fit a second-level cache; a multiple of ROWS
+# ... and a block of A of 120 x 512 float32, 240 KiB, fit a second-level cache; a multiple of ROWS
+M_BLOCK = 120
 NARROW = 8  # C of so few columns is computed in another way
 COLUMNS = 64  # threads split C at multiples of this many columns ...
 PARALLEL_FLOPS = 4e6  # ... above this much work; handing it to a thread costs about 20 microseconds
-WIDE_ROW = 2048  # bytes: rows of A^T this long lie a power of two apart often enough to fight for the same cache lines
+# bytes: rows of A^T this long lie a power of two apart often enough to fight for the same cache
+# lines
+WIDE_ROW = 2048
 
 
 @jit(ELEMENTWISE)
-def pack(b: Any, turned: bool, k0: int, size: int, j_from: int, j_to: int, panels: Any, zero: Any) -> None:
-    """Copy ``B[k0 : k0 + size, j_from:j_to]`` into panels (number, k, width).  ``b`` holds B, or its transpose (turned).
+def pack(
+    b: Any, turned: bool, k0: int, size: int, j_from: int, j_to: int, panels: Any, zero: Any
+) -> None:
+    """Copy ``B[k0 : k0 + size, j_from:j_to]`` into panels (number, k, width).  ``b`` holds B, or
+    its transpose (turned).
 
-    What the last panel has beyond j_to is whatever was in memory: it meets elements of C that are thrown away.
+    What the last panel has beyond j_to is whatever was in memory: it meets elements of C that are
+    thrown away.
     """
     n, width, columns = len(zero), panels.shape[2], j_to - j_from
     whole = columns // width
     if turned:
-        for start in range(0, size, 32):  # what so many steps of k touch of a panel stays in the first-level cache
+        # what so many steps of k touch of a panel stays in the first-level cache
+        for start in range(0, size, 32):
             few = min(32, size - start)
             for j in range(columns):
                 row, column = b[j_from + j, k0 + start :], panels[j // width, start:, j % width]
@@ -64,7 +82,9 @@ def copy(of: Any, i: int, j: int, to: Any, row: int, column: int, m: int, n: int
 
 @jit(ELEMENTWISE)
 def put_aside(a: Any, turned: bool, k0: int, size: int, i: int, m: int, strip: Any) -> None:
-    """``strip[:size, :m] = A[i : i + m, k0 : k0 + size].T``; ``a`` holds A, or its transpose (turned)."""
+    """``strip[:size, :m] = A[i : i + m, k0 : k0 + size].T``; ``a`` holds A, or its transpose
+    (turned).
+    """
     if turned:
         for k in range(size):
             row, to = a[k0 + k, i:], strip[k]
@@ -78,7 +98,9 @@ def put_aside(a: Any, turned: bool, k0: int, size: int, i: int, m: int, strip: A
 
 
 @jit(ELEMENTWISE)
-def ragged(at: Any, i: int, b: Any, c: Any, row: int, j: int, m: int, n: int, edge: Any, zero: Any) -> None:
+def ragged(
+    at: Any, i: int, b: Any, c: Any, row: int, j: int, m: int, n: int, edge: Any, zero: Any
+) -> None:
     """`tile` where it sticks out of C: computed beside it, and m rows by n columns copied back."""
     nought = n - n
     copy(c, row, j, edge, nought, nought, m, n)
@@ -87,13 +109,25 @@ def ragged(at: Any, i: int, b: Any, c: Any, row: int, j: int, m: int, n: int, ed
 
 
 @jit(ELEMENTWISE)
-def gemm(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, i_from: int, i_to: int, j_from: int, j_to: int) -> None:
-    """``c[i_from:i_to, j_from:j_to] += (A B)[i_from:i_to, j_from:j_to]``; a, b and c (M, N) in C order.
+def gemm(
+    a: Any,
+    a_turned: bool,
+    b: Any,
+    b_turned: bool,
+    c: Any,
+    i_from: int,
+    i_to: int,
+    j_from: int,
+    j_to: int,
+) -> None:
+    """``c[i_from:i_to, j_from:j_to] += (A B)[i_from:i_to, j_from:j_to]``; a, b and c (M, N) in C
+    order.
 
-    ``a`` holds A (M, K), or its transpose (turned); ``b`` holds B (K, N), or its transpose.  One compiled version serves
-    all four.  K in blocks: a panel of B (K_BLOCK x width) and a block of A (M_BLOCK x K_BLOCK) share the second-level cache
-    while all rows of the one run along the other, a tile at a time.  Each element of C sums over k in one order, whatever the
-    ranges, so that the bits do not depend on how the work is divided among threads.
+    ``a`` holds A (M, K), or its transpose (turned); ``b`` holds B (K, N), or its transpose.  One
+    compiled version serves all four.  K in blocks: a panel of B (K_BLOCK x width) and a block of A
+    (M_BLOCK x K_BLOCK) share the second-level cache while all rows of the one run along the other,
+    a tile at a time.  Each element of C sums over k in one order, whatever the ranges, so that the
+    bits do not depend on how the work is divided among threads.
     """
     at = a if a_turned else a.T
     depth = at.shape[0]
@@ -104,15 +138,18 @@ def gemm(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, i_from: int, i_
     packed = a_turned and n_panels * width > 3 * COLUMNS and at.shape[1] * c.itemsize >= WIDE_ROW
     strip = np.empty((min(depth, K_BLOCK), M_BLOCK if packed else ROWS), c.dtype)[:, :]
     edge = np.empty((ROWS, width), c.dtype)
-    nought = depth - depth  # numbers that are not known while compiling: for known ones a function would be compiled again
-    step = -(-depth // -(-depth // K_BLOCK))  # blocks of equal size: 784 is 2 x 392, and not 512 + 272
+    # numbers that are not known while compiling: for known ones a function would be compiled again
+    nought = depth - depth
+    # blocks of equal size: 784 is 2 x 392, and not 512 + 272
+    step = -(-depth // -(-depth // K_BLOCK))
     for k in range(0, depth, step):
         size = min(step, depth - k)
         rows = at[k : k + size]
         pack(b, b_turned, k, size, j_from, j_to, panels, zero)
         for block in range(i_from, i_to, M_BLOCK):
             end = min(block + M_BLOCK, i_to)
-            left = (end - block) % ROWS  # rows that do not fill a tile: put aside, with room for the missing ones
+            # rows that do not fill a tile: put aside, with room for the missing ones
+            left = (end - block) % ROWS
             whole = end - left
             first = block if packed else whole
             if packed or left:
@@ -133,11 +170,19 @@ def gemm(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, i_from: int, i_
 
 @jit(REDUCTION)
 def dots(a: Any, bt: Any, c: Any) -> None:
-    """``c += A B`` for few columns: rows of A times rows of B^T, lanes along k, four columns at a time."""
+    """``c += A B`` for few columns: rows of A times rows of B^T, lanes along k, four columns at a
+    time.
+    """
     zero, last = c.dtype.type(0), c.shape[1] - 1
     for i in range(c.shape[0]):
         for j in range(0, c.shape[1], 4):
-            x, y0, y1, y2, y3 = a[i], bt[j], bt[min(j + 1, last)], bt[min(j + 2, last)], bt[min(j + 3, last)]
+            x, y0, y1, y2, y3 = (
+                a[i],
+                bt[j],
+                bt[min(j + 1, last)],
+                bt[min(j + 2, last)],
+                bt[min(j + 3, last)],
+            )
             p = q = r = s = zero
             for k in range(x.size):
                 p, q, r, s = p + x[k] * y0[k], q + x[k] * y1[k], r + x[k] * y2[k], s + x[k] * y3[k]
@@ -152,7 +197,9 @@ def dots(a: Any, bt: Any, c: Any) -> None:
 
 @twin_of(reference.matmul)
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
-    """``a @ b`` for a (M, K) and b (K, N), float32 or float64 of any strides; ``out`` (M, N), contiguous."""
+    """``a @ b`` for a (M, K) and b (K, N), float32 or float64 of any strides; ``out`` (M, N),
+    contiguous.
+    """
     if type(a) is not np.ndarray or type(b) is not np.ndarray:
         check_floats("matmul", a=a, b=b)
     try:
@@ -163,14 +210,19 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     if not fits:
         check_floats("matmul", a=a, b=b)
         raise ShapeError(
-            "matmul: inner sizes differ or an argument is not a matrix", f"a {a.shape}, b {b.shape}",
+            "matmul: inner sizes differ or an argument is not a matrix",
+            f"a {a.shape}, b {b.shape}",
             "a needs as many columns as b has rows; for stacks of matrices use batched_matmul",
-        )  # fmt: skip
+        )
     if out is None:
         out = np.zeros((m, n), a.dtype)
     else:
         if np.may_share_memory(out, a) or np.may_share_memory(out, b):
-            raise ShapeError("matmul: out overlaps an argument", "out shares memory with a or b", "pass another array")
+            raise ShapeError(
+                "matmul: out overlaps an argument",
+                "out shares memory with a or b",
+                "pass another array",
+            )
         check_out("matmul", out, (m, n), a.dtype)[:] = 0
     if m and n and depth:
         accumulate(a, b, out)
@@ -187,19 +239,31 @@ def accumulate(a: Array, b: Array, c: Array) -> None:
     if threads == 1 or 2.0 * a.size * n < PARALLEL_FLOPS:
         gemm(a, a_turned, b, b_turned, c, 0, m, 0, n)
     elif n >= 2 * COLUMNS * threads:
-        in_parallel(gemm, [(a, a_turned, b, b_turned, c, 0, m, *piece) for piece in chunks(n, COLUMNS)])
+        in_parallel(
+            gemm, [(a, a_turned, b, b_turned, c, 0, m, *piece) for piece in chunks(n, COLUMNS)]
+        )
     else:
-        in_parallel(gemm, [(a, a_turned, b, b_turned, c, *piece, 0, n) for piece in chunks(m, ROWS)])
+        in_parallel(
+            gemm, [(a, a_turned, b, b_turned, c, *piece, 0, n) for piece in chunks(m, ROWS)]
+        )
 
 
 def _accumulate_narrow(a: Array, b: Array, c: Array) -> None:
-    """Few columns: a panel would be mostly empty.  Where A lies row by row, dots; else C^T = B^T A^T, which has few rows."""
+    """Few columns: a panel would be mostly empty.  Where A lies row by row, dots; else C^T = B^T
+    A^T, which has few rows.
+    """
     if a.flags.c_contiguous:
         bt = np.ascontiguousarray(b.T)
         if get_num_threads() == 1:
             dots(a, bt, c)
         else:
-            in_parallel(dots, [(a[i:j], bt, c[i:j]) for i, j in chunks(len(a), max(1, int(PARALLEL_FLOPS / 2 / b.size)))])
+            in_parallel(
+                dots,
+                [
+                    (a[i:j], bt, c[i:j])
+                    for i, j in chunks(len(a), max(1, int(PARALLEL_FLOPS / 2 / b.size)))
+                ],
+            )
     else:
         turned = np.zeros(c.shape[::-1], c.dtype)
         accumulate(b.T, a.T, turned)
@@ -207,7 +271,9 @@ def _accumulate_narrow(a: Array, b: Array, c: Array) -> None:
 
 
 def _stored(x: Array) -> tuple[Array, bool]:
-    """``x`` in C order, or its transpose in C order and True; a copy only where neither lies in memory."""
+    """``x`` in C order, or its transpose in C order and True; a copy only where neither lies in
+    memory.
+    """
     if x.flags.c_contiguous:
         return x, False
     return (x.T, True) if x.flags.f_contiguous else (np.ascontiguousarray(x), False)

@@ -1,14 +1,17 @@
 """How a kernel is compiled: one decorator, three settings, and the reasons for them.
 
-* ``error_model="numpy"``: Python's model puts a zero-division test into every ``/``, and a loop with a test inside is
-  not vectorised (10 to 14 times slower, measured).
-* ``REDUCTION`` flags let sums be re-ordered into vector lanes; ``ELEMENTWISE`` flags only fuse a multiply and an add.
-  Both keep NaN, Inf and (element-wise) the sign of zero.  ``fastmath=True`` would delete ``x != x``: never used.
-* LLVM's SLP vectoriser turns eight equal scalar operations into one vector operation.  Numba leaves it off; the
-  register tile of the matrix product lives on it, so it is on while this package's kernels compile, and only then.
+* ``error_model="numpy"``: Python's model puts a zero-division test into every ``/``, and a loop
+  with a test inside is not vectorised (10 to 14 times slower, measured).
+* ``REDUCTION`` flags let sums be re-ordered into vector lanes; ``ELEMENTWISE`` flags only fuse a
+  multiply and an add. Both keep NaN, Inf and (element-wise) the sign of zero.  ``fastmath=True``
+  would delete ``x != x``: never used.
+* LLVM's SLP vectoriser turns eight equal scalar operations into one vector operation.  Numba leaves
+  it off; the register tile of the matrix product lives on it, so it is on while this package's
+  kernels compile, and only then.
 
-Compiled code is cached on disk beside the source (or where ``NUMBA_CACHE_DIR`` says).  Where no place is writable the
-kernel is compiled anew in each process.  Without Numba the decorator returns the Python function as it is.
+Compiled code is cached on disk beside the source (or where ``NUMBA_CACHE_DIR`` says).  Where no
+place is writable the kernel is compiled anew in each process.  Without Numba the decorator returns
+the Python function as it is.
 """
 
 from __future__ import annotations
@@ -30,34 +33,41 @@ try:
 except ImportError:  # the NumPy definitions take over, see backend.py
     numba = None
 
-AVX512 = numba is not None and not numba.config.CPU_NAME and bool(
-    import_module("llvmlite.binding").get_host_cpu_features().get("avx512f")
-)  # fmt: skip
+AVX512 = (
+    numba is not None
+    and not numba.config.CPU_NAME
+    and bool(import_module("llvmlite.binding").get_host_cpu_features().get("avx512f"))
+)
 ELEMENTWISE = frozenset({"contract"})
 REDUCTION = frozenset({"contract", "reassoc", "nsz"})
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def jit(flags: frozenset[str] = ELEMENTWISE, always_inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
-    """Compile lazily, once per dtype and memory layout, with ``flags``; release the GIL while running.
+def jit(
+    flags: frozenset[str] = ELEMENTWISE, always_inline: bool = False
+) -> Callable[[Callable[..., Any]], Any]:
+    """Compile lazily, once per dtype and memory layout, with ``flags``; release the GIL while
+    running.
 
-    ``always_inline``: LLVM copies the function into its callers, which it must for their loops to be vectorised.  The
-    copy keeps its own flags; Numba's ``inline="always"`` would give it the caller's, and ``reassoc`` there would
-    cancel the two-step reduction in exp.
+    ``always_inline``: LLVM copies the function into its callers, which it must for their loops to
+    be vectorised.  The copy keeps its own flags; Numba's ``inline="always"`` would give it the
+    caller's, and ``reassoc`` there would cancel the two-step reduction in exp.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
         if numba is None:
             return function
-        if numba.config.DISABLE_JIT:  # plain Python, and as silent about overflow and 0 / 0 as compiled code is
+        # plain Python, and as silent about overflow and 0 / 0 as compiled code is
+        if numba.config.DISABLE_JIT:
             return np.errstate(all="ignore")(function)
         settings: dict[str, Any] = {"error_model": "numpy", "fastmath": set(flags), "nogil": True}
         if always_inline:
             settings["forceinline"] = True
         try:
             kernel = numba.njit(cache=True, **settings)(function)
-        except RuntimeError:  # "no locator available": read-only source and no usable home directory
+        # "no locator available": read-only source and no usable home directory
+        except RuntimeError:
             return numba.njit(**settings)(function)
         _date_by_folder(kernel)
         _forgive_damage(kernel)
@@ -78,8 +88,8 @@ def overload(function: Callable[..., Any]) -> Callable[[F], F]:
 def _date_by_folder(kernel: Any) -> None:
     """Let a cached kernel go stale when *any* file of this folder changes.
 
-    Numba looks only at the file of the kernel itself, so a helper edited in another file would keep its old meaning
-    inside the caller (numba issue 1833).
+    Numba looks only at the file of the kernel itself, so a helper edited in another file would keep
+    its old meaning inside the caller (numba issue 1833).
     """
     cache_file: Any = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
     if hasattr(cache_file, "_source_stamp"):
@@ -88,13 +98,17 @@ def _date_by_folder(kernel: Any) -> None:
 
 
 def _forgive_damage(kernel: Any) -> None:
-    """Compile anew, and say so, where the cache of a kernel cannot be read; go on without where it cannot be written.
+    """Compile anew, and say so, where the cache of a kernel cannot be read; go on without where it
+    cannot be written.
 
-    Numba takes only a missing file for an empty cache: one that was cut short ends in an UnpicklingError or an EOFError.
-    The file is replaced when the kernel has been compiled.
+    Numba takes only a missing file for an empty cache: one that was cut short ends in an
+    UnpicklingError or an EOFError. The file is replaced when the kernel has been compiled.
     """
     cache_file: Any = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
-    if not all(hasattr(cache_file, name) for name in ("_load_index", "_load_data", "_index_path", "_data_path", "save")):
+    if not all(
+        hasattr(cache_file, name)
+        for name in ("_load_index", "_load_data", "_index_path", "_data_path", "save")
+    ):
         return
     load_index, load_data, save = cache_file._load_index, cache_file._load_data, cache_file.save
 
@@ -118,7 +132,9 @@ def _forgive_damage(kernel: Any) -> None:
         try:
             save(key, compiled)
         except OSError as error:
-            _say_damaged(cache_file._index_path, error, "cannot be written: each process compiles anew")
+            _say_damaged(
+                cache_file._index_path, error, "cannot be written: each process compiles anew"
+            )
 
     cache_file._load_index, cache_file._load_data, cache_file.save = index, data, keep
 
@@ -130,13 +146,21 @@ def _say_damaged(path: str, error: Exception, what: str = "cannot be read: compi
     """One line on standard error for each file."""
     if path not in _said:
         _said.add(path)
-        print(f"minigrad_ae: the cached kernel {path} {what} ({type(error).__name__})", file=sys.stderr, flush=True)
+        print(
+            f"minigrad_ae: the cached kernel {path} {what} ({type(error).__name__})",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def damaged_files(folder: str | Path) -> list[Path]:
-    """Cached kernels in `folder`, Numba's indices and data, that cannot be read."""
+    """Cached kernels in `folder`, Numba's indices and data, that cannot be read.
+
+    What a file that is no longer here has left behind is not looked at: nobody reads it.
+    """
     found = []
-    for path in sorted(Path(folder).glob("*.nb[ic]")):
+    here = {path.stem for path in Path(__file__).parent.glob("*.py")}
+    for path in sorted(p for p in Path(folder).glob("*.nb[ic]") if p.name.split(".")[0] in here):
         try:
             with open(path, "rb") as file:
                 pickle.load(file)
@@ -153,8 +177,9 @@ _Listener: Any = object if numba is None else event.Listener
 class _Compiling(_Listener):
     """Listens to Numba's compile events: says so once, and keeps the SLP vectoriser on meanwhile.
 
-    Numba holds its compiler lock between start and end, so no other thread compiles with our setting.  It hears of every
-    compilation in the process, the user's own too, and must not raise there.
+    Numba holds its compiler lock between start and end, so no other thread compiles with our
+    setting.  It hears of every compilation in the process, the user's own too, and must not raise
+    there.
     """
 
     announced = False
@@ -163,7 +188,9 @@ class _Compiling(_Listener):
 
     @staticmethod
     def ours(event: Any) -> bool:
-        """Whether the function is one of this package's; one made by exec has no module, or None."""
+        """Whether the function is one of this package's; one made by exec has no module, or
+        None.
+        """
         function = getattr((event.data or {}).get("dispatcher"), "py_func", None)
         module = getattr(function, "__module__", None)
         return isinstance(module, str) and module.startswith(f"{__package__}.")

@@ -1,6 +1,8 @@
-"""From the textbook product to the fast one, a rung at a time.  C = A B; A (M, K), B (K, N) in C order.
+"""From the textbook product to the fast one, a rung at a time.  C = A B; A (M, K), B (K, N) in C
+order.
 
-Each rung changes one thing; ``lessons/extra_gemm_ladder.py`` measures them.  The top rung is ``gemm.matmul``.
+Each rung changes one thing; ``lessons/extra_gemm_ladder.py`` measures them.  The top rung is
+``gemm.matmul``.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ Array = np.ndarray
 
 @jit(ELEMENTWISE)
 def triple_loop(a: Any, b: Any, c: Any) -> None:
-    """Rung 0, the definition: c_ij = sum_k a_ik b_kj.  Walks down the columns of B, a new cache line every step."""
+    """Rung 0, the definition: c_ij = sum_k a_ik b_kj.  Walks down the columns of B, a new cache
+    line every step.
+    """
     for i in range(c.shape[0]):
         for j in range(c.shape[1]):
             total = c.dtype.type(0)
@@ -29,7 +33,9 @@ def triple_loop(a: Any, b: Any, c: Any) -> None:
 
 @jit(ELEMENTWISE)
 def row_by_row(a: Any, b: Any, c: Any) -> None:
-    """Rung 1, swap two loops: along a row of B memory is contiguous, and the loop over j fills vector lanes."""
+    """Rung 1, swap two loops: along a row of B memory is contiguous, and the loop over j fills
+    vector lanes.
+    """
     c[:] = 0
     for i in range(c.shape[0]):
         to = c[i]
@@ -59,7 +65,9 @@ def four_rows_of_b(a: Any, b: Any, c: Any) -> None:
 
 @jit(REDUCTION)
 def square_of_sums(a: Any, bt: Any, c: Any) -> None:
-    """Rung 3, 3 x 3 sums in registers, vector lanes along k: 6 loads for 9 multiply-adds.  Takes B transposed."""
+    """Rung 3, 3 x 3 sums in registers, vector lanes along k: 6 loads for 9 multiply-adds.  Takes B
+    transposed.
+    """
     rows, columns = c.shape
     zero = c.dtype.type(0)
     for i in range(0, rows, 3):
@@ -81,7 +89,9 @@ def square_of_sums(a: Any, bt: Any, c: Any) -> None:
 
 @jit(ELEMENTWISE)
 def register_tile(at: Any, b: Any, c: Any) -> None:
-    """Rung 4, the tile of tile.py: lanes along j, nothing to add up at the end.  Sizes must be multiples of it."""
+    """Rung 4, the tile of tile.py: lanes along j, nothing to add up at the end.  Sizes must be
+    multiples of it.
+    """
     zero = wide_vector_of_zeros(c)
     width = 2 * len(zero)
     panel = np.empty((b.shape[0], width), c.dtype)
@@ -93,7 +103,9 @@ def register_tile(at: Any, b: Any, c: Any) -> None:
 
 
 def rungs(a: Array, b: Array) -> dict[str, Any]:
-    """The rungs that these matrices allow, lowest first: name -> a function without arguments that returns C."""
+    """The rungs that these matrices allow, lowest first: name -> a function without arguments that
+    returns C.
+    """
 
     def into(kernel: Any, *args: Array) -> Any:
         c = np.empty((a.shape[0], b.shape[1]), a.dtype)

@@ -1,6 +1,7 @@
 """The loops behind activations.py: one line of calculus each, over flat contiguous arrays.
 
-``out`` may be one of the inputs.  The flags are element-wise: NaN, Inf and signed zeros come out as NumPy gives them.
+``out`` may be one of the inputs.  The flags are element-wise: NaN, Inf and signed zeros come out as
+NumPy gives them.
 """
 
 from __future__ import annotations

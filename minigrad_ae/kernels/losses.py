@@ -1,6 +1,8 @@
-"""Losses and the sampling steps of the chapter's models, forward and backward, in one pass over flat arrays.
+"""Losses and the sampling steps of the chapter's models, forward and backward, in one pass over
+flat arrays.
 
-The values come from fused.py, which computes a gradient with each; here it is dropped, and computed again where asked for.
+The values come from fused.py, which computes a gradient with each; here it is dropped, and computed
+again where asked for.
 """
 
 from __future__ import annotations
@@ -62,7 +64,9 @@ def _flat(kernel: str, **arrays: Array) -> list[Array]:
 
 @twin_of(reference.half_sum_of_squares)
 def half_sum_of_squares(y: Array, t: Array) -> Any:
-    """``0.5 * ((y - t) ** 2).sum()``: a scalar of the arrays' dtype (sum over data and features)."""
+    """``0.5 * ((y - t) ** 2).sum()``: a scalar of the arrays' dtype (sum over data and
+    features).
+    """
     return fused.half_squares(*_flat("half_sum_of_squares", y=y, t=t))[0][()]
 
 
@@ -76,7 +80,9 @@ def half_sum_of_squares_backward(g: float, y: Array, t: Array) -> Array:
 
 @twin_of(reference.bernoulli_loss)
 def bernoulli_loss(logits: Array, t: Array) -> Any:
-    """``(softplus(logits) - logits * t).sum()`` = -log p(t), t in [0, 1]: a scalar (sum over data and features)."""
+    """``(softplus(logits) - logits * t).sum()`` = -log p(t), t in [0, 1]: a scalar (sum over data
+    and features).
+    """
     return fused.bernoulli(*_flat("bernoulli_loss", logits=logits, t=t))[0][()]
 
 
@@ -84,13 +90,17 @@ def bernoulli_loss(logits: Array, t: Array) -> Any:
 def bernoulli_loss_backward(g: float, logits: Array, t: Array) -> Array:
     """``g * (sigmoid(logits) - t)``, g a number."""
     out = np.empty(logits.shape, logits.dtype)
-    _bernoulli_backward(float(g), *_flat("bernoulli_loss_backward", logits=logits, t=t), out.reshape(-1))
+    _bernoulli_backward(
+        float(g), *_flat("bernoulli_loss_backward", logits=logits, t=t), out.reshape(-1)
+    )
     return out
 
 
 @twin_of(reference.gaussian_kl)
 def gaussian_kl(mu: Array, log_var: Array) -> Any:
-    """KL(N(mu, e^log_var) || N(0, 1)) = ``0.5 * (mu**2 + (expm1(log_var) - log_var)).sum()``: a scalar."""
+    """KL(N(mu, e^log_var) || N(0, 1)) = ``0.5 * (mu**2 + (expm1(log_var) - log_var)).sum()``: a
+    scalar.
+    """
     return fused.gaussian_kl(*_flat("gaussian_kl", mu=mu, log_var=log_var))[0][()]
 
 
@@ -121,14 +131,17 @@ def reparameterise_backward(g: Array, log_var: Array, noise: Array) -> tuple[Arr
 
 @twin_of(reference.dropout_mask)
 def dropout_mask(uniform: Array, rate: float) -> Array:
-    """``np.where(uniform >= rate, 1 / (1 - rate), 0)``: multiply by it to drop a fraction ``rate`` and keep the mean.
+    """``np.where(uniform >= rate, 1 / (1 - rate), 0)``: multiply by it to drop a fraction ``rate``
+    and keep the mean.
 
-    ``uniform``: numbers from [0, 1), drawn by the caller; 0 <= rate < 1.  For corruption without rescaling multiply by
-    ``mask > 0``.
+    ``uniform``: numbers from [0, 1), drawn by the caller; 0 <= rate < 1.  For corruption without
+    rescaling multiply by ``mask > 0``.
     """
     check_floats("dropout_mask", uniform=uniform)
     if not 0 <= rate < 1:
-        raise DataError("dropout_mask: rate must lie in [0, 1)", f"rate={rate}", "0.1 drops a tenth")
+        raise DataError(
+            "dropout_mask: rate must lie in [0, 1)", f"rate={rate}", "0.1 drops a tenth"
+        )
     mask = np.empty(uniform.shape, uniform.dtype)
     _dropout_mask(np.ascontiguousarray(uniform).reshape(-1), float(rate), mask.reshape(-1))
     return mask

@@ -1,7 +1,9 @@
-"""Attention for short sequences, forward and backward: products of small matrices, with a softmax between them.
+"""Attention for short sequences, forward and backward: products of small matrices, with a softmax
+between them.
 
-A head is a stripe of columns of its sequence, read and written where it lies.  Sequences lie one below the other: q, k,
-v (n tokens, width), and likewise the weights of all heads (n heads tokens, tokens).
+A head is a stripe of columns of its sequence, read and written where it lies.  Sequences lie one
+below the other: q, k, v (n tokens, width), and likewise the weights of all heads (n heads tokens,
+tokens).
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ def _mixed(weights: Any, turned: bool, x: Any, heads: int, y: Any) -> None:
         product(weights, turned, x, False, y, tokens, tokens, size, at, work)
 
 
-def _attend(q: Array, k: Array, v: Array, bias: Array, heads: int, scale: float, y: Array, weights: Array) -> None:
+def _attend(
+    q: Array, k: Array, v: Array, bias: Array, heads: int, scale: float, y: Array, weights: Array
+) -> None:
     scores = np.empty(weights.shape, weights.dtype)
     _scores(q, k, bias, heads, scale, scores)
     _softmax(scores, weights)
@@ -57,11 +61,21 @@ def _attend(q: Array, k: Array, v: Array, bias: Array, heads: int, scale: float,
 
 
 def _attend_backward(
-    g: Array, q: Array, k: Array, v: Array, weights: Array, heads: int, scale: float, dq: Array, dk: Array, dv: Array
+    g: Array,
+    q: Array,
+    k: Array,
+    v: Array,
+    weights: Array,
+    heads: int,
+    scale: float,
+    dq: Array,
+    dk: Array,
+    dv: Array,
 ) -> None:
     tokens = weights.shape[1]
     dw, ds = np.empty(weights.shape, weights.dtype), np.empty(weights.shape, weights.dtype)
-    _scores(g, v, np.zeros((tokens, tokens), g.dtype), heads, scale, dw)  # the rule of softmax is linear in dw: scaled here
+    # the rule of softmax is linear in dw: scaled here
+    _scores(g, v, np.zeros((tokens, tokens), g.dtype), heads, scale, dw)
     _softmax_backward(dw, weights, ds)
     _mixed(ds, False, k, heads, dq)
     _mixed(ds, True, q, heads, dk)
@@ -70,15 +84,21 @@ def _attend_backward(
 
 def _split(x: Array, heads: int) -> Array:
     """(..., tokens, width) -> (..., heads, tokens, width / heads), or x itself for one head."""
-    return x if heads == 1 else x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads).swapaxes(-2, -3)
+    return (
+        x if heads == 1 else x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads).swapaxes(-2, -3)
+    )
 
 
 def _join(x: Array, heads: int) -> Array:
-    return x if heads == 1 else (y := x.swapaxes(-2, -3)).reshape(*y.shape[:-2], heads * y.shape[-1])
+    return (
+        x if heads == 1 else (y := x.swapaxes(-2, -3)).reshape(*y.shape[:-2], heads * y.shape[-1])
+    )
 
 
 @quiet
-def _attention_definition(q: Array, k: Array, v: Array, bias: Array | None = None, heads: int = 1) -> tuple[Array, Array]:
+def _attention_definition(
+    q: Array, k: Array, v: Array, bias: Array | None = None, heads: int = 1
+) -> tuple[Array, Array]:
     q, k, v = (_split(x, heads) for x in (q, k, v))
     scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.dtype.type(q.shape[-1]))
     e = np.exp((s := scores if bias is None else scores + bias) - s.max(-1, keepdims=True))
@@ -87,23 +107,35 @@ def _attention_definition(q: Array, k: Array, v: Array, bias: Array | None = Non
 
 
 @twin_of(_attention_definition)
-def attention(q: Array, k: Array, v: Array, bias: Array | None = None, heads: int = 1) -> tuple[Array, Array]:
-    """``(softmax(q k^T / sqrt(d) + bias) v, weights)``; q, k, v (..., tokens, width), d = width / heads.
+def attention(
+    q: Array, k: Array, v: Array, bias: Array | None = None, heads: int = 1
+) -> tuple[Array, Array]:
+    """``(softmax(q k^T / sqrt(d) + bias) v, weights)``; q, k, v (..., tokens, width), d = width /
+    heads.
 
-    bias (tokens, tokens) is added to the scores: -inf masks a pair.  The weights, (..., heads, tokens, tokens) or, for one
-    head, (..., tokens, tokens), are what the backward pass needs.
+    bias (tokens, tokens) is added to the scores: -inf masks a pair.  The weights, (..., heads,
+    tokens, tokens) or, for one head, (..., tokens, tokens), are what the backward pass needs.
     """
     flat = _lines("attention", heads, q=q, k=k, v=v)
     tokens, width = q.shape[-2:]
     bias = np.zeros((tokens, tokens), q.dtype) if bias is None else bias
     check_floats("attention", q=q, bias=bias)
     if bias.shape != (tokens, tokens):
-        raise ShapeError("attention: bias per pair of tokens", f"bias {bias.shape}", f"needed {(tokens, tokens)}")
+        raise ShapeError(
+            "attention: bias per pair of tokens", f"bias {bias.shape}", f"needed {(tokens, tokens)}"
+        )
     y, weights = np.empty(q.shape, q.dtype), np.empty(_weights_shape(q, heads), q.dtype)
     if y.size:
-        lines, w, scale = y.reshape(-1, width), weights.reshape(-1, tokens), (width // heads) ** -0.5
+        lines, w, scale = (
+            y.reshape(-1, width),
+            weights.reshape(-1, tokens),
+            (width // heads) ** -0.5,
+        )
         bias = np.ascontiguousarray(bias)
-        tasks = [(*(x[part] for x in flat), bias, heads, scale, lines[part], w[own]) for part, own in _pieces(q, heads)]
+        tasks = [
+            (*(x[part] for x in flat), bias, heads, scale, lines[part], w[own])
+            for part, own in _pieces(q, heads)
+        ]
         in_parallel(_attend, tasks)
     return y, weights
 
@@ -115,7 +147,9 @@ def _attention_backward_definition(
     g, q, k, v = (_split(x, heads) for x in (g, q, k, v))
     dw = g @ v.swapaxes(-1, -2)
     ds = weights * (dw - (dw * weights).sum(-1, keepdims=True)) / np.sqrt(q.dtype.type(q.shape[-1]))
-    dq, dk, dv = (_join(d, heads) for d in (ds @ k, ds.swapaxes(-1, -2) @ q, weights.swapaxes(-1, -2) @ g))
+    dq, dk, dv = (
+        _join(d, heads) for d in (ds @ k, ds.swapaxes(-1, -2) @ q, weights.swapaxes(-1, -2) @ g)
+    )
     return dq, dk, dv
 
 
@@ -123,19 +157,27 @@ def _attention_backward_definition(
 def attention_backward(
     g: Array, q: Array, k: Array, v: Array, weights: Array, heads: int = 1
 ) -> tuple[Array, Array, Array]:
-    """``(dq, dk, dv)`` from the gradient ``g`` of the result and the weights that ``attention`` returned."""
+    """``(dq, dk, dv)`` from the gradient ``g`` of the result and the weights that ``attention``
+    returned.
+    """
     flat = _lines("attention_backward", heads, g=g, q=q, k=k, v=v)
     tokens, width = q.shape[-2:]
     check_floats("attention_backward", q=q, weights=weights)
     if weights.shape != _weights_shape(q, heads):
         shapes = f"weights {weights.shape}, q {q.shape}"
-        raise ShapeError("attention_backward: weights do not fit", shapes, "pass the weights that attention gave")
+        raise ShapeError(
+            "attention_backward: weights do not fit", shapes, "pass the weights that attention gave"
+        )
     dq, dk, dv = np.empty(q.shape, q.dtype), np.empty(q.shape, q.dtype), np.empty(q.shape, q.dtype)
     if q.size:
-        w, outputs = np.ascontiguousarray(weights).reshape(-1, tokens), [d.reshape(-1, width) for d in (dq, dk, dv)]
+        w, outputs = (
+            np.ascontiguousarray(weights).reshape(-1, tokens),
+            [d.reshape(-1, width) for d in (dq, dk, dv)],
+        )
         scale = (width // heads) ** -0.5
         tasks = [
-            (*(x[part] for x in flat), w[own], heads, scale, *(x[part] for x in outputs)) for part, own in _pieces(q, heads)
+            (*(x[part] for x in flat), w[own], heads, scale, *(x[part] for x in outputs))
+            for part, own in _pieces(q, heads)
         ]
         in_parallel(_attend_backward, tasks)
     return dq, dk, dv
@@ -147,10 +189,13 @@ def _lines(kernel: str, heads: int, **arrays: Array) -> list[Array]:
     shape = next(iter(arrays.values())).shape
     if len(shape) < 2 or heads < 1 or shape[-1] % heads:
         raise ShapeError(
-            f"{kernel}: needs (..., tokens, width), and heads that divide the width", f"got {shape}, heads={heads}",
+            f"{kernel}: needs (..., tokens, width), and heads that divide the width",
+            f"got {shape}, heads={heads}",
             "add the missing axes, or choose other heads",
-        )  # fmt: skip
-    return [np.ascontiguousarray(a).reshape(math.prod(shape[:-1]), shape[-1]) for a in arrays.values()]
+        )
+    return [
+        np.ascontiguousarray(a).reshape(math.prod(shape[:-1]), shape[-1]) for a in arrays.values()
+    ]
 
 
 def _weights_shape(q: Array, heads: int) -> tuple[int, ...]:
@@ -161,5 +206,10 @@ def _weights_shape(q: Array, heads: int) -> tuple[int, ...]:
 def _pieces(q: Array, heads: int) -> list[tuple[slice, slice]]:
     """For each thread the lines of its sequences, and of their weights."""
     tokens, width = q.shape[-2:]
-    parts = chunks(math.prod(q.shape[:-2]), max(1, int(GRAIN_FLOPS / max(4 * tokens * tokens * width, 1))))
-    return [(slice(i * tokens, j * tokens), slice(i * heads * tokens, j * heads * tokens)) for i, j in parts]
+    parts = chunks(
+        math.prod(q.shape[:-2]), max(1, int(GRAIN_FLOPS / max(4 * tokens * tokens * width, 1)))
+    )
+    return [
+        (slice(i * tokens, j * tokens), slice(i * heads * tokens, j * heads * tokens))
+        for i, j in parts
+    ]

@@ -1,4 +1,6 @@
-"""Layer norm over the last axis, forward and backward, one row at a time (REDUCTION flags: sums run in lanes)."""
+"""Layer norm over the last axis, forward and backward, one row at a time (REDUCTION flags: sums run
+in lanes).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ Array = np.ndarray
 
 
 @jit(REDUCTION)
-def _layer_norm(x: Any, weight: Any, bias: Any, eps: float, y: Any, normed: Any, scales: Any) -> None:
+def _layer_norm(
+    x: Any, weight: Any, bias: Any, eps: float, y: Any, normed: Any, scales: Any
+) -> None:
     count = x.dtype.type(x.shape[1])
     for r in range(x.shape[0]):
         row, to, unit = x[r], y[r], normed[r]
@@ -33,7 +37,9 @@ def _layer_norm(x: Any, weight: Any, bias: Any, eps: float, y: Any, normed: Any,
 
 
 @jit(REDUCTION)
-def _layer_norm_backward(g: Any, normed: Any, scales: Any, weight: Any, dx: Any, dweight: Any, dbias: Any) -> None:
+def _layer_norm_backward(
+    g: Any, normed: Any, scales: Any, weight: Any, dx: Any, dweight: Any, dbias: Any
+) -> None:
     count = g.dtype.type(g.shape[1])
     for r in range(g.shape[0]):
         row, unit, to = g[r], normed[r], dx[r]
@@ -50,27 +56,41 @@ def _layer_norm_backward(g: Any, normed: Any, scales: Any, weight: Any, dx: Any,
             dbias[i] += row[i]
 
 
-def _layer_norm_definition(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> tuple[Array, Array, Array]:
+def _layer_norm_definition(
+    x: Array, weight: Array, bias: Array, eps: float = 1e-5
+) -> tuple[Array, Array, Array]:
     centred = x - x.mean(-1, keepdims=True)
     scale = 1 / np.sqrt((centred * centred).mean(-1, keepdims=True) + x.dtype.type(eps))
     return centred * scale * weight + bias, centred * scale, scale[..., 0]
 
 
-def _layer_norm_backward_definition(g: Array, normed: Array, scale: Array, weight: Array) -> tuple[Array, Array, Array]:
+def _layer_norm_backward_definition(
+    g: Array, normed: Array, scale: Array, weight: Array
+) -> tuple[Array, Array, Array]:
     h = g * weight
-    dx = (h - h.mean(-1, keepdims=True) - normed * (h * normed).mean(-1, keepdims=True)) * scale[..., None]
+    dx = (h - h.mean(-1, keepdims=True) - normed * (h * normed).mean(-1, keepdims=True)) * scale[
+        ..., None
+    ]
     over = tuple(range(g.ndim - 1))
     return dx, (g * normed).sum(over), g.sum(over)
 
 
 @twin_of(_layer_norm_definition)
-def layer_norm(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> tuple[Array, Array, Array]:
-    """``(y, normed, scale)``: normed = (x - mean) scale, scale = 1 / sqrt(var + eps), y = normed * weight + bias.
+def layer_norm(
+    x: Array, weight: Array, bias: Array, eps: float = 1e-5
+) -> tuple[Array, Array, Array]:
+    """``(y, normed, scale)``: normed = (x - mean) scale, scale = 1 / sqrt(var + eps), y = normed *
+    weight + bias.
 
-    x (..., columns), weight and bias (columns,); ``normed`` and ``scale`` (...) are what the backward pass needs.
+    x (..., columns), weight and bias (columns,); ``normed`` and ``scale`` (...) are what the
+    backward pass needs.
     """
     _check_norm("layer_norm", x, weight, bias)
-    y, normed, scale = np.empty_like(x, order="C"), np.empty_like(x, order="C"), np.empty(x.shape[:-1], x.dtype)
+    y, normed, scale = (
+        np.empty_like(x, order="C"),
+        np.empty_like(x, order="C"),
+        np.empty(x.shape[:-1], x.dtype),
+    )
     if x.size:
         flat = [np.ascontiguousarray(a).reshape(-1, x.shape[-1]) for a in (x, y, normed)]
         weight, bias = np.ascontiguousarray(weight), np.ascontiguousarray(bias)
@@ -79,18 +99,26 @@ def layer_norm(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> tuple
 
 
 @twin_of(_layer_norm_backward_definition)
-def layer_norm_backward(g: Array, normed: Array, scale: Array, weight: Array) -> tuple[Array, Array, Array]:
-    """``(dx, dweight, dbias)`` from what ``layer_norm`` left; the sums over rows run in row order."""
+def layer_norm_backward(
+    g: Array, normed: Array, scale: Array, weight: Array
+) -> tuple[Array, Array, Array]:
+    """``(dx, dweight, dbias)`` from what ``layer_norm`` left; the sums over rows run in row
+    order.
+    """
     check_same_shape("layer_norm_backward", g=g, normed=normed)
     _check_norm("layer_norm_backward", g, weight, weight)
     if scale.shape != g.shape[:-1] or scale.dtype != g.dtype:
         shapes = f"g {g.shape}, scale {scale.shape}"
-        raise ShapeError("layer_norm_backward: one scale per row", shapes, "pass what layer_norm gave")
+        raise ShapeError(
+            "layer_norm_backward: one scale per row", shapes, "pass what layer_norm gave"
+        )
     dx, dweight, dbias = np.empty_like(g, order="C"), np.zeros_like(weight), np.zeros_like(weight)
     if g.size:
         flat = [np.ascontiguousarray(a).reshape(-1, g.shape[-1]) for a in (g, normed, dx)]
         rows = np.ascontiguousarray(scale).reshape(-1)
-        _layer_norm_backward(flat[0], flat[1], rows, np.ascontiguousarray(weight), flat[2], dweight, dbias)
+        _layer_norm_backward(
+            flat[0], flat[1], rows, np.ascontiguousarray(weight), flat[2], dweight, dbias
+        )
     return dx, dweight, dbias
 
 
@@ -98,4 +126,6 @@ def _check_norm(kernel: str, x: Array, weight: Array, bias: Array) -> None:
     check_floats(kernel, x=x, weight=weight, bias=bias)
     if x.ndim < 1 or weight.shape != x.shape[-1:] or bias.shape != x.shape[-1:]:
         shapes = f"x {x.shape}, weight {weight.shape}, bias {bias.shape}"
-        raise ShapeError(f"{kernel}: one weight and one bias per column", shapes, "weight and bias of (columns,)")
+        raise ShapeError(
+            f"{kernel}: one weight and one bias per column", shapes, "weight and bias of (columns,)"
+        )

@@ -1,9 +1,13 @@
-"""Optimiser steps over flat buffers, in place and in one pass: each number is read once and written once.
+"""Optimiser steps over flat buffers, in place and in one pass: each number is read once and written
+once.
 
 SGD    v <- momentum v + g;                               p <- p - lr v
-Adam   m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  p <- p - lr m^ / (sqrt v^ + eps)   (Kingma and Ba 2015)
-AdamW  the same after p <- (1 - lr weight_decay) p                              (Loshchilov and Hutter 2019)
-with m^ = m / (1 - b1^t), v^ = v / (1 - b2^t).  For Adam and SGD weight decay is added to the gradient: g + decay p.
+Adam   m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  p <- p - lr m^ / (sqrt v^ + eps)
+       (Kingma and Ba 2015)
+AdamW  the same after p <- (1 - lr weight_decay) p                              (Loshchilov and
+       Hutter 2019)
+with m^ = m / (1 - b1^t), v^ = v / (1 - b2^t).  For Adam and SGD weight decay is added to the
+gradient: g + decay p.
 """
 
 from __future__ import annotations
@@ -30,9 +34,21 @@ def _sgd(p: Any, g: Any, v: Any, lr: float, momentum: float, decay: float) -> No
 
 @jit(ELEMENTWISE)
 def _adam(
-    p: Any, g: Any, m: Any, v: Any, rate: float, b1: float, b2: float, root: float, eps: float, l2: float, keep: float
+    p: Any,
+    g: Any,
+    m: Any,
+    v: Any,
+    rate: float,
+    b1: float,
+    b2: float,
+    root: float,
+    eps: float,
+    l2: float,
+    keep: float,
 ) -> None:
-    """rate = lr / (1 - b1^t), root = 1 / sqrt(1 - b2^t), keep = 1 - lr weight_decay (AdamW) or 1."""
+    """rate = lr / (1 - b1^t), root = 1 / sqrt(1 - b2^t), keep = 1 - lr weight_decay (AdamW) or
+    1.
+    """
     kind = p.dtype.type
     step, first, second, correct, floor = kind(rate), kind(b1), kind(b2), kind(root), kind(eps)
     new_first, new_second, shrink, stay = kind(1 - b1), kind(1 - b2), kind(l2), kind(keep)
@@ -42,7 +58,8 @@ def _adam(
         m[i] = first * m[i] + new_first * grad
         v[i] = second * v[i] + new_second * (grad * grad)
         bottom = np.sqrt(v[i]) * correct + floor
-        p[i] = stay * p[i] - step * m[i] / (bottom if m[i] != zero else one)  # never had a gradient, and eps = 0: it stays
+        # never had a gradient, and eps = 0: it stays
+        p[i] = stay * p[i] - step * m[i] / (bottom if m[i] != zero else one)
 
 
 @jit(REDUCTION)
@@ -53,16 +70,26 @@ def _square(g: Any) -> float:
     return total
 
 
-def _sgd_definition(p: Array, g: Array, v: Array, lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
+def _sgd_definition(
+    p: Array, g: Array, v: Array, lr: float, momentum: float = 0.0, weight_decay: float = 0.0
+) -> None:
     v *= momentum
     v += g + weight_decay * p
     p -= lr * v
 
 
 def _adam_definition(
-    p: Array, g: Array, m: Array, v: Array, step: int, lr: float, betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8, weight_decay: float = 0.0, decoupled: bool = False,
-) -> None:  # fmt: skip
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    step: int,
+    lr: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+) -> None:
     b1, b2 = betas
     if decoupled:
         p *= 1 - lr * weight_decay
@@ -86,26 +113,50 @@ def _flat(kernel: str, **arrays: Array) -> list[Array]:
 
 
 @twin_of(_sgd_definition)
-def sgd_step(p: Array, g: Array, v: Array, lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
-    """One step of SGD with momentum: ``p`` and ``v`` are updated in place; one shape, contiguous."""
+def sgd_step(
+    p: Array, g: Array, v: Array, lr: float, momentum: float = 0.0, weight_decay: float = 0.0
+) -> None:
+    """One step of SGD with momentum: ``p`` and ``v`` are updated in place; one shape,
+    contiguous.
+    """
     flat = _flat("sgd_step", p=p, g=g, v=v)
-    in_parallel(_sgd, [(*(a[i:j] for a in flat), lr, momentum, weight_decay) for i, j in chunks(p.size, GRAIN)])
+    in_parallel(
+        _sgd,
+        [(*(a[i:j] for a in flat), lr, momentum, weight_decay) for i, j in chunks(p.size, GRAIN)],
+    )
 
 
 @twin_of(_adam_definition)
 def adam_step(
-    p: Array, g: Array, m: Array, v: Array, step: int, lr: float, betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8, weight_decay: float = 0.0, decoupled: bool = False,
-) -> None:  # fmt: skip
-    """One step of Adam (AdamW if ``decoupled``), number ``step`` >= 1: ``p``, ``m``, ``v`` are updated in place."""
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    step: int,
+    lr: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+) -> None:
+    """One step of Adam (AdamW if ``decoupled``), number ``step`` >= 1: ``p``, ``m``, ``v`` are
+    updated in place.
+    """
     if step < 1:
-        raise DataError("adam_step: steps are counted from 1", f"step={step}", "pass 1 at the first call")
+        raise DataError(
+            "adam_step: steps are counted from 1", f"step={step}", "pass 1 at the first call"
+        )
     _flat("adam_step", p=p, g=g, m=m, v=v)
     adam(p, g, m, v, adam_numbers(step, lr, betas, eps, weight_decay, decoupled))
 
 
 def adam_numbers(
-    step: int, lr: float, betas: tuple[float, float], eps: float, weight_decay: float, decoupled: bool
+    step: int,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
 ) -> tuple[float, ...]:
     """What the loop of a step needs to know, the same for all arrays."""
     b1, b2 = betas
@@ -123,5 +174,7 @@ def adam(p: Array, g: Array, m: Array, v: Array, numbers: tuple[float, ...]) -> 
 
 
 def square(g: Array) -> float:
-    """The sum of squares of a contiguous float32 or float64 array: finite unless ``g`` is not, or it overflows."""
+    """The sum of squares of a contiguous float32 or float64 array: finite unless ``g`` is not, or
+    it overflows.
+    """
     return float(_square(g.reshape(-1)))

@@ -1,4 +1,5 @@
-"""The NumPy definitions: what each kernel computes, in a line or two.  They run under ``use("numpy")``.
+"""The NumPy definitions: what each kernel computes, in a line or two.  They run under
+``use("numpy")``.
 
 ``out`` is accepted everywhere and written to, so that both backends are called alike.
 """
@@ -22,8 +23,10 @@ def _into(out: Any, y: Any, dtype: Any) -> np.ndarray:
     return out
 
 
-# For functions with a matrix product.  A BLAS may compute on what lies beside its operands: never seen in the result, but
-# it raises floating-point flags at random (OpenBLAS 0.3.31 for float32 rows of five; Accelerate for many shapes).
+# For functions with a matrix product.  A BLAS may compute on what lies beside its operands: never
+# seen in the result, but it raises floating-point flags at random (OpenBLAS 0.3.31 for float32 rows
+# of five; Accelerate for
+# many shapes).
 quiet = np.errstate(all="ignore")
 
 
@@ -41,12 +44,15 @@ def exp_backward(g, y, out=None):  # type: ignore[no-untyped-def]
 
 
 def above_tangent(x):  # type: ignore[no-untyped-def]
-    """e^x - 1 - x, by its series for |x| < 1, where the difference would cancel; x may be complex, near the real axis."""
+    """e^x - 1 - x, by its series for |x| < 1, where the difference would cancel; x may be complex,
+    near the real axis.
+    """
     small = np.where(np.abs(x.real) < 1, x, 0)
     series = np.ones_like(small)
     for n in range(19, 2, -1):  # 1 + x/3 (1 + x/4 (1 + ...))
         series = 1 + small / n * series
-    direct = np.expm1(x) - np.where(x.real > 50, 0, x)  # beside so large an e^x no x is seen, and Inf - Inf is NaN
+    # beside so large an e^x no x is seen, and Inf - Inf is NaN
+    direct = np.expm1(x) - np.where(x.real > 50, 0, x)
     return np.where(np.abs(x.real) < 1, 0.5 * small * small * series, direct)
 
 
@@ -115,7 +121,8 @@ def gelu_backward(g, x, approximate=None, out=None):  # type: ignore[no-untyped-
 
 
 def _gate(x):  # type: ignore[no-untyped-def]
-    return sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))  # (1 + tanh u) / 2, u half of that
+    # (1 + tanh u) / 2, u half of that
+    return sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
 
 
 def _normal_cdf(x):  # type: ignore[no-untyped-def]
@@ -136,7 +143,8 @@ def half_sum_of_squares_backward(g, y, t):  # type: ignore[no-untyped-def]
 
 
 def bernoulli_loss(logits, t):  # type: ignore[no-untyped-def]
-    large = np.where(logits > 0, logits, 0) - logits * t  # the parts that cancel where t is 1, before a small one is added
+    # the parts that cancel where t is 1, before a small one is added
+    large = np.where(logits > 0, logits, 0) - logits * t
     return (large + softplus(-np.abs(logits))).sum(dtype=logits.dtype)
 
 

@@ -1,7 +1,9 @@
-"""What this machine can do at most, measured: multiply-adds per second from registers, bytes per second from memory.
+"""What this machine can do at most, measured: multiply-adds per second from registers, bytes per
+second from memory.
 
-Both by a loop that a reader can check, on one core.  A kernel is limited by the lower of the two roofs: work per byte
-below ``peak / bandwidth`` waits for memory, above it for the multipliers (Williams, Waterman & Patterson 2009).
+Both by a loop that a reader can check, on one core.  A kernel is limited by the lower of the two
+roofs: work per byte below ``peak / bandwidth`` waits for memory, above it for the multipliers
+(Williams, Waterman & Patterson 2009).
 """
 
 from __future__ import annotations
@@ -19,12 +21,19 @@ STEPS = 200_000
 
 @jit(ELEMENTWISE)
 def multiply_adds(sums: Any, factors: Any, v: Any, steps: int) -> None:
-    """Four rows of two vectors, c <- c + x v, `steps` times: the tile of the matrix product, always with the same data."""
+    """Four rows of two vectors, c <- c + x v, `steps` times: the tile of the matrix product, always
+    with the same data.
+    """
     zero = wide_vector_of_zeros(sums)
     n = len(zero)
     p, q, r, s = sums[0], sums[1], sums[2], sums[3]
     p0, q0, r0, s0 = load(p, 0, zero), load(q, 0, zero), load(r, 0, zero), load(s, 0, zero)
-    p1, q1, r1, s1 = load(p[n:], 0, zero), load(q[n:], 0, zero), load(r[n:], 0, zero), load(s[n:], 0, zero)
+    p1, q1, r1, s1 = (
+        load(p[n:], 0, zero),
+        load(q[n:], 0, zero),
+        load(r[n:], 0, zero),
+        load(s[n:], 0, zero),
+    )
     for k in range(steps):
         x, y = factors[k & 7], v[k & 7]
         a, b = load(y, 0, zero), load(y[n:], 0, zero)
@@ -61,7 +70,9 @@ def best(function: Any, rounds: int) -> float:
 
 
 def peak_flops(rounds: int = 40) -> float:
-    """Floating-point operations per second of one core, float32: a multiply and an add count as two."""
+    """Floating-point operations per second of one core, float32: a multiply and an add count as
+    two.
+    """
     width = 2 * len(wide_vector_of_zeros(np.empty(0, np.float32)))
     sums, v = np.zeros((ROWS, width), np.float32), np.ones((8, width), np.float32)
     factors = np.full(8, 1e-6, np.float32)

@@ -1,4 +1,6 @@
-"""Rows added into places, the way back of picking rows by number: a row that was picked k times receives k rows."""
+"""Rows added into places, the way back of picking rows by number: a row that was picked k times
+receives k rows.
+"""
 
 from __future__ import annotations
 
@@ -30,18 +32,27 @@ def _add_rows_definition(x: Array, rows: Array, shape: tuple[int, ...]) -> Array
 
 @twin_of(_add_rows_definition)
 def add_rows(x: Array, rows: Array, shape: tuple[int, ...]) -> Array:
-    """``out = zeros(shape); out[rows] += x`` with repeated rows added up; x has ``rows.size`` times ``shape[1:]`` numbers.
+    """``out = zeros(shape); out[rows] += x`` with repeated rows added up; x has ``rows.size`` times
+    ``shape[1:]`` numbers.
 
     rows : whole numbers of any shape, from -shape[0] to shape[0] - 1.
     """
     check_floats("add_rows", x=x)
     width = math.prod(shape[1:])
     if x.size != rows.size * width:
-        raise ShapeError("add_rows: sizes differ", f"x {x.shape}, rows {rows.shape}, shape {shape}", "pass one row for each")
+        raise ShapeError(
+            "add_rows: sizes differ",
+            f"x {x.shape}, rows {rows.shape}, shape {shape}",
+            "pass one row for each",
+        )
     out = np.zeros(shape, x.dtype)
     flat = rows.reshape(-1).astype(np.int64)
     flat[flat < 0] += shape[0]
     if flat.size and not 0 <= flat.min() <= flat.max() < shape[0]:
-        raise ShapeError("add_rows: no such row", f"{flat.min()} to {flat.max()} of {shape[0]}", "pass numbers below shape[0]")
+        raise ShapeError(
+            "add_rows: no such row",
+            f"{flat.min()} to {flat.max()} of {shape[0]}",
+            "pass numbers below shape[0]",
+        )
     _add_rows(np.ascontiguousarray(x).reshape(flat.size, width), flat, out.reshape(shape[0], width))
     return out

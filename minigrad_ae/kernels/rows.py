@@ -1,7 +1,7 @@
 """Softmax and log-softmax over the last axis, forward and backward: one row at a time, in cache.
 
-Sums run in vector lanes (REDUCTION flags); exp keeps its own exact flags.  NaN and Inf in a row spread over that row,
-as in NumPy.
+Sums run in vector lanes (REDUCTION flags); exp keeps its own exact flags.  NaN and Inf in a row
+spread over that row, as in NumPy.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ def row_max(x: Any) -> Any:
 def _exp_of_shifted(x: Any, shifted: Any, powers: Any) -> None:
     """shifted = x - row maximum; powers = e^shifted.
 
-    The exponentials of all rows are one flat loop: rows of 17 alone would leave half the vector lanes empty.  It reads
-    one array and writes another: LLVM vectorises a loop only where it finds that the two do not overlap.
+    The exponentials of all rows are one flat loop: rows of 17 alone would leave half the vector
+    lanes empty.  It reads one array and writes another: LLVM vectorises a loop only where it finds
+    that the two do not overlap.
     """
     for r in range(x.shape[0]):
         row, to = x[r], shifted[r]
@@ -117,7 +118,9 @@ def _run(kernel: Callable[..., None], inputs: tuple[Array, ...], out: Array) -> 
         kernel(*map(np.ascontiguousarray, inputs), out)
     elif out.size:
         columns = out.shape[-1]
-        views = [np.ascontiguousarray(a).reshape(-1, columns) for a in inputs] + [out.reshape(-1, columns)]
+        views = [np.ascontiguousarray(a).reshape(-1, columns) for a in inputs] + [
+            out.reshape(-1, columns)
+        ]
         pieces = chunks(len(views[0]), max(1, GRAIN // columns))
         in_parallel(kernel, [tuple(v[i:j] for v in views) for i, j in pieces])
     return out
@@ -126,7 +129,11 @@ def _run(kernel: Callable[..., None], inputs: tuple[Array, ...], out: Array) -> 
 def _rows(kernel: str, **arrays: Array) -> tuple[Array, ...]:
     check_same_shape(kernel, **arrays)
     if next(iter(arrays.values())).ndim < 1:
-        raise ShapeError(f"{kernel}: needs an axis to run along", "the arguments are 0-d", "give at least one axis")
+        raise ShapeError(
+            f"{kernel}: needs an axis to run along",
+            "the arguments are 0-d",
+            "give at least one axis",
+        )
     return tuple(arrays.values())
 
 
@@ -164,11 +171,15 @@ def softmax_backward(g: Array, y: Array, out: Array | None = None) -> Array:
 @twin_of(_log_softmax_definition)
 def log_softmax(x: Array, out: Array | None = None) -> Array:
     """``x - max - log(exp(x - max).sum(-1))``; x (..., columns)."""
-    return _run(_log_softmax, _rows("log_softmax", x=x), check_out("log_softmax", out, x.shape, x.dtype))
+    return _run(
+        _log_softmax, _rows("log_softmax", x=x), check_out("log_softmax", out, x.shape, x.dtype)
+    )
 
 
 @twin_of(_log_softmax_backward_definition)
 def log_softmax_backward(g: Array, y: Array, out: Array | None = None) -> Array:
     """``g - np.exp(y) * g.sum(-1)``, y the log-softmax."""
     name = "log_softmax_backward"
-    return _run(_log_softmax_backward, _rows(name, g=g, y=y), check_out(name, out, g.shape, g.dtype))
+    return _run(
+        _log_softmax_backward, _rows(name, g=g, y=y), check_out(name, out, g.shape, g.dtype)
+    )

@@ -1,17 +1,20 @@
-"""exp, expm1, log1p, tanh, sigmoid, erf of one number, written so that LLVM vectorises a loop over them.
+"""exp, expm1, log1p, tanh, sigmoid, erf of one number, written so that LLVM vectorises a loop over
+them.
 
-The C library's functions are calls, and a loop with a call in it stays scalar (2.7 to 16 ns an element against 0.4).
-Each function here is a range reduction, a polynomial, and no branch that a vector lane could not take:
+The C library's functions are calls, and a loop with a call in it stays scalar (2.7 to 16 ns an
+element against 0.4). Each function here is a range reduction, a polynomial, and no branch that a
+vector lane could not take:
 
     exp x      = 2^n e^r,  n = round(x / ln 2),  |r| <= ln 2 / 2,  e^r - 1 = r + r^2 p(r)
     tanh x     = m / (m + 2),  m = e^(2 |x|) - 1 built without cancellation, so accurate near 0
     log1p u    = 2 s (1 + s^2 p(s^2)),  s = u / (2 + u),  for u in [0, 1]
-    erfc z     = e^(-z^2) p((z - k) / (z + k)) / (1 + 2 z),  z >= 0   (Shepherd and Laframboise 1981)
+    erfc z     = e^(-z^2) p((z - k) / (z + k)) / (1 + 2 z),  z >= 0   (Shepherd and Laframboise
+               1981)
     erf x      = x p(x^2)  for |x| < 1, else 1 - erfc
 
-Coefficients, highest power first: interpolation in Chebyshev nodes with 60 digits.  tests/test_kernel_errors.py
-measures the errors in ulp.  NaN stays NaN, +-Inf give the limits, subnormal arguments and results are kept (no flush
-to zero).
+Coefficients, highest power first: interpolation in Chebyshev nodes with 60 digits.
+tests/test_kernel_errors.py measures the errors in ulp.  NaN stays NaN, +-Inf give the limits,
+subnormal arguments and results are kept (no flush to zero).
 """
 
 from __future__ import annotations
@@ -49,49 +52,123 @@ class Tables(NamedTuple):
 
 
 _EXP32 = [
-    0.00139269268, 0.00836377405, 0.0416665487, 0.166665733, 0.5,
-]  # fmt: skip
+    0.00139269268,
+    0.00836377405,
+    0.0416665487,
+    0.166665733,
+    0.5,
+]
 _EXP64 = [
-    2.0915442297780116e-09, 2.5106274733573296e-08, 2.75572718102198e-07, 2.755725283351691e-06,
-    2.4801587327007187e-05, 0.00019841269876864356, 0.0013888888888883327, 0.008333333333325544,
-    0.04166666666666667, 0.1666666666666667, 0.5,
-]  # fmt: skip
+    2.0915442297780116e-09,
+    2.5106274733573296e-08,
+    2.75572718102198e-07,
+    2.755725283351691e-06,
+    2.4801587327007187e-05,
+    0.00019841269876864356,
+    0.0013888888888883327,
+    0.008333333333325544,
+    0.04166666666666667,
+    0.1666666666666667,
+    0.5,
+]
 _LOG32 = [
-    0.116151281, 0.108527139, 0.142962128, 0.199998528, 0.333333343,
-]  # fmt: skip
+    0.116151281,
+    0.108527139,
+    0.142962128,
+    0.199998528,
+    0.333333343,
+]
 _LOG64 = [
-    0.07820074944803705, 0.03743548293126407, 0.05423153071310009, 0.05867070005446695, 0.06667594476950635,
-    0.07692271746289105, 0.09090909955527261, 0.11111111099014737, 0.14285714285800877, 0.1999999999999976,
+    0.07820074944803705,
+    0.03743548293126407,
+    0.05423153071310009,
+    0.05867070005446695,
+    0.06667594476950635,
+    0.07692271746289105,
+    0.09090909955527261,
+    0.11111111099014737,
+    0.14285714285800877,
+    0.1999999999999976,
     0.3333333333333333,
-]  # fmt: skip
+]
 _ERF32 = [
-    7.87587487e-05, -0.00080168643, 0.00518908724, -0.0268542115, 0.112835944, -0.37612626, 1.12837911,
-]  # fmt: skip
+    7.87587487e-05,
+    -0.00080168643,
+    0.00518908724,
+    -0.0268542115,
+    0.112835944,
+    -0.37612626,
+    1.12837911,
+]
 _ERF64 = [
-    5.957176147748911e-11, -1.1372848856791674e-09, 1.4659775274047436e-08, -1.6350312701054695e-07,
-    1.6461000484121368e-06, -1.4925595266831182e-05, 0.0001205533111164271, -0.000854832698083379,
-    0.0052239776248180145, -0.026866170645076792, 0.11283791670954879, -0.3761263890318375, 1.1283791670955126,
-]  # fmt: skip
+    5.957176147748911e-11,
+    -1.1372848856791674e-09,
+    1.4659775274047436e-08,
+    -1.6350312701054695e-07,
+    1.6461000484121368e-06,
+    -1.4925595266831182e-05,
+    0.0001205533111164271,
+    -0.000854832698083379,
+    0.0052239776248180145,
+    -0.026866170645076792,
+    0.11283791670954879,
+    -0.3761263890318375,
+    1.1283791670955126,
+]
 _ERFC32 = [
-    -0.000228747231, 0.00039670465, 0.00168866222, -0.0098454915, 0.0283964816, -0.0586459823, 0.0922963694,
-    -0.108814582, 0.0822774172, 0.00358631019, -0.14024061, 1.23751259,
-]  # fmt: skip
+    -0.000228747231,
+    0.00039670465,
+    0.00168866222,
+    -0.0098454915,
+    0.0283964816,
+    -0.0586459823,
+    0.0922963694,
+    -0.108814582,
+    0.0822774172,
+    0.00358631019,
+    -0.14024061,
+    1.23751259,
+]
 _ERFC64 = [
-    3.2052623379289157e-10, -2.618520156503145e-09, -3.798189797736207e-09, 3.195398612057818e-08,
-    2.3398534313040898e-08, -2.4851108650210706e-07, -5.741076073013916e-08, 1.7419011945194367e-06,
-    -9.733875167494142e-07, -1.1437980374495534e-05, 2.2384138525656757e-05, 5.164649341002877e-05,
-    -0.00029015404203352704, 0.000293714390578856, 0.001755625843431864, -0.00974657968596217,
-    0.028362277420377335, -0.05869339857631061, 0.09230432116025894, -0.10880393014246645, 0.08227673849014977,
-    0.003585415485479575, -0.14024059858554702, 1.2375126308378275,
-]  # fmt: skip
+    3.2052623379289157e-10,
+    -2.618520156503145e-09,
+    -3.798189797736207e-09,
+    3.195398612057818e-08,
+    2.3398534313040898e-08,
+    -2.4851108650210706e-07,
+    -5.741076073013916e-08,
+    1.7419011945194367e-06,
+    -9.733875167494142e-07,
+    -1.1437980374495534e-05,
+    2.2384138525656757e-05,
+    5.164649341002877e-05,
+    -0.00029015404203352704,
+    0.000293714390578856,
+    0.001755625843431864,
+    -0.00974657968596217,
+    0.028362277420377335,
+    -0.05869339857631061,
+    0.09230432116025894,
+    -0.10880393014246645,
+    0.08227673849014977,
+    0.003585415485479575,
+    -0.14024059858554702,
+    1.2375126308378275,
+]
 
 
-def _tables(kind: Any, limits: tuple[float, ...], ln2_high: float, *polynomials: list[float]) -> Tables:
-    ln2_low = float(np.longdouble("0.693147180559945309417232121458176568") - np.longdouble(ln2_high))
+def _tables(
+    kind: Any, limits: tuple[float, ...], ln2_high: float, *polynomials: list[float]
+) -> Tables:
+    ln2_low = float(
+        np.longdouble("0.693147180559945309417232121458176568") - np.longdouble(ln2_high)
+    )
     saturated, erfc_end, bell_end, grid, lowest, highest, far = limits
     numbers = (0.0, 0.5, 1.0, 2.0, np.sqrt(0.5), saturated, 3.75, erfc_end, bell_end, grid)
     reduction = (lowest, highest, far, 1 / np.log(2.0), ln2_high, ln2_low)
-    return Tables(*(kind(v) for v in numbers + reduction), *(tuple(kind(c) for c in p) for p in polynomials))
+    return Tables(
+        *(kind(v) for v in numbers + reduction), *(tuple(kind(c) for c in p) for p in polynomials)
+    )
 
 
 _LIMITS32 = (20.0, 11.0, 15.0, 2.0**8, -105.0, 89.0, 40.0)
@@ -112,20 +189,26 @@ def _tables_compiled(x):  # type: ignore[no-untyped-def]
 
 
 def power_of_two(n: Any, like: Any) -> Any:
-    """2^n in the dtype of ``like``, for whole n (a float) in the range of normal numbers: the exponent bits."""
+    """2^n in the dtype of ``like``, for whole n (a float) in the range of normal numbers: the
+    exponent bits.
+    """
     return np.ldexp(type(like)(1), int(n))
 
 
 @overload(power_of_two)
 def _power_of_two(n, like):  # type: ignore[no-untyped-def]
     if like.bitwidth == 32:
-        return lambda n, like: np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+        return lambda n, like: np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(
+            np.float32
+        )
     return lambda n, like: np.int64((np.int64(np.int32(n)) + 1023) << 52).view(np.float64)
 
 
 @jit(ELEMENTWISE, always_inline=True)
 def horner_from(p: Any, coefficients: Any, x: Any) -> Any:
-    """p x^n + the polynomial with these n coefficients; n <= 8, so that the compiler unrolls the loop."""
+    """p x^n + the polynomial with these n coefficients; n <= 8, so that the compiler unrolls the
+    loop.
+    """
     for i in range(len(coefficients)):
         p = p * x + coefficients[i]
     return p
@@ -156,17 +239,20 @@ def exp(x: Any) -> Any:
     power = t.one + (r + r * r * horner(t.exp, r))
     if n != n:
         n = t.one
-    half = np.floor(n * t.half)  # two factors, so that both are normal numbers even where the result is not
+    # two factors, so that both are normal numbers even where the result is not
+    half = np.floor(n * t.half)
     return power * power_of_two(half, x) * power_of_two(n - half, x)
 
 
 @jit(ELEMENTWISE, always_inline=True)
 def expm1_and_remainder(x: Any) -> Any:
-    """e^x - 1 and e^x - 1 - x, neither by cancellation: at most 2 and 4 ulp off, and the second is never negative.
+    """e^x - 1 and e^x - 1 - x, neither by cancellation: at most 2 and 4 ulp off, and the second is
+    never negative.
 
     With x = n ln 2 + r:   e^x - 1     = 2^n (e^r - 1) + (2^n - 1)
                            e^x - 1 - x = 2^n (e^r - 1 - r) + (2^n - 1) r + (2^n - 1 - n ln 2)
-    For n = 0 only e^r - 1 - r = r^2 p(r) is left of the second.  Where 2^n is very large or very small, nothing cancels.
+    For n = 0 only e^r - 1 - r = r^2 p(r) is left of the second.  Where 2^n is very large or very
+    small, nothing cancels.
     """
     t = tables(x)
     y = x
@@ -193,7 +279,9 @@ def expm1_and_remainder(x: Any) -> Any:
 
 @jit(ELEMENTWISE, always_inline=True)
 def tanh(x: Any) -> Any:
-    """tanh x = m / (m + 2) with m = e^(2 |x|) - 1 = 2^n (e^r - 1) + (2^n - 1); odd, keeps -0; at most 3 ulp off."""
+    """tanh x = m / (m + 2) with m = e^(2 |x|) - 1 = 2^n (e^r - 1) + (2^n - 1); odd, keeps -0; at
+    most 3 ulp off.
+    """
     t = tables(x)
     y = t.two * abs(x)
     if y > t.saturated:
@@ -209,7 +297,9 @@ def tanh(x: Any) -> Any:
 
 @jit(ELEMENTWISE, always_inline=True)
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + e^-x), from e^-abs(x) <= 1: nothing overflows, and the left tail keeps its relative accuracy."""
+    """1 / (1 + e^-x), from e^-abs(x) <= 1: nothing overflows, and the left tail keeps its relative
+    accuracy.
+    """
     t = tables(x)
     e = exp(-abs(x))
     return (t.one if x >= t.zero else e) / (t.one + e)
@@ -228,7 +318,8 @@ def softplus(x: Any) -> Any:
 
 @jit(ELEMENTWISE, always_inline=True)
 def bell(x: Any, factor: Any) -> Any:
-    """e^(-factor x^2), for factor 1 or 1/2, at most 2 ulp off: the rounding of x^2 alone would cost x^2 of them.
+    """e^(-factor x^2), for factor 1 or 1/2, at most 2 ulp off: the rounding of x^2 alone would cost
+    x^2 of them.
 
     x^2 = h^2 + (x - h) (x + h), h = x cut to so few bits that h^2 is exact.
     """
@@ -255,7 +346,12 @@ def half_erfc(z: Any, bell_of_z: Any) -> Any:
     y = z
     if z > t.erfc_end:
         y = t.erfc_end
-    return t.half * bell_of_z * horner(t.erfc, (y - t.erfc_centre) / (y + t.erfc_centre)) / (t.one + t.two * y)
+    return (
+        t.half
+        * bell_of_z
+        * horner(t.erfc, (y - t.erfc_centre) / (y + t.erfc_centre))
+        / (t.one + t.two * y)
+    )
 
 
 @jit(ELEMENTWISE, always_inline=True)
@@ -271,7 +367,9 @@ def erf(x: Any) -> Any:
 
 @jit(ELEMENTWISE, always_inline=True)
 def normal_cdf(x: Any) -> Any:
-    """Phi(x) = (1 + erf(x / sqrt 2)) / 2, and e^(-x^2 / 2) on the way; the left tail does not cancel."""
+    """Phi(x) = (1 + erf(x / sqrt 2)) / 2, and e^(-x^2 / 2) on the way; the left tail does not
+    cancel.
+    """
     t = tables(x)
     density = bell(x, t.half)
     tail = half_erfc(abs(x) * t.inverse_sqrt2, density)

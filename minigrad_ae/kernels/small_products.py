@@ -1,7 +1,8 @@
-"""The product of two small matrices, about 17 x 16, that are blocks of larger ones: the heads of attention.
+"""The product of two small matrices, about 17 x 16, that are blocks of larger ones: the heads of
+attention.
 
-NumPy definition: ``a @ b``.  Such a matrix has a few tiles only, so that what surrounds a tile counts: B is laid out in
-vectors of columns first, and then a tile reads nothing else but A.
+NumPy definition: ``a @ b``.  Such a matrix has a few tiles only, so that what surrounds a tile
+counts: B is laid out in vectors of columns first, and then a tile reads nothing else but A.
 """
 
 from __future__ import annotations
@@ -21,8 +22,17 @@ def room(a: Any, depth: int) -> Any:
 
 
 @jit(REDUCTION)
-def by_definition(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, rows: int, depth: int, columns: int,
-                  at: Any) -> None:  # fmt: skip
+def by_definition(
+    a: Any,
+    a_turned: bool,
+    b: Any,
+    b_turned: bool,
+    c: Any,
+    rows: int,
+    depth: int,
+    columns: int,
+    at: Any,
+) -> None:
     """`product` by the definition, for matrices smaller than a tile."""
     a_row, a_at, b_row, b_at, c_row, c_at = at
     for i in range(rows):
@@ -40,15 +50,28 @@ def by_definition(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, rows: 
 
 
 @jit(ELEMENTWISE, always_inline=True)
-def tile_of_vectors(at: Any, i: int, b0: Any, b1: Any, c: Any, row: int, j0: int, j1: int, nil: Any, zero: Any) -> None:
-    """Four rows of two vectors of c: those that begin at columns j0 and j1 become at[:, i : i + 4].T times b0 and b1.
+def tile_of_vectors(
+    at: Any, i: int, b0: Any, b1: Any, c: Any, row: int, j0: int, j1: int, nil: Any, zero: Any
+) -> None:
+    """Four rows of two vectors of c: those that begin at columns j0 and j1 become at[:, i : i +
+    4].T times b0 and b1.
 
-    The sums start from rows of zeros in memory, not from ``zero``: LLVM joins vectors that start alike, and then takes
-    them apart again at every k.
+    The sums start from rows of zeros in memory, not from ``zero``: LLVM joins vectors that start
+    alike, and then takes them apart again at every k.
     """
     a4 = at[:, i : i + 4]
-    p0, p1, q0, q1 = load(nil[0], 0, zero), load(nil[1], 0, zero), load(nil[2], 0, zero), load(nil[3], 0, zero)
-    r0, r1, s0, s1 = load(nil[4], 0, zero), load(nil[5], 0, zero), load(nil[6], 0, zero), load(nil[7], 0, zero)
+    p0, p1, q0, q1 = (
+        load(nil[0], 0, zero),
+        load(nil[1], 0, zero),
+        load(nil[2], 0, zero),
+        load(nil[3], 0, zero),
+    )
+    r0, r1, s0, s1 = (
+        load(nil[4], 0, zero),
+        load(nil[5], 0, zero),
+        load(nil[6], 0, zero),
+        load(nil[7], 0, zero),
+    )
     for k in range(b0.shape[0]):
         x, v, w = a4[k], load(b0[k], 0, zero), load(b1[k], 0, zero)
         p0, p1 = fma(p0, x[0], v), fma(p1, x[0], w)
@@ -67,7 +90,9 @@ def tile_of_vectors(at: Any, i: int, b0: Any, b1: Any, c: Any, row: int, j0: int
 
 @jit(ELEMENTWISE, always_inline=True)
 def vector_of_columns(b: Any, turned: bool, row: int, column: int, panel: Any, zero: Any) -> None:
-    """panel = as many columns of B, from ``row`` and ``column`` on, as a vector has; ``b`` holds B or B^T (turned)."""
+    """panel = as many columns of B, from ``row`` and ``column`` on, as a vector has; ``b`` holds B
+    or B^T (turned).
+    """
     if turned:
         for l in range(panel.shape[1]):
             of = b[column + l, row:]
@@ -79,12 +104,24 @@ def vector_of_columns(b: Any, turned: bool, row: int, column: int, panel: Any, z
 
 
 @jit(ELEMENTWISE, always_inline=True)
-def product(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, rows: int, depth: int, columns: int, at: Any,
-             work: Any) -> None:  # fmt: skip
-    """c = A B for blocks that begin at the rows and columns ``at`` in A, B and c; a and b hold A and B, or their transposes.
+def product(
+    a: Any,
+    a_turned: bool,
+    b: Any,
+    b_turned: bool,
+    c: Any,
+    rows: int,
+    depth: int,
+    columns: int,
+    at: Any,
+    work: Any,
+) -> None:
+    """c = A B for blocks that begin at the rows and columns ``at`` in A, B and c; a and b hold A
+    and B, or their transposes.
 
-    Tiles of 4 rows by 2 vectors: eight sums hide the latency of the two multiply-add units.  A tile that would stick out
-    is moved back until it fits, and computes some elements a second time.  ``work`` comes from `room`.
+    Tiles of 4 rows by 2 vectors: eight sums hide the latency of the two multiply-add units.  A tile
+    that would stick out is moved back until it fits, and computes some elements a second time.
+    ``work`` comes from `room`.
     """
     a_row, a_at, b_row, b_at, c_row, c_at = at
     zero = vector_of_zeros(c)
@@ -93,8 +130,13 @@ def product(a: Any, a_turned: bool, b: Any, b_turned: bool, c: Any, rows: int, d
         by_definition(a, a_turned, b, b_turned, c, rows, depth, columns, at)
         return
     of, b0, b1, nil = a if a_turned else a.T, work[0, :depth], work[1, :depth], work[2]
-    of = of[a_row : a_row + depth, a_at : a_at + rows] if a_turned else of[a_at : a_at + depth, a_row : a_row + rows]
-    # A column or two beyond whole vectors are not worth tiles of their own, where they are products of rows with rows.
+    of = (
+        of[a_row : a_row + depth, a_at : a_at + rows]
+        if a_turned
+        else of[a_at : a_at + depth, a_row : a_row + rows]
+    )
+    # A column or two beyond whole vectors are not worth tiles of their own, where they are products
+    # of rows with rows.
     left = columns % n if b_turned and not a_turned and columns % n <= 2 else 0
     last = columns - left - n
     for j in range(0, columns - left, 2 * n):

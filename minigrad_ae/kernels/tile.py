@@ -1,12 +1,14 @@
 """The register tile: 4 rows by 2 vectors of C stay in registers while k runs.
 
-A vector register holds 64 bytes (AVX-512) or 32: 16 or 8 float32, 8 or 4 float64.  Here it is a tuple of that many
-numbers, and ``load``, ``fma`` and ``store`` write out what happens to each lane; LLVM's SLP vectoriser turns every such
-line into one machine instruction.  ``zero`` is a register full of zeros: ``len(zero)`` is known when compiling, so the
-branches that do not fit are dropped, and one source serves both dtypes and both widths.
+A vector register holds 64 bytes (AVX-512) or 32: 16 or 8 float32, 8 or 4 float64.  Here it is a
+tuple of that many numbers, and ``load``, ``fma`` and ``store`` write out what happens to each lane;
+LLVM's SLP vectoriser turns every such line into one machine instruction.  ``zero`` is a register
+full of zeros: ``len(zero)`` is known when compiling, so the branches that do not fit are dropped,
+and one source serves both dtypes and both widths.
 
-8 accumulators, 2 vectors of B and 1 element of A make 11 of the 16 registers of AVX2; two FMA units with a latency of
-4 cycles are kept busy by exactly 8 independent sums.  That is the whole secret of a fast matrix product.
+8 accumulators, 2 vectors of B and 1 element of A make 11 of the 16 registers of AVX2; two FMA units
+with a latency of 4 cycles are kept busy by exactly 8 independent sums.  That is the whole secret of
+a fast matrix product.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ WIDE = 2 if AVX512 else 1  # the widest register, in units of 32 bytes
 
 
 def vector_of_zeros(a: Any) -> Any:
-    """A register of 8 zeros of the dtype of ``a``, for small matrices; of 4 for float64 without AVX-512."""
+    """A register of 8 zeros of the dtype of ``a``, for small matrices; of 4 for float64 without
+    AVX-512.
+    """
     return (a.dtype.type(0),) * (8 if a.itemsize == 4 else 4 * WIDE)
 
 
@@ -39,7 +43,9 @@ def _vector_of_zeros(a):  # type: ignore[no-untyped-def]  # Numba compares signa
 
 @overload(wide_vector_of_zeros)
 def _wide_vector_of_zeros(a):  # type: ignore[no-untyped-def]
-    zero: Any = (np.float32(0),) * (8 * WIDE) if a.dtype.bitwidth == 32 else (np.float64(0),) * (4 * WIDE)
+    zero: Any = (
+        (np.float32(0),) * (8 * WIDE) if a.dtype.bitwidth == 32 else (np.float64(0),) * (4 * WIDE)
+    )
     return lambda a: zero
 
 
@@ -52,7 +58,16 @@ def load(row: Any, i: int, zero: Any) -> Any:
             row[i + 8], row[i + 9], row[i + 10], row[i + 11], row[i + 12], row[i + 13], row[i + 14], row[i + 15],
         )  # fmt: skip
     elif len(zero) == 8:
-        return (row[i], row[i + 1], row[i + 2], row[i + 3], row[i + 4], row[i + 5], row[i + 6], row[i + 7])
+        return (
+            row[i],
+            row[i + 1],
+            row[i + 2],
+            row[i + 3],
+            row[i + 4],
+            row[i + 5],
+            row[i + 6],
+            row[i + 7],
+        )
     else:
         return (row[i], row[i + 1], row[i + 2], row[i + 3])
 
@@ -91,8 +106,9 @@ def store(row: Any, i: int, v: Any) -> None:
 def tile(at: Any, i: int, b: Any, c: Any, row: int, j: int, zero: Any) -> None:
     """``c[row : row + 4, j : j + width] += at[:, i : i + 4].T @ b``, width = 2 len(zero).
 
-    at (K, M), A transposed; b (K, width), contiguous.  The second vector of each row is loaded from a slice of its own:
-    LLVM then sees two vectors, and not one run of numbers that it cuts up as it likes.
+    at (K, M), A transposed; b (K, width), contiguous.  The second vector of each row is loaded from
+    a slice of its own: LLVM then sees two vectors, and not one run of numbers that it cuts up as it
+    likes.
     """
     n = len(zero)
     a4 = at[:, i : i + ROWS]

@@ -3,7 +3,8 @@
 checks                   what is asked of arguments
 densities, likelihoods   the terms of the variational bound, in Tensor operations
 estimators               gradients of expectations: reparameterised, and by the score function
-diagnostics              what a code holds: KL and activity of each unit, aggregate posterior, mutual information
+diagnostics              what a code holds: KL and activity of each unit, aggregate posterior,
+                         mutual information
 """
 
 from .deep import DeepAutoencoder

@@ -32,7 +32,11 @@ def dtype_of(module: Module) -> Any:
 def one_of(value: Any, allowed: Sequence[Any], who: str, what: str) -> Any:
     """`value` if it is one of `allowed`, or a DataError that lists them."""
     if value not in allowed:
-        raise DataError(f"{who}: unknown {what} {value!r}", f"there are {', '.join(map(str, allowed))}", "use one of these")
+        raise DataError(
+            f"{who}: unknown {what} {value!r}",
+            f"there are {', '.join(map(str, allowed))}",
+            "use one of these",
+        )
     return value
 
 
@@ -41,7 +45,11 @@ def at_least_one(who: str, **sizes: Any) -> None:
     for name, n in sizes.items():
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             got = ", ".join(f"{k} = {v!r}" for k, v in sizes.items())
-            raise DataError(f"{who}: {name} must be a whole number, at least 1", f"got {got}", "a layer has a unit at least")
+            raise DataError(
+                f"{who}: {name} must be a whole number, at least 1",
+                f"got {got}",
+                "a layer has a unit at least",
+            )
 
 
 def name_as_on_the_slides(*layers: Linear) -> None:

@@ -1,11 +1,12 @@
-"""The deep autoencoder: four layers of weights, a non-linear form of PCA (Bishop & Bishop, section 19.1.2).
+"""The deep autoencoder: four layers of weights, a non-linear form of PCA (Bishop & Bishop, section
+19.1.2).
 
     F1: x -> z    h1 = s(W1 x + b1),   z = W2 h1 + b2       from D features to M numbers
     F2: z -> y    h2 = s(W3 z + b3),   y = W4 h2 + b4       and back
     E(w) = 1/2 sum_n ||y(x_n; w) - x_n||^2
 
-Layers 1 and 3 are sigmoidal, the code z and the outputs y linear.  F1 is a curved projection, and F2 lays an M-dimensional
-surface into the data space that need not be flat.
+Layers 1 and 3 are sigmoidal, the code z and the outputs y linear.  F1 is a curved projection, and
+F2 lays an M-dimensional surface into the data space that need not be flat.
 """
 
 from __future__ import annotations
@@ -23,20 +24,31 @@ ACTIVATIONS = ("sigmoid", "tanh", "relu")
 
 
 class DeepAutoencoder(Module):
-    """The slide's network, D-H-M-H-D; the loss is a sum over features and data, with the factor 1/2.
+    """The slide's network, D-H-M-H-D; the loss is a sum over features and data, with the factor
+    1/2.
 
     n_features, n_latent : D and M, which has to be chosen before training
     n_hidden   : H, the units of the layers 1 and 3
     activation : s, "sigmoid" as on the slide, "tanh" or "relu"
-    rng : where the start weights come from (Xavier uniform; biases start at 0); dtype : float64 or float32
+    rng : where the start weights come from (Xavier uniform; biases start at 0); dtype : float64 or
+    float32
 
     ``layer1`` ... ``layer4`` are `nn.Linear` layers, which compute s(x @ weight + bias).
 
-    Raises DataError for settings that are not possible; when called, ShapeError for data of another width.
+    Raises DataError for settings that are not possible; when called, ShapeError for data of another
+    width.
     """
 
-    def __init__(self, n_features: int, n_latent: int, n_hidden: int = 64, *, activation: str = "sigmoid",
-                 rng: np.random.Generator, dtype: Any = np.float64) -> None:  # fmt: skip
+    def __init__(
+        self,
+        n_features: int,
+        n_latent: int,
+        n_hidden: int = 64,
+        *,
+        activation: str = "sigmoid",
+        rng: np.random.Generator,
+        dtype: Any = np.float64,
+    ) -> None:
         at_least_one("DeepAutoencoder", n_features=n_features, n_latent=n_latent, n_hidden=n_hidden)
         self.n_features, self.n_latent, self.n_hidden = n_features, n_latent, n_hidden
         self.activation = one_of(activation, ACTIVATIONS, "DeepAutoencoder", "activation")
@@ -64,7 +76,9 @@ class DeepAutoencoder(Module):
         return ops.half_squared_error(self.forward(x), x)
 
     def start_at(self, mean: Any) -> None:
-        """Set the output bias to `mean` (D,), the mean of the data, which spares training the time to find it."""
+        """Set the output bias to `mean` (D,), the mean of the data, which spares training the time
+        to find it.
+        """
         bias = self.layer4.bias
         assert bias is not None
         bias.data = np.array(unmasked(mean, "mean"), bias.dtype).reshape(self.n_features)

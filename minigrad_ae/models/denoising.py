@@ -1,9 +1,12 @@
-"""The denoising autoencoder: any autoencoder, trained to undo noise (Bishop & Bishop, section 19.1.5).
+"""The denoising autoencoder: any autoencoder, trained to undo noise (Bishop & Bishop, section
+19.1.5).
 
-    x~_n = x_n with noise, drawn anew at every visit,    E(w) = sum_n ||y(x~_n; w) - x_n||^2    (no factor 1/2)
+    x~_n = x_n with noise, drawn anew at every visit,    E(w) = sum_n ||y(x~_n; w) - x_n||^2    (no
+    factor 1/2)
 
-The target is the clean x.  Of all functions the best is y(x~) = E[x | x~], so that (y - x~) / sigma^2 is the score, the
-gradient of the log density of x~, where the noise is Gaussian (Vincent 2011; Alain & Bengio 2014).
+The target is the clean x.  Of all functions the best is y(x~) = E[x | x~], so that (y - x~) /
+sigma^2 is the score, the gradient of the log density of x~, where the noise is Gaussian (Vincent
+2011; Alain & Bengio 2014).
 """
 
 from __future__ import annotations
@@ -26,13 +29,16 @@ from .checks import dtype_of, rows
 class DenoisingAutoencoder(Module):
     """`autoencoder` with another loss; its encoder, decoder and parameters are the same objects.
 
-    autoencoder : a `LinearAutoencoder`, `TwoLayerAutoencoder`, `DeepAutoencoder` ...: what has ``n_features``, ``encode``
+    autoencoder : a `LinearAutoencoder`, `TwoLayerAutoencoder`, `DeepAutoencoder` ...: what has
+    ``n_features``, ``encode``
                   and ``decode``.  Its own loss, and with it any penalty, is not used
     drop  : the probability with which each entry is set to zero, by itself; 0 <= drop < 1
-    sigma : the standard deviation of Gaussian noise in the units of x, one number or one for each feature; >= 0
+    sigma : the standard deviation of Gaussian noise in the units of x, one number or one for each
+    feature; >= 0
 
-    With both, entries are zeroed first.  Raises DtypeError for what is no autoencoder, DataError for impossible noise,
-    ShapeError for a sigma of another length; when called, ShapeError for data of another width.
+    With both, entries are zeroed first.  Raises DtypeError for what is no autoencoder, DataError
+    for impossible noise, ShapeError for a sigma of another length; when called, ShapeError for data
+    of another width.
     """
 
     def __init__(self, autoencoder: Any, *, drop: float = 0.0, sigma: ArrayLike = 0.0) -> None:
@@ -55,7 +61,8 @@ class DenoisingAutoencoder(Module):
             raise DataError(
                 "DenoisingAutoencoder: drop must lie in [0, 1)",
                 f"got drop = {drop}",
-                "drop is the probability that an entry is set to zero, e.g. 0.3; with 1 there is nothing to see",
+                "drop is the probability that an entry is set to zero, e.g. 0.3; with 1 there is "
+                "nothing to see",
             )
         self.autoencoder, self.n_features = autoencoder, autoencoder.n_features
         self.drop, self.sigma = float(drop), sigma
@@ -75,11 +82,14 @@ class DenoisingAutoencoder(Module):
         return self.autoencoder.decode(z)
 
     def forward(self, x: Any) -> Any:
-        """x (n, D), noisy or not -> what it takes for the clean x, y (n, D); adds no noise of its own."""
+        """x (n, D), noisy or not -> what it takes for the clean x, y (n, D); adds no noise of its
+        own.
+        """
         return self.decode(self.encode(x))
 
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
-        """E = sum over n and features of (y(x~) - x)^2, without 1/2; x (n, D) is clean, the noise comes from `rng`.
+        """E = sum over n and features of (y(x~) - x)^2, without 1/2; x (n, D) is clean, the noise
+        comes from `rng`.
 
         Raises DtypeError without an `rng`: there is no hidden noise.
         """
@@ -90,14 +100,20 @@ class DenoisingAutoencoder(Module):
 
     def describe(self) -> str:
         """Its own line in the tree of modules."""
-        noise = [f"drop {self.drop:g}"] * bool(self.drop) + [f"sigma {self.sigma.mean():g}"] * bool(self.sigma.any())
+        noise = [f"drop {self.drop:g}"] * bool(self.drop) + [f"sigma {self.sigma.mean():g}"] * bool(
+            self.sigma.any()
+        )
         return f"DenoisingAutoencoder({', '.join(noise) or 'no noise'})"
 
 
 def _demand_autoencoder(value: Any) -> None:
-    if not (isinstance(value, Module) and all(hasattr(value, name) for name in ("n_features", "encode", "decode"))):
+    if not (
+        isinstance(value, Module)
+        and all(hasattr(value, name) for name in ("n_features", "encode", "decode"))
+    ):
         raise DtypeError(
             "DenoisingAutoencoder trains an autoencoder, and this is none",
             f"got {value!r:.60}",
-            "pass one of mg.models, e.g. DenoisingAutoencoder(DeepAutoencoder(64, 8, rng=rng), sigma=0.3)",
+            "pass one of mg.models, e.g. DenoisingAutoencoder(DeepAutoencoder(64, 8, rng=rng), "
+            "sigma=0.3)",
         )

@@ -1,9 +1,10 @@
 """What a variational autoencoder has put into its code: unit by unit, and as a whole.
 
-    rate = E KL(q(z | x) || p(z)) = I(x; z) + KL(q(z) || p(z)),    q(z) = 1/N sum_n q(z | x_n)    (Hoffman & Johnson 2016)
+    rate = E KL(q(z | x) || p(z)) = I(x; z) + KL(q(z) || p(z)),    q(z) = 1/N sum_n q(z | x_n)
+    (Hoffman & Johnson 2016)
 
-The aggregate posterior q(z) is what the decoder has been trained on; where it differs from p(z), samples are drawn from
-places that no datum has taught (holes).
+The aggregate posterior q(z) is what the decoder has been trained on; where it differs from p(z),
+samples are drawn from places that no datum has taught (holes).
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from ..errors import DataError
 from .checks import at_least_one
 from .densities import LN_2PI
 
-ACTIVE = 0.01  # variance over the data of a unit's mean above which it counts as active (Burda et al. 2016)
-NEAR = 0.05  # nats: a unit that is not active is collapsed if its KL is below this; otherwise its posterior is elsewhere
+# variance over the data of a unit's mean above which it counts as active (Burda et al. 2016)
+ACTIVE = 0.01
+# nats: a unit that is not active is collapsed if its KL is below this; otherwise its posterior is
+# elsewhere
+NEAR = 0.05
 BLOCK = 512  # draws whose densities under all N posteriors are computed at once
 
 
@@ -29,13 +33,15 @@ BLOCK = 512  # draws whose densities under all N posteriors are computed at once
 class LatentReport:
     """In nats, averages over the data.
 
-    kl : (M,), KL(q(z_m | x) || p(z_m)) of each unit.   mean_variance : (M,), variance over the data of each unit's mean.
+    kl : (M,), KL(q(z_m | x) || p(z_m)) of each unit.   mean_variance : (M,), variance over the data
+    of each unit's mean.
     active : (M,) of bool, mean_variance > 0.01.
     mean, covariance : (M,) and (M, M), of the aggregate posterior, which should be 0 and I.
     rate : sum of ``kl``.   distortion : -E log p(x | z).   elbo : -(distortion + rate).
-    mutual_information : I(x; z) under q, at most ln N.   marginal_kl : KL(q(z) || p(z)) = rate - I(x; z).
-    The last four are estimates, from `draws` draws of z for each datum (``rate`` is exact).   elbo_error, marginal_kl_error :
-    standard errors of those draws, for these data; that of ``distortion`` is elbo_error, that of I(x; z) marginal_kl_error.
+    mutual_information : I(x; z) under q, at most ln N.   marginal_kl : KL(q(z) || p(z)) = rate -
+    I(x; z). The last four are estimates, from `draws` draws of z for each datum (``rate`` is
+    exact).   elbo_error, marginal_kl_error : standard errors of those draws, for these data; that
+    of ``distortion`` is elbo_error, that of I(x; z) marginal_kl_error.
     """
 
     kl: np.ndarray
@@ -52,7 +58,9 @@ class LatentReport:
     marginal_kl_error: float = math.nan
 
     def state(self, m: int) -> str:
-        """What unit m does: 'active'; 'collapsed' onto the prior; or the same for all data, but not the prior's."""
+        """What unit m does: 'active'; 'collapsed' onto the prior; or the same for all data, but not
+        the prior's.
+        """
         if self.active[m]:
             return "active"
         return "collapsed" if self.kl[m] <= NEAR else "inactive, far from the prior"
@@ -62,38 +70,69 @@ class LatentReport:
         for m, (kl, variance) in enumerate(zip(self.kl, self.mean_variance, strict=True)):
             lines.append(f"{m:>4} {kl:>11.4f} {variance:>22.4f}  {self.state(m)}")
         elbo = f"{self.elbo:.3f}{_plus_minus(self.elbo_error)}"
-        lines.append(f"{self.active.sum()} of {len(self.kl)} units active; ELBO {elbo} = "
-                     f"-(distortion {self.distortion:.3f} + rate {self.rate:.3f})")  # fmt: skip
-        lines.append(f"rate = I(x; z) {self.mutual_information:.3f} + KL(q(z) || p(z)) {self.marginal_kl:.3f}"
-                     f"{_plus_minus(self.marginal_kl_error)}")  # fmt: skip
+        lines.append(
+            f"{self.active.sum()} of {len(self.kl)} units active; ELBO {elbo} = "
+            f"-(distortion {self.distortion:.3f} + rate {self.rate:.3f})"
+        )
+        lines.append(
+            f"rate = I(x; z) {self.mutual_information:.3f} + KL(q(z) || p(z)) "
+            f"{self.marginal_kl:.3f}"
+            f"{_plus_minus(self.marginal_kl_error)}"
+        )
         return "\n".join(lines)
 
 
 def diagnose(model: Any, X: Any, rng: np.random.Generator, draws: int = 10) -> LatentReport:
-    """The report of a model on X (n, D), n >= 2; it has ``encode(x) -> (mu, log_var)`` and ``bound(x, rng, beta=)``.
+    """The report of a model on X (n, D), n >= 2; it has ``encode(x) -> (mu, log_var)`` and
+    ``bound(x, rng, beta=)``.
 
     draws : of z for each datum; one alone tells no standard error.
     """
     at_least_one("diagnose", draws=draws)
     if len(X) < 2:
-        raise DataError("diagnose: one datum has no spread", f"X has {len(X)} rows", "pass at least two, better all of them")
+        raise DataError(
+            "diagnose: one datum has no spread",
+            f"X has {len(X)} rows",
+            "pass at least two, better all of them",
+        )
     with no_grad():
         mu, log_var = (np.asarray(s.numpy(), np.float64) for s in model.encode(X))
-        distortions = [-float(np.mean(model.bound(X, rng, beta=0.0).numpy(), dtype=np.float64)) for _ in range(draws)]
+        distortions = [
+            -float(np.mean(model.bound(X, rng, beta=0.0).numpy(), dtype=np.float64))
+            for _ in range(draws)
+        ]
     kl = kl_per_unit(mu, log_var)
     spread = mu.var(axis=0)
-    covariance = np.atleast_2d(np.cov(mu, rowvar=False, ddof=0)) + np.diag(np.exp(log_var).mean(axis=0))
+    covariance = np.atleast_2d(np.cov(mu, rowvar=False, ddof=0)) + np.diag(
+        np.exp(log_var).mean(axis=0)
+    )
     rate = float(kl.sum())
     distortion, elbo_error = _mean_and_error(distortions)
-    information, error = _mean_and_error([mutual_information(mu, log_var, rng) for _ in range(draws)])
-    return LatentReport(kl, spread, spread > ACTIVE, mu.mean(axis=0), covariance, rate, distortion, -(distortion + rate),
-                        information, rate - information, elbo_error, error)  # fmt: skip
+    information, error = _mean_and_error(
+        [mutual_information(mu, log_var, rng) for _ in range(draws)]
+    )
+    return LatentReport(
+        kl,
+        spread,
+        spread > ACTIVE,
+        mu.mean(axis=0),
+        covariance,
+        rate,
+        distortion,
+        -(distortion + rate),
+        information,
+        rate - information,
+        elbo_error,
+        error,
+    )
 
 
 def _mean_and_error(values: list[float]) -> tuple[float, float]:
     """(mean, its standard error; NaN for one value)."""
     n = len(values)
-    return float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+    return float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(
+        n
+    ) if n > 1 else math.nan
 
 
 def _plus_minus(error: float) -> str:
@@ -108,18 +147,26 @@ def kl_per_unit(mu: np.ndarray, log_var: np.ndarray) -> np.ndarray:
 def mutual_information(mu: np.ndarray, log_var: np.ndarray, rng: np.random.Generator) -> float:
     """I(x; z) = E [log q(z | x) - log q(z)], estimated at one z for each datum; mu, log_var (n, M).
 
-    q(z) is the mixture of all n posteriors, itself included, so the estimate is unbiased for the data at hand.
+    q(z) is the mixture of all n posteriors, itself included, so the estimate is unbiased for the
+    data at hand.
     """
     noise = rng.standard_normal(mu.shape)
     z = mu + np.exp(0.5 * log_var) * noise
     own = -0.5 * (LN_2PI + log_var + noise**2).sum(axis=1)
     parts = np.array_split(z, max(1, len(z) // BLOCK))
-    return float(np.mean(own - np.concatenate([log_aggregate_posterior(part, mu, log_var) for part in parts])))
+    return float(
+        np.mean(
+            own - np.concatenate([log_aggregate_posterior(part, mu, log_var) for part in parts])
+        )
+    )
 
 
 def log_aggregate_posterior(z: np.ndarray, mu: np.ndarray, log_var: np.ndarray) -> np.ndarray:
-    """(k,), log q(z) = log 1/n sum_n N(z; mu_n, diag e^log_var_n) at z (k, M); mu, log_var (n, M)."""
+    """(k,), log q(z) = log 1/n sum_n N(z; mu_n, diag e^log_var_n) at z (k, M); mu, log_var (n,
+    M).
+    """
     log_q = np.zeros((len(z), len(mu)))
-    for at, center, spread in zip(z.T, mu.T, log_var.T, strict=True):  # unit by unit: (k, n) at once
+    # unit by unit: (k, n) at once
+    for at, center, spread in zip(z.T, mu.T, log_var.T, strict=True):
         log_q -= 0.5 * (LN_2PI + spread + (at[:, None] - center) ** 2 * np.exp(-spread))
     return np.asarray(np.logaddexp.reduce(log_q, axis=1) - np.log(len(mu)))

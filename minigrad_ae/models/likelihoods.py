@@ -1,8 +1,10 @@
 """p(x | z; w): what the decoder's output a = g(z; w) says about x.
 
-    Bernoulli   p(x = 1) = sigmoid(a), pixel by pixel: black and white images.  Grey pixels in between are taken as
-                probabilities, and then the result is minus a cross-entropy and no likelihood
-    Gaussian    N(x; a, sigma^2 I), one variance for all pixels: fixed, or learnt as the parameter ``log_var``
+Bernoulli   p(x = 1) = sigmoid(a), pixel by pixel: black and white images.  Grey pixels in
+            between are taken as probabilities, and then the result is minus a cross-entropy and
+            no likelihood
+Gaussian    N(x; a, sigma^2 I), one variance for all pixels: fixed, or learnt as the parameter
+            ``log_var``
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ class Bernoulli(Module):
         return (rng.random(a.shape) < ops.sigmoid(a)).astype(a.dtype)
 
     def check(self, x: np.ndarray) -> None:
-        """Raises DataError for data outside [0, 1], or NaN: minus their "log-likelihood" would have no lower bound."""
+        """Raises DataError for data outside [0, 1], or NaN: minus their "log-likelihood" would have
+        no lower bound.
+        """
         low, high = x.min(), x.max()
         if not (low >= 0 and high <= 1):
             raise DataError(
@@ -49,14 +53,18 @@ class Bernoulli(Module):
 
 
 class Gaussian(Module):
-    """N(x; a, sigma^2 I).  ``log_var`` = ln sigma^2 is a parameter, frozen unless `learn`, so it is part of the state."""
+    """N(x; a, sigma^2 I).  ``log_var`` = ln sigma^2 is a parameter, frozen unless `learn`, so it is
+    part of the state.
+    """
 
     def __init__(self, sigma: float = 1.0, learn: bool = False, dtype: Any = np.float64) -> None:
         if not (isinstance(sigma, float | int | np.number) and 0 < sigma < math.inf):
             raise DataError(
-                "sigma must be a positive number", f"got sigma={sigma!r}",
-                "it is the standard deviation of a pixel: the size of the noise around the reconstruction",
-            )  # fmt: skip
+                "sigma must be a positive number",
+                f"got sigma={sigma!r}",
+                "it is the standard deviation of a pixel: the size of the noise around the "
+                "reconstruction",
+            )
         self.log_var = Parameter(2 * math.log(float(sigma)), dtype=dtype, name="log_var")
         self.log_var.requires_grad = bool(learn)
 
@@ -66,8 +74,11 @@ class Gaussian(Module):
         return math.exp(0.5 * self.log_var.item())
 
     def negative_log_likelihood(self, a: Any, x: Any) -> Any:
-        """sum [(x - a)^2 / 2 sigma^2 + ln(2 pi sigma^2) / 2] over all elements, a scalar; a and x of one shape."""
-        return ops.half_squared_error(a, x) * ops.exp(-self.log_var) + 0.5 * a.size * (LN_2PI + self.log_var)
+        """sum [(x - a)^2 / 2 sigma^2 + ln(2 pi sigma^2) / 2] over all elements, a scalar; a and x
+        of one shape.
+        """
+        constant = 0.5 * a.size * (LN_2PI + self.log_var)
+        return ops.half_squared_error(a, x) * ops.exp(-self.log_var) + constant
 
     def log_prob(self, a: Any, x: Any) -> Any:
         """ln p(x) of each datum: a (..., n, D), x (n, D) -> (..., n)."""

@@ -2,7 +2,8 @@
 
     z = W1 x + b1,   y = W2 z + b2,   E(w) = 1/2 sum_n ||y(x_n; w) - x_n||^2
 
-At its minimum, y projects x onto the first M principal components of the data (Baldi & Hornik 1989).
+At its minimum, y projects x onto the first M principal components of the data (Baldi & Hornik
+1989).
 """
 
 from __future__ import annotations
@@ -22,37 +23,53 @@ from ..optim import LBFGS
 from ..tensors import Tensor, tensor
 from .checks import rows
 
-HISTORY = 30  # pairs that L-BFGS keeps: more help data with columns of very different size, and cost time
-STAGE_TOLERANCE = 1e-5  # largest entry of the gradient at which a penalised stage of `fit` hands over to the next
+# pairs that L-BFGS keeps: more help data with columns of very different size, and cost time
+HISTORY = 30
+# largest entry of the gradient at which a penalised stage of `fit` hands over to the next
+STAGE_TOLERANCE = 1e-5
 
 
 @dataclass
 class Fit:
-    """What `LinearAutoencoder.fit` did; losses are E in the units of the data, penalty included where there is one."""
+    """What `LinearAutoencoder.fit` did; losses are E in the units of the data, penalty included
+    where there is one.
+    """
 
     start_loss: float
     loss: float = float("nan")
     evaluations: int = 0
-    losses: list[float] = field(default_factory=list)  # the loss without penalty after each iteration of L-BFGS
+    # the loss without penalty after each iteration of L-BFGS
+    losses: list[float] = field(default_factory=list)
     penalties: list[float] = field(default_factory=list)  # lambda in each stage
     reason: str = ""
 
 
 class LinearAutoencoder(Module):
-    """y = (x W_enc + b_enc) W_dec + b_dec; the loss is a sum over features and data, with the slide's factor 1/2.
+    """y = (x W_enc + b_enc) W_dec + b_dec; the loss is a sum over features and data, with the
+    slide's factor 1/2.
 
     n_features, n_latent : D and M, 1 <= M <= D
-    bias   : offsets b_enc (M,) and b_dec (D,).  Without them, data that are not centred lead to the principal
-             components of the second moments X^T X instead of the covariance
+    bias   : offsets b_enc (M,) and b_dec (D,).  Without them, data that are not centred lead to the
+             principal components of the second moments X^T X instead of the covariance
     tied   : W_dec = W_enc^T, one matrix
     l2     : adds l2/2 (||W_enc||^2 + ||W_dec||^2); the offsets are never decayed
     rng    : where the start weights come from (Xavier normal); dtype : float64 or float32
 
-    ``encoder_weight`` (D, M) and ``decoder_weight`` (M, D) act as ``x @ weight``: they are W1^T and W2^T of the slides.
+    ``encoder_weight`` (D, M) and ``decoder_weight`` (M, D) act as ``x @ weight``: they are W1^T and
+    W2^T of the slides.
     """
 
-    def __init__(self, n_features: int, n_latent: int, *, bias: bool = True, tied: bool = False, l2: float = 0.0,
-                 rng: np.random.Generator, dtype: Any = np.float64) -> None:  # fmt: skip
+    def __init__(
+        self,
+        n_features: int,
+        n_latent: int,
+        *,
+        bias: bool = True,
+        tied: bool = False,
+        l2: float = 0.0,
+        rng: np.random.Generator,
+        dtype: Any = np.float64,
+    ) -> None:
         super().__init__()
         if not (isinstance(n_latent, int | np.integer) and 1 <= n_latent <= n_features):
             raise DataError(
@@ -61,7 +78,9 @@ class LinearAutoencoder(Module):
                 "choose 1 <= n_latent <= n_features; fewer than n_features for a bottleneck",
             )
         if not (np.isfinite(l2) and l2 >= 0):
-            raise DataError(f"LinearAutoencoder: l2 = {l2} is not possible", "a penalty", "choose l2 >= 0")
+            raise DataError(
+                f"LinearAutoencoder: l2 = {l2} is not possible", "a penalty", "choose l2 >= 0"
+            )
         self.n_features, self.n_latent, self.tied, self.l2 = n_features, n_latent, tied, float(l2)
         self.encoder_weight = Parameter(init.xavier_normal((n_features, n_latent), rng, dtype))
         if not tied:
@@ -79,7 +98,11 @@ class LinearAutoencoder(Module):
     def encode(self, x: Any) -> Any:
         """x (n, D) -> z (n, M)."""
         x = self._checked(x)
-        return ops.linear(x, self.encoder_weight, self.encoder_bias) if self.bias else x @ self.encoder_weight
+        return (
+            ops.linear(x, self.encoder_weight, self.encoder_bias)
+            if self.bias
+            else x @ self.encoder_weight
+        )
 
     def decode(self, z: Any) -> Any:
         """z (n, M) -> y (n, D)."""
@@ -91,7 +114,9 @@ class LinearAutoencoder(Module):
         return self.decode(self.encode(x))
 
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
-        """E = 1/2 sum over n and features of (y - x)^2, plus the L2 penalty; a scalar.  (`rng` is not used.)"""
+        """E = 1/2 sum over n and features of (y - x)^2, plus the L2 penalty; a scalar.  (`rng` is
+        not used.)
+        """
         x = self._checked(x)
         return self.penalised(half_squared_error(self.forward(x), x), self.l2)
 
@@ -99,25 +124,36 @@ class LinearAutoencoder(Module):
         """`error` + l2/2 (||W_enc||^2 + ||W_dec||^2)."""
         if l2 == 0:
             return error
-        return error + l2 / 2 * (ops.sum(self.encoder_weight**2) + ops.sum(self.decoding_weight() ** 2))
+        return error + l2 / 2 * (
+            ops.sum(self.encoder_weight**2) + ops.sum(self.decoding_weight() ** 2)
+        )
 
     def _checked(self, x: Any) -> Any:
         return rows(x, self.n_features, self.encoder_weight.dtype)
 
-    def fit(self, X: Any, rng: np.random.Generator | None = None, *, tolerance: float = 1e-12,
-            max_evaluations: int = 20_000) -> Fit:  # fmt: skip
-        """Train to the minimum by L-BFGS; X (n, D).  Leaves its report in ``record`` and returns it.
+    def fit(
+        self,
+        X: Any,
+        rng: np.random.Generator | None = None,
+        *,
+        tolerance: float = 1e-12,
+        max_evaluations: int = 20_000,
+    ) -> Fit:
+        """Train to the minimum by L-BFGS; X (n, D).  Leaves its report in ``record`` and returns
+        it.
 
         rng : draws new start weights first; None starts from the present ones.
-        tolerance : the last stage ends when no entry of the gradient is larger (data scaled to mean square 1), or when the
-        loss no longer resolves a step; the others at 1e-5.
+        tolerance : the last stage ends when no entry of the gradient is larger (data scaled to mean
+        square 1), or when the loss no longer resolves a step; the others at 1e-5.
         max_evaluations : of the loss and its gradient, in all stages together.
 
-        Three things make it short, and none of them looks at an eigenvalue.  The loss depends on X only through
-        X^T X = R^T R, so R of a QR decomposition (D x D) stands in for X.  The best offsets are known for any weights,
-        b_dec = mean - (mean W_enc + b_enc) W_dec, so centred data and no offsets leave the same problem.  And a penalty
-        lambda, from ||X||^2 / D down to its final value, keeps the two layers balanced on the way (Kunin et al. 2019):
-        without it, every invertible C gives the equally good (W_enc C, C^-1 W_dec), and some of them are far away.
+        Three things make it short, and none of them looks at an eigenvalue.  The loss depends on X
+        only through X^T X = R^T R, so R of a QR decomposition (D x D) stands in for X.  The best
+        offsets are known for any weights, b_dec = mean - (mean W_enc + b_enc) W_dec, so centred
+        data and no offsets leave the same problem.  And a penalty lambda, from ||X||^2 / D down to
+        its final value, keeps the two layers balanced on the way (Kunin et al. 2019): without it,
+        every invertible C gives the equally good (W_enc C, C^-1 W_dec), and some of them are far
+        away.
         """
         given = X = check_matrix(X, "X", min_rows=1)
         self._checked(X[:1])
@@ -132,7 +168,11 @@ class LinearAutoencoder(Module):
         R, unit = scale(np.linalg.qr(X, mode="r") if len(X) > X.shape[1] else X)
         data = tensor(R, dtype=self.encoder_weight.dtype)
         final = self.l2 / unit**2
-        stages = [lam for lam in float(np.sum(R**2)) / X.shape[1] * 100.0 ** -np.arange(0.0, 4.0) if lam > final]
+        stages = [
+            lam
+            for lam in float(np.sum(R**2)) / X.shape[1] * 100.0 ** -np.arange(0.0, 4.0)
+            if lam > final
+        ]
         for lam in stages:
             self._minimise(data, lam, unit, STAGE_TOLERANCE, max_evaluations, report)
         self._minimise(data, final, unit, tolerance, max_evaluations, report)
@@ -144,12 +184,18 @@ class LinearAutoencoder(Module):
         self.record = report
         return report
 
-    def _minimise(self, data: Tensor, lam: float, unit: float, tolerance: float, limit: int, report: Fit) -> None:
+    def _minimise(
+        self, data: Tensor, lam: float, unit: float, tolerance: float, limit: int, report: Fit
+    ) -> None:
         weights = [self.encoder_weight] if self.tied else [self.encoder_weight, self.decoder_weight]
         if report.evaluations >= limit:
             return
         optimiser = LBFGS(
-            weights, history=HISTORY, max_iter=limit, max_evaluations=limit - report.evaluations, gradient_tolerance=tolerance
+            weights,
+            history=HISTORY,
+            max_iter=limit,
+            max_evaluations=limit - report.evaluations,
+            gradient_tolerance=tolerance,
         )
 
         def closure() -> Tensor:
@@ -170,10 +216,14 @@ class LinearAutoencoder(Module):
         self.decoder_bias.data = mean - projected
 
     def _restart(self, rng: np.random.Generator) -> None:
-        for weight in [self.encoder_weight] if self.tied else [self.encoder_weight, self.decoder_weight]:
+        for weight in (
+            [self.encoder_weight] if self.tied else [self.encoder_weight, self.decoder_weight]
+        ):
             weight.data = init.xavier_normal(weight.shape, rng, weight.dtype)
 
 
 def half_squared_error(y: Any, x: Any) -> Any:
-    """E = 1/2 sum (y - x)^2 over all elements: the slides' sum-of-squares error, a sum over features and data."""
+    """E = 1/2 sum (y - x)^2 over all elements: the slides' sum-of-squares error, a sum over
+    features and data.
+    """
     return ops.half_squared_error(y, x)

@@ -1,10 +1,12 @@
-"""The linear variational autoencoder: a VAE whose bound needs no sampling (Bishop & Bishop, section 19.2).
+"""The linear variational autoencoder: a VAE whose bound needs no sampling (Bishop & Bishop, section
+19.2).
 
     p(z) = N(0, I),   p(x | z) = N(W z + mu, sigma^2 I),   q(z | x) = N(V (x - mu), diag(d))
     ELBO = E_q log p(x | z) - beta KL(q(z | x) || p(z))
 
-Both terms are sums of squares in closed form.  For beta = 1 the bound is tight at its maximum, where the model is
-probabilistic PCA (Lucas, Tucker, Grosse & Norouzi, NeurIPS 2019, arXiv 1911.02469).  All values are in nats.
+Both terms are sums of squares in closed form.  For beta = 1 the bound is tight at its maximum,
+where the model is probabilistic PCA (Lucas, Tucker, Grosse & Norouzi, NeurIPS 2019, arXiv
+1911.02469).  All values are in nats.
 """
 
 from __future__ import annotations
@@ -33,17 +35,29 @@ class LinearVAE(Module):
     """Linear decoder and linear encoder; its loss is exact, or sampled as in any other VAE.
 
     n_features, n_latent : D and M, 1 <= M <= D
-    beta   : weight of the KL term in `loss`, >= 0; an attribute, which may be changed on the way (KL warm-up)
-    sigma2 : variance (not standard deviation) of the decoder's noise, > 0; learn_sigma2 : train it from there
+    beta   : weight of the KL term in `loss`, >= 0; an attribute, which may be changed on the way
+             (KL warm-up)
+    sigma2 : variance (not standard deviation) of the decoder's noise, > 0; learn_sigma2 : train it
+    from there
     rng    : where the start weights come from (Xavier normal); dtype : float64 or float32
 
-    ``encoder_weight`` (D, M) and ``decoder_weight`` (M, D) act as ``x @ weight``: they are V^T and W^T.  ``mean`` (D,)
-    is mu; ``log_var`` (M,) is ln d, the same for every x (which is best); ``log_sigma2`` () is frozen unless learnt.
-    Raises DataError for n_latent, sigma2 or beta outside these ranges.
+    ``encoder_weight`` (D, M) and ``decoder_weight`` (M, D) act as ``x @ weight``: they are V^T and
+    W^T.  ``mean`` (D,) is mu; ``log_var`` (M,) is ln d, the same for every x (which is best);
+    ``log_sigma2`` () is frozen unless learnt. Raises DataError for n_latent, sigma2 or beta outside
+    these ranges.
     """
 
-    def __init__(self, n_features: int, n_latent: int, *, beta: float = 1.0, sigma2: float = 1.0,
-                 learn_sigma2: bool = False, rng: np.random.Generator, dtype: Any = np.float64) -> None:  # fmt: skip
+    def __init__(
+        self,
+        n_features: int,
+        n_latent: int,
+        *,
+        beta: float = 1.0,
+        sigma2: float = 1.0,
+        learn_sigma2: bool = False,
+        rng: np.random.Generator,
+        dtype: Any = np.float64,
+    ) -> None:
         super().__init__()
         if not (_whole(n_latent) and _whole(n_features) and 1 <= n_latent <= n_features):
             raise DataError(
@@ -54,10 +68,16 @@ class LinearVAE(Module):
         if not (_real(sigma2) and sigma2 > 0):
             raise DataError(
                 f"LinearVAE: sigma2 = {sigma2!r} is not possible",
-                "sigma2 is the variance of the decoder's noise, the square of its standard deviation",
+                "sigma2 is the variance of the decoder's noise, the square of its standard "
+                "deviation",
                 "choose sigma2 > 0",
             )
-        self.n_features, self.n_latent, self.beta, self.learn_sigma2 = n_features, n_latent, beta, learn_sigma2
+        self.n_features, self.n_latent, self.beta, self.learn_sigma2 = (
+            n_features,
+            n_latent,
+            beta,
+            learn_sigma2,
+        )
         self.encoder_weight = Parameter(init.xavier_normal((n_features, n_latent), rng, dtype))
         self.log_var = Parameter(np.zeros(n_latent, dtype))
         self.decoder_weight = Parameter(init.xavier_normal((n_latent, n_features), rng, dtype))
@@ -98,20 +118,35 @@ class LinearVAE(Module):
         """(n, D) draws of x from the model: z from the prior, then x from p(x | z)."""
         rng = init.generator(rng, "LinearVAE", "z from the prior")
         with no_grad():
-            means = self.decode(tensor(rng.standard_normal((n, self.n_latent)), dtype=self.mean.dtype)).numpy()
-        return np.asarray(means + math.sqrt(self.sigma2) * rng.standard_normal(means.shape).astype(means.dtype))
+            means = self.decode(
+                tensor(rng.standard_normal((n, self.n_latent)), dtype=self.mean.dtype)
+            ).numpy()
+        return np.asarray(
+            means + math.sqrt(self.sigma2) * rng.standard_normal(means.shape).astype(means.dtype)
+        )
 
     # --- the bound ---
-    def bound(self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float = 1.0) -> Any:
+    def bound(
+        self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float = 1.0
+    ) -> Any:
         """(n,): `bound_of` the encoder's own q(z | x), for each row of x (n, D)."""
         return self.bound_of(x, *self.encode(x), rng, n_samples, beta)
 
-    def bound_of(self, x: Any, mu: Any, log_var: Any, rng: np.random.Generator | None = None, n_samples: int = 1,
-                 beta: float = 1.0) -> Any:  # fmt: skip
-        """(n,): E_q log p(x | z) - beta KL(q || p(z)) for each row of x (n, D) and any q = N(mu, diag e^log_var), (n, M) each.
+    def bound_of(
+        self,
+        x: Any,
+        mu: Any,
+        log_var: Any,
+        rng: np.random.Generator | None = None,
+        n_samples: int = 1,
+        beta: float = 1.0,
+    ) -> Any:
+        """(n,): E_q log p(x | z) - beta KL(q || p(z)) for each row of x (n, D) and any q = N(mu,
+        diag e^log_var), (n, M) each.
 
-        Without `rng` it is exact.  With it, the first term is the mean over `n_samples` draws of z; the KL term stays
-        analytic.  Raises ShapeError where x does not fit, DataError for beta < 0 and n_samples < 1.
+        Without `rng` it is exact.  With it, the first term is the mean over `n_samples` draws of z;
+        the KL term stays analytic.  Raises ShapeError where x does not fit, DataError for beta < 0
+        and n_samples < 1.
         """
         x = self._checked(x)
         if rng is None:
@@ -122,25 +157,35 @@ class LinearVAE(Module):
         kl = 0.5 * ops.sum(mu**2 + ops.exp_remainder(log_var), axis=1)
         return likelihood - _checked_beta(beta) * kl
 
-    def elbo(self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float = 1.0) -> Any:
+    def elbo(
+        self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float = 1.0
+    ) -> Any:
         """`bound`, *summed over the data*: a scalar."""
         return ops.sum(self.bound(x, rng, n_samples, beta))
 
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
-        """-`elbo` with this model's beta, *summed over features and data*: exact; with an `rng`, from one draw of z each."""
+        """-`elbo` with this model's beta, *summed over features and data*: exact; with an `rng`,
+        from one draw of z each.
+        """
         return -self.elbo(x, rng, beta=self.beta)
 
     def expected_log_likelihood(self, x: Any, mu: Any, log_var: Any) -> Any:
-        """(n,), E_q log p(x | z) = -1/2 [D ln 2 pi sigma^2 + E_q ||x - W z - mean||^2 / sigma^2] for each row of x (n, D).
+        """(n,), E_q log p(x | z) = -1/2 [D ln 2 pi sigma^2 + E_q ||x - W z - mean||^2 / sigma^2]
+        for each row of x (n, D).
 
-        The expected square is ||x - y||^2, y the decoded mean of q, plus sum_m e^log_var_m ||w_m||^2, the noise in z.
+        The expected square is ||x - y||^2, y the decoded mean of q, plus sum_m e^log_var_m
+        ||w_m||^2, the noise in z.
         """
         spread = ops.exp(log_var) * ops.sum(self.decoder_weight**2, axis=1)
         squared_error = ops.sum((x - self.decode(mu)) ** 2, axis=1) + ops.sum(spread, axis=1)
-        return -0.5 * (self.n_features * (LN_2PI + self.log_sigma2) + squared_error * ops.exp(-self.log_sigma2))
+        return -0.5 * (
+            self.n_features * (LN_2PI + self.log_sigma2) + squared_error * ops.exp(-self.log_sigma2)
+        )
 
     def draw(self, mu: Any, log_var: Any, rng: np.random.Generator, n_samples: int) -> Any:
-        """(n_samples, n, M): z = mu + sigma epsilon, epsilon ~ N(0, I), fresh for each datum and sample."""
+        """(n_samples, n, M): z = mu + sigma epsilon, epsilon ~ N(0, I), fresh for each datum and
+        sample.
+        """
         if not (_whole(n_samples) and n_samples >= 1):
             raise DataError(
                 f"LinearVAE: n_samples = {n_samples!r} draws of z are not possible",
@@ -148,34 +193,53 @@ class LinearVAE(Module):
                 "choose a whole number n_samples >= 1",
             )
         rng = init.generator(rng, "LinearVAE", "z from q(z | x)")
-        return ops.reparameterise(mu, log_var, rng.standard_normal((n_samples, *mu.shape)).astype(mu.dtype))
+        return ops.reparameterise(
+            mu, log_var, rng.standard_normal((n_samples, *mu.shape)).astype(mu.dtype)
+        )
 
     # --- the likelihood itself, by importance weighting ---
     def log_weights(self, x: Any, rng: np.random.Generator, n_samples: int) -> Any:
-        """(n_samples, n): ln w = log p(x | z) + log p(z) - log q(z | x) at draws z from q.  Their mean is the bound."""
+        """(n_samples, n): ln w = log p(x | z) + log p(z) - log q(z | x) at draws z from q.  Their
+        mean is the bound.
+        """
         x = self._checked(x)
         mu, log_var = self.encode(x)
         z = self.draw(mu, log_var, rng, n_samples)
-        return log_normal(x, self.decode(z), self.log_sigma2) + log_normal(z) - log_normal(z, mu, log_var)
+        return (
+            log_normal(x, self.decode(z), self.log_sigma2)
+            + log_normal(z)
+            - log_normal(z, mu, log_var)
+        )
 
     def log_likelihood(self, x: Any, rng: np.random.Generator, n_samples: int) -> np.ndarray:
-        """(n,), ln (1/k) sum_k w, k = n_samples: on average L_k <= log p(x), which rises to it (Burda et al. 2016)."""
+        """(n,), ln (1/k) sum_k w, k = n_samples: on average L_k <= log p(x), which rises to it
+        (Burda et al. 2016).
+        """
         with no_grad():
             log_w = self.log_weights(x, rng, n_samples)
             return np.asarray(ops.logsumexp(log_w, axis=0).numpy() - math.log(n_samples))
 
     # --- training to the maximum ---
-    def fit(self, X: Any, rng: np.random.Generator | None = None, *, tolerance: float = 1e-9,
-            max_evaluations: int = 20_000) -> Fit:  # fmt: skip
-        """Maximise the exact bound by L-BFGS; X (n, D).  Leaves its report in ``record`` and returns it.
+    def fit(
+        self,
+        X: Any,
+        rng: np.random.Generator | None = None,
+        *,
+        tolerance: float = 1e-9,
+        max_evaluations: int = 20_000,
+    ) -> Fit:
+        """Maximise the exact bound by L-BFGS; X (n, D).  Leaves its report in ``record`` and
+        returns it.
 
-        rng : draws new start weights first; None starts from the present ones.  Either way they are weights for the
-        data divided by one number, so that their mean square is 1 (sigma^2 is not: it is in the units of X).
+        rng : draws new start weights first; None starts from the present ones.  Either way they are
+        weights for the data divided by one number, so that their mean square is 1 (sigma^2 is not:
+        it is in the units of X).
         tolerance : ends when no entry of the gradient of the mean loss is larger (in those units).
 
-        Nothing here looks at an eigenvalue.  mu = the mean of X is best for any weights.  The bound is quadratic in x - mu,
-        so it depends on X through X^T X = R^T R and n alone: R of a QR decomposition stands in for the centred rows, and
-        one row at mu, n - len(R) times, for what does not depend on x.  Raises DataError where sigma^2 would be learnt as 0.
+        Nothing here looks at an eigenvalue.  mu = the mean of X is best for any weights.  The bound
+        is quadratic in x - mu, so it depends on X through X^T X = R^T R and n alone: R of a QR
+        decomposition stands in for the centred rows, and one row at mu, n - len(R) times, for what
+        does not depend on x.  Raises DataError where sigma^2 would be learnt as 0.
         """
         X = check_matrix(X, "X", min_rows=1)
         self._checked(X[:1])
@@ -186,7 +250,9 @@ class LinearVAE(Module):
         unit = float(np.sqrt(np.mean(centred**2))) or 1.0
         R = np.asarray(np.linalg.qr(centred, mode="r")) if len(X) > X.shape[1] else centred
         rows = tensor(np.vstack([R / unit, np.zeros((1, R.shape[1]))]), dtype=self.mean.dtype)
-        times = np.append(np.ones(len(R)), len(X) - len(R)).astype(rows.dtype) / rows.dtype.type(len(X))
+        times = np.append(np.ones(len(R)), len(X) - len(R)).astype(rows.dtype) / rows.dtype.type(
+            len(X)
+        )
         self.mean.data = np.zeros(self.n_features)
         self.log_sigma2.data = self.log_sigma2.data - 2 * math.log(unit)
         losses: list[float] = []
@@ -197,15 +263,32 @@ class LinearVAE(Module):
             self.decoder_weight.data = self.decoder_weight.data * unit
             self.encoder_weight.data = self.encoder_weight.data / unit
             self.log_sigma2.data = self.log_sigma2.data + 2 * math.log(unit)
-        losses = [len(X) * (loss + self.n_features * math.log(unit)) for loss in losses]  # densities have units
+        # densities have units
+        losses = [len(X) * (loss + self.n_features * math.log(unit)) for loss in losses]
         with no_grad():
-            self.record = Fit(losses[0], float(self.loss(X)), optimiser.evaluations, losses, reason=str(optimiser.reason))
+            self.record = Fit(
+                losses[0],
+                float(self.loss(X)),
+                optimiser.evaluations,
+                losses,
+                reason=str(optimiser.reason),
+            )
         return self.record
 
-    def _maximise(self, rows: Tensor, times: np.ndarray, tolerance: float, limit: int, losses: list[float]) -> LBFGS:
-        """Minimise the mean over data of - ELBO, each row of `rows` counted `times` (its share); mu stays where it is."""
+    def _maximise(
+        self, rows: Tensor, times: np.ndarray, tolerance: float, limit: int, losses: list[float]
+    ) -> LBFGS:
+        """Minimise the mean over data of - ELBO, each row of `rows` counted `times` (its share); mu
+        stays where it is.
+        """
         trained = [p for p in self.parameters() if p is not self.mean]
-        optimiser = LBFGS(trained, history=HISTORY, max_iter=limit, max_evaluations=limit, gradient_tolerance=tolerance)
+        optimiser = LBFGS(
+            trained,
+            history=HISTORY,
+            max_iter=limit,
+            max_evaluations=limit,
+            gradient_tolerance=tolerance,
+        )
 
         def closure() -> Tensor:
             loss = -ops.sum(times * self.bound(rows, beta=self.beta))
@@ -214,7 +297,8 @@ class LinearVAE(Module):
             if self.learn_sigma2 and self.sigma2 < VANISHED and losses[-1] == min(losses):
                 raise DataError(
                     "LinearVAE: the learnt sigma^2 has no optimum above 0",
-                    f"M = {self.n_latent} units represent the data exactly; it is below {VANISHED:g} of their mean square",
+                    f"M = {self.n_latent} units represent the data exactly; it is below "
+                    f"{VANISHED:g} of their mean square",
                     "choose fewer units, or fix sigma2",
                 )
             return loss

@@ -1,8 +1,10 @@
-"""Algorithm 1 of the chapter, variational autoencoder training, as the slide has it: one data point at a time, by ascent.
+"""Algorithm 1 of the chapter, variational autoencoder training, as the slide has it: one data point
+at a time, by ascent.
 
-The slide leaves two things to the reader.  There is no loop over n.  And L is computed once for two updates: both
-gradients belong to the *old* w and phi, so they are taken before either is moved.  (Taken from the same graph after w has
-moved, the second gradient would be no derivative of anything; this engine refuses to compute it.)
+The slide leaves two things to the reader.  There is no loop over n.  And L is computed once for two
+updates: both gradients belong to the *old* w and phi, so they are taken before either is moved.
+(Taken from the same graph after w has moved, the second gradient would be no derivative of
+anything; this engine refuses to compute it.)
 """
 
 from __future__ import annotations
@@ -18,10 +20,14 @@ from ..errors import plain
 from .variational import VariationalAutoencoder
 
 
-def algorithm_1(model: VariationalAutoencoder, X: np.ndarray, eta: float, rng: np.random.Generator) -> None:
-    """Once through the rows of X (n, D), in order, with step size `eta`; rng draws M numbers eps for each.
+def algorithm_1(
+    model: VariationalAutoencoder, X: np.ndarray, eta: float, rng: np.random.Generator
+) -> None:
+    """Once through the rows of X (n, D), in order, with step size `eta`; rng draws M numbers eps
+    for each.
 
-    The same steps as gradient descent on ``model.loss(x[None, :], rng)`` with the same eps, bit for bit.
+    The same steps as gradient descent on ``model.loss(x[None, :], rng)`` with the same eps, bit for
+    bit.
     """
     w, phi = generative(model), model.encoder.parameters()
     for x in plain(X, "X", phi[0].dtype):
@@ -36,13 +42,17 @@ def slide_bound(model: VariationalAutoencoder, x: np.ndarray, eps: np.ndarray) -
     """L for one data point x (1, D): a scalar."""
     mu, log_var = model.encode(x)
     z = ops.reparameterise(mu, log_var, eps)  # z_nm <- mu_nm + sigma_nm eps_nm
-    L = -ops.gaussian_kl(mu, log_var)  # L <- L + 1/2 (1 + ln sigma_nm^2 - mu_nm^2 - sigma_nm^2), all m
-    return L - model.conditional.negative_log_likelihood(model.decoder(z), x)  # L <- L + log p(x_n | z_n; w)
+    # L <- L + 1/2 (1 + ln sigma_nm^2 - mu_nm^2 - sigma_nm^2), all m
+    L = -ops.gaussian_kl(mu, log_var)
+    # L <- L + log p(x_n | z_n; w)
+    return L - model.conditional.negative_log_likelihood(model.decoder(z), x)
 
 
 def generative(model: VariationalAutoencoder) -> list[Any]:
     """w: the trained parameters of p(x | z; w)."""
-    return [p for p in [*model.decoder.parameters(), *model.conditional.parameters()] if p.requires_grad]
+    return [
+        p for p in [*model.decoder.parameters(), *model.conditional.parameters()] if p.requires_grad
+    ]
 
 
 def ascend(parameters: Sequence[Any], gradients: Iterable[np.ndarray], eta: float) -> None:

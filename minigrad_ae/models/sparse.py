@@ -1,10 +1,11 @@
-"""The sparse autoencoder: a penalty, not a bottleneck, constrains the code (Bishop & Bishop, section 19.1.4).
+"""The sparse autoencoder: a penalty, not a bottleneck, constrains the code (Bishop & Bishop,
+section 19.1.4).
 
     z = f(x W_enc + b_enc),   y = z W_dec + b_dec,   E~(w) = E(w) + lambda sum_n sum_k |z_nk|
 
-As the slide writes it the penalty means nothing: (z / c, c W_dec) is the same reconstruction with a penalty c times
-smaller, so E~ falls as the decoder grows and has no minimum.  The decoder has to be held: its rows at length 1, which is
-the default, or by a weight decay.
+As the slide writes it the penalty means nothing: (z / c, c W_dec) is the same reconstruction with a
+penalty c times smaller, so E~ falls as the decoder grows and has no minimum.  The decoder has to be
+held: its rows at length 1, which is the default, or by a weight decay.
 """
 
 from __future__ import annotations
@@ -24,23 +25,39 @@ CONSTRAINTS = ("unit", "decay", "none")
 
 
 class SparseAutoencoder(Module):
-    """E + lam sum |z|, both sums over the data, with the slide's factor 1/2 in E; n_latent may exceed n_features.
+    """E + lam sum |z|, both sums over the data, with the slide's factor 1/2 in E; n_latent may
+    exceed n_features.
 
     n_features, n_latent : D, and K latent units
-    lam        : the weight of sum |z|, >= 0; for a mean over n data it stays the same, as both terms are divided by n
+    lam        : the weight of sum |z|, >= 0; for a mean over n data it stays the same, as both
+                 terms are divided by n
     constraint : what keeps the decoder from growing without bound:
-                 "unit"   row k of the decoder is w_k / ||w_k||, so that z_k is measured in units of the data
-                 "decay"  decay/2 ||W_dec||^2 is added to the loss, whatever the number of data in it
+                 "unit"   row k of the decoder is w_k / ||w_k||, so that z_k is measured in units of
+                          the data
+                 "decay"  decay/2 ||W_dec||^2 is added to the loss, whatever the number of data in
+                          it
                  "none"   nothing: the slide's objective, which has no minimum
     decay      : see there; > 0 with "decay", and of no use otherwise
     activation : f, one of the names that `mg.linear` knows; with "relu" a unit can be exactly 0
-    rng        : where the start weights come from (Xavier normal; W_dec starts as W_enc^T); dtype : float64 or float32
+    rng        : where the start weights come from (Xavier normal; W_dec starts as W_enc^T); dtype :
+                 float64 or float32
 
-    Raises DataError for settings that are not possible; when called, ShapeError for data of another width.
+    Raises DataError for settings that are not possible; when called, ShapeError for data of another
+    width.
     """
 
-    def __init__(self, n_features: int, n_latent: int, *, lam: float = 0.1, constraint: str = "unit", decay: float = 1.0,
-                 activation: str | None = "relu", rng: np.random.Generator, dtype: Any = np.float64) -> None:  # fmt: skip
+    def __init__(
+        self,
+        n_features: int,
+        n_latent: int,
+        *,
+        lam: float = 0.1,
+        constraint: str = "unit",
+        decay: float = 1.0,
+        activation: str | None = "relu",
+        rng: np.random.Generator,
+        dtype: Any = np.float64,
+    ) -> None:
         super().__init__()
         at_least_one("SparseAutoencoder", n_features=n_features, n_latent=n_latent)
         if not (np.isfinite(lam) and lam >= 0):
@@ -71,7 +88,9 @@ class SparseAutoencoder(Module):
 
     def encode(self, x: Any) -> Any:
         """x (n, D) -> z (n, K)."""
-        return ops.linear(self._rows(x), self.encoder_weight, self.encoder_bias, activation=self.activation)
+        return ops.linear(
+            self._rows(x), self.encoder_weight, self.encoder_bias, activation=self.activation
+        )
 
     def decode(self, z: Any) -> Any:
         """z (n, K) -> y (n, D)."""
@@ -82,7 +101,8 @@ class SparseAutoencoder(Module):
         return self.decode(self.encode(x))
 
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
-        """E~ = 1/2 sum over n and features of (y - x)^2 + lam sum over n and k of |z|, plus the decay; a scalar.
+        """E~ = 1/2 sum over n and features of (y - x)^2 + lam sum over n and k of |z|, plus the
+        decay; a scalar.
 
         (`rng` is not used.)
         """
@@ -95,7 +115,10 @@ class SparseAutoencoder(Module):
 
     def describe(self) -> str:
         """Its own line in the tree of modules."""
-        return f"SparseAutoencoder({self.n_features} -> {self.n_latent}, lam={self.lam:g}, {self.constraint})"
+        return (
+            f"SparseAutoencoder({self.n_features} -> {self.n_latent}, lam={self.lam:g}, "
+            f"{self.constraint})"
+        )
 
     def _rows(self, x: Any) -> Tensor:
         return rows(x, self.n_features, self.encoder_weight.dtype)

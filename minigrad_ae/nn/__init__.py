@@ -17,6 +17,22 @@ from .patches import patchify, unpatchify
 from .vision import PatchEmbedding, VisionTransformer
 
 __all__ = [
-    "GELU", "Dropout", "LayerNorm", "Linear", "Module", "MultiHeadAttention", "Parameter", "PatchEmbedding", "ReLU",
-    "Sequential", "Sigmoid", "Softplus", "Tanh", "TransformerBlock", "VisionTransformer", "init", "patchify", "unpatchify",
-]  # fmt: skip
+    "GELU",
+    "Dropout",
+    "LayerNorm",
+    "Linear",
+    "Module",
+    "MultiHeadAttention",
+    "Parameter",
+    "PatchEmbedding",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softplus",
+    "Tanh",
+    "TransformerBlock",
+    "VisionTransformer",
+    "init",
+    "patchify",
+    "unpatchify",
+]

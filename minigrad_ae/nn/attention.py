@@ -1,4 +1,5 @@
-"""Tokens that look at each other: multi-head attention and the transformer block (Vaswani et al. 2017).
+"""Tokens that look at each other: multi-head attention and the transformer block (Vaswani et al.
+2017).
 
 Tokens are (n, tokens, width) throughout.
 """
@@ -16,30 +17,44 @@ from .module import Module
 
 
 class MultiHeadAttention(Module):
-    """y = concat_h(softmax(q_h k_h^T / sqrt(d)) v_h) W_o + b_o, d = width / heads; q, k, v linear in the tokens.
+    """y = concat_h(softmax(q_h k_h^T / sqrt(d)) v_h) W_o + b_o, d = width / heads; q, k, v linear
+    in the tokens.
 
     mask : as `mg.attention`'s.   Raises DataError where `heads` does not divide `width`.
     """
 
-    def __init__(self, width: int, heads: int, *, rng: np.random.Generator, dtype: Any = np.float64) -> None:
+    def __init__(
+        self, width: int, heads: int, *, rng: np.random.Generator, dtype: Any = np.float64
+    ) -> None:
         self.width, self.heads = _size(width, "width"), _size(heads, "heads")
         if width % heads:
             fitting = ", ".join(str(h) for h in range(1, width + 1) if width % h == 0)
             raise DataError(
-                f"MultiHeadAttention: {heads} heads do not divide the width", f"width {width}", f"choose heads from {fitting}"
+                f"MultiHeadAttention: {heads} heads do not divide the width",
+                f"width {width}",
+                f"choose heads from {fitting}",
             )
-        self.query, self.key, self.value, self.output = (Linear(width, width, rng=rng, dtype=dtype) for _ in range(4))
+        self.query, self.key, self.value, self.output = (
+            Linear(width, width, rng=rng, dtype=dtype) for _ in range(4)
+        )
 
     def forward(self, x: Any, mask: Any = None) -> Any:
         """x (n, tokens, width) -> (n, tokens, width)."""
         _width(x, self.width, self)
-        return self.output(ops.attention(self.query(x), self.key(x), self.value(x), mask, heads=self.heads))
+        return self.output(
+            ops.attention(self.query(x), self.key(x), self.value(x), mask, heads=self.heads)
+        )
 
     def weights(self, x: Any) -> Any:
-        """(n, heads, tokens, tokens): how much each token (row) takes from each (column); rows sum to 1."""
+        """(n, heads, tokens, tokens): how much each token (row) takes from each (column); rows sum
+        to 1.
+        """
         n, tokens, width = x.shape
         shape = n, tokens, self.heads, width // self.heads
-        q, k = (ops.transpose(ops.reshape(part(x), shape), (0, 2, 1, 3)) for part in (self.query, self.key))
+        q, k = (
+            ops.transpose(ops.reshape(part(x), shape), (0, 2, 1, 3))
+            for part in (self.query, self.key)
+        )
         return ops.softmax(q @ ops.swapaxes(k, -1, -2) * shape[-1] ** -0.5)
 
     def describe(self) -> str:
@@ -47,18 +62,30 @@ class MultiHeadAttention(Module):
 
 
 class TransformerBlock(Module):
-    """x <- x + attention(norm x), then x <- x + mlp(norm x): pre-norm (Xiong et al. 2020), GELU in the MLP.
+    """x <- x + attention(norm x), then x <- x + mlp(norm x): pre-norm (Xiong et al. 2020), GELU in
+    the MLP.
 
-    mlp_ratio : hidden units of the MLP per unit of width.   dropout : rate on both branches; needs `dropout_rng`.
+    mlp_ratio : hidden units of the MLP per unit of width.   dropout : rate on both branches; needs
+    `dropout_rng`.
     """
 
-    def __init__(self, width: int, heads: int, *, mlp_ratio: float = 2, dropout: float = 0.0,
-                 dropout_rng: np.random.Generator | None = None, rng: np.random.Generator,
-                 dtype: Any = np.float64) -> None:  # fmt: skip
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        mlp_ratio: float = 2,
+        dropout: float = 0.0,
+        dropout_rng: np.random.Generator | None = None,
+        rng: np.random.Generator,
+        dtype: Any = np.float64,
+    ) -> None:
         self.attention_norm = LayerNorm(width, dtype=dtype)
         self.attention = MultiHeadAttention(width, heads, rng=rng, dtype=dtype)
         self.mlp_norm = LayerNorm(width, dtype=dtype)
-        self.expand = Linear(width, round(mlp_ratio * width), activation="gelu_tanh", rng=rng, dtype=dtype)
+        self.expand = Linear(
+            width, round(mlp_ratio * width), activation="gelu_tanh", rng=rng, dtype=dtype
+        )
         self.contract = Linear(round(mlp_ratio * width), width, rng=rng, dtype=dtype)
         self.dropout = Dropout(dropout, dropout_rng) if dropout else None
 

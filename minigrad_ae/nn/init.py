@@ -1,7 +1,9 @@
-"""First values for weights.  Each is ``f(shape, rng, dtype=np.float64) -> array``; all randomness comes from `rng`.
+"""First values for weights.  Each is ``f(shape, rng, dtype=np.float64) -> array``; all randomness
+comes from `rng`.
 
-The numbers are drawn in float64 and rounded afterwards, so a float32 network starts as the rounded float64 one.
-A weight of shape (..., in, out) takes `in` numbers to `out` numbers: fan-in is its last but one axis, fan-out its last.
+The numbers are drawn in float64 and rounded afterwards, so a float32 network starts as the rounded
+float64 one. A weight of shape (..., in, out) takes `in` numbers to `out` numbers: fan-in is its
+last but one axis, fan-out its last.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ Shape = tuple[int, ...]
 
 
 def real_dtype(dtype: Any, who: str = "dtype=") -> np.dtype:
-    """`dtype` as float32 or float64; anything else is a DtypeError, in the name of the layer `who`."""
+    """`dtype` as float32 or float64; anything else is a DtypeError, in the name of the layer
+    `who`.
+    """
     try:
         wanted = np.dtype(dtype)
     except TypeError:
@@ -33,7 +37,9 @@ def real_dtype(dtype: Any, who: str = "dtype=") -> np.dtype:
 
 
 def generator(rng: Any, who: str, purpose: str) -> np.random.Generator:
-    """`rng` itself; a DtypeError unless it is a Generator, since nothing here has hidden randomness."""
+    """`rng` itself; a DtypeError unless it is a Generator, since nothing here has hidden
+    randomness.
+    """
     if not isinstance(rng, np.random.Generator):
         raise DtypeError(
             f"{who}: a random generator is needed to draw {purpose}",
@@ -44,7 +50,9 @@ def generator(rng: Any, who: str, purpose: str) -> np.random.Generator:
 
 
 def fans(shape: Shape) -> tuple[int, int]:
-    """(fan-in, fan-out): how many numbers each output is made from, and how many each input goes to."""
+    """(fan-in, fan-out): how many numbers each output is made from, and how many each input goes
+    to.
+    """
     if len(shape) < 2 or 0 in shape:
         raise ShapeError(
             "this initialiser needs a weight that maps inputs to outputs",
@@ -61,15 +69,23 @@ def zeros(shape: Shape, rng: Any = None, dtype: Any = np.float64) -> np.ndarray:
     return np.zeros(shape, wanted)
 
 
-def normal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64, std: float = 0.02) -> np.ndarray:
+def normal(
+    shape: Shape, rng: np.random.Generator, dtype: Any = np.float64, std: float = 0.02
+) -> np.ndarray:
     """Normal with mean 0 and standard deviation `std`."""
     if not (math.isfinite(std) and std >= 0):
-        raise DataError("init.normal: std must be finite and not negative", f"got std={std}", "e.g. std=0.02")
-    return _draw(rng, "normal", shape).normal(0.0, std, shape).astype(real_dtype(dtype, "init.normal"))
+        raise DataError(
+            "init.normal: std must be finite and not negative", f"got std={std}", "e.g. std=0.02"
+        )
+    return (
+        _draw(rng, "normal", shape).normal(0.0, std, shape).astype(real_dtype(dtype, "init.normal"))
+    )
 
 
 def xavier_uniform(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
-    """Uniform with variance 2 / (fan-in + fan-out): for linear, tanh and sigmoid units (Glorot & Bengio 2010, eq. 16)."""
+    """Uniform with variance 2 / (fan-in + fan-out): for linear, tanh and sigmoid units (Glorot &
+    Bengio 2010, eq. 16).
+    """
     bound = math.sqrt(6 / sum(fans(shape)))
     return _uniform("xavier_uniform", bound, shape, rng, dtype)
 
@@ -77,7 +93,11 @@ def xavier_uniform(shape: Shape, rng: np.random.Generator, dtype: Any = np.float
 def xavier_normal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
     """Normal with variance 2 / (fan-in + fan-out) (Glorot & Bengio 2010, eq. 12)."""
     std = math.sqrt(2 / sum(fans(shape)))
-    return _draw(rng, "xavier_normal", shape).normal(0.0, std, shape).astype(real_dtype(dtype, "init.xavier_normal"))
+    return (
+        _draw(rng, "xavier_normal", shape)
+        .normal(0.0, std, shape)
+        .astype(real_dtype(dtype, "init.xavier_normal"))
+    )
 
 
 def he_uniform(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
@@ -89,26 +109,41 @@ def he_uniform(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) 
 def he_normal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
     """Normal with variance 2 / fan-in (He et al. 2015, eq. 10)."""
     std = math.sqrt(2 / fans(shape)[0])
-    return _draw(rng, "he_normal", shape).normal(0.0, std, shape).astype(real_dtype(dtype, "init.he_normal"))
+    return (
+        _draw(rng, "he_normal", shape)
+        .normal(0.0, std, shape)
+        .astype(real_dtype(dtype, "init.he_normal"))
+    )
 
 
 def orthogonal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
-    """A random matrix (in, out) with orthonormal rows or columns, whichever are fewer (Saxe, McClelland & Ganguli 2014).
+    """A random matrix (in, out) with orthonormal rows or columns, whichever are fewer (Saxe,
+    McClelland & Ganguli 2014).
 
-    The Q of the QR decomposition of a normal matrix; with the signs of R's diagonal it is uniform over such matrices
-    (Mezzadri 2007).
+    The Q of the QR decomposition of a normal matrix; with the signs of R's diagonal it is uniform
+    over such matrices (Mezzadri 2007).
     """
     n_in, n_out = fans(shape)
     if len(shape) != 2:
-        raise ShapeError("init.orthogonal makes one matrix", f"got shape {tuple(shape)}", "make one for each leading index")
+        raise ShapeError(
+            "init.orthogonal makes one matrix",
+            f"got shape {tuple(shape)}",
+            "make one for each leading index",
+        )
     tall = _draw(rng, "orthogonal", shape).normal(size=(max(n_in, n_out), min(n_in, n_out)))
     Q, R = np.linalg.qr(tall)
     Q = Q * np.where(np.diag(R) < 0, -1.0, 1.0)
     return np.ascontiguousarray(Q if n_in >= n_out else Q.T, real_dtype(dtype, "init.orthogonal"))
 
 
-def _uniform(name: str, bound: float, shape: Shape, rng: np.random.Generator, dtype: Any) -> np.ndarray:
-    return _draw(rng, name, shape).uniform(-bound, bound, shape).astype(real_dtype(dtype, f"init.{name}"))
+def _uniform(
+    name: str, bound: float, shape: Shape, rng: np.random.Generator, dtype: Any
+) -> np.ndarray:
+    return (
+        _draw(rng, name, shape)
+        .uniform(-bound, bound, shape)
+        .astype(real_dtype(dtype, f"init.{name}"))
+    )
 
 
 def _draw(rng: Any, name: str, shape: Shape) -> np.random.Generator:

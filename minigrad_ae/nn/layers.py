@@ -1,6 +1,7 @@
 """Layers: a few lines each around the function of the same name in `ops`.
 
-Inputs are tensors or arrays (..., features); what is computed has the dtype that NumPy gives to input and parameters.
+Inputs are tensors or arrays (..., features); what is computed has the dtype that NumPy gives to
+input and parameters.
 """
 
 from __future__ import annotations
@@ -19,21 +20,35 @@ from .module import Module, Parameter
 
 
 class Linear(Module):
-    """y = f(x W + b): x (..., in), W (in, out), b (out,), f one of the activations of `mg.linear`, by name, or None.
+    """y = f(x W + b): x (..., in), W (in, out), b (out,), f one of the activations of `mg.linear`,
+    by name, or None.
 
-    W is drawn by `init(shape, rng, dtype)`: Xavier unless told otherwise (init.he_uniform suits ReLU); b starts at 0.
+    W is drawn by `init(shape, rng, dtype)`: Xavier unless told otherwise (init.he_uniform suits
+    ReLU); b starts at 0.
     dtype: float32 or float64.
 
-    Raises DataError for sizes below 1 and unknown activations; DtypeError for a missing `rng` and for other dtypes; when
-    called, ShapeError for an x of another width.
+    Raises DataError for sizes below 1 and unknown activations; DtypeError for a missing `rng` and
+    for other dtypes; when called, ShapeError for an x of another width.
     """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, activation: str | None = None, *,
-                 rng: np.random.Generator | None = None, dtype: Any = np.float64,
-                 init: Callable[..., np.ndarray] = xavier_uniform) -> None:  # fmt: skip
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        activation: str | None = None,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: Any = np.float64,
+        init: Callable[..., np.ndarray] = xavier_uniform,
+    ) -> None:
         if activation not in ACTIVATIONS:
             names = ", ".join(map(str, ACTIVATIONS))
-            raise DataError(f"Linear: unknown activation {activation!r}", f"there are {names}", "use one of these names")
+            raise DataError(
+                f"Linear: unknown activation {activation!r}",
+                f"there are {names}",
+                "use one of these names",
+            )
         shape = _size(in_features, "in_features"), _size(out_features, "out_features")
         dtype = real_dtype(dtype, "Linear")
         rng = generator(rng, "Linear", "the first weights")
@@ -51,14 +66,19 @@ class Linear(Module):
 
 
 class LayerNorm(Module):
-    """y = (x - mean) / sqrt(var + eps) * weight + bias over the last axis: x (..., features) (Ba, Kiros & Hinton 2016).
+    """y = (x - mean) / sqrt(var + eps) * weight + bias over the last axis: x (..., features) (Ba,
+    Kiros & Hinton 2016).
 
     weight (features,) starts at 1 and bias (features,) at 0; nothing is random.
     """
 
     def __init__(self, features: int, eps: float = 1e-5, *, dtype: Any = np.float64) -> None:
         if not 0 <= eps < np.inf:
-            raise DataError("LayerNorm: eps must be finite and not negative", f"got {eps}", "the usual value is 1e-5")
+            raise DataError(
+                "LayerNorm: eps must be finite and not negative",
+                f"got {eps}",
+                "the usual value is 1e-5",
+            )
         dtype = real_dtype(dtype, "LayerNorm")
         self.eps = eps
         self.weight = Parameter(np.ones(_size(features, "features"), dtype))
@@ -73,17 +93,22 @@ class LayerNorm(Module):
 
 
 class Dropout(Module):
-    """In training, each element is 0 with probability `rate`, else divided by 1 - rate; in evaluation y = x.
+    """In training, each element is 0 with probability `rate`, else divided by 1 - rate; in
+    evaluation y = x.
 
-    (Srivastava et al. 2014; "inverted", so the mean of y is x.)  Masks come one after the other from `rng`; a deep copy
-    has its own generator in the same state, so it draws the same masks.
+    (Srivastava et al. 2014; "inverted", so the mean of y is x.)  Masks come one after the other
+    from `rng`; a deep copy has its own generator in the same state, so it draws the same masks.
 
     Raises DataError for a rate outside [0, 1) and DtypeError for a missing `rng`.
     """
 
     def __init__(self, rate: float, rng: np.random.Generator | None = None) -> None:
         if not 0 <= rate < 1:
-            raise DataError("Dropout: the rate must lie in [0, 1)", f"got {rate}", "rate is the probability of dropping")
+            raise DataError(
+                "Dropout: the rate must lie in [0, 1)",
+                f"got {rate}",
+                "rate is the probability of dropping",
+            )
         self.rate = rate
         self.rng = generator(rng, "Dropout", "which elements to drop")
 
@@ -134,7 +159,11 @@ class GELU(Module):
 
     def __init__(self, approximate: str | None = None) -> None:
         if approximate not in (None, "tanh"):
-            raise DataError(f"GELU: unknown approximation {approximate!r}", "there are None, tanh", "use one of these")
+            raise DataError(
+                f"GELU: unknown approximation {approximate!r}",
+                "there are None, tanh",
+                "use one of these",
+            )
         self.approximate = approximate
 
     def forward(self, x: Any) -> Any:
@@ -153,7 +182,8 @@ class Sequential(Module):
                 raise DtypeError(
                     "Sequential takes modules",
                     f"number {k} is {layer!r:.60}",
-                    "pass instances: Sequential(Linear(...), Tanh()), not a list, a class or a function",
+                    "pass instances: Sequential(Linear(...), Tanh()), not a list, a class or a "
+                    "function",
                 )
         self.layers = list(layers)
 
@@ -177,7 +207,11 @@ class Sequential(Module):
 
 def _size(n: int, what: str) -> int:
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise DataError(f"{what} must be a whole number, at least 1", f"got {n!r}", "a layer has a unit on each side")
+        raise DataError(
+            f"{what} must be a whole number, at least 1",
+            f"got {n!r}",
+            "a layer has a unit on each side",
+        )
     return int(n)
 
 

@@ -1,7 +1,9 @@
-"""Module: a part of a network.  Its parameters are the `Parameter`s that its attributes hold, however deep.
+"""Module: a part of a network.  Its parameters are the `Parameter`s that its attributes hold,
+however deep.
 
-Nothing is registered: a module is asked for its parameters and walks through its own attributes, through other modules,
-lists, tuples and dicts.  So ``super().__init__()`` may be forgotten, and a plain list of layers is a list of layers.
+Nothing is registered: a module is asked for its parameters and walks through its own attributes,
+through other modules, lists, tuples and dicts.  So ``super().__init__()`` may be forgotten, and a
+plain list of layers is a list of layers.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ M = TypeVar("M", bound="Module")
 
 
 class Parameter(Tensor):
-    """A leaf that is trained: a copy of `data` with requires_grad.  What ops make of it is a plain Tensor.
+    """A leaf that is trained: a copy of `data` with requires_grad.  What ops make of it is a plain
+    Tensor.
 
     Set ``requires_grad = False`` to freeze it; it stays part of its module and of the state.
     """
@@ -34,9 +37,10 @@ class Parameter(Tensor):
 class Module:
     """A part of a network: attributes that hold `Parameter`s and other modules, and a `forward`.
 
-    Write ``__init__`` and ``forward(x)``; call the module to run it.  An unnamed parameter takes the name of the
-    attribute it is assigned to.  A parameter reachable on two ways (tied weights) counts once, under its first name.
-    Modules can be deep-copied and pickled; ties inside them stay.
+    Write ``__init__`` and ``forward(x)``; call the module to run it.  An unnamed parameter takes
+    the name of the attribute it is assigned to.  A parameter reachable on two ways (tied weights)
+    counts once, under its first name. Modules can be deep-copied and pickled; ties inside them
+    stay.
     """
 
     training = True
@@ -57,9 +61,12 @@ class Module:
             value.name = value.name or name
         elif value is not None and isinstance(vars(self).get(name), Parameter):
             raise GradientError(
-                f"{type(self).__name__}.{name} is a parameter and cannot become a {type(value).__name__}",
-                f"it would leave parameters() and state_dict(), and not be trained; it has shape {vars(self)[name].shape}",
-                f"module.{name}.data = new values; or assign an nn.Parameter, or None to take it out",
+                f"{type(self).__name__}.{name} is a parameter and cannot become a "
+                f"{type(value).__name__}",
+                "it would leave parameters() and state_dict(), and not be trained; it has shape "
+                f"{vars(self)[name].shape}",
+                f"module.{name}.data = new values; or assign an nn.Parameter, or None to take it "
+                "out",
             )
         super().__setattr__(name, value)
 
@@ -70,7 +77,9 @@ class Module:
             yield from _flatten(name, value)
 
     def walk(self) -> Iterator[tuple[str, Any]]:
-        """(path, parameter or module) of this module, ('', self), and everything below: each once, under its first path."""
+        """(path, parameter or module) of this module, ('', self), and everything below: each once,
+        under its first path.
+        """
         return _walk("", self, set())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
@@ -113,8 +122,8 @@ class Module:
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Set every parameter from `state`; all of them or, where something does not fit, none.
 
-        Raises DataError, which names every missing and unexpected name (not with strict=False) and every wrong shape
-        and dtype; DtypeError if `state` is not a mapping.
+        Raises DataError, which names every missing and unexpected name (not with strict=False) and
+        every wrong shape and dtype; DtypeError if `state` is not a mapping.
         """
         if not isinstance(state, Mapping):
             raise DtypeError(
@@ -123,12 +132,20 @@ class Module:
                 "pass what state_dict() returned",
             )
         known = dict(self.named_parameters())
-        new = {name: np.array(value._data if isinstance(value, Value) else unmasked(value, repr(name)))
-               for name, value in state.items()}  # fmt: skip
+        new = {
+            name: np.array(value._data if isinstance(value, Value) else unmasked(value, repr(name)))
+            for name, value in state.items()
+        }
         faults = []
         if strict:
-            faults += [f"missing {name!r} {p.shape}" for name, p in known.items() if name not in new]
-            faults += [f"unexpected {name!r} {value.shape}" for name, value in new.items() if name not in known]
+            faults += [
+                f"missing {name!r} {p.shape}" for name, p in known.items() if name not in new
+            ]
+            faults += [
+                f"unexpected {name!r} {value.shape}"
+                for name, value in new.items()
+                if name not in known
+            ]
         for name, p in known.items():
             value = new.get(name, p.data)
             if value.shape != p.shape:
@@ -151,7 +168,9 @@ class Module:
         return type(self).__name__
 
     def __repr__(self) -> str:
-        """The tree: a line for each module, with its own parameters' shapes and the number of parameters below it."""
+        """The tree: a line for each module, with its own parameters' shapes and the number of
+        parameters below it.
+        """
         first = {id(member): path for path, member in self.walk()}
         return "\n".join(_tree(self, "", "", first))
 
@@ -180,7 +199,9 @@ def _walk(path: str, member: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
 
 
 def _tree(module: Module, path: str, label: str, first: dict[int, str]) -> list[str]:
-    """The lines of `module`, found at `path`; what `first` knows under another path is a tie and is not opened again."""
+    """The lines of `module`, found at `path`; what `first` knows under another path is a tie and is
+    not opened again.
+    """
     line = f"{label}: {module.describe()}" if label else module.describe()
     if first[id(module)] != path:
         return [f"{line}  (shared with {first[id(module)] or 'the top'})"]
@@ -198,4 +219,5 @@ def _tree(module: Module, path: str, label: str, first: dict[int, str]) -> list[
 
 
 def _story(p: Parameter) -> str:
-    return f"{p.shape}{'' if p.dtype == np.float64 else f' {p.dtype}'}{'' if p.requires_grad else ' frozen'}"
+    dtype = "" if p.dtype == np.float64 else f" {p.dtype}"
+    return f"{p.shape}{dtype}{'' if p.requires_grad else ' frozen'}"

@@ -2,7 +2,8 @@
 
     picture (n, H, W, C)  <->  patches (n, L, p p C),  L = (H / p) (W / p), row by row
 
-Channels come last, as in NumPy pictures; grey pictures have no channel axis.  A picture may also come as a flat row.
+Channels come last, as in NumPy pictures; grey pictures have no channel axis.  A picture may also
+come as a flat row.
 """
 
 from __future__ import annotations
@@ -20,28 +21,41 @@ Shape = tuple[int, ...]
 
 
 def image_grid(image_shape: Any, patch: int) -> tuple[Shape, tuple[int, int]]:
-    """((H, W, C), (rows, columns)): the checked size of a picture, and how many patches lie down and across.
+    """((H, W, C), (rows, columns)): the checked size of a picture, and how many patches lie down
+    and across.
 
-    Raises ShapeError for an `image_shape` that is not (H, W) or (H, W, C), or has its channels first; DataError for a side
-    that the patch does not divide.
+    Raises ShapeError for an `image_shape` that is not (H, W) or (H, W, C), or has its channels
+    first; DataError for a side that the patch does not divide.
     """
     sizes = tuple(image_shape) if isinstance(image_shape, tuple | list) else (image_shape,)
-    if len(sizes) not in (2, 3) or not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
+    if len(sizes) not in (2, 3) or not all(
+        isinstance(n, int | np.integer) and n > 0 for n in sizes
+    ):
         raise ShapeError(
-            "image_shape must be (height, width) or (height, width, channels)", f"got {image_shape!r}", "e.g. (8, 8)"
+            "image_shape must be (height, width) or (height, width, channels)",
+            f"got {image_shape!r}",
+            "e.g. (8, 8)",
         )
     H, W, C = (*map(int, sizes), 1)[:3]
     if C not in FEW and H in FEW:
         raise ShapeError(
-            "the channels of a picture come last", f"image_shape {sizes} seems to be (channels, height, width)",
+            "the channels of a picture come last",
+            f"image_shape {sizes} seems to be (channels, height, width)",
             f"pass image_shape={(W, C, H)}, and the pictures as np.moveaxis(x, 1, -1)",
-        )  # fmt: skip
-    if isinstance(patch, bool) or not isinstance(patch, int | np.integer) or patch < 1 or H % patch or W % patch:
+        )
+    if (
+        isinstance(patch, bool)
+        or not isinstance(patch, int | np.integer)
+        or patch < 1
+        or H % patch
+        or W % patch
+    ):
         sides = [p for p in range(1, min(H, W) + 1) if H % p == W % p == 0]
         raise DataError(
-            f"a patch of {patch!r} does not divide the sides of the picture", f"height {H}, width {W}",
+            f"a patch of {patch!r} does not divide the sides of the picture",
+            f"height {H}, width {W}",
             f"choose patch from {', '.join(map(str, sides))}, or pad the pictures",
-        )  # fmt: skip
+        )
     return (H, W, C), (H // int(patch), W // int(patch))
 
 
@@ -58,14 +72,17 @@ def patchify(x: Any, image_shape: Any, patch: int) -> Any:
 
 
 def unpatchify(patches: Any, image_shape: Any, patch: int) -> Any:
-    """patches (n, L, p p C) -> pictures as flat rows (n, H W C); the exact inverse of `patchify`."""
+    """patches (n, L, p p C) -> pictures as flat rows (n, H W C); the exact inverse of
+    `patchify`.
+    """
     (H, W, C), (rows, columns) = image_grid(image_shape, patch)
     found = patches.shape
     if len(found) != 3 or found[1:] != (rows * columns, patch * patch * C):
         raise ShapeError(
-            "these are not the patches of such a picture", f"got {found}, expected (n, {rows * columns}, {patch * patch * C})",
+            "these are not the patches of such a picture",
+            f"got {found}, expected (n, {rows * columns}, {patch * patch * C})",
             f"pictures are {(H, W, C)}, patches {patch} x {patch}",
-        )  # fmt: skip
+        )
     tiles = patches.reshape((-1, rows, columns, patch, patch, C))
     return tiles.transpose((0, 1, 3, 2, 4, 5)).reshape((-1, H * W * C))
 
@@ -79,7 +96,11 @@ def check_pictures(x: Any, image_shape: Shape) -> None:
         return
     first = found[1:] == (C, H, W)
     raise ShapeError(
-        "the channels of a picture come last" if first else "the pictures have another size than the network's",
+        "the channels of a picture come last"
+        if first
+        else "the pictures have another size than the network's",
         f"got shape {found}, expected (n, {math.prod(image_shape)}) or (n, {H}, {W}, {C})",
-        "pass np.moveaxis(x, 1, -1)" if first else "one picture x goes in as x[None]; others need a network of their size",
+        "pass np.moveaxis(x, 1, -1)"
+        if first
+        else "one picture x goes in as x[None]; others need a network of their size",
     )

@@ -1,4 +1,6 @@
-"""Position codes: what tells a transformer where a token stands.  Without them it treats tokens as a set."""
+"""Position codes: what tells a transformer where a token stands.  Without them it treats tokens as
+a set.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +13,42 @@ from . import init
 from .module import Parameter
 
 POSITIONS = ("learnt", "sincos", None)
-SPREAD = 0.5  # of learnt codes at the start.  On 8 x 8 digits the usual .02 leaves the net at the mean picture for long
+# of learnt codes at the start.  On 8 x 8 digits the usual .02 leaves the net at the mean picture
+# for long
+SPREAD = 0.5
 
 
 def sincos(rows: int, columns: int, width: int, dtype: Any = np.float64) -> np.ndarray:
-    """(rows * columns, width): sines and cosines of the row in one half, of the column in the other (He et al. 2022).
+    """(rows * columns, width): sines and cosines of the row in one half, of the column in the other
+    (He et al. 2022).
 
-    Frequencies 10000^(-k / (width / 4)), k = 0 ... width / 4 - 1 (Vaswani et al. 2017).  DataError unless 4 divides width.
+    Frequencies 10000^(-k / (width / 4)), k = 0 ... width / 4 - 1 (Vaswani et al. 2017).  DataError
+    unless 4 divides width.
     """
     if width % 4:
-        raise DataError("sine-cosine positions need a width that 4 divides", f"width {width}", "change the width")
+        raise DataError(
+            "sine-cosine positions need a width that 4 divides",
+            f"width {width}",
+            "change the width",
+        )
     frequency = 10_000.0 ** -(np.arange(width // 4) / (width // 4))
     row, column = np.indices((rows, columns)).reshape(2, -1, 1) * frequency
-    return np.concatenate([np.sin(row), np.cos(row), np.sin(column), np.cos(column)], axis=1).astype(dtype)
+    return np.concatenate(
+        [np.sin(row), np.cos(row), np.sin(column), np.cos(column)], axis=1
+    ).astype(dtype)
 
 
-def position_codes(kind: str | None, grid: tuple[int, int], width: int, rng: Any, dtype: Any) -> Parameter:
-    """(L, width) codes: "learnt" from normal numbers, "sincos" (fixed), or None (zeros, fixed: no position is known)."""
+def position_codes(
+    kind: str | None, grid: tuple[int, int], width: int, rng: Any, dtype: Any
+) -> Parameter:
+    """(L, width) codes: "learnt" from normal numbers, "sincos" (fixed), or None (zeros, fixed: no
+    position is known).
+    """
     if kind not in POSITIONS:
         raise DataError(
-            f"unknown position code {kind!r}", "there are 'learnt', 'sincos' and None", "use one of these"
+            f"unknown position code {kind!r}",
+            "there are 'learnt', 'sincos' and None",
+            "use one of these",
         )
     shape = (grid[0] * grid[1], width)
     if kind == "learnt":

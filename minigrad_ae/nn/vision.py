@@ -24,11 +24,20 @@ READOUTS = ("concatenate", "mean", "class")
 class PatchEmbedding(Module):
     """Token l = patch_l W + b + position_l: pictures (n, H W C) -> tokens (n, L, width).
 
-    ``visible`` (n, V), numbers of patches, leaves all others out *before* anything is computed from them.
+    ``visible`` (n, V), numbers of patches, leaves all others out *before* anything is computed from
+    them.
     """
 
-    def __init__(self, image_shape: Any, patch: int, width: int, *, positions: str | None = "learnt",
-                 rng: np.random.Generator, dtype: Any = np.float64) -> None:  # fmt: skip
+    def __init__(
+        self,
+        image_shape: Any,
+        patch: int,
+        width: int,
+        *,
+        positions: str | None = "learnt",
+        rng: np.random.Generator,
+        dtype: Any = np.float64,
+    ) -> None:
         (H, W, C), grid = image_grid(image_shape, patch)
         self.image_shape, self.patch, self.grid = (H, W, C), int(patch), grid
         self.project = Linear(patch * patch * C, width, rng=rng, dtype=dtype)
@@ -43,38 +52,80 @@ class PatchEmbedding(Module):
 
 
 class VisionTransformer(Module):
-    """Patches -> tokens -> `depth` transformer blocks -> LayerNorm -> read-out -> (with `n_classes`) logits.
+    """Patches -> tokens -> `depth` transformer blocks -> LayerNorm -> read-out -> (with
+    `n_classes`) logits.
 
     image_shape : (H, W) or (H, W, C); patch : its side in pixels, a divisor of both
     width, depth, heads, mlp_ratio, dropout : as in `TransformerBlock`
     positions : "learnt", "sincos" or None
-    readout   : what a picture is summed up as: all tokens "concatenate"d (L width), their "mean" (width), or a learnt
-                "class" token that is put in front (width)
+    readout   : what a picture is summed up as: all tokens "concatenate"d (L width), their "mean"
+                (width), or a learnt "class" token that is put in front (width)
     n_classes : logits from a linear head (weights start at 0); None for the read-out itself
 
-    Pixels are shifted by ``mean`` (D,) and divided by ``scale`` (one number), 0 and 1 unless `standardise` sets them.
+    Pixels are shifted by ``mean`` (D,) and divided by ``scale`` (one number), 0 and 1 unless
+    `standardise` sets them.
     """
 
-    def __init__(self, image_shape: Any, patch: int, width: int = 64, depth: int = 2, heads: int = 2, *,
-                 mlp_ratio: float = 2, positions: str | None = "learnt", readout: str = "concatenate",
-                 n_classes: int | None = None, dropout: float = 0.0, dropout_rng: np.random.Generator | None = None,
-                 rng: np.random.Generator, dtype: Any = np.float64) -> None:  # fmt: skip
+    def __init__(
+        self,
+        image_shape: Any,
+        patch: int,
+        width: int = 64,
+        depth: int = 2,
+        heads: int = 2,
+        *,
+        mlp_ratio: float = 2,
+        positions: str | None = "learnt",
+        readout: str = "concatenate",
+        n_classes: int | None = None,
+        dropout: float = 0.0,
+        dropout_rng: np.random.Generator | None = None,
+        rng: np.random.Generator,
+        dtype: Any = np.float64,
+    ) -> None:
         if readout not in READOUTS:
-            raise DataError(f"unknown readout {readout!r}", f"there are {', '.join(READOUTS)}", "use one of these")
-        self.readout, self.width, self.depth, self.n_classes = readout, _size(width, "width"), depth, n_classes
-        self.embedding = PatchEmbedding(image_shape, patch, width, positions=positions, rng=rng, dtype=dtype)
-        self.class_token = Parameter(init.normal((1, 1, width), rng, dtype)) if readout == "class" else None
-        self.blocks = [TransformerBlock(width, heads, mlp_ratio=mlp_ratio, dropout=dropout, dropout_rng=dropout_rng,
-                                        rng=rng, dtype=dtype) for _ in range(depth)]  # fmt: skip
+            raise DataError(
+                f"unknown readout {readout!r}",
+                f"there are {', '.join(READOUTS)}",
+                "use one of these",
+            )
+        self.readout, self.width, self.depth, self.n_classes = (
+            readout,
+            _size(width, "width"),
+            depth,
+            n_classes,
+        )
+        self.embedding = PatchEmbedding(
+            image_shape, patch, width, positions=positions, rng=rng, dtype=dtype
+        )
+        self.class_token = (
+            Parameter(init.normal((1, 1, width), rng, dtype)) if readout == "class" else None
+        )
+        self.blocks = [
+            TransformerBlock(
+                width,
+                heads,
+                mlp_ratio=mlp_ratio,
+                dropout=dropout,
+                dropout_rng=dropout_rng,
+                rng=rng,
+                dtype=dtype,
+            )
+            for _ in range(depth)
+        ]
         self.norm = LayerNorm(width, dtype=dtype)
-        self.head = None if n_classes is None else Linear(self.n_features, n_classes, rng=rng, dtype=dtype, init=init.zeros)
+        self.head = (
+            None
+            if n_classes is None
+            else Linear(self.n_features, n_classes, rng=rng, dtype=dtype, init=init.zeros)
+        )
         self.mean = Parameter(np.zeros(math.prod(self.embedding.image_shape), dtype))
         self.scale = Parameter(np.ones((), dtype))
         self.mean.requires_grad = self.scale.requires_grad = False
 
     def standardise(self, X: Any) -> VisionTransformer:
-        """Take ``mean`` and ``scale`` from training pictures X (n, H W C): the mean picture, and the root mean square of
-        all pixels about it.  Returns the model."""
+        """Take ``mean`` and ``scale`` from training pictures X (n, H W C): the mean picture, and
+        the root mean square of all pixels about it.  Returns the model."""
         X = plain(X, "X", np.float64).reshape(len(X), -1)
         check_pictures(X, self.embedding.image_shape)
         self.mean.data = X.mean(axis=0)
@@ -82,7 +133,9 @@ class VisionTransformer(Module):
         return self
 
     def standardised(self, x: Any) -> Any:
-        """Pictures x -> (x - mean) / scale, as flat rows (n, D): an array, unless x is a tensor that wants its gradient."""
+        """Pictures x -> (x - mean) / scale, as flat rows (n, D): an array, unless x is a tensor
+        that wants its gradient.
+        """
         x = x if isinstance(x, Value) else tensor(x, dtype=self.mean.dtype)
         check_pictures(x, self.embedding.image_shape)
         if not x.requires_grad:
@@ -100,8 +153,8 @@ class VisionTransformer(Module):
         return self.width * (self.n_tokens if self.readout == "concatenate" else 1)
 
     def tokens(self, x: Any, visible: Any = None) -> Any:
-        """Standardised pictures -> codes (n, L, width) of all patches, or (n, V, width) of the visible ones that
-        `visible` (n, V) names; a class token comes first."""
+        """Standardised pictures -> codes (n, L, width) of all patches, or (n, V, width) of the
+        visible ones that `visible` (n, V) names; a class token comes first."""
         tokens = self.start(x, visible)
         for block in self.blocks:
             tokens = block(tokens)
@@ -128,9 +181,13 @@ class VisionTransformer(Module):
         return features if self.head is None else self.head(features)
 
     def loss(self, x: Any, y: Any) -> Any:
-        """Cross-entropy - sum_n ln p(y_n | x_n), a sum over data, in nats; y (n,) are classes 0 ... n_classes - 1."""
+        """Cross-entropy - sum_n ln p(y_n | x_n), a sum over data, in nats; y (n,) are classes 0 ...
+        n_classes - 1.
+        """
         if self.head is None:
-            raise DataError("a loss needs class logits", "the network has no head", "build it with n_classes=")
+            raise DataError(
+                "a loss needs class logits", "the network has no head", "build it with n_classes="
+            )
         log_p = ops.log_softmax(self.forward(x))
         return -ops.sum(log_p[np.arange(len(y)), plain(y, "y")])
 

@@ -9,13 +9,16 @@ from .calculus import BASIC, repeats
 
 # --- moved: the rule moves the gradient back to where its element came from ---
 
-reshape = op("reshape", "y = x in a new shape", forward="np.reshape(x, shape)", params="shape", x="reshape(g, x.shape)",
+reshape = op("reshape", "y = x in a new shape", forward="np.reshape(x, shape)", params="shape", x="reshape(g, "
+    "x.shape)",
              why="element k stays element k")  # fmt: skip
-transpose = op("transpose", "y = x with axes permuted (reversed if None)", forward="np.transpose(x, axes)",
+transpose = op("transpose", "y = x with axes permuted (reversed if None)", forward="np.transpose(x, "
+    "axes)",
                params="axes=None", x="transpose(g, inverse(axes))", why="permute back")  # fmt: skip
 broadcast_to = op("broadcast_to", "y = x repeated to a shape", forward="np.broadcast_to(x, shape)", params="shape", x="g",
                   why="each copy has slope 1, and the engine sums over copies (un-broadcasting)")  # fmt: skip
-pad = op("pad", "y = x with a margin of `value`", forward="np.pad(x, pad_width, constant_values=value)",
+pad = op("pad", "y = x with a margin of `value`", forward="np.pad(x, pad_width, "
+    "constant_values=value)",
          params="pad_width, value=0", x="getitem(g, inside(x.shape, pad_width))", why="the margin is constant")  # fmt: skip
 
 
@@ -29,12 +32,15 @@ concatenate = op("concatenate", "y = the xs one after the other along axis", for
 
 # --- picked, and the opposite: added into places ---
 
-getitem = op("getitem", "y = x[index]", forward="x[index]", params="index", x="index_add(g, index, x.shape)",
+getitem = op("getitem", "y = x[index]", forward="x[index]", params="index", x="index_add(g, index, "
+    "x.shape)",
              why="an element that was picked k times receives k contributions; one that was not, zero")  # fmt: skip
 
 
 def settled(index):
-    """The index as the graph keeps it: sequences become arrays and arrays are copied, so that nobody changes it later."""
+    """The index as the graph keeps it: sequences become arrays and arrays are copied, so that
+    nobody changes it later.
+    """
     return tuple(_part(p) for p in index) if isinstance(index, tuple) else _part(index)
 
 
@@ -43,11 +49,13 @@ def _part(p):
         return p
     if isinstance(p, Value):
         raise DtypeError(
-            "a tensor cannot be an index", f"got a tensor of shape {p._data.shape}, dtype {p._data.dtype}",
+            "a tensor cannot be an index", f"got a tensor of shape {p._data.shape}, dtype "
+                f"{p._data.dtype}",
             "use an array of whole numbers or booleans: x[t.data.astype(int)], or x[t.data > 0]",
         )  # fmt: skip
     array = np.array(plain(p, "the index"))
-    return array if array.size or isinstance(p, np.ndarray) else array.astype(np.intp)  # [] is an index without elements
+    # [] is an index without elements
+    return array if array.size or isinstance(p, np.ndarray) else array.astype(np.intp)
 
 
 def _index_add(x, index, shape):

@@ -2,12 +2,14 @@
 
 A twin is a pair of functions on arrays:
 
-    forward(*inputs, **params) -> (y, saved)                    saved: what the way back wants to keep
-    backward(g, y, saved, *inputs, need, **params) -> gradients   one per input, None where need[i] is False
+    forward(*inputs, **params) -> (y, saved)                    saved: what the way back wants to
+    keep backward(g, y, saved, *inputs, need, **params) -> gradients   one per input, None where
+    need[i] is False
 
-It computes what the op's forward and rules say, for contiguous float32 or float64 arrays, to the rounding that
-tests/test_twins.py states; the definitions remain what the op *is*, and run under ``kernels.use("numpy")``, for complex
-numbers, for gradients of gradients, and as soon as a rule has been replaced.
+It computes what the op's forward and rules say, for contiguous float32 or float64 arrays, to the
+rounding that tests/test_twins.py states; the definitions remain what the op *is*, and run under
+``kernels.use("numpy")``, for complex numbers, for gradients of gradients, and as soon as a rule has
+been replaced.
 """
 
 from __future__ import annotations
@@ -32,9 +34,20 @@ class Twin:
     strided : it copies what is not contiguous, which pays where the arrays are small.
     """
 
-    def __init__(self, op: Any, forward: Callable[..., Any], backward: Callable[..., Any], smallest: int,
-                 strided: bool = False) -> None:  # fmt: skip
-        self.forward, self.backward, self.smallest, self.strided = forward, backward, smallest, strided
+    def __init__(
+        self,
+        op: Any,
+        forward: Callable[..., Any],
+        backward: Callable[..., Any],
+        smallest: int,
+        strided: bool = False,
+    ) -> None:
+        self.forward, self.backward, self.smallest, self.strided = (
+            forward,
+            backward,
+            smallest,
+            strided,
+        )
         self.rules = list(op.vjps)
 
     def ready(self, arrays: Sequence[Array]) -> bool:
@@ -43,8 +56,10 @@ class Twin:
         dtype, strided = first.dtype, self.strided
         if first.size < self.smallest or dtype not in FLOATS or backend() != "numba":
             return False
-        for x in arrays:  # a loop: all() over a generator takes twice as long, and this is asked at every op
-            if x.dtype is not dtype and x.dtype != dtype:  # an unpickled array has a dtype object of its own
+        # a loop: all() over a generator takes twice as long, and this is asked at every op
+        for x in arrays:
+            # an unpickled array has a dtype object of its own
+            if x.dtype is not dtype and x.dtype != dtype:
                 return False
             if not (strided or x.flags.forc):
                 return False
@@ -62,10 +77,12 @@ def twin(name: str, smallest: int = 0, strided: bool = False) -> Callable[[type]
     return register
 
 
-# --- element-wise: y or x is what the way back needs -----------------------------------------------------------------
+# --- element-wise: y or x is what the way back needs ----------------------------------------------
 
 
-def _elementwise(name: str, keep: str, smallest: int = 512, strided: bool = False, **options: Any) -> None:
+def _elementwise(
+    name: str, keep: str, smallest: int = 512, strided: bool = False, **options: Any
+) -> None:
     class Pair:
         @staticmethod
         def forward(x: Array) -> tuple[Array, Any]:
@@ -73,10 +90,16 @@ def _elementwise(name: str, keep: str, smallest: int = 512, strided: bool = Fals
             return y, (y if keep == "y" else x)
 
         @staticmethod
-        def backward(g: Array, y: Array, saved: Any, x: Array, need: Sequence[bool]) -> tuple[Array]:
-            return (getattr(kernels, f"{name}_backward")(np.ascontiguousarray(g), saved, **options),)
+        def backward(
+            g: Array, y: Array, saved: Any, x: Array, need: Sequence[bool]
+        ) -> tuple[Array]:
+            return (
+                getattr(kernels, f"{name}_backward")(np.ascontiguousarray(g), saved, **options),
+            )
 
-    twin({"gelu": "gelu_erf"}.get(name, name) if not options else "gelu_tanh", smallest, strided)(Pair)
+    twin({"gelu": "gelu_erf"}.get(name, name) if not options else "gelu_tanh", smallest, strided)(
+        Pair
+    )
 
 
 for _name in ("exp", "tanh", "sigmoid", "relu"):
@@ -84,10 +107,11 @@ for _name in ("exp", "tanh", "sigmoid", "relu"):
 for _name in ("softplus", "erf", "gelu"):
     _elementwise(_name, keep="x")
 _elementwise("gelu", keep="x", approximate="tanh")
-_elementwise("exp_remainder", keep="x", smallest=64, strided=True)  # its definition is a series: twenty passes
+# its definition is a series: twenty passes
+_elementwise("exp_remainder", keep="x", smallest=64, strided=True)
 
 
-# --- products --------------------------------------------------------------------------------------------------------
+# --- products -------------------------------------------------------------------------------------
 
 
 @twin("matmul", smallest=512)
@@ -99,8 +123,11 @@ class _Matmul:
         return _product(A, B), True
 
     @staticmethod
-    def backward(g: Array, y: Array, saved: Any, A: Array, B: Array, need: Sequence[bool]) -> tuple[Any, Any]:
-        if B.ndim == 2 < A.ndim:  # (..., m, k) @ (k, n): the leading axes are rows, so both gradients are matrix products
+    def backward(
+        g: Array, y: Array, saved: Any, A: Array, B: Array, need: Sequence[bool]
+    ) -> tuple[Any, Any]:
+        # (..., m, k) @ (k, n): the leading axes are rows, so both gradients are matrix products
+        if B.ndim == 2 < A.ndim:
             flat = np.ascontiguousarray(g).reshape(-1, g.shape[-1])
             dB = kernels.matmul(A.reshape(-1, A.shape[-1]).T, flat) if need[1] else None
             return (kernels.matmul(flat, B.T).reshape(A.shape) if need[0] else None), dB
@@ -134,8 +161,16 @@ class _Linear:
         return y.reshape(*x.shape[:-1], -1), True
 
     @staticmethod
-    def backward(g: Array, y: Array, saved: Any, x: Array, weight: Array, bias: Array, need: Sequence[bool],
-                 activation: Any = None) -> tuple[Any, Any, Any]:  # fmt: skip
+    def backward(
+        g: Array,
+        y: Array,
+        saved: Any,
+        x: Array,
+        weight: Array,
+        bias: Array,
+        need: Sequence[bool],
+        activation: Any = None,
+    ) -> tuple[Any, Any, Any]:
         g = np.ascontiguousarray(g)
         if x.ndim == 2:
             dx, dw, db = kernels.fused.linear_backward(g, y, x, weight, activation, need)
@@ -146,7 +181,7 @@ class _Linear:
         return dx, dw, db if bias.ndim else db.sum()
 
 
-# --- rows ------------------------------------------------------------------------------------------------------------
+# --- rows -----------------------------------------------------------------------------------------
 
 
 def _rows(name: str) -> None:
@@ -160,7 +195,9 @@ def _rows(name: str) -> None:
             return getattr(kernels, name)(x), True
 
         @staticmethod
-        def backward(g: Array, y: Array, saved: Any, x: Array, need: Sequence[bool], axis: Any = -1) -> tuple[Array]:
+        def backward(
+            g: Array, y: Array, saved: Any, x: Array, need: Sequence[bool], axis: Any = -1
+        ) -> tuple[Array]:
             return (getattr(kernels, f"{name}_backward")(np.ascontiguousarray(g), y),)
 
     twin(name, smallest=256)(Pair)
@@ -180,8 +217,16 @@ class _LayerNorm:
         return y, (normed, scale)
 
     @staticmethod
-    def backward(g: Array, y: Array, saved: Any, x: Array, weight: Array, bias: Array, need: Sequence[bool],
-                 eps: float = 1e-5) -> tuple[Array, Array, Array]:  # fmt: skip
+    def backward(
+        g: Array,
+        y: Array,
+        saved: Any,
+        x: Array,
+        weight: Array,
+        bias: Array,
+        need: Sequence[bool],
+        eps: float = 1e-5,
+    ) -> tuple[Array, Array, Array]:
         return kernels.layer_norm_backward(np.ascontiguousarray(g), *saved, weight)
 
 
@@ -192,7 +237,9 @@ class _UnitRows:
         return kernels.fused.unit_rows(np.ascontiguousarray(x))
 
     @staticmethod
-    def backward(g: Array, y: Array, lengths: Array, x: Array, need: Sequence[bool]) -> tuple[Array]:
+    def backward(
+        g: Array, y: Array, lengths: Array, x: Array, need: Sequence[bool]
+    ) -> tuple[Array]:
         return (kernels.fused.unit_rows_backward(np.ascontiguousarray(g), y, lengths),)
 
 
@@ -205,18 +252,29 @@ class _Attention:
         return kernels.attention(q, k, v, mask if mask.ndim else None, heads)
 
     @staticmethod
-    def backward(g: Array, y: Array, weights: Any, q: Array, k: Array, v: Array, mask: Array,
-                 need: Sequence[bool], heads: int = 1) -> tuple[Any, ...]:  # fmt: skip
+    def backward(
+        g: Array,
+        y: Array,
+        weights: Any,
+        q: Array,
+        k: Array,
+        v: Array,
+        mask: Array,
+        need: Sequence[bool],
+        heads: int = 1,
+    ) -> tuple[Any, ...]:
         dmask = REGISTRY["attention"].vjps[3](g, y, q, k, v, mask, heads=heads) if need[3] else None
         return *kernels.attention_backward(g, q, k, v, weights, heads), dmask
 
 
-# --- rows picked by number: the way back adds each row into its place --------------------------------------------------
+# --- rows picked by number: the way back adds each row into its place -----------------------------
 
 
 @twin("getitem", smallest=256)
 class _Pick:
-    """Whole numbers in one array pick rows, which may come up again; all else goes by the definition."""
+    """Whole numbers in one array pick rows, which may come up again; all else goes by the
+    definition.
+    """
 
     @staticmethod
     def forward(x: Array, index: Any) -> tuple[Array, Any]:
@@ -226,12 +284,14 @@ class _Pick:
         return x[rows], rows
 
     @staticmethod
-    def backward(g: Array, y: Array, rows: Array, x: Array, need: Sequence[bool], index: Any) -> tuple[Array]:
+    def backward(
+        g: Array, y: Array, rows: Array, x: Array, need: Sequence[bool], index: Any
+    ) -> tuple[Array]:
         added = np.ascontiguousarray(g).reshape(rows.size, x.size // max(len(x), 1))
         return (kernels.add_rows(added, rows, x.shape),)
 
 
-# --- losses and sampling: what the way back needs is computed on the way forward -------------------------------------
+# --- losses and sampling: what the way back needs is computed on the way forward ------------------
 
 
 def _loss(name: str, kernel: str, gradients: Callable[..., tuple[Any, ...]]) -> None:
@@ -242,11 +302,15 @@ def _loss(name: str, kernel: str, gradients: Callable[..., tuple[Any, ...]]) -> 
         def forward(a: Array, b: Array) -> tuple[Any, Any]:
             if a.shape != b.shape:
                 return definition.forward(a, b), None
-            value, slope = getattr(kernels.fused, kernel)(np.ascontiguousarray(a), np.ascontiguousarray(b))
+            value, slope = getattr(kernels.fused, kernel)(
+                np.ascontiguousarray(a), np.ascontiguousarray(b)
+            )
             return value, slope
 
         @staticmethod
-        def backward(g: Array, y: Array, slope: Array, a: Array, b: Array, need: Sequence[bool]) -> tuple[Any, ...]:
+        def backward(
+            g: Array, y: Array, slope: Array, a: Array, b: Array, need: Sequence[bool]
+        ) -> tuple[Any, ...]:
             return gradients(g, slope, a, need)
 
     twin(name, smallest=64, strided=True)(Pair)
@@ -287,9 +351,18 @@ class _Reparameterise:
     def forward(mu: Array, log_var: Array, noise: Array) -> tuple[Array, Any]:
         if not mu.shape == log_var.shape == noise.shape:
             return REGISTRY["reparameterise"].forward(mu, log_var, noise), None
-        return kernels.fused.reparameterise(*(np.ascontiguousarray(a) for a in (mu, log_var, noise)))
+        return kernels.fused.reparameterise(
+            *(np.ascontiguousarray(a) for a in (mu, log_var, noise))
+        )
 
     @staticmethod
-    def backward(g: Array, y: Array, slope: Array, mu: Array, log_var: Array, noise: Array,
-                 need: Sequence[bool]) -> tuple[Any, Any, Any]:  # fmt: skip
+    def backward(
+        g: Array,
+        y: Array,
+        slope: Array,
+        mu: Array,
+        log_var: Array,
+        noise: Array,
+        need: Sequence[bool],
+    ) -> tuple[Any, Any, Any]:
         return g, g * slope, (g * np.exp(0.5 * log_var) if need[2] else None)

@@ -1,4 +1,6 @@
-"""Small functions that rules and forwards use: masks, shapes and slices.  They return constants and have no gradient."""
+"""Small functions that rules and forwards use: masks, shapes and slices.  They return constants and
+have no gradient.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,13 @@ import numpy as np
 from ..autodiff.graph import Value
 from ..autodiff.rules import NAMES, quiet
 
-NAMES.update(np=np, two_over_sqrt_pi=2 / math.sqrt(math.pi), sqrt_half=math.sqrt(0.5),
-             inv_sqrt_2pi=1 / math.sqrt(2 * math.pi), sqrt_2_over_pi=math.sqrt(2 / math.pi))  # fmt: skip
+NAMES.update(
+    np=np,
+    two_over_sqrt_pi=2 / math.sqrt(math.pi),
+    sqrt_half=math.sqrt(0.5),
+    inv_sqrt_2pi=1 / math.sqrt(2 * math.pi),
+    sqrt_2_over_pi=math.sqrt(2 / math.pi),
+)
 
 
 def helper(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,14 +54,18 @@ def size(x: np.ndarray) -> np.ndarray:
 
 @helper
 def beats(a: Any, b: Any) -> np.ndarray:
-    """1 where a > b, 0 where a < b, and 1/2 at a tie: the share of the gradient of max(a, b) that goes to a."""
+    """1 where a > b, 0 where a < b, and 1/2 at a tie: the share of the gradient of max(a, b) that
+    goes to a.
+    """
     a, b = real(a), real(b)
     return np.where(a == b, a.dtype.type(0.5), (a > b).astype(a.dtype))
 
 
 @helper
 def ties(x: Any, axis: Any) -> np.ndarray:
-    """1/(number of maxima) at each maximum along `axis`, 0 elsewhere: max shares its gradient equally."""
+    """1/(number of maxima) at each maximum along `axis`, 0 elsewhere: max shares its gradient
+    equally.
+    """
     x = real(x)
     top = (x == np.max(x, axis=axis, keepdims=True)).astype(x.dtype)
     return top / np.maximum(np.sum(top, axis=axis, keepdims=True), 1)
@@ -92,7 +103,9 @@ def inverse(axes: Any) -> tuple[int, ...] | None:
 def inside(shape: tuple[int, ...], pad_width: Any) -> tuple[slice, ...]:
     """The slices that cut the original of `shape` out of its padded version."""
     widths = np.broadcast_to(pad_width, (len(shape), 2))
-    return tuple(slice(int(before), int(before) + n) for (before, _), n in zip(widths, shape, strict=True))
+    return tuple(
+        slice(int(before), int(before) + n) for (before, _), n in zip(widths, shape, strict=True)
+    )
 
 
 @helper
@@ -106,12 +119,15 @@ def part(xs: Sequence[Any], i: int, axis: int) -> tuple[slice, ...]:
 
 
 def repeats(index: Any) -> bool:
-    """Whether an index may pick an element twice: only arrays and sequences of whole numbers can."""
+    """Whether an index may pick an element twice: only arrays and sequences of whole numbers
+    can.
+    """
     parts = index if isinstance(index, tuple) else (index,)
     return any(not isinstance(p, BASIC) and np.asarray(p).dtype != bool for p in parts)
 
 
-BASIC = (int, np.integer, np.bool_, slice, type(None), type(Ellipsis))  # parts of an index that pick each element once
+# parts of an index that pick each element once
+BASIC = (int, np.integer, np.bool_, slice, type(None), type(Ellipsis))
 
 
 @helper
@@ -123,14 +139,20 @@ def joint(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
 @helper
 @quiet
 def linear_kinks(x: Any, weight: Any, bias: Any, activation: str | None) -> tuple[Any, Any, Any]:
-    """Where relu(x W + b) has a kink: the rows of x and the columns of W and b that meet in a z of exactly 0."""
+    """Where relu(x W + b) has a kink: the rows of x and the columns of W and b that meet in a z of
+    exactly 0.
+    """
     z = np.atleast_2d(real(x) @ real(weight) + real(bias))
     at = (z == 0) if activation == "relu" else np.zeros_like(z, dtype=bool)
     row, column = at.any(axis=-1), at.any(axis=tuple(range(at.ndim - 1)))
-    return (row.reshape(x.shape[:-1])[..., None], np.expand_dims(column, 0), column if bias.ndim else column.any())
+    return (
+        row.reshape(x.shape[:-1])[..., None],
+        np.expand_dims(column, 0),
+        column if bias.ndim else column.any(),
+    )
 
 
-# --- einsum ----------------------------------------------------------------------------------------------------------
+# --- einsum ---------------------------------------------------------------------------------------
 
 
 def explicit(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], str]:
@@ -144,11 +166,16 @@ def explicit(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], str]:
     extra = [n - len(t.replace("...", "")) for t, n in zip(terms, ndims, strict=True)]
     longest = max([e for e, t in zip(extra, terms, strict=True) if "..." in t], default=0)
     dots = "".join(free[:longest])
-    terms = [t.replace("...", dots[longest - e :] if e > 0 else "") for t, e in zip(terms, extra, strict=True)]
+    terms = [
+        t.replace("...", dots[longest - e :] if e > 0 else "")
+        for t, e in zip(terms, extra, strict=True)
+    ]
     if arrow:
         return terms, right.replace("...", dots)
     letters = "".join(terms)
-    return terms, dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))
+    return terms, dots + "".join(
+        sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots)
+    )
 
 
 @helper
@@ -166,17 +193,20 @@ def einsum_constants(subscripts: str, xs: Sequence[Any], i: int) -> list[Any]:
 
 
 def _einsum_rule(subscripts: str, xs: Sequence[Any], i: int) -> tuple[str, list[Any]]:
-    """The subscripts and constants of the einsum that is the rule of ``einsum(subscripts, *xs)`` for ``xs[i]``.
+    """The subscripts and constants of the einsum that is the rule of ``einsum(subscripts, *xs)``
+    for ``xs[i]``.
 
-    The rule contracts g with all the other operands.  Two cases need constants: an index of ``xs[i]`` that is summed
-    out, and that nobody else has (or only with length 1), meets a vector of ones; an index that occurs twice in
-    ``xs[i]`` (a diagonal) meets an identity matrix.
+    The rule contracts g with all the other operands.  Two cases need constants: an index of
+    ``xs[i]`` that is summed out, and that nobody else has (or only with length 1), meets a vector
+    of ones; an index that occurs twice in ``xs[i]`` (a diagonal) meets an identity matrix.
     """
     terms, output = explicit(subscripts, [x.ndim for x in xs])
     dtype, shape = real(xs[i]).dtype, xs[i].shape
     unused = (c for c in string.ascii_letters if c not in "".join(terms) + output)
     others = [t for k, t in enumerate(terms) if k != i]
-    lengths = {pair for k, t in enumerate(terms) if k != i for pair in zip(t, xs[k].shape, strict=True)}
+    lengths = {
+        pair for k, t in enumerate(terms) if k != i for pair in zip(t, xs[k].shape, strict=True)
+    }
     target, constants, extra = "", [], []
     for letter, n in zip(terms[i], shape, strict=True):
         if letter in target:

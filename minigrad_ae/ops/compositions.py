@@ -1,4 +1,6 @@
-"""Public functions that are written in terms of ops: they need no rule, since their parts have one."""
+"""Public functions that are written in terms of ops: they need no rule, since their parts have
+one.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ COMPOSITIONS: dict[str, Callable[..., Any]] = {}
 
 
 def composition(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Register a composition; its first argument becomes an array of floats if it is not a tensor."""
+    """Register a composition; its first argument becomes an array of floats if it is not a
+    tensor.
+    """
 
     @wraps(function)
     def call(x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -40,7 +44,9 @@ def composition(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def floats(what: str, a: Any) -> np.ndarray:
-    """An argument that is not a tensor as an array of floats: whole numbers, booleans and other sizes become float64."""
+    """An argument that is not a tensor as an array of floats: whole numbers, booleans and other
+    sizes become float64.
+    """
     x = constant(what, a)
     return x if x.dtype.char in FLOAT_CODES else x.astype(np.float64)
 
@@ -59,7 +65,7 @@ def variadic(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-# --- element-wise ----------------------------------------------------------------------------------------------------
+# --- element-wise ---------------------------------------------------------------------------------
 
 
 @composition
@@ -76,7 +82,9 @@ def minimum(a: Any, b: Any) -> Any:
 
 @composition
 def clip(x: Any, low: Any = None, high: Any = None) -> Any:
-    """y = x, but not below `low` or above `high`; the slope is 1 on the closed interval and 0 outside."""
+    """y = x, but not below `low` or above `high`; the slope is 1 on the closed interval and 0
+    outside.
+    """
     if low is not None:
         x = elementwise.where(reals(x) < reals(low), low, x)
     if high is not None:
@@ -91,19 +99,27 @@ def reals(x: Any) -> Any:
 
 @composition
 def gelu(x: Any, approximate: str | None = None) -> Any:
-    """Gaussian error linear unit x Phi(x) (Hendrycks & Gimpel 2016); approximate="tanh" for their approximation."""
+    """Gaussian error linear unit x Phi(x) (Hendrycks & Gimpel 2016); approximate="tanh" for their
+    approximation.
+    """
     if approximate not in (None, "tanh"):
-        raise DataError(f"gelu: unknown approximation {approximate!r}", "approximate= is None or 'tanh'", "use one of the two")
+        raise DataError(
+            f"gelu: unknown approximation {approximate!r}",
+            "approximate= is None or 'tanh'",
+            "use one of the two",
+        )
     return elementwise.gelu_erf(x) if approximate is None else elementwise.gelu_tanh(x)
 
 
 @composition
 def gelu_gate(x: Any) -> Any:
-    """(1 + tanh u) / 2 = sigmoid(2 u), which keeps the left tail; u = sqrt(2/pi) (x + 0.044715 x^3).  Close to Phi(x)."""
+    """(1 + tanh u) / 2 = sigmoid(2 u), which keeps the left tail; u = sqrt(2/pi) (x + 0.044715
+    x^3).  Close to Phi(x).
+    """
     return elementwise.sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
 
 
-# --- reductions ------------------------------------------------------------------------------------------------------
+# --- reductions -----------------------------------------------------------------------------------
 
 
 @composition
@@ -112,7 +128,11 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     total = reduce.sum(x, axis=axis, keepdims=keepdims)
     n = math.prod(m for m, k in zip(x.shape, reduced(x.shape, axis), strict=True) if k)
     if n == 0:
-        raise DataError("mean of nothing", f"shape {x.shape}, axis {axis}", "pass at least one element along the axis")
+        raise DataError(
+            "mean of nothing",
+            f"shape {x.shape}, axis {axis}",
+            "pass at least one element along the axis",
+        )
     return total / n
 
 
@@ -128,7 +148,7 @@ def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return -reduce.max(-x, axis=axis, keepdims=keepdims)
 
 
-# --- shapes ----------------------------------------------------------------------------------------------------------
+# --- shapes ---------------------------------------------------------------------------------------
 
 
 @composition
@@ -171,7 +191,9 @@ def explained(name: str, x: Any, settings: str) -> Iterator[None]:
         yield
     except (ValueError, IndexError) as error:
         kind = RangeError if isinstance(error, IndexError) else ShapeError
-        raise kind(f"{name}: {error}", f"{settings}, x {described(x)}", "the axes are 0 .. ndim - 1") from None
+        raise kind(
+            f"{name}: {error}", f"{settings}, x {described(x)}", "the axes are 0 .. ndim - 1"
+        ) from None
 
 
 @composition
@@ -180,12 +202,17 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     with explained("split", x, f"sections {sections}, axis {axis}"):
         parts = np.split(np.arange(x.shape[axis]), sections)
     before = (slice(None),) * (axis % x.ndim)
-    return [arrays.getitem(x, (*before, slice(int(p[0]), int(p[-1]) + 1) if p.size else slice(0, 0))) for p in parts]
+    return [
+        arrays.getitem(x, (*before, slice(int(p[0]), int(p[-1]) + 1) if p.size else slice(0, 0)))
+        for p in parts
+    ]
 
 
 @composition
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """The elements at `indices` along `axis` (of the flattened x if None); repeated ones add their gradients."""
+    """The elements at `indices` along `axis` (of the flattened x if None); repeated ones add their
+    gradients.
+    """
     picked = np.array(plain(indices, "take: indices"))
     if picked.dtype == bool or picked.size == 0:  # 0 and 1 as in NumPy, and never a mask
         picked = picked.astype(np.intp)
@@ -213,7 +240,7 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
     return concatenate([expand_dims(x, axis) for x in xs], axis)
 
 
-# --- linear algebra and layers ---------------------------------------------------------------------------------------
+# --- linear algebra and layers --------------------------------------------------------------------
 
 
 @composition
@@ -222,22 +249,30 @@ def matmul(A: Any, B: Any) -> Any:
     B = B if isinstance(B, Value) else floats("matmul: B", B)
     if 0 in (A.ndim, B.ndim):
         fix = "multiply by a scalar with *"
-        raise ShapeError("matmul: a scalar is no matrix", f"A {described(A)}, B {described(B)}", fix)
+        raise ShapeError(
+            "matmul: a scalar is no matrix", f"A {described(A)}, B {described(B)}", fix
+        )
     columns, rows = A.shape[-1], B.shape[-2 if B.ndim > 1 else 0]
     if columns != rows:
         fix = f"{columns} != {rows}: the columns of A must be as many as the rows of B"
         raise ShapeError("matmul: inner sizes differ", f"A {described(A)}, B {described(B)}", fix)
     if A.ndim > 1 and B.ndim > 1:
         return arrays.matmul(A, B)
-    y = arrays.matmul(A if A.ndim > 1 else expand_dims(A, 0), B if B.ndim > 1 else expand_dims(B, 1))
+    y = arrays.matmul(
+        A if A.ndim > 1 else expand_dims(A, 0), B if B.ndim > 1 else expand_dims(B, 1)
+    )
     return squeeze(y, (*([-2] if A.ndim == 1 else []), *([-1] if B.ndim == 1 else [])))
 
 
 @variadic
 def einsum(subscripts: str, *operands: Any) -> Any:
-    """Sum of products by index letters, as ``np.einsum``: ellipsis, diagonals and implicit output included."""
+    """Sum of products by index letters, as ``np.einsum``: ellipsis, diagonals and implicit output
+    included.
+    """
     if not isinstance(subscripts, str):
         got = f"got a {type(subscripts).__name__}"
-        raise DtypeError("einsum: the subscripts come first, as a string", got, "write einsum('ij,jk->ik', A, B)")
+        raise DtypeError(
+            "einsum: the subscripts come first, as a string", got, "write einsum('ij,jk->ik', A, B)"
+        )
     inputs = (x if isinstance(x, Value) else floats("einsum: an operand", x) for x in operands)
     return arrays.einsum(*inputs, subscripts=subscripts)

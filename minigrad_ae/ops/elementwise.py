@@ -1,7 +1,8 @@
 """Element-wise ops: a table of calculus.
 
-Each block reads: y = f(x), how to compute it, and its rule: g stands for dL/dy, and the expression is dL/dx.
-Everything runs on float32, float64 and complex128 and branches on the real part, so that a complex step can check it.
+Each block reads: y = f(x), how to compute it, and its rule: g stands for dL/dy, and the expression
+is dL/dx. Everything runs on float32, float64 and complex128 and branches on the real part, so that
+a complex step can check it.
 """
 
 import numpy as np
@@ -10,14 +11,24 @@ from ..autodiff.operation import op
 from ..kernels import reference
 from .calculus import real, size
 
-add = op("add", "y = a + b", forward="a + b", a="g", b="g", why="a sum passes its gradient to both terms")
+add = op(
+    "add", "y = a + b", forward="a + b", a="g", b="g", why="a sum passes its gradient to both terms"
+)
 sub = op("sub", "y = a - b", forward="a - b", a="g", b="-g", why="dy = da - db")
 mul = op("mul", "y = a b", forward="a * b", a="g * b", b="g * a", why="dy = da b + a db")
-div = op("div", "y = a / b", forward="a / b", a="g / b", b="-g * y / b", why="d(1/b) = -db / b^2, and y = a / b")
+div = op(
+    "div",
+    "y = a / b",
+    forward="a / b",
+    a="g / b",
+    b="-g * y / b",
+    why="d(1/b) = -db / b^2, and y = a / b",
+)
 neg = op("neg", "y = -x", forward="-x", x="-g", why="dy = -dx")
 power = op(
     "power", "y = x^p", forward="np.power(x, p)",
-    x="g * p * power(x, where((real(p) == 0) & (real(x) == 0), 1, p - 1))", p="g * y * log(where(real(x) == 0, 1, x))",
+    x="g * p * power(x, where((real(p) == 0) & (real(x) == 0), 1, p - 1))", p="g * y * "
+        "log(where(real(x) == 0, 1, x))",
     kink="((real(x) == 0) & (real(p) < 1) & (real(p) != 0),) * 2",
     why="x^p = exp(p log x); x^0 is 1 also at x = 0; 0^p does not change with p > 0",
 )  # fmt: skip
@@ -34,7 +45,13 @@ sqrt = op("sqrt", "y = x^(1/2)", forward="np.sqrt(x)", x="g / (2 * y)", kink="(r
           why="y^2 = x, so 2 y dy = dx")  # fmt: skip
 sin = op("sin", "y = sin x", forward="np.sin(x)", x="g * cos(x)", why="sin' = cos")
 cos = op("cos", "y = cos x", forward="np.cos(x)", x="-g * sin(x)", why="cos' = -sin")
-tanh = op("tanh", "y = tanh x", forward="np.tanh(x)", x="g * (1 - y * y)", why="tanh' = 1 / cosh^2 = 1 - tanh^2")
+tanh = op(
+    "tanh",
+    "y = tanh x",
+    forward="np.tanh(x)",
+    x="g * (1 - y * y)",
+    why="tanh' = 1 / cosh^2 = 1 - tanh^2",
+)
 
 
 def _sigmoid(x):  # only e^-|x| is ever computed, so nothing overflows
@@ -43,10 +60,15 @@ def _sigmoid(x):  # only e^-|x| is ever computed, so nothing overflows
 
 
 sigmoid = op(
-    "sigmoid", "y = 1 / (1 + e^-x)", forward=_sigmoid, x="g * y * (1 - y)", why="y' = e^-x / (1 + e^-x)^2 = y (1 - y)"
+    "sigmoid",
+    "y = 1 / (1 + e^-x)",
+    forward=_sigmoid,
+    x="g * y * (1 - y)",
+    why="y' = e^-x / (1 + e^-x)^2 = y (1 - y)",
 )
 softplus = op(
-    "softplus", "y = ln(1 + e^x)", forward="np.where(real(x) <= 0, 0, x) + np.log1p(np.exp(np.where(real(x) <= 0, x, -x)))",
+    "softplus", "y = ln(1 + e^x)", forward="np.where(real(x) <= 0, 0, x) + "
+        "np.log1p(np.exp(np.where(real(x) <= 0, x, -x)))",
     x="g * sigmoid(x)", why="y' = e^x / (1 + e^x), the sigmoid",
 )  # fmt: skip
 relu = op(
@@ -60,7 +82,8 @@ abs = op(
 
 
 def _maximum(a, b):
-    if np.iscomplexobj(a) or np.iscomplexobj(b):  # by real part, the mean at a tie: np.maximum would look at imaginary parts
+    # by real part, the mean at a tie: np.maximum would look at imaginary parts
+    if np.iscomplexobj(a) or np.iscomplexobj(b):
         return np.where(real(a) == real(b), 0.5 * a + 0.5 * b, np.where(real(a) > real(b), a, b))
     return np.maximum(a, b)
 
@@ -73,24 +96,29 @@ maximum = op(
 where = op(
     "where", "y = a where condition, else b", forward="np.where(condition, a, b)",
     condition=None, a="where(condition, g, 0)", b="where(condition, 0, g)",
-    why="the gradient goes to the chosen one; it is selected and never multiplied, so a NaN in g cannot cross over",
+    why="the gradient goes to the chosen one; it is selected and never multiplied, so a NaN in g "
+        "cannot cross over",
 )  # fmt: skip
 
 
 def _erf(x):
-    """Series for |x| < 3, else a continued fraction (Abramowitz & Stegun 7.1.6 and 7.1.14); x near the real axis."""
+    """Series for |x| < 3, else a continued fraction (Abramowitz & Stegun 7.1.6 and 7.1.14); x near
+    the real axis.
+    """
     x = np.asarray(x)
     z = x.astype(np.result_type(x.dtype, np.float64))
     small = np.where(size(z) < 3, z, 0)
     term = total = small
-    for n in range(1, 50):  # e^{-x^2} sum_n 2^n x^(2n+1) / (1 3 5 ... (2n+1)): all terms have one sign
+    # e^{-x^2} sum_n 2^n x^(2n+1) / (1 3 5 ... (2n+1)): all terms have one sign
+    for n in range(1, 50):
         term = term * (2 * small * small) / (2 * n + 1)
         total = total + term
     series = total * (2 / np.sqrt(np.pi)) * np.exp(-small * small)
     s = np.where(real(z) < 0, -1.0, 1.0)
     large = np.where(size(z) < 3, 3, np.where(size(z) > 27, 27, z * s))
     fraction = large
-    for n in range(30, 0, -1):  # sqrt(pi) e^{x^2} erfc(x) = 1 / (x + (1/2) / (x + 1 / (x + (3/2) / (x + ...))))
+    # sqrt(pi) e^{x^2} erfc(x) = 1 / (x + (1/2) / (x + 1 / (x + (3/2) / (x + ...))))
+    for n in range(30, 0, -1):
         fraction = large + (n / 2) / fraction
     tail = s * (1 - np.exp(-large * large) / (np.sqrt(np.pi) * fraction))
     y = np.where(size(z) < 3, series, tail)
@@ -98,18 +126,21 @@ def _erf(x):
 
 
 erf = op(
-    "erf", "y = 2/sqrt(pi) int_0^x e^(-t^2) dt", forward=_erf, x="g * two_over_sqrt_pi * exp(-(x * x))",
+    "erf", "y = 2/sqrt(pi) int_0^x e^(-t^2) dt", forward=_erf, x="g * two_over_sqrt_pi * exp(-(x * "
+        "x))",
     why="the integrand at the upper end",
 )  # fmt: skip
 gelu_erf = op(
     "gelu_erf", "y = x Phi(x), Phi the normal distribution function",
     forward="x * (0.5 * (1 + erf(x * sqrt_half)))",
-    x="g * (0.5 * (1 + erf(x * sqrt_half)) + x * exp(-(0.5 * x * x)) * inv_sqrt_2pi)", why="Phi' is the normal density",
+    x="g * (0.5 * (1 + erf(x * sqrt_half)) + x * exp(-(0.5 * x * x)) * inv_sqrt_2pi)", why="Phi' "
+        "is the normal density",
 )  # fmt: skip
 gelu_tanh = op(
     "gelu_tanh", "y = x (1 + tanh u) / 2, u = sqrt(2/pi) (x + 0.044715 x^3)",
     forward="x * gelu_gate(x)",
-    x="g * gelu_gate(x) * (1 + 2 * x * (1 - gelu_gate(x)) * sqrt_2_over_pi * (1 + 0.134145 * x * x))",
+    x="g * gelu_gate(x) * (1 + 2 * x * (1 - gelu_gate(x)) * sqrt_2_over_pi * (1 + 0.134145 * x * "
+        "x))",
     why="with the gate s = (1 + tanh u) / 2: y = x s and ds = 2 s (1 - s) du",
 )  # fmt: skip
 
@@ -118,4 +149,10 @@ def _cast(x, dtype):
     return x.astype(np.result_type(dtype, x.dtype) if np.iscomplexobj(x) else dtype)
 
 
-cast = op("cast", "y = x in another dtype", forward=_cast, x="cast(g, dtype=x.dtype)", why="rounding apart, y is x")
+cast = op(
+    "cast",
+    "y = x in another dtype",
+    forward=_cast,
+    x="cast(g, dtype=x.dtype)",
+    why="rounding apart, y is x",
+)

@@ -1,7 +1,9 @@
-"""The functions of layers: fused ops, the compositions that their rules use, and the public functions in front of them.
+"""The functions of layers: fused ops, the compositions that their rules use, and the public
+functions in front of them.
 
-A fused op computes nothing that compositions of other ops could not; it exists because a kernel can do it in one pass.
-Fusion is explicit: only who calls `linear(..., activation="tanh")` gets it, so a step-by-step view stays true.
+A fused op computes nothing that compositions of other ops could not; it exists because a kernel can
+do it in one pass. Fusion is explicit: only who calls `linear(..., activation="tanh")` gets it, so a
+step-by-step view stays true.
 """
 
 from __future__ import annotations
@@ -26,11 +28,12 @@ ACTIVATIONS: dict[str | None, Callable[..., Any]] = {
     "gelu": elementwise.gelu_erf,
     "gelu_tanh": elementwise.gelu_tanh,
 }
-FUSED = (None, "tanh", "sigmoid", "relu")  # activations whose slope is known from y: the fused `linear` has them built in
+# activations whose slope is known from y: the fused `linear` has them built in
+FUSED = (None, "tanh", "sigmoid", "relu")
 __all__ = ["ACTIVATIONS", "attention", "dropout", "gelu_gate", "layer_norm", "linear"]
 
 
-# --- what the rules of the fused ops use --------------------------------------------------------------------------------------
+# --- what the rules of the fused ops use ----------------------------------------------------------
 
 
 # fmt: off
@@ -79,20 +82,35 @@ def normalised(x: Any, eps: float, n: int) -> Any:
 
 @composition
 def headed(x: Any, heads: int) -> Any:
-    """(..., tokens, heads d) -> (..., heads, tokens, d): each head takes a stripe of columns.  x itself for one head."""
-    return x if heads == 1 else swapaxes(arrays.reshape(x, (*x.shape[:-1], heads, x.shape[-1] // heads)), -2, -3)
+    """(..., tokens, heads d) -> (..., heads, tokens, d): each head takes a stripe of columns.  x
+    itself for one head.
+    """
+    return (
+        x
+        if heads == 1
+        else swapaxes(arrays.reshape(x, (*x.shape[:-1], heads, x.shape[-1] // heads)), -2, -3)
+    )
 
 
 @composition
 def joined(x: Any, heads: int) -> Any:
     """The opposite of `headed`: (..., heads, tokens, d) -> (..., tokens, heads d)."""
-    return x if heads == 1 else arrays.reshape(swapaxes(x, -2, -3), (*x.shape[:-3], x.shape[-2], heads * x.shape[-1]))
+    return (
+        x
+        if heads == 1
+        else arrays.reshape(swapaxes(x, -2, -3), (*x.shape[:-3], x.shape[-2], heads * x.shape[-1]))
+    )
 
 
 @composition
 def attention_weights(q: Any, k: Any, mask: Any, heads: int) -> Any:
-    """softmax(q k^T / sqrt(d) + mask) over keys: (..., queries, keys), (..., heads, queries, keys) for several heads."""
-    scores = arrays.matmul(headed(q, heads), swapaxes(headed(k, heads), -1, -2)) * (q.shape[-1] / heads) ** -0.5
+    """softmax(q k^T / sqrt(d) + mask) over keys: (..., queries, keys), (..., heads, queries, keys)
+    for several heads.
+    """
+    scores = (
+        arrays.matmul(headed(q, heads), swapaxes(headed(k, heads), -1, -2))
+        * (q.shape[-1] / heads) ** -0.5
+    )
     return reduce.softmax(scores + mask, axis=-1)
 
 
@@ -111,7 +129,8 @@ fused_linear = op(
     "linear", "y = f(x W + b), f known by its slope at y: none, tanh, sigmoid or relu",
     forward="activate(x @ weight + bias, activation)", params="activation=None",
     x="slope(g, y, activation) @ swapaxes(weight, -1, -2)",
-    weight="swapaxes(rows(x), -1, -2) @ rows(slope(g, y, activation))", bias="slope(g, y, activation)",
+    weight="swapaxes(rows(x), -1, -2) @ rows(slope(g, y, activation))", bias="slope(g, y, "
+        "activation)",
     kink="linear_kinks(x, weight, bias, activation)",
     why="with dz = g f'(z), written in y: dL = <dz, dx W + x dW + db>; leading axes of x are rows",
 )  # fmt: skip
@@ -121,16 +140,19 @@ fused_layer_norm = op(
     "layer_norm", "y = n weight + bias, n = (x - mean) / sqrt(var + eps) over the last axis",
     forward="normalised(x, eps, x.shape[-1]) * weight + bias", params="eps=1e-5",
     x="inverse_deviation(x, eps, x.shape[-1]) * (g * weight - average(g * weight, x.shape[-1]) - "
-      "normalised(x, eps, x.shape[-1]) * average(g * weight * normalised(x, eps, x.shape[-1]), x.shape[-1]))",
+      "normalised(x, eps, x.shape[-1]) * average(g * weight * normalised(x, eps, x.shape[-1]), "
+          "x.shape[-1]))",
     weight="g * normalised(x, eps, x.shape[-1])", bias="g",
     why="dn = (dx - mean dx - n mean(n dx)) / sqrt(var + eps), and this map is symmetric",
 )  # fmt: skip
 
 
 fused_attention = op(
-    "attention", "y = w v, w = softmax(q k^T / sqrt(d) + mask) over keys; in each head, a stripe of d columns",
+    "attention", "y = w v, w = softmax(q k^T / sqrt(d) + mask) over keys; in each head, a stripe "
+        "of d columns",
     forward="joined(attention_weights(q, k, mask, heads) @ headed(v, heads), heads)", params="heads=1",
-    q="joined(scores_gradient(g, q, k, v, mask, heads) @ headed(k, heads), heads) * (q.shape[-1] / heads) ** -0.5",
+    q="joined(scores_gradient(g, q, k, v, mask, heads) @ headed(k, heads), heads) * (q.shape[-1] / "
+        "heads) ** -0.5",
     k="joined(swapaxes(scores_gradient(g, q, k, v, mask, heads), -1, -2) @ headed(q, heads), heads)"
       " * (q.shape[-1] / heads) ** -0.5",
     v="joined(swapaxes(attention_weights(q, k, mask, heads), -1, -2) @ headed(g, heads), heads)",
@@ -143,52 +165,79 @@ unit_rows = op(
     "unit_rows", "y = x / |x| over the last axis: each row at length 1",
     forward="x / np.sqrt(np.sum(x * x, axis=-1, keepdims=True))",
     x="(g - y * sum(g * y, axis=-1, keepdims=True)) / sqrt(sum(x * x, axis=-1, keepdims=True))",
-    why="dy = (dx - y <y, dx>) / |x|, and this map is symmetric: along x only the length changes, which y does not have",
+    why="dy = (dx - y <y, dx>) / |x|, and this map is symmetric: along x only the length changes, "
+        "which y does not have",
 )  # fmt: skip
 
 
-# --- public ----------------------------------------------------------------------------------------------------------
+# --- public ---------------------------------------------------------------------------------------
 
 
 @composition
 def linear(x: Any, weight: Any, bias: Any = None, activation: str | None = None) -> Any:
-    """y = f(x W + b): x (..., in), W (in, out), b (out,); f one of the names in ACTIVATIONS.  One fused step."""
+    """y = f(x W + b): x (..., in), W (in, out), b (out,); f one of the names in ACTIVATIONS.  One
+    fused step.
+    """
     if activation not in ACTIVATIONS:
         names = ", ".join(map(str, ACTIVATIONS))
-        raise DataError(f"linear: unknown activation {activation!r}", f"there are {names}", "use one of these names")
+        raise DataError(
+            f"linear: unknown activation {activation!r}",
+            f"there are {names}",
+            "use one of these names",
+        )
     n, m = x.shape, weight.shape
     if not n or len(m) != 2 or n[-1] != m[0]:
         y = matmul(x, weight)  # a vector as weight, or an error that says what does not fit
         return ACTIVATIONS[activation](y if bias is None else y + bias)
-    y = fused_linear(x, weight, 0.0 if bias is None else bias, activation=activation if activation in FUSED else None)
+    y = fused_linear(
+        x,
+        weight,
+        0.0 if bias is None else bias,
+        activation=activation if activation in FUSED else None,
+    )
     return y if activation in FUSED else ACTIVATIONS[activation](y)
 
 
 @composition
 def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    """(x - mean) / sqrt(var + eps) over the last axis, times weight, plus bias (Ba, Kiros & Hinton 2016).  One fused step."""
-    return fused_layer_norm(x, 1.0 if weight is None else weight, 0.0 if bias is None else bias, eps=eps)
+    """(x - mean) / sqrt(var + eps) over the last axis, times weight, plus bias (Ba, Kiros & Hinton
+    2016).  One fused step.
+    """
+    return fused_layer_norm(
+        x, 1.0 if weight is None else weight, 0.0 if bias is None else bias, eps=eps
+    )
 
 
 def _like(mask: Any, x: Any) -> Any:
-    """A constant mask in the dtype of x, so that a float64 mask does not turn a float32 model into a float64 one."""
+    """A constant mask in the dtype of x, so that a float64 mask does not turn a float32 model into
+    a float64 one.
+    """
     return mask if isinstance(mask, Value) else plain(mask, "dropout: mask", x.dtype)
 
 
 @composition
 def dropout(x: Any, mask: Any, rate: float) -> Any:
-    """x mask / (1 - rate): inverted dropout.  The 0/1 mask is drawn outside, with probability `rate` of a 0."""
+    """x mask / (1 - rate): inverted dropout.  The 0/1 mask is drawn outside, with probability
+    `rate` of a 0.
+    """
     if not 0 <= rate < 1:
-        raise DataError("dropout: the rate must lie in [0, 1)", f"got {rate}", "rate is the probability of dropping")
+        raise DataError(
+            "dropout: the rate must lie in [0, 1)",
+            f"got {rate}",
+            "rate is the probability of dropping",
+        )
     return x * _like(mask, x) / (1 - rate)
 
 
 @composition
 def attention(q: Any, k: Any, v: Any, mask: Any = None, heads: int = 1) -> Any:
-    """softmax(q k^T / sqrt(d) + mask) v over (..., tokens, d) (Vaswani et al. 2017).  One fused step.
+    """softmax(q k^T / sqrt(d) + mask) v over (..., tokens, d) (Vaswani et al. 2017).  One fused
+    step.
 
-    mask  : None; a boolean array, False where a query may not look; or a tensor or array that is added to the scores.
-    heads : the columns are cut into so many stripes, each of which attends for itself; the results stand side by side.
+    mask  : None; a boolean array, False where a query may not look; or a tensor or array that is
+            added to the scores.
+    heads : the columns are cut into so many stripes, each of which attends for itself; the results
+    stand side by side.
     """
     if not isinstance(mask, Value):
         mask = np.zeros(()) if mask is None else plain(mask, "attention: mask")

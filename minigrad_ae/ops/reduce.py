@@ -1,4 +1,6 @@
-"""Reductions.  `axis` is None (all axes), an int or a tuple; a result without its axes is put back by `kept`."""
+"""Reductions.  `axis` is None (all axes), an int or a tuple; a result without its axes is put back
+by `kept`.
+"""
 
 import numpy as np
 
@@ -6,19 +8,22 @@ from ..autodiff.operation import op
 from .calculus import real, ties
 
 sum = op(
-    "sum", "y = sum of x over axis", forward="np.sum(x, axis=axis, keepdims=keepdims)", params="axis=None, keepdims=False",
+    "sum", "y = sum of x over axis", forward="np.sum(x, axis=axis, keepdims=keepdims)", params="axis=None, "
+        "keepdims=False",
     x="broadcast_to(reshape(g, kept(x.shape, axis)), x.shape)", why="every term has slope 1",
 )  # fmt: skip
 
 
 def _max(x, axis=None, keepdims=False):
-    if np.iscomplexobj(x):  # the mean of the largest by real part: np.max would compare imaginary parts at a tie
+    # the mean of the largest by real part: np.max would compare imaginary parts at a tie
+    if np.iscomplexobj(x):
         return np.sum(x * ties(x, axis), axis=axis, keepdims=keepdims)
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
 max = op(
-    "max", "y = largest x over axis", forward=_max, x="reshape(g, kept(x.shape, axis)) * ties(x, axis)",
+    "max", "y = largest x over axis", forward=_max, x="reshape(g, kept(x.shape, axis)) * ties(x, "
+        "axis)",
     kink="(tied(x, axis),)", why="only the largest moves y; several largest share equally",
 )  # fmt: skip
 
@@ -45,10 +50,12 @@ logsumexp = op(
     x="reshape(g, kept(x.shape, axis)) * softmax(x, axis=axis)", why="dy/dx = e^x / sum e^x",
 )  # fmt: skip
 softmax = op(
-    "softmax", "y = e^x / sum e^x over axis", forward=_softmax, x="y * (g - sum(g * y, axis=axis, keepdims=True))",
+    "softmax", "y = e^x / sum e^x over axis", forward=_softmax, x="y * (g - sum(g * y, axis=axis, "
+        "keepdims=True))",
     why="dy_i = y_i (dx_i - sum_j y_j dx_j), and this matrix is symmetric",
 )  # fmt: skip
 log_softmax = op(
-    "log_softmax", "y = x - ln sum e^x over axis", forward="x - logsumexp(x, axis=axis, keepdims=True)", params="axis=-1",
+    "log_softmax", "y = x - ln sum e^x over axis", forward="x - logsumexp(x, axis=axis, "
+        "keepdims=True)", params="axis=-1",
     x="g - exp(y) * sum(g, axis=axis, keepdims=True)", why="dy_i = dx_i - sum_j softmax_j dx_j",
 )  # fmt: skip

@@ -1,6 +1,8 @@
-"""L-BFGS: a quasi-Newton method that needs the loss and its gradient only, and goes down to the rounding of the loss.
+"""L-BFGS: a quasi-Newton method that needs the loss and its gradient only, and goes down to the
+rounding of the loss.
 
-    x <- x + a d,   d = -H g,   H from the last few pairs s = x_new - x, y = g_new - g (Nocedal & Wright 2006, ch. 7.2)
+    x <- x + a d,   d = -H g,   H from the last few pairs s = x_new - x, y = g_new - g (Nocedal &
+                    Wright 2006, ch. 7.2)
 """
 
 from __future__ import annotations
@@ -18,27 +20,32 @@ from .line_search import LineSearch, Trial
 from .optimizer import Optimizer, checked_gradients, checked_number
 from .stopping import Point, Watch
 
-ULPS = 64  # the rounding error of a loss, a sum of many terms, in units of its last place: a generous estimate
+# the rounding error of a loss, a sum of many terms, in units of its last place: a generous estimate
+ULPS = 64
 SEARCH = 30  # evaluations in one line search; three are many
 
 
 class LBFGS(Optimizer):
-    """Limited-memory BFGS with a strong Wolfe line search; for losses without randomness (Liu & Nocedal 1989).
+    """Limited-memory BFGS with a strong Wolfe line search; for losses without randomness (Liu &
+    Nocedal 1989).
 
     lr                  the first step tried along a quasi-Newton direction; 1 is right
     history             how many pairs (s, y) are kept
     max_iter            iterations in one call of `step`
     max_evaluations     evaluations of the closure in one call of `step`; None for no limit
-    gradient_tolerance  stop when no entry of the gradient is larger; 0 goes down to the rounding level
-    loss_tolerance      stop when PATIENCE iterations lower the loss by no more than this part of it; 0 likewise
+    gradient_tolerance  stop when no entry of the gradient is larger; 0 goes down to the rounding
+                        level
+    loss_tolerance      stop when PATIENCE iterations lower the loss by no more than this part of
+                        it; 0 likewise
     c1, c2              of the Wolfe conditions
 
     All are attributes, which may be changed between calls, and these say what happened:
 
-    reason              why the last call ended: 'gradient tolerance', 'loss tolerance', 'rounding' (what is left is
-                        smaller than the rounding error of the loss), 'line search failed' (nothing lower was found
-                        although the slope promised it: the gradient is wrong, or the loss random or not smooth),
-                        'iteration limit', 'evaluation limit'; None before the first call
+    reason              why the last call ended: 'gradient tolerance', 'loss tolerance', 'rounding'
+                        (what is left is smaller than the rounding error of the loss), 'line search
+                        failed' (nothing lower was found although the slope promised it: the
+                        gradient is wrong, or the loss random or not smooth), 'iteration limit',
+                        'evaluation limit'; None before the first call
     converged           True for the first three
     evaluations, iterations     in all calls so far
     loss, gradient_norm         at the point that was reached: float, and the Euclidean norm
@@ -46,17 +53,34 @@ class LBFGS(Optimizer):
     Raises DataError for settings outside their range, and what `Optimizer` raises.
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float = 1.0, history: int = 10, max_iter: int = 20,
-                 max_evaluations: int | None = None, gradient_tolerance: float = 0.0, loss_tolerance: float = 0.0,
-                 c1: float = 1e-4, c2: float = 0.9) -> None:  # fmt: skip
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1.0,
+        history: int = 10,
+        max_iter: int = 20,
+        max_evaluations: int | None = None,
+        gradient_tolerance: float = 0.0,
+        loss_tolerance: float = 0.0,
+        c1: float = 1e-4,
+        c2: float = 0.9,
+    ) -> None:
         super().__init__(params, lr)
         checked_number("LBFGS: lr", lr, 0, math.inf, "lr=1")
         self.history, self.max_iter = _count("history", history), _count("max_iter", max_iter)
-        self.max_evaluations = None if max_evaluations is None else _count("max_evaluations", max_evaluations)
+        self.max_evaluations = (
+            None if max_evaluations is None else _count("max_evaluations", max_evaluations)
+        )
         zero = "0, to go down to the rounding level"
-        for name, value in (("gradient_tolerance", gradient_tolerance), ("loss_tolerance", loss_tolerance)):
+        for name, value in (
+            ("gradient_tolerance", gradient_tolerance),
+            ("loss_tolerance", loss_tolerance),
+        ):
             checked_number(f"LBFGS: {name}", value, 0, math.inf, zero, closed=True)
-        self.gradient_tolerance, self.loss_tolerance = float(gradient_tolerance), float(loss_tolerance)
+        self.gradient_tolerance, self.loss_tolerance = (
+            float(gradient_tolerance),
+            float(loss_tolerance),
+        )
         self.c1 = checked_number("LBFGS: c1", c1, 0, 0.5, "c1=1e-4")
         self.c2 = checked_number("LBFGS: c2", c2, c1, 1, "c2=0.9")
         self.reason: str | None = None
@@ -65,7 +89,8 @@ class LBFGS(Optimizer):
         self.epsilon = max(float(np.finfo(p.dtype).eps) for p in self.params)
         self.largest = 0.0
         self._spent = 0
-        self.pairs: deque[tuple[np.ndarray, np.ndarray, float]] = deque()  # s, y and s.y, oldest first
+        # s, y and s.y, oldest first
+        self.pairs: deque[tuple[np.ndarray, np.ndarray, float]] = deque()
 
     @property
     def converged(self) -> bool:
@@ -77,14 +102,16 @@ class LBFGS(Optimizer):
         self.pairs.clear()
 
     def step(self, closure: Callable[[], Any]) -> float:
-        """Minimise from where the parameters are.  Returns the loss where it ends; parameters and gradients are there.
+        """Minimise from where the parameters are.  Returns the loss where it ends; parameters and
+        gradients are there.
 
-        closure() computes the loss from the parameters, calls ``loss.backward()``, and returns the loss (a tensor or a
-        number).  The gradients are None whenever it is called, so it need not clear them.  Warnings about overflow are
-        silent inside: a trial step may leave the domain of the loss, and is then taken back.
+        closure() computes the loss from the parameters, calls ``loss.backward()``, and returns the
+        loss (a tensor or a number).  The gradients are None whenever it is called, so it need not
+        clear them.  Warnings about overflow are silent inside: a trial step may leave the domain of
+        the loss, and is then taken back.
 
-        Raises GradientError where loss or gradient are not finite at the start; an exception in the closure leaves the
-        parameters at the last point that was accepted.
+        Raises GradientError where loss or gradient are not finite at the start; an exception in the
+        closure leaves the parameters at the last point that was accepted.
         """
         self._spent, self.reason = 0, None
         here = self._start(closure)
@@ -111,7 +138,9 @@ class LBFGS(Optimizer):
 
     # --- one iteration ---
     def _iterate(self, closure: Callable[[], Any], here: Point) -> Point | None:
-        """The next point; None, and the reason, where there is none.  Steepest descent has the last word."""
+        """The next point; None, and the reason, where there is none.  Steepest descent has the last
+        word.
+        """
         promise = 0.0
         while True:
             left = math.inf if self.max_evaluations is None else self.max_evaluations - self._spent
@@ -145,7 +174,9 @@ class LBFGS(Optimizer):
                 self.largest = max(self.largest, abs(point.loss))
                 return point
             if not self.pairs and limit == SEARCH:
-                self.reason = "rounding" if promise <= self._floor(here.loss) else "line search failed"
+                self.reason = (
+                    "rounding" if promise <= self._floor(here.loss) else "line search failed"
+                )
                 return None
             self.reset()
 
@@ -164,7 +195,9 @@ class LBFGS(Optimizer):
         return d
 
     def _remember(self, s: np.ndarray, y: np.ndarray) -> None:
-        """Keep a pair if its curvature is positive beyond rounding (the Wolfe conditions see to it, rounding may not)."""
+        """Keep a pair if its curvature is positive beyond rounding (the Wolfe conditions see to it,
+        rounding may not).
+        """
         curvature = float(s @ y)
         if curvature > self.epsilon * math.sqrt(s @ s) * math.sqrt(y @ y):
             self.pairs.append((s, y, curvature))
@@ -206,11 +239,15 @@ class LBFGS(Optimizer):
             value = float(loss)
         except TypeError:
             raise DtypeError(
-                "LBFGS: the closure must return the loss", f"it returned {type(loss).__name__}", "end it with: return loss"
+                "LBFGS: the closure must return the loss",
+                f"it returned {type(loss).__name__}",
+                "end it with: return loss",
             ) from None
         if all(p.grad is None for p in self.params):
             raise GradientError(
-                "LBFGS: the closure left no gradient", "every .grad is None after it", "call loss.backward() in the closure"
+                "LBFGS: the closure left no gradient",
+                "every .grad is None after it",
+                "call loss.backward() in the closure",
             )
         gradients = [np.zeros(p.size) if p.grad is None else np.ravel(p.grad) for p in self.params]
         x = np.concatenate([p.data.ravel() for p in self.params], dtype=np.float64)
@@ -233,13 +270,23 @@ class LBFGS(Optimizer):
 
     # --- state ---
     def state_dict(self) -> dict[str, Any]:
-        """lr, counts, the largest loss so far and the pairs 's' and 'y' (k, n), oldest first (copies)."""
-        sides = np.array([pair[:2] for pair in self.pairs]).reshape(len(self.pairs), 2, sum(p.size for p in self.params))
-        counts = {"evaluations": self.evaluations, "iterations": self.iterations, "largest": self.largest}
+        """lr, counts, the largest loss so far and the pairs 's' and 'y' (k, n), oldest first
+        (copies).
+        """
+        sides = np.array([pair[:2] for pair in self.pairs]).reshape(
+            len(self.pairs), 2, sum(p.size for p in self.params)
+        )
+        counts = {
+            "evaluations": self.evaluations,
+            "iterations": self.iterations,
+            "largest": self.largest,
+        }
         return {"lr": self.lr, **counts, "s": sides[:, 0].copy(), "y": sides[:, 1].copy()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state`.  Raises DataError, and changes nothing, where it does not fit these parameters."""
+        """Continue from `state`.  Raises DataError, and changes nothing, where it does not fit
+        these parameters.
+        """
         own = self.state_dict()
         faults = [f"missing {key!r}" for key in own if key not in state]
         faults += [f"unexpected {key!r}" for key in state if key not in own]
@@ -257,7 +304,9 @@ class LBFGS(Optimizer):
 
 
 def first_step(here: Point) -> float:
-    """How far along -g to try at first: a hundredth of the parameters' size (Hager & Zhang 2005, step I0)."""
+    """How far along -g to try at first: a hundredth of the parameters' size (Hager & Zhang 2005,
+    step I0).
+    """
     size = float(np.abs(here.x).max(initial=0.0))
     if size > 0:
         return 0.01 * size / here.steepness
@@ -266,5 +315,9 @@ def first_step(here: Point) -> float:
 
 def _count(what: str, n: Any) -> int:
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise DataError(f"LBFGS: {what} must be a whole number, at least 1", f"got {n!r}", "e.g. history=10, max_iter=100")
+        raise DataError(
+            f"LBFGS: {what} must be a whole number, at least 1",
+            f"got {n!r}",
+            "e.g. history=10, max_iter=100",
+        )
     return int(n)

@@ -1,15 +1,19 @@
-"""A line search for the strong Wolfe conditions that still works where differences of the loss are only rounding.
+"""A line search for the strong Wolfe conditions that still works where differences of the loss are
+only rounding.
 
-Along a line, phi(a) = f(x + a d) with phi'(0) < 0.  Wanted is a step a with (Nocedal & Wright 2006, eq. 3.7)
+Along a line, phi(a) = f(x + a d) with phi'(0) < 0.  Wanted is a step a with (Nocedal & Wright 2006,
+eq. 3.7)
 
     phi(a) <= phi(0) + c1 a phi'(0)       it goes down, by a fair part of what the slope promises
     abs(phi'(a)) <= c2 abs(phi'(0))       it is flatter there
 
-The search brackets such a step (algorithm 3.5) and closes in on it by cubic interpolation (algorithm 3.6).
+The search brackets such a step (algorithm 3.5) and closes in on it by cubic interpolation
+(algorithm 3.6).
 
-Near a minimum the decrease is second order, smaller than the rounding error of f, although the slope, which is first
-order, still has correct digits.  So losses are compared up to `noise`, the rounding error of f; where they do not
-differ by more, the slopes decide.  This is the idea of the approximate Wolfe conditions (Hager & Zhang 2005, eq. 1.7).
+Near a minimum the decrease is second order, smaller than the rounding error of f, although the
+slope, which is first order, still has correct digits.  So losses are compared up to `noise`, the
+rounding error of f; where they do not differ by more, the slopes decide.  This is the idea of the
+approximate Wolfe conditions (Hager & Zhang 2005, eq. 1.7).
 """
 
 from __future__ import annotations
@@ -24,7 +28,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Trial:
-    """A point on the line: the step a, phi(a) (inf where it or its slope is not finite), phi'(a), and what belongs to it."""
+    """A point on the line: the step a, phi(a) (inf where it or its slope is not finite), phi'(a),
+    and what belongs to it.
+    """
 
     step: float
     value: float
@@ -34,7 +40,9 @@ class Trial:
 
 @dataclass(frozen=True)
 class Found:
-    """How a search ended: 'wolfe'; 'approximate', the same up to noise; or 'failed', with the best trial, maybe step 0."""
+    """How a search ended: 'wolfe'; 'approximate', the same up to noise; or 'failed', with the best
+    trial, maybe step 0.
+    """
 
     trial: Trial
     kind: str
@@ -43,11 +51,19 @@ class Found:
 class LineSearch:
     """The search from phi(0), which `start` holds.
 
-    evaluate : step -> Trial.   noise : differences of the loss up to it mean nothing.   limit : evaluations at most.
+    evaluate : step -> Trial.   noise : differences of the loss up to it mean nothing.   limit :
+    evaluations at most.
     """
 
-    def __init__(self, evaluate: Callable[[float], Trial], start: Trial, c1: float = 1e-4, c2: float = 0.9,
-                 noise: float = 0.0, limit: int = 30) -> None:  # fmt: skip
+    def __init__(
+        self,
+        evaluate: Callable[[float], Trial],
+        start: Trial,
+        c1: float = 1e-4,
+        c2: float = 0.9,
+        noise: float = 0.0,
+        limit: int = 30,
+    ) -> None:
         self.evaluate, self.start = evaluate, start
         self.c1, self.c2, self.noise, self.left = c1, c2, noise, limit
 
@@ -66,13 +82,17 @@ class LineSearch:
         return Found(before, "failed")
 
     def _zoom(self, low: Trial, high: Trial) -> Found:
-        """Close in (algorithm 3.6).  `low` is the lowest so far, and its slope falls towards `high`."""
+        """Close in (algorithm 3.6).  `low` is the lowest so far, and its slope falls towards
+        `high`.
+        """
         widths = [math.inf, math.inf]
         while self.left > 0:
             width = abs(high.step - low.step)
             slow = width > 0.66 * widths[-2]
             widths.append(width)
-            step = low.step + (high.step - low.step) * (0.5 if slow else _inside(low, high, self.noise))
+            step = low.step + (high.step - low.step) * (
+                0.5 if slow else _inside(low, high, self.noise)
+            )
             if step in (low.step, high.step):  # neighbours in floating point
                 break
             trial = self._try(step)
@@ -105,7 +125,9 @@ class LineSearch:
 
 
 def cubic_minimum(a: Trial, b: Trial) -> float | None:
-    """Where the cubic through values and slopes at `a` and `b` has its minimum (eq. 3.59); None if it has none."""
+    """Where the cubic through values and slopes at `a` and `b` has its minimum (eq. 3.59); None if
+    it has none.
+    """
     d1 = a.slope + b.slope - 3 * (a.value - b.value) / (a.step - b.step)
     root = d1 * d1 - a.slope * b.slope
     if not 0 <= root < math.inf:
@@ -125,7 +147,8 @@ def _inside(low: Trial, high: Trial, noise: float) -> float:
     guess: float | None
     if abs(high.value - low.value) > noise:
         guess = cubic_minimum(low, high)
-    elif low.slope * high.slope < 0:  # the values say nothing: where the straight line through the slopes is zero
+    # the values say nothing: where the straight line through the slopes is zero
+    elif low.slope * high.slope < 0:
         guess = low.step - low.slope * width / (high.slope - low.slope)
     else:
         guess = None

@@ -21,10 +21,12 @@ class Optimizer:
     """The parameters it moves (each once), and ``lr``, which may be set at any time.
 
     params : an iterable of leaves with requires_grad, such as ``model.parameters()``.
-    ``initial_lr`` is the learning rate it was made with; schedules start from it, also after `load_state_dict`.
+    ``initial_lr`` is the learning rate it was made with; schedules start from it, also after
+    `load_state_dict`.
 
-    Raises DataError without parameters or for a learning rate that is negative, NaN or infinite; DtypeError for something
-    that is not a tensor; GradientError for a tensor that cannot be trained.
+    Raises DataError without parameters or for a learning rate that is negative, NaN or infinite;
+    DtypeError for something that is not a tensor; GradientError for a tensor that cannot be
+    trained.
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
@@ -39,7 +41,14 @@ class Optimizer:
 
     @lr.setter
     def lr(self, lr: float) -> None:
-        self._lr = checked_number(f"{type(self).__name__}: lr", lr, 0, math.inf, "a learning rate such as 1e-3", closed=True)
+        self._lr = checked_number(
+            f"{type(self).__name__}: lr",
+            lr,
+            0,
+            math.inf,
+            "a learning rate such as 1e-3",
+            closed=True,
+        )
 
     def zero_grad(self) -> None:
         """Forget the gradients: every ``.grad`` is None again."""
@@ -47,27 +56,39 @@ class Optimizer:
             p.grad = None
 
     def gradients(self) -> Iterator[tuple[Tensor, np.ndarray, State]]:
-        """(parameter, its gradient, its state) of the parameters that have a gradient; all are checked first.
+        """(parameter, its gradient, its state) of the parameters that have a gradient; all are
+        checked first.
 
-        Raises GradientError where no parameter has a gradient, or one is not finite; ShapeError for a wrong shape.
+        Raises GradientError where no parameter has a gradient, or one is not finite; ShapeError for
+        a wrong shape.
         """
         found = checked_gradients(self.params, type(self).__name__)
-        return ((p, g, state) for p, g, state in zip(self.params, found, self.state, strict=True) if g is not None)
+        return (
+            (p, g, state)
+            for p, g, state in zip(self.params, found, self.state, strict=True)
+            if g is not None
+        )
 
     # --- state ---
     def state_dict(self) -> dict[str, Any]:
-        """A flat dict of numbers and arrays (copies), from which `load_state_dict` continues bit for bit.
+        """A flat dict of numbers and arrays (copies), from which `load_state_dict` continues bit
+        for bit.
 
-        ``lr``, and for parameter number k ``'k.name'``, such as '0.velocity'.  Parameters are known by their order;
-        settings other than ``lr`` belong to the program.
+        ``lr``, and for parameter number k ``'k.name'``, such as '0.velocity'.  Parameters are known
+        by their order; settings other than ``lr`` belong to the program.
         """
         state: dict[str, Any] = {"lr": self.lr}
         for k, own in enumerate(self.state):
-            state |= {f"{k}.{name}": np.array(value) if name in self.arrays else value for name, value in own.items()}
+            state |= {
+                f"{k}.{name}": np.array(value) if name in self.arrays else value
+                for name, value in own.items()
+            }
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state`.  Raises DataError, and changes nothing, where it does not fit these parameters."""
+        """Continue from `state`.  Raises DataError, and changes nothing, where it does not fit
+        these parameters.
+        """
         new: list[State] = [{} for _ in self.params]
         faults = [] if "lr" in state else ["missing 'lr'"]
         for key, value in state.items():
@@ -77,12 +98,24 @@ class Optimizer:
             if not number.isdigit() or int(number) >= len(new) or name not in self.slots:
                 faults.append(f"unexpected {key!r}")
             elif name in self.arrays and np.shape(value) != self.params[int(number)].shape:
-                faults.append(f"wrong shape of {key!r}: got {np.shape(value)}, expected {self.params[int(number)].shape}")
+                faults.append(
+                    f"wrong shape of {key!r}: got {np.shape(value)}, expected "
+                    f"{self.params[int(number)].shape}"
+                )
             else:
                 dtype = self.params[int(number)].dtype
-                new[int(number)][name] = np.array(unmasked(value, repr(key)), dtype) if name in self.arrays else int(value)
+                new[int(number)][name] = (
+                    np.array(unmasked(value, repr(key)), dtype)
+                    if name in self.arrays
+                    else int(value)
+                )
         numbers = [k for k in range(len(new)) if any(key.startswith(f"{k}.") for key in state)]
-        faults += [f"missing '{k}.{name}'" for k in numbers for name in self.slots if f"{k}.{name}" not in state]
+        faults += [
+            f"missing '{k}.{name}'"
+            for k in numbers
+            for name in self.slots
+            if f"{k}.{name}" not in state
+        ]
         self._refuse(faults)
         self.lr, self.state = float(state["lr"]), new
 
@@ -99,18 +132,23 @@ class Optimizer:
             raise DataError(
                 f"{type(self).__name__}: the state does not fit, nothing was loaded",
                 "; ".join(faults),
-                "load the state of the same optimiser, made with the same parameters in the same order",
+                "load the state of the same optimiser, made with the same parameters in the same "
+                "order",
             )
 
 
-def checked_number(what: str, value: Any, low: float, high: float, fix: str, closed: bool = False) -> float:
+def checked_number(
+    what: str, value: Any, low: float, high: float, fix: str, closed: bool = False
+) -> float:
     """`value` as a float with low < value < high (low <= value where `closed`), or a DataError."""
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not (low < number < high or (closed and number == low)):
-        bounds = f"{'>=' if closed else '>'} {low:g}" + (f" and < {high:g}" if high < math.inf else " and finite")
+        bounds = f"{'>=' if closed else '>'} {low:g}" + (
+            f" and < {high:g}" if high < math.inf else " and finite"
+        )
         raise DataError(f"{what} must be {bounds}", f"got {value!r}", f"pass {fix}")
     return number
 
@@ -119,14 +157,22 @@ def checked_parameters(params: Iterable[Tensor], who: str) -> list[Tensor]:
     """The parameters, each once, or the error that `Optimizer` documents."""
     if isinstance(params, Value) or not isinstance(params, Iterable):
         raise DtypeError(
-            f"{who} takes a list of parameters", f"got one {type(params).__name__}", "pass model.parameters(), or [tensor]"
+            f"{who} takes a list of parameters",
+            f"got one {type(params).__name__}",
+            "pass model.parameters(), or [tensor]",
         )
     given = list(params)
     if not given:
-        raise DataError(f"{who}: no parameters to train", "got an empty list", "pass model.parameters()")
+        raise DataError(
+            f"{who}: no parameters to train", "got an empty list", "pass model.parameters()"
+        )
     for k, p in enumerate(given):
         if not isinstance(p, Tensor):
-            raise DtypeError(f"{who} takes tensors", f"number {k} is a {type(p).__name__}", "pass model.parameters()")
+            raise DtypeError(
+                f"{who} takes tensors",
+                f"number {k} is a {type(p).__name__}",
+                "pass model.parameters()",
+            )
         if p.op is not None:
             raise GradientError(
                 f"{who}: a computed tensor cannot be trained",
@@ -168,7 +214,8 @@ def checked_gradients(params: list[Tensor], who: str) -> list[np.ndarray | None]
             )
         fast = g.flags.c_contiguous and g.dtype == p._data.dtype
         length = square(g) if fast else _square(g)
-        if not math.isfinite(length) and not np.isfinite(g).all():  # the square may overflow where g does not
+        # the square may overflow where g does not
+        if not math.isfinite(length) and not np.isfinite(g).all():
             bad.append(f"{name_of(p, k)}: {g.size - np.count_nonzero(np.isfinite(g))} of {g.size}")
     if bad:
         raise GradientError(

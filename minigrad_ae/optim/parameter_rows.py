@@ -1,7 +1,8 @@
-"""The parameters of a small model in a row, so that a step is one call of a kernel instead of one for each of them.
+"""The parameters of a small model in a row, so that a step is one call of a kernel instead of one
+for each of them.
 
-A call costs a microsecond or two before it does anything: for a model of a few thousand numbers, more than the step
-itself.  Parameters keep their own arrays: they are copied into the row and back.
+A call costs a microsecond or two before it does anything: for a model of a few thousand numbers,
+more than the step itself.  Parameters keep their own arrays: they are copied into the row and back.
 """
 
 from __future__ import annotations
@@ -15,27 +16,34 @@ from .. import kernels
 from ..autodiff.staleness import touch
 from ..tensors import Tensor
 
-LONGEST = 1 << 12  # numbers in a parameter, on average: for more, copies cost as much as the calls that they save
+# numbers in a parameter, on average: for more, copies cost as much as the calls that they save
+LONGEST = 1 << 12
 FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
 Array = np.ndarray
 
 
 class Row:
-    """All `params` one after the other, ``p``, and likewise their gradients ``g`` and Adam's moments ``m`` and ``v``.
+    """All `params` one after the other, ``p``, and likewise their gradients ``g`` and Adam's
+    moments ``m`` and ``v``.
 
-    The moments in `states`, one dict {m, v, t} per parameter, become views of the row at its first step.
+    The moments in `states`, one dict {m, v, t} per parameter, become views of the row at its first
+    step.
     """
 
     def __init__(self, params: list[Tensor], states: list[dict[str, Any]]) -> None:
         self.params, self.states, self.dtype = params, states, params[0].dtype
         ends = np.cumsum([p.size for p in params]).tolist()
         self.p, self.g, self.m, self.v = (np.zeros(ends[-1], self.dtype) for _ in range(4))
-        self.places = [(slice(end - p.size, end), p.shape) for p, end in zip(params, ends, strict=True)]
+        self.places = [
+            (slice(end - p.size, end), p.shape) for p, end in zip(params, ends, strict=True)
+        ]
         self.back = [self.p[place].reshape(shape) for place, shape in self.places]
         self.linked = False
 
     def filled(self) -> bool:
-        """Copy parameters and gradients into the row; False if a gradient is missing or not finite, or steps differ."""
+        """Copy parameters and gradients into the row; False if a gradient is missing or not finite,
+        or steps differ.
+        """
         t, gradients = self.states[0].get("t", 0), []
         for p, state in zip(self.params, self.states, strict=True):
             g = p.grad
@@ -49,7 +57,9 @@ class Row:
         return math.isfinite(kernels.optim.square(self.g))
 
     def step(self, *settings: Any) -> None:
-        """One step of Adam for all (settings: see `kernels.optim.adam_numbers`); the parameters' arrays are written to."""
+        """One step of Adam for all (settings: see `kernels.optim.adam_numbers`); the parameters'
+        arrays are written to.
+        """
         if not self.linked:
             self._link()
         t = self.states[0]["t"] + 1
@@ -70,13 +80,21 @@ class Row:
 
 
 class Rows:
-    """The rows of a small model, one for each of `kinds` (one per parameter): none where a row would be long or mixed."""
+    """The rows of a small model, one for each of `kinds` (one per parameter): none where a row
+    would be long or mixed.
+    """
 
-    def __init__(self, params: list[Tensor], states: list[dict[str, Any]], kinds: list[Any]) -> None:
+    def __init__(
+        self, params: list[Tensor], states: list[dict[str, Any]], kinds: list[Any]
+    ) -> None:
         self.kinds, self.states = kinds, states
         self.rows: list[Row] = []
         dtypes = {p.dtype for p in params}
-        if len(dtypes) == 1 and dtypes <= FLOATS and sum(p.size for p in params) <= LONGEST * len(params):
+        if (
+            len(dtypes) == 1
+            and dtypes <= FLOATS
+            and sum(p.size for p in params) <= LONGEST * len(params)
+        ):
             for kind in dict.fromkeys(kinds):
                 own = [k for k, other in enumerate(kinds) if other == kind]
                 self.rows.append(Row([params[k] for k in own], [states[k] for k in own]))

@@ -12,28 +12,45 @@ from ..tensors import Tensor
 from .optimizer import Optimizer, checked_gradients, checked_number, checked_parameters
 
 
-def cosine_schedule(base: Optimizer | float, steps: int, warmup: int = 0, final_lr: float = 0.0) -> Callable[[int], float]:
-    """A function of the step k = 0, 1, ... that returns its learning rate; it holds no state, so it can be resumed.
+def cosine_schedule(
+    base: Optimizer | float, steps: int, warmup: int = 0, final_lr: float = 0.0
+) -> Callable[[int], float]:
+    """A function of the step k = 0, 1, ... that returns its learning rate; it holds no state, so it
+    can be resumed.
 
-        k < warmup   lr = base (k + 1) / warmup                                        (Goyal et al. 2017)
-        afterwards   lr = final + (base - final) (1 + cos(pi (k - warmup) / (steps - warmup))) / 2   until k = steps,
-                     and final from there on                                           (Loshchilov & Hutter 2017, eq. 5)
+        k < warmup   lr = base (k + 1) / warmup                                        (Goyal et al.
+                     2017)
+        afterwards   lr = final + (base - final) (1 + cos(pi (k - warmup) / (steps - warmup))) / 2
+                     until k = steps,
+                     and final from there on                                           (Loshchilov &
+                     Hutter 2017, eq. 5)
 
-    base : a learning rate, or an optimiser, whose ``initial_lr`` is meant and whose ``lr`` each call then sets.
-    Raises DataError unless 0 <= warmup < steps and 0 <= final_lr.
+    base : a learning rate, or an optimiser, whose ``initial_lr`` is meant and whose ``lr`` each
+    call then sets. Raises DataError unless 0 <= warmup < steps and 0 <= final_lr.
     """
     optimizer = base if isinstance(base, Optimizer) else None
-    top = checked_number("cosine_schedule: the base", getattr(base, "initial_lr", base), 0, math.inf, "a learning rate")
-    final_lr = checked_number("cosine_schedule: final_lr", final_lr, 0, math.inf, "0, or the last rate", closed=True)
+    top = checked_number(
+        "cosine_schedule: the base",
+        getattr(base, "initial_lr", base),
+        0,
+        math.inf,
+        "a learning rate",
+    )
+    final_lr = checked_number(
+        "cosine_schedule: final_lr", final_lr, 0, math.inf, "0, or the last rate", closed=True
+    )
     if not 0 <= warmup < steps:
         raise DataError(
-            "cosine_schedule: the warm-up must be shorter than the whole", f"got warmup={warmup}, steps={steps}",
+            "cosine_schedule: the warm-up must be shorter than the whole",
+            f"got warmup={warmup}, steps={steps}",
             "pass the number of all steps, warm-up included",
-        )  # fmt: skip
+        )
 
     def schedule(k: int) -> float:
         if k < 0:
-            raise DataError("cosine_schedule: steps count from 0", f"got {k}", "pass the number of the step")
+            raise DataError(
+                "cosine_schedule: steps count from 0", f"got {k}", "pass the number of the step"
+            )
         if k < warmup:
             lr = top * (k + 1) / warmup
         else:
@@ -47,18 +64,24 @@ def cosine_schedule(base: Optimizer | float, steps: int, warmup: int = 0, final_
 
 
 def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
-    """Scale all gradients by one number so that their joint Euclidean norm is at most `max_norm` (Pascanu et al. 2013).
+    """Scale all gradients by one number so that their joint Euclidean norm is at most `max_norm`
+    (Pascanu et al. 2013).
 
     Returns the norm before.  Gradients that are short enough are not touched; None counts as 0.
     Raises DataError unless `max_norm` is positive, and what `Optimizer.gradients` raises.
     """
-    max_norm = checked_number("clip_grad_norm: max_norm", max_norm, 0, math.inf, "a positive length, such as 1.0")
+    max_norm = checked_number(
+        "clip_grad_norm: max_norm", max_norm, 0, math.inf, "a positive length, such as 1.0"
+    )
     params = checked_parameters(params, "clip_grad_norm")
-    found = [g.astype(np.float64) for g in checked_gradients(params, "clip_grad_norm") if g is not None]
+    found = [
+        g.astype(np.float64) for g in checked_gradients(params, "clip_grad_norm") if g is not None
+    ]
     largest = max((float(np.abs(g).max(initial=0.0)) for g in found), default=0.0)
     if largest == 0.0:
         return 0.0
-    norm = largest * math.sqrt(sum(float(np.sum((g / largest) ** 2)) for g in found))  # no overflow in the squares
+    # no overflow in the squares
+    norm = largest * math.sqrt(sum(float(np.sum((g / largest) ** 2)) for g in found))
     if norm > max_norm:
         for p in params:
             if p.grad is not None:

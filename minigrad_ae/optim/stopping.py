@@ -12,7 +12,9 @@ PATIENCE = 10  # iterations without progress before a minimisation is said to st
 
 @dataclass(frozen=True)
 class Point:
-    """Where the minimisation is: all parameters in a row (float64), the loss and its gradient there."""
+    """Where the minimisation is: all parameters in a row (float64), the loss and its gradient
+    there.
+    """
 
     x: np.ndarray
     loss: float
@@ -25,14 +27,17 @@ class Point:
 
 
 class Watch:
-    """Sees when nothing gets better any more: neither the loss, beyond its rounding, nor the gradient, by half."""
+    """Sees when nothing gets better any more: neither the loss, beyond its rounding, nor the
+    gradient, by half.
+    """
 
     def __init__(self, start: Point, loss_tolerance: float) -> None:
         self.mark = self.best = start
         self.idle, self.loss_tolerance = 0, loss_tolerance
 
     def stalled(self, here: Point, ulp: float) -> bool:
-        """Whether PATIENCE points in a row brought nothing.  ``best`` is the flattest of the points that are lowest.
+        """Whether PATIENCE points in a row brought nothing.  ``best`` is the flattest of the points
+        that are lowest.
 
         ulp : a unit in the last place of the loss.
         """

@@ -1,7 +1,8 @@
-"""The forward and backward pass of a graph as the NumPy program that a person would have written by hand.
+"""The forward and backward pass of a graph as the NumPy program that a person would have written by
+hand.
 
-Printed from the expressions that the engine runs (`inline`), in the order in which it runs them (`record.walk`), so
-that the program gives the same bits.
+Printed from the expressions that the engine runs (`inline`), in the order in which it runs them
+(`record.walk`), so that the program gives the same bits.
 """
 
 from __future__ import annotations
@@ -31,18 +32,22 @@ _SPOKEN_FOR = {*dir(builtins), *keyword.kwlist, "np", "unpack", "strided", "SIX"
 
 
 def emit_numpy(loss: Value, scope: Mapping[str, Any] | None = None) -> str:
-    """The program: imports numpy and nothing else; afterwards `loss` and ``grad_<name>`` of each leaf are there.
+    """The program: imports numpy and nothing else; afterwards `loss` and ``grad_<name>`` of each
+    leaf are there.
 
-    Value and gradients are those of ``loss.backward()``, bit for bit.  Leaves are exact literals (packed above 4,096
-    elements) and have their names from ``name=`` or the caller's variables, as far as they are identifiers; unnamed
-    ones are x0, x1, ...  `scope` : variables to take names from instead of the caller's.
+    Value and gradients are those of ``loss.backward()``, bit for bit.  Leaves are exact literals
+    (packed above 4,096 elements) and have their names from ``name=`` or the caller's variables, as
+    far as they are identifiers; unnamed ones are x0, x1, ...  `scope` : variables to take names
+    from instead of the caller's.
     """
     demand_loss(loss, "emit_numpy")
     return _Program(loss, [scope] if scope is not None else caller_scopes(1)).text()
 
 
 def identifier(name: str) -> str:
-    """`name` with what cannot stand in a Python name as '_': 'encoder.weight' becomes 'encoder_weight'."""
+    """`name` with what cannot stand in a Python name as '_': 'encoder.weight' becomes
+    'encoder_weight'.
+    """
     name = unicodedata.normalize("NFKC", name)
     clean = "".join(c if f"a{c}".isidentifier() else "_" for c in name)
     if not clean.strip("_"):
@@ -91,7 +96,11 @@ class _Program:
         self.needs |= needs
         self.library.shapes[name] = array.shape
         comment = f"  # {array.shape}" if "\n" not in text and array.ndim else ""
-        self.data.append(f"{name} = {text}{comment}" if comment or "\n" not in text else f"# {array.shape}\n{name} = {text}")
+        self.data.append(
+            f"{name} = {text}{comment}"
+            if comment or "\n" not in text
+            else f"# {array.shape}\n{name} = {text}"
+        )
         return ast.Name(name)
 
     def constant(self, array: np.ndarray, label: str = "index", key: Any = None) -> ast.expr:
@@ -127,14 +136,18 @@ class _Program:
         return self.literals[key]
 
     # --- lines ---
-    def line(self, section: list[str], name: str, expression: ast.expr, shape: tuple[int, ...]) -> None:
+    def line(
+        self, section: list[str], name: str, expression: ast.expr, shape: tuple[int, ...]
+    ) -> None:
         """``name = expression  # shape``."""
         text = f"{name} = {ast.unparse(ast.fix_missing_locations(expression))}"
         section.append(f"{text}  # {shape}" if shape else text)
         self.library.shapes[name] = shape
 
     def inliner(self, value: Value, i: int | None) -> Inliner:
-        """What the names in the expressions of `value` stand for: in its forward (i None), or in the rule for input i."""
+        """What the names in the expressions of `value` stand for: in its forward (i None), or in
+        the rule for input i.
+        """
         op: Any = value.op
         exprs = [self.input(value, k) for k in range(len(value.inputs))]
         params = {**{k: v for k, v in op.defaults.items() if k not in op.rules}, **value.params}
@@ -165,8 +178,14 @@ class _Program:
         if op.forward_text:
             tree = ast.parse(op.forward_text, mode="eval").body
         else:
-            inputs: list[ast.expr] = [ast.Starred(ast.Name(n)) if op.variadic else ast.Name(n) for n in op.rules]
-            settings = [ast.keyword(k, ast.Name(k)) for k in inliner.names if k in op.defaults and k not in op.rules]
+            inputs: list[ast.expr] = [
+                ast.Starred(ast.Name(n)) if op.variadic else ast.Name(n) for n in op.rules
+            ]
+            settings = [
+                ast.keyword(k, ast.Name(k))
+                for k in inliner.names
+                if k in op.defaults and k not in op.rules
+            ]
             tree = ast.Call(ast.Name(op.name), inputs, settings)
         self.line(self.forward, self.vars[id(value)], inliner.visit(tree), value._data.shape)
 
@@ -181,7 +200,11 @@ class _Program:
             expression = ast.Call(ast.Name("np.sum"), [expression], [ast.keyword("axis", axes)])
             left = tuple(n for k, n in enumerate(a.raw_shape) if k not in a.axes)
             if left != shape:
-                expression = ast.Call(ast.Attribute(expression, "reshape", ast.Load()), [setting(shape, self.constant)], [])
+                expression = ast.Call(
+                    ast.Attribute(expression, "reshape", ast.Load()),
+                    [setting(shape, self.constant)],
+                    [],
+                )
         if a.raw_dtype != a.x._data.dtype:
             to = ast.Name(f"np.{a.x._data.dtype}")
             expression = ast.Call(ast.Attribute(expression, "astype", ast.Load()), [to], [])
@@ -195,23 +218,33 @@ class _Program:
         for value in self.order:
             if value.hooks:
                 raise GradientError(
-                    "emit_numpy: a hook cannot be written as NumPy text", f"it hangs on {where(value)}",
+                    "emit_numpy: a hook cannot be written as NumPy text",
+                    f"it hangs on {where(value)}",
                     "take the hook out first: call what register_hook returned",
-                )  # fmt: skip
+                )
             if value.op is None:
                 self.declare(self.vars[id(value)], value._data)
         for value in self.order:
             if value.op is not None:
                 self.compute(value)
         seed = np.ones(self.loss._data.shape, self.loss._data.dtype)
-        self.line(self.backward, self.grads[id(self.loss)], ast.Name(array_text(seed)[0]), seed.shape)
+        self.line(
+            self.backward, self.grads[id(self.loss)], ast.Name(array_text(seed)[0]), seed.shape
+        )
         for application in walk(self.loss):
             self.contribute(application)
-        head = ["# A loss and its gradients, step by step.  Needs NumPy only.", "import numpy as np"]
+        head = [
+            "# A loss and its gradients, step by step.  Needs NumPy only.",
+            "import numpy as np",
+        ]
         ready = [UNPACK] if "unpack" in self.needs else []
         ready += [STRIDED] if "strided" in self.needs else []
         blocks = [*ready, *self.library.sources.values()]
         parts = ["\n".join(head)] + [f"\n{b}\n" for b in blocks]
-        for title, lines in (("data", self.data), ("forward", self.forward), ("backward", self.backward)):
+        for title, lines in (
+            ("data", self.data),
+            ("forward", self.forward),
+            ("backward", self.backward),
+        ):
             parts += [f"\n# {title}", *lines]
         return "\n".join(parts) + "\n"

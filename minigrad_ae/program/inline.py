@@ -1,8 +1,10 @@
-"""From the expression of an op to plain NumPy text: names put in, calls to other ops written out, settings folded.
+"""From the expression of an op to plain NumPy text: names put in, calls to other ops written out,
+settings folded.
 
-This is partial evaluation of the very expressions that the engine runs.  What is known when the program is written
-(shapes, settings, constants) becomes a number; what the engine allows for and the program never meets (tensors,
-complex numbers) goes; a call to another op becomes its NumPy text, or a function at the top of the program.
+This is partial evaluation of the very expressions that the engine runs.  What is known when the
+program is written (shapes, settings, constants) becomes a number; what the engine allows for and
+the program never meets (tensors, complex numbers) goes; a call to another op becomes its NumPy
+text, or a function at the top of the program.
 """
 
 from __future__ import annotations
@@ -33,12 +35,19 @@ class Inliner(ast.NodeTransformer):
     names     what its own names stand for: an expression, or a list of them for a variadic input
     values    the arrays and settings behind these names, as far as they are known
     constant  those of them that are the same in every run: settings, and numbers in the user's code
-    shapes    of the program's variables; empty in a function, where its arguments may be called like them
+    shapes    of the program's variables; empty in a function, where its arguments may be called
+              like them
     """
 
-    def __init__(self, library: Library, scope: Mapping[str, Any], names: Mapping[str, Any],
-                 values: Mapping[str, Any] | None = None, constant: frozenset[str] = frozenset(),
-                 in_function: bool = False) -> None:  # fmt: skip
+    def __init__(
+        self,
+        library: Library,
+        scope: Mapping[str, Any],
+        names: Mapping[str, Any],
+        values: Mapping[str, Any] | None = None,
+        constant: frozenset[str] = frozenset(),
+        in_function: bool = False,
+    ) -> None:
         self.library, self.scope, self.names = library, scope, names
         self.values, self.constant, self.in_function = values or {}, constant, in_function
         self.shapes: Mapping[str, tuple[int, ...]] = {} if in_function else library.shapes
@@ -90,7 +99,9 @@ class Inliner(ast.NodeTransformer):
 
     # --- the rewriting ---
     def visit(self, node: Any) -> Any:
-        foldable = isinstance(node, ast.Call | ast.BinOp | ast.UnaryOp | ast.Compare | ast.IfExp | ast.Attribute)
+        foldable = isinstance(
+            node, ast.Call | ast.BinOp | ast.UnaryOp | ast.Compare | ast.IfExp | ast.Attribute
+        )
         if foldable and (self.known(node, self.constant) or self.is_number(node)):
             return self.literal(self.evaluate(node))
         return super().visit(node)
@@ -98,7 +109,11 @@ class Inliner(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id in self.names:
             stands = self.names[node.id]
-            return ast.Tuple(list(stands), ast.Load()) if isinstance(stands, list) else copy.deepcopy(stands)
+            return (
+                ast.Tuple(list(stands), ast.Load())
+                if isinstance(stands, list)
+                else copy.deepcopy(stands)
+            )
         thing = self.scope.get(node.id)
         return self.literal(thing) if node.id in self.scope and type(thing) in _LITERALS else node
 
@@ -106,7 +121,9 @@ class Inliner(ast.NodeTransformer):
         if node.attr == "real":
             return self.visit(node.value)
         thing = None if self.resolve(node.value) is np else self.resolve(node)
-        return self.literal(thing) if type(thing) in _LITERALS and thing is not None else self.generic_visit(node)  # type: ignore[return-value]
+        if type(thing) in _LITERALS and thing is not None:
+            return self.literal(thing)
+        return self.generic_visit(node)  # type: ignore[return-value]
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
         test = self.visit(node.test)
@@ -120,36 +137,52 @@ class Inliner(ast.NodeTransformer):
         if any(isinstance(p, ast.Constant) and bool(p.value) is decides for p in parts):
             return ast.Constant(decides)
         parts = [p for p in parts if not isinstance(p, ast.Constant)]
-        return ast.BoolOp(node.op, parts) if len(parts) > 1 else parts[0] if parts else ast.Constant(not decides)
+        return (
+            ast.BoolOp(node.op, parts)
+            if len(parts) > 1
+            else parts[0]
+            if parts
+            else ast.Constant(not decides)
+        )
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         if isinstance(node.value, ast.Name) and isinstance(self.names.get(node.value.id), list):
             return self.several(node)[0]
         base, index = self.visit(node.value), self.visit(node.slice)
         if isinstance(base, ast.Name) and self.shapes.get(base.id) == ():
-            base = ast.Call(ast.Name("np.asarray"), [base], [])  # NumPy's numbers know fewer indices than arrays
+            # NumPy's numbers know fewer indices than arrays
+            base = ast.Call(ast.Name("np.asarray"), [base], [])
         if isinstance(index, ast.Tuple):
             index = ast.Tuple([as_slice(p) for p in index.elts], ast.Load())
         return ast.Subscript(base, as_slice(index), ast.Load())
 
     def several(self, node: ast.expr) -> list[ast.expr]:
-        """The expressions that ``*node`` stands for: parts of a variadic input, or a list of constants."""
+        """The expressions that ``*node`` stands for: parts of a variadic input, or a list of
+        constants.
+        """
         if isinstance(node, ast.Name) and isinstance(self.names.get(node.id), list):
             return list(self.names[node.id])
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
             stands = self.names[node.value.id]
             where = node.slice
             if isinstance(where, ast.Slice):
-                ends = [None if e is None else self.evaluate(e) for e in (where.lower, where.upper, where.step)]
+                ends = [
+                    None if e is None else self.evaluate(e)
+                    for e in (where.lower, where.upper, where.step)
+                ]
                 return list(stands[slice(*ends)])
             return [stands[self.evaluate(where)]]
         return [self.literal(v) for v in self.evaluate(node)]
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         function = self.resolve(node.func)
-        if function is isinstance or (isinstance(node.func, ast.Name) and node.func.id == "isinstance"):
+        if function is isinstance or (
+            isinstance(node.func, ast.Name) and node.func.id == "isinstance"
+        ):
             kind = self.resolve(node.args[1])
-            return ast.Constant(kind is np.ndarray) if kind in (Value, np.ndarray) else self.generic_visit(node)  # type: ignore[return-value]
+            if kind in (Value, np.ndarray):
+                return ast.Constant(kind is np.ndarray)
+            return self.generic_visit(node)  # type: ignore[return-value]
         if function is np.iscomplexobj:
             return ast.Constant(False)
         if function is np.real:
@@ -157,27 +190,38 @@ class Inliner(ast.NodeTransformer):
         ours = isinstance(function, Op) or (inspect.isfunction(function) and not is_numpy(function))
         if ours and not isinstance(function, Op) and self.known(node, frozenset(self.values)):
             result = self.evaluate(node)
-            if not isinstance(result, np.ndarray | np.generic):  # slices, subscripts: the same in every run
+            # slices, subscripts: the same in every run
+            if not isinstance(result, np.ndarray | np.generic):
                 return self.literal(result)
         original = copy.deepcopy(node)  # visiting changes a tree in place
         args: list[ast.expr] = []
         for a in node.args:
-            args += self.several(a.value) if isinstance(a, ast.Starred) and not self.in_function else [self.argument(a, ours)]
+            args += (
+                self.several(a.value)
+                if isinstance(a, ast.Starred) and not self.in_function
+                else [self.argument(a, ours)]
+            )
         keywords = {str(k.arg): self.visit(k.value) for k in node.keywords}
         if ours:
             return self.expand(function, args, keywords, original)
-        call = ast.Call(self.visit(node.func), args, [ast.keyword(k, v) for k, v in keywords.items()])
+        call = ast.Call(
+            self.visit(node.func), args, [ast.keyword(k, v) for k, v in keywords.items()]
+        )
         return tidy(call, self.shapes)
 
     def argument(self, node: ast.expr, ours: bool) -> ast.expr:
-        """An argument; a folded float32 keeps its type, for ``np.where(c, 1, 2.0)`` would be float64."""
+        """An argument; a folded float32 keeps its type, for ``np.where(c, 1, 2.0)`` would be
+        float64.
+        """
         if ours and not isinstance(node, ast.Name) and self.known(node, self.constant):
             value = self.evaluate(node)
             if getattr(value, "dtype", None) == np.float32 and value.ndim == 0:
                 return ast.Call(ast.Name("np.float32"), [self.literal(value)], [])
         return self.visit(node)  # type: ignore[no-any-return]
 
-    def expand(self, function: Any, args: list[ast.expr], keywords: dict[str, ast.expr], original: ast.Call) -> ast.expr:
+    def expand(
+        self, function: Any, args: list[ast.expr], keywords: dict[str, ast.expr], original: ast.Call
+    ) -> ast.expr:
         """A call to an op or helper: its text, or a call to its copy at the top of the program."""
         name, signature, scope, stored, statements, comment = recipe(function)
         bound = signature.bind(*args, **keywords)
@@ -232,6 +276,8 @@ class Body:
             s.body = body  # type: ignore[attr-defined]
             return [s]
         s = self.inliner.generic_visit(s)  # type: ignore[assignment]
-        if isinstance(s, ast.Assign) and ast.unparse(s.targets[0]).strip("()") == ast.unparse(s.value).strip("()"):
+        if isinstance(s, ast.Assign) and ast.unparse(s.targets[0]).strip("()") == ast.unparse(
+            s.value
+        ).strip("()"):
             return []  # x = x.real
         return [s]

@@ -1,4 +1,6 @@
-"""Exact arrays and settings as Python source: what is printed reads back as the same bits, in the same layout."""
+"""Exact arrays and settings as Python source: what is printed reads back as the same bits, in the
+same layout.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +16,24 @@ import numpy as np
 LITERAL = 4096  # elements; larger arrays are packed
 WIDTH = 100
 
-UNPACK = '''
+UNPACK = """
 SIX = np.zeros(123, np.uint8)
 SIX[list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")] = range(64)
 
 
 def unpack(text, dtype, shape):  # base64, decoded by NumPy alone: six bits a character
-    raw = np.packbits(np.unpackbits(SIX[np.frombuffer(text.encode(), np.uint8)][:, None], axis=1)[:, 2:])
+    six = np.unpackbits(SIX[np.frombuffer(text.encode(), np.uint8)][:, None], axis=1)[:, 2:]
+    raw = np.packbits(six)
     return raw[: np.prod(shape, dtype=int) * np.dtype(dtype).itemsize].view(dtype).reshape(shape)
-'''.strip()
+""".strip()
 
-STRIDED = '''
-def strided(a, strides):  # a copy of a with these strides (bytes): the last bit of a sum depends on them
+STRIDED = """
+def strided(a, strides):  # a copy with these strides in bytes: they move the last bit of a sum
     room = np.zeros(1 + sum((n - 1) * s for n, s in zip(a.shape, strides)) // a.itemsize, a.dtype)
     copy = np.lib.stride_tricks.as_strided(room, a.shape, strides)
     copy[...] = a
     return copy
-'''.strip()
+""".strip()
 
 
 def number(x: Any) -> str:
@@ -39,7 +42,8 @@ def number(x: Any) -> str:
         return str(bool(x)) if isinstance(x, bool | np.bool_) else str(int(x))
     if not math.isfinite(x):
         return "np.nan" if math.isnan(x) else "np.inf" if x > 0 else "-np.inf"
-    short = str(x)  # the shortest for its own type: good if it also survives the way through a Python float
+    # the shortest for its own type: good if it also survives the way through a Python float
+    short = str(x)
     return short if isinstance(x, np.float32) and np.float32(float(short)) == x else repr(float(x))
 
 
@@ -51,7 +55,10 @@ def array_text(a: np.ndarray) -> tuple[str, set[str]]:
     """(source of `a`, the helpers it calls): same shape, dtype, bits and strides."""
     if a.ndim == 0:
         return f"{_dtype(a.dtype)}({number(a[()])})", set()
-    flips = tuple(slice(None, None, -1 if s < 0 < n - 1 else 1) for n, s in zip(a.shape, a.strides, strict=True))
+    flips = tuple(
+        slice(None, None, -1 if s < 0 < n - 1 else 1)
+        for n, s in zip(a.shape, a.strides, strict=True)
+    )
     if a.size and any(f.step == -1 for f in flips):
         text, needs = array_text(a[flips])
         return f"{text}[{', '.join('::-1' if f.step == -1 else ':' for f in flips)}]", needs
@@ -64,7 +71,9 @@ def array_text(a: np.ndarray) -> tuple[str, set[str]]:
 
 
 def _contiguous(a: np.ndarray) -> tuple[str, set[str]]:
-    dtype = "" if a.dtype == np.float64 or a.dtype == bool or a.dtype == int else f", {_dtype(a.dtype)}"
+    dtype = (
+        "" if a.dtype == np.float64 or a.dtype == bool or a.dtype == int else f", {_dtype(a.dtype)}"
+    )
     shape = str(a.shape) if a.ndim > 1 else str(a.shape[0])
     if a.size == 0:
         return f"np.zeros({shape}, {_dtype(a.dtype)})", set()
@@ -85,7 +94,10 @@ def _contiguous(a: np.ndarray) -> tuple[str, set[str]]:
 
 def _plain(a: np.ndarray) -> bool:
     """Every NaN is the usual one: another cannot be written as a number."""
-    return a.dtype.kind != "f" or a[np.isnan(a)].tobytes() == np.full(int(np.isnan(a).sum()), np.nan, a.dtype).tobytes()
+    return (
+        a.dtype.kind != "f"
+        or a[np.isnan(a)].tobytes() == np.full(int(np.isnan(a).sum()), np.nan, a.dtype).tobytes()
+    )
 
 
 def _nested(a: np.ndarray, indent: str) -> str:
@@ -93,11 +105,15 @@ def _nested(a: np.ndarray, indent: str) -> str:
         rows = [_nested(row, indent + " ") for row in a]
         return "[" + (",\n" + indent).join(rows) + "]" if len(rows) > 1 else f"[{rows[0]}]"
     text = "[" + ", ".join(number(v) for v in a) + "]"
-    return textwrap.fill(text, WIDTH, subsequent_indent=indent + " ", break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(
+        text, WIDTH, subsequent_indent=indent + " ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _packed(a: np.ndarray) -> tuple[str, set[str]]:
-    """Bytes as text.  An array of few different numbers is a short list of them and one byte an element."""
+    """Bytes as text.  An array of few different numbers is a short list of them and one byte an
+    element.
+    """
     bits = a.view(f"u{a.itemsize}") if a.dtype.kind in "fiu" else a
     different, codes = np.unique(bits, return_inverse=True)
     if a.itemsize > 1 and different.size <= 256 and _plain(values := different.view(a.dtype)):
@@ -110,7 +126,9 @@ def _packed(a: np.ndarray) -> tuple[str, set[str]]:
 
 
 def setting(value: Any, constant: Callable[[np.ndarray], ast.expr]) -> ast.expr:
-    """A setting (axis, shape, index, dtype, number) as a syntax tree; an array becomes what `constant` makes of it."""
+    """A setting (axis, shape, index, dtype, number) as a syntax tree; an array becomes what
+    `constant` makes of it.
+    """
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if isinstance(value, np.ndarray):
@@ -119,7 +137,11 @@ def setting(value: Any, constant: Callable[[np.ndarray], ast.expr]) -> ast.expr:
         value = value.item()
     if isinstance(value, tuple | list):
         parts = [setting(v, constant) for v in value]
-        return ast.Tuple(parts, ast.Load()) if isinstance(value, tuple) else ast.List(parts, ast.Load())
+        return (
+            ast.Tuple(parts, ast.Load())
+            if isinstance(value, tuple)
+            else ast.List(parts, ast.Load())
+        )
     if isinstance(value, slice):
         ends = [value.start, value.stop] + ([value.step] if value.step is not None else [])
         return ast.Call(ast.Name("slice"), [setting(v, constant) for v in ends], [])

@@ -1,4 +1,6 @@
-"""What lessons on codes draw: sheets of images, a decoder's manifold, a map of codes, a graph with its gradients."""
+"""What lessons on codes draw: sheets of images, a decoder's manifold, a map of codes, a graph with
+its gradients.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,14 @@ import numpy as np
 from .lesson import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, YELLOW
 
 Array = np.ndarray
-CLASSES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, "#A0A000", BLACK, "#7F7F7F", "#6A3D9A")  # of the ten digits
+# of the ten digits
+CLASSES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, "#A0A000", BLACK, "#7F7F7F", "#6A3D9A")
 
 
 def sheet(images: Array, columns: int, pad: int = 1) -> Array:
-    """Square images (n, D) as one picture, `columns` in a row, with white lines between; n a multiple of `columns`."""
+    """Square images (n, D) as one picture, `columns` in a row, with white lines between; n a
+    multiple of `columns`.
+    """
     side = round(images.shape[1] ** 0.5)
     framed = np.pad(images.reshape(-1, side, side), ((0, 0), (pad, pad), (pad, pad)))
     rows = framed.reshape(-1, columns, side + 2 * pad, side + 2 * pad)
@@ -33,7 +38,9 @@ def show_sheet(ax: Any, images: Array, columns: int, label: str = "") -> None:
 
 
 def prior_grid(n: int) -> Array:
-    """(n * n, 2) codes, row by row from the top left, at equal steps of probability under N(0, I) in each direction."""
+    """(n * n, 2) codes, row by row from the top left, at equal steps of probability under N(0, I)
+    in each direction.
+    """
     steps = np.array([NormalDist().inv_cdf((k + 0.5) / n) for k in range(n)])
     across, down = np.meshgrid(steps, steps[::-1])
     return np.stack([across.ravel(), down.ravel()], axis=1)
@@ -46,9 +53,17 @@ def show_manifold(ax: Any, decode: Callable[[Array], Array], n: int) -> None:
 
 
 def show_codes(ax: Any, codes: Array, labels: Array) -> None:
-    """Codes (n, 2), each drawn as its digit in the colour of its class; circles hold half and 95 % of the prior."""
+    """Codes (n, 2), each drawn as its digit in the colour of its class; circles hold half and 95 %
+    of the prior.
+    """
     for label in np.unique(labels):
-        ax.scatter(*codes[labels == label].T, marker=f"${label}$", color=CLASSES[label], s=22, linewidth=0.2)
+        ax.scatter(
+            *codes[labels == label].T,
+            marker=f"${label}$",
+            color=CLASSES[label],
+            s=22,
+            linewidth=0.2,
+        )
     turn = np.linspace(0, 2 * np.pi, 100)
     for share in (0.5, 0.95):
         radius = np.sqrt(-2 * np.log(1 - share))
@@ -57,22 +72,50 @@ def show_codes(ax: Any, codes: Array, labels: Array) -> None:
     ax.set(xlabel="mean of $q(z_1 | x)$", ylabel="mean of $q(z_2 | x)$", aspect="equal")
 
 
-# --- a graph with its gradients ---------------------------------------------------------------------------------------
+# --- a graph with its gradients -------------------------------------------------------------------
 
-PLACES = {"x": (0.0, 0.0), "encoder": (1.3, 0.0), "mu": (2.8, 0.6), "log_var": (2.8, -0.6), "z": (4.5, 0.0),
-          "decoder": (6.3, 0.0), "loss": (8.0, 0.0), "eps": (4.5, -1.2)}  # fmt: skip
-WORDS = {"x": "x", "encoder": "encoder\n$\\phi$", "mu": "$\\mu$", "log_var": "$\\ln \\sigma^2$", "decoder": "decoder\n$w$",
-         "loss": "$\\ln p(x|z)$", "eps": "$\\epsilon \\sim N(0, I)$"}  # fmt: skip
-FORWARD = [("x", "encoder"), ("encoder", "mu"), ("encoder", "log_var"), ("mu", "z"), ("log_var", "z"), ("z", "decoder"),
-           ("decoder", "loss")]  # fmt: skip
+PLACES = {
+    "x": (0.0, 0.0),
+    "encoder": (1.3, 0.0),
+    "mu": (2.8, 0.6),
+    "log_var": (2.8, -0.6),
+    "z": (4.5, 0.0),
+    "decoder": (6.3, 0.0),
+    "loss": (8.0, 0.0),
+    "eps": (4.5, -1.2),
+}
+WORDS = {
+    "x": "x",
+    "encoder": "encoder\n$\\phi$",
+    "mu": "$\\mu$",
+    "log_var": "$\\ln \\sigma^2$",
+    "decoder": "decoder\n$w$",
+    "loss": "$\\ln p(x|z)$",
+    "eps": "$\\epsilon \\sim N(0, I)$",
+}
+FORWARD = [
+    ("x", "encoder"),
+    ("encoder", "mu"),
+    ("encoder", "log_var"),
+    ("mu", "z"),
+    ("log_var", "z"),
+    ("z", "decoder"),
+    ("decoder", "loss"),
+]
 
 
 def show_gradient_flow(ax: Any, norms: Mapping[str, float], reparameterised: bool) -> None:
-    """Encoder, sample, decoder; black arrows forward, orange ones back with the size of the gradient that arrives.
+    """Encoder, sample, decoder; black arrows forward, orange ones back with the size of the
+    gradient that arrives.
 
     norms : of d ln p(x | z) / d(z, mu, log_var, encoder, decoder), by these names.
     """
-    words = {**WORDS, "z": "$z = \\mu + \\sigma \\epsilon$" if reparameterised else "$z \\sim N(\\mu, \\sigma^2)$"}
+    words = {
+        **WORDS,
+        "z": "$z = \\mu + \\sigma \\epsilon$"
+        if reparameterised
+        else "$z \\sim N(\\mu, \\sigma^2)$",
+    }
     arrows = [*FORWARD, ("eps", "z")] if reparameterised else FORWARD
     for start, end in arrows:
         _arrow(ax, PLACES[start], PLACES[end], BLACK, 0.8, 0.0)
@@ -82,18 +125,43 @@ def show_gradient_flow(ax: Any, norms: Mapping[str, float], reparameterised: boo
         if name == "eps" and not reparameterised:
             continue
         random = name == "eps" or (name == "z" and not reparameterised)
-        box = {"boxstyle": "round,pad=0.35", "facecolor": YELLOW if random else "white", "edgecolor": BLUE}
+        box = {
+            "boxstyle": "round,pad=0.35",
+            "facecolor": YELLOW if random else "white",
+            "edgecolor": BLUE,
+        }
         ax.text(*place, words[name], ha="center", va="center", fontsize=9, bbox=box, zorder=3)
         if name in norms:
             color = ORANGE if norms[name] > 0 else RED
             above = place[1] >= 0
-            ax.text(place[0], place[1] + (0.42 if above else -0.42), f"{norms[name]:.3g}", color=color, fontsize=9,
-                    weight="bold", ha="center", va="center")  # fmt: skip
+            ax.text(
+                place[0],
+                place[1] + (0.42 if above else -0.42),
+                f"{norms[name]:.3g}",
+                color=color,
+                fontsize=9,
+                weight="bold",
+                ha="center",
+                va="center",
+            )
     ax.set(xlim=(-0.4, 8.7), ylim=(-1.5, 1.2))
     ax.axis("off")
 
 
-def _arrow(ax: Any, start: tuple[float, float], end: tuple[float, float], color: str, width: float, bend: float) -> None:
-    style = {"arrowstyle": "-|>", "color": color, "lw": width, "shrinkA": 20, "shrinkB": 22,
-             "connectionstyle": f"arc3,rad={bend}"}  # fmt: skip
+def _arrow(
+    ax: Any,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    color: str,
+    width: float,
+    bend: float,
+) -> None:
+    style = {
+        "arrowstyle": "-|>",
+        "color": color,
+        "lw": width,
+        "shrinkA": 20,
+        "shrinkB": 22,
+        "connectionstyle": f"arc3,rad={bend}",
+    }
     ax.annotate("", xy=end, xytext=start, arrowprops=style, zorder=1)

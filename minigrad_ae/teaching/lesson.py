@@ -5,7 +5,8 @@
     lesson.figure("loss", fig, {"loss": losses})
     lesson.finish()          # prints the recap; as a script, exits with 1 if a claim fails
 
-The lessons are plain scripts in cells, so they also open as notebooks; there the options keep their defaults.
+The lessons are plain scripts in cells, so they also open as notebooks; there the options keep their
+defaults.
 """
 
 from __future__ import annotations
@@ -26,19 +27,35 @@ from ..files import write_text, write_whole
 
 # Okabe & Ito's colours, which people with any kind of colour vision can tell apart.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, BLACK = (
-    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#000000",
-)  # fmt: skip
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#56B4E9",
+    "#F0E442",
+    "#000000",
+)
 STYLE: dict[Any, Any] = {
-    "figure.dpi": 100, "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold",
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "legend.frameon": False,
+    "figure.dpi": 100,
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
     "figure.constrained_layout.use": True,
-}  # fmt: skip
+}
 
 
 def lessons_folder() -> Path:
     """Where the lesson scripts are: inside the installed package, or beside it in a checkout."""
     here = Path(__file__).resolve().parent.parent
-    return next((p for p in (here / "lessons", here.parent / "lessons") if p.is_dir()), here / "lessons")
+    return next(
+        (p for p in (here / "lessons", here.parent / "lessons") if p.is_dir()), here / "lessons"
+    )
 
 
 def lesson_files() -> list[Path]:
@@ -55,14 +72,18 @@ def options(prog: str | None = None) -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=seed, default=0, help="of every random number (default 0)")
     parser.add_argument("--out", type=Path, help="folder for figures")
     parser.add_argument("--show", action="store_true", help="show each figure in a window")
-    parser.add_argument("--quiz", action="store_true", help="ask the questions and wait for answers (in a terminal)")
+    parser.add_argument(
+        "--quiz", action="store_true", help="ask the questions and wait for answers (in a terminal)"
+    )
     return parser
 
 
 class Lesson:
-    """One run of a lesson: the settings ``fast``, ``full``, ``seed``, ``rng`` and ``out``, and the methods below.
+    """One run of a lesson: the settings ``fast``, ``full``, ``seed``, ``rng`` and ``out``, and the
+    methods below.
 
-    ``run.shared(make, *key)`` is what the recap's claims use too: a model that the lesson trains is not trained again.
+    ``run.shared(make, *key)`` is what the recap's claims use too: a model that the lesson trains is
+    not trained again.
     """
 
     def __init__(self, name: str, duration: str) -> None:
@@ -83,8 +104,13 @@ class Lesson:
         if not (args.show or notebook):
             matplotlib.use("Agg")
         matplotlib.rcParams.update(STYLE)
-        matplotlib.rcParams["figure.constrained_layout.use"] = not args.fast  # it takes longer than the drawing
-        self.show, self.answers, self.start = args.show or notebook, list[tuple[str, str]](), time.perf_counter()
+        # it takes longer than the drawing
+        matplotlib.rcParams["figure.constrained_layout.use"] = not args.fast
+        self.show, self.answers, self.start = (
+            args.show or notebook,
+            list[tuple[str, str]](),
+            time.perf_counter(),
+        )
         print(f"Lesson {name.replace('_', ' ')}  ({duration})")
 
     def cell(self, title: str) -> None:
@@ -100,7 +126,9 @@ class Lesson:
         self.answers.append((question, answer))
 
     def figure(self, name: str, fig: Any, numbers: dict[str, Any]) -> Path:
-        """Save a figure as PNG, and the numbers behind it beside it as JSON; show it if asked to."""
+        """Save a figure as PNG, and the numbers behind it beside it as JSON; show it if asked
+        to.
+        """
         import matplotlib.pyplot as plt
 
         self.out.mkdir(parents=True, exist_ok=True)
@@ -119,7 +147,10 @@ class Lesson:
         self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / f"{self.name[:2]}_{name}.html"
         trace.html(path)
-        print(f"  page: {path}   open it in a browser: the arrow keys walk, p asks you first, ? lists the keys")
+        print(
+            f"  page: {path}   open it in a browser: the arrow keys walk, p asks you first, ? "
+            "lists the keys"
+        )
         if "ipykernel" in sys.modules:
             from IPython.display import display
 
@@ -127,7 +158,9 @@ class Lesson:
         return path
 
     def finish(self) -> None:
-        """The answers, and this lesson's part of the ledger as the recap; a script exits with 1 if a claim fails."""
+        """The answers, and this lesson's part of the ledger as the recap; a script exits with 1 if
+        a claim fails.
+        """
         if self.answers:
             self.cell("Answers to what you predicted")
             for question, answer in self.answers:
@@ -138,7 +171,10 @@ class Lesson:
         results = ledger.read(short, self.run, sys.stdout)
         print(ledger.table(results))
         if len(short) < len(claims):
-            print(f"{len(claims) - len(short)} more claims take longer: `minigrad-ae verify` reads them too")
+            print(
+                f"{len(claims) - len(short)} more claims take longer: `minigrad-ae verify` reads "
+                "them too"
+            )
         print(f"\n{time.perf_counter() - self.start:.1f} s; figures in {self.out}")
         if not all(r.passed for r in results):
             raise SystemExit(1)
@@ -162,7 +198,9 @@ def plain(value: Any) -> Any:
 
 
 def draw_network(ax: Any, layers: list[int], labels: list[str], weights: list[str]) -> None:
-    """The picture of a network on the slides: columns of units, every unit joined to the next column."""
+    """The picture of a network on the slides: columns of units, every unit joined to the next
+    column.
+    """
     places = [[(float(k), (n - 1) / 2 - i) for i in range(n)] for k, n in enumerate(layers)]
     for left, right in pairwise(places):
         for x0, y0 in left:
@@ -170,7 +208,14 @@ def draw_network(ax: Any, layers: list[int], labels: list[str], weights: list[st
                 ax.plot([x0, x1], [y0, y1], color="#888888", lw=0.7, zorder=1)
     bottom = -max(layers) / 2
     for column, label in zip(places, labels, strict=True):
-        ax.scatter(*zip(*column, strict=True), s=420, color="white", edgecolor=BLUE, linewidth=1.8, zorder=2)
+        ax.scatter(
+            *zip(*column, strict=True),
+            s=420,
+            color="white",
+            edgecolor=BLUE,
+            linewidth=1.8,
+            zorder=2,
+        )
         ax.text(column[0][0], bottom - 0.25, label, ha="center", va="top")
     for k, label in enumerate(weights):
         ax.text(k + 0.5, max(layers) / 2 - 0.2, label, ha="center", color=ORANGE, weight="bold")

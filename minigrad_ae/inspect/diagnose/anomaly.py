@@ -1,12 +1,14 @@
-"""The NaN time machine: the first op whose output is not finite while its inputs are, forward or backward.
+"""The NaN time machine: the first op whose output is not finite while its inputs are, forward or
+backward.
 
     with mg.detect_anomaly():
         loss = model.loss(x)
         loss.backward()
 
-While the block runs, every op and every rule is looked at as it runs, so the report names the origin of a NaN and not
-the place where it was noticed.  It also keeps a checksum of every leaf and array that a rule will read, so that writing
-into the elements of one (``w.data[0] = 1``) before the backward pass is an error here, too.
+While the block runs, every op and every rule is looked at as it runs, so the report names the
+origin of a NaN and not the place where it was noticed.  It also keeps a checksum of every leaf and
+array that a rule will read, so that writing into the elements of one (``w.data[0] = 1``) before the
+backward pass is an error here, too.
 """
 
 from __future__ import annotations
@@ -27,10 +29,11 @@ KEPT = 200_000  # checksums
 
 
 class AnomalyError(GradientError, ArithmeticError):
-    """A NaN or Inf that an op or a rule made of finite numbers; or data changed under a pending backward pass.
+    """A NaN or Inf that an op or a rule made of finite numbers; or data changed under a pending
+    backward pass.
 
-    ``op`` its name, ``phase`` 'forward', 'backward' or 'data', ``index`` the first such element, ``operands``
-    {name: number there}, ``location`` (file, line, code) or None, ``reason`` in words.
+    ``op`` its name, ``phase`` 'forward', 'backward' or 'data', ``index`` the first such element,
+    ``operands`` {name: number there}, ``location`` (file, line, code) or None, ``reason`` in words.
     """
 
     def __init__(self, what: str, place: str, fix: str, **facts: Any) -> None:
@@ -46,19 +49,22 @@ class AnomalyError(GradientError, ArithmeticError):
 class detect_anomaly:
     """``with detect_anomaly():`` raises AnomalyError where the first NaN or Inf is made.
 
-    inf=False lets infinities pass and reports NaN only.  Constants that are infinite, such as the -inf of an attention
-    mask, are nobody's mistake: what an op makes of them is reported only if it is NaN.  One thread; may be nested.
+    inf=False lets infinities pass and reports NaN only.  Constants that are infinite, such as the
+    -inf of an attention mask, are nobody's mistake: what an op makes of them is reported only if it
+    is NaN.  One thread; may be nested.
     """
 
     def __init__(self, inf: bool = True) -> None:
         self.inf = inf
         self.thread = 0
-        self.sums: dict[tuple[int, int], int] = {}  # {(serial of the reader, number of the input): checksum}
+        # {(serial of the reader, number of the input): checksum}
+        self.sums: dict[tuple[int, int], int] = {}
         self.users: dict[Value, list[tuple[Value, int]]] = {}
 
     def __enter__(self) -> detect_anomaly:
         self.thread = threading.get_ident()
-        self.quiet = np.errstate(all="ignore")  # what NumPy would warn of is said here, with its place
+        # what NumPy would warn of is said here, with its place
+        self.quiet = np.errstate(all="ignore")
         self.quiet.__enter__()
         watchers.append(self)
         return self
@@ -108,10 +114,16 @@ class detect_anomaly:
 
     # --- judging ---
     def worse(self, result: Any, inputs: Any) -> tuple[int, ...] | None:
-        """The first element that is worse than every input: NaN where no input has one, Inf where all are finite."""
+        """The first element that is worse than every input: NaN where no input has one, Inf where
+        all are finite.
+        """
         if np.isfinite(result).all():
             return None
-        nan, inf_in, nan_in = np.isnan(result), any(np.isinf(x).any() for x in inputs), any(np.isnan(x).any() for x in inputs)
+        nan, inf_in, nan_in = (
+            np.isnan(result),
+            any(np.isinf(x).any() for x in inputs),
+            any(np.isnan(x).any() for x in inputs),
+        )
         if nan.any() and not nan_in:
             return _first(nan)
         if self.inf and not nan_in and not inf_in:
@@ -120,7 +132,11 @@ class detect_anomaly:
 
     def remember(self, result: Value) -> None:
         """Checksums of the leaves and constants that the rules of `result` will read."""
-        read = set().union(*(result.op.reads(i, len(result.inputs)) for i, _ in result.edges)) if result.op else set()
+        read = (
+            set().union(*(result.op.reads(i, len(result.inputs)) for i, _ in result.edges))
+            if result.op
+            else set()
+        )
         for k in read - {-1}:
             if not (isinstance(result.inputs[k], Value) and result.inputs[k].op is not None):
                 self.sums[result.serial, k] = checksum(result.arrays[k])
@@ -128,21 +144,31 @@ class detect_anomaly:
             self.sums = dict(list(self.sums.items())[KEPT // 2 :])
 
     # --- reports ---
-    def forward_error(self, result: Value, op: Any, arrays: Any, params: Any, index: tuple[int, ...]) -> AnomalyError:
+    def forward_error(
+        self, result: Value, op: Any, arrays: Any, params: Any, index: tuple[int, ...]
+    ) -> AnomalyError:
         word = _word(result._data[index])
         operands = {op.argument(k): _at(a, index, result._data.shape) for k, a in enumerate(arrays)}
         reason = forward_reason(op.name, operands, arrays, index, word, params)
         location = source_line(result)
         place = _place(result) if result.op else f"{op.name} (nothing here records a gradient)"
         return AnomalyError(
-            f"{op.name} made {word} of finite numbers: {reason}" if all(_finite(a) for a in arrays) else
-            f"{op.name} made {word}: {reason}",
+            f"{op.name} made {word} of finite numbers: {reason}"
+            if all(_finite(a) for a in arrays)
+            else f"{op.name} made {word}: {reason}",
             f"forward, element {list(index)}{_operands(operands)}, {place}",
             remedy(op.name, reason),
-            op=op.name, phase="forward", index=index, operands=operands, location=location, reason=reason,
-        )  # fmt: skip
+            op=op.name,
+            phase="forward",
+            index=index,
+            operands=operands,
+            location=location,
+            reason=reason,
+        )
 
-    def backward_error(self, value: Value, i: int, g: Any, sent: Any, index: tuple[int, ...]) -> AnomalyError:
+    def backward_error(
+        self, value: Value, i: int, g: Any, sent: Any, index: tuple[int, ...]
+    ) -> AnomalyError:
         op: Any = value.op
         word, shape = _word(sent[index]), value._data.shape
         operands = {"g": _at(g, index, sent.shape), "y": _at(value._data, index, sent.shape)}
@@ -154,16 +180,28 @@ class detect_anomaly:
             f"the rule of {op.name} for {op.argument(i)} made {word}: {reason}",
             f"backward, element {list(index)}{_operands(operands)}, rule {rule}, {_place(value)}",
             remedy(op.name, reason),
-            op=op.name, phase="backward", index=index, operands=operands, location=source_line(value), reason=reason,
-        )  # fmt: skip
+            op=op.name,
+            phase="backward",
+            index=index,
+            operands=operands,
+            location=source_line(value),
+            reason=reason,
+        )
 
     def data_error(self, op: Any, a: Any, array: Any) -> AnomalyError:
         index, bad = _first(np.isnan(array)), int(np.isnan(array).sum())
         name = where(a) if isinstance(a, Value) else f"an array of shape {np.shape(array)}"
         reason = f"{bad} NaN in the data themselves"
-        return AnomalyError(f"NaN came in with the data: {name} has {bad}", f"first at {list(index)}, used by {op.name}",
-                            "clean the data first: drop these rows, or fill them in", op=op.name, phase="data", index=index,
-                            operands={"value": float("nan")}, reason=reason)  # fmt: skip
+        return AnomalyError(
+            f"NaN came in with the data: {name} has {bad}",
+            f"first at {list(index)}, used by {op.name}",
+            "clean the data first: drop these rows, or fill them in",
+            op=op.name,
+            phase="data",
+            index=index,
+            operands={"value": float("nan")},
+            reason=reason,
+        )
 
 
 def checksum(array: np.ndarray) -> int:
@@ -177,10 +215,14 @@ def changed(value: Value, k: int, a: Any) -> AnomalyError:
     name = where(a) if isinstance(a, Value) else f"an array of shape {np.shape(a)}"
     return AnomalyError(
         f"{name} was written into after {op.name} had used it",
-        f"{_place(value)}: its rules read {op.argument(k)}, and the checksum differs from the forward pass",
+        f"{_place(value)}: its rules read {op.argument(k)}, and the checksum differs from the "
+        "forward pass",
         "write before the loss is computed, or after the last backward()",
-        op=op.name, phase="data", location=source_line(value), reason="elements changed between forward and backward",
-    )  # fmt: skip
+        op=op.name,
+        phase="data",
+        location=source_line(value),
+        reason="elements changed between forward and backward",
+    )
 
 
 def _finite(a: Any) -> bool:
@@ -199,16 +241,28 @@ def _place(value: Value) -> str:
     return f"from {where(value)}"
 
 
-def _matching(index: tuple[int, ...], shape: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The element of an array of shape `other` that broadcasting pairs with `index` of one of `shape`; None if none."""
+def _matching(
+    index: tuple[int, ...], shape: tuple[int, ...], other: tuple[int, ...]
+) -> tuple[int, ...] | None:
+    """The element of an array of shape `other` that broadcasting pairs with `index` of one of
+    `shape`; None if none.
+    """
     if len(other) > len(shape):
         return None
-    tail = list(zip(index[len(shape) - len(other) :], shape[len(shape) - len(other) :], other, strict=True))
-    return tuple(0 if n == 1 else k for k, _, n in tail) if all(n in (1, m) for _, m, n in tail) else None
+    tail = list(
+        zip(index[len(shape) - len(other) :], shape[len(shape) - len(other) :], other, strict=True)
+    )
+    return (
+        tuple(0 if n == 1 else k for k, _, n in tail)
+        if all(n in (1, m) for _, m, n in tail)
+        else None
+    )
 
 
 def _at(array: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
-    """The number that broadcasting pairs with `index`; a range (low, high) where elements do not pair up."""
+    """The number that broadcasting pairs with `index`; a range (low, high) where elements do not
+    pair up.
+    """
     array = np.asarray(array)
     place = _matching(index, shape, array.shape)
     if place is not None:

@@ -1,8 +1,9 @@
 """Why is this gradient None, zero, tiny, huge or NaN?
 
-`why(tensor, loss)` names the cause.  First it asks whether a gradient can arrive at all (history, path); then it runs
-the backward pass apart from any ``.grad`` and looks at the gradient; and if that is not healthy, it follows it back up
-to the rule where it was lost.  Where nothing is wrong the answer is the empty string.
+`why(tensor, loss)` names the cause.  First it asks whether a gradient can arrive at all (history,
+path); then it runs the backward pass apart from any ``.grad`` and looks at the gradient; and if
+that is not healthy, it follows it back up to the rule where it was lost.  Where nothing is wrong
+the answer is the empty string.
 """
 
 from __future__ import annotations
@@ -29,17 +30,25 @@ LOST_IN_ROUNDING = 1e16  # a gradient beside which 1 does not count, whatever th
 
 
 def why(tensor: Value, loss: Value) -> str:
-    """What makes the gradient of `tensor` None, zero, tiny, huge or NaN, with the op and line; '' if it is healthy.
+    """What makes the gradient of `tensor` None, zero, tiny, huge or NaN, with the op and line; ''
+    if it is healthy.
 
-    tensor : any tensor, leaf or computed.   loss : the scalar that backward() starts (or should start) from.
+    tensor : any tensor, leaf or computed.   loss : the scalar that backward() starts (or should
+    start) from.
     """
     demand_loss(loss, "why")
     if not isinstance(tensor, Value):
-        raise DtypeError("why: the tensor is none", f"got a {type(tensor).__name__}", "call mg.why(tensor, loss)")
-    return no_way(tensor, loss) or _Search(tensor, loss, caller_scopes(1)).answer() or not_kept(tensor, loss)
+        raise DtypeError(
+            "why: the tensor is none", f"got a {type(tensor).__name__}", "call mg.why(tensor, loss)"
+        )
+    return (
+        no_way(tensor, loss)
+        or _Search(tensor, loss, caller_scopes(1)).answer()
+        or not_kept(tensor, loss)
+    )
 
 
-# --- can a gradient arrive at all? -----------------------------------------------------------------------------------
+# --- can a gradient arrive at all? ----------------------------------------------------------------
 
 
 def no_way(tensor: Value, loss: Value) -> str:
@@ -49,11 +58,15 @@ def no_way(tensor: Value, loss: Value) -> str:
         return f"the gradient is None: {lost_history}"
     if not loss.requires_grad:
         story = _history(loss) or "nothing it was computed from requires a gradient"
-        return f"the gradient is None: the loss has no history; {story.replace('this tensor', 'it')}"
+        return (
+            f"the gradient is None: the loss has no history; {story.replace('this tensor', 'it')}"
+        )
     order = engine.topological(loss)
     if any(value is tensor for value in order):
         return ""
-    return f"the gradient is None: no path leads from the loss to this tensor; {_cut(tensor, order)}"
+    return (
+        f"the gradient is None: no path leads from the loss to this tensor; {_cut(tensor, order)}"
+    )
 
 
 def _history(x: Value) -> str:
@@ -64,7 +77,11 @@ def _history(x: Value) -> str:
         return f"this tensor was detached{_line(x)}"
     if x.params and x.params["by"] == "no_grad":
         return f"this tensor was computed by {x.params['op']} under no_grad{_line(x)}"
-    return "this tensor does not require a gradient (it was made with requires_grad=False, or from constants)"
+    return (
+        "this tensor does not require a gradient (it was made with requires_grad=False, or "
+        "from "
+        "constants)"
+    )
 
 
 def _line(x: Value) -> str:
@@ -85,7 +102,10 @@ def _cut(tensor: Value, order: list[Value]) -> str:
             if _is_copy(a, tensor):
                 return f"a copy of its numbers was used instead of the tensor, in {where(value)}"
             if isinstance(a, np.ndarray) and np.may_share_memory(a, tensor._data):
-                return f"its array (.data or numpy()) was used instead of the tensor, in {where(value)}"
+                return (
+                    "its array (.data or numpy()) was used instead of the tensor, in "
+                    f"{where(value)}"
+                )
             lost = isinstance(a, Value) and a.op is None and not a.requires_grad and a.params
             if lost and a.params["by"] in ("detach", "no_grad"):
                 source = a.params["source"]() if a.params["by"] == "detach" else None
@@ -100,9 +120,15 @@ def _cut(tensor: Value, order: list[Value]) -> str:
 
 
 def _is_copy(a: Any, tensor: Value) -> bool:
-    """Whether `a`, an array or a leaf without gradient, has the numbers of `tensor` (which differ among themselves)."""
+    """Whether `a`, an array or a leaf without gradient, has the numbers of `tensor` (which differ
+    among themselves).
+    """
     array = a._data if isinstance(a, Value) and a.op is None and not a.requires_grad else a
-    if not isinstance(array, np.ndarray) or array.shape != tensor._data.shape or np.may_share_memory(array, tensor._data):
+    if (
+        not isinstance(array, np.ndarray)
+        or array.shape != tensor._data.shape
+        or np.may_share_memory(array, tensor._data)
+    ):
         return False
     return len(np.unique(array)) > 2 and np.array_equal(array, tensor._data)
 
@@ -115,11 +141,17 @@ def not_kept(tensor: Value, loss: Value) -> str:
     if not any(v.grad is not None for v in leaves):
         return ""  # nobody has called backward() yet
     if tensor.op is not None and not tensor.retains_grad:
-        return "the gradient is None: this tensor is no leaf; call its retain_grad() before backward(), or use mg.grad"
-    return "the gradient is None: zero_grad() was called after backward(), or this loss's backward() never"
+        return (
+            "the gradient is None: this tensor is no leaf; call its retain_grad() before "
+            "backward(), or use mg.grad"
+        )
+    return (
+        "the gradient is None: zero_grad() was called after backward(), or this loss's "
+        "backward() never"
+    )
 
 
-# --- what became of it? ----------------------------------------------------------------------------------------------
+# --- what became of it? ---------------------------------------------------------------------------
 
 
 @dataclass
@@ -131,7 +163,9 @@ class _Flow:
 
 
 class _Search:
-    """One backward pass, kept whole, and the way up from the tensor to where its gradient was lost."""
+    """One backward pass, kept whole, and the way up from the tensor to where its gradient was
+    lost.
+    """
 
     def __init__(self, tensor: Value, loss: Value, scopes: Any) -> None:
         self.tensor, self.loss = tensor, loss
@@ -159,7 +193,9 @@ class _Search:
         if size == 0:
             return f"the gradient is zero: {self.trail(self.tensor, lost.zero)}"
         if size < TINY * min(1.0, self.scale or 1.0):
-            return f"the gradient is tiny (at most {size:.1e}): {self.trail(self.tensor, lost.tiny)}"
+            return (
+                f"the gradient is tiny (at most {size:.1e}): {self.trail(self.tensor, lost.tiny)}"
+            )
         if size < TINY and (told := self.trail(self.tensor, lost.rounding, "")):
             return f"the gradient is tiny (at most {size:.1e}): {told}"
         if size > min(HUGE * max(1.0, self.scale), LOST_IN_ROUNDING):
@@ -174,14 +210,28 @@ class _Search:
                 return f"the gradient is {word}: the data of {where(value)} are not finite"
             for a in value.inputs:
                 if isinstance(a, np.ndarray) and np.isnan(a).any():
-                    name = f"{self.names.get(id(a), 'an array')} {a.shape}, a constant in {where(value)}"
+                    name = (
+                        f"{self.names.get(id(a), 'an array')} {a.shape}, a constant in "
+                        f"{where(value)}"
+                    )
                     return f"the gradient is {word}: {name}, has NaN at {list(_bad(a))}"
             inputs = [a for a in value.arrays if a.dtype.kind == "f"]
-            if value.op is not None and not is_finite(value._data) and all(is_finite(a) for a in inputs):
+            if (
+                value.op is not None
+                and not is_finite(value._data)
+                and all(is_finite(a) for a in inputs)
+            ):
                 bad, reason = value._data[_bad(value._data)], lost.not_finite_forward(value)
-                told = f"the gradient is {word}: the forward value of {where(value)} is {bad:g}: {reason}"
+                told = (
+                    f"the gradient is {word}: the forward value of {where(value)} is {bad:g}: "
+                    f"{reason}"
+                )
                 hidden = is_finite(self.loss._data) and back
-                return f"{told}; the loss does not show it, but the way back does: {back}" if hidden else told
+                return (
+                    f"{told}; the loss does not show it, but the way back does: {back}"
+                    if hidden
+                    else told
+                )
         return f"the gradient is {word}: {back or 'a constant or a hook is not finite'}"
 
     def made_on_the_way_back(self) -> str:
@@ -191,7 +241,10 @@ class _Search:
             users.setdefault(a.x, []).append((a.value, a.i))
         for a in self.in_order():
             if not is_finite(a.added) and is_finite(a.g) and a.value.op is not None:
-                return f"{lost.not_finite(a, users)}, in the rule for {a.value.op.argument(a.i)} of {where(a.value)}"
+                return (
+                    f"{lost.not_finite(a, users)}, in the rule for {a.value.op.argument(a.i)} "
+                    f"of {where(a.value)}"
+                )
         return ""
 
     def in_order(self) -> Iterator[Application]:
@@ -199,13 +252,21 @@ class _Search:
         yield from sorted(found, key=lambda a: -a.value.serial)
 
     def trail(self, x: Value, judge: Any, otherwise: str | None = None) -> str:
-        """Up from x, along the largest contribution, to the rule that lost the gradient; `judge` knows one when it sees it."""
+        """Up from x, along the largest contribution, to the rule that lost the gradient; `judge`
+        knows one when it sees it.
+        """
         rules = 0
         while True:
             flow = self.flows[x]
             sizes = [_size(a.added) for a in flow.applications]
-            if len(sizes) > 1 and max(sizes) > 0 and _size(flow.total) <= lost.NEGLIGIBLE * max(sizes):
-                lines = "; ".join(f"{_size(a.added):.3g} from {where(a.value)}" for a in flow.applications[:4])
+            if (
+                len(sizes) > 1
+                and max(sizes) > 0
+                and _size(flow.total) <= lost.NEGLIGIBLE * max(sizes)
+            ):
+                lines = "; ".join(
+                    f"{_size(a.added):.3g} from {where(a.value)}" for a in flow.applications[:4]
+                )
                 return f"the contributions cancel at the fan-out of {self.names[id(x)]}: {lines}"
             a = flow.applications[int(np.argmax(sizes))]
             above = self.flows.get(a.value, _Flow([], None))
@@ -218,7 +279,11 @@ class _Search:
                 break
         if otherwise is not None:
             return otherwise
-        return f"no single op loses it: it shrinks little by little, over {rules} rules (vanishing gradient)"
+        return (
+            f"no single op loses it: it shrinks little by little, over {rules} rules "
+            "(vanishing "
+            "gradient)"
+        )
 
     def grown(self) -> str:
         """The rule that enlarged the gradient most on its way, or all of them."""
@@ -229,10 +294,14 @@ class _Search:
             steps.append((_size(a.added) / max(_size(a.g), 1e-300), a))
             x = a.value
         ratio, a = max(steps, key=lambda s: s[0])
-        digits = sum(math.log10(r) for r, _ in steps if r > 0)  # of the product, which need not be a float any more
+        # of the product, which need not be a float any more
+        digits = sum(math.log10(r) for r, _ in steps if r > 0)
         grows = sum(r > 2 for r, _ in steps)
         if 2 * math.log10(ratio) >= digits or grows < 3:
-            return f"{lost.large(a, ratio)} ({where(a.value)}); it enlarges the gradient {ratio:.1e} times"
+            return (
+                f"{lost.large(a, ratio)} ({where(a.value)}); it enlarges the gradient "
+                f"{ratio:.1e} times"
+            )
         most = f"the most {where(a.value)} ({ratio:.1e} times)"
         return f"it explodes: {grows} of {len(steps)} rules on the way enlarge it, {most}"
 

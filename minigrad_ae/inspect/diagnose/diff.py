@@ -33,14 +33,20 @@ def load(path: Path) -> dict[str, Any]:
         for _ in _facts(record):
             pass
     except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise FileError("this trace is damaged", f"{path}: {type(error).__name__} {error}", fix) from None
+        raise FileError(
+            "this trace is damaged", f"{path}: {type(error).__name__} {error}", fix
+        ) from None
     return record
 
 
-def compare(a: dict[str, Any], b: dict[str, Any], name_a: str = "A", name_b: str = "B") -> tuple[str, bool]:
+def compare(
+    a: dict[str, Any], b: dict[str, Any], name_a: str = "A", name_b: str = "B"
+) -> tuple[str, bool]:
     """The report on two records, and whether they agree in every step, up to rounding."""
-    head = [f"A  {name_a}: {a['loss']} = {_show(a['value'])}, {len(a['steps'])} steps",
-            f"B  {name_b}: {b['loss']} = {_show(b['value'])}, {len(b['steps'])} steps"]  # fmt: skip
+    head = [
+        f"A  {name_a}: {a['loss']} = {_show(a['value'])}, {len(a['steps'])} steps",
+        f"B  {name_b}: {b['loss']} = {_show(b['value'])}, {len(b['steps'])} steps",
+    ]
     forward = _first_forward(a, b)
     if forward:
         head += ["", *forward]
@@ -51,11 +57,20 @@ def compare(a: dict[str, Any], b: dict[str, Any], name_a: str = "A", name_b: str
     n, m = len(a["steps"]), len(b["steps"])
     if n != m:
         longer, first = ("A", a["steps"][m]) if n > m else ("B", b["steps"][n])
-        text = f"the first {min(n, m)} steps agree; then {longer} goes on with step {first['k']}, {first['op']}"
+        text = (
+            f"the first {min(n, m)} steps agree; then {longer} goes on with step {first['k']}, "
+            f"{first['op']}"
+        )
         return "\n".join([*head, "", text]), False
     if forward:
         return "\n".join([*head, "every step of the backward pass agrees"]), False
-    return "\n".join([*head, "", f"the traces agree in all {n} steps (to {RELATIVE:g}, in the elements they keep)"]), True
+    return "\n".join(
+        [
+            *head,
+            "",
+            f"the traces agree in all {n} steps (to {RELATIVE:g}, in the elements they keep)",
+        ]
+    ), True
 
 
 def _facts(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -63,11 +78,26 @@ def _facts(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     nodes = record["nodes"]
     for step in record["steps"]:
         made = nodes[step["node"]]
-        common = {"k": step["k"], "op": step["op"], "name": made["name"], "src": made["src"], "code": made["code"]}
+        common = {
+            "k": step["k"],
+            "op": step["op"],
+            "name": made["name"],
+            "src": made["src"],
+            "code": made["code"],
+        }
         for out in step["out"]:
-            yield {**common, "argument": out["argument"], "rule": out["rule"], "to": nodes[out["to"]]["name"],
-                   "value": made["value"], "gin": step["gin"], "raw_shape": out["raw_shape"],
-                   "unbroadcast": out["unbroadcast"], "added": out["grad"], "after": out["accum"]["after"]}  # fmt: skip
+            yield {
+                **common,
+                "argument": out["argument"],
+                "rule": out["rule"],
+                "to": nodes[out["to"]]["name"],
+                "value": made["value"],
+                "gin": step["gin"],
+                "raw_shape": out["raw_shape"],
+                "unbroadcast": out["unbroadcast"],
+                "added": out["grad"],
+                "after": out["accum"]["after"],
+            }
 
 
 def _differ(a: dict[str, Any], b: dict[str, Any]) -> Finding | None:
@@ -80,10 +110,15 @@ def _differ(a: dict[str, Any], b: dict[str, Any]) -> Finding | None:
             return found
     if a["rule"] != b["rule"] and _arrays(a["added"], b["added"], ""):
         return "the rule", a["rule"], b["rule"]
-    for key, words in (("raw_shape", "the shape that the rule returned"), ("unbroadcast", "un-broadcasting")):
+    for key, words in (
+        ("raw_shape", "the shape that the rule returned"),
+        ("unbroadcast", "un-broadcasting"),
+    ):
         if a[key] != b[key]:
             return words, str(a[key]), str(b[key])
-    return _arrays(a["added"], b["added"], "what is sent") or _arrays(a["after"], b["after"], "the gradient after it")
+    return _arrays(a["added"], b["added"], "what is sent") or _arrays(
+        a["after"], b["after"], "the gradient after it"
+    )
 
 
 def _arrays(a: dict[str, Any], b: dict[str, Any], words: str) -> Finding | None:
@@ -119,10 +154,19 @@ def _show(x: Any) -> str:
 
 def _report(a: dict[str, Any], b: dict[str, Any], finding: Finding) -> list[str]:
     words, in_a, in_b = finding
-    lines = [f"the traces part at step {a['k']}" + ("" if a["k"] == b["k"] else f" (B: {b['k']})") + f": {words} differs"]
+    lines = [
+        f"the traces part at step {a['k']}"
+        + ("" if a["k"] == b["k"] else f" (B: {b['k']})")
+        + f": {words} differs"
+    ]
     for label, side, value in (("A", a, in_a), ("B", b, in_b)):
-        place = f"   {Path(side['src']).name if side['src'] else '?'}  {side['code'] or ''}".rstrip()
-        lines += [f"  {label}  {value}", f"     {side['op']} made {side['name']}, sends to {side['to']}{place}"]
+        place = (
+            f"   {Path(side['src']).name if side['src'] else '?'}  {side['code'] or ''}".rstrip()
+        )
+        lines += [
+            f"  {label}  {value}",
+            f"     {side['op']} made {side['name']}, sends to {side['to']}{place}",
+        ]
     return lines
 
 
@@ -135,12 +179,26 @@ def _first_forward(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
             told = f"the forward passes part: {_made(x)}, {_made(y)}"
         elif found := _arrays(x["value"], y["value"], "value"):
             words, in_a, in_b = found
-            told = f"the forward passes part at {x['name']} ({x['op'] or x['kind']}): {words}: {in_a} against {in_b}"
+            told = (
+                f"the forward passes part at {x['name']} ({x['op'] or x['kind']}): {words}: "
+                f"{in_a} against {in_b}"
+            )
         if told:
             sides = (("A", x), ("B", y))
-            return [told, *(f"  {label}  {Path(n['src']).name}  {n['code'] or ''}" for label, n in sides if n["src"])]
+            return [
+                told,
+                *(
+                    f"  {label}  {Path(n['src']).name}  {n['code'] or ''}"
+                    for label, n in sides
+                    if n["src"]
+                ),
+            ]
     return []
 
 
 def _made(node: dict[str, Any]) -> str:
-    return f"{node['name']} is made by {node['op']}" if node["op"] else f"{node['name']} is a {node['kind']}"
+    return (
+        f"{node['name']} is made by {node['op']}"
+        if node["op"]
+        else f"{node['name']} is a {node['kind']}"
+    )

@@ -1,1 +1,3 @@
-"""What a backward pass did, as plain data: steps and contributions, names, notation, and the check of each rule."""
+"""What a backward pass did, as plain data: steps and contributions, names, notation, and the check
+of each rule.
+"""

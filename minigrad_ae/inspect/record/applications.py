@@ -1,7 +1,7 @@
 """One backward pass, one rule at a time: what trace, stepper and emitter are made of.
 
-`walk` does what `engine.backpropagate` does, with the same functions in the same order, and hands out every rule
-application as it happens.
+`walk` does what `engine.backpropagate` does, with the same functions in the same order, and hands
+out every rule application as it happens.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from ...errors import DtypeError, GradientError
 class Application:
     """The rule for input number `i` of `value`, applied to the incoming gradient `g`.
 
-    It returned an array of `raw_shape` and `raw_dtype`; summed over `axes` (un-broadcasting) and cast this is `added`,
-    the contribution to input `x`: number `nth` of `of`, which took x's gradient from `before` (None) to `after`.
+    It returned an array of `raw_shape` and `raw_dtype`; summed over `axes` (un-broadcasting) and
+    cast this is `added`, the contribution to input `x`: number `nth` of `of`, which took x's
+    gradient from `before` (None) to `after`.
     """
 
     value: Value
@@ -45,19 +46,28 @@ class Application:
 def demand_loss(loss: Any, who: str) -> None:
     """DtypeError unless `loss` is a tensor, GradientError unless it has one element; `who` asks."""
     if not isinstance(loss, Value):
-        raise DtypeError(f"{who}: the loss is no tensor", f"got a {type(loss).__name__}", f"give mg.{who} a scalar tensor")
+        raise DtypeError(
+            f"{who}: the loss is no tensor",
+            f"got a {type(loss).__name__}",
+            f"give mg.{who} a scalar tensor",
+        )
     if loss._data.size != 1:
         fix = "reduce it first, for example by loss = loss.sum()"
-        raise GradientError(f"{who}: the loss is no scalar", f"shape {loss._data.shape}, from {where(loss)}", fix)
+        raise GradientError(
+            f"{who}: the loss is no scalar", f"shape {loss._data.shape}, from {where(loss)}", fix
+        )
 
 
 def walk(loss: Value, gradient: Any = None) -> Generator[Application, None, dict[Value, Any]]:
-    """Run the backward pass of `loss`; yields each rule application, returns the gradients that are to be kept."""
+    """Run the backward pass of `loss`; yields each rule application, returns the gradients that are
+    to be kept.
+    """
     if not loss.requires_grad:
         raise GradientError(
             "there is no backward pass to look at: nothing here requires a gradient",
             f"shape {loss._data.shape}, from {where(loss)}",
-            "create a leaf with requires_grad=True, and do not compute under no_grad() or from .data",
+            "create a leaf with requires_grad=True, and do not compute under no_grad() or from "
+            ".data",
         )
     order = engine.topological(loss)
     engine.refuse_changed(order)
@@ -69,20 +79,37 @@ def walk(loss: Value, gradient: Any = None) -> Generator[Application, None, dict
             grads[value] = engine._run_hooks(value, grads[value])
         g = grads[value]
         for i, x in value.edges:
-            with np.errstate(all="ignore"):  # what is not finite is recorded, and said with its place
+            # what is not finite is recorded, and said with its place
+            with np.errstate(all="ignore"):
                 raw = engine.apply_rule(value, i, g)
                 added = engine.fit(raw, value, i)
                 before = grads.get(x)
                 grads[x] = added if before is None else engine.add(before, added)
             heard[x] += 1
             axes = summed_axes(raw.shape, x._data.shape)
-            yield Application(value, i, x, g, raw.shape, raw.dtype, axes, added, before, grads[x], heard[x], uses[x], raw)
+            yield Application(
+                value,
+                i,
+                x,
+                g,
+                raw.shape,
+                raw.dtype,
+                axes,
+                added,
+                before,
+                grads[x],
+                heard[x],
+                uses[x],
+                raw,
+            )
         if value.op is not None and not value.retains_grad:
             del grads[value]
     return grads
 
 
 def summed_axes(raw: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes that un-broadcasting from `raw` to `shape` adds up: ``summed_axes((6, 2), (2,)) == (0,)``."""
+    """The axes that un-broadcasting from `raw` to `shape` adds up: ``summed_axes((6, 2), (2,)) ==
+    (0,)``.
+    """
     lead = len(raw) - len(shape)
     return (*range(lead), *(k for k, n in enumerate(shape, start=lead) if n == 1 != raw[k]))

@@ -1,8 +1,8 @@
 """End to end: does the gradient that a leaf received agree with the loss as a whole?
 
-Each rule is checked where it stands (`witness`); this is the other half.  The leaf takes a complex step in a random
-direction v, everything that depends on it is computed once more, and Im L / h must be <gradient, v>: so nothing was
-forgotten, sent twice, or sent to the wrong place on the way.
+Each rule is checked where it stands (`witness`); this is the other half.  The leaf takes a complex
+step in a random direction v, everything that depends on it is computed once more, and Im L / h must
+be <gradient, v>: so nothing was forgotten, sent twice, or sent to the wrong place on the way.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ AN_OP = 1000  # elements that could be computed while Python calls one op
 
 @dataclass(frozen=True)
 class LeafCheck:
-    """The derivative of the loss along a random direction: `analytic` by the gradient, `numeric` by the loss itself.
+    """The derivative of the loss along a random direction: `analytic` by the gradient, `numeric` by
+    the loss itself.
 
-    status     'ok', 'failed', 'kink' (an op on the way is not differentiable there) or 'skipped' (reason says why)
-    error      their distance, relative to the largest sum of terms on the way; half of the digits are asked for
-               (`tolerance`), since terms may cancel where ways meet
+    status     'ok', 'failed', 'kink' (an op on the way is not differentiable there) or 'skipped'
+               (reason says why)
+    error      their distance, relative to the largest sum of terms on the way; half of the digits
+               are asked for (`tolerance`), since terms may cancel where ways meet
     """
 
     node: int
@@ -45,9 +47,16 @@ class LeafCheck:
         return self.status != "failed"
 
 
-def check_leaves(order: Sequence[Value], gradients: Mapping[int, np.ndarray], names: Mapping[int, str],
-                 ids: Mapping[int, int], rng: np.random.Generator) -> list[LeafCheck]:  # fmt: skip
-    """A check for each leaf of a graph.  order : `engine.topological`.   gradients : {id of a value: what it received}."""
+def check_leaves(
+    order: Sequence[Value],
+    gradients: Mapping[int, np.ndarray],
+    names: Mapping[int, str],
+    ids: Mapping[int, int],
+    rng: np.random.Generator,
+) -> list[LeafCheck]:
+    """A check for each leaf of a graph.  order : `engine.topological`.   gradients : {id of a
+    value: what it received}.
+    """
     left, found = BUDGET, []
     for leaf in (v for v in order if v.op is None and id(v) in gradients):
         way = _way(order, leaf) if left >= 0 else []
@@ -73,8 +82,9 @@ def _way(order: Sequence[Value], leaf: Value) -> list[Value]:
     return [v for v in order if v in known and v is not leaf]
 
 
-def _compare(leaf: Value, way: Sequence[Value], gradients: Mapping[int, np.ndarray],
-             rng: np.random.Generator) -> dict[str, Any]:  # fmt: skip
+def _compare(
+    leaf: Value, way: Sequence[Value], gradients: Mapping[int, np.ndarray], rng: np.random.Generator
+) -> dict[str, Any]:
     """The facts of a `LeafCheck`."""
     x, g = np.asarray(leaf._data, np.float64), np.asarray(gradients[id(leaf)], np.float64)
     v = rng.standard_normal(x.shape) * np.where(x == 0, 1, np.minimum(np.abs(x), 1))
@@ -83,7 +93,11 @@ def _compare(leaf: Value, way: Sequence[Value], gradients: Mapping[int, np.ndarr
     for value in way:
         y = _again(value, moved)
         if y is None:
-            return {"status": "kink", "reason": f"{value.op.name if value.op else ''} is not differentiable at this point"}
+            return {
+                "status": "kink",
+                "reason": f"{value.op.name if value.op else ''} is not differentiable at this "
+                "point",
+            }
         moved[value] = y
         received = gradients.get(id(value))
         sizes.append(0.0 if received is None else float(np.sum(np.abs(received * y.imag))) / STEP)
@@ -93,19 +107,30 @@ def _compare(leaf: Value, way: Sequence[Value], gradients: Mapping[int, np.ndarr
         return {"status": "skipped", "reason": "the numbers are not finite", **numbers}
     error = abs(analytic - numeric) / (max(sizes) or 1.0)
     tolerance = float(np.sqrt(np.finfo(leaf._data.dtype).eps))
-    return {"status": "ok" if error <= tolerance else "failed", **numbers, "error": error, "tolerance": tolerance}
+    return {
+        "status": "ok" if error <= tolerance else "failed",
+        **numbers,
+        "error": error,
+        "tolerance": tolerance,
+    }
 
 
 def _again(value: Value, moved: Mapping[Value, Any]) -> Any:
-    """The result of an op with its inputs moved, as a complex array; None if one of them is on a kink."""
+    """The result of an op with its inputs moved, as a complex array; None if one of them is on a
+    kink.
+    """
     op: Any = value.op
     active = [True] * len(value.arrays) if op.variadic else [rule is not None for rule in op.vjps]
-    arrays = [np.asarray(a, np.float64) if on else a for a, on in zip(value.arrays, active, strict=True)]
+    arrays = [
+        np.asarray(a, np.float64) if on else a for a, on in zip(value.arrays, active, strict=True)
+    ]
     for i, x in value.edges:
         if x not in moved:
             continue
         if op.kink is not None:
-            kinks = np.asarray(op.kink(*(np.real(a) for a in arrays), **value.params)[i], np.float64)
+            kinks = np.asarray(
+                op.kink(*(np.real(a) for a in arrays), **value.params)[i], np.float64
+            )
             if np.any((engine.unbroadcast(kinks, x._data.shape) != 0) & (moved[x].imag != 0)):
                 return None
         arrays[i] = moved[x]

@@ -1,4 +1,6 @@
-"""What the values of a graph are called: by `name=`, by the caller's own variables, or by a made-up name."""
+"""What the values of a graph are called: by `name=`, by the caller's own variables, or by a made-up
+name.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,16 @@ def caller_scopes(depth: int) -> list[Mapping[str, Any]]:
 
 
 def variables(scopes: Iterable[Mapping[str, Any]]) -> dict[int, str]:
-    """{id of a value or array: variable}; after the variables themselves come list entries and module parameters."""
+    """{id of a value or array: variable}; after the variables themselves come list entries and
+    module parameters.
+    """
     found: dict[int, str] = {}
-    things = [(name, thing) for scope in scopes for name, thing in list(scope.items()) if not name.startswith("_")]
+    things = [
+        (name, thing)
+        for scope in scopes
+        for name, thing in list(scope.items())
+        if not name.startswith("_")
+    ]
     for name, thing in things:
         if isinstance(thing, Value | np.ndarray):
             found.setdefault(id(thing), name)
@@ -55,19 +64,24 @@ def seed_in(scopes: Iterable[Mapping[str, Any]]) -> int | None:
 
 
 def name_values(order: Sequence[Value], scopes: Iterable[Mapping[str, Any]]) -> dict[int, str]:
-    """{id: name} for every value of a graph and each array it met as a constant; no name is given twice.
+    """{id: name} for every value of a graph and each array it met as a constant; no name is given
+    twice.
 
     order : inputs before outputs, the loss last (`engine.topological`).
     """
     known = variables(scopes)
-    inputs = {id(a): a for value in order for a in value.inputs if isinstance(a, Value | np.ndarray)}
+    inputs = {
+        id(a): a for value in order for a in value.inputs if isinstance(a, Value | np.ndarray)
+    }
     things = sorted({**inputs, **{id(v): v for v in order}}.values(), key=_age)
     names: dict[int, str] = {}
     taken: set[str] = set()
     for thing in things:
         wanted = _chosen(thing.name if isinstance(thing, Value) else None, known.get(id(thing)))
         if wanted:
-            names[id(thing)] = unique("".join(c if c.isprintable() else "?" for c in str(wanted)), taken)
+            names[id(thing)] = unique(
+                "".join(c if c.isprintable() else "?" for c in str(wanted)), taken
+            )
     counts: Counter[str] = Counter()
     root = id(order[-1])
     if root not in names and order[-1].op is not None:
@@ -75,14 +89,20 @@ def name_values(order: Sequence[Value], scopes: Iterable[Mapping[str, Any]]) -> 
     for thing in things:
         if id(thing) not in names:
             op = thing.op if isinstance(thing, Value) else None
-            kind = op.name if op else "x" if isinstance(thing, Value) and thing.requires_grad else "c"
+            kind = (
+                op.name if op else "x" if isinstance(thing, Value) and thing.requires_grad else "c"
+            )
             counts[kind] += 1
-            names[id(thing)] = unique(f"{kind}_{counts[kind]}" if op else f"{kind}{counts[kind] - 1}", taken)
+            names[id(thing)] = unique(
+                f"{kind}_{counts[kind]}" if op else f"{kind}{counts[kind] - 1}", taken
+            )
     return names
 
 
 def _chosen(own: str | None, path: str | None) -> str | None:
-    """Its own name, else the variable; of a parameter deep in a model (net.blocks.0.weight) the path, not just 'weight'."""
+    """Its own name, else the variable; of a parameter deep in a model (net.blocks.0.weight) the
+    path, not just 'weight'.
+    """
     deep = own and path and "." not in own and path.endswith(f".{own}") and path.count(".") > 1
     return path if deep else own or path
 
@@ -92,7 +112,9 @@ def _age(thing: Any) -> int:
 
 
 def short_path(file: str | None) -> str | None:
-    """A path below the working directory, or in this package, without what is above it; any other as it is."""
+    """A path below the working directory, or in this package, without what is above it; any other
+    as it is.
+    """
     if file is None:
         return None
     here, package = (f"{folder}{os.sep}" for folder in (os.getcwd(), Path(__file__).parents[3]))
@@ -100,7 +122,9 @@ def short_path(file: str | None) -> str | None:
 
 
 def fitted(text: str, width: int) -> str:
-    """At most `width` characters: of a path (encoder.0.weight) the end, of anything else the beginning."""
+    """At most `width` characters: of a path (encoder.0.weight) the end, of anything else the
+    beginning.
+    """
     if len(text) <= width:
         return text
     return f"…{text[1 - width :]}" if "." in text and " " not in text else f"{text[: width - 1]}…"

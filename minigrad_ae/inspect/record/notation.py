@@ -16,9 +16,11 @@ LINE = "\u0305"  # combining overline, for names of several letters
 
 
 class _Dress(ast.NodeTransformer):
-    """g -> y-bar; swapaxes(B, -1, -2) -> B transposed; y * y -> y squared; broadcasting as on paper.
+    """g -> y-bar; swapaxes(B, -1, -2) -> B transposed; y * y -> y squared; broadcasting as on
+    paper.
 
-    What only prepares an array for broadcasting is left out, and ``broadcast_to(g, x.shape)`` is ``g * ones(x.shape)``.
+    What only prepares an array for broadcasting is left out, and ``broadcast_to(g, x.shape)`` is
+    ``g * ones(x.shape)``.
     """
 
     def __init__(self, ascii: bool) -> None:
@@ -30,7 +32,9 @@ class _Dress(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         name = ast.unparse(node.func)
-        if name in ("reshape", "broadcast_to") and ast.unparse(node.args[1]).startswith(("kept(", "joint(")):
+        if name in ("reshape", "broadcast_to") and ast.unparse(node.args[1]).startswith(
+            ("kept(", "joint(")
+        ):
             return self.visit(node.args[0])  # type: ignore[no-any-return]
         if name == "broadcast_to":
             ones = ast.Call(ast.Name("ones"), node.args[1:], [])
@@ -40,14 +44,20 @@ class _Dress(ast.NodeTransformer):
         return self.generic_visit(node)  # type: ignore[return-value]
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        if isinstance(node.op, ast.Mult) and isinstance(node.left, ast.Name) and ast.dump(node.left) == ast.dump(node.right):
+        if (
+            isinstance(node.op, ast.Mult)
+            and isinstance(node.left, ast.Name)
+            and ast.dump(node.left) == ast.dump(node.right)
+        ):
             return ast.Name(f"{ast.unparse(self.visit(node.left))}{self.squared}")
         return self.generic_visit(node)  # type: ignore[return-value]
 
 
 @lru_cache(maxsize=4096)
 def bar_notation(argument: str, rule: str, ascii: bool = False) -> str:
-    """``bar_notation("A", "g @ swapaxes(B, -1, -2)")`` is 'Ā = ȳ @ Bᵀ', or 'dL/dA = g @ B^T' in ASCII."""
+    """``bar_notation("A", "g @ swapaxes(B, -1, -2)")`` is 'Ā = ȳ @ Bᵀ', or 'dL/dA = g @ B^T' in
+    ASCII.
+    """
     right = ast.unparse(_Dress(ascii).visit(ast.parse(rule, mode="eval")))
     if ascii:
         return f"dL/d{argument} = {right}"
@@ -77,7 +87,9 @@ class _Rename(ast.NodeTransformer):
 
 
 def subscript(index: Any) -> str:
-    """An index as one writes it: ':, 2:', '0', '[0, 2], ...'; an array of many numbers by its shape."""
+    """An index as one writes it: ':, 2:', '0', '[0, 2], ...'; an array of many numbers by its
+    shape.
+    """
     if isinstance(index, tuple):
         return ", ".join(subscript(part) for part in index)
     if isinstance(index, slice):
@@ -85,7 +97,11 @@ def subscript(index: Any) -> str:
         return ":".join(ends if ends[2] else ends[:2])
     if isinstance(index, np.ndarray | list):
         index = np.asarray(index)
-        return str(index.tolist()) if index.ndim == 1 and index.size <= 6 and index.dtype != bool else f"array{index.shape}"
+        return (
+            str(index.tolist())
+            if index.ndim == 1 and index.size <= 6 and index.dtype != bool
+            else f"array{index.shape}"
+        )
     return "..." if index is Ellipsis else str(index)
 
 
@@ -95,9 +111,14 @@ def computes(value: Value, inputs: list[str]) -> str:
     if op.forward_text and not value.params:
         tree = ast.parse(op.forward_text, mode="eval").body
         parts = ast.iter_child_nodes(tree)
-        if isinstance(tree, ast.BinOp | ast.UnaryOp) and not any(isinstance(p, ast.Call | ast.BinOp) for p in parts):
+        if isinstance(tree, ast.BinOp | ast.UnaryOp) and not any(
+            isinstance(p, ast.Call | ast.BinOp) for p in parts
+        ):
             return ast.unparse(_Rename(dict(zip(op.rules, inputs, strict=True))).visit(tree))
     if op.name == "getitem":
         return f"{inputs[0]}[{subscript(value.params['index'])}]"
-    params = [f"{k}={v}" if not hasattr(v, "ndim") else f"{k}=array{v.shape}" for k, v in value.params.items()]
+    params = [
+        f"{k}={v}" if not hasattr(v, "ndim") else f"{k}=array{v.shape}"
+        for k, v in value.params.items()
+    ]
     return f"{op.name}({', '.join([*inputs, *params])})"

@@ -1,4 +1,6 @@
-"""What a recording consists of: nodes, steps and their contributions.  Plain data; `inspect.tracing` records it."""
+"""What a recording consists of: nodes, steps and their contributions.  Plain data;
+`inspect.tracing` records it.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +38,12 @@ class Node:
 
 @dataclass(frozen=True, repr=False)
 class Contribution:
-    """What one rule sent to one input: step `k`, rule for `argument`, received by `to` (node number `node`).
+    """What one rule sent to one input: step `k`, rule for `argument`, received by `to` (node number
+    `node`).
 
-    The rule returned `raw_shape`; summed over `axes` it became `added`, of the input's own `shape`; and the gradient
-    of the input went from `before` (None: nothing yet) to `after`, the `nth` of `of` contributions.
+    The rule returned `raw_shape`; summed over `axes` it became `added`, of the input's own `shape`;
+    and the gradient of the input went from `before` (None: nothing yet) to `after`, the `nth` of
+    `of` contributions.
     """
 
     k: int
@@ -65,12 +69,17 @@ class Contribution:
 
     def __repr__(self) -> str:
         where = f"{self.nth} of {self.of}, " if self.of > 1 else ""
-        return f"<step {self.k}, {self.op}: {self.notation} to {self.to} {self.shape}, {where}check {self.check.status}>"
+        return (
+            f"<step {self.k}, {self.op}: {self.notation} to {self.to} {self.shape}, "
+            f"{where}check {self.check.status}>"
+        )
 
 
 @dataclass(repr=False)
 class Step:
-    """Step `k` of a backward pass: `op` made `name`; its gradient `incoming` is complete, and goes on."""
+    """Step `k` of a backward pass: `op` made `name`; its gradient `incoming` is complete, and goes
+    on.
+    """
 
     k: int
     node: Node
@@ -82,22 +91,34 @@ class Step:
 
     op = property(lambda self: self.node.op, doc="the op's name in the registry")
     name = property(lambda self: self.node.name, doc="the name of the value that the op made")
-    rule = property(lambda self: "; ".join(f"dL/d{c.argument} = {c.rule}" for c in self.contributions))
-    ok = property(lambda self: all(c.check.ok for c in self.contributions), doc="no rule of this step is wrong")
+    rule = property(
+        lambda self: "; ".join(f"dL/d{c.argument} = {c.rule}" for c in self.contributions)
+    )
+    ok = property(
+        lambda self: all(c.check.ok for c in self.contributions),
+        doc="no rule of this step is wrong",
+    )
 
     def __repr__(self) -> str:
         to = ", ".join(c.to for c in self.contributions)
-        return f"<step {self.k}: {self.name} = {self.node.computes}, sends to {to}; {'ok' if self.ok else 'WRONG'}>"
+        return (
+            f"<step {self.k}: {self.name} = {self.node.computes}, sends to {to}; "
+            f"{'ok' if self.ok else 'WRONG'}>"
+        )
 
     @property
     def trouble(self) -> str:
-        """How NaN or Inf was made here of finite numbers, on the way forward or back; '' if it was not."""
+        """How NaN or Inf was made here of finite numbers, on the way forward or back; '' if it was
+        not.
+        """
         return self.node.trouble or next((c.trouble for c in self.contributions if c.trouble), "")
 
     @property
     def finite(self) -> bool:
         """No NaN or Inf comes in or goes out."""
-        return is_finite(self.incoming) and all(is_finite(c.added) and is_finite(c.after) for c in self.contributions)
+        return is_finite(self.incoming) and all(
+            is_finite(c.added) and is_finite(c.after) for c in self.contributions
+        )
 
 
 @dataclass(repr=False)
@@ -123,64 +144,138 @@ class Recording:
 
     @property
     def origin(self) -> Step | None:
-        """The step where the first NaN or Inf was made: on the way forward, or else on the way back."""
+        """The step where the first NaN or Inf was made: on the way forward, or else on the way
+        back.
+        """
         forward = [s for s in self.steps if s.node.trouble]
         return forward[-1] if forward else next((s for s in self.steps if s.trouble), None)
 
     def __repr__(self) -> str:
-        return f"<trace of {self.loss} = {self.value:.6g}: {self.total} steps, {'ok' if self.ok else 'WRONG'}; see text()>"
+        return (
+            f"<trace of {self.loss} = {self.value:.6g}: {self.total} steps, "
+            f"{'ok' if self.ok else 'WRONG'}; see text()>"
+        )
 
     def record(self) -> dict[str, Any]:
         """The trace as plain data, schema 1: what `json` writes.
 
-        nodes    values and constants, inputs before outputs: name, kind, op, shape, parents (ids), src, code, value
-        steps    in the order they ran: k, node (id), rule, gin (incoming gradient), hooked, and for each input that
-                 got something ``out``: to, raw_shape, unbroadcast (axes), grad, accum (before, added, after, nth, of), check
-        leaves   for each parameter the derivative along one direction, by its gradient and by the loss itself
+        nodes    values and constants, inputs before outputs: name, kind, op, shape, parents (ids),
+                 src, code, value
+        steps    in the order they ran: k, node (id), rule, gin (incoming gradient), hooked, and for
+                 each input that got something ``out``: to, raw_shape, unbroadcast (axes), grad,
+                 accum (before, added, after, nth, of), check
+        leaves   for each parameter the derivative along one direction, by its gradient and by the
+                 loss itself
         truncated   None, or {kept, total, reason}
-        An array is {shape, dtype, min, max, mean, nan, inf, head, head_shape}: `head` has its first `arrays` elements,
-        'nan', 'inf' and '-inf' are words.
+        An array is {shape, dtype, min, max, mean, nan, inf, head, head_shape}: `head` has its first
+        `arrays` elements, 'nan', 'inf' and '-inf' are words.
         """
         return {
-            "schema": 1, "loss": self.loss, "value": number(self.value), "dtype": self.dtype, "numpy": np.__version__,
-            "seed": self.seed, "script": short_path(self.script), "truncated": self.truncated,
-            "nodes": [_node_record(n) for n in self.nodes], "steps": [_step_record(s, self.arrays) for s in self.steps],
+            "schema": 1,
+            "loss": self.loss,
+            "value": number(self.value),
+            "dtype": self.dtype,
+            "numpy": np.__version__,
+            "seed": self.seed,
+            "script": short_path(self.script),
+            "truncated": self.truncated,
+            "nodes": [_node_record(n) for n in self.nodes],
+            "steps": [_step_record(s, self.arrays) for s in self.steps],
             "leaves": [_leaf_record(leaf) for leaf in self.leaves],
-        }  # fmt: skip
+        }
 
 
 def _node_record(n: Node) -> dict[str, Any]:
     place = f"{short_path(n.file)}:{n.line}" if n.file else None
     return {
-        "id": n.id, "name": n.name, "kind": n.kind, "op": n.op, "computes": n.computes, "shape": list(n.shape),
-        "dtype": n.dtype, "parents": list(n.parents), "src": place, "code": n.code,
-        "value": n.value, "fanout": n.fanout, "bytes_saved": n.bytes_saved, "trouble": n.trouble or None,
-    }  # fmt: skip
+        "id": n.id,
+        "name": n.name,
+        "kind": n.kind,
+        "op": n.op,
+        "computes": n.computes,
+        "shape": list(n.shape),
+        "dtype": n.dtype,
+        "parents": list(n.parents),
+        "src": place,
+        "code": n.code,
+        "value": n.value,
+        "fanout": n.fanout,
+        "bytes_saved": n.bytes_saved,
+        "trouble": n.trouble or None,
+    }
 
 
 def _leaf_record(leaf: LeafCheck) -> dict[str, Any]:
-    numbers = [("analytic", leaf.analytic), ("numeric", leaf.numeric), ("rel", leaf.error), ("tol", leaf.tolerance)]
-    return {"node": leaf.node, "status": leaf.status, "ok": leaf.ok, "reason": leaf.reason,
-            **{key: None if x is None else number(x) for key, x in numbers}}  # fmt: skip
+    numbers = [
+        ("analytic", leaf.analytic),
+        ("numeric", leaf.numeric),
+        ("rel", leaf.error),
+        ("tol", leaf.tolerance),
+    ]
+    return {
+        "node": leaf.node,
+        "status": leaf.status,
+        "ok": leaf.ok,
+        "reason": leaf.reason,
+        **{key: None if x is None else number(x) for key, x in numbers},
+    }
 
 
 def _step_record(s: Step, limit: int) -> dict[str, Any]:
     out = []
     for c in s.contributions:
         before = None if c.before is None else summary(c.before, limit)
-        unbroadcast = {"axes": list(c.axes), "keepdims": [k for k in c.axes if k >= len(c.raw_shape) - len(c.shape)]}
+        unbroadcast = {
+            "axes": list(c.axes),
+            "keepdims": [k for k in c.axes if k >= len(c.raw_shape) - len(c.shape)],
+        }
         k = c.check
-        numbers = {name: None if x is None else number(x) for name, x in
-                   [("analytic", k.analytic), ("numeric", k.numeric), ("rel", k.error), ("digits", k.digits)]}  # fmt: skip
-        out.append({
-            "to": c.node, "argument": c.argument, "rule": c.rule, "notation": c.notation, "raw_shape": list(c.raw_shape),
-            "unbroadcast": unbroadcast if c.axes else None, "grad": summary(c.added, limit),
-            "accum": {"before": before, "added": summary(c.added, limit), "after": summary(c.after, limit),
-                      "nth": c.nth, "of": c.of},
-            "check": {"kind": k.status if k.status in ("kink", "skipped") else "complex-step", "status": k.status, "n": k.n,
-                      "worst_index": None if k.index is None else list(k.index), **numbers, "tol": k.tolerance,
-                      "ok": k.ok, "reason": k.reason},
-            "trouble": c.trouble or None,
-        })  # fmt: skip
-    return {"k": s.k, "node": s.node.id, "op": s.op, "rule": s.rule, "law": s.law, "why": s.why,
-            "gin": summary(s.incoming, limit), "hooked": s.hooked, "out": out}  # fmt: skip
+        numbers = {
+            name: None if x is None else number(x)
+            for name, x in [
+                ("analytic", k.analytic),
+                ("numeric", k.numeric),
+                ("rel", k.error),
+                ("digits", k.digits),
+            ]
+        }
+        out.append(
+            {
+                "to": c.node,
+                "argument": c.argument,
+                "rule": c.rule,
+                "notation": c.notation,
+                "raw_shape": list(c.raw_shape),
+                "unbroadcast": unbroadcast if c.axes else None,
+                "grad": summary(c.added, limit),
+                "accum": {
+                    "before": before,
+                    "added": summary(c.added, limit),
+                    "after": summary(c.after, limit),
+                    "nth": c.nth,
+                    "of": c.of,
+                },
+                "check": {
+                    "kind": k.status if k.status in ("kink", "skipped") else "complex-step",
+                    "status": k.status,
+                    "n": k.n,
+                    "worst_index": None if k.index is None else list(k.index),
+                    **numbers,
+                    "tol": k.tolerance,
+                    "ok": k.ok,
+                    "reason": k.reason,
+                },
+                "trouble": c.trouble or None,
+            }
+        )
+    return {
+        "k": s.k,
+        "node": s.node.id,
+        "op": s.op,
+        "rule": s.rule,
+        "law": s.law,
+        "why": s.why,
+        "gin": summary(s.incoming, limit),
+        "hooked": s.hooked,
+        "out": out,
+    }

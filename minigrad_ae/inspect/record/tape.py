@@ -17,11 +17,13 @@ from .steps import Contribution
 class BackwardSteps(Generator[Contribution, None, None]):
     """A generator of contributions, one per rule application, that can be rewound.
 
-    ``next(steps)``, ``for c in steps``   the next rule application; at the end the leaves receive their ``.grad``, once
-    ``steps.rewind(n)``                   n rule applications back, or to the start: they come again, the same objects
-    ``steps.jump(k)``                     the first rule application of step k (as the table of a trace counts), either way
-    ``steps.gradients``                   {name: gradient so far} at this place; what is missing is not yet computed
-    ``steps.position``                    how many rule applications lie behind
+    ``next(steps)``, ``for c in steps``   the next rule application; at the end the leaves receive
+                                          their ``.grad``, once
+    ``steps.rewind(n)``                   n rule applications back, or to the start: they come
+    again, the same objects ``steps.jump(k)``                     the first rule application of step
+    k (as the table of a trace counts), either way ``steps.gradients``                   {name:
+    gradient so far} at this place; what is missing is not yet computed ``steps.position``
+    how many rule applications lie behind
     """
 
     def __init__(self, running: Generator[Contribution, None, None], loss: str, total: int) -> None:
@@ -41,13 +43,19 @@ class BackwardSteps(Generator[Contribution, None, None]):
         return self._running.throw(*error)
 
     def close(self) -> None:
-        """End the walk here: the leaves stay as they are, and what was seen can still be rewound to."""
+        """End the walk here: the leaves stay as they are, and what was seen can still be rewound
+        to.
+        """
         self._running.close()
 
     def rewind(self, n: int | None = None) -> BackwardSteps:
-        """Go back `n` rule applications, to the start if `n` is left out (or larger than the way)."""
+        """Go back `n` rule applications, to the start if `n` is left out (or larger than the
+        way).
+        """
         if n is not None and n < 0:
-            raise DataError("rewind goes back", f"got n={n}", "take next(steps) to go on, or steps.jump(k)")
+            raise DataError(
+                "rewind goes back", f"got n={n}", "take next(steps) to go on, or steps.jump(k)"
+            )
         self.position = 0 if n is None else max(0, self.position - n)
         return self
 
@@ -55,7 +63,9 @@ class BackwardSteps(Generator[Contribution, None, None]):
         """Go to step `k` and take its first rule application, running what lies between."""
         if not 1 <= k <= self.total:
             known = f"this pass has {self.total} steps (1..{self.total}), from {self._loss}"
-            raise DataError(f"step {k} does not exist", known, f"choose a step from 1 to {self.total}")
+            raise DataError(
+                f"step {k} does not exist", known, f"choose a step from 1 to {self.total}"
+            )
         if self.position and self._seen[self.position - 1].k >= k:
             self.rewind()
         return next(c for c in self if c.k == k)

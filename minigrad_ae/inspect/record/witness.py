@@ -1,8 +1,9 @@
 """Was this one rule right, here, at these numbers?  The local check beside every number of a trace.
 
-Two questions are asked of the forward alone, both by a complex step (see `check`).  Is the rule right as a whole: a
-random vector comes in, `check.rule_error`?  And is what it sent *in this pass* right, element by element: the four
-largest entries and a random one?  The second gives the two numbers that are shown.
+Two questions are asked of the forward alone, both by a complex step (see `check`).  Is the rule
+right as a whole: a random vector comes in, `check.rule_error`?  And is what it sent *in this pass*
+right, element by element: the four largest entries and a random one?  The second gives the two
+numbers that are shown.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from ...autodiff.graph import Value
 class Check:
     """How a rule compares with its forward.
 
-    status      'ok', 'failed', 'kink' (not differentiable where something was sent) or 'skipped' (reason says why)
-    index       the element where the two agree least; `analytic` is the rule's number there, `numeric` the forward's
-    error       their distance, relative to the terms that were added up; `digits` = -log10 of it, at most 16
+    status      'ok', 'failed', 'kink' (not differentiable where something was sent) or 'skipped'
+                (reason says why)
+    index       the element where the two agree least; `analytic` is the rule's number there,
+                `numeric` the forward's
+    error       their distance, relative to the terms that were added up; `digits` = -log10 of it,
+                at most 16
     n           how many elements were compared one by one
     """
 
@@ -53,13 +57,17 @@ NOT_ASKED = Check("skipped", reason="numeric=False")
 
 
 def local_check(value: Value, i: int, g: Any, rng: np.random.Generator) -> Check:
-    """Compare the rule for input number `i` of `value` with a complex step of its forward, in float64."""
+    """Compare the rule for input number `i` of `value` with a complex step of its forward, in
+    float64.
+    """
     op: Any = value.op
     whole, complaint = rule_error(op, i, value.arrays, value.params, rng)
     if np.isnan(whole):
         return Check("skipped", reason=complaint)
     active = [True] * len(value.arrays) if op.variadic else [rule is not None for rule in op.vjps]
-    arrays = [np.asarray(a, np.float64) if on else a for a, on in zip(value.arrays, active, strict=True)]
+    arrays = [
+        np.asarray(a, np.float64) if on else a for a, on in zip(value.arrays, active, strict=True)
+    ]
     x, g = arrays[i], np.asarray(g, np.float64)
     if x.size == 0:
         return Check("failed" if complaint else "skipped", reason=complaint or "no elements")
@@ -73,15 +81,38 @@ def local_check(value: Value, i: int, g: Any, rng: np.random.Generator) -> Check
             if not np.any(smooth & (sent != 0)) and not smooth.all():
                 reason = complaint or "not differentiable where something was sent"
                 return Check("failed" if complaint else "kink", reason=reason)
-            compared = [_compare(value, i, g, arrays, sent, flat) for flat in _choose(sent, smooth, rng)]
+            compared = [
+                _compare(value, i, g, arrays, sent, flat) for flat in _choose(sent, smooth, rng)
+            ]
         except Exception as error:
-            return Check("failed", error=whole, reason=complaint or f"{type(error).__name__}: {error}".splitlines()[0])
-    index, analytic, numeric, miss, bound = max(compared, key=lambda c: c[3] / c[4] if c[3] == c[3] else -1.0)
+            return Check(
+                "failed",
+                error=whole,
+                reason=complaint or f"{type(error).__name__}: {error}".splitlines()[0],
+            )
+    index, analytic, numeric, miss, bound = max(
+        compared, key=lambda c: c[3] / c[4] if c[3] == c[3] else -1.0
+    )
     if not (np.isfinite(analytic) and np.isfinite(numeric)) and not complaint:
-        return Check("skipped", index, analytic, numeric, n=len(compared), reason="the numbers are not finite")
+        return Check(
+            "skipped",
+            index,
+            analytic,
+            numeric,
+            n=len(compared),
+            reason="the numbers are not finite",
+        )
     wrong = bool(complaint) or miss > bound
     reason = complaint or ("rule and forward differ at this element" if wrong else "")
-    return Check("failed" if wrong else "ok", index, analytic, numeric, max(miss, whole), len(compared), reason)
+    return Check(
+        "failed" if wrong else "ok",
+        index,
+        analytic,
+        numeric,
+        max(miss, whole),
+        len(compared),
+        reason,
+    )
 
 
 def _sent(value: Value, i: int, g: np.ndarray, arrays: list[np.ndarray]) -> np.ndarray:
@@ -90,7 +121,11 @@ def _sent(value: Value, i: int, g: np.ndarray, arrays: list[np.ndarray]) -> np.n
     y = np.asarray(op.forward(*arrays, **value.params))
     rule, extra = (op.vjps[0], {"i": i}) if op.variadic else (op.vjps[i], {})
     raw = np.asarray(rule(g, y, *arrays, **value.params, **extra))
-    return raw if raw.shape == arrays[i].shape else np.asarray(engine.unbroadcast(raw, arrays[i].shape))
+    return (
+        raw
+        if raw.shape == arrays[i].shape
+        else np.asarray(engine.unbroadcast(raw, arrays[i].shape))
+    )
 
 
 def _choose(sent: np.ndarray, smooth: np.ndarray, rng: np.random.Generator) -> list[int]:
@@ -101,16 +136,21 @@ def _choose(sent: np.ndarray, smooth: np.ndarray, rng: np.random.Generator) -> l
     return list(dict.fromkeys([*largest.tolist(), int(rng.choice(places))]))
 
 
-def _compare(value: Value, i: int, g: np.ndarray, arrays: list[np.ndarray], sent: np.ndarray,
-             flat: int) -> tuple[tuple[int, ...], float, float, float, float]:  # fmt: skip
-    """(index, the rule's number, the forward's number, relative error, what it may be) at one element."""
+def _compare(
+    value: Value, i: int, g: np.ndarray, arrays: list[np.ndarray], sent: np.ndarray, flat: int
+) -> tuple[tuple[int, ...], float, float, float, float]:
+    """(index, the rule's number, the forward's number, relative error, what it may be) at one
+    element.
+    """
     op: Any = value.op
     x = arrays[i]
     index = tuple(int(k) for k in np.unravel_index(flat, x.shape))
     scale = min(abs(float(x[index])), 1.0) or 1.0
     moved = x.astype(complex)
     moved[index] += 1j * STEP * scale
-    slope = np.asarray(op.forward(*arrays[:i], moved, *arrays[i + 1 :], **value.params)).imag / (STEP * scale)
+    slope = np.asarray(op.forward(*arrays[:i], moved, *arrays[i + 1 :], **value.params)).imag / (
+        STEP * scale
+    )
     terms = np.where(slope == 0, 0, g * slope)
     analytic, numeric = float(sent[index]), float(np.sum(terms))
     size = float(np.sum(np.abs(terms))) + abs(analytic) or 1.0

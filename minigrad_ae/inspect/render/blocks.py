@@ -1,8 +1,10 @@
-"""A large graph made small enough to look at: what one layer, or one line of code, computed becomes one block.
+"""A large graph made small enough to look at: what one layer, or one line of code, computed becomes
+one block.
 
-A model's parameters have paths (encoder.blocks.0.norm.weight): the ops of one layer become one block, of a layer of
-layers if need be.  Without such names: the ops of one line that ran in a row; if there are still too many, all runs of
-a line or of the lines of a loop ("× 12"); if there are still too many, neighbours in time.
+A model's parameters have paths (encoder.blocks.0.norm.weight): the ops of one layer become one
+block, of a layer of layers if need be.  Without such names: the ops of one line that ran in a row;
+if there are still too many, all runs of a line or of the lines of a loop ("× 12"); if there are
+still too many, neighbours in time.
 """
 
 from __future__ import annotations
@@ -37,9 +39,16 @@ class Block:
         """(text, 'name' | 'plain' | 'bad') of the rows in the box."""
         shape = "×".join(map(str, self.shape)) or "scalar"
         rows = [(fitted(self.name, 22), "name"), (fitted(self.note or shape, 26), "plain")]
-        rows.append((f"|v| {_short(self.value)}", "bad" if isinstance(self.value, str) else "plain"))
+        rows.append(
+            (f"|v| {_short(self.value)}", "bad" if isinstance(self.value, str) else "plain")
+        )
         if self.gradient is not None:
-            rows.append((f"|g| {_short(self.gradient)}", "bad" if isinstance(self.gradient, str) else "plain"))
+            rows.append(
+                (
+                    f"|g| {_short(self.gradient)}",
+                    "bad" if isinstance(self.gradient, str) else "plain",
+                )
+            )
         return rows
 
 
@@ -57,28 +66,45 @@ def fold(record: dict[str, Any], most: int) -> tuple[dict[int, Block], str]:
         runs[-1][1].append(n)
     words = "each box is what one line of code computed"
     groups = [(1, members) for _, members in runs]
-    layers = _layers(nodes, ops, most // 2)  # they come one after the other, and a wide picture is hard to read
+    # they come one after the other, and a wide picture is hard to read
+    layers = _layers(nodes, ops, most // 2)
     if layers:
-        groups, words = [(1, members) for _, members in layers], "each box is what one layer computed"
+        groups, words = (
+            [(1, members) for _, members in layers],
+            "each box is what one layer computed",
+        )
     if len(groups) > most:
-        groups, words = _repeated(runs), "each box is a line, or the lines of a loop, with all their repetitions"
+        groups, words = (
+            _repeated(runs),
+            "each box is a line, or the lines of a loop, with all their repetitions",
+        )
     if len(groups) > most:
         size = -(-len(groups) // most)
-        groups = [(max(c for c, _ in groups[k : k + size]), [n for _, m in groups[k : k + size] for n in m])
-                  for k in range(0, len(groups), size)]  # fmt: skip
+        groups = [
+            (
+                max(c for c, _ in groups[k : k + size]),
+                [n for _, m in groups[k : k + size] for n in m],
+            )
+            for k in range(0, len(groups), size)
+        ]
         words = "neighbouring lines are folded together"
     folded = _merged(record, blocks, groups, {members[-1]: layer for layer, members in layers})
     return folded, f"{len(blocks)} nodes are more than {most}: {words}"
 
 
 def _layers(nodes: Any, ops: Sequence[int], most: int) -> list[tuple[str, list[int]]]:
-    """(layer, its ops) in order, at most `most` and as fine as that allows; [] where parameters have no paths to tell by.
+    """(layer, its ops) in order, at most `most` and as fine as that allows; [] where parameters
+    have no paths to tell by.
 
     An op belongs to the layer of its parameters, one without any to that of the op before it.
     """
     own: dict[int, list[str]] = {}
     for n in ops:
-        paths = [nodes[p]["name"].split(".")[:-1] for p in nodes[n]["parents"] if nodes[p]["kind"] == "param"]
+        paths = [
+            nodes[p]["name"].split(".")[:-1]
+            for p in nodes[n]["parents"]
+            if nodes[p]["kind"] == "param"
+        ]
         own[n] = max(paths, key=len, default=[])
     for depth in range(max(map(len, own.values()), default=0), 0, -1):
         runs: list[tuple[str, list[int]]] = []
@@ -101,16 +127,26 @@ def _single(record: dict[str, Any]) -> dict[int, Block]:
     for n in shown:
         value, gradient = _largest(n["value"]), gradients.get(n["id"])
         blocks[n["id"]] = Block(
-            n["id"], n["name"], n["kind"], n["op"], n["shape"], value, gradient,
-            [p for p in dict.fromkeys(n["parents"]) if p in ids], n["fanout"],
+            n["id"],
+            n["name"],
+            n["kind"],
+            n["op"],
+            n["shape"],
+            value,
+            gradient,
+            [p for p in dict.fromkeys(n["parents"]) if p in ids],
+            n["fanout"],
             bad=isinstance(value, str) or isinstance(gradient, str),
-        )  # fmt: skip
+        )
     for step in record["steps"]:
         for out in step["out"]:
             if out["unbroadcast"]:
                 blocks[step["node"]].stretched.add(out["to"])
             if not out["check"]["ok"]:
-                blocks[step["node"]].bad, blocks[step["node"]].note = True, f"rule for {out['argument']} is WRONG"
+                blocks[step["node"]].bad, blocks[step["node"]].note = (
+                    True,
+                    f"rule for {out['argument']} is WRONG",
+                )
     return blocks
 
 
@@ -128,7 +164,9 @@ def _largest(summary: dict[str, Any]) -> Any:
     if summary["nan"] or summary["inf"]:
         return "NaN" if summary["nan"] else "Inf"
     ends = [x for x in (summary["min"], summary["max"]) if x is not None]
-    return "Inf" if any(isinstance(x, str) for x in ends) else max((abs(x) for x in ends), default=0.0)
+    return (
+        "Inf" if any(isinstance(x, str) for x in ends) else max((abs(x) for x in ends), default=0.0)
+    )
 
 
 def _repeated(runs: Sequence[tuple[Any, list[int]]]) -> list[tuple[int, list[int]]]:
@@ -147,20 +185,35 @@ def _repeated(runs: Sequence[tuple[Any, list[int]]]) -> list[tuple[int, list[int
     groups = []
     for start, end in spans:
         part = runs[start : end + 1]
-        groups.append((max(Counter(line for line, _ in part).values()), [n for _, members in part for n in members]))
+        groups.append(
+            (
+                max(Counter(line for line, _ in part).values()),
+                [n for _, members in part for n in members],
+            )
+        )
     return groups
 
 
-def _merged(record: dict[str, Any], blocks: dict[int, Block], groups: Sequence[tuple[int, list[int]]],
-            layers: dict[int, str]) -> dict[int, Block]:  # fmt: skip
-    """One block for each of the `groups` (repetitions, ops); `layers` names some of them, by their last op."""
+def _merged(
+    record: dict[str, Any],
+    blocks: dict[int, Block],
+    groups: Sequence[tuple[int, list[int]]],
+    layers: dict[int, str],
+) -> dict[int, Block]:
+    """One block for each of the `groups` (repetitions, ops); `layers` names some of them, by their
+    last op.
+    """
     nodes = record["nodes"]
     home = {n: members[-1] for _, members in groups for n in members}
     users: dict[int, set[int]] = {}
     for b in blocks.values():
         for x in b.inputs:
             users.setdefault(x, set()).add(home.get(b.id, b.id))
-    inside = {b.id: next(iter(users[b.id])) for b in blocks.values() if not b.op and len(users.get(b.id, ())) == 1}
+    inside = {
+        b.id: next(iter(users[b.id]))
+        for b in blocks.values()
+        if not b.op and len(users.get(b.id, ())) == 1
+    }
     result: dict[int, Block] = {}
     for repeats, members in groups:
         last = blocks[members[-1]]
@@ -170,11 +223,25 @@ def _merged(record: dict[str, Any], blocks: dict[int, Block], groups: Sequence[t
         counted = _many(len(members), "op") + (f", {_many(params, 'param')}" if params else "")
         bad = any(blocks[n].bad for n in members) or any(b.bad for b in own)
         wrong = next((blocks[n].note for n in members if blocks[n].note), "")
-        name = layers.get(last.id) or (lines or last.name) + (f"  × {repeats}" if repeats > 1 else "")
-        inputs = [home.get(x, x) for n in members for x in blocks[n].inputs if inside.get(x) != last.id]
+        name = layers.get(last.id) or (lines or last.name) + (
+            f"  × {repeats}" if repeats > 1 else ""
+        )
+        inputs = [
+            home.get(x, x) for n in members for x in blocks[n].inputs if inside.get(x) != last.id
+        ]
         outside = [x for x in dict.fromkeys(inputs) if x != last.id]
-        result[last.id] = Block(last.id, name, last.kind, "…", last.shape, last.value, last.gradient, outside, bad=bad,
-                                note=wrong or counted)  # fmt: skip
+        result[last.id] = Block(
+            last.id,
+            name,
+            last.kind,
+            "…",
+            last.shape,
+            last.value,
+            last.gradient,
+            outside,
+            bad=bad,
+            note=wrong or counted,
+        )
     for b in blocks.values():
         if not b.op and b.id not in inside:
             result[b.id] = b

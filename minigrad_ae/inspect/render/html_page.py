@@ -1,8 +1,9 @@
 """The page: a trace as one HTML file that needs no network.
 
-Everything that a reader may see is in the file: the steps as JSON, the graph as SVG, the whole story as text (for
-print, and where there is no JavaScript).  Its policy (CSP) allows this script and this style sheet, by their hashes,
-and nothing else; text from the traced program reaches the page only as text.
+Everything that a reader may see is in the file: the steps as JSON, the graph as SVG, the whole
+story as text (for print, and where there is no JavaScript).  Its policy (CSP) allows this script
+and this style sheet, by their hashes, and nothing else; text from the traced program reaches the
+page only as text.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def page(trace: Recording, cap: int = CAP) -> str:
 
 def _least(steps: list[Step], head: int) -> int:
     """Bytes that the numbers take at the very least: three characters each, every array once."""
-    sizes = {id(a): min(a.size, head) for s in steps for c in s.contributions for a in (c.added, c.after)}
+    sizes = {
+        id(a): min(a.size, head) for s in steps for c in s.contributions for a in (c.added, c.after)
+    }
     return 3 * sum(sizes.values())
 
 
@@ -54,7 +57,11 @@ def _fewer(trace: Recording, steps: list[Step], most: int) -> list[Step]:
     edge = max(1, most // 3)
     middle = steps[edge:-edge]
     telling = [s for s in middle if not s.ok or not s.finite]
-    telling += [s for s in middle if any(trace.nodes[c.node].kind == "param" for c in s.contributions) and s not in telling]
+    telling += [
+        s
+        for s in middle
+        if any(trace.nodes[c.node].kind == "param" for c in s.contributions) and s not in telling
+    ]
     kept = {s.k for s in [*steps[:edge], *steps[-edge:], *telling[: max(0, most - 2 * edge)]]}
     return [s for s in steps if s.k in kept]
 
@@ -64,15 +71,24 @@ def _assembled(trace: Recording, steps: list[Step], head: int) -> str:
     told = steps if len(steps) <= TOLD else []
     report = "\n\n".join([rendered(trace), *(rendered(trace, step=s.k) for s in told)])
     style = _file("page.css")
-    script = '"use strict";\n(() => {\n' + "".join(_file(f"{part}.js") for part in SCRIPTS) + "})();\n"
+    script = (
+        '"use strict";\n(() => {\n' + "".join(_file(f"{part}.js") for part in SCRIPTS) + "})();\n"
+    )
     bare = ".app{display:none}.report{display:block}"
     parts = {
-        "TITLE": html.escape(f"Backward pass of {trace.loss}"), "STYLE": style, "SCRIPT": script, "BARE": bare,
+        "TITLE": html.escape(f"Backward pass of {trace.loss}"),
+        "STYLE": style,
+        "SCRIPT": script,
+        "BARE": bare,
         "CSP": "default-src 'none'; base-uri 'none'; form-action 'none'; "
-               f"style-src {_hash(style)} {_hash(bare)}; script-src {_hash(script)}",
-        "SVG": data.svg, "REPORT": html.escape(report), "BANNER": html.escape(data.banner),
-        "DATA": json.dumps(data.record(), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
-    }  # fmt: skip
+        f"style-src {_hash(style)} {_hash(bare)}; script-src {_hash(script)}",
+        "SVG": data.svg,
+        "REPORT": html.escape(report),
+        "BANNER": html.escape(data.banner),
+        "DATA": json.dumps(data.record(), separators=(",", ":"), allow_nan=False).replace(
+            "<", "\\u003c"
+        ),
+    }
     pieces = _file("page.html").split("%%")
     return "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))
 
@@ -103,7 +119,9 @@ class _Data:
         """The number of an array, or of the summary of one."""
         known = id(s) if isinstance(s, dict) else (s.shape, s.dtype.char, s.tobytes())
         if known not in self.array_numbers:
-            self.array_numbers[known] = self.shown(s if isinstance(s, dict) else summary(s, self.head))
+            self.array_numbers[known] = self.shown(
+                s if isinstance(s, dict) else summary(s, self.head)
+            )
         return self.array_numbers[known]
 
     def shown(self, s: dict[str, Any]) -> int:
@@ -127,19 +145,42 @@ class _Data:
         return self.phrase_numbers[text]
 
     def step(self, s: Step) -> dict[str, Any]:
-        short = {"k": s.k, "n": s.node.id, "law": self.phrase(s.law), "why": self.phrase(s.why), "g": self.array(s.incoming),
-                 "ok": int(s.ok), "fin": int(s.finite), "o": [self.contribution(s, c) for c in s.contributions]}  # fmt: skip
+        short = {
+            "k": s.k,
+            "n": s.node.id,
+            "law": self.phrase(s.law),
+            "why": self.phrase(s.why),
+            "g": self.array(s.incoming),
+            "ok": int(s.ok),
+            "fin": int(s.finite),
+            "o": [self.contribution(s, c) for c in s.contributions],
+        }
         short |= {"hook": 1} if s.hooked else {}
         return short | ({"made": self.phrase(s.trouble)} if s.trouble else {})
 
     def contribution(self, s: Step, c: Contribution) -> dict[str, Any]:
         k = c.check
-        check = {"st": k.status, "n": k.n, "tol": k.tolerance, "why": k.reason,
-                 "i": None if k.index is None else list(k.index),
-                 **{key: None if x is None else number(x) for key, x in
-                    (("a", k.analytic), ("b", k.numeric), ("e", k.error))}}  # fmt: skip
-        out = {"to": c.node, "arg": c.argument, "rule": self.phrase(c.rule), "bar": self.phrase(c.notation),
-               "add": self.array(c.added), "nth": c.nth, "of": c.of, "ck": check}  # fmt: skip
+        check = {
+            "st": k.status,
+            "n": k.n,
+            "tol": k.tolerance,
+            "why": k.reason,
+            "i": None if k.index is None else list(k.index),
+            **{
+                key: None if x is None else number(x)
+                for key, x in (("a", k.analytic), ("b", k.numeric), ("e", k.error))
+            },
+        }
+        out = {
+            "to": c.node,
+            "arg": c.argument,
+            "rule": self.phrase(c.rule),
+            "bar": self.phrase(c.notation),
+            "add": self.array(c.added),
+            "nth": c.nth,
+            "of": c.of,
+            "ck": check,
+        }
         if c.axes:
             out |= {"raw": list(c.raw_shape), "axes": list(c.axes)}
         if c.before is not None:
@@ -162,29 +203,53 @@ class _Data:
             what = "; ".join(filter(None, [(t.truncated or {}).get("reason", ""), self._cap()]))
             parts.append(f"showing {len(self.kept):,} of {t.total:,} steps: {what}")
         if self.head < min(HEADS[0], t.arrays):
-            parts.append(f"arrays show at most their first {self.head} elements, to keep the page below {CAP / 1e6:g} MB")
+            parts.append(
+                f"arrays show at most their first {self.head} elements, to keep the page below "
+                f"{CAP / 1e6:g} MB"
+            )
         return ". ".join(parts)
 
     def _cap(self) -> str:
         cut = len(self.kept) < len(self.trace.steps)
-        return f"first and last steps, failures, NaN and parameters, to keep the page below {CAP / 1e6:g} MB" if cut else ""
+        return (
+            "first and last steps, failures, NaN and parameters, to keep the page below "
+            f"{CAP / 1e6:g} MB"
+            if cut
+            else ""
+        )
 
     def record(self) -> dict[str, Any]:
         t = self.trace
         return {
-            "schema": 1, "loss": t.loss, "value": number(t.value), "dtype": t.dtype, "seed": t.seed,
-            "script": short_path(t.script), "total": t.total, "hints": HINTS,
-            "nodes": [self.node(n) for n in t.nodes], "arrays": self.arrays,
-            "phrases": self.phrases, "steps": self.steps, "places": self.places,
+            "schema": 1,
+            "loss": t.loss,
+            "value": number(t.value),
+            "dtype": t.dtype,
+            "seed": t.seed,
+            "script": short_path(t.script),
+            "total": t.total,
+            "hints": HINTS,
+            "nodes": [self.node(n) for n in t.nodes],
+            "arrays": self.arrays,
+            "phrases": self.phrases,
+            "steps": self.steps,
+            "places": self.places,
             "origin": t.origin.k if t.origin else None,
             "leaves": {f.node: {"st": f.status, "e": f.error, "why": f.reason} for f in t.leaves},
-        }  # fmt: skip
+        }
 
     def node(self, n: Node) -> dict[str, Any]:
         place = f"{short_path(n.file)}:{n.line}" if n.file else None
         short = {"name": n.name, "kind": n.kind, "v": self.values[n.id], "dt": n.dtype}
         if n.op:
-            short |= {"op": n.op, "is": n.computes, "src": place, "code": n.code, "par": list(n.parents), "mem": n.bytes_saved}
+            short |= {
+                "op": n.op,
+                "is": n.computes,
+                "src": place,
+                "code": n.code,
+                "par": list(n.parents),
+                "mem": n.bytes_saved,
+            }
         return short | ({"fan": n.fanout} if n.fanout > 1 else {})
 
 
@@ -201,7 +266,10 @@ def _shorter(s: dict[str, Any], limit: int) -> dict[str, Any]:
 
     head = np.array(s["head"], dtype=object).reshape(s["head_shape"])
     corner = head_shape(tuple(s["head_shape"]), limit)
-    return s | {"head": head[tuple(slice(n) for n in corner)].ravel().tolist(), "head_shape": list(corner)}
+    return s | {
+        "head": head[tuple(slice(n) for n in corner)].ravel().tolist(),
+        "head_shape": list(corner),
+    }
 
 
 def framed(trace: Recording) -> str:
@@ -209,4 +277,6 @@ def framed(trace: Recording) -> str:
     inner = html.escape(page(trace), quote=True)
     name = html.escape(f"Backward pass of {trace.loss}", quote=True)
     style = "width:100%;height:720px;border:1px solid #8884"
-    return f'<iframe title="{name}" sandbox="allow-scripts" style="{style}" srcdoc="{inner}"></iframe>'
+    return (
+        f'<iframe title="{name}" sandbox="allow-scripts" style="{style}" srcdoc="{inner}"></iframe>'
+    )

@@ -1,7 +1,9 @@
-"""Where the nodes of a graph go on paper: layers by longest path from the loss, few crossings, no overlaps.
+"""Where the nodes of a graph go on paper: layers by longest path from the loss, few crossings, no
+overlaps.
 
-Sugiyama, Tagawa & Toda (1981) in small: layers, then the order within each by the mean place of the neighbours
-(barycentre), then places.  Iterative and deterministic; 20,000 nodes are layered in milliseconds.
+Sugiyama, Tagawa & Toda (1981) in small: layers, then the order within each by the mean place of the
+neighbours (barycentre), then places.  Iterative and deterministic; 20,000 nodes are layered in
+milliseconds.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ MOST_BENDS = 600  # bends of long edges; above that, long edges are straight
 
 @dataclass
 class Layout:
-    """Places: ``layer[node]`` from 0 (the loss) on; ``x[node]`` in widths of a node; ``bends[edge]`` as (x, layer)."""
+    """Places: ``layer[node]`` from 0 (the loss) on; ``x[node]`` in widths of a node;
+    ``bends[edge]`` as (x, layer).
+    """
 
     layer: dict[int, int]
     x: dict[int, float]
@@ -36,7 +40,9 @@ class Layout:
 
 
 def layers(nodes: Iterable[int], edges: Iterable[Edge]) -> dict[int, int]:
-    """The longest way from the loss to each node, in edges.  Inputs have smaller numbers than what is made of them."""
+    """The longest way from the loss to each node, in edges.  Inputs have smaller numbers than what
+    is made of them.
+    """
     depth = dict.fromkeys(nodes, 0)
     below = defaultdict(list)
     for consumer, x in edges:
@@ -60,7 +66,8 @@ def arrange(nodes: Sequence[int], edges: Sequence[Edge]) -> Layout:
     fresh = min(nodes, default=0) - 1
     for consumer, x in edges:
         chain = []
-        if bends <= MOST_BENDS:  # a long edge bends around the nodes in between: it takes a place in each layer
+        # a long edge bends around the nodes in between: it takes a place in each layer
+        if bends <= MOST_BENDS:
             for k in range(layer[consumer] + 1, layer[x]):
                 rows[k].append(fresh)
                 chain.append(fresh)
@@ -72,7 +79,11 @@ def arrange(nodes: Sequence[int], edges: Sequence[Edge]) -> Layout:
     return Layout(
         layer,
         {n: place[n] for n in nodes},
-        {e: [(place[b], layer[e[0]] + 1 + k) for k, b in enumerate(chain)] for e, chain in chains.items() if chain},
+        {
+            e: [(place[b], layer[e[0]] + 1 + k) for k, b in enumerate(chain)]
+            for e, chain in chains.items()
+            if chain
+        },
     )
 
 
@@ -101,7 +112,9 @@ def _places(rows: list[list[int]], links: list[Edge]) -> dict[int, float]:
 
 
 def _apart(wishes: list[float]) -> list[float]:
-    """The places nearest to the wishes, in their order, that are at least 1 apart (pool adjacent violators)."""
+    """The places nearest to the wishes, in their order, that are at least 1 apart (pool adjacent
+    violators).
+    """
     blocks: list[list[float]] = []  # [sum of wishes less offsets, count]
     for k, w in enumerate(wishes):
         blocks.append([w - k, 1])

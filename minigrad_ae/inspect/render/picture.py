@@ -1,4 +1,5 @@
-"""The graph as a picture (PNG or SVG) by matplotlib: values as boxes, ops as circles, the loss on the right.
+"""The graph as a picture (PNG or SVG) by matplotlib: values as boxes, ops as circles, the loss on
+the right.
 
 Drawn from the record of a trace alone.  The same trace gives the same bytes.
 """
@@ -13,7 +14,15 @@ from ...files import write_whole
 from .blocks import Block, fold
 from .layout import Layout, arrange
 
-BLUE, ORANGE, RED, INK, SOFT, PAPER = "#0072B2", "#E69F00", "#B03A00", "#1b1f24", "#5a6068", "#ffffff"  # Okabe & Ito
+# Okabe & Ito
+BLUE, ORANGE, RED, INK, SOFT, PAPER = (
+    "#0072B2",
+    "#E69F00",
+    "#B03A00",
+    "#1b1f24",
+    "#5a6068",
+    "#ffffff",
+)
 COLUMN, ROW, BOX = 2.05, 1.0, (1.4, 0.78)  # inches
 NARROW = 8.0  # inches; narrower pictures have room for the caption
 FORMATS = (".png", ".svg", ".pdf")
@@ -26,12 +35,18 @@ def draw(record: dict[str, Any], path: str | Path, max_nodes: int = 60) -> None:
 
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise DataError("unknown kind of picture", f"{path.name}", f"end the name in one of {', '.join(FORMATS)}")
+        raise DataError(
+            "unknown kind of picture",
+            f"{path.name}",
+            f"end the name in one of {', '.join(FORMATS)}",
+        )
     blocks, folded = fold(record, max_nodes)
     edges = sorted({(b.id, x) for b in blocks.values() for x in b.inputs})
     layout = arrange(list(blocks), edges)
     width, height = (layout.height - 1) * COLUMN + BOX[0] + 1.0, layout.width * ROW + BOX[1] + 1.6
-    with rc_context({"svg.hashsalt": "minigrad_ae", "font.family": "DejaVu Sans", "svg.fonttype": "none"}):
+    with rc_context(
+        {"svg.hashsalt": "minigrad_ae", "font.family": "DejaVu Sans", "svg.fonttype": "none"}
+    ):
         figure = Figure(figsize=(max(width, NARROW), height), dpi=100, facecolor=PAPER)
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_xlim(-0.5, max(width, NARROW) - 0.5)
@@ -43,39 +58,67 @@ def draw(record: dict[str, Any], path: str | Path, max_nodes: int = 60) -> None:
             _edge(axes, blocks, layout, places, consumer, x)
         for n, block in blocks.items():
             _box(axes, block, *places[n])
-        empty = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}
+        empty = {
+            "png": {"Software": None},
+            "svg": {"Date": None, "Creator": None},
+            "pdf": {"CreationDate": None},
+        }
         kind = path.suffix.lower()[1:]
         try:
             write_whole(path, lambda file: figure.savefig(file, format=kind, metadata=empty[kind]))
         except OSError as error:
             fix = "name a file in an existing folder"
-            raise FileError("the picture cannot be written", f"{path}: {error.strerror}", fix) from None
+            raise FileError(
+                "the picture cannot be written", f"{path}: {error.strerror}", fix
+            ) from None
 
 
 def _place(layout: Layout, n: int) -> tuple[float, float]:
     """The middle of a box: the forward pass runs to the right."""
-    return (layout.height - 1 - layout.layer[n]) * COLUMN + BOX[0] / 2, (layout.width - layout.x[n]) * ROW
+    return (layout.height - 1 - layout.layer[n]) * COLUMN + BOX[0] / 2, (
+        layout.width - layout.x[n]
+    ) * ROW
 
 
 def _caption(axes: Any, record: dict[str, Any], folded: str, height: float, max_nodes: int) -> None:
     value = record["value"]
-    title = f"{record['loss']} = {value:.6g}" if not isinstance(value, str) else f"{record['loss']} = {value}"
+    title = (
+        f"{record['loss']} = {value:.6g}"
+        if not isinstance(value, str)
+        else f"{record['loss']} = {value}"
+    )
     title = f"{title}: what it was computed from, and the gradient of each value"
-    note = "box: value (max |v|, max |gradient|); circle: op; double border: parameter; dashed: un-broadcast; ×2: used twice"
+    note = (
+        "box: value (max |v|, max |gradient|); circle: op; double border: parameter; dashed: "
+        "un-broadcast; ×2: used twice"
+    )
     top = height - 0.35 - BOX[1]
-    axes.text(-0.35, top - 0.22, title, fontsize=11, weight="bold", color=INK, va="center", parse_math=False)
+    axes.text(
+        -0.35,
+        top - 0.22,
+        title,
+        fontsize=11,
+        weight="bold",
+        color=INK,
+        va="center",
+        parse_math=False,
+    )
     axes.text(-0.35, top - 0.48, note, fontsize=7.5, color=SOFT, va="center", parse_math=False)
     axes.text(-0.35, top - 0.68, folded, fontsize=7.5, color=INK, va="center", parse_math=False)
 
 
-def _edge(axes: Any, blocks: dict[int, Block], layout: Layout, places: Any, consumer: int, x: int) -> None:
+def _edge(
+    axes: Any, blocks: dict[int, Block], layout: Layout, places: Any, consumer: int, x: int
+) -> None:
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Line
 
     (x1, y1), (x0, y0) = places[consumer], places[x]
     start, end = (x0 + BOX[0] / 2, y0), (x1 - BOX[0] / 2 - 0.3, y1)
-    bends = [((layout.height - 1 - k) * COLUMN + BOX[0] / 2, (layout.width - at) * ROW) for at, k in
-             reversed(layout.bends.get((consumer, x), []))]  # fmt: skip
+    bends = [
+        ((layout.height - 1 - k) * COLUMN + BOX[0] / 2, (layout.width - at) * ROW)
+        for at, k in reversed(layout.bends.get((consumer, x), []))
+    ]
     points, codes = [start], [Line.MOVETO]
     for a, b in zip([start, *bends], [*bends, end], strict=True):
         middle = (a[0] + b[0]) / 2
@@ -83,41 +126,112 @@ def _edge(axes: Any, blocks: dict[int, Block], layout: Layout, places: Any, cons
         codes += [Line.CURVE4] * 3
     active = blocks[x].gradient is not None
     stretched = x in blocks[consumer].stretched
-    axes.add_patch(FancyArrowPatch(
-        path=Line(points, codes), arrowstyle="-|>", mutation_scale=8, lw=1.3 if active else 0.7,
-        linestyle=(0, (4, 2)) if stretched else "-", color=BLUE if active else SOFT, shrinkA=0, shrinkB=0, zorder=1,
-    ))  # fmt: skip
+    axes.add_patch(
+        FancyArrowPatch(
+            path=Line(points, codes),
+            arrowstyle="-|>",
+            mutation_scale=8,
+            lw=1.3 if active else 0.7,
+            linestyle=(0, (4, 2)) if stretched else "-",
+            color=BLUE if active else SOFT,
+            shrinkA=0,
+            shrinkB=0,
+            zorder=1,
+        )
+    )
 
 
 def _box(axes: Any, block: Block, x: float, y: float) -> None:
     from matplotlib.patches import Circle, FancyBboxPatch
 
     w, h = BOX
-    edge = RED if block.bad else BLUE if block.kind == "param" else ORANGE if block.kind == "output" else SOFT
+    edge = (
+        RED
+        if block.bad
+        else BLUE
+        if block.kind == "param"
+        else ORANGE
+        if block.kind == "output"
+        else SOFT
+    )
 
     def patch(grow: float, **style: Any) -> None:
         corner = (x - w / 2 - grow, y - h / 2 - grow)
-        axes.add_patch(FancyBboxPatch(corner, w + 2 * grow, h + 2 * grow, boxstyle="round,pad=0,rounding_size=0.07",
-                                      edgecolor=edge, **style))  # fmt: skip
+        axes.add_patch(
+            FancyBboxPatch(
+                corner,
+                w + 2 * grow,
+                h + 2 * grow,
+                boxstyle="round,pad=0,rounding_size=0.07",
+                edgecolor=edge,
+                **style,
+            )
+        )
 
-    patch(0, facecolor=PAPER, lw=1.8 if block.kind == "output" else 1.2, hatch="////" if block.bad else None, zorder=3)
+    patch(
+        0,
+        facecolor=PAPER,
+        lw=1.8 if block.kind == "output" else 1.2,
+        hatch="////" if block.bad else None,
+        zorder=3,
+    )
     if block.kind == "param":
         patch(0.05, facecolor="none", lw=1.0, zorder=2)
     if block.op:
-        axes.add_patch(Circle((x - w / 2 - 0.15, y), 0.15, facecolor=PAPER, edgecolor=INK, lw=1.0, zorder=4))
-        axes.text(x - w / 2 - 0.15, y, _symbol(block.op), fontsize=6 if len(_symbol(block.op)) > 2 else 8, ha="center",
-                  va="center", color=INK, zorder=5, parse_math=False)  # fmt: skip
+        axes.add_patch(
+            Circle((x - w / 2 - 0.15, y), 0.15, facecolor=PAPER, edgecolor=INK, lw=1.0, zorder=4)
+        )
+        axes.text(
+            x - w / 2 - 0.15,
+            y,
+            _symbol(block.op),
+            fontsize=6 if len(_symbol(block.op)) > 2 else 8,
+            ha="center",
+            va="center",
+            color=INK,
+            zorder=5,
+            parse_math=False,
+        )
     over = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6} if block.bad else None
     for k, (line, weight) in enumerate(block.lines()):
-        axes.text(x, y + 0.27 - 0.18 * k, line, fontsize=7.5, ha="center", va="center", zorder=6, bbox=over, parse_math=False,
-                  color=RED if weight == "bad" else INK, weight="bold" if weight != "plain" else "normal")  # fmt: skip
+        axes.text(
+            x,
+            y + 0.27 - 0.18 * k,
+            line,
+            fontsize=7.5,
+            ha="center",
+            va="center",
+            zorder=6,
+            bbox=over,
+            parse_math=False,
+            color=RED if weight == "bad" else INK,
+            weight="bold" if weight != "plain" else "normal",
+        )
     if block.fanout > 1:
-        axes.text(x + w / 2 - 0.04, y + h / 2 - 0.09, f"×{block.fanout}", fontsize=7, ha="right", va="center", color=BLUE,
-                  weight="bold", zorder=6)  # fmt: skip
+        axes.text(
+            x + w / 2 - 0.04,
+            y + h / 2 - 0.09,
+            f"×{block.fanout}",
+            fontsize=7,
+            ha="right",
+            va="center",
+            color=BLUE,
+            weight="bold",
+            zorder=6,
+        )
 
 
-_SYMBOLS = {"add": "+", "sub": "−", "mul": "×", "div": "÷", "neg": "−", "matmul": "@", "sum": "Σ",
-            "power": "^", "transpose": "T"}  # fmt: skip
+_SYMBOLS = {
+    "add": "+",
+    "sub": "−",
+    "mul": "×",
+    "div": "÷",
+    "neg": "−",
+    "matmul": "@",
+    "sum": "Σ",
+    "power": "^",
+    "transpose": "T",
+}
 
 
 def _symbol(op: str) -> str:

@@ -1,6 +1,7 @@
 """The stepper: a backward pass walked by typing letters.
 
-Plain lines in, plain lines out: it works over ssh, with a screen reader, and with its input from a pipe.
+Plain lines in, plain lines out: it works over ssh, with a screen reader, and with its input from a
+pipe.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from .text import rendered
 HELP = """\
   n or Enter   next step (backward through the graph)      p   previous step
   g 5          go to step 5                                l   the table of all steps
-  w NAME       all that flowed into NAME                   f   forward value of this step, first elements
+  w NAME       all that flowed into NAME                   f   forward value of this step (its head)
   /TEXT        next step whose op, name or code has TEXT   x   next failed check or NaN
   ?            this help                                   q   quit"""
 
 
-def walk_by_lines(trace: Recording, lines: Iterable[str], out: TextIO, ascii: bool = False, width: int = 88) -> None:
+def walk_by_lines(
+    trace: Recording, lines: Iterable[str], out: TextIO, ascii: bool = False, width: int = 88
+) -> None:
     """Answer each command of `lines` on `out`, until 'q' or the end of the lines."""
     stepper = _Stepper(trace, ascii, width)
     say(stepper.start(), out)
@@ -69,9 +72,20 @@ class _Stepper:
                 return self.jump(rest)
             if word == "w":
                 return rendered(self.trace, param=rest, **self.face)
-            simple = {"n": self.next, "": self.next, "p": self.previous, "l": lambda: rendered(self.trace, **self.face),
-                      "f": self.forward, "x": self.trouble, "?": lambda: HELP}  # fmt: skip
-            return simple[word]() if word in simple and not rest else f"unknown command {line!r}; ? lists them"
+            simple = {
+                "n": self.next,
+                "": self.next,
+                "p": self.previous,
+                "l": lambda: rendered(self.trace, **self.face),
+                "f": self.forward,
+                "x": self.trouble,
+                "?": lambda: HELP,
+            }
+            return (
+                simple[word]()
+                if word in simple and not rest
+                else f"unknown command {line!r}; ? lists them"
+            )
         except MinigradError as error:
             return str(error)
 
@@ -110,20 +124,30 @@ class _Stepper:
 
     def search(self, text: str) -> str:
         def has(step: Step) -> bool:
-            parts = [str(step.op), step.name, step.node.code or "", *(c.to for c in step.contributions)]
+            parts = [
+                str(step.op),
+                step.name,
+                step.node.code or "",
+                *(c.to for c in step.contributions),
+            ]
             return any(text.lower() in part.lower() for part in parts)
 
         return self.look(has, f"no step has {text!r}")
 
     def trouble(self) -> str:
-        return self.look(lambda s: not s.ok or not s.finite, "no check failed, and every number is finite")
+        return self.look(
+            lambda s: not s.ok or not s.finite, "no check failed, and every number is finite"
+        )
 
     def forward(self) -> str:
         if self.step is None:
             return "no step yet: n takes the first"
         v = self.step.node.value
         more = " ..." if len(v["head"]) < _size(v["shape"]) else ""
-        return f"{self.step.name} {tuple(v['shape'])}: first {tuple(v['head_shape'])}: {_short(v['head'])}{more}"
+        return (
+            f"{self.step.name} {tuple(v['shape'])}: first {tuple(v['head_shape'])}: "
+            f"{_short(v['head'])}{more}"
+        )
 
 
 def _size(shape: list[int]) -> int:
@@ -137,7 +161,7 @@ def _short(numbers: list[Any]) -> str:
     return "  ".join(x if isinstance(x, str) else f"{x:.4g}" for x in numbers)
 
 
-# --- colour ----------------------------------------------------------------------------------------------------------
+# --- colour ---------------------------------------------------------------------------------------
 
 
 def say(text: str, out: TextIO) -> None:
@@ -156,10 +180,19 @@ def only_ascii(out: TextIO) -> bool:
 
 def wants_colour(out: TextIO) -> bool:
     """A terminal, no NO_COLOR (https://no-color.org), and not a dumb one."""
-    return out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and sys.platform != "win32"
+    return (
+        out.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+        and sys.platform != "win32"
+    )
 
 
 def coloured(text: str) -> str:
     """Trouble in bold red and the first line in bold: colour repeats what a word already says."""
     head, newline, rest = text.partition("\n")
-    return f"\x1b[1m{head}\x1b[0m" + newline + re.sub(r"\bWRONG\b|NaN/Inf", "\x1b[1;31m\\g<0>\x1b[0m", rest)
+    return (
+        f"\x1b[1m{head}\x1b[0m"
+        + newline
+        + re.sub(r"\bWRONG\b|NaN/Inf", "\x1b[1;31m\\g<0>\x1b[0m", rest)
+    )

@@ -1,4 +1,6 @@
-"""The graph as SVG text: the loss on top, leaves below, so that the gradient flows down the page."""
+"""The graph as SVG text: the loss on top, leaves below, so that the gradient flows down the
+page.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ WIDTH, HEIGHT, STEP_X, STEP_Y, MARGIN = 118, 44, 132, 72, 12  # px
 
 def shown_nodes(nodes: Sequence[Node]) -> list[Node]:
     """All but numbers and other constants without axes, which stand in the formula of their op."""
-    return [n for n in nodes if n.op or n.kind == "param" or (n.shape and n.kind in ("input", "const"))]
+    return [
+        n for n in nodes if n.op or n.kind == "param" or (n.shape and n.kind in ("input", "const"))
+    ]
 
 
 def gradient_edges(nodes: Sequence[Node], shown: Sequence[Node]) -> list[Edge]:
@@ -28,14 +32,23 @@ def gradient_edges(nodes: Sequence[Node], shown: Sequence[Node]) -> list[Edge]:
 
 
 def drawn(nodes: Sequence[Node], layout: Layout, edges: Sequence[Edge]) -> str:
-    """The whole graph.  Elements carry ``data-node`` and ``data-edge``, so that the page can mark what is done."""
+    """The whole graph.  Elements carry ``data-node`` and ``data-edge``, so that the page can mark
+    what is done.
+    """
     width = layout.width * STEP_X + WIDTH + 2 * MARGIN
     height = (layout.height - 1) * STEP_Y + HEIGHT + 2 * MARGIN
-    parts = [f'<svg class="graph" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
-             'role="group" aria-label="Graph: the loss on top, what it was computed from below">']  # fmt: skip
+    parts = [
+        f'<svg class="graph" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} '
+        f'{height:.0f}" '
+        'role="group" aria-label="Graph: the loss on top, what it was computed from below">'
+    ]
     for edge in edges:
         a, b = edge
-        points = [(layout.x[a], layout.layer[a]), *layout.bends.get(edge, []), (layout.x[b], layout.layer[b])]
+        points = [
+            (layout.x[a], layout.layer[a]),
+            *layout.bends.get(edge, []),
+            (layout.x[b], layout.layer[b]),
+        ]
         kind = "edge" if _carries(nodes[b]) else "edge dead"
         parts.append(f'<path class="{kind}" data-edge="{a}-{b}" d="{_curve(points)}"/>')
     for node, layer in layout.layer.items():
@@ -48,8 +61,13 @@ def _carries(node: Node) -> bool:
 
 
 def _curve(points: Sequence[tuple[float, int]]) -> str:
-    """From the lower edge of the first box, through the middles of the bends, to the upper edge of the last."""
-    xy = [(x * STEP_X + WIDTH / 2 + MARGIN, layer * STEP_Y + HEIGHT / 2 + MARGIN) for x, layer in points]
+    """From the lower edge of the first box, through the middles of the bends, to the upper edge of
+    the last.
+    """
+    xy = [
+        (x * STEP_X + WIDTH / 2 + MARGIN, layer * STEP_Y + HEIGHT / 2 + MARGIN)
+        for x, layer in points
+    ]
     (x0, y0), (x1, y1) = xy[0], xy[-1]
     xy[0], xy[-1] = (x0, y0 + HEIGHT / 2), (x1, y1 - HEIGHT / 2)
     path = f"M{xy[0][0]:.0f} {xy[0][1]:.0f}"
@@ -65,19 +83,34 @@ def _box(node: Node, x: float, y: float) -> str:
     story = f"{node.name}, {node.op or node.kind}, shape {node.shape}{used}"
     active = ' tabindex="0" role="button"' if _carries(node) else ""
     rows = [html.escape(fitted(node.name, 15)), html.escape(_told(node))]
-    outer = f'<rect class="outer" x="-3" y="-3" width="{WIDTH + 6}" height="{HEIGHT + 6}" rx="8"/>' if kind == "param" else ""
-    fan = (f'<rect class="fan" x="{WIDTH - 22}" y="-9" width="30" height="17" rx="8"/>'
-           f'<text class="fan" x="{WIDTH - 7}" y="4" text-anchor="middle">×{node.fanout}</text>') if node.fanout > 1 else ""
+    outer = (
+        f'<rect class="outer" x="-3" y="-3" width="{WIDTH + 6}" height="{HEIGHT + 6}" rx="8"/>'
+        if kind == "param"
+        else ""
+    )
+    fan = (
+        (
+            f'<rect class="fan" x="{WIDTH - 22}" y="-9" width="30" height="17" rx="8"/>'
+            f'<text class="fan" x="{WIDTH - 7}" y="4" text-anchor="middle">×{node.fanout}</text>'
+        )
+        if node.fanout > 1
+        else ""
+    )
     return (
-        f'<g class="node {kind}" data-node="{node.id}" transform="translate({x:.0f} {y:.0f})"{active}>'
-        f'<title>{html.escape(story)}</title>{outer}<rect width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
-        f'<text class="name" x="8" y="18">{rows[0]}</text><text class="sub" x="8" y="35">{rows[1]}</text>'
+        f'<g class="node {kind}" data-node="{node.id}" transform="translate({x:.0f} '
+        f'{y:.0f})"{active}>'
+        f'<title>{html.escape(story)}</title>{outer}<rect width="{WIDTH}" height="{HEIGHT}" '
+        'rx="6"/>'
+        f'<text class="name" x="8" y="18">{rows[0]}</text><text class="sub" x="8" '
+        f'y="35">{rows[1]}</text>'
         f'<text class="mark" x="{WIDTH - 7}" y="35" text-anchor="end"></text>{fan}</g>'
     )
 
 
 def _told(node: Node) -> str:
-    """'tanh 6×2': op and shape, in 14 characters; the shape alone if the name begins with the op."""
+    """'tanh 6×2': op and shape, in 14 characters; the shape alone if the name begins with the
+    op.
+    """
     shape = fitted(_shape(node), 13)
     if node.op and node.name.startswith(f"{node.op}_"):
         return shape
@@ -86,4 +119,3 @@ def _told(node: Node) -> str:
 
 def _shape(node: Node) -> str:
     return "×".join(map(str, node.shape)) or "scalar"
-
