@@ -19,9 +19,9 @@ from . import (
     tensors,
     train,
 )
-from .ops import bindings as twins
 from .claims.certificate import certify_pca
 from .autodiff.check import check_graph, gradcheck
+from .autodiff.curvature import hessian, hvp, jacobian
 from .autodiff.engine import grad
 from .autodiff.graph import no_grad
 from .inspect import backward_steps, detect_anomaly, trace, why
@@ -87,7 +87,10 @@ __all__ = [
     "emit_numpy",
     "grad",
     "gradcheck",
+    "hessian",
+    "hvp",
     "inspect",
+    "jacobian",
     "kernels",
     "models",
     "nn",

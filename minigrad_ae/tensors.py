@@ -305,13 +305,7 @@ class Tensor(Value):
         return function(*args)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        name = (
-            "max"
-            if func.__name__ == "amax"
-            else "min"
-            if func.__name__ == "amin"
-            else func.__name__
-        )
+        name = {"amax": "max", "amin": "min"}.get(func.__name__, func.__name__)
         if name in QUERIES:
             return func(*(x._data if isinstance(x, Value) else x for x in args), **kwargs)
         if name not in PUBLIC:
@@ -383,9 +377,10 @@ def tensor(
             "tensor: the rows have different lengths", str(error), "pass a rectangular array"
         ) from None
     kind, real = array.dtype.kind, "fbiu"
-    wanted = (
-        _dtype(dtype) if dtype is not None else array.dtype if kind == "f" else np.dtype(np.float64)
-    )
+    if dtype is not None:
+        wanted = _dtype(dtype)
+    else:
+        wanted = array.dtype if kind == "f" else np.dtype(np.float64)
     if kind not in real or wanted not in (np.float32, np.float64):
         raise DtypeError(
             f"tensor: {array.dtype if kind not in real else wanted} data cannot be used",

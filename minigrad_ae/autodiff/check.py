@@ -260,7 +260,7 @@ def gradcheck(
             if not error <= worst[0]:
                 worst = (float(error), k, index, float(a[index]), float(number))
     error = max(worst[0], 0.0)
-    digits = 16.0 if error < 1e-16 else -np.log10(error) if np.isfinite(error) else 0.0
+    digits = -np.log10(max(error, 1e-16)) if np.isfinite(error) else 0.0
     return GradReport(
         error <= required, *worst[1:], digits=float(digits), method=method, checked=checked
     )

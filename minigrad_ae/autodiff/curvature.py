@@ -1,5 +1,6 @@
-"""Curvature without a Hessian matrix: products H v from gradients of gradients, extreme eigenvalues
-from products.
+"""Second derivatives: `jacobian`, `hessian`, and products H v that need no Hessian matrix.
+
+A gradient of a gradient is a Hessian times a vector: d<dL/dx, v>/dx = H v (Pearlmutter 1994).
 """
 
 from __future__ import annotations
@@ -9,7 +10,119 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DtypeError, ShapeError
 from . import engine
+from .graph import Value
+from .messages import constant
+
+
+def jacobian(y: Any, xs: Any) -> Any:
+    """dy/dx as an array of shape ``(*y.shape, *x.shape)``: element [i, j] is dy_i/dx_j.
+
+    Parameters
+    ----------
+    y : tensor of any shape, or a function of as many tensors as there are `xs` that returns one.
+    xs : tensor or array, or a sequence of them (the result is then a tuple, one array for each).
+        For a function, arrays become leaves of their own; for a tensor y they are its leaves.
+
+    One backward pass for each element of y.  Raises DtypeError for what is not a tensor.
+
+    >>> import minigrad_ae as mg
+    >>> mg.jacobian(lambda x: x**2, [1.0, 2.0, 3.0]).tolist()
+    [[2.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 6.0]]
+    """
+    y, leaves, single = _prepared("jacobian", y, xs)
+    rows, found = _rows(y, leaves), []
+    for k, x in enumerate(leaves):
+        column = np.array([row[k] for row in rows], x._data.dtype)
+        found.append(column.reshape(*y._data.shape, *x._data.shape))
+    return found[0] if single else tuple(found)
+
+
+def hessian(loss: Any, xs: Any) -> Any:
+    """Second derivatives of a scalar: an array of shape ``(*x.shape, *x.shape)``.
+
+    loss : scalar tensor, or a function of the `xs` that returns one.   xs : as in `jacobian`; for a
+    sequence the result is a tuple of tuples of blocks, ``H[i][j]`` of shape ``(*x_i.shape,
+    *x_j.shape)``.
+
+    One gradient of a gradient for each element of the xs: for large ones see `hvp`.  Raises
+    DtypeError for what is not a tensor, GradientError for a loss that is not a scalar.
+
+    >>> import minigrad_ae as mg
+    >>> mg.hessian(lambda x: (x**3).sum() / 6, [1.0, 2.0]).tolist()
+    [[1.0, 0.0], [0.0, 2.0]]
+    """
+    loss, leaves, single = _prepared("hessian", loss, xs)
+    gradients = engine.grad(loss, leaves, create_graph=True)
+    blocks = tuple(jacobian(g, leaves) for g in gradients)
+    return blocks[0][0] if single else blocks
+
+
+def hvp(loss: Any, xs: Any, v: Any) -> Any:
+    """The Hessian of a scalar times v, without the Hessian: the gradient of <gradient, v>.
+
+    loss, xs : as in `hessian`.   v : an array, or a sequence of arrays, of the shapes of the xs.
+    Returns an array of the shape of x, or a tuple of them.  Raises ShapeError for another v.
+
+    >>> import minigrad_ae as mg
+    >>> mg.hvp(lambda x: (x**3).sum() / 6, [1.0, 2.0], [1.0, 1.0]).tolist()
+    [1.0, 2.0]
+    """
+    loss, leaves, single = _prepared("hvp", loss, xs)
+    vs = [np.asarray(each) for each in ([v] if single else v)]
+    shapes = [x._data.shape for x in leaves]
+    if [each.shape for each in vs] != shapes:
+        raise ShapeError(
+            "hvp: v must have the shapes of the xs",
+            f"got {[each.shape for each in vs]}, expected {shapes}",
+            "pass one array for each x",
+        )
+    gradients = engine.grad(loss, leaves, create_graph=True)
+    slope = _inner(gradients, vs)
+    found = engine.grad(slope, leaves)
+    return found[0] if single else found
+
+
+def _prepared(name: str, y: Any, xs: Any) -> tuple[Any, list[Any], bool]:
+    """(y as a tensor, the leaves, whether there is one only)."""
+    of_function = callable(y) and not isinstance(y, Value)
+    many = isinstance(xs, list | tuple) and any(isinstance(x, Value | np.ndarray) for x in xs)
+    leaves = list(xs) if many else [xs]
+    if of_function:
+        leaves = [_leaf(f"{name}: xs", x) for x in leaves]
+        y = y(*leaves)
+    for each in (y, *leaves):
+        if not isinstance(each, Value):
+            raise DtypeError(
+                f"{name}: a tensor is needed",
+                f"got a {type(each).__name__}",
+                f"{name}(y, x) with tensors, or {name}(function, x) with a function of tensors",
+            )
+    return y, leaves, not many
+
+
+def _leaf(what: str, x: Any) -> Any:
+    """A leaf of its own with the numbers of x, float32 or float64."""
+    array = x._data if isinstance(x, Value) else constant(what, x, "biuf")
+    dtype = array.dtype if array.dtype.kind == "f" else np.dtype(np.float64)
+    return Value.result_class.new(np.array(array, dtype, order="C"), requires_grad=True)
+
+
+def _rows(y: Any, leaves: list[Any]) -> list[tuple[np.ndarray, ...]]:
+    """The gradients of each element of y, in order."""
+    rows = []
+    for k in range(y._data.size):
+        unit = np.zeros(y._data.size, y._data.dtype)
+        unit[k] = 1
+        rows.append(engine.grad(y, leaves, gradient=unit.reshape(y._data.shape)))
+    return rows
+
+
+def _inner(gradients: Any, vs: Any) -> Any:
+    """<gradient, v>, summed over all leaves."""
+    terms = [(g * v).sum() for g, v in zip(gradients, vs, strict=True)]
+    return sum(terms[1:], start=terms[0])
 
 
 def hessian_product(loss: Any, weights: list[Any]) -> Callable[[np.ndarray], np.ndarray]:
@@ -20,13 +133,9 @@ def hessian_product(loss: Any, weights: list[Any]) -> Callable[[np.ndarray], np.
 
     def product(v: np.ndarray) -> np.ndarray:
         parts = np.split(v, np.cumsum([w.size for w in weights])[:-1])
-        terms = [
-            (g * p.reshape(w.shape)).sum()
-            for g, p, w in zip(gradients, parts, weights, strict=True)
-        ]
-        return np.concatenate(
-            [h.ravel() for h in engine.grad(sum(terms[1:], start=terms[0]), weights)]
-        )
+        vs = [part.reshape(w.shape) for part, w in zip(parts, weights, strict=True)]
+        products = engine.grad(_inner(gradients, vs), weights)
+        return np.concatenate([h.ravel() for h in products])
 
     return product
 

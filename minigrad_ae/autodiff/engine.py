@@ -93,72 +93,77 @@ def fit(raw: Any, value: Value, i: int) -> Any:
 def backpropagate(
     root: Value, seed: Any, wanted: Iterable[Value] | None = None
 ) -> dict[Value, Any]:
-    """Gradients of <seed, root> for the values in `wanted` (by default every leaf and retaining
-    value).
+    """Gradients of <seed, root> for the values in `wanted` (by default leaves and those that
+    retain theirs).
 
     Each rule runs once per edge.  Arrays in, arrays out; a `Value` as seed makes every gradient a
     value, on which one can differentiate again.
     """
+    # 1. Order: a value has heard from all its consumers before it passes its gradient on.
     order = topological(root)
-    keep = None if wanted is None else set(wanted)
-    path = None if keep is None else _towards(order, keep)
+    targets = None if wanted is None else set(wanted)
+    path = None if targets is None else _towards(order, targets)
     refuse_changed(order, path)
     for watcher in watchers:
         watcher.begins(order)
-    grads: dict[Value, Any] = {root: seed}
+    # 2. Seed: the gradient of the root is given.
+    gradients: dict[Value, Any] = {root: seed}
+    # 3. Send: each value hands what its rules make of its gradient to its inputs, which add it up.
     for value in reversed(order):
-        g = grads.pop(value, None)
-        if g is None:  # nothing on the way to a wanted value
+        gradient = gradients.pop(value, None)
+        if gradient is None:  # no gradient flows here, or none that is wanted
             continue
         if value.hooks:
-            g = _run_hooks(value, g)
-        if value in keep if keep is not None else value.op is None or value.retains_grad:
-            grads[value] = g
+            gradient = _run_hooks(value, gradient)
+        if targets is None:
+            stays = value.op is None or value.retains_grad
+        else:
+            stays = value in targets
+        if stays:
+            gradients[value] = gradient
         if value.op is None:
             continue
         edges = value.edges if path is None else [(i, x) for i, x in value.edges if x in path]
-        for i, x, new in contributions(value, g, edges):
+        for i, x, new in contributions(value, gradient, edges):
             for watcher in watchers:
-                watcher.sent(value, i, g, new)
-            known = grads.get(x)
-            grads[x] = new if known is None else add(known, new)
-    return grads
+                watcher.sent(value, i, gradient, new)
+            known = gradients.get(x)
+            gradients[x] = new if known is None else add(known, new)
+    # 4. Deposit: `backward` adds what is left here to `.grad`; `grad` hands it out.
+    return gradients
 
 
 def contributions(
     value: Value, g: Any, edges: Sequence[tuple[int, Value]]
 ) -> list[tuple[int, Value, Any]]:
-    """What `value`, whose gradient is g, sends along `edges`: rule by rule, or all at once where a
-    kernel computed it.
+    """What `value`, whose gradient is g, sends along `edges`: (number of the input, input,
+    gradient) for each.
+
+    A kernel that computed the value computes all its gradients at once.  Otherwise each rule is
+    applied: to values, or with the number of the input, by `apply_rule`; else, as nearly always,
+    here.
     """
     op: Any = value.op
-    y, inputs, params, rules, sent, gradients = (
-        value._data,
-        value.arrays,
-        value.params,
-        op.vjps,
-        [],
-        None,
-    )
-    if value.saved is not None and not isinstance(g, Value) and rules == op.twin.rules:
+    y, inputs, params = value._data, value.arrays, value.params
+    raw: list[Any] = []
+    if value.saved is not None and not isinstance(g, Value) and op.vjps == op.twin.rules:
         need = [False] * len(inputs)
         for i, _ in edges:
             need[i] = True
-        gradients = op.twin.backward(g, y, value.saved, *inputs, need=need, **params)
+        all_of_them = op.twin.backward(g, y, value.saved, *inputs, need=need, **params)
+        for i, _ in edges:
+            raw.append(all_of_them[i])
     elif op.variadic or isinstance(g, Value):
-        return [(i, x, fit(apply_rule(value, i, g), value, i)) for i, x in edges]
-    for i, x in edges:
-        if gradients is not None:
-            raw = gradients[i]
-        else:
-            raw = rules[i](g, y, *inputs, **params) if params else rules[i](g, y, *inputs)
-        data = x._data  # most gradients fit as they are
-        fits = (
-            type(raw) is np.ndarray
-            and raw.shape == data.shape
-            and (raw.dtype is data.dtype or raw.dtype == data.dtype)
-        )
-        sent.append((i, x, raw if fits else fit(raw, value, i)))
+        for i, _ in edges:
+            raw.append(apply_rule(value, i, g))
+    else:
+        for i, _ in edges:
+            raw.append(op.vjps[i](g, y, *inputs, **params))
+    sent = []
+    for (i, x), new in zip(edges, raw, strict=True):
+        data = x._data
+        as_it_is = type(new) is np.ndarray and new.shape == data.shape and new.dtype == data.dtype
+        sent.append((i, x, new if as_it_is else fit(new, value, i)))
     return sent
 
 

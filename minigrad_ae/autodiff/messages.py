@@ -107,10 +107,8 @@ def wrong_call(function: Callable[..., Any], args: Any, kwargs: Any) -> DtypeErr
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        plain = signature.replace(
-            parameters=[p.replace(annotation=p.empty) for p in signature.parameters.values()],
-            return_annotation=signature.empty,
-        )
+        bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+        plain = signature.replace(parameters=bare, return_annotation=signature.empty)
         name = function.__name__
         return DtypeError(
             f"{name}: {error}",

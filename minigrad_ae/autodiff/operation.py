@@ -279,12 +279,12 @@ def promoted(op: Op, args: tuple[Any, ...]) -> list[Any]:
     values = [a for a in args if isinstance(a, Value)]
     kinds = "biufc" if not values or any(a._data.dtype.kind == "c" for a in values) else "biuf"
     inputs = list(zip(range(len(args)), args, op.active, strict=False))
-    arrays = [
-        a._data
-        if isinstance(a, Value)
-        else constant(f"{op.name}: {op.argument(k)}", a, kinds if on else "")
-        for k, a, on in inputs
-    ]
+    arrays = []
+    for k, a, on in inputs:
+        if isinstance(a, Value):
+            arrays.append(a._data)
+        else:
+            arrays.append(constant(f"{op.name}: {op.argument(k)}", a, kinds if on else ""))
     given = [(a, x) for (_, a, on), x in zip(inputs, arrays, strict=True) if on]
     strong = [x.dtype for a, x in given if isinstance(a, Value) or x.ndim]
     strong = strong or [x.dtype for a, x in given if isinstance(a, np.ndarray | np.generic)]

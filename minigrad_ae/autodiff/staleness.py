@@ -70,19 +70,19 @@ def _changed_leaf(x: Any, since: int) -> Value | None:
 
 def _too_late(value: Value, i: int, k: int, leaf: Value) -> GradientError:
     op: Any = value.op
-    what = (
-        "its result, which looks into"
-        if k == -1
-        else op.argument(k) + (" =" if leaf is value.inputs[k] else ", a view of")
-    )
-    line = source_line(leaf)
-    changed = (
-        f"; it got new data at {line[0].rpartition('/')[2]}:{line[1]}: {line[2]}" if line else ""
-    )
+    if k == -1:
+        what = "its result, which looks into"
+    elif leaf is value.inputs[k]:
+        what = f"{op.argument(k)} ="
+    else:
+        what = f"{op.argument(k)}, a view of"
+    name = where(leaf).removeprefix("leaf ")
+    rule = f"d{op.argument(i)} = {list(op.rules.values())[0 if op.variadic else i]}"
+    changed, line = "", source_line(leaf)
+    if line:
+        changed = f"; it got new data at {line[0].rpartition('/')[2]}:{line[1]}: {line[2]}"
     return GradientError(
-        f"backward() comes too late: {where(leaf).removeprefix('leaf ')} was changed after "
-        f"{op.name} had used it",
-        f"{where(value)} reads {what} {where(leaf)} in its rule d{op.argument(i)} = "
-        f"{list(op.rules.values())[0 if op.variadic else i]}{changed}",
+        f"backward() comes too late: {name} was changed after {op.name} had used it",
+        f"{where(value)} reads {what} {where(leaf)} in its rule {rule}{changed}",
         "compute the loss again with the new data, or change the data after the last backward()",
     )

@@ -80,7 +80,9 @@ def tied(x: Any, axis: Any) -> np.ndarray:
 
 def reduced(shape: tuple[int, ...], axis: Any) -> list[bool]:
     """Which axes a reduction over `axis` (None for all, an int or a tuple) sums out."""
-    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if axis is None:
+        return [True] * len(shape)
+    axes = axis if isinstance(axis, tuple) else (axis,)
     return [k in axes or k - len(shape) in axes for k in range(len(shape))]
 
 

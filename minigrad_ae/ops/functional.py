@@ -36,24 +36,24 @@ __all__ = ["ACTIVATIONS", "attention", "dropout", "gelu_gate", "layer_norm", "li
 # --- what the rules of the fused ops use ----------------------------------------------------------
 
 
-# fmt: off
 @composition
 def activate(z: Any, activation: Any) -> Any:
     """f(z), f one of FUSED."""
-    return (z if activation is None else
-            elementwise.tanh(z) if activation == "tanh" else
-            elementwise.sigmoid(z) if activation == "sigmoid" else
-            elementwise.relu(z))
+    if activation == "tanh":
+        return elementwise.tanh(z)
+    if activation == "sigmoid":
+        return elementwise.sigmoid(z)
+    return z if activation is None else elementwise.relu(z)
 
 
 @composition
 def slope(g: Any, y: Any, activation: Any) -> Any:
     """g f'(z), f one of FUSED, written in y = f(z)."""
-    return (g if activation is None else
-            g * (1 - y * y) if activation == "tanh" else
-            g * y * (1 - y) if activation == "sigmoid" else
-            elementwise.where(y > 0, g, 0))
-# fmt: on
+    if activation == "tanh":
+        return g * (1 - y * y)
+    if activation == "sigmoid":
+        return g * y * (1 - y)
+    return g if activation is None else elementwise.where(y > 0, g, 0)
 
 
 @composition
@@ -95,11 +95,10 @@ def headed(x: Any, heads: int) -> Any:
 @composition
 def joined(x: Any, heads: int) -> Any:
     """The opposite of `headed`: (..., heads, tokens, d) -> (..., tokens, heads d)."""
-    return (
-        x
-        if heads == 1
-        else arrays.reshape(swapaxes(x, -2, -3), (*x.shape[:-3], x.shape[-2], heads * x.shape[-1]))
-    )
+    if heads == 1:
+        return x
+    shape = (*x.shape[:-3], x.shape[-2], heads * x.shape[-1])
+    return arrays.reshape(swapaxes(x, -2, -3), shape)
 
 
 @composition
