@@ -141,29 +141,29 @@ def contributions(
 
     A kernel that computed the value computes all its gradients at once.  Otherwise each rule is
     applied: to values, or with the number of the input, by `apply_rule`; else, as nearly always,
-    here.
+    here.  Most gradients fit as they are; the others are made to by `fit`.
     """
     op: Any = value.op
     y, inputs, params = value._data, value.arrays, value.params
-    raw: list[Any] = []
+    sent = []
     if value.saved is not None and not isinstance(g, Value) and op.vjps == op.twin.rules:
         need = [False] * len(inputs)
         for i, _ in edges:
             need[i] = True
-        all_of_them = op.twin.backward(g, y, value.saved, *inputs, need=need, **params)
-        for i, _ in edges:
-            raw.append(all_of_them[i])
+        gradients = op.twin.backward(g, y, value.saved, *inputs, need=need, **params)
+        for i, x in edges:
+            new, data = gradients[i], x._data
+            fits = type(new) is np.ndarray and new.shape == data.shape and new.dtype is data.dtype
+            sent.append((i, x, new if fits else fit(new, value, i)))
     elif op.variadic or isinstance(g, Value):
-        for i, _ in edges:
-            raw.append(apply_rule(value, i, g))
+        for i, x in edges:
+            sent.append((i, x, fit(apply_rule(value, i, g), value, i)))
     else:
-        for i, _ in edges:
-            raw.append(op.vjps[i](g, y, *inputs, **params))
-    sent = []
-    for (i, x), new in zip(edges, raw, strict=True):
-        data = x._data
-        as_it_is = type(new) is np.ndarray and new.shape == data.shape and new.dtype == data.dtype
-        sent.append((i, x, new if as_it_is else fit(new, value, i)))
+        for i, x in edges:
+            rule, data = op.vjps[i], x._data
+            new = rule(g, y, *inputs, **params) if params else rule(g, y, *inputs)
+            fits = type(new) is np.ndarray and new.shape == data.shape and new.dtype is data.dtype
+            sent.append((i, x, new if fits else fit(new, value, i)))
     return sent
 
 

@@ -128,26 +128,41 @@ class Op:
         return f"<op {self.name}: {self.law}>"
 
     def __call__(self, *args: Any, **params: Any) -> Any:
-        dtype, settled = None, len(args) >= len(self.rules)
-        for a, active in zip(args, self.active, strict=False):
+        for a in args:
             if isinstance(a, Value):
                 return self.record(args, params)
-            kind = type(a)
-            if kind in ARRAYS and a.dtype.char in FLOAT_CODES:
-                settled = settled and (dtype is None or dtype == a.dtype)
-                dtype = a.dtype
-            elif kind is not float and kind is not int and (active or kind is not np.ndarray):
-                settled = False
-        # whole numbers, booleans, lists, several dtypes, inputs given by name
-        if not settled or dtype is None:
-            args, params = self.arrange(args, params)
-            if any(isinstance(a, Value) for a in args):
+        x = args[0] if args else None
+        if self.arity != 1 or type(x) is not np.ndarray or x.dtype.char not in FLOAT_CODES:
+            args, params = self.settle(args, params)
+            if any(isinstance(a, Value) for a in args):  # given by name
                 return self.record(args, params)
-            args = tuple(promoted(self, args))
         try:
             return self.forward(*args, **params)
         except NUMPY_ERRORS as error:
             raise explain(self, args, error) from None
+
+    def settle(
+        self, args: tuple[Any, ...], params: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The inputs of a call without a tensor, ready for the forward: floats of one dtype.
+
+        Arrays of one dtype and Python's numbers beside them stay as they are; whole numbers,
+        booleans, lists, several dtypes, and inputs given by name are looked at one by one.
+        """
+        dtype, ready = None, len(args) >= len(self.rules)
+        for a, active in zip(args, self.active, strict=False):
+            kind = type(a)
+            if kind in ARRAYS and a.dtype.char in FLOAT_CODES:
+                ready = ready and (dtype is None or dtype == a.dtype)
+                dtype = a.dtype
+            elif kind is not float and kind is not int and (active or kind is not np.ndarray):
+                ready = False
+        if ready and dtype is not None:
+            return args, params
+        args, params = self.arrange(args, params)
+        if any(isinstance(a, Value) for a in args):
+            return args, params
+        return tuple(promoted(self, args)), params
 
     def arrange(
         self, args: tuple[Any, ...], params: dict[str, Any]
