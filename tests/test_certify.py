@@ -2,6 +2,7 @@
 elsewhere.
 """
 
+import copy
 import json
 
 import matplotlib
@@ -10,6 +11,7 @@ import pytest
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
+from minigrad_ae.claims.certificate import claims_of
 from minigrad_ae.errors import DataError, DtypeError, ShapeError
 from minigrad_ae.experiments.linear import five_features, linear_model
 from minigrad_ae.models import LinearAutoencoder
@@ -234,3 +236,93 @@ def test_float32_models_train_in_float32():
     assert all(p.dtype == np.float32 for p in model.parameters())
     eps = float(np.finfo(np.float32).eps)
     assert model.loss(X).item() == pytest.approx(analytic.pca(X).optimal_loss(2), rel=40 * 6 * eps)
+
+
+# --- offsets, precision, and what a failed page says ---
+
+
+def rotated(model: mg.models.LinearAutoencoder, angle: float) -> mg.models.LinearAutoencoder:
+    """The same model, its subspace turned by `angle` out of the principal components."""
+    other = copy.deepcopy(model)
+    decoder = other.decoder_weight.data
+    first = decoder[0] / np.linalg.norm(decoder[0])
+    e = np.eye(len(first))[0]
+    aside = e - decoder.T @ np.linalg.lstsq(decoder.T, e)[0]
+    aside /= np.linalg.norm(aside)
+    turn = np.eye(len(first)) + (np.cos(angle) - 1) * (
+        np.outer(first, first) + np.outer(aside, aside)
+    )
+    turn += np.sin(angle) * (np.outer(first, aside) - np.outer(aside, first))
+    other.encoder_weight.data = turn.T @ other.encoder_weight.data
+    other.decoder_weight.data = decoder @ turn
+    mean = OFFSET_DATA.mean(axis=0) + other.shift
+    other.encoder_bias.data = np.zeros(other.n_latent)
+    other.decoder_bias.data = mean - mean @ other.encoder_weight.data @ other.decoder_weight.data
+    return other
+
+
+OFFSET_DATA = np.random.default_rng(5).standard_normal((200, 6)) * [5.0, 4.0, 3.0, 1.0, 0.8, 0.6]
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e2, 1e4, 1e6, 1e8])
+def test_an_offset_of_the_data_makes_the_certificate_no_softer(shift):
+    """Means cancel: a model with biases is judged on what is left, however large they are."""
+    X = OFFSET_DATA + shift
+    model = mg.models.LinearAutoencoder(6, 2, rng=np.random.default_rng(0))
+    model.fit(X)
+    model.shift = shift
+    right = mg.certify_pca(model, X)
+    assert right.passed and right.free is None, str(right)
+    assert right.loss_tolerance < 1e-6 * right.optimal_loss
+    wrong = mg.certify_pca(rotated(model, 1e-3), X)
+    assert not wrong.passed and any("loss" in reason for reason in wrong.failures), str(wrong)
+    assert mg.certify_pca(rotated(model, 0.0), X).passed
+
+
+def test_the_gradient_is_tested():
+    """A decoder a thousandth too long spans the right subspace: the gradient tells."""
+    model = mg.models.LinearAutoencoder(6, 2, rng=np.random.default_rng(0))
+    model.fit(OFFSET_DATA)
+    right = mg.certify_pca(model, OFFSET_DATA)
+    assert right.gradient_norm <= right.gradient_tolerance
+    stretched = copy.deepcopy(model)
+    stretched.decoder_weight.data = 1.001 * stretched.decoder_weight.data
+    stretched.decoder_bias.data = model.decoder_bias.data - 0.001 * (
+        OFFSET_DATA.mean(axis=0) @ model.encoder_weight.data @ model.decoder_weight.data
+    )
+    wrong = mg.certify_pca(stretched, OFFSET_DATA)
+    assert wrong.gradient_norm > wrong.gradient_tolerance
+    assert any("gradient" in reason for reason in wrong.failures)
+    row = {r.id: r for r in claims_of(wrong)}["gradient"]
+    assert not row.passed and {r.id: r for r in claims_of(right)}["gradient"].passed
+
+
+def test_a_float32_model_is_judged_as_one_and_told_so():
+    model = mg.models.LinearAutoencoder(6, 2, rng=np.random.default_rng(0), dtype=np.float32)
+    model.fit(OFFSET_DATA.astype(np.float32))
+    certificate = mg.certify_pca(model, OFFSET_DATA)
+    assert certificate.passed, str(certificate)
+    assert any("float32" in note for note in certificate.notes)
+    double = mg.models.LinearAutoencoder(6, 2, rng=np.random.default_rng(0))
+    double.fit(OFFSET_DATA)
+    exact = mg.certify_pca(double, OFFSET_DATA)
+    assert not any("float32" in note for note in exact.notes)
+    assert certificate.loss_tolerance > 100 * exact.loss_tolerance
+
+
+def test_a_failed_page_names_the_line_and_says_why():
+    model = mg.models.LinearAutoencoder(6, 2, rng=np.random.default_rng(0))
+    page = str(mg.certify_pca(model, OFFSET_DATA))
+    assert "not passed: the loss is" in page and "not passed: the gradient does not vanish" in page
+    model.fit(OFFSET_DATA)
+    assert "not passed" not in str(mg.certify_pca(model, OFFSET_DATA))
+
+
+def test_a_run_that_was_cut_short_says_nothing_about_pca():
+    model = mg.models.LinearAutoencoder(6, 2, rng=np.random.default_rng(0))
+    model.fit(OFFSET_DATA, max_evaluations=5)
+    certificate = mg.certify_pca(model, OFFSET_DATA)
+    assert not certificate.passed and not certificate.finished
+    assert "evaluation limit" in str(certificate) and "says nothing about PCA" in str(certificate)
+    model.fit(OFFSET_DATA)
+    assert mg.certify_pca(model, OFFSET_DATA).finished

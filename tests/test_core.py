@@ -1,4 +1,4 @@
-"""The core: the files of which a line runs when a gradient is computed, and the README's reading path."""
+"""The core: the files of which a line runs when a gradient is computed, in the README's order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import minigrad_ae as mg
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "minigrad_ae"
-TABLE = {f"ops/{name}.py" for name in "elementwise reduce arrays losses functional compositions calculus".split()}  # fmt: skip
+PARTS = "elementwise reduce arrays losses functional compositions calculus".split()
+TABLE = {f"ops/{name}.py" for name in PARTS}
 MOST = 10
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import html
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,14 +39,19 @@ class Certificate:
     the units of the data.
 
     passed           loss, subspace, gradient and curvature are all as they must be at the minimum
-    loss, optimal_loss, loss_tolerance   |loss - optimal_loss| <= loss_tolerance = 1e-10
-                                         optimal_loss + 64 eps ||X||^2/2
+    loss, optimal_loss, loss_tolerance   |loss - optimal_loss| <= loss_tolerance
+                     = max(1e-10, eps) optimal_loss + 64 eps ||X||^2/2 + n |c|^2/2, with eps of the
+                     model's own dtype, X without its mean where the model has offsets, and c what
+                     the rounding of these offsets may leave (see `_without_offset`)
     start_loss, evaluations              from the record that `fit` leaves; None where there is none
     subspace_error   ||P - P*||_F of the orthogonal projectors, on the part of the subspace that PCA
                      determines
     principal_angles (radians, smallest first), sine_tolerance   of that part
     gradient_norm    ||dE/dW|| / ||X||^2;  balancedness: ||(dE/dW1) W1^T - W2^T (dE/dW2)|| /
                      ||X||^2, zero at any point
+    gradient_tolerance   sqrt(2 L loss_tolerance) / ||X||^2 + 64 eps, L the largest curvature: where
+                     no curvature is above L, ||dE/dW||^2 <= 2 L (E - E*)
+    failures, finished   what is not as it must be, a sentence each; whether `fit` came to an end
     lowest_curvature smallest eigenvalue of the Hessian relative to the largest (Lanczos on
     Hessian-vector products)
     explained_variance  (M,) sums of squares along the principal directions of the reconstructions,
@@ -77,6 +82,9 @@ class Certificate:
     free: tuple[int, int] | None
     centred: bool
     notes: list[str]
+    gradient_tolerance: float = float("nan")
+    failures: list[str] = field(default_factory=list)
+    finished: bool = True
 
     @property
     def largest_sine(self) -> float:
@@ -112,7 +120,8 @@ class Certificate:
             f"{self.sine_tolerance:.2e})",
             f"  projector distance       {self.subspace_error:.2e}   over {self.determined} "
             "determined directions",
-            f"  gradient norm            {self.gradient_norm:.2e}   relative to ||X||^2",
+            f"  gradient norm            {self.gradient_norm:.2e}   (allowed "
+            f"{self.gradient_tolerance:.2e}) relative to ||X||^2",
             f"  balancedness             {self.balancedness:.2e}   relative to ||X||^2 (an "
             "identity: zero anywhere)",
             f"  lowest curvature         {self.lowest_curvature:+.2e}   relative to the highest",
@@ -125,7 +134,8 @@ class Certificate:
                 f"    ... and {len(pairs) - 8} more, largest relative difference "
                 f"{self._worst(pairs):.1e}"
             )
-        return "\n".join([*lines, *(f"  note: {n}" for n in self.notes)])
+        because = [f"  not passed: {reason}" for reason in self.failures]
+        return "\n".join([*lines, *because, *(f"  note: {n}" for n in self.notes)])
 
     def _repr_html_(self) -> str:
         verdict = "passed" if self.passed else "FAILED"
@@ -205,88 +215,185 @@ def certify_pca(model: LinearAutoencoder, X: Any) -> Certificate:
     X = X.astype(np.float64, copy=False)
     demand_squares(X)
     demand_squares(X - X.mean(axis=0))
-    notes = []
+    single = model.encoder_weight.dtype == np.float32
+    eps = float(np.finfo(model.encoder_weight.dtype).eps)
+    exact = _in_float64(model) if single else model
     found = analytic.pca(X, model.n_latent)
-    centred = model.bias or float(np.linalg.norm(found.mean)) ** 2 * len(X) <= 64 * EPS * float(
-        np.sum(X**2)
-    )
-    if not centred:
-        notes.append(
-            "the data are not centred and the model has no bias: centre them, or its optimum is "
-            "not PCA"
-        )
+    inner, offset, slack = _without_offset(exact, X, eps)
     M, s = model.n_latent, found.eigenvalues
-    optimum = (
-        found.optimal_loss() if model.l2 == 0 else analytic.optimal_loss_regularised(s, M, model.l2)
-    )
-    allowed = 1e-10 * optimum + 64 * EPS * 0.5 * float(np.sum(X**2))
-    with no_grad():
-        loss = float(model.loss(X))
+    if model.l2 == 0:
+        optimum = found.optimal_loss()
+    else:
+        optimum = analytic.optimal_loss_regularised(s, M, model.l2)
+    squares = float(np.sum(inner**2))
+    allowed = max(1e-10, eps) * optimum + 64 * eps * 0.5 * squares + 0.5 * len(X) * slack
+    loss = _loss(exact, inner, offset)
     sure, tied = _determined(s, M, allowed, model.l2)
-    gap = s[sure - 1] - (s[sure] if sure < len(s) else 0.0) if sure else np.inf
-    sine_allowed = (
-        min(1.0, float(np.sqrt(2 * allowed / gap)))
-        if 0 < sure < len(s)
-        else 0.0
-        if not sure
-        else 1.0
-    )
-    decoder = np.asarray(model.decoding_weight().numpy(), np.float64)
-    learned = (
-        analytic.orthonormal_basis(decoder.T) if np.any(decoder) else np.zeros((X.shape[1], 0))
-    )
-    U = found.components[:, :sure]
-    missing = sure > learned.shape[1]
-    angles = (
-        [] if missing or not sure else [float(a) for a in analytic.principal_angles(U, learned)]
-    )
-    inside = found.components[:, : tied[1]] if tied else found.components[:, :M]
-    if missing:
-        notes.append(f"the decoder spans {learned.shape[1]} directions only, PCA needs {sure}")
-    if tied:
-        notes.append(_free(tied, M, sure, found.rank, model.l2))
-    gradient, balance, curvature = _local(model, X if not model.bias else X - found.mean)
-    cover = (
-        float(
-            np.linalg.norm(learned[:, : min(M, learned.shape[1])] - inside @ (inside.T @ learned))
-        )
-        if tied is None
-        else 0.0
-    )
-    explained = _explained(model, X)
+    sine_allowed = _sine_allowed(s, sure, allowed)
+    learned, angles, cover = _subspace(exact, found, sure, tied)
     sines = np.sin(angles) if angles else np.zeros(0)
-    passed = bool(
-        centred
-        and abs(loss - optimum) <= allowed
-        and not missing
-        and (not len(sines) or float(sines.max()) <= sine_allowed or sure == X.shape[1])
-        and curvature >= -CURVATURE
-    )
+    point = _local(exact, inner)
+    gradient_allowed = point.gradient_allowed(allowed) + 64 * eps
+
+    notes = _notes(model, found, sure, tied, learned, single)
+    mean_square = float(np.linalg.norm(found.mean)) ** 2 * len(X)
+    centred = model.bias or mean_square <= 64 * EPS * float(np.sum(X**2))
+    failures = []
+    if not centred:
+        failures.append("the data are not centred and the model has no bias")
+        notes.append(f"{failures[-1]}: centre them, or its optimum is not PCA")
+    if not abs(loss - optimum) <= allowed:
+        miss = f"{abs(loss - optimum):.2e} from the optimum, allowed {allowed:.2e}"
+        failures.append(f"the loss is {miss}")
+    if sure > learned.shape[1]:
+        dead = f"the decoder spans {learned.shape[1]} directions only, PCA needs {sure}"
+        failures.append(dead)
+        notes.append(dead)
+    elif len(sines) and not float(sines.max()) <= sine_allowed and sure < X.shape[1]:
+        miss = f"sine {sines.max():.2e}, allowed {sine_allowed:.2e}"
+        failures.append(f"the subspace is not that of the principal components: {miss}")
+    if not point.gradient <= gradient_allowed:
+        miss = f"{point.gradient:.2e} of ||X||^2, allowed {gradient_allowed:.2e}"
+        failures.append(f"the gradient does not vanish: {miss}")
+    if not point.curvature >= -CURVATURE:
+        failures.append("the lowest curvature is negative: this is a saddle, and a way leads down")
     record = model.record
+    ended = record.reason if record else ""
+    finished = not ended.endswith("limit")
+    if not finished and failures:
+        notes.append(
+            f"training ended at its {ended}: it was not finished, which says nothing about PCA; "
+            "call fit again to go on"
+        )
     return Certificate(
-        passed,
-        len(X),
-        X.shape[1],
-        M,
-        found.rank,
-        loss,
-        optimum,
-        allowed,
-        record.start_loss if record else None,
-        record.evaluations if record else None,
-        float(np.hypot(np.sqrt(np.sum(sines**2)), cover)),
-        angles,
-        float(sine_allowed),
-        gradient,
-        balance,
-        curvature,
-        [float(v) for v in explained],
-        [float(v) for v in s[:M]],
-        sure,
-        tied,
-        bool(centred),
-        notes,
+        passed=not failures,
+        n_rows=len(X),
+        n_features=X.shape[1],
+        n_latent=M,
+        rank=found.rank,
+        loss=loss,
+        optimal_loss=optimum,
+        loss_tolerance=allowed,
+        start_loss=record.start_loss if record else None,
+        evaluations=record.evaluations if record else None,
+        subspace_error=float(np.hypot(np.sqrt(np.sum(sines**2)), cover)),
+        principal_angles=angles,
+        sine_tolerance=sine_allowed,
+        gradient_norm=point.gradient,
+        balancedness=point.balance,
+        lowest_curvature=point.curvature,
+        explained_variance=_explained(exact, inner),
+        eigenvalues=[float(v) for v in s[:M]],
+        determined=sure,
+        free=tied,
+        centred=bool(centred),
+        notes=notes,
+        gradient_tolerance=gradient_allowed,
+        failures=failures,
+        finished=finished,
     )
+
+
+def _in_float64(model: LinearAutoencoder) -> LinearAutoencoder:
+    """The same weights in float64, so that what is measured is the model and not the measuring."""
+    twin = LinearAutoencoder(
+        model.n_features,
+        model.n_latent,
+        bias=model.bias,
+        tied=model.tied,
+        l2=model.l2,
+        rng=np.random.default_rng(0),
+    )
+    for exact, given in zip(twin.parameters(), model.parameters(), strict=True):
+        exact.data = given.data.astype(np.float64)
+    return twin
+
+
+def _without_offset(
+    model: LinearAutoencoder, X: np.ndarray, eps: float
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """(X - m, the error c at m, the square of what rounding may make of c).
+
+    With offsets, y - x = (x - m) W_enc W_dec - (x - m) + c, m the mean of the data and
+    c = (m W_enc + b_enc) W_dec + b_dec - m.  The mean itself, however large, cancels in c, which is
+    computed in extended precision.  Offsets and weights are numbers of precision eps, so c cannot
+    be closer to 0 than their rounding: |c| <= (D + M) eps (|m| |W_enc| |W_dec| + ... + |m|).
+    """
+    if not model.bias:
+        return X, np.zeros(X.shape[1]), 0.0
+    mean = X.mean(axis=0)
+    inner = X - mean
+    rest = inner.mean(axis=0)  # the mean is rounded, too
+    inner, m = inner - rest, mean.astype(np.longdouble) + rest
+    W1, W2 = (w.numpy().astype(np.longdouble) for w in _layers(model))
+    b1, b2 = (b.numpy().astype(np.longdouble) for b in (model.encoder_bias, model.decoder_bias))
+    offset = (m @ W1 + b1) @ W2 + b2 - m
+    terms = (np.abs(m) @ np.abs(W1) + np.abs(b1)) @ np.abs(W2) + np.abs(b2) + np.abs(m)
+    slack = (model.n_features + model.n_latent) * eps * terms
+    return inner, offset.astype(np.float64), float(np.sum(slack**2))
+
+
+def _layers(model: LinearAutoencoder) -> tuple[Any, Any]:
+    """W_enc (D, M) and W_dec (M, D)."""
+    return model.encoder_weight, model.decoding_weight()
+
+
+def _loss(model: LinearAutoencoder, inner: np.ndarray, offset: np.ndarray) -> float:
+    """1/2 sum ||y - x||^2 and the penalty, from data without their offset."""
+    W1, W2 = (w.numpy() for w in _layers(model))
+    error = 0.5 * float(np.sum(((inner @ W1) @ W2 - inner + offset) ** 2))
+    with no_grad():
+        return float(model.penalised(tensor(error), model.l2))
+
+
+def _sine_allowed(s: np.ndarray, sure: int, allowed: float) -> float:
+    """E - E* >= 1/2 gap sin^2: what the sine may be if the loss may be `allowed` too high."""
+    if not 0 < sure < len(s):
+        return 1.0 if sure else 0.0
+    return min(1.0, float(np.sqrt(2 * allowed / (s[sure - 1] - s[sure]))))
+
+
+def _subspace(
+    model: LinearAutoencoder, found: Any, sure: int, tied: tuple[int, int] | None
+) -> tuple[np.ndarray, list[float], float]:
+    """(basis of what the decoder spans, its angles to the components that are determined, the
+    distance of its free part from the components that tie).
+    """
+    decoder = _layers(model)[1].numpy()
+    learned = np.zeros((model.n_features, 0))
+    if np.any(decoder):
+        learned = analytic.orthonormal_basis(decoder.T)
+    angles: list[float] = []
+    if 0 < sure <= learned.shape[1]:
+        angles = analytic.principal_angles(found.components[:, :sure], learned).tolist()
+    if tied is not None:
+        return learned, angles, 0.0
+    inside, first = found.components[:, : model.n_latent], learned[:, : model.n_latent]
+    return learned, angles, float(np.linalg.norm(first - inside @ (inside.T @ learned)))
+
+
+def _notes(
+    model: LinearAutoencoder,
+    found: Any,
+    sure: int,
+    tied: tuple[int, int] | None,
+    learned: np.ndarray,
+    single: bool,
+) -> list[str]:
+    """What a reader should know beside the numbers."""
+    notes = []
+    if tied:
+        notes.append(_free(tied, model.n_latent, sure, found.rank, model.l2))
+    if single:
+        notes.append("the model is float32: what is allowed comes from its 7 digits, not from 16")
+    far = float(np.max(np.abs(found.mean), initial=0.0))
+    spread = float(np.sqrt(max(float(found.eigenvalues[0]), 0.0)))
+    if model.bias and EPS * far > 1e-10 * spread > 0:
+        notes.append(
+            f"the means are up to {far:.1e}: the data themselves are rounded to {EPS * far:.0e}, "
+            "so their last digits cannot be certified"
+        )
+    return notes
 
 
 def _determined(
@@ -323,43 +430,53 @@ def _free(tied: tuple[int, int], M: int, sure: int, rank: int, l2: float) -> str
     )
 
 
-def _explained(model: LinearAutoencoder, X: np.ndarray) -> np.ndarray:
-    """(M,) eigenvalues of the scatter of the reconstructions, largest first: they are s_1 ... s_M
-    at the optimum.
+def _explained(model: LinearAutoencoder, inner: np.ndarray) -> list[float]:
+    """Eigenvalues of the scatter of the reconstructions, largest first: s_1 ... s_M at the
+    optimum.
     """
-    with no_grad():
-        y = model(X).numpy()
-    singular = np.linalg.svd(y - (y.mean(axis=0) if model.bias else 0), compute_uv=False)
+    W1, W2 = (w.numpy() for w in _layers(model))
+    singular = np.linalg.svd((inner @ W1) @ W2, compute_uv=False)
     values = np.zeros(model.n_latent)
     values[: min(len(singular), len(values))] = singular[: len(values)] ** 2
-    return values
+    return [float(v) for v in values]
 
 
-def _local(model: LinearAutoencoder, X: np.ndarray) -> tuple[float, float, float]:
-    """(norm of the gradient, balancedness, lowest curvature), the first two relative to ||X||^2, on
-    centred data.
-    """
+@dataclass(frozen=True)
+class _Point:
+    """The landscape around a model, on data scaled by `unit`, of squared norm `size` then."""
+
+    gradient: float  # relative to the squared norm of the data
+    balance: float  # likewise
+    curvature: float  # lowest, relative to the highest
+    highest: float
+    size: float
+    unit: float
+
+    def gradient_allowed(self, allowed: float) -> float:
+        """||dE/dW||^2 <= 2 L (E - E*) where no curvature is above L: relative to ||X||^2."""
+        return float(np.sqrt(2 * max(self.highest, 0.0) * allowed)) / self.unit / self.size
+
+
+def _local(model: LinearAutoencoder, X: np.ndarray) -> _Point:
+    """Gradient, balancedness and curvature at the weights of `model`, on data without offset."""
     R, unit = scale(np.linalg.qr(X, mode="r") if len(X) > X.shape[1] else X)
     size = float(np.sum(R**2)) or 1.0
     weights = [model.encoder_weight] if model.tied else [model.encoder_weight, model.decoder_weight]
-    data = tensor(R, dtype=weights[0].dtype)
+    data = tensor(R)
     l2 = model.l2 / unit**2
-    loss = model.penalised(
-        half_squared_error(data @ model.encoder_weight @ model.decoding_weight(), data), l2
-    )
+    error = half_squared_error(data @ model.encoder_weight @ model.decoding_weight(), data)
+    loss = model.penalised(error, l2)
     gradients = engine.grad(loss, weights)
     norm = float(np.sqrt(sum(float(np.sum(g**2)) for g in gradients))) / size
     balance = 0.0
     if not model.tied:
         encoder, decoder = (w.numpy() for w in weights)
-        drift = (
-            encoder.T @ gradients[0]
-            - gradients[1] @ decoder.T
-            - l2 * (encoder.T @ encoder - decoder @ decoder.T)
-        )
+        norms = encoder.T @ encoder - decoder @ decoder.T
+        drift = encoder.T @ gradients[0] - gradients[1] @ decoder.T - l2 * norms
         balance = float(np.linalg.norm(drift)) / size
     low, high = extreme_curvatures(hessian_product(loss, weights), sum(w.size for w in weights))
-    return norm, balance, low / max(abs(high), abs(low), 1e-300)
+    relative = low / max(abs(high), abs(low), 1e-300)
+    return _Point(norm, balance, relative, high, size, float(unit))
 
 
 def claims_of(certificate: Certificate) -> list[Result]:
@@ -391,6 +508,13 @@ def claims_of(certificate: Certificate) -> list[Result]:
             0.0,
             c.largest_sine,
             c.sine_tolerance,
+        ),
+        row(
+            "gradient",
+            "the gradient, relative to the squared norm of the data, as far as the loss allows it",
+            0.0,
+            c.gradient_norm,
+            c.gradient_tolerance,
         ),
         row(
             "curvature",
