@@ -9,8 +9,7 @@ import numpy as np
 from .. import analytic
 from ..autodiff import engine
 from ..autodiff.graph import no_grad
-from ..experiments import elbo as lab
-from ..experiments import evidence
+from ..experiments import elbo, evidence
 from ..experiments.elbo import alternate, anywhere, cloud, e_step, matrices, mean_bound, trained
 from ..models import LinearVAE, densities
 from .bugs import edit, wrong_rule
@@ -25,7 +24,7 @@ GRID = np.linspace(-10, 10, 4001)
 @claim(
     "bound-formula",
     "the bound in Tensor operations equals its closed form at random weights, nats per datum",
-    expected=lambda run: analytic.linear_elbo(*lab.second_moments(anywhere())).value,
+    expected=lambda run: analytic.linear_elbo(*elbo.second_moments(anywhere())).value,
     tolerance=1e-10,
     reason="algebraic identity in float64: 1e-12 of about 70",
     sabotage=edit(LinearVAE.bound_of, "0.5 * ops.sum(mu**2", "ops.sum(mu**2"),
@@ -52,7 +51,7 @@ def sampled(run: Run) -> tuple[float, float]:
 @claim(
     "bound-sampled",
     "the bound by sampling z agrees with the exact one, nats per datum",
-    expected=lambda run: analytic.linear_elbo(*lab.second_moments(run.shared(encoded))).value,
+    expected=lambda run: analytic.linear_elbo(*elbo.second_moments(run.shared(encoded))).value,
     tolerance=lambda run: 4 * run.shared(sampled)[1],
     reason="4 standard errors of 32,000 draws",
     sabotage=edit(LinearVAE.draw, "mu, log_var, rng.", "mu, 2 * log_var, rng."),
@@ -190,7 +189,7 @@ def rotation_fixed(run: Run) -> float:
     sabotage=edit(LinearVAE.log_weights, " + log_normal(z)", ""),
 )
 def constant_weights(run: Run) -> float:
-    model, X = lab.one_unit(), cloud()[0]
+    model, X = elbo.one_unit(), cloud()[0]
     W = matrices(model)[0]
     V, d = analytic.best_encoder(W, model.sigma2)  # M = 1: a diagonal covariance is a full one
     model.encoder_weight.data, model.log_var.data = V.T, np.log(d)
@@ -217,9 +216,9 @@ STEPS = 6
     sabotage=edit(LinearVAE.encode, "- self.mean", "- 0.9 * self.mean"),
 )
 def e_step_exact(run: Run) -> float:
-    model, X = lab.one_unit(), cloud()[0]
+    model, X = elbo.one_unit(), cloud()[0]
     e_step(model, X)
-    return lab.terms(model, X).log_p - mean_bound(model, X)
+    return elbo.terms(model, X).log_p - mean_bound(model, X)
 
 
 @claim(
@@ -240,9 +239,9 @@ def em_formulas(run: Run) -> float:
 
 
 def _em_sequence() -> np.ndarray:
-    start = lab.one_unit()
+    start = elbo.one_unit()
     return analytic.em_sequence(
-        lab.covariance(start, cloud()[0]), matrices(start)[0], start.sigma2, STEPS
+        elbo.covariance(start, cloud()[0]), matrices(start)[0], start.sigma2, STEPS
     )[1]
 
 
@@ -269,8 +268,8 @@ def em_monotone(run: Run) -> float:
     sabotage=wrong_rule("matmul", "B", "1.01 * (swapaxes(A, -1, -2) @ g)"),
 )
 def bound_touches(run: Run) -> float:
-    model, X = lab.one_unit(), cloud()[0]
-    W, S = matrices(model)[0], lab.covariance(model, X)
+    model, X = elbo.one_unit(), cloud()[0]
+    W, S = matrices(model)[0], elbo.covariance(model, X)
     V, d = analytic.best_encoder(W, model.sigma2)
     model.encoder_weight.data, model.log_var.data = V.T, np.log(d)
     (gradient,) = engine.grad(model.elbo(X) / len(X), [model.decoder_weight])
@@ -295,20 +294,20 @@ def bound_touches(run: Run) -> float:
 def approximation_gap(run: Run) -> float:
     model, X = anywhere(), cloud()[0]
     e_step(model, X)
-    return lab.terms(model, X).log_p - mean_bound(model, X)
+    return elbo.terms(model, X).log_p - mean_bound(model, X)
 
 
 @claim(
     "amortisation-gap",
     "what the encoder misses of a best diagonal q for each datum on its own (80 x 4 free numbers)",
-    expected=lambda run: analytic.amortisation_gap(*lab.second_moments(anywhere())),
+    expected=lambda run: analytic.amortisation_gap(*elbo.second_moments(anywhere())),
     tolerance=1e-8,
     reason="q of each datum by L-BFGS, quadratic in their errors; 1e-10 of about 70",
     sabotage=edit(LinearVAE.decode, "+ self.mean", "+ 1.01 * self.mean"),
 )
 def amortisation_gap(run: Run) -> float:
     model, X = anywhere(), cloud()[0]
-    return lab.free_posteriors(model, X) - mean_bound(model, X)
+    return elbo.free_posteriors(model, X) - mean_bound(model, X)
 
 
 # --- importance weighting -------------------------------------------------------------------------

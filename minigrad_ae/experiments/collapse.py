@@ -18,8 +18,7 @@ import numpy as np
 from .. import analytic, ops
 from ..autodiff import engine
 from ..autodiff.graph import no_grad
-from ..data import digits, mnist
-from ..data import shipped_results as shipping
+from ..data import digits, mnist, shipped_results
 from ..data.mnist_files import SHA256
 from ..files import write_json
 from ..models import KLWarmUp, LatentReport, LinearVAE, VariationalAutoencoder, diagnose
@@ -185,9 +184,9 @@ def mnist_spectrum(run: Run) -> np.ndarray:
             "sha256": SHA256["train-images-idx3-ubyte.gz"],
             "eigenvalues": [float(f"{max(value, 0):.6g}") for value in values],
         }
-        write_json(shipping.FOLDER / SPECTRUM, record)
+        write_json(shipped_results.FOLDER / SPECTRUM, record)
     return np.array(
-        json.loads(shipping.shipped(SPECTRUM).read_text(encoding="utf-8"))["eigenvalues"]
+        json.loads(shipped_results.shipped(SPECTRUM).read_text(encoding="utf-8"))["eigenvalues"]
     )
 
 

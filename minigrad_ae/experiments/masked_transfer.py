@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import analytic, checkpoint
-from ..arguments import seed as whole_seed
+from .. import analytic, arguments, checkpoint
 from ..data import digits
 from ..files import write_text
 from ..models import MaskedAutoencoder
@@ -294,7 +293,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--ratio", type=float)
-    parser.add_argument("--seed", type=whole_seed, default=0)
+    parser.add_argument("--seed", type=arguments.seed, default=0)
     parser.add_argument("--best", action="store_true")
     parser.add_argument(
         "--pause",
