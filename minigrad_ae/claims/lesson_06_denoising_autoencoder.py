@@ -4,6 +4,8 @@ floor for every network.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .. import analytic
@@ -78,26 +80,19 @@ def shrinkage(run: Run) -> float:
     return float(np.max(np.abs(shrunk - exact)))
 
 
-def output_angle(run: Run, basis: np.ndarray) -> float:
-    """Sine of the largest principal angle between what the anisotropic denoiser answers with and a
-    subspace.
+def angle_to_pca(basis: np.ndarray) -> float:
+    """Sine of the largest principal angle between a subspace and that of the first two principal
+    components.
     """
-    decoder = run.shared(denoising.linear, "anisotropic").autoencoder.decoding_weight().numpy().T
-    return float(np.sin(analytic.principal_angles(decoder, basis)[-1]))
+    components = five_features()[1].components[:, : denoising.RANK]
+    return float(np.sin(analytic.principal_angles(basis, components)[-1]))
 
 
 @claim(
     "not-pca",
     "... and with anisotropic noise its output subspace turns away from PCA's: sine of the angle "
     "to PCA's",
-    expected=lambda run: float(
-        np.sin(
-            analytic.principal_angles(
-                analytic.best_denoiser(denoising.moments("anisotropic"), denoising.RANK).basis,
-                five_features()[1].components[:, : denoising.RANK],
-            )[-1]
-        )
-    ),
+    expected=lambda run: angle_to_pca(best_output()),
     tolerance=0.02,
     reason="an excess loss of 3.5e-4 is the square of an error of 2e-2",
     sabotage=edit(
@@ -107,7 +102,13 @@ def output_angle(run: Run, basis: np.ndarray) -> float:
     ),
 )
 def not_pca(run: Run) -> float:
-    return output_angle(run, five_features()[1].components[:, : denoising.RANK])
+    model = run.shared(denoising.linear, "anisotropic")
+    return angle_to_pca(model.autoencoder.decoding_weight().numpy().T)
+
+
+def best_output() -> np.ndarray:
+    """A basis of the output subspace of reduced-rank regression."""
+    return analytic.best_denoiser(denoising.moments("anisotropic"), denoising.RANK).basis
 
 
 # --- noise as weight decay: identities at any weights ---------------------------------------------
@@ -116,28 +117,30 @@ def not_pca(run: Run) -> float:
 def anywhere(**noise: float) -> tuple[DenoisingAutoencoder, np.ndarray, np.ndarray]:
     """A linear denoiser with random weights on five features, X and its covariance."""
     X, _ = five_features()
-    return (
-        DenoisingAutoencoder(LinearAutoencoder(5, 3, rng=np.random.default_rng(12)), **noise),
-        X,
-        X.T @ X / len(X),
-    )
+    autoencoder = LinearAutoencoder(5, 3, rng=np.random.default_rng(12))
+    return DenoisingAutoencoder(autoencoder, **noise), X, X.T @ X / len(X)
 
 
 def sampled(run: Run, which: str) -> tuple[float, float]:
     """(mean loss, standard error) at random weights with Gaussian noise or zeroed entries."""
-    model, X, _ = anywhere(
-        **({"sigma": denoising.SIGMA} if which == "gaussian" else {"drop": denoising.DROP})
-    )
+    noise = {"sigma": denoising.SIGMA} if which == "gaussian" else {"drop": denoising.DROP}
+    model, X, _ = anywhere(**noise)
     return denoising.mean_loss(model, X, np.random.default_rng([run.seed, 70]), sweeps=1000)
+
+
+def ridge_loss(
+    terms: Callable[[np.ndarray, np.ndarray, float], tuple[float, float]], noise: float
+) -> float:
+    """The loss without noise at the same weights, and the penalty that the noise adds to it."""
+    model, _, covariance = anywhere()
+    return sum(terms(denoising.product(model), covariance, noise))
 
 
 @claim(
     "ridge-gaussian",
     "at any weights Gaussian noise is weight decay on A = W2 W1: tr (I-A) S (I-A)^T + sigma^2 "
     "||A||^2",
-    expected=lambda run: sum(
-        analytic.ridge_gaussian(denoising.product(anywhere()[0]), anywhere()[2], denoising.SIGMA)
-    ),
+    expected=lambda run: ridge_loss(analytic.ridge_gaussian, denoising.SIGMA),
     tolerance=lambda run: 4 * run.shared(sampled, "gaussian")[1],
     reason="4 standard errors of 80,000 noisy points",
     sabotage=edit(corruptions.with_noise, "rng.standard_normal(", "rng.random("),
@@ -150,9 +153,7 @@ def ridge_gaussian(run: Run) -> float:
     "ridge-drop",
     "... and zeroing is decay weighted by each feature's variance: with q = 1 - drop, as in "
     "`ridge_dropout`",
-    expected=lambda run: sum(
-        analytic.ridge_dropout(denoising.product(anywhere()[0]), anywhere()[2], 1 - denoising.DROP)
-    ),
+    expected=lambda run: ridge_loss(analytic.ridge_dropout, 1 - denoising.DROP),
     tolerance=lambda run: 4 * run.shared(sampled, "drop")[1],
     reason="4 standard errors of 80,000 noisy points",
     sabotage=edit(
