@@ -52,36 +52,38 @@ def ours(model: Model, threads: int) -> Step:
 
 def torch(model: Model, threads: int, fused: bool = False) -> Step:
     """Eager mode; a matrix of weights is stored (out, in), as in torch.nn.Linear."""
-    import torch as t
+    import torch
 
-    t.set_num_threads(threads)
-    F = t.nn.functional
+    torch.set_num_threads(threads)
+    F = torch.nn.functional
     f = SimpleNamespace(
         linear=F.linear,
-        tanh=t.tanh,
-        sigmoid=t.sigmoid,
-        relu=t.relu,
-        exp=t.exp,
-        sum=t.sum,
+        tanh=torch.tanh,
+        sigmoid=torch.sigmoid,
+        relu=torch.relu,
+        exp=torch.exp,
+        sum=torch.sum,
         bernoulli=lambda y, x: F.binary_cross_entropy_with_logits(y, x, reduction="sum"),
         half_squares=lambda y, x: 0.5 * F.mse_loss(y, x, reduction="sum"),
         argsort=lambda x: x.argsort(1),
         permute=lambda x, axes: x.permute(axes),
         table=lambda p: p.t(),
         pick=lambda x, which: x.gather(1, which[:, :, None].expand(-1, -1, x.shape[2])),
-        concatenate=t.cat,
+        concatenate=torch.cat,
         broadcast=lambda x, shape: x.expand(shape),
         layer_norm=lambda x, w, b: F.layer_norm(x, w.shape, w, b),
         gelu=lambda x: F.gelu(x, approximate="tanh"),
         attention=F.scaled_dot_product_attention,
-        abs=t.abs,
+        abs=torch.abs,
         unit_rows=lambda W: F.normalize(W, dim=0),  # W is stored transposed
         product=lambda x, W: x @ W.T,
         row_squares=lambda W: (W * W).sum(0),
     )
-    weights, x, noise = ((t.tensor(a) if isinstance(a, np.ndarray) else a) for a in model.draw())
-    params = [t.tensor(np.ascontiguousarray(w.T), requires_grad=True) for w in weights]
-    optimizer = t.optim.Adam(params, lr=LR, fused=fused)
+    weights, x, noise = (
+        (torch.tensor(a) if isinstance(a, np.ndarray) else a) for a in model.draw()
+    )
+    params = [torch.tensor(np.ascontiguousarray(w.T), requires_grad=True) for w in weights]
+    optimizer = torch.optim.Adam(params, lr=LR, fused=fused)
 
     def step() -> Any:
         optimizer.zero_grad()
@@ -157,15 +159,15 @@ def autograd(model: Model, threads: int) -> Step:
 
 def jax(model: Model, threads: int) -> Step:
     """Loss, gradients and Adam in one compiled function; its buffers are given back to it."""
-    import jax as j
+    import jax
     import jax.numpy as jnp
 
     f = _numpy_like(jnp)
-    f.sigmoid, f.bernoulli = j.nn.sigmoid, lambda y, x: jnp.sum(j.nn.softplus(y) - x * y)
+    f.sigmoid, f.bernoulli = jax.nn.sigmoid, lambda y, x: jnp.sum(jax.nn.softplus(y) - x * y)
     weights, x, noise = model.draw()
 
     def update(params: Any, m: Any, v: Any, count: Any, x: Any, noise: Any) -> Any:
-        value, grads = j.value_and_grad(lambda p: model.theirs(f, p, x, noise))(params)
+        value, grads = jax.value_and_grad(lambda p: model.theirs(f, p, x, noise))(params)
         count = count + 1
         m = [BETAS[0] * a + (1 - BETAS[0]) * g for a, g in zip(m, grads, strict=True)]
         v = [BETAS[1] * a + (1 - BETAS[1]) * g * g for a, g in zip(v, grads, strict=True)]
@@ -175,7 +177,7 @@ def jax(model: Model, threads: int) -> Step:
         ]
         return value, params, m, v, count
 
-    compiled = j.jit(update, donate_argnums=(0, 1, 2, 3))
+    compiled = jax.jit(update, donate_argnums=(0, 1, 2, 3))
     zeros = [np.zeros_like(w) for w in weights]
     state = [
         [jnp.array(w) for w in weights],

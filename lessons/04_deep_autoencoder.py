@@ -15,7 +15,7 @@ import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.data import shipped_results as shipping
+from minigrad_ae.data import shipped_results
 from minigrad_ae.experiments import deep
 from minigrad_ae.files import write_json
 from minigrad_ae.models import DeepAutoencoder
@@ -253,8 +253,8 @@ many = (
     if lesson.full
     else json.loads(mg.data.shipped("04_starts.json").read_text(encoding="utf-8"))
 )
-if lesson.full and os.access(shipping.FOLDER, os.W_OK):
-    write_json(shipping.FOLDER / "04_starts.json", many)
+if lesson.full and os.access(shipped_results.FOLDER, os.W_OK):
+    write_json(shipped_results.FOLDER / "04_starts.json", many)
 print(f"20 starts each, made by {many['command']}:")
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.7))
 lines = {"parabola": analytic.parabola_residual(), "digits": deep.pca_test_errors(run, (2,))[2]}

@@ -15,7 +15,7 @@ import numpy as np
 import minigrad_ae as mg
 from minigrad_ae import analytic
 from minigrad_ae.claims.bugs import edit
-from minigrad_ae.experiments import sparse as ex
+from minigrad_ae.experiments import sparse
 from minigrad_ae.models import SparseAutoencoder
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson
 
@@ -57,7 +57,7 @@ print(model)
 
 # %% Run: the slide's objective has no minimum
 lesson.cell("Run: the slide's objective, and two ways to mend it")
-X = shared(ex.few_digits)
+X = shared(sparse.few_digits)
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.9))
 colors = {"none": RED, "decay": ORANGE, "unit": BLUE}
 names = {
@@ -68,10 +68,10 @@ names = {
 factors, numbers = np.geomspace(0.05, 4, 60), {}
 print("300 digits, 8 linear units, lambda = 0.5, L-BFGS from the same random weights:")
 for constraint, color in colors.items():
-    model, seen = shared(ex.held, constraint)
+    model, seen = shared(sparse.held, constraint)
     error, size = np.array(seen).T
     left.loglog(np.arange(1, len(size) + 1), model.lam * size, color=color, label=names[constraint])
-    losses = [ex.rescaled(model, c).loss(X).item() for c in factors]
+    losses = [sparse.rescaled(model, c).loss(X).item() for c in factors]
     right.semilogx(factors, np.array(losses) / model.loss(X).item(), color=color)
     length = np.linalg.norm(model.decoding_weight().numpy(), axis=1).mean()
     penalty = model.lam * size[-1]
@@ -105,21 +105,21 @@ lesson.figure("degeneracy", fig, {"c": factors, **numbers})
 
 # %% Run: what an encoder learns when the decoder is given
 lesson.cell("Run: a ReLU layer learns the soft threshold")
-X, U = shared(ex.laplace)
+X, U = shared(sparse.laplace)
 a = X @ U  # u_k^T x for each of 200 points and 4 directions
-best = analytic.sparse_loss(X, U, analytic.soft_threshold(a, ex.LAM), ex.LAM).sum()
+best = analytic.sparse_loss(X, U, analytic.soft_threshold(a, sparse.LAM), sparse.LAM).sum()
 print(
     "decoder (U, -U) given, encoder trained from random weights; least E + lambda sum |z| of any "
     f"codes: {best:.12g}"
 )
 fig, ax = plt.subplots(figsize=(6.4, 4.2))
 for name, model, color in (
-    ("before", ex.untrained_encoder(lesson.run), SKY),
-    ("after", shared(ex.trained_encoder), BLUE),
+    ("before", sparse.untrained_encoder(lesson.run), SKY),
+    ("after", shared(sparse.trained_encoder), BLUE),
 ):
     ax.plot(
         a.ravel(),
-        ex.signed_codes(model, X).ravel(),
+        sparse.signed_codes(model, X).ravel(),
         ".",
         ms=4,
         color=color,
@@ -128,12 +128,12 @@ for name, model, color in (
     bias = model.encoder_bias.numpy()
     print(
         f"  {name:<7} {model.loss(X).item():.12g}   biases from {bias.min():.9f} to "
-        f"{bias.max():.9f} (-lambda = {-ex.LAM})"
+        f"{bias.max():.9f} (-lambda = {-sparse.LAM})"
     )
 line = np.linspace(-5, 5, 201)
 ax.plot(
     line,
-    analytic.soft_threshold(line, ex.LAM),
+    analytic.soft_threshold(line, sparse.LAM),
     color=BLACK,
     lw=1,
     label=r"soft$(a, \lambda)$, the exact answer",
@@ -149,7 +149,7 @@ ax.legend()
 lesson.figure(
     "soft_threshold",
     fig,
-    {"a": a[:50], "code": ex.signed_codes(model, X)[:50], "loss": model.loss(X).item()},
+    {"a": a[:50], "code": sparse.signed_codes(model, X)[:50], "loss": model.loss(X).item()},
 )
 
 # %% [markdown]
@@ -167,8 +167,8 @@ lesson.cell("Run: a dictionary for patches of a photograph")
 size, units, n, epochs = (8, 64, 6000, 9) if lesson.fast else (12, 144, 30_000, 22)
 lams = (0.5, 1.0, 2.0) if lesson.fast else (0.5, 1.0, 2.0, 4.0)
 # SparseAutoencoder(size**2, units, ...)
-models = {lam: shared(ex.on_patches, lam, size, units, n, epochs) for lam in lams}
-patches, fresh = shared(ex.photo, n, size), shared(ex.photo, 2000, size, 1)
+models = {lam: shared(sparse.on_patches, lam, size, units, n, epochs) for lam in lams}
+patches, fresh = shared(sparse.photo, n, size), shared(sparse.photo, 2000, size, 1)
 principal = analytic.pca(patches)
 W = models[1.0].decoding_weight().numpy()
 used = np.argsort(-np.mean(models[1.0].encode(fresh).numpy() > 0, axis=0))
@@ -179,10 +179,10 @@ for ax, name, title, pictures in (
     (axes[0], "pca", "PCA: waves all over the patch", principal.components.T),
     (axes[1], "sparse", r"sparse code, $\lambda = 1$: edges", W[used]),
 ):
-    ax.imshow(ex.mosaic(pictures, columns), cmap="gray", vmin=-1, vmax=1)
+    ax.imshow(sparse.mosaic(pictures, columns), cmap="gray", vmin=-1, vmax=1)
     ax.set_title(title)
     ax.axis("off")
-    where, direction = ex.localised(pictures), ex.oriented(pictures)
+    where, direction = sparse.localised(pictures), sparse.oriented(pictures)
     numbers[name] = {"localised": where, "oriented": direction}
     print(
         f"  {name:<7} strongest quarter of pixels: {where:4.0%} of a picture's squares; direction: "
@@ -216,7 +216,7 @@ for lam, model in models.items():
     z = model.encode(fresh).numpy()
     some, W = fresh[:100] - model.decoder_bias.numpy(), model.decoding_weight().numpy().T
     found = analytic.fista(some, W, lam, steps=50 if lesson.fast else 1000)
-    count, error = ex.activity(model, fresh)
+    count, error = sparse.activity(model, fresh)
     exact = (
         np.mean(np.sum(found.codes != 0, axis=1)),
         np.sum((some - found.codes @ W.T) ** 2) / np.sum(some**2),
@@ -283,11 +283,11 @@ print(mg.check_graph(models[1.0].loss(fresh[:20])))
 
 # %% Break it
 lesson.cell("Break it: take the mean of |z| where the sum is meant")
-X, _ = shared(ex.laplace)
+X, _ = shared(sparse.laplace)
 with edit(SparseAutoencoder.loss, "ops.l1_norm(z)", "ops.mean(ops.abs(z))")():
-    bias = ex.trained_encoder(lesson.run).encoder_bias.numpy()
+    bias = sparse.trained_encoder(lesson.run).encoder_bias.numpy()
 print(
-    f"the biases end at {bias.mean():.2e} instead of {-ex.LAM}: divided by {X.shape[0]} data and "
+    f"the biases end at {bias.mean():.2e} instead of {-sparse.LAM}: divided by {X.shape[0]} data and "
     f"{len(bias)} units, lambda"
 )
 print(

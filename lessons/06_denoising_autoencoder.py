@@ -16,7 +16,7 @@ import minigrad_ae as mg
 from minigrad_ae import analytic
 from minigrad_ae.claims import Run
 from minigrad_ae.claims.bugs import edit
-from minigrad_ae.experiments import denoising as ex
+from minigrad_ae.experiments import denoising
 from minigrad_ae.models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, Lesson
 
@@ -69,9 +69,9 @@ names = {
     "drop": "zeroed with probability 0.4",
 }
 for kind, name in names.items():
-    moments = ex.moments(kind)
-    best, A = analytic.best_denoiser(moments, 2), ex.product(shared(ex.linear, kind))
-    U = ex.five_features()[1].components[:, :2]
+    moments = denoising.moments(kind)
+    best, A = analytic.best_denoiser(moments, 2), denoising.product(shared(denoising.linear, kind))
+    U = denoising.five_features()[1].components[:, :2]
     loss, projected = analytic.denoising_loss(A, moments), analytic.denoising_loss(U @ U.T, moments)
     turn = np.degrees(analytic.principal_angles(best.basis, U)[-1])
     print(
@@ -87,8 +87,8 @@ fig, axes = plt.subplots(2, 1, figsize=(8.6, 4.8))
 numbers = {}
 for ax, (noise, title) in zip(axes, titles.items(), strict=True):
     # DenoisingAutoencoder(DeepAutoencoder(64, M, 256), ...)
-    model = shared(ex.on_digits, "deep", noise, M, epochs)
-    clean, noisy = (part[:14] for part in ex.noisy_test(lesson.run, noise))
+    model = shared(denoising.on_digits, "deep", noise, M, epochs)
+    clean, noisy = (part[:14] for part in denoising.noisy_test(lesson.run, noise))
     rows = [noisy, model(noisy).numpy(), clean]
     ax.imshow(
         np.vstack([np.hstack([np.pad(x.reshape(8, 8), 1) for x in row]) for row in rows]),
@@ -115,23 +115,24 @@ numbers = {}
 print("360 test digits, each corrupted 10 times; squared error, sum over pixels, mean over images")
 print("noise      M     PCA   linear, exact  linear, trained    deep")
 for ax, (noise, title) in zip(axes, titles.items(), strict=True):
-    clean, noisy = ex.noisy_test(lesson.run, noise)
+    clean, noisy = denoising.noisy_test(lesson.run, noise)
 
     def error(y, clean=clean):
         return float(np.mean(np.sum((y - clean) ** 2, axis=1)))
 
     every = np.arange(1, 41, 13 if lesson.fast else 1)
     exact = [
-        error(noisy @ A.T + b) for A, b in (ex.best_linear(lesson.run, noise, m) for m in every)
+        error(noisy @ A.T + b)
+        for A, b in (denoising.best_linear(lesson.run, noise, m) for m in every)
     ]
     projected = [error(principal.reconstruct(noisy, m)) for m in every]
     ax.plot(every, projected, color=BLACK, label="PCA: projects what it is given")
     ax.plot(every, exact, color=ORANGE, label="linear, exact: reduced-rank regression")
     found = {}
     for m in sizes:
-        A, b = ex.best_linear(lesson.run, noise, m)
+        A, b = denoising.best_linear(lesson.run, noise, m)
         linear, deep = (
-            error(shared(ex.on_digits, kind, noise, m, epochs)(noisy).numpy())
+            error(shared(denoising.on_digits, kind, noise, m, epochs)(noisy).numpy())
             for kind in ("linear", "deep")
         )
         found[m] = error(principal.reconstruct(noisy, m)), error(noisy @ A.T + b), linear, deep
@@ -144,7 +145,7 @@ for ax, (noise, title) in zip(axes, titles.items(), strict=True):
     if noise == "gaussian" and not lesson.fast:
         kernel = error(
             analytic.kernel_denoiser(
-                mg.data.digits("train")[0], noisy, ex.DIGIT_NOISE[noise]["sigma"]
+                mg.data.digits("train")[0], noisy, denoising.DIGIT_NOISE[noise]["sigma"]
             )
         )
         ax.axhline(kernel, color=GREEN, ls=":", label="kernel average of the training digits")
@@ -168,8 +169,8 @@ lesson.figure("errors", fig, numbers)
 
 # %% Run: the score
 lesson.cell("Run: the arrow from noise to data is the score")
-mixture, sigma = ex.mixture(), ex.FIELD_SIGMA
-model = shared(ex.on_mixture, 2000 if lesson.fast else 8000, 20 if lesson.fast else 60)
+mixture, sigma = denoising.mixture(), denoising.FIELD_SIGMA
+model = shared(denoising.on_mixture, 2000 if lesson.fast else 8000, 20 if lesson.fast else 60)
 axis = np.linspace(-2.8, 2.8, 15)
 points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
 fine = np.stack(np.meshgrid(*[np.linspace(-3, 3, 120)] * 2), axis=-1)
@@ -185,7 +186,7 @@ print(
     f"mean square of (y - x~)/sigma^2 - grad log p(x~), where noisy data are: {share:.2%} of that "
     "of grad log p"
 )
-twins, half = shared(ex.twins), float(np.linalg.norm(ex.TWIN))
+twins, half = shared(denoising.twins), float(np.linalg.norm(denoising.TWIN))
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.8, 4.6), width_ratios=(1.15, 1))
 left.contour(fine[..., 0], fine[..., 1], density, levels=6, colors="#bbbbbb", linewidths=0.8)
 left.quiver(
@@ -208,7 +209,7 @@ left.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xlabel=r"$\tilde x_1$", yla
 left.set_title("A deep denoiser's arrows lie on the score")
 left.legend(loc="lower left", fontsize=8, framealpha=0.9, frameon=True)
 t = np.linspace(-4, 4, 200)
-on_line = t[:, None] * ex.TWIN / half
+on_line = t[:, None] * denoising.TWIN / half
 right.plot(t, t, color="#999999", lw=1, ls=":", label="no denoising")
 right.plot(
     t,
@@ -219,7 +220,11 @@ right.plot(
     label=r"exact $m\,\tanh(m \tilde x)$",
 )
 right.plot(
-    t, twins(on_line).numpy() @ ex.TWIN / half, color=BLUE, lw=1.2, label="one tanh unit, trained"
+    t,
+    twins(on_line).numpy() @ denoising.TWIN / half,
+    color=BLUE,
+    lw=1.2,
+    label="one tanh unit, trained",
 )
 right.set(
     xlabel=r"noisy $\tilde x$, along the line through both points",
@@ -250,17 +255,19 @@ print(mg.check_graph(model.loss(drawn[:50], rng=np.random.default_rng(0))))
 
 # %% Break it
 lesson.cell("Break it: a corrupted copy, made once")
-X, (floor, floor_error) = shared(ex.ring), shared(ex.ring_floor)
-right_model, right_history = shared(ex.on_ring)
-with ex.frozen():  # the noise of each datum is drawn at its first visit and kept
-    wrong_model, wrong_history = ex.on_ring(lesson.run)
+X, (floor, floor_error) = shared(denoising.ring), shared(denoising.ring_floor)
+right_model, right_history = shared(denoising.on_ring)
+with denoising.frozen():  # the noise of each datum is drawn at its first visit and kept
+    wrong_model, wrong_history = denoising.on_ring(lesson.run)
 fig, ax = plt.subplots(figsize=(6.8, 4.0))
 numbers = {"floor": floor}
 for name, model, history, color in (
     ("drawn at each visit", right_model, right_history, BLUE),
     ("drawn once, kept", wrong_model, wrong_history, RED),
 ):
-    fresh, error = ex.mean_loss(model, X, np.random.default_rng(3), 200 if lesson.fast else 3000)
+    fresh, error = denoising.mean_loss(
+        model, X, np.random.default_rng(3), 200 if lesson.fast else 3000
+    )
     ax.semilogy(
         np.arange(1, len(history.loss) + 1),
         history.loss,
@@ -295,8 +302,8 @@ ax.legend(fontsize=8)
 lesson.figure("frozen", fig, numbers)
 lesson.cell("Break it: the noisy input as the target")
 with edit(DenoisingAutoencoder.loss, "self.forward(noisy), x)", "self.forward(noisy), noisy)")():
-    A = ex.product(ex.linear(Run(fast=True, seed=lesson.seed), "gaussian"))
-U = ex.five_features()[1].components[:, :2]
+    A = denoising.product(denoising.linear(Run(fast=True, seed=lesson.seed), "gaussian"))
+U = denoising.five_features()[1].components[:, :2]
 print(
     f"W2 W1 along the first two components: {np.diag(U.T @ A @ U).round(3)}: PCA of noisy data, "
     "which shrinks nothing;"

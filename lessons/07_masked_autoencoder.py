@@ -14,7 +14,7 @@ import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae.claims.bugs import edit
-from minigrad_ae.experiments import masked_pictures as drawn
+from minigrad_ae.experiments import masked_pictures, masked_transfer
 from minigrad_ae.experiments.masked import (
     conditional_errors,
     frozen_masks,
@@ -26,7 +26,6 @@ from minigrad_ae.experiments.masked import (
     ready,
     shipped_errors,
 )
-from minigrad_ae.experiments.masked_transfer import study as remake
 from minigrad_ae.models import MaskedAutoencoder
 from minigrad_ae.models.masked import places, random_masks
 from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, Lesson
@@ -79,7 +78,7 @@ print(
 )
 masks = random_masks(10, 16, 0.75, np.random.default_rng(lesson.seed))
 fig, ax = plt.subplots(figsize=(10.5, 2.8))
-drawn.draw_masked_autoencoder(ax, model, T[3], masks[3])
+masked_pictures.draw_masked_autoencoder(ax, model, T[3], masks[3])
 ax.set_title("The encoder sees 4 of 16 patches; the decoder fills in the other 12")
 lesson.figure("network", fig, {"mask": masks[3], "parameters": parameters})
 
@@ -125,7 +124,7 @@ print(
     f"shipped network {ours.mean():.4f}, Gaussian conditional {theirs.mean():.4f} per hidden "
     f"pixel, over {len(ours)} masks;"
 )
-gain, error = drawn.mean_and_error(theirs - ours)
+gain, error = masked_pictures.mean_and_error(theirs - ours)
 print(f"better on {np.sum(ours < theirs)} of them, by {gain:.4f} +- {error:.4f}")
 mnist = lesson.run.shared(ready, "07_mnist.npz")
 known = json.loads(mg.data.shipped("07_mnist.json").read_text(encoding="utf-8"))
@@ -142,8 +141,10 @@ shown = (
 )
 holes = random_masks(10, 49, 0.75, np.random.default_rng(lesson.seed))
 fig, axes = plt.subplots(2, 1, figsize=(8.4, 7.4))
-drawn.rows_of_pictures(axes[0], drawn.reconstruction_rows(model, T[:10], masks))
-drawn.rows_of_pictures(axes[1], drawn.reconstruction_rows(mnist, shown, holes), margin=2)
+masked_pictures.rows_of_pictures(axes[0], masked_pictures.reconstruction_rows(model, T[:10], masks))
+masked_pictures.rows_of_pictures(
+    axes[1], masked_pictures.reconstruction_rows(mnist, shown, holes), margin=2
+)
 axes[0].set_title("Digits, 8 x 8: from 4 of 16 patches")
 axes[1].set_title("MNIST, 28 x 28: from 12 of 49 patches")
 fig.suptitle(
@@ -161,7 +162,7 @@ study = json.loads(kept.read_text(encoding="utf-8"))
 if lesson.full:
     folder = lesson.out / "07_study"
     folder.mkdir(parents=True, exist_ok=True)
-    remake(folder)  # the same numbers, made again
+    masked_transfer.study(folder)  # the same numbers, made again
     study = json.loads((folder / "07_study.json").read_text(encoding="utf-8"))
 print(
     "hidden    error  Gaussian    accuracy, fine-tuned with 1 % and 5 % of the labels (mean +- "
@@ -169,7 +170,8 @@ print(
 )
 for ratio, row in study["ablation"].items():
     cells = [
-        drawn.mean_and_error(np.mean(row[f"accuracy at {share}"], axis=0)) for share in ("1%", "5%")
+        masked_pictures.mean_and_error(np.mean(row[f"accuracy at {share}"], axis=0))
+        for share in ("1%", "5%")
     ]
     print(
         f"{float(ratio):>6.1%}   {'  '.join(f'{e:.4f}' for e in row['error'])}   "
@@ -184,7 +186,7 @@ print(
     "little: 4 visible ones"
 )
 print("say less about a digit than the 49 visible of 196 patches do about a photograph.")
-lesson.figure("ablation", drawn.ablation_figure(study), study["ablation"])
+lesson.figure("ablation", masked_pictures.ablation_figure(study), study["ablation"])
 
 # %% Run: few labels
 lesson.cell("Run: the decoder is discarded, the encoder sees whole pictures, with a fresh head")
@@ -193,11 +195,16 @@ print(
     + "".join(f"{float(share):>10.0%} of labels" for share in study["labels"])
 )
 for method in study["transfer"]["0.05"]:
-    cells = [drawn.mean_and_error(study["transfer"][share][method]) for share in study["labels"]]
+    cells = [
+        masked_pictures.mean_and_error(study["transfer"][share][method])
+        for share in study["labels"]
+    ]
     print(f"  {method:<38}" + "".join(f"    {m:.3f} +- {e:.3f}" for m, e in cells))
 for share in ("0.01", "0.05", "1.0"):
     runs = study["transfer"][share]
-    gain, error = drawn.mean_and_error(np.subtract(runs["fine-tuned"], runs["from scratch"]))
+    gain, error = masked_pictures.mean_and_error(
+        np.subtract(runs["fine-tuned"], runs["from scratch"])
+    )
     print(
         f"fine-tuned minus from scratch, the same {float(share):.0%} of the labels: {gain:+.3f} +- "
         f"{error:.3f}"
@@ -210,11 +217,11 @@ print(
     "pixels is strong here; and with all labels the gain is four of 360 test digits, less than "
     "such a test can tell."
 )
-lesson.figure("labels", drawn.labels_figure(study), study["transfer"])
+lesson.figure("labels", masked_pictures.labels_figure(study), study["transfer"])
 
 # %% Run: who looks at whom
 lesson.cell("Run: attention")
-fig, weights = drawn.attention_figure(model, T[[0, 3, 7, 8]], query=5)
+fig, weights = masked_pictures.attention_figure(model, T[[0, 3, 7, 8]], query=5)
 lesson.figure("attention", fig, {"query": 5, "weights": weights})
 
 # %% Inspect: one step, on a small network
@@ -247,7 +254,7 @@ print(
 lesson.cell("Verify: what is hidden has no influence")
 x = mg.tensor(T[:10], requires_grad=True)
 (g,) = mg.grad(mg.sum(model.forward(x, masks) ** 2), x)
-hidden = np.array([drawn.hidden_pixels(m, (8, 8), 2) for m in masks])
+hidden = np.array([masked_pictures.hidden_pixels(m, (8, 8), 2) for m in masks])
 print(
     f"largest gradient by a hidden pixel: {np.abs(g[hidden]).max()}, by a visible one: "
     f"{np.abs(g[~hidden]).max():.3f}"

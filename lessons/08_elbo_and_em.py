@@ -18,13 +18,12 @@ import numpy as np
 import minigrad_ae as mg
 from minigrad_ae import analytic
 from minigrad_ae.claims.bugs import edit
-from minigrad_ae.experiments import elbo as lab
-from minigrad_ae.experiments import evidence
+from minigrad_ae.experiments import elbo, evidence
 from minigrad_ae.models import LinearVAE
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, Lesson
 
 lesson = Lesson("08_elbo_and_em", "about 7 s; --fast 4 s")
-X, eigenvalues = lab.cloud()  # 80 points in 5 dimensions; the eigenvalues of their covariance
+X, eigenvalues = elbo.cloud()  # 80 points in 5 dimensions; the eigenvalues of their covariance
 N, D = X.shape
 
 # %% Predict
@@ -59,7 +58,7 @@ lesson.predict(
 
 # %% Build
 lesson.cell("Build: the linear VAE, its bound exact and sampled")
-model = lab.anywhere()  # LinearVAE(5, 2, ...) with random weights
+model = elbo.anywhere()  # LinearVAE(5, 2, ...) with random weights
 print(model)
 exact = float(model.elbo(X)) / N
 draws = np.array(
@@ -106,7 +105,7 @@ lesson.figure("any_q", fig, {"q": names, "bound": L, "kl": KL, "log_p": L[0] + K
 
 # %% Run: the slide's figure, computed
 lesson.cell("Run: the bound touches the likelihood (one weight w, x = w z + noise)")
-scalar, x1 = lab.scalar()
+scalar, x1 = elbo.scalar()
 ws = np.linspace(0.3, 3.2, 60 if lesson.fast else 150)
 log_p = [analytic.ppca_log_likelihood(x1.T @ x1 / len(x1), [[w]], 1.0) for w in ws]
 best = np.sqrt(x1.var() - 1)  # probabilistic PCA: w^2 = l_1 - sigma^2
@@ -115,8 +114,8 @@ print(
     "parabola in w"
 )
 paths = {
-    "EM: each E step makes the bound touch": lab.bounds_of_em(ws, 4),
-    "VAE: joint gradient steps leave a gap": lab.bounds_of_joint_steps(ws, 36, 12, 0.06),
+    "EM: each E step makes the bound touch": elbo.bounds_of_em(ws, 4),
+    "VAE: joint gradient steps leave a gap": elbo.bounds_of_joint_steps(ws, 36, 12, 0.06),
 }
 fig, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
 for ax, (title, bounds) in zip(axes, paths.items(), strict=True):
@@ -143,14 +142,14 @@ lesson.figure("touching", fig, {"w": ws, "log_p": log_p, **numbers})
 
 # %% Run: EM against ELBO optimisation, the slide's comparison
 lesson.cell("Run: EM against joint gradient steps, on probabilistic PCA (M = 2)")
-fitted, em = lesson.run.shared(lab.alternate, 2, 8)
+fitted, em = lesson.run.shared(elbo.alternate, 2, 8)
 # The third run starts with the decoder that EM found and a random encoder, as if an encoder were
 # fitted to an old decoder.
 steps = 150 if lesson.fast else 400
 runs = {
     "E steps and M steps": em,
-    "joint steps, same start": lesson.run.shared(lab.joint, 2, steps, 0.01),
-    "joint steps, new encoder": lab.joint(lesson.run, 2, steps, 0.01, fitted),
+    "joint steps, same start": lesson.run.shared(elbo.joint, 2, steps, 0.01),
+    "joint steps, new encoder": elbo.joint(lesson.run, 2, steps, 0.01, fitted),
 }
 top = analytic.ppca_optimum(eigenvalues, 2)[0]
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.9), sharey=True)
@@ -193,8 +192,8 @@ lesson.cell("Run: approximation gap and amortisation gap")
 path = runs["joint steps, same start"]
 approximation = np.array([t.approximation for t in path])
 amortisation = np.array([t.log_p - t.elbo for t in path]) - approximation
-own = lab.free_posteriors(model, X)  # a q of its own for every datum, fitted by L-BFGS: no encoder
-t = lab.terms(model, X)
+own = elbo.free_posteriors(model, X)  # a q of its own for every datum, fitted by L-BFGS: no encoder
+t = elbo.terms(model, X)
 print(
     f"random weights: log p - L = {t.log_p - t.elbo:.4f} = {own - t.elbo:.4f} (encoder) + "
     f"{t.log_p - own:.4f} (diagonal q)"
@@ -257,14 +256,14 @@ for name, data in (
 ):
     if name == "cloud":
         # LinearVAE(5, 2, learn_sigma2=True, rng=rng), then .fit(X)
-        trained = lesson.run.shared(lab.trained, 2)
+        trained = lesson.run.shared(elbo.trained, 2)
     else:
         trained = LinearVAE(64, 2, learn_sigma2=True, rng=lesson.rng)
         trained.fit(data)
-    truth, W = analytic.ppca(data, 2), lab.matrices(trained)[0]
+    truth, W = analytic.ppca(data, 2), elbo.matrices(trained)[0]
     print(f"{name}: {trained.record.evaluations} evaluations of the bound")
     print(
-        f"  L per datum  {lab.mean_bound(trained, data):.10f}   largest log p "
+        f"  L per datum  {elbo.mean_bound(trained, data):.10f}   largest log p "
         f"{truth.log_prob(data).mean():.10f}"
     )
     print(
@@ -297,7 +296,7 @@ print(mg.check_graph(model.loss(X)))
 lesson.cell("Break it: which identity notices?")
 # the mean over latent units, not the sum
 with edit(LinearVAE.bound_of, "0.5 * ops.sum(mu**2", "0.5 * ops.mean(mu**2")():
-    L = lab.mean_bound(model, X)
+    L = elbo.mean_bound(model, X)
 print(
     f"with one word changed in `bound_of`, log p - L - KL = {t.log_p - L - t.kl:.4f} nats in place "
     "of 0: which word?"

@@ -15,7 +15,7 @@ import numpy as np
 import minigrad_ae as mg
 from minigrad_ae import analytic
 from minigrad_ae.errors import GradientError
-from minigrad_ae.experiments import variational as experiments
+from minigrad_ae.experiments import variational
 from minigrad_ae.models import VariationalAutoencoder, diagnose
 from minigrad_ae.teaching.figures import show_codes, show_gradient_flow, show_manifold, show_sheet
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, Lesson
@@ -57,9 +57,9 @@ lesson.predict(
 
 # %% Build
 lesson.cell("Build: Algorithm 1")
-model, data = experiments.small()  # a Bernoulli VAE 6-8-2-8-6, and 20 data in [0, 1]
+model, data = variational.small()  # a Bernoulli VAE 6-8-2-8-6, and 20 data in [0, 1]
 w, phi = model.decoder.parameters(), model.encoder.parameters()
-eta, noise = experiments.ETA, experiments.generator(lesson.run, 98)
+eta, noise = variational.ETA, variational.generator(lesson.run, 98)
 for x in data:  # repeat
     #     for m <- 1 to M do   eps_nm ~ N(0, 1)
     eps = noise.standard_normal((1, model.n_latent))
@@ -72,7 +72,7 @@ for x in data:  # repeat
     gradients = mg.grad(L, [*w, *phi])  #     (both at the old w and phi)
     for p, g in zip([*w, *phi], gradients, strict=True):  #     w <- w + eta grad_w L
         p.data = p.data + eta * g  #     phi <- phi + eta grad_phi L
-library = experiments.by_mini_batches(lesson.run)  # model.loss(x), backward, SGD: batches of one
+library = variational.by_mini_batches(lesson.run)  # model.loss(x), backward, SGD: batches of one
 difference = max(
     float(np.abs(p.data - q).max()) for p, q in zip(model.parameters(), library, strict=True)
 )
@@ -85,7 +85,7 @@ print(
 lesson.cell("Run: a gradient reaches phi only if z is a function of it")
 fig, axes = plt.subplots(1, 2, figsize=(11, 3.1))
 flows = {
-    name: experiments.gradient_flow(name == "reparameterised")
+    name: variational.gradient_flow(name == "reparameterised")
     for name in ("sampled", "reparameterised")
 }
 for ax, (name, norms) in zip(axes, flows.items(), strict=True):
@@ -100,17 +100,17 @@ lesson.figure("graph", fig, flows)
 # %% Run: two estimators of one gradient
 lesson.cell("Run: reparameterised against score function")
 kinds = {"reparameterised": BLUE, "baseline": GREEN, "score": ORANGE}
-reparameterised, score = analytic.square_gradient_variances(experiments.MU, experiments.SIGMA)
+reparameterised, score = analytic.square_gradient_variances(variational.MU, variational.SIGMA)
 curve = analytic.Quadratic(np.array([[2.0]]), np.zeros(1))  # f(z) = z^2
 baseline = curve.score_function_variance(
-    [experiments.MU], [experiments.SIGMA], experiments.MU**2 + experiments.SIGMA**2
+    [variational.MU], [variational.SIGMA], variational.MU**2 + variational.SIGMA**2
 )
 derived = {"reparameterised": reparameterised, "baseline": float(baseline[0]), "score": score}
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8))
 found = {}
 print("d/dmu E z^2 = 3, one draw           mean    variance    derived")
 for kind, color in kinds.items():
-    draws = lesson.run.shared(experiments.gradient_draws, kind)
+    draws = lesson.run.shared(variational.gradient_draws, kind)
     found[kind] = {"mean": draws.mean(), "variance": draws.var(), "derived": derived[kind]}
     print(f"  {kind:<26} {draws.mean():>10.4f} {draws.var():>11.3f} {derived[kind]:>10.3f}")
     left.hist(
@@ -123,7 +123,7 @@ for kind, color in kinds.items():
         lw=1.5,
         label=kind,
     )
-left.axvline(2 * experiments.MU, color=BLACK, lw=0.8, ls=":")
+left.axvline(2 * variational.MU, color=BLACK, lw=0.8, ls=":")
 left.set(
     xlabel="one draw of the gradient (exact mean 3, dotted)",
     ylabel="density",
@@ -133,11 +133,11 @@ left.legend()
 means = np.linspace(0, 3, 60)
 for kind, color in (("reparameterised", BLUE), ("score", ORANGE)):
     lines = [
-        analytic.square_gradient_variances(m, experiments.SIGMA)[kind == "score"] for m in means
+        analytic.square_gradient_variances(m, variational.SIGMA)[kind == "score"] for m in means
     ]
     right.semilogy(means, lines, color=color, label=f"{kind}, derived")
     right.semilogy(
-        experiments.MU, found[kind]["variance"], "o", color=color, label="measured, 400,000 draws"
+        variational.MU, found[kind]["variance"], "o", color=color, label="measured, 400,000 draws"
     )
 right.set(
     xlabel="$\\mu$", ylabel="variance of one draw", title="The score function scatters as f grows"
@@ -147,9 +147,9 @@ lesson.figure("estimators", fig, found)
 
 # %% Run: two latent units for the digits
 lesson.cell("Run: the digits through two latent units")
-epochs = experiments.SHORT if lesson.fast else experiments.LONG
+epochs = variational.SHORT if lesson.fast else variational.LONG
 # VariationalAutoencoder(64, 2, likelihood="gaussian", ...), fit
-vae, history = lesson.run.shared(experiments.trained, epochs)
+vae, history = lesson.run.shared(variational.trained, epochs)
 linear, _ = analytic.ppca_optimum(analytic.pca(X).eigenvalues / len(X), 2)
 print(vae)
 floor = analytic.pixel_entropy(X_test)
@@ -228,10 +228,10 @@ lesson.figure(
 
 # %% Run: the bound, and the likelihood itself
 lesson.cell("Run: more samples, and more weights")
-exact = float(lesson.run.shared(experiments.grid_log_p, epochs).mean())
-spread = experiments.spread_over_samples(lesson.run, epochs)
+exact = float(lesson.run.shared(variational.grid_log_p, epochs).mean())
+spread = variational.spread_over_samples(lesson.run, epochs)
 sizes = (1, 5, 50) if lesson.fast else (1, 5, 20, 100, 250)
-bounds = dict(zip(sizes, experiments.rising_bounds(lesson.run, sizes, epochs)[:, 0], strict=True))
+bounds = dict(zip(sizes, variational.rising_bounds(lesson.run, sizes, epochs)[:, 0], strict=True))
 print(f"20 test digits, exact log p(x) by integration over a grid of z: {exact:.3f} nats")
 for L, (mean, deviation) in spread.items():
     print(
@@ -240,8 +240,8 @@ for L, (mean, deviation) in spread.items():
     )
 for k, value in bounds.items():
     print(f"  L_{k:<3} (log of the mean of k weights): {value:.3f}")
-few = experiments.few_digits()
-gaps = lesson.run.shared(experiments.grid_log_p, epochs) - vae.log_likelihood(few, lesson.rng, 250)
+few = variational.few_digits()
+gaps = lesson.run.shared(variational.grid_log_p, epochs) - vae.log_likelihood(few, lesson.rng, 250)
 print(
     f"log p(x) - L_250, digit by digit: median {np.median(gaps):.2f}, largest {gaps.max():.2f} "
     f"nats (no. {gaps.argmax()})"

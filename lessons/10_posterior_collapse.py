@@ -19,7 +19,7 @@ import numpy as np
 import minigrad_ae as mg
 from minigrad_ae import analytic
 from minigrad_ae.claims.bugs import edit
-from minigrad_ae.experiments import collapse as lab
+from minigrad_ae.experiments import collapse
 from minigrad_ae.experiments.elbo import cloud
 from minigrad_ae.models import LinearVAE, diagnose
 from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, RED, Lesson
@@ -27,7 +27,7 @@ from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, RED, Lesson
 lesson = Lesson("10_posterior_collapse", "about 25 s; --fast 4 s")
 run = lesson.run
 X, l = cloud()  # 80 points in 5 dimensions, as in lesson 8; the eigenvalues of their covariance
-digits = lab.pixels()
+digits = collapse.pixels()
 l_digits = analytic.pca(digits).eigenvalues / len(digits)
 
 # %% Predict
@@ -62,8 +62,8 @@ lesson.predict(
 lesson.cell("Build: one linear VAE, unit by unit")
 sigma2, beta = 0.5, 2.5
 # LinearVAE(5, 4, sigma2=0.5, beta=2.5, rng=rng), then .fit(X)
-model = run.shared(lab.linear, sigma2, beta)
-report = lab.report(model, X)
+model = run.shared(collapse.linear, sigma2, beta)
+report = collapse.report(model, X)
 print(report, "(the last line: estimates from one z a datum)")
 print(
     f"eigenvalues {np.round(l, 3)}; tau = beta sigma^2 = {sigma2 * beta}: "
@@ -80,8 +80,12 @@ for k, m in enumerate(order):
 
 # %% Run: a grid of noises and betas
 lesson.cell("Run: active units for every sigma^2 and beta")
-noises, weights = (lab.NOISES[1:3], lab.WEIGHTS[1:]) if lesson.fast else (lab.NOISES, lab.WEIGHTS)
-counts = np.array([[lab.active(run, s, b) for s in noises] for b in weights])
+noises, weights = (
+    (collapse.NOISES[1:3], collapse.WEIGHTS[1:])
+    if lesson.fast
+    else (collapse.NOISES, collapse.WEIGHTS)
+)
+counts = np.array([[collapse.active(run, s, b) for s in noises] for b in weights])
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.9))
 left.imshow(counts, cmap="Blues", vmin=0, vmax=8, origin="lower", aspect="auto")
 wrong = 0
@@ -104,7 +108,7 @@ epochs = 10 if lesson.fast else 60
 betas = (1.0, 8.0) if lesson.fast else (0.25, 1.0, 2.0, 4.0, 8.0, 16.0)
 deep_kl = {}
 for b in betas:  # 64-64-8 VAE with tanh layers, Gaussian likelihood, sigma = 0.2
-    deep_kl[b] = lab.unit_kl(run.shared(lab.deep, 8, b, epochs), digits)
+    deep_kl[b] = collapse.unit_kl(run.shared(collapse.deep, 8, b, epochs), digits)
 taus = 0.04 * np.array(betas)
 fine = np.geomspace(taus.min() / 1.3, taus.max() * 1.3, 200)
 for k in range(8):
@@ -140,28 +144,28 @@ print(
     "e: squared errors (n, D), KL: terms (n, M), D = 16 (digits at 4 x 4 pixels), M = 10.  "
     "Measured (predicted):"
 )
-shown = list(lab.PIXELS)[1:2] if lesson.fast else list(lab.PIXELS)
+shown = list(collapse.PIXELS)[1:2] if lesson.fast else list(collapse.PIXELS)
 print(
     f"{'loss per datum':<22} {'tau':>5}   " + "".join(f"{'pixels ' + name:>22}" for name in shown)
 )
 table = {}
-for name in lab.CONVENTIONS:
+for name in collapse.CONVENTIONS:
     cells = []
     for unit in shown:
-        fitted = run.shared(lab.written_as, name, lab.PIXELS[unit])
-        active = lab.active_units(fitted, lab.small_digits(lab.PIXELS[unit]))
-        cells.append((active, lab.predicted(name, lab.PIXELS[unit])[1]))
+        fitted = run.shared(collapse.written_as, name, collapse.PIXELS[unit])
+        active = collapse.active_units(fitted, collapse.small_digits(collapse.PIXELS[unit]))
+        cells.append((active, collapse.predicted(name, collapse.PIXELS[unit])[1]))
     table[name] = dict(zip(shown, cells, strict=True))
     print(
-        f"{name:<22} {lab.predicted(name, 1.0)[0]:>5g}   "
+        f"{name:<22} {collapse.predicted(name, 1.0)[0]:>5g}   "
         + "".join(f"{f'{a} ({p})':>22}" for a, p in cells)
     )
-spectrum = lab.mnist_spectrum(run)
+spectrum = collapse.mnist_spectrum(run)
 print(
     "MNIST, 784 pixels from 0 to 1, M = 20: units that could live, in closed form (eigenvalues "
     "above tau)"
 )
-for name, convention in lab.CONVENTIONS.items():
+for name, convention in collapse.CONVENTIONS.items():
     tau = analytic.effective_noise(convention.error_weight(784), convention.kl_weight(20))
     print(f"{name:<22} {tau:>5.3g}   {min(20, int(np.sum(spectrum > tau))):>22}")
 print(
@@ -179,7 +183,7 @@ for M, color in ((5, BLUE), (2, RED)):
     ax.plot(
         distortion, rate, color=color, lw=1.2, label=f"M = {M}: reverse water-filling, closed form"
     )
-    points = np.array([lab.rate_and_distortion(run, tau, M) for tau in sweep])
+    points = np.array([collapse.rate_and_distortion(run, tau, M) for tau in sweep])
     ax.plot(points[:, 1], points[:, 0], "o", color=color, label=f"M = {M}: trained")
     numbers[f"M={M}"] = {"tau": sweep, "rate_distortion": points}
     exact = np.stack(analytic.rate_distortion(l, M, sweep), axis=1)
@@ -213,10 +217,10 @@ print("start  warm-up epochs      ELBO   KL (nats)   units above 0.05 nats")
 epochs, results = (10, 5) if lesson.fast else (40, 20), []
 for start in (0,) if lesson.fast else (0, 1, 2):
     for warm_up in (0, epochs[1]):
-        trained = run.shared(lab.very_deep, start, epochs[0], warm_up)
+        trained = run.shared(collapse.very_deep, start, epochs[0], warm_up)
         elbo, kl = (
             float(trained.elbo(digits, np.random.default_rng(0))) / len(digits),
-            lab.unit_kl(trained, digits),
+            collapse.unit_kl(trained, digits),
         )
         results.append([start, warm_up, elbo, kl.sum(), int((kl > 0.05).sum())])
         print("{:>5} {:>15} {:>9.2f} {:>11.2f} {:>23}".format(*results[-1]))
@@ -238,13 +242,13 @@ grid = np.linspace(-3.5, 3.5, 60 if lesson.fast else 140)
 z = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
 print(" beta    rate = I(x; z) + KL(q(z) ‖ p(z))   share of prior draws in a hole")
 for ax, b in zip(axes, betas, strict=True):
-    two = run.shared(lab.deep, 2, b, 12 if lesson.fast else 60)
-    found, share = diagnose(two, digits, np.random.default_rng(0)), lab.holes(two, digits)
+    two = run.shared(collapse.deep, 2, b, 12 if lesson.fast else 60)
+    found, share = diagnose(two, digits, np.random.default_rng(0)), collapse.holes(two, digits)
     print(
         f"{b:>5g} {found.rate:>7.3f}   {found.mutual_information:>7.3f}   "
         f"{found.marginal_kl:>14.3f} {share:>26.3f}"
     )
-    mu, log_var = lab.posteriors(two, digits[:500])
+    mu, log_var = collapse.posteriors(two, digits[:500])
     density = np.exp(mg.models.diagnostics.log_aggregate_posterior(z, mu, log_var)).reshape(
         len(grid), -1
     )
@@ -275,7 +279,7 @@ print(
     "escape from collapse"
 )
 exact = np.sort(analytic.collapse_curvature(l, 1.5, 1.0))
-for i, measured in enumerate(lab.curvatures(1.5, 1.0)):
+for i, measured in enumerate(collapse.curvatures(1.5, 1.0)):
     print(
         f"  along u_{i + 1} (l = {l[i]:.3f}): {measured:>10.6f}, closed form (tau - l)/tau^2 = "
         f"{exact[i]:>10.6f}"
@@ -284,9 +288,9 @@ for i, measured in enumerate(lab.curvatures(1.5, 1.0)):
 # %% Break it
 lesson.cell("Break it: a beta that is never used")
 with edit(LinearVAE._maximise, "beta=self.beta", "beta=1.0")():
-    deaf = lab.linear(run, sigma2, beta)
+    deaf = collapse.linear(run, sigma2, beta)
 print(
-    f"beta = {beta}, but the fit forgets it: {lab.active_units(deaf, X)} active units in place of "
+    f"beta = {beta}, but the fit forgets it: {collapse.active_units(deaf, X)} active units in place of "
     f"{report.active.sum()}."
 )
 print("The loss still falls and looks healthy.  Which printed number would have told you?")
@@ -294,10 +298,10 @@ print("The loss still falls and looks healthy.  Which printed number would have 
 # %% [markdown]
 # ## Exercises
 #
-# 1. Set sigma2=0.3 in `lab.linear`.  From which beta on is only one unit left?  Check by training.
+# 1. Set sigma2=0.3 in `collapse.linear`.  From which beta on is only one unit left?  Check by training.
 # 2. Divide your own data by 10.  Which sigma2 keeps the number of active units?
 # 3. Learn sigma^2 under beta = 4 with M = 2 (`learn_sigma2=True`).  Why does it collapse, and what
-# does `learnt_noise` say? 4. Warm up for 1, 5 and 20 epochs in `lab.very_deep`.  How short a
+# does `learnt_noise` say? 4. Warm up for 1, 5 and 20 epochs in `collapse.very_deep`.  How short a
 # warm-up is enough?
 
 # %% Recap

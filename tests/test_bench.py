@@ -4,6 +4,9 @@ the machine is.
 
 import argparse
 import json
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -336,11 +339,24 @@ def test_a_script_that_fails_ends_with_1_and_the_others_are_still_shown(checkout
     assert (root / "figures" / "bench_scaling.png").is_file()
 
 
-def test_without_a_checkout_it_says_so_in_three_lines(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(bench_command, "FOLDER", tmp_path / "benchmarks")
-    assert main(["bench"]) == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 3 and "checkout" in lines[1] and lines[2].startswith("  fix: ")
+@pytest.mark.parametrize("options", [[], ["--full"]])
+def test_without_a_checkout_it_says_so_in_three_lines(tmp_path, options):
+    """The package alone, as a wheel installs it: no benchmarks beside it."""
+    shutil.copytree(
+        ROOT / "minigrad_ae", tmp_path / "minigrad_ae", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "minigrad_ae", "bench", *options],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    what, where, fix = done.stderr.splitlines()
+    assert what == "minigrad-ae: the benchmarks are not here"
+    assert str(tmp_path / "benchmarks") in where and "checkout" in where
+    assert fix.startswith("  fix: clone the repository")
 
 
 def test_an_output_that_cannot_be_written_is_refused_first(tmp_path, capsys):

@@ -246,7 +246,7 @@ def test_every_option_that_a_model_does_not_use_is_refused(capsys, model):
 
 def test_every_option_of_single_models_says_whose_it_is():
     assert set(train_command.USED_BY) == {
-        flag[2:].replace("-", "_") for flag, _ in train_command.OPTIONS
+        flag[2:].replace("-", "_") for flag, *_ in train_command.OPTIONS
     }
 
 

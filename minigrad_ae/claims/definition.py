@@ -58,34 +58,38 @@ class Claim:
     measure: Callable[[Run], float]
     thorough: bool = False  # takes seconds: the short form of a lesson leaves it to `verify`
 
+    def allowed(self, run: Run) -> tuple[float, float]:
+        """(expected, tolerance), computed where they are functions of the run."""
+        expected = self.expected(run) if callable(self.expected) else self.expected
+        tolerance = self.tolerance(run) if callable(self.tolerance) else self.tolerance
+        return float(expected), float(tolerance)
+
     def check(self, run: Run) -> Result:
         """Measure and compare.  What raises propagates: an exception is an error, not a miss."""
-        expected, tolerance = (
-            float(v(run) if callable(v) else v) for v in (self.expected, self.tolerance)
-        )
+        expected, tolerance = self.allowed(run)
         measured = float(self.measure(run))
         passed = math.isfinite(measured) and abs(measured - expected) <= tolerance
-        finite = (
-            measured if math.isfinite(measured) else math.copysign(sys.float_info.max, measured)
-        )
+        # JSON knows neither infinity nor NaN
+        largest = math.copysign(sys.float_info.max, measured)
+        finite = measured if math.isfinite(measured) else largest
         return Result(self.id, self.topic, self.statement, expected, finite, tolerance, passed)
 
     def caught(self, run: Run) -> tuple[str, float]:
         """('caught', 'missed' or 'ERROR ...', by how many tolerances) under this claim's own
         sabotage.
         """
-        expected, tolerance = (
-            float(v(run) if callable(v) else v) for v in (self.expected, self.tolerance)
-        )
+        expected, tolerance = self.allowed(run)
         try:
             with self.sabotage():
                 measured = float(self.measure(Run(run.fast, run.full, run.seed, run.starts)))
         except Exception as error:
             return f"ERROR {type(error).__name__}: {error}".splitlines()[0], math.nan
-        miss = abs(measured - expected)
-        ratio = miss / tolerance if tolerance else math.inf if miss else 0.0
         if not math.isfinite(measured):
             return "ERROR not a finite number", math.nan
+        miss = abs(measured - expected)
+        if not tolerance:
+            return ("caught", math.inf) if miss else ("missed", 0.0)
+        ratio = miss / tolerance
         return ("caught" if ratio > 10 else "missed"), ratio
 
 

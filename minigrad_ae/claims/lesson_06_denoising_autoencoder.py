@@ -4,12 +4,14 @@ floor for every network.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .. import analytic
 from ..autodiff.graph import no_grad
 from ..data import corruptions, zero_random_subset
-from ..experiments import denoising as ex
+from ..experiments import denoising
 from ..experiments.linear import five_features
 from ..models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder
 from .bugs import Bug, edit
@@ -44,14 +46,16 @@ def rank_claim(kind: str) -> None:
         f"{kind}-rank-m",
         statement,
         expected=0.0,
-        tolerance=lambda run: 2 * ex.sampling_error(),
+        tolerance=lambda run: 2 * denoising.sampling_error(),
         reason="twice the free parameters per noisy pair seen in the last tenth of training",
         sabotage=bug,
     )
     def _(run: Run) -> float:
-        moments = ex.moments(kind)
-        reached = analytic.denoising_loss(ex.product(run.shared(ex.linear, kind)), moments)
-        return reached / analytic.best_denoiser(moments, ex.RANK).loss - 1
+        moments = denoising.moments(kind)
+        reached = analytic.denoising_loss(
+            denoising.product(run.shared(denoising.linear, kind)), moments
+        )
+        return reached / analytic.best_denoiser(moments, denoising.RANK).loss - 1
 
 
 for noise in RANK_CLAIMS:
@@ -70,32 +74,25 @@ for noise in RANK_CLAIMS:
 )
 def shrinkage(run: Run) -> float:
     X, found = five_features()
-    U = found.components[:, : ex.RANK]
-    shrunk = np.diag(U.T @ ex.product(run.shared(ex.linear, "gaussian")) @ U)
-    exact = analytic.gaussian_shrinkage(found.eigenvalues / len(X), ex.SIGMA, ex.RANK)
+    U = found.components[:, : denoising.RANK]
+    shrunk = np.diag(U.T @ denoising.product(run.shared(denoising.linear, "gaussian")) @ U)
+    exact = analytic.gaussian_shrinkage(found.eigenvalues / len(X), denoising.SIGMA, denoising.RANK)
     return float(np.max(np.abs(shrunk - exact)))
 
 
-def output_angle(run: Run, basis: np.ndarray) -> float:
-    """Sine of the largest principal angle between what the anisotropic denoiser answers with and a
-    subspace.
+def angle_to_pca(basis: np.ndarray) -> float:
+    """Sine of the largest principal angle between a subspace and that of the first two principal
+    components.
     """
-    decoder = run.shared(ex.linear, "anisotropic").autoencoder.decoding_weight().numpy().T
-    return float(np.sin(analytic.principal_angles(decoder, basis)[-1]))
+    components = five_features()[1].components[:, : denoising.RANK]
+    return float(np.sin(analytic.principal_angles(basis, components)[-1]))
 
 
 @claim(
     "not-pca",
     "... and with anisotropic noise its output subspace turns away from PCA's: sine of the angle "
     "to PCA's",
-    expected=lambda run: float(
-        np.sin(
-            analytic.principal_angles(
-                analytic.best_denoiser(ex.moments("anisotropic"), ex.RANK).basis,
-                five_features()[1].components[:, : ex.RANK],
-            )[-1]
-        )
-    ),
+    expected=lambda run: angle_to_pca(best_output()),
     tolerance=0.02,
     reason="an excess loss of 3.5e-4 is the square of an error of 2e-2",
     sabotage=edit(
@@ -105,7 +102,13 @@ def output_angle(run: Run, basis: np.ndarray) -> float:
     ),
 )
 def not_pca(run: Run) -> float:
-    return output_angle(run, five_features()[1].components[:, : ex.RANK])
+    model = run.shared(denoising.linear, "anisotropic")
+    return angle_to_pca(model.autoencoder.decoding_weight().numpy().T)
+
+
+def best_output() -> np.ndarray:
+    """A basis of the output subspace of reduced-rank regression."""
+    return analytic.best_denoiser(denoising.moments("anisotropic"), denoising.RANK).basis
 
 
 # --- noise as weight decay: identities at any weights ---------------------------------------------
@@ -114,26 +117,30 @@ def not_pca(run: Run) -> float:
 def anywhere(**noise: float) -> tuple[DenoisingAutoencoder, np.ndarray, np.ndarray]:
     """A linear denoiser with random weights on five features, X and its covariance."""
     X, _ = five_features()
-    return (
-        DenoisingAutoencoder(LinearAutoencoder(5, 3, rng=np.random.default_rng(12)), **noise),
-        X,
-        X.T @ X / len(X),
-    )
+    autoencoder = LinearAutoencoder(5, 3, rng=np.random.default_rng(12))
+    return DenoisingAutoencoder(autoencoder, **noise), X, X.T @ X / len(X)
 
 
 def sampled(run: Run, which: str) -> tuple[float, float]:
     """(mean loss, standard error) at random weights with Gaussian noise or zeroed entries."""
-    model, X, _ = anywhere(**({"sigma": ex.SIGMA} if which == "gaussian" else {"drop": ex.DROP}))
-    return ex.mean_loss(model, X, np.random.default_rng([run.seed, 70]), sweeps=1000)
+    noise = {"sigma": denoising.SIGMA} if which == "gaussian" else {"drop": denoising.DROP}
+    model, X, _ = anywhere(**noise)
+    return denoising.mean_loss(model, X, np.random.default_rng([run.seed, 70]), sweeps=1000)
+
+
+def ridge_loss(
+    terms: Callable[[np.ndarray, np.ndarray, float], tuple[float, float]], noise: float
+) -> float:
+    """The loss without noise at the same weights, and the penalty that the noise adds to it."""
+    model, _, covariance = anywhere()
+    return sum(terms(denoising.product(model), covariance, noise))
 
 
 @claim(
     "ridge-gaussian",
     "at any weights Gaussian noise is weight decay on A = W2 W1: tr (I-A) S (I-A)^T + sigma^2 "
     "||A||^2",
-    expected=lambda run: sum(
-        analytic.ridge_gaussian(ex.product(anywhere()[0]), anywhere()[2], ex.SIGMA)
-    ),
+    expected=lambda run: ridge_loss(analytic.ridge_gaussian, denoising.SIGMA),
     tolerance=lambda run: 4 * run.shared(sampled, "gaussian")[1],
     reason="4 standard errors of 80,000 noisy points",
     sabotage=edit(corruptions.with_noise, "rng.standard_normal(", "rng.random("),
@@ -146,9 +153,7 @@ def ridge_gaussian(run: Run) -> float:
     "ridge-drop",
     "... and zeroing is decay weighted by each feature's variance: with q = 1 - drop, as in "
     "`ridge_dropout`",
-    expected=lambda run: sum(
-        analytic.ridge_dropout(ex.product(anywhere()[0]), anywhere()[2], 1 - ex.DROP)
-    ),
+    expected=lambda run: ridge_loss(analytic.ridge_dropout, 1 - denoising.DROP),
     tolerance=lambda run: 4 * run.shared(sampled, "drop")[1],
     reason="4 standard errors of 80,000 noisy points",
     sabotage=edit(
@@ -164,9 +169,9 @@ def ridge_drop(run: Run) -> float:
 
 def best_of_few(run: Run) -> float:
     """The least loss per datum of a linear denoiser of the five points with fresh noise."""
-    X = run.shared(ex.few_points)[2]
+    X = run.shared(denoising.few_points)[2]
     X = X - X.mean(axis=0)
-    return analytic.best_denoiser(analytic.gaussian_moments(X.T @ X / len(X), ex.SIGMA)).loss
+    return analytic.best_denoiser(analytic.gaussian_moments(X.T @ X / len(X), denoising.SIGMA)).loss
 
 
 @claim(
@@ -174,18 +179,20 @@ def best_of_few(run: Run) -> float:
     "five points, five features, full rank: fresh noise leaves the closed-form loss; a frozen copy "
     "would be learned by heart",
     expected=best_of_few,
-    tolerance=lambda run: 4 * run.shared(ex.few_points)[1] + ex.sampling_error() * best_of_few(run),
+    tolerance=lambda run: (
+        4 * run.shared(denoising.few_points)[1] + denoising.sampling_error() * best_of_few(run)
+    ),
     reason="4 standard errors of the training loss, and the free parameters per noisy pair",
-    sabotage=ex.frozen,
+    sabotage=denoising.frozen,
     thorough=True,
 )
 def few_points(run: Run) -> float:
-    return run.shared(ex.few_points)[0]
+    return run.shared(denoising.few_points)[0]
 
 
 def ring_losses(run: Run) -> np.ndarray:
     """The training losses of the last 100 epochs, 20,000 noisy points."""
-    return np.array(run.shared(ex.on_ring)[1].loss[-100:])
+    return np.array(run.shared(denoising.on_ring)[1].loss[-100:])
 
 
 @claim(
@@ -194,13 +201,13 @@ def ring_losses(run: Run) -> np.ndarray:
     "net ends below it",
     expected=0.0,
     tolerance=lambda run: (
-        4 * float(np.hypot(run.shared(ex.ring_floor)[1], ring_losses(run).std(ddof=1) / 10))
+        4 * float(np.hypot(run.shared(denoising.ring_floor)[1], ring_losses(run).std(ddof=1) / 10))
     ),
     reason="4 standard errors of both means",
-    sabotage=ex.frozen,
+    sabotage=denoising.frozen,
 )
 def kernel_floor(run: Run) -> float:
-    return max(0.0, run.shared(ex.ring_floor)[0] - float(ring_losses(run).mean()))
+    return max(0.0, run.shared(denoising.ring_floor)[0] - float(ring_losses(run).mean()))
 
 
 # --- the best of all functions --------------------------------------------------------------------
@@ -217,13 +224,13 @@ def kernel_floor(run: Run) -> float:
     sabotage=edit(DenoisingAutoencoder.loss, "self.forward(noisy), x)", "self.forward(x), x)"),
 )
 def posterior_mean(run: Run) -> float:
-    points = np.array([ex.TWIN, -ex.TWIN])
+    points = np.array([denoising.TWIN, -denoising.TWIN])
     rng = np.random.default_rng([run.seed, 72])
     noisy = np.tile(points, (10_000, 1)) + rng.standard_normal((20_000, 2))
-    model = run.shared(ex.twins)
+    model = run.shared(denoising.twins)
     with no_grad():
         off = model(noisy).numpy() - analytic.kernel_denoiser(points, noisy, 1.0)
-    half = float(np.linalg.norm(ex.TWIN))
+    half = float(np.linalg.norm(denoising.TWIN))
     return float(np.mean(np.sum(off**2, axis=1))) / analytic.kernel_floor_line([-half, half], 1.0)
 
 
@@ -232,17 +239,17 @@ def matching(run: Run) -> tuple[float, float, float]:
     difference), random weights.
     """
     rng = np.random.default_rng([run.seed, 73])
-    X = ex.mixture().sample(20_000, rng)
+    X = denoising.mixture().sample(20_000, rng)
     net = DeepAutoencoder(2, 2, 16, rng=np.random.default_rng([run.seed, 74]))
-    model = DenoisingAutoencoder(net, sigma=ex.FIELD_SIGMA)
+    model = DenoisingAutoencoder(net, sigma=denoising.FIELD_SIGMA)
     with no_grad():
         loss = model.loss(X, rng=np.random.default_rng([run.seed, 75])).item() / len(X)
         noisy = model.corrupt(X, np.random.default_rng([run.seed, 75]))  # the same noise
         answer = model(noisy).numpy()
-    best = ex.mixture().posterior_mean(noisy, ex.FIELD_SIGMA)
-    claimed = analytic.score_of_denoiser(answer, noisy, ex.FIELD_SIGMA)
-    away = ex.FIELD_SIGMA**4 * np.sum(
-        (claimed - ex.mixture().score(noisy, ex.FIELD_SIGMA)) ** 2, axis=1
+    best = denoising.mixture().posterior_mean(noisy, denoising.FIELD_SIGMA)
+    claimed = analytic.score_of_denoiser(answer, noisy, denoising.FIELD_SIGMA)
+    away = denoising.FIELD_SIGMA**4 * np.sum(
+        (claimed - denoising.mixture().score(noisy, denoising.FIELD_SIGMA)) ** 2, axis=1
     )
     least = np.sum((best - X) ** 2, axis=1)
     # of mean 0: what is left of x has no part that x~ tells

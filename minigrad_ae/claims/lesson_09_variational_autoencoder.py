@@ -10,7 +10,19 @@ from .. import analytic
 from ..autodiff.check import check_graph
 from ..autodiff.graph import no_grad
 from ..data import digits
-from ..experiments import variational as e
+from ..experiments import variational
+from ..experiments.variational import (
+    DRAWS,
+    KL_LOG_VAR,
+    KL_MU,
+    MU,
+    SHORT,
+    SIGMA,
+    generator,
+    gradient_of,
+    grid_log_p,
+    small,
+)
 from ..models import VariationalAutoencoder, diagnostics, estimators
 from ..models.densities import kl_to_prior, log_bernoulli, log_normal
 from ..models.diagnostics import kl_per_unit, log_aggregate_posterior, mutual_information
@@ -35,15 +47,15 @@ ROUNDING = 1e-12
     sabotage=edit(kl_to_prior, "ops.exp_remainder(log_var)", "ops.exp_remainder(0.5 * log_var)"),
 )
 def kl_of_the_bound(run: Run) -> float:
-    model, X = e.small()
+    model, X = small()
     without, with_kl = (
-        model.bound(X, e.generator(run, 5), 1, beta).numpy()[3] for beta in (0.0, 1.0)
+        model.bound(X, generator(run, 5), 1, beta).numpy()[3] for beta in (0.0, 1.0)
     )
     return float(without - with_kl)
 
 
 def _divergence() -> float:
-    model, X = e.small()
+    model, X = small()
     mu, log_var = (s.numpy()[3] for s in model.encode(X))
     return float(analytic.kl_diagonal(mu, log_var).sum())
 
@@ -61,7 +73,7 @@ def kl_of_one_unit(run: Run) -> float:
 
 
 def _code() -> tuple[np.ndarray, np.ndarray]:
-    model, X = e.small()
+    model, X = small()
     mu, log_var = (s.numpy() for s in model.encode(X))
     return mu, log_var
 
@@ -83,9 +95,9 @@ def _code() -> tuple[np.ndarray, np.ndarray]:
     ),
 )
 def loops_of_the_slide(run: Run) -> float:
-    model, X = e.small(n_samples=3)
-    loss = model.loss(X, e.generator(run, 6)).item()
-    eps, total = e.generator(run, 6).standard_normal((3, *model.encode(X)[0].shape)), 0.0
+    model, X = small(n_samples=3)
+    loss = model.loss(X, generator(run, 6)).item()
+    eps, total = generator(run, 6).standard_normal((3, *model.encode(X)[0].shape)), 0.0
     for n, x in enumerate(X):
         mu, log_var = (s.numpy()[0] for s in model.encode(x[None, :]))
         for sample in range(3):
@@ -107,34 +119,40 @@ def loops_of_the_slide(run: Run) -> float:
 @claim(
     "vae-sampled-bound",
     "the sampled ELBO (L = 5) of a linear-Gaussian model, averaged, is the exact one",
-    expected=lambda run: analytic.linear_elbo(_second_moments(run), *e.misfit(), e.SIGMA2).value,
-    tolerance=lambda run: 4 * float(run.shared(e.sampled_bounds).std()) / math.sqrt(2000),
+    expected=lambda run: _exact_bound(run),
+    tolerance=lambda run: four_measured_errors(run.shared(variational.sampled_bounds)),
     reason="4 standard errors of 2,000 repetitions",
     sabotage=edit(VariationalAutoencoder.bound, "self._draws(rng,", "0 * self._draws(rng,"),
 )
 def sampled_bound(run: Run) -> float:
-    return float(run.shared(e.sampled_bounds).mean())
+    return float(run.shared(variational.sampled_bounds).mean())
 
 
-def _second_moments(run: Run) -> np.ndarray:
-    X = e.gaussian_data(run)
-    return np.asarray(X.T @ X / len(X))
+def _exact_bound(run: Run) -> float:
+    X = variational.gaussian_data(run)
+    second_moments = X.T @ X / len(X)
+    return analytic.linear_elbo(second_moments, *variational.misfit(), variational.SIGMA2).value
 
 
 @claim(
     "vae-beta",
     "d loss / d beta is the rate: (loss at beta = 3 minus loss at beta = 0) / 3",
-    expected=lambda run: float(analytic.kl_diagonal(*_code()).sum()),
-    tolerance=lambda run: 100 * ROUNDING * float(analytic.kl_diagonal(*_code()).sum()),
+    expected=lambda run: _rate(),
+    tolerance=lambda run: 100 * ROUNDING * _rate(),
     reason="rounding: the difference of two losses about a hundred times as large",
     sabotage=edit(VariationalAutoencoder.loss, "self.beta * rate", "rate"),
 )
 def beta_slope(run: Run) -> float:
-    model, X = e.small()
+    model, X = small()
     losses = []
     for model.beta in (3.0, 0.0):
-        losses.append(model.loss(X, e.generator(run, 7)).item())
+        losses.append(model.loss(X, generator(run, 7)).item())
     return (losses[0] - losses[1]) / 3
+
+
+def _rate() -> float:
+    """KL(q || p(z)), summed over data and units."""
+    return float(analytic.kl_diagonal(*_code()).sum())
 
 
 @claim(
@@ -147,11 +165,11 @@ def beta_slope(run: Run) -> float:
 )
 def collapsed(run: Run) -> float:
     X, p = digits()[0], _pixel_means()
-    model = VariationalAutoencoder(64, 2, hidden=(), rng=e.generator(run, 8))
+    model = VariationalAutoencoder(64, 2, hidden=(), rng=generator(run, 8))
     encoder_weight, _, decoder_weight, decoder_bias = model.parameters()
     encoder_weight.data, decoder_weight.data = np.zeros((64, 4)), np.zeros((2, 64))
     decoder_bias.data = np.log(p / (1 - p))
-    return -model.elbo(X, e.generator(run, 8)).item() / len(X)
+    return -model.elbo(X, generator(run, 8)).item() / len(X)
 
 
 def _pixel_means() -> np.ndarray:
@@ -170,7 +188,7 @@ def _pixel_means() -> np.ndarray:
     ),
 )
 def learnt_variance(run: Run) -> float:
-    model, X = e.small(likelihood="gaussian", learn_sigma=True)
+    model, X = small(likelihood="gaussian", learn_sigma=True)
     no_noise = np.zeros((len(X), 2))
     optimiser = LBFGS([model.conditional.log_var], max_iter=100)
 
@@ -184,7 +202,7 @@ def learnt_variance(run: Run) -> float:
 
 
 def _mean_squared_error() -> float:
-    model, X = e.small(likelihood="gaussian", learn_sigma=True)
+    model, X = small(likelihood="gaussian", learn_sigma=True)
     return float(np.mean((model(X).numpy() - X) ** 2))
 
 
@@ -197,8 +215,8 @@ def _mean_squared_error() -> float:
     sabotage=wrong_rule("bernoulli_loss", "logits", "g * (tanh(logits) - target)"),
 )
 def rules(run: Run) -> float:
-    model, X = e.small(n_samples=2)
-    return float(len(check_graph(model.loss(X, e.generator(run, 9))).failures))
+    model, X = small(n_samples=2)
+    return float(len(check_graph(model.loss(X, generator(run, 9))).failures))
 
 
 @claim(
@@ -212,10 +230,10 @@ def rules(run: Run) -> float:
     ),
 )
 def log_variance_bound(run: Run) -> float:
-    model, X = e.small()
+    model, X = small()
     model.encoder.parameters()[-1].data[2:] = 1000.0
     with np.errstate(all="ignore"):
-        return float(np.sum(~np.isfinite(e.gradient_of(model, X, e.generator(run, 10)))))
+        return float(np.sum(~np.isfinite(gradient_of(model, X, generator(run, 10)))))
 
 
 # --- what a code holds ----------------------------------------------------------------------------
@@ -233,7 +251,7 @@ def log_variance_bound(run: Run) -> float:
 )
 def information(run: Run) -> float:
     apart = np.arange(300, dtype=float)[:, None]
-    return mutual_information(apart, np.full((300, 1), -2 * math.log(1000)), e.generator(run, 11))
+    return mutual_information(apart, np.full((300, 1), -2 * math.log(1000)), generator(run, 11))
 
 
 @claim(
@@ -246,31 +264,34 @@ def information(run: Run) -> float:
 )
 def active_units(run: Run) -> float:
     X = digits()[0][:200]
-    model = VariationalAutoencoder(64, 3, rng=e.generator(run, 12))
+    model = VariationalAutoencoder(64, 3, rng=generator(run, 12))
     _, _, weight, bias = model.encoder.parameters()
     weight.data[:, 2], bias.data[2] = 0.0, 5.0  # the mean of the third unit is 5 for every x
-    return float(diagnostics.diagnose(model, X, e.generator(run, 13)).active.sum())
+    return float(diagnostics.diagnose(model, X, generator(run, 13)).active.sum())
 
 
-# --- Monte Carlo estimators of a gradient and of a divergence ---
+# --- estimators of a gradient ---------------------------------------------------------------------
 
-
-REPARAMETERISED, SCORE = analytic.square_gradient_variances(e.MU, e.SIGMA)
+REPARAMETERISED, SCORE = analytic.square_gradient_variances(MU, SIGMA)
 SQUARE = analytic.Quadratic(np.array([[2.0]]), np.zeros(1))  # f = z^2
+MEAN_SQUARE = SQUARE.expectation([MU], [SIGMA])
+WITH_BASELINE = float(SQUARE.score_function_variance([MU], [SIGMA], MEAN_SQUARE)[0])
 
 
 def four_errors(variance: float) -> float:
     """4 standard errors of the mean of DRAWS draws."""
-    return 4 * math.sqrt(variance / e.DRAWS)
+    return 4 * math.sqrt(variance / DRAWS)
 
 
-# --- estimators of a gradient ---------------------------------------------------------------------
+def four_measured_errors(draws: np.ndarray) -> float:
+    """The same where the variance of a draw is known from the draws alone."""
+    return 4 * float(draws.std()) / math.sqrt(len(draws))
 
 
 @claim(
     "vae-reparameterised-mean",
     "z = mu + sigma eps lets d/dmu reach inside: mean gradient of E z^2 is 2 mu",
-    expected=2 * e.MU,
+    expected=2 * MU,
     tolerance=four_errors(REPARAMETERISED),
     reason="4 standard errors of 400,000 draws",
     sabotage=edit(
@@ -280,19 +301,19 @@ def four_errors(variance: float) -> float:
     ),
 )
 def reparameterised_mean(run: Run) -> float:
-    return float(run.shared(e.gradient_draws, "reparameterised").mean())
+    return float(run.shared(variational.gradient_draws, "reparameterised").mean())
 
 
 @claim(
     "vae-score-mean",
     "f(z) d/dmu log q(z) has the same mean 2 mu, without the derivative of f",
-    expected=2 * e.MU,
+    expected=2 * MU,
     tolerance=four_errors(SCORE),
     reason="4 standard errors of 400,000 draws",
     sabotage=edit(log_normal, "-0.5 *", "-1.0 *"),
 )
 def score_mean(run: Run) -> float:
-    return float(run.shared(e.gradient_draws, "score").mean())
+    return float(run.shared(variational.gradient_draws, "score").mean())
 
 
 @claim(
@@ -308,7 +329,7 @@ def score_mean(run: Run) -> float:
     ),
 )
 def reparameterised_variance(run: Run) -> float:
-    return float(run.shared(e.gradient_draws, "reparameterised").var())
+    return float(run.shared(variational.gradient_draws, "reparameterised").var())
 
 
 @claim(
@@ -324,37 +345,33 @@ def reparameterised_variance(run: Run) -> float:
     ),
 )
 def score_variance(run: Run) -> float:
-    return float(run.shared(e.gradient_draws, "score").var())
+    return float(run.shared(variational.gradient_draws, "score").var())
 
 
 @claim(
     "vae-baseline-variance",
     "a baseline E f takes more than half of it away",
-    expected=float(
-        SQUARE.score_function_variance([e.MU], [e.SIGMA], SQUARE.expectation([e.MU], [e.SIGMA]))[0]
-    ),
-    tolerance=lambda run: (
-        0.05 * float(SQUARE.score_function_variance([e.MU], [e.SIGMA], e.MU**2 + e.SIGMA**2)[0])
-    ),
+    expected=WITH_BASELINE,
+    tolerance=0.05 * WITH_BASELINE,
     reason="5 %, more than 5 standard errors of a variance from 400,000 draws",
     sabotage=edit(
         estimators.score_function_gradients, ".numpy() - baseline", ".numpy() - 0 * baseline"
     ),
 )
 def baseline_variance(run: Run) -> float:
-    return float(run.shared(e.gradient_draws, "baseline").var())
+    return float(run.shared(variational.gradient_draws, "baseline").var())
 
 
 @claim(
     "vae-price",
     "mean gradient of E z^2 in ln sigma^2: sigma^2 (Price's theorem)",
-    expected=0.5 * float(SQUARE.gradient_in_log_sigma([e.MU], [e.SIGMA])[0]),
-    tolerance=lambda run: 4 * float(run.shared(e.curvature_draws).std()) / math.sqrt(e.DRAWS),
+    expected=0.5 * float(SQUARE.gradient_in_log_sigma([MU], [SIGMA])[0]),
+    tolerance=lambda run: four_measured_errors(run.shared(variational.curvature_draws)),
     reason="4 standard errors of 400,000 draws",
     sabotage=wrong_rule("reparameterise", "log_var", "g * (exp(0.5 * log_var) * noise)"),
 )
 def price(run: Run) -> float:
-    return float(run.shared(e.curvature_draws).mean())
+    return float(run.shared(variational.curvature_draws).mean())
 
 
 # --- the divergence -------------------------------------------------------------------------------
@@ -363,33 +380,30 @@ def price(run: Run) -> float:
 @claim(
     "vae-kl-monte-carlo",
     "log q(z) - log p(z), averaged over draws from q, is the analytic KL",
-    expected=float(analytic.kl_diagonal(e.KL_MU, e.KL_LOG_VAR).sum()),
-    tolerance=four_errors(float(analytic.kl_sample_variance(e.KL_MU, e.KL_LOG_VAR))),
+    expected=float(analytic.kl_diagonal(KL_MU, KL_LOG_VAR).sum()),
+    tolerance=four_errors(float(analytic.kl_sample_variance(KL_MU, KL_LOG_VAR))),
     reason="4 standard errors of 400,000 draws",
     sabotage=edit(estimators.kl_samples, "- log_normal(z))", "- log_normal(z, log_var=log_var))"),
 )
 def kl_monte_carlo(run: Run) -> float:
-    return float(run.shared(e.divergence_draws).mean())
+    return float(run.shared(variational.divergence_draws).mean())
 
 
 @claim(
     "vae-kl-monte-carlo-variance",
     "... with variance sum_m [(s^2 - 1)^2 / 2 + mu^2 s^2] for one draw",
-    expected=float(analytic.kl_sample_variance(e.KL_MU, e.KL_LOG_VAR)),
-    tolerance=0.05 * float(analytic.kl_sample_variance(e.KL_MU, e.KL_LOG_VAR)),
+    expected=float(analytic.kl_sample_variance(KL_MU, KL_LOG_VAR)),
+    tolerance=0.05 * float(analytic.kl_sample_variance(KL_MU, KL_LOG_VAR)),
     reason="5 %, more than 5 standard errors of a variance from 400,000 draws",
     sabotage=edit(estimators.kl_samples, "(mu, log_var, noise)", "(mu, log_var, noise[:, :1])"),
 )
 def kl_monte_carlo_variance(run: Run) -> float:
-    return float(run.shared(e.divergence_draws).var())
+    return float(run.shared(variational.divergence_draws).var())
 
-
-# --- log p(x) by importance weighting, and Algorithm 1 ---
-
-
-WEIGHTS = 6000  # importance weights for each digit where log p(x) is compared with a grid
 
 # --- importance weights ---------------------------------------------------------------------------
+
+WEIGHTS = 6000  # importance weights for each digit where log p(x) is compared with a grid
 
 
 @claim(
@@ -406,7 +420,7 @@ WEIGHTS = 6000  # importance weights for each digit where log p(x) is compared w
     ),
 )
 def constant_weights(run: Run) -> float:
-    return float(e.weights_at_the_posterior(run)[0].std(axis=0).max())
+    return float(variational.weights_at_the_posterior(run)[0].std(axis=0).max())
 
 
 @claim(
@@ -418,7 +432,7 @@ def constant_weights(run: Run) -> float:
     sabotage=edit(log_normal, "LN_2PI + log_var", "log_var"),
 )
 def weights_are_log_p(run: Run) -> float:
-    log_w, exact = e.weights_at_the_posterior(run)
+    log_w, exact = variational.weights_at_the_posterior(run)
     return float(np.abs(log_w - exact).max())
 
 
@@ -436,19 +450,19 @@ def weights_are_log_p(run: Run) -> float:
     thorough=True,
 )
 def chi_square_rate(run: Run) -> float:
-    gaps, chi2 = run.shared(e.wide_encoder, 32)
+    gaps, chi2 = run.shared(variational.wide_encoder, 32)
     return float(gaps.mean()) / analytic.importance_gap(chi2, 32)
 
 
 def _rate_tolerance(run: Run) -> float:
-    gaps, chi2 = run.shared(e.wide_encoder, 32)
+    gaps, chi2 = run.shared(variational.wide_encoder, 32)
     return 4 * float(gaps.std()) / math.sqrt(len(gaps)) / analytic.importance_gap(chi2, 32) + 2 / 32
 
 
 @claim(
     "vae-grid",
     "log p(x) of the trained model by importance weighting is that of a grid over z (20 digits)",
-    expected=lambda run: float(run.shared(e.grid_log_p, e.SHORT).mean()),
+    expected=lambda run: float(run.shared(grid_log_p, SHORT).mean()),
     tolerance=lambda run: _grid_tolerance(run),
     reason="4 standard errors of 6,000 draws for each digit, and chi^2 / 2k",
     sabotage=edit(
@@ -459,18 +473,18 @@ def _rate_tolerance(run: Run) -> float:
     thorough=True,
 )
 def grid(run: Run) -> float:
-    model = run.shared(e.trained, e.SHORT)[0]
-    return float(model.log_likelihood(e.few_digits(), e.generator(run, 20), WEIGHTS).mean())
+    model = run.shared(variational.trained, SHORT)[0]
+    return float(model.log_likelihood(variational.few_digits(), generator(run, 20), WEIGHTS).mean())
 
 
 def _grid_tolerance(run: Run) -> float:
     with no_grad():
         log_w = (
-            run.shared(e.trained, e.SHORT)[0]
-            .log_weights(e.few_digits(), e.generator(run, 21), WEIGHTS)
+            run.shared(variational.trained, SHORT)[0]
+            .log_weights(variational.few_digits(), generator(run, 21), WEIGHTS)
             .numpy()
         )
-    variance = np.exp(log_w - run.shared(e.grid_log_p, e.SHORT)).var(axis=0)  # chi^2 of each digit
+    variance = np.exp(log_w - run.shared(grid_log_p, SHORT)).var(axis=0)  # chi^2 of each digit
     return float(
         4 * math.sqrt(variance.mean() / WEIGHTS / len(variance)) + variance.mean() / 2 / WEIGHTS
     )
@@ -486,8 +500,8 @@ def _grid_tolerance(run: Run) -> float:
     sabotage=edit(VariationalAutoencoder.iwae, "- math.log(len(log_w))", ""),
 )
 def rising(run: Run) -> float:
-    means, errors = e.rising_bounds(run).T
-    steps = np.diff([*means, float(run.shared(e.grid_log_p, e.SHORT).mean())])
+    means, errors = variational.rising_bounds(run).T
+    steps = np.diff([*means, float(run.shared(grid_log_p, SHORT).mean())])
     slack = 4 * np.hypot(errors, [*errors[1:], 0.0])  # the grid has no error
     return float(np.sum(steps > -slack))
 
@@ -509,7 +523,7 @@ def rising(run: Run) -> float:
     ),
 )
 def algorithm_1_bits(run: Run) -> float:
-    pairs = zip(e.by_algorithm_1(run), e.by_mini_batches(run), strict=True)
+    pairs = zip(variational.by_algorithm_1(run), variational.by_mini_batches(run), strict=True)
     return max(float(np.abs(a - b).max()) for a, b in pairs)
 
 
@@ -527,7 +541,7 @@ def algorithm_1_bits(run: Run) -> float:
     ),
 )
 def gradients_add(run: Run) -> float:
-    model, X = e.small()
-    whole, rng = e.gradient_of(model, X, e.generator(run, 22)), e.generator(run, 22)
-    parts = sum(e.gradient_of(model, x[None, :], rng) for x in X)
+    model, X = small()
+    whole, rng = gradient_of(model, X, generator(run, 22)), generator(run, 22)
+    parts = sum(gradient_of(model, x[None, :], rng) for x in X)
     return float(np.linalg.norm(parts - whole) / np.linalg.norm(whole))

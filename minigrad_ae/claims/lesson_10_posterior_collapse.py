@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import analytic
-from ..experiments import collapse as lab
+from ..experiments import collapse
 from ..experiments.collapse import UNITS, linear, report
 from ..experiments.elbo import cloud, matrices
 from ..models import KLWarmUp, LinearVAE, diagnostics, linear_vae
@@ -41,11 +41,15 @@ def largest_error(measured: np.ndarray, expected: np.ndarray) -> float:
     sabotage=edit(LinearVAE._maximise, "beta=self.beta", "beta=1.0"),
 )
 def active_units(run: Run) -> float:
-    noises, weights = (lab.NOISES[1:3], lab.WEIGHTS[1:]) if run.fast else (lab.NOISES, lab.WEIGHTS)
+    noises, weights = (
+        (collapse.NOISES[1:3], collapse.WEIGHTS[1:])
+        if run.fast
+        else (collapse.NOISES, collapse.WEIGHTS)
+    )
     l = cloud()[1]
     return float(
         sum(
-            lab.active(run, s, b) != analytic.active_units(l, UNITS, s, b)
+            collapse.active(run, s, b) != analytic.active_units(l, UNITS, s, b)
             for s in noises
             for b in weights
         )
@@ -120,7 +124,8 @@ def beta_optimum(run: Run) -> float:
 def complete_collapse(run: Run) -> float:
     threshold = float(cloud()[1][0]) / 2.0
     below, above = (
-        lab.active_units(lab.linear(run, 2.0, f * threshold, 2), cloud()[0]) for f in (0.95, 1.05)
+        collapse.active_units(collapse.linear(run, 2.0, f * threshold, 2), cloud()[0])
+        for f in (0.95, 1.05)
     )
     return 10.0 * below + above
 
@@ -136,7 +141,7 @@ def complete_collapse(run: Run) -> float:
 )
 def collapse_curvature(run: Run) -> float:
     exact = np.sort(analytic.collapse_curvature(cloud()[1], 1.5, 2.0))
-    return float(np.abs(lab.curvatures(1.5, 2.0) - exact).max())
+    return float(np.abs(collapse.curvatures(1.5, 2.0) - exact).max())
 
 
 @claim(
@@ -153,7 +158,7 @@ def collapse_curvature(run: Run) -> float:
     ),
 )
 def noise_under_beta(run: Run) -> float:
-    return lab.noise_learnt(run, 1.5).sigma2
+    return collapse.noise_learnt(run, 1.5).sigma2
 
 
 # --- loss conventions -----------------------------------------------------------------------------
@@ -171,8 +176,8 @@ def loss_conventions(run: Run) -> float:
     units = ("0 to 3.4",) if run.fast else ("0 to 1", "0 to 3.4")
     return float(
         sum(
-            conventions_wrong(run, name, lab.PIXELS[unit])
-            for name in lab.CONVENTIONS
+            conventions_wrong(run, name, collapse.PIXELS[unit])
+            for name in collapse.CONVENTIONS
             for unit in units
         )
     )
@@ -180,8 +185,11 @@ def loss_conventions(run: Run) -> float:
 
 def conventions_wrong(run: Run, name: str, largest: float) -> bool:
     """Whether the number of active units differs from the prediction."""
-    model = run.shared(lab.written_as, name, largest)
-    return lab.active_units(model, lab.small_digits(largest)) != lab.predicted(name, largest)[1]
+    model = run.shared(collapse.written_as, name, largest)
+    return (
+        collapse.active_units(model, collapse.small_digits(largest))
+        != collapse.predicted(name, largest)[1]
+    )
 
 
 # --- rate and distortion --------------------------------------------------------------------------
@@ -199,7 +207,7 @@ def rate_distortion(run: Run) -> float:
     total = 0.0
     for tau in (0.5, 3.0) if run.fast else (0.2, 0.5, 1.0, 1.5, 3.0, 6.0):
         exact = analytic.rate_distortion(cloud()[1], 5, tau)
-        total += float(np.abs(np.subtract(lab.rate_and_distortion(run, tau, 5), exact)).sum())
+        total += float(np.abs(np.subtract(collapse.rate_and_distortion(run, tau, 5), exact)).sum())
     return total
 
 
@@ -214,7 +222,7 @@ def rate_distortion(run: Run) -> float:
     thorough=True,
 )
 def rate_distortion_slope(run: Run) -> float:
-    (r0, d0), (r1, d1) = (lab.rate_and_distortion(run, 0.5 * f, 5) for f in (0.96, 1.04))
+    (r0, d0), (r1, d1) = (collapse.rate_and_distortion(run, 0.5 * f, 5) for f in (0.96, 1.04))
     return -2 * 0.5 * (r1 - r0) / (d1 - d0)
 
 
@@ -233,7 +241,7 @@ def rate_distortion_slope(run: Run) -> float:
 )
 def warm_up(run: Run) -> float:
     X = cloud()[0]
-    return float(lab.warmed(run).elbo(X, beta=2.0)) / len(X)
+    return float(collapse.warmed(run).elbo(X, beta=2.0)) / len(X)
 
 
 @claim(
@@ -256,7 +264,7 @@ def aggregate_moments(run: Run) -> float:
     "rate-splits",
     "rate = I(x; z) + KL(q(z) || p(z)): the last by sampling, against an integral on a grid (M = "
     "1), nats",
-    expected=lambda run: lab.marginal_kl_on_grid(run.shared(linear, 0.02, 1.0, 1), cloud()[0]),
+    expected=lambda run: collapse.marginal_kl_on_grid(single_unit(run), cloud()[0]),
     tolerance=lambda run: 4 * run.shared(marginal_kls)[1],
     reason="4 standard errors of 40 reports",
     sabotage=edit(
@@ -268,9 +276,15 @@ def rate_splits(run: Run) -> float:
     return run.shared(marginal_kls)[0]
 
 
+def single_unit(run: Run) -> LinearVAE:
+    """A linear VAE of one unit with little noise, at its maximum."""
+    model: LinearVAE = run.shared(linear, 0.02, 1.0, 1)
+    return model
+
+
 def marginal_kls(run: Run) -> tuple[float, float]:
     """(mean, standard error) of KL(q(z) || p(z)) as `diagnose` estimates it."""
-    model = run.shared(linear, 0.02, 1.0, 1)
+    model = single_unit(run)
     values = [report(model, cloud()[0], seed=k).marginal_kl for k in range(40)]
     return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
 

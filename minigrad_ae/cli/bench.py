@@ -90,12 +90,9 @@ def bench(args: Any, rest: list[str]) -> int:
     print("\n" + table(rows))
     for script in failed:
         print(f"{script} failed: see its message above; its rows are missing")
-    report_of = {
-        "command": f"minigrad-ae bench{' --full' if args.full else ''}",
-        "rows": rows,
-        "measured": found,
-    }
     if args.json:
+        line = f"minigrad-ae bench{' --full' if args.full else ''}"
+        report_of = {"command": line, "rows": rows, "measured": found}
         write_text(args.json, json.dumps(report_of, indent=1) + "\n")
     for path in draw(found, rows, FOLDER.parent / "figures"):
         print(f"figure: {path}")
@@ -136,29 +133,16 @@ def table_rows(found: dict[str, Any]) -> list[Row]:
     for r in found.get("steps", {}).get("rows", []):
         for peer, ratio in r["ratio"].items():
             what, goal = f"{r['model']}, batch {r['batch']}", r["goal"].get(peer)
-            rows.append(
-                row(
-                    what,
-                    peer,
-                    ratio,
-                    goal,
-                    r["threads"],
-                    r["microseconds"]["ours"] * 1e-6,
-                    r.get("busy", False),
-                )
-            )
+            ours, busy = r["microseconds"]["ours"] * 1e-6, r.get("busy", False)
+            rows.append(row(what, peer, ratio, goal, r["threads"], ours, busy))
     scaling = found.get("scaling", {})
     for r in scaling.get("rows", []):
         if r["series"] == "large":
             for name, fraction in r["fraction_of_peak"].items():
-                what = (
-                    f"{'whole step' if name == 'step' else 'its products'}, width "
-                    f"{r['width']}, "
-                    f"batch {r['batch']}"
-                )
-                rows.append(
-                    row(what, "FMA peak", fraction, scaling["goals"][name], ours=r["seconds"])
-                )
+                part = "whole step" if name == "step" else "its products"
+                what = f"{part}, width {r['width']}, batch {r['batch']}"
+                goal = scaling["goals"][name]
+                rows.append(row(what, "FMA peak", fraction, goal, ours=r["seconds"]))
     rows += _products(found.get("gemm", {}).get("rows", []))
     for r in found.get("kernels", {}).get("rows", []):
         rows += _kernel(r)
@@ -182,12 +166,8 @@ def _products(measured: list[Row]) -> Iterable[Row]:
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
         letters = {"NN": "A B", "TN": "A^T B", "NT": "A B^T"}[kind]
         goal = 1.0 if kernel == "batched" else PRODUCT_GOALS[kind]
-        yield row(
-            f"{'stack of ' if kernel == 'batched' else ''}{letters}, {dtype}",
-            "OpenBLAS",
-            mean,
-            goal,
-        )
+        stack = "stack of " if kernel == "batched" else ""
+        yield row(f"{stack}{letters}, {dtype}", "OpenBLAS", mean, goal)
 
 
 def _kernel(measured: Row) -> Iterable[Row]:
@@ -210,10 +190,8 @@ def _deep(measured: Row) -> Iterable[Row]:
         measured["pca"] / measured["goal"],
     )
     if "torch" in measured:
-        what, ratio = (
-            f"{measured['name']}, training",
-            sum(measured["torch"]["cpu"]) / sum(ours["cpu"]),
-        )
+        what = f"{measured['name']}, training"
+        ratio = sum(measured["torch"]["cpu"]) / sum(ours["cpu"])
         yield row(what, "torch fused", ratio, None, ours=sum(ours["cpu"]) / len(ours["cpu"]))
 
 
@@ -351,16 +329,15 @@ def ratios_figure(rows: Sequence[Row]) -> Any:
                 ax.plot([r["goal"]] * 2, [y - 0.1, y + 0.1], color="black", lw=2.5, zorder=3)
     goals = [r["met"] for r in rows if r["met"] is not None]
     versus = [r for r in rows if r["peer"] == "torch"]
-    faster = (
-        f"{sum(r['ratio'] > 1 for r in versus)} of {len(versus)} steps are faster than torch's;\n"
-        if versus
-        else ""
-    )
+    title = f"{sum(goals)} of {len(goals)} goals (black marks) are met"
+    if versus:
+        faster = sum(r["ratio"] > 1 for r in versus)
+        title = f"{faster} of {len(versus)} steps are faster than torch's;\n{title}"
+    labels = [f"{what}\n{threads} thread{'s' * (threads > 1)}" for what, threads in groups]
+    ax.set_yticks(range(len(groups)), labels)
     ax.set(
-        yticks=range(len(groups)),
-        yticklabels=[f"{w}\n{t} thread{'s' * (t > 1)}" for w, t in groups],
         xlabel="time of a training step: theirs / ours   (right of the dashed line ours is faster)",
-        title=f"{faster}{sum(goals)} of {len(goals)} goals (black marks) are met",
+        title=title,
     )
     ax.invert_yaxis()
     ax.axvline(1, color="black", lw=1, ls="--")
@@ -381,10 +358,8 @@ def scaling_figure(scaling: dict[str, Any]) -> Any:
 
     figure = Figure(figsize=(10, 4.4))
     left, right = figure.subplots(1, 2)
-    peak, bandwidth = (
-        scaling["roofs"]["peak_gflops"] * 1e9,
-        scaling["roofs"]["bandwidth_gbytes"] * 1e9,
-    )
+    peak = scaling["roofs"]["peak_gflops"] * 1e9
+    bandwidth = scaling["roofs"]["bandwidth_gbytes"] * 1e9
     styles = {
         "width": (BLUE, "o", "width 32 ... 2048, batch 128"),
         "batch": (ORANGE, "s", "width 512, batch 16 ... 4096"),

@@ -25,39 +25,44 @@ from ..models.masked import random_masks
 from ..optim import Adam
 from ..train import History, State, fit
 
-# name -> how the options of the command line (and D, the number of features) make the model
-MODELS: dict[str, Callable[[argparse.Namespace, int, np.random.Generator], Any]] = {
-    "linear": lambda o, D, rng: models.LinearAutoencoder(D, o.latent, rng=rng, dtype=o.dtype),
-    "two-layer": lambda o, D, rng: models.TwoLayerAutoencoder(
-        D, o.latent, activation=o.activation, rng=rng, dtype=o.dtype
-    ),
-    "deep": lambda o, D, rng: models.DeepAutoencoder(
-        D, o.latent, o.hidden, activation=o.activation, rng=rng, dtype=o.dtype
-    ),
-    "sparse": lambda o, D, rng: models.SparseAutoencoder(
-        D, o.latent, lam=o.lam, constraint=o.constraint, rng=rng, dtype=o.dtype
-    ),
-    "denoising": lambda o, D, rng: models.DenoisingAutoencoder(
-        models.DeepAutoencoder(
-            D, o.latent, o.hidden, activation=o.activation, rng=rng, dtype=o.dtype
-        ),
-        drop=o.drop,
-        sigma=o.noise,
-    ),
-    "masked": lambda o, D, rng: models.MaskedAutoencoder(
-        square(D), o.patch, width=o.latent, mask_ratio=o.mask_ratio, rng=rng, dtype=o.dtype
-    ),
-    "linear-vae": lambda o, D, rng: models.LinearVAE(
-        # below 0 stays below 0
-        D,
-        o.latent,
-        beta=o.beta,
-        sigma2=1.0 if o.sigma is None else o.sigma * abs(o.sigma),
-        learn_sigma2=True,
-        rng=rng,
-        dtype=o.dtype,
-    ),
-    "vae": lambda o, D, rng: models.VariationalAutoencoder(
+# --- the models -----------------------------------------------------------------------------------
+# each from the options of the command line and D, the number of features; settings: rng and dtype
+
+
+def _linear(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+    return models.LinearAutoencoder(D, o.latent, **settings)
+
+
+def _two_layer(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+    return models.TwoLayerAutoencoder(D, o.latent, activation=o.activation, **settings)
+
+
+def _deep(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+    return models.DeepAutoencoder(D, o.latent, o.hidden, activation=o.activation, **settings)
+
+
+def _sparse(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+    return models.SparseAutoencoder(D, o.latent, lam=o.lam, constraint=o.constraint, **settings)
+
+
+def _denoising(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+    return models.DenoisingAutoencoder(_deep(o, D, **settings), drop=o.drop, sigma=o.noise)
+
+
+def _masked(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+    return models.MaskedAutoencoder(
+        square(D), o.patch, width=o.latent, mask_ratio=o.mask_ratio, **settings
+    )
+
+
+def _linear_vae(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+    # a sigma below 0 stays below 0, so that the model refuses it
+    sigma2 = 1.0 if o.sigma is None else o.sigma * abs(o.sigma)
+    return models.LinearVAE(D, o.latent, beta=o.beta, sigma2=sigma2, learn_sigma2=True, **settings)
+
+
+def _vae(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+    return models.VariationalAutoencoder(
         D,
         o.latent,
         hidden=(o.hidden,),
@@ -66,106 +71,42 @@ MODELS: dict[str, Callable[[argparse.Namespace, int, np.random.Generator], Any]]
         sigma=o.sigma,
         learn_sigma=o.likelihood == "gaussian",
         beta=o.beta,
-        rng=rng,
-        dtype=o.dtype,
-    ),
+        **settings,
+    )
+
+
+MODELS: dict[str, Callable[..., Any]] = {
+    "linear": _linear,
+    "two-layer": _two_layer,
+    "deep": _deep,
+    "sparse": _sparse,
+    "denoising": _denoising,
+    "masked": _masked,
+    "linear-vae": _linear_vae,
+    "vae": _vae,
 }
 
-# options of single models: (flag, keywords of add_argument); a model that is not in USED_BY refuses
-# them
-OPTIONS: list[tuple[str, dict[str, Any]]] = [
-    (
-        "--hidden",
-        {
-            "type": int,
-            "default": 128,
-            "metavar": "H",
-            "help": "hidden units in each of the outer layers (128)",
-        },
-    ),
-    (
-        "--activation",
-        {
-            "default": "sigmoid",
-            "choices": ["sigmoid", "tanh", "relu"],
-            "help": "of hidden units (sigmoid)",
-        },
-    ),
-    (
-        "--lam",
-        {
-            "type": float,
-            "default": 0.1,
-            "metavar": "L",
-            "help": "sparse: weight of the sum of |z| (0.1)",
-        },
-    ),
+# options of single models: (flag, default, name of the value or choices, help)
+OPTIONS: list[tuple[str, Any, Any, str]] = [
+    ("--hidden", 128, "H", "hidden units in each of the outer layers (128)"),
+    ("--activation", "sigmoid", ["sigmoid", "tanh", "relu"], "of hidden units (sigmoid)"),
+    ("--lam", 0.1, "L", "sparse: weight of the sum of |z| (0.1)"),
     (
         "--constraint",
-        {
-            "default": "unit",
-            "choices": ["unit", "decay", "none"],
-            "help": "sparse: what holds the decoder; 'none' is the slide's objective (unit)",
-        },
+        "unit",
+        ["unit", "decay", "none"],
+        "sparse: what holds the decoder; 'none' is the slide's objective (unit)",
     ),
-    (
-        "--noise",
-        {
-            "type": float,
-            "default": 0.3,
-            "metavar": "S",
-            "help": "denoising: deviation of Gaussian noise (0.3)",
-        },
-    ),
-    (
-        "--drop",
-        {
-            "type": float,
-            "default": 0.0,
-            "metavar": "P",
-            "help": "denoising: probability of zeroing an entry (0)",
-        },
-    ),
-    (
-        "--patch",
-        {
-            "type": int,
-            "default": 2,
-            "metavar": "P",
-            "help": "masked: pixels of a patch's side (2; 4 for MNIST)",
-        },
-    ),
-    (
-        "--mask-ratio",
-        {
-            "type": float,
-            "default": 0.75,
-            "metavar": "R",
-            "help": "masked: share of hidden patches (0.75)",
-        },
-    ),
-    (
-        "--likelihood",
-        {
-            "default": "bernoulli",
-            "choices": ["bernoulli", "gaussian"],
-            "help": "p(x | z) (bernoulli)",
-        },
-    ),
-    (
-        "--sigma",
-        {
-            "type": float,
-            "metavar": "S",
-            "help": "where the learnt deviation of a Gaussian p(x | z) starts (1)",
-        },
-    ),
-    (
-        "--beta",
-        {"type": float, "default": 1.0, "metavar": "B", "help": "weight of the KL term (1)"},
-    ),
+    ("--noise", 0.3, "S", "denoising: deviation of Gaussian noise (0.3)"),
+    ("--drop", 0.0, "P", "denoising: probability of zeroing an entry (0)"),
+    ("--patch", 2, "P", "masked: pixels of a patch's side (2; 4 for MNIST)"),
+    ("--mask-ratio", 0.75, "R", "masked: share of hidden patches (0.75)"),
+    ("--likelihood", "bernoulli", ["bernoulli", "gaussian"], "p(x | z) (bernoulli)"),
+    ("--sigma", None, "S", "where the learnt deviation of a Gaussian p(x | z) starts (1)"),
+    ("--beta", 1.0, "B", "weight of the KL term (1)"),
 ]
 
+# option -> its models; every other model refuses it
 USED_BY: dict[str, tuple[str, ...]] = {
     "hidden": ("deep", "denoising", "vae"),
     "activation": ("two-layer", "deep", "denoising", "vae"),
@@ -187,7 +128,7 @@ MAY_CHANGE = {"epochs", "resume", "overwrite", "checkpoint", "command", "handler
 
 
 def add_parser(commands: Any) -> None:
-    """Register the command."""
+    """The command and its options."""
     p = commands.add_parser("train", help="train a model on digits, MNIST or your own matrix")
     p.add_argument("model", choices=sorted(MODELS), metavar="MODEL", help=", ".join(MODELS))
     p.add_argument(
@@ -222,9 +163,14 @@ def add_parser(commands: Any) -> None:
         choices=["float32", "float64"],
         help="of weights and data (float64)",
     )
-    for flag, keywords in OPTIONS:
-        # so that what was not given is not there
-        p.add_argument(flag, **{**keywords, "default": argparse.SUPPRESS})
+    for flag, default, values, text in OPTIONS:
+        kind: dict[str, Any] = {"type": type(default), "metavar": values}
+        if default is None:
+            kind["type"] = float
+        if isinstance(values, list):
+            kind = {"choices": values}
+        # suppressed, so that `_complete` sees what was given
+        p.add_argument(flag, help=text, default=argparse.SUPPRESS, **kind)
     p.set_defaults(handler=train)
 
 
@@ -243,7 +189,7 @@ def train(options: argparse.Namespace, rest: list[str]) -> int:
     init, shuffle, noise = (
         np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(3)
     )
-    model = MODELS[options.model](options, X.shape[1], init)
+    model = MODELS[options.model](options, X.shape[1], rng=init, dtype=options.dtype)
     if isinstance(model, models.MaskedAutoencoder):
         model.standardise(X)
     _demand_room(model)
@@ -287,11 +233,9 @@ def train(options: argparse.Namespace, rest: list[str]) -> int:
             history=history,
         )
     except KeyboardInterrupt:
-        kept = (
-            f"epoch {history.epochs} is in {path}: go on with --resume"
-            if path and history.epochs
-            else "nothing was kept"
-        )
+        kept = "nothing was kept"
+        if path and history.epochs:
+            kept = f"epoch {history.epochs} is in {path}: go on with --resume"
         print(f"\nminigrad-ae: interrupted; {kept}", file=sys.stderr)
         return 130
     report(model, X, X_test, options.latent)
@@ -305,9 +249,9 @@ def data_of(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
     if options.data == "digits":
         return digits("train")[0], digits("test")[0]
     if options.data == "mnist":
-        return mnist(split="train", dtype=options.dtype)[0], mnist(
-            split="test", dtype=options.dtype
-        )[0]
+        X, _ = mnist(split="train", dtype=options.dtype)
+        X_test, _ = mnist(split="test", dtype=options.dtype)
+        return X, X_test
     X = check_matrix(load_matrix(options.data), Path(options.data).name, min_rows=HELD_OUT)
     test = np.arange(len(X)) % HELD_OUT == HELD_OUT - 1
     return X[~test], X[test]
@@ -406,10 +350,10 @@ def _complete(options: argparse.Namespace) -> set[str]:
             f"it is an option of {', '.join(USED_BY[given[0]])}",
             f"leave out {flag}, or choose another model",
         )
-    for flag, keywords in OPTIONS:
+    for flag, default, _, _ in OPTIONS:
         name = flag.removeprefix("--").replace("-", "_")
         if not hasattr(options, name):
-            setattr(options, name, keywords.get("default"))
+            setattr(options, name, default)
     return unused
 
 
@@ -443,11 +387,10 @@ def _demand_same(now: dict[str, Any], then: dict[str, Any], path: Path) -> None:
     """On --resume every option but the number of epochs must be what it was (one that came later
     had its default).
     """
-    differ = [
-        f"--{name.replace('_', '-')} was {then[name]}, is {now[name]}"
-        for name in sorted(now.keys() & then.keys())
-        if now[name] != then[name]
-    ]
+    differ = []
+    for name in sorted(now.keys() & then.keys()):
+        if now[name] != then[name]:
+            differ.append(f"--{name.replace('_', '-')} was {then[name]}, is {now[name]}")
     if differ:
         raise CheckpointError(
             "--resume: the options are not those of the checkpoint",

@@ -18,8 +18,7 @@ import numpy as np
 from .. import analytic, ops
 from ..autodiff import engine
 from ..autodiff.graph import no_grad
-from ..data import digits, mnist
-from ..data import shipped_results as shipping
+from ..data import digits, mnist, shipped_results
 from ..data.mnist_files import SHA256
 from ..files import write_json
 from ..models import KLWarmUp, LatentReport, LinearVAE, VariationalAutoencoder, diagnose
@@ -85,35 +84,39 @@ def active(run: Run, sigma2: float, beta: float) -> int:
 
 @dataclass(frozen=True)
 class Convention:
-    """A loss per datum, as people write it: of squared errors e (n, D) and KL terms kl (n, M); and
-    its two weights.
-
-    ``error_weight(D)`` and ``kl_weight(M)`` multiply the plain sums over features and over units.
+    """A loss per datum, as people write it: a factor times the sum (or the mean) of its squared
+    errors, and the same of its KL terms.
     """
 
-    loss: Callable[[Any, Any], Any]
-    error_weight: Callable[[int], float]
-    kl_weight: Callable[[int], float]
+    error_factor: float
+    error_reduction: str
+    kl_factor: float
+    kl_reduction: str
+
+    def loss(self, e: Any, kl: Any) -> Any:
+        """(n,), from squared errors e (n, D) and KL terms kl (n, M)."""
+        error = REDUCTIONS[self.error_reduction](e, axis=1)
+        divergence = REDUCTIONS[self.kl_reduction](kl, axis=1)
+        return self.error_factor * error + self.kl_factor * divergence
+
+    def error_weight(self, D: int) -> float:
+        """What multiplies the plain sum of squared errors over D features."""
+        return self.error_factor / (D if self.error_reduction == "mean" else 1)
+
+    def kl_weight(self, M: int) -> float:
+        """What multiplies the plain sum of KL terms over M units."""
+        return self.kl_factor / (M if self.kl_reduction == "mean" else 1)
 
 
 # the largest; with 3.4 the unit is about one standard deviation
 PIXELS = {"0 to 1": 1.0, "0 to 3.4": 3.4, "0 to 16": 16.0}
+REDUCTIONS: dict[str, Callable[..., Any]] = {"sum": ops.sum, "mean": ops.mean}
 CONVENTIONS = {
-    "sum e + sum KL": Convention(
-        lambda e, kl: ops.sum(e, axis=1) + ops.sum(kl, axis=1), lambda D: 1.0, lambda M: 1.0
-    ),
-    "1/2 sum e + sum KL": Convention(
-        lambda e, kl: 0.5 * ops.sum(e, axis=1) + ops.sum(kl, axis=1), lambda D: 0.5, lambda M: 1.0
-    ),
-    "sum e + 4 sum KL": Convention(
-        lambda e, kl: ops.sum(e, axis=1) + 4 * ops.sum(kl, axis=1), lambda D: 1.0, lambda M: 4.0
-    ),
-    "mean e + mean KL": Convention(
-        lambda e, kl: ops.mean(e, axis=1) + ops.mean(kl, axis=1), lambda D: 1 / D, lambda M: 1 / M
-    ),
-    "mean e + sum KL": Convention(
-        lambda e, kl: ops.mean(e, axis=1) + ops.sum(kl, axis=1), lambda D: 1 / D, lambda M: 1.0
-    ),
+    "sum e + sum KL": Convention(1.0, "sum", 1.0, "sum"),
+    "1/2 sum e + sum KL": Convention(0.5, "sum", 1.0, "sum"),
+    "sum e + 4 sum KL": Convention(1.0, "sum", 4.0, "sum"),
+    "mean e + mean KL": Convention(1.0, "mean", 1.0, "mean"),
+    "mean e + sum KL": Convention(1.0, "mean", 1.0, "sum"),
 }
 
 
@@ -148,9 +151,8 @@ def written_as(run: Run, name: str, largest: float, M: int = 10) -> LinearVAE:
         mu, log_var = model.encode(data)
         # what the noise in z adds to each squared error
         noise = ops.exp(log_var) @ model.decoder_weight**2
-        per_row = CONVENTIONS[name].loss(
-            (data - model.decode(mu)) ** 2 + noise / share, kl_terms(mu, log_var, share)
-        )
+        errors = (data - model.decode(mu)) ** 2 + noise / share
+        per_row = CONVENTIONS[name].loss(errors, kl_terms(mu, log_var, share))
         loss = ops.sum(per_row) / n
         loss.backward()
         return loss
@@ -185,10 +187,9 @@ def mnist_spectrum(run: Run) -> np.ndarray:
             "sha256": SHA256["train-images-idx3-ubyte.gz"],
             "eigenvalues": [float(f"{max(value, 0):.6g}") for value in values],
         }
-        write_json(shipping.FOLDER / SPECTRUM, record)
-    return np.array(
-        json.loads(shipping.shipped(SPECTRUM).read_text(encoding="utf-8"))["eigenvalues"]
-    )
+        write_json(shipped_results.FOLDER / SPECTRUM, record)
+    record = json.loads(shipped_results.shipped(SPECTRUM).read_text(encoding="utf-8"))
+    return np.array(record["eigenvalues"])
 
 
 def predicted(name: str, largest: float, M: int = 10) -> tuple[float, int]:
@@ -314,9 +315,8 @@ def holes(model: Any, X: np.ndarray, n: int = 1000) -> float:
     """
     mu, log_var = posteriors(model, X)
     z = np.random.default_rng(0).standard_normal((n, mu.shape[1]))
-    return float(
-        np.mean(log_aggregate_posterior(z, mu, log_var) < analytic.log_normal(z) - np.log(10))
-    )
+    a_tenth = analytic.log_normal(z) - np.log(10)
+    return float(np.mean(log_aggregate_posterior(z, mu, log_var) < a_tenth))
 
 
 def marginal_kl_on_grid(model: Any, X: np.ndarray) -> float:
@@ -326,8 +326,8 @@ def marginal_kl_on_grid(model: Any, X: np.ndarray) -> float:
     mu, log_var = posteriors(model, X)
     z = np.linspace(-8, 8, 3201)
     spread = np.exp(0.5 * log_var)
-    q = np.mean(
-        np.exp(-0.5 * ((z[:, None] - mu[:, 0]) / spread[:, 0]) ** 2) / spread[:, 0], axis=1
-    ) / np.sqrt(2 * np.pi)
+    standardised = (z[:, None] - mu[:, 0]) / spread[:, 0]
+    components = np.exp(-0.5 * standardised**2) / spread[:, 0]
+    q = np.mean(components, axis=1) / np.sqrt(2 * np.pi)
     p = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
     return float(np.sum(q * np.log(np.maximum(q, 1e-300) / p)) * (z[1] - z[0]))

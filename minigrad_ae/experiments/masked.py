@@ -67,6 +67,7 @@ def train(
     weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = AdamW(weights, lr, (0.9, 0.95), weight_decay=0.05, matrices_only=True)
     steps = epochs * -(-len(X) // batch_size)
+    schedule = cosine_schedule(optimizer, steps, warmup=steps // 20)
     return fit(
         model,
         X,
@@ -75,7 +76,7 @@ def train(
         batch_size=batch_size,
         rng=np.random.default_rng([seed, 1]),
         noise=np.random.default_rng([seed, 2]),
-        schedule=cosine_schedule(optimizer, steps, warmup=steps // 20),
+        schedule=schedule,
         callbacks=callbacks,
         progress=progress,
     )
@@ -103,13 +104,9 @@ def live(run: Run) -> Live:
     """28,000 parameters, from random: 45 epochs (1,035 steps) are about 6 s, 8 epochs under --fast
     1.2 s.
     """
-    model, curve, masks, T = (
-        fresh(run.seed, **QUICK),
-        list[tuple[float, float]](),
-        frozen_masks(4),
-        pictures("test"),
-    )
-    curve.append((0.0, float(masked_errors(model, T, masks).mean())))
+    model = fresh(run.seed, **QUICK)
+    masks, T = frozen_masks(4), pictures("test")
+    curve = [(0.0, float(masked_errors(model, T, masks).mean()))]
     watching, start = 0.0, time.perf_counter()
 
     def watch(state: Any) -> None:
@@ -149,9 +146,8 @@ def masked_errors(model: MaskedAutoencoder, X: np.ndarray, masks: np.ndarray) ->
 def hidden_pixels(mask: np.ndarray, image_shape: Any, patch: int) -> np.ndarray:
     """A mask of patches (L,) as one of pixels (D,)."""
     channels = (*image_shape, 1)[2]
-    return unpatchify(
-        np.repeat(mask[None, :, None], patch * patch * channels, axis=2), image_shape, patch
-    )[0]
+    pixels = np.repeat(mask[None, :, None], patch * patch * channels, axis=2)
+    return unpatchify(pixels, image_shape, patch)[0]
 
 
 def gaussian_errors(

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..autodiff.graph import no_grad
 from ..models import MaskedAutoencoder
+from ..nn import patchify
 from .masked import hidden_pixels
 
 PAPER, INK, HIDDEN, ENCODER, DECODER = "#FFFFFF", "#000000", "#BFD9EA", "#0072B2", "#E69F00"
@@ -64,14 +65,13 @@ def reconstruction_rows(
     H, W = model.image_shape[:2]
     with no_grad():
         pasted, raw = model.reconstruct(x, masks), model.reconstruct(x, masks, paste=False)
+    original, filled_in, alone = (list(row.reshape(-1, H, W)) for row in (x, pasted, raw))
+    seen = [with_holes(a, m, (H, W), model.patch) for a, m in zip(x, masks, strict=True)]
     return [
-        ("original", list(x.reshape(-1, H, W))),
-        (
-            f"{masks[0].mean():.0%} hidden",
-            [with_holes(a, m, (H, W), model.patch) for a, m in zip(x, masks, strict=True)],
-        ),
-        ("filled in", list(pasted.reshape(-1, H, W))),
-        ("decoder alone", list(raw.reshape(-1, H, W))),
+        ("original", original),
+        (f"{masks[0].mean():.0%} hidden", seen),
+        ("filled in", filled_in),
+        ("decoder alone", alone),
     ]
 
 
@@ -83,38 +83,22 @@ def draw_masked_autoencoder(
     """
     H, W = model.image_shape[:2]
     y = model.reconstruct(x[None], mask[None])[0].reshape(H, W)
-    picture, kept = x.reshape(H, W), np.flatnonzero(~mask)
+    kept = np.flatnonzero(~mask)
+    patches = patchify(x[None], (H, W), model.patch)[0].reshape(-1, model.patch, model.patch)
     columns = model.encoder.embedding.grid[1]
     for k in range(len(mask)):
         r, c = divmod(k, columns)
-        patch = picture[
-            r * model.patch : (r + 1) * model.patch, c * model.patch : (c + 1) * model.patch
-        ]
-        _patch(ax, 0.0 + 1.1 * c, 3.9 - 1.1 * r, None if mask[k] else patch)
+        _patch(ax, 0.0 + 1.1 * c, 3.9 - 1.1 * r, None if mask[k] else patches[k])
     for j, k in enumerate(kept.tolist()):
-        r, c = divmod(k, columns)
-        patch = picture[
-            r * model.patch : (r + 1) * model.patch, c * model.patch : (c + 1) * model.patch
-        ]
-        _patch(ax, 6.0, 3.9 - 1.1 * j, patch)
+        _patch(ax, 6.0, 3.9 - 1.1 * j, patches[k])
         _square(ax, 12.0, 3.9 - 1.1 * j, ENCODER)
     for k in range(len(mask)):
         r, c = divmod(k, columns)
         _square(ax, 14.6 + 1.1 * c, 3.9 - 1.1 * r, DECODER if mask[k] else ENCODER)
-    _box(
-        ax,
-        8.0,
-        11.0,
-        ENCODER,
-        f"encoder\n{model.depth} blocks\nwidth {model.width}\n{model.heads} heads",
-    )
-    _box(
-        ax,
-        20.0,
-        23.0,
-        DECODER,
-        f"decoder\n{model.decoder_depth} blocks\nwidth {model.decoder_width}",
-    )
+    encoder = f"encoder\n{model.depth} blocks\nwidth {model.width}\n{model.heads} heads"
+    decoder = f"decoder\n{model.decoder_depth} blocks\nwidth {model.decoder_width}"
+    _box(ax, 8.0, 11.0, ENCODER, encoder)
+    _box(ax, 20.0, 23.0, DECODER, decoder)
     ax.imshow(
         y,
         cmap="gray_r",
@@ -150,15 +134,8 @@ def _patch(ax: Any, x: float, y: float, pixels: np.ndarray | None) -> None:
     n = len(pixels)
     for i in range(n):
         for j in range(n):
-            ax.add_patch(
-                Rectangle(
-                    (x + j / n, y + 1 - (i + 1) / n),
-                    1 / n,
-                    1 / n,
-                    facecolor=grey(pixels[i, j]),
-                    lw=0,
-                )
-            )
+            corner = (x + j / n, y + 1 - (i + 1) / n)
+            ax.add_patch(Rectangle(corner, 1 / n, 1 / n, facecolor=grey(pixels[i, j]), lw=0))
     ax.add_patch(Rectangle((x, y), 1, 1, fill=False, edgecolor="#777777", lw=0.6))
 
 

@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import analytic, checkpoint
-from ..arguments import seed as whole_seed
+from .. import analytic, arguments, checkpoint
 from ..data import digits
 from ..files import write_text
 from ..models import MaskedAutoencoder
@@ -93,9 +92,8 @@ def _made(
         return found
     start = time.perf_counter()
     history = train(model, pictures("train"), epochs=epochs, lr=lr, seed=seed)
-    error = float(
-        masked_errors(model, pictures("test"), frozen_masks(MASKS, model.mask_ratio)).mean()
-    )
+    masks = frozen_masks(MASKS, model.mask_ratio)
+    error = float(masked_errors(model, pictures("test"), masks).mean())
     meta = {
         "command": f"{COMMAND} {options}",
         "seed": seed,
@@ -138,9 +136,8 @@ def from_scratch(rows: np.ndarray, steps: int, seed: int) -> float:
     network = VisionTransformer(
         (SIDE, SIDE), PATCH, **sizes, n_classes=10, rng=rng, dtype=np.float32
     )
-    return _taught(
-        network.standardise(pictures("train")), rows, steps, seed, lr=2e-3, layer_decay=1.0
-    )
+    network.standardise(pictures("train"))
+    return _taught(network, rows, steps, seed, lr=2e-3, layer_decay=1.0)
 
 
 def _taught(
@@ -170,9 +167,10 @@ def regression(features: np.ndarray, test_features: np.ndarray, rows: np.ndarray
 def nearest(X: np.ndarray, T: np.ndarray, rows: np.ndarray) -> float:
     """Test accuracy of the label of the nearest labelled picture."""
     y = digits("train")[1][rows]
-    distance = (
-        ((T[:, None] - X[rows]) ** 2).sum(axis=2) if len(rows) < 200 else _distances(T, X[rows])
-    )
+    if len(rows) < 200:
+        distance = ((T[:, None] - X[rows]) ** 2).sum(axis=2)
+    else:
+        distance = _distances(T, X[rows])
     return float(np.mean(y[distance.argmin(axis=1)] == digits("test")[1]))
 
 
@@ -180,18 +178,23 @@ def _distances(A: np.ndarray, B: np.ndarray) -> np.ndarray:
     return (A**2).sum(axis=1)[:, None] - 2 * A @ B.T + (B**2).sum(axis=1)
 
 
+def _features(encoder: VisionTransformer, X: np.ndarray) -> np.ndarray:
+    return np.asarray(encoder.features(X.astype(np.float32)).numpy(), np.float64)
+
+
 def transfer(model: MaskedAutoencoder, share: float, seed: int) -> dict[str, float]:
     """{method: test accuracy}, all methods with the same labels."""
     (X, y), (T, _) = digits("train"), digits("test")
     encoder, components = classifier(model, 10), analytic.pca(X).components[:, :COMPONENTS]
-    F, G = (np.asarray(encoder.features(A.astype(np.float32)).numpy(), np.float64) for A in (X, T))
+    features, test_features = (_features(encoder, A) for A in (X, T))
+    scores, test_scores = ((A - X.mean(axis=0)) @ components for A in (X, T))
     rows, steps = few_labels(y, share, seed), LABELS[share][1]
-    centred, other = (A - X.mean(axis=0) for A in (X, T))
+    tuned = fine_tuned(model, rows, steps, seed)
     return {
-        "fine-tuned": fine_tuned(model, rows, steps, seed),
+        "fine-tuned": tuned,
         "from scratch": from_scratch(rows, steps, seed),
-        "frozen encoder + logistic regression": regression(F, G, rows),
-        "PCA + logistic regression": regression(centred @ components, other @ components, rows),
+        "frozen encoder + logistic regression": regression(features, test_features, rows),
+        "PCA + logistic regression": regression(scores, test_scores, rows),
         "pixels + logistic regression": regression(X, T, rows),
         "1-nearest neighbour on pixels": nearest(X, T, rows),
     }
@@ -294,7 +297,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--ratio", type=float)
-    parser.add_argument("--seed", type=whole_seed, default=0)
+    parser.add_argument("--seed", type=arguments.seed, default=0)
     parser.add_argument("--best", action="store_true")
     parser.add_argument(
         "--pause",
