@@ -7,7 +7,7 @@ A twin is a pair of functions on arrays:
     need[i] is False
 
 It computes what the op's forward and rules say, for contiguous float32 or float64 arrays, to the
-rounding that tests/test_twins.py states; the definitions remain what the op *is*, and run under
+rounding that tests/test_bindings.py states; the definitions remain what the op *is*, and run under
 ``kernels.use("numpy")``, for complex numbers, for gradients of gradients, and as soon as a rule has
 been replaced.
 """

@@ -98,7 +98,7 @@ def test_the_step_of_gradient_descent_works_while_the_loss_is_alive():
     assert what == "backward() comes too late: 'w' was changed after mul had used it"
     assert (
         "y = mg.square(w).sum()" in where
-        and "test_guard.py" in where
+        and "test_staleness.py" in where
         and "w.data -= 1" in where
         and "fix:" in fix
     )
