@@ -121,9 +121,9 @@ def array_html(a: np.ndarray, limit: int = 64) -> str:
 
 
 def _short(x: Any) -> str:
-    return (
-        f"{x:.4g}" if np.isfinite(x) else "NaN" if np.isnan(x) else f"{x:+}".replace("inf", "Inf")
-    )
+    if np.isnan(x):
+        return "NaN"
+    return f"{x:.4g}" if np.isfinite(x) else f"{x:+}".replace("inf", "Inf")
 
 
 def module_html(module: Any) -> str:

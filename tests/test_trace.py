@@ -28,7 +28,8 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture(autouse=True)
 def definitions():
-    """To the last bit with the definitions; a kernel adds up in another order (tests/test_bindings.py
+    """To the last bit with the definitions; a kernel adds up in another order (see
+    tests/test_bindings.py
     says how far off).
     """
     with mg.kernels.use("numpy"):

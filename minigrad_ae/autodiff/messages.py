@@ -109,12 +109,8 @@ def wrong_call(function: Callable[..., Any], args: Any, kwargs: Any) -> DtypeErr
     except TypeError as error:
         bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
         plain = signature.replace(parameters=bare, return_annotation=signature.empty)
-        name = function.__name__
-        return DtypeError(
-            f"{name}: {error}",
-            f"got {len(args)} arguments by position",
-            f"the signature is {name}{plain}",
-        )
+        name, got = function.__name__, f"got {len(args)} arguments by position"
+        return DtypeError(f"{name}: {error}", got, f"the signature is {name}{plain}")
     return None
 
 
