@@ -103,7 +103,7 @@ def bare_degenerate(run: Run) -> float:
 
 @claim(
     "bare-downhill",
-    "... and it is stationary nowhere: its slope as codes grow and decoder shrinks is +lambda sum "
+    "... and it has no stationary point: its slope as codes grow and decoder shrinks is +lambda sum "
     "|z|; ratio",
     expected=1.0,
     tolerance=1e-9,
