@@ -5,7 +5,7 @@
 COMMIT is checked out into a temporary git worktree.  Each side runs in a process of its own with
 its own package, but both run the workloads of *this* checkout, through the public names only: the
 op mixes of bench_overhead.py and the training steps of step_models.py.  The processes take turns of
-about 50 ms on one core, and their processor time is read; they are started anew a few times,
+about 50 ms on one core, and their processor time is read; they are restarted a few times,
 because where memory happens to lie is worth a few per cent.
 
 Printed are the median over pairs of (time now / time then), and its 95 % interval from the ranks of

@@ -76,7 +76,7 @@ def goals(model: Model, threads: int) -> dict[str, float]:
 
 
 def run(threads: int, models: list[int], rounds: int, seconds: float) -> list[dict[str, Any]]:
-    """All rows for one number of threads; missing peers are said and left out."""
+    """All rows for one number of threads; missing peers are reported and left out."""
     names = [name for name, package in LIBRARIES.items() if installed(package)]
     if threads > 1:
         names = [name for name in names if name != "autograd"]

@@ -188,7 +188,7 @@ def pin(threads: int) -> str:
 
 
 def restart_with(threads: int) -> None:
-    """Start this script anew unless its libraries were loaded for this number of threads: they look
+    """Restart this script unless its libraries were loaded for this number of threads: they look
     only once.
     """
     if any(os.environ.get(name) != str(threads) for name in THREADS):

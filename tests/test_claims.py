@@ -106,7 +106,7 @@ def test_edit_refuses_a_text_that_is_not_there_once():
     from minigrad_ae.models import linear
 
     with (
-        pytest.raises(LookupError, match="mend the sabotage"),
+        pytest.raises(LookupError, match="fix the sabotage"),
         edit(linear.half_squared_error, "no such text", "")(),
     ):
         pass

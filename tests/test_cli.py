@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from minigrad_ae.cli import main
-from minigrad_ae.teaching import lesson as classroom
+from minigrad_ae.teaching import lesson
 
 
 def run(capsys, *argv):
@@ -213,7 +213,7 @@ def test_too_little_memory_is_said_in_three_lines(capsys, monkeypatch):
     def too_large():
         raise MemoryError("Unable to allocate 4.66 TiB")
 
-    monkeypatch.setattr(classroom, "lesson_files", too_large)
+    monkeypatch.setattr(lesson, "lesson_files", too_large)
     assert "4.66 TiB" in wrong_use(capsys, "lesson", "list")
 
 
@@ -281,7 +281,7 @@ def test_standard_output_is_written_through_where_it_goes_to_a_file(matrix, tmp_
         ["-m", "minigrad_ae", "doctor"],
         ["-m", "minigrad_ae", "--help"],
         ["-m", "minigrad_ae", "lesson", "1", "--fast"],
-        [str(classroom.lesson_files()[0]), "--fast"],
+        [str(lesson.lesson_files()[0]), "--fast"],
     ],
 )
 def test_a_closed_pipe_ends_it_in_silence(argv, tmp_path):

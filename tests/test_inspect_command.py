@@ -166,7 +166,7 @@ BAD = {
     "loss is an array": (
         "import numpy as np\nloss = np.float64(2)\n",
         [],
-        "no tensor but a float64",
+        "not a tensor but a float64",
     ),
     "no such step": (
         SCRIPT,
@@ -177,7 +177,7 @@ BAD = {
     "no such range": (SCRIPT, ["--from", "4", "--to", "12"], "step 12 does not exist"),
     "too narrow": (SCRIPT, ["--width", "20"], "the screen is too narrow"),
     "no such name": (SCRIPT, ["--param", "V"], "nothing flowed into 'V'"),
-    "syntax": ("loss = (\n", [], "no Python program"),
+    "syntax": ("loss = (\n", [], "not a Python program"),
     "it raises": ("a = 1\nraise KeyError('k')\n", [], "stopped with KeyError in line 2"),
     "our own error": ("import minigrad_ae as mg\nmg.tensor('a')\n", [], "DtypeError"),
     "folder for output": (SCRIPT, ["--html", "absent/x.html"], "cannot be written"),

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigrad_ae.teaching import lesson as classroom
+from minigrad_ae.teaching.lesson import lesson_files, lessons_folder, plain
 
-LESSONS = classroom.lesson_files()
-ROOT = classroom.lessons_folder().parent
+LESSONS = lesson_files()
+ROOT = lessons_folder().parent
 SKELETON = [
     "Goal",
     "Predict",
@@ -85,7 +85,7 @@ def test_options_reach_the_lesson_and_wrong_ones_are_refused(tmp_path):
 
 def test_plain_makes_json_of_numpy():
     value = {"a": np.arange(3), "b": np.float64(1 / 3), "c": [np.nan, 2], "d": np.bool_(True)}
-    assert json.loads(json.dumps(classroom.plain(value))) == {
+    assert json.loads(json.dumps(plain(value))) == {
         "a": [0, 1, 2],
         "b": 0.333333,
         "c": ["nan", 2],

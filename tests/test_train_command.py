@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from test_cli import run, wrong_use
 
-from minigrad_ae import analytic, checkpoint
-from minigrad_ae import arguments as memory
+from minigrad_ae import analytic, arguments, checkpoint
 from minigrad_ae.cli import train as train_command
 from minigrad_ae.data import digits
 from minigrad_ae.experiments.masked import gaussian_errors
@@ -41,7 +40,7 @@ def test_every_model_learns_and_goes_on_bit_for_bit(capsys, tmp_path, matrix, mo
     code, rest, _ = run(
         capsys, *common, "--epochs", 4, "--checkpoint", tmp_path / "parts", "--resume"
     )
-    assert code == 0 and "going on after epoch 2" in rest
+    assert code == 0 and "continuing after epoch 2" in rest
     assert [line for line in rest.splitlines() if line.startswith("epoch ")] == whole.splitlines()[
         4:6
     ]
@@ -225,7 +224,7 @@ def test_a_masked_autoencoder_stands_beside_the_gaussian_conditional(capsys, tmp
 def test_pictures_that_are_no_squares_or_have_no_such_patches_are_refused(capsys, tmp_path):
     np.save(tmp_path / "X.npy", np.random.default_rng(0).random((20, 15)))
     err = wrong_use(capsys, "train", "masked", "--data", tmp_path / "X.npy", "--latent", 8)
-    assert "15 features, which is no square" in err
+    assert "15 features, which is not a square number" in err
     assert "a patch of 3 does not divide" in wrong_use(
         capsys, "train", "masked", "--latent", 8, "--patch", 3
     )
@@ -269,7 +268,7 @@ def test_a_model_that_was_saved_without_its_training_cannot_be_gone_on_with(caps
         tmp_path / train_command.FILE, LinearAutoencoder(64, 2, rng=np.random.default_rng(0))
     )
     err = wrong_use(capsys, "train", "linear", "--latent", 2, "--checkpoint", tmp_path, "--resume")
-    assert "the checkpoint has no training to go on with" in err
+    assert "the checkpoint has no training to continue" in err
 
 
 @pytest.mark.parametrize(
@@ -285,9 +284,9 @@ def test_absurd_sizes_are_refused_with_an_estimate(capsys, argv):
 
 
 def test_training_that_would_not_fit_is_refused_before_the_first_step(capsys, monkeypatch):
-    monkeypatch.setattr(memory, "SMALL", 0)
+    monkeypatch.setattr(arguments, "SMALL", 0)
     # two weights of 64 x 2 numbers take 2048 bytes to draw each
-    monkeypatch.setattr(memory, "available", lambda: 6000)
+    monkeypatch.setattr(arguments, "available", lambda: 6000)
     err = wrong_use(capsys, "train", "linear", "--latent", 2)
     assert (
         "training this model would not fit" in err

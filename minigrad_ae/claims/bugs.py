@@ -29,7 +29,7 @@ def edit(function: Callable[..., Any], old: str, new: str) -> Bug:
         source = textwrap.dedent(inspect.getsource(function))
         if source.count(old) != 1:
             raise LookupError(
-                f"{function.__qualname__} has {old!r} {source.count(old)} times: mend the sabotage"
+                f"{function.__qualname__} has {old!r} {source.count(old)} times: fix the sabotage"
             )
         tree = ast.parse(source.replace(old, new))
         definition = tree.body[0]

@@ -58,7 +58,7 @@ class Claim:
     measure: Callable[[Run], float]
     thorough: bool = False  # takes seconds: the short form of a lesson leaves it to `verify`
 
-    def allowed(self, run: Run) -> tuple[float, float]:
+    def _allowed(self, run: Run) -> tuple[float, float]:
         """(expected, tolerance), computed where they are functions of the run."""
         expected = self.expected(run) if callable(self.expected) else self.expected
         tolerance = self.tolerance(run) if callable(self.tolerance) else self.tolerance
@@ -66,7 +66,7 @@ class Claim:
 
     def check(self, run: Run) -> Result:
         """Measure and compare.  What raises propagates: an exception is an error, not a miss."""
-        expected, tolerance = self.allowed(run)
+        expected, tolerance = self._allowed(run)
         measured = float(self.measure(run))
         passed = math.isfinite(measured) and abs(measured - expected) <= tolerance
         # JSON knows neither infinity nor NaN
@@ -78,7 +78,7 @@ class Claim:
         """('caught', 'missed' or 'ERROR ...', by how many tolerances) under this claim's own
         sabotage.
         """
-        expected, tolerance = self.allowed(run)
+        expected, tolerance = self._allowed(run)
         try:
             with self.sabotage():
                 measured = float(self.measure(Run(run.fast, run.full, run.seed, run.starts)))

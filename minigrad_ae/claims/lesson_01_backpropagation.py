@@ -178,7 +178,7 @@ def max_ties(run: Run) -> float:
 
 @claim(
     "softmax-invariance",
-    "softmax does not feel a shift of its inputs: its gradients sum to zero",
+    "softmax ignores a shift of all its inputs: its gradients sum to zero",
     expected=0.0,
     tolerance=64 * EPS,
     reason="a sum of 8 terms below 1",
@@ -237,7 +237,7 @@ def network_gradient(run: Run) -> float:
 
 @claim(
     "check-graph-clean",
-    "check_graph has nothing to complain of in a right graph: rules it calls wrong",
+    "check_graph finds no fault in a correct graph: rules it calls wrong",
     expected=0.0,
     tolerance=0.0,
     reason="a count",

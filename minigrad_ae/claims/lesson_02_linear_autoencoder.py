@@ -177,7 +177,7 @@ def code_survives(run: Run) -> float:
 
 @claim(
     "tied-orthonormal",
-    "tied weights end orthonormal without being told: ||W^T W - I|| at M = 4",
+    "tied weights end orthonormal, though nothing asks for it: ||W^T W - I|| at M = 4",
     expected=0.0,
     tolerance=lambda run: _relative_angle(run, 4),
     reason="first order in the angle that the loss allows",
@@ -494,7 +494,7 @@ def nullity(run: Run) -> float:
 
 @claim(
     "saddle-escape",
-    "from 1e-6 beside the saddle {1, 3}, descent reaches the optimum",
+    "started 1e-6 away from the saddle {1, 3}, descent reaches the optimum",
     tolerance=1e-6,
     expected=lambda run: linear.five_features()[1].optimal_loss(2),
     reason="linear convergence at rate 1 - 2 eta (s_2 - s_3) leaves less than 1e-6 after these "

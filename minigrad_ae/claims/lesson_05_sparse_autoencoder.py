@@ -103,8 +103,8 @@ def bare_degenerate(run: Run) -> float:
 
 @claim(
     "bare-downhill",
-    "... and it is stationary nowhere: its slope as codes grow and decoder shrinks is +lambda sum "
-    "|z|; ratio",
+    "... and it has no stationary point: its slope as codes grow and decoder shrinks is +lambda "
+    "sum |z|; ratio",
     expected=1.0,
     tolerance=1e-9,
     reason="exact; the derivative of E along this direction cancels to 1e-12 of its terms",

@@ -177,7 +177,7 @@ def best_of_few(run: Run) -> float:
 @claim(
     "few-points",
     "five points, five features, full rank: fresh noise leaves the closed-form loss; a frozen copy "
-    "would be learned by heart",
+    "would be memorised",
     expected=best_of_few,
     tolerance=lambda run: (
         4 * run.shared(denoising.few_points)[1] + denoising.sampling_error() * best_of_few(run)
@@ -252,7 +252,7 @@ def matching(run: Run) -> tuple[float, float, float]:
         (claimed - denoising.mixture().score(noisy, denoising.FIELD_SIGMA)) ** 2, axis=1
     )
     least = np.sum((best - X) ** 2, axis=1)
-    # of mean 0: what is left of x has no part that x~ tells
+    # of mean 0: x~ says nothing about the difference of x from its posterior mean
     cross = 2 * np.sum((answer - best) * (best - X), axis=1)
     return loss, float(np.mean(least + away)), float(cross.std(ddof=1) / np.sqrt(len(X)))
 

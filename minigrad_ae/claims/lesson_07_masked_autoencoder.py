@@ -95,7 +95,7 @@ def _(run: Run) -> float:
 
 @claim(
     "masked-no-loss-on-visible",
-    "visible pixels are no targets: with the codes cut off, the loss ignores them",
+    "visible pixels are not targets: with the codes cut off, the loss ignores them",
     expected=0.0,
     tolerance=0.0,
     reason="the loss sums over hidden patches only",
@@ -224,7 +224,7 @@ def _(run: Run) -> float:
 
 @claim(
     "masked-patches",
-    "patches put together again are the picture",
+    "patches put back together are the picture",
     expected=0.0,
     tolerance=0.0,
     reason="pixels are moved, not computed",
@@ -349,7 +349,7 @@ def _(run: Run) -> float:
 
 @claim(
     "masked-minus-infinity",
-    "a score of -inf is as good as a token left out",
+    "a score of -inf is the same as a token left out",
     expected=0.0,
     tolerance=ROUNDING,
     reason="exp(-inf) = 0: the same sums with zeros in between",

@@ -108,8 +108,8 @@ def any_q(run: Run) -> float:
 
 
 def hairpin_evidence(run: Run) -> float:
-    """log p(x) = ln of the integral of p(x | z) p(z), the decoder written out in NumPy: nothing of
-    the model's is used.
+    """log p(x) = ln of the integral of p(x | z) p(z), the decoder written out in NumPy, without
+    any code of the model.
     """
     model, x = evidence.hairpin()
     w1, b1, w2, b2 = (p.numpy() for p in model.decoder.parameters())

@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ..arguments import Parser, spell_out
 from ..errors import MinigradError
 from ..version import __version__
 from . import bench, data, doctor, inspect, lesson, train, verify
-
-Handler = Callable[[argparse.Namespace, list[str]], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run_command(argv: Sequence[str] | None) -> int:
-    """Parse and run; every error that a user can cause is said in three lines."""
+    """Parse and run; every error that a user can cause is reported in three lines."""
     spell_out()
     parser = build_parser()
     args, rest = parser.parse_known_args(argv)
@@ -45,8 +43,8 @@ def _run_command(argv: Sequence[str] | None) -> int:
         raise
     except MemoryError as error:
         print(
-            "minigrad-ae: the memory of this machine does not suffice\n  "
-            f"{error or 'no more is to be had'}\n"
+            "minigrad-ae: this machine does not have enough memory\n  "
+            f"{error or 'no more can be allocated'}\n"
             "  fix: choose smaller sizes (units, batches, data)",
             file=sys.stderr,
         )
@@ -63,8 +61,8 @@ def _run_command(argv: Sequence[str] | None) -> int:
 
 
 def _nobody_reads() -> int:
-    """Send what is still to be flushed nowhere; the exit code is what a shell gives a program that
-    SIGPIPE ended.
+    """Discard what is still to be flushed; returns the exit code that a shell reports for a program
+    ended by SIGPIPE.
     """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):

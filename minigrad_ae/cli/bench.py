@@ -1,13 +1,13 @@
-"""``minigrad-ae bench``: run the benchmark scripts of a checkout, print ours beside its peers, draw
-two figures.
+"""``minigrad-ae bench``: run the benchmark scripts of a checkout, print our times beside those of
+other libraries, draw two figures.
 
 Every script measures in processes of its own and writes JSON; this file turns that into rows
 
     {what, threads, peer, ours (seconds or None), ratio (their time / ours), goal (or None), met (or
     None), busy}
 
-A goal that is missed is said, and is no error: it says something about the machine as well.  A loss
-or a product that does not agree with its reference is one: exit code 1.
+A missed goal is reported but is not an error, since it also depends on the machine.  A loss or a
+product that does not agree with its reference is an error: exit code 1.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def add_parser(commands: Any) -> None:
 
 
 def bench(args: Any, rest: list[str]) -> int:
-    """The handler of the command; returns the exit code."""
+    """Run the scripts, print the table, draw the figures; 1 if a script failed."""
     writable(args.json)
     if not (FOLDER / "bench_steps.py").is_file():
         raise DataError(
@@ -111,8 +111,10 @@ def row(
     ours: float | None = None,
     busy: bool = False,
 ) -> Row:
-    """busy : measured while others used the cores, so that the ratio can meet no goal and miss
-    none.
+    """One comparison.
+
+    busy : measured while others used the cores, so that the ratio neither meets its goal nor misses
+    it.
     """
     met = None if goal is None or busy else bool(ratio >= goal)
     return {

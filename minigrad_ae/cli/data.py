@@ -17,7 +17,7 @@ def add_parser(commands: Any) -> None:
 
 
 def data(args: argparse.Namespace, rest: list[str]) -> int:
-    """Fetch MNIST, or find that it is there."""
+    """Fetch MNIST, unless it is already there."""
     from ..data.mnist_files import MIRROR, download
 
     for path in download(args.root, args.mirror or MIRROR):

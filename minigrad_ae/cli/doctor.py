@@ -23,7 +23,7 @@ def doctor(args: argparse.Namespace, rest: list[str]) -> int:
     """What is installed and what is missing: versions, kernels, data, lessons."""
     from ..kernels.jit import damaged_files
     from ..kernels.report import info
-    from ..teaching import lesson as classroom
+    from ..teaching.lesson import lesson_files, lessons_folder
 
     print(f"minigrad_ae {__version__} in {Path(__file__).parent.parent}")
     print(f"Python {platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores")
@@ -45,7 +45,7 @@ def doctor(args: argparse.Namespace, rest: list[str]) -> int:
             missing += [package] if role == "needed" else []
     if not missing:
         kernels = info()
-        cache = kernels["cache"] or "nowhere: each process compiles anew"
+        cache = kernels["cache"] or "nowhere: each process compiles them again"
         print(
             f"kernels: {kernels['backend']}, {kernels['threads']} thread(s), compiled once into "
             f"{cache}"
@@ -53,7 +53,7 @@ def doctor(args: argparse.Namespace, rest: list[str]) -> int:
         damaged = damaged_files(kernels["cache"]) if kernels["cache"] else []
         for path in damaged:
             print(f"  damaged: {path}\n  fix: remove it, or let the next run replace it")
-    print(f"lessons: {len(classroom.lesson_files())} in {classroom.lessons_folder()}")
+    print(f"lessons: {len(lesson_files())} in {lessons_folder()}")
     print(f"MNIST: {_mnist()}")
     if missing:
         print(f"missing: {', '.join(missing)}\n  fix: pip install {' '.join(missing)}")

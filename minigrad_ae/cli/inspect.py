@@ -27,7 +27,7 @@ WIDEST = 120  # columns; longer lines are hard to read
 
 
 def add_parser(commands: Any) -> None:
-    """The options of the command."""
+    """The command and its options."""
     p = commands.add_parser(
         "inspect", help="walk the backward pass of a script's loss, step by step"
     )
@@ -75,7 +75,7 @@ def add_parser(commands: Any) -> None:
 
 def inspect(args: argparse.Namespace, rest: list[str]) -> int:
     """Trace the script's loss, write what is asked for, print the rest; 1 if a check failed (or two
-    traces part).
+    traces differ).
     """
     if args.diff is not None:
         text, same = compare_files(args.script, args.diff)
@@ -90,7 +90,7 @@ def inspect(args: argparse.Namespace, rest: list[str]) -> int:
     args.ascii = args.ascii or only_ascii(sys.stdout)
     loss, scope, note = loss_of(args.script)
     t = trace(loss, max_steps=args.max_steps, scope=scope, script=str(args.script))
-    text = _told(t, args)
+    text = _shown(t, args)
     if note:
         print(f"note: {note}", file=sys.stderr)
     _write(t, args)
@@ -113,7 +113,7 @@ def inspect(args: argparse.Namespace, rest: list[str]) -> int:
     return int(not t.ok)
 
 
-def _told(t: Trace, args: argparse.Namespace) -> str:
+def _shown(t: Trace, args: argparse.Namespace) -> str:
     """What goes to the screen: the table, steps in full, one value, or the record."""
     look = {"ascii": args.ascii, "width": _width(args)}
     if args.json == STDOUT:
@@ -171,8 +171,8 @@ class _LastRoot:
 
 
 def loss_of(script: Path) -> tuple[Value, dict[str, Any], str]:
-    """(loss, the script's variables, a note or '') of a script, which is run: `loss`, or what was
-    last walked back from.
+    """(loss, the script's variables, a note or '') of a script, which is run: `loss`, or where
+    the last backward pass started.
     """
     last = _LastRoot()
     watchers.append(last)
@@ -206,12 +206,12 @@ def loss_of(script: Path) -> tuple[Value, dict[str, Any], str]:
 
 
 def _no_loss(found: Any) -> tuple[str, str]:
-    """(what the script left instead of a loss, how to mend it)."""
+    """(what the script left instead of a loss, how to fix it)."""
     if not isinstance(found, Value):
         story = "it ran to its end and left no scalar tensor with a gradient"
         fix = "leave a scalar tensor in a variable called loss"
         return (
-            story if found is None else f"its `loss` is no tensor but a {type(found).__name__}",
+            story if found is None else f"its `loss` is not a tensor but a {type(found).__name__}",
             fix,
         )
     story = f"its `loss` has shape {found._data.shape}"
@@ -237,7 +237,7 @@ def _scalars(scope: dict[str, Any]) -> Iterator[Value]:
 
 
 def recomputed(loss: Value) -> dict[Value, Value]:
-    """Every value of a graph once more, from the present data of its leaves: {old: new}."""
+    """Every value of a graph, computed again from the current data of its leaves: {old: new}."""
     new: dict[Value, Value] = {}
     for value in engine.topological(loss):
         if value.op is None:
@@ -268,7 +268,7 @@ def run(script: Path) -> dict[str, Any]:
         ) from None
     except (SyntaxError, ValueError) as error:
         raise DataError(
-            "the script is no Python program", f"{script}: {error}", "does `python` run it?"
+            "the script is not a Python program", f"{script}: {error}", "does `python` run it?"
         ) from None
     module = types.ModuleType("__main__")
     module.__dict__.update(__file__=str(script), __builtins__=__builtins__)
@@ -295,7 +295,7 @@ def run(script: Path) -> dict[str, Any]:
         raise DataError(
             what,
             " ".join(str(error).split()) or "no message",
-            f"mend it: python {script} shows more",
+            f"correct the script: python {script} shows more",
         ) from None
     finally:
         sys.argv, sys.modules["__main__"], sys.path[:] = before

@@ -23,24 +23,23 @@ def add_parser(commands: Any) -> None:
 
 def lesson(args: argparse.Namespace, rest: list[str]) -> int:
     """List the lessons, or run one or all of them in this process."""
-    from ..teaching import lesson as classroom
+    from ..teaching.lesson import lesson_files, options
 
-    files = classroom.lesson_files()
+    files = lesson_files()
     if args.which in ("-h", "--help") or "--help" in rest or "-h" in rest:
-        classroom.options("minigrad-ae lesson N|all|list").parse_args(["--help"])
+        options("minigrad-ae lesson N|all|list").parse_args(["--help"])
     if args.which == "list":
         for path in files:
             print(f"{int(path.stem[:2]):>3}  {path.stem[3:].replace('_', ' '):<32} {path}")
         return 0
-    chosen = (
-        files
-        if args.which == "all"
-        else [p for p in files if args.which in (p.stem, p.stem[:2], str(int(p.stem[:2])))]
-    )
+    chosen = files
+    if args.which != "all":
+        chosen = [p for p in files if args.which in (p.stem, p.stem[:2], str(int(p.stem[:2])))]
     if not chosen:
+        numbers = ", ".join(str(int(p.stem[:2])) for p in files)
         raise DataError(
             f"there is no lesson {args.which!r}",
-            f"lessons: {', '.join(str(int(p.stem[:2])) for p in files) or 'none found'}",
+            f"lessons: {numbers or 'none found'}",
             "minigrad-ae lesson list shows them; 'all' runs all of them",
         )
     start, codes = time.perf_counter(), []

@@ -25,105 +25,10 @@ from ..models.masked import random_masks
 from ..optim import Adam
 from ..train import History, State, fit
 
-# --- the models -----------------------------------------------------------------------------------
-# each from the options of the command line and D, the number of features; settings: rng and dtype
-
-
-def _linear(o: argparse.Namespace, D: int, **settings: Any) -> Any:
-    return models.LinearAutoencoder(D, o.latent, **settings)
-
-
-def _two_layer(o: argparse.Namespace, D: int, **settings: Any) -> Any:
-    return models.TwoLayerAutoencoder(D, o.latent, activation=o.activation, **settings)
-
-
-def _deep(o: argparse.Namespace, D: int, **settings: Any) -> Any:
-    return models.DeepAutoencoder(D, o.latent, o.hidden, activation=o.activation, **settings)
-
-
-def _sparse(o: argparse.Namespace, D: int, **settings: Any) -> Any:
-    return models.SparseAutoencoder(D, o.latent, lam=o.lam, constraint=o.constraint, **settings)
-
-
-def _denoising(o: argparse.Namespace, D: int, **settings: Any) -> Any:
-    return models.DenoisingAutoencoder(_deep(o, D, **settings), drop=o.drop, sigma=o.noise)
-
-
-def _masked(o: argparse.Namespace, D: int, **settings: Any) -> Any:
-    return models.MaskedAutoencoder(
-        square(D), o.patch, width=o.latent, mask_ratio=o.mask_ratio, **settings
-    )
-
-
-def _linear_vae(o: argparse.Namespace, D: int, **settings: Any) -> Any:
-    # a sigma below 0 stays below 0, so that the model refuses it
-    sigma2 = 1.0 if o.sigma is None else o.sigma * abs(o.sigma)
-    return models.LinearVAE(D, o.latent, beta=o.beta, sigma2=sigma2, learn_sigma2=True, **settings)
-
-
-def _vae(o: argparse.Namespace, D: int, **settings: Any) -> Any:
-    return models.VariationalAutoencoder(
-        D,
-        o.latent,
-        hidden=(o.hidden,),
-        activation=o.activation,
-        likelihood=o.likelihood,
-        sigma=o.sigma,
-        learn_sigma=o.likelihood == "gaussian",
-        beta=o.beta,
-        **settings,
-    )
-
-
-MODELS: dict[str, Callable[..., Any]] = {
-    "linear": _linear,
-    "two-layer": _two_layer,
-    "deep": _deep,
-    "sparse": _sparse,
-    "denoising": _denoising,
-    "masked": _masked,
-    "linear-vae": _linear_vae,
-    "vae": _vae,
-}
-
-# options of single models: (flag, default, name of the value or choices, help)
-OPTIONS: list[tuple[str, Any, Any, str]] = [
-    ("--hidden", 128, "H", "hidden units in each of the outer layers (128)"),
-    ("--activation", "sigmoid", ["sigmoid", "tanh", "relu"], "of hidden units (sigmoid)"),
-    ("--lam", 0.1, "L", "sparse: weight of the sum of |z| (0.1)"),
-    (
-        "--constraint",
-        "unit",
-        ["unit", "decay", "none"],
-        "sparse: what holds the decoder; 'none' is the slide's objective (unit)",
-    ),
-    ("--noise", 0.3, "S", "denoising: deviation of Gaussian noise (0.3)"),
-    ("--drop", 0.0, "P", "denoising: probability of zeroing an entry (0)"),
-    ("--patch", 2, "P", "masked: pixels of a patch's side (2; 4 for MNIST)"),
-    ("--mask-ratio", 0.75, "R", "masked: share of hidden patches (0.75)"),
-    ("--likelihood", "bernoulli", ["bernoulli", "gaussian"], "p(x | z) (bernoulli)"),
-    ("--sigma", None, "S", "where the learnt deviation of a Gaussian p(x | z) starts (1)"),
-    ("--beta", 1.0, "B", "weight of the KL term (1)"),
-]
-
-# option -> its models; every other model refuses it
-USED_BY: dict[str, tuple[str, ...]] = {
-    "hidden": ("deep", "denoising", "vae"),
-    "activation": ("two-layer", "deep", "denoising", "vae"),
-    "lam": ("sparse",),
-    "constraint": ("sparse",),
-    "noise": ("denoising",),
-    "drop": ("denoising",),
-    "patch": ("masked",),
-    "mask_ratio": ("masked",),
-    "likelihood": ("vae",),
-    "sigma": ("linear-vae", "vae"),
-    "beta": ("linear-vae", "vae"),
-}
 FILE = "checkpoint.npz"
-MASKS = 20  # with which a masked autoencoder is tested
-HELD_OUT = 5  # of the user's own matrix every fifth row is for testing
-# on --resume; nothing else may
+MASKS = 20  # how many a masked autoencoder is tested with
+HELD_OUT = 5  # every fifth row of the user's own matrix is for testing
+# options that may differ on --resume
 MAY_CHANGE = {"epochs", "resume", "overwrite", "checkpoint", "command", "handler"}
 
 
@@ -202,7 +107,7 @@ def train(options: argparse.Namespace, rest: list[str]) -> int:
         optimizer.load_state_dict(found.optimizer or {})
         shuffle, noise = found.generators["shuffle"], found.generators["noise"]
         left = max(0, options.epochs - history.epochs)
-        print(f"going on after epoch {history.epochs}, with {path}; epochs left: {left}")
+        print(f"continuing after epoch {history.epochs}, with {path}; epochs left: {left}")
 
     def keep(state: State) -> None:
         # above the bar, where there is one
@@ -235,7 +140,7 @@ def train(options: argparse.Namespace, rest: list[str]) -> int:
     except KeyboardInterrupt:
         kept = "nothing was kept"
         if path and history.epochs:
-            kept = f"epoch {history.epochs} is in {path}: go on with --resume"
+            kept = f"epoch {history.epochs} is in {path}: continue with --resume"
         print(f"\nminigrad-ae: interrupted; {kept}", file=sys.stderr)
         return 130
     report(model, X, X_test, options.latent)
@@ -290,32 +195,20 @@ def report_masked(model: models.MaskedAutoencoder, X: np.ndarray, X_test: np.nda
     )
 
 
-def square(D: int) -> tuple[int, int]:
-    """The shape of square pictures of D pixels."""
-    side = math.isqrt(D)
-    if side * side != D:
-        raise DataError(
-            "a masked autoencoder needs pictures",
-            f"the data have {D} features, which is no square",
-            "from Python, MaskedAutoencoder((height, width), patch) takes any rectangle",
-        )
-    return side, side
-
-
 def squared_error(Y: np.ndarray, X: np.ndarray) -> float:
     """Sum over features, mean over data, in float64, without the slides' factor 1/2."""
     return float(np.mean(np.sum((Y.astype(np.float64) - X) ** 2, axis=1)))
 
 
 def _path(options: argparse.Namespace) -> Path | None:
-    """Where the checkpoint is or will be; the folder is made now, so that training is not in
-    vain.
+    """Where the checkpoint is or will be; the folder is made now, before the
+    time for training is spent.
     """
     if options.checkpoint is None:
         if options.resume:
             raise DataError(
                 "--resume without --checkpoint",
-                "nothing to go on with",
+                "there is nothing to resume",
                 "name the folder: --checkpoint DIR",
             )
         return None
@@ -324,7 +217,7 @@ def _path(options: argparse.Namespace) -> Path | None:
         raise CheckpointError(
             "there is a checkpoint of an older run",
             f"{path}",
-            "go on with it: --resume; begin anew: --overwrite; or name another folder",
+            "continue it: --resume; start again: --overwrite; or name another folder",
         )
     if not options.resume:
         try:
@@ -358,7 +251,7 @@ def _complete(options: argparse.Namespace) -> set[str]:
 
 
 def _demand_room(model: Any) -> None:
-    """Each parameter gets a gradient and Adam's two moments: refuse now what would end in the
+    """Each parameter gets a gradient and Adam's two moments: refuse now what would fail in the
     middle of a step.
     """
     size = sum(p.size * p.dtype.itemsize for p in model.parameters())
@@ -376,9 +269,9 @@ def _training_of(found: checkpoint.Checkpoint) -> tuple[dict[str, Any], History]
         complete = False
     if not complete:
         raise CheckpointError(
-            "--resume: the checkpoint has no training to go on with",
+            "--resume: the checkpoint has no training to continue",
             f"{found.path}: a model alone, not written by minigrad-ae train",
-            "load it with mg.checkpoint.load; or begin anew in another folder",
+            "load it with mg.checkpoint.load; or start again in another folder",
         )
     return settings, history
 
@@ -397,3 +290,112 @@ def _demand_same(now: dict[str, Any], then: dict[str, Any], path: Path) -> None:
             f"{path}: {'; '.join(differ)}",
             "repeat the options",
         )
+
+
+# --- the models -----------------------------------------------------------------------------------
+# each made from the options o and the number of features D; settings: rng and dtype
+
+
+def _linear(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+    return models.LinearAutoencoder(D, o.latent, **settings)
+
+
+def _two_layer(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+    return models.TwoLayerAutoencoder(D, o.latent, activation=o.activation, **settings)
+
+
+def _deep(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+    return models.DeepAutoencoder(D, o.latent, o.hidden, activation=o.activation, **settings)
+
+
+def _sparse(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+    return models.SparseAutoencoder(D, o.latent, lam=o.lam, constraint=o.constraint, **settings)
+
+
+def _denoising(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+    return models.DenoisingAutoencoder(_deep(o, D, **settings), drop=o.drop, sigma=o.noise)
+
+
+def _masked(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+    return models.MaskedAutoencoder(
+        square(D), o.patch, width=o.latent, mask_ratio=o.mask_ratio, **settings
+    )
+
+
+def _linear_vae(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+    # a sigma below 0 stays below 0, so that the model refuses it
+    sigma2 = 1.0 if o.sigma is None else o.sigma * abs(o.sigma)
+    return models.LinearVAE(D, o.latent, beta=o.beta, sigma2=sigma2, learn_sigma2=True, **settings)
+
+
+def _vae(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+    return models.VariationalAutoencoder(
+        D,
+        o.latent,
+        hidden=(o.hidden,),
+        activation=o.activation,
+        likelihood=o.likelihood,
+        sigma=o.sigma,
+        learn_sigma=o.likelihood == "gaussian",
+        beta=o.beta,
+        **settings,
+    )
+
+
+def square(D: int) -> tuple[int, int]:
+    """The shape of square pictures of D pixels."""
+    side = math.isqrt(D)
+    if side * side != D:
+        raise DataError(
+            "a masked autoencoder needs pictures",
+            f"the data have {D} features, which is not a square number",
+            "from Python, MaskedAutoencoder((height, width), patch) takes any rectangle",
+        )
+    return side, side
+
+
+MODELS: dict[str, Callable[..., Any]] = {
+    "linear": _linear,
+    "two-layer": _two_layer,
+    "deep": _deep,
+    "sparse": _sparse,
+    "denoising": _denoising,
+    "masked": _masked,
+    "linear-vae": _linear_vae,
+    "vae": _vae,
+}
+
+# options of single models: (flag, default, name of the value or choices, help)
+OPTIONS: list[tuple[str, Any, Any, str]] = [
+    ("--hidden", 128, "H", "hidden units in each of the outer layers (128)"),
+    ("--activation", "sigmoid", ["sigmoid", "tanh", "relu"], "of hidden units (sigmoid)"),
+    ("--lam", 0.1, "L", "sparse: weight of the sum of |z| (0.1)"),
+    (
+        "--constraint",
+        "unit",
+        ["unit", "decay", "none"],
+        "sparse: what holds the decoder; 'none' is the slide's objective (unit)",
+    ),
+    ("--noise", 0.3, "S", "denoising: deviation of Gaussian noise (0.3)"),
+    ("--drop", 0.0, "P", "denoising: probability of zeroing an entry (0)"),
+    ("--patch", 2, "P", "masked: pixels of a patch's side (2; 4 for MNIST)"),
+    ("--mask-ratio", 0.75, "R", "masked: share of hidden patches (0.75)"),
+    ("--likelihood", "bernoulli", ["bernoulli", "gaussian"], "p(x | z) (bernoulli)"),
+    ("--sigma", None, "S", "where the learnt deviation of a Gaussian p(x | z) starts (1)"),
+    ("--beta", 1.0, "B", "weight of the KL term (1)"),
+]
+
+# option -> its models; every other model refuses it
+USED_BY: dict[str, tuple[str, ...]] = {
+    "hidden": ("deep", "denoising", "vae"),
+    "activation": ("two-layer", "deep", "denoising", "vae"),
+    "lam": ("sparse",),
+    "constraint": ("sparse",),
+    "noise": ("denoising",),
+    "drop": ("denoising",),
+    "patch": ("masked",),
+    "mask_ratio": ("masked",),
+    "likelihood": ("vae",),
+    "sigma": ("linear-vae", "vae"),
+    "beta": ("linear-vae", "vae"),
+}

@@ -1,4 +1,4 @@
-"""``minigrad-ae verify``: read the ledger, plant its bugs, or certify a matrix of the user's."""
+"""``minigrad-ae verify``: read the ledger, plant its bugs, or certify your own matrix."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def verify(args: argparse.Namespace, rest: list[str]) -> int:
     if args.data is not None:
         if args.sabotage or args.full:
             wrong = "--sabotage" if args.sabotage else "--full"
-            told = "--data certifies one matrix; the ledger is not read"
-            raise DataError(f"{wrong} with --data", told, f"leave out {wrong}")
+            reason = "--data certifies one matrix; the ledger is not read"
+            raise DataError(f"{wrong} with --data", reason, f"leave out {wrong}")
         return certify(args)
     if args.latent is not None:
         raise DataError(
@@ -68,7 +68,7 @@ def verify(args: argparse.Namespace, rest: list[str]) -> int:
 
 
 def certify(args: argparse.Namespace) -> int:
-    """Train a linear autoencoder on the columns-centred matrix and print its PCA certificate."""
+    """Train a linear autoencoder on the centred matrix and print its PCA certificate."""
     import numpy as np
 
     from ..claims import ledger

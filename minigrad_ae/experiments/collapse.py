@@ -2,7 +2,7 @@
 against distortion.
 
 The linear models are trained to their maximum and compared with `analytic`; the deep ones are
-trained for a while, and the linear prediction is a guide for them and nothing more.
+trained for a while, and for them the linear prediction is only a guide.
 """
 
 from __future__ import annotations

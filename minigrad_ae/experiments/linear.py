@@ -86,7 +86,7 @@ def descend_losses(model: LinearAutoencoder, X: np.ndarray, eta: float, steps: i
 
 
 def escape(run: Run) -> list[float]:
-    """Losses of 700 steps of descent from the saddle {1, 3}, started 1e-6 beside it in every
+    """Losses of 700 steps of descent, started 1e-6 away from the saddle {1, 3} in every
     weight.
     """
     X, found = five_features()

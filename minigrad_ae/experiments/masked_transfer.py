@@ -246,7 +246,7 @@ def pieces(folder: Path) -> Iterator[tuple[str, Callable[[], dict[str, float]]]]
 
 def study(folder: Path, pause: float = math.inf) -> Path | None:
     """Everything, as 07_study.json in `folder`; None if it stopped after `pause` seconds, to be
-    gone on with later.
+    continued later.
     """
     start, kept = time.perf_counter(), folder / "07_pieces.json"
     known: dict[str, dict[str, float]] = (

@@ -1,4 +1,4 @@
-"""One run of experiments: its settings, and what several claims share."""
+"""One run of lessons or claims: its settings, and the results that several of them share."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What lesson 03 and its claims train: two layers with non-linear hidden units, pressed against
-PCA's line.
+"""What lesson 03 and its claims train: two layers with non-linear hidden units, trained as far
+as they go towards PCA's loss.
 
 Training starts from random weights and knows nothing of PCA.  The second part is about weights that
 *are* made from principal components: how close they come, and where the loss still slopes down.
