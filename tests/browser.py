@@ -14,8 +14,8 @@ import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
+from helpers import tied_autoencoder
 
 import minigrad_ae as mg
 from minigrad_ae.inspect.render.html_page import page
@@ -161,13 +161,8 @@ class Browser:
 
 
 def autoencoder():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(6, 4))
-    W = mg.tensor(rng.normal(size=(4, 2)), requires_grad=True, name="W")
-    b = mg.tensor(rng.normal(size=2), requires_grad=True, name="b")
-    h = mg.tanh(x @ W + b)
-    loss = 0.5 * ((h @ W.T - x) ** 2).sum()
-    return mg.trace(loss)
+    loss, names = tied_autoencoder()
+    return mg.trace(loss, scope={"b": names["b"]})
 
 
 def chain(n, **kwargs):

@@ -19,6 +19,15 @@ def compiled():
         yield
 
 
+@pytest.fixture
+def definitions():
+    """Ops run by their definitions: for tests to the last bit, for a kernel adds up in another
+    order (tests/test_bindings.py says how far off that is).
+    """
+    with kernels.use("numpy"):
+        yield
+
+
 @pytest.fixture(scope="session")
 def browser():
     with chromium() as found:

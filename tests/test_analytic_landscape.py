@@ -13,6 +13,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from helpers import with_eigenvalues
 
 from minigrad_ae import analytic
 from minigrad_ae.analytic import critical_point, critical_points, saddle
@@ -24,16 +25,7 @@ D = 5
 S = np.array([9.0, 5.5, 3.2, 1.7, 0.6])
 
 
-def problem():
-    """(X, U): 40 centred data with XᵀX = U diag(S) Uᵀ."""
-    rng = np.random.default_rng(0)
-    scores = rng.normal(size=(40, D))
-    scores = np.linalg.qr(scores - scores.mean(axis=0))[0]
-    U = np.linalg.qr(rng.normal(size=(D, D)))[0]
-    return scores * np.sqrt(S) @ U.T, U
-
-
-X, U = problem()
+X, U = with_eigenvalues(S)
 
 
 def unpack(w, M):

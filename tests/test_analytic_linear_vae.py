@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import with_variances
 
 from minigrad_ae import analytic
 from minigrad_ae.analytic import (
@@ -26,17 +27,7 @@ L = np.array([4.0, 2.5, 1.2, 0.7, 0.3])
 D, M = len(L), 3
 
 
-def problem(N=40):
-    """(X, S, U): centred data whose covariance XᵀX/N has eigenvalues L and eigenvectors U."""
-    rng = np.random.default_rng(0)
-    scores = rng.normal(size=(N, D))
-    scores = np.linalg.qr(scores - scores.mean(axis=0))[0]
-    U = np.linalg.qr(rng.normal(size=(D, D)))[0]
-    X = scores * np.sqrt(N * L) @ U.T
-    return X, X.T @ X / N, U
-
-
-X, S, U = problem()
+X, S, U = with_variances(L)
 
 
 def weights(seed=1):

@@ -10,6 +10,7 @@ from math import pi
 
 import numpy as np
 import pytest
+from helpers import with_eigenvalues
 
 from minigrad_ae.analytic import pca, principal_angles, projector_distance
 from minigrad_ae.data import digits
@@ -22,15 +23,6 @@ S = np.array([9.0, 5.5, 3.2, 1.7, 0.6])
 
 def rotation(size, seed=0):
     return np.linalg.qr(np.random.default_rng(seed).normal(size=(size, size)))[0]
-
-
-def with_eigenvalues(s, N=40, seed=0):
-    """Centred X (N x D) whose XᵀX has the eigenvalues s, and its eigenvectors."""
-    rng = np.random.default_rng(seed)
-    scores = rng.normal(size=(N, len(s)))
-    scores = np.linalg.qr(scores - scores.mean(axis=0))[0]
-    U = rotation(len(s), seed + 1)
-    return scores * np.sqrt(s) @ U.T, U
 
 
 def random_matrix(shape, seed=3):

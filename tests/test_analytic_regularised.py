@@ -10,6 +10,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from helpers import with_eigenvalues
 
 from minigrad_ae import analytic
 from minigrad_ae.analytic import pca
@@ -17,15 +18,6 @@ from minigrad_ae.errors import DataError, ShapeError
 
 EXACT = 1e-12
 S = np.array([9.0, 5.5, 3.2, 1.7, 0.6])
-
-
-def with_eigenvalues(s, N=40):
-    """Centred X (N x D) whose XᵀX has the eigenvalues s, and its eigenvectors."""
-    rng = np.random.default_rng(0)
-    scores = rng.normal(size=(N, len(s)))
-    scores = np.linalg.qr(scores - scores.mean(axis=0))[0]
-    U = np.linalg.qr(rng.normal(size=(len(s), len(s))))[0]
-    return scores * np.sqrt(s) @ U.T, U
 
 
 def penalised_loss(X, W1, W2, lam):

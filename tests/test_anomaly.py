@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import zoo
+from helpers import leaf
 
 import minigrad_ae as mg
 from minigrad_ae.autodiff.graph import watchers
@@ -16,10 +17,6 @@ from minigrad_ae.inspect import AnomalyError
 from minigrad_ae.inspect.diagnose.reasons import BRANCH, REMEDIES, remedy
 
 INF = np.inf
-
-
-def leaf(*values, dtype=None, name="x"):
-    return mg.tensor(np.array(values, dtype=dtype or float), requires_grad=True, name=name)
 
 
 def before(x):
@@ -190,7 +187,7 @@ def log_variance_overflows(x):
 def test_planted_nan_are_located(name):
     build, data, op, phase, index, operands, words, dtype = PLANTED[name]
     with pytest.raises(AnomalyError) as caught, mg.detect_anomaly():
-        build(leaf(*data, dtype=dtype)).backward()
+        build(leaf(*data, dtype=dtype or float, name="x")).backward()
     found = caught.value
     assert (found.op, found.phase, found.index) == (op, phase, index), str(found)
     assert words in found.reason, found.reason
@@ -221,7 +218,7 @@ def test_remedies_name_functions_that_are_there(op):
 
 
 def test_the_remedies_help():
-    x = leaf(0.0, 4.0)
+    x = leaf(0.0, 4.0, name="x")
     c = x.data > 0
     with mg.detect_anomaly():
         mg.where(c, mg.sqrt(mg.where(c, x, 1.0)), 0.0).sum().backward()
@@ -257,7 +254,7 @@ def test_constants_may_be_infinite():
 
 
 def test_infinities_may_be_let_through():
-    x = leaf(0.0, 2.0)
+    x = leaf(0.0, 2.0, name="x")
     with pytest.raises(AnomalyError) as caught, mg.detect_anomaly(inf=False):
         mg.where(x > 0, mg.log(x), 0.0).sum().backward()
     assert (
@@ -292,7 +289,7 @@ def test_writing_into_elements_is_caught_by_a_checksum():
 
 
 def test_it_is_quiet_and_leaves_no_trace():
-    x = leaf(-1.0)
+    x = leaf(-1.0, name="x")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(AnomalyError), mg.detect_anomaly():
@@ -304,7 +301,7 @@ def test_it_is_quiet_and_leaves_no_trace():
 
 
 def test_where_a_slope_is_infinite_no_rule_is_called_wrong():
-    x = leaf(4.0, 0.0)
+    x = leaf(4.0, 0.0, name="x")
     with np.errstate(all="ignore"):
         assert mg.check_graph(mg.where(x > 0, mg.sqrt(x), 0.0).sum()) and mg.check_graph(
             (x**0.5).sum()

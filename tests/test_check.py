@@ -6,15 +6,12 @@ import math
 
 import numpy as np
 import pytest
+from helpers import leaf
 
 import minigrad_ae as mg
 from minigrad_ae import ops
 from minigrad_ae.autodiff import check
 from minigrad_ae.errors import GradientError
-
-
-def leaf(*values, **options):
-    return mg.tensor(np.array(values), requires_grad=True, **options)
 
 
 def plant(monkeypatch, op, rule, slot=0):

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import test_inspect_models
+from helpers import linear, message_of, same_state
+from zoo import MODELS, model_and_loss
 
 from minigrad_ae import checkpoint, nn
 from minigrad_ae import files as atomic
@@ -25,30 +26,11 @@ from minigrad_ae.optim import SGD, Adam
 X = np.random.default_rng(3).standard_normal((20, 5))
 
 
-def linear(seed=0, **options):
-    return LinearAutoencoder(5, 2, rng=np.random.default_rng(seed), **options)
-
-
 def steps(model, optimizer, count):
     for _ in range(count):
         optimizer.zero_grad()
         model.loss(X).backward()
         optimizer.step()
-
-
-def same(a, b):
-    a, b = a.state_dict(), b.state_dict()
-    return a.keys() == b.keys() and all(
-        np.array_equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a
-    )
-
-
-def message_of(call, *arguments, kind=CheckpointError):
-    with pytest.raises(kind) as caught:
-        call(*arguments)
-    text = str(caught.value)
-    assert len(text.splitlines()) == 3, text
-    return text
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -57,7 +39,7 @@ def test_a_model_is_rebuilt_from_the_file_alone(tmp_path, dtype, settings):
     model = linear(7, dtype=dtype, **settings)
     path = checkpoint.save(tmp_path / "a.npz", model, meta={"note": "é", "loss": [0.1, 1e-300]})
     found = checkpoint.load(path)
-    assert type(found.model) is LinearAutoencoder and same(found.model, model)
+    assert type(found.model) is LinearAutoencoder and same_state(found.model, model)
     assert found.model.loss(X).item() == model.loss(X).item()
     assert (
         found.meta == {"note": "é", "loss": [0.1, 1e-300]}
@@ -66,12 +48,12 @@ def test_a_model_is_rebuilt_from_the_file_alone(tmp_path, dtype, settings):
     )
 
 
-@pytest.mark.parametrize("name", test_inspect_models.MODELS)
+@pytest.mark.parametrize("name", MODELS)
 def test_every_model_of_the_chapter_is_rebuilt(tmp_path, name):
     """Each keeps the arguments of its constructor under their own names."""
-    model, _ = test_inspect_models.make(name)
+    model, _ = model_and_loss(name)
     found = checkpoint.load(checkpoint.save(tmp_path / "a.npz", model)).model
-    assert type(found) is type(model) and same(found, model)
+    assert type(found) is type(model) and same_state(found, model)
     assert checkpoint.settings_of(found) == checkpoint.settings_of(model) is not None
 
 
@@ -91,7 +73,7 @@ def test_training_goes_on_bit_for_bit(tmp_path, make):
     again = make(found.model.parameters())
     again.load_state_dict(found.optimizer)
     steps(found.model, again, 3)
-    assert same(found.model, model)
+    assert same_state(found.model, model)
     assert found.generators["noise"].random(9).tolist() == noise.random(9).tolist()
 
 
@@ -122,15 +104,15 @@ def test_a_module_of_ones_own_is_filled_but_not_rebuilt(tmp_path):
 
     path = checkpoint.save(tmp_path / "a.npz", make(0))
     other = make(1)
-    assert checkpoint.load(path, other).model is other and same(other, make(0))
-    assert "load(path, model)" in message_of(checkpoint.load, path)
+    assert checkpoint.load(path, other).model is other and same_state(other, make(0))
+    assert "load(path, model)" in message_of(CheckpointError, checkpoint.load, path)
 
 
 def test_all_that_does_not_fit_is_listed_at_once(tmp_path):
     path = checkpoint.save(tmp_path / "a.npz", linear())
     other = LinearAutoencoder(6, 2, bias=False, rng=np.random.default_rng(1), dtype=np.float32)
     before = other.state_dict()
-    text = message_of(checkpoint.load, path, other)
+    text = message_of(CheckpointError, checkpoint.load, path, other)
     for part in (
         "unexpected 'encoder_bias' (2,)",
         "unexpected 'decoder_bias' (5,)",
@@ -200,7 +182,7 @@ def damage(path, kind):
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, kind, what):
     path = checkpoint.save(tmp_path / "a.npz", linear())
     damage(path, kind)
-    text = message_of(checkpoint.load, path)
+    text = message_of(CheckpointError, checkpoint.load, path)
     assert what in text and str(path) in text
 
 
@@ -246,13 +228,15 @@ def changed(path, **parts):
 )
 def test_a_header_from_elsewhere_is_refused_in_three_lines(tmp_path, parts, what):
     path = changed(checkpoint.save(tmp_path / "a.npz", linear()), **parts)
-    assert what in message_of(checkpoint.load, path)
+    assert what in message_of(CheckpointError, checkpoint.load, path)
 
 
 def test_no_file_and_no_folder(tmp_path):
-    assert "there is no such checkpoint" in message_of(checkpoint.load, tmp_path / "none.npz")
-    assert "cannot be read" in message_of(checkpoint.load, tmp_path)
-    text = message_of(checkpoint.save, tmp_path / "none" / "a.npz", linear())
+    assert "there is no such checkpoint" in message_of(
+        CheckpointError, checkpoint.load, tmp_path / "none.npz"
+    )
+    assert "cannot be read" in message_of(CheckpointError, checkpoint.load, tmp_path)
+    text = message_of(CheckpointError, checkpoint.save, tmp_path / "none" / "a.npz", linear())
     assert "cannot be written: No such file or directory" in text
 
 
@@ -274,7 +258,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(checkpoint, "_write", half)
-    text = message_of(checkpoint.save, path, linear(1))
+    text = message_of(CheckpointError, checkpoint.save, path, linear(1))
     assert "No space left on device" in text and "bytes are needed" in text and "untouched" in text
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["a.npz"]
 
@@ -286,7 +270,9 @@ def test_a_disk_that_is_full_when_the_buffer_is_flushed(tmp_path, monkeypatch):
     before = path.read_bytes()
     monkeypatch.setattr(atomic, "temporary_name", lambda target: target.with_name("full"))
     os.symlink("/dev/full", tmp_path / "full")
-    assert "No space left on device" in message_of(checkpoint.save, path, linear(1))
+    assert "No space left on device" in message_of(
+        CheckpointError, checkpoint.save, path, linear(1)
+    )
     assert path.read_bytes() == before
 
 
@@ -295,7 +281,7 @@ def test_the_new_file_takes_the_name_and_the_old_one_is_never_written_to(tmp_pat
     path = checkpoint.save(tmp_path / "a.npz", linear(0))
     os.link(path, tmp_path / "old.npz")
     checkpoint.save(path, linear(1))
-    assert same(checkpoint.load(tmp_path / "old.npz").model, linear(0)) and same(
+    assert same_state(checkpoint.load(tmp_path / "old.npz").model, linear(0)) and same_state(
         checkpoint.load(path).model, linear(1)
     )
 
@@ -319,6 +305,6 @@ def test_a_kill_in_the_middle_of_writing_leaves_the_old_file(tmp_path, written):
         checkpoint.save({str(path)!r}, LinearAutoencoder(5, 2, rng=np.random.default_rng(1)))
     """)
     assert subprocess.run([sys.executable, "-c", program]).returncode == -signal.SIGKILL
-    assert same(checkpoint.load(path).model, linear(0))
+    assert same_state(checkpoint.load(path).model, linear(0))
     # what the dead left is in nobody's way
-    assert same(checkpoint.load(checkpoint.save(path, linear(2))).model, linear(2))
+    assert same_state(checkpoint.load(checkpoint.save(path, linear(2))).model, linear(2))

@@ -8,30 +8,9 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import run, wrong_use
 
-from minigrad_ae.cli import main
 from minigrad_ae.teaching import lesson
-
-
-def run(capsys, *argv):
-    """(exit code, standard output, standard error) of the command line."""
-    try:
-        code = main([str(a) for a in argv])
-    except SystemExit as stop:
-        code = stop.code
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def wrong_use(capsys, *argv):
-    """The error text of a call that must end with 2, in three lines."""
-    code, _, err = run(capsys, *argv)
-    assert code == 2, err
-    lines = [line for line in err.strip().splitlines() if not line.startswith("compiling kernels")]
-    assert len(lines) == 3, err
-    assert lines[0].startswith("minigrad-ae")
-    assert lines[2].startswith("  fix: ")
-    return err
 
 
 @pytest.fixture

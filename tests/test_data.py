@@ -12,16 +12,11 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from helpers import message_of
 
 from minigrad_ae.analytic import pca
 from minigrad_ae.data import batches, centre, check_matrix, digits, load_matrix, scale, validate
 from minigrad_ae.errors import DataError, DtypeError, FileError, ShapeError
-
-
-def message_of(kind, call, *arguments, **options):
-    with pytest.raises(kind) as caught:
-        call(*arguments, **options)
-    return str(caught.value)
 
 
 def test_digits_are_complete_and_in_the_original_order():

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import message_of
 
 from minigrad_ae import data, tensor
 from minigrad_ae.cli import main
@@ -26,14 +27,6 @@ from minigrad_ae.errors import DataError, DtypeError, FileError
 
 # mg.data.mnist is the function
 mnist_module = importlib.import_module("minigrad_ae.data.mnist_files")
-
-
-def message_of(kind, call, *arguments, **options):
-    with pytest.raises(kind) as caught:
-        call(*arguments, **options)
-    text = str(caught.value)
-    assert len(text.splitlines()) == 3, text
-    return text
 
 
 # --- MNIST, in small ---

@@ -9,6 +9,7 @@ import pickle
 
 import numpy as np
 import pytest
+from helpers import check_that_a_checkpoint_rebuilds
 
 import minigrad_ae as mg
 from minigrad_ae.errors import DataError, DtypeError, ShapeError
@@ -116,13 +117,7 @@ def test_dtype_is_kept(dtype):
 
 def test_a_checkpoint_rebuilds_it(tmp_path):
     model, X = make("two-layer", sigma=np.array([0.1, 0.2, 0.0, 0.5, 2.0]), drop=0.2)
-    mg.checkpoint.save(tmp_path / "model.npz", model)
-    twin = mg.checkpoint.load(tmp_path / "model.npz").model
-    assert type(twin) is type(model) and repr(twin) == repr(model)
-    assert (
-        twin.loss(X, rng=np.random.default_rng(1)).item()
-        == model.loss(X, rng=np.random.default_rng(1)).item()
-    )
+    check_that_a_checkpoint_rebuilds(model, X, tmp_path)
 
 
 def test_pickle_and_deepcopy():

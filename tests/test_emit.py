@@ -11,6 +11,7 @@ import cases
 import numpy as np
 import pytest
 import zoo
+from helpers import nonfinite_numbers, same
 
 import minigrad_ae as mg
 from minigrad_ae.autodiff.graph import Value
@@ -19,20 +20,7 @@ from minigrad_ae.ops import REGISTRY
 from minigrad_ae.program import emit_numpy
 from minigrad_ae.program.literals import STRIDED, UNPACK, array_text, number
 
-EVERY = [(name, dtype) for name in zoo.ZOO for dtype in (np.float64, np.float32)]
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:(divide by zero|invalid value|overflow):RuntimeWarning"
-)
-
-
-@pytest.fixture(autouse=True)
-def definitions():
-    """To the last bit with the definitions; a kernel adds up in another order (see
-    tests/test_bindings.py
-    says how far off).
-    """
-    with mg.kernels.use("numpy"):
-        yield
+pytestmark = [nonfinite_numbers, pytest.mark.usefixtures("definitions")]
 
 
 def run(source):
@@ -49,18 +37,13 @@ def run(source):
     return space
 
 
-def same(a, b):
-    a, b = np.asarray(a), np.asarray(b)
-    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-
-
 def program(source, section):
     """The lines of one section, without comments."""
     lines = source.split(f"# {section}\n")[1].split("\n\n")[0].split("\n")
     return [line.split("  #")[0] for line in lines if line]
 
 
-@pytest.mark.parametrize(("name", "dtype"), EVERY, ids=[f"{n}-{np.dtype(d)}" for n, d in EVERY])
+@zoo.every_graph
 def test_same_bits(name, dtype):
     for seed in range(3):
         loss = zoo.make(name, dtype, seed)

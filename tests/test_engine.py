@@ -8,16 +8,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from helpers import leaf
 
 import minigrad_ae as mg
 from minigrad_ae.autodiff import engine
 from minigrad_ae.ops import REGISTRY
 
 LONG = 100_000
-
-
-def leaf(*values, **options):
-    return mg.tensor(np.array(values), requires_grad=True, **options)
 
 
 # --- the walk -------------------------------------------------------------------------------------

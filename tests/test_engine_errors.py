@@ -8,6 +8,7 @@ import copy
 
 import numpy as np
 import pytest
+from helpers import leaf_of_shape
 
 import minigrad_ae as mg
 from minigrad_ae import ops
@@ -20,12 +21,7 @@ from minigrad_ae.errors import (
     ShapeError,
 )
 
-
-def leaf(shape, name=None):
-    return mg.tensor(np.ones(shape), requires_grad=True, name=name)
-
-
-X, W = leaf((2, 3), "X"), leaf((2, 3), "W")
+X, W = leaf_of_shape(2, 3, value=1.0, name="X"), leaf_of_shape(2, 3, value=1.0, name="W")
 HALF = np.ones(2, np.float16)
 HERE = "test_engine_errors.py"
 
@@ -162,7 +158,7 @@ FAULTS = [
         ("getitem: only integers, slices", "x (2, 3)", "inside the shape"),
     ),
     (
-        lambda: mg.concatenate([X, leaf((2, 2))]),
+        lambda: mg.concatenate([X, leaf_of_shape(2, 2, value=1.0)]),
         ShapeError,
         ValueError,
         (
@@ -178,7 +174,7 @@ FAULTS = [
         ("concatenate of nothing", "an empty list", "at least one"),
     ),
     (
-        lambda: mg.stack([X, leaf((2, 2))]),
+        lambda: mg.stack([X, leaf_of_shape(2, 2, value=1.0)]),
         ShapeError,
         ValueError,
         ("concatenate: all the input", "xs[1]", "agree except"),
@@ -508,7 +504,7 @@ def test_a_rule_that_returns_no_gradient_is_named(monkeypatch):
 
 
 def test_a_hook_that_returns_another_shape_is_named():
-    x = leaf((3,))
+    x = leaf_of_shape(3, value=1.0)
     x.register_hook(lambda g: g[:2])
     with pytest.raises(ShapeError) as caught:
         x.sum().backward()

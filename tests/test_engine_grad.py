@@ -6,12 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import leaf
 
 import minigrad_ae as mg
-
-
-def leaf(*values, **options):
-    return mg.tensor(np.array(values), requires_grad=True, **options)
 
 
 def test_grad_leaves_dot_grad_alone_and_returns_its_own_arrays():

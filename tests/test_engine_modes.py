@@ -6,15 +6,11 @@ import threading
 
 import numpy as np
 import pytest
+from helpers import leaf
 
 import minigrad_ae as mg
 from minigrad_ae.autodiff.graph import Value, enable_grad
 from minigrad_ae.autodiff.origin import source_line, where
-
-
-def leaf(*values, **options):
-    return mg.tensor(np.array(values), requires_grad=True, **options)
-
 
 # --- modes ----------------------------------------------------------------------------------------
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import pytest
 from browser import autoencoder, chain, clean, write
+from helpers import nonfinite_numbers
 
 import minigrad_ae as mg
 from minigrad_ae.inspect.render.html_page import page
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:(divide by zero|invalid value|overflow):RuntimeWarning"
-)
+pytestmark = nonfinite_numbers
 DOWN, UP, RIGHT, LEFT, PGDN, PGUP, HOME, END = (
     chr(0xE000 + k) for k in (0x15, 0x13, 0x14, 0x12, 0x0F, 0x0E, 0x11, 0x10)
 )

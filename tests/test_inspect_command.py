@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import run
 
 import minigrad_ae as mg
-from minigrad_ae.cli import main
 from minigrad_ae.inspect.render.stepper import coloured, walk_by_lines, wants_colour
 
 SCRIPT = """
@@ -41,18 +41,13 @@ def script(tmp_path):
     return write
 
 
-def run(capsys, *argv):
-    try:
-        code = main(["inspect", *map(str, argv)])
-    except SystemExit as stop:
-        code = stop.code
-    out, err = capsys.readouterr()
-    return code, out, err
+def inspected(capsys, *argv):
+    return run(capsys, "inspect", *argv)
 
 
 def test_the_table_is_all_there_is_on_stdout(capsys, script):
     before = list(sys.argv), list(sys.path), sys.modules["__main__"]
-    code, out, err = run(capsys, script())
+    code, out, err = inspected(capsys, script())
     assert (
         code == 0
         and out.startswith("loss = ")
@@ -67,25 +62,27 @@ def test_the_table_is_all_there_is_on_stdout(capsys, script):
 
 def test_on_a_terminal_it_says_what_to_do_next(capsys, script, monkeypatch):
     path = script()
-    assert "next:" not in run(capsys, path)[2]
+    assert "next:" not in inspected(capsys, path)[2]
     capsys.readouterr()
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     assert (
-        "next: --step K" in run(capsys, path)[2]
-        and "next:" not in run(capsys, path, "--step", 3)[2]
+        "next: --step K" in inspected(capsys, path)[2]
+        and "next:" not in inspected(capsys, path, "--step", 3)[2]
     )
 
 
 def test_one_step_one_parameter_ascii(capsys, script):
     path = script()
-    assert "Step 8 of 9   ADD   add_1 = matmul_1 + b" in run(capsys, path, "--step", 8)[1]
-    assert "dloss/dW (4, 2): 2 contributions" in run(capsys, path, "--param", "W")[1]
-    assert run(capsys, path, "--step", 8, "--ascii")[1].isascii()
+    assert "Step 8 of 9   ADD   add_1 = matmul_1 + b" in inspected(capsys, path, "--step", 8)[1]
+    assert "dloss/dW (4, 2): 2 contributions" in inspected(capsys, path, "--param", "W")[1]
+    assert inspected(capsys, path, "--step", 8, "--ascii")[1].isascii()
 
 
 def test_files(capsys, script, tmp_path):
     paths = [tmp_path / name for name in ("t.json", "t.html", "t.png", "t.svg")]
-    code, _, err = run(capsys, script(), "--json", paths[0], "--html", paths[1], "--png", paths[2])
+    code, _, err = inspected(
+        capsys, script(), "--json", paths[0], "--html", paths[1], "--png", paths[2]
+    )
     assert code == 0 and all(f"wrote {p}" in err for p in paths[:3])
     record = json.loads(paths[0].read_text(encoding="utf-8"))
     assert (record["schema"], record["seed"], record["script"]) == (1, 7, str(tmp_path / "ae.py"))
@@ -93,57 +90,61 @@ def test_files(capsys, script, tmp_path):
         paths[1].read_text(encoding="utf-8").startswith("<!doctype html>")
         and paths[2].read_bytes()[:4] == b"\x89PNG"
     )
-    assert run(capsys, script(), "--png", paths[3])[0] == 0 and "<svg" in paths[3].read_text(
+    assert inspected(capsys, script(), "--png", paths[3])[0] == 0 and "<svg" in paths[3].read_text(
         encoding="utf-8"
     )
 
 
 def test_several_steps_in_full_and_the_record_on_stdout(capsys, script):
     path = script()
-    every = run(capsys, path, "--all")[1]
+    every = inspected(capsys, path, "--all")[1]
     assert [line.split()[1] for line in every.split("\n") if line.startswith("Step ")] == [
         str(k) for k in range(1, 10)
     ]
-    some = run(capsys, path, "--from", 3, "--to", 4)[1]
+    some = inspected(capsys, path, "--from", 3, "--to", 4)[1]
     assert (
         some.strip() in every
         and "Step 3 of 9" in some
         and "Step 4 of 9" in some
         and some.count("Step ") == 2
     )
-    assert run(capsys, path, "--from", 8)[1].count("Step ") == 2
-    code, out, _ = run(capsys, path, "--json")
+    assert inspected(capsys, path, "--from", 8)[1].count("Step ") == 2
+    code, out, _ = inspected(capsys, path, "--json")
     assert code == 0 and len(json.loads(out)["steps"]) == 9
-    assert max(map(len, run(capsys, path, "--all", "--width", 70)[1].split("\n"))) <= 70
+    assert max(map(len, inspected(capsys, path, "--all", "--width", 70)[1].split("\n"))) <= 70
 
 
 def test_a_failed_check_is_exit_1(capsys, script, monkeypatch):
     tanh = mg.ops.REGISTRY["tanh"]
     monkeypatch.setattr(tanh, "vjps", [lambda g, y, x: g * (1 + y * y)])
-    code, out, _ = run(capsys, script())
+    code, out, _ = inspected(capsys, script())
     assert code == 1 and out.count("WRONG") == 1
 
 
 def test_which_loss(capsys, script):
     head = "import minigrad_ae as mg\nw = mg.tensor([1.0, 2.0], requires_grad=True)\n"
-    assert "total = 3" in run(capsys, script(head + "total = w.sum()\n"))[1]
+    assert "total = 3" in inspected(capsys, script(head + "total = w.sum()\n"))[1]
     text = head + "def f():\n    (w * w).sum().backward()\nf()\nother = w * 2\n"
-    assert "loss = 5" in run(capsys, script(text))[1], "the last one that backward() was called on"
+    assert "loss = 5" in inspected(capsys, script(text))[1], (
+        "the last one that backward() was called on"
+    )
     text = head + "import sys\nloss = w.sum()\nprint(sys.argv, __name__, __file__)\nsys.exit(3)\n"
-    code, out, err = run(capsys, script(text))
+    code, out, err = inspected(capsys, script(text))
     assert code == 0 and "loss = 3" in out and "__main__" in err and "ae.py" in err
 
 
 def test_a_script_that_trains_is_seen_where_it_ended(capsys, script):
     text = SCRIPT + "loss.backward()\nW.data -= 0.01 * W.grad\n"
-    code, out, err = run(capsys, script(text))
+    code, out, err = inspected(capsys, script(text))
     assert code == 0 and "computed again here" in err
-    step = run(capsys, script(text), "--step", 8)[1]
+    step = inspected(capsys, script(text), "--step", 8)[1]
     assert "at       ae.py:9   h = mg.tanh(x @ W + b)" in step, (
         "names and places are those of the script"
     )
     text += "h = mg.tanh(x @ W + b)\nloss = 0.5 * ((h @ W.T - x) ** 2).sum()\n"
-    assert out == run(capsys, script(text))[1], "the same as if the script had computed it again"
+    assert out == inspected(capsys, script(text))[1], (
+        "the same as if the script had computed it again"
+    )
 
 
 BAD = {
@@ -197,7 +198,7 @@ BAD = {
 def test_wrong_use_is_exit_2_in_three_lines(capsys, script, case, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text, options, words = BAD[case]
-    code, out, err = run(capsys, script(text), *options)
+    code, out, err = inspected(capsys, script(text), *options)
     said = err[err.index("minigrad-ae") :].strip()
     assert code == 2 and out == "" and "Traceback" not in err
     if case != "our own error":
@@ -207,7 +208,7 @@ def test_wrong_use_is_exit_2_in_three_lines(capsys, script, case, tmp_path, monk
 
 def test_files_that_are_no_traces(capsys, script, tmp_path):
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
-    assert run(capsys, script(), "--json", good)[0] == 0
+    assert inspected(capsys, script(), "--json", good)[0] == 0
     for content, words in (
         ("", "not JSON"),
         ("[1]", "no trace of schema 1"),
@@ -218,13 +219,13 @@ def test_files_that_are_no_traces(capsys, script, tmp_path):
     ):
         bad.write_bytes(content if isinstance(content, bytes) else content.encode())
         for pair in ((good, bad), (bad, good)):
-            code, _, err = run(capsys, pair[0], "--diff", pair[1])
+            code, _, err = inspected(capsys, pair[0], "--diff", pair[1])
             assert code == 2 and words in err and len(err.strip().split("\n")) == 3
-    code, _, err = run(capsys, good, "--diff", tmp_path / "none.json")
+    code, _, err = inspected(capsys, good, "--diff", tmp_path / "none.json")
     assert code == 2 and "No such file" in err
-    code, out, err = run(capsys, good)
+    code, out, err = inspected(capsys, good)
     assert code == 2 and out == "" and "a recorded trace cannot be run" in err and "--diff" in err
-    assert run(capsys, tmp_path / "none.py")[0] == 2
+    assert inspected(capsys, tmp_path / "none.py")[0] == 2
 
 
 # --- two traces -----------------------------------------------------------------------------------
@@ -232,11 +233,11 @@ def test_files_that_are_no_traces(capsys, script, tmp_path):
 
 def diff(capsys, script, tmp_path, other, plant=None):
     a, b = tmp_path / "a.json", tmp_path / "b.json"
-    assert run(capsys, script(), "--json", a)[0] == 0
+    assert inspected(capsys, script(), "--json", a)[0] == 0
     if plant:
         plant()
-    assert run(capsys, script(other, "b.py"), "--json", b)[0] in (0, 1)
-    return run(capsys, a, "--diff", b)
+    assert inspected(capsys, script(other, "b.py"), "--json", b)[0] in (0, 1)
+    return inspected(capsys, a, "--diff", b)
 
 
 def test_the_same_twice(capsys, script, tmp_path):

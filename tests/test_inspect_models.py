@@ -2,7 +2,7 @@
 for bit.
 
 A model that is added to `mg.models` joins by itself if it is built as ``Model(n_features, n_latent,
-rng=...)``; otherwise add how to build it to BUILD.
+rng=...)``; otherwise add how to build it to BUILD in zoo.py.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from helpers import same
+from zoo import MODELS, model_and_loss
 
 import minigrad_ae as mg
 from minigrad_ae.autodiff import engine
@@ -20,47 +22,6 @@ from minigrad_ae.inspect.render.html_page import page
 from minigrad_ae.program import emit_numpy
 from minigrad_ae.program.emit import identifier
 
-FEATURES, LATENT = 6, 2
-
-
-def masked(rng):
-    """With a head that is not zero, as it is at the start, so that gradients reach all layers."""
-    model = mg.models.MaskedAutoencoder(
-        (4, 4),
-        2,
-        width=4,
-        depth=1,
-        heads=2,
-        decoder_width=6,
-        decoder_depth=1,
-        mask_ratio=0.5,
-        rng=rng,
-    )
-    model.head.weight.data = rng.normal(size=model.head.weight.shape)
-    return model, rng.normal(size=(2, 16))
-
-
-BUILD = {  # name: build(rng) -> (model, x)
-    "DenoisingAutoencoder": lambda rng: (
-        mg.models.DenoisingAutoencoder(
-            mg.models.DeepAutoencoder(FEATURES, LATENT, 4, rng=rng), sigma=0.3, drop=0.2
-        ),
-        rng.normal(size=(7, FEATURES)),
-    ),
-    "MaskedAutoencoder": masked,
-    "VariationalAutoencoder": lambda rng: (
-        mg.models.VariationalAutoencoder(FEATURES, LATENT, rng=rng),
-        # Bernoulli: pixels in [0, 1]
-        rng.random((7, FEATURES)),
-    ),
-}
-MODELS = [
-    name
-    for name in mg.models.__all__
-    if isinstance(getattr(mg.models, name), type)
-    and issubclass(getattr(mg.models, name), mg.nn.Module)
-]
-
 
 def numpy_kernels():
     """The definitions as kernels, where there are others."""
@@ -68,28 +29,6 @@ def numpy_kernels():
     return (
         kernels.use("numpy") if kernels is not None and hasattr(kernels, "use") else nullcontext()
     )
-
-
-def make(name):
-    """(model, loss), the same each time."""
-    rng = np.random.default_rng(5)
-    if name in BUILD:
-        model, x = BUILD[name](rng)
-    else:
-        model, x = (
-            getattr(mg.models, name)(FEATURES, LATENT, rng=rng),
-            rng.normal(size=(7, FEATURES)),
-        )
-    try:
-        loss = model.loss(x, rng=np.random.default_rng(9))
-    except TypeError:
-        loss = model.loss(x)
-    return model, loss
-
-
-def same(a, b):
-    a, b = np.asarray(a), np.asarray(b)
-    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
 @pytest.fixture(params=MODELS)
@@ -127,7 +66,7 @@ def replayed(loss):
 
 
 def test_replay_by_numpy(built):
-    (model, loss), (_, again) = make(built), make(built)
+    (model, loss), (_, again) = model_and_loss(built), model_and_loss(built)
     t = trace(loss)
     assert t.ok and not t.truncated, t.text()
     grads = replayed(again)
@@ -138,12 +77,12 @@ def test_replay_by_numpy(built):
 
 
 def test_a_stepper_stopped_anywhere_and_gone_on_gives_the_same(built):
-    _, loss = make(built)
+    _, loss = model_and_loss(built)
     loss.backward()
     expected = [v.grad for v in engine.topological(loss) if v.op is None]
-    total = len(list(backward_steps(make(built)[1], numeric=False)))
+    total = len(list(backward_steps(model_and_loss(built)[1], numeric=False)))
     for stop in {0, 1, total // 2, total - 1, total}:
-        _, again = make(built)
+        _, again = model_and_loss(built)
         steps = backward_steps(again, numeric=False)
         list(itertools.islice(steps, stop))
         list(steps)
@@ -152,7 +91,7 @@ def test_a_stepper_stopped_anywhere_and_gone_on_gives_the_same(built):
 
 
 def test_contributions_add_up(built):
-    t = trace(make(built)[1], numeric=False)
+    t = trace(model_and_loss(built)[1], numeric=False)
     total = {}
     for c in (c for s in t.steps for c in s.contributions):
         total[c.node] = c.added if c.node not in total else total[c.node] + c.added
@@ -160,7 +99,7 @@ def test_contributions_add_up(built):
 
 
 def test_the_program_gives_the_same_bits(built):
-    model, loss = make(built)
+    model, loss = model_and_loss(built)
     source = emit_numpy(loss, scope={"model": model, "loss": loss})
     space: dict[str, object] = {}
     exec(compile(source, "emitted.py", "exec"), space)
@@ -171,7 +110,7 @@ def test_the_program_gives_the_same_bits(built):
 
 
 def test_why_has_nothing_to_say_of_a_fresh_model(built):
-    model, loss = make(built)
+    model, loss = model_and_loss(built)
     loss.backward()
     told = {name: mg.why(p, loss) for name, p in model.named_parameters() if np.any(p.grad)}
     said = {name: answer for name, answer in told.items() if answer}
@@ -183,7 +122,7 @@ def test_why_has_nothing_to_say_of_a_fresh_model(built):
 
 
 def test_every_face_takes_it(built, tmp_path):
-    t = trace(make(built)[1])
+    t = trace(model_and_loss(built)[1])
     t.png(tmp_path / "t.png")
     t.json(tmp_path / "t.json")
     assert (

@@ -4,6 +4,7 @@ definition.
 
 import numpy as np
 import pytest
+from helpers import random
 
 import minigrad_ae.kernels as kernels
 from minigrad_ae.errors import DataError, DtypeError, ShapeError
@@ -39,10 +40,6 @@ def _two_threads():
     kernels.set_num_threads(2)
     yield
     kernels.set_num_threads(before)
-
-
-def random(shape, dtype, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
 def product_bound(a, b):

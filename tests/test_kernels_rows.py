@@ -2,16 +2,13 @@
 
 import numpy as np
 import pytest
+from helpers import random
 
 import minigrad_ae.kernels as kernels
 from minigrad_ae.errors import ShapeError
 
 DTYPES = (np.float32, np.float64)
 SHAPES = [(1,), (5,), (1, 1), (3, 17), (40, 49), (2, 3, 64), (7, 1), (0, 4), (300, 33)]
-
-
-def random(shape, dtype, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
 def wide(*arrays):

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import pytest
+from helpers import rng
 
 from minigrad_ae import nn, ops
 from minigrad_ae.data import digits
@@ -17,10 +18,6 @@ from minigrad_ae.optim.line_search import LineSearch
 from minigrad_ae.optim.stopping import Point, Watch
 
 EPS = np.finfo(float).eps
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 def problem(function, *starts, dtype=np.float64):

@@ -9,6 +9,7 @@ import json
 import numpy as np
 import pytest
 import zoo
+from helpers import tied_autoencoder
 
 import minigrad_ae as mg
 from minigrad_ae.autodiff import engine
@@ -29,15 +30,6 @@ def test_every_leaf_of_the_zoo_agrees_with_its_loss(name, dtype):
         assert any(leaf.status == "ok" for leaf in t.leaves), t.leaves
 
 
-def network():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(6, 4))
-    W = mg.tensor(rng.normal(size=(4, 2)), requires_grad=True)
-    b = mg.tensor(rng.normal(size=2), requires_grad=True)
-    h = mg.tanh(x @ W + b)
-    return 0.5 * ((h @ W.T - x) ** 2).sum(), {"W": W, "b": b}
-
-
 # Faults of the engine, not of a rule: every local check passes.
 FAULTS = {
     "a contribution is lost at a fan-out": (engine, "add", lambda a, b: b),
@@ -54,7 +46,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_no_rule_can_see_is_seen_end_to_end(fault, monkeypatch):
-    loss, scope = network()
+    loss, scope = tied_autoencoder()
     monkeypatch.setattr(*FAULTS[fault])
     t = trace(loss, scope=scope)
     assert all(c.check.ok for s in t.steps for c in s.contributions), "each rule by itself is right"
@@ -117,13 +109,13 @@ def test_a_hook_is_said_where_it_acts(tmp_path):
 
 def test_a_large_graph_is_not_computed_again_for_every_leaf(monkeypatch):
     monkeypatch.setattr(leaves, "BUDGET", 12_000)
-    loss, scope = network()
+    loss, scope = tied_autoencoder()
     t = trace(loss, scope=scope)
     assert [leaf.status for leaf in t.leaves] == ["ok", "skipped"] and "too large" in t.leaves[
         1
     ].reason
     assert "gradients of leaves: 1 of 1 agree with the loss as a whole (1 not checked)" in t.text()
-    assert trace(network()[0], numeric=False).leaves == []
+    assert trace(tied_autoencoder()[0], numeric=False).leaves == []
 
 
 # --- where NaN is made ----------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pickle
 
 import numpy as np
 import pytest
+from helpers import refused
 
 import minigrad_ae as mg
 from minigrad_ae import analytic, checkpoint
@@ -246,12 +247,6 @@ def test_one_mask_serves_all_pictures():
 
 
 # --- bad input ------------------------------------------------------------------------------------
-
-
-def refused(error, words, function, *args, **kwargs):
-    with pytest.raises(error) as info:
-        function(*args, **kwargs)
-    assert len(str(info.value).splitlines()) == 3 and words in str(info.value), str(info.value)
 
 
 @pytest.mark.parametrize(

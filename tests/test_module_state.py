@@ -7,14 +7,11 @@ import pickle
 
 import numpy as np
 import pytest
+from helpers import rng
 
 import minigrad_ae as mg
 from minigrad_ae import nn
 from minigrad_ae.errors import DataError, DtypeError, GradientError
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 class Tied(nn.Module):

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import pytest
+from helpers import message_of, rng
 
 import minigrad_ae as mg
 from minigrad_ae import nn
@@ -15,16 +16,6 @@ from minigrad_ae.errors import DataError, DtypeError, ShapeError
 from minigrad_ae.nn import init
 
 DTYPES = [np.float32, np.float64]
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
-
-
-def message_of(kind, call, *arguments, **options):
-    with pytest.raises(kind) as caught:
-        call(*arguments, **options)
-    return str(caught.value)
 
 
 # --- layers ---------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pickle
 
 import numpy as np
 import pytest
+from helpers import message_of
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
@@ -145,14 +146,6 @@ def test_the_output_bias_may_start_at_the_mean():
 
 
 # --- wrong use ---
-def message_of(kind, call, *arguments, **options):
-    with pytest.raises(kind) as caught:
-        call(*arguments, **options)
-    text = str(caught.value)
-    assert len(text.splitlines()) == 3
-    return text
-
-
 @pytest.mark.parametrize("M", [5, 6])
 def test_no_bottleneck(M):
     text = message_of(DataError, TwoLayerAutoencoder, 5, M, rng=np.random.default_rng(0))

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from helpers import parameter, rng
 
 from minigrad_ae import nn
 from minigrad_ae.errors import DataError
@@ -21,22 +22,12 @@ MAKERS = {
 }
 
 
-def rng(seed=0):
-    return np.random.default_rng(seed)
-
-
-def leaf(values, gradient=None, dtype=np.float64):
-    p = nn.Parameter(values, dtype=dtype)
-    p.grad = None if gradient is None else np.asarray(gradient, dtype=dtype)
-    return p
-
-
 # --- laws -----------------------------------------------------------------------------------------
 
 
 def test_gradient_descent_on_a_quadratic_is_a_geometric_sequence():
     s, x0, lr = np.array([0.5, 3.0]), np.array([2.0, -1.0]), 0.2
-    p = leaf(x0)
+    p = parameter(x0)
     optimizer = SGD([p], lr=lr)
     for _ in range(25):
         p.grad = s * p.data
@@ -51,7 +42,7 @@ def test_momentum_on_a_quadratic_is_a_power_of_its_two_by_two_matrix(nesterov):
     v_row = np.array([s, mu])
     x_row = np.array([1.0, 0.0]) - lr * (np.array([s, 0.0]) + mu * v_row if nesterov else v_row)
     expected = np.linalg.matrix_power(np.stack([x_row, v_row]), steps) @ [x0, 0.0]
-    p = leaf([x0])
+    p = parameter([x0])
     optimizer = SGD([p], lr=lr, momentum=mu, nesterov=nesterov)
     for _ in range(steps):
         p.grad = s * p.data
@@ -62,7 +53,7 @@ def test_momentum_on_a_quadratic_is_a_power_of_its_two_by_two_matrix(nesterov):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_first_step_of_adam_is_the_sign_of_the_gradient_whatever_its_size(dtype):
     g = np.array([1e-6, -1e-2, 3.0, -1e8, 0.0])
-    p = leaf(np.zeros(5), g, dtype)
+    p = parameter(np.zeros(5), g, dtype)
     Adam([p], lr=0.01, eps=1e-8).step()
     g = g.astype(dtype)
     np.testing.assert_allclose(
@@ -72,7 +63,7 @@ def test_the_first_step_of_adam_is_the_sign_of_the_gradient_whatever_its_size(dt
 
 
 def test_adam_follows_algorithm_1_of_its_paper():
-    p, theta = leaf(rng().normal(size=(3, 2))), rng().normal(size=(3, 2))
+    p, theta = parameter(rng().normal(size=(3, 2))), rng().normal(size=(3, 2))
     optimizer, m, v = Adam([p], lr=0.05, betas=(0.8, 0.95), eps=1e-3), 0.0, 0.0
     for t in range(1, 8):
         g = np.cos(t * theta) * theta
@@ -85,7 +76,7 @@ def test_adam_follows_algorithm_1_of_its_paper():
 
 def test_adamw_decays_the_weights_and_adam_the_gradient():
     x, g, lr, decay = np.array([2.0, -3.0]), np.array([0.5, 0.25]), 0.1, 0.2
-    plain, l2, decoupled = leaf(x, g), leaf(x, g), leaf(x, g)
+    plain, l2, decoupled = parameter(x, g), parameter(x, g), parameter(x, g)
     Adam([plain], lr=lr).step()
     Adam([l2], lr=lr, weight_decay=decay).step()
     AdamW([decoupled], lr=lr, weight_decay=decay).step()
@@ -95,7 +86,7 @@ def test_adamw_decays_the_weights_and_adam_the_gradient():
 
 
 def test_sgd_weight_decay_is_the_gradient_of_half_the_squared_norm():
-    p = leaf([2.0, -3.0], [0.5, 0.25])
+    p = parameter([2.0, -3.0], [0.5, 0.25])
     SGD([p], lr=0.1, weight_decay=0.2).step()
     np.testing.assert_allclose(
         p.data, [2 - 0.1 * (0.5 + 0.2 * 2), -3 - 0.1 * (0.25 - 0.2 * 3)], rtol=1e-15
@@ -103,7 +94,7 @@ def test_sgd_weight_decay_is_the_gradient_of_half_the_squared_norm():
 
 
 def test_an_element_that_never_had_a_gradient_does_not_move_even_with_eps_zero():
-    p = leaf([1.0, 1.0], [0.0, 2.0])
+    p = parameter([1.0, 1.0], [0.0, 2.0])
     Adam([p], eps=0.0, lr=0.1).step()
     assert p.data.tolist() == [1.0, 0.9]
 
@@ -120,7 +111,7 @@ def train(optimizer, params, steps, start=0):
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_parameters_without_a_gradient_stay_and_so_does_their_state(name):
-    p, q = leaf([1.0, 2.0], [0.5, -0.5]), leaf([3.0])
+    p, q = parameter([1.0, 2.0], [0.5, -0.5]), parameter([3.0])
     optimizer = MAKERS[name]([p, q])
     optimizer.step()
     assert (
@@ -137,7 +128,7 @@ def test_parameters_without_a_gradient_stay_and_so_does_their_state(name):
 def test_a_loaded_state_continues_bit_for_bit(name, dtype):
     def fresh():
         return [
-            leaf(rng(k).normal(size=shape), dtype=dtype)
+            parameter(rng(k).normal(size=shape), dtype=dtype)
             for k, shape in enumerate([(3, 2), (), (4,)])
         ]
 
@@ -159,7 +150,7 @@ def test_a_loaded_state_continues_bit_for_bit(name, dtype):
 
 
 def test_a_tied_parameter_is_stepped_once():
-    p = leaf([1.0], [1.0])
+    p = parameter([1.0], [1.0])
     SGD([p, p], lr=0.1).step()
     assert p.data.tolist() == [0.9]
 
@@ -190,7 +181,7 @@ def test_the_cosine_schedule_rises_along_a_line_and_falls_along_a_cosine():
 
 
 def test_the_schedule_of_an_optimizer_sets_its_rate_also_after_loading():
-    p = leaf([1.0])
+    p = parameter([1.0])
     optimizer = SGD([p], lr=0.5)
     lr = cosine_schedule(optimizer, steps=10)
     assert lr(5) == optimizer.lr == pytest.approx(0.25) and lr(10) == optimizer.lr == 0.0
@@ -201,13 +192,17 @@ def test_the_schedule_of_an_optimizer_sets_its_rate_also_after_loading():
 
 @pytest.mark.parametrize("scale", [1.0, 1e200, 1e-200])
 def test_clipping_scales_all_gradients_by_one_number(scale):
-    p, q, r = leaf([0.0, 0.0], [3 * scale, 0.0]), leaf([0.0], [-4 * scale]), leaf([0.0])
+    p, q, r = (
+        parameter([0.0, 0.0], [3 * scale, 0.0]),
+        parameter([0.0], [-4 * scale]),
+        parameter([0.0]),
+    )
     assert clip_grad_norm([p, q, r], 2 * scale) == pytest.approx(5 * scale, rel=1e-15)
     np.testing.assert_allclose([*p.grad, *q.grad], np.array([1.2, 0, -1.6]) * scale, rtol=1e-15)
     before = p.grad
     clip_grad_norm([p, q], 3 * scale)
     assert p.grad is before and r.grad is None
-    assert clip_grad_norm([leaf([0.0], [0.0])], 1.0) == 0.0
+    assert clip_grad_norm([parameter([0.0], [0.0])], 1.0) == 0.0
 
 
 def test_one_learning_rate_and_one_decay_for_each_parameter():
@@ -216,7 +211,7 @@ def test_one_learning_rate_and_one_decay_for_each_parameter():
     def values():
         return [rng(k).normal(size=shape) for k, shape in enumerate([(3, 2), (4,), (2, 5)])]
 
-    params, alone = [leaf(v) for v in values()], [leaf(v) for v in values()]
+    params, alone = [parameter(v) for v in values()], [parameter(v) for v in values()]
     together = AdamW(
         params,
         lr=0.1,
@@ -236,7 +231,7 @@ def test_one_learning_rate_and_one_decay_for_each_parameter():
         for optimizer in apart:
             optimizer.step()
     assert all(np.array_equal(p.data, q.data) for p, q in zip(params, alone, strict=True))
-    no_decay, plain = leaf(np.ones(3), np.ones(3)), leaf(np.ones(3), np.ones(3))
+    no_decay, plain = parameter(np.ones(3), np.ones(3)), parameter(np.ones(3), np.ones(3))
     AdamW([no_decay], lr=0.1, weight_decay=0.2, matrices_only=True).step()
     Adam([plain], lr=0.1).step()
     assert np.array_equal(no_decay.data, plain.data)

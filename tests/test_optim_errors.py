@@ -8,24 +8,12 @@ import math
 
 import numpy as np
 import pytest
+from helpers import message_of, parameter
 
 import minigrad_ae as mg
 from minigrad_ae import nn
 from minigrad_ae.errors import DataError, DtypeError, GradientError, ShapeError
 from minigrad_ae.optim import LBFGS, SGD, Adam, AdamW, clip_grad_norm, cosine_schedule
-
-
-def leaf(values, gradient=None):
-    p = nn.Parameter(values)
-    p.grad = None if gradient is None else np.asarray(gradient)
-    return p
-
-
-def message_of(kind, call, *arguments, **options):
-    with pytest.raises(kind) as caught:
-        call(*arguments, **options)
-    return str(caught.value)
-
 
 P = nn.Parameter([1.0, 2.0], name="w")
 MISTAKES = [
@@ -143,7 +131,7 @@ SGD: no parameter requires a gradient
     ),
     (
         GradientError,
-        lambda: SGD([leaf([1.0])], lr=1).step(),
+        lambda: SGD([parameter([1.0])], lr=1).step(),
         """
 SGD: no parameter has a gradient
   1 parameter(s), every .grad is None
@@ -151,7 +139,7 @@ SGD: no parameter has a gradient
     ),
     (
         ShapeError,
-        lambda: SGD([leaf([1.0], [[1.0]])], lr=1).step(),
+        lambda: SGD([parameter([1.0], [[1.0]])], lr=1).step(),
         """
 SGD: a gradient has another shape than its parameter
   parameter 0 (1,): gradient (1, 1), parameter (1,)
@@ -266,7 +254,7 @@ def test_a_mistake_is_answered_in_three_lines(kind, call, text):
 
 @pytest.mark.parametrize("maker", [SGD, Adam, AdamW])
 def test_a_gradient_that_is_not_finite_is_refused_before_anything_changes(maker):
-    p, q = leaf([1.0, 2.0], [1.0, 1.0]), leaf([3.0, 4.0, 5.0], [np.nan, 1.0, np.inf])
+    p, q = parameter([1.0, 2.0], [1.0, 1.0]), parameter([3.0, 4.0, 5.0], [np.nan, 1.0, np.inf])
     optimizer = maker([p, q], lr=0.1)
     text = message_of(GradientError, optimizer.step)
     assert text.split(": ", 1)[1] == (
@@ -277,7 +265,7 @@ def test_a_gradient_that_is_not_finite_is_refused_before_anything_changes(maker)
 
 
 def test_a_state_of_another_optimizer_is_refused_with_every_fault_named():
-    p, q = leaf([1.0, 2.0]), leaf([3.0])
+    p, q = parameter([1.0, 2.0]), parameter([3.0])
     optimizer = Adam([p, q], lr=0.5)
     state = {"0.m": np.ones(2), "0.v": np.ones(3), "1.velocity": np.ones(1), "2.m": np.ones(1)}
     assert message_of(DataError, optimizer.load_state_dict, state) == (

@@ -9,15 +9,14 @@ import re
 import numpy as np
 import pytest
 import zoo
+from helpers import nonfinite_numbers
 
 import minigrad_ae as mg
 from minigrad_ae.errors import DataError
 from minigrad_ae.inspect.render.blocks import fold
 from minigrad_ae.inspect.render.layout import arrange, layers
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:(divide by zero|invalid value|overflow):RuntimeWarning"
-)
+pytestmark = nonfinite_numbers
 EVIL = "$\\frac{1}$<img src=x onerror=alert(1)>"
 
 

@@ -8,17 +8,12 @@ import numpy as np
 import pytest
 import zoo
 from cases import CASES, draw
+from helpers import leaf_of_shape
 
 import minigrad_ae as mg
 from minigrad_ae.autodiff import engine
 from minigrad_ae.errors import GradientError
 from minigrad_ae.ops import REGISTRY
-
-
-def leaf(*shape, name=None):
-    return mg.tensor(
-        np.random.default_rng(len(shape)).normal(size=shape), requires_grad=True, name=name
-    )
 
 
 def inputs_of(op, case):
@@ -81,7 +76,7 @@ def test_a_change_is_refused_if_and_only_if_the_rule_reads_what_was_changed(op, 
 
 
 def test_the_step_of_gradient_descent_works_while_the_loss_is_alive():
-    w, x = leaf(3, 2, name="w"), np.ones((4, 3))
+    w, x = leaf_of_shape(3, 2, name="w"), np.ones((4, 3))
     for _ in range(3):
         w.zero_grad()
         loss = mg.tanh(x @ w).sum()
@@ -109,7 +104,7 @@ def test_the_step_of_gradient_descent_works_while_the_loss_is_alive():
     [lambda w: w.T, lambda w: w[1:], lambda w: w.reshape(-1), lambda w: w.T.reshape(3, 2)[:, 0]],
 )
 def test_a_view_of_a_leaf_is_no_way_around(view):
-    w = leaf(3, 2, name="w")
+    w = leaf_of_shape(3, 2, name="w")
     v = view(w)
     copied = not np.shares_memory(v.data, w.data)
     y = mg.square(v).sum()
@@ -124,7 +119,7 @@ def test_a_condition_that_looks_into_a_leaf_counts_too():
     """No gradient flows to a condition, so it is not on the walk; its leaf is found all the
     same.
     """
-    c, a = mg.tensor([[1.0, 0.0]], requires_grad=True, name="c"), leaf(2, 1, name="a")
+    c, a = mg.tensor([[1.0, 0.0]], requires_grad=True, name="c"), leaf_of_shape(2, 1, name="a")
     y = mg.where(c.T, a, 0.0).sum()
     c.data = np.array([[0.0, 1.0]])
     with pytest.raises(GradientError, match="a view of leaf 'c'"):
@@ -133,7 +128,7 @@ def test_a_condition_that_looks_into_a_leaf_counts_too():
 
 def test_changes_in_other_graphs_do_not_matter():
     """As when two models are trained in turn: loss, loss, step, step."""
-    w, v = leaf(3, name="w"), leaf(3, name="v")
+    w, v = leaf_of_shape(3, name="w"), leaf_of_shape(3, name="v")
     first, second = mg.square(w).sum(), mg.square(v).sum()
     for loss, p in ((first, w), (second, v)):
         loss.backward()
@@ -142,7 +137,7 @@ def test_changes_in_other_graphs_do_not_matter():
 
 
 def test_every_reader_of_the_graph_refuses():
-    w = leaf(3, name="w")
+    w = leaf_of_shape(3, name="w")
     y = mg.exp(w * w).sum()
     w.data *= 2
     for read in (
@@ -159,7 +154,7 @@ def test_every_reader_of_the_graph_refuses():
 
 
 def test_only_what_is_on_the_way_counts():
-    w, v = leaf(3, name="w"), leaf(3, name="v")
+    w, v = leaf_of_shape(3, name="w"), leaf_of_shape(3, name="v")
     y = (mg.exp(v) + mg.square(w)).sum()
     w.data *= 2
     assert np.array_equal(mg.grad(y, v)[0], np.exp(v.data))
@@ -188,7 +183,7 @@ def test_no_op_returns_its_argument(op):
 
 def test_kernels_see_memory_that_may_be_written():
     """Numba compiles again for read-only arrays, so only what the user sees carries the flag."""
-    w = leaf(3, 4)
+    w = leaf_of_shape(3, 4)
     for t in (w, mg.exp(w), mg.exp(w)[1:]):
         assert (
             t._data.flags.writeable

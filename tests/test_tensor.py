@@ -11,14 +11,11 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import leaf
 
 import minigrad_ae as mg
 
 module = importlib.import_module("minigrad_ae.tensors")  # mg.tensor is the function
-
-
-def leaf(*values, **options):
-    return mg.tensor(np.array(values), requires_grad=True, **options)
 
 
 # --- making ---------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import leaf_of_shape
 
 import minigrad_ae as mg
 from minigrad_ae import nn
@@ -15,10 +16,6 @@ from minigrad_ae.tensors import PUBLIC
 
 RNG = np.random.default_rng(0)
 WHOLE = np.array([[0, 3, 5], [2, 1, 4]], np.uint8)  # what a picture file holds
-
-
-def leaf(*shape: int) -> mg.Tensor:
-    return mg.tensor(np.random.default_rng(1).standard_normal(shape), requires_grad=True)
 
 
 # --- whole numbers given bare are computed as float64 ---------------------------------------------
@@ -141,7 +138,7 @@ def test_each_pick_sends_its_gradient_back(index):
     """The gradient of <g, x[index]> is how often each element was picked, weighted: counted by
     picking numbers.
     """
-    x = leaf(2, 3)
+    x = leaf_of_shape(2, 3)
     numbers = np.arange(6).reshape(2, 3)[index]
     g = np.random.default_rng(2).standard_normal(numbers.shape)
     wanted = np.zeros(6)
@@ -155,14 +152,14 @@ def test_each_pick_sends_its_gradient_back(index):
 
 
 def test_an_index_that_is_changed_later_changes_no_gradient():
-    x, rows, listed = leaf(4), np.array([0, 1]), [0, 1]
+    x, rows, listed = leaf_of_shape(4), np.array([0, 1]), [0, 1]
     y, z = x[rows].sum(), x[listed].sum()
     rows[:], listed[0] = 3, 2
     assert mg.grad(y, x)[0].tolist() == mg.grad(z, x)[0].tolist() == [1, 1, 0, 0]
 
 
 def test_take_is_numpys():
-    x = leaf(2, 3)
+    x = leaf_of_shape(2, 3)
     for indices, axis in (
         ([True, False], 1),
         ([True, True], None),
@@ -214,7 +211,7 @@ def test_take_is_numpys():
     ],
 )
 def test_what_lies_outside_a_shape_is_an_index_error_too(call):
-    for x in (leaf(2, 3), leaf(2, 3).data):
+    for x in (leaf_of_shape(2, 3), leaf_of_shape(2, 3).data):
         if isinstance(x, mg.Tensor) or not isinstance(
             _result(call, x), IndexError
         ):  # a bare array may be NumPy's own matter
@@ -265,7 +262,7 @@ def _result(call, x):
     ],
 )
 def test_whatever_setting_the_forward_takes_the_backward_takes(call):
-    x = leaf(2, 3)
+    x = leaf_of_shape(2, 3)
     assert mg.gradcheck(call, x)
 
 
@@ -308,7 +305,7 @@ def _filled(a, b):
     ],
 )
 def test_a_door_that_would_lose_the_gradient_is_shut(door):
-    a, b = leaf(), leaf()
+    a, b = leaf_of_shape(), leaf_of_shape()
     with pytest.raises((GradientError, ValueError)) as caught:
         door(a, b)
     said = str(caught.value) + str(caught.value.__cause__) + str(caught.value.__context__)
@@ -318,7 +315,7 @@ def test_a_door_that_would_lose_the_gradient_is_shut(door):
 def test_without_a_gradient_numpy_may_have_it():
     a = mg.tensor([1.0, 2.0])
     np.testing.assert_array_equal(np.array([a, a * 2]), [[1, 2], [2, 4]])
-    w = leaf(2)
+    w = leaf_of_shape(2)
     with mg.no_grad():
         np.testing.assert_array_equal(np.asarray(w), w.data)
         assert np.array([w[0], w[1]]).shape == (2,)
@@ -326,7 +323,7 @@ def test_without_a_gradient_numpy_may_have_it():
 
 
 def test_stack_keeps_it():
-    a = leaf()
+    a = leaf_of_shape()
     assert mg.grad(mg.stack([a * 2, a * 3]) @ np.array([10.0, 11.0]), a)[0] == 53
 
 
@@ -350,7 +347,7 @@ def test_stack_keeps_it():
     ],
 )
 def test_the_array_of_a_computed_tensor_is_written_to_by_nobody(door):
-    x = leaf(3)
+    x = leaf_of_shape(3)
     y = mg.tanh(x)
     wanted = 1 - np.tanh(x.data) ** 2
     with pytest.raises(ValueError, match="read-only"):
@@ -364,19 +361,19 @@ def _quiet(f):
 
 
 def test_a_detached_tensor_that_is_given_data_of_its_own_can_be_written_to():
-    y = mg.tanh(leaf(3))
+    y = mg.tanh(leaf_of_shape(3))
     d = y.detach()
     d.data = np.zeros(3)
     d.data[0] = 1
     assert d.data.tolist() == [1, 0, 0]
-    w = leaf(3)
+    w = leaf_of_shape(3)
     w.data = y  # a copy: what is trained never shares memory with a graph
     w.data -= 1
     np.testing.assert_array_equal(w.data, y.data - 1)
 
 
 def test_a_hook_cannot_change_what_others_receive():
-    a, b = leaf(3), leaf(3)
+    a, b = leaf_of_shape(3), leaf_of_shape(3)
     wrote = []
 
     def hook(g):
@@ -399,7 +396,7 @@ def test_the_tutorial_loop_trains_or_says_why_not():
     name to another tensor.
     """
     for context in (mg.no_grad, _Open):
-        p = leaf(3)
+        p = leaf_of_shape(3)
         before = p.data.copy()
         for _ in range(3):
             loss = mg.square(p).sum()
@@ -424,15 +421,15 @@ class _Open:
 )
 def test_every_in_place_operator_refuses_a_leaf_and_leaves_other_tensors_alone(line):
     with pytest.raises(GradientError, match="in-place"):
-        exec(line, {"p": leaf(3), "np": np})
-    for other in (mg.tensor([1.0, 2.0, 3.0]), mg.tanh(leaf(3))):
+        exec(line, {"p": leaf_of_shape(3), "np": np})
+    for other in (mg.tensor([1.0, 2.0, 3.0]), mg.tanh(leaf_of_shape(3))):
         scope = {"p": other, "np": np}
         exec(line, scope)
         assert scope["p"] is not other and scope["p"].requires_grad == other.requires_grad
 
 
 def test_a_loss_that_is_added_up_stays_a_loss():
-    w, loss = leaf(3), 0.0
+    w, loss = leaf_of_shape(3), 0.0
     for k in range(3):
         loss += (w * k).sum()
     assert mg.grad(loss, w)[0].tolist() == [3, 3, 3]
@@ -453,7 +450,7 @@ def test_a_parameter_stays_one():
 
 
 def test_a_gradient_that_is_none_explains_itself():
-    w = leaf(3)
+    w = leaf_of_shape(3)
     for arithmetic in (
         lambda: w - w.grad,
         lambda: w.grad * w,

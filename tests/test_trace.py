@@ -7,9 +7,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator
 
-import numpy as np
 import pytest
 import zoo
+from helpers import nonfinite_numbers, same, tied_autoencoder
 
 import minigrad_ae as mg
 from minigrad_ae.autodiff import engine
@@ -17,40 +17,7 @@ from minigrad_ae.errors import DataError
 from minigrad_ae.inspect import backward_steps, trace
 from minigrad_ae.ops import REGISTRY
 
-EVERY = [(name, dtype) for name in zoo.ZOO for dtype in (np.float64, np.float32)]
-every = pytest.mark.parametrize(
-    ("name", "dtype"), EVERY, ids=[f"{n}-{np.dtype(d)}" for n, d in EVERY]
-)
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:(divide by zero|invalid value|overflow):RuntimeWarning"
-)
-
-
-@pytest.fixture(autouse=True)
-def definitions():
-    """To the last bit with the definitions; a kernel adds up in another order (see
-    tests/test_bindings.py
-    says how far off).
-    """
-    with mg.kernels.use("numpy"):
-        yield
-
-
-def same(a, b):
-    """Equal to the last bit, in dtype and shape too (a NaN equals itself)."""
-    a, b = np.asarray(a), np.asarray(b)
-    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-
-
-def autoencoder():
-    """A tied autoencoder: 6 points, 4 features, 2 hidden units; W is used twice, b is broadcast."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(6, 4))
-    W = mg.tensor(rng.normal(size=(4, 2)), requires_grad=True, name="W")
-    b = mg.tensor(rng.normal(size=2), requires_grad=True)
-    h = mg.tanh(x @ W + b)
-    loss = 0.5 * ((h @ W.T - x) ** 2).sum()
-    return loss, {"x": x, "b": b, "h": h, "loss": loss}
+pytestmark = [nonfinite_numbers, pytest.mark.usefixtures("definitions")]
 
 
 # --- the zoo --------------------------------------------------------------------------------------
@@ -66,7 +33,7 @@ def test_zoo_is_complete():
 # --- replay ---------------------------------------------------------------------------------------
 
 
-@every
+@zoo.every_graph
 def test_trace_is_backward_bit_for_bit(name, dtype):
     plain, traced, stepped = (zoo.make(name, dtype) for _ in range(3))
     plain.backward()
@@ -80,7 +47,7 @@ def test_trace_is_backward_bit_for_bit(name, dtype):
         assert same(a.grad, c.grad)
 
 
-@every
+@zoo.every_graph
 def test_contributions_add_up_to_the_gradients(name, dtype):
     loss = zoo.make(name, dtype)
     t = trace(loss, numeric=False)
@@ -104,7 +71,7 @@ def test_contributions_add_up_to_the_gradients(name, dtype):
     )
 
 
-@every
+@zoo.every_graph
 def test_every_rule_of_the_zoo_passes_its_check(name, dtype):
     t = trace(zoo.make(name, dtype))
     assert t.ok, t.text()
@@ -115,7 +82,7 @@ def test_every_rule_of_the_zoo_passes_its_check(name, dtype):
 
 
 def test_steps_come_in_the_order_in_which_backward_runs_them():
-    loss, _ = autoencoder()
+    loss, _ = tied_autoencoder()
     order = [v.op.name for v in reversed(engine.topological(loss)) if v.op]
     t = trace(loss, numeric=False)
     assert [s.op for s in t.steps] == order
@@ -137,7 +104,7 @@ def test_leaf_gradients_accumulate_and_hooks_and_retain_grad_work():
 
 
 def test_a_stepper_that_is_dropped_leaves_the_leaves_alone():
-    loss, names = autoencoder()
+    loss, names = tied_autoencoder()
     steps = backward_steps(loss)
     assert names["b"].grad is None
     seen = list(itertools.islice(steps, 4))
@@ -149,8 +116,8 @@ def test_a_stepper_that_is_dropped_leaves_the_leaves_alone():
 
 
 def test_a_stepper_winds_back_and_jumps():
-    loss, names = autoencoder()
-    plain, _ = autoencoder()
+    loss, names = tied_autoencoder()
+    plain, _ = tied_autoencoder()
     plain.backward()
     steps = backward_steps(loss, numeric=False)
     assert (

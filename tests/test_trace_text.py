@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import zoo
+from helpers import nonfinite_numbers, same, tied_autoencoder
 
 import minigrad_ae as mg
 from minigrad_ae import inspect
@@ -23,30 +24,7 @@ from minigrad_ae.inspect.record.names import name_values
 from minigrad_ae.inspect.record.notation import bar_notation
 from minigrad_ae.ops import REGISTRY
 
-EVERY = [(name, dtype) for name in zoo.ZOO for dtype in (np.float64, np.float32)]
-every = pytest.mark.parametrize(
-    ("name", "dtype"), EVERY, ids=[f"{n}-{np.dtype(d)}" for n, d in EVERY]
-)
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:(divide by zero|invalid value|overflow):RuntimeWarning"
-)
-
-
-def same(a, b):
-    """Equal to the last bit, in dtype and shape too (a NaN equals itself)."""
-    a, b = np.asarray(a), np.asarray(b)
-    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-
-
-def autoencoder():
-    """A tied autoencoder: 6 points, 4 features, 2 hidden units; W is used twice, b is broadcast."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(6, 4))
-    W = mg.tensor(rng.normal(size=(4, 2)), requires_grad=True, name="W")
-    b = mg.tensor(rng.normal(size=2), requires_grad=True)
-    h = mg.tanh(x @ W + b)
-    loss = 0.5 * ((h @ W.T - x) ** 2).sum()
-    return loss, {"x": x, "b": b, "h": h, "loss": loss}
+pytestmark = nonfinite_numbers
 
 
 # --- what a step says -----------------------------------------------------------------------------
@@ -76,7 +54,7 @@ def test_unbroadcast_is_recorded():
 
 
 def test_names_come_from_name_then_variables_then_numbers():
-    loss, scope = autoencoder()
+    loss, scope = tied_autoencoder()
     t = trace(loss, scope=scope)
     assert [n.name for n in t.nodes if n.kind == "param"] == ["W", "b"]
     assert {"x", "h", "loss", "matmul_1", "add_1", "tanh_1"} - {n.name for n in t.nodes} == {
@@ -200,7 +178,7 @@ def test_what_is_not_finite_is_skipped_and_said():
 
 
 def test_numbers_can_be_left_unchecked():
-    loss, _ = autoencoder()
+    loss, _ = tied_autoencoder()
     assert {c.check.status for s in trace(loss, numeric=False).steps for c in s.contributions} == {
         "skipped"
     }
@@ -234,7 +212,7 @@ def test_a_trace_above_the_limit_is_refused(monkeypatch):
 
 
 def test_errors_have_three_lines():
-    loss, scope = autoencoder()
+    loss, scope = tied_autoencoder()
     t = trace(loss, scope=scope)
     for k in (0, -1, 10):
         with pytest.raises(DataError) as error:
@@ -257,7 +235,7 @@ def test_errors_have_three_lines():
 
 
 def test_table():
-    loss, scope = autoencoder()
+    loss, scope = tied_autoencoder()
     t = trace(loss, scope=scope)
     lines = t.text().split("\n")
     assert lines[0] == f"loss = {loss.item():.6g}   9 steps, 2 parameters, float64"
@@ -274,7 +252,7 @@ def test_table():
 
 
 def test_one_step():
-    loss, scope = autoencoder()
+    loss, scope = tied_autoencoder()
     text = trace(loss, scope=scope).text(step=8)
     for part in (
         "Step 8 of 9   ADD   add_1 = matmul_1 + b",
@@ -300,7 +278,7 @@ def test_one_step():
 
 
 def test_all_that_flowed_into_a_parameter():
-    loss, scope = autoencoder()
+    loss, scope = tied_autoencoder()
     text = trace(loss, scope=scope).text(param="W")
     assert (
         "dloss/dW (4, 2): 2 contributions" in text

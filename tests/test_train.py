@@ -11,6 +11,7 @@ import threading
 
 import numpy as np
 import pytest
+from helpers import linear, message_of
 
 import minigrad_ae as mg
 from minigrad_ae.errors import DataError, DtypeError, GradientError
@@ -19,10 +20,6 @@ from minigrad_ae.optim import LBFGS, SGD, Adam
 from minigrad_ae.train import History, fit
 
 X = np.random.default_rng(3).standard_normal((50, 5)) * [3, 2, 1, 0.5, 0.2] + 1
-
-
-def linear(seed=0, dtype=np.float64):
-    return LinearAutoencoder(5, 2, rng=np.random.default_rng(seed), dtype=dtype)
 
 
 def train(model, epochs=3, lr=1e-2, data=X, **options):
@@ -173,12 +170,6 @@ def test_silence(capsys):
 
 
 # --- what stops it ---
-def message_of(kind, call, *arguments, **options):
-    with pytest.raises(kind) as caught:
-        call(*arguments, **options)
-    return str(caught.value)
-
-
 class Breaks(LinearAutoencoder):
     """Its loss is NaN from the seventh step on."""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_cli import run, wrong_use
+from helpers import run, wrong_use
 
 from minigrad_ae import analytic, arguments, checkpoint
 from minigrad_ae.cli import train as train_command

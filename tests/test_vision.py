@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import refused, rng
 
 import minigrad_ae as mg
 from minigrad_ae.errors import DataError, ShapeError
@@ -18,10 +19,6 @@ from minigrad_ae.nn import (
 from minigrad_ae.nn.positions import sincos
 
 SHAPES = [((8, 8), 2), ((28, 28), 4), ((4, 6), 2), ((6, 4, 3), 2), ((3, 3, 1), 3), ((2, 2), 1)]
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 def attention(width=8, heads=2, dtype=np.float64):
@@ -191,12 +188,6 @@ def test_standardised_pictures_have_mean_0_and_mean_square_1():
 
 
 # --- bad input ------------------------------------------------------------------------------------
-
-
-def refused(error, words, function, *args, **kwargs):
-    with pytest.raises(error) as info:
-        function(*args, **kwargs)
-    assert len(str(info.value).splitlines()) == 3 and words in str(info.value), str(info.value)
 
 
 def test_what_does_not_fit_is_refused():

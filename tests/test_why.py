@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import nonfinite_numbers
 
 import minigrad_ae as mg
 from minigrad_ae.errors import DtypeError, GradientError
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:(divide by zero|invalid value|overflow):RuntimeWarning"
-)
+pytestmark = nonfinite_numbers
 CAUSES = {}
 ALIVE = []  # what a caller would still hold in a variable
 

@@ -5,22 +5,18 @@ healthy networks.
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
+from helpers import leaf_of_shape, nonfinite_numbers
 
 import minigrad_ae as mg
 from minigrad_ae.autodiff import engine
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:(divide by zero|invalid value|overflow):RuntimeWarning"
-)
+pytestmark = nonfinite_numbers
 RNG = np.random.default_rng(3)
-
-
-def leaf(*shape, value=None, name=None):
-    data = RNG.normal(size=shape) if value is None else np.full(shape, value)
-    return mg.tensor(data, requires_grad=True, name=name)
+leaf = partial(leaf_of_shape, seed=RNG)
 
 
 def dense(activation, weight, x=1.0):

@@ -9,15 +9,14 @@ import re
 
 import pytest
 import zoo
+from helpers import nonfinite_numbers
 
 from minigrad_ae.autodiff import engine
 from minigrad_ae.inspect import trace
 from minigrad_ae.inspect.render.html_page import page
 from minigrad_ae.ops import REGISTRY
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:(divide by zero|invalid value|overflow):RuntimeWarning"
-)
+pytestmark = nonfinite_numbers
 RULES = [(op, k) for op in REGISTRY.values() for k, rule in enumerate(op.vjps) if rule is not None]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 import minigrad_ae as mg
 from minigrad_ae import ops
@@ -283,3 +284,70 @@ def infinite(leaf):
 @cage
 def just_a_leaf(leaf):
     return leaf()
+
+
+GRAPHS = [(name, dtype) for name in ZOO for dtype in (np.float64, np.float32)]
+every_graph = pytest.mark.parametrize(
+    ("name", "dtype"), GRAPHS, ids=[f"{n}-{np.dtype(d)}" for n, d in GRAPHS]
+)
+
+
+# --- every model of the chapter -------------------------------------------------------------------
+
+FEATURES, LATENT = 6, 2
+
+
+def masked_model(rng):
+    """With a head that is not zero, as it is at the start, so that gradients reach all layers."""
+    model = mg.models.MaskedAutoencoder(
+        (4, 4),
+        2,
+        width=4,
+        depth=1,
+        heads=2,
+        decoder_width=6,
+        decoder_depth=1,
+        mask_ratio=0.5,
+        rng=rng,
+    )
+    model.head.weight.data = rng.normal(size=model.head.weight.shape)
+    return model, rng.normal(size=(2, 16))
+
+
+BUILD = {  # name: build(rng) -> (model, x)
+    "DenoisingAutoencoder": lambda rng: (
+        mg.models.DenoisingAutoencoder(
+            mg.models.DeepAutoencoder(FEATURES, LATENT, 4, rng=rng), sigma=0.3, drop=0.2
+        ),
+        rng.normal(size=(7, FEATURES)),
+    ),
+    "MaskedAutoencoder": masked_model,
+    "VariationalAutoencoder": lambda rng: (
+        mg.models.VariationalAutoencoder(FEATURES, LATENT, rng=rng),
+        # Bernoulli: pixels in [0, 1]
+        rng.random((7, FEATURES)),
+    ),
+}
+MODELS = [
+    name
+    for name in mg.models.__all__
+    if isinstance(getattr(mg.models, name), type)
+    and issubclass(getattr(mg.models, name), mg.nn.Module)
+]
+
+
+def model_and_loss(name):
+    """(model, loss), the same each time."""
+    rng = np.random.default_rng(5)
+    if name in BUILD:
+        model, x = BUILD[name](rng)
+    else:
+        model, x = (
+            getattr(mg.models, name)(FEATURES, LATENT, rng=rng),
+            rng.normal(size=(7, FEATURES)),
+        )
+    try:
+        loss = model.loss(x, rng=np.random.default_rng(9))
+    except TypeError:
+        loss = model.loss(x)
+    return model, loss
