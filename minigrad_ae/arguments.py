@@ -12,7 +12,9 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import numpy as np
 
 from .errors import DataError
 
@@ -54,6 +56,41 @@ class Parser(argparse.ArgumentParser):
         usage = " ".join(self.format_usage().split())
         print(f"{self.prog}: {message}\n  {usage}\n  fix: see {self.prog} --help", file=sys.stderr)
         raise SystemExit(2)
+
+
+# --- arrays under a mask ---
+
+
+_NESTED = (np.ma.MaskedArray, list, tuple)
+
+
+def unmasked(value: Any, name: str) -> Any:
+    """`value` as it is, a masked array as the plain array below its mask; lists and tuples are
+    looked into.
+
+    Raises DataError where a mask hides something: what lies below a mask is no number that may be
+    computed with, and np.asarray would take it for one.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        hidden = np.ma.getmaskarray(value)
+        if hidden.any():
+            by_row = ", or drop their rows, np.ma.compress_rows(X)" if value.ndim == 2 else ""
+            raise DataError(
+                f"{name} has masked entries",
+                f"{int(hidden.sum())} of {value.size} entries, shape {value.shape}",
+                f"fill them, X.filled(value){by_row}",
+            )
+        return np.asarray(value)
+    if isinstance(value, list | tuple):
+        for each in value:
+            if isinstance(each, _NESTED):
+                unmasked(each, name)
+    return value
+
+
+def plain(value: Any, name: str, dtype: Any = None) -> np.ndarray:
+    """`np.asarray`, but DataError where a mask hides something."""
+    return np.asarray(unmasked(value, name), dtype)
 
 
 # --- sizes that no memory holds ---

@@ -8,10 +8,6 @@ so ordinary `except` clauses work.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 
 class MinigradError(Exception):
     """Base class.  ``what``: the fault in one line; ``where``: shapes and origin; ``fix``: how to
@@ -57,35 +53,3 @@ class FileError(MinigradError, OSError):
 
 class CheckpointError(FileError):
     """A checkpoint that cannot be written, cannot be read, or does not fit."""
-
-
-_NESTED = (np.ma.MaskedArray, list, tuple)
-
-
-def unmasked(value: Any, name: str) -> Any:
-    """`value` as it is, a masked array as the plain array below its mask; lists and tuples are
-    looked into.
-
-    Raises DataError where a mask hides something: what lies below a mask is no number that may be
-    computed with, and np.asarray would take it for one.
-    """
-    if isinstance(value, np.ma.MaskedArray):
-        hidden = np.ma.getmaskarray(value)
-        if hidden.any():
-            by_row = ", or drop their rows, np.ma.compress_rows(X)" if value.ndim == 2 else ""
-            raise DataError(
-                f"{name} has masked entries",
-                f"{int(hidden.sum())} of {value.size} entries, shape {value.shape}",
-                f"fill them, X.filled(value){by_row}",
-            )
-        return np.asarray(value)
-    if isinstance(value, list | tuple):
-        for each in value:
-            if isinstance(each, _NESTED):
-                unmasked(each, name)
-    return value
-
-
-def plain(value: Any, name: str, dtype: Any = None) -> np.ndarray:
-    """`np.asarray`, but DataError where a mask hides something."""
-    return np.asarray(unmasked(value, name), dtype)

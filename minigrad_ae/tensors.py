@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from . import ops
+from .arguments import plain, unmasked
 from .autodiff import engine
 from .autodiff.graph import Value, changes, grad_mode, next_serial, read_only
 from .autodiff.messages import NO_GRAD, not_ours, refuse_mask
 from .autodiff.operation import Op
 from .autodiff.origin import caller, where
 from .display import tensor_html
-from .errors import DataError, DtypeError, GradientError, plain, unmasked
+from .errors import DataError, DtypeError, GradientError
 from .ops.arrays import settled
 
 _STORE = dis.opmap["STORE_SUBSCR"]

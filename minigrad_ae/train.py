@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import plain
 from .data import batches, check_matrix
 from .data.progress import progress_of
 from .data.validate import demand_squares
-from .errors import DataError, DtypeError, GradientError, plain
+from .errors import DataError, DtypeError, GradientError
 from .optim import LBFGS, SGD, Adam
 
 

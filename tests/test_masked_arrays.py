@@ -8,6 +8,7 @@ from helpers import rng
 
 import minigrad_ae as mg
 from minigrad_ae import analytic, kernels, optim
+from minigrad_ae.arguments import unmasked
 from minigrad_ae.data import (
     additive_gaussian,
     batches,
@@ -16,7 +17,7 @@ from minigrad_ae.data import (
     scale,
     zero_random_subset,
 )
-from minigrad_ae.errors import DataError, unmasked
+from minigrad_ae.errors import DataError
 from minigrad_ae.models import LinearAutoencoder
 from minigrad_ae.models.estimators import reparameterised_gradients
 from minigrad_ae.models.slide_algorithm import algorithm_1

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DataError, DtypeError, ShapeError, unmasked
+from ..arguments import unmasked
+from ..errors import DataError, DtypeError, ShapeError
 
 Array = NDArray[np.float64]
 

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import ShapeError, plain
+from ..arguments import plain
+from ..errors import ShapeError
 from ._arguments import (
     Array,
     covariance,

@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import DataError, ShapeError, plain
+from ..arguments import plain
+from ..errors import DataError, ShapeError
 from ._arguments import Array, real_array
 
 

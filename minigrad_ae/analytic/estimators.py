@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import DataError, ShapeError, plain
+from ..arguments import plain
+from ..errors import DataError, ShapeError
 from ._arguments import Array, of_shape, real_array, real_number, whole_number, within
 
 SIGMA = "sigma are standard deviations (not variances): they must be positive"

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import DataError, DtypeError, ShapeError, plain
+from ..arguments import plain
+from ..errors import DataError, DtypeError, ShapeError
 from ._arguments import Array, covariance, of_shape, real_array, real_number, whole_number, within
 
 # a direction with less than this share of the largest variance counts as constant: rounding fills

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import DataError, plain
+from ..arguments import plain
+from ..errors import DataError
 from ._arguments import (
     Array,
     covariance,

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import DataError, plain
+from ..arguments import plain
+from ..errors import DataError
 from ._arguments import Array, of_shape, real_array, real_number, whole_number
 from .principal_components import pca
 

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, DtypeError, GradientError, MinigradError, unmasked
+from ..arguments import unmasked
+from ..errors import DataError, DtypeError, GradientError, MinigradError
 from . import engine
 from .graph import Value
 from .operation import Op

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError, GradientError, ShapeError, unmasked
+from ..arguments import unmasked
+from ..errors import DtypeError, GradientError, ShapeError
 from .graph import Value, enable_grad, no_grad, read_only, watchers
 from .messages import no_gradient, shape_of
 from .origin import where

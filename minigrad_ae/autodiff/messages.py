@@ -10,15 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import (
-    DataError,
-    DtypeError,
-    GradientError,
-    MinigradError,
-    RangeError,
-    ShapeError,
-    unmasked,
-)
+from ..arguments import unmasked
+from ..errors import DataError, DtypeError, GradientError, MinigradError, RangeError, ShapeError
 from .graph import Value
 from .origin import where
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import DataError, DtypeError, plain, unmasked
+from ..arguments import plain, unmasked
+from ..errors import DataError, DtypeError
 
 
 def zero_random_subset(x: Any, drop: float, rng: np.random.Generator) -> Any:

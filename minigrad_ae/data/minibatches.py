@@ -9,7 +9,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, DtypeError, ShapeError, plain
+from ..arguments import plain
+from ..errors import DataError, DtypeError, ShapeError
 
 Array = NDArray[Any]
 

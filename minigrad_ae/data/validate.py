@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DataError, DtypeError, ShapeError, unmasked
+from ..arguments import unmasked
+from ..errors import DataError, DtypeError, ShapeError
 
 log = logging.getLogger(__name__)
 

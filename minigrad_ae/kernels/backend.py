@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minigrad_ae.errors import DataError, DtypeError, ShapeError, unmasked
+from minigrad_ae.arguments import unmasked
+from minigrad_ae.errors import DataError, DtypeError, ShapeError
 
 F = TypeVar("F", bound=Callable[..., Any])
 NAMES = ("numba", "numpy")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import unmasked
+from ..arguments import unmasked
 from ..nn import Linear, Module
 from .checks import at_least_one, name_as_on_the_slides, one_of, rows
 

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import ops
+from ..arguments import plain
 from ..data import zero_random_subset
 from ..data.corruptions import with_noise
-from ..errors import DataError, DtypeError, ShapeError, plain
+from ..errors import DataError, DtypeError, ShapeError
 from ..nn import Module
 from ..nn.init import generator
 from ..tensors import tensor

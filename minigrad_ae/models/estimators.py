@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arguments import plain
 from ..autodiff.engine import grad
-from ..errors import DataError, ShapeError, plain
+from ..errors import DataError, ShapeError
 from ..nn import init
 from ..tensors import Tensor, tensor
 from .densities import log_normal

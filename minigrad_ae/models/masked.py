@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import DataError, DtypeError, ShapeError, plain
+from ..arguments import plain
+from ..errors import DataError, DtypeError, ShapeError
 from ..nn import (
     LayerNorm,
     Linear,

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arguments import plain
 from ..autodiff.engine import grad
-from ..errors import plain
 from .variational import VariationalAutoencoder
 
 

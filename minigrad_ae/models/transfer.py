@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arguments import plain
 from ..autodiff.graph import no_grad
 from ..data import batches
-from ..errors import DataError, ShapeError, plain
+from ..errors import DataError, ShapeError
 from ..nn import Linear, Module, Parameter, VisionTransformer, init
 from ..nn.vision import READOUTS
 from ..optim import LBFGS, AdamW, cosine_schedule

@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..arguments import unmasked
 from ..autodiff.graph import Value
 from ..display import module_html
-from ..errors import DataError, DtypeError, GradientError, unmasked
+from ..errors import DataError, DtypeError, GradientError
 from ..tensors import Tensor, tensor
 
 M = TypeVar("M", bound="Module")

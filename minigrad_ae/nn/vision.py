@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arguments import plain
 from ..autodiff.graph import Value
-from ..errors import DataError, plain
+from ..errors import DataError
 from ..tensors import tensor
 from . import init
 from .attention import TransformerBlock

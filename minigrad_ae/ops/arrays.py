@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from ..arguments import plain
 from ..autodiff.graph import Value
 from ..autodiff.operation import op
-from ..errors import DtypeError, plain
+from ..errors import DtypeError
 from .calculus import BASIC, repeats
 
 # --- moved: the rule moves the gradient back to where its element came from ---

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from ..arguments import plain
 from ..autodiff.graph import Value
 from ..autodiff.messages import constant, described, wrong_call
 from ..autodiff.operation import FLOAT_CODES
 from ..autodiff.rules import NAMES
-from ..errors import DataError, DtypeError, RangeError, ShapeError, plain
+from ..errors import DataError, DtypeError, RangeError, ShapeError
 from . import arrays, elementwise, reduce
 from .calculus import reduced
 

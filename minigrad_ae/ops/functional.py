@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import plain
 from ..autodiff.graph import Value
 from ..autodiff.operation import op
-from ..errors import DataError, plain
+from ..errors import DataError
 from . import arrays, elementwise, reduce
 from .compositions import composition, gelu_gate, matmul, reals, square, swapaxes
 

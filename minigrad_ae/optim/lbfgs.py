@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, DtypeError, GradientError, unmasked
+from ..arguments import unmasked
+from ..errors import DataError, DtypeError, GradientError
 from ..tensors import Tensor
 from .line_search import LineSearch, Trial
 from .optimizer import Optimizer, checked_gradients, checked_number

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
+from ..arguments import unmasked
 from ..autodiff.graph import Value
 from ..autodiff.origin import where
-from ..errors import DataError, DtypeError, GradientError, ShapeError, unmasked
+from ..errors import DataError, DtypeError, GradientError, ShapeError
 from ..tensors import Tensor
 
 State = dict[str, Any]
