@@ -168,23 +168,11 @@ def by_lbfgs(X: np.ndarray) -> str:
 
 
 def by_kernels_alone(X: np.ndarray) -> str:
-    """The public kernels that no training step calls; each result is fed on."""
+    """The public kernels that no training step calls."""
     k, (n, D) = mg.kernels, X.shape
     a, b = X - X.mean(), np.ascontiguousarray(X[::-1]) - X.dtype.type(0.5)
     parts = [k.batched_matmul(np.stack([a, b, X]), np.stack([b.T, X.T, a.T]))]
-    parts += [
-        k.add_bias(a.copy(), b[0]),
-        k.dropout_mask(X, 0.3),
-        k.add_rows(b, np.arange(n) // 2, (n, D)),
-    ]
-    parts += [k.half_sum_of_squares(a, b), k.half_sum_of_squares_backward(0.7, a, b)]
-    parts += [k.bernoulli_loss(a, X), k.bernoulli_loss_backward(0.7, a, X)]
-    parts += [k.gaussian_kl(a, b), *k.gaussian_kl_backward(0.7, a, b)]
-    parts += [k.reparameterise(a, b, X), *k.reparameterise_backward(X, b, a)]
-    moving, velocity = a.copy(), np.zeros_like(a)
-    for _ in range(STEPS):
-        k.sgd_step(moving, b, velocity, 0.1, momentum=0.9, weight_decay=0.01)
-    parts += [moving, velocity]
+    parts += [k.add_rows(b, np.arange(n) // 2, (n, D))]
     return hashlib.sha256(
         b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
     ).hexdigest()[:16]

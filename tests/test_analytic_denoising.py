@@ -210,7 +210,7 @@ WRONG = [
     (
         lambda: gaussian_moments([[1.0, 0.5], [0.0, 1.0]], 1.0),
         DataError,
-        "S is no covariance\n  asymmetry 0.5, smallest eigenvalue 1\n"
+        "S is not a covariance\n  asymmetry 0.5, smallest eigenvalue 1\n"
         "  fix: a covariance is symmetric and has no negative eigenvalue: X.T @ X / len(X)",
     ),
     (

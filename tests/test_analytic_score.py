@@ -162,7 +162,7 @@ WRONG = [
     (
         lambda: GaussianMixture([1.0], np.zeros((1, 2)), [[[1.0, 0.0], [0.0, -1.0]]]),
         DataError,
-        "covariances[0] is no covariance\n  asymmetry 0, smallest eigenvalue -1\n"
+        "covariances[0] is not a covariance\n  asymmetry 0, smallest eigenvalue -1\n"
         "  fix: a covariance is symmetric and has no negative eigenvalue: X.T @ X / len(X)",
     ),
     (

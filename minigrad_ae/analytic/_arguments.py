@@ -131,7 +131,7 @@ def covariance(value: ArrayLike, name: str, size: int | None = None) -> Array:
     asymmetry = np.abs(matrix - matrix.T).max()
     if asymmetry > slack or not _has_cholesky(matrix + slack * np.eye(size)):
         raise DataError(
-            f"{name} is no covariance",
+            f"{name} is not a covariance",
             f"asymmetry {asymmetry:.6g}, smallest eigenvalue "
             f"{np.linalg.eigvalsh(matrix).min():.6g}",
             "a covariance is symmetric and has no negative eigenvalue: X.T @ X / len(X)",

@@ -80,11 +80,8 @@ class Quadratic:
         """
         c, h, H = self._in_noise(mean, sigma)
         scale, square = np.asarray(sigma, dtype=np.float64), H @ H
-        g = (
-            c
-            + 0.5 * np.trace(H)
-            - real_array(np.broadcast_to(plain(baseline, "baseline"), h.shape), "baseline", 1)
-        )
+        constants = np.broadcast_to(plain(baseline, "baseline"), h.shape)
+        g = c + 0.5 * np.trace(H) - real_array(constants, "baseline", 1)
         spread = h @ h + 0.5 * np.trace(square)
         second = g**2 + spread + 2 * h**2 + 2 * np.diag(square) + 2 * g * np.diag(H)
         return (second - h**2) / scale**2
@@ -97,16 +94,11 @@ class Quadratic:
 
     def _in_noise(self, mean: ArrayLike, sigma: ArrayLike) -> tuple[float, Array, Array]:
         M = len(self.b)
-        mu, scale = (
-            of_shape(v, name, (M,), "one for each latent unit")
-            for v, name in ((mean, "mean"), (sigma, "sigma"))
-        )
+        mu = of_shape(mean, "mean", (M,), "one for each latent unit")
+        scale = of_shape(sigma, "sigma", (M,), "one for each latent unit")
         within(scale, "sigma", "(0, inf)", SIGMA)
-        return (
-            float(0.5 * mu @ self.A @ mu + self.b @ mu),
-            scale * (self.A @ mu + self.b),
-            self.A * np.outer(scale, scale),
-        )
+        value = float(0.5 * mu @ self.A @ mu + self.b @ mu)
+        return value, scale * (self.A @ mu + self.b), self.A * np.outer(scale, scale)
 
 
 def square_gradient_variances(mu: float, sigma: float) -> tuple[float, float]:

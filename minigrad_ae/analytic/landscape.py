@@ -70,9 +70,10 @@ def critical_point(s: ArrayLike, M: int, components: Iterable[int]) -> CriticalP
     free = np.setdiff1d(np.arange(len(s)), chosen)
     unused = M - len(chosen)
     turns = sum(int((free < i).sum()) for i in chosen)
+    loss = 0.5 * float(s[free].sum())
     return CriticalPoint(
         components=tuple(i + 1 for i in chosen),
-        loss=0.5 * float(s[free].sum()),
+        loss=loss,
         index=turns + unused * len(free),
         nullity=M**2 - unused**2,
     )

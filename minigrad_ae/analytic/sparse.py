@@ -147,7 +147,8 @@ def codes_on_support(X: ArrayLike, W: ArrayLike, lam: float, signs: ArrayLike) -
     Z = np.zeros_like(signs)
     for x, sign, z in zip(X, signs, Z, strict=True):
         A = np.flatnonzero(sign)
-        z[A] = np.linalg.solve(W[:, A].T @ W[:, A], W[:, A].T @ x - lam * sign[A])
+        W_A = W[:, A]
+        z[A] = np.linalg.solve(W_A.T @ W_A, W_A.T @ x - lam * sign[A])
     return Z
 
 

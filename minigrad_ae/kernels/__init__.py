@@ -1,14 +1,13 @@
 """Numba kernels: NumPy arrays in, NumPy arrays out; they know nothing of tensors.
 
-Each public kernel is the fast twin of a NumPy definition and gives the same numbers to rounding, on
-one thread or on several.  ``use("numpy")`` runs the definitions instead.  Numba is imported when
-the first kernel is called for.
+Each public kernel is the compiled form of a NumPy definition and gives the same numbers to
+rounding, on one thread or on several.  ``use("numpy")`` runs the definitions instead.  Numba is
+imported when the first kernel is called for.
 
 jit.py (how a kernel is compiled), backend.py (which runs, on how many threads, what is checked),
 then the kernels: tile.py gemm.py ladder.py batched.py (products), small_products.py multi_head.py
-(attention), scalar.py loops.py activations.py,
-rows.py norm.py row_scatter.py, losses.py, optim.py; fused.py (whole layers and losses, for
-ops/bindings.py).
+(attention), scalar.py loops.py activations.py, rows.py norm.py row_scatter.py, optim.py; fused.py
+(whole layers and losses, for ops/bindings.py); reference.py (NumPy definitions).
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ _HOME = {
     "batched": ("batched_matmul",),
     "multi_head": ("attention", "attention_backward"),
     "activations": (
-        "add_bias",
         "erf",
         "erf_backward",
         "exp",
@@ -48,19 +46,8 @@ _HOME = {
         "softmax_backward",
     ),
     "norm": ("layer_norm", "layer_norm_backward"),
-    "losses": (
-        "bernoulli_loss",
-        "bernoulli_loss_backward",
-        "dropout_mask",
-        "gaussian_kl",
-        "gaussian_kl_backward",
-        "half_sum_of_squares",
-        "half_sum_of_squares_backward",
-        "reparameterise",
-        "reparameterise_backward",
-    ),
     "row_scatter": ("add_rows",),
-    "optim": ("adam_step", "sgd_step"),
+    "optim": ("adam_step",),
     "fused": (),  # for ops/bindings.py only
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

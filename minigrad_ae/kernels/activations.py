@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from minigrad_ae.errors import DataError, ShapeError
+from minigrad_ae.errors import DataError
 from minigrad_ae.kernels import loops, reference
 from minigrad_ae.kernels.backend import (
     check_floats,
     check_out,
     check_same_shape,
     chunks,
+    compiled_form_of,
     in_parallel,
-    twin_of,
 )
 
 Array = np.ndarray
@@ -48,97 +48,97 @@ def _pull(loop: Callable[..., None], g: Array, saved: Array, out: Any) -> Array:
     return _run(loop, (g, saved), check_out(loop.__name__, out, g.shape, g.dtype))
 
 
-@twin_of(reference.exp)
+@compiled_form_of(reference.exp)
 def exp(x: Array, out: Array | None = None) -> Array:
     """``np.exp(x)``."""
     return _map(loops.exp, x, out)
 
 
-@twin_of(reference.exp_backward)
+@compiled_form_of(reference.exp_backward)
 def exp_backward(g: Array, y: Array, out: Array | None = None) -> Array:
     """``g * y``."""
     return _pull(loops.exp_backward, g, y, out)
 
 
-@twin_of(reference.exp_remainder)
+@compiled_form_of(reference.exp_remainder)
 def exp_remainder(x: Array, out: Array | None = None) -> Array:
     """``np.expm1(x) - x`` without cancellation near 0; never negative."""
     return _map(loops.exp_remainder, x, out)
 
 
-@twin_of(reference.exp_remainder_backward)
+@compiled_form_of(reference.exp_remainder_backward)
 def exp_remainder_backward(g: Array, x: Array, out: Array | None = None) -> Array:
     """``g * np.expm1(x)``."""
     return _pull(loops.exp_remainder_backward, g, x, out)
 
 
-@twin_of(reference.tanh)
+@compiled_form_of(reference.tanh)
 def tanh(x: Array, out: Array | None = None) -> Array:
     """``np.tanh(x)``."""
     return _map(loops.tanh, x, out)
 
 
-@twin_of(reference.tanh_backward)
+@compiled_form_of(reference.tanh_backward)
 def tanh_backward(g: Array, y: Array, out: Array | None = None) -> Array:
     """``g * (1 - y * y)``."""
     return _pull(loops.tanh_backward, g, y, out)
 
 
-@twin_of(reference.sigmoid)
+@compiled_form_of(reference.sigmoid)
 def sigmoid(x: Array, out: Array | None = None) -> Array:
     """``1 / (1 + np.exp(-x))`` without overflow."""
     return _map(loops.sigmoid, x, out)
 
 
-@twin_of(reference.sigmoid_backward)
+@compiled_form_of(reference.sigmoid_backward)
 def sigmoid_backward(g: Array, y: Array, out: Array | None = None) -> Array:
     """``g * y * (1 - y)``."""
     return _pull(loops.sigmoid_backward, g, y, out)
 
 
-@twin_of(reference.relu)
+@compiled_form_of(reference.relu)
 def relu(x: Array, out: Array | None = None) -> Array:
     """``np.where(x <= 0, 0, x)``."""
     return _map(loops.relu, x, out)
 
 
-@twin_of(reference.relu_backward)
+@compiled_form_of(reference.relu_backward)
 def relu_backward(g: Array, y: Array, out: Array | None = None) -> Array:
     """``np.where(y > 0, g, 0)``; ``y`` may be the input as well."""
     return _pull(loops.relu_backward, g, y, out)
 
 
-@twin_of(reference.softplus)
+@compiled_form_of(reference.softplus)
 def softplus(x: Array, out: Array | None = None) -> Array:
     """``np.logaddexp(0, x)``."""
     return _map(loops.softplus, x, out)
 
 
-@twin_of(reference.softplus_backward)
+@compiled_form_of(reference.softplus_backward)
 def softplus_backward(g: Array, x: Array, out: Array | None = None) -> Array:
     """``g * sigmoid(x)``."""
     return _pull(loops.softplus_backward, g, x, out)
 
 
-@twin_of(reference.erf)
+@compiled_form_of(reference.erf)
 def erf(x: Array, out: Array | None = None) -> Array:
     """The error function, ``math.erf`` of each element."""
     return _map(loops.erf, x, out)
 
 
-@twin_of(reference.erf_backward)
+@compiled_form_of(reference.erf_backward)
 def erf_backward(g: Array, x: Array, out: Array | None = None) -> Array:
     """``g * 2 / sqrt(pi) * np.exp(-x * x)``."""
     return _pull(loops.erf_backward, g, x, out)
 
 
-@twin_of(reference.gelu)
+@compiled_form_of(reference.gelu)
 def gelu(x: Array, approximate: str | None = None, out: Array | None = None) -> Array:
     """``x Phi(x)``; with ``approximate="tanh"`` the tanh form."""
     return _map(_choose(approximate, loops.gelu, loops.gelu_tanh), x, out)
 
 
-@twin_of(reference.gelu_backward)
+@compiled_form_of(reference.gelu_backward)
 def gelu_backward(
     g: Array, x: Array, approximate: str | None = None, out: Array | None = None
 ) -> Array:
@@ -152,17 +152,3 @@ def _choose(approximate: str | None, exact: Any, tanh_form: Any) -> Any:
             "gelu: unknown form", f"approximate={approximate!r}", 'None for the erf form, or "tanh"'
         )
     return exact if approximate is None else tanh_form
-
-
-@twin_of(reference.add_bias)
-def add_bias(c: Array, bias: Array) -> Array:
-    """``c += bias`` in place: c (..., columns) contiguous, bias (columns,).  Returns ``c``."""
-    check_floats("add_bias", c=c, bias=bias)
-    if bias.ndim != 1 or c.ndim < 1 or c.shape[-1] != bias.size:
-        raise ShapeError(
-            "add_bias: one bias per column", f"c {c.shape}, bias {bias.shape}", "bias of (columns,)"
-        )
-    check_out("add_bias", c, c.shape, bias.dtype)
-    if bias.size:
-        loops.add_bias(c.reshape(-1, bias.size), np.ascontiguousarray(bias))
-    return c

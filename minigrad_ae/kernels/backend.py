@@ -138,9 +138,9 @@ def chunks(n: int, grain: int) -> list[tuple[int, int]]:
     return [(start, min(start + step, n)) for start in range(0, n, step)]
 
 
-def twin_of(definition: Callable[..., Any]) -> Callable[[F], F]:
-    """Mark a public kernel as the fast twin of a NumPy ``definition``, which runs instead under
-    ``use("numpy")``.
+def compiled_form_of(definition: Callable[..., Any]) -> Callable[[F], F]:
+    """Mark a public kernel as the compiled form of a NumPy ``definition``, which runs instead
+    under ``use("numpy")``.
     """
 
     def decorate(kernel: F) -> F:

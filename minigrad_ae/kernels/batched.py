@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 
 from minigrad_ae.errors import ShapeError
-from minigrad_ae.kernels.backend import check_floats, check_out, chunks, in_parallel, twin_of
+from minigrad_ae.kernels.backend import (
+    check_floats,
+    check_out,
+    chunks,
+    compiled_form_of,
+    in_parallel,
+)
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 from minigrad_ae.kernels.reference import quiet
 from minigrad_ae.kernels.tile import fma, load, store, vector_of_zeros
@@ -52,21 +58,21 @@ def _tiles(a: Any, b: Any, c: Any) -> None:
             p0 = p1 = p2 = q0 = q1 = q2 = r0 = r1 = r2 = zero
             for k in range(b.shape[0]):
                 row, x, y, z = b[k], a0[k], a1[k], a2[k]
-                v = load(row[j0:], 0, zero)
+                v = load(row[j0:], zero)
                 p0, q0, r0 = fma(p0, x, v), fma(q0, y, v), fma(r0, z, v)
-                v = load(row[j1:], 0, zero)
+                v = load(row[j1:], zero)
                 p1, q1, r1 = fma(p1, x, v), fma(q1, y, v), fma(r1, z, v)
-                v = load(row[j2:], 0, zero)
+                v = load(row[j2:], zero)
                 p2, q2, r2 = fma(p2, x, v), fma(q2, y, v), fma(r2, z, v)
-            store(c0[j0:], 0, p0)
-            store(c0[j1:], 0, p1)
-            store(c0[j2:], 0, p2)
-            store(c1[j0:], 0, q0)
-            store(c1[j1:], 0, q1)
-            store(c1[j2:], 0, q2)
-            store(c2[j0:], 0, r0)
-            store(c2[j1:], 0, r1)
-            store(c2[j2:], 0, r2)
+            store(c0[j0:], p0)
+            store(c0[j1:], p1)
+            store(c0[j2:], p2)
+            store(c1[j0:], q0)
+            store(c1[j1:], q1)
+            store(c1[j2:], q2)
+            store(c2[j0:], r0)
+            store(c2[j1:], r1)
+            store(c2[j2:], r2)
 
 
 @jit(ELEMENTWISE, always_inline=True)
@@ -102,13 +108,14 @@ def _batched_definition(a: Array, b: Array, out: Array | None = None) -> Array:
     return np.matmul(a, b, out=out)
 
 
-@twin_of(_batched_definition)
+@compiled_form_of(_batched_definition)
 def batched_matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     """``a @ b`` for a (..., M, K) and b (..., K, N) with the same leading axes; b may be a
     transposed view.
     """
     check_floats("batched_matmul", a=a, b=b)
-    if a.ndim < 3 or a.ndim != b.ndim or a.shape[:-2] != b.shape[:-2] or a.shape[-1] != b.shape[-2]:
+    stacks = a.ndim >= 3 and a.ndim == b.ndim and a.shape[:-2] == b.shape[:-2]
+    if not stacks or a.shape[-1] != b.shape[-2]:
         raise ShapeError(
             "batched_matmul: shapes do not fit",
             f"a {a.shape}, b {b.shape}",

@@ -1,11 +1,12 @@
-"""What a training step does most, in as few passes and calls as possible; for twins.py, which has
-checked the arguments.
+"""What a training step does most, in as few passes and calls as possible; for ops/bindings.py,
+which has checked the arguments.
 
-A layer's way back is one pass for dz = g f'(z), one for the bias's gradient, then two products.  A
-loss computes its gradient on the way forward, where the exponential is at hand: the way back is one
-multiplication.  The sum of a loss is taken in blocks of 1,024 numbers in the arrays' dtype and the
-blocks added in float64, always in the same order: the rounding error does not grow with the size.
-Arrays are float32 or float64, C-contiguous, and of the shapes that the names say.
+The backward pass of a layer is one pass for dz = g f'(z), one for the bias's gradient, then two
+products.  A loss computes its gradient in the forward pass, where the exponential is at hand: its
+backward pass is one multiplication.  The sum of a loss is taken in blocks of 1,024 numbers in the
+arrays' dtype and the blocks added in float64, always in the same order: the rounding error does not
+grow with the size.  Arrays are float32 or float64, C-contiguous, and of the shapes that the names
+say.
 """
 
 from __future__ import annotations
@@ -147,7 +148,8 @@ def unit_rows_backward(g: Array, y: Array, lengths: Array) -> Array:
 def _half_squares(y: Any, t: Any, slope: Any) -> float:
     total = 0.0
     for start in range(0, y.size, BLOCK):
-        a, b, d = y[start : start + BLOCK], t[start : start + BLOCK], slope[start : start + BLOCK]
+        end = start + BLOCK
+        a, b, d = y[start:end], t[start:end], slope[start:end]
         part = y.dtype.type(0)
         for i in range(a.size):
             d[i] = a[i] - b[i]
@@ -187,7 +189,8 @@ def _sum(x: Any) -> float:
 def _bernoulli(x: Any, t: Any, slope: Any) -> float:
     terms, total = np.empty(min(BLOCK, x.size), x.dtype), 0.0
     for start in range(0, x.size, BLOCK):
-        a, b, d = x[start : start + BLOCK], t[start : start + BLOCK], slope[start : start + BLOCK]
+        end = start + BLOCK
+        a, b, d = x[start:end], t[start:end], slope[start:end]
         _bernoulli_terms(a, b, terms[: a.size], d)
         total += float(_sum(terms[: a.size]))
     return total
@@ -197,11 +200,8 @@ def _bernoulli(x: Any, t: Any, slope: Any) -> float:
 def _gaussian_kl(mu: Any, log_var: Any, slope: Any) -> float:
     half, total = mu.dtype.type(0.5), 0.0
     for start in range(0, mu.size, BLOCK):
-        a, b, d = (
-            mu[start : start + BLOCK],
-            log_var[start : start + BLOCK],
-            slope[start : start + BLOCK],
-        )
+        end = start + BLOCK
+        a, b, d = mu[start:end], log_var[start:end], slope[start:end]
         part = mu.dtype.type(0)
         for i in range(a.size):
             minus_one, remainder = _expm1_and_remainder(b[i])
@@ -215,11 +215,16 @@ def _gaussian_kl(mu: Any, log_var: Any, slope: Any) -> float:
 def _l1_norm(x: Any, slope: Any) -> float:
     zero, one, total = x.dtype.type(0), x.dtype.type(1), 0.0
     for start in range(0, x.size, BLOCK):
-        a, d = x[start : start + BLOCK], slope[start : start + BLOCK]
+        end = start + BLOCK
+        a, d = x[start:end], slope[start:end]
         for i in range(a.size):
             v = a[i]
-            # NaN stays NaN
-            d[i] = one if v > zero else -one if v < zero else zero if v == zero else v
+            sign = zero if v == zero else v  # NaN stays NaN
+            if v > zero:
+                sign = one
+            if v < zero:
+                sign = -one
+            d[i] = sign
         total += float(_dot(a, d))
     return total
 

@@ -21,9 +21,9 @@ from minigrad_ae.kernels.backend import (
     check_floats,
     check_out,
     chunks,
+    compiled_form_of,
     get_num_threads,
     in_parallel,
-    twin_of,
 )
 from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 from minigrad_ae.kernels.tile import ROWS, load, store, tile, wide_vector_of_zeros
@@ -65,8 +65,8 @@ def pack(
             row = b[k0 + k, j_from:]
             for p in range(whole):
                 of, to = row[p * width :], panels[p, k]
-                store(to, 0, load(of, 0, zero))
-                store(to[n:], 0, load(of[n:], 0, zero))
+                store(to, load(of, zero))
+                store(to[n:], load(of[n:], zero))
             for j in range(whole * width, columns):
                 panels[whole, k, j - whole * width] = row[j]
 
@@ -176,16 +176,12 @@ def dots(a: Any, bt: Any, c: Any) -> None:
     zero, last = c.dtype.type(0), c.shape[1] - 1
     for i in range(c.shape[0]):
         for j in range(0, c.shape[1], 4):
-            x, y0, y1, y2, y3 = (
-                a[i],
-                bt[j],
-                bt[min(j + 1, last)],
-                bt[min(j + 2, last)],
-                bt[min(j + 3, last)],
-            )
+            j1, j2, j3 = min(j + 1, last), min(j + 2, last), min(j + 3, last)
+            x, y0, y1, y2, y3 = a[i], bt[j], bt[j1], bt[j2], bt[j3]
             p = q = r = s = zero
             for k in range(x.size):
-                p, q, r, s = p + x[k] * y0[k], q + x[k] * y1[k], r + x[k] * y2[k], s + x[k] * y3[k]
+                p, q = p + x[k] * y0[k], q + x[k] * y1[k]
+                r, s = r + x[k] * y2[k], s + x[k] * y3[k]
             c[i, j] += p
             if j < last:
                 c[i, j + 1] += q
@@ -195,7 +191,7 @@ def dots(a: Any, bt: Any, c: Any) -> None:
                 c[i, j + 3] += s
 
 
-@twin_of(reference.matmul)
+@compiled_form_of(reference.matmul)
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     """``a @ b`` for a (M, K) and b (K, N), float32 or float64 of any strides; ``out`` (M, N),
     contiguous.
@@ -205,7 +201,7 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     try:
         (m, depth), (rows, n) = a.shape, b.shape
         fits = depth == rows and a.dtype == b.dtype and a.dtype in FLOATS
-    except (AttributeError, ValueError):  # no array, or no matrix
+    except (AttributeError, ValueError):  # not an array, or not a matrix
         fits = False
     if not fits:
         check_floats("matmul", a=a, b=b)
@@ -239,13 +235,11 @@ def accumulate(a: Array, b: Array, c: Array) -> None:
     if threads == 1 or 2.0 * a.size * n < PARALLEL_FLOPS:
         gemm(a, a_turned, b, b_turned, c, 0, m, 0, n)
     elif n >= 2 * COLUMNS * threads:
-        in_parallel(
-            gemm, [(a, a_turned, b, b_turned, c, 0, m, *piece) for piece in chunks(n, COLUMNS)]
-        )
+        pieces = chunks(n, COLUMNS)
+        in_parallel(gemm, [(a, a_turned, b, b_turned, c, 0, m, *columns) for columns in pieces])
     else:
-        in_parallel(
-            gemm, [(a, a_turned, b, b_turned, c, *piece, 0, n) for piece in chunks(m, ROWS)]
-        )
+        pieces = chunks(m, ROWS)
+        in_parallel(gemm, [(a, a_turned, b, b_turned, c, *rows, 0, n) for rows in pieces])
 
 
 def _accumulate_narrow(a: Array, b: Array, c: Array) -> None:
@@ -257,13 +251,8 @@ def _accumulate_narrow(a: Array, b: Array, c: Array) -> None:
         if get_num_threads() == 1:
             dots(a, bt, c)
         else:
-            in_parallel(
-                dots,
-                [
-                    (a[i:j], bt, c[i:j])
-                    for i, j in chunks(len(a), max(1, int(PARALLEL_FLOPS / 2 / b.size)))
-                ],
-            )
+            rows = max(1, int(PARALLEL_FLOPS / 2 / b.size))  # per thread
+            in_parallel(dots, [(a[i:j], bt, c[i:j]) for i, j in chunks(len(a), rows)])
     else:
         turned = np.zeros(c.shape[::-1], c.dtype)
         accumulate(b.T, a.T, turned)

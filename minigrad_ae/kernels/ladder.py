@@ -53,10 +53,11 @@ def four_rows_of_b(a: Any, b: Any, c: Any) -> None:
     for i in range(c.shape[0]):
         to = c[i]
         for k in range(0, depth - 3, 4):
-            x0, x1, x2, x3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
-            row0, row1, row2, row3 = b[k], b[k + 1], b[k + 2], b[k + 3]
+            x0, x1, row0, row1 = a[i, k], a[i, k + 1], b[k], b[k + 1]
+            x2, x3, row2, row3 = a[i, k + 2], a[i, k + 3], b[k + 2], b[k + 3]
             for j in range(to.size):
-                to[j] += x0 * row0[j] + x1 * row1[j] + x2 * row2[j] + x3 * row3[j]
+                half = x0 * row0[j] + x1 * row1[j]
+                to[j] += half + x2 * row2[j] + x3 * row3[j]
         for k in range(depth // 4 * 4, depth):
             scale, row = a[i, k], b[k]
             for j in range(to.size):

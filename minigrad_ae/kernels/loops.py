@@ -155,12 +155,3 @@ def gelu_tanh_backward(g: Any, x: Any, out: Any) -> None:
         v = x[i]
         s = _sigmoid(a * (v + b * v * v * v))
         out[i] = g[i] * s * (one + v * (one - s) * a * (one + three * b * v * v))
-
-
-@jit(ELEMENTWISE)
-def add_bias(c: Any, bias: Any) -> None:
-    """c (rows, columns) += bias (columns,)"""
-    for i in range(c.shape[0]):
-        row = c[i]
-        for j in range(bias.size):
-            row[j] += bias[j]

@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 
 from minigrad_ae.errors import ShapeError
-from minigrad_ae.kernels.backend import check_floats, check_same_shape, chunks, in_parallel, twin_of
+from minigrad_ae.kernels.backend import (
+    check_floats,
+    check_same_shape,
+    chunks,
+    compiled_form_of,
+    in_parallel,
+)
 from minigrad_ae.kernels.batched import GRAIN_FLOPS
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 from minigrad_ae.kernels.reference import quiet
@@ -84,15 +90,17 @@ def _attend_backward(
 
 def _split(x: Array, heads: int) -> Array:
     """(..., tokens, width) -> (..., heads, tokens, width / heads), or x itself for one head."""
-    return (
-        x if heads == 1 else x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads).swapaxes(-2, -3)
-    )
+    if heads == 1:
+        return x
+    return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads).swapaxes(-2, -3)
 
 
 def _join(x: Array, heads: int) -> Array:
-    return (
-        x if heads == 1 else (y := x.swapaxes(-2, -3)).reshape(*y.shape[:-2], heads * y.shape[-1])
-    )
+    """(..., heads, tokens, size) -> (..., tokens, heads size), or x itself for one head."""
+    if heads == 1:
+        return x
+    y = x.swapaxes(-2, -3)
+    return y.reshape(*y.shape[:-2], heads * y.shape[-1])
 
 
 @quiet
@@ -101,12 +109,14 @@ def _attention_definition(
 ) -> tuple[Array, Array]:
     q, k, v = (_split(x, heads) for x in (q, k, v))
     scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.dtype.type(q.shape[-1]))
-    e = np.exp((s := scores if bias is None else scores + bias) - s.max(-1, keepdims=True))
+    if bias is not None:
+        scores = scores + bias
+    e = np.exp(scores - scores.max(-1, keepdims=True))
     weights = e / e.sum(-1, keepdims=True)
     return _join(weights @ v, heads), weights
 
 
-@twin_of(_attention_definition)
+@compiled_form_of(_attention_definition)
 def attention(
     q: Array, k: Array, v: Array, bias: Array | None = None, heads: int = 1
 ) -> tuple[Array, Array]:
@@ -126,12 +136,8 @@ def attention(
         )
     y, weights = np.empty(q.shape, q.dtype), np.empty(_weights_shape(q, heads), q.dtype)
     if y.size:
-        lines, w, scale = (
-            y.reshape(-1, width),
-            weights.reshape(-1, tokens),
-            (width // heads) ** -0.5,
-        )
-        bias = np.ascontiguousarray(bias)
+        lines, w = y.reshape(-1, width), weights.reshape(-1, tokens)
+        bias, scale = np.ascontiguousarray(bias), (width // heads) ** -0.5
         tasks = [
             (*(x[part] for x in flat), bias, heads, scale, lines[part], w[own])
             for part, own in _pieces(q, heads)
@@ -153,7 +159,7 @@ def _attention_backward_definition(
     return dq, dk, dv
 
 
-@twin_of(_attention_backward_definition)
+@compiled_form_of(_attention_backward_definition)
 def attention_backward(
     g: Array, q: Array, k: Array, v: Array, weights: Array, heads: int = 1
 ) -> tuple[Array, Array, Array]:
@@ -170,10 +176,8 @@ def attention_backward(
         )
     dq, dk, dv = np.empty(q.shape, q.dtype), np.empty(q.shape, q.dtype), np.empty(q.shape, q.dtype)
     if q.size:
-        w, outputs = (
-            np.ascontiguousarray(weights).reshape(-1, tokens),
-            [d.reshape(-1, width) for d in (dq, dk, dv)],
-        )
+        w = np.ascontiguousarray(weights).reshape(-1, tokens)
+        outputs = [d.reshape(-1, width) for d in (dq, dk, dv)]
         scale = (width // heads) ** -0.5
         tasks = [
             (*(x[part] for x in flat), w[own], heads, scale, *(x[part] for x in outputs))
@@ -206,9 +210,8 @@ def _weights_shape(q: Array, heads: int) -> tuple[int, ...]:
 def _pieces(q: Array, heads: int) -> list[tuple[slice, slice]]:
     """For each thread the lines of its sequences, and of their weights."""
     tokens, width = q.shape[-2:]
-    parts = chunks(
-        math.prod(q.shape[:-2]), max(1, int(GRAIN_FLOPS / max(4 * tokens * tokens * width, 1)))
-    )
+    work = max(4 * tokens * tokens * width, 1)
+    parts = chunks(math.prod(q.shape[:-2]), max(1, int(GRAIN_FLOPS / work)))
     return [
         (slice(i * tokens, j * tokens), slice(i * heads * tokens, j * heads * tokens))
         for i, j in parts

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad_ae.errors import ShapeError
-from minigrad_ae.kernels.backend import check_floats, check_same_shape, twin_of
+from minigrad_ae.kernels.backend import check_floats, check_same_shape, compiled_form_of
 from minigrad_ae.kernels.jit import REDUCTION, jit
 
 Array = np.ndarray
@@ -68,14 +68,13 @@ def _layer_norm_backward_definition(
     g: Array, normed: Array, scale: Array, weight: Array
 ) -> tuple[Array, Array, Array]:
     h = g * weight
-    dx = (h - h.mean(-1, keepdims=True) - normed * (h * normed).mean(-1, keepdims=True)) * scale[
-        ..., None
-    ]
+    along = normed * (h * normed).mean(-1, keepdims=True)
+    dx = (h - h.mean(-1, keepdims=True) - along) * scale[..., None]
     over = tuple(range(g.ndim - 1))
     return dx, (g * normed).sum(over), g.sum(over)
 
 
-@twin_of(_layer_norm_definition)
+@compiled_form_of(_layer_norm_definition)
 def layer_norm(
     x: Array, weight: Array, bias: Array, eps: float = 1e-5
 ) -> tuple[Array, Array, Array]:
@@ -86,11 +85,8 @@ def layer_norm(
     backward pass needs.
     """
     _check_norm("layer_norm", x, weight, bias)
-    y, normed, scale = (
-        np.empty_like(x, order="C"),
-        np.empty_like(x, order="C"),
-        np.empty(x.shape[:-1], x.dtype),
-    )
+    y, normed = np.empty_like(x, order="C"), np.empty_like(x, order="C")
+    scale = np.empty(x.shape[:-1], x.dtype)
     if x.size:
         flat = [np.ascontiguousarray(a).reshape(-1, x.shape[-1]) for a in (x, y, normed)]
         weight, bias = np.ascontiguousarray(weight), np.ascontiguousarray(bias)
@@ -98,7 +94,7 @@ def layer_norm(
     return y, normed, scale
 
 
-@twin_of(_layer_norm_backward_definition)
+@compiled_form_of(_layer_norm_backward_definition)
 def layer_norm_backward(
     g: Array, normed: Array, scale: Array, weight: Array
 ) -> tuple[Array, Array, Array]:

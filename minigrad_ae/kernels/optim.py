@@ -1,13 +1,10 @@
-"""Optimiser steps over flat buffers, in place and in one pass: each number is read once and written
-once.
+"""Adam over flat buffers, in place and in one pass: each number is read once and written once.
 
-SGD    v <- momentum v + g;                               p <- p - lr v
 Adam   m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  p <- p - lr m^ / (sqrt v^ + eps)
-       (Kingma and Ba 2015)
-AdamW  the same after p <- (1 - lr weight_decay) p                              (Loshchilov and
-       Hutter 2019)
-with m^ = m / (1 - b1^t), v^ = v / (1 - b2^t).  For Adam and SGD weight decay is added to the
-gradient: g + decay p.
+       with m^ = m / (1 - b1^t), v^ = v / (1 - b2^t)    (Kingma & Ba 2015)
+AdamW  the same after p <- (1 - lr weight_decay) p      (Loshchilov & Hutter 2019)
+
+For Adam weight decay is added to the gradient: g + weight_decay p.
 """
 
 from __future__ import annotations
@@ -17,19 +14,17 @@ from typing import Any
 import numpy as np
 
 from minigrad_ae.errors import DataError
-from minigrad_ae.kernels.backend import check_out, check_same_shape, chunks, in_parallel, twin_of
+from minigrad_ae.kernels.backend import (
+    check_out,
+    check_same_shape,
+    chunks,
+    compiled_form_of,
+    in_parallel,
+)
 from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 
 Array = np.ndarray
 GRAIN = 1 << 15
-
-
-@jit(ELEMENTWISE)
-def _sgd(p: Any, g: Any, v: Any, lr: float, momentum: float, decay: float) -> None:
-    rate, keep, shrink = p.dtype.type(lr), p.dtype.type(momentum), p.dtype.type(decay)
-    for i in range(p.size):
-        v[i] = keep * v[i] + (g[i] + shrink * p[i])
-        p[i] -= rate * v[i]
 
 
 @jit(ELEMENTWISE)
@@ -70,14 +65,6 @@ def _square(g: Any) -> float:
     return total
 
 
-def _sgd_definition(
-    p: Array, g: Array, v: Array, lr: float, momentum: float = 0.0, weight_decay: float = 0.0
-) -> None:
-    v *= momentum
-    v += g + weight_decay * p
-    p -= lr * v
-
-
 def _adam_definition(
     p: Array,
     g: Array,
@@ -112,21 +99,7 @@ def _flat(kernel: str, **arrays: Array) -> list[Array]:
     return [array.reshape(-1) for array in arrays.values()]
 
 
-@twin_of(_sgd_definition)
-def sgd_step(
-    p: Array, g: Array, v: Array, lr: float, momentum: float = 0.0, weight_decay: float = 0.0
-) -> None:
-    """One step of SGD with momentum: ``p`` and ``v`` are updated in place; one shape,
-    contiguous.
-    """
-    flat = _flat("sgd_step", p=p, g=g, v=v)
-    in_parallel(
-        _sgd,
-        [(*(a[i:j] for a in flat), lr, momentum, weight_decay) for i, j in chunks(p.size, GRAIN)],
-    )
-
-
-@twin_of(_adam_definition)
+@compiled_form_of(_adam_definition)
 def adam_step(
     p: Array,
     g: Array,

@@ -27,28 +27,25 @@ def multiply_adds(sums: Any, factors: Any, v: Any, steps: int) -> None:
     zero = wide_vector_of_zeros(sums)
     n = len(zero)
     p, q, r, s = sums[0], sums[1], sums[2], sums[3]
-    p0, q0, r0, s0 = load(p, 0, zero), load(q, 0, zero), load(r, 0, zero), load(s, 0, zero)
-    p1, q1, r1, s1 = (
-        load(p[n:], 0, zero),
-        load(q[n:], 0, zero),
-        load(r[n:], 0, zero),
-        load(s[n:], 0, zero),
-    )
+    p0, p1 = load(p, zero), load(p[n:], zero)
+    q0, q1 = load(q, zero), load(q[n:], zero)
+    r0, r1 = load(r, zero), load(r[n:], zero)
+    s0, s1 = load(s, zero), load(s[n:], zero)
     for k in range(steps):
         x, y = factors[k & 7], v[k & 7]
-        a, b = load(y, 0, zero), load(y[n:], 0, zero)
+        a, b = load(y, zero), load(y[n:], zero)
         p0, p1 = fma(p0, x, a), fma(p1, x, b)
         q0, q1 = fma(q0, x, a), fma(q1, x, b)
         r0, r1 = fma(r0, x, a), fma(r1, x, b)
         s0, s1 = fma(s0, x, a), fma(s1, x, b)
-    store(p, 0, p0)
-    store(p[n:], 0, p1)
-    store(q, 0, q0)
-    store(q[n:], 0, q1)
-    store(r, 0, r0)
-    store(r[n:], 0, r1)
-    store(s, 0, s0)
-    store(s[n:], 0, s1)
+    store(p, p0)
+    store(p[n:], p1)
+    store(q, q0)
+    store(q[n:], q1)
+    store(r, r0)
+    store(r[n:], r1)
+    store(s, s0)
+    store(s[n:], s1)
 
 
 @jit(ELEMENTWISE)

@@ -1,5 +1,5 @@
-"""Rows added into places, the way back of picking rows by number: a row that was picked k times
-receives k rows.
+"""Rows added into places, the backward pass of picking rows by number: a row that was picked k
+times receives k rows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad_ae.errors import ShapeError
-from minigrad_ae.kernels.backend import check_floats, twin_of
+from minigrad_ae.kernels.backend import check_floats, compiled_form_of
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 
 Array = np.ndarray
@@ -30,7 +30,7 @@ def _add_rows_definition(x: Array, rows: Array, shape: tuple[int, ...]) -> Array
     return out
 
 
-@twin_of(_add_rows_definition)
+@compiled_form_of(_add_rows_definition)
 def add_rows(x: Array, rows: Array, shape: tuple[int, ...]) -> Array:
     """``out = zeros(shape); out[rows] += x`` with repeated rows added up; x has ``rows.size`` times
     ``shape[1:]`` numbers.

@@ -13,7 +13,13 @@ import numpy as np
 
 from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels import scalar
-from minigrad_ae.kernels.backend import check_out, check_same_shape, chunks, in_parallel, twin_of
+from minigrad_ae.kernels.backend import (
+    check_out,
+    check_same_shape,
+    chunks,
+    compiled_form_of,
+    in_parallel,
+)
 from minigrad_ae.kernels.jit import REDUCTION, jit
 
 Array = np.ndarray
@@ -118,9 +124,8 @@ def _run(kernel: Callable[..., None], inputs: tuple[Array, ...], out: Array) -> 
         kernel(*map(np.ascontiguousarray, inputs), out)
     elif out.size:
         columns = out.shape[-1]
-        views = [np.ascontiguousarray(a).reshape(-1, columns) for a in inputs] + [
-            out.reshape(-1, columns)
-        ]
+        views = [np.ascontiguousarray(a).reshape(-1, columns) for a in inputs]
+        views.append(out.reshape(-1, columns))
         pieces = chunks(len(views[0]), max(1, GRAIN // columns))
         in_parallel(kernel, [tuple(v[i:j] for v in views) for i, j in pieces])
     return out
@@ -155,20 +160,20 @@ def _log_softmax_backward_definition(g: Array, y: Array, out: Array | None = Non
     return np.subtract(g, np.exp(y) * g.sum(-1, keepdims=True), out=out)
 
 
-@twin_of(_softmax_definition)
+@compiled_form_of(_softmax_definition)
 def softmax(x: Array, out: Array | None = None) -> Array:
     """``e / e.sum(-1)``, ``e = np.exp(x - x.max(-1))``; x (..., columns)."""
     return _run(_softmax, _rows("softmax", x=x), check_out("softmax", out, x.shape, x.dtype))
 
 
-@twin_of(_softmax_backward_definition)
+@compiled_form_of(_softmax_backward_definition)
 def softmax_backward(g: Array, y: Array, out: Array | None = None) -> Array:
     """``y * (g - (g * y).sum(-1))``, y the softmax."""
     name = "softmax_backward"
     return _run(_softmax_backward, _rows(name, g=g, y=y), check_out(name, out, g.shape, g.dtype))
 
 
-@twin_of(_log_softmax_definition)
+@compiled_form_of(_log_softmax_definition)
 def log_softmax(x: Array, out: Array | None = None) -> Array:
     """``x - max - log(exp(x - max).sum(-1))``; x (..., columns)."""
     return _run(
@@ -176,7 +181,7 @@ def log_softmax(x: Array, out: Array | None = None) -> Array:
     )
 
 
-@twin_of(_log_softmax_backward_definition)
+@compiled_form_of(_log_softmax_backward_definition)
 def log_softmax_backward(g: Array, y: Array, out: Array | None = None) -> Array:
     """``g - np.exp(y) * g.sum(-1)``, y the log-softmax."""
     name = "log_softmax_backward"

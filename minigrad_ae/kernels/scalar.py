@@ -346,12 +346,8 @@ def half_erfc(z: Any, bell_of_z: Any) -> Any:
     y = z
     if z > t.erfc_end:
         y = t.erfc_end
-    return (
-        t.half
-        * bell_of_z
-        * horner(t.erfc, (y - t.erfc_centre) / (y + t.erfc_centre))
-        / (t.one + t.two * y)
-    )
+    curve = horner(t.erfc, (y - t.erfc_centre) / (y + t.erfc_centre))
+    return t.half * bell_of_z * curve / (t.one + t.two * y)
 
 
 @jit(ELEMENTWISE, always_inline=True)

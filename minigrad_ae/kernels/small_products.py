@@ -60,32 +60,24 @@ def tile_of_vectors(
     alike, and then takes them apart again at every k.
     """
     a4 = at[:, i : i + 4]
-    p0, p1, q0, q1 = (
-        load(nil[0], 0, zero),
-        load(nil[1], 0, zero),
-        load(nil[2], 0, zero),
-        load(nil[3], 0, zero),
-    )
-    r0, r1, s0, s1 = (
-        load(nil[4], 0, zero),
-        load(nil[5], 0, zero),
-        load(nil[6], 0, zero),
-        load(nil[7], 0, zero),
-    )
+    p0, p1 = load(nil[0], zero), load(nil[1], zero)
+    q0, q1 = load(nil[2], zero), load(nil[3], zero)
+    r0, r1 = load(nil[4], zero), load(nil[5], zero)
+    s0, s1 = load(nil[6], zero), load(nil[7], zero)
     for k in range(b0.shape[0]):
-        x, v, w = a4[k], load(b0[k], 0, zero), load(b1[k], 0, zero)
+        x, v, w = a4[k], load(b0[k], zero), load(b1[k], zero)
         p0, p1 = fma(p0, x[0], v), fma(p1, x[0], w)
         q0, q1 = fma(q0, x[1], v), fma(q1, x[1], w)
         r0, r1 = fma(r0, x[2], v), fma(r1, x[2], w)
         s0, s1 = fma(s0, x[3], v), fma(s1, x[3], w)
-    store(c[row, j0:], 0, p0)
-    store(c[row, j1:], 0, p1)
-    store(c[row + 1, j0:], 0, q0)
-    store(c[row + 1, j1:], 0, q1)
-    store(c[row + 2, j0:], 0, r0)
-    store(c[row + 2, j1:], 0, r1)
-    store(c[row + 3, j0:], 0, s0)
-    store(c[row + 3, j1:], 0, s1)
+    store(c[row, j0:], p0)
+    store(c[row, j1:], p1)
+    store(c[row + 1, j0:], q0)
+    store(c[row + 1, j1:], q1)
+    store(c[row + 2, j0:], r0)
+    store(c[row + 2, j1:], r1)
+    store(c[row + 3, j0:], s0)
+    store(c[row + 3, j1:], s1)
 
 
 @jit(ELEMENTWISE, always_inline=True)
@@ -100,7 +92,7 @@ def vector_of_columns(b: Any, turned: bool, row: int, column: int, panel: Any, z
                 panel[k, l] = of[k]
     else:
         for k in range(panel.shape[0]):
-            store(panel[k], 0, load(b[row + k, column:], 0, zero))
+            store(panel[k], load(b[row + k, column:], zero))
 
 
 @jit(ELEMENTWISE, always_inline=True)
@@ -129,12 +121,10 @@ def product(
     if rows < 4 or columns < n:
         by_definition(a, a_turned, b, b_turned, c, rows, depth, columns, at)
         return
-    of, b0, b1, nil = a if a_turned else a.T, work[0, :depth], work[1, :depth], work[2]
-    of = (
-        of[a_row : a_row + depth, a_at : a_at + rows]
-        if a_turned
-        else of[a_at : a_at + depth, a_row : a_row + rows]
-    )
+    b0, b1, nil = work[0, :depth], work[1, :depth], work[2]
+    of = a if a_turned else a.T
+    of_row, of_at = (a_row, a_at) if a_turned else (a_at, a_row)
+    of = of[of_row : of_row + depth, of_at : of_at + rows]
     # A column or two beyond whole vectors are not worth tiles of their own, where they are products
     # of rows with rows.
     left = columns % n if b_turned and not a_turned and columns % n <= 2 else 0
