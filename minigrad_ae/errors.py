@@ -1,5 +1,5 @@
 """Errors in three lines: what was wrong; the shapes (or values) and where they came from; how to
-mend it.
+fix it.
 
 Every error that a user can cause is one of these classes.  Each is also the built-in exception that
 a Python programmer would expect (`ShapeError` is a `ValueError`, `DtypeError` a `TypeError`, ...),
@@ -15,7 +15,7 @@ import numpy as np
 
 class MinigradError(Exception):
     """Base class.  ``what``: the fault in one line; ``where``: shapes and origin; ``fix``: how to
-    mend it.
+    fix it.
     """
 
     def __init__(self, what: str, where: str, fix: str) -> None:
@@ -45,7 +45,7 @@ class DataError(MinigradError, ValueError):
 
 
 class GradientError(MinigradError, RuntimeError):
-    """A backward pass that cannot be run, or a rule that returned something that is no gradient."""
+    """A backward pass that cannot be run, or a rule whose result is not a gradient."""
 
 
 class FileError(MinigradError, OSError):
@@ -66,7 +66,7 @@ def unmasked(value: Any, name: str) -> Any:
     """`value` as it is, a masked array as the plain array below its mask; lists and tuples are
     looked into.
 
-    Raises DataError where a mask hides something: what lies below a mask is no number that may be
+    Raises DataError where a mask hides something: what lies below a mask is not a number that may be
     computed with, and np.asarray would take it for one.
     """
     if isinstance(value, np.ma.MaskedArray):

@@ -43,7 +43,7 @@ def test_what_is_no_scalar(name):
 
 
 def test_check_graph_needs_a_tensor():
-    with pytest.raises(DtypeError, match="check_graph: the loss is no tensor"):
+    with pytest.raises(DtypeError, match="check_graph: the loss is not a tensor"):
         mg.check_graph(np.ones(2))
 
 

@@ -36,7 +36,7 @@ class DenoisingAutoencoder(Module):
     sigma : the standard deviation of Gaussian noise in the units of x, one number or one for each
     feature; >= 0
 
-    With both, entries are zeroed first.  Raises DtypeError for what is no autoencoder, DataError
+    With both, entries are zeroed first.  Raises DtypeError for what is not an autoencoder, DataError
     for impossible noise, ShapeError for a sigma of another length; when called, ShapeError for data
     of another width.
     """
