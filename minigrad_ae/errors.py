@@ -1,5 +1,5 @@
 """Errors in three lines: what was wrong; the shapes (or values) and where they came from; how to
-mend it.
+fix it.
 
 Every error that a user can cause is one of these classes.  Each is also the built-in exception that
 a Python programmer would expect (`ShapeError` is a `ValueError`, `DtypeError` a `TypeError`, ...),
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 class MinigradError(Exception):
     """Base class.  ``what``: the fault in one line; ``where``: shapes and origin; ``fix``: how to
-    mend it.
+    fix it.
     """
 
     def __init__(self, what: str, where: str, fix: str) -> None:
@@ -41,7 +41,7 @@ class DataError(MinigradError, ValueError):
 
 
 class GradientError(MinigradError, RuntimeError):
-    """A backward pass that cannot be run, or a rule that returned something that is no gradient."""
+    """A backward pass that cannot be run, or a rule whose result is not a gradient."""
 
 
 class FileError(MinigradError, OSError):

@@ -41,7 +41,7 @@ class History:
         return len(self.loss)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; ``History(**dict)`` is the way back, exact to the last bit."""
+        """For JSON; ``History(**dict)`` restores it, exact to the last bit."""
         return asdict(self)
 
 

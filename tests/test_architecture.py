@@ -1,7 +1,8 @@
 """The house: who may import whom, no circles, no hidden module, names that say what is exported.
 
-`violations(root)` reads a tree and lists what breaks the rules; the tests run it on this
-repository, and on small trees with one planted violation each.  Every import counts: under
+`violations(root)` reads a tree and lists what breaks the rules, and so do `imports_between_tests`,
+`long_lines` and `stumbling_blocks`; the tests run each on this repository, and on small trees with
+one planted violation each.  Every import counts: under
 TYPE_CHECKING, inside functions, and of the package itself.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -376,3 +378,139 @@ np_like = types.ModuleType("numpy")
 
 def test_the_face_names_every_public_function():
     assert set(mg.tensors.PUBLIC) <= set(mg.__all__)
+
+
+# --- tests ----------------------------------------------------------------------------------------
+
+
+def imports_between_tests(folder: Path) -> list[str]:
+    """Where a file imports a test file: what two test files share belongs to helpers.py."""
+    found = []
+    for path in sorted(folder.glob("*.py")):
+        names = sorted(set(imported(path.stem, path, {})))
+        found += [f"{path.name} imports {name}" for name in names if name.startswith("test_")]
+    return found
+
+
+def test_no_test_file_imports_another():
+    assert imports_between_tests(ROOT / "tests") == []
+
+
+@pytest.mark.parametrize(
+    "text", ["from test_a import f", "import test_a", "def g():\n    from test_a import f"]
+)
+def test_an_import_of_a_test_file_is_found(tmp_path, text):
+    (tmp_path / "test_b.py").write_text(text, encoding="utf-8")
+    (tmp_path / "test_c.py").write_text("from helpers import leaf", encoding="utf-8")
+    assert imports_between_tests(tmp_path) == ["test_b.py imports test_a"]
+
+
+# --- how a line looks and a sentence reads --------------------------------------------------------
+
+WIDTH = 100
+WRITTEN = [PACKAGE, "tests", "lessons", "benchmarks"]
+# Tables of calculus, and the register tile: one row a line.
+TABLES = {
+    f"{PACKAGE}/ops/{name}.py"
+    for name in ("arrays", "elementwise", "functional", "losses", "reduce")
+} | {f"{PACKAGE}/kernels/tile.py"}
+MAY_BE_LONG = re.compile(r"# fmt: skip|# noqa: E501|^# \|")  # the last: a row of a Markdown table
+FOR_A_TOOL = re.compile(r"\s*# (noqa|type: ignore).*$")
+WORDS = re.compile(
+    r"\b(is no tensor|is no gradient|is no matrix|the way back|in several dresses"
+    r"|what is told of|mend(s|ed|ing)?)\b",
+    re.IGNORECASE,
+)
+PROSE = {".py", ".js", ".css", ".html"}
+
+
+def long_lines(root: Path) -> list[str]:
+    """Lines above 100 columns; a note to ruff or mypy at the end of a line does not count."""
+    found = []
+    for path in sorted(p for folder in WRITTEN for p in (root / folder).rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if name in TABLES:
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if len(FOR_A_TOOL.sub("", line)) > WIDTH and not MAY_BE_LONG.search(line):
+                found.append(f"{name}:{number}")
+    return found
+
+
+def sentences(text: str) -> str:
+    """The text of a file with its line ends, comment signs and joined strings taken out."""
+    text = re.sub(r"[\"']\s*\n\s*f?[\"']", "", text)
+    return re.sub(r"\s*\n\s*(#|//|\*)?\s*", " ", text)
+
+
+def stumbling_blocks(root: Path) -> list[str]:
+    """Words in docstrings, comments and messages of the package that a native reader trips over."""
+    found = []
+    for path in sorted(p for p in (root / PACKAGE).rglob("*") if p.suffix in PROSE):
+        text = sentences(path.read_text(encoding="utf-8"))
+        name = path.relative_to(root).as_posix()
+        found += [f"{name}: {match.group()}" for match in WORDS.finditer(text)]
+    return found
+
+
+def test_no_line_is_above_a_hundred_columns():
+    assert long_lines(ROOT) == []
+
+
+LONG = "x = 1  # " + "a" * WIDTH
+
+
+def written(root: Path, file: str, text: str) -> Path:
+    path = root / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return root
+
+
+@pytest.mark.parametrize("folder", WRITTEN)
+def test_a_long_line_is_found(tmp_path, folder):
+    assert long_lines(written(tmp_path, f"{folder}/a.py", f"\n{LONG}")) == [f"{folder}/a.py:2"]
+
+
+@pytest.mark.parametrize(
+    "file, text",
+    [
+        (f"{PACKAGE}/ops/arrays.py", LONG),
+        (f"{PACKAGE}/kernels/tile.py", LONG),
+        ("lessons/a.py", "# | " + "a" * WIDTH),
+        ("tests/a.py", LONG + "  # fmt: skip"),
+        ("tests/a.py", LONG + "  # noqa: E501"),
+        ("tests/a.py", "x" * WIDTH + "  # type: ignore[arg-type]"),
+    ],
+)
+def test_a_line_that_may_be_long_is_not_found(tmp_path, file, text):
+    assert long_lines(written(tmp_path, file, text)) == []
+
+
+def test_sentences_of_the_package_read_well():
+    assert stumbling_blocks(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ('"""Kept for the way back."""', "the way back"),
+        ('"""Kept for the way\n    back."""', "the way back"),
+        ("# Kept for the\n# way back.", "the way back"),
+        ('raise Error("the loss is "\n    f"no tensor")', "is no tensor"),
+        ('"a scalar is no matrix"', "is no matrix"),
+        ('"that is no gradient"', "is no gradient"),
+        ("# A rule in several dresses", "in several dresses"),
+        ("# What is told of it", "What is told of"),
+        ('"mend the rule"', "mend"),
+        ('"fix: mended"', "mended"),
+    ],
+)
+def test_a_stumbling_block_is_found(tmp_path, text, words):
+    root = written(tmp_path, f"{PACKAGE}/a.py", text)
+    assert stumbling_blocks(root) == [f"{PACKAGE}/a.py: {words}"]
+
+
+def test_other_words_are_not_found(tmp_path):
+    text = '"""A recommended fix; the backward pass; an amendment; x is not a tensor."""'
+    assert stumbling_blocks(written(tmp_path, f"{PACKAGE}/a.py", text)) == []

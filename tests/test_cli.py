@@ -210,7 +210,7 @@ def test_a_pipe_is_written_through_and_a_link_followed(capsys, matrix, tmp_path)
     link.symlink_to(real)
     assert run(capsys, "verify", "--data", matrix, "--latent", 2, "--json", link)[0] == 0
     assert link.is_symlink() and real.stat().st_mode & 0o777 == 0o600
-    assert len(json.loads(real.read_text(encoding="utf-8"))) == 4
+    assert len(json.loads(real.read_text(encoding="utf-8"))) == 5
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")

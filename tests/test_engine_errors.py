@@ -1,5 +1,5 @@
 """Every error that a user can cause: what was wrong, the shapes and where they came from, how to
-mend it.
+fix it.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ FAULTS = [
         lambda: X @ 2.0,
         ShapeError,
         ValueError,
-        ("matmul: a scalar is no matrix", "B ()", "multiply by a scalar with *"),
+        ("matmul: a scalar is not a matrix", "B ()", "multiply by a scalar with *"),
     ),
     (
         lambda: X + np.ones(2),
@@ -498,9 +498,9 @@ def test_a_rule_that_returns_no_gradient_is_named(monkeypatch):
         with pytest.raises(GradientError) as caught:
             mg.exp(X).sum().backward()
         lines = str(caught.value).split("\n")
-        assert lines[0] == "exp: the rule for x returned something that is no gradient"
+        assert lines[0] == "exp: the rule for x returned something that is not a gradient"
         assert lines[1].startswith(f"  got {got}, expected shape (2, 3), from exp at {HERE}:")
-        assert lines[2] == "  fix: mend the rule: g * y"
+        assert lines[2] == "  fix: correct the rule: g * y"
 
 
 def test_a_hook_that_returns_another_shape_is_named():

@@ -27,7 +27,7 @@ def test_what_is_no_tensor(name, thing):
         LOOKERS[name](thing)
     what, got, fix = str(caught.value).split("\n")
     assert (
-        what == f"{name}: the loss is no tensor"
+        what == f"{name}: the loss is not a tensor"
         and type(thing).__name__ in got
         and f"mg.{name}" in fix
     )
@@ -43,7 +43,7 @@ def test_what_is_no_scalar(name):
 
 
 def test_check_graph_needs_a_tensor():
-    with pytest.raises(DtypeError, match="check_graph: the loss is no tensor"):
+    with pytest.raises(DtypeError, match="check_graph: the loss is not a tensor"):
         mg.check_graph(np.ones(2))
 
 

@@ -134,9 +134,12 @@ def test_the_state_makes_another_model_the_same():
 
 FULL_MESSAGE = """
 Sequential: the state does not fit, nothing was loaded
-  missing '0.weight' (2, 3); unexpected '9.weight' (1,); wrong shape of '0.bias': got (4,), expected (3,); \
-wrong shape of '2.weight': got (1, 3), expected (3, 1); wrong dtype of '2.bias': got float32, expected float64
-  fix: build the module with the settings it was saved with (strict=False ignores missing and unexpected names)"""  # noqa: E501
+  missing '0.weight' (2, 3); unexpected '9.weight' (1,); wrong shape of '0.bias': got (4,), \
+expected (3,); \
+wrong shape of '2.weight': got (1, 3), expected (3, 1); \
+wrong dtype of '2.bias': got float32, expected float64
+  fix: build the module with the settings it was saved with (strict=False \
+ignores missing and unexpected names)"""
 
 
 def test_a_state_that_does_not_fit_is_refused_with_every_fault_named_and_nothing_loaded():
@@ -178,14 +181,15 @@ def test_a_state_that_is_no_dict():
 # --- how it looks ---------------------------------------------------------------------------------
 
 TREE = """
-Tied  scale () float32, extra.a.0 (2,), weight (4, 3) (shared with encoder.0.weight)  = 21 parameters
+Tied  scale () float32, extra.a.0 (2,), weight (4, 3) (shared with encoder.0.weight)  \
+= 21 parameters
   encoder: Sequential  = 15 parameters
     0: Linear(4 -> 3, tanh)  weight (4, 3), bias (3,)  = 15 parameters
     1: Dropout(0.1)
   heads.0: Linear(3 -> 1)  weight (3, 1) frozen  = 3 parameters
   heads.1: Tanh
   again: Linear(4 -> 3, tanh)  (shared with encoder.0)
-  me: Tied  (shared with the top)"""  # noqa: E501
+  me: Tied  (shared with the top)"""
 
 
 def test_repr_shows_the_tree_with_shapes_counts_and_ties():

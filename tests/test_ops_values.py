@@ -176,7 +176,8 @@ def taylor_erf(re: float, im: float) -> complex:
         power = ((q * t - p * s) / n, (-p * t - q * s) / n)
         total = (total[0] + power[0] / (2 * n + 1), total[1] + power[1] / (2 * n + 1))
     pi = Decimal(
-        "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211706798"
+        "3.1415926535897932384626433832795028841971693993751058209749445923078164"
+        "0628620899862803482534211706798"
     )
     scale = 2 / pi.sqrt()
     return complex(float(total[0] * scale), float(total[1] * scale))

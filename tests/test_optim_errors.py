@@ -241,8 +241,10 @@ LBFGS: the loss is not finite where it starts
         """
 LBFGS: the state does not fit, nothing was loaded
   missing 'evaluations'; missing 'iterations'; missing 'largest'; unexpected 'more'; \
-wrong shape of 's': got (2, 3), expected (pairs, 2); wrong shape of 'y': got (1, 2), expected (pairs, 2)
-  fix: load the state of the same optimiser, made with the same parameters in the same order""",  # noqa: E501
+wrong shape of 's': got (2, 3), expected (pairs, 2); \
+wrong shape of 'y': got (1, 2), expected (pairs, 2)
+  fix: load the state of the same optimiser, made with the same \
+parameters in the same order""",
     ),
 ]
 

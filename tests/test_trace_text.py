@@ -256,7 +256,7 @@ def test_one_step():
     text = trace(loss, scope=scope).text(step=8)
     for part in (
         "Step 8 of 9   ADD   add_1 = matmul_1 + b",
-        "test_trace_text.py:",
+        "helpers.py:",
         "h = mg.tanh(x @ W + b)",
         "law      y = a + b",
         "dloss/dadd_1 (6, 2)",

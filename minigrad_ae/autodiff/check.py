@@ -91,7 +91,7 @@ def check_graph(loss: Value, rng: np.random.Generator | None = None) -> GraphRep
     """
     if not isinstance(loss, Value):
         raise DtypeError(
-            "check_graph: the loss is no tensor",
+            "check_graph: the loss is not a tensor",
             f"got a {type(loss).__name__}",
             "pass a tensor with a graph",
         )
@@ -326,5 +326,5 @@ def demand(report: GraphReport | GradReport) -> None:
     """Raise GradientError with the report's text unless it is all right."""
     if not report:
         raise GradientError(
-            "a gradient is wrong", str(report).replace("\n", "\n  "), "mend the rule that is named"
+            "a gradient is wrong", str(report).replace("\n", "\n  "), "fix the rule that is named"
         )

@@ -34,7 +34,7 @@ class Value:
     ``op is None`` marks a leaf.  Otherwise ``inputs`` are the arguments (values, or constants),
     ``arrays`` the same as arrays in their common dtype, ``params`` the op's settings, ``origin``
     the place in the source, and ``edges`` the inputs that a gradient flows to, as (number, value).
-    ``saved`` is what a kernel keeps for the way back (None: the definitions ran).  ``serial``
+    ``saved`` is what a kernel keeps for the backward pass (None: the definitions ran).  ``serial``
     counts values as they are made; on the same clock ``changed`` is when a leaf was last given new
     data (-1: never), and its ``origin`` is the line that did it. The ``params`` of a leaf say how
     it lost its history, if it had one: by `no_grad`, or by ``detach()``. A value refers to its

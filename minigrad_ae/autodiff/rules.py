@@ -58,7 +58,7 @@ def free_names(expression: str) -> frozenset[str]:
 @cache
 def arrays_read(rule: str) -> frozenset[str]:
     """The names whose *elements* a rule reads (``x.shape`` needs no elements): what must be as it
-    was on the way back.
+    was when the backward pass comes.
 
     For a variadic input, ``xs[:i]`` stands for the part that is read.
     """

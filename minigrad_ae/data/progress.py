@@ -14,7 +14,7 @@ LINES = 10  # at most, in one run that is not watched on a terminal
 
 
 class Progress(Protocol):
-    """What is told of the progress."""
+    """What a progress bar shows."""
 
     def step(self) -> None:
         """One step is done."""

@@ -1,4 +1,4 @@
-"""Is this a matrix that can be learned from?  If not: what is wrong, where, and how to mend it."""
+"""Is this a matrix that can be learned from?  If not: what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 

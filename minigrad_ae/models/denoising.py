@@ -37,9 +37,9 @@ class DenoisingAutoencoder(Module):
     sigma : the standard deviation of Gaussian noise in the units of x, one number or one for each
     feature; >= 0
 
-    With both, entries are zeroed first.  Raises DtypeError for what is no autoencoder, DataError
-    for impossible noise, ShapeError for a sigma of another length; when called, ShapeError for data
-    of another width.
+    With both, entries are zeroed first.  Raises DtypeError for what is not an autoencoder,
+    DataError for impossible noise, ShapeError for a sigma of another length; when called,
+    ShapeError for data of another width.
     """
 
     def __init__(self, autoencoder: Any, *, drop: float = 0.0, sigma: ArrayLike = 0.0) -> None:

@@ -2,9 +2,9 @@
 
 A twin is a pair of functions on arrays:
 
-    forward(*inputs, **params) -> (y, saved)                    saved: what the way back wants to
-    keep backward(g, y, saved, *inputs, need, **params) -> gradients   one per input, None where
-    need[i] is False
+    forward(*inputs, **params) -> (y, saved)       saved: what backward needs
+    backward(g, y, saved, *inputs, need, **params) -> gradients
+                                                   one per input, None where need[i] is False
 
 It computes what the op's forward and rules say, for contiguous float32 or float64 arrays, to the
 rounding that tests/test_bindings.py states; the definitions remain what the op *is*, and run under
@@ -77,7 +77,7 @@ def twin(name: str, smallest: int = 0, strided: bool = False) -> Callable[[type]
     return register
 
 
-# --- element-wise: y or x is what the way back needs ----------------------------------------------
+# --- element-wise: y or x is what backward needs --------------------------------------------------
 
 
 def _elementwise(
@@ -267,7 +267,7 @@ class _Attention:
         return *kernels.attention_backward(g, q, k, v, weights, heads), dmask
 
 
-# --- rows picked by number: the way back adds each row into its place -----------------------------
+# --- rows picked by number: backward adds each row into its place ---------------------------------
 
 
 @twin("getitem", smallest=256)
@@ -291,7 +291,7 @@ class _Pick:
         return (kernels.add_rows(added, rows, x.shape),)
 
 
-# --- losses and sampling: what the way back needs is computed on the way forward ------------------
+# --- losses and sampling: what backward needs is computed on the way forward ----------------------
 
 
 def _loss(name: str, kernel: str, gradients: Callable[..., tuple[Any, ...]]) -> None:

@@ -251,7 +251,7 @@ def matmul(A: Any, B: Any) -> Any:
     if 0 in (A.ndim, B.ndim):
         fix = "multiply by a scalar with *"
         raise ShapeError(
-            "matmul: a scalar is no matrix", f"A {described(A)}, B {described(B)}", fix
+            "matmul: a scalar is not a matrix", f"A {described(A)}, B {described(B)}", fix
         )
     columns, rows = A.shape[-1], B.shape[-2 if B.ndim > 1 else 0]
     if columns != rows:

@@ -228,7 +228,7 @@ class _Search:
                 )
                 hidden = is_finite(self.loss._data) and back
                 return (
-                    f"{told}; the loss does not show it, but the way back does: {back}"
+                    f"{told}; the loss does not show it, but the backward pass does: {back}"
                     if hidden
                     else told
                 )

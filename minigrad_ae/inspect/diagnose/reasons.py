@@ -54,7 +54,7 @@ BRANCH = (
 
 
 def remedy(op: str, reason: str) -> str:
-    """How to mend what `reason` says of `op`."""
+    """How to fix what `reason` says of `op`."""
     if "unchosen branch" in reason:
         return BRANCH
     return REMEDIES.get(

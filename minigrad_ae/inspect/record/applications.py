@@ -47,7 +47,7 @@ def demand_loss(loss: Any, who: str) -> None:
     """DtypeError unless `loss` is a tensor, GradientError unless it has one element; `who` asks."""
     if not isinstance(loss, Value):
         raise DtypeError(
-            f"{who}: the loss is no tensor",
+            f"{who}: the loss is not a tensor",
             f"got a {type(loss).__name__}",
             f"give mg.{who} a scalar tensor",
         )

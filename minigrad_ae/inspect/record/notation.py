@@ -1,4 +1,4 @@
-"""How a rule and a forward are written for people: one expression, in several dresses."""
+"""How a rule and a forward are written for people: one expression, written in several ways."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def rule_of(op: Op, i: int) -> str:
 
 
 def bytes_saved(value: Value) -> int:
-    """Bytes of the arrays that the rules of `value` read on the way back."""
+    """Bytes of the arrays that the rules of `value` read in the backward pass."""
     op: Any = value.op
     read = set().union(*(op.reads(i, len(value.arrays)) for i, _ in value.edges))
     arrays = [value._data if k == -1 else value.arrays[k] for k in read]

@@ -198,7 +198,7 @@ class Screen:
         lines += [
             "",
             *self.wrap(f"why      {step.why}"),
-            f"saved    {node.bytes_saved:,} bytes for the way back",
+            f"saved    {node.bytes_saved:,} bytes for the backward pass",
         ]
         at = self.trace.steps.index(step)
         around = [
