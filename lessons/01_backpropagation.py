@@ -203,13 +203,13 @@ print(f"with a second where inside: gradient {u.grad}   (log never sees the 0)")
 # ## Exercises
 #
 # 1. Take the sum over axis 0 out of the gradient of `b` (use `W.grad` and `b.grad` above and
-# NumPy).  Which shape do
-#    you get, and what does `mg.check_graph` say about a rule that returns it?
+#    NumPy).  Which shape do you get, and what does `mg.check_graph` say about a rule that returns
+#    it?
 # 2. Write `softplus` with `mg.log(1 + mg.exp(x))` and look at its gradient at x = 1000.  What does
-# `mg.softplus` do? 3. `mg.gradcheck(lambda t: mg.abs(t), np.zeros(3))`: why do the two sides agree,
-# although |t| has
-# no slope at 0? 4. Call `loss.backward()` twice.  Which `.grad` changes, and why is that useful for
-# large batches?
+#    `mg.softplus` do?
+# 3. `mg.gradcheck(lambda t: mg.abs(t), np.zeros(3))`: why do the two sides agree, although |t| has
+#    no slope at 0?
+# 4. Call `loss.backward()` twice.  Which `.grad` changes, and why is that useful for large batches?
 
 # %% Recap
 lesson.finish()

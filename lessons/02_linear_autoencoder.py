@@ -322,10 +322,9 @@ print("  " + "\n  ".join(verdict.notes))
 # ## Exercises
 #
 # 1. `python -m minigrad_ae verify --data yours.npy --latent 2`: is a linear autoencoder PCA on your
-# data? 2. Start at the saddle {2, 3} instead of {1, 3}.  How many negative curvatures does the
-# table
-# predict, and how does
-#    the plateau change?
+#    data?
+# 2. Start at the saddle {2, 3} instead of {1, 3}.  How many negative curvatures does the table
+#    predict, and how does the plateau change?
 # 3. Tie the weights (`tied=True`).  What is W^T W at the optimum, and why?
 # 4. Choose `l2` between the third and the fourth eigenvalue.  How many latent units survive?
 

@@ -251,11 +251,12 @@ print("is another matter altogether: the bound is about the data that were train
 # ## Exercises
 #
 # 1. `two_layer_bound` needs no bias at the output.  Why does the bound hold for data that are not
-# centred? 2. Use `ops.sigmoid` at the output, "because pixels lie in [0, 1]".  Train for 1,000
-# evaluations:
-# what is E / E_PCA? 3. Most ReLU nets stay 19 % above PCA on the digits.  What are their hidden
-# units doing?  (Plot
-# z.) 4. Add `weight_decay` (AdamW): where does ‖W2‖ settle, and how far above PCA is E there?
+#    centred?
+# 2. Use `ops.sigmoid` at the output, "because pixels lie in [0, 1]".  Train for 1,000 evaluations:
+#    what is E / E_PCA?
+# 3. Most ReLU nets stay 19 % above PCA on the digits.  What are their hidden units doing?  (Plot
+#    z.)
+# 4. Add `weight_decay` (AdamW): where does ‖W2‖ settle, and how far above PCA is E there?
 
 # %% Recap
 lesson.finish()

@@ -353,12 +353,12 @@ print(
 # ## Exercises
 #
 # 1. Train 2-8-1-8-2 with `activation="relu"` from ten starts.  How many end exactly at .0907, and
-# what do they draw? 2. Make layer 1 linear instead of layer 3.  What is the error on the parabola,
-# and why is it not
-# .0907? 3. `mg.data.helix(turns=3)`: how many hidden units does one curved dimension need to follow
-# it?
+#    what do they draw?
+# 2. Make layer 1 linear instead of layer 3.  What is the error on the parabola, and why is it not
+#    .0907?
+# 3. `mg.data.helix(turns=3)`: how many hidden units does one curved dimension need to follow it?
 # 4. The code is linear: replace z by z C + c and undo it in layer 3.  Which figures above change,
-# and which do not?
+#    and which do not?
 
 # %% Recap
 lesson.finish()

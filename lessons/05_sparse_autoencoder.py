@@ -287,7 +287,8 @@ X, _ = shared(sparse.laplace)
 with edit(SparseAutoencoder.loss, "ops.l1_norm(z)", "ops.mean(ops.abs(z))")():
     bias = sparse.trained_encoder(lesson.run).encoder_bias.numpy()
 print(
-    f"the biases end at {bias.mean():.2e} instead of {-sparse.LAM}: divided by {X.shape[0]} data and "
+    f"the biases end at {bias.mean():.2e} instead of {-sparse.LAM}: "
+    f"divided by {X.shape[0]} data and "
     f"{len(bias)} units, lambda"
 )
 print(
@@ -299,12 +300,12 @@ print(
 # ## Exercises
 #
 # 1. Derive soft(a, λ) from ½ (a − z)² + λ |z|.  What does λ z² give instead, and is anything
-# exactly 0? 2. Under weight decay μ every unit ends with λ Σ_n |z_nk| = μ ‖w_k‖².  Derive it from z
-# → c z, w →
-# w / c. 3. Train on patches with `activation=None`.  Are the codes still sparse?  Are they ever
-# exactly 0?
+#    exactly 0?
+# 2. Under weight decay μ every unit ends with λ Σ_n |z_nk| = μ ‖w_k‖².  Derive it from z → c z, w →
+#    w / c.
+# 3. Train on patches with `activation=None`.  Are the codes still sparse?  Are they ever exactly 0?
 # 4. Set `image=` of `mg.data.patches` to a photograph of your own.  Which directions do its edges
-# have?
+#    have?
 
 # %% Recap
 lesson.finish()

@@ -314,13 +314,13 @@ print("its own loss looks fine.  The claim 'gaussian-rank-m' catches it.")
 # ## Exercises
 #
 # 1. Show E‖x − A x̃‖² = tr (I−A) S (I−A)ᵀ + σ² ‖A‖²: for a linear network, noise *is* weight decay
-# on W2 W1. 2. Two points ±m: derive E[x | x̃] = m tanh(mᵀx̃ / σ²).  Which weights must the tanh
-# unit have?
-# Read them off. 3. Train with `drop=0.5` and test with `drop=0.1`, and the other way round.  Which
-# is worse, and
-# why? 4. Start at noise, go x ← x + ½ η score + √η ε with the learned score.  Do you get samples of
-# the
-# mixture?
+#    on W2 W1.
+# 2. Two points ±m: derive E[x | x̃] = m tanh(mᵀx̃ / σ²).  Which weights must the tanh unit have?
+#    Read them off.
+# 3. Train with `drop=0.5` and test with `drop=0.1`, and the other way round.  Which is worse, and
+#    why?
+# 4. Start at noise, go x ← x + ½ η score + √η ε with the learned score.  Do you get samples of the
+#    mixture?
 
 # %% Recap
 lesson.finish()

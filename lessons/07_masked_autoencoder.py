@@ -277,13 +277,13 @@ print(
 # ## Exercises
 #
 # 1. `python -m minigrad_ae train masked --latent 64 --epochs 60 --lr 0.004`: how near to the
-# shipped network does it come? 2. Build it with `positions=None`.  What can the network still learn
-# about hidden patches, and why
-# so little? 3. Set `norm_pix=True`.  Why does training start at 0.75, and why can `reconstruct` not
-# draw a
-# picture? 4. Use one mask for a whole batch.  Which claim notices, and what does it do to the
-# gradient's
-# variance?
+#    shipped network does it come?
+# 2. Build it with `positions=None`.  What can the network still learn about hidden patches, and why
+#    so little?
+# 3. Set `norm_pix=True`.  Why does training start at 0.75, and why can `reconstruct` not draw a
+#    picture?
+# 4. Use one mask for a whole batch.  Which claim notices, and what does it do to the gradient's
+#    variance?
 
 # %% Recap
 lesson.finish()

@@ -310,8 +310,8 @@ print(
 # ## Exercises
 #
 # 1. Give `scalar()` a noise of sigma2=0.2.  How many rounds does EM now need, and why does less
-# noise make it slower? 2. Set `model.beta = 0.5`.  Is `model.elbo(X, beta=0.5)` still below log p?
-# When is it not?
+#    noise make it slower?
+# 2. Set `model.beta = 0.5`.  Is `model.elbo(X, beta=0.5)` still below log p? When is it not?
 # 3. Make the columns of W orthogonal by hand.  What happens to the approximation gap?
 # 4. Halve d in `imperfect()` until chi^2 is infinite.  What do the bounds L_k do then?
 

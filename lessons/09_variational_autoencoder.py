@@ -320,18 +320,16 @@ print(
 # ## Exercises
 #
 # 1. Give the score function the best constant baseline instead of E f
-# (`analytic.Quadratic.best_baseline`).  How much
-#    variance is left?
+#    (`analytic.Quadratic.best_baseline`).  How much variance is left?
 # 2. Train with `sigma=1.0` and without `learn_sigma`.  How many units are active, and could you
-# have known?  (Lesson 10) 3. `n_samples=10`: is the trained bound better, at ten times the cost of
-# the decoder?
+#    have known?  (Lesson 10)
+# 3. `n_samples=10`: is the trained bound better, at ten times the cost of the decoder?
 # 4. Train on `model.iwae(x, rng, 5)` instead of the bound.  What happens to the ELBO, what to log
-# p(x)? 5. Draw p(z | x) on a grid for the test digit whose L_250 is furthest from log p(x).  How
-# many
-# modes has it, and where
-#    between them is the mean of q(z | x)?
+#    p(x)?
+# 5. Draw p(z | x) on a grid for the test digit whose L_250 is furthest from log p(x).  How many
+#    modes has it, and where between them is the mean of q(z | x)?
 # 6. `python benchmarks/bench_mnist_vae.py`: the same on MNIST, and `minigrad-ae train vae --data
-# mnist --latent 2`.
+#    mnist --latent 2`.
 
 # %% Recap
 lesson.finish()

@@ -290,7 +290,8 @@ lesson.cell("Break it: a beta that is never used")
 with edit(LinearVAE._maximise, "beta=self.beta", "beta=1.0")():
     deaf = collapse.linear(run, sigma2, beta)
 print(
-    f"beta = {beta}, but the fit forgets it: {collapse.active_units(deaf, X)} active units in place of "
+    f"beta = {beta}, but the fit forgets it: "
+    f"{collapse.active_units(deaf, X)} active units in place of "
     f"{report.active.sum()}."
 )
 print("The loss still falls and looks healthy.  Which printed number would have told you?")
@@ -298,11 +299,12 @@ print("The loss still falls and looks healthy.  Which printed number would have 
 # %% [markdown]
 # ## Exercises
 #
-# 1. Set sigma2=0.3 in `collapse.linear`.  From which beta on is only one unit left?  Check by training.
+# 1. Set sigma2=0.3 in `collapse.linear`.  From which beta on is only one unit left?  Check by
+#    training.
 # 2. Divide your own data by 10.  Which sigma2 keeps the number of active units?
 # 3. Learn sigma^2 under beta = 4 with M = 2 (`learn_sigma2=True`).  Why does it collapse, and what
-# does `learnt_noise` say? 4. Warm up for 1, 5 and 20 epochs in `collapse.very_deep`.  How short a
-# warm-up is enough?
+#    does `learnt_noise` say?
+# 4. Warm up for 1, 5 and 20 epochs in `collapse.very_deep`.  How short a warm-up is enough?
 
 # %% Recap
 lesson.finish()

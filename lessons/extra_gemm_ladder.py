@@ -206,8 +206,8 @@ if notebook:
 # ## Exercises
 #
 # 1. `NUMBA_DISABLE_JIT=1` runs the rungs as Python.  Which of the rungs is then the fastest, and
-# why is the order another? 2. The tile has 4 x 2 vectors.  A core with AVX2 has 16 vector
-# registers: what happens with 8 x 2?
-# (Count them.) 3. Make K much larger, 4096.  Which rungs lose, which do not, and at what K does the
-# panel of B
-# leave the first cache?
+#    why is the order another?
+# 2. The tile has 4 x 2 vectors.  A core with AVX2 has 16 vector registers: what happens with 8 x 2?
+#    (Count them.)
+# 3. Make K much larger, 4096.  Which rungs lose, which do not, and at what K does the panel of B
+#    leave the first cache?

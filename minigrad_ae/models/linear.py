@@ -189,6 +189,7 @@ class LinearAutoencoder(Module):
     ) -> None:
         weights = [self.encoder_weight] if self.tied else [self.encoder_weight, self.decoder_weight]
         if report.evaluations >= limit:
+            report.reason = "evaluation limit"
             return
         optimiser = LBFGS(
             weights,

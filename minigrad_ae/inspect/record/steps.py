@@ -108,8 +108,8 @@ class Step:
 
     @property
     def trouble(self) -> str:
-        """How NaN or Inf was made here of finite numbers, on the way forward or back; '' if it was
-        not.
+        """How NaN or Inf was made here of finite numbers, in the forward or backward pass; '' if it
+        was not.
         """
         return self.node.trouble or next((c.trouble for c in self.contributions if c.trouble), "")
 
@@ -144,8 +144,8 @@ class Recording:
 
     @property
     def origin(self) -> Step | None:
-        """The step where the first NaN or Inf was made: on the way forward, or else on the way
-        back.
+        """The step where the first NaN or Inf was made: in the forward pass, or else in the
+        backward pass.
         """
         forward = [s for s in self.steps if s.node.trouble]
         return forward[-1] if forward else next((s for s in self.steps if s.trouble), None)
