@@ -203,7 +203,7 @@ def test_a_pipe_is_written_through_and_a_link_followed(capsys, matrix, tmp_path)
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     assert run(capsys, "verify", "--data", matrix, "--latent", 2, "--json", pipe)[0] == 0
-    assert len(json.loads(os.read(reader, 1 << 16))) == 4 and stat.S_ISFIFO(os.stat(pipe).st_mode)
+    assert len(json.loads(os.read(reader, 1 << 16))) == 5 and stat.S_ISFIFO(os.stat(pipe).st_mode)
     os.close(reader)
     real.write_text("old", encoding="utf-8")
     real.chmod(0o600)
