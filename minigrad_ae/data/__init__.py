@@ -1,18 +1,18 @@
 """Data: real images, curved toys, the user's own matrices, and what is done to them before and
 during training.
 
-===========  ========================================================================
-digits       1,797 real images of 8 x 8 pixels, shipped with the package
-mnist        the 70,000 images of MNIST, from their IDX files; `download` fetches them
-patches      whitened patches of a photograph that matplotlib ships
-manifolds    points on a parabola, a helix, a saddle surface
-corruptions  the two kinds of noise of a denoising autoencoder
-files        a matrix from a .npy file
-validate     is this a matrix that can be learned from?
-scaling      centring, and one common unit
-batches      seeded mini-batches
-shipping     small results that took minutes to compute
-===========  ========================================================================
+===============  ========================================================================
+optical_digits   1,797 real images of 8 x 8 pixels, shipped with the package
+mnist_files      the 70,000 images of MNIST, from their IDX files; `download` fetches them
+image_patches    whitened patches of a photograph that matplotlib ships
+manifolds        points on a parabola, a helix, a saddle surface
+corruptions      the two kinds of noise of a denoising autoencoder
+matrix_files     a matrix from a .npy file
+validate         is this a matrix that can be learned from?
+scaling          centring, and one common unit
+minibatches      seeded mini-batches
+shipped_results  small results that took minutes to compute
+===============  ========================================================================
 """
 
 from .corruptions import additive_gaussian, zero_random_subset
