@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from numbers import Real
 from pathlib import Path
 from typing import Any, NoReturn
@@ -77,30 +78,29 @@ def whole_number(
     where: str = "",
 ) -> int:
     """`value` as an int with low <= value, and value <= high where there is a `high`."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if whole and low <= value and (high is None or value <= high):
+        return int(value)
     limits = f"at least {low}" if high is None else f"from {low} to {high}"
-    usual = f"{name} must be a whole number, {limits}"
-    got, fix = _got(value), fix or f"pass an int, {limits}"
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise DtypeError(usual, got, fix)
-    if value < low or (high is not None and value > high):
-        raise DataError(what or usual, where or got, fix)
-    return int(value)
+    usual, fix = f"{name} must be a whole number, {limits}", fix or f"pass an int, {limits}"
+    if not whole:
+        raise DtypeError(usual, _got(value), fix)
+    raise DataError(what or usual, where or _got(value), fix)
 
 
 def real_number(
     value: Any, name: str, interval: str, fix: str, *, what: str = "", where: str = ""
 ) -> float:
     """`value` as a float inside `interval`, written as in mathematics: "[0, inf)", "(0, 1)"."""
-    got = _got(value)
     scalar = type(value) is np.ndarray and value.ndim == 0 and value.dtype.kind in "fiu"
     if isinstance(value, bool) or not (scalar or isinstance(value, Real)):
-        raise DtypeError(f"{name} must be a real number", got, fix)
+        raise DtypeError(f"{name} must be a real number", _got(value), fix)
     try:
         number = float(value)
     except OverflowError:  # a whole number beyond float64
         number = math.inf
     if not inside(number, interval):
-        raise DataError(what or f"{name} must {_bounds(interval)}", where or got, fix)
+        raise DataError(what or f"{name} must {_bounds(interval)}", where or _got(value), fix)
     return number
 
 
@@ -109,17 +109,23 @@ def real_numbers(value: Any, name: str, interval: str, fix: str) -> np.ndarray:
     array = plain(value, name)
     if array.dtype.kind not in "fiu":
         raise DtypeError(f"{name} must be made of real numbers", _got(value), fix)
-    if not inside(array, interval):
+    if not inside(array, interval).all():
         raise DataError(f"{name} must {_bounds(interval)}", _got(value), fix)
     return array.astype(np.float64)
 
 
-def inside(value: Any, interval: str) -> bool:
-    """Whether every number lies in `interval`; NaN never does."""
-    low, high = (float(end) for end in interval[1:-1].split(","))
+def inside(value: Any, interval: str) -> Any:
+    """Whether a number, or each number of an array, lies in `interval`; NaN never does."""
+    low, high = _ends(interval)
     above = value >= low if interval[0] == "[" else value > low
     below = value <= high if interval[-1] == "]" else value < high
-    return bool(np.all(above & below))
+    return above & below
+
+
+@lru_cache(maxsize=64)
+def _ends(interval: str) -> tuple[float, float]:
+    low, high = interval[1:-1].split(",")
+    return float(low), float(high)
 
 
 def _got(value: Any) -> str:
