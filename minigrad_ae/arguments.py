@@ -10,13 +10,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from numbers import Real
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-from .errors import DataError
+from .errors import DataError, DtypeError, MinigradError
 
 
 def spell_out() -> None:
@@ -56,6 +58,154 @@ class Parser(argparse.ArgumentParser):
         usage = " ".join(self.format_usage().split())
         print(f"{self.prog}: {message}\n  {usage}\n  fix: see {self.prog} --help", file=sys.stderr)
         raise SystemExit(2)
+
+
+# --- numbers, names, dtypes, generators ---
+#
+# A wrong type (True for a number, "2", 2.0 for a whole number) is a DtypeError; a value that is not
+# allowed is a DataError.  `name` begins the sentence, such as "SGD: momentum"; `what` and `where`
+# replace the usual first two lines of a DataError.
+
+
+def whole_number(
+    value: Any,
+    name: str,
+    fix: str = "",
+    low: int = 1,
+    high: int | None = None,
+    *,
+    what: str = "",
+    where: str = "",
+) -> int:
+    """`value` as an int with low <= value, and value <= high where there is a `high`."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if whole and low <= value and (high is None or value <= high):
+        return int(value)
+    limits = f"at least {low}" if high is None else f"from {low} to {high}"
+    usual, fix = f"{name} must be a whole number, {limits}", fix or f"pass an int, {limits}"
+    if not whole:
+        raise DtypeError(usual, _got(value), fix)
+    raise DataError(what or usual, where or _got(value), fix)
+
+
+def real_number(
+    value: Any, name: str, interval: str, fix: str, *, what: str = "", where: str = ""
+) -> float:
+    """`value` as a float inside `interval`, written as in mathematics: "[0, inf)", "(0, 1)"."""
+    scalar = type(value) is np.ndarray and value.ndim == 0 and value.dtype.kind in "fiu"
+    if isinstance(value, bool) or not (scalar or isinstance(value, Real)):
+        raise DtypeError(f"{name} must be a real number", _got(value), fix)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond float64
+        number = math.inf
+    if not inside(number, interval):
+        raise DataError(what or f"{name} must {_bounds(interval)}", where or _got(value), fix)
+    return number
+
+
+def real_numbers(value: Any, name: str, interval: str, fix: str) -> np.ndarray:
+    """`value`, one number or an array of them, as a float64 array inside `interval`."""
+    array = plain(value, name)
+    if array.dtype.kind not in "fiu":
+        raise DtypeError(f"{name} must be made of real numbers", _got(value), fix)
+    if not inside(array, interval).all():
+        raise DataError(f"{name} must {_bounds(interval)}", _got(value), fix)
+    return array.astype(np.float64)
+
+
+def inside(value: Any, interval: str) -> Any:
+    """Whether a number, or each number of an array, lies in `interval`; NaN never does."""
+    low, high = _ends(interval)
+    above = value >= low if interval[0] == "[" else value > low
+    below = value <= high if interval[-1] == "]" else value < high
+    return above & below
+
+
+@lru_cache(maxsize=64)
+def _ends(interval: str) -> tuple[float, float]:
+    low, high = interval[1:-1].split(",")
+    return float(low), float(high)
+
+
+def _got(value: Any) -> str:
+    """What was passed, in one line."""
+    return f"got {' '.join(repr(value).split()):.60}"
+
+
+def _bounds(interval: str) -> str:
+    """What `interval` asks: 'be >= 0 and finite', 'lie in [0, 1)'."""
+    low, high = interval[1:-1].split(", ")
+    if high != "inf":
+        return f"lie in {interval}"
+    if low == "-inf":
+        return "be finite"
+    return f"be {'>=' if interval[0] == '[' else '>'} {low} and finite"
+
+
+def sizes(value: Any, name: str, fix: str, low: int = 1) -> tuple[int, ...]:
+    """`value`, a sequence of whole numbers that are at least `low`, as a tuple."""
+    if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
+        raise DtypeError(f"{name} must be a sequence of whole numbers", _got(value), fix)
+    return tuple(whole_number(n, f"each number in {name}", fix, low) for n in value)
+
+
+def choice(
+    value: Any,
+    allowed: Iterable[str | None],
+    who: str,
+    kind: str,
+    fix: str = "use one of these",
+    *,
+    what: str = "",
+    where: str = "",
+) -> Any:
+    """`value` if it is one of the names `allowed` (None may be one), or an error that lists them;
+    `kind` says what is chosen.
+    """
+    names = list(allowed)
+    named = value is None or isinstance(value, str)
+    if named and value in names:
+        return value
+    error: type[MinigradError] = DataError if named else DtypeError
+    where = where or f"there are {', '.join(map(str, names))}"
+    raise error(what or f"{who}: unknown {kind} {value!r:.60}", where, fix)
+
+
+def flag(value: Any, name: str) -> bool:
+    """`value` if it is True or False; a DtypeError for what would only count as one of them."""
+    if not isinstance(value, bool | np.bool_):
+        fix = "pass True or False"
+        raise DtypeError(f"{name} must be True or False", _got(value), fix)
+    return bool(value)
+
+
+def real_dtype(dtype: Any, who: str = "dtype=", holds: str = "parameters") -> np.dtype:
+    """`dtype` as float32 or float64; anything else is a DtypeError."""
+    try:
+        wanted = None if dtype is None else np.dtype(dtype)
+    except (TypeError, ValueError):
+        wanted = None
+    if wanted not in (np.float32, np.float64) or wanted is None:
+        raise DtypeError(
+            f"{who}: {holds} must be float32 or float64",
+            f"got dtype={dtype if wanted is None else wanted}",
+            "pass dtype=np.float64 or dtype=np.float32",
+        )
+    return wanted
+
+
+def generator(rng: Any, who: str, purpose: str) -> np.random.Generator:
+    """`rng` itself; a DtypeError unless it is a Generator, since nothing here has hidden
+    randomness.
+    """
+    if not isinstance(rng, np.random.Generator):
+        raise DtypeError(
+            f"{who}: a random generator is needed to draw {purpose}",
+            f"got rng={rng!r:.60}",
+            "pass rng=np.random.default_rng(seed); the same seed gives the same numbers",
+        )
+    return rng
 
 
 # --- arrays under a mask ---

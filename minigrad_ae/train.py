@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import plain
+from .arguments import flag, generator, plain, whole_number
 from .data import batches, check_matrix
 from .data.progress import progress_of
 from .data.validate import demand_squares
@@ -98,14 +98,24 @@ def fit(
     and the model's loss raise.
     """
     _demand_first_order(optimizer)
-    if epochs < 1:
-        raise DataError(
-            "fit: at least one epoch is needed", f"got epochs={epochs}", "pass epochs=1 or more"
-        )
+    epochs = whole_number(
+        epochs,
+        "fit: epochs",
+        "pass epochs=1 or more",
+        what="fit: at least one epoch is needed",
+        where=f"got epochs={epochs}",
+    )
+    batch_size = whole_number(
+        batch_size, "fit: batch_size", what=f"fit: a batch size of {batch_size} is out of range"
+    )
+    rng = generator(rng, "fit", "the order of the rows")
+    if noise is not None:
+        generator(noise, "fit", "the noise of the loss")
+    flag(progress, "fit: progress")
     X = _checked(X, model.parameters()[0].dtype)
     history = History() if history is None else history
     size = min(batch_size, len(X))
-    steps = -(-len(X) // max(size, 1))
+    steps = -(-len(X) // size)
     callbacks = list(callbacks)
     mode = model.training
     model.train()

@@ -179,13 +179,21 @@ def test_page_json_and_figure(tmp_path):
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("M", [0, -1, 6, 2.5])
-def test_impossible_numbers_of_latent_units(M):
-    with pytest.raises(DataError) as error:
+@pytest.mark.parametrize(
+    ("M", "kind", "what", "where"),
+    [
+        (0, DataError, "n_latent = 0 is not possible", "n_features = 5"),
+        (-1, DataError, "n_latent = -1 is not possible", "n_features = 5"),
+        (6, DataError, "n_latent = 6 is not possible", "n_features = 5"),
+        (2.5, DtypeError, "n_latent must be a whole number, from 1 to 5", "got 2.5"),
+    ],
+)
+def test_impossible_numbers_of_latent_units(M, kind, what, where):
+    with pytest.raises(kind) as error:
         LinearAutoencoder(5, M, rng=np.random.default_rng(0))
-    what, where, fix = str(error.value).splitlines()
-    assert what == f"LinearAutoencoder: n_latent = {M} is not possible"
-    assert where == "  n_features = 5"
+    first, second, fix = str(error.value).splitlines()
+    assert first == f"LinearAutoencoder: {what}"
+    assert second == f"  {where}"
     assert fix.startswith("  fix: choose 1 <= n_latent <= n_features")
 
 

@@ -107,8 +107,8 @@ def test_the_order_of_batches_is_the_seed_s_and_new_in_each_epoch():
 def test_wrong_batches_are_refused_before_the_first():
     X, rng = np.zeros((4, 2)), np.random.default_rng(0)
     assert message_of(DtypeError, batches, X, 2, 0) == (
-        "rng must be a np.random.Generator\n  rng is a int\n"
-        "  fix: pass rng=np.random.default_rng(seed), and the same one every epoch"
+        "batches: a random generator is needed to draw the order of the rows\n  got rng=0\n"
+        "  fix: pass rng=np.random.default_rng(seed); the same seed gives the same numbers"
     )
     assert message_of(ShapeError, batches, X, 2, rng, np.zeros(3)) == (
         "the arrays to be batched together have different numbers of rows\n  shapes (4, 2), (3,)\n"
@@ -123,7 +123,8 @@ def test_wrong_batches_are_refused_before_the_first():
         "there are no rows to batch\n  size = 1, X has 0 rows\n  fix: give data"
     )
     assert message_of(DtypeError, batches, X, 2.0, rng) == (
-        "the batch size must be a whole number\n  size = 2.0 (float)\n  fix: give an int"
+        "the batch size must be a whole number, from 1 to 4\n  got 2.0\n"
+        "  fix: choose a size from 1 to 4; 4 is one batch of everything"
     )
 
 

@@ -309,7 +309,7 @@ def test_a_drop_outside_its_range(drop):
 
 @pytest.mark.parametrize("sigma", [-0.1, float("nan"), float("inf")])
 def test_a_sigma_outside_its_range(sigma):
-    assert "sigma must be finite and not negative" in message_of(
+    assert "sigma must be >= 0 and finite" in message_of(
         DataError, data.additive_gaussian, np.ones((2, 2)), sigma, None
     )
 

@@ -151,9 +151,9 @@ def test_the_frozen_bug_is_what_it_says_and_goes_away():
 @pytest.mark.parametrize(
     ("noise", "words"),
     [
-        ({"sigma": -0.1}, "sigma must be finite and not negative"),
-        ({"sigma": np.nan}, "sigma must be finite and not negative"),
-        ({"sigma": np.array([0.1, 0.2, -0.3, 0.1, 0.1])}, "sigma must be finite and not negative"),
+        ({"sigma": -0.1}, "sigma must be >= 0 and finite"),
+        ({"sigma": np.nan}, "sigma must be >= 0 and finite"),
+        ({"sigma": np.array([0.1, 0.2, -0.3, 0.1, 0.1])}, "sigma must be >= 0 and finite"),
         ({"drop": -0.1}, r"drop must lie in \[0, 1\)"),
         ({"drop": 1.0}, r"drop must lie in \[0, 1\)"),
         ({"drop": np.nan}, r"drop must lie in \[0, 1\)"),
@@ -196,5 +196,5 @@ def test_additive_gaussian_takes_one_sigma_per_feature():
     x = np.zeros((20_000, 2))
     noisy = mg.data.additive_gaussian(x, np.array([0.0, 3.0]), np.random.default_rng(0))
     assert (noisy[:, 0] == 0).all() and noisy[:, 1].std() == pytest.approx(3, rel=0.03)
-    with pytest.raises(DataError, match="sigma must be finite and not negative"):
+    with pytest.raises(DataError, match="sigma must be >= 0 and finite"):
         mg.data.additive_gaussian(x, np.array([0.0, -3.0]), np.random.default_rng(0))

@@ -255,7 +255,7 @@ def test_one_mask_serves_all_pictures():
         ({"patch": 3}, DataError, "choose patch from 1, 2, 4, 8"),
         ({"image_shape": (8, 6), "patch": 4}, DataError, "height 8, width 6"),
         ({"image_shape": (3, 8, 8)}, ShapeError, "the channels of a picture come last"),
-        ({"image_shape": 8}, ShapeError, "(height, width)"),
+        ({"image_shape": 8}, DtypeError, "(height, width)"),
         ({"mask_ratio": 1.0}, DataError, "must lie in [0, 1)"),
         ({"mask_ratio": -0.1}, DataError, "must lie in [0, 1)"),
         ({"mask_ratio": float("nan")}, DataError, "must lie in [0, 1)"),

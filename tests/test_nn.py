@@ -231,7 +231,7 @@ in_features must be a whole number, at least 1
   fix: a layer has a unit on each side""",
     ),
     (
-        DataError,
+        DtypeError,
         lambda: nn.Linear(3, 2.0, rng=rng()),
         """
 out_features must be a whole number, at least 1
@@ -266,7 +266,7 @@ LayerNorm(3, eps=1e-05): the last axis of x must have 3 elements
         DataError,
         lambda: nn.LayerNorm(3, eps=math.nan),
         """
-LayerNorm: eps must be finite and not negative
+LayerNorm: eps must be >= 0 and finite
   got nan
   fix: the usual value is 1e-5""",
     ),
@@ -322,8 +322,8 @@ init.orthogonal makes one matrix
         DataError,
         lambda: init.normal((3,), rng(), std=-1.0),
         """
-init.normal: std must be finite and not negative
-  got std=-1.0
+init.normal: std must be >= 0 and finite
+  got -1.0
   fix: e.g. std=0.02""",
     ),
 ]

@@ -42,10 +42,10 @@ Adam: lr must be >= 0 and finite
   fix: pass a learning rate such as 1e-3""",
     ),
     (
-        DataError,
+        DtypeError,
         lambda: SGD([P], lr="fast"),
         """
-SGD: lr must be >= 0 and finite
+SGD: lr must be a real number
   got 'fast'
   fix: pass a learning rate such as 1e-3""",
     ),
@@ -53,7 +53,7 @@ SGD: lr must be >= 0 and finite
         DataError,
         lambda: SGD([P], lr=1, momentum=1.0),
         """
-SGD: momentum must be >= 0 and < 1
+SGD: momentum must lie in [0, 1)
   got 1.0
   fix: pass 0 for none, or e.g. 0.9""",
     ),
@@ -69,17 +69,17 @@ SGD: nesterov needs a momentum
         DataError,
         lambda: AdamW([P], betas=(0.9, 1.0)),
         """
-AdamW: betas[1] must be >= 0 and < 1
+AdamW: betas[1] must lie in [0, 1)
   got 1.0
   fix: pass betas=(0.9, 0.999) or similar""",
     ),
     (
-        DataError,
+        DtypeError,
         lambda: Adam([P], betas=0.9),
         """
 Adam: betas must be two numbers
   got 0.9
-  fix: pass betas=(0.9, 0.999)""",
+  fix: pass betas=(0.9, 0.999) or similar""",
     ),
     (
         DataError,
@@ -189,7 +189,7 @@ LBFGS: history must be a whole number, at least 1
         DataError,
         lambda: LBFGS([P], c1=0.5, c2=0.4),
         """
-LBFGS: c1 must be > 0 and < 0.5
+LBFGS: c1 must lie in (0, 0.5)
   got 0.5
   fix: pass c1=1e-4""",
     ),
@@ -197,7 +197,7 @@ LBFGS: c1 must be > 0 and < 0.5
         DataError,
         lambda: LBFGS([P], c1=0.4, c2=0.3),
         """
-LBFGS: c2 must be > 0.4 and < 1
+LBFGS: c2 must lie in (0.4, 1)
   got 0.3
   fix: pass c2=0.9""",
     ),

@@ -223,8 +223,8 @@ def test_a_gradient_that_is_no_number_names_step_and_epoch():
         ({"data": np.where(X > 2, np.nan, X)}, DataError, "not finite"),
         ({"data": X[:0]}, DataError, "X is empty"),
         ({"batch_size": 0}, DataError, "batch size of 0"),
-        ({"batch_size": 2.5}, DtypeError, "batch size must be a whole number"),
-        ({"rng": 7}, DtypeError, "rng must be a np.random.Generator"),
+        ({"batch_size": 2.5}, DtypeError, "batch_size must be a whole number"),
+        ({"rng": 7}, DtypeError, "a random generator is needed"),
         ({"data": X[:, :4]}, ValueError, "the data do not fit the autoencoder"),
     ],
 )

@@ -128,7 +128,7 @@ def test_wrong_use_of_the_linear_vae(capsys, argv, what):
     [
         ("sparse", ["--lam", -1], "lam = -1.0 is not possible"),
         ("sparse", ["--constraint", "norm"], "invalid choice: 'norm'"),
-        ("denoising", ["--noise", -0.1], "sigma must be finite and not negative"),
+        ("denoising", ["--noise", -0.1], "sigma must be >= 0 and finite"),
         ("denoising", ["--drop", 1], "drop must lie in [0, 1)"),
     ],
 )

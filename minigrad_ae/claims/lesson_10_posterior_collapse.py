@@ -118,7 +118,7 @@ def beta_optimum(run: Run) -> float:
     expected=10.0,
     tolerance=0.0,
     reason="a count; just below, the variance of the mean is 1 - 0.95 = 0.05",
-    sabotage=edit(linear_vae._checked_beta, "return float(beta)", "return float(beta) ** 0.5"),
+    sabotage=edit(linear_vae._checked_beta, "        beta,", "        beta**0.5,"),
     thorough=True,
 )
 def complete_collapse(run: Run) -> float:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arguments import plain, unmasked
-from ..errors import DataError, DtypeError
+from ..arguments import generator, real_number, real_numbers, unmasked
+from ..errors import DtypeError
 
 
 def zero_random_subset(x: Any, drop: float, rng: np.random.Generator) -> Any:
@@ -23,12 +23,9 @@ def zero_random_subset(x: Any, drop: float, rng: np.random.Generator) -> Any:
     (Nothing is divided by 1 - drop, unlike in `nn.Dropout`.)  Raises DataError for a `drop` outside
     [0, 1).
     """
-    if not 0 <= drop < 1:
-        raise DataError(
-            "zero_random_subset: drop must lie in [0, 1)",
-            f"got drop={drop}",
-            "drop is the probability that an entry is set to zero, e.g. 0.3",
-        )
+    fix = "drop is the probability that an entry is set to zero, e.g. 0.3"
+    drop = real_number(drop, "zero_random_subset: drop", "[0, 1)", fix)
+    rng = generator(rng, "zero_random_subset", "which entries to set to zero")
     x = unmasked(x, "x")
     return x * (rng.random(x.shape) >= drop).astype(x.dtype)
 
@@ -40,13 +37,9 @@ def additive_gaussian(x: Any, sigma: ArrayLike, rng: np.random.Generator) -> Any
     x is float32 or float64 (DtypeError), and so is the noise.  Raises DataError unless 0 <= sigma <
     inf.
     """
-    x, sigma = unmasked(x, "x"), plain(sigma, "sigma")
-    if not ((sigma >= 0) & (sigma < np.inf)).all():
-        raise DataError(
-            "additive_gaussian: sigma must be finite and not negative",
-            f"got sigma={sigma}",
-            "sigma is a standard deviation in the units of x, e.g. 0.3",
-        )
+    x, fix = unmasked(x, "x"), "sigma is a standard deviation in the units of x, e.g. 0.3"
+    sigma = real_numbers(sigma, "additive_gaussian: sigma", "[0, inf)", fix)
+    rng = generator(rng, "additive_gaussian", "the noise")
     if x.dtype not in (np.float32, np.float64):
         raise DtypeError(
             "additive_gaussian: x must be float32 or float64",

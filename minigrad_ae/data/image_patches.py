@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DataError, DtypeError, FileError
+from ..arguments import generator, whole_number
+from ..errors import DataError, FileError
 from .validate import check_matrix
 
 Array = NDArray[np.float64]
@@ -74,24 +75,20 @@ def patches(
     Raises DataError unless n >= 1 and 2 <= size <= what the image holds, DtypeError for an `rng`
     that is no Generator, and what `photograph` and `whiten` raise.
     """
-    if not isinstance(rng, np.random.Generator):
-        raise DtypeError(
-            "patches: rng must be a np.random.Generator",
-            f"got {rng!r:.60}",
-            "pass rng=np.random.default_rng(seed)",
-        )
+    rng = generator(rng, "patches", "the places of the patches")
     flat = _whitened() if image is None else whiten(image)
     inside = flat[MARGIN:-MARGIN, MARGIN:-MARGIN]
     largest = min(inside.shape)
-    if n < 1 or not 2 <= size <= largest:
-        raise DataError(
-            "patches: there are no such patches",
-            f"n = {n}, size = {size}; the image is {flat.shape}, {MARGIN} pixels at each edge are "
-            "left out",
-            f"choose n >= 1 and a size from 2 to {largest}"
-            if largest >= 2
-            else "give a larger image",
-        )
+    what = "patches: there are no such patches"
+    where = (
+        f"n = {n}, size = {size}; the image is {flat.shape}, {MARGIN} pixels at each edge are "
+        "left out"
+    )
+    if largest < 2:
+        raise DataError(what, where, "give a larger image")
+    fix = f"choose n >= 1 and a size from 2 to {largest}"
+    n = whole_number(n, "patches: n", fix, what=what, where=where)
+    size = whole_number(size, "patches: size", fix, 2, largest, what=what, where=where)
     windows = np.lib.stride_tricks.sliding_window_view(inside, (size, size))
     rows, columns = (rng.integers(0, count, n) for count in windows.shape[:2])
     found = windows[rows, columns].reshape(n, size * size)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..arguments import generator, real_number, whole_number
 
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -23,6 +23,7 @@ def parabola(n: int = 201, rng: np.random.Generator | None = None) -> Points:
 
 def helix(n: int = 301, turns: float = 1.0, rng: np.random.Generator | None = None) -> Points:
     """x = (cos a, sin a, t), a = turns pi t, t (n,) in [-1, 1]: a screw in D = 3, one dimension."""
+    turns = real_number(turns, "helix: turns", "(-inf, inf)", "1 goes round once")
     t = _grid(n, -1.0, 1.0, rng)
     angle = turns * np.pi * t
     return np.stack([np.cos(angle), np.sin(angle), t], axis=1), t
@@ -32,8 +33,8 @@ def arch(n: int = 21, rng: np.random.Generator | None = None) -> Points:
     """x = (u, v, u^2 - v^2 / 2), t = (u, v) (n * n, 2) in [-1, 1]^2: a saddle surface in D = 3, two
     dimensions.
     """
+    side = _grid(n, -1.0, 1.0, None)
     if rng is None:
-        side = _grid(n, -1.0, 1.0, None)
         u, v = (grid.ravel() for grid in np.meshgrid(side, side, indexing="ij"))
     else:
         u, v = (_grid(n * n, -1.0, 1.0, rng) for _ in range(2))
@@ -41,6 +42,8 @@ def arch(n: int = 21, rng: np.random.Generator | None = None) -> Points:
 
 
 def _grid(n: int, low: float, high: float, rng: np.random.Generator | None) -> NDArray[np.float64]:
-    if n < 2:
-        raise DataError("a manifold needs at least two points", f"got n={n}", "pass n=2 or more")
+    what = "a manifold needs at least two points"
+    whole_number(n, "n", "pass n=2 or more", low=2, what=what, where=f"got n={n}")
+    if rng is not None:
+        generator(rng, "manifolds", "points at random")
     return np.linspace(low, high, n) if rng is None else rng.uniform(low, high, n)

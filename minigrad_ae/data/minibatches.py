@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import plain
-from ..errors import DataError, DtypeError, ShapeError
+from ..arguments import flag, generator, plain, whole_number
+from ..errors import DataError, ShapeError
 
 Array = NDArray[Any]
 
@@ -41,12 +40,8 @@ def batches(
     X or a size outside 1..n, DtypeError for a size that is not a whole number or an ``rng`` that is
     not a np.random.Generator.
     """
-    if not isinstance(rng, np.random.Generator):
-        raise DtypeError(
-            "rng must be a np.random.Generator",
-            f"rng is a {type(rng).__name__}",
-            "pass rng=np.random.default_rng(seed), and the same one every epoch",
-        )
+    rng = generator(rng, "batches", "the order of the rows")
+    flag(drop_last, "batches: drop_last")
     arrays = [plain(array, "an array to be batched") for array in (X, *others)]
     if any(array.ndim == 0 for array in arrays) or len({len(array) for array in arrays}) > 1:
         raise ShapeError(
@@ -65,20 +60,14 @@ def batches(
 
 
 def _size(size: int, n: int) -> int:
-    try:
-        size = operator.index(size)
-    except TypeError:
-        raise DtypeError(
-            "the batch size must be a whole number",
-            f"size = {size!r} ({type(size).__name__})",
-            "give an int",
-        ) from None
-    if not 1 <= size <= n:
-        raise DataError(
-            "there are no rows to batch" if n == 0 else f"a batch size of {size} is out of range",
-            f"size = {size}, X has {n} rows",
-            "give data"
-            if n == 0
-            else f"choose a size from 1 to {n}; {n} is one batch of everything",
-        )
-    return size
+    where = f"size = {size}, X has {n} rows"
+    if n == 0:
+        raise DataError("there are no rows to batch", where, "give data")
+    return whole_number(
+        size,
+        "the batch size",
+        f"choose a size from 1 to {n}; {n} is one batch of everything",
+        high=n,
+        what=f"a batch size of {size} is out of range",
+        where=where,
+    )

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, FileError
+from ..arguments import choice, real_dtype
+from ..errors import FileError
 from ..files import write_whole
 
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -50,12 +51,10 @@ def mnist(
     Raises FileError where the files are missing, cut short, or not in IDX format; DataError for
     another split.
     """
-    if split not in PREFIX:
-        raise DataError(
-            f"there is no split {split!r} of MNIST",
-            "the splits are 'train' and 'test'",
-            "name one of them",
-        )
+    what = f"there is no split {split!r} of MNIST"
+    where = "the splits are 'train' and 'test'"
+    choice(split, PREFIX, "mnist", "split", "name one of them", what=what, where=where)
+    dtype = real_dtype(dtype, "mnist", "images")
     images = _idx(_find(f"{PREFIX[split]}-images-idx3-ubyte", root), 3)
     labels = _idx(_find(f"{PREFIX[split]}-labels-idx1-ubyte", root), 1)
     if images.shape[1:] != (SIDE, SIDE) or len(images) != len(labels):

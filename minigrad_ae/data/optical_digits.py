@@ -15,7 +15,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..arguments import choice
 
 TRAIN_ROWS = 1437  # the first four fifths; the order of the file is kept
 LARGEST_PIXEL = 16  # a pixel counts the inked points of a 4 x 4 block
@@ -31,12 +31,9 @@ def digits(split: str | None = None) -> tuple[NDArray[np.float64], NDArray[np.in
     freely.  Raises DataError for any other ``split``.
     """
     rows = {None: slice(None), "train": slice(None, TRAIN_ROWS), "test": slice(TRAIN_ROWS, None)}
-    if split not in rows:
-        raise DataError(
-            f"there is no split {split!r} of the digits",
-            "the splits are None (all), 'train' and 'test'",
-            "name one of them",
-        )
+    what = f"there is no split {split!r} of the digits"
+    where = "the splits are None (all), 'train' and 'test'"
+    choice(split, rows, "digits", "split", "name one of them", what=what, where=where)
     table = _table()[rows[split]]
     return table[:, :-1] / LARGEST_PIXEL, table[:, -1].astype(np.int64)
 

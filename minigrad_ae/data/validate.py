@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import unmasked
+from ..arguments import unmasked, whole_number
 from ..errors import DataError, DtypeError, ShapeError
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ def check_matrix(X: ArrayLike, name: str = "X", min_rows: int = 1) -> NDArray[np
     entries, NaN or infinite entries (with the first row and column, counted from 0, and how many),
     and entries so large that a squared error would overflow.
     """
+    min_rows = whole_number(min_rows, "check_matrix: min_rows", low=0)
     array = _array(X, name)
     if array.dtype.kind in "iub":
         _say_once(str(array.dtype))
@@ -108,11 +109,11 @@ def _require_finite(array: NDArray[Any], name: str) -> None:
         return
     row, column = (int(i) for i in np.argwhere(bad)[0])
     count, nans = int(bad.sum()), int(np.isnan(array).sum())
+    entries = "entry" if count == 1 else "entries"
+    first = f"{array[row, column]} at row {row}, column {column} (from 0)"
     raise DataError(
-        f"{name} has {count} {'entry' if count == 1 else 'entries'} not finite: {nans} NaN, "
-        f"{count - nans} infinite",
-        f"the first is {array[row, column]} at row {row}, column {column} (from 0); {name} has "
-        f"shape {array.shape}",
+        f"{name} has {count} {entries} not finite: {nans} NaN, {count - nans} infinite",
+        f"the first is {first}; {name} has shape {array.shape}",
         "drop those rows, X[np.isfinite(X).all(axis=1)], or fill the entries in",
     )
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from ..errors import DataError, ShapeError
+from ..errors import ShapeError
 from ..nn import Linear, Module
 from ..tensors import Tensor, tensor
 
@@ -27,29 +24,6 @@ def rows(x: Any, n_features: int, dtype: Any) -> Tensor:
 def dtype_of(module: Module) -> Any:
     """The dtype of a module's first parameter; the others are not looked for."""
     return next(module.named_parameters())[1].dtype
-
-
-def one_of(value: Any, allowed: Sequence[Any], who: str, what: str) -> Any:
-    """`value` if it is one of `allowed`, or a DataError that lists them."""
-    if value not in allowed:
-        raise DataError(
-            f"{who}: unknown {what} {value!r}",
-            f"there are {', '.join(map(str, allowed))}",
-            "use one of these",
-        )
-    return value
-
-
-def at_least_one(who: str, **sizes: Any) -> None:
-    """A DataError unless every size is a whole number, at least 1."""
-    for name, n in sizes.items():
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-            got = ", ".join(f"{k} = {v!r}" for k, v in sizes.items())
-            raise DataError(
-                f"{who}: {name} must be a whole number, at least 1",
-                f"got {got}",
-                "a layer has a unit at least",
-            )
 
 
 def name_as_on_the_slides(*layers: Linear) -> None:

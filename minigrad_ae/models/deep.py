@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import unmasked
+from ..arguments import choice, unmasked, whole_number
 from ..nn import Linear, Module
-from .checks import at_least_one, name_as_on_the_slides, one_of, rows
+from .checks import name_as_on_the_slides, rows
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 
@@ -49,9 +49,10 @@ class DeepAutoencoder(Module):
         rng: np.random.Generator,
         dtype: Any = np.float64,
     ) -> None:
-        at_least_one("DeepAutoencoder", n_features=n_features, n_latent=n_latent, n_hidden=n_hidden)
-        self.n_features, self.n_latent, self.n_hidden = n_features, n_latent, n_hidden
-        self.activation = one_of(activation, ACTIVATIONS, "DeepAutoencoder", "activation")
+        self.n_features = whole_number(n_features, "DeepAutoencoder: n_features")
+        self.n_latent = whole_number(n_latent, "DeepAutoencoder: n_latent")
+        self.n_hidden = whole_number(n_hidden, "DeepAutoencoder: n_hidden")
+        self.activation = choice(activation, ACTIVATIONS, "DeepAutoencoder", "activation")
         self.layer1 = Linear(n_features, n_hidden, activation=activation, rng=rng, dtype=dtype)
         self.layer2 = Linear(n_hidden, n_latent, rng=rng, dtype=dtype)
         self.layer3 = Linear(n_latent, n_hidden, activation=activation, rng=rng, dtype=dtype)

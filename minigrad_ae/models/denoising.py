@@ -17,12 +17,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import ops
-from ..arguments import plain
+from ..arguments import generator, real_number, real_numbers
 from ..data import zero_random_subset
 from ..data.corruptions import with_noise
-from ..errors import DataError, DtypeError, ShapeError
+from ..errors import DtypeError, ShapeError
 from ..nn import Module
-from ..nn.init import generator
 from ..tensors import tensor
 from .checks import dtype_of, rows
 
@@ -45,28 +44,17 @@ class DenoisingAutoencoder(Module):
     def __init__(self, autoencoder: Any, *, drop: float = 0.0, sigma: ArrayLike = 0.0) -> None:
         super().__init__()
         _demand_autoencoder(autoencoder)
-        sigma = plain(sigma, "sigma", np.float64)
+        fix = "sigma is a standard deviation in the units of x, e.g. 0.3"
+        sigma = real_numbers(sigma, "DenoisingAutoencoder: sigma", "[0, inf)", fix)
         if sigma.shape not in ((), (autoencoder.n_features,)):
             raise ShapeError(
                 "DenoisingAutoencoder: sigma must be one number, or one for each feature",
                 f"sigma has shape {sigma.shape}, the autoencoder {autoencoder.n_features} features",
                 "pass one standard deviation, in the units of x",
             )
-        if not ((sigma >= 0) & (sigma < np.inf)).all():
-            raise DataError(
-                "DenoisingAutoencoder: sigma must be finite and not negative",
-                f"got sigma = {sigma}",
-                "sigma is a standard deviation in the units of x, e.g. 0.3",
-            )
-        if not 0 <= drop < 1:
-            raise DataError(
-                "DenoisingAutoencoder: drop must lie in [0, 1)",
-                f"got drop = {drop}",
-                "drop is the probability that an entry is set to zero, e.g. 0.3; with 1 there is "
-                "nothing to see",
-            )
-        self.autoencoder, self.n_features = autoencoder, autoencoder.n_features
-        self.drop, self.sigma = float(drop), sigma
+        fix = "drop is the probability that an entry is set to zero, e.g. 0.3"
+        self.drop = real_number(drop, "DenoisingAutoencoder: drop", "[0, 1)", fix)
+        self.autoencoder, self.n_features, self.sigma = autoencoder, autoencoder.n_features, sigma
 
     def corrupt(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """x~: a noisy copy of the array x (n, D), another one at every call."""
@@ -101,9 +89,9 @@ class DenoisingAutoencoder(Module):
 
     def describe(self) -> str:
         """Its own line in the tree of modules."""
-        noise = [f"drop {self.drop:g}"] * bool(self.drop) + [f"sigma {self.sigma.mean():g}"] * bool(
-            self.sigma.any()
-        )
+        noise = [f"drop {self.drop:g}"] if self.drop else []
+        if self.sigma.any():
+            noise.append(f"sigma {self.sigma.mean():g}")
         return f"DenoisingAutoencoder({', '.join(noise) or 'no noise'})"
 
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arguments import generator, whole_number
 from ..autodiff.graph import no_grad
 from ..errors import DataError
-from .checks import at_least_one
 from .densities import LN_2PI
 
 # variance over the data of a unit's mean above which it counts as active (Burda et al. 2016)
@@ -88,7 +88,8 @@ def diagnose(model: Any, X: Any, rng: np.random.Generator, draws: int = 10) -> L
 
     draws : of z for each datum; one alone tells no standard error.
     """
-    at_least_one("diagnose", draws=draws)
+    draws = whole_number(draws, "diagnose: draws")
+    rng = generator(rng, "diagnose", "z from q(z | x)")
     if len(X) < 2:
         raise DataError(
             "diagnose: one datum has no spread",

@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import plain
+from ..arguments import generator, plain, real_number, whole_number
 from ..autodiff.engine import grad
-from ..errors import DataError, ShapeError
-from ..nn import init
+from ..errors import ShapeError
 from ..tensors import Tensor, tensor
 from .densities import log_normal
 
@@ -57,6 +56,7 @@ def score_function_gradients(
     baseline : any number that does not depend on the draw; the mean stays, a good one (E_q f) takes
     variance away.
     """
+    baseline = real_number(baseline, "baseline", "(-inf, inf)", "0 for none; E_q f is a good one")
     mu, log_var, noise = _repeated(mu, log_var, rng, n)
     z = ops.reparameterise(mu, log_var, noise).detach()
     reward = _values(f, z).numpy() - baseline
@@ -79,11 +79,9 @@ def _repeated(
             f"got shapes {mu.shape} and {log_var.shape}",
             "one number for each latent unit",
         )
-    rng = init.generator(rng, "estimators", "the noise eps in z = mu + sigma eps")
-    if n < 1:
-        raise DataError(
-            "at least one draw is needed", f"got n={n}", "a mean and its spread need some thousands"
-        )
+    rng = generator(rng, "estimators", "the noise eps in z = mu + sigma eps")
+    fix = "a mean and its spread need some thousands"
+    whole_number(n, "n", fix, what="at least one draw is needed", where=f"got n={n}")
     leaves = [tensor(np.broadcast_to(v, (n, len(mu))), requires_grad=True) for v in (mu, log_var)]
     return *leaves, rng.standard_normal((n, len(mu)))  # type: ignore[return-value]
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arguments import flag, real_number
 from ..errors import DataError
 from ..nn import Module, Parameter
 from .densities import LN_2PI, log_bernoulli, log_normal
@@ -58,15 +59,13 @@ class Gaussian(Module):
     """
 
     def __init__(self, sigma: float = 1.0, learn: bool = False, dtype: Any = np.float64) -> None:
-        if not (isinstance(sigma, float | int | np.number) and 0 < sigma < math.inf):
-            raise DataError(
-                "sigma must be a positive number",
-                f"got sigma={sigma!r}",
-                "it is the standard deviation of a pixel: the size of the noise around the "
-                "reconstruction",
-            )
-        self.log_var = Parameter(2 * math.log(float(sigma)), dtype=dtype, name="log_var")
-        self.log_var.requires_grad = bool(learn)
+        fix = (
+            "it is the standard deviation of a pixel: the size of the noise around the "
+            "reconstruction"
+        )
+        sigma = real_number(sigma, "sigma", "(0, inf)", fix, what="sigma must be a positive number")
+        self.log_var = Parameter(2 * math.log(sigma), dtype=dtype, name="log_var")
+        self.log_var.requires_grad = flag(learn, "learn_sigma")
 
     @property
     def sigma(self) -> float:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arguments import flag, real_number, whole_number
 from ..autodiff.graph import no_grad
 from ..data import centre, check_matrix, scale
 from ..data.validate import demand_squares
-from ..errors import DataError
 from ..nn import Module, Parameter, init
 from ..optim import LBFGS
 from ..tensors import Tensor, tensor
@@ -71,24 +71,30 @@ class LinearAutoencoder(Module):
         dtype: Any = np.float64,
     ) -> None:
         super().__init__()
-        if not (isinstance(n_latent, int | np.integer) and 1 <= n_latent <= n_features):
-            raise DataError(
-                f"LinearAutoencoder: n_latent = {n_latent} is not possible",
-                f"n_features = {n_features}",
-                "choose 1 <= n_latent <= n_features; fewer than n_features for a bottleneck",
-            )
-        if not (np.isfinite(l2) and l2 >= 0):
-            raise DataError(
-                f"LinearAutoencoder: l2 = {l2} is not possible", "a penalty", "choose l2 >= 0"
-            )
-        self.n_features, self.n_latent, self.tied, self.l2 = n_features, n_latent, tied, float(l2)
+        self.n_features = whole_number(n_features, "LinearAutoencoder: n_features")
+        self.n_latent = whole_number(
+            n_latent,
+            "LinearAutoencoder: n_latent",
+            "choose 1 <= n_latent <= n_features; fewer than n_features for a bottleneck",
+            high=n_features,
+            what=f"LinearAutoencoder: n_latent = {n_latent} is not possible",
+            where=f"n_features = {n_features}",
+        )
+        self.l2 = real_number(
+            l2,
+            "LinearAutoencoder: l2",
+            "[0, inf)",
+            "choose l2 >= 0",
+            what=f"LinearAutoencoder: l2 = {l2} is not possible",
+            where="a penalty",
+        )
+        self.tied, self.bias = flag(tied, "tied"), flag(bias, "bias")
         self.encoder_weight = Parameter(init.xavier_normal((n_features, n_latent), rng, dtype))
         if not tied:
             self.decoder_weight = Parameter(init.xavier_normal((n_latent, n_features), rng, dtype))
         if bias:
             self.encoder_bias = Parameter(np.zeros(n_latent, dtype))
             self.decoder_bias = Parameter(np.zeros(n_features, dtype))
-        self.bias = bias
         self.record: Fit | None = None
 
     def decoding_weight(self) -> Tensor:
@@ -155,6 +161,9 @@ class LinearAutoencoder(Module):
         every invertible C gives the equally good (W_enc C, C^-1 W_dec), and some of them are far
         away.
         """
+        whole_number(max_evaluations, "LinearAutoencoder.fit: max_evaluations")
+        fix = "0 goes down to the rounding of the loss"
+        real_number(tolerance, "LinearAutoencoder.fit: tolerance", "[0, inf)", fix)
         given = X = check_matrix(X, "X", min_rows=1)
         self._checked(X[:1])
         if rng is not None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arguments import flag, generator, real_number, whole_number
 from ..autodiff.graph import no_grad
 from ..data import centre, check_matrix
 from ..errors import DataError
@@ -59,31 +60,31 @@ class LinearVAE(Module):
         dtype: Any = np.float64,
     ) -> None:
         super().__init__()
-        if not (_whole(n_latent) and _whole(n_features) and 1 <= n_latent <= n_features):
-            raise DataError(
-                f"LinearVAE: n_latent = {n_latent!r} is not possible",
-                f"n_features = {n_features!r}",
-                "choose whole numbers with 1 <= n_latent <= n_features",
-            )
-        if not (_real(sigma2) and sigma2 > 0):
-            raise DataError(
-                f"LinearVAE: sigma2 = {sigma2!r} is not possible",
-                "sigma2 is the variance of the decoder's noise, the square of its standard "
-                "deviation",
-                "choose sigma2 > 0",
-            )
-        self.n_features, self.n_latent, self.beta, self.learn_sigma2 = (
-            n_features,
+        self.n_features = whole_number(n_features, "LinearVAE: n_features")
+        self.n_latent = whole_number(
             n_latent,
-            beta,
-            learn_sigma2,
+            "LinearVAE: n_latent",
+            "choose whole numbers with 1 <= n_latent <= n_features",
+            high=n_features,
+            what=f"LinearVAE: n_latent = {n_latent} is not possible",
+            where=f"n_features = {n_features}",
         )
+        variance = real_number(
+            sigma2,
+            "LinearVAE: sigma2",
+            "(0, inf)",
+            "choose sigma2 > 0",
+            what=f"LinearVAE: sigma2 = {sigma2} is not possible",
+            where="sigma2 is the variance of the decoder's noise, the square of its standard "
+            "deviation",
+        )
+        self.beta, self.learn_sigma2 = beta, flag(learn_sigma2, "learn_sigma2")
         self.encoder_weight = Parameter(init.xavier_normal((n_features, n_latent), rng, dtype))
         self.log_var = Parameter(np.zeros(n_latent, dtype))
         self.decoder_weight = Parameter(init.xavier_normal((n_latent, n_features), rng, dtype))
         self.mean = Parameter(np.zeros(n_features, dtype))
-        self.log_sigma2 = Parameter(math.log(sigma2), dtype=dtype)
-        self.log_sigma2.requires_grad = bool(learn_sigma2)
+        self.log_sigma2 = Parameter(math.log(variance), dtype=dtype)
+        self.log_sigma2.requires_grad = self.learn_sigma2
         self.record: Fit | None = None
 
     @property
@@ -116,7 +117,8 @@ class LinearVAE(Module):
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """(n, D) draws of x from the model: z from the prior, then x from p(x | z)."""
-        rng = init.generator(rng, "LinearVAE", "z from the prior")
+        n = whole_number(n, "LinearVAE.sample: n")
+        rng = generator(rng, "LinearVAE", "z from the prior")
         with no_grad():
             means = self.decode(
                 tensor(rng.standard_normal((n, self.n_latent)), dtype=self.mean.dtype)
@@ -148,14 +150,15 @@ class LinearVAE(Module):
         the KL term stays analytic.  Raises ShapeError where x does not fit, DataError for beta < 0
         and n_samples < 1.
         """
-        x = self._checked(x)
+        x, beta = self._checked(x), _checked_beta(beta)
+        n_samples = _checked_samples(n_samples)
         if rng is None:
             likelihood = self.expected_log_likelihood(x, mu, log_var)
         else:
             z = self.draw(mu, log_var, rng, n_samples)
             likelihood = ops.mean(log_normal(x, self.decode(z), self.log_sigma2), axis=0)
         kl = 0.5 * ops.sum(mu**2 + ops.exp_remainder(log_var), axis=1)
-        return likelihood - _checked_beta(beta) * kl
+        return likelihood - beta * kl
 
     def elbo(
         self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float = 1.0
@@ -186,13 +189,8 @@ class LinearVAE(Module):
         """(n_samples, n, M): z = mu + sigma epsilon, epsilon ~ N(0, I), fresh for each datum and
         sample.
         """
-        if not (_whole(n_samples) and n_samples >= 1):
-            raise DataError(
-                f"LinearVAE: n_samples = {n_samples!r} draws of z are not possible",
-                "the bound averages over them",
-                "choose a whole number n_samples >= 1",
-            )
-        rng = init.generator(rng, "LinearVAE", "z from q(z | x)")
+        n_samples = _checked_samples(n_samples)
+        rng = generator(rng, "LinearVAE", "z from q(z | x)")
         return ops.reparameterise(
             mu, log_var, rng.standard_normal((n_samples, *mu.shape)).astype(mu.dtype)
         )
@@ -241,6 +239,9 @@ class LinearVAE(Module):
         decomposition stands in for the centred rows, and one row at mu, n - len(R) times, for what
         does not depend on x.  Raises DataError where sigma^2 would be learnt as 0.
         """
+        whole_number(max_evaluations, "LinearVAE.fit: max_evaluations")
+        fix = "0 goes down to the rounding of the loss"
+        real_number(tolerance, "LinearVAE.fit: tolerance", "[0, inf)", fix)
         X = check_matrix(X, "X", min_rows=1)
         self._checked(X[:1])
         if rng is not None:
@@ -311,18 +312,21 @@ class LinearVAE(Module):
 
 
 def _checked_beta(beta: float) -> float:
-    if not (_real(beta) and beta >= 0):
-        raise DataError(
-            f"LinearVAE: beta = {beta!r} is not possible",
-            "beta weighs the KL term; 1 is the evidence lower bound",
-            "choose beta >= 0",
-        )
-    return float(beta)
+    return real_number(
+        beta,
+        "LinearVAE: beta",
+        "[0, inf)",
+        "choose beta >= 0",
+        what=f"LinearVAE: beta = {beta} is not possible",
+        where="beta weighs the KL term; 1 is the evidence lower bound",
+    )
 
 
-def _whole(n: Any) -> bool:
-    return isinstance(n, int | np.integer) and not isinstance(n, bool)
-
-
-def _real(value: Any) -> bool:
-    return isinstance(value, float | int | np.number) and math.isfinite(value)
+def _checked_samples(n_samples: int) -> int:
+    return whole_number(
+        n_samples,
+        "LinearVAE: n_samples",
+        "choose a whole number n_samples >= 1",
+        what=f"LinearVAE: n_samples = {n_samples} draws of z are not possible",
+        where="the bound averages over them",
+    )

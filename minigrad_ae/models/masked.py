@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import plain
+from ..arguments import flag, generator, plain, real_number, whole_number
 from ..errors import DataError, DtypeError, ShapeError
 from ..nn import (
     LayerNorm,
@@ -44,8 +44,9 @@ def random_masks(
     int(L (1 - ratio)) patches stay visible, as in facebookresearch/mae.  DataError for a ratio
     outside [0, 1) or one that leaves nothing visible; DtypeError for a missing `rng`.
     """
-    kept = visible_patches(n_patches, ratio)
-    draws = init.generator(rng, "random_masks", "which patches to hide").random((n, n_patches))
+    kept = visible_patches(whole_number(n_patches, "n_patches"), ratio)
+    whole_number(n, "random_masks: n", low=0)
+    draws = generator(rng, "random_masks", "which patches to hide").random((n, n_patches))
     order = draws.argsort(axis=1)
     mask = np.ones((n, n_patches), bool)
     np.put_along_axis(mask, order[:, :kept], False, axis=1)
@@ -54,12 +55,8 @@ def random_masks(
 
 def visible_patches(n_patches: int, ratio: float) -> int:
     """int(L (1 - ratio)), at least 1 or DataError."""
-    if not 0 <= ratio < 1:
-        raise DataError(
-            "the mask ratio must lie in [0, 1)",
-            f"got {ratio}",
-            "0.75 hides three quarters of the patches",
-        )
+    fix = "0.75 hides three quarters of the patches"
+    ratio = real_number(ratio, "the mask ratio", "[0, 1)", fix)
     kept = int(n_patches * (1 - ratio) + 1e-9)
     if kept < 1:
         raise DataError(
@@ -119,6 +116,8 @@ class MaskedAutoencoder(Module):
         rng: np.random.Generator,
         dtype: Any = np.float64,
     ) -> None:
+        self.class_token = flag(class_token, "class_token")
+        self.norm_pix = flag(norm_pix, "norm_pix")
         self.encoder = VisionTransformer(
             image_shape,
             patch,
@@ -144,17 +143,11 @@ class MaskedAutoencoder(Module):
                 "0.75 hides three quarters of them",
             )
         self.width, self.depth, self.heads, self.mlp_ratio = width, depth, heads, mlp_ratio
-        self.decoder_width, self.decoder_depth, self.decoder_heads = (
-            decoder_width,
-            decoder_depth,
-            decoder_heads,
-        )
-        self.mask_ratio, self.positions, self.class_token, self.norm_pix = (
-            mask_ratio,
-            positions,
-            class_token,
-            norm_pix,
-        )
+        fix = "0 for no transformer block"
+        self.decoder_depth = whole_number(decoder_depth, "decoder_depth", fix, low=0)
+        self.decoder_width = whole_number(decoder_width, "decoder_width")
+        self.decoder_heads = whole_number(decoder_heads, "decoder_heads")
+        self.mask_ratio, self.positions = mask_ratio, positions
         self.bridge = Linear(width, decoder_width, rng=rng, dtype=dtype)
         self.mask_token = Parameter(init.normal((1, decoder_width), rng, dtype))
         self.decoder_positions = position_codes(
@@ -252,6 +245,7 @@ class MaskedAutoencoder(Module):
         Under `norm_pix` a prediction lacks the mean and contrast of its patch: DataError, since to
         draw it one would have to look them up in the hidden patch.
         """
+        flag(paste, "paste")
         if self.norm_pix:
             raise DataError(
                 "norm_pix predicts patches without their mean and contrast",

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import plain
+from ..arguments import generator, plain, real_number
 from ..autodiff.engine import grad
 from .variational import VariationalAutoencoder
 
@@ -29,6 +29,8 @@ def algorithm_1(
     The same steps as gradient descent on ``model.loss(x[None, :], rng)`` with the same eps, bit for
     bit.
     """
+    eta = real_number(eta, "algorithm_1: eta", "[0, inf)", "pass a step size such as 1e-3")
+    rng = generator(rng, "algorithm_1", "the noise eps in z = mu + sigma eps")
     w, phi = generative(model), model.encoder.parameters()
     for x in plain(X, "X", phi[0].dtype):
         eps = rng.standard_normal((1, model.n_latent), x.dtype)  # eps_nm ~ N(0, 1), all m at once

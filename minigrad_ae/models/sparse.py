@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import DataError
+from ..arguments import choice, real_number, whole_number
 from ..nn import Module, Parameter, init
 from ..ops.functional import ACTIVATIONS
 from ..tensors import Tensor
-from .checks import at_least_one, one_of, rows
+from .checks import rows
 
 CONSTRAINTS = ("unit", "decay", "none")
 
@@ -59,23 +59,26 @@ class SparseAutoencoder(Module):
         dtype: Any = np.float64,
     ) -> None:
         super().__init__()
-        at_least_one("SparseAutoencoder", n_features=n_features, n_latent=n_latent)
-        if not (np.isfinite(lam) and lam >= 0):
-            raise DataError(
-                f"SparseAutoencoder: lam = {lam} is not possible",
-                "lam weighs the sum of |z| in the loss",
-                "choose lam >= 0; a negative weight would reward large codes without bound",
-            )
-        one_of(constraint, CONSTRAINTS, "SparseAutoencoder", "constraint")
-        one_of(activation, list(ACTIVATIONS), "SparseAutoencoder", "activation")
-        if constraint == "decay" and not (np.isfinite(decay) and decay > 0):
-            raise DataError(
-                f"SparseAutoencoder: decay = {decay} is not possible",
-                "constraint='decay' adds decay/2 ||W_dec||^2",
-                "choose decay > 0: without it the objective has no minimum",
-            )
-        self.n_features, self.n_latent, self.lam = n_features, n_latent, float(lam)
-        self.constraint, self.decay, self.activation = constraint, float(decay), activation
+        self.n_features = whole_number(n_features, "SparseAutoencoder: n_features")
+        self.n_latent = whole_number(n_latent, "SparseAutoencoder: n_latent")
+        self.lam = real_number(
+            lam,
+            "SparseAutoencoder: lam",
+            "[0, inf)",
+            "choose lam >= 0; a negative weight would reward large codes without bound",
+            what=f"SparseAutoencoder: lam = {lam} is not possible",
+            where="lam weighs the sum of |z| in the loss",
+        )
+        self.constraint = choice(constraint, CONSTRAINTS, "SparseAutoencoder", "constraint")
+        self.activation = choice(activation, ACTIVATIONS, "SparseAutoencoder", "activation")
+        self.decay = real_number(
+            decay,
+            "SparseAutoencoder: decay",
+            "(0, inf)" if constraint == "decay" else "(-inf, inf)",
+            "choose decay > 0: without it the objective has no minimum",
+            what=f"SparseAutoencoder: decay = {decay} is not possible",
+            where="constraint='decay' adds decay/2 ||W_dec||^2",
+        )
         self.encoder_weight = Parameter(init.xavier_normal((n_features, n_latent), rng, dtype))
         self.encoder_bias = Parameter(np.zeros(n_latent, dtype))
         self.decoder_weight = Parameter(self.encoder_weight.data.T)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import plain
+from ..arguments import choice, plain, real_dtype, real_number, whole_number
 from ..autodiff.graph import no_grad
 from ..data import batches
 from ..errors import DataError, ShapeError
@@ -33,7 +33,9 @@ def classifier(
     readout : "concatenate" (best on few tokens), "mean", or "class" where the autoencoder has a
     class token.
     """
-    if readout not in READOUTS or (readout == "class") != autoencoder.class_token:
+    whole_number(n_classes, "classifier: n_classes")
+    choice(readout, READOUTS, "classifier", "readout")
+    if (readout == "class") != autoencoder.class_token:
         have = "with" if autoencoder.class_token else "without"
         raise DataError(
             f"the readout {readout!r} does not go with this encoder",
@@ -56,12 +58,8 @@ def layer_factors(model: VisionTransformer, decay: float) -> dict[Tensor, float]
     """{parameter: decay^k}, k = 0 at the head, 1 in the last block, ..., depth + 1 at the embedding
     (Clark et al. 2020).
     """
-    if not 0 < decay <= 1:
-        raise DataError(
-            "the layer-wise decay must lie in (0, 1]",
-            f"got {decay}",
-            "0.7, or 1 for one rate everywhere",
-        )
+    fix = "0.7, or 1 for one rate everywhere"
+    decay = real_number(decay, "the layer-wise decay", "(0, 1]", fix)
     factors: dict[Tensor, float] = {}
     factors.update(dict.fromkeys(model.parameters(), 1.0))
     for k, block in enumerate(reversed(model.blocks), start=1):
@@ -92,6 +90,10 @@ def fine_tune(
     AdamW (weight decay .05 on matrices), `layer_factors`, warm-up over a share of the steps, then a
     cosine to 0.
     """
+    steps = whole_number(steps, "fine_tune: steps")
+    batch_size = whole_number(batch_size, "fine_tune: batch_size")
+    fix = "warmup is a share of the steps, e.g. 0.1"
+    warmup = real_number(warmup, "fine_tune: warmup", "[0, 1)", fix)
     X, y = plain(X, "X"), plain(y, "y")
     if len(X) != len(y):
         raise ShapeError(
@@ -137,9 +139,12 @@ class LogisticRegression(Module):
     def __init__(
         self, n_features: int, n_classes: int, *, l2: float = 1.0, dtype: Any = np.float64
     ) -> None:
+        n_features = whole_number(n_features, "LogisticRegression: n_features")
+        n_classes = whole_number(n_classes, "LogisticRegression: n_classes")
+        dtype = real_dtype(dtype, "LogisticRegression")
         self.weight = Parameter(np.zeros((n_features, n_classes), dtype))
         self.bias = Parameter(np.zeros(n_classes, dtype))
-        self.l2 = l2
+        self.l2 = real_number(l2, "LogisticRegression: l2", "[0, inf)", "choose l2 >= 0")
 
     def forward(self, x: Any) -> Any:
         return ops.linear(

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arguments import choice, whole_number
 from ..errors import DataError
 from ..nn import Linear, Module
-from .checks import at_least_one, name_as_on_the_slides, one_of, rows
+from .checks import name_as_on_the_slides, rows
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
 
@@ -49,7 +50,8 @@ class TwoLayerAutoencoder(Module):
         rng: np.random.Generator,
         dtype: Any = np.float64,
     ) -> None:
-        at_least_one("TwoLayerAutoencoder", n_features=n_features, n_latent=n_latent)
+        self.n_features = whole_number(n_features, "TwoLayerAutoencoder: n_features")
+        self.n_latent = whole_number(n_latent, "TwoLayerAutoencoder: n_latent")
         if n_latent >= n_features:
             raise DataError(
                 f"TwoLayerAutoencoder: {n_latent} hidden units are no bottleneck for {n_features} "
@@ -58,8 +60,7 @@ class TwoLayerAutoencoder(Module):
                 "choose n_latent < n_features; from M = D on PCA's error is 0, and there is "
                 "nothing to compare with",
             )
-        self.n_features, self.n_latent = n_features, n_latent
-        self.activation = one_of(activation, ACTIVATIONS, "TwoLayerAutoencoder", "activation")
+        self.activation = choice(activation, ACTIVATIONS, "TwoLayerAutoencoder", "activation")
         self.encoder = Linear(n_features, n_latent, activation=activation, rng=rng, dtype=dtype)
         self.decoder = Linear(n_latent, n_features, rng=rng, dtype=dtype)
         name_as_on_the_slides(self.encoder, self.decoder)

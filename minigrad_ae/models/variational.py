@@ -14,7 +14,6 @@ p(z)).
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -22,9 +21,11 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arguments import choice, flag, generator, real_number, sizes, whole_number
 from ..autodiff.graph import Value, no_grad
-from ..errors import DataError, DtypeError, ShapeError
+from ..errors import DataError, ShapeError
 from ..nn import Linear, Module, Sequential, init
+from ..ops.functional import ACTIVATIONS
 from ..tensors import tensor
 from .checks import dtype_of
 from .densities import kl_to_prior, log_normal
@@ -76,21 +77,17 @@ class VariationalAutoencoder(Module):
         rng: np.random.Generator,
         dtype: Any = np.float64,
     ) -> None:
-        self.n_features = _count(n_features, "n_features", "it counts the features of a datum")
-        self.n_latent = _count(n_latent, "n_latent", "it counts latent units")
-        sizes = [
-            _count(n, "hidden", "a tuple of the sizes of the hidden layers, e.g. hidden=(128,)")
-            for n in hidden
-        ]
-        self.encoder = _network([n_features, *sizes, 2 * n_latent], activation, rng, dtype)
-        self.decoder = _network([n_latent, *sizes[::-1], n_features], activation, rng, dtype)
+        fix = "it counts the features of a datum"
+        self.n_features = whole_number(n_features, "n_features", fix)
+        self.n_latent = whole_number(n_latent, "n_latent", "it counts latent units")
+        fix = "a tuple of the sizes of the hidden layers, e.g. hidden=(128,)"
+        self.hidden = sizes(hidden, "hidden", fix)
+        self.activation = choice(activation, ACTIVATIONS, "VariationalAutoencoder", "activation")
+        self.learn_sigma = flag(learn_sigma, "learn_sigma")
+        self.encoder = _network([n_features, *self.hidden, 2 * n_latent], activation, rng, dtype)
+        self.decoder = _network([n_latent, *self.hidden[::-1], n_features], activation, rng, dtype)
         self.conditional = _conditional(likelihood, sigma, learn_sigma, dtype)
-        self.likelihood, self.hidden, self.activation, self.learn_sigma = (
-            likelihood,
-            tuple(sizes),
-            activation,
-            learn_sigma,
-        )
+        self.likelihood = likelihood
         self.beta = beta
         self.n_samples = _samples(n_samples)
         # "encoder.0.weight": what pages and programs call it
@@ -226,7 +223,8 @@ class VariationalAutoencoder(Module):
         """(n, D) from the model: z ~ p(z), then E[x | z]; with `pixels` x itself is drawn from p(x
         | z).
         """
-        z = self._noise(rng, _count(n, "n", "it counts images"), 1)
+        flag(pixels, "pixels")
+        z = self._noise(rng, whole_number(n, "n", "it counts images"), 1)
         with no_grad():
             a = self.decoder(z).numpy()
         return np.asarray(self.conditional.draw(a, rng) if pixels else self.conditional.mean(a))
@@ -248,7 +246,7 @@ class VariationalAutoencoder(Module):
         """eps ~ N(0, I): (n, M), or (L, n, M) for L > 1; its own number for every datum, sample and
         unit.
         """
-        rng = init.generator(rng, "VariationalAutoencoder", "the noise eps in z = mu + sigma eps")
+        rng = generator(rng, "VariationalAutoencoder", "the noise eps in z = mu + sigma eps")
         shape = (n, self.n_latent) if n_samples == 1 else (n_samples, n, self.n_latent)
         return rng.standard_normal(shape, self._dtype)
 
@@ -279,8 +277,10 @@ class KLWarmUp:
     """
 
     def __init__(self, model: Any, epochs: int, done: int = 0) -> None:
-        self.epochs, self.beta = _count(epochs, "epochs", "the length of the warm-up"), model.beta
-        model.beta = self.at(done)
+        self.epochs = whole_number(epochs, "epochs", "the length of the warm-up")
+        self.beta = model.beta
+        fix = "done is the number of epochs that are complete"
+        model.beta = self.at(whole_number(done, "KLWarmUp: done", fix, low=0))
 
     def at(self, epoch: int) -> float:
         """beta after `epoch` epochs."""
@@ -301,11 +301,11 @@ def bounded(log_var: Any) -> Any:
 
 
 def _network(
-    sizes: Sequence[int], activation: str, rng: np.random.Generator, dtype: Any
+    units: Sequence[int], activation: str, rng: np.random.Generator, dtype: Any
 ) -> Sequential:
     """Linear layers of these sizes; all but the last with the activation, fused."""
     drawn = init.he_uniform if activation == "relu" else init.xavier_uniform
-    pairs = list(pairwise(sizes))
+    pairs = list(pairwise(units))
     hidden = [
         Linear(m, n, activation=activation, rng=rng, dtype=dtype, init=drawn) for m, n in pairs[:-1]
     ]
@@ -313,14 +313,10 @@ def _network(
 
 
 def _conditional(name: str, sigma: float | None, learn: bool, dtype: Any) -> Any:
+    fix = "bernoulli for data in [0, 1], gaussian for all others"
+    choice(name, ("bernoulli", "gaussian"), "VariationalAutoencoder", "likelihood", fix)
     if name == "gaussian":
         return Gaussian(1.0 if sigma is None else sigma, learn, dtype)
-    if name != "bernoulli":
-        raise DataError(
-            f"VariationalAutoencoder: unknown likelihood {name!r}",
-            "there are 'bernoulli' and 'gaussian'",
-            "bernoulli for data in [0, 1], gaussian for all others",
-        )
     if sigma is not None or learn:
         raise DataError(
             "VariationalAutoencoder: a Bernoulli likelihood has no sigma",
@@ -337,25 +333,11 @@ def _parts(total: int, size: int) -> Iterator[int]:
         total -= size
 
 
-def _count(n: Any, name: str, what: str) -> int:
-    try:
-        number = operator.index(n)
-    except TypeError:
-        raise DtypeError(f"{name} must be a whole number", f"got {name}={n!r}", what) from None
-    if number < 1:
-        raise DataError(f"{name} must be at least 1", f"got {name}={n}", what)
-    return number
-
-
 def _samples(n: Any) -> int:
-    return _count(n, "n_samples", "L, the samples of z for each datum: 1 will do for training")
+    fix = "L, the samples of z for each datum: 1 will do for training"
+    return whole_number(n, "n_samples", fix)
 
 
 def _weight(beta: Any) -> float:
-    if not (isinstance(beta, float | int | np.number) and 0 <= beta < math.inf):
-        raise DataError(
-            "beta must be a number that is not negative",
-            f"got beta={beta!r}",
-            "it weighs the KL term: 1 is the evidence lower bound, 0 an autoencoder with noise",
-        )
-    return float(beta)
+    fix = "it weighs the KL term: 1 is the evidence lower bound, 0 an autoencoder with noise"
+    return real_number(beta, "beta", "[0, inf)", fix)

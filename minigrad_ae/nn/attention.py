@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arguments import generator, real_number, whole_number
 from ..errors import DataError
-from .layers import Dropout, LayerNorm, Linear, _size, _width
+from .layers import Dropout, LayerNorm, Linear, _width
 from .module import Module
 
 
@@ -26,7 +27,8 @@ class MultiHeadAttention(Module):
     def __init__(
         self, width: int, heads: int, *, rng: np.random.Generator, dtype: Any = np.float64
     ) -> None:
-        self.width, self.heads = _size(width, "width"), _size(heads, "heads")
+        self.width = whole_number(width, "width")
+        self.heads = whole_number(heads, "heads")
         if width % heads:
             fitting = ", ".join(str(h) for h in range(1, width + 1) if width % h == 0)
             raise DataError(
@@ -83,11 +85,15 @@ class TransformerBlock(Module):
         self.attention_norm = LayerNorm(width, dtype=dtype)
         self.attention = MultiHeadAttention(width, heads, rng=rng, dtype=dtype)
         self.mlp_norm = LayerNorm(width, dtype=dtype)
-        self.expand = Linear(
-            width, round(mlp_ratio * width), activation="gelu_tanh", rng=rng, dtype=dtype
-        )
-        self.contract = Linear(round(mlp_ratio * width), width, rng=rng, dtype=dtype)
-        self.dropout = Dropout(dropout, dropout_rng) if dropout else None
+        fix = "2 makes twice as many hidden units as there are numbers in a token"
+        hidden = round(width * real_number(mlp_ratio, "mlp_ratio", "(0, inf)", fix))
+        self.expand = Linear(width, hidden, activation="gelu_tanh", rng=rng, dtype=dtype)
+        self.contract = Linear(hidden, width, rng=rng, dtype=dtype)
+        fix = "0 for none; dropout is the probability of dropping"
+        rate = real_number(dropout, "dropout", "[0, 1)", fix)
+        if dropout_rng is not None:
+            generator(dropout_rng, "TransformerBlock", "which elements to drop")
+        self.dropout = Dropout(rate, dropout_rng) if rate else None
 
     def forward(self, x: Any, mask: Any = None) -> Any:
         """x (n, tokens, width) -> (n, tokens, width)."""

@@ -13,50 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import demand_room_for
-from ..errors import DataError, DtypeError, ShapeError
+from ..arguments import demand_room_for, generator, real_dtype, real_number, sizes
+from ..errors import ShapeError
 
 Shape = tuple[int, ...]
-
-
-def real_dtype(dtype: Any, who: str = "dtype=") -> np.dtype:
-    """`dtype` as float32 or float64; anything else is a DtypeError, in the name of the layer
-    `who`.
-    """
-    try:
-        wanted = np.dtype(dtype)
-    except TypeError:
-        wanted = None
-    if wanted not in (np.float32, np.float64) or dtype is None:
-        raise DtypeError(
-            f"{who}: parameters must be float32 or float64",
-            f"got dtype={dtype if wanted is None or dtype is None else wanted}",
-            "pass dtype=np.float64 or dtype=np.float32",
-        )
-    return wanted
-
-
-def generator(rng: Any, who: str, purpose: str) -> np.random.Generator:
-    """`rng` itself; a DtypeError unless it is a Generator, since nothing here has hidden
-    randomness.
-    """
-    if not isinstance(rng, np.random.Generator):
-        raise DtypeError(
-            f"{who}: a random generator is needed to draw {purpose}",
-            f"got rng={rng!r}",
-            "pass rng=np.random.default_rng(seed); the same seed gives the same numbers",
-        )
-    return rng
 
 
 def fans(shape: Shape) -> tuple[int, int]:
     """(fan-in, fan-out): how many numbers each output is made from, and how many each input goes
     to.
     """
+    shape = _shape(shape)
     if len(shape) < 2 or 0 in shape:
         raise ShapeError(
             "this initialiser needs a weight that maps inputs to outputs",
-            f"got shape {tuple(shape)}, expected (..., in, out) with at least one of each",
+            f"got shape {shape}, expected (..., in, out) with at least one of each",
             "use init.normal or init.zeros for other shapes",
         )
     return shape[-2], shape[-1]
@@ -65,7 +36,7 @@ def fans(shape: Shape) -> tuple[int, int]:
 def zeros(shape: Shape, rng: Any = None, dtype: Any = np.float64) -> np.ndarray:
     """All zeros; `rng` is not used."""
     wanted = real_dtype(dtype, "init.zeros")
-    demand_room_for(shape)
+    demand_room_for(_shape(shape))
     return np.zeros(shape, wanted)
 
 
@@ -73,13 +44,9 @@ def normal(
     shape: Shape, rng: np.random.Generator, dtype: Any = np.float64, std: float = 0.02
 ) -> np.ndarray:
     """Normal with mean 0 and standard deviation `std`."""
-    if not (math.isfinite(std) and std >= 0):
-        raise DataError(
-            "init.normal: std must be finite and not negative", f"got std={std}", "e.g. std=0.02"
-        )
-    return (
-        _draw(rng, "normal", shape).normal(0.0, std, shape).astype(real_dtype(dtype, "init.normal"))
-    )
+    std = real_number(std, "init.normal: std", "[0, inf)", "e.g. std=0.02")
+    wanted = real_dtype(dtype, "init.normal")
+    return _draw(rng, "normal", shape).normal(0.0, std, shape).astype(wanted)
 
 
 def xavier_uniform(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
@@ -93,11 +60,8 @@ def xavier_uniform(shape: Shape, rng: np.random.Generator, dtype: Any = np.float
 def xavier_normal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
     """Normal with variance 2 / (fan-in + fan-out) (Glorot & Bengio 2010, eq. 12)."""
     std = math.sqrt(2 / sum(fans(shape)))
-    return (
-        _draw(rng, "xavier_normal", shape)
-        .normal(0.0, std, shape)
-        .astype(real_dtype(dtype, "init.xavier_normal"))
-    )
+    wanted = real_dtype(dtype, "init.xavier_normal")
+    return _draw(rng, "xavier_normal", shape).normal(0.0, std, shape).astype(wanted)
 
 
 def he_uniform(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
@@ -109,11 +73,8 @@ def he_uniform(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) 
 def he_normal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
     """Normal with variance 2 / fan-in (He et al. 2015, eq. 10)."""
     std = math.sqrt(2 / fans(shape)[0])
-    return (
-        _draw(rng, "he_normal", shape)
-        .normal(0.0, std, shape)
-        .astype(real_dtype(dtype, "init.he_normal"))
-    )
+    wanted = real_dtype(dtype, "init.he_normal")
+    return _draw(rng, "he_normal", shape).normal(0.0, std, shape).astype(wanted)
 
 
 def orthogonal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
@@ -124,6 +85,7 @@ def orthogonal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) 
     over such matrices (Mezzadri 2007).
     """
     n_in, n_out = fans(shape)
+    wanted = real_dtype(dtype, "init.orthogonal")
     if len(shape) != 2:
         raise ShapeError(
             "init.orthogonal makes one matrix",
@@ -133,19 +95,20 @@ def orthogonal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) 
     tall = _draw(rng, "orthogonal", shape).normal(size=(max(n_in, n_out), min(n_in, n_out)))
     Q, R = np.linalg.qr(tall)
     Q = Q * np.where(np.diag(R) < 0, -1.0, 1.0)
-    return np.ascontiguousarray(Q if n_in >= n_out else Q.T, real_dtype(dtype, "init.orthogonal"))
+    return np.ascontiguousarray(Q if n_in >= n_out else Q.T, wanted)
 
 
 def _uniform(
     name: str, bound: float, shape: Shape, rng: np.random.Generator, dtype: Any
 ) -> np.ndarray:
-    return (
-        _draw(rng, name, shape)
-        .uniform(-bound, bound, shape)
-        .astype(real_dtype(dtype, f"init.{name}"))
-    )
+    wanted = real_dtype(dtype, f"init.{name}")
+    return _draw(rng, name, shape).uniform(-bound, bound, shape).astype(wanted)
 
 
 def _draw(rng: Any, name: str, shape: Shape) -> np.random.Generator:
-    demand_room_for(shape)
+    demand_room_for(_shape(shape))
     return generator(rng, f"init.{name}", "weights")
+
+
+def _shape(shape: Any) -> Shape:
+    return sizes(shape, "the shape of a weight", "e.g. (64, 32)", low=0)

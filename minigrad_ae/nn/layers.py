@@ -12,11 +12,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import ops
+from ..arguments import choice, flag, generator, real_dtype, real_number, whole_number
 from ..autodiff.graph import Value
-from ..errors import DataError, DtypeError, ShapeError
+from ..errors import DtypeError, ShapeError
 from ..ops.functional import ACTIVATIONS
-from .init import generator, real_dtype, xavier_uniform, zeros
+from .init import xavier_uniform, zeros
 from .module import Module, Parameter
+
+EACH_SIDE = "a layer has a unit on each side"
 
 
 class Linear(Module):
@@ -42,19 +45,15 @@ class Linear(Module):
         dtype: Any = np.float64,
         init: Callable[..., np.ndarray] = xavier_uniform,
     ) -> None:
-        if activation not in ACTIVATIONS:
-            names = ", ".join(map(str, ACTIVATIONS))
-            raise DataError(
-                f"Linear: unknown activation {activation!r}",
-                f"there are {names}",
-                "use one of these names",
-            )
-        shape = _size(in_features, "in_features"), _size(out_features, "out_features")
+        choice(activation, ACTIVATIONS, "Linear", "activation", "use one of these names")
+        n_in = whole_number(in_features, "in_features", EACH_SIDE)
+        n_out = whole_number(out_features, "out_features", EACH_SIDE)
         dtype = real_dtype(dtype, "Linear")
         rng = generator(rng, "Linear", "the first weights")
         self.activation = activation
-        self.weight = Parameter(init(shape, rng, dtype), dtype=dtype)
-        self.bias = Parameter(zeros((out_features,), dtype=dtype)) if bias else None
+        self.weight = Parameter(init((n_in, n_out), rng, dtype), dtype=dtype)
+        with_bias = flag(bias, "Linear: bias")
+        self.bias = Parameter(zeros((n_out,), dtype=dtype)) if with_bias else None
 
     def forward(self, x: Any) -> Any:
         _width(x, self.weight._data.shape[0], self)
@@ -73,16 +72,12 @@ class LayerNorm(Module):
     """
 
     def __init__(self, features: int, eps: float = 1e-5, *, dtype: Any = np.float64) -> None:
-        if not 0 <= eps < np.inf:
-            raise DataError(
-                "LayerNorm: eps must be finite and not negative",
-                f"got {eps}",
-                "the usual value is 1e-5",
-            )
+        real_number(eps, "LayerNorm: eps", "[0, inf)", "the usual value is 1e-5")
+        n = whole_number(features, "features", EACH_SIDE)
         dtype = real_dtype(dtype, "LayerNorm")
         self.eps = eps
-        self.weight = Parameter(np.ones(_size(features, "features"), dtype))
-        self.bias = Parameter(zeros((features,), dtype=dtype))
+        self.weight = Parameter(np.ones(n, dtype))
+        self.bias = Parameter(zeros((n,), dtype=dtype))
 
     def forward(self, x: Any) -> Any:
         _width(x, self.weight.shape[0], self)
@@ -103,12 +98,8 @@ class Dropout(Module):
     """
 
     def __init__(self, rate: float, rng: np.random.Generator | None = None) -> None:
-        if not 0 <= rate < 1:
-            raise DataError(
-                "Dropout: the rate must lie in [0, 1)",
-                f"got {rate}",
-                "rate is the probability of dropping",
-            )
+        fix = "rate is the probability of dropping"
+        real_number(rate, "Dropout: the rate", "[0, 1)", fix)
         self.rate = rate
         self.rng = generator(rng, "Dropout", "which elements to drop")
 
@@ -158,13 +149,7 @@ class GELU(Module):
     """y = x Phi(x), or its approximation by a tanh on request (Hendrycks & Gimpel 2016)."""
 
     def __init__(self, approximate: str | None = None) -> None:
-        if approximate not in (None, "tanh"):
-            raise DataError(
-                f"GELU: unknown approximation {approximate!r}",
-                "there are None, tanh",
-                "use one of these",
-            )
-        self.approximate = approximate
+        self.approximate = choice(approximate, (None, "tanh"), "GELU", "approximation")
 
     def forward(self, x: Any) -> Any:
         return ops.gelu(x, approximate=self.approximate)
@@ -203,16 +188,6 @@ class Sequential(Module):
 
     def __getitem__(self, k: int) -> Module:
         return self.layers[k]
-
-
-def _size(n: int, what: str) -> int:
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise DataError(
-            f"{what} must be a whole number, at least 1",
-            f"got {n!r}",
-            "a layer has a unit on each side",
-        )
-    return int(n)
 
 
 def _width(x: Any, features: int, layer: Module) -> None:

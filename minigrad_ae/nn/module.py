@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..arguments import unmasked
+from ..arguments import flag, unmasked
 from ..autodiff.graph import Value
 from ..display import module_html
 from ..errors import DataError, DtypeError, GradientError
@@ -102,6 +102,7 @@ class Module:
     # --- modes and gradients ---
     def train(self: M, mode: bool = True) -> M:
         """Training mode (or not) here and below: dropout drops.  Returns the module."""
+        mode = flag(mode, "train: mode")
         for module in self.modules():
             module.training = mode
         return self
@@ -126,6 +127,7 @@ class Module:
         Raises DataError, which names every missing and unexpected name (not with strict=False) and
         every wrong shape and dtype; DtypeError if `state` is not a mapping.
         """
+        strict = flag(strict, "load_state_dict: strict")
         if not isinstance(state, Mapping):
             raise DtypeError(
                 "load_state_dict needs a dict of names and arrays",

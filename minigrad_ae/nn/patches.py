@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import sizes, whole_number
 from ..autodiff.graph import Value
 from ..errors import DataError, ShapeError
 
@@ -25,38 +26,33 @@ def image_grid(image_shape: Any, patch: int) -> tuple[Shape, tuple[int, int]]:
     and across.
 
     Raises ShapeError for an `image_shape` that is not (H, W) or (H, W, C), or has its channels
-    first; DataError for a side that the patch does not divide.
+    first; DataError for a side that the patch does not divide; DtypeError for sizes that are not
+    whole numbers.
     """
-    sizes = tuple(image_shape) if isinstance(image_shape, tuple | list) else (image_shape,)
-    if len(sizes) not in (2, 3) or not all(
-        isinstance(n, int | np.integer) and n > 0 for n in sizes
-    ):
+    fix = "e.g. (8, 8)"
+    shape = sizes(image_shape, "image_shape, (height, width) or (height, width, channels),", fix)
+    if len(shape) not in (2, 3):
         raise ShapeError(
             "image_shape must be (height, width) or (height, width, channels)",
             f"got {image_shape!r}",
-            "e.g. (8, 8)",
+            fix,
         )
-    H, W, C = (*map(int, sizes), 1)[:3]
+    H, W, C = (*shape, 1)[:3]
     if C not in FEW and H in FEW:
         raise ShapeError(
             "the channels of a picture come last",
-            f"image_shape {sizes} seems to be (channels, height, width)",
+            f"image_shape {shape} seems to be (channels, height, width)",
             f"pass image_shape={(W, C, H)}, and the pictures as np.moveaxis(x, 1, -1)",
         )
-    if (
-        isinstance(patch, bool)
-        or not isinstance(patch, int | np.integer)
-        or patch < 1
-        or H % patch
-        or W % patch
-    ):
+    side = whole_number(patch, "patch, the side of a patch,")
+    if H % side or W % side:
         sides = [p for p in range(1, min(H, W) + 1) if H % p == W % p == 0]
         raise DataError(
             f"a patch of {patch!r} does not divide the sides of the picture",
             f"height {H}, width {W}",
             f"choose patch from {', '.join(map(str, sides))}, or pad the pictures",
         )
-    return (H, W, C), (H // int(patch), W // int(patch))
+    return (H, W, C), (H // side, W // side)
 
 
 def patchify(x: Any, image_shape: Any, patch: int) -> Any:

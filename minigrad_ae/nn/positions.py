@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import choice, whole_number
 from ..errors import DataError
 from . import init
 from .module import Parameter
@@ -25,7 +26,7 @@ def sincos(rows: int, columns: int, width: int, dtype: Any = np.float64) -> np.n
     Frequencies 10000^(-k / (width / 4)), k = 0 ... width / 4 - 1 (Vaswani et al. 2017).  DataError
     unless 4 divides width.
     """
-    if width % 4:
+    if whole_number(width, "width") % 4:
         raise DataError(
             "sine-cosine positions need a width that 4 divides",
             f"width {width}",
@@ -44,12 +45,8 @@ def position_codes(
     """(L, width) codes: "learnt" from normal numbers, "sincos" (fixed), or None (zeros, fixed: no
     position is known).
     """
-    if kind not in POSITIONS:
-        raise DataError(
-            f"unknown position code {kind!r}",
-            "there are 'learnt', 'sincos' and None",
-            "use one of these",
-        )
+    fix = "use 'learnt', 'sincos' or None"
+    choice(kind, POSITIONS, "positions", "position code", fix)
     shape = (grid[0] * grid[1], width)
     if kind == "learnt":
         return Parameter(init.normal(shape, rng, dtype, std=SPREAD))

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import plain
+from ..arguments import choice, plain, whole_number
 from ..autodiff.graph import Value
 from ..errors import DataError
 from ..tensors import tensor
 from . import init
 from .attention import TransformerBlock
-from .layers import LayerNorm, Linear, _size
+from .layers import LayerNorm, Linear
 from .module import Module, Parameter
 from .patches import check_pictures, image_grid, patchify
 from .positions import position_codes
@@ -84,18 +84,12 @@ class VisionTransformer(Module):
         rng: np.random.Generator,
         dtype: Any = np.float64,
     ) -> None:
-        if readout not in READOUTS:
-            raise DataError(
-                f"unknown readout {readout!r}",
-                f"there are {', '.join(READOUTS)}",
-                "use one of these",
-            )
-        self.readout, self.width, self.depth, self.n_classes = (
-            readout,
-            _size(width, "width"),
-            depth,
-            n_classes,
-        )
+        self.readout = choice(readout, READOUTS, "VisionTransformer", "readout")
+        self.width = whole_number(width, "width")
+        self.depth = whole_number(depth, "depth", "0 for no transformer block", low=0)
+        if n_classes is not None:
+            whole_number(n_classes, "n_classes", "pass the number of classes, or None for no head")
+        self.n_classes = n_classes
         self.embedding = PatchEmbedding(
             image_shape, patch, width, positions=positions, rng=rng, dtype=dtype
         )

@@ -6,16 +6,16 @@ number of the step. A parameter without a gradient is left alone, and so are its
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from .. import kernels
-from ..errors import DataError
+from ..arguments import flag, real_number
+from ..errors import DataError, DtypeError
 from ..tensors import Tensor
-from .optimizer import Optimizer, checked_number
+from .optimizer import Optimizer
 from .parameter_rows import Row, Rows
 
 
@@ -40,11 +40,10 @@ class SGD(Optimizer):
         nesterov: bool = False,
     ) -> None:
         super().__init__(params, lr)
-        self.momentum = checked_number(
-            "SGD: momentum", momentum, 0, 1, "0 for none, or e.g. 0.9", closed=True
-        )
+        fix = "pass 0 for none, or e.g. 0.9"
+        self.momentum = real_number(momentum, "SGD: momentum", "[0, 1)", fix)
         self.weight_decay = _decay("SGD", weight_decay)
-        if nesterov and not self.momentum:
+        if flag(nesterov, "SGD: nesterov") and not self.momentum:
             raise DataError(
                 "SGD: nesterov needs a momentum",
                 "got momentum=0",
@@ -86,9 +85,8 @@ class Adam(Optimizer):
         super().__init__(params, lr)
         self.rows: Rows | None = None  # made at the first step
         self.betas = _betas(who, betas)
-        self.eps = checked_number(
-            f"{who}: eps", eps, 0, math.inf, "a small number, such as 1e-8", closed=True
-        )
+        fix = "pass a small number, such as 1e-8"
+        self.eps = real_number(eps, f"{who}: eps", "[0, inf)", fix)
         self.weight_decay = _decay(who, weight_decay)
 
     def step(self) -> None:
@@ -171,33 +169,36 @@ class AdamW(Adam):
         lr_factors: Mapping[Tensor, float] | None = None,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay)
-        self.matrices_only, self.lr_factors = matrices_only, dict(lr_factors or {})
-        what = "AdamW: a factor on the learning rate"
-        for factor in self.lr_factors.values():
-            checked_number(what, factor, 0, math.inf, "0 to freeze, or e.g. 0.7", closed=True)
+        self.matrices_only = flag(matrices_only, "AdamW: matrices_only")
+        self.lr_factors = _factors({} if lr_factors is None else lr_factors)
 
     def factor_and_decay(self, p: Tensor) -> tuple[float, float]:
         """The factor on the learning rate, and the weight decay, of one parameter."""
-        return self.lr_factors.get(
-            p, 1.0
-        ), 0.0 if self.matrices_only and p.ndim < 2 else self.weight_decay
+        decays = p.ndim >= 2 or not self.matrices_only
+        return self.lr_factors.get(p, 1.0), self.weight_decay if decays else 0.0
 
 
 def _decay(who: str, weight_decay: float) -> float:
-    return checked_number(
-        f"{who}: weight_decay", weight_decay, 0, math.inf, "0 for none, or e.g. 0.01", closed=True
-    )
+    fix = "pass 0 for none, or e.g. 0.01"
+    return real_number(weight_decay, f"{who}: weight_decay", "[0, inf)", fix)
+
+
+def _factors(lr_factors: Any) -> dict[Tensor, float]:
+    if not isinstance(lr_factors, Mapping):
+        raise DtypeError(
+            "AdamW: lr_factors must be a mapping",
+            f"got {lr_factors!r:.60}",
+            "pass {parameter: factor}",
+        )
+    name, fix = "AdamW: a factor on the learning rate", "pass 0 to freeze, or e.g. 0.7"
+    return {p: real_number(factor, name, "[0, inf)", fix) for p, factor in lr_factors.items()}
 
 
 def _betas(who: str, betas: Any) -> tuple[float, float]:
-    try:
-        first, second = betas
-    except (TypeError, ValueError):
-        raise DataError(
-            f"{who}: betas must be two numbers", f"got {betas!r}", "pass betas=(0.9, 0.999)"
-        ) from None
-    fix = "betas=(0.9, 0.999) or similar"
-    return (
-        checked_number(f"{who}: betas[0]", first, 0, 1, fix, closed=True),
-        checked_number(f"{who}: betas[1]", second, 0, 1, fix, closed=True),
-    )
+    what, fix = f"{who}: betas must be two numbers", "pass betas=(0.9, 0.999) or similar"
+    if not isinstance(betas, tuple | list | np.ndarray):
+        raise DtypeError(what, f"got {betas!r}", fix)
+    if len(betas) != 2:
+        raise DataError(what, f"got {betas!r}", fix)
+    first = real_number(betas[0], f"{who}: betas[0]", "[0, 1)", fix)
+    return first, real_number(betas[1], f"{who}: betas[1]", "[0, 1)", fix)

@@ -14,16 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import unmasked
-from ..errors import DataError, DtypeError, GradientError
+from ..arguments import real_number, unmasked, whole_number
+from ..errors import DtypeError, GradientError
 from ..tensors import Tensor
 from .line_search import LineSearch, Trial
-from .optimizer import Optimizer, checked_gradients, checked_number
+from .optimizer import Optimizer, checked_gradients
 from .stopping import Point, Watch
 
 # the rounding error of a loss, a sum of many terms, in units of its last place: a generous estimate
 ULPS = 64
 SEARCH = 30  # evaluations in one line search; three are many
+COUNTS = "e.g. history=10, max_iter=100"
 
 
 class LBFGS(Optimizer):
@@ -67,23 +68,16 @@ class LBFGS(Optimizer):
         c2: float = 0.9,
     ) -> None:
         super().__init__(params, lr)
-        checked_number("LBFGS: lr", lr, 0, math.inf, "lr=1")
-        self.history, self.max_iter = _count("history", history), _count("max_iter", max_iter)
-        self.max_evaluations = (
-            None if max_evaluations is None else _count("max_evaluations", max_evaluations)
-        )
-        zero = "0, to go down to the rounding level"
-        for name, value in (
-            ("gradient_tolerance", gradient_tolerance),
-            ("loss_tolerance", loss_tolerance),
-        ):
-            checked_number(f"LBFGS: {name}", value, 0, math.inf, zero, closed=True)
-        self.gradient_tolerance, self.loss_tolerance = (
-            float(gradient_tolerance),
-            float(loss_tolerance),
-        )
-        self.c1 = checked_number("LBFGS: c1", c1, 0, 0.5, "c1=1e-4")
-        self.c2 = checked_number("LBFGS: c2", c2, c1, 1, "c2=0.9")
+        real_number(lr, "LBFGS: lr", "(0, inf)", "pass lr=1")
+        self.history = whole_number(history, "LBFGS: history", COUNTS)
+        self.max_iter = whole_number(max_iter, "LBFGS: max_iter", COUNTS)
+        if max_evaluations is not None:
+            max_evaluations = whole_number(max_evaluations, "LBFGS: max_evaluations", COUNTS)
+        self.max_evaluations = max_evaluations
+        self.gradient_tolerance = _tolerance(gradient_tolerance, "gradient_tolerance")
+        self.loss_tolerance = _tolerance(loss_tolerance, "loss_tolerance")
+        self.c1 = real_number(c1, "LBFGS: c1", "(0, 0.5)", "pass c1=1e-4")
+        self.c2 = real_number(c2, "LBFGS: c2", f"({self.c1}, 1)", "pass c2=0.9")
         self.reason: str | None = None
         self.evaluations = self.iterations = 0
         self.loss = self.gradient_norm = math.nan
@@ -314,11 +308,6 @@ def first_step(here: Point) -> float:
     return 0.01 * (abs(here.loss) or 1.0) / float(here.gradient @ here.gradient)
 
 
-def _count(what: str, n: Any) -> int:
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise DataError(
-            f"LBFGS: {what} must be a whole number, at least 1",
-            f"got {n!r}",
-            "e.g. history=10, max_iter=100",
-        )
-    return int(n)
+def _tolerance(value: Any, name: str) -> float:
+    fix = "pass 0, to go down to the rounding level"
+    return real_number(value, f"LBFGS: {name}", "[0, inf)", fix)

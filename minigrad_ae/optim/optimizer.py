@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..arguments import unmasked
+from ..arguments import real_number, unmasked
 from ..autodiff.graph import Value
 from ..autodiff.origin import where
 from ..errors import DataError, DtypeError, GradientError, ShapeError
@@ -42,14 +42,8 @@ class Optimizer:
 
     @lr.setter
     def lr(self, lr: float) -> None:
-        self._lr = checked_number(
-            f"{type(self).__name__}: lr",
-            lr,
-            0,
-            math.inf,
-            "a learning rate such as 1e-3",
-            closed=True,
-        )
+        name = f"{type(self).__name__}: lr"
+        self._lr = real_number(lr, name, "[0, inf)", "pass a learning rate such as 1e-3")
 
     def zero_grad(self) -> None:
         """Forget the gradients: every ``.grad`` is None again."""
@@ -136,22 +130,6 @@ class Optimizer:
                 "load the state of the same optimiser, made with the same parameters in the same "
                 "order",
             )
-
-
-def checked_number(
-    what: str, value: Any, low: float, high: float, fix: str, closed: bool = False
-) -> float:
-    """`value` as a float with low < value < high (low <= value where `closed`), or a DataError."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not (low < number < high or (closed and number == low)):
-        bounds = f"{'>=' if closed else '>'} {low:g}" + (
-            f" and < {high:g}" if high < math.inf else " and finite"
-        )
-        raise DataError(f"{what} must be {bounds}", f"got {value!r}", f"pass {fix}")
-    return number
 
 
 def checked_parameters(params: Iterable[Tensor], who: str) -> list[Tensor]:

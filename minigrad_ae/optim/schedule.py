@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from ..arguments import real_number, whole_number
 from ..errors import DataError
 from ..tensors import Tensor
-from .optimizer import Optimizer, checked_gradients, checked_number, checked_parameters
+from .optimizer import Optimizer, checked_gradients, checked_parameters
 
 
 def cosine_schedule(
@@ -29,17 +30,13 @@ def cosine_schedule(
     call then sets. Raises DataError unless 0 <= warmup < steps and 0 <= final_lr.
     """
     optimizer = base if isinstance(base, Optimizer) else None
-    top = checked_number(
-        "cosine_schedule: the base",
-        getattr(base, "initial_lr", base),
-        0,
-        math.inf,
-        "a learning rate",
-    )
-    final_lr = checked_number(
-        "cosine_schedule: final_lr", final_lr, 0, math.inf, "0, or the last rate", closed=True
-    )
-    if not 0 <= warmup < steps:
+    top = getattr(base, "initial_lr", base)
+    top = real_number(top, "cosine_schedule: the base", "(0, inf)", "pass a learning rate")
+    fix = "pass 0, or the last rate"
+    final_lr = real_number(final_lr, "cosine_schedule: final_lr", "[0, inf)", fix)
+    steps = whole_number(steps, "cosine_schedule: steps")
+    warmup = whole_number(warmup, "cosine_schedule: warmup", "0 for none", low=0)
+    if warmup >= steps:
         raise DataError(
             "cosine_schedule: the warm-up must be shorter than the whole",
             f"got warmup={warmup}, steps={steps}",
@@ -70,9 +67,8 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     Returns the norm before.  Gradients that are short enough are not touched; None counts as 0.
     Raises DataError unless `max_norm` is positive, and what `Optimizer.gradients` raises.
     """
-    max_norm = checked_number(
-        "clip_grad_norm: max_norm", max_norm, 0, math.inf, "a positive length, such as 1.0"
-    )
+    fix = "pass a positive length, such as 1.0"
+    max_norm = real_number(max_norm, "clip_grad_norm: max_norm", "(0, inf)", fix)
     params = checked_parameters(params, "clip_grad_norm")
     found = [
         g.astype(np.float64) for g in checked_gradients(params, "clip_grad_norm") if g is not None
