@@ -162,7 +162,7 @@ class Browser:
 
 def autoencoder():
     loss, names = tied_autoencoder()
-    return mg.trace(loss, scope={"b": names["b"]})
+    return mg.trace(loss, scope=names)
 
 
 def chain(n, **kwargs):

@@ -63,7 +63,7 @@ def test_the_cards_of_a_known_step(browser, small, traced):
     ) and "2 gradients agree" in browser.text("#facts")
     for words in (
         "h = mg.tanh(x @ W + b)",
-        "browser.py:",
+        "tests/helpers.py:",
         "law: y = a + b",
         "Incoming gradient dloss/dadd_1",
         "dL/db = g",
