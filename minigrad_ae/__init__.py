@@ -19,7 +19,7 @@ from . import (
     tensors,
     train,
 )
-from .claims.certificate import certify_pca
+from .claims.certify import certify_pca
 from .autodiff.check import check_graph, gradcheck
 from .autodiff.curvature import hessian, hvp, jacobian
 from .autodiff.engine import grad

@@ -169,9 +169,10 @@ def test_it_says_why_it_ended():
     }.items():
         (x,), closure = problem(function, np.zeros(40))
         optimizer = LBFGS([x], **options)
-        assert optimizer.reason is None
+        assert optimizer.reason is None and not optimizer.finished
         loss = optimizer.step(closure)
-        assert optimizer.reason == key and optimizer.converged == ("limit" not in key)
+        assert optimizer.reason == key
+        assert optimizer.converged == optimizer.finished == ("limit" not in key)
         assert loss == optimizer.loss == function(
             x
         ).item() and optimizer.gradient_norm == np.linalg.norm(x.grad)

@@ -350,3 +350,19 @@ def test_wrong_use_is_explained_in_three_lines(call, kind, what, fix):
         call()
     lines = str(caught.value).splitlines()
     assert len(lines) == 3 and what in lines[0] and fix in lines[2]
+
+
+def test_float32_data_do_not_spoil_the_mean_of_a_float64_model():
+    X = (data() + 1e4).astype(np.float32)
+    made = LinearVAE(D, M, rng=np.random.default_rng(0))
+    report = made.fit(X)
+    assert report.finished
+    mean = X.astype(np.float64).mean(axis=0)
+    assert (
+        np.abs(made.mean.numpy() - mean).max() <= 4 * np.finfo(np.float64).eps * np.abs(mean).max()
+    )
+
+
+def test_a_fit_that_was_cut_off_says_so():
+    report = LinearVAE(D, M, rng=np.random.default_rng(0)).fit(data(), max_evaluations=3)
+    assert (report.reason, report.finished) == ("evaluation limit", False)

@@ -17,7 +17,7 @@ from ..models import LinearAutoencoder
 from ..models.linear import half_squared_error
 from ..optim import SGD
 from .bugs import Bug, edit, wrong_rule
-from .certificate import EPS
+from .certify import EPS
 from .definition import Run, claim
 
 SIZES = (1, 2, 4, 8, 16, 32)

@@ -72,7 +72,8 @@ def certify(args: argparse.Namespace) -> int:
     import numpy as np
 
     from ..claims import ledger
-    from ..claims.certificate import certify_pca, claims_of, demand_latent
+    from ..claims.certificate import claims_of
+    from ..claims.certify import certify_pca, demand_latent
     from ..data import centre, load_matrix
     from ..models import LinearAutoencoder
 

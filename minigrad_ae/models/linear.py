@@ -42,6 +42,7 @@ class Fit:
     losses: list[float] = field(default_factory=list)
     penalties: list[float] = field(default_factory=list)  # lambda in each stage
     reason: str = ""
+    finished: bool = True  # False where a limit ended the run: it would have gone on
 
 
 class LinearAutoencoder(Module):
@@ -164,7 +165,8 @@ class LinearAutoencoder(Module):
         whole_number(max_evaluations, "LinearAutoencoder.fit: max_evaluations")
         fix = "0 goes down to the rounding of the loss"
         real_number(tolerance, "LinearAutoencoder.fit: tolerance", "[0, inf)", fix)
-        given = X = check_matrix(X, "X", min_rows=1)
+        given = check_matrix(X, "X", min_rows=1)
+        X = given.astype(np.float64, copy=False)  # the mean of float32 data would be a wrong offset
         self._checked(X[:1])
         if rng is not None:
             self._restart(rng)
@@ -198,7 +200,7 @@ class LinearAutoencoder(Module):
     ) -> None:
         weights = [self.encoder_weight] if self.tied else [self.encoder_weight, self.decoder_weight]
         if report.evaluations >= limit:
-            report.reason = "evaluation limit"
+            report.reason, report.finished = "evaluation limit", False
             return
         optimiser = LBFGS(
             weights,
@@ -217,7 +219,7 @@ class LinearAutoencoder(Module):
             return loss
 
         optimiser.step(closure)
-        report.reason = str(optimiser.reason)
+        report.reason, report.finished = str(optimiser.reason), optimiser.finished
 
     def _centre_on(self, mean: np.ndarray) -> None:
         """The offsets that are best for these weights: y(mean) = mean."""

@@ -242,7 +242,8 @@ class LinearVAE(Module):
         whole_number(max_evaluations, "LinearVAE.fit: max_evaluations")
         fix = "0 goes down to the rounding of the loss"
         real_number(tolerance, "LinearVAE.fit: tolerance", "[0, inf)", fix)
-        X = check_matrix(X, "X", min_rows=1)
+        # in float64: the mean of float32 data would be a wrong mu
+        X = check_matrix(X, "X", min_rows=1).astype(np.float64, copy=False)
         self._checked(X[:1])
         if rng is not None:
             for weight in (self.encoder_weight, self.decoder_weight):
@@ -273,6 +274,7 @@ class LinearVAE(Module):
                 optimiser.evaluations,
                 losses,
                 reason=str(optimiser.reason),
+                finished=optimiser.finished,
             )
         return self.record
 

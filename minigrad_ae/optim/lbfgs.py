@@ -49,6 +49,7 @@ class LBFGS(Optimizer):
                         gradient is wrong, or the loss random or not smooth), 'iteration limit',
                         'evaluation limit'; None before the first call
     converged           True for the first three
+    finished            False for the two limits: a longer run would go on
     evaluations, iterations     in all calls so far
     loss, gradient_norm         at the point that was reached: float, and the Euclidean norm
 
@@ -91,6 +92,13 @@ class LBFGS(Optimizer):
     def converged(self) -> bool:
         """Whether the last call of `step` ended at a minimum, to the tolerance or to rounding."""
         return self.reason in ("gradient tolerance", "loss tolerance", "rounding")
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last call of `step` ended by itself; False where a limit ended it, and before
+        the first call.
+        """
+        return self.reason not in (None, "iteration limit", "evaluation limit")
 
     def reset(self) -> None:
         """Forget the pairs: the next step starts along the steepest descent."""
