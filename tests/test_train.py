@@ -260,13 +260,22 @@ class Interrupted(LinearAutoencoder):
         return super().loss(x)
 
 
-def test_ctrl_c_takes_effect_after_the_step():
+@pytest.fixture
+def usual_ctrl_c():
+    """Python's own answer to Ctrl-C, also where the tests were started in the background: then the
+    shell has told the process to ignore it.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_takes_effect_after_the_step(usual_ctrl_c):
     model, history = Interrupted(5, 2, rng=np.random.default_rng(0)), History()
-    usual = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         train(model, batch_size=16, history=history)
     assert model.calls == 2 and history.steps == 2 and history.loss == []
-    assert signal.getsignal(signal.SIGINT) is usual
+    assert signal.getsignal(signal.SIGINT) is usual_ctrl_c
 
 
 def test_training_in_another_thread_leaves_signals_alone():
