@@ -151,7 +151,7 @@ def contributions(
         need = [False] * len(inputs)
         for i, _ in edges:
             need[i] = True
-        gradients = op.twin.backward(g, y, value.saved, *inputs, need=need, **params)
+        gradients = op.twin.gradients(g, y, value.saved, inputs, need, params)
         for i, x in edges:
             new, data = gradients[i], x._data
             fits = type(new) is np.ndarray and new.shape == data.shape and new.dtype is data.dtype

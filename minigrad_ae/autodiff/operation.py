@@ -191,7 +191,7 @@ class Op:
         twin, saved = self.twin, None
         try:
             if twin is not None and twin.ready(arrays):
-                y, saved = twin.forward(*arrays, **params)
+                y, saved = twin.compute(arrays, params)
             else:
                 y = self.forward(*arrays, **params) if params else self.forward(*arrays)
         except NUMPY_ERRORS as error:

@@ -38,6 +38,11 @@ def _run(loop: Callable[..., None], arrays: tuple[Array, ...], out: Array) -> Ar
     return out
 
 
+def fill(name: str, inputs: tuple[Array, ...], out: Array) -> None:
+    """The loop of this name over arrays of one shape and dtype, unchecked."""
+    _run(getattr(loops, name), inputs, out)
+
+
 def _map(loop: Callable[..., None], x: Array, out: Any) -> Array:
     check_floats(loop.__name__, x=x)
     return _run(loop, (x,), check_out(loop.__name__, out, x.shape, x.dtype))

@@ -1,5 +1,5 @@
 """What a training step does most, in as few passes and calls as possible; for ops/bindings.py,
-which has checked the arguments.
+which has checked the arguments and made the arrays that are filled here: the last arguments.
 
 The backward pass of a layer is one pass for dz = g f'(z), one for the bias's gradient, then two
 products.  A loss computes its gradient in the forward pass, where the exponential is at hand: its
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minigrad_ae.kernels import loops, scalar
-from minigrad_ae.kernels.gemm import accumulate
+from minigrad_ae.kernels.gemm import accumulate, multiply
 from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 
 Array = np.ndarray
@@ -61,36 +61,38 @@ def _column_sums(x: Any, sums: Any) -> None:
             sums[j] += row[j]
 
 
-def linear(x: Array, weight: Array, bias: Array, activation: str | None) -> Array:
-    """``f(x @ weight + bias)``: x (n, in), weight (in, out), bias (out,) or a number."""
-    y = np.empty((x.shape[0], weight.shape[1]), x.dtype)
-    y[:] = bias
-    accumulate(x, weight, y)
-    if activation is None:
-        return y
-    out = np.empty(y.shape, y.dtype)  # a new array: LLVM does not vectorise a loop onto itself
-    LOOPS[activation](y.reshape(-1), out.reshape(-1))
-    return out
+def linear(x: Array, weight: Array, bias: Array, activation: str | None, y: Array) -> None:
+    """``y = f(x @ weight + bias)``: x (n, in), weight (in, out), bias (out,) or a number."""
+    # f reads another array than it writes: LLVM does not vectorise a loop onto itself
+    z = y if activation is None else np.empty(y.shape, y.dtype)
+    z[:] = bias
+    accumulate(x, weight, z)
+    if activation is not None:
+        LOOPS[activation](z.reshape(-1), y.reshape(-1))
 
 
 def linear_backward(
-    g: Array, y: Array, x: Array, weight: Array, activation: str | None, need: Sequence[bool]
-) -> tuple[Any, Any, Array]:
-    """The gradients of x, weight (None where not needed) and bias, from g = dL/dy."""
+    g: Array,
+    y: Array,
+    x: Array,
+    weight: Array,
+    activation: str | None,
+    dx: Array | None,
+    dweight: Array | None,
+    dbias: Array | None,
+) -> None:
+    """The gradients of x, weight and bias (out,) from g = dL/dy; None for one that nobody needs."""
     dz = g
     if activation is not None:
         dz = np.empty(g.shape, g.dtype)
         _slope(CODES[activation], g.reshape(-1), y.reshape(-1), dz.reshape(-1))
-    db = np.zeros(g.shape[1], g.dtype)
-    _column_sums(dz, db)
-    dx = dw = None
-    if need[0]:
-        dx = np.zeros(x.shape, x.dtype)
-        accumulate(dz, weight.T, dx)
-    if need[1]:
-        dw = np.zeros(weight.shape, weight.dtype)
-        accumulate(x.T, dz, dw)
-    return dx, dw, db
+    if dbias is not None:
+        dbias.fill(0)
+        _column_sums(dz, dbias)
+    if dx is not None:
+        multiply(dz, weight.T, dx)
+    if dweight is not None:
+        multiply(x.T, dz, dweight)
 
 
 # --- rows of length 1: y = x / |x| ----------------------------------------------------------------
@@ -125,20 +127,16 @@ def _unit_rows_backward(g: Any, y: Any, lengths: Any, dx: Any) -> None:
             to[i] = (row[i] - unit[i] * along) / length
 
 
-def unit_rows(x: Array) -> tuple[Array, Array]:
+def unit_rows(x: Array, y: Array, lengths: Array) -> None:
     """Each row of x (..., n) at length 1, and the lengths (rows,) that they had."""
-    y = np.empty(x.shape, x.dtype)
-    rows = x.reshape(-1, x.shape[-1])
-    lengths = np.empty(rows.shape[0], x.dtype)
-    _unit_rows(rows, y.reshape(rows.shape), lengths)
-    return y, lengths
+    rows = (lengths.size, x.shape[-1])
+    _unit_rows(x.reshape(rows), y.reshape(rows), lengths)
 
 
-def unit_rows_backward(g: Array, y: Array, lengths: Array) -> Array:
+def unit_rows_backward(g: Array, y: Array, lengths: Array, dx: Array) -> None:
     """The gradient of x (..., n), from g = dL/dy."""
-    dx, rows = np.empty(g.shape, g.dtype), (lengths.size, g.shape[-1])
+    rows = (lengths.size, g.shape[-1])
     _unit_rows_backward(g.reshape(rows), y.reshape(rows), lengths, dx.reshape(rows))
-    return dx
 
 
 # --- losses: the value, and ``slope``, the gradient for g = 1 -------------------------------------
@@ -229,24 +227,17 @@ def _l1_norm(x: Any, slope: Any) -> float:
     return total
 
 
-def l1_norm(x: Array) -> tuple[Array, Array]:
-    """The sum of |x| over all elements, and the signs of x: -1, 0 or 1."""
-    slope = np.empty(x.shape, x.dtype)
-    return np.array(_l1_norm(x.reshape(-1), slope.reshape(-1)), x.dtype), slope
+LOSSES = {
+    "half_squares": _half_squares,  # (y, t) -> loss, y - t
+    "bernoulli": _bernoulli,  # (logits, t) -> loss, sigmoid(logits) - t
+    "gaussian_kl": _gaussian_kl,  # (mu, log_var) -> divergence, (e^log_var - 1) / 2
+    "l1_norm": _l1_norm,  # (x) -> sum of |x| over all elements, the signs of x: -1, 0 or 1
+}
 
 
-def _with_slope(kernel: Any) -> Any:
-    def run(a: Array, b: Array) -> tuple[Array, Array]:
-        slope = np.empty(a.shape, a.dtype)
-        value = kernel(a.reshape(-1), b.reshape(-1), slope.reshape(-1))
-        return np.array(value, a.dtype), slope
-
-    return run
-
-
-half_squares = _with_slope(_half_squares)  # (y, t) -> loss, y - t
-bernoulli = _with_slope(_bernoulli)  # (logits, t) -> loss, sigmoid(logits) - t
-gaussian_kl = _with_slope(_gaussian_kl)  # (mu, log_var) -> divergence, (e^log_var - 1) / 2
+def loss(name: str, inputs: Sequence[Array], value: Array, slope: Array) -> None:
+    """One of LOSSES, and its slope, of the shape of the inputs; ``value`` has no axes."""
+    value[...] = LOSSES[name](*(a.reshape(-1) for a in inputs), slope.reshape(-1))
 
 
 # --- sampling -------------------------------------------------------------------------------------
@@ -261,10 +252,6 @@ def _reparameterise(mu: Any, log_var: Any, noise: Any, z: Any, slope: Any) -> No
         slope[i] = half * moved
 
 
-def reparameterise(mu: Array, log_var: Array, noise: Array) -> tuple[Array, Array]:
+def reparameterise(mu: Array, log_var: Array, noise: Array, z: Array, slope: Array) -> None:
     """z = mu + sigma noise, and dz/dlog_var = sigma noise / 2."""
-    z, slope = np.empty(mu.shape, mu.dtype), np.empty(mu.shape, mu.dtype)
-    _reparameterise(
-        mu.reshape(-1), log_var.reshape(-1), noise.reshape(-1), z.reshape(-1), slope.reshape(-1)
-    )
-    return z, slope
+    _reparameterise(*(a.reshape(-1) for a in (mu, log_var, noise, z, slope)))

@@ -219,10 +219,16 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
                 "out shares memory with a or b",
                 "pass another array",
             )
-        check_out("matmul", out, (m, n), a.dtype)[:] = 0
+        check_out("matmul", out, (m, n), a.dtype).fill(0)
     if m and n and depth:
         accumulate(a, b, out)
     return out
+
+
+def multiply(a: Array, b: Array, c: Array) -> None:
+    """``c = a @ b``, unchecked."""
+    c.fill(0)
+    accumulate(a, b, c)
 
 
 def accumulate(a: Array, b: Array, c: Array) -> None:

@@ -126,24 +126,32 @@ def attention(
     bias (tokens, tokens) is added to the scores: -inf masks a pair.  The weights, (..., heads,
     tokens, tokens) or, for one head, (..., tokens, tokens), are what the backward pass needs.
     """
-    flat = _lines("attention", heads, q=q, k=k, v=v)
-    tokens, width = q.shape[-2:]
+    _check_tokens("attention", heads, q=q, k=k, v=v)
+    tokens = q.shape[-2]
     bias = np.zeros((tokens, tokens), q.dtype) if bias is None else bias
     check_floats("attention", q=q, bias=bias)
     if bias.shape != (tokens, tokens):
         raise ShapeError(
             "attention: bias per pair of tokens", f"bias {bias.shape}", f"needed {(tokens, tokens)}"
         )
-    y, weights = np.empty(q.shape, q.dtype), np.empty(_weights_shape(q, heads), q.dtype)
-    if y.size:
-        lines, w = y.reshape(-1, width), weights.reshape(-1, tokens)
-        bias, scale = np.ascontiguousarray(bias), (width // heads) ** -0.5
-        tasks = [
-            (*(x[part] for x in flat), bias, heads, scale, lines[part], w[own])
-            for part, own in _pieces(q, heads)
-        ]
-        in_parallel(_attend, tasks)
+    y, weights = np.empty(q.shape, q.dtype), np.empty(weights_shape(q, heads), q.dtype)
+    fill(q, k, v, bias, heads, y, weights)
     return y, weights
+
+
+def fill(q: Array, k: Array, v: Array, bias: Array, heads: int, y: Array, weights: Array) -> None:
+    """`attention` into y and weights, unchecked; bias may be a number."""
+    if not q.size:
+        return
+    tokens, width = q.shape[-2:]
+    bias = np.ascontiguousarray(np.broadcast_to(bias, (tokens, tokens)))
+    scale, w = (width // heads) ** -0.5, weights.reshape(-1, tokens)
+    lines = _lines(q, k, v, y)
+    tasks = []
+    for part, own in _pieces(q, heads):
+        q, k, v, y = (x[part] for x in lines)
+        tasks.append((q, k, v, bias, heads, scale, y, w[own]))
+    in_parallel(_attend, tasks)
 
 
 @quiet
@@ -166,29 +174,43 @@ def attention_backward(
     """``(dq, dk, dv)`` from the gradient ``g`` of the result and the weights that ``attention``
     returned.
     """
-    flat = _lines("attention_backward", heads, g=g, q=q, k=k, v=v)
-    tokens, width = q.shape[-2:]
+    _check_tokens("attention_backward", heads, g=g, q=q, k=k, v=v)
     check_floats("attention_backward", q=q, weights=weights)
-    if weights.shape != _weights_shape(q, heads):
+    if weights.shape != weights_shape(q, heads):
         shapes = f"weights {weights.shape}, q {q.shape}"
         raise ShapeError(
             "attention_backward: weights do not fit", shapes, "pass the weights that attention gave"
         )
     dq, dk, dv = np.empty(q.shape, q.dtype), np.empty(q.shape, q.dtype), np.empty(q.shape, q.dtype)
-    if q.size:
-        w = np.ascontiguousarray(weights).reshape(-1, tokens)
-        outputs = [d.reshape(-1, width) for d in (dq, dk, dv)]
-        scale = (width // heads) ** -0.5
-        tasks = [
-            (*(x[part] for x in flat), w[own], heads, scale, *(x[part] for x in outputs))
-            for part, own in _pieces(q, heads)
-        ]
-        in_parallel(_attend_backward, tasks)
+    fill_backward(g, q, k, v, weights, heads, dq, dk, dv)
     return dq, dk, dv
 
 
-def _lines(kernel: str, heads: int, **arrays: Array) -> list[Array]:
-    """Sequences one below the other: (..., tokens, width) -> (n tokens, width)."""
+def fill_backward(
+    g: Array,
+    q: Array,
+    k: Array,
+    v: Array,
+    weights: Array,
+    heads: int,
+    dq: Array,
+    dk: Array,
+    dv: Array,
+) -> None:
+    """`attention_backward` into dq, dk and dv, unchecked."""
+    if not q.size:
+        return
+    tokens, width = q.shape[-2:]
+    scale, w = (width // heads) ** -0.5, np.ascontiguousarray(weights).reshape(-1, tokens)
+    inputs, outputs = _lines(g, q, k, v), _lines(dq, dk, dv)
+    tasks = []
+    for part, own in _pieces(q, heads):
+        read, filled = (x[part] for x in inputs), (x[part] for x in outputs)
+        tasks.append((*read, w[own], heads, scale, *filled))
+    in_parallel(_attend_backward, tasks)
+
+
+def _check_tokens(kernel: str, heads: int, **arrays: Array) -> None:
     check_same_shape(kernel, **arrays)
     shape = next(iter(arrays.values())).shape
     if len(shape) < 2 or heads < 1 or shape[-1] % heads:
@@ -197,12 +219,17 @@ def _lines(kernel: str, heads: int, **arrays: Array) -> list[Array]:
             f"got {shape}, heads={heads}",
             "add the missing axes, or choose other heads",
         )
-    return [
-        np.ascontiguousarray(a).reshape(math.prod(shape[:-1]), shape[-1]) for a in arrays.values()
-    ]
 
 
-def _weights_shape(q: Array, heads: int) -> tuple[int, ...]:
+def _lines(*arrays: Array) -> list[Array]:
+    """Sequences one below the other: (..., tokens, width) -> (n tokens, width)."""
+    return [np.ascontiguousarray(a).reshape(-1, a.shape[-1]) for a in arrays]
+
+
+def weights_shape(q: Array, heads: int) -> tuple[int, ...]:
+    """Of the weights that `attention` leaves: (..., heads, tokens, tokens), or (..., tokens,
+    tokens) for one head.
+    """
     tokens = q.shape[-2]
     return (*q.shape[:-2], *([heads] if heads > 1 else []), tokens, tokens)
 

@@ -87,11 +87,18 @@ def layer_norm(
     _check_norm("layer_norm", x, weight, bias)
     y, normed = np.empty_like(x, order="C"), np.empty_like(x, order="C")
     scale = np.empty(x.shape[:-1], x.dtype)
+    fill(x, weight, bias, eps, y, normed, scale)
+    return y, normed, scale
+
+
+def fill(
+    x: Array, weight: Array, bias: Array, eps: float, y: Array, normed: Array, scale: Array
+) -> None:
+    """`layer_norm` into y, normed and scale, unchecked."""
     if x.size:
         flat = [np.ascontiguousarray(a).reshape(-1, x.shape[-1]) for a in (x, y, normed)]
         weight, bias = np.ascontiguousarray(weight), np.ascontiguousarray(bias)
         _layer_norm(flat[0], weight, bias, eps, flat[1], flat[2], scale.reshape(-1))
-    return y, normed, scale
 
 
 @compiled_form_of(_layer_norm_backward_definition)
@@ -108,14 +115,27 @@ def layer_norm_backward(
         raise ShapeError(
             "layer_norm_backward: one scale per row", shapes, "pass what layer_norm gave"
         )
-    dx, dweight, dbias = np.empty_like(g, order="C"), np.zeros_like(weight), np.zeros_like(weight)
+    dx, dweight, dbias = np.empty_like(g, order="C"), np.empty_like(weight), np.empty_like(weight)
+    fill_backward(g, normed, scale, weight, dx, dweight, dbias)
+    return dx, dweight, dbias
+
+
+def fill_backward(
+    g: Array,
+    normed: Array,
+    scale: Array,
+    weight: Array,
+    dx: Array,
+    dweight: Array,
+    dbias: Array,
+) -> None:
+    """`layer_norm_backward` into dx, dweight and dbias, unchecked."""
+    dweight.fill(0)
+    dbias.fill(0)
     if g.size:
         flat = [np.ascontiguousarray(a).reshape(-1, g.shape[-1]) for a in (g, normed, dx)]
-        rows = np.ascontiguousarray(scale).reshape(-1)
-        _layer_norm_backward(
-            flat[0], flat[1], rows, np.ascontiguousarray(weight), flat[2], dweight, dbias
-        )
-    return dx, dweight, dbias
+        rows, weight = np.ascontiguousarray(scale).reshape(-1), np.ascontiguousarray(weight)
+        _layer_norm_backward(flat[0], flat[1], rows, weight, flat[2], dweight, dbias)
 
 
 def _check_norm(kernel: str, x: Array, weight: Array, bias: Array) -> None:

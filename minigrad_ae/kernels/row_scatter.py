@@ -45,14 +45,27 @@ def add_rows(x: Array, rows: Array, shape: tuple[int, ...]) -> Array:
             f"x {x.shape}, rows {rows.shape}, shape {shape}",
             "pass one row for each",
         )
-    out = np.zeros(shape, x.dtype)
-    flat = rows.reshape(-1).astype(np.int64)
-    flat[flat < 0] += shape[0]
+    flat = _counted_from_the_front(rows, shape[0])
     if flat.size and not 0 <= flat.min() <= flat.max() < shape[0]:
         raise ShapeError(
             "add_rows: no such row",
             f"{flat.min()} to {flat.max()} of {shape[0]}",
             "pass numbers below shape[0]",
         )
-    _add_rows(np.ascontiguousarray(x).reshape(flat.size, width), flat, out.reshape(shape[0], width))
+    out = np.empty(shape, x.dtype)
+    fill(x, rows, out)
     return out
+
+
+def fill(x: Array, rows: Array, out: Array) -> None:
+    """`add_rows` into ``out``, unchecked."""
+    out.fill(0)
+    flat, width = _counted_from_the_front(rows, len(out)), math.prod(out.shape[1:])
+    _add_rows(np.ascontiguousarray(x).reshape(flat.size, width), flat, out.reshape(-1, width))
+
+
+def _counted_from_the_front(rows: Array, n: int) -> Array:
+    """Row numbers from 0 on; a negative one counts from the back."""
+    flat = rows.reshape(-1).astype(np.int64)
+    flat[flat < 0] += n
+    return flat

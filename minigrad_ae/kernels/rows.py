@@ -131,6 +131,19 @@ def _run(kernel: Callable[..., None], inputs: tuple[Array, ...], out: Array) -> 
     return out
 
 
+KERNELS = {
+    "softmax": _softmax,
+    "softmax_backward": _softmax_backward,
+    "log_softmax": _log_softmax,
+    "log_softmax_backward": _log_softmax_backward,
+}
+
+
+def fill(name: str, inputs: tuple[Array, ...], out: Array) -> None:
+    """One of KERNELS over arrays (..., columns) of one shape and dtype, unchecked."""
+    _run(KERNELS[name], inputs, out)
+
+
 def _rows(kernel: str, **arrays: Array) -> tuple[Array, ...]:
     check_same_shape(kernel, **arrays)
     if next(iter(arrays.values())).ndim < 1:

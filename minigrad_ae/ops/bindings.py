@@ -1,19 +1,23 @@
 """Numba twins: which kernel may stand in for which op.
 
-A twin is a pair of functions on arrays:
+A twin is three functions on arrays, of which the last two fill what they are handed:
 
-    forward(*inputs, **params) -> (y, saved)       saved: what backward needs
-    backward(g, y, saved, *inputs, need, **params) -> gradients
-                                                   one per input, None where need[i] is False
+    shapes(*inputs, **params)     of the result and of what the backward pass needs beside it; None
+                                  where the kernels do not take these inputs: the definition runs
+    forward(filled, *inputs, **params)
+    backward(gradients, g, y, saved, *inputs, **params)
+                                  gradients: one array per input, None where nobody needs it
 
-It computes what the op's forward and rules say, for contiguous float32 or float64 arrays, to the
-rounding that tests/test_bindings.py states; the definitions remain what the op *is*, and run under
+Eager mode allocates and calls (`Twin.compute`, `Twin.gradients`).  A twin computes what the op's
+forward and rules say, for contiguous float32 or float64 arrays, to the rounding that
+tests/test_bindings.py states; the definitions remain what the op *is*, and run under
 ``kernels.use("numpy")``, for complex numbers, for gradients of gradients, and as soon as a rule has
-been replaced.
+been replaced.  Where a twin runs, the text of a rule is what it must agree with, not what runs.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,28 +30,20 @@ from . import elementwise, functional, losses, reduce  # noqa: F401  (they make 
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 Array = np.ndarray
+Shapes = tuple[tuple[int, ...], ...] | None
+Filled = Sequence[Array]
+Gradients = Sequence[Any]
 
 
 class Twin:
     """The kernels of one op; `smallest` is the number of elements below which NumPy is as fast.
 
-    strided : it copies what is not contiguous, which pays where the arrays are small.
+    strided : what is not contiguous is copied, which pays where the arrays are small.
     """
 
-    def __init__(
-        self,
-        op: Any,
-        forward: Callable[..., Any],
-        backward: Callable[..., Any],
-        smallest: int,
-        strided: bool = False,
-    ) -> None:
-        self.forward, self.backward, self.smallest, self.strided = (
-            forward,
-            backward,
-            smallest,
-            strided,
-        )
+    def __init__(self, op: Any, calls: Any, smallest: int, strided: bool) -> None:
+        self.op, self.smallest, self.strided = op, smallest, strided
+        self.shapes, self.forward, self.backward = calls.shapes, calls.forward, calls.backward
         self.rules = list(op.vjps)
 
     def ready(self, arrays: Sequence[Array]) -> bool:
@@ -65,50 +61,85 @@ class Twin:
                 return False
         return True
 
+    def compute(self, arrays: Sequence[Array], params: dict[str, Any]) -> tuple[Any, Any]:
+        """The result, and what `gradients` needs beside it: None where the definition ran."""
+        shapes = self.shapes(*arrays, **params)
+        if shapes is None:
+            return self.op.forward(*arrays, **params), None
+        dtype = arrays[0].dtype
+        filled = [np.empty(shape, dtype) for shape in shapes]
+        self.forward(filled, *(map(contiguous, arrays) if self.strided else arrays), **params)
+        return filled[0], filled[1:]
+
+    def gradients(
+        self,
+        g: Array,
+        y: Array,
+        saved: Filled,
+        arrays: Sequence[Array],
+        need: Sequence[bool],
+        params: dict[str, Any],
+    ) -> list[Any]:
+        """The gradients of the inputs, from g = dL/dy; None where `need` says so."""
+        dtype, pairs = y.dtype, zip(arrays, need, strict=True)
+        filled = [np.empty(x.shape, dtype) if needed else None for x, needed in pairs]
+        if self.strided:
+            arrays = [contiguous(x) for x in arrays]
+        self.backward(filled, contiguous(g), y, saved, *arrays, **params)
+        return filled
+
+
+def contiguous(x: Array) -> Array:
+    """x in C order.  (`np.ascontiguousarray` would give what has no axes one.)"""
+    return x if x.flags.c_contiguous else np.ascontiguousarray(x)
+
 
 def twin(name: str, smallest: int = 0, strided: bool = False) -> Callable[[type], type]:
-    """Class decorator: the two functions in the class are the twin of the op `name`."""
+    """Class decorator: the three functions in the class are the twin of the op `name`."""
 
-    def register(pair: Any) -> Any:
+    def register(calls: Any) -> Any:
         op = REGISTRY[name]
-        op.twin = Twin(op, pair.forward, pair.backward, smallest, strided)
-        return pair
+        op.twin = Twin(op, calls, smallest, strided)
+        return calls
 
     return register
 
 
-# --- element-wise: y or x is what backward needs --------------------------------------------------
+def _all_of(gradients: Gradients, inputs: Sequence[Array]) -> list[Array]:
+    """A place for every gradient, for kernels that compute them all at once."""
+    pairs = zip(gradients, inputs, strict=False)
+    return [np.empty(x.shape, x.dtype) if d is None else d for d, x in pairs]
+
+
+# --- element-wise: y or x is what the backward pass needs -----------------------------------------
 
 
 def _elementwise(
-    name: str, keep: str, smallest: int = 512, strided: bool = False, **options: Any
+    name: str, kernel: str, of: str, smallest: int = 512, strided: bool = False
 ) -> None:
-    class Pair:
+    @twin(name, smallest, strided)
+    class _:
         @staticmethod
-        def forward(x: Array) -> tuple[Array, Any]:
-            y = getattr(kernels, name)(x, **options)
-            return y, (y if keep == "y" else x)
+        def shapes(x: Array) -> Shapes:
+            return (x.shape,)
 
         @staticmethod
-        def backward(
-            g: Array, y: Array, saved: Any, x: Array, need: Sequence[bool]
-        ) -> tuple[Array]:
-            return (
-                getattr(kernels, f"{name}_backward")(np.ascontiguousarray(g), saved, **options),
-            )
+        def forward(filled: Filled, x: Array) -> None:
+            kernels.activations.fill(kernel, (x,), filled[0])
 
-    twin({"gelu": "gelu_erf"}.get(name, name) if not options else "gelu_tanh", smallest, strided)(
-        Pair
-    )
+        @staticmethod
+        def backward(gradients: Gradients, g: Array, y: Array, saved: Filled, x: Array) -> None:
+            kept = y if of == "y" else x
+            kernels.activations.fill(f"{kernel}_backward", (g, kept), gradients[0])
 
 
 for _name in ("exp", "tanh", "sigmoid", "relu"):
-    _elementwise(_name, keep="y")
-for _name in ("softplus", "erf", "gelu"):
-    _elementwise(_name, keep="x")
-_elementwise("gelu", keep="x", approximate="tanh")
+    _elementwise(_name, _name, of="y")
+for _name in ("softplus", "erf", "gelu_tanh"):
+    _elementwise(_name, _name, of="x")
+_elementwise("gelu_erf", "gelu", of="x")
 # its definition is a series: twenty passes
-_elementwise("exp_remainder", keep="x", smallest=64, strided=True)
+_elementwise("exp_remainder", "exp_remainder", of="x", smallest=64, strided=True)
 
 
 # --- products -------------------------------------------------------------------------------------
@@ -116,91 +147,105 @@ _elementwise("exp_remainder", keep="x", smallest=64, strided=True)
 
 @twin("matmul", smallest=512)
 class _Matmul:
-    """Matrices, and stacks of matrices; a stack times one matrix is one product of all rows."""
+    """Matrices; stacks of matrices; and a stack times one matrix, a product of all its rows."""
 
     @staticmethod
-    def forward(A: Array, B: Array) -> tuple[Array, Any]:
-        return _product(A, B), True
+    def shapes(A: Array, B: Array) -> Shapes:
+        fits = A.shape[-1] == B.shape[-2]
+        if fits and (B.ndim == 2 or A.shape[:-2] == B.shape[:-2]):
+            return ((*A.shape[:-1], B.shape[-1]),)
+        return None
+
+    @staticmethod
+    def forward(filled: Filled, A: Array, B: Array) -> None:
+        (y,) = filled
+        if B.ndim == 2:
+            kernels.gemm.multiply(_lines(A), B, _lines(y))
+        else:
+            kernels.batched_matmul(A, B, out=y)
 
     @staticmethod
     def backward(
-        g: Array, y: Array, saved: Any, A: Array, B: Array, need: Sequence[bool]
-    ) -> tuple[Any, Any]:
-        # (..., m, k) @ (k, n): the leading axes are rows, so both gradients are matrix products
-        if B.ndim == 2 < A.ndim:
-            flat = np.ascontiguousarray(g).reshape(-1, g.shape[-1])
-            dB = kernels.matmul(A.reshape(-1, A.shape[-1]).T, flat) if need[1] else None
-            return (kernels.matmul(flat, B.T).reshape(A.shape) if need[0] else None), dB
-        g = np.ascontiguousarray(g)
-        return (
-            _product(g, B.swapaxes(-1, -2)) if need[0] else None,
-            _product(A.swapaxes(-1, -2), g) if need[1] else None,
-        )
+        gradients: Gradients, g: Array, y: Array, saved: Filled, A: Array, B: Array
+    ) -> None:
+        dA, dB = gradients
+        if B.ndim == 2:
+            g = _lines(g)
+            if dA is not None:
+                kernels.gemm.multiply(g, B.T, _lines(dA))
+            if dB is not None:
+                kernels.gemm.multiply(_lines(A).T, g, dB)
+            return
+        if dA is not None:
+            kernels.batched_matmul(g, B.swapaxes(-1, -2), out=dA)
+        if dB is not None:
+            kernels.batched_matmul(A.swapaxes(-1, -2), g, out=dB)
 
 
-def _product(A: Array, B: Array) -> Array:
-    if A.ndim == B.ndim == 2:
-        return kernels.matmul(A, B)
-    if B.ndim == 2 and A.flags.c_contiguous:
-        return kernels.matmul(A.reshape(-1, A.shape[-1]), B).reshape(*A.shape[:-1], B.shape[-1])
-    if A.shape[:-2] == B.shape[:-2]:
-        stacked = kernels.batched_matmul(A.reshape(-1, *A.shape[-2:]), B.reshape(-1, *B.shape[-2:]))
-        return stacked.reshape(*A.shape[:-2], A.shape[-2], B.shape[-1])
-    return A @ B
+def _lines(x: Array) -> Array:
+    """(..., columns) as a matrix: all leading axes are rows."""
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 @twin("linear", smallest=64)
 class _Linear:
     @staticmethod
-    def forward(x: Array, weight: Array, bias: Array, activation: Any = None) -> tuple[Array, Any]:
-        if bias.ndim > 1:
-            return REGISTRY["linear"].forward(x, weight, bias, activation=activation), None
-        if x.ndim == 2:
-            return kernels.fused.linear(x, weight, bias, activation), True
-        y = kernels.fused.linear(x.reshape(-1, x.shape[-1]), weight, bias, activation)
-        return y.reshape(*x.shape[:-1], -1), True
+    def shapes(x: Array, weight: Array, bias: Array, activation: Any = None) -> Shapes:
+        inputs, outputs = weight.shape
+        if x.shape[-1] == inputs and bias.shape in ((outputs,), ()):
+            return ((*x.shape[:-1], outputs),)
+        return None
+
+    @staticmethod
+    def forward(
+        filled: Filled, x: Array, weight: Array, bias: Array, activation: Any = None
+    ) -> None:
+        kernels.fused.linear(_lines(x), weight, bias, activation, _lines(filled[0]))
 
     @staticmethod
     def backward(
+        gradients: Gradients,
         g: Array,
         y: Array,
-        saved: Any,
+        saved: Filled,
         x: Array,
         weight: Array,
         bias: Array,
-        need: Sequence[bool],
         activation: Any = None,
-    ) -> tuple[Any, Any, Any]:
-        g = np.ascontiguousarray(g)
-        if x.ndim == 2:
-            dx, dw, db = kernels.fused.linear_backward(g, y, x, weight, activation, need)
-        else:
-            g, y, rows = (a.reshape(-1, a.shape[-1]) for a in (g, y, x))
-            dx, dw, db = kernels.fused.linear_backward(g, y, rows, weight, activation, need)
-            dx = dx.reshape(x.shape) if need[0] else None
-        return dx, dw, db if bias.ndim else db.sum()
+    ) -> None:
+        dx, dweight, dbias = gradients
+        sums = dbias if bias.ndim or dbias is None else np.empty(weight.shape[1], y.dtype)
+        kernels.fused.linear_backward(
+            *(_lines(a) for a in (g, y, x)),
+            weight,
+            activation,
+            None if dx is None else _lines(dx),
+            dweight,
+            sums,
+        )
+        if sums is not dbias:
+            sums.sum(out=dbias)
 
 
 # --- rows -----------------------------------------------------------------------------------------
 
 
 def _rows(name: str) -> None:
-    definition = REGISTRY[name]
-
-    class Pair:
+    @twin(name, smallest=256)
+    class _:
         @staticmethod
-        def forward(x: Array, axis: Any = -1) -> tuple[Array, Any]:
-            if axis not in (-1, x.ndim - 1):
-                return definition.forward(x, axis=axis), None
-            return getattr(kernels, name)(x), True
+        def shapes(x: Array, axis: Any = -1) -> Shapes:
+            return (x.shape,) if axis in (-1, x.ndim - 1) else None
+
+        @staticmethod
+        def forward(filled: Filled, x: Array, axis: Any = -1) -> None:
+            kernels.rows.fill(name, (x,), filled[0])
 
         @staticmethod
         def backward(
-            g: Array, y: Array, saved: Any, x: Array, need: Sequence[bool], axis: Any = -1
-        ) -> tuple[Array]:
-            return (getattr(kernels, f"{name}_backward")(np.ascontiguousarray(g), y),)
-
-    twin(name, smallest=256)(Pair)
+            gradients: Gradients, g: Array, y: Array, saved: Filled, x: Array, axis: Any = -1
+        ) -> None:
+            kernels.rows.fill(f"{name}_backward", (g, y), gradients[0])
 
 
 _rows("softmax")
@@ -210,64 +255,77 @@ _rows("log_softmax")
 @twin("layer_norm", smallest=256)
 class _LayerNorm:
     @staticmethod
-    def forward(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> tuple[Array, Any]:
-        if weight.ndim != 1 or bias.ndim != 1:
-            return REGISTRY["layer_norm"].forward(x, weight, bias, eps=eps), None
-        y, normed, scale = kernels.layer_norm(x, weight, bias, eps)
-        return y, (normed, scale)
+    def shapes(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> Shapes:
+        if weight.shape == bias.shape == x.shape[-1:]:
+            return x.shape, x.shape, x.shape[:-1]  # y, rows of mean 0 and variance 1, scales
+        return None
+
+    @staticmethod
+    def forward(filled: Filled, x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> None:
+        kernels.norm.fill(x, weight, bias, eps, *filled)
 
     @staticmethod
     def backward(
+        gradients: Gradients,
         g: Array,
         y: Array,
-        saved: Any,
+        saved: Filled,
         x: Array,
         weight: Array,
         bias: Array,
-        need: Sequence[bool],
         eps: float = 1e-5,
-    ) -> tuple[Array, Array, Array]:
-        return kernels.layer_norm_backward(np.ascontiguousarray(g), *saved, weight)
+    ) -> None:
+        kernels.norm.fill_backward(g, *saved, weight, *_all_of(gradients, (x, weight, bias)))
 
 
 @twin("unit_rows", smallest=64, strided=True)
 class _UnitRows:
     @staticmethod
-    def forward(x: Array) -> tuple[Array, Any]:
-        return kernels.fused.unit_rows(np.ascontiguousarray(x))
+    def shapes(x: Array) -> Shapes:
+        return x.shape, (x.size // x.shape[-1],)  # y, lengths
 
     @staticmethod
-    def backward(
-        g: Array, y: Array, lengths: Array, x: Array, need: Sequence[bool]
-    ) -> tuple[Array]:
-        return (kernels.fused.unit_rows_backward(np.ascontiguousarray(g), y, lengths),)
+    def forward(filled: Filled, x: Array) -> None:
+        kernels.fused.unit_rows(x, *filled)
+
+    @staticmethod
+    def backward(gradients: Gradients, g: Array, y: Array, saved: Filled, x: Array) -> None:
+        kernels.fused.unit_rows_backward(g, y, saved[0], gradients[0])
 
 
 @twin("attention", smallest=2048, strided=True)  # below, compiling takes longer than a lesson
 class _Attention:
     @staticmethod
-    def forward(q: Array, k: Array, v: Array, mask: Array, heads: int = 1) -> tuple[Array, Any]:
-        if not q.shape == k.shape == v.shape or mask.ndim not in (0, 2):
-            return REGISTRY["attention"].forward(q, k, v, mask, heads=heads), None
-        return kernels.attention(q, k, v, mask if mask.ndim else None, heads)
+    def shapes(q: Array, k: Array, v: Array, mask: Array, heads: int = 1) -> Shapes:
+        tokens = q.shape[-2]
+        if q.shape == k.shape == v.shape and mask.shape in ((), (tokens, tokens)):
+            return q.shape, kernels.multi_head.weights_shape(q, heads)
+        return None
+
+    @staticmethod
+    def forward(filled: Filled, q: Array, k: Array, v: Array, mask: Array, heads: int = 1) -> None:
+        kernels.multi_head.fill(q, k, v, mask, heads, *filled)
 
     @staticmethod
     def backward(
+        gradients: Gradients,
         g: Array,
         y: Array,
-        weights: Any,
+        saved: Filled,
         q: Array,
         k: Array,
         v: Array,
         mask: Array,
-        need: Sequence[bool],
         heads: int = 1,
-    ) -> tuple[Any, ...]:
-        dmask = REGISTRY["attention"].vjps[3](g, y, q, k, v, mask, heads=heads) if need[3] else None
-        return *kernels.attention_backward(g, q, k, v, weights, heads), dmask
+    ) -> None:
+        into = _all_of(gradients, (q, k, v))
+        kernels.multi_head.fill_backward(g, q, k, v, saved[0], heads, *into)
+        if gradients[3] is not None:
+            pairs = REGISTRY["attention"].vjps[3](g, y, q, k, v, mask, heads=heads)
+            pairs.sum(axis=tuple(range(pairs.ndim - mask.ndim)), out=gradients[3])
 
 
-# --- rows picked by number: backward adds each row into its place ---------------------------------
+# --- rows picked by number: the backward pass adds each row into its place ------------------------
 
 
 @twin("getitem", smallest=256)
@@ -277,92 +335,109 @@ class _Pick:
     """
 
     @staticmethod
-    def forward(x: Array, index: Any) -> tuple[Array, Any]:
-        rows = index[0] if type(index) is tuple and len(index) == 1 else index
-        if type(rows) is not np.ndarray or rows.dtype.kind != "i":
-            return REGISTRY["getitem"].forward(x, index), None
-        return x[rows], rows
+    def shapes(x: Array, index: Any) -> Shapes:
+        rows = _row_numbers(index)
+        if rows is None or (rows.size and not -len(x) <= rows.min() <= rows.max() < len(x)):
+            return None
+        return ((*rows.shape, *x.shape[1:]),)
+
+    @staticmethod
+    def forward(filled: Filled, x: Array, index: Any) -> None:
+        # "wrap" counts negative numbers from the back; the default would copy
+        rows: Any = _row_numbers(index)
+        np.take(x, rows, axis=0, out=filled[0], mode="wrap")
 
     @staticmethod
     def backward(
-        g: Array, y: Array, rows: Array, x: Array, need: Sequence[bool], index: Any
-    ) -> tuple[Array]:
-        added = np.ascontiguousarray(g).reshape(rows.size, x.size // max(len(x), 1))
-        return (kernels.add_rows(added, rows, x.shape),)
+        gradients: Gradients, g: Array, y: Array, saved: Filled, x: Array, index: Any
+    ) -> None:
+        kernels.row_scatter.fill(g, _row_numbers(index), gradients[0])
 
 
-# --- losses and sampling: what backward needs is computed on the way forward ----------------------
+def _row_numbers(index: Any) -> Array | None:
+    """The one array of whole numbers that picks rows, None where the index is anything else."""
+    rows = index[0] if type(index) is tuple and len(index) == 1 else index
+    return rows if type(rows) is np.ndarray and rows.dtype.kind == "i" else None
 
 
-def _loss(name: str, kernel: str, gradients: Callable[..., tuple[Any, ...]]) -> None:
-    definition = REGISTRY[name]
+# --- losses and sampling: what the backward pass needs is computed on the way forward -------------
 
-    class Pair:
+
+def _loss(name: str, kernel: str, fill: Callable[..., None]) -> None:
+    """fill(gradients, g, slope, *inputs)"""
+
+    @twin(name, smallest=64, strided=True)
+    class _:
         @staticmethod
-        def forward(a: Array, b: Array) -> tuple[Any, Any]:
-            if a.shape != b.shape:
-                return definition.forward(a, b), None
-            value, slope = getattr(kernels.fused, kernel)(
-                np.ascontiguousarray(a), np.ascontiguousarray(b)
-            )
-            return value, slope
+        def shapes(*inputs: Array) -> Shapes:
+            shape = inputs[0].shape
+            return ((), shape) if inputs[-1].shape == shape else None
+
+        @staticmethod
+        def forward(filled: Filled, *inputs: Array) -> None:
+            kernels.fused.loss(kernel, inputs, *filled)
 
         @staticmethod
         def backward(
-            g: Array, y: Array, slope: Array, a: Array, b: Array, need: Sequence[bool]
-        ) -> tuple[Any, ...]:
-            return gradients(g, slope, a, need)
-
-    twin(name, smallest=64, strided=True)(Pair)
+            gradients: Gradients, g: Array, y: Array, saved: Filled, *inputs: Array
+        ) -> None:
+            fill(gradients, g, saved[0], *inputs)
 
 
-def _of_squares(g: Array, slope: Array, output: Array, need: Sequence[bool]) -> tuple[Any, Any]:
-    d = g * slope
-    return d, -d if need[1] else None
+def _of_squares(gradients: Gradients, g: Array, slope: Array, y: Array, t: Array) -> None:
+    _times(g, slope, gradients[0])
+    _times(-g, slope, gradients[1])
 
 
-def _of_bernoulli(g: Array, slope: Array, logits: Array, need: Sequence[bool]) -> tuple[Any, Any]:
-    return g * slope if need[0] else None, -g * logits if need[1] else None
+def _of_bernoulli(gradients: Gradients, g: Array, slope: Array, logits: Array, t: Array) -> None:
+    _times(g, slope, gradients[0])
+    _times(-g, logits, gradients[1])
 
 
-def _of_divergence(g: Array, slope: Array, mu: Array, need: Sequence[bool]) -> tuple[Any, Any]:
-    return g * mu, g * slope
+def _of_divergence(gradients: Gradients, g: Array, slope: Array, mu: Array, log_var: Array) -> None:
+    _times(g, mu, gradients[0])
+    _times(g, slope, gradients[1])
+
+
+def _of_sizes(gradients: Gradients, g: Array, sign: Array, x: Array) -> None:
+    _times(g, sign, gradients[0])
+
+
+def _times(g: Array, slope: Array, gradient: Array | None) -> None:
+    if gradient is not None:
+        np.multiply(g, slope, out=gradient)
 
 
 _loss("half_squared_error", "half_squares", _of_squares)
 _loss("bernoulli_loss", "bernoulli", _of_bernoulli)
 _loss("gaussian_kl", "gaussian_kl", _of_divergence)
-
-
-@twin("l1_norm", smallest=64, strided=True)
-class _L1Norm:
-    @staticmethod
-    def forward(x: Array) -> tuple[Array, Any]:
-        return kernels.fused.l1_norm(np.ascontiguousarray(x))
-
-    @staticmethod
-    def backward(g: Array, y: Array, slope: Array, x: Array, need: Sequence[bool]) -> tuple[Array]:
-        return (g * slope,)
+_loss("l1_norm", "l1_norm", _of_sizes)
 
 
 @twin("reparameterise", smallest=64, strided=True)
 class _Reparameterise:
     @staticmethod
-    def forward(mu: Array, log_var: Array, noise: Array) -> tuple[Array, Any]:
-        if not mu.shape == log_var.shape == noise.shape:
-            return REGISTRY["reparameterise"].forward(mu, log_var, noise), None
-        return kernels.fused.reparameterise(
-            *(np.ascontiguousarray(a) for a in (mu, log_var, noise))
-        )
+    def shapes(mu: Array, log_var: Array, noise: Array) -> Shapes:
+        if mu.shape == log_var.shape == noise.shape:
+            return mu.shape, mu.shape  # z, dz/dlog_var
+        return None
+
+    @staticmethod
+    def forward(filled: Filled, mu: Array, log_var: Array, noise: Array) -> None:
+        kernels.fused.reparameterise(mu, log_var, noise, *filled)
 
     @staticmethod
     def backward(
+        gradients: Gradients,
         g: Array,
         y: Array,
-        slope: Array,
+        saved: Filled,
         mu: Array,
         log_var: Array,
         noise: Array,
-        need: Sequence[bool],
-    ) -> tuple[Any, Any, Any]:
-        return g, g * slope, (g * np.exp(0.5 * log_var) if need[2] else None)
+    ) -> None:
+        dmu, dlog_var, dnoise = gradients
+        _times(g, np.ones((), g.dtype), dmu)
+        _times(g, saved[0], dlog_var)
+        if dnoise is not None:
+            np.multiply(g, np.exp(0.5 * log_var), out=dnoise)
