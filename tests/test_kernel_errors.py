@@ -130,7 +130,7 @@ def fused(name, *inputs):
         kernels.fused.reparameterise(*inputs, result, kept)
     else:
         result = np.empty((), inputs[0].dtype)
-        kernels.fused.loss(name, inputs, result, kept)
+        kernels.fused.loss(name, *inputs, result, kept)
     return result, kept
 
 

@@ -146,7 +146,7 @@ for dtype in (np.float32, np.float64):
     assert np.allclose(k.layer_norm(x, w, w)[0], k.layer_norm.definition(x, w, w)[0], **near)
     assert np.allclose(k.attention(x, g, x)[0], k.attention.definition(x, g, x)[0], **near)
     loss, slope = np.empty((), dtype), np.empty_like(x)
-    k.fused.loss("bernoulli", (x, g), loss, slope)
+    k.fused.loss("bernoulli", x, g, loss, slope)
     assert np.allclose(loss, (np.logaddexp(0, x) - x * g).sum(), **near)
     p, q = x.copy(), x.copy()
     k.adam_step(p, g, x * 0, x * 0, 1, 0.1); k.adam_step.definition(q, g, x * 0, x * 0, 1, 0.1)

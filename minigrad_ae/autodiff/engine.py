@@ -148,10 +148,10 @@ def contributions(
     y, inputs, params = value._data, value.arrays, value.params
     sent = []
     if value.saved is not None and not isinstance(g, Value) and op.vjps == op.twin.rules:
-        need = [False] * len(inputs)
+        gradients: list[Any] = [None] * len(inputs)
         for i, _ in edges:
-            need[i] = True
-        gradients = op.twin.gradients(g, y, value.saved, inputs, need, params)
+            gradients[i] = np.empty(inputs[i].shape, y.dtype)
+        op.twin.backward(gradients, g, y, value.saved, *inputs, **params)
         for i, x in edges:
             new, data = gradients[i], x._data
             fits = type(new) is np.ndarray and new.shape == data.shape and new.dtype is data.dtype
@@ -217,7 +217,7 @@ def seed_for(root: Value, gradient: Any) -> np.ndarray:
                 f"shape {shape}, from {where(root)}",
                 "reduce it first (y.sum().backward()), or pass gradient= with the same shape",
             )
-        return np.ones(shape, dtype)
+        return np.array(1, dtype).reshape(shape)
     gradient = unmasked(gradient, "gradient=")
     try:
         seed = np.array(gradient._data if isinstance(gradient, Value) else gradient, dtype=dtype)

@@ -41,9 +41,9 @@ class _State:
         self.lock = threading.Lock()
 
 
-_state = _State()
+state = _State()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_state.forget_pool)
+    os.register_at_fork(after_in_child=state.forget_pool)
 
 
 class use:
@@ -56,23 +56,23 @@ class use:
             raise DataError(
                 f"kernels.use: no backend {name!r}", f"name={name!r}", 'choose "numba" or "numpy"'
             )
-        self.before = _state.backend
-        _state.backend, _state.checked = name, False
+        self.before = state.backend
+        state.backend, state.checked = name, False
 
     def __enter__(self) -> use:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        _state.backend, _state.checked = self.before, False
+        state.backend, state.checked = self.before, False
 
 
 def _check_numba() -> None:
     """Fall back to NumPy, and say so once, where Numba cannot be imported."""
     from minigrad_ae.kernels.jit import numba
 
-    _state.checked = True
-    if numba is None and _state.backend == "numba":
-        _state.backend = "numpy"
+    state.checked = True
+    if numba is None and state.backend == "numba":
+        state.backend = "numpy"
         warnings.warn(
             "Numba cannot be imported: the NumPy definitions are used instead", stacklevel=4
         )
@@ -80,16 +80,16 @@ def _check_numba() -> None:
 
 def backend() -> str:
     """The backend in use, "numba" or "numpy"."""
-    if not _state.checked:
+    if not state.checked:
         _check_numba()
-    if _state.backend not in NAMES:
-        name, _state.backend = _state.backend, "numba"
+    if state.backend not in NAMES:
+        name, state.backend = state.backend, "numba"
         raise DataError(
             f"no kernels named {name!r}",
             f"MINIGRAD_AE_KERNELS={name}",
             'set it to "numba" or "numpy"',
         )
-    return _state.backend
+    return state.backend
 
 
 def set_num_threads(n: int) -> None:
@@ -98,14 +98,14 @@ def set_num_threads(n: int) -> None:
         raise DataError(
             "set_num_threads: at least one thread is needed", f"n={n!r}", "give a whole number >= 1"
         )
-    with _state.lock:
-        _state.threads = int(n)
-        _state.pool = None
+    with state.lock:
+        state.threads = int(n)
+        state.pool = None
 
 
 def get_num_threads() -> int:
     """The number of threads that one large kernel may use."""
-    return _state.threads
+    return state.threads
 
 
 def in_parallel(kernel: Callable[..., None], tasks: list[tuple[Any, ...]]) -> None:
@@ -115,16 +115,16 @@ def in_parallel(kernel: Callable[..., None], tasks: list[tuple[Any, ...]]) -> No
     compilation of each kernel, and neither fork nor several calling threads can hang it as they do
     OpenMP.  A caller that finds the pool taken runs its tasks itself.
     """
-    if len(tasks) > 1 and _state.threads > 1 and _state.lock.acquire(blocking=False):
+    if len(tasks) > 1 and state.threads > 1 and state.lock.acquire(blocking=False):
         try:
-            if _state.pool is None:
-                _state.pool = ThreadPoolExecutor(_state.threads - 1, "minigrad-kernels")
-            waiting = [_state.pool.submit(kernel, *task) for task in tasks[1:]]
+            if state.pool is None:
+                state.pool = ThreadPoolExecutor(state.threads - 1, "minigrad-kernels")
+            waiting = [state.pool.submit(kernel, *task) for task in tasks[1:]]
             kernel(*tasks[0])
             for future in waiting:
                 future.result()
         finally:
-            _state.lock.release()
+            state.lock.release()
     else:
         for task in tasks:
             kernel(*task)
@@ -132,7 +132,7 @@ def in_parallel(kernel: Callable[..., None], tasks: list[tuple[Any, ...]]) -> No
 
 def chunks(n: int, grain: int) -> list[tuple[int, int]]:
     """``range(n)`` in one piece per thread, cut at multiples of ``grain``."""
-    pieces = min(_state.threads, n // grain)
+    pieces = min(state.threads, n // grain)
     if pieces < 2:
         return [(0, n)]
     step = -(-n // (pieces * grain)) * grain
@@ -147,7 +147,7 @@ def compiled_form_of(definition: Callable[..., Any]) -> Callable[[F], F]:
     def decorate(kernel: F) -> F:
         @wraps(kernel)
         def either(*args: Any, **kwargs: Any) -> Any:
-            if (_state.backend if _state.checked else backend()) == "numba":
+            if (state.backend if state.checked else backend()) == "numba":
                 return kernel(*args, **kwargs)
             return definition(*args, **kwargs)
 

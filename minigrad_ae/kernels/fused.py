@@ -11,13 +11,12 @@ say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minigrad_ae.kernels import loops, scalar
-from minigrad_ae.kernels.gemm import accumulate, multiply
+from minigrad_ae.kernels.gemm import accumulate
 from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 
 Array = np.ndarray
@@ -48,9 +47,10 @@ def _slope(kind: int, g: Any, y: Any, dz: Any) -> None:
 
 @jit(ELEMENTWISE)
 def _column_sums(x: Any, sums: Any) -> None:
-    """sums (columns,) += the sum of x (rows, columns) over rows, four rows at a time: a quarter of
+    """sums (columns,) = the sum of x (rows, columns) over rows, four rows at a time: a quarter of
     the loads and stores.
     """
+    sums[:] = 0
     for q in range(x.shape[0] // 4):
         a, b, c, d = x[4 * q], x[4 * q + 1], x[4 * q + 2], x[4 * q + 3]
         for j in range(sums.size):
@@ -82,17 +82,16 @@ def linear_backward(
     dbias: Array | None,
 ) -> None:
     """The gradients of x, weight and bias (out,) from g = dL/dy; None for one that nobody needs."""
-    dz = g
+    dz = g = np.ascontiguousarray(g)
     if activation is not None:
         dz = np.empty(g.shape, g.dtype)
         _slope(CODES[activation], g.reshape(-1), y.reshape(-1), dz.reshape(-1))
     if dbias is not None:
-        dbias.fill(0)
         _column_sums(dz, dbias)
     if dx is not None:
-        multiply(dz, weight.T, dx)
+        accumulate(dz, weight.T, dx, fresh=True)
     if dweight is not None:
-        multiply(x.T, dz, dweight)
+        accumulate(x.T, dz, dweight, fresh=True)
 
 
 # --- rows of length 1: y = x / |x| ----------------------------------------------------------------
@@ -130,13 +129,15 @@ def _unit_rows_backward(g: Any, y: Any, lengths: Any, dx: Any) -> None:
 def unit_rows(x: Array, y: Array, lengths: Array) -> None:
     """Each row of x (..., n) at length 1, and the lengths (rows,) that they had."""
     rows = (lengths.size, x.shape[-1])
-    _unit_rows(x.reshape(rows), y.reshape(rows), lengths)
+    _unit_rows(np.ascontiguousarray(x).reshape(rows), y.reshape(rows), lengths)
 
 
 def unit_rows_backward(g: Array, y: Array, lengths: Array, dx: Array) -> None:
     """The gradient of x (..., n), from g = dL/dy."""
     rows = (lengths.size, g.shape[-1])
-    _unit_rows_backward(g.reshape(rows), y.reshape(rows), lengths, dx.reshape(rows))
+    _unit_rows_backward(
+        np.ascontiguousarray(g).reshape(rows), y.reshape(rows), lengths, dx.reshape(rows)
+    )
 
 
 # --- losses: the value, and ``slope``, the gradient for g = 1 -------------------------------------
@@ -231,13 +232,17 @@ LOSSES = {
     "half_squares": _half_squares,  # (y, t) -> loss, y - t
     "bernoulli": _bernoulli,  # (logits, t) -> loss, sigmoid(logits) - t
     "gaussian_kl": _gaussian_kl,  # (mu, log_var) -> divergence, (e^log_var - 1) / 2
-    "l1_norm": _l1_norm,  # (x) -> sum of |x| over all elements, the signs of x: -1, 0 or 1
 }
 
 
-def loss(name: str, inputs: Sequence[Array], value: Array, slope: Array) -> None:
-    """One of LOSSES, and its slope, of the shape of the inputs; ``value`` has no axes."""
-    value[...] = LOSSES[name](*(a.reshape(-1) for a in inputs), slope.reshape(-1))
+def loss(name: str, a: Array, b: Array, value: Array, slope: Array) -> None:
+    """One of LOSSES, and its slope, of the shape of a and b; ``value`` has no axes."""
+    value[...] = LOSSES[name](a.reshape(-1), b.reshape(-1), slope.reshape(-1))
+
+
+def l1_norm(x: Array, value: Array, slope: Array) -> None:
+    """The sum of |x| over all elements, and the signs of x: -1, 0 or 1."""
+    value[...] = _l1_norm(x.reshape(-1), slope.reshape(-1))
 
 
 # --- sampling -------------------------------------------------------------------------------------
@@ -254,4 +259,5 @@ def _reparameterise(mu: Any, log_var: Any, noise: Any, z: Any, slope: Any) -> No
 
 def reparameterise(mu: Array, log_var: Array, noise: Array, z: Array, slope: Array) -> None:
     """z = mu + sigma noise, and dz/dlog_var = sigma noise / 2."""
-    _reparameterise(*(a.reshape(-1) for a in (mu, log_var, noise, z, slope)))
+    mu, log_var, noise = mu.reshape(-1), log_var.reshape(-1), noise.reshape(-1)
+    _reparameterise(mu, log_var, noise, z.reshape(-1), slope.reshape(-1))

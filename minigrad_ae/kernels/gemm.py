@@ -22,8 +22,8 @@ from minigrad_ae.kernels.backend import (
     check_out,
     chunks,
     compiled_form_of,
-    get_num_threads,
     in_parallel,
+    state,
 )
 from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 from minigrad_ae.kernels.tile import ROWS, load, store, tile, wide_vector_of_zeros
@@ -115,13 +115,14 @@ def gemm(
     b: Any,
     b_turned: bool,
     c: Any,
+    fresh: bool,
     i_from: int,
     i_to: int,
     j_from: int,
     j_to: int,
 ) -> None:
-    """``c[i_from:i_to, j_from:j_to] += (A B)[i_from:i_to, j_from:j_to]``; a, b and c (M, N) in C
-    order.
+    """``c[i_from:i_to, j_from:j_to] += (A B)[i_from:i_to, j_from:j_to]``, or ``=`` where c is
+    `fresh`; a, b and c (M, N) in C order.
 
     ``a`` holds A (M, K), or its transpose (turned); ``b`` holds B (K, N), or its transpose.  One
     compiled version serves all four.  K in blocks: a panel of B (K_BLOCK x width) and a block of A
@@ -129,6 +130,8 @@ def gemm(
     a tile at a time.  Each element of C sums over k in one order, whatever the ranges, so that the
     bits do not depend on how the work is divided among threads.
     """
+    if fresh:
+        c[i_from:i_to, j_from:j_to] = 0
     at = a if a_turned else a.T
     depth = at.shape[0]
     zero = wide_vector_of_zeros(c)
@@ -169,10 +172,12 @@ def gemm(
 
 
 @jit(REDUCTION)
-def dots(a: Any, bt: Any, c: Any) -> None:
-    """``c += A B`` for few columns: rows of A times rows of B^T, lanes along k, four columns at a
-    time.
+def dots(a: Any, bt: Any, c: Any, fresh: bool) -> None:
+    """``c += A B``, or ``=`` where c is `fresh`, for few columns: rows of A times rows of B^T,
+    lanes along k, four columns at a time.
     """
+    if fresh:
+        c[:] = 0
     zero, last = c.dtype.type(0), c.shape[1] - 1
     for i in range(c.shape[0]):
         for j in range(0, c.shape[1], 4):
@@ -211,7 +216,7 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
             "a needs as many columns as b has rows; for stacks of matrices use batched_matmul",
         )
     if out is None:
-        out = np.zeros((m, n), a.dtype)
+        out = np.empty((m, n), a.dtype)
     else:
         if np.may_share_memory(out, a) or np.may_share_memory(out, b):
             raise ShapeError(
@@ -219,50 +224,52 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
                 "out shares memory with a or b",
                 "pass another array",
             )
-        check_out("matmul", out, (m, n), a.dtype).fill(0)
-    if m and n and depth:
-        accumulate(a, b, out)
+        check_out("matmul", out, (m, n), a.dtype)
+    accumulate(a, b, out, fresh=True)
     return out
 
 
-def multiply(a: Array, b: Array, c: Array) -> None:
-    """``c = a @ b``, unchecked."""
-    c.fill(0)
-    accumulate(a, b, c)
-
-
-def accumulate(a: Array, b: Array, c: Array) -> None:
-    """``c += a @ b``, unchecked: start from a bias in ``c`` and the bias costs nothing."""
-    (m, n), threads = c.shape, get_num_threads()
-    if n <= NARROW < m:
-        _accumulate_narrow(a, b, c)
+def accumulate(a: Array, b: Array, c: Array, fresh: bool = False) -> None:
+    """``c += a @ b``, unchecked: start from a bias in ``c`` and the bias costs nothing; or, where
+    c is `fresh` and holds nothing yet, ``c = a @ b``.
+    """
+    if a.size == 0 or b.size == 0:  # a sum of nothing
+        if fresh:
+            c.fill(0)
         return
-    (a, a_turned), (b, b_turned) = _stored(a), _stored(b)
+    (m, n), threads = c.shape, state.threads
+    if n <= NARROW < m:
+        _accumulate_narrow(a, b, c, fresh)
+        return
+    operands = (*_stored(a), *_stored(b), c, fresh)
     if threads == 1 or 2.0 * a.size * n < PARALLEL_FLOPS:
-        gemm(a, a_turned, b, b_turned, c, 0, m, 0, n)
+        gemm(*operands, 0, m, 0, n)
     elif n >= 2 * COLUMNS * threads:
         pieces = chunks(n, COLUMNS)
-        in_parallel(gemm, [(a, a_turned, b, b_turned, c, 0, m, *columns) for columns in pieces])
+        in_parallel(gemm, [(*operands, 0, m, *columns) for columns in pieces])
     else:
         pieces = chunks(m, ROWS)
-        in_parallel(gemm, [(a, a_turned, b, b_turned, c, *rows, 0, n) for rows in pieces])
+        in_parallel(gemm, [(*operands, *rows, 0, n) for rows in pieces])
 
 
-def _accumulate_narrow(a: Array, b: Array, c: Array) -> None:
+def _accumulate_narrow(a: Array, b: Array, c: Array, fresh: bool) -> None:
     """Few columns: a panel would be mostly empty.  Where A lies row by row, dots; else C^T = B^T
     A^T, which has few rows.
     """
     if a.flags.c_contiguous:
         bt = np.ascontiguousarray(b.T)
-        if get_num_threads() == 1:
-            dots(a, bt, c)
+        if state.threads == 1:
+            dots(a, bt, c, fresh)
         else:
             rows = max(1, int(PARALLEL_FLOPS / 2 / b.size))  # per thread
-            in_parallel(dots, [(a[i:j], bt, c[i:j]) for i, j in chunks(len(a), rows)])
+            in_parallel(dots, [(a[i:j], bt, c[i:j], fresh) for i, j in chunks(len(a), rows)])
     else:
-        turned = np.zeros(c.shape[::-1], c.dtype)
-        accumulate(b.T, a.T, turned)
-        c += turned.T
+        turned = np.empty(c.shape[::-1], c.dtype)
+        accumulate(b.T, a.T, turned, fresh=True)
+        if fresh:
+            c[:] = turned.T
+        else:
+            c += turned.T
 
 
 def _stored(x: Array) -> tuple[Array, bool]:

@@ -12,10 +12,11 @@ from ..tensors import Tensor, tensor
 def rows(x: Any, n_features: int, dtype: Any) -> Tensor:
     """x (n, n_features), n >= 1, as a tensor (an array is cast to `dtype`), or a ShapeError."""
     x = x if isinstance(x, Tensor) else tensor(x, dtype=dtype)
-    if x.ndim != 2 or x.shape[1] != n_features or not len(x):
+    shape = x.shape
+    if len(shape) != 2 or shape[1] != n_features or shape[0] == 0:
         raise ShapeError(
             "the data do not fit the autoencoder",
-            f"got shape {x.shape}, expected (n, {n_features}), n >= 1",
+            f"got shape {shape}, expected (n, {n_features}), n >= 1",
             "rows are data and columns are features; one data point x goes in as x[None, :]",
         )
     return x

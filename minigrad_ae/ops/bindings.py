@@ -8,8 +8,8 @@ A twin is three functions on arrays, of which the last two fill what they are ha
     backward(gradients, g, y, saved, *inputs, **params)
                                   gradients: one array per input, None where nobody needs it
 
-Eager mode allocates and calls (`Twin.compute`, `Twin.gradients`).  A twin computes what the op's
-forward and rules say, for contiguous float32 or float64 arrays, to the rounding that
+Eager mode allocates and calls (`Twin.compute`, the engine's `contributions`).  A twin computes what
+the op's forward and rules say, for contiguous float32 or float64 arrays, to the rounding that
 tests/test_bindings.py states; the definitions remain what the op *is*, and run under
 ``kernels.use("numpy")``, for complex numbers, for gradients of gradients, and as soon as a rule has
 been replaced.  Where a twin runs, the text of a rule is what it must agree with, not what runs.
@@ -25,7 +25,7 @@ import numpy as np
 
 from .. import kernels
 from ..autodiff.operation import REGISTRY
-from ..kernels.backend import backend
+from ..kernels.backend import backend, state
 from . import elementwise, functional, losses, reduce  # noqa: F401  (they make the ops that are bound here)
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -38,7 +38,7 @@ Gradients = Sequence[Any]
 class Twin:
     """The kernels of one op; `smallest` is the number of elements below which NumPy is as fast.
 
-    strided : what is not contiguous is copied, which pays where the arrays are small.
+    strided : it copies what is not contiguous, which pays where the arrays are small.
     """
 
     def __init__(self, op: Any, calls: Any, smallest: int, strided: bool) -> None:
@@ -50,7 +50,9 @@ class Twin:
         """May the kernels take these arrays?"""
         first = arrays[0]
         dtype, strided = first.dtype, self.strided
-        if first.size < self.smallest or dtype not in FLOATS or backend() != "numba":
+        if first.size < self.smallest or dtype not in FLOATS:
+            return False
+        if (state.backend if state.checked else backend()) != "numba":
             return False
         # a loop: all() over a generator takes twice as long, and this is asked at every op
         for x in arrays:
@@ -62,36 +64,15 @@ class Twin:
         return True
 
     def compute(self, arrays: Sequence[Array], params: dict[str, Any]) -> tuple[Any, Any]:
-        """The result, and what `gradients` needs beside it: None where the definition ran."""
+        """The result, and what `backward` needs beside it: None where the definition ran."""
         shapes = self.shapes(*arrays, **params)
         if shapes is None:
             return self.op.forward(*arrays, **params), None
-        dtype = arrays[0].dtype
-        filled = [np.empty(shape, dtype) for shape in shapes]
-        self.forward(filled, *(map(contiguous, arrays) if self.strided else arrays), **params)
+        dtype, filled = arrays[0].dtype, []
+        for shape in shapes:
+            filled.append(np.empty(shape, dtype))
+        self.forward(filled, *arrays, **params)
         return filled[0], filled[1:]
-
-    def gradients(
-        self,
-        g: Array,
-        y: Array,
-        saved: Filled,
-        arrays: Sequence[Array],
-        need: Sequence[bool],
-        params: dict[str, Any],
-    ) -> list[Any]:
-        """The gradients of the inputs, from g = dL/dy; None where `need` says so."""
-        dtype, pairs = y.dtype, zip(arrays, need, strict=True)
-        filled = [np.empty(x.shape, dtype) if needed else None for x, needed in pairs]
-        if self.strided:
-            arrays = [contiguous(x) for x in arrays]
-        self.backward(filled, contiguous(g), y, saved, *arrays, **params)
-        return filled
-
-
-def contiguous(x: Array) -> Array:
-    """x in C order.  (`np.ascontiguousarray` would give what has no axes one.)"""
-    return x if x.flags.c_contiguous else np.ascontiguousarray(x)
 
 
 def twin(name: str, smallest: int = 0, strided: bool = False) -> Callable[[type], type]:
@@ -160,7 +141,7 @@ class _Matmul:
     def forward(filled: Filled, A: Array, B: Array) -> None:
         (y,) = filled
         if B.ndim == 2:
-            kernels.gemm.multiply(_lines(A), B, _lines(y))
+            kernels.accumulate(_lines(A), B, _lines(y), fresh=True)
         else:
             kernels.batched_matmul(A, B, out=y)
 
@@ -172,9 +153,9 @@ class _Matmul:
         if B.ndim == 2:
             g = _lines(g)
             if dA is not None:
-                kernels.gemm.multiply(g, B.T, _lines(dA))
+                kernels.accumulate(g, B.T, _lines(dA), fresh=True)
             if dB is not None:
-                kernels.gemm.multiply(_lines(A).T, g, dB)
+                kernels.accumulate(_lines(A).T, g, dB, fresh=True)
             return
         if dA is not None:
             kernels.batched_matmul(g, B.swapaxes(-1, -2), out=dA)
@@ -192,15 +173,18 @@ class _Linear:
     @staticmethod
     def shapes(x: Array, weight: Array, bias: Array, activation: Any = None) -> Shapes:
         inputs, outputs = weight.shape
-        if x.shape[-1] == inputs and bias.shape in ((outputs,), ()):
-            return ((*x.shape[:-1], outputs),)
-        return None
+        if x.shape[-1] != inputs or (bias.ndim and bias.shape != (outputs,)):
+            return None
+        return ((*x.shape[:-1], outputs),)
 
     @staticmethod
     def forward(
         filled: Filled, x: Array, weight: Array, bias: Array, activation: Any = None
     ) -> None:
-        kernels.fused.linear(_lines(x), weight, bias, activation, _lines(filled[0]))
+        (y,) = filled
+        if x.ndim > 2:
+            x, y = _lines(x), _lines(y)
+        kernels.fused.linear(x, weight, bias, activation, y)
 
     @staticmethod
     def backward(
@@ -214,15 +198,10 @@ class _Linear:
         activation: Any = None,
     ) -> None:
         dx, dweight, dbias = gradients
+        if x.ndim > 2:
+            g, y, x, dx = _lines(g), _lines(y), _lines(x), None if dx is None else _lines(dx)
         sums = dbias if bias.ndim or dbias is None else np.empty(weight.shape[1], y.dtype)
-        kernels.fused.linear_backward(
-            *(_lines(a) for a in (g, y, x)),
-            weight,
-            activation,
-            None if dx is None else _lines(dx),
-            dweight,
-            sums,
-        )
+        kernels.fused.linear_backward(g, y, x, weight, activation, dx, dweight, sums)
         if sums is not dbias:
             sums.sum(out=dbias)
 
@@ -363,55 +342,81 @@ def _row_numbers(index: Any) -> Array | None:
 # --- losses and sampling: what the backward pass needs is computed on the way forward -------------
 
 
-def _loss(name: str, kernel: str, fill: Callable[..., None]) -> None:
-    """fill(gradients, g, slope, *inputs)"""
+class _Loss:
+    """The loss of a pair of arrays of one shape, which keeps its slope."""
 
-    @twin(name, smallest=64, strided=True)
-    class _:
-        @staticmethod
-        def shapes(*inputs: Array) -> Shapes:
-            shape = inputs[0].shape
-            return ((), shape) if inputs[-1].shape == shape else None
+    kernel: str
 
-        @staticmethod
-        def forward(filled: Filled, *inputs: Array) -> None:
-            kernels.fused.loss(kernel, inputs, *filled)
+    @staticmethod
+    def shapes(a: Array, b: Array) -> Shapes:
+        return ((), a.shape) if a.shape == b.shape else None
 
-        @staticmethod
-        def backward(
-            gradients: Gradients, g: Array, y: Array, saved: Filled, *inputs: Array
-        ) -> None:
-            fill(gradients, g, saved[0], *inputs)
+    @classmethod
+    def forward(cls, filled: Filled, a: Array, b: Array) -> None:
+        kernels.fused.loss(cls.kernel, a, b, *filled)
 
 
-def _of_squares(gradients: Gradients, g: Array, slope: Array, y: Array, t: Array) -> None:
-    _times(g, slope, gradients[0])
-    _times(-g, slope, gradients[1])
+@twin("half_squared_error", smallest=64, strided=True)
+class _HalfSquaredError(_Loss):
+    kernel = "half_squares"
+
+    @staticmethod
+    def backward(
+        gradients: Gradients, g: Array, y: Array, saved: Filled, output: Array, target: Array
+    ) -> None:
+        (slope,) = saved
+        dy, dt = gradients
+        if dy is not None:
+            np.multiply(g, slope, out=dy)
+        if dt is not None:
+            np.multiply(-g, slope, out=dt)
 
 
-def _of_bernoulli(gradients: Gradients, g: Array, slope: Array, logits: Array, t: Array) -> None:
-    _times(g, slope, gradients[0])
-    _times(-g, logits, gradients[1])
+@twin("bernoulli_loss", smallest=64, strided=True)
+class _BernoulliLoss(_Loss):
+    kernel = "bernoulli"
+
+    @staticmethod
+    def backward(
+        gradients: Gradients, g: Array, y: Array, saved: Filled, logits: Array, target: Array
+    ) -> None:
+        (slope,) = saved
+        dlogits, dt = gradients
+        if dlogits is not None:
+            np.multiply(g, slope, out=dlogits)
+        if dt is not None:
+            np.multiply(-g, logits, out=dt)
 
 
-def _of_divergence(gradients: Gradients, g: Array, slope: Array, mu: Array, log_var: Array) -> None:
-    _times(g, mu, gradients[0])
-    _times(g, slope, gradients[1])
+@twin("gaussian_kl", smallest=64, strided=True)
+class _GaussianKL(_Loss):
+    kernel = "gaussian_kl"
+
+    @staticmethod
+    def backward(
+        gradients: Gradients, g: Array, y: Array, saved: Filled, mu: Array, log_var: Array
+    ) -> None:
+        (slope,) = saved
+        dmu, dlog_var = gradients
+        if dmu is not None:
+            np.multiply(g, mu, out=dmu)
+        if dlog_var is not None:
+            np.multiply(g, slope, out=dlog_var)
 
 
-def _of_sizes(gradients: Gradients, g: Array, sign: Array, x: Array) -> None:
-    _times(g, sign, gradients[0])
+@twin("l1_norm", smallest=64, strided=True)
+class _L1Norm:
+    @staticmethod
+    def shapes(x: Array) -> Shapes:
+        return (), x.shape  # y, signs
 
+    @staticmethod
+    def forward(filled: Filled, x: Array) -> None:
+        kernels.fused.l1_norm(x, *filled)
 
-def _times(g: Array, slope: Array, gradient: Array | None) -> None:
-    if gradient is not None:
-        np.multiply(g, slope, out=gradient)
-
-
-_loss("half_squared_error", "half_squares", _of_squares)
-_loss("bernoulli_loss", "bernoulli", _of_bernoulli)
-_loss("gaussian_kl", "gaussian_kl", _of_divergence)
-_loss("l1_norm", "l1_norm", _of_sizes)
+    @staticmethod
+    def backward(gradients: Gradients, g: Array, y: Array, saved: Filled, x: Array) -> None:
+        np.multiply(g, saved[0], out=gradients[0])
 
 
 @twin("reparameterise", smallest=64, strided=True)
@@ -437,7 +442,9 @@ class _Reparameterise:
         noise: Array,
     ) -> None:
         dmu, dlog_var, dnoise = gradients
-        _times(g, np.ones((), g.dtype), dmu)
-        _times(g, saved[0], dlog_var)
+        if dmu is not None:
+            np.copyto(dmu, g)
+        if dlog_var is not None:
+            np.multiply(g, saved[0], out=dlog_var)
         if dnoise is not None:
             np.multiply(g, np.exp(0.5 * log_var), out=dnoise)
