@@ -17,6 +17,11 @@ def number(x: Any) -> float | str:
     return x if math.isfinite(x) else str(x)
 
 
+def numbers(found: dict[str, Any]) -> dict[str, float | str | None]:
+    """Each as `number`; None stays None."""
+    return {key: None if x is None else number(x) for key, x in found.items()}
+
+
 def head_shape(shape: tuple[int, ...], limit: int) -> tuple[int, ...]:
     """The corner of an array of `shape` that has at most `limit` elements: the longest axis is
     halved until it fits.
@@ -47,14 +52,15 @@ def summary(array: Any, limit: int) -> dict[str, Any]:
         low, high, mean = (
             number(f(finite)) if finite.size else None for f in (np.min, np.max, np.mean)
         )
+    nan, inf = int(np.isnan(values).sum()), int(np.isinf(values).sum())
     return {
         "shape": list(array.shape),
         "dtype": str(array.dtype),
         "min": low,
         "max": high,
         "mean": mean,
-        "nan": int(np.isnan(values).sum()),
-        "inf": int(np.isinf(values).sum()),
+        "nan": nan,
+        "inf": inf,
         "head": [number(v) for v in head.ravel()],
         "head_shape": list(corner),
     }

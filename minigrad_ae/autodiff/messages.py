@@ -83,10 +83,12 @@ HINTS = {
 
 def no_gradient(raw: Any, value: Value, i: int) -> GradientError:
     op: Any = value.op
+    rule = list(op.rules.values())[0 if op.variadic else i]
+    expected = f"expected shape {value.inputs[i]._data.shape}, from {where(value)}"
     return GradientError(
         f"{op.name}: the rule for {op.argument(i)} returned something that is not a gradient",
-        f"got {shape_of(raw)}, expected shape {value.inputs[i]._data.shape}, from {where(value)}",
-        f"correct the rule: {list(op.rules.values())[0 if op.variadic else i]}",
+        f"got {shape_of(raw)}, {expected}",
+        f"correct the rule: {rule}",
     )
 
 

@@ -118,7 +118,6 @@ def trace(
             got,
             "leave them out for 2000 and 64",
         )
-    steps: list[Step] = []
     scopes = [scope] if scope is not None else caller_scopes(1)
     recorder = _Recorder(loss, scopes, numeric, arrays)
     total = recorder.total
@@ -130,40 +129,41 @@ def trace(
             f"max_steps={total}",
         )
 
-    def keep(step: Step) -> bool:
-        edge = max_steps // 4
-        near = step.k <= edge or step.k > total - edge
-        telling = (
-            not step.ok
-            or not step.finite
-            or any(recorder.nodes[c.node].kind == "param" for c in step.contributions)
-        )
-        return total <= max_steps or near or (telling and len(steps) < max_steps - edge)
-
-    for step in _grouped(recorder.run(), recorder):
-        if keep(step):
-            steps.append(step)
+    steps = _kept(recorder, max_steps)
     cut = None
     if len(steps) < total:
-        reason = (
-            f"max_steps={max_steps}: first and last steps, failures, NaN/Inf and parameters "
-            "are kept"
-        )
+        kept = "first and last steps, failures, NaN/Inf and parameters are kept"
+        reason = f"max_steps={max_steps}: {kept}"
         cut = {"kept": len(steps), "total": total, "reason": reason}
-    files = [n.file for n in reversed(recorder.nodes) if n.file]
+    name, value = recorder.names[id(loss)], float(loss._data.reshape(()))
+    if script is None:
+        script = next((n.file for n in reversed(recorder.nodes) if n.file), None)
     return Trace(
-        recorder.names[id(loss)],
-        float(loss._data.reshape(())),
+        name,
+        value,
         str(loss._data.dtype),
-        script or (files[0] if files else None),
+        script,
         recorder.nodes,
         steps,
         total,
         arrays,
-        recorder.leaves(),
-        cut,
-        seed_in(scopes),
+        leaves=recorder.leaves(),
+        truncated=cut,
+        seed=seed_in(scopes),
     )
+
+
+def _kept(recorder: _Recorder, most: int) -> list[Step]:
+    """Runs the backward pass; its steps, or of more than `most` those that tell most."""
+    total, edge = recorder.total, most // 4
+    steps: list[Step] = []
+    for step in _grouped(recorder.run(), recorder):
+        near = step.k <= edge or step.k > total - edge
+        reached = any(recorder.nodes[c.node].kind == "param" for c in step.contributions)
+        telling = not step.ok or not step.finite or reached
+        if total <= most or near or (telling and len(steps) < most - edge):
+            steps.append(step)
+    return steps
 
 
 def backward_steps(
@@ -238,31 +238,32 @@ class _Recorder:
             str(x) if np.ndim(x) == 0 else f"{type(x).__name__}{np.shape(x)}"
         )
 
+    def kind(self, x: Any) -> str:
+        """output (the loss), op, param (a leaf with a gradient), input or const."""
+        if x is self.loss:
+            return "output"
+        if not isinstance(x, Value):
+            return "const"
+        if x.op is not None:
+            return "op"
+        return "param" if x.requires_grad else "input"
+
     def add(self, x: Any, parents: Sequence[int], fanout: dict[int, int], limit: int) -> int:
         """The number of `x` among the nodes; it becomes one if it is not."""
         if id(x) in self.ids:
             return self.ids[id(x)]
-        is_value = isinstance(x, Value)
-        op, data = (x.op, x._data) if is_value else (None, np.asarray(x))
-        kind = "param" if is_value and x.requires_grad else "input" if is_value else "const"
-        source = source_line(x) if op else None
-        node = Node(
-            len(self.nodes),
-            self.label(x),
-            "output" if x is self.loss else "op" if op else kind,
-            op.name if op else None,
-            computes(x, [self.label(a) for a in x.inputs]) if op else None,
-            data.shape,
-            str(data.dtype),
-            tuple(parents),
-            source[0] if source else None,
-            source[1] if source else None,
-            source[2] if source else None,
-            summary(data, limit),
-            fanout.get(id(x), 0),
-            bytes_saved(x) if op else 0,
-            lost.not_finite_forward(x) if op else "",
-        )
+        data = x._data if isinstance(x, Value) else np.asarray(x)
+        op = x.op if isinstance(x, Value) else None
+        made: dict[str, Any] = {}
+        if op is not None:
+            file, line, code = source_line(x) or (None, None, None)
+            made = {"op": op.name, "file": file, "line": line, "code": code}
+            made["computes"] = computes(x, [self.label(a) for a in x.inputs])
+            made["bytes_saved"] = bytes_saved(x)
+            made["trouble"] = lost.not_finite_forward(x)
+        made |= {"shape": data.shape, "dtype": str(data.dtype), "value": summary(data, limit)}
+        made |= {"parents": tuple(parents), "fanout": fanout.get(id(x), 0)}
+        node = Node(id=len(self.nodes), name=self.label(x), kind=self.kind(x), **made)
         self.nodes.append(node)
         self.ids[id(x)] = node.id
         return node.id
@@ -300,33 +301,15 @@ class _Recorder:
         argument, rule = op.argument(a.i), rule_of(op, a.i)
         check = local_check(a.value, a.i, a.g, self.rng) if self.numeric else NOT_ASKED
         trouble = lost.not_finite(a, self.users) if lost.made_here(a) else ""
-        return Contribution(
-            k,
-            op.name,
-            self.names[id(a.value)],
-            argument,
-            self.names[id(a.x)],
-            self.ids[id(a.x)],
-            rule,
-            bar_notation(argument, rule),
-            incoming,
-            a.raw_shape,
-            a.axes,
-            a.x._data.shape,
-            added,
-            before,
-            after,
-            a.nth,
-            a.of,
-            check,
-            np.array(a.raw) if a.axes and a.raw.size <= RAW else None,
-            trouble,
-        )
+        raw = np.array(a.raw) if a.axes and a.raw.size <= RAW else None
+        value, to, node = self.names[id(a.value)], self.names[id(a.x)], self.ids[id(a.x)]
+        notation, shape = bar_notation(argument, rule), a.x._data.shape
+        told = (k, op.name, value, argument, to, node, rule, notation, incoming)
+        sent = (a.raw_shape, a.axes, shape, added, before, after, a.nth, a.of)
+        return Contribution(*told, *sent, check, raw, trouble)
 
     def leaves(self) -> list[LeafCheck]:
         """After the last step: the gradient of each leaf against the loss as a whole."""
-        return (
-            check_leaves(self.order, self.after, self.names, self.ids, self.rng)
-            if self.numeric
-            else []
-        )
+        if not self.numeric:
+            return []
+        return check_leaves(self.order, self.after, self.names, self.ids, self.rng)

@@ -137,13 +137,9 @@ class Inliner(ast.NodeTransformer):
         if any(isinstance(p, ast.Constant) and bool(p.value) is decides for p in parts):
             return ast.Constant(decides)
         parts = [p for p in parts if not isinstance(p, ast.Constant)]
-        return (
-            ast.BoolOp(node.op, parts)
-            if len(parts) > 1
-            else parts[0]
-            if parts
-            else ast.Constant(not decides)
-        )
+        if len(parts) > 1:
+            return ast.BoolOp(node.op, parts)
+        return parts[0] if parts else ast.Constant(not decides)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         if isinstance(node.value, ast.Name) and isinstance(self.names.get(node.value.id), list):

@@ -40,8 +40,10 @@ def number(x: Any) -> str:
     """A number that reads back exactly: '0.1', 'np.nan', '-np.inf'."""
     if isinstance(x, bool | np.bool_ | int | np.integer):
         return str(bool(x)) if isinstance(x, bool | np.bool_) else str(int(x))
-    if not math.isfinite(x):
-        return "np.nan" if math.isnan(x) else "np.inf" if x > 0 else "-np.inf"
+    if math.isnan(x):
+        return "np.nan"
+    if math.isinf(x):
+        return "np.inf" if x > 0 else "-np.inf"
     # the shortest for its own type: good if it also survives the way through a Python float
     short = str(x)
     return short if isinstance(x, np.float32) and np.float32(float(short)) == x else repr(float(x))

@@ -150,21 +150,11 @@ class detect_anomaly:
         word = _word(result._data[index])
         operands = {op.argument(k): _at(a, index, result._data.shape) for k, a in enumerate(arrays)}
         reason = forward_reason(op.name, operands, arrays, index, word, params)
-        location = source_line(result)
         place = _place(result) if result.op else f"{op.name} (nothing here records a gradient)"
-        return AnomalyError(
-            f"{op.name} made {word} of finite numbers: {reason}"
-            if all(_finite(a) for a in arrays)
-            else f"{op.name} made {word}: {reason}",
-            f"forward, element {list(index)}{_operands(operands)}, {place}",
-            remedy(op.name, reason),
-            op=op.name,
-            phase="forward",
-            index=index,
-            operands=operands,
-            location=location,
-            reason=reason,
-        )
+        of_finite = " of finite numbers" if all(_finite(a) for a in arrays) else ""
+        what = f"{op.name} made {word}{of_finite}: {reason}"
+        element = f"forward, element {list(index)}{_operands(operands)}, {place}"
+        return _anomaly("forward", what, element, op, result, index, operands, reason)
 
     def backward_error(
         self, value: Value, i: int, g: Any, sent: Any, index: tuple[int, ...]
@@ -175,18 +165,10 @@ class detect_anomaly:
         operands |= {op.argument(k): _at(a, index, sent.shape) for k, a in enumerate(value.arrays)}
         here = _matching(index, sent.shape, shape)
         reason = backward_reason(value, here, operands, word, self.users)
-        rule = rule_of(op, i)
-        return AnomalyError(
-            f"the rule of {op.name} for {op.argument(i)} made {word}: {reason}",
-            f"backward, element {list(index)}{_operands(operands)}, rule {rule}, {_place(value)}",
-            remedy(op.name, reason),
-            op=op.name,
-            phase="backward",
-            index=index,
-            operands=operands,
-            location=source_line(value),
-            reason=reason,
-        )
+        what = f"the rule of {op.name} for {op.argument(i)} made {word}: {reason}"
+        rule = f"rule {rule_of(op, i)}, {_place(value)}"
+        element = f"backward, element {list(index)}{_operands(operands)}, {rule}"
+        return _anomaly("backward", what, element, op, value, index, operands, reason)
 
     def data_error(self, op: Any, a: Any, array: Any) -> AnomalyError:
         index, bad = _first(np.isnan(array)), int(np.isnan(array).sum())
@@ -202,6 +184,29 @@ class detect_anomaly:
             operands={"value": float("nan")},
             reason=reason,
         )
+
+
+def _anomaly(
+    phase: str,
+    what: str,
+    element: str,
+    op: Any,
+    value: Value,
+    index: tuple[int, ...],
+    operands: dict[str, Any],
+    reason: str,
+) -> AnomalyError:
+    return AnomalyError(
+        what,
+        element,
+        remedy(op.name, reason),
+        op=op.name,
+        phase=phase,
+        index=index,
+        operands=operands,
+        location=source_line(value),
+        reason=reason,
+    )
 
 
 def checksum(array: np.ndarray) -> int:
@@ -234,7 +239,9 @@ def _first(mask: Any) -> tuple[int, ...]:
 
 
 def _word(x: Any) -> str:
-    return "NaN" if np.isnan(x) else "+Inf" if x > 0 else "-Inf"
+    if np.isnan(x):
+        return "NaN"
+    return "+Inf" if x > 0 else "-Inf"
 
 
 def _place(value: Value) -> str:
@@ -249,14 +256,10 @@ def _matching(
     """
     if len(other) > len(shape):
         return None
-    tail = list(
-        zip(index[len(shape) - len(other) :], shape[len(shape) - len(other) :], other, strict=True)
-    )
-    return (
-        tuple(0 if n == 1 else k for k, _, n in tail)
-        if all(n in (1, m) for _, m, n in tail)
-        else None
-    )
+    lead = len(shape) - len(other)
+    if any(n not in (1, m) for m, n in zip(shape[lead:], other, strict=True)):
+        return None
+    return tuple(0 if n == 1 else k for k, n in zip(index[lead:], other, strict=True))
 
 
 def _at(array: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:

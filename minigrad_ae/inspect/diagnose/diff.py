@@ -43,10 +43,7 @@ def compare(
     a: dict[str, Any], b: dict[str, Any], name_a: str = "A", name_b: str = "B"
 ) -> tuple[str, bool]:
     """The report on two records, and whether they agree in every step, up to rounding."""
-    head = [
-        f"A  {name_a}: {a['loss']} = {_show(a['value'])}, {len(a['steps'])} steps",
-        f"B  {name_b}: {b['loss']} = {_show(b['value'])}, {len(b['steps'])} steps",
-    ]
+    head = [_headline("A", name_a, a), _headline("B", name_b, b)]
     forward = _first_forward(a, b)
     if forward:
         head += ["", *forward]
@@ -73,31 +70,22 @@ def compare(
     ), True
 
 
+def _headline(letter: str, name: str, record: dict[str, Any]) -> str:
+    value = _show(record["value"])
+    return f"{letter}  {name}: {record['loss']} = {value}, {len(record['steps'])} steps"
+
+
 def _facts(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Each contribution as comparable facts, in order."""
     nodes = record["nodes"]
     for step in record["steps"]:
         made = nodes[step["node"]]
-        common = {
-            "k": step["k"],
-            "op": step["op"],
-            "name": made["name"],
-            "src": made["src"],
-            "code": made["code"],
-        }
+        common = {key: step[key] for key in ("k", "op", "gin")}
+        common |= {key: made[key] for key in ("name", "src", "code", "value")}
         for out in step["out"]:
-            yield {
-                **common,
-                "argument": out["argument"],
-                "rule": out["rule"],
-                "to": nodes[out["to"]]["name"],
-                "value": made["value"],
-                "gin": step["gin"],
-                "raw_shape": out["raw_shape"],
-                "unbroadcast": out["unbroadcast"],
-                "added": out["grad"],
-                "after": out["accum"]["after"],
-            }
+            sent = {key: out[key] for key in ("argument", "rule", "raw_shape", "unbroadcast")}
+            to, after = nodes[out["to"]]["name"], out["accum"]["after"]
+            yield {**common, **sent, "to": to, "added": out["grad"], "after": after}
 
 
 def _differ(a: dict[str, Any], b: dict[str, Any]) -> Finding | None:

@@ -87,13 +87,9 @@ def forward_reason(
         return f"the square root of {x:.4g}, a negative number"
     if op == "div":
         a, b = numbers[:2]
-        return (
-            "0 / 0"
-            if a == 0 == b
-            else f"{a:.4g} / 0: division by zero"
-            if b == 0
-            else f"overflow: {a:.4g} / {b:.4g}"
-        )
+        if a == 0 == b:
+            return "0 / 0"
+        return f"{a:.4g} / 0: division by zero" if b == 0 else f"overflow: {a:.4g} / {b:.4g}"
     if op == "power":
         a, p = numbers[:2]
         if a < 0 and p != int(p):

@@ -88,15 +88,19 @@ def name_values(order: Sequence[Value], scopes: Iterable[Mapping[str, Any]]) -> 
         names[root] = unique("loss", taken)
     for thing in things:
         if id(thing) not in names:
-            op = thing.op if isinstance(thing, Value) else None
-            kind = (
-                op.name if op else "x" if isinstance(thing, Value) and thing.requires_grad else "c"
-            )
-            counts[kind] += 1
-            names[id(thing)] = unique(
-                f"{kind}_{counts[kind]}" if op else f"{kind}{counts[kind] - 1}", taken
-            )
+            names[id(thing)] = unique(_counted(thing, counts), taken)
     return names
+
+
+def _counted(thing: Any, counts: Counter[str]) -> str:
+    """A name by kind: matmul_1, matmul_2 for what ops made; x0 for leaves, c0 for constants."""
+    op = thing.op if isinstance(thing, Value) else None
+    if op is not None:
+        counts[op.name] += 1
+        return f"{op.name}_{counts[op.name]}"
+    kind = "x" if isinstance(thing, Value) and thing.requires_grad else "c"
+    counts[kind] += 1
+    return f"{kind}{counts[kind] - 1}"
 
 
 def _chosen(own: str | None, path: str | None) -> str | None:

@@ -9,30 +9,31 @@ from typing import Any
 
 import numpy as np
 
-from ...display import is_finite, number, summary
+from ...display import is_finite, number, numbers, summary
 from .leaf_checks import LeafCheck
 from .names import short_path
 from .witness import Check
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Node:
     """A value or constant of the graph.  kind: param, input, const, op, or output (the loss)."""
 
     id: int
     name: str
     kind: str
-    op: str | None
-    computes: str | None
     shape: tuple[int, ...]
     dtype: str
     parents: tuple[int, ...]
-    file: str | None
-    line: int | None
-    code: str | None
     value: dict[str, Any]
     fanout: int
-    bytes_saved: int
+    # of what an op made
+    op: str | None = None
+    computes: str | None = None
+    file: str | None = None
+    line: int | None = None
+    code: str | None = None
+    bytes_saved: int = 0
     trouble: str = ""  # how the op made NaN or Inf of finite numbers
 
 
@@ -170,7 +171,7 @@ class Recording:
         An array is {shape, dtype, min, max, mean, nan, inf, head, head_shape}: `head` has its first
         `arrays` elements, 'nan', 'inf' and '-inf' are words.
         """
-        return {
+        head = {
             "schema": 1,
             "loss": self.loss,
             "value": number(self.value),
@@ -179,6 +180,9 @@ class Recording:
             "seed": self.seed,
             "script": short_path(self.script),
             "truncated": self.truncated,
+        }
+        return {
+            **head,
             "nodes": [_node_record(n) for n in self.nodes],
             "steps": [_step_record(s, self.arrays) for s in self.steps],
             "leaves": [_leaf_record(leaf) for leaf in self.leaves],
@@ -187,95 +191,39 @@ class Recording:
 
 def _node_record(n: Node) -> dict[str, Any]:
     place = f"{short_path(n.file)}:{n.line}" if n.file else None
-    return {
-        "id": n.id,
-        "name": n.name,
-        "kind": n.kind,
-        "op": n.op,
-        "computes": n.computes,
-        "shape": list(n.shape),
-        "dtype": n.dtype,
-        "parents": list(n.parents),
-        "src": place,
-        "code": n.code,
-        "value": n.value,
-        "fanout": n.fanout,
-        "bytes_saved": n.bytes_saved,
-        "trouble": n.trouble or None,
-    }
+    made = {"id": n.id, "name": n.name, "kind": n.kind, "op": n.op, "computes": n.computes}
+    made |= {"shape": list(n.shape), "dtype": n.dtype, "parents": list(n.parents)}
+    found = {"src": place, "code": n.code, "value": n.value, "fanout": n.fanout}
+    return {**made, **found, "bytes_saved": n.bytes_saved, "trouble": n.trouble or None}
 
 
 def _leaf_record(leaf: LeafCheck) -> dict[str, Any]:
-    numbers = [
-        ("analytic", leaf.analytic),
-        ("numeric", leaf.numeric),
-        ("rel", leaf.error),
-        ("tol", leaf.tolerance),
-    ]
-    return {
-        "node": leaf.node,
-        "status": leaf.status,
-        "ok": leaf.ok,
-        "reason": leaf.reason,
-        **{key: None if x is None else number(x) for key, x in numbers},
-    }
+    told = {"node": leaf.node, "status": leaf.status, "ok": leaf.ok, "reason": leaf.reason}
+    compared = {"analytic": leaf.analytic, "numeric": leaf.numeric, "rel": leaf.error}
+    return told | numbers({**compared, "tol": leaf.tolerance})
 
 
 def _step_record(s: Step, limit: int) -> dict[str, Any]:
-    out = []
-    for c in s.contributions:
-        before = None if c.before is None else summary(c.before, limit)
-        unbroadcast = {
-            "axes": list(c.axes),
-            "keepdims": [k for k in c.axes if k >= len(c.raw_shape) - len(c.shape)],
-        }
-        k = c.check
-        numbers = {
-            name: None if x is None else number(x)
-            for name, x in [
-                ("analytic", k.analytic),
-                ("numeric", k.numeric),
-                ("rel", k.error),
-                ("digits", k.digits),
-            ]
-        }
-        out.append(
-            {
-                "to": c.node,
-                "argument": c.argument,
-                "rule": c.rule,
-                "notation": c.notation,
-                "raw_shape": list(c.raw_shape),
-                "unbroadcast": unbroadcast if c.axes else None,
-                "grad": summary(c.added, limit),
-                "accum": {
-                    "before": before,
-                    "added": summary(c.added, limit),
-                    "after": summary(c.after, limit),
-                    "nth": c.nth,
-                    "of": c.of,
-                },
-                "check": {
-                    "kind": k.status if k.status in ("kink", "skipped") else "complex-step",
-                    "status": k.status,
-                    "n": k.n,
-                    "worst_index": None if k.index is None else list(k.index),
-                    **numbers,
-                    "tol": k.tolerance,
-                    "ok": k.ok,
-                    "reason": k.reason,
-                },
-                "trouble": c.trouble or None,
-            }
-        )
-    return {
-        "k": s.k,
-        "node": s.node.id,
-        "op": s.op,
-        "rule": s.rule,
-        "law": s.law,
-        "why": s.why,
-        "gin": summary(s.incoming, limit),
-        "hooked": s.hooked,
-        "out": out,
-    }
+    told = {"k": s.k, "node": s.node.id, "op": s.op, "rule": s.rule, "law": s.law, "why": s.why}
+    out = [_contribution_record(c, limit) for c in s.contributions]
+    return {**told, "gin": summary(s.incoming, limit), "hooked": s.hooked, "out": out}
+
+
+def _contribution_record(c: Contribution, limit: int) -> dict[str, Any]:
+    lead = len(c.raw_shape) - len(c.shape)
+    unbroadcast = {"axes": list(c.axes), "keepdims": [k for k in c.axes if k >= lead]}
+    before = None if c.before is None else summary(c.before, limit)
+    added, after = summary(c.added, limit), summary(c.after, limit)
+    told = {"to": c.node, "argument": c.argument, "rule": c.rule, "notation": c.notation}
+    made = {"raw_shape": list(c.raw_shape), "unbroadcast": unbroadcast if c.axes else None}
+    sums = {"before": before, "added": added, "after": after, "nth": c.nth, "of": c.of}
+    check, trouble = _check_record(c.check), c.trouble or None
+    return {**told, **made, "grad": added, "accum": sums, "check": check, "trouble": trouble}
+
+
+def _check_record(k: Check) -> dict[str, Any]:
+    kind = k.status if k.status in ("kink", "skipped") else "complex-step"
+    index = None if k.index is None else list(k.index)
+    compared = {"analytic": k.analytic, "numeric": k.numeric, "rel": k.error, "digits": k.digits}
+    told = {"kind": kind, "status": k.status, "n": k.n, "worst_index": index}
+    return {**told, **numbers(compared), "tol": k.tolerance, "ok": k.ok, "reason": k.reason}

@@ -80,12 +80,10 @@ def fold(record: dict[str, Any], most: int) -> tuple[dict[int, Block], str]:
         )
     if len(groups) > most:
         size = -(-len(groups) // most)
+        neighbours = [groups[k : k + size] for k in range(0, len(groups), size)]
         groups = [
-            (
-                max(c for c, _ in groups[k : k + size]),
-                [n for _, m in groups[k : k + size] for n in m],
-            )
-            for k in range(0, len(groups), size)
+            (max(count for count, _ in few), [n for _, members in few for n in members])
+            for few in neighbours
         ]
         words = "neighbouring lines are folded together"
     folded = _merged(record, blocks, groups, {members[-1]: layer for layer, members in layers})
@@ -126,18 +124,10 @@ def _single(record: dict[str, Any]) -> dict[int, Block]:
     blocks = {}
     for n in shown:
         value, gradient = _largest(n["value"]), gradients.get(n["id"])
-        blocks[n["id"]] = Block(
-            n["id"],
-            n["name"],
-            n["kind"],
-            n["op"],
-            n["shape"],
-            value,
-            gradient,
-            [p for p in dict.fromkeys(n["parents"]) if p in ids],
-            n["fanout"],
-            bad=isinstance(value, str) or isinstance(gradient, str),
-        )
+        told = {key: n[key] for key in ("id", "name", "kind", "op", "shape", "fanout")}
+        inputs = [p for p in dict.fromkeys(n["parents"]) if p in ids]
+        bad = isinstance(value, str) or isinstance(gradient, str)
+        blocks[n["id"]] = Block(**told, value=value, gradient=gradient, inputs=inputs, bad=bad)
     for step in record["steps"]:
         for out in step["out"]:
             if out["unbroadcast"]:

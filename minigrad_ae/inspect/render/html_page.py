@@ -15,7 +15,7 @@ import json
 from importlib import resources
 from typing import Any
 
-from ...display import number, summary
+from ...display import number, numbers, summary
 from ..record.names import short_path
 from ..record.steps import Contribution, Node, Recording, Step
 from .layout import arrange
@@ -75,20 +75,19 @@ def _assembled(trace: Recording, steps: list[Step], head: int) -> str:
         '"use strict";\n(() => {\n' + "".join(_file(f"{part}.js") for part in SCRIPTS) + "})();\n"
     )
     bare = ".app{display:none}.report{display:block}"
+    nothing_else = "default-src 'none'; base-uri 'none'; form-action 'none'"
+    styles = f"style-src {_hash(style)} {_hash(bare)}"
+    record = json.dumps(data.record(), separators=(",", ":"), allow_nan=False)
     parts = {
-        "TITLE": html.escape(f"Backward pass of {trace.loss}"),
         "STYLE": style,
         "SCRIPT": script,
         "BARE": bare,
-        "CSP": "default-src 'none'; base-uri 'none'; form-action 'none'; "
-        f"style-src {_hash(style)} {_hash(bare)}; script-src {_hash(script)}",
+        "CSP": f"{nothing_else}; {styles}; script-src {_hash(script)}",
         "SVG": data.svg,
-        "REPORT": html.escape(report),
-        "BANNER": html.escape(data.banner),
-        "DATA": json.dumps(data.record(), separators=(",", ":"), allow_nan=False).replace(
-            "<", "\\u003c"
-        ),
+        "DATA": record.replace("<", "\\u003c"),
     }
+    texts = {"TITLE": f"Backward pass of {trace.loss}", "REPORT": report, "BANNER": data.banner}
+    parts |= {name: html.escape(text) for name, text in texts.items()}
     pieces = _file("page.html").split("%%")
     return "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))
 
@@ -145,32 +144,22 @@ class _Data:
         return self.phrase_numbers[text]
 
     def step(self, s: Step) -> dict[str, Any]:
-        short = {
+        short: dict[str, Any] = {
             "k": s.k,
             "n": s.node.id,
             "law": self.phrase(s.law),
             "why": self.phrase(s.why),
-            "g": self.array(s.incoming),
-            "ok": int(s.ok),
-            "fin": int(s.finite),
-            "o": [self.contribution(s, c) for c in s.contributions],
         }
+        short |= {"g": self.array(s.incoming), "ok": int(s.ok), "fin": int(s.finite)}
+        short["o"] = [self.contribution(s, c) for c in s.contributions]
         short |= {"hook": 1} if s.hooked else {}
         return short | ({"made": self.phrase(s.trouble)} if s.trouble else {})
 
     def contribution(self, s: Step, c: Contribution) -> dict[str, Any]:
         k = c.check
-        check = {
-            "st": k.status,
-            "n": k.n,
-            "tol": k.tolerance,
-            "why": k.reason,
-            "i": None if k.index is None else list(k.index),
-            **{
-                key: None if x is None else number(x)
-                for key, x in (("a", k.analytic), ("b", k.numeric), ("e", k.error))
-            },
-        }
+        index = None if k.index is None else list(k.index)
+        check = {"st": k.status, "n": k.n, "tol": k.tolerance, "why": k.reason, "i": index}
+        check |= numbers({"a": k.analytic, "b": k.numeric, "e": k.error})
         out = {
             "to": c.node,
             "arg": c.argument,
@@ -220,7 +209,7 @@ class _Data:
 
     def record(self) -> dict[str, Any]:
         t = self.trace
-        return {
+        head = {
             "schema": 1,
             "loss": t.loss,
             "value": number(t.value),
@@ -229,14 +218,17 @@ class _Data:
             "script": short_path(t.script),
             "total": t.total,
             "hints": HINTS,
+        }
+        tables = {
             "nodes": [self.node(n) for n in t.nodes],
             "arrays": self.arrays,
             "phrases": self.phrases,
             "steps": self.steps,
             "places": self.places,
-            "origin": t.origin.k if t.origin else None,
-            "leaves": {f.node: {"st": f.status, "e": f.error, "why": f.reason} for f in t.leaves},
         }
+        origin = t.origin.k if t.origin else None
+        leaves = {f.node: {"st": f.status, "e": f.error, "why": f.reason} for f in t.leaves}
+        return {**head, **tables, "origin": origin, "leaves": leaves}
 
     def node(self, n: Node) -> dict[str, Any]:
         place = f"{short_path(n.file)}:{n.line}" if n.file else None

@@ -76,15 +76,12 @@ def arrange(nodes: Sequence[int], edges: Sequence[Edge]) -> Layout:
         path = [consumer, *chain, x]
         links += pairwise(path)
     place = _places(rows, links)
-    return Layout(
-        layer,
-        {n: place[n] for n in nodes},
-        {
-            e: [(place[b], layer[e[0]] + 1 + k) for k, b in enumerate(chain)]
-            for e, chain in chains.items()
-            if chain
-        },
-    )
+    bent = {
+        edge: [(place[b], k) for k, b in enumerate(chain, start=layer[edge[0]] + 1)]
+        for edge, chain in chains.items()
+        if chain
+    }
+    return Layout(layer, {n: place[n] for n in nodes}, bent)
 
 
 def _places(rows: list[list[int]], links: list[Edge]) -> dict[int, float]:

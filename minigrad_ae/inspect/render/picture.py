@@ -23,6 +23,7 @@ BLUE, ORANGE, RED, INK, SOFT, PAPER = (
     "#5a6068",
     "#ffffff",
 )
+EDGES = {"param": BLUE, "output": ORANGE}  # of a box, by the kind of its value
 COLUMN, ROW, BOX = 2.05, 1.0, (1.4, 0.78)  # inches
 NARROW = 8.0  # inches; narrower pictures have room for the caption
 FORMATS = (".png", ".svg", ".pdf")
@@ -115,10 +116,9 @@ def _edge(
 
     (x1, y1), (x0, y0) = places[consumer], places[x]
     start, end = (x0 + BOX[0] / 2, y0), (x1 - BOX[0] / 2 - 0.3, y1)
-    bends = [
-        ((layout.height - 1 - k) * COLUMN + BOX[0] / 2, (layout.width - at) * ROW)
-        for at, k in reversed(layout.bends.get((consumer, x), []))
-    ]
+    bends = []
+    for at, k in reversed(layout.bends.get((consumer, x), [])):
+        bends.append(((layout.height - 1 - k) * COLUMN + BOX[0] / 2, (layout.width - at) * ROW))
     points, codes = [start], [Line.MOVETO]
     for a, b in zip([start, *bends], [*bends, end], strict=True):
         middle = (a[0] + b[0]) / 2
@@ -145,15 +145,7 @@ def _box(axes: Any, block: Block, x: float, y: float) -> None:
     from matplotlib.patches import Circle, FancyBboxPatch
 
     w, h = BOX
-    edge = (
-        RED
-        if block.bad
-        else BLUE
-        if block.kind == "param"
-        else ORANGE
-        if block.kind == "output"
-        else SOFT
-    )
+    edge = RED if block.bad else EDGES.get(block.kind, SOFT)
 
     def patch(grow: float, **style: Any) -> None:
         corner = (x - w / 2 - grow, y - h / 2 - grow)

@@ -58,14 +58,10 @@ def question(
     for x, code in wrong:
         if not any(close(x, y) for y, _ in unique):
             unique.append((x, code))
-    shapes = _wrong_shapes(c, step.incoming.shape)
-    return {
-        "index": list(index),
-        "answer": number(right),
-        "wrong": [[number(x), code] for x, code in unique],
-        "shape": list(c.shape),
-        "shapes": [[list(s), code] for s, code in shapes],
-    }
+    values = [[number(x), code] for x, code in unique]
+    shapes = [[list(s), code] for s, code in _wrong_shapes(c, step.incoming.shape)]
+    asked = {"index": list(index), "answer": number(right), "wrong": values}
+    return {**asked, "shape": list(c.shape), "shapes": shapes}
 
 
 def close(x: float, right: float) -> bool:

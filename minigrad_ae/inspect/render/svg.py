@@ -82,7 +82,7 @@ def _box(node: Node, x: float, y: float) -> str:
     used = f", used {node.fanout} times" if node.fanout > 1 else ""
     story = f"{node.name}, {node.op or node.kind}, shape {node.shape}{used}"
     active = ' tabindex="0" role="button"' if _carries(node) else ""
-    rows = [html.escape(fitted(node.name, 15)), html.escape(_told(node))]
+    name, below = html.escape(fitted(node.name, 15)), html.escape(_told(node))
     outer = (
         f'<rect class="outer" x="-3" y="-3" width="{WIDTH + 6}" height="{HEIGHT + 6}" rx="8"/>'
         if kind == "param"
@@ -96,15 +96,13 @@ def _box(node: Node, x: float, y: float) -> str:
         if node.fanout > 1
         else ""
     )
-    return (
-        f'<g class="node {kind}" data-node="{node.id}" transform="translate({x:.0f} '
-        f'{y:.0f})"{active}>'
-        f'<title>{html.escape(story)}</title>{outer}<rect width="{WIDTH}" height="{HEIGHT}" '
-        'rx="6"/>'
-        f'<text class="name" x="8" y="18">{rows[0]}</text><text class="sub" x="8" '
-        f'y="35">{rows[1]}</text>'
-        f'<text class="mark" x="{WIDTH - 7}" y="35" text-anchor="end"></text>{fan}</g>'
-    )
+    place = f'data-node="{node.id}" transform="translate({x:.0f} {y:.0f})"{active}'
+    box = f'{outer}<rect width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
+    rows = f'<text class="name" x="8" y="18">{name}</text>'
+    rows += f'<text class="sub" x="8" y="35">{below}</text>'
+    mark = f'<text class="mark" x="{WIDTH - 7}" y="35" text-anchor="end"></text>'
+    title = f"<title>{html.escape(story)}</title>"
+    return f'<g class="node {kind}" {place}>{title}{box}{rows}{mark}{fan}</g>'
 
 
 def _told(node: Node) -> str:
