@@ -1,9 +1,9 @@
 """The house: who may import whom, no circles, no hidden module, names that say what is exported.
 
 `violations(root)` reads a tree and lists what breaks the rules, and so do `imports_between_tests`,
-`long_lines` and `stumbling_blocks`; the tests run each on this repository, and on small trees with
-one planted violation each.  Every import counts: under
-TYPE_CHECKING, inside functions, and of the package itself.
+`hard_to_read`, `long_lines` and `stumbling_blocks`; the tests run each on this repository, and on
+small trees with one planted violation each.  Every import counts: under TYPE_CHECKING, inside
+functions, and of the package itself.
 """
 
 from __future__ import annotations
@@ -403,6 +403,89 @@ def test_an_import_of_a_test_file_is_found(tmp_path, text):
     (tmp_path / "test_b.py").write_text(text, encoding="utf-8")
     (tmp_path / "test_c.py").write_text("from helpers import leaf", encoding="utf-8")
     assert imports_between_tests(tmp_path) == ["test_b.py imports test_a"]
+
+
+# --- how a statement reads ------------------------------------------------------------------------
+
+MOST_NODES = 60
+
+
+def is_table(node: ast.AST) -> bool:
+    """A display of constants and names alone: `__all__`, a matrix, a table of functions."""
+    if isinstance(node, ast.List | ast.Tuple | ast.Set):
+        return all(is_table(element) for element in node.elts)
+    if isinstance(node, ast.Dict):
+        return all(key is None or is_table(key) for key in node.keys) and all(
+            is_table(value) for value in node.values
+        )
+    if isinstance(node, ast.UnaryOp):
+        return is_table(node.operand)
+    return isinstance(node, ast.Constant | ast.Name)
+
+
+def nodes_of(statement: ast.stmt) -> int:
+    """Syntax nodes of a statement without the statements inside it, hints and tables."""
+    total, waiting = 0, [statement]
+    while waiting:
+        node: ast.AST = waiting.pop()
+        total += 1
+        if isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict) and is_table(node):
+            continue
+        for name, field in ast.iter_fields(node):
+            if name in ("annotation", "returns", "type_comment", "type_params"):
+                continue
+            for child in field if isinstance(field, list) else [field]:
+                inside = ast.stmt | ast.excepthandler | ast.match_case
+                if isinstance(child, ast.AST) and not isinstance(child, inside):
+                    waiting.append(child)
+    return total
+
+
+def hard_to_read(root: Path) -> list[str]:
+    """Statements of the package above MOST_NODES, and conditional expressions inside one
+    another.
+    """
+    found = []
+    for path in sorted((root / PACKAGE).rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.stmt) and (size := nodes_of(node)) > MOST_NODES:
+                found.append(f"{name}:{node.lineno}: a statement of {size} nodes")
+            if isinstance(node, ast.IfExp):
+                inner = [n for n in ast.walk(node) if isinstance(n, ast.IfExp) and n is not node]
+                found += [f"{name}:{n.lineno}: a conditional inside another" for n in inner]
+    return found
+
+
+def test_every_statement_is_short_and_no_conditional_is_nested():
+    assert hard_to_read(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("x = " + " + ".join("f(a)" for _ in range(12)), "a.py:1: a statement of"),
+        ("x = a if b else c if d else e", "a.py:1: a conditional inside another"),
+        ("x = f(a if b else 1, (c if d else e) if g else h)", "a.py:1: a conditional inside"),
+        ("if " + " and ".join("f(a)" for _ in range(16)) + ": pass", "a.py:1: a statement of"),
+    ],
+)
+def test_what_is_hard_to_read_is_found(tmp_path, text, found):
+    (only,) = hard_to_read(written(tmp_path, f"{PACKAGE}/a.py", text))
+    assert only.startswith(f"{PACKAGE}/{found}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"names = {[str(k) for k in range(100)]}",
+        "table = {" + ", ".join(f"'{k}': function" for k in range(50)) + "}",
+        "x = a if b else c",
+        "def f(x: dict[str, tuple[int, ...]]) -> None:\n" + "    x = 1\n" * 70,
+    ],
+)
+def test_tables_hints_and_bodies_do_not_count(tmp_path, text):
+    assert hard_to_read(written(tmp_path, f"{PACKAGE}/a.py", text)) == []
 
 
 # --- how a line looks and a sentence reads --------------------------------------------------------

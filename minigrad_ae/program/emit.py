@@ -24,9 +24,8 @@ from ..errors import GradientError
 from ..inspect.record.applications import Application, demand_loss, walk
 from ..inspect.record.names import caller_scopes, name_values, unique
 from ..inspect.record.notation import rule_of
-from .inline import Inliner
+from .inline import Inliner, Library
 from .literals import STRIDED, UNPACK, array_text, setting
-from .recipes import Library
 
 _SPOKEN_FOR = {*dir(builtins), *keyword.kwlist, "np", "unpack", "strided", "SIX"}
 
