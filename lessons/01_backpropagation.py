@@ -38,8 +38,10 @@ lesson.predict(
 # ## Build: a graph with a rule at each op
 #
 # For y = f(x) a rule answers: *given g = dL/dy, what is dL/dx?*  For tanh it is `g * (1 - y * y)`,
-# and that text is the only place where it is written: the engine runs it, and everything below
-# prints it.
+# and that text is its definition: the engine runs it, and everything below prints it.  (On arrays
+# of more than a few hundred numbers a compiled kernel runs in its place, which the tests hold to
+# the same text; with `mg.kernels.use("numpy")`, and whenever a pass is traced or checked, the text
+# itself runs.)
 
 # %% Build
 lesson.cell("Build: one neuron, one graph")

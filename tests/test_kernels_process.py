@@ -82,6 +82,31 @@ def test_a_changed_helper_in_another_file_makes_the_cache_stale(tmp_path):
     assert float(run(code, cwd=tmp_path).stdout) == 2
 
 
+def test_this_numba_has_what_the_cache_needs():
+    """If this fails, kernels are compiled in every process: see CACHE_FILE in kernels/jit.py."""
+    from minigrad_ae.kernels import loops
+    from minigrad_ae.kernels.jit import CACHE_FILE
+
+    cache_file = loops.exp._cache._cache_file
+    assert [name for name in CACHE_FILE if not hasattr(cache_file, name)] == []
+
+
+def test_a_numba_whose_cache_cannot_be_dated_does_not_cache(tmp_path):
+    """It would serve stale kernels; here its cache file calls the stamp by another name."""
+    code = """
+import numba.core.caching as caching
+class Renamed(caching.IndexDataCacheFile):
+    def __init__(self, cache_path, filename_base, source_stamp):
+        super().__init__(cache_path, filename_base, source_stamp)
+        self.__dict__["_stamp"] = self.__dict__.pop("_source_stamp")
+caching.IndexDataCacheFile = Renamed
+import numpy as np, minigrad_ae.kernels as k
+assert k.relu(np.ones(3))[0] == 1 and k.info()["cache"] is None
+"""
+    run(code, NUMBA_CACHE_DIR=str(tmp_path))
+    assert list(tmp_path.rglob("*.nb?")) == []
+
+
 def test_without_a_place_to_cache_kernels_still_run(tmp_path):
     run("""
 import numba.core.caching as caching

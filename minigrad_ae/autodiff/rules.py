@@ -1,9 +1,12 @@
 """From formula to function: a rule is one Python expression, compiled once, readable for ever
 after.
 
-The text of a rule is the only place where the rule is written.  `compile_expression` makes the
-function that the engine calls; the inspector prints the same text; `emit_numpy` substitutes names
-in it; and its free names tell which arrays the rule reads.
+The text of a rule is its definition.  `compile_expression` makes the function that the engine
+calls; the inspector prints the same text; `emit_numpy` substitutes names in it; and its free names
+tell which arrays the rule reads.  For large float arrays some ops have a Numba kernel
+(`ops/bindings.py`), which is a second text of the same rule: it runs instead, and
+tests/test_bindings.py holds it to this one.  A trace, a check, gradients of gradients and
+``mg.kernels.use("numpy")`` always run this one.
 """
 
 from __future__ import annotations
@@ -17,17 +20,15 @@ from typing import Any
 import numpy as np
 
 # Every name that an expression may use: NumPy, each registered op, each composition, and the
-# helpers of `ops/helpers.py`.  Names are looked up when the expression runs, so the order of
-# definition does
-# not matter.
+# helpers of `ops/calculus.py`.  Names are looked up when the expression runs, so the order of
+# definition does not matter.
 NAMES: dict[str, Any] = {}
 SHAPE_ONLY = {"shape", "ndim", "dtype", "size"}  # attributes that need no elements
 
 
 # For expressions with a matrix product.  A BLAS may compute on what lies beside its operands: never
 # seen in the result, but it raises floating-point flags at random (OpenBLAS 0.3.31 for float32 rows
-# of five; Accelerate
-# for many shapes).
+# of five; Accelerate for many shapes).
 quiet = np.errstate(all="ignore")
 
 

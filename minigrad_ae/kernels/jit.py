@@ -41,6 +41,10 @@ AVX512 = (
 ELEMENTWISE = frozenset({"contract"})
 REDUCTION = frozenset({"contract", "reassoc", "nsz"})
 
+# What we use of Numba's own cache file, which has no public interface (numba issue 1833).  Where a
+# version of Numba lacks any of it, kernels are not cached on disk: slower to start, never stale.
+CACHE_FILE = ("_source_stamp", "_load_index", "_load_data", "_index_path", "_data_path", "save")
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -69,8 +73,11 @@ def jit(
         # "no locator available": read-only source and no usable home directory
         except RuntimeError:
             return numba.njit(**settings)(function)
-        _date_by_folder(kernel)
-        _forgive_damage(kernel)
+        cache_file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+        if not all(hasattr(cache_file, name) for name in CACHE_FILE):
+            return numba.njit(**settings)(function)
+        _date_by_folder(cache_file)
+        _forgive_damage(cache_file)
         return kernel
 
     return decorate
@@ -85,31 +92,23 @@ def overload(function: Callable[..., Any]) -> Callable[[F], F]:
     return register(function)
 
 
-def _date_by_folder(kernel: Any) -> None:
+def _date_by_folder(cache_file: Any) -> None:
     """Let a cached kernel go stale when *any* file of this folder changes.
 
     Numba looks only at the file of the kernel itself, so a helper edited in another file would keep
     its old meaning inside the caller (numba issue 1833).
     """
-    cache_file: Any = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
-    if hasattr(cache_file, "_source_stamp"):
-        stats = [path.stat() for path in sorted(Path(__file__).parent.glob("*.py"))]
-        cache_file._source_stamp = (max(s.st_mtime for s in stats), sum(s.st_size for s in stats))
+    stats = [path.stat() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    cache_file._source_stamp = (max(s.st_mtime for s in stats), sum(s.st_size for s in stats))
 
 
-def _forgive_damage(kernel: Any) -> None:
+def _forgive_damage(cache_file: Any) -> None:
     """Compile anew, and say so, where the cache of a kernel cannot be read; go on without where it
     cannot be written.
 
     Numba takes only a missing file for an empty cache: one that was cut short ends in an
     UnpicklingError or an EOFError. The file is replaced when the kernel has been compiled.
     """
-    cache_file: Any = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
-    if not all(
-        hasattr(cache_file, name)
-        for name in ("_load_index", "_load_data", "_index_path", "_data_path", "save")
-    ):
-        return
     load_index, load_data, save = cache_file._load_index, cache_file._load_data, cache_file.save
 
     def index() -> Any:
