@@ -3,7 +3,7 @@ data mnist`.
 
     python benchmarks/bench_mnist_vae.py [--runs 20 2] [--epochs E] [--threads 2] [--json FILE]
 
-Dynamic binarisation: each pixel of an image is drawn anew, black with the probability of its grey,
+Dynamic binarisation: each pixel of an image is drawn again, black with the probability of its grey,
 every time that it is shown (Burda, Grosse & Salakhutdinov 2016).  784-400-20 after 40 epochs and
 784-400-2 after 10, ReLU, float32, Adam in batches of 128, the learning rate falling along a cosine.
 Test images are binarised once, with a seed of their own. (Two rates were tried with 20 units: from

@@ -181,7 +181,7 @@ print(
 )
 print(
     "Negative curvatures count the directions in which E falls; along the flat ones the code is "
-    "only mixed anew."
+    "only mixed differently."
 )
 print(f"{'I':<10} {'loss':>10} {'negative curvatures':>20} {'flat directions':>16}")
 for point in analytic.critical_points(found.eigenvalues, 2):

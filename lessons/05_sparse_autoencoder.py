@@ -2,7 +2,7 @@
 # # Lesson 5: a sparse autoencoder finds the parts that data are made of
 #
 # **Goal.** Constrain the code by a penalty lambda sum |z| instead of a bottleneck.  See the slide's
-# objective fail, see it mended by one line, check what the encoder learns against the exact sparse
+# objective fail, see one line fix it, check what the encoder learns against the exact sparse
 # codes, and watch it
 # turn patches of a photograph into a dictionary of oriented edges.  (Bishop & Bishop, section
 # 19.1.4; Olshausen &
@@ -56,7 +56,7 @@ model = SparseAutoencoder(64, 100, lam=0.5, rng=lesson.rng)
 print(model)
 
 # %% Run: the slide's objective has no minimum
-lesson.cell("Run: the slide's objective, and two ways to mend it")
+lesson.cell("Run: the slide's objective, and two ways to fix it")
 X = shared(sparse.few_digits)
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.9))
 colors = {"none": RED, "decay": ORANGE, "unit": BLUE}

@@ -312,7 +312,7 @@ print(
     "gradient of nothing."
 )
 print(
-    "And if L is computed anew for phi?  That is another algorithm: the claim on Algorithm 1 "
+    "And if L is computed again for phi?  That is another algorithm: the claim on Algorithm 1 "
     "notices (verify --sabotage)."
 )
 

@@ -4,7 +4,7 @@
 # **Goal.** Predict which latent units of a VAE collapse before training it, and see the prediction
 # come true: a unit can live only on a component whose eigenvalue exceeds beta sigma^2.  Then see
 # what beta and KL warm-up
-# can mend. (Bishop & Bishop, section 19.2; Lucas, Tucker, Grosse & Norouzi 2019; Burda et al. 2016;
+# can fix. (Bishop & Bishop, section 19.2; Lucas, Tucker, Grosse & Norouzi 2019; Burda et al. 2016;
 # Hoffman &
 # Johnson 2016.)
 #

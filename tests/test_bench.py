@@ -20,7 +20,14 @@ from minigrad_ae.cli import main
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import bench_scaling, bench_steps, step_models, step_peers, timing  # noqa: E402
+from benchmarks import (  # noqa: E402
+    bench_scaling,
+    bench_steps,
+    report,
+    step_models,
+    step_peers,
+    timing,
+)
 
 
 def scripted(values):
@@ -186,7 +193,7 @@ def test_a_wrong_loss_is_never_timed(factor, names):
 
 
 def test_every_library_that_can_be_timed_has_a_step():
-    assert set(step_peers.STEPS) == set(step_peers.LIBRARIES) == {"ours", *bench_command.PEERS}
+    assert set(step_peers.STEPS) == set(step_peers.LIBRARIES) == {"ours", *report.PEERS}
 
 
 def test_operations_are_counted():
@@ -234,9 +241,9 @@ def scaling_report():
 
 @pytest.mark.parametrize(("ratio", "met"), [(2.0, True), (1.99, False)])
 def test_a_goal_is_met_from_its_value_on(ratio, met):
-    rows = bench_command.table_rows({"steps": steps_report(ratio)})
+    rows = report.table_rows({"steps": steps_report(ratio)})
     assert [r["met"] for r in rows] == [met, None]
-    text = bench_command.table(rows)
+    text = report.table(rows)
     assert f"{int(met)} of 1 goals met" in text
     assert max(map(len, text.splitlines())) <= 100
 
@@ -249,28 +256,28 @@ def test_a_masked_autoencoder_on_mnist_is_held_to_the_gaussian_conditional_and_t
         "gaussian": 0.043,
         "seconds": 700.0,
     }
-    rows = bench_command.table_rows({"masked": measured})
+    rows = report.table_rows({"masked": measured})
     assert [r["met"] for r in rows] == [True, True, False]
-    assert bench_command.table_rows({"masked": {**measured, "gaussian": 0.037}})[0]["met"] is False
+    assert report.table_rows({"masked": {**measured, "gaussian": 0.037}})[0]["met"] is False
 
 
 @pytest.mark.parametrize(("elbo", "seconds", "met"), [(-99.0, 272.0, True), (-99.1, 274.0, False)])
 def test_a_vae_on_mnist_is_held_to_nats_and_seconds(elbo, seconds, met):
     setting = {"elbo": -99.0, "log_p": None, "seconds": 273.0}
     measured = {"setting": setting, "elbo": elbo, "seconds_with_log_p": seconds}
-    rows = bench_command.table_rows(
+    rows = report.table_rows(
         {"vae": {"baseline": -205.8, "threads": 1, "runs": {"784-400-20": measured}}}
     )
     assert [r["met"] for r in rows] == [met, met]
-    assert max(map(len, bench_command.table(rows).splitlines())) <= 100
+    assert max(map(len, report.table(rows).splitlines())) <= 100
 
 
 def test_a_ratio_from_a_busy_machine_meets_no_goal_and_misses_none():
-    report = steps_report()
-    report["rows"][0]["busy"] = True
-    rows = bench_command.table_rows({"steps": report})
+    busy = steps_report()
+    busy["rows"][0]["busy"] = True
+    rows = report.table_rows({"steps": busy})
     assert [r["met"] for r in rows] == [None, None]
-    assert "0 of 0 goals met" in bench_command.table(rows)
+    assert "0 of 0 goals met" in report.table(rows)
 
 
 def test_busy_is_told_from_the_gauge():
@@ -285,26 +292,27 @@ def test_products_are_summed_up_by_their_geometric_mean():
     measured = [
         {"kernel": "matmul", "dtype": "float32", "kind": "TN", "ratio": r} for r in (0.5, 2.0)
     ]
-    (row,) = bench_command.table_rows({"gemm": {"rows": measured}})
+    (row,) = report.table_rows({"gemm": {"rows": measured}})
     assert row["ratio"] == pytest.approx(1) and row["met"] and "A^T B" in row["what"]
 
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """A folder of benchmarks whose scripts write ready reports; how each ends is given by
+    """A folder of benchmarks whose scripts write ready measurements; how each ends is given by
     `codes`.
     """
 
     def build(codes):
         folder = tmp_path / "benchmarks"
         folder.mkdir()
-        for script, report in (
+        shutil.copy(ROOT / "benchmarks" / "report.py", folder)
+        for script, measured in (
             ("bench_steps.py", steps_report()),
             ("bench_scaling.py", scaling_report()),
         ):
             body = (
                 "import pathlib, "
-                f"sys\npathlib.Path(sys.argv[-1]).write_text({json.dumps(report)!r})\n"
+                f"sys\npathlib.Path(sys.argv[-1]).write_text({json.dumps(measured)!r})\n"
             )
             (folder / script).write_text(
                 body + f"sys.exit({codes.get(script, 0)})\n", encoding="utf-8"
@@ -326,9 +334,9 @@ def test_the_command_writes_figures_and_numbers(checkout, capfd):
         "bench_scaling.json",
         "bench_scaling.png",
     ]
-    report = json.loads((root / "all.json").read_text(encoding="utf-8"))
+    written = json.loads((root / "all.json").read_text(encoding="utf-8"))
     assert {"what", "threads", "peer", "ours", "ratio", "goal", "met", "busy"} == set(
-        report["rows"][0]
+        written["rows"][0]
     )
 
 

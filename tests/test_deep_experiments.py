@@ -6,14 +6,18 @@ import hashlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minigrad_ae.claims import Run
-from minigrad_ae.cli import bench as bench_command
 from minigrad_ae.data import shipped
 from minigrad_ae.experiments import deep as experiments_deep
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks import report
 
 PROGRAM = """
 from minigrad_ae.claims import Run
@@ -85,7 +89,7 @@ def test_the_benchmark_compares_errors_with_pca_and_times_with_torch():
         "ours": {"median": 7.0, "cpu": [20.0, 30.0]},
         "torch": {"cpu": [30.0, 30.0]},
     }
-    error, training = bench_command.table_rows({"deep": {"rows": [measured]}})
+    error, training = report.table_rows({"deep": {"rows": [measured]}})
     assert (error["peer"], error["ratio"], error["goal"], error["met"]) == ("PCA", 2.0, 1.75, True)
     assert (training["peer"], training["ratio"], training["ours"], training["met"]) == (
         "torch fused",
