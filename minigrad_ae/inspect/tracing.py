@@ -21,7 +21,7 @@ from ..autodiff.origin import source_line
 from ..display import summary
 from ..errors import DataError, FileError
 from ..files import write_text
-from .diagnose import lost
+from .diagnose.reasons import backward_trouble, forward_trouble, made_here
 from .record.applications import Application, demand_loss, walk
 from .record.leaf_checks import LeafCheck, check_leaves
 from .record.names import caller_scopes, name_values, seed_in
@@ -261,7 +261,7 @@ class _Recorder:
             summary(data, limit),
             fanout.get(id(x), 0),
             bytes_saved(x) if op else 0,
-            lost.not_finite_forward(x) if op else "",
+            forward_trouble(x) if op else "",
         )
         self.nodes.append(node)
         self.ids[id(x)] = node.id
@@ -299,7 +299,7 @@ class _Recorder:
         op: Any = a.value.op
         argument, rule = op.argument(a.i), rule_of(op, a.i)
         check = local_check(a.value, a.i, a.g, self.rng) if self.numeric else NOT_ASKED
-        trouble = lost.not_finite(a, self.users) if lost.made_here(a) else ""
+        trouble = backward_trouble(a, self.users) if made_here(a) else ""
         return Contribution(
             k,
             op.name,
