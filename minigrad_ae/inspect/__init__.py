@@ -9,7 +9,7 @@ diagnose     what went wrong: `why` a gradient is None, zero, tiny, huge or NaN;
 
 from ..program import emit_numpy
 from .diagnose.anomaly import AnomalyError, detect_anomaly
-from .diagnose.causes import why
+from .diagnose.explanations import why
 from .record.steps import Contribution, Step
 from .tracing import Trace, backward_steps, trace
 

@@ -21,7 +21,7 @@ from ..autodiff.origin import source_line
 from ..display import summary
 from ..errors import DataError, FileError
 from ..files import write_text
-from .diagnose import lost
+from .diagnose.reasons import backward_trouble, forward_trouble, made_here
 from .record.applications import Application, demand_loss, walk
 from .record.leaf_checks import LeafCheck, check_leaves
 from .record.names import caller_scopes, name_values, seed_in
@@ -260,7 +260,7 @@ class _Recorder:
             made = {"op": op.name, "file": file, "line": line, "code": code}
             made["computes"] = computes(x, [self.label(a) for a in x.inputs])
             made["bytes_saved"] = bytes_saved(x)
-            made["trouble"] = lost.not_finite_forward(x)
+            made["trouble"] = forward_trouble(x)
         made |= {"shape": data.shape, "dtype": str(data.dtype), "value": summary(data, limit)}
         made |= {"parents": tuple(parents), "fanout": fanout.get(id(x), 0)}
         node = Node(id=len(self.nodes), name=self.label(x), kind=self.kind(x), **made)
@@ -300,7 +300,7 @@ class _Recorder:
         op: Any = a.value.op
         argument, rule = op.argument(a.i), rule_of(op, a.i)
         check = local_check(a.value, a.i, a.g, self.rng) if self.numeric else NOT_ASKED
-        trouble = lost.not_finite(a, self.users) if lost.made_here(a) else ""
+        trouble = backward_trouble(a, self.users) if made_here(a) else ""
         raw = np.array(a.raw) if a.axes and a.raw.size <= RAW else None
         value, to, node = self.names[id(a.value)], self.names[id(a.x)], self.ids[id(a.x)]
         notation, shape = bar_notation(argument, rule), a.x._data.shape

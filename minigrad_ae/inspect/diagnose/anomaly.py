@@ -21,9 +21,10 @@ import numpy as np
 
 from ...autodiff.graph import Value, watchers
 from ...autodiff.origin import source_line, where
+from ...display import is_finite
 from ...errors import GradientError
 from ..record.notation import rule_of
-from .reasons import backward_reason, forward_reason, remedy
+from .reasons import backward_fault, first, forward_fault, remedy
 
 KEPT = 200_000  # checksums
 
@@ -105,38 +106,30 @@ class detect_anomaly:
         """After a rule: what came in, what it sends."""
         if threading.get_ident() != self.thread:
             return
-        arrays = [a._data if isinstance(a, Value) else a for a in (g, sent)]
-        read = value.op.reads(i, len(value.arrays)) if value.op else set()
-        known = [value._data if k == -1 else value.arrays[k] for k in read]
-        index = self.worse(arrays[1], [arrays[0], *known])
+        came, went = (a._data if isinstance(a, Value) else a for a in (g, sent))
+        op: Any = value.op
+        read = [value._data if k == -1 else value.arrays[k] for k in op.reads(i, len(value.arrays))]
+        index = self.worse(went, [came, *read])
         if index is not None:
-            raise self.backward_error(value, i, arrays[0], arrays[1], index)
+            raise self.backward_error(value, i, came, went, index)
 
     # --- judging ---
     def worse(self, result: Any, inputs: Any) -> tuple[int, ...] | None:
         """The first element that is worse than every input: NaN where no input has one, Inf where
         all are finite.
         """
-        if np.isfinite(result).all():
+        if is_finite(result) or any(np.isnan(x).any() for x in inputs):
             return None
-        nan, inf_in, nan_in = (
-            np.isnan(result),
-            any(np.isinf(x).any() for x in inputs),
-            any(np.isnan(x).any() for x in inputs),
-        )
-        if nan.any() and not nan_in:
-            return _first(nan)
-        if self.inf and not nan_in and not inf_in:
-            return _first(np.isinf(result))
-        return None
+        nan = np.isnan(result)
+        if nan.any():
+            return first(nan)
+        new = self.inf and all(map(is_finite, inputs))
+        return first(np.isinf(result)) if new else None
 
     def remember(self, result: Value) -> None:
         """Checksums of the leaves and constants that the rules of `result` will read."""
-        read = (
-            set().union(*(result.op.reads(i, len(result.inputs)) for i, _ in result.edges))
-            if result.op
-            else set()
-        )
+        op: Any = result.op
+        read = set[int]().union(*(op.reads(i, len(result.inputs)) for i, _ in result.edges))
         for k in read - {-1}:
             if not (isinstance(result.inputs[k], Value) and result.inputs[k].op is not None):
                 self.sums[result.serial, k] = checksum(result.arrays[k])
@@ -147,66 +140,58 @@ class detect_anomaly:
     def forward_error(
         self, result: Value, op: Any, arrays: Any, params: Any, index: tuple[int, ...]
     ) -> AnomalyError:
-        word = _word(result._data[index])
-        operands = {op.argument(k): _at(a, index, result._data.shape) for k, a in enumerate(arrays)}
-        reason = forward_reason(op.name, operands, arrays, index, word, params)
-        place = _place(result) if result.op else f"{op.name} (nothing here records a gradient)"
-        of_finite = " of finite numbers" if all(_finite(a) for a in arrays) else ""
-        what = f"{op.name} made {word}{of_finite}: {reason}"
-        element = f"forward, element {list(index)}{_operands(operands)}, {place}"
-        return _anomaly("forward", what, element, op, result, index, operands, reason)
+        operands, reason = forward_fault(op, arrays, params, result._data, index)
+        made = f"{op.name} made {_word(result._data[index])}"
+        if all(map(is_finite, arrays)):
+            made += " of finite numbers"
+        place = f"from {where(result)}"
+        if result.op is None:
+            place = f"{op.name} (nothing here records a gradient)"
+        return AnomalyError(
+            f"{made}: {reason}",
+            f"forward, {_element(index, operands)}, {place}",
+            remedy(op.name, reason),
+            op=op.name,
+            phase="forward",
+            index=index,
+            operands=operands,
+            location=source_line(result),
+            reason=reason,
+        )
 
     def backward_error(
         self, value: Value, i: int, g: Any, sent: Any, index: tuple[int, ...]
     ) -> AnomalyError:
         op: Any = value.op
-        word, shape = _word(sent[index]), value._data.shape
-        operands = {"g": _at(g, index, sent.shape), "y": _at(value._data, index, sent.shape)}
-        operands |= {op.argument(k): _at(a, index, sent.shape) for k, a in enumerate(value.arrays)}
-        here = _matching(index, sent.shape, shape)
-        reason = backward_reason(value, here, operands, word, self.users)
+        operands, reason = backward_fault(value, g, sent, index, self.users)
+        word = _word(sent[index])
         what = f"the rule of {op.name} for {op.argument(i)} made {word}: {reason}"
-        rule = f"rule {rule_of(op, i)}, {_place(value)}"
-        element = f"backward, element {list(index)}{_operands(operands)}, {rule}"
-        return _anomaly("backward", what, element, op, value, index, operands, reason)
+        place = f"{_element(index, operands)}, rule {rule_of(op, i)}, from {where(value)}"
+        return AnomalyError(
+            what,
+            f"backward, {place}",
+            remedy(op.name, reason),
+            op=op.name,
+            phase="backward",
+            index=index,
+            operands=operands,
+            location=source_line(value),
+            reason=reason,
+        )
 
     def data_error(self, op: Any, a: Any, array: Any) -> AnomalyError:
-        index, bad = _first(np.isnan(array)), int(np.isnan(array).sum())
-        name = where(a) if isinstance(a, Value) else f"an array of shape {np.shape(array)}"
-        reason = f"{bad} NaN in the data themselves"
+        nan = np.isnan(array)
+        bad, index = int(nan.sum()), first(nan)
         return AnomalyError(
-            f"NaN came in with the data: {name} has {bad}",
+            f"NaN came in with the data: {_name(a)} has {bad}",
             f"first at {list(index)}, used by {op.name}",
             "clean the data first: drop these rows, or fill them in",
             op=op.name,
             phase="data",
             index=index,
             operands={"value": float("nan")},
-            reason=reason,
+            reason=f"{bad} NaN in the data themselves",
         )
-
-
-def _anomaly(
-    phase: str,
-    what: str,
-    element: str,
-    op: Any,
-    value: Value,
-    index: tuple[int, ...],
-    operands: dict[str, Any],
-    reason: str,
-) -> AnomalyError:
-    return AnomalyError(
-        what,
-        element,
-        remedy(op.name, reason),
-        op=op.name,
-        phase=phase,
-        index=index,
-        operands=operands,
-        location=source_line(value),
-        reason=reason,
-    )
 
 
 def checksum(array: np.ndarray) -> int:
@@ -217,10 +202,9 @@ def checksum(array: np.ndarray) -> int:
 def changed(value: Value, k: int, a: Any) -> AnomalyError:
     """The error for an array that was written into between forward and backward."""
     op: Any = value.op
-    name = where(a) if isinstance(a, Value) else f"an array of shape {np.shape(a)}"
     return AnomalyError(
-        f"{name} was written into after {op.name} had used it",
-        f"{_place(value)}: its rules read {op.argument(k)}, and the checksum differs from the "
+        f"{_name(a)} was written into after {op.name} had used it",
+        f"from {where(value)}: its rules read {op.argument(k)}, and the checksum differs from the "
         "forward pass",
         "write before the loss is computed, or after the last backward()",
         op=op.name,
@@ -230,12 +214,8 @@ def changed(value: Value, k: int, a: Any) -> AnomalyError:
     )
 
 
-def _finite(a: Any) -> bool:
-    return bool(np.isfinite(a).all())
-
-
-def _first(mask: Any) -> tuple[int, ...]:
-    return tuple(int(k) for k in np.argwhere(mask)[0])
+def _name(a: Any) -> str:
+    return where(a) if isinstance(a, Value) else f"an array of shape {np.shape(a)}"
 
 
 def _word(x: Any) -> str:
@@ -244,41 +224,15 @@ def _word(x: Any) -> str:
     return "+Inf" if x > 0 else "-Inf"
 
 
-def _place(value: Value) -> str:
-    return f"from {where(value)}"
+def _element(index: tuple[int, ...], operands: dict[str, Any]) -> str:
+    """'element [1], x = -1, p = 0.5'."""
+    return ", ".join(
+        [f"element {list(index)}", *(f"{k} = {_number(v)}" for k, v in operands.items())]
+    )
 
 
-def _matching(
-    index: tuple[int, ...], shape: tuple[int, ...], other: tuple[int, ...]
-) -> tuple[int, ...] | None:
-    """The element of an array of shape `other` that broadcasting pairs with `index` of one of
-    `shape`; None if none.
-    """
-    if len(other) > len(shape):
-        return None
-    lead = len(shape) - len(other)
-    if any(n not in (1, m) for m, n in zip(shape[lead:], other, strict=True)):
-        return None
-    return tuple(0 if n == 1 else k for k, n in zip(index[lead:], other, strict=True))
-
-
-def _at(array: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
-    """The number that broadcasting pairs with `index`; a range (low, high) where elements do not
-    pair up.
-    """
-    array = np.asarray(array)
-    place = _matching(index, shape, array.shape)
-    if place is not None:
-        return array[place].item()
-    return (float(np.min(array)), float(np.max(array))) if array.size else ()
-
-
-def _operands(operands: dict[str, Any]) -> str:
-    def text(x: Any) -> str:
-        if isinstance(x, tuple) and x and x[0] == x[1]:
-            return text(x[0])
-        if isinstance(x, tuple) and x:
-            return f"{x[0]:.4g} to {x[1]:.4g}"
-        return f"{x:.4g}" if isinstance(x, float) else str(x)
-
-    return "".join(f", {k} = {text(v)}" for k, v in operands.items())
+def _number(x: Any) -> str:
+    if isinstance(x, tuple) and x:
+        low, high = (f"{v:.4g}" for v in x)
+        return low if x[0] == x[1] else f"{low} to {high}"
+    return f"{x:.4g}" if isinstance(x, float) else str(x)

@@ -43,36 +43,34 @@ def compare(
     a: dict[str, Any], b: dict[str, Any], name_a: str = "A", name_b: str = "B"
 ) -> tuple[str, bool]:
     """The report on two records, and whether they agree in every step, up to rounding."""
-    head = [_headline("A", name_a, a), _headline("B", name_b, b)]
+    head = [_head("A", name_a, a), _head("B", name_b, b)]
     forward = _first_forward(a, b)
     if forward:
         head += ["", *forward]
+    verdict, agree = _verdict(a, b)
+    if forward and agree:
+        return "\n".join([*head, "every step of the backward pass agrees"]), False
+    return "\n".join([*head, "", *verdict]), agree
+
+
+def _head(side: str, name: str, record: dict[str, Any]) -> str:
+    loss, value, steps = record["loss"], _show(record["value"]), len(record["steps"])
+    return f"{side}  {name}: {loss} = {value}, {steps} steps"
+
+
+def _verdict(a: dict[str, Any], b: dict[str, Any]) -> tuple[list[str], bool]:
+    """What is said of the steps of two records, and whether they agree."""
     for ours, theirs in zip(_facts(a), _facts(b), strict=False):
         finding = _differ(ours, theirs)
         if finding:
-            return "\n".join([*head, "", *_report(ours, theirs, finding)]), False
+            return _report(ours, theirs, finding), False
     n, m = len(a["steps"]), len(b["steps"])
-    if n != m:
-        longer, first = ("A", a["steps"][m]) if n > m else ("B", b["steps"][n])
-        text = (
-            f"the first {min(n, m)} steps agree; then {longer} goes on with step {first['k']}, "
-            f"{first['op']}"
-        )
-        return "\n".join([*head, "", text]), False
-    if forward:
-        return "\n".join([*head, "every step of the backward pass agrees"]), False
-    return "\n".join(
-        [
-            *head,
-            "",
-            f"the traces agree in all {n} steps (to {RELATIVE:g}, in the elements they keep)",
-        ]
-    ), True
-
-
-def _headline(letter: str, name: str, record: dict[str, Any]) -> str:
-    value = _show(record["value"])
-    return f"{letter}  {name}: {record['loss']} = {value}, {len(record['steps'])} steps"
+    if n == m:
+        precision = f"(to {RELATIVE:g}, in the elements they keep)"
+        return [f"the traces agree in all {n} steps {precision}"], True
+    longer, step = ("A", a["steps"][m]) if n > m else ("B", b["steps"][n])
+    more = f"{longer} goes on with step {step['k']}, {step['op']}"
+    return [f"the first {min(n, m)} steps agree; then {more}"], False
 
 
 def _facts(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -80,33 +78,38 @@ def _facts(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     nodes = record["nodes"]
     for step in record["steps"]:
         made = nodes[step["node"]]
-        common = {key: step[key] for key in ("k", "op", "gin")}
-        common |= {key: made[key] for key in ("name", "src", "code", "value")}
+        common = {key: made[key] for key in ("name", "src", "code", "value")}
+        common |= {key: step[key] for key in ("k", "op", "gin")}
         for out in step["out"]:
             sent = {key: out[key] for key in ("argument", "rule", "raw_shape", "unbroadcast")}
-            to, after = nodes[out["to"]]["name"], out["accum"]["after"]
-            yield {**common, **sent, "to": to, "added": out["grad"], "after": after}
+            received = {"to": nodes[out["to"]]["name"], "after": out["accum"]["after"]}
+            yield {**common, **sent, **received, "added": out["grad"]}
+
+
+# What is compared of two contributions, in order of cause.
+_COMPARED = {
+    "op": "the op",
+    "argument": "the argument that the gradient goes to",
+    "value": "the forward value",
+    "gin": "the incoming gradient",
+    "rule": "the rule",
+    "raw_shape": "the shape that the rule returned",
+    "unbroadcast": "un-broadcasting",
+    "added": "what is sent",
+    "after": "the gradient after it",
+}
+_ARRAYS = {"value", "gin", "added", "after"}
 
 
 def _differ(a: dict[str, Any], b: dict[str, Any]) -> Finding | None:
-    """What differs first between two contributions: in order of cause."""
-    for key, words in (("op", "the op"), ("argument", "the argument that the gradient goes to")):
-        if a[key] != b[key]:
+    """What differs first between two contributions."""
+    for key, words in _COMPARED.items():
+        if key in _ARRAYS:
+            if found := _arrays(a[key], b[key], words):
+                return found
+        elif a[key] != b[key] and (key != "rule" or _arrays(a["added"], b["added"], "")):
             return words, str(a[key]), str(b[key])
-    for key, words in (("value", "the forward value"), ("gin", "the incoming gradient")):
-        if found := _arrays(a[key], b[key], words):
-            return found
-    if a["rule"] != b["rule"] and _arrays(a["added"], b["added"], ""):
-        return "the rule", a["rule"], b["rule"]
-    for key, words in (
-        ("raw_shape", "the shape that the rule returned"),
-        ("unbroadcast", "un-broadcasting"),
-    ):
-        if a[key] != b[key]:
-            return words, str(a[key]), str(b[key])
-    return _arrays(a["added"], b["added"], "what is sent") or _arrays(
-        a["after"], b["after"], "the gradient after it"
-    )
+    return None
 
 
 def _arrays(a: dict[str, Any], b: dict[str, Any], words: str) -> Finding | None:
@@ -142,51 +145,39 @@ def _show(x: Any) -> str:
 
 def _report(a: dict[str, Any], b: dict[str, Any], finding: Finding) -> list[str]:
     words, in_a, in_b = finding
-    lines = [
-        f"the traces part at step {a['k']}"
-        + ("" if a["k"] == b["k"] else f" (B: {b['k']})")
-        + f": {words} differs"
+    in_b_it_is = "" if a["k"] == b["k"] else f" (B: {b['k']})"
+    return [
+        f"the traces part at step {a['k']}{in_b_it_is}: {words} differs",
+        *_side("A", a, in_a),
+        *_side("B", b, in_b),
     ]
-    for label, side, value in (("A", a, in_a), ("B", b, in_b)):
-        place = (
-            f"   {Path(side['src']).name if side['src'] else '?'}  {side['code'] or ''}".rstrip()
-        )
-        lines += [
-            f"  {label}  {value}",
-            f"     {side['op']} made {side['name']}, sends to {side['to']}{place}",
-        ]
-    return lines
+
+
+def _side(label: str, step: dict[str, Any], value: str) -> list[str]:
+    file = Path(step["src"]).name if step["src"] else "?"
+    place = f"   {file}  {step['code'] or ''}".rstrip()
+    made = f"{step['op']} made {step['name']}, sends to {step['to']}"
+    return [f"  {label}  {value}", f"     {made}{place}"]
 
 
 def _first_forward(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
     """The first value of the forward pass that differs: often the cause of everything after it."""
     made = [[n for n in r["nodes"] if n["op"] or n["kind"] in ("param", "input")] for r in (a, b)]
     for x, y in zip(*made, strict=False):
-        told = ""
+        found = None
         if x["op"] != y["op"]:
-            told = f"the forward passes part: {_made(x)}, {_made(y)}"
-        elif found := _arrays(x["value"], y["value"], "value"):
-            words, in_a, in_b = found
-            told = (
-                f"the forward passes part at {x['name']} ({x['op'] or x['kind']}): {words}: "
-                f"{in_a} against {in_b}"
-            )
-        if told:
-            sides = (("A", x), ("B", y))
-            return [
-                told,
-                *(
-                    f"  {label}  {Path(n['src']).name}  {n['code'] or ''}"
-                    for label, n in sides
-                    if n["src"]
-                ),
-            ]
+            found = f"the forward passes part: {_made(x)}, {_made(y)}"
+        elif differs := _arrays(x["value"], y["value"], "value"):
+            words, in_a, in_b = differs
+            place = f"{x['name']} ({x['op'] or x['kind']})"
+            found = f"the forward passes part at {place}: {words}: {in_a} against {in_b}"
+        if found:
+            sides = [(label, n) for label, n in (("A", x), ("B", y)) if n["src"]]
+            return [found, *(f"  {s}  {Path(n['src']).name}  {n['code'] or ''}" for s, n in sides)]
     return []
 
 
 def _made(node: dict[str, Any]) -> str:
-    return (
-        f"{node['name']} is made by {node['op']}"
-        if node["op"]
-        else f"{node['name']} is a {node['kind']}"
-    )
+    if node["op"]:
+        return f"{node['name']} is made by {node['op']}"
+    return f"{node['name']} is a {node['kind']}"
