@@ -5,6 +5,7 @@ for good.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,25 @@ KINDS = mg.models
 
 def _start(dtype: str = "float64") -> dict[str, Any]:
     return {"rng": np.random.default_rng(1), "dtype": np.dtype(dtype)}
+
+
+# What parameters are called since encoder and decoder are modules in every model.
+RENAMED = [
+    (r"^(encoder|decoder)_(weight|bias)$", r"\1.\2"),
+    (r"^mean$", "decoder.bias"),
+    (r"\blayer1\.", "encoder.0."),
+    (r"\blayer2\.", "encoder.1."),
+    (r"\blayer3\.", "decoder.0."),
+    (r"\blayer4\.", "decoder.1."),
+    (r"^decoder_positions$", "decoder.positions"),
+    (r"^(bridge|mask_token|blocks|norm|head)\b", r"decoder.\1"),
+]
+
+
+def name_of_today(name: str) -> str:
+    for old, new in RENAMED:
+        name = re.sub(old, new, name)
+    return name
 
 
 MODELS: dict[str, Callable[[], Any]] = {

@@ -445,5 +445,5 @@ def test_a_run_that_was_cut_off_says_nothing_about_pca():
 def test_weights_that_are_not_finite_are_refused():
     model = principal_model(SPREAD)
     model.encoder_weight.data[0, 1] = np.inf
-    with pytest.raises(DataError, match="encoder_weight has 1 of 12"):
+    with pytest.raises(DataError, match=r"encoder\.weight has 1 of 12"):
         mg.certify_pca(model, SPREAD)

@@ -114,10 +114,10 @@ def test_all_that_does_not_fit_is_listed_at_once(tmp_path):
     before = other.state_dict()
     text = message_of(CheckpointError, checkpoint.load, path, other)
     for part in (
-        "unexpected 'encoder_bias' (2,)",
-        "unexpected 'decoder_bias' (5,)",
-        "wrong shape of 'encoder_weight': got (5, 2), expected (6, 2)",
-        "wrong dtype of 'decoder_weight': got float64, expected float32",
+        "unexpected 'encoder.bias' (2,)",
+        "unexpected 'decoder.bias' (5,)",
+        "wrong shape of 'encoder.weight': got (5, 2), expected (6, 2)",
+        "wrong dtype of 'decoder.weight': got float64, expected float32",
     ):
         assert part in text
     assert all(np.array_equal(before[k], v) for k, v in other.state_dict().items())
@@ -159,7 +159,7 @@ def damage(path, kind):
     elif kind == "exchanged":
         with np.load(path) as old:
             arrays = {name: old[name] for name in old.files}
-        archive(path, **(arrays | {"model/decoder_bias": np.full(5, 3.0)}))
+        archive(path, **(arrays | {"model/decoder.bias": np.full(5, 3.0)}))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def changed(path, **parts):
             "unexpected keyword argument 'later'",
         ),
         ({"config": {"n_features": 5, "n_latent": 9}}, "n_latent = 9 is not possible"),
-        ({"config": {"n_features": 5, "n_latent": 3}}, "wrong shape of 'encoder_weight'"),
+        ({"config": {"n_features": 5, "n_latent": 3}}, "wrong shape of 'encoder.weight'"),
         ({"config": [1]}, "a LinearAutoencoder cannot be rebuilt"),
         ({"meta": "gone"}, "__meta__ cannot be understood"),
         ({"sha256": "gone"}, "__meta__ cannot be understood"),

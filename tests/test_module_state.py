@@ -212,3 +212,71 @@ def test_a_module_without_forward_says_so():
         "Empty does not say what it computes\n  it has no forward\n  fix: define forward(self, x) "
         "in the class"
     )
+
+
+# --- parts that had another name ------------------------------------------------------------------
+
+KINDS = {
+    "linear": lambda: mg.models.LinearAutoencoder(4, 2, rng=rng()),
+    "tied": lambda: mg.models.LinearAutoencoder(4, 2, tied=True, rng=rng()),
+    "two-layer": lambda: mg.models.TwoLayerAutoencoder(4, 2, rng=rng()),
+    "deep": lambda: mg.models.DeepAutoencoder(4, 2, 3, rng=rng()),
+    "sparse": lambda: mg.models.SparseAutoencoder(4, 6, rng=rng()),
+    "denoising": lambda: mg.models.DenoisingAutoencoder(
+        mg.models.DeepAutoencoder(4, 2, 3, rng=rng()), sigma=0.1
+    ),
+    "masked": lambda: mg.models.MaskedAutoencoder((4, 4), 2, width=4, depth=1, rng=rng()),
+    "linear-vae": lambda: mg.models.LinearVAE(4, 2, rng=rng()),
+    "vae": lambda: mg.models.VariationalAutoencoder(4, 2, hidden=(3,), rng=rng()),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_model_has_an_encoder_and_a_decoder(kind):
+    model = KINDS[kind]()
+    assert isinstance(model.encoder, nn.Module) and isinstance(model.decoder, nn.Module)
+    of_parts = ("encoder.", "decoder.", "autoencoder.encoder.", "autoencoder.decoder.")
+    of_the_model = {"log_var", "log_sigma2"}  # the linear VAE's: of no layer
+    names = set(model.state_dict())
+    assert {n for n in names if not n.startswith(of_parts)} <= of_the_model
+
+
+def test_an_older_name_reads_and_assigns_the_part():
+    model = KINDS["linear"]()
+    assert model.encoder_weight is model.encoder.weight
+    assert model.decoder_bias is model.decoder.bias
+    model.decoder_weight.data = 3 * model.decoder_weight.data
+    new = nn.Parameter(np.ones((4, 2)))
+    model.encoder_weight = new
+    assert model.encoder.weight is new and dict(model.named_parameters())["encoder.weight"] is new
+    deep = KINDS["deep"]()
+    assert deep.layer3 is deep.decoder[0] and deep.layer4.weight is deep.decoder[1].weight
+
+
+def test_an_older_state_loads_also_inside_another_module():
+    class Pair(nn.Module):
+        def __init__(self):
+            self.first, self.second = KINDS["linear"](), [KINDS["deep"]()]
+
+    pair, generator = Pair(), rng(5)
+    older = {"first.encoder_weight": (4, 2), "first.encoder_bias": (2,)}
+    older |= {"first.decoder_weight": (2, 4), "first.decoder_bias": (4,)}
+    for k, (n, m) in enumerate(((4, 3), (3, 2), (2, 3), (3, 4)), start=1):
+        older |= {f"second.0.layer{k}.weight": (n, m), f"second.0.layer{k}.bias": (m,)}
+    state = {name: generator.normal(size=shape) for name, shape in older.items()}
+    pair.load_state_dict(state)
+    assert np.array_equal(pair.first.decoder.bias.data, state["first.decoder_bias"])
+    assert np.array_equal(pair.second[0].decoder[0].weight.data, state["second.0.layer3.weight"])
+    state["first.encoder_weight"] = np.ones((5, 2))
+    with pytest.raises(DataError, match=r"wrong shape of 'first.encoder.weight'"):
+        pair.load_state_dict(state)
+
+
+def test_a_tied_decoder_has_the_encoders_weight():
+    model = KINDS["tied"]()
+    assert np.array_equal(model.decoder.weight.data, model.encoder.weight.data.T)
+    assert set(model.state_dict()) == {"encoder.weight", "encoder.bias", "decoder.bias"}
+    model.loss(rng(1).normal(size=(5, 4))).backward()
+    assert model.encoder.weight.grad.shape == (4, 2)
+    model.encoder.weight.data = np.ones((4, 2))
+    assert np.array_equal(model.decoder.weight.data, np.ones((2, 4)))

@@ -153,7 +153,8 @@ def test_tensors_show_their_numbers():
 
 def test_modules_certificates_and_traces():
     model = mg.models.LinearAutoencoder(4, 2, rng=np.random.default_rng(0))
-    assert "none yet" in model._repr_html_() and "encoder_weight" in model._repr_html_()
+    shown = model._repr_html_()
+    assert "none yet" in shown and "encoder.weight" in shown and "decoder.bias" in shown
     loss = model.loss(np.eye(4))
     loss.backward()
     assert "none yet" not in model._repr_html_()

@@ -91,7 +91,7 @@ def test_other_options_on_resume_are_refused(capsys, tmp_path):
     )
     assert "--lr was 0.001, is 0.1; --seed was 0, is 3" in err
     err = wrong_use(capsys, "train", "linear", "--latent", 3, "--checkpoint", tmp_path, "--resume")
-    assert "wrong shape of 'encoder_weight': got (64, 2), expected (64, 3)" in err
+    assert "wrong shape of 'encoder.weight': got (64, 2), expected (64, 3)" in err
 
 
 @pytest.mark.parametrize(

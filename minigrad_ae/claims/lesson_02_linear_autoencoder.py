@@ -259,8 +259,8 @@ def l2_directions(run: Run) -> float:
     reason="optimum by L-BFGS: loss to 1e-9 relative of about 2500",
     sabotage=edit(
         LinearAutoencoder.penalised,
-        "ops.sum(self.encoder_weight**2)",
-        "ops.sum(abs(self.encoder_weight.numpy()))",
+        "ops.sum(self.encoder.weight**2)",
+        "ops.sum(abs(self.encoder.weight.numpy()))",
     ),
 )
 def l2_loss(run: Run) -> float:
@@ -274,7 +274,7 @@ def l2_loss(run: Run) -> float:
     expected=3.0,
     tolerance=0.0,
     reason="a count; collapsed singular values vanish, the others exceed 0.3",
-    sabotage=edit(LinearAutoencoder.penalised, " + ops.sum(self.decoding_weight() ** 2)", ""),
+    sabotage=edit(LinearAutoencoder.penalised, " + ops.sum(self.decoder.weight**2)", ""),
 )
 def l2_collapse(run: Run) -> float:
     model = penalised(run, 6, lam_between(run, 3, 0.9))
@@ -397,9 +397,7 @@ def balancedness(run: Run) -> float:
     expected=0.0,
     tolerance=1e-12,
     reason="algebraic identity in float64, C well conditioned",
-    sabotage=edit(
-        LinearAutoencoder.encode, "x @ self.encoder_weight", "(x @ self.encoder_weight).tanh()"
-    ),
+    sabotage=edit(LinearAutoencoder.encode, "x @ W", "(x @ W).tanh()"),
 )
 def gauge(run: Run) -> float:
     model, X, _ = anywhere()

@@ -63,7 +63,7 @@ def soft_threshold_codes(run: Run) -> float:
     expected=-sparse.LAM,
     tolerance=1e-6,
     reason="optimum by L-BFGS: matrices to 1e-6",
-    sabotage=edit(SparseAutoencoder.encode, "self.encoder_bias,", "2 * self.encoder_bias,"),
+    sabotage=edit(SparseAutoencoder.encode, " W, b,", " W, 2 * b,"),
 )
 def soft_threshold_bias(run: Run) -> float:
     return float(run.shared(sparse.trained_encoder).encoder_bias.numpy().mean())
@@ -177,7 +177,7 @@ def pca_loss(run: Run) -> float:
     tolerance=lambda run: 1e-9 * pca_loss(run),
     reason="optimum by L-BFGS: loss to 1e-9 relative",
     sabotage=edit(
-        SparseAutoencoder.decode, "self.decoder_bias)", "self.decoder_bias.numpy() + 0.1)"
+        SparseAutoencoder.decode, "self.decoder.bias)", "self.decoder.bias.numpy() + 0.1)"
     ),
 )
 def no_penalty(run: Run) -> float:

@@ -24,7 +24,7 @@ from ..experiments.masked import (
 )
 from ..experiments.masked_transfer import few_labels, fine_tuned, from_scratch, regression
 from ..models import MaskedAutoencoder, transfer
-from ..models.masked import places, random_masks, visible_patches
+from ..models.masked import MaskedDecoder, places, random_masks, visible_patches
 from ..nn import (
     MultiHeadAttention,
     PatchEmbedding,
@@ -256,7 +256,7 @@ def _(run: Run) -> float:
     expected=12.0,
     tolerance=0.0,
     reason="a count",
-    sabotage=edit(MaskedAutoencoder.predict, " + self.decoder_positions", ""),
+    sabotage=edit(MaskedDecoder.forward, " + self.positions", ""),
 )
 def _(run: Run) -> float:
     """Distinct predictions (to 9 digits) among the hidden patches of one picture; all have the same
@@ -379,7 +379,7 @@ def mean_picture_error(run: Run) -> float:
     expected=mean_picture_error,
     tolerance=ROUNDING,
     reason="the head starts at zero, and zero stands for the mean picture",
-    sabotage=edit(MaskedAutoencoder.__init__, "init=init.zeros)", "init=init.xavier_uniform)"),
+    sabotage=edit(MaskedDecoder.__init__, "init=init.zeros, ", "init=init.xavier_uniform, "),
 )
 def _(run: Run) -> float:
     model = MaskedAutoencoder(SHAPE, PATCH, **SMALL, rng=np.random.default_rng(0))  # type: ignore[arg-type]

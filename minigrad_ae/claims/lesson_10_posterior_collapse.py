@@ -201,7 +201,7 @@ def conventions_wrong(run: Run, name: str, largest: float) -> bool:
     expected=0.0,
     tolerance=1e-6,
     reason="optima by L-BFGS; sum over the sweep of the distance in nats and in squared error",
-    sabotage=edit(LinearVAE.decode, "z @ self.decoder_weight", "1.02 * z @ self.decoder_weight"),
+    sabotage=edit(LinearVAE.decode, "z @ self.decoder.weight", "1.02 * z @ self.decoder.weight"),
 )
 def rate_distortion(run: Run) -> float:
     total = 0.0

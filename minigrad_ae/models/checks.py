@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ShapeError
-from ..nn import Linear, Module
+from ..nn import Module, Parameter
 from ..tensors import Tensor, tensor
 
 
@@ -27,9 +27,10 @@ def dtype_of(module: Module) -> Any:
     return next(module.named_parameters())[1].dtype
 
 
-def name_as_on_the_slides(*layers: Linear) -> None:
+def name_as_on_the_slides(*layers: Any) -> None:
     """Call the weights W1, W2, ... and the biases b1, b2, ..., as the inspector will show them."""
     for k, layer in enumerate(layers, start=1):
-        layer.weight.name = f"W{k}"
+        if isinstance(layer.weight, Parameter):  # not where it is computed, as a tied one is
+            layer.weight.name = f"W{k}"
         if layer.bias is not None:
             layer.bias.name = f"b{k}"

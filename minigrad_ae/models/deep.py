@@ -17,7 +17,8 @@ import numpy as np
 
 from .. import ops
 from ..arguments import choice, unmasked, whole_number
-from ..nn import Linear, Module
+from ..nn import Linear, Module, Sequential
+from ..nn.module import Renamed
 from .checks import name_as_on_the_slides, rows
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
@@ -33,11 +34,15 @@ class DeepAutoencoder(Module):
     rng : where the start weights come from (Xavier uniform; biases start at 0); dtype : float64 or
     float32
 
-    ``layer1`` ... ``layer4`` are `nn.Linear` layers, which compute s(x @ weight + bias).
+    ``encoder`` is F1 and ``decoder`` F2, two `nn.Linear` layers each, which compute
+    s(x @ weight + bias); ``layer1`` ... ``layer4`` are the same layers, numbered as on the slide.
 
     Raises DataError for settings that are not possible; when called, ShapeError for data of another
     width.
     """
+
+    layer1, layer2 = Renamed("encoder.0"), Renamed("encoder.1")
+    layer3, layer4 = Renamed("decoder.0"), Renamed("decoder.1")
 
     def __init__(
         self,
@@ -53,19 +58,23 @@ class DeepAutoencoder(Module):
         self.n_latent = whole_number(n_latent, "DeepAutoencoder: n_latent")
         self.n_hidden = whole_number(n_hidden, "DeepAutoencoder: n_hidden")
         self.activation = choice(activation, ACTIVATIONS, "DeepAutoencoder", "activation")
-        self.layer1 = Linear(n_features, n_hidden, activation=activation, rng=rng, dtype=dtype)
-        self.layer2 = Linear(n_hidden, n_latent, rng=rng, dtype=dtype)
-        self.layer3 = Linear(n_latent, n_hidden, activation=activation, rng=rng, dtype=dtype)
-        self.layer4 = Linear(n_hidden, n_features, rng=rng, dtype=dtype)
-        name_as_on_the_slides(self.layer1, self.layer2, self.layer3, self.layer4)
+        self.encoder: Any = Sequential(
+            Linear(n_features, n_hidden, activation=activation, rng=rng, dtype=dtype),
+            Linear(n_hidden, n_latent, rng=rng, dtype=dtype),
+        )
+        self.decoder: Any = Sequential(
+            Linear(n_latent, n_hidden, activation=activation, rng=rng, dtype=dtype),
+            Linear(n_hidden, n_features, rng=rng, dtype=dtype),
+        )
+        name_as_on_the_slides(*self.encoder, *self.decoder)
 
     def encode(self, x: Any) -> Any:
         """F1: x (n, D) -> z (n, M)."""
-        return self.layer2(self.layer1(rows(x, self.n_features, self.layer1.weight.dtype)))
+        return self.encoder(rows(x, self.n_features, self.encoder[0].weight.dtype))
 
     def decode(self, z: Any) -> Any:
         """F2: z (n, M) -> y (n, D)."""
-        return self.layer4(self.layer3(z))
+        return self.decoder(z)
 
     def forward(self, x: Any) -> Any:
         """x (n, D) -> its reconstruction y = F2(F1(x)), (n, D)."""
@@ -73,15 +82,14 @@ class DeepAutoencoder(Module):
 
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
         """E = 1/2 sum over n and features of (y - x)^2, a scalar.  (`rng` is not used.)"""
-        x = rows(x, self.n_features, self.layer1.weight.dtype)
+        x = rows(x, self.n_features, self.encoder[0].weight.dtype)
         return ops.half_squared_error(self.forward(x), x)
 
     def start_at(self, mean: Any) -> None:
         """Set the output bias to `mean` (D,), the mean of the data, which spares training the time
         to find it.
         """
-        bias = self.layer4.bias
-        assert bias is not None
+        bias = self.decoder[1].bias
         bias.data = np.array(unmasked(mean, "mean"), bias.dtype).reshape(self.n_features)
 
     def describe(self) -> str:

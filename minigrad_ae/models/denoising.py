@@ -11,6 +11,7 @@ sigma^2 is the score, the gradient of the log density of x~, where the noise is 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from ..arguments import generator, real_number, real_numbers
 from ..data import zero_random_subset
 from ..data.corruptions import with_noise
 from ..errors import DtypeError, ShapeError
-from ..nn import Module
+from ..nn import Module, Parameter
 from ..tensors import tensor
 from .checks import dtype_of, rows
 
@@ -55,6 +56,20 @@ class DenoisingAutoencoder(Module):
         fix = "drop is the probability that an entry is set to zero, e.g. 0.3"
         self.drop = real_number(drop, "DenoisingAutoencoder: drop", "[0, 1)", fix)
         self.autoencoder, self.n_features, self.sigma = autoencoder, autoencoder.n_features, sigma
+
+    @property
+    def encoder(self) -> Any:
+        """The autoencoder's own."""
+        return self.autoencoder.encoder
+
+    @property
+    def decoder(self) -> Any:
+        """The autoencoder's own."""
+        return self.autoencoder.decoder
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """The autoencoder's, in its order."""
+        return ((f"autoencoder.{name}", p) for name, p in self.autoencoder.named_parameters())
 
     def corrupt(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """x~: a noisy copy of the array x (n, D), another one at every call."""

@@ -8,6 +8,7 @@ At its minimum, y projects x onto the first M principal components of the data (
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +19,11 @@ from ..arguments import flag, real_number, whole_number
 from ..autodiff.graph import no_grad
 from ..data import centre, check_matrix, scale
 from ..data.validate import demand_squares
-from ..nn import Module, Parameter, init
+from ..nn import Linear, Module, Parameter, init
+from ..nn.module import Renamed
 from ..optim import LBFGS
 from ..tensors import Tensor, tensor
-from .checks import rows
+from .checks import name_as_on_the_slides, rows
 
 # pairs that L-BFGS keeps: more help data with columns of very different size, and cost time
 HISTORY = 30
@@ -45,6 +47,25 @@ class Fit:
     finished: bool = True  # False where a limit ended the run: it would have gone on
 
 
+class TiedDecoder(Module):
+    """y = z W^T + b with the weight W (D, M) of the layer `encoder`; the offset b (D,) is its own.
+
+    ``weight`` (M, D) is computed from the encoder's, and so is no parameter.
+    """
+
+    def __init__(self, encoder: Linear, bias: bool, dtype: Any) -> None:
+        self.encoder = encoder
+        n_features = encoder.weight.shape[0]
+        self.bias = Parameter(np.zeros(n_features, dtype)) if bias else None
+
+    @property
+    def weight(self) -> Tensor:
+        return self.encoder.weight.T
+
+    def forward(self, z: Any) -> Any:
+        return ops.linear(z, self.weight, self.bias)
+
+
 class LinearAutoencoder(Module):
     """y = (x W_enc + b_enc) W_dec + b_dec; the loss is a sum over features and data, with the
     slide's factor 1/2.
@@ -56,9 +77,12 @@ class LinearAutoencoder(Module):
     l2     : adds l2/2 (||W_enc||^2 + ||W_dec||^2); the offsets are never decayed
     rng    : where the start weights come from (Xavier normal); dtype : float64 or float32
 
-    ``encoder_weight`` (D, M) and ``decoder_weight`` (M, D) act as ``x @ weight``: they are W1^T and
-    W2^T of the slides.
+    ``encoder`` and ``decoder`` are layers: W1^T = encoder.weight (D, M), W2^T = decoder.weight
+    (M, D), b1 = encoder.bias (M,) and b2 = decoder.bias (D,), or None.
     """
+
+    encoder_weight, encoder_bias = Renamed("encoder.weight"), Renamed("encoder.bias")
+    decoder_weight, decoder_bias = Renamed("decoder.weight"), Renamed("decoder.bias")
 
     def __init__(
         self,
@@ -90,31 +114,30 @@ class LinearAutoencoder(Module):
             where="a penalty",
         )
         self.tied, self.bias = flag(tied, "tied"), flag(bias, "bias")
-        self.encoder_weight = Parameter(init.xavier_normal((n_features, n_latent), rng, dtype))
-        if not tied:
-            self.decoder_weight = Parameter(init.xavier_normal((n_latent, n_features), rng, dtype))
-        if bias:
-            self.encoder_bias = Parameter(np.zeros(n_latent, dtype))
-            self.decoder_bias = Parameter(np.zeros(n_features, dtype))
+        drawn = {"rng": rng, "dtype": dtype, "init": init.xavier_normal}
+        self.encoder = Linear(n_features, n_latent, self.bias, **drawn)
+        self.decoder: Linear | TiedDecoder = (
+            TiedDecoder(self.encoder, self.bias, dtype)
+            if self.tied
+            else Linear(n_latent, n_features, self.bias, **drawn)
+        )
+        name_as_on_the_slides(self.encoder, self.decoder)
         self.record: Fit | None = None
 
     def decoding_weight(self) -> Tensor:
         """(M, D): the decoder's weight, which is the encoder's transposed if they are tied."""
-        return self.encoder_weight.T if self.tied else self.decoder_weight
+        return self.decoder.weight
 
     def encode(self, x: Any) -> Any:
         """x (n, D) -> z (n, M)."""
         x = self._checked(x)
-        return (
-            ops.linear(x, self.encoder_weight, self.encoder_bias)
-            if self.bias
-            else x @ self.encoder_weight
-        )
+        W = self.encoder.weight
+        return ops.linear(x, W, self.encoder.bias) if self.bias else x @ W
 
     def decode(self, z: Any) -> Any:
         """z (n, M) -> y (n, D)."""
-        W = self.decoding_weight()
-        return ops.linear(z, W, self.decoder_bias) if self.bias else z @ W
+        W = self.decoder.weight
+        return ops.linear(z, W, self.decoder.bias) if self.bias else z @ W
 
     def forward(self, x: Any) -> Any:
         """x (n, D) -> its reconstruction y (n, D)."""
@@ -131,12 +154,20 @@ class LinearAutoencoder(Module):
         """`error` + l2/2 (||W_enc||^2 + ||W_dec||^2)."""
         if l2 == 0:
             return error
-        return error + l2 / 2 * (
-            ops.sum(self.encoder_weight**2) + ops.sum(self.decoding_weight() ** 2)
-        )
+        return error + l2 / 2 * (ops.sum(self.encoder.weight**2) + ops.sum(self.decoder.weight**2))
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """The weights before the offsets.  Optimisers know parameters by this order: an older
+        state of an optimiser fits.
+        """
+        return iter(sorted(super().named_parameters(), key=lambda named: -named[1].ndim))
+
+    def weights(self) -> list[Parameter]:
+        """The one or two matrices that are trained."""
+        return [p for p in self.parameters() if p.ndim == 2]
 
     def _checked(self, x: Any) -> Any:
-        return rows(x, self.n_features, self.encoder_weight.dtype)
+        return rows(x, self.n_features, self.encoder.weight.dtype)
 
     def fit(
         self,
@@ -177,7 +208,7 @@ class LinearAutoencoder(Module):
             X, mean = centre(X)
         demand_squares(X)
         R, unit = scale(np.linalg.qr(X, mode="r") if len(X) > X.shape[1] else X)
-        data = tensor(R, dtype=self.encoder_weight.dtype)
+        data = tensor(R, dtype=self.encoder.weight.dtype)
         final = self.l2 / unit**2
         stages = [
             lam
@@ -198,12 +229,11 @@ class LinearAutoencoder(Module):
     def _minimise(
         self, data: Tensor, lam: float, unit: float, tolerance: float, limit: int, report: Fit
     ) -> None:
-        weights = [self.encoder_weight] if self.tied else [self.encoder_weight, self.decoder_weight]
         if report.evaluations >= limit:
             report.reason, report.finished = "evaluation limit", False
             return
         optimiser = LBFGS(
-            weights,
+            self.weights(),
             history=HISTORY,
             max_iter=limit,
             max_evaluations=limit - report.evaluations,
@@ -211,7 +241,7 @@ class LinearAutoencoder(Module):
         )
 
         def closure() -> Tensor:
-            error = half_squared_error(data @ self.encoder_weight @ self.decoding_weight(), data)
+            error = half_squared_error(data @ self.encoder.weight @ self.decoder.weight, data)
             loss = self.penalised(error, lam)
             loss.backward()
             report.evaluations += 1
@@ -223,14 +253,14 @@ class LinearAutoencoder(Module):
 
     def _centre_on(self, mean: np.ndarray) -> None:
         """The offsets that are best for these weights: y(mean) = mean."""
-        self.encoder_bias.data = np.zeros(self.n_latent)
-        projected = mean @ self.encoder_weight.data @ self.decoding_weight().data
-        self.decoder_bias.data = mean - projected
+        b1, b2 = self.encoder.bias, self.decoder.bias
+        assert b1 is not None and b2 is not None
+        b1.data = np.zeros(self.n_latent)
+        projected = mean @ self.encoder.weight.data @ self.decoder.weight.data
+        b2.data = mean - projected
 
     def _restart(self, rng: np.random.Generator) -> None:
-        for weight in (
-            [self.encoder_weight] if self.tied else [self.encoder_weight, self.decoder_weight]
-        ):
+        for weight in self.weights():
             weight.data = init.xavier_normal(weight.shape, rng, weight.dtype)
 
 

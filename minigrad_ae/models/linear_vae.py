@@ -21,7 +21,8 @@ from ..arguments import flag, generator, real_number, whole_number
 from ..autodiff.graph import no_grad
 from ..data import centre, check_matrix
 from ..errors import DataError
-from ..nn import Module, Parameter, init
+from ..nn import Linear, Module, Parameter, init
+from ..nn.module import Renamed
 from ..optim import LBFGS
 from ..tensors import Tensor, tensor
 from .checks import rows
@@ -42,11 +43,14 @@ class LinearVAE(Module):
     from there
     rng    : where the start weights come from (Xavier normal); dtype : float64 or float32
 
-    ``encoder_weight`` (D, M) and ``decoder_weight`` (M, D) act as ``x @ weight``: they are V^T and
-    W^T.  ``mean`` (D,) is mu; ``log_var`` (M,) is ln d, the same for every x (which is best);
-    ``log_sigma2`` () is frozen unless learnt. Raises DataError for n_latent, sigma2 or beta outside
-    these ranges.
+    ``encoder`` and ``decoder`` are layers: V^T = encoder.weight (D, M), W^T = decoder.weight (M,
+    D), and mu = decoder.bias (D,), also called ``mean``.  ``log_var`` (M,) is ln d, the same for
+    every x (which is best); ``log_sigma2`` () is frozen unless learnt.  Raises DataError for
+    n_latent, sigma2 or beta outside these ranges.
     """
+
+    encoder_weight, decoder_weight = Renamed("encoder.weight"), Renamed("decoder.weight")
+    mean = Renamed("decoder.bias")
 
     def __init__(
         self,
@@ -79,13 +83,15 @@ class LinearVAE(Module):
             "deviation",
         )
         self.beta, self.learn_sigma2 = beta, flag(learn_sigma2, "learn_sigma2")
-        self.encoder_weight = Parameter(init.xavier_normal((n_features, n_latent), rng, dtype))
+        drawn = {"rng": rng, "dtype": dtype, "init": init.xavier_normal}
+        self.encoder = Linear(n_features, n_latent, bias=False, **drawn)
         self.log_var = Parameter(np.zeros(n_latent, dtype))
-        self.decoder_weight = Parameter(init.xavier_normal((n_latent, n_features), rng, dtype))
-        self.mean = Parameter(np.zeros(n_features, dtype))
+        self.decoder: Any = Linear(n_latent, n_features, **drawn)  # with a bias, for certain
         self.log_sigma2 = Parameter(math.log(variance), dtype=dtype)
         self.log_sigma2.requires_grad = self.learn_sigma2
         self.record: Fit | None = None
+        for path, p in self.named_parameters():
+            p.name = path
 
     @property
     def sigma2(self) -> float:
@@ -104,12 +110,12 @@ class LinearVAE(Module):
     # --- the two distributions ---
     def encode(self, x: Any) -> tuple[Any, Any]:
         """x (n, D) -> mu, log_var, (n, M) each, of q(z | x)."""
-        mu = (self._checked(x) - self.mean) @ self.encoder_weight
+        mu = (self._checked(x) - self.decoder.bias) @ self.encoder.weight
         return mu, ops.broadcast_to(self.log_var, mu.shape)
 
     def decode(self, z: Any) -> Any:
         """z (..., M) -> E[x | z] (..., D)."""
-        return z @ self.decoder_weight + self.mean
+        return z @ self.decoder.weight + self.decoder.bias
 
     def forward(self, x: Any) -> Any:
         """x (n, D) -> its reconstruction (n, D) through the mean of q, without sampling."""
@@ -121,7 +127,7 @@ class LinearVAE(Module):
         rng = generator(rng, "LinearVAE", "z from the prior")
         with no_grad():
             means = self.decode(
-                tensor(rng.standard_normal((n, self.n_latent)), dtype=self.mean.dtype)
+                tensor(rng.standard_normal((n, self.n_latent)), dtype=self.decoder.bias.dtype)
             ).numpy()
         return np.asarray(
             means + math.sqrt(self.sigma2) * rng.standard_normal(means.shape).astype(means.dtype)
@@ -179,7 +185,7 @@ class LinearVAE(Module):
         The expected square is ||x - y||^2, y the decoded mean of q, plus sum_m e^log_var_m
         ||w_m||^2, the noise in z.
         """
-        spread = ops.exp(log_var) * ops.sum(self.decoder_weight**2, axis=1)
+        spread = ops.exp(log_var) * ops.sum(self.decoder.weight**2, axis=1)
         squared_error = ops.sum((x - self.decode(mu)) ** 2, axis=1) + ops.sum(spread, axis=1)
         return -0.5 * (
             self.n_features * (LN_2PI + self.log_sigma2) + squared_error * ops.exp(-self.log_sigma2)
@@ -246,24 +252,26 @@ class LinearVAE(Module):
         X = check_matrix(X, "X", min_rows=1).astype(np.float64, copy=False)
         self._checked(X[:1])
         if rng is not None:
-            for weight in (self.encoder_weight, self.decoder_weight):
+            for weight in (self.encoder.weight, self.decoder.weight):
                 weight.data = init.xavier_normal(weight.shape, rng, weight.dtype)
         centred, mean = centre(X)
         unit = float(np.sqrt(np.mean(centred**2))) or 1.0
         R = np.asarray(np.linalg.qr(centred, mode="r")) if len(X) > X.shape[1] else centred
-        rows = tensor(np.vstack([R / unit, np.zeros((1, R.shape[1]))]), dtype=self.mean.dtype)
+        rows = tensor(
+            np.vstack([R / unit, np.zeros((1, R.shape[1]))]), dtype=self.decoder.bias.dtype
+        )
         times = np.append(np.ones(len(R)), len(X) - len(R)).astype(rows.dtype) / rows.dtype.type(
             len(X)
         )
-        self.mean.data = np.zeros(self.n_features)
+        self.decoder.bias.data = np.zeros(self.n_features)
         self.log_sigma2.data = self.log_sigma2.data - 2 * math.log(unit)
         losses: list[float] = []
         try:
             optimiser = self._maximise(rows, times, tolerance, max_evaluations, losses)
         finally:
-            self.mean.data = mean
-            self.decoder_weight.data = self.decoder_weight.data * unit
-            self.encoder_weight.data = self.encoder_weight.data / unit
+            self.decoder.bias.data = mean
+            self.decoder.weight.data = self.decoder.weight.data * unit
+            self.encoder.weight.data = self.encoder.weight.data / unit
             self.log_sigma2.data = self.log_sigma2.data + 2 * math.log(unit)
         # densities have units
         losses = [len(X) * (loss + self.n_features * math.log(unit)) for loss in losses]
@@ -284,7 +292,7 @@ class LinearVAE(Module):
         """Minimise the mean over data of - ELBO, each row of `rows` counted `times` (its share); mu
         stays where it is.
         """
-        trained = [p for p in self.parameters() if p is not self.mean]
+        trained = [p for p in self.parameters() if p is not self.decoder.bias]
         optimiser = LBFGS(
             trained,
             history=HISTORY,
@@ -310,7 +318,7 @@ class LinearVAE(Module):
         return optimiser
 
     def _checked(self, x: Any) -> Tensor:
-        return rows(x, self.n_features, self.mean.dtype)
+        return rows(x, self.n_features, self.decoder.bias.dtype)
 
 
 def _checked_beta(beta: float) -> float:

@@ -28,6 +28,7 @@ from ..nn import (
     patchify,
     unpatchify,
 )
+from ..nn.module import Renamed
 from ..nn.positions import position_codes
 from ..nn.vision import pick
 
@@ -80,12 +81,58 @@ def places(mask: np.ndarray) -> np.ndarray:
     return rows
 
 
+class MaskedDecoder(Module):
+    """The codes of visible patches, with one learnt token in each hidden place and positions of
+    their own, through transformer blocks to the pixels of all patches.
+
+    width : of the codes;   pixels : of a patch;   grid : (rows, columns) of patches
+    decoder_width, depth, heads, mlp_ratio : of the blocks;   positions : as in `MaskedAutoencoder`
+    """
+
+    def __init__(
+        self,
+        width: int,
+        pixels: int,
+        grid: tuple[int, int],
+        decoder_width: int,
+        depth: int,
+        heads: int,
+        mlp_ratio: float,
+        positions: str | None,
+        rng: np.random.Generator,
+        dtype: Any,
+    ) -> None:
+        drawn: dict[str, Any] = {"rng": rng, "dtype": dtype}
+        self.bridge = Linear(width, decoder_width, **drawn)
+        self.mask_token = Parameter(init.normal((1, decoder_width), rng, dtype))
+        self.positions = position_codes(positions, grid, decoder_width, rng, dtype)
+        self.blocks = [
+            TransformerBlock(decoder_width, heads, mlp_ratio=mlp_ratio, **drawn)
+            for _ in range(depth)
+        ]
+        self.norm = LayerNorm(decoder_width, dtype=dtype)
+        self.head = Linear(decoder_width, pixels, init=init.zeros, **drawn)
+
+    def forward(self, z: Any, mask: Any = None) -> Any:
+        """Codes (n, V, width) of the patches that `mask` (n, L) leaves visible -> (n, L,
+        pixels).
+        """
+        tokens = self.bridge(z)
+        if mask is not None:
+            rows = ops.reshape(tokens, (-1, tokens.shape[2]))
+            tokens = ops.take(ops.concatenate([rows, self.mask_token]), places(mask), axis=0)
+        tokens = tokens + self.positions
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.head(self.norm(tokens))
+
+
 class MaskedAutoencoder(Module):
     """Random patches hidden, seen by nobody, predicted by a transformer.
 
     image_shape, patch : (H, W) or (H, W, C), and the side of a patch; L = H W / patch^2 patches
     width, depth, heads : of the encoder, a `VisionTransformer` (``encoder``)
-    decoder_width, decoder_depth, decoder_heads : of the decoder, which has positions of its own
+    decoder_width, decoder_depth, decoder_heads : of the decoder, a `MaskedDecoder` (``decoder``)
     mask_ratio : share of hidden patches;   mlp_ratio, positions ("learnt", "sincos", None) : of
     both
     class_token : a learnt token more in the encoder, in which a picture can be summed up; it is not
@@ -96,6 +143,10 @@ class MaskedAutoencoder(Module):
     `standardise` takes a mean picture and a scale from training data.  The output is mean + scale *
     head, and the head starts at 0: the untrained network predicts the mean picture.
     """
+
+    bridge, mask_token = Renamed("decoder.bridge"), Renamed("decoder.mask_token")
+    decoder_positions, blocks = Renamed("decoder.positions"), Renamed("decoder.blocks")
+    norm, head = Renamed("decoder.norm"), Renamed("decoder.head")
 
     def __init__(
         self,
@@ -148,20 +199,18 @@ class MaskedAutoencoder(Module):
         self.decoder_width = whole_number(decoder_width, "decoder_width")
         self.decoder_heads = whole_number(decoder_heads, "decoder_heads")
         self.mask_ratio, self.positions = mask_ratio, positions
-        self.bridge = Linear(width, decoder_width, rng=rng, dtype=dtype)
-        self.mask_token = Parameter(init.normal((1, decoder_width), rng, dtype))
-        self.decoder_positions = position_codes(
-            positions, embedding.grid, decoder_width, rng, dtype
+        self.decoder = MaskedDecoder(
+            width,
+            embedding.project.weight.shape[0],
+            embedding.grid,
+            self.decoder_width,
+            self.decoder_depth,
+            self.decoder_heads,
+            mlp_ratio,
+            positions,
+            rng,
+            dtype,
         )
-        self.blocks = [
-            TransformerBlock(
-                decoder_width, decoder_heads, mlp_ratio=mlp_ratio, rng=rng, dtype=dtype
-            )
-            for _ in range(decoder_depth)
-        ]
-        self.norm = LayerNorm(decoder_width, dtype=dtype)
-        pixels = embedding.project.weight.shape[0]
-        self.head = Linear(decoder_width, pixels, rng=rng, dtype=dtype, init=init.zeros)
         # every layer has a "weight": the inspector shows whose
         for path, p in self.named_parameters():
             p.name = path
@@ -197,18 +246,8 @@ class MaskedAutoencoder(Module):
         """Codes -> patches (n, L, p p C) as the network sees them: standardised, or normalised one
         by one (norm_pix).
         """
-        tokens = self.bridge(z[:, 1:] if self.class_token else z)
-        if mask is not None:
-            rows = ops.reshape(tokens, (-1, tokens.shape[2]))
-            tokens = ops.take(
-                ops.concatenate([rows, self.mask_token]),
-                places(self.checked(mask, z.shape[0])),
-                axis=0,
-            )
-        tokens = tokens + self.decoder_positions
-        for block in self.blocks:
-            tokens = block(tokens)
-        return self.head(self.norm(tokens))
+        codes = z[:, 1:] if self.class_token else z
+        return self.decoder(codes, None if mask is None else self.checked(mask, z.shape[0]))
 
     def loss(self, x: Any, rng: np.random.Generator | None = None, mask: Any = None) -> Any:
         """E, the sum over pictures and *hidden* pixels of half the squared error (in units of
@@ -257,7 +296,7 @@ class MaskedAutoencoder(Module):
         if not paste:
             return y
         hidden = unpatchify(
-            np.repeat(mask[:, :, None], self.head.weight.shape[1], axis=2),
+            np.repeat(mask[:, :, None], self.decoder.head.weight.shape[1], axis=2),
             self.image_shape,
             self.patch,
         )
@@ -266,7 +305,7 @@ class MaskedAutoencoder(Module):
     def masked_error(self, x: Any, mask: Any) -> float:
         """Mean over pictures and hidden pixels of the squared error."""
         mask = self.checked(mask, len(x))
-        pixels = np.count_nonzero(mask) * self.head.weight.shape[1]
+        pixels = np.count_nonzero(mask) * self.decoder.head.weight.shape[1]
         return 2 * float(self.loss(x, mask=mask)) / pixels
 
     # --- between pictures and patches ---

@@ -16,10 +16,11 @@ import numpy as np
 
 from .. import ops
 from ..arguments import choice, real_number, whole_number
-from ..nn import Module, Parameter, init
+from ..nn import Linear, Module, init
+from ..nn.module import Renamed
 from ..ops.functional import ACTIVATIONS
 from ..tensors import Tensor
-from .checks import rows
+from .checks import name_as_on_the_slides, rows
 
 CONSTRAINTS = ("unit", "decay", "none")
 
@@ -42,9 +43,15 @@ class SparseAutoencoder(Module):
     rng        : where the start weights come from (Xavier normal; W_dec starts as W_enc^T); dtype :
                  float64 or float32
 
+    ``encoder`` and ``decoder`` are `nn.Linear` layers: W_enc = encoder.weight (D, K), W_dec =
+    decoder.weight (K, D), of which `decode` uses the rows at length 1 under "unit".
+
     Raises DataError for settings that are not possible; when called, ShapeError for data of another
     width.
     """
+
+    encoder_weight, encoder_bias = Renamed("encoder.weight"), Renamed("encoder.bias")
+    decoder_weight, decoder_bias = Renamed("decoder.weight"), Renamed("decoder.bias")
 
     def __init__(
         self,
@@ -79,25 +86,33 @@ class SparseAutoencoder(Module):
             what=f"SparseAutoencoder: decay = {decay} is not possible",
             where="constraint='decay' adds decay/2 ||W_dec||^2",
         )
-        self.encoder_weight = Parameter(init.xavier_normal((n_features, n_latent), rng, dtype))
-        self.encoder_bias = Parameter(np.zeros(n_latent, dtype))
-        self.decoder_weight = Parameter(self.encoder_weight.data.T)
-        self.decoder_bias = Parameter(np.zeros(n_features, dtype))
+        self.encoder = Linear(
+            n_features,
+            n_latent,
+            activation=activation,
+            rng=rng,
+            dtype=dtype,
+            init=init.xavier_normal,
+        )
+        transposed = self.encoder.weight.data.T
+        self.decoder = Linear(
+            n_latent, n_features, rng=rng, dtype=dtype, init=lambda *_: transposed
+        )
+        name_as_on_the_slides(self.encoder, self.decoder)
 
     def decoding_weight(self) -> Tensor:
         """(K, D): the decoder's weight as it is used, one dictionary element in each row."""
-        W = self.decoder_weight
+        W = self.decoder.weight
         return ops.unit_rows(W) if self.constraint == "unit" else W
 
     def encode(self, x: Any) -> Any:
         """x (n, D) -> z (n, K)."""
-        return ops.linear(
-            self._rows(x), self.encoder_weight, self.encoder_bias, activation=self.activation
-        )
+        W, b = self.encoder.weight, self.encoder.bias
+        return ops.linear(self._rows(x), W, b, activation=self.activation)
 
     def decode(self, z: Any) -> Any:
         """z (n, K) -> y (n, D)."""
-        return ops.linear(z, self.decoding_weight(), self.decoder_bias)
+        return ops.linear(z, self.decoding_weight(), self.decoder.bias)
 
     def forward(self, x: Any) -> Any:
         """x (n, D) -> its reconstruction y (n, D)."""
@@ -113,7 +128,7 @@ class SparseAutoencoder(Module):
         z = self.encode(x)
         total = ops.half_squared_error(self.decode(z), x) + self.lam * ops.l1_norm(z)
         if self.constraint == "decay":
-            total = total + self.decay / 2 * ops.sum(self.decoder_weight**2)
+            total = total + self.decay / 2 * ops.sum(self.decoder.weight**2)
         return total
 
     def describe(self) -> str:
@@ -124,4 +139,4 @@ class SparseAutoencoder(Module):
         )
 
     def _rows(self, x: Any) -> Tensor:
-        return rows(x, self.n_features, self.encoder_weight.dtype)
+        return rows(x, self.n_features, self.encoder.weight.dtype)

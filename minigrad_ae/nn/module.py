@@ -9,6 +9,7 @@ plain list of layers is a list of layers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import reduce
 from typing import Any, TypeVar
 
 import numpy as np
@@ -33,6 +34,24 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, dtype: Any = None, name: str | None = None) -> None:
         self.__setstate__((tensor(data, dtype=dtype).data, True, name, None))
+
+
+class Renamed:
+    """An attribute under the name it had before: ``module.old`` is ``module.PATH``, to read and to
+    assign.
+
+    `Module.load_state_dict` reads the same declaration, so that an older state still loads.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __get__(self, module: Module | None, owner: type | None = None) -> Any:
+        return self if module is None else reduce(_part, self.path.split("."), module)
+
+    def __set__(self, module: Module, value: Any) -> None:
+        *above, name = self.path.split(".")
+        setattr(reduce(_part, above, module), name, value)
 
 
 class Module:
@@ -125,7 +144,8 @@ class Module:
         """Set every parameter from `state`; all of them or, where something does not fit, none.
 
         Raises DataError, which names every missing and unexpected name (not with strict=False) and
-        every wrong shape and dtype; DtypeError if `state` is not a mapping.
+        every wrong shape and dtype; DtypeError if `state` is not a mapping.  Names from before a
+        part was renamed (`Renamed`) are understood.
         """
         strict = flag(strict, "load_state_dict: strict")
         if not isinstance(state, Mapping):
@@ -134,11 +154,11 @@ class Module:
                 f"got {type(state).__name__}",
                 "pass what state_dict() returned",
             )
-        known = dict(self.named_parameters())
-        new = {
-            name: np.array(value._data if isinstance(value, Value) else unmasked(value, repr(name)))
-            for name, value in state.items()
-        }
+        known, renamed = dict(self.named_parameters()), dict(_renamed(self))
+        new = {}
+        for name, value in state.items():
+            array = value._data if isinstance(value, Value) else unmasked(value, repr(name))
+            new[_name_of_today(name, renamed)] = np.array(array)
         faults = []
         if strict:
             faults += [
@@ -179,6 +199,28 @@ class Module:
 
     def _repr_html_(self) -> str:
         return module_html(self)
+
+
+def _part(module: Any, step: str) -> Any:
+    return module[int(step)] if step.isdigit() else getattr(module, step)
+
+
+def _renamed(module: Module) -> Iterator[tuple[str, str]]:
+    """(older path, path of today) of every part in the tree that is declared as `Renamed`."""
+    for path, part in module.named_modules():
+        prefix = f"{path}." if path else ""
+        for kind in type(part).__mro__:
+            for name, value in vars(kind).items():
+                if isinstance(value, Renamed):
+                    yield prefix + name, prefix + value.path
+
+
+def _name_of_today(name: Any, renamed: Mapping[str, str]) -> Any:
+    """'layer1.weight' -> 'encoder.0.weight'; a name that is not an older one stays as it is."""
+    for old, new in renamed.items():
+        if name == old or str(name).startswith(f"{old}."):
+            return new + name[len(old) :]
+    return name
 
 
 def _flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:
