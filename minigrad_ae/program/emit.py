@@ -65,7 +65,6 @@ class _Program:
         self.vars: dict[int, str] = {id(loss): "loss"}
         self.grads: dict[int, str] = {}
         self.sections: dict[str, list[str]] = {"data": [], "forward": [], "backward": []}
-        self.needs: set[str] = set()
         self.literals: dict[Any, ast.expr] = {}
         self.alive: list[Any] = []
         self.labels = name_values(self.order, scopes)
@@ -87,10 +86,9 @@ class _Program:
     # --- data ---
     def declare(self, name: str, array: np.ndarray) -> ast.expr:
         """``name = np.array(...)``, once, at the top."""
-        text, needs = array_text(array)
+        text = array_text(array)
         if text.startswith("np.array(") and len(name) <= 12:  # rows below one another
             text = text.replace("\n   ", "\n" + " " * (len(name) + len(" = np.array(")))
-        self.needs |= needs
         self.library.shapes[name] = array.shape
         comment = f"  # {array.shape}" if "\n" not in text and array.ndim else ""
         self.sections["data"].append(
@@ -102,7 +100,7 @@ class _Program:
 
     def constant(self, array: np.ndarray, label: str = "index", key: Any = None) -> ast.expr:
         """The name of a constant array; one that is short is written in place."""
-        text, _ = array_text(array)
+        text = array_text(array)
         if text.startswith(("np.ones(", "np.zeros(", "np.eye(")):
             return ast.Name(text)
         key = key or (array.tobytes(), array.shape, array.strides, str(array.dtype))
@@ -146,7 +144,7 @@ class _Program:
         """
         op: Any = value.op
         exprs = [self.input(value, k) for k in range(len(value.inputs))]
-        params = {**{k: v for k, v in op.defaults.items() if k not in op.rules}, **value.params}
+        params = {**op.defaults, **value.params}
         params.pop("i", None)
         if i is not None and op.variadic:
             params["i"] = i
@@ -218,12 +216,13 @@ class _Program:
             if value.op is not None:
                 self.compute(value)
         seed = np.ones(self.loss._data.shape, self.loss._data.dtype)
-        ones = ast.Name(array_text(seed)[0])
-        self.line("backward", self.grads[id(self.loss)], ones, seed.shape)
+        self.line("backward", self.grads[id(self.loss)], ast.Name(array_text(seed)), seed.shape)
         for application in walk(self.loss):
             self.contribute(application)
-        blocks = [text for name, text in _HELPERS.items() if name in self.needs]
-        parts = [_HEAD, *(f"\n{b}\n" for b in [*blocks, *self.library.sources.values()])]
+        data = "\n".join(self.sections["data"])
+        helpers = [text for name, text in _HELPERS.items() if f"{name}(" in data]
+        blocks = [*helpers, *self.library.sources()]
+        parts = [_HEAD, *(f"\n{b}\n" for b in blocks)]
         for title, lines in self.sections.items():
             parts += [f"\n# {title}", *lines]
         return "\n".join(parts) + "\n"

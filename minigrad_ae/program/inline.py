@@ -37,11 +37,13 @@ class Library:
     """
 
     def __init__(self, constant: Callable[[np.ndarray], ast.expr]) -> None:
-        self.sources: dict[str, str] = {}
         self.taken: set[str] = set()
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.constant = constant
-        self._names: dict[str, str] = {}
+        self.functions: dict[str, str] = {}  # {all that follows the name: the name}
+
+    def sources(self) -> list[str]:
+        return [f"def {name}{rest}" for rest, name in self.functions.items()]
 
     def add(self, name: str, signature: str, body: Sequence[ast.stmt], comment: str) -> str:
         """The name under which the function is to be called; a function that is already there is
@@ -51,14 +53,12 @@ class Library:
             "\n".join(ast.unparse(ast.fix_missing_locations(s)) for s in body), "    "
         )
         key = f"({signature}):  # {comment}\n{text}"
-        if key not in self._names:
-            choice = name
-            while choice in self.taken:
-                choice += "_"
-            self.taken.add(choice)
-            self._names[key] = choice
-            self.sources[choice] = f"def {choice}{key}"
-        return self._names[key]
+        if key not in self.functions:
+            while name in self.taken:
+                name += "_"
+            self.taken.add(name)
+            self.functions[key] = name
+        return self.functions[key]
 
 
 def recipe(
@@ -114,25 +114,15 @@ class Inliner(ast.NodeTransformer):
     # --- what is known ---
     def known(self, node: ast.AST, names: frozenset[str]) -> bool:
         """Whether a value depends on `names` and on shapes only (and on at least one of them)."""
-        found = False
-        stack: list[ast.AST] = [node]
-        while stack:
-            n = stack.pop()
-            if self.is_shape(n):
-                found = True
-            elif isinstance(n, ast.Name) and n.id in self.names:
-                if n.id not in names:
-                    return False
-                found = True
-            else:
-                stack.extend(ast.iter_child_nodes(n))
-        return found
+        inside = [n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in self.names]
+        attributes = [n for n in ast.walk(node) if isinstance(n, ast.Attribute)]
+        shaped = {id(n.value) for n in attributes if self.is_shape(n)}
+        return bool(inside) and all(n.id in names or id(n) in shaped for n in inside)
 
-    def is_shape(self, node: ast.AST) -> bool:
+    def is_shape(self, node: ast.Attribute) -> bool:
         """``x.shape`` and its like, of an x that is known."""
-        if not isinstance(node, ast.Attribute) or node.attr not in _SHAPE:
-            return False
-        return isinstance(node.value, ast.Name) and node.value.id in self.values
+        x = node.value
+        return node.attr in _SHAPE and isinstance(x, ast.Name) and x.id in self.values
 
     def is_number(self, node: ast.AST) -> bool:
         """``math.sqrt(2 / math.pi)``: of numbers and the module math alone."""

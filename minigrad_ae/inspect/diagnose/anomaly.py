@@ -24,7 +24,7 @@ from ...autodiff.origin import source_line, where
 from ...display import is_finite
 from ...errors import GradientError
 from ..record.notation import rule_of
-from .reasons import backward_fault, first, forward_fault, remedy
+from .reasons import backward_fault, first, forward_fault, read_by, remedy
 
 KEPT = 200_000  # checksums
 
@@ -107,9 +107,7 @@ class detect_anomaly:
         if threading.get_ident() != self.thread:
             return
         came, went = (a._data if isinstance(a, Value) else a for a in (g, sent))
-        op: Any = value.op
-        read = [value._data if k == -1 else value.arrays[k] for k in op.reads(i, len(value.arrays))]
-        index = self.worse(went, [came, *read])
+        index = self.worse(went, [came, *read_by(value, i)])
         if index is not None:
             raise self.backward_error(value, i, came, went, index)
 

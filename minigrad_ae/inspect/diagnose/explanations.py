@@ -207,9 +207,8 @@ class _Search:
         bad = value._data[first(~np.isfinite(value._data))]
         told = f"the forward value of {where(value)} is {bad:g}: {reason}"
         rule = self.bad_rule() if is_finite(self.loss._data) else ""
-        if not rule:
-            return told
-        return f"{told}; the loss does not show it, but the backward pass does: {rule}"
+        hidden = "; the loss does not show it, but the backward pass does: "
+        return f"{told}{hidden}{rule}" if rule else told
 
     def bad_rule(self) -> str:
         """The first rule that made NaN or Inf of a finite gradient; '' if there is none."""
@@ -290,12 +289,11 @@ def key_bias(a: Application, above: Sequence[Application]) -> str:
     op: Any = a.value.op
     is_bias = a.axes and (op.name, a.i) in (("linear", 2), ("add", 0), ("add", 1))
     users = {(b.value.op.name, b.i) for b in above if b.value.op}
-    if is_bias and users == {("attention", 1)}:
-        return (
-            "it shifts all keys of attention alike, so all scores of a query change alike, and "
-            "softmax does not feel that"
-        )
-    return ""
+    told = (
+        "it shifts all keys of attention alike, so all scores of a query change alike, and softmax "
+        "does not feel that"
+    )
+    return told if is_bias and users == {("attention", 1)} else ""
 
 
 def cancelled(a: Application) -> str:
@@ -336,6 +334,5 @@ def rounding(a: Application, names: Mapping[int, str]) -> str:
     asks for.
     """
     op: Any = a.value.op
-    if op.name in INSENSITIVE and 0 < _size(a.added) <= NEGLIGIBLE * _size(a.g):
-        return explained(a, names, "next to 0", "")
-    return ""
+    negligible = 0 < _size(a.added) <= NEGLIGIBLE * _size(a.g)
+    return explained(a, names, "next to 0", "") if op.name in INSENSITIVE and negligible else ""
