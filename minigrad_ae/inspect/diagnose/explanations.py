@@ -41,7 +41,9 @@ def why(tensor: Value, loss: Value) -> str:
     demand_loss(loss, "why")
     if not isinstance(tensor, Value):
         raise DtypeError(
-            "why: the tensor is none", f"got a {type(tensor).__name__}", "call mg.why(tensor, loss)"
+            "why: the first argument is not a tensor",
+            f"got a {type(tensor).__name__}",
+            "call mg.why(tensor, loss)",
         )
     missing = _no_path(tensor, loss)
     if missing:
@@ -114,7 +116,7 @@ _LEFT_OUT = {"detach": "detached", "no_grad": "computed under no_grad"}
 
 
 def _is_constant(a: Any) -> bool:
-    """A tensor from which no gradient goes on."""
+    """A leaf that does not require a gradient."""
     return isinstance(a, Value) and a.op is None and not a.requires_grad
 
 
@@ -129,19 +131,19 @@ def _is_copy(a: Any, tensor: Value) -> bool:
 
 
 def _not_kept(tensor: Value, loss: Value) -> str:
-    """A healthy gradient of which nothing is to be seen."""
+    """Why a healthy gradient is not in ``.grad``; '' if it is, or if backward() was not called."""
     leaves = [v for v in engine.topological(loss) if v.op is None]
     asked = any(v.grad is not None for v in leaves)  # backward() has been called
     if tensor.grad is not None or not asked:
         return ""
     if tensor.op is not None and not tensor.retains_grad:
         return (
-            "the gradient is None: this tensor is no leaf; call its retain_grad() before "
+            "the gradient is None: this tensor is not a leaf; call its retain_grad() before "
             "backward(), or use mg.grad"
         )
     return (
-        "the gradient is None: zero_grad() was called after backward(), or this loss's "
-        "backward() never"
+        "the gradient is None: zero_grad() was called after backward(), or "
+        "backward() was never called on this loss"
     )
 
 

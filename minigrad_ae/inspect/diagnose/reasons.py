@@ -43,14 +43,14 @@ REMEDIES = {
     "mg.log_softmax, mg.softplus",
     "log1p": "keep the argument above -1",
     "sqrt": "add a small number under the root: mg.sqrt(x + 1e-12)",
-    "div": "keep the denominator from 0: add a small number, or choose it by mg.where before "
+    "div": "keep the denominator away from 0: add a small number, or choose it by mg.where before "
     "dividing",
     "exp": "clip the argument, or use what cannot overflow: mg.logsumexp, mg.softplus, mg.sigmoid",
-    "power": "keep the base above 0 where the exponent is no whole number, or is negative",
+    "power": "keep the base above 0 where the exponent is not a whole number, or is negative",
     "attention": "let each query look at one key at least",
     "layer_norm": "give eps a value above 0",
-    "unit_rows": "keep every row from 0: start it with random numbers, and let no step take it "
-    "there",
+    "unit_rows": "keep every row away from 0: start it with random numbers, and never let a step "
+    "take it there",
     "gaussian_kl": "keep log_var within bounds: clip it, start it smaller, or take smaller steps",
     "reparameterise": "keep log_var within bounds: clip it, start it smaller, or take smaller "
     "steps",
@@ -165,7 +165,7 @@ def _quotient(a: float, b: float) -> str:
 
 def _power(a: float, p: float) -> str:
     if a < 0 and p != int(p):
-        return f"a negative number ({a:.4g}) to the power {p:.4g}, which is no whole number"
+        return f"a negative number ({a:.4g}) to the power {p:.4g}, which is not a whole number"
     return f"overflow: {a:.4g} ** {p:.4g}" if a else f"0 to the power {p:.4g}: division by zero"
 
 
@@ -353,7 +353,7 @@ class _Case:
 
 
 def explained(a: Application, names: Mapping[int, str], word: str, otherwise: str) -> str:
-    """What people call it where the op of `a` sends next to nothing of the incoming gradient.
+    """The usual name for what happened where the op of `a` sends next to nothing of the gradient.
 
     word : '0' or 'next to 0'.   otherwise : what is said of an op of which nothing is known here.
     """
