@@ -222,11 +222,8 @@ def test_arrays_read_back_exactly_with_their_strides(dtype):
         if dtype is not None and a.dtype == np.float64:
             with np.errstate(all="ignore"):
                 a = a.astype(dtype)
-        text, needs = array_text(a)
-        space = {"np": np}
-        exec(
-            "\n".join(s for n, s in (("unpack", UNPACK), ("strided", STRIDED)) if n in needs), space
-        )
+        text, space = array_text(a), {"np": np}
+        exec(f"{UNPACK}\n{STRIDED}", space)
         back = np.asarray(eval(text, space))
         assert same(back, a), text
         real = [k for k, n in enumerate(a.shape) if n > 1] if a.size else []

@@ -85,7 +85,7 @@ def condition_only(w, x):
     return w, mg.where(w, v, 0.0).sum()
 
 
-@cause("None", "no leaf", "retain_grad()")
+@cause("None", "not a leaf", "retain_grad()")
 def intermediate(w, x):
     h = mg.tanh(w)
     loss = (h * h).sum()

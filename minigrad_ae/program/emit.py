@@ -27,6 +27,8 @@ from ..inspect.record.notation import rule_of
 from .inline import Inliner, Library
 from .literals import STRIDED, UNPACK, array_text, setting
 
+_HEAD = "# A loss and its gradients, step by step.  Needs NumPy only.\nimport numpy as np"
+_HELPERS = {"unpack": UNPACK, "strided": STRIDED}
 _SPOKEN_FOR = {*dir(builtins), *keyword.kwlist, "np", "unpack", "strided", "SIX"}
 
 
@@ -60,42 +62,36 @@ class _Program:
         self.loss = loss
         self.order = engine.topological(loss)
         self.library = Library(self.constant)
-        self.vars: dict[int, str] = {}
+        self.vars: dict[int, str] = {id(loss): "loss"}
         self.grads: dict[int, str] = {}
-        self.data: list[str] = []
-        self.forward: list[str] = []
-        self.backward: list[str] = []
-        self.needs: set[str] = set()
+        self.sections: dict[str, list[str]] = {"data": [], "forward": [], "backward": []}
         self.literals: dict[Any, ast.expr] = {}
         self.alive: list[Any] = []
-        self.choose_names(name_values(self.order, scopes))
+        self.labels = name_values(self.order, scopes)
+        self.choose_names()
 
-    def choose_names(self, labels: dict[int, str]) -> None:
+    def choose_names(self) -> None:
         """An identifier for every value and gradient; ``loss`` and ``grad_<leaf>`` come first."""
         taken = self.library.taken
         taken |= {"loss"} if self.loss.op is not None else set()
         leaves = [v for v in self.order if v.op is None]
         for v in leaves:
-            self.grads[id(v)] = unique(f"grad_{identifier(labels[id(v)])}", taken)
+            self.grads[id(v)] = unique(f"grad_{identifier(self.labels[id(v)])}", taken)
         taken |= _SPOKEN_FOR
-        self.vars[id(self.loss)] = "loss"
-        self.labels = labels
         for v in [*leaves, *self.order]:
-            if v is not self.loss or v.op is None:
-                self.vars[id(v)] = self.vars.get(id(v)) or unique(identifier(labels[id(v)]), taken)
+            self.vars[id(v)] = self.vars.get(id(v)) or unique(identifier(self.labels[id(v)]), taken)
             if id(v) not in self.grads:
                 self.grads[id(v)] = unique(f"grad_{self.vars[id(v)]}", taken)
 
     # --- data ---
     def declare(self, name: str, array: np.ndarray) -> ast.expr:
         """``name = np.array(...)``, once, at the top."""
-        text, needs = array_text(array)
+        text = array_text(array)
         if text.startswith("np.array(") and len(name) <= 12:  # rows below one another
             text = text.replace("\n   ", "\n" + " " * (len(name) + len(" = np.array(")))
-        self.needs |= needs
         self.library.shapes[name] = array.shape
         comment = f"  # {array.shape}" if "\n" not in text and array.ndim else ""
-        self.data.append(
+        self.sections["data"].append(
             f"{name} = {text}{comment}"
             if comment or "\n" not in text
             else f"# {array.shape}\n{name} = {text}"
@@ -104,7 +100,7 @@ class _Program:
 
     def constant(self, array: np.ndarray, label: str = "index", key: Any = None) -> ast.expr:
         """The name of a constant array; one that is short is written in place."""
-        text, _ = array_text(array)
+        text = array_text(array)
         if text.startswith(("np.ones(", "np.zeros(", "np.eye(")):
             return ast.Name(text)
         key = key or (array.tobytes(), array.shape, array.strides, str(array.dtype))
@@ -130,17 +126,16 @@ class _Program:
         key = (id(a), str(array.dtype))
         if key not in self.literals:
             cast = unique(f"{name}_{array.dtype}", self.library.taken)
-            self.line(self.forward, cast, ast.Name(f"{name}.astype(np.{array.dtype})"), array.shape)
+            converted = ast.Name(f"{name}.astype(np.{array.dtype})")
+            self.line("forward", cast, converted, array.shape)
             self.literals[key] = ast.Name(cast)
         return self.literals[key]
 
     # --- lines ---
-    def line(
-        self, section: list[str], name: str, expression: ast.expr, shape: tuple[int, ...]
-    ) -> None:
+    def line(self, section: str, name: str, expression: ast.expr, shape: tuple[int, ...]) -> None:
         """``name = expression  # shape``."""
         text = f"{name} = {ast.unparse(ast.fix_missing_locations(expression))}"
-        section.append(f"{text}  # {shape}" if shape else text)
+        self.sections[section].append(f"{text}  # {shape}" if shape else text)
         self.library.shapes[name] = shape
 
     def inliner(self, value: Value, i: int | None) -> Inliner:
@@ -149,7 +144,7 @@ class _Program:
         """
         op: Any = value.op
         exprs = [self.input(value, k) for k in range(len(value.inputs))]
-        params = {**{k: v for k, v in op.defaults.items() if k not in op.rules}, **value.params}
+        params = {**op.defaults, **value.params}
         params.pop("i", None)
         if i is not None and op.variadic:
             params["i"] = i
@@ -157,7 +152,8 @@ class _Program:
         values: dict[str, Any] = dict(params)
         constant = set(params)
         if op.variadic:
-            names[next(iter(op.rules))], values[next(iter(op.rules))] = exprs, tuple(value.arrays)
+            (name,) = op.rules
+            names[name], values[name] = exprs, tuple(value.arrays)
         else:
             for name, e, a, array in zip(op.rules, exprs, value.inputs, value.arrays, strict=True):
                 names[name], values[name] = e, array
@@ -173,20 +169,13 @@ class _Program:
         """The forward line of `value`."""
         op: Any = value.op
         inliner = self.inliner(value, None)
-        tree: ast.expr
-        if op.forward_text:
-            tree = ast.parse(op.forward_text, mode="eval").body
-        else:
-            inputs: list[ast.expr] = [
-                ast.Starred(ast.Name(n)) if op.variadic else ast.Name(n) for n in op.rules
-            ]
-            settings = [
-                ast.keyword(k, ast.Name(k))
-                for k in inliner.names
-                if k in op.defaults and k not in op.rules
-            ]
-            tree = ast.Call(ast.Name(op.name), inputs, settings)
-        self.line(self.forward, self.vars[id(value)], inliner.visit(tree), value._data.shape)
+        text = op.forward_text
+        if not text:
+            inputs = [f"*{n}" if op.variadic else n for n in op.rules]
+            settings = [f"{k}={k}" for k in inliner.names if k in op.defaults]
+            text = f"{op.name}({', '.join([*inputs, *settings])})"
+        tree = ast.parse(text, mode="eval").body
+        self.line("forward", self.vars[id(value)], inliner.visit(tree), value._data.shape)
 
     def contribute(self, a: Application) -> None:
         """The backward line of one rule application."""
@@ -210,7 +199,7 @@ class _Program:
         name = self.grads[id(a.x)]
         if a.nth > 1:
             expression = ast.BinOp(ast.Name(name), ast.Add(), expression)
-        self.line(self.backward, name, expression, shape)
+        self.line("backward", name, expression, shape)
 
     def text(self) -> str:
         """The whole program."""
@@ -227,23 +216,13 @@ class _Program:
             if value.op is not None:
                 self.compute(value)
         seed = np.ones(self.loss._data.shape, self.loss._data.dtype)
-        self.line(
-            self.backward, self.grads[id(self.loss)], ast.Name(array_text(seed)[0]), seed.shape
-        )
+        self.line("backward", self.grads[id(self.loss)], ast.Name(array_text(seed)), seed.shape)
         for application in walk(self.loss):
             self.contribute(application)
-        head = [
-            "# A loss and its gradients, step by step.  Needs NumPy only.",
-            "import numpy as np",
-        ]
-        ready = [UNPACK] if "unpack" in self.needs else []
-        ready += [STRIDED] if "strided" in self.needs else []
-        blocks = [*ready, *self.library.sources.values()]
-        parts = ["\n".join(head)] + [f"\n{b}\n" for b in blocks]
-        for title, lines in (
-            ("data", self.data),
-            ("forward", self.forward),
-            ("backward", self.backward),
-        ):
+        data = "\n".join(self.sections["data"])
+        helpers = [text for name, text in _HELPERS.items() if f"{name}(" in data]
+        blocks = [*helpers, *self.library.sources()]
+        parts = [_HEAD, *(f"\n{b}\n" for b in blocks)]
+        for title, lines in self.sections.items():
             parts += [f"\n# {title}", *lines]
         return "\n".join(parts) + "\n"

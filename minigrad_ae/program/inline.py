@@ -4,7 +4,7 @@ settings folded.
 This is partial evaluation of the very expressions that the engine runs.  What is known when the
 program is written (shapes, settings, constants) becomes a number; what the engine allows for and
 the program never meets (tensors, complex numbers) goes; a call to another op becomes its NumPy
-text, or a function at the top of the program (`Library`).
+text, or a function at the top of the program.
 """
 
 from __future__ import annotations
@@ -37,11 +37,13 @@ class Library:
     """
 
     def __init__(self, constant: Callable[[np.ndarray], ast.expr]) -> None:
-        self.sources: dict[str, str] = {}
         self.taken: set[str] = set()
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.constant = constant
-        self._names: dict[str, str] = {}
+        self.functions: dict[str, str] = {}  # {all that follows the name: the name}
+
+    def sources(self) -> list[str]:
+        return [f"def {name}{rest}" for rest, name in self.functions.items()]
 
     def add(self, name: str, signature: str, body: Sequence[ast.stmt], comment: str) -> str:
         """The name under which the function is to be called; a function that is already there is
@@ -51,14 +53,38 @@ class Library:
             "\n".join(ast.unparse(ast.fix_missing_locations(s)) for s in body), "    "
         )
         key = f"({signature}):  # {comment}\n{text}"
-        if key not in self._names:
-            choice = name
-            while choice in self.taken:
-                choice += "_"
-            self.taken.add(choice)
-            self._names[key] = choice
-            self.sources[choice] = f"def {choice}{key}"
-        return self._names[key]
+        if key not in self.functions:
+            while name in self.taken:
+                name += "_"
+            self.taken.add(name)
+            self.functions[key] = name
+        return self.functions[key]
+
+
+def recipe(
+    function: Any,
+) -> tuple[str, inspect.Signature, Mapping[str, Any], list[str], list[ast.stmt], str]:
+    """(name, signature, globals, names it assigns, statements, comment) of an op or helper."""
+    if isinstance(function, Op) and function.forward_text:
+        body: list[ast.stmt] = [ast.Return(ast.parse(function.forward_text, mode="eval").body)]
+        return function.name, function.__signature__, NAMES, [], body, function.law
+    plain = inspect.unwrap(function.forward if isinstance(function, Op) else function)
+    try:
+        tree: Any = ast.parse(textwrap.dedent(inspect.getsource(plain))).body[0]
+    except (OSError, TypeError, SyntaxError):
+        tree = None
+    if not isinstance(tree, ast.FunctionDef):
+        raise GradientError(
+            f"emit_numpy: the source of {getattr(function, 'name', function)!r} cannot be read",
+            f"it is {plain!r}",
+            "write the forward as an expression, or as a def in a file",
+        )
+    names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
+    stored = sorted({n.id for n in names if isinstance(n.ctx, ast.Store)})
+    name, comment = tree.name, (ast.get_docstring(tree) or "").split("\n")[0]
+    if isinstance(function, Op):
+        name, comment = function.name, function.law
+    return name, inspect.signature(plain), plain.__globals__, stored, tree.body, comment or name
 
 
 class Inliner(ast.NodeTransformer):
@@ -88,25 +114,15 @@ class Inliner(ast.NodeTransformer):
     # --- what is known ---
     def known(self, node: ast.AST, names: frozenset[str]) -> bool:
         """Whether a value depends on `names` and on shapes only (and on at least one of them)."""
-        found = False
-        stack: list[ast.AST] = [node]
-        while stack:
-            n = stack.pop()
-            if self.is_shape(n):
-                found = True
-            elif isinstance(n, ast.Name) and n.id in self.names:
-                if n.id not in names:
-                    return False
-                found = True
-            else:
-                stack.extend(ast.iter_child_nodes(n))
-        return found
+        inside = [n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in self.names]
+        attributes = [n for n in ast.walk(node) if isinstance(n, ast.Attribute)]
+        shaped = {id(n.value) for n in attributes if self.is_shape(n)}
+        return bool(inside) and all(n.id in names or id(n) in shaped for n in inside)
 
-    def is_shape(self, node: ast.AST) -> bool:
+    def is_shape(self, node: ast.Attribute) -> bool:
         """``x.shape`` and its like, of an x that is known."""
-        if not isinstance(node, ast.Attribute) or node.attr not in _SHAPE:
-            return False
-        return isinstance(node.value, ast.Name) and node.value.id in self.values
+        x = node.value
+        return node.attr in _SHAPE and isinstance(x, ast.Name) and x.id in self.values
 
     def is_number(self, node: ast.AST) -> bool:
         """``math.sqrt(2 / math.pi)``: of numbers and the module math alone."""
@@ -114,9 +130,10 @@ class Inliner(ast.NodeTransformer):
         things = [None if n.id in self.names else self.scope.get(n.id) for n in names]
         return bool(names) and all(t is math or type(t) in (int, float) for t in things)
 
-    def evaluate(self, node: ast.expr) -> Any:
+    def evaluate(self, node: ast.expr, also: Mapping[str, Any] | None = None) -> Any:
+        """The value of an expression of what is known, and of the names in `also`."""
         with np.errstate(all="ignore"):
-            return eval(ast.unparse(node), dict(self.scope), dict(self.values))
+            return eval(ast.unparse(node), dict(self.scope), {**self.values, **(also or {})})
 
     def literal(self, value: Any) -> ast.expr:
         return setting(value, self.library.constant)
@@ -139,14 +156,36 @@ class Inliner(ast.NodeTransformer):
             return self.literal(self.evaluate(node))
         return super().visit(node)
 
+    def block(self, statements: Sequence[ast.stmt]) -> list[ast.stmt]:
+        """Statements of a function; what cannot be reached is left out."""
+        result: list[ast.stmt] = []
+        for statement in statements:
+            found = self.visit(statement) or []
+            result += found if isinstance(found, list) else [found]
+            if result and isinstance(result[-1], ast.Return | ast.Raise):
+                break
+        return result
+
+    def visit_If(self, node: ast.If) -> ast.If | list[ast.stmt]:
+        test = self.visit(node.test)
+        if isinstance(test, ast.Constant):
+            return self.block(node.body if test.value else node.orelse)
+        return ast.If(test, self.block(node.body), self.block(node.orelse))
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        is_docstring = isinstance(node.value, ast.Constant)
+        return None if is_docstring else self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
+        node = self.generic_visit(node)  # type: ignore[assignment]
+        left, right = (ast.unparse(e).strip("()") for e in (node.targets[0], node.value))
+        return None if left == right else node  # x = x.real
+
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id in self.names:
             stands = self.names[node.id]
-            return (
-                ast.Tuple(list(stands), ast.Load())
-                if isinstance(stands, list)
-                else copy.deepcopy(stands)
-            )
+            several = isinstance(stands, list)
+            return ast.Tuple(list(stands), ast.Load()) if several else copy.deepcopy(stands)
         thing = self.scope.get(node.id)
         return self.literal(thing) if node.id in self.scope and type(thing) in _LITERALS else node
 
@@ -192,22 +231,14 @@ class Inliner(ast.NodeTransformer):
         if isinstance(node, ast.Name) and isinstance(self.names.get(node.id), list):
             return list(self.names[node.id])
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
-            stands = self.names[node.value.id]
-            where = node.slice
-            if isinstance(where, ast.Slice):
-                ends = [
-                    None if e is None else self.evaluate(e)
-                    for e in (where.lower, where.upper, where.step)
-                ]
-                return list(stands[slice(*ends)])
-            return [stands[self.evaluate(where)]]
+            name, stands = node.value.id, self.names[node.value.id]
+            picked = self.evaluate(node, {name: np.arange(len(stands))})
+            return [stands[k] for k in np.atleast_1d(picked)]
         return [self.literal(v) for v in self.evaluate(node)]
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         function = self.resolve(node.func)
-        if function is isinstance or (
-            isinstance(node.func, ast.Name) and node.func.id == "isinstance"
-        ):
+        if ast.unparse(node.func) == "isinstance":
             kind = self.resolve(node.args[1])
             if kind in (Value, np.ndarray):
                 return ast.Constant(kind is np.ndarray)
@@ -233,10 +264,8 @@ class Inliner(ast.NodeTransformer):
         keywords = {str(k.arg): self.visit(k.value) for k in node.keywords}
         if ours:
             return self.expand(function, args, keywords, original)
-        call = ast.Call(
-            self.visit(node.func), args, [ast.keyword(k, v) for k, v in keywords.items()]
-        )
-        return tidy(call, self.shapes)
+        settings = [ast.keyword(k, v) for k, v in keywords.items()]
+        return tidy(ast.Call(self.visit(node.func), args, settings), self.shapes)
 
     def argument(self, node: ast.expr, ours: bool) -> ast.expr:
         """An argument; a folded float32 keeps its type, for ``np.where(c, 1, 2.0)`` would be
@@ -262,7 +291,7 @@ class Inliner(ast.NodeTransformer):
                     facts[key] = self.evaluate(n)
         own = {n: ast.Name(n) for n in (*signature.parameters, *stored)}
         inner = Inliner(self.library, scope, own, facts, frozenset(facts), in_function=True)
-        body = Body(inner).block(copy.deepcopy(statements))
+        body = inner.block(copy.deepcopy(statements))
         if len(body) == 1 and isinstance(body[0], ast.Return) and body[0].value is not None:
             stands = {k: list(v) if isinstance(v, tuple) else v for k, v in bound.arguments.items()}
             for key, p in signature.parameters.items():
@@ -276,71 +305,7 @@ class Inliner(ast.NodeTransformer):
         return ast.Call(ast.Name(called), args, passed)
 
 
-class Body:
-    """The statements of a function, rewritten; branches that cannot be taken are left out."""
-
-    def __init__(self, inliner: Inliner) -> None:
-        self.inliner = inliner
-
-    def block(self, statements: Sequence[ast.stmt]) -> list[ast.stmt]:
-        result: list[ast.stmt] = []
-        for s in statements:
-            result += self.statement(s)
-            if result and isinstance(result[-1], ast.Return | ast.Raise):
-                break
-        return result
-
-    def statement(self, s: ast.stmt) -> list[ast.stmt]:
-        if isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant):
-            return []  # a docstring
-        if isinstance(s, ast.If):
-            test = self.inliner.visit(s.test)
-            if isinstance(test, ast.Constant):
-                return self.block(s.body if test.value else s.orelse)
-            return [ast.If(test, self.block(s.body), self.block(s.orelse))]
-        if isinstance(s, ast.For | ast.While | ast.With):
-            body = self.block(s.body)
-            s.body = []
-            s = self.inliner.generic_visit(s)  # type: ignore[assignment]
-            s.body = body  # type: ignore[attr-defined]
-            return [s]
-        s = self.inliner.generic_visit(s)  # type: ignore[assignment]
-        if isinstance(s, ast.Assign) and ast.unparse(s.targets[0]).strip("()") == ast.unparse(
-            s.value
-        ).strip("()"):
-            return []  # x = x.real
-        return [s]
-
-
-# --- functions: how to read one, where to put it, how to say a call in fewer words ----------------
-
-
-def recipe(
-    function: Any,
-) -> tuple[str, inspect.Signature, Mapping[str, Any], list[str], list[ast.stmt], str]:
-    """(name, signature, globals, names it assigns, statements, comment) of an op or helper."""
-    if isinstance(function, Op) and function.forward_text:
-        body: list[ast.stmt] = [ast.Return(ast.parse(function.forward_text, mode="eval").body)]
-        return function.name, function.__signature__, NAMES, [], body, function.law
-    plain = inspect.unwrap(function.forward if isinstance(function, Op) else function)
-    try:
-        tree: Any = ast.parse(textwrap.dedent(inspect.getsource(plain))).body[0]
-    except (OSError, TypeError, SyntaxError):
-        tree = None
-    if not isinstance(tree, ast.FunctionDef):
-        raise GradientError(
-            f"emit_numpy: the source of {getattr(function, 'name', function)!r} cannot be read",
-            f"it is {plain!r}",
-            "write the forward as an expression, or as a def in a file",
-        )
-    stored = sorted(
-        {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    )
-    comment = (
-        function.law if isinstance(function, Op) else (ast.get_docstring(tree) or "").split("\n")[0]
-    )
-    name = function.name if isinstance(function, Op) else tree.name
-    return name, inspect.signature(plain), plain.__globals__, stored, tree.body, comment or name
+# --- in fewer words -------------------------------------------------------------------------------
 
 
 def may_stand_here(function: Any, body: ast.expr, stands: Mapping[str, Any]) -> bool:
@@ -361,19 +326,12 @@ def may_stand_here(function: Any, body: ast.expr, stands: Mapping[str, Any]) -> 
 
 def is_default(signature: inspect.Signature, key: str, value: ast.expr) -> bool:
     p = signature.parameters.get(key)
-    return (
-        p is not None
-        and isinstance(value, ast.Constant)
-        and p.default is not p.empty
-        and value.value is p.default
-    )
+    return p is not None and isinstance(value, ast.Constant) and value.value is p.default
 
 
 def is_numpy(function: Any) -> bool:
-    return str(getattr(function, "__module__", None) or "numpy").split(".")[0] in (
-        "numpy",
-        "builtins",
-    )
+    module = str(getattr(function, "__module__", None) or "numpy")
+    return module.split(".")[0] in ("numpy", "builtins")
 
 
 def as_slice(node: ast.expr) -> ast.expr:
@@ -396,28 +354,24 @@ def tidy(call: ast.Call, shapes: Mapping[str, tuple[int, ...]]) -> ast.expr:
     args = [ast.unparse(a) for a in call.args]
     if name == "np.transpose" and args[1:] in ([], ["None"]):
         return ast.Attribute(call.args[0], "T", ast.Load())
-    if (
-        name.endswith(".swapaxes")
-        and args in (["-1", "-2"], ["-2", "-1"])
-        and isinstance(call.func, ast.Attribute)
-    ):
+    swaps_last = name.endswith(".swapaxes") and args in (["-1", "-2"], ["-2", "-1"])
+    if swaps_last and isinstance(call.func, ast.Attribute):
         x = call.func.value
         if isinstance(x, ast.Name) and len(shapes.get(x.id, ())) == 2:
             return ast.Attribute(x, "T", ast.Load())
         return ast.Call(ast.Name("np.swapaxes"), [x, *call.args], [])
-    if (
-        name in ("np.reshape", "np.broadcast_to")
-        and args[0] in shapes
-        and args[1] == str(shapes[args[0]])
-    ):
-        return call.args[0]
+    if name not in ("np.reshape", "np.broadcast_to"):
+        return call
+    first = call.args[0]
+    if args[1] == str(shapes.get(args[0])):
+        return first
     if (
         name == "np.broadcast_to"
-        and isinstance(call.args[0], ast.Call)
+        and isinstance(first, ast.Call)
         and args[0].startswith("np.reshape(")
     ):
-        inner, shape = (ast.unparse(a) for a in call.args[0].args)
+        inner, shape = (ast.unparse(a) for a in first.args)
         # broadcasting does it too
         if inner in shapes and any(shape == str((1,) * k + shapes[inner]) for k in range(1, 9)):
-            call.args[0] = call.args[0].args[0]
+            call.args[0] = first.args[0]
     return call

@@ -39,7 +39,7 @@ def strided(a, strides):  # a copy with these strides in bytes: they move the la
 def number(x: Any) -> str:
     """A number that reads back exactly: '0.1', 'np.nan', '-np.inf'."""
     if isinstance(x, bool | np.bool_ | int | np.integer):
-        return str(bool(x)) if isinstance(x, bool | np.bool_) else str(int(x))
+        return str(x.item() if isinstance(x, np.generic) else x)
     if math.isnan(x):
         return "np.nan"
     if math.isinf(x):
@@ -53,44 +53,42 @@ def _dtype(dtype: np.dtype) -> str:
     return "bool" if dtype.kind == "b" else f"np.{dtype}"
 
 
-def array_text(a: np.ndarray) -> tuple[str, set[str]]:
-    """(source of `a`, the helpers it calls): same shape, dtype, bits and strides."""
+def array_text(a: np.ndarray) -> str:
+    """The source of `a`: same shape, dtype, bits and strides.  It may call `unpack` and
+    `strided`.
+    """
     if a.ndim == 0:
-        return f"{_dtype(a.dtype)}({number(a[()])})", set()
+        return f"{_dtype(a.dtype)}({number(a[()])})"
     flips = tuple(
         slice(None, None, -1 if s < 0 < n - 1 else 1)
         for n, s in zip(a.shape, a.strides, strict=True)
     )
     if a.size and any(f.step == -1 for f in flips):
-        text, needs = array_text(a[flips])
-        return f"{text}[{', '.join('::-1' if f.step == -1 else ':' for f in flips)}]", needs
-    text, needs = _contiguous(np.ascontiguousarray(a))
+        back = ", ".join("::-1" if f.step == -1 else ":" for f in flips)
+        return f"{array_text(a[flips])}[{back}]"
+    text = _contiguous(np.ascontiguousarray(a))
     if a.flags.c_contiguous or a.size <= 1:
-        return text, needs
-    if a.flags.f_contiguous:
-        return f"np.asfortranarray({text})", needs
-    return f"strided({text}, {a.strides})", needs | {"strided"}
+        return text
+    return f"np.asfortranarray({text})" if a.flags.f_contiguous else f"strided({text}, {a.strides})"
 
 
-def _contiguous(a: np.ndarray) -> tuple[str, set[str]]:
-    dtype = (
-        "" if a.dtype == np.float64 or a.dtype == bool or a.dtype == int else f", {_dtype(a.dtype)}"
-    )
+def _contiguous(a: np.ndarray) -> str:
+    dtype = "" if a.dtype in (np.float64, bool, int) else f", {_dtype(a.dtype)}"
     shape = str(a.shape) if a.ndim > 1 else str(a.shape[0])
     if a.size == 0:
-        return f"np.zeros({shape}, {_dtype(a.dtype)})", set()
+        return f"np.zeros({shape}, {_dtype(a.dtype)})"
     raw = a.tobytes()
     first = raw[: a.itemsize]
     if first * a.size == raw and (a.size > 8 or (a.dtype.kind == "f" and a.flat[0] == 1)):
         of = ", " + _dtype(a.dtype) if a.dtype != np.float64 else ""
         if a.flat[0] in (0, 1) and first != np.array(-0.0, a.dtype).tobytes():
-            return f"np.{'ones' if a.flat[0] else 'zeros'}({shape}{of})", set()
+            return f"np.{'ones' if a.flat[0] else 'zeros'}({shape}{of})"
         if _plain(a[:1]):
-            return f"np.full({shape}, {number(a.flat[0])}{of})", set()
+            return f"np.full({shape}, {number(a.flat[0])}{of})"
     if a.ndim == 2 and raw == np.eye(len(a), dtype=a.dtype).tobytes():
-        return f"np.eye({len(a)}{dtype.replace('np.', 'dtype=np.')})", set()
+        return f"np.eye({len(a)}{dtype.replace('np.', 'dtype=np.')})"
     if a.size <= LITERAL and _plain(a):
-        return f"np.array({_nested(a, ' ' * 4)}{dtype})", set()
+        return f"np.array({_nested(a, ' ' * 4)}{dtype})"
     return _packed(a)
 
 
@@ -112,19 +110,18 @@ def _nested(a: np.ndarray, indent: str) -> str:
     )
 
 
-def _packed(a: np.ndarray) -> tuple[str, set[str]]:
+def _packed(a: np.ndarray) -> str:
     """Bytes as text.  An array of few different numbers is a short list of them and one byte an
     element.
     """
     bits = a.view(f"u{a.itemsize}") if a.dtype.kind in "fiu" else a
     different, codes = np.unique(bits, return_inverse=True)
     if a.itemsize > 1 and different.size <= 256 and _plain(values := different.view(a.dtype)):
-        text, needs = _packed(codes.reshape(a.shape).astype(np.uint8))
-        return f"{_contiguous(values)[0]}[{text}]", needs
+        return f"{_contiguous(values)}[{_packed(codes.reshape(a.shape).astype(np.uint8))}]"
     raw = a.tobytes()
     code = base64.b64encode(raw + bytes(-len(raw) % 3)).decode()
     lines = "\n".join(f'    "{code[k : k + WIDTH]}"' for k in range(0, len(code), WIDTH))
-    return f"unpack(\n{lines},\n    {_dtype(a.dtype)}, {a.shape})", {"unpack"}
+    return f"unpack(\n{lines},\n    {_dtype(a.dtype)}, {a.shape})"
 
 
 def setting(value: Any, constant: Callable[[np.ndarray], ast.expr]) -> ast.expr:
@@ -138,12 +135,8 @@ def setting(value: Any, constant: Callable[[np.ndarray], ast.expr]) -> ast.expr:
     if isinstance(value, np.bool_ | np.integer):
         value = value.item()
     if isinstance(value, tuple | list):
-        parts = [setting(v, constant) for v in value]
-        return (
-            ast.Tuple(parts, ast.Load())
-            if isinstance(value, tuple)
-            else ast.List(parts, ast.Load())
-        )
+        kind = ast.Tuple if isinstance(value, tuple) else ast.List
+        return kind([setting(v, constant) for v in value], ast.Load())
     if isinstance(value, slice):
         ends = [value.start, value.stop] + ([value.step] if value.step is not None else [])
         return ast.Call(ast.Name("slice"), [setting(v, constant) for v in ends], [])

@@ -24,7 +24,7 @@ from ...autodiff.origin import source_line, where
 from ...display import is_finite
 from ...errors import GradientError
 from ..record.notation import rule_of
-from .reasons import backward_fault, first, forward_fault, remedy
+from .reasons import backward_fault, first, forward_fault, read_by, remedy
 
 KEPT = 200_000  # checksums
 
@@ -51,7 +51,7 @@ class detect_anomaly:
     """``with detect_anomaly():`` raises AnomalyError where the first NaN or Inf is made.
 
     inf=False lets infinities pass and reports NaN only.  Constants that are infinite, such as the
-    -inf of an attention mask, are nobody's mistake: what an op makes of them is reported only if it
+    -inf of an attention mask, are not mistakes: what an op makes of them is reported only if it
     is NaN.  One thread; may be nested.
     """
 
@@ -64,7 +64,7 @@ class detect_anomaly:
 
     def __enter__(self) -> detect_anomaly:
         self.thread = threading.get_ident()
-        # what NumPy would warn of is said here, with its place
+        # the report names the place, so NumPy's own warnings are not needed
         self.quiet = np.errstate(all="ignore")
         self.quiet.__enter__()
         watchers.append(self)
@@ -107,9 +107,7 @@ class detect_anomaly:
         if threading.get_ident() != self.thread:
             return
         came, went = (a._data if isinstance(a, Value) else a for a in (g, sent))
-        op: Any = value.op
-        read = [value._data if k == -1 else value.arrays[k] for k in op.reads(i, len(value.arrays))]
-        index = self.worse(went, [came, *read])
+        index = self.worse(went, [came, *read_by(value, i)])
         if index is not None:
             raise self.backward_error(value, i, came, went, index)
 
@@ -195,7 +193,7 @@ class detect_anomaly:
 
 
 def checksum(array: np.ndarray) -> int:
-    """Of the bytes; any change of an element shows (but for one in four thousand million)."""
+    """A checksum of the bytes; it misses one change in four thousand million."""
     return zlib.crc32(np.ascontiguousarray(array).tobytes())
 
 

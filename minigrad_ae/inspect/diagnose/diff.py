@@ -30,8 +30,7 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict) or record.get("schema") != 1:
         raise FileError("this file holds no trace of schema 1", f"{path}", fix)
     try:
-        for _ in _facts(record):
-            pass
+        list(_facts(record))
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise FileError(
             "this trace is damaged", f"{path}: {type(error).__name__} {error}", fix

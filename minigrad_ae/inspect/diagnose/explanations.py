@@ -41,7 +41,9 @@ def why(tensor: Value, loss: Value) -> str:
     demand_loss(loss, "why")
     if not isinstance(tensor, Value):
         raise DtypeError(
-            "why: the tensor is none", f"got a {type(tensor).__name__}", "call mg.why(tensor, loss)"
+            "why: the first argument is not a tensor",
+            f"got a {type(tensor).__name__}",
+            "call mg.why(tensor, loss)",
         )
     missing = _no_path(tensor, loss)
     if missing:
@@ -114,7 +116,7 @@ _LEFT_OUT = {"detach": "detached", "no_grad": "computed under no_grad"}
 
 
 def _is_constant(a: Any) -> bool:
-    """A tensor from which no gradient goes on."""
+    """A leaf that does not require a gradient."""
     return isinstance(a, Value) and a.op is None and not a.requires_grad
 
 
@@ -129,19 +131,19 @@ def _is_copy(a: Any, tensor: Value) -> bool:
 
 
 def _not_kept(tensor: Value, loss: Value) -> str:
-    """A healthy gradient of which nothing is to be seen."""
+    """Why a healthy gradient is not in ``.grad``; '' if it is, or if backward() was not called."""
     leaves = [v for v in engine.topological(loss) if v.op is None]
     asked = any(v.grad is not None for v in leaves)  # backward() has been called
     if tensor.grad is not None or not asked:
         return ""
     if tensor.op is not None and not tensor.retains_grad:
         return (
-            "the gradient is None: this tensor is no leaf; call its retain_grad() before "
+            "the gradient is None: this tensor is not a leaf; call its retain_grad() before "
             "backward(), or use mg.grad"
         )
     return (
-        "the gradient is None: zero_grad() was called after backward(), or this loss's "
-        "backward() never"
+        "the gradient is None: zero_grad() was called after backward(), or "
+        "backward() was never called on this loss"
     )
 
 
@@ -207,9 +209,8 @@ class _Search:
         bad = value._data[first(~np.isfinite(value._data))]
         told = f"the forward value of {where(value)} is {bad:g}: {reason}"
         rule = self.bad_rule() if is_finite(self.loss._data) else ""
-        if not rule:
-            return told
-        return f"{told}; the loss does not show it, but the backward pass does: {rule}"
+        hidden = "; the loss does not show it, but the backward pass does: "
+        return f"{told}{hidden}{rule}" if rule else told
 
     def bad_rule(self) -> str:
         """The first rule that made NaN or Inf of a finite gradient; '' if there is none."""
@@ -290,12 +291,11 @@ def key_bias(a: Application, above: Sequence[Application]) -> str:
     op: Any = a.value.op
     is_bias = a.axes and (op.name, a.i) in (("linear", 2), ("add", 0), ("add", 1))
     users = {(b.value.op.name, b.i) for b in above if b.value.op}
-    if is_bias and users == {("attention", 1)}:
-        return (
-            "it shifts all keys of attention alike, so all scores of a query change alike, and "
-            "softmax does not feel that"
-        )
-    return ""
+    told = (
+        "it shifts all keys of attention alike, so all scores of a query change alike, and softmax "
+        "does not feel that"
+    )
+    return told if is_bias and users == {("attention", 1)} else ""
 
 
 def cancelled(a: Application) -> str:
@@ -336,6 +336,5 @@ def rounding(a: Application, names: Mapping[int, str]) -> str:
     asks for.
     """
     op: Any = a.value.op
-    if op.name in INSENSITIVE and 0 < _size(a.added) <= NEGLIGIBLE * _size(a.g):
-        return explained(a, names, "next to 0", "")
-    return ""
+    negligible = 0 < _size(a.added) <= NEGLIGIBLE * _size(a.g)
+    return explained(a, names, "next to 0", "") if op.name in INSENSITIVE and negligible else ""

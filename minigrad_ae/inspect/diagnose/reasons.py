@@ -43,14 +43,14 @@ REMEDIES = {
     "mg.log_softmax, mg.softplus",
     "log1p": "keep the argument above -1",
     "sqrt": "add a small number under the root: mg.sqrt(x + 1e-12)",
-    "div": "keep the denominator from 0: add a small number, or choose it by mg.where before "
+    "div": "keep the denominator away from 0: add a small number, or choose it by mg.where before "
     "dividing",
     "exp": "clip the argument, or use what cannot overflow: mg.logsumexp, mg.softplus, mg.sigmoid",
-    "power": "keep the base above 0 where the exponent is no whole number, or is negative",
+    "power": "keep the base above 0 where the exponent is not a whole number, or is negative",
     "attention": "let each query look at one key at least",
     "layer_norm": "give eps a value above 0",
-    "unit_rows": "keep every row from 0: start it with random numbers, and let no step take it "
-    "there",
+    "unit_rows": "keep every row away from 0: start it with random numbers, and never let a step "
+    "take it there",
     "gaussian_kl": "keep log_var within bounds: clip it, start it smaller, or take smaller steps",
     "reparameterise": "keep log_var within bounds: clip it, start it smaller, or take smaller "
     "steps",
@@ -147,15 +147,14 @@ def _not_a_number(op: str, numbers: list[Any], arrays: Any) -> str:
         return "0 · inf"
     if op in ("add", "sub"):
         return "inf - inf"
-    if any(np.isinf(a).any() for a in arrays):
-        return "inf - inf or 0 · inf among the terms that are added up"
-    return "the result is not defined there"
+    infinite = any(np.isinf(a).any() for a in arrays)
+    terms = "inf - inf or 0 · inf among the terms that are added up"
+    return terms if infinite else "the result is not defined there"
 
 
 def _logarithm(op: str, x: float, edge: int) -> str:
-    if x == edge:
-        return f"{op} of {x:.4g}: the logarithm goes to -inf at {edge}"
-    return f"{op} of {x:.4g}, a number it is not defined for"
+    at_edge = f": the logarithm goes to -inf at {edge}"
+    return f"{op} of {x:.4g}{at_edge if x == edge else ', a number it is not defined for'}"
 
 
 def _quotient(a: float, b: float) -> str:
@@ -166,7 +165,7 @@ def _quotient(a: float, b: float) -> str:
 
 def _power(a: float, p: float) -> str:
     if a < 0 and p != int(p):
-        return f"a negative number ({a:.4g}) to the power {p:.4g}, which is no whole number"
+        return f"a negative number ({a:.4g}) to the power {p:.4g}, which is not a whole number"
     return f"overflow: {a:.4g} ** {p:.4g}" if a else f"0 to the power {p:.4g}: division by zero"
 
 
@@ -187,15 +186,17 @@ def _no_key(arrays: Any) -> str:
 
 
 def _no_variance(arrays: Any) -> str:
-    if (np.ptp(arrays[0], axis=-1) == 0).any():
-        return "all inputs of a row are the same, so their variance is 0, and eps is 0"
-    return "overflow: of a square"
+    equal = "all inputs of a row are the same, so their variance is 0, and eps is 0"
+    return equal if (np.ptp(arrays[0], axis=-1) == 0).any() else "overflow: of a square"
 
 
 def _no_length(arrays: Any) -> str:
-    if (np.sum(arrays[0] * arrays[0], axis=-1) == 0).any():
-        return "a row has length 0: division by zero"
-    return "inf / inf: a row has an infinite element"
+    zero = (np.sum(arrays[0] * arrays[0], axis=-1) == 0).any()
+    return (
+        "a row has length 0: division by zero"
+        if zero
+        else "inf / inf: a row has an infinite element"
+    )
 
 
 def _log_var(arrays: Any) -> str:
@@ -203,9 +204,8 @@ def _log_var(arrays: Any) -> str:
 
 
 def _no_softmax(arrays: Any) -> str:
-    if np.isposinf(arrays[0]).any():
-        return "inf - inf: an input is +inf"
-    return "every input of a row is -inf: a softmax of nothing"
+    nothing = "every input of a row is -inf: a softmax of nothing"
+    return "inf - inf: an input is +inf" if np.isposinf(arrays[0]).any() else nothing
 
 
 _LAYER_NOT_FINITE = {
@@ -241,9 +241,8 @@ def backward_fault(
         return operands, slope
     if nan:
         return operands, "0 · inf or inf - inf inside the rule"
-    if op.name in OVERFLOW:
-        return operands, "overflow: the product of gradient and slope is too large"
-    return operands, "the slope is infinite there"
+    too_large = "overflow: the product of gradient and slope is too large"
+    return operands, too_large if op.name in OVERFLOW else "the slope is infinite there"
 
 
 def backward_trouble(a: Application, users: Mapping[Any, Any]) -> str:
@@ -255,11 +254,14 @@ def backward_trouble(a: Application, users: Mapping[Any, Any]) -> str:
 
 def made_here(a: Application) -> bool:
     """Whether a rule made NaN or Inf of numbers that are all finite."""
-    if is_finite(a.added) or not is_finite(a.g):
-        return False
-    op: Any = a.value.op
-    read = op.reads(a.i, len(a.value.arrays))
-    return all(is_finite(a.value._data if k == -1 else a.value.arrays[k]) for k in read)
+    return not is_finite(a.added) and is_finite(a.g) and all(map(is_finite, read_by(a.value, a.i)))
+
+
+def read_by(value: Value, i: int) -> list[np.ndarray]:
+    """The arrays that the rule of `value` for input number `i` reads element by element."""
+    op: Any = value.op
+    numbers = op.reads(i, len(value.arrays))
+    return [value._data if k == -1 else value.arrays[k] for k in numbers]
 
 
 def _slope(op: str, xs: list[Any]) -> str:
@@ -351,14 +353,13 @@ class _Case:
 
 
 def explained(a: Application, names: Mapping[int, str], word: str, otherwise: str) -> str:
-    """What people call it where the op of `a` sends next to nothing of the incoming gradient.
+    """The usual name for what happened where the op of `a` sends next to nothing of the gradient.
 
     word : '0' or 'next to 0'.   otherwise : what is said of an op of which nothing is known here.
     """
     case = _Case(a, names, word)
-    if case.op in _LOST:
-        return _LOST[case.op](case)
-    return f"the rule of {case.op} for {case.argument} loses it: {otherwise}"
+    unknown = f"the rule of {case.op} for {case.argument} loses it: {otherwise}"
+    return _LOST[case.op](case) if case.op in _LOST else unknown
 
 
 def _relu(c: _Case) -> str:
@@ -454,9 +455,8 @@ def _turning_point(c: _Case) -> str:
 
 
 def _divided(c: _Case) -> str:
-    if c.i == 0:
-        return f"divided by a number as large as {c.least(1):.1e}"
-    return f"the numerator is {c.word}, so the denominator does not matter"
+    numerator = f"the numerator is {c.word}, so the denominator does not matter"
+    return numerator if c.i else f"divided by a number as large as {c.least(1):.1e}"
 
 
 def _linear(c: _Case) -> str:
@@ -535,17 +535,15 @@ def _met(c: _Case, what: str) -> str:
 
 
 def _bernoulli(c: _Case) -> str:
-    if c.i == 0:
-        return _met(c, "sigmoid(logits)")
-    return "every logit is 0: both outcomes are equally likely, so the target does not matter"
+    even = "every logit is 0: both outcomes are equally likely, so the target does not matter"
+    return even if c.i else _met(c, "sigmoid(logits)")
 
 
 def _reparameterise(c: _Case) -> str:
     log_var = c.x[1].max(initial=-np.inf)
     sigma = np.exp(0.5 * log_var)
-    if sigma > SMALL:
-        return f"the noise is {c.word}, so sigma does not matter"
-    return f"sigma is at most {sigma:.1e}, so the noise does not matter (log_var {log_var:.3g})"
+    small = f"sigma is at most {sigma:.1e}, so the noise does not matter (log_var {log_var:.3g})"
+    return small if sigma <= SMALL else f"the noise is {c.word}, so sigma does not matter"
 
 
 _ACTIVATIONS = ("tanh", "sigmoid", "erf", "softplus", "gelu_erf", "gelu_tanh")
