@@ -218,8 +218,8 @@ def unmasked(value: Any, name: str) -> Any:
     """`value` as it is, a masked array as the plain array below its mask; lists and tuples are
     looked into.
 
-    Raises DataError where a mask hides something: what lies below a mask is no number that may be
-    computed with, and np.asarray would take it for one.
+    Raises DataError where a mask hides something: what lies below a mask may not be computed with,
+    and np.asarray would take it for a number.
     """
     if isinstance(value, np.ma.MaskedArray):
         hidden = np.ma.getmaskarray(value)

@@ -37,7 +37,7 @@ def test_what_is_no_tensor(name, thing):
 def test_what_is_no_scalar(name):
     with pytest.raises(
         GradientError,
-        match=rf"{name}: the loss is no scalar\n  shape \(2,\), from mul at .*\n  fix: reduce",
+        match=rf"{name}: the loss is not a scalar\n  shape \(2,\), from mul at .*\n  fix: reduce",
     ):
         LOOKERS[name](w() * 2)
 

@@ -230,6 +230,6 @@ def test_a_damaged_cache_is_named_compiled_anew_and_replaced(tmp_path, pattern, 
     assert (again.returncode, again.stdout) == (
         0,
         "1.0\n",
-    ) and "cannot be read: compiling anew" in again.stderr
+    ) and "cannot be read: compiling again" in again.stderr
     healed = go("-c", program)
     assert (healed.returncode, healed.stderr) == (0, "")

@@ -48,10 +48,16 @@ def unbroadcast(gradient: Any, shape: tuple[int, ...]) -> Any:
     """Undo NumPy's broadcasting: an element that was used many times receives the sum of the
     gradients.
     """
-    lead = gradient.ndim - len(shape)
-    stretched = (k for k, n in enumerate(shape, start=lead) if n == 1 != gradient.shape[k])
-    axes = (*range(lead), *stretched)
+    axes = summed_axes(gradient.shape, shape)
     return NAMES["reshape"](NAMES["sum"](gradient, axis=axes), shape) if axes else gradient
+
+
+def summed_axes(raw: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes that un-broadcasting from `raw` to `shape` adds up: ``summed_axes((6, 2), (2,)) ==
+    (0,)``.
+    """
+    lead = len(raw) - len(shape)
+    return (*range(lead), *(k for k, n in enumerate(shape, start=lead) if n == 1 != raw[k]))
 
 
 def apply_rule(value: Value, i: int, g: Any) -> Any:
@@ -103,7 +109,7 @@ def backpropagate(
     # 1. Order: a value has heard from all its consumers before it passes its gradient on.
     order = topological(root)
     targets = None if wanted is None else set(wanted)
-    path = None if targets is None else _towards(order, targets)
+    path = None if targets is None else towards(order, targets)
     refuse_changed(order, path)
     for watcher in watchers:
         watcher.begins(order)
@@ -115,7 +121,7 @@ def backpropagate(
         if gradient is None:  # no gradient flows here, or none that is wanted
             continue
         if value.hooks:
-            gradient = _run_hooks(value, gradient)
+            gradient = run_hooks(value, gradient)
         if targets is None:
             stays = value.op is None or value.retains_grad
         else:
@@ -174,7 +180,7 @@ def add(a: Any, b: Any) -> Any:
     return np.asarray(total) if isinstance(total, np.generic) else total
 
 
-def _run_hooks(value: Value, g: Any) -> Any:
+def run_hooks(value: Value, g: Any) -> Any:
     """The gradient after the hooks of `value` have seen, and perhaps replaced, it."""
     for hook in list((value.hooks or {}).values()):
         # other values may have been sent the same array
@@ -196,7 +202,7 @@ def _run_hooks(value: Value, g: Any) -> Any:
     return g
 
 
-def _towards(order: list[Value], wanted: set[Value]) -> set[Value]:
+def towards(order: list[Value], wanted: set[Value]) -> set[Value]:
     """The values of `order` that depend on one in `wanted` (inputs come first in `order`, so one
     sweep is enough).
     """

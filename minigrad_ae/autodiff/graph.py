@@ -108,7 +108,7 @@ class Value:
         """The result of an op, with its history.  Every op ends here, so each attribute is written
         once.
 
-        Three at a time: Python would build a tuple to hand over four.
+        Three attributes a line: assigning four or more at once makes Python build a tuple first.
         """
         value = cls.__new__(cls)
         value._data, value.op, value.inputs = data, op, inputs

@@ -189,7 +189,7 @@ def _in_float64(model: LinearAutoencoder) -> LinearAutoencoder:
 def _bias_at_the_mean(model: LinearAutoencoder, mean: np.ndarray, rest: np.ndarray) -> np.ndarray:
     """(D,): c = m W1 W2 + b1 W2 + b2 - m for m = mean + rest, rounded once at the end.
 
-    The code of the mean is kept as two floats, so that its own rounding is no part of c.
+    The code of the mean is kept as two floats, so that its own rounding is not part of c.
     """
     W1, W2 = model.encoder_weight.numpy(), model.decoding_weight().numpy()
     terms = np.vstack([_products(mean, W1), _products(rest, W1), model.encoder_bias.numpy()])

@@ -15,11 +15,11 @@ from typing import Any
 from ..autodiff import engine
 from ..autodiff.graph import Value, watchers
 from ..errors import DataError, FileError, GradientError, MinigradError
-from ..files import can_be_written
 from ..inspect.diagnose.diff import compare_files
 from ..inspect.render.stepper import only_ascii, say, typed, walk_by_lines
 from ..inspect.render.text import NARROW
 from ..inspect.tracing import Trace, trace
+from .output import writable
 
 STDOUT = Path("-")
 NEXT = "next: --step K shows one step in full, -i walks by typing, --html page.html writes the page"
@@ -85,8 +85,9 @@ def inspect(args: argparse.Namespace, rest: list[str]) -> int:
         raise DataError(
             "--max-steps must be at least 1", f"got {args.max_steps}", "leave it out for 2000"
         )
-    for path in (args.html, args.png, args.json):
-        _writable(path)
+    for option, path in (("--html", args.html), ("--png", args.png), ("--json", args.json)):
+        if path != STDOUT:
+            writable(path, option)
     args.ascii = args.ascii or only_ascii(sys.stdout)
     loss, scope, note = loss_of(args.script)
     t = trace(loss, max_steps=args.max_steps, scope=scope, script=str(args.script))
@@ -142,14 +143,6 @@ def _write(t: Trace, args: argparse.Namespace) -> None:
         if path is not None and path != STDOUT:
             method(path)
             print(f"wrote {path} ({path.stat().st_size:,} bytes)", file=sys.stderr)
-
-
-def _writable(path: Path | None) -> None:
-    """Refuse an output that cannot be written before the script runs, not after it."""
-    if path is not None and path != STDOUT and not can_be_written(path):
-        raise DataError(
-            "the output file cannot be written", str(path), "name a file in an existing folder"
-        )
 
 
 # --- the script's loss ----------------------------------------------------------------------------

@@ -8,11 +8,11 @@ from ..errors import DataError
 from ..files import can_be_written
 
 
-def writable(path: Path | None) -> None:
-    """Refuse an output that cannot be written before the work is done, not after it."""
+def writable(path: Path | None, option: str = "--json") -> None:
+    """Refuse the file named by `option` where it cannot be written."""
     if path is not None and not can_be_written(path):
         raise DataError(
             "the output file cannot be written",
-            f"--json {path}",
+            f"{option} {path}",
             "name a file in an existing folder",
         )

@@ -1,7 +1,7 @@
 """Noise for denoising: the two corruptions of the chapter (Bishop & Bishop, section 19.1.4; Vincent
 et al. 2008).
 
-Both return a new array of the shape and dtype of x (..., D), and draw anew from `rng` at every
+Both return a new array of the shape and dtype of x (..., D), and draw again from `rng` at every
 call.
 """
 

@@ -10,7 +10,7 @@
   kernels compile, and only then.
 
 Compiled code is cached on disk beside the source (or where ``NUMBA_CACHE_DIR`` says).  Where no
-place is writable the kernel is compiled anew in each process.  Without Numba the decorator returns
+place is writable the kernel is compiled in each process again.  Without Numba the decorator returns
 the Python function as it is.
 """
 
@@ -103,7 +103,7 @@ def _date_by_folder(cache_file: Any) -> None:
 
 
 def _forgive_damage(cache_file: Any) -> None:
-    """Compile anew, and say so, where the cache of a kernel cannot be read; go on without where it
+    """Compile again, and say so, where the cache of a kernel cannot be read; go on without where it
     cannot be written.
 
     Numba takes only a missing file for an empty cache: one that was cut short ends in an
@@ -132,7 +132,7 @@ def _forgive_damage(cache_file: Any) -> None:
             save(key, compiled)
         except OSError as error:
             _say_damaged(
-                cache_file._index_path, error, "cannot be written: each process compiles anew"
+                cache_file._index_path, error, "cannot be written: each process compiles again"
             )
 
     cache_file._load_index, cache_file._load_data, cache_file.save = index, data, keep
@@ -141,7 +141,9 @@ def _forgive_damage(cache_file: Any) -> None:
 _said: set[str] = set()
 
 
-def _say_damaged(path: str, error: Exception, what: str = "cannot be read: compiling anew") -> None:
+def _say_damaged(
+    path: str, error: Exception, what: str = "cannot be read: compiling again"
+) -> None:
     """One line on standard error for each file."""
     if path not in _said:
         _said.add(path)

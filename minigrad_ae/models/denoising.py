@@ -1,7 +1,7 @@
 """The denoising autoencoder: any autoencoder, trained to undo noise (Bishop & Bishop, section
 19.1.5).
 
-    x~_n = x_n with noise, drawn anew at every visit,    E(w) = sum_n ||y(x~_n; w) - x_n||^2    (no
+    x~_n = x_n with noise, drawn again at every visit,    E(w) = sum_n ||y(x~_n; w) - x_n||^2    (no
     factor 1/2)
 
 The target is the clean x.  Of all functions the best is y(x~) = E[x | x~], so that (y - x~) /

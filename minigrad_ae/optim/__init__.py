@@ -4,7 +4,7 @@ optimizer     what all share: which parameters, the learning rate, the state
 first_order   `SGD`, `Adam`, `AdamW`: one gradient, one step
 lbfgs         `LBFGS`: steps to a minimum, down to the rounding of the loss
 line_search   the strong Wolfe line search of `LBFGS`
-watch         where `LBFGS` is, and when it stands still
+stopping      where `LBFGS` is, and when it stands still
 schedule      `cosine_schedule`, `clip_grad_norm`
 """
 

@@ -134,7 +134,7 @@ class Adam(Optimizer):
         """A small model's parameters in rows, one for each factor and decay; no row for a large
         one.
 
-        Made at the first step, and anew where the state is another one, as after `load_state_dict`.
+        Made at the first step, and again where the state has been replaced (`load_state_dict`).
         """
         kinds = [self.factor_and_decay(p) for p in self.params]
         if self.rows is None or self.rows.kinds != kinds or self.rows.states is not self.state:

@@ -54,7 +54,7 @@ def demand_loss(loss: Any, who: str) -> None:
     if loss._data.size != 1:
         fix = "reduce it first, for example by loss = loss.sum()"
         raise GradientError(
-            f"{who}: the loss is no scalar", f"shape {loss._data.shape}, from {where(loss)}", fix
+            f"{who}: the loss is not a scalar", f"shape {loss._data.shape}, from {where(loss)}", fix
         )
 
 
@@ -76,7 +76,7 @@ def walk(loss: Value, gradient: Any = None) -> Generator[Application, None, dict
     grads: dict[Value, Any] = {loss: engine.seed_for(loss, gradient)}
     for value in reversed(order):
         if value.hooks:
-            grads[value] = engine._run_hooks(value, grads[value])
+            grads[value] = engine.run_hooks(value, grads[value])
         g = grads[value]
         for i, x in value.edges:
             # what is not finite is recorded, and said with its place
@@ -86,7 +86,7 @@ def walk(loss: Value, gradient: Any = None) -> Generator[Application, None, dict
                 before = grads.get(x)
                 grads[x] = added if before is None else engine.add(before, added)
             heard[x] += 1
-            axes = summed_axes(raw.shape, x._data.shape)
+            axes = engine.summed_axes(raw.shape, x._data.shape)
             yield Application(
                 value,
                 i,
@@ -105,11 +105,3 @@ def walk(loss: Value, gradient: Any = None) -> Generator[Application, None, dict
         if value.op is not None and not value.retains_grad:
             del grads[value]
     return grads
-
-
-def summed_axes(raw: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes that un-broadcasting from `raw` to `shape` adds up: ``summed_axes((6, 2), (2,)) ==
-    (0,)``.
-    """
-    lead = len(raw) - len(shape)
-    return (*range(lead), *(k for k, n in enumerate(shape, start=lead) if n == 1 != raw[k]))

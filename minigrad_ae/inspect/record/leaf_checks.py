@@ -16,6 +16,7 @@ import numpy as np
 from ...autodiff import engine
 from ...autodiff.check import STEP
 from ...autodiff.graph import Value
+from .witness import in_float64
 
 BUDGET = 40_000_000  # elements that are computed once more, for all leaves together: about a second
 AN_OP = 1000  # elements that could be computed while Python calls one op
@@ -75,11 +76,8 @@ def check_leaves(
 
 def _way(order: Sequence[Value], leaf: Value) -> list[Value]:
     """Everything that was computed from `leaf`, in order."""
-    known = {leaf}
-    for value in order:
-        if any(x in known for _, x in value.edges):
-            known.add(value)
-    return [v for v in order if v in known and v is not leaf]
+    path = engine.towards(list(order), {leaf}) - {leaf}
+    return [value for value in order if value in path]
 
 
 def _compare(
@@ -120,10 +118,7 @@ def _again(value: Value, moved: Mapping[Value, Any]) -> Any:
     kink.
     """
     op: Any = value.op
-    active = [True] * len(value.arrays) if op.variadic else [rule is not None for rule in op.vjps]
-    arrays = [
-        np.asarray(a, np.float64) if on else a for a, on in zip(value.arrays, active, strict=True)
-    ]
+    arrays = in_float64(value)
     for i, x in value.edges:
         if x not in moved:
             continue

@@ -15,7 +15,7 @@ BAR = "\u0304"  # combining macron: x + BAR is read "x bar", the gradient dL/dx
 LINE = "\u0305"  # combining overline, for names of several letters
 
 
-class _Dress(ast.NodeTransformer):
+class _BarNotation(ast.NodeTransformer):
     """g -> y-bar; swapaxes(B, -1, -2) -> B transposed; y * y -> y squared; broadcasting as on
     paper.
 
@@ -58,7 +58,7 @@ def bar_notation(argument: str, rule: str, ascii: bool = False) -> str:
     """``bar_notation("A", "g @ swapaxes(B, -1, -2)")`` is 'Ā = ȳ @ Bᵀ', or 'dL/dA = g @ B^T' in
     ASCII.
     """
-    right = ast.unparse(_Dress(ascii).visit(ast.parse(rule, mode="eval")))
+    right = ast.unparse(_BarNotation(ascii).visit(ast.parse(rule, mode="eval")))
     if ascii:
         return f"dL/d{argument} = {right}"
     barred = argument + BAR if len(argument) == 1 else "".join(c + LINE for c in argument)

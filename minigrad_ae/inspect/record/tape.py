@@ -17,13 +17,13 @@ from .steps import Contribution
 class BackwardSteps(Generator[Contribution, None, None]):
     """A generator of contributions, one per rule application, that can be rewound.
 
-    ``next(steps)``, ``for c in steps``   the next rule application; at the end the leaves receive
-                                          their ``.grad``, once
-    ``steps.rewind(n)``                   n rule applications back, or to the start: they come
-    again, the same objects ``steps.jump(k)``                     the first rule application of step
-    k (as the table of a trace counts), either way ``steps.gradients``                   {name:
-    gradient so far} at this place; what is missing is not yet computed ``steps.position``
-    how many rule applications lie behind
+    next(steps), for c in steps   the next rule application; at the end the leaves receive their
+                                  ``.grad``, once
+    steps.rewind(n)   goes back n rule applications, or to the start: the same objects come again
+    steps.jump(k)     the first rule application of step k (as the table of a trace counts), in
+                      either direction
+    steps.gradients   {name: gradient so far} at this place; what is missing is not yet computed
+    steps.position    how many rule applications lie behind
     """
 
     def __init__(self, running: Generator[Contribution, None, None], loss: str, total: int) -> None:
@@ -49,8 +49,8 @@ class BackwardSteps(Generator[Contribution, None, None]):
         self._running.close()
 
     def rewind(self, n: int | None = None) -> BackwardSteps:
-        """Go back `n` rule applications, to the start if `n` is left out (or larger than the
-        way).
+        """Go back `n` rule applications, to the start if `n` is left out (or larger than
+        what lies behind).
         """
         if n is not None and n < 0:
             raise DataError(

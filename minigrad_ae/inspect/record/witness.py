@@ -46,6 +46,11 @@ class Check:
         return self.status != "failed"
 
     @property
+    def kind(self) -> str:
+        """How it was judged: by a complex step, or why not."""
+        return self.status if self.status in ("kink", "skipped") else "complex-step"
+
+    @property
     def digits(self) -> float | None:
         """Digits of agreement, at most 16."""
         if self.error is None or not np.isfinite(self.error):
@@ -64,10 +69,7 @@ def local_check(value: Value, i: int, g: Any, rng: np.random.Generator) -> Check
     whole, complaint = rule_error(op, i, value.arrays, value.params, rng)
     if np.isnan(whole):
         return Check("skipped", reason=complaint)
-    active = [True] * len(value.arrays) if op.variadic else [rule is not None for rule in op.vjps]
-    arrays = [
-        np.asarray(a, np.float64) if on else a for a, on in zip(value.arrays, active, strict=True)
-    ]
+    arrays = in_float64(value)
     x, g = arrays[i], np.asarray(g, np.float64)
     if x.size == 0:
         return Check("failed" if complaint else "skipped", reason=complaint or "no elements")
@@ -113,6 +115,15 @@ def local_check(value: Value, i: int, g: Any, rng: np.random.Generator) -> Check
         len(compared),
         reason,
     )
+
+
+def in_float64(value: Value) -> list[Any]:
+    """The inputs of an op: in float64 where a gradient may flow, any other as it is."""
+    op: Any = value.op
+    active = [True] * len(value.arrays) if op.variadic else [rule is not None for rule in op.vjps]
+    return [
+        np.asarray(a, np.float64) if on else a for a, on in zip(value.arrays, active, strict=True)
+    ]
 
 
 def _sent(value: Value, i: int, g: np.ndarray, arrays: list[np.ndarray]) -> np.ndarray:

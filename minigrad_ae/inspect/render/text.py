@@ -16,7 +16,7 @@ from ...errors import DataError, DtypeError
 from ..record.notation import bar_notation
 from ..record.steps import Contribution, Recording, Step
 
-NARROW = 60  # columns; less than that is no screen
+NARROW = 60  # columns; narrower screens are not served
 SQUEEZED = 12  # columns that a formula of the table keeps on a narrow screen
 LABEL = 9  # columns of the words on the left of a step
 _ASCII = str.maketrans({"→": "->", "·": "*", "ᵀ": "^T", "²": "^2", "…": "..."})
