@@ -124,6 +124,41 @@ class Tensor(Value):
             return float(self.__array__())  # which says what is lost
         return self.item()
 
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self.item(), digits)
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python's floats."""
+        return self._data.tolist()
+
+    def argmax(self, axis: int | None = None) -> Any:
+        """Where the largest element is, as ``np.argmax``: whole numbers, without a gradient."""
+        return self._data.argmax(axis)
+
+    def argmin(self, axis: int | None = None) -> Any:
+        """Where the smallest element is, as ``np.argmin``: whole numbers, without a gradient."""
+        return self._data.argmin(axis)
+
+    def astype(self, dtype: Any) -> Any:
+        """The same values in float32 or float64; the gradient comes back in this tensor's dtype."""
+        wanted = _dtype(dtype)
+        if wanted not in (np.float32, np.float64):
+            raise DtypeError(
+                f"astype: a tensor cannot hold {wanted}",
+                f"this one is {self.dtype}, from {where(self)}",
+                f"use np.float32 or np.float64; an array of {wanted}: t.data.astype(np.{wanted})",
+            )
+        return ops.cast(self, dtype=wanted)
+
+    def copy(self) -> Any:
+        """A new tensor of the same values, through which gradients flow; `detach` for one through
+        which they do not.
+        """
+        return ops.cast(self, dtype=self.dtype)
+
     def __bool__(self) -> bool:
         return bool(self.item())
 
@@ -232,6 +267,47 @@ class Tensor(Value):
     logsumexp, softmax, log_softmax = ops.logsumexp, ops.softmax, ops.log_softmax
     matmul, swapaxes, broadcast_to, pad = ops.matmul, ops.swapaxes, ops.broadcast_to, ops.pad
     expand_dims, squeeze, split, take = ops.expand_dims, ops.squeeze, ops.split, ops.take
+    log2, log10, exp2, logaddexp, remainder = (
+        ops.log2,
+        ops.log10,
+        ops.exp2,
+        ops.logaddexp,
+        ops.remainder,
+    )
+    tan, arcsin, arccos, arctan, sinh, cosh = (
+        ops.tan,
+        ops.arcsin,
+        ops.arccos,
+        ops.arctan,
+        ops.sinh,
+        ops.cosh,
+    )
+    floor, ceil, sign, leaky_relu, elu, silu = (
+        ops.floor,
+        ops.ceil,
+        ops.sign,
+        ops.leaky_relu,
+        ops.elu,
+        ops.silu,
+    )
+    std, prod, norm, cumsum, trace, diag = (
+        ops.std,
+        ops.prod,
+        ops.norm,
+        ops.cumsum,
+        ops.trace,
+        ops.diag,
+    )
+    dot, inner, outer, tensordot = ops.dot, ops.inner, ops.outer, ops.tensordot
+    ravel, flatten, moveaxis, flip, roll = (
+        ops.ravel,
+        ops.flatten,
+        ops.moveaxis,
+        ops.flip,
+        ops.roll,
+    )
+    repeat, tile, tril, triu, sort = ops.repeat, ops.tile, ops.tril, ops.triu, ops.sort
+    cross_entropy = ops.cross_entropy
 
     def reshape(self, *shape: Any, **named: Any) -> Any:
         """``mg.reshape``, which also takes its numbers one by one: x.reshape(2, 3)."""
@@ -247,6 +323,7 @@ class Tensor(Value):
     __mul__, __rmul__ = _operators(ops.mul)
     __truediv__, __rtruediv__ = _operators(ops.div)
     __rpow__ = _operators(ops.power)[1]
+    __mod__, __rmod__ = _operators(ops.remainder)
     __neg__ = ops.neg
 
     def __getitem__(self, index: Any) -> Any:
@@ -307,6 +384,8 @@ class Tensor(Value):
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         name = {"amax": "max", "amin": "min"}.get(func.__name__, func.__name__)
+        if name == "trace":  # not public: mg.trace is the inspector's
+            return ops.trace(*args, **kwargs)
         if name in QUERIES:
             return func(*(x._data if isinstance(x, Value) else x for x in args), **kwargs)
         if name not in PUBLIC:
@@ -318,6 +397,10 @@ def _comparison(ufunc: Callable[..., Any]) -> Callable[..., Any]:
     return lambda a, b: ufunc(*(x._data if isinstance(x, Value) else x for x in (a, b)))
 
 
+def _question(ufunc: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x: ufunc(x._data)
+
+
 UFUNCS = {
     "subtract": "sub",
     "multiply": "mul",
@@ -326,13 +409,19 @@ UFUNCS = {
     "absolute": "abs",
 }
 _ORDER = (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
-COMPARISONS = {f.__name__: _comparison(f) for f in _ORDER}
-for _python, _numpy in zip(("lt", "le", "gt", "ge", "eq", "ne"), COMPARISONS.values(), strict=True):
+COMPARISONS: dict[str, Callable[..., Any]] = {f.__name__: _comparison(f) for f in _ORDER}
+COMPARISONS |= {f.__name__: _question(f) for f in (np.isnan, np.isinf, np.isfinite)}
+for _python, _numpy in zip(
+    ("lt", "le", "gt", "ge", "eq", "ne"), COMPARISONS.values(), strict=False
+):
     setattr(Tensor, f"__{_python}__", _numpy)
 Tensor.__hash__ = object.__hash__  # type: ignore[method-assign,assignment]  # == compares elements; identity makes the hash
 
 # The public functions, which are also methods where the tensor comes first.
 PUBLIC = (
+    "tan arcsin arccos arctan sinh cosh log2 log10 exp2 logaddexp remainder floor ceil sign "
+    "leaky_relu elu silu std prod norm cumsum dot inner outer tensordot ravel flatten moveaxis "
+    "flip roll repeat tile diag tril triu sort hstack vstack cross_entropy "
     "exp log log1p expm1 sqrt square sin cos tanh sigmoid relu softplus gelu erf abs maximum "
     "minimum where clip sum mean var "
     "max min logsumexp softmax log_softmax matmul transpose swapaxes reshape broadcast_to "
@@ -340,7 +429,10 @@ PUBLIC = (
     "stack split pad take einsum linear layer_norm dropout attention"
 ).split()
 # need no gradient
-QUERIES = "shape ndim size allclose isclose array_equal array_repr array_str array2string".split()
+QUERIES = (
+    "shape ndim size allclose isclose array_equal array_repr array_str array2string argmax argmin "
+    "argsort zeros_like ones_like"
+).split()
 
 
 def _together(numbers: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -39,6 +39,7 @@ DOMAINS = {
     "positive": lambda rng, shape: rng.uniform(0.3, 3, shape),
     "nonzero": lambda rng, shape: rng.uniform(0.3, 3, shape) * rng.choice([-1.0, 1.0], shape),
     "wide": lambda rng, shape: rng.uniform(-4, 4, shape),
+    "unit": lambda rng, shape: rng.uniform(-0.9, 0.9, shape),
 }
 
 
@@ -335,6 +336,19 @@ CASES: dict[str, list[Case]] = {
         name: [*unary("real"), ZERO]
         for name in ("neg", "expm1", "sin", "cos", "tanh", "sigmoid", "softplus", "exp")
     },
+    **{name: [*unary("real"), ZERO] for name in ("exp2", "sinh", "cosh", "arctan")},
+    "tan": [*unary("unit"), ZERO],
+    **{name: [*unary("unit"), ZERO] for name in ("arcsin", "arccos")},
+    **{name: unary("positive") for name in ("log2", "log10")},
+    "logaddexp": binary("wide", "wide"),
+    "remainder": binary("real", "nonzero"),
+    "cumsum": [
+        *settings((2, 3, 4), {"axis": None}, {"axis": 0}, {"axis": -1}),
+        *settings((), {"axis": None}),
+        *settings((1,), {"axis": 0}),
+        *settings((0, 3), {"axis": 1}),
+        *settings((3, 4), {"axis": 1}, strided=True),
+    ],
     "exp_remainder": [*unary("real"), *unary("wide")],
     **{name: [*unary("wide"), ZERO] for name in ("erf", "gelu_erf", "gelu_tanh")},
     **{name: unary("positive") for name in ("log", "log1p", "sqrt")},

@@ -37,7 +37,7 @@ WRONG: dict[str, Callable[[Path], Any]] = {
     "tensor: item of many": lambda folder: x.item(),
     "tensor: assigned to": lambda folder: x.__setitem__(0, 1.0),
     "tensor: data of another shape": lambda folder: setattr(x, "data", np.ones(3)),
-    "tensor: a NumPy function that is not ours": lambda folder: np.arctan(x),
+    "tensor: a NumPy function that is not ours": lambda folder: np.sinc(x),
     "ops: matmul of shapes that do not fit": lambda folder: x @ x,
     "ops: add of shapes that do not fit": lambda folder: x + w,
     "ops: reshape to another size": lambda folder: x.reshape(4, 2),

@@ -424,7 +424,11 @@ def is_table(node: ast.AST) -> bool:
 
 
 def nodes_of(statement: ast.stmt) -> int:
-    """Syntax nodes of a statement without the statements inside it, hints and tables."""
+    """Syntax nodes of a statement without the statements inside it, hints and tables (a list of
+    imported names is one).
+    """
+    if isinstance(statement, ast.ImportFrom):
+        return 1
     total, waiting = 0, [statement]
     while waiting:
         node: ast.AST = waiting.pop()

@@ -70,6 +70,79 @@ SAME = [
         for axis, keep in [(None, False), (0, True), (-1, False), ((0, 2), True), ((-1, -2), False)]
     ),
     ("var of one", lambda m, x: m.var(x), [X[0, 0, :1]]),
+    *(
+        (
+            f"{f} {axis} {keep} {ddof}",
+            lambda m, x, f=f, axis=axis, keep=keep, ddof=ddof: getattr(m, f)(
+                x, axis=axis, keepdims=keep, ddof=ddof
+            ),
+            [X],
+        )
+        for f in ("var", "std")
+        for axis, keep, ddof in [(None, False, 1), (0, True, 0), ((0, -1), False, 2)]
+    ),
+    *(
+        (f"prod {axis} {keep}", lambda m, x, a=axis, k=keep: m.prod(x, axis=a, keepdims=k), [x])
+        for x in (X, Z, np.array([2.0, 0, 3, 0.5, 0, 7]), np.array([2.0, 0, 3]), np.zeros((0, 3)))
+        for axis, keep in [(None, False), (0, True), (-1, False)]
+    ),
+    ("prod of pairs", lambda m, x: m.prod(x, axis=(0, -1)), [X]),
+    ("clip in NumPy's names", lambda m, x: m.clip(x, a_min=-0.5, a_max=0.7), [X]),
+    *((f"{f}", lambda m, x, f=f: getattr(m, f)(x), [X]) for f in ("floor", "ceil", "sign")),
+    ("ravel", lambda m, x: m.ravel(x), [Z]),
+    ("moveaxis", lambda m, x: m.moveaxis(x, 0, -1), [X]),
+    ("moveaxis twice", lambda m, x: m.moveaxis(x, (0, 2), (1, 0)), [X]),
+    *((f"flip {a}", lambda m, x, a=a: m.flip(x, axis=a), [X]) for a in (None, 0, -1, (0, 2))),
+    *(
+        (f"roll {s} {a}", lambda m, x, s=s, a=a: m.roll(x, s, axis=a), [X])
+        for s, a in [(3, None), (-1, 1), ((1, 2), (0, -1)), (0, 0)]
+    ),
+    *(
+        (f"repeat {r} {a}", lambda m, x, r=r, a=a: m.repeat(x, r, axis=a), [X])
+        for r, a in [(2, None), (3, 1), ([1, 0, 2], 1), (0, 0)]
+    ),
+    *((f"tile {r}", lambda m, x, r=r: m.tile(x, r), [Y]) for r in (2, (2, 3), (2, 1, 3), (1,))),
+    *(
+        (f"diag {k}", lambda m, x, k=k: m.diag(x, k), [x])
+        for x in (VECTOR, MATRIX)
+        for k in (0, 1, -2)
+    ),
+    *(
+        (f"{f} {k}", lambda m, x, f=f, k=k: getattr(m, f)(x, k), [X])
+        for f in ("tril", "triu")
+        for k in (0, 1, -1)
+    ),
+    ("hstack", lambda m, x, y: m.hstack([x, y, x]), [Y, Z[0]]),
+    ("hstack of vectors", lambda m, x: m.hstack([x, x]), [VECTOR]),
+    ("vstack", lambda m, x, y: m.vstack([x, y]), [Y, Z[0]]),
+    ("vstack of vectors", lambda m, x, y: m.vstack([x, y]), [VECTOR, VECTOR[::-1]]),
+    *((f"sort {a}", lambda m, x, a=a: m.sort(x, axis=a), [X]) for a in (-1, 0, 1, None)),
+    *(
+        (f"pad {mode}", lambda m, x, mode=mode: m.pad(x, ((1, 2), (2, 0)), mode=mode), [Y])
+        for mode in ("edge", "reflect", "symmetric", "wrap")
+    ),
+    ("pad by NumPy's names", lambda m, x: m.pad(x, 1, mode="constant", constant_values=2), [Y]),
+    ("pad 'edge' by position", lambda m, x: m.pad(x, 1, "edge"), [Y]),
+    *(
+        (f"dot {a.ndim} {b.ndim}", lambda m, x, y: m.dot(x, y), [a, b])
+        for a, b in [(VECTOR, VECTOR), (X, VECTOR), (VECTOR, MATRIX), (X[0], MATRIX), (X, STACK)]
+    ),
+    ("dot of a number", lambda m, x: m.dot(x, 2.0), [X]),
+    ("inner", lambda m, x, y: m.inner(x, y), [X, Y]),
+    ("inner of vectors", lambda m, x, y: m.inner(x, y), [VECTOR, VECTOR[::-1]]),
+    ("outer", lambda m, x, y: m.outer(x, y), [VECTOR, Y]),
+    *(
+        (f"tensordot {axes}", lambda m, x, y, axes=axes: m.tensordot(x, y, axes), [a, b])
+        for axes, a, b in [
+            (2, X, X[0]),
+            (1, X, MATRIX),
+            (0, VECTOR, VECTOR),
+            (((0, 1), (0, 1)), X, X),
+            ((2, -1), X, Y),
+        ]
+    ),
+    ("einsum by numbers", lambda m, x, y: m.einsum(x, [0, 1], y, [1, 2], [2, 0]), [X[0], MATRIX]),
+    ("einsum by numbers, implicit", lambda m, x, y: m.einsum(x, [..., 0], y, [0]), [X, VECTOR]),
     ("swapaxes", lambda m, x: m.swapaxes(x, 0, -1), [X]),
     ("expand_dims", lambda m, x: m.expand_dims(x, -2), [X]),
     ("squeeze", lambda m, x: m.squeeze(x), [X[:1, :, :1]]),
@@ -108,6 +181,51 @@ SAME = [
 
 # (title, function of mg, the same in NumPy, arrays)
 OWN = [
+    *(
+        (
+            f"norm {o} {a} {k}",
+            lambda x, o=o, a=a, k=k: mg.norm(x, o, axis=a, keepdims=k),
+            lambda x, o=o, a=a, k=k: np.linalg.norm(x, o, axis=a, keepdims=k),
+            [X],
+        )
+        for o, a, k in [
+            (None, -1, True),
+            (2, 1, False),
+            (1, 0, False),
+            (np.inf, -1, False),
+            (-np.inf, -1, False),
+            (3, -1, True),
+            (0.5, -1, False),
+        ]
+    ),
+    ("norm of all", mg.norm, np.linalg.norm, [X]),
+    ("norm of a matrix", lambda x: mg.norm(x, "fro"), lambda x: np.linalg.norm(x, "fro"), [MATRIX]),
+    ("flatten", mg.flatten, np.ravel, [Z]),
+    *(
+        (f"trace {k}", lambda x, k=k: mg.ops.trace(x, k), lambda x, k=k: np.trace(x, k), [X])
+        for k in (0, 1, -1)
+    ),
+    (
+        "trace of other axes",
+        lambda x: mg.ops.trace(x, 0, 2, 0),
+        lambda x: np.trace(x, 0, 2, 0),
+        [X],
+    ),
+    ("leaky_relu", lambda x: mg.leaky_relu(x, 0.2), lambda x: np.where(x > 0, x, 0.2 * x), [X]),
+    ("elu", lambda x: mg.elu(x, 0.7), lambda x: np.where(x > 0, x, 0.7 * np.expm1(x)), [X]),
+    ("silu", mg.silu, lambda x: x / (1 + np.exp(-x)), [X]),
+    (
+        "cross_entropy",
+        lambda x: mg.cross_entropy(x, [1, 0, 2, 2]),
+        lambda x: -np.log(softmax(x))[np.arange(4), [1, 0, 2, 2]].sum(),
+        [MATRIX],
+    ),
+    (
+        "cross_entropy of shares",
+        lambda x: mg.cross_entropy(x, softmax(MATRIX[::-1]), reduction="mean"),
+        lambda x: -(softmax(MATRIX[::-1]) * np.log(softmax(x))).sum(-1).mean(),
+        [MATRIX],
+    ),
     (
         "linear",
         lambda x, w, b: mg.linear(x, w, b),
@@ -187,7 +305,7 @@ def test_values_are_numpys_and_gradients_a_complex_steps(title, ours, numpys, ar
 
 IN_RULES = (  # of fused ops
     "activate slope rows average inverse_deviation normalised attention_weights scores_gradient "
-    "headed joined"
+    "headed joined weight_in_sum"
 )
 
 

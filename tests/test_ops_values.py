@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import minigrad_ae as mg
-from minigrad_ae import kernels
+from minigrad_ae import kernels, nn
 from minigrad_ae.autodiff.check import gradcheck
+from minigrad_ae.errors import DtypeError, MinigradError
 
 INF = math.inf
 
@@ -288,3 +289,147 @@ def test_a_product_raises_no_floating_point_warning(backend, size):
             out = y(a)
             out.backward(x)
             assert np.isnan(out.numpy()).any() and np.isnan(a.grad).any()
+
+
+# --- values at ties and limits --------------------------------------------------------------------
+
+
+def gradient_of(function, *values):
+    """(value, gradients) at these numbers."""
+    xs = [mg.tensor(np.array(v, dtype=float), requires_grad=True) for v in values]
+    y = function(*xs)
+    return y.data, [g.tolist() for g in mg.grad(y.sum(), xs)]
+
+
+def test_a_length_of_0_and_a_spread_of_0_have_slope_0():
+    assert gradient_of(mg.norm, [0, 0, 0]) == (0, [[0, 0, 0]])
+    assert gradient_of(lambda x: mg.norm(x, 3), [0, 0]) == (0, [[0, 0]])
+    assert gradient_of(mg.std, [2, 2, 2, 2]) == (0, [[0, 0, 0, 0]])
+    x = mg.tensor(np.zeros((2, 3)), requires_grad=True)
+    (first,) = mg.grad(mg.norm(x, axis=1).sum(), x, create_graph=True)
+    assert np.isfinite(mg.grad((first * first).sum(), x)[0]).all()
+
+
+def test_a_product_with_zeros_is_exact_to_second_order():
+    assert gradient_of(mg.prod, [2, 0, 5])[1] == [[0, 10, 0]]
+    assert gradient_of(mg.prod, [2, 0, 0])[1] == [[0, 0, 0]]
+    hessian = mg.hessian(lambda x: mg.prod(x), np.array([2.0, 0.0, 0.0, 3.0]))
+    expected = np.zeros((4, 4))
+    expected[1, 2] = expected[2, 1] = 6
+    np.testing.assert_array_equal(hessian, expected)
+
+
+def test_sorting_is_stable_and_puts_nan_last():
+    x = np.array([2.0, np.nan, 1.0, 2.0, -np.inf])
+    np.testing.assert_array_equal(mg.sort(x), np.sort(x))
+    weights = np.array([1.0, 2, 3, 4, 5])
+    t = mg.tensor(x, requires_grad=True)
+    (g,) = mg.grad((mg.where(np.isnan(mg.sort(x)), 0, mg.sort(t)) * weights).sum(), t)
+    assert g.tolist() == [3, 0, 2, 4, 1], "equal elements keep their order"
+
+
+def test_logaddexp_of_infinities():
+    for a, b, y, shares in [
+        (-np.inf, -np.inf, -np.inf, (0.5, 0.5)),
+        (-np.inf, 1.0, 1.0, (0, 1)),
+        (np.inf, 1.0, np.inf, (1, 0)),
+        (np.inf, np.inf, np.inf, (0.5, 0.5)),
+        (1000.0, 1000.0, 1000 + np.log(2), (0.5, 0.5)),
+    ]:
+        value, gradients = gradient_of(mg.logaddexp, a, b)
+        assert value == np.logaddexp(a, b) == y
+        assert tuple(gradients) == pytest.approx(shares, rel=1e-12)
+
+
+def test_what_is_flat_in_steps_has_slope_0_also_at_the_steps():
+    x = [-1.5, -1.0, -0.0, 0.0, 2.0, 2.5]
+    for function, numpys in ((mg.floor, np.floor), (mg.ceil, np.ceil), (mg.sign, np.sign)):
+        value, (g,) = gradient_of(function, x)
+        np.testing.assert_array_equal(value, numpys(x))
+        assert g == [0] * 6
+        assert np.isnan(function(np.array([np.nan]))).all()
+
+
+def test_the_remainder_has_the_sign_of_the_divisor():
+    value, (da, db) = gradient_of(lambda a, b: a % b, [5.5, -5.5, 5.5], [2, 2, -2])
+    assert value.tolist() == [1.5, 0.5, -0.5]
+    assert (da, db) == ([1, 1, 1], [-2, 3, 3])
+    assert (7 % mg.tensor(4.0)).item() == 3
+
+
+def test_classes():
+    logits = mg.tensor([[1.0, 2, 3], [0, 0, 0]], requires_grad=True)
+    loss = mg.cross_entropy(logits, np.array([2, 0]), reduction="mean")
+    (g,) = mg.grad(loss, logits)
+    expected = mg.softmax(logits.data)
+    expected[[0, 1], [2, 0]] -= 1
+    np.testing.assert_allclose(g, expected / 2, atol=1e-15)
+    rows = mg.cross_entropy(logits, mg.tensor([2.0, 0.0]), reduction="none")
+    assert rows.shape == (2,) and rows.sum().item() == mg.cross_entropy(logits, [2, 0]).item()
+    assert mg.one_hot([1, 0], 3).tolist() == [[0, 1, 0], [1, 0, 0]]
+    assert mg.one_hot([[1], [2]]).shape == (2, 1, 3)
+    certain = mg.tensor([[0.0, -np.inf]], requires_grad=True)
+    assert mg.cross_entropy(certain, [0]).item() == 0, "a class that cannot be costs nothing"
+    for labels, words in (
+        ([0, 3], "a label is not the number of a class"),
+        ([0.5, 1], "labels are whole numbers"),
+        ([0, 1, 2], "the labels do not fit the logits"),
+    ):
+        with pytest.raises(MinigradError, match=words) as caught:
+            mg.cross_entropy(logits, labels)
+        assert len(str(caught.value).splitlines()) == 3
+
+
+def test_numpys_queries_and_pythons_numbers():
+    t = mg.tensor([[1.0, np.nan, 3.0], [0.5, -2.0, np.inf]], requires_grad=True)
+    np.testing.assert_array_equal(np.isnan(t), np.isnan(t.data))
+    np.testing.assert_array_equal(np.isfinite(t), np.isfinite(t.data))
+    assert np.argmax(t[0, ::2]) == t[0, ::2].argmax() == 1
+    assert np.argmin(t[1]) == t[1].argmin() == 1
+    assert np.zeros_like(t).shape == np.ones_like(t).shape == (2, 3)
+    assert int(t[0, 2]) == 3 and round(t[1, 0]) == 0 and round(mg.tensor(2.345), 1) == 2.3
+    assert t[1].tolist() == [0.5, -2.0, np.inf]
+    single = t.astype(np.float32)
+    assert single.dtype == np.float32
+    assert mg.grad(single[1, 0] * 3, t)[0].dtype == np.float64
+    copied = t.copy()
+    assert copied is not t and mg.grad(copied[0, 0] * 2, t)[0][0, 0] == 2
+    with pytest.raises(DtypeError, match="a tensor cannot hold int64"):
+        t.astype(int)
+    np.testing.assert_array_equal(np.trace(t.data[:, :2]), np.trace(t[:, :2]).data)
+    assert np.linalg.norm(mg.tensor([3.0, 4.0])).item() == 5
+
+
+def test_a_tensor_of_whole_numbers_is_an_index():
+    x = mg.tensor(np.arange(5.0), requires_grad=True)
+    rows = mg.tensor([3, 3, -1])
+    assert x[rows].data.tolist() == [3, 3, 4]
+    assert mg.grad(x[rows].sum(), x)[0].tolist() == [0, 0, 0, 2, 1]
+    with pytest.raises(DtypeError, match="a tensor cannot be an index"):
+        x[mg.tensor([0.5])]
+
+
+def test_wrong_settings_of_the_new_functions_are_refused_in_three_lines():
+    x = np.ones((2, 3))
+    for call, words in [
+        (lambda: mg.norm(x, 2), "is the norm of an operator"),
+        (lambda: mg.norm(x, -1, axis=0), "norm: ord must"),
+        (lambda: mg.var(x, axis=0, ddof=2), "too few elements"),
+        (lambda: mg.moveaxis(x, 0, 5), "moveaxis: "),
+        (lambda: mg.flip(x, 2), "flip: "),
+        (lambda: mg.tensordot(x, x, 1), "tensordot: "),
+        (lambda: mg.diag(np.ones((1, 2, 3))), "diag: a vector or a matrix"),
+        (lambda: mg.tril(np.ones(3)), "tril: a matrix is needed"),
+        (lambda: mg.pad(x, 1, mode="mirror"), "pad"),
+        (lambda: mg.roll(x, 1, axis=3), "roll: "),
+        (lambda: mg.repeat(x, [1, 2, 3], axis=0), "repeat: "),
+        (lambda: mg.cross_entropy(x, [0, 0], reduction="avg"), "reduction"),
+    ]:
+        with pytest.raises(MinigradError, match=words) as caught:
+            call()
+        assert len(str(caught.value).splitlines()) == 3, str(caught.value)
+
+
+def test_flatten_keeps_the_data_axis():
+    assert nn.Flatten()(mg.tensor(np.ones((2, 3, 4)))).shape == (2, 12)
+    assert nn.Flatten()(np.ones((0, 3, 4))).shape == (0, 12)

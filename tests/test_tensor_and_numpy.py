@@ -28,6 +28,11 @@ SETTINGS = {
     "take": {"indices": [1, 0]},
     "swapaxes": {"axis1": 0, "axis2": 1},
     "split": {"sections": 1},
+    "moveaxis": {"source": 0, "destination": 1},
+    "roll": {"shift": 1},
+    "repeat": {"repeats": 2},
+    "tile": {"reps": 2},
+    "cross_entropy": {"labels": [0, 2]},
 }
 CALLS = {
     "maximum": lambda f, u: f(u, u[::-1]),
@@ -38,6 +43,13 @@ CALLS = {
     "einsum": lambda f, u: f("ij,kj->ik", u, u),
     "concatenate": lambda f, u: f([u, u]),
     "stack": lambda f, u: f([u, u]),
+    "hstack": lambda f, u: f([u, u]),
+    "vstack": lambda f, u: f([u, u]),
+    **dict.fromkeys(("logaddexp", "inner", "outer"), lambda f, u: f(u, u[::-1])),
+    "remainder": lambda f, u: f(u, WHOLE + 1.0),
+    "dot": lambda f, u: f(u, u.T),
+    "tensordot": lambda f, u: f(u, u.T, 1),
+    **dict.fromkeys(("arcsin", "arccos"), lambda f, u: f((WHOLE > 2).astype(u.dtype))),
     "linear": lambda f, u: f(u, u.T, activation="tanh"),
     "dropout": lambda f, u: f(u, WHOLE > 2, 0.5),
     "attention": lambda f, u: f(u, u, u),
@@ -86,9 +98,10 @@ def test_every_op_of_one_input_takes_a_python_number(name):
     }.get(name, {})
     if settings is None:  # rows need an axis
         return np.testing.assert_array_equal(op([3]), op(np.array([3.0])))
-    assert np.asarray(op(2, **settings)) == np.asarray(op(np.array(2.0), **settings))
-    assert np.asarray(op(2, **settings)).dtype == np.float64
-    assert np.asarray(op(np.float32(2), **settings)).dtype == np.float32 or name == "cast"
+    n = 1 if name in ("arcsin", "arccos") else 2
+    assert np.asarray(op(n, **settings)) == np.asarray(op(np.array(float(n)), **settings))
+    assert np.asarray(op(n, **settings)).dtype == np.float64
+    assert np.asarray(op(np.float32(n), **settings)).dtype == np.float32 or name == "cast"
 
 
 def test_an_input_given_by_name_is_converted_too():

@@ -84,6 +84,14 @@ def exponentials(leaf):
 
 
 @cage
+def more_functions(leaf):
+    a, b = leaf(4, 3, low=0.1, high=0.9), leaf(3, low=0.2, high=0.6)
+    y = mg.tan(a) + mg.arcsin(a) * mg.arccos(b) + mg.arctan(a) + mg.sinh(a) * mg.cosh(b)
+    z = mg.log2(a) * mg.log10(b) + mg.exp2(a) + mg.logaddexp(a, b) + a % b
+    return weigh(y + z + mg.cumsum(a, axis=0))
+
+
+@cage
 def waves(leaf):
     a = leaf(7)
     return weigh(mg.sin(a) * mg.cos(2 * a))

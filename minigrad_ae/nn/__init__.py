@@ -11,7 +11,18 @@ init      first values for weights, drawn from a generator that the caller passe
 
 from . import init
 from .attention import MultiHeadAttention, TransformerBlock
-from .layers import GELU, Dropout, LayerNorm, Linear, ReLU, Sequential, Sigmoid, Softplus, Tanh
+from .layers import (
+    GELU,
+    Dropout,
+    Flatten,
+    LayerNorm,
+    Linear,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Softplus,
+    Tanh,
+)
 from .module import Module, Parameter
 from .patches import patchify, unpatchify
 from .vision import PatchEmbedding, VisionTransformer
@@ -19,6 +30,7 @@ from .vision import PatchEmbedding, VisionTransformer
 __all__ = [
     "GELU",
     "Dropout",
+    "Flatten",
     "LayerNorm",
     "Linear",
     "Module",

@@ -6,6 +6,7 @@ input and parameters.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -156,6 +157,13 @@ class GELU(Module):
 
     def describe(self) -> str:
         return f"GELU({self.approximate})" if self.approximate else "GELU"
+
+
+class Flatten(Module):
+    """x (n, ...) -> (n, the rest in one axis)."""
+
+    def forward(self, x: Any) -> Any:
+        return ops.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
 
 
 class Sequential(Module):

@@ -31,6 +31,11 @@ concatenate = op("concatenate", "y = the xs one after the other along axis", for
                  xs="getitem(g, part(xs, i, axis))", why="each x receives its own part of g")  # fmt: skip
 
 
+cumsum = op("cumsum", "y_k = x_1 + ... + x_k along axis (of the flattened x if None)", forward="np.cumsum(x, axis=axis)",
+            params="axis=None", x="reshape(getitem(cumsum(getitem(g, backwards(g, axis)), axis=axis), backwards(g, axis)), x.shape)",
+            why="x_k is in every sum from the k-th on")  # fmt: skip
+
+
 # --- picked, and the opposite: added into places ---
 
 getitem = op("getitem", "y = x[index]", forward="x[index]", params="index", x="index_add(g, index, "
@@ -48,6 +53,8 @@ def settled(index):
 def _part(p):
     if isinstance(p, BASIC) or np.isscalar(p):
         return p
+    if isinstance(p, Value) and not p.requires_grad and (p._data == np.floor(p._data)).all():
+        return p._data.astype(np.intp)  # whole numbers, stored as floats
     if isinstance(p, Value):
         raise DtypeError(
             "a tensor cannot be an index", f"got a tensor of shape {p._data.shape}, dtype "

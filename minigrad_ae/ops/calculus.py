@@ -14,10 +14,9 @@ import numpy as np
 from ..autodiff.graph import Value
 from ..autodiff.rules import NAMES, quiet
 
+NAMES.update(np=np, ln_2=math.log(2), ln_10=math.log(10), sqrt_half=math.sqrt(0.5))
 NAMES.update(
-    np=np,
     two_over_sqrt_pi=2 / math.sqrt(math.pi),
-    sqrt_half=math.sqrt(0.5),
     inv_sqrt_2pi=1 / math.sqrt(2 * math.pi),
     sqrt_2_over_pi=math.sqrt(2 / math.pi),
 )
@@ -62,6 +61,19 @@ def beats(a: Any, b: Any) -> np.ndarray:
 
 
 @helper
+def whole(x: Any) -> np.ndarray:
+    """Where the real part is a whole number."""
+    x = real(x)
+    return np.isfinite(x) & (x == np.floor(x))
+
+
+@helper
+def whole_quotient(a: Any, b: Any) -> np.ndarray:
+    """floor(a / b)."""
+    return np.floor(real(a) / real(b))
+
+
+@helper
 def ties(x: Any, axis: Any) -> np.ndarray:
     """1/(number of maxima) at each maximum along `axis`, 0 elsewhere: max shares its gradient
     equally.
@@ -99,6 +111,14 @@ def inverse(axes: Any) -> tuple[int, ...] | None:
         return None
     axes = np.atleast_1d(axes)  # NumPy also takes the one axis of a vector as a number
     return tuple(np.argsort(axes % len(axes)).tolist())
+
+
+@helper
+@shapes_only
+def backwards(x: Any, axis: Any) -> tuple[slice, ...]:
+    """The slices that reverse x along `axis` (None for all axes)."""
+    axes = range(x.ndim) if axis is None else (axis % x.ndim,)
+    return tuple(slice(None, None, -1) if k in axes else slice(None) for k in range(x.ndim))
 
 
 @helper

@@ -5,6 +5,7 @@ one.
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from ..arguments import plain
+from ..arguments import choice, plain
 from ..autodiff.graph import Value
 from ..autodiff.messages import constant, described, wrong_call
 from ..autodiff.operation import FLOAT_CODES
@@ -82,10 +83,11 @@ def minimum(a: Any, b: Any) -> Any:
 
 
 @composition
-def clip(x: Any, low: Any = None, high: Any = None) -> Any:
-    """y = x, but not below `low` or above `high`; the slope is 1 on the closed interval and 0
-    outside.
+def clip(x: Any, low: Any = None, high: Any = None, *, a_min: Any = None, a_max: Any = None) -> Any:
+    """y = x, but not below `low` or above `high` (NumPy's names for them are understood); the slope
+    is 1 on the closed interval and 0 outside.
     """
+    low, high = a_min if low is None else low, a_max if high is None else high
     if low is not None:
         x = elementwise.where(reals(x) < reals(low), low, x)
     if high is not None:
@@ -120,6 +122,15 @@ def gelu_gate(x: Any) -> Any:
     return elementwise.sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
 
 
+@composition
+def weight_in_sum(a: Any, b: Any, y: Any) -> Any:
+    """e^(a - y), the weight of a in y = ln(e^a + e^b); 1/2 where a and b are one infinity."""
+    same = np.isinf(reals(a)) & (reals(a) == reals(b))
+    alone = reals(a) == reals(y)  # also where both are infinite, and a - y is not a number
+    apart = elementwise.where(alone, 0, a) - elementwise.where(alone, 0, y)
+    return elementwise.where(same, 0.5, elementwise.exp(apart))
+
+
 # --- reductions -----------------------------------------------------------------------------------
 
 
@@ -138,9 +149,21 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 @composition
-def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """y = mean of (x - mean x)^2 over axis (divided by n, not n - 1: ddof = 0)."""
-    return mean(square(x - mean(x, axis=axis, keepdims=True)), axis=axis, keepdims=keepdims)
+def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    """y = sum of (x - mean x)^2 over axis / (n - ddof); ddof = 0 divides by the number of elements,
+    ddof = 1 gives the unbiased estimate.  Raises DataError where n is not above ddof.
+    """
+    squares = square(x - mean(x, axis=axis, keepdims=True))
+    if not ddof:
+        return mean(squares, axis=axis, keepdims=keepdims)
+    n = math.prod(m for m, k in zip(x.shape, reduced(x.shape, axis), strict=True) if k)
+    if n <= ddof:
+        raise DataError(
+            "var: there are too few elements",
+            f"{n} along axis {axis}, ddof {ddof}",
+            f"pass at least {ddof + 1}, or ddof=0",
+        )
+    return reduce.sum(squares, axis=axis, keepdims=keepdims) / (n - ddof)
 
 
 @composition
@@ -224,6 +247,36 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     return arrays.getitem(x, (*(slice(None),) * before, picked))
 
 
+PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
+
+
+@composition
+def pad(
+    x: Any, pad_width: Any, value: Any = 0, mode: str = "constant", *, constant_values: Any = None
+) -> Any:
+    """x with a margin: of `value` (NumPy's `constant_values` is understood), or of x's own elements
+    as `mode` says, one of PAD_MODES.
+
+    pad_width : one number; (before, after) for all axes; or such a pair for each axis.
+    """
+    if isinstance(value, str):  # np.pad(x, width, "edge")
+        value, mode = 0, value
+    choice(mode, PAD_MODES, "pad", "mode")
+    value = value if constant_values is None else constant_values
+    if mode == "constant":
+        return arrays.pad(x, pad_width, value=value)
+    with explained("pad", x, f"pad_width {pad_width}, mode {mode!r}"):
+        widths = np.broadcast_to(pad_width, (x.ndim, 2))
+        places = [
+            np.pad(np.arange(n), [tuple(w)], mode=mode)  # type: ignore[call-overload]
+            for n, w in zip(x.shape, widths, strict=True)
+        ]
+    for k, place in enumerate(places):
+        if len(place) != x.shape[k]:
+            x = take(x, place, axis=k)
+    return x
+
+
 @variadic
 def concatenate(xs: Sequence[Any], axis: int | None = 0) -> Any:
     """The tensors one after the other along an existing axis (all of them flattened if None)."""
@@ -266,10 +319,12 @@ def matmul(A: Any, B: Any) -> Any:
 
 
 @variadic
-def einsum(subscripts: str, *operands: Any) -> Any:
+def einsum(subscripts: Any, *operands: Any) -> Any:
     """Sum of products by index letters, as ``np.einsum``: ellipsis, diagonals and implicit output
-    included.
+    included; also by lists of numbers, ``einsum(A, [0, 1], B, [1, 2], [0, 2])``.
     """
+    if not isinstance(subscripts, str) and operands and isinstance(operands[0], list | tuple):
+        subscripts, operands = _letters((subscripts, *operands))
     if not isinstance(subscripts, str):
         got = f"got a {type(subscripts).__name__}"
         raise DtypeError(
@@ -277,3 +332,15 @@ def einsum(subscripts: str, *operands: Any) -> Any:
         )
     inputs = (x if isinstance(x, Value) else floats("einsum: an operand", x) for x in operands)
     return arrays.einsum(*inputs, subscripts=subscripts)
+
+
+def _letters(alternating: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    """(A, [0, 1], B, [1, 2], [0, 2]) -> ("ab,bc->ac", (A, B)); Ellipsis is '...'."""
+
+    def term(numbers: Any) -> str:
+        return "".join("..." if k is Ellipsis else string.ascii_letters[k] for k in numbers)
+
+    pairs = len(alternating) // 2
+    terms = ",".join(term(numbers) for numbers in alternating[1 : 2 * pairs : 2])
+    output = f"->{term(alternating[-1])}" if len(alternating) % 2 else ""
+    return terms + output, alternating[0 : 2 * pairs : 2]

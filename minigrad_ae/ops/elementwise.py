@@ -41,10 +41,33 @@ exp_remainder = op(
 )  # fmt: skip
 log = op("log", "y = ln x", forward="np.log(x)", x="g / x", why="ln' = 1 / x")
 log1p = op("log1p", "y = ln(1 + x)", forward="np.log1p(x)", x="g / (1 + x)", why="ln' = 1 / x")
+log2 = op(
+    "log2", "y = log2 x", forward="np.log2(x)", x="g / (x * ln_2)", why="log2 x = ln x / ln 2"
+)
+log10 = op(
+    "log10", "y = log10 x", forward="np.log10(x)", x="g / (x * ln_10)", why="log10 x = ln x / ln 10"
+)
+exp2 = op("exp2", "y = 2^x", forward="np.exp2(x)", x="g * y * ln_2", why="2^x = e^(x ln 2)")
 sqrt = op("sqrt", "y = x^(1/2)", forward="np.sqrt(x)", x="g / (2 * y)", kink="(real(x) == 0,)",
           why="y^2 = x, so 2 y dy = dx")  # fmt: skip
 sin = op("sin", "y = sin x", forward="np.sin(x)", x="g * cos(x)", why="sin' = cos")
 cos = op("cos", "y = cos x", forward="np.cos(x)", x="-g * sin(x)", why="cos' = -sin")
+tan = op("tan", "y = tan x", forward="np.tan(x)", x="g * (1 + y * y)", why="tan' = 1 + tan^2")
+arcsin = op(
+    "arcsin", "y = arcsin x", forward="np.arcsin(x)", x="g / sqrt(1 - x * x)", why="cos y dy = dx"
+)
+arccos = op(
+    "arccos", "y = arccos x", forward="np.arccos(x)", x="-g / sqrt(1 - x * x)", why="-sin y dy = dx"
+)
+arctan = op(
+    "arctan",
+    "y = arctan x",
+    forward="np.arctan(x)",
+    x="g / (1 + x * x)",
+    why="(1 + tan^2 y) dy = dx",
+)
+sinh = op("sinh", "y = sinh x", forward="np.sinh(x)", x="g * cosh(x)", why="sinh' = cosh")
+cosh = op("cosh", "y = cosh x", forward="np.cosh(x)", x="g * sinh(x)", why="cosh' = sinh")
 tanh = op(
     "tanh",
     "y = tanh x",
@@ -92,6 +115,33 @@ maximum = op(
     "maximum", "y = max(a, b)", forward=_maximum,
     a="g * beats(a, b)", b="g * beats(b, a)", kink="(real(a) == real(b),) * 2",
     why="the larger one receives everything; at a tie each receives half",
+)  # fmt: skip
+
+
+def _logaddexp(a, b):
+    larger, smaller = np.where(real(a) >= real(b), a, b), np.where(real(a) >= real(b), b, a)
+    one = np.isinf(real(a)) & (real(a) == real(b))  # inf - inf is not a number
+    apart = np.where(one, 0, smaller) - np.where(one, 0, larger)
+    return larger + np.log1p(np.exp(apart))
+
+
+logaddexp = op(
+    "logaddexp", "y = ln(e^a + e^b)", forward=_logaddexp, a="g * weight_in_sum(a, b, y)", b="g * "
+        "weight_in_sum(b, a, y)",
+    why="e^a / (e^a + e^b) = e^(a - y); two infinities of one sign share equally",
+)  # fmt: skip
+
+
+def _remainder(a, b):
+    if np.iscomplexobj(a) or np.iscomplexobj(b):
+        return a - b * np.floor(real(a) / real(b))
+    return np.remainder(a, b)
+
+
+remainder = op(
+    "remainder", "y = a - b floor(a / b), with the sign of b", forward=_remainder, a="g", b="-g * "
+        "whole_quotient(a, b)",
+    kink="(whole(real(a) / real(b)),) * 2", why="floor(a / b) does not change, but in jumps",
 )  # fmt: skip
 where = op(
     "where", "y = a where condition, else b", forward="np.where(condition, a, b)",
