@@ -188,10 +188,11 @@ class Op:
         if len(args) != self.arity:
             args, params = self.arrange(args, params)
         arrays, edges = self.collect(args)
-        twin, saved = self.twin, None
+        saved = None
         try:
-            if twin is not None and twin.ready(arrays):
-                y, saved = twin.compute(arrays, params)
+            computed = None if self.twin is None else self.twin.compute(arrays, params)
+            if computed is not None:
+                y, saved = computed
             else:
                 y = self.forward(*arrays, **params) if params else self.forward(*arrays)
         except NUMPY_ERRORS as error:

@@ -42,33 +42,31 @@ class Twin:
     """
 
     def __init__(self, op: Any, calls: Any, smallest: int, strided: bool) -> None:
-        self.op, self.smallest, self.strided = op, smallest, strided
+        self.smallest, self.strided = smallest, strided
         self.shapes, self.forward, self.backward = calls.shapes, calls.forward, calls.backward
         self.rules = list(op.vjps)
 
-    def ready(self, arrays: Sequence[Array]) -> bool:
-        """May the kernels take these arrays?"""
+    def compute(self, arrays: Sequence[Array], params: dict[str, Any]) -> tuple[Any, Any] | None:
+        """The result, and what `backward` needs beside it; None where the kernels do not take
+        these inputs, and the definition has to run.
+        """
         first = arrays[0]
         dtype, strided = first.dtype, self.strided
         if first.size < self.smallest or dtype not in FLOATS:
-            return False
+            return None
         if (state.backend if state.checked else backend()) != "numba":
-            return False
+            return None
         # a loop: all() over a generator takes twice as long, and this is asked at every op
         for x in arrays:
             # an unpickled array has a dtype object of its own
             if x.dtype is not dtype and x.dtype != dtype:
-                return False
+                return None
             if not (strided or x.flags.forc):
-                return False
-        return True
-
-    def compute(self, arrays: Sequence[Array], params: dict[str, Any]) -> tuple[Any, Any]:
-        """The result, and what `backward` needs beside it: None where the definition ran."""
+                return None
         shapes = self.shapes(*arrays, **params)
         if shapes is None:
-            return self.op.forward(*arrays, **params), None
-        dtype, filled = arrays[0].dtype, []
+            return None
+        filled = []
         for shape in shapes:
             filled.append(np.empty(shape, dtype))
         self.forward(filled, *arrays, **params)
