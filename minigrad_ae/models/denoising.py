@@ -98,7 +98,7 @@ class DenoisingAutoencoder(Module):
         Raises DtypeError without an `rng`: there is no hidden noise.
         """
         rng = generator(rng, "DenoisingAutoencoder.loss", "the noise")
-        x = rows(x, self.n_features, dtype_of(self))
+        x = rows(x, self.n_features, dtype_of(self.autoencoder))
         noisy = tensor(self.corrupt(x.numpy(), rng), name="noisy")
         return 2 * ops.half_squared_error(self.forward(noisy), x)  # no 1/2 on this slide
 
