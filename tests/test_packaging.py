@@ -4,7 +4,10 @@ one machine.
 
 import ast
 import configparser
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +37,32 @@ def test_the_lessons_travel_in_the_wheel():
 def test_run_time_packages_are_four():
     names = {re.split(r"[<>=]", line)[0] for line in SETUP["options"]["install_requires"].split()}
     assert names == {"numpy", "numba", "matplotlib", "tqdm"}
+
+
+def test_what_the_tests_need_travels_in_the_source_distribution():
+    """setuptools takes test_*.py alone by itself: no conftest, no helpers, no frozen data."""
+    lines = (ROOT / "MANIFEST.in").read_text(encoding="utf-8").splitlines()
+    rules = [line.split() for line in lines if not line.startswith("#")]
+    grafted = {name for rule, *names in rules for name in names if rule == "graft"}
+    included = {name for rule, *names in rules for name in names if rule == "include"}
+    assert grafted >= {"tests", "figures", "benchmarks"}
+    assert {name for name in included | grafted if not (ROOT / name).exists()} == set()
+
+
+def test_the_lowest_versions_are_named():
+    """`nox -s lowest` installs each at its lowest version."""
+    for line in SETUP["options"]["install_requires"].split():
+        assert re.fullmatch(r"[a-z]+>=\d+(\.\d+)+", line), line
+
+
+def test_an_import_loads_no_network():
+    """Computing gradients needs none; `minigrad-ae data mnist` loads it."""
+    program = "import sys, minigrad_ae; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    heavy = {"urllib.request", "http.client", "email", "ssl", "socket", "numba", "matplotlib"}
+    assert heavy & set(done.stdout.split()) == set()
 
 
 def test_the_readme_opens_with_a_picture_and_two_commands():
