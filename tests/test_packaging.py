@@ -153,3 +153,71 @@ def test_the_readme_calls_python_in_one_way():
     assert [line for line in commands if not line.startswith("$ python -m minigrad_ae ")] == []
     assert text.index("source .venv/bin/activate") < text.index(commands[0])
     assert r".venv\Scripts\activate" in text
+
+
+# --- what a contributor meets ---------------------------------------------------------------------
+
+WRITTEN = {".py", ".md", ".cfg", ".toml", ".yml", ".yaml", ".in", ".js", ".css", ".html"}
+FOLDERS = ["minigrad_ae", "lessons", "tests", "benchmarks", ".github"]
+
+
+def badly_ended(root: Path) -> list[str]:
+    """Texts that do not end with one line end, and lines that end with a blank."""
+    paths = [p for p in root.iterdir() if p.is_file()]
+    paths += [p for folder in FOLDERS for p in (root / folder).rglob("*")]
+    found = []
+    for path in sorted(p for p in paths if p.suffix in WRITTEN):
+        text, name = path.read_text(encoding="utf-8"), path.relative_to(root).as_posix()
+        if text and (not text.endswith("\n") or text.endswith("\n\n")):
+            found.append(name)
+        lines = enumerate(text.split("\n"), 1)
+        found += [f"{name}:{k}" for k, line in lines if line != line.rstrip()]
+    return found
+
+
+def test_every_text_ends_with_one_line_end_and_no_line_with_a_blank():
+    assert badly_ended(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    "text, found", [("x", "a.py"), ("x\n\n", "a.py"), ("x \ny\n", "a.py:1"), ("\t\ny\n", "a.py:1")]
+)
+def test_a_text_that_ends_badly_is_found(tmp_path, text, found):
+    (tmp_path / "a.py").write_text(text, encoding="utf-8")
+    assert badly_ended(tmp_path) == [found]
+
+
+def test_every_python_that_is_claimed_is_tested():
+    """The classifiers, the sessions of nox and the workflow name the same versions; nox also tries
+    the newest.
+    """
+    claimed = re.findall(r":: (3\.\d+)$", SETUP["metadata"]["classifiers"], re.M)
+    nox = (ROOT / "noxfile.py").read_text(encoding="utf-8")
+    workflow = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+    (sessions,) = re.findall(r"^PYTHONS = \[(.*)\]", nox, re.M)
+    (matrix,) = re.findall(r"^ +python: \[(.*)\]", workflow, re.M)
+    assert re.findall(r"3\.\d+", matrix) == claimed
+    assert re.findall(r"3\.\d+", sessions)[: len(claimed)] == claimed
+    assert SETUP["options"]["python_requires"] == f">={claimed[0]}"
+
+
+def test_the_workflow_calls_sessions_that_exist():
+    workflow = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+    nox = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    sessions = {
+        node.name for node in nox.body if isinstance(node, ast.FunctionDef) and node.decorator_list
+    }
+    called = re.findall(r"session: (\w+)", workflow)
+    assert called and set(called) <= sessions
+
+
+def test_every_picture_is_described():
+    """Where a picture cannot be shown, its description says what it shows."""
+    for path in ROOT.glob("*.md"):
+        for said in re.findall(r"!\[([^]]*)\]\(", path.read_text(encoding="utf-8")):
+            assert len(said.split()) >= 12, f"{path.name}: {said}"
+
+
+def test_an_issue_about_a_gradient_asks_for_the_checks():
+    form = (ROOT / ".github/ISSUE_TEMPLATE/wrong-gradient.yml").read_text(encoding="utf-8")
+    assert "mg.check_graph(loss)" in form and "python -m minigrad_ae doctor" in form
