@@ -4,7 +4,10 @@ one machine.
 
 import ast
 import configparser
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +37,32 @@ def test_the_lessons_travel_in_the_wheel():
 def test_run_time_packages_are_four():
     names = {re.split(r"[<>=]", line)[0] for line in SETUP["options"]["install_requires"].split()}
     assert names == {"numpy", "numba", "matplotlib", "tqdm"}
+
+
+def test_what_the_tests_need_travels_in_the_source_distribution():
+    """setuptools takes test_*.py alone by itself: no conftest, no helpers, no frozen data."""
+    lines = (ROOT / "MANIFEST.in").read_text(encoding="utf-8").splitlines()
+    rules = [line.split() for line in lines if not line.startswith("#")]
+    grafted = {name for rule, *names in rules for name in names if rule == "graft"}
+    included = {name for rule, *names in rules for name in names if rule == "include"}
+    assert grafted >= {"tests", "figures", "benchmarks"}
+    assert {name for name in included | grafted if not (ROOT / name).exists()} == set()
+
+
+def test_the_lowest_versions_are_named():
+    """`nox -s lowest` installs each at its lowest version."""
+    for line in SETUP["options"]["install_requires"].split():
+        assert re.fullmatch(r"[a-z]+>=\d+(\.\d+)+", line), line
+
+
+def test_an_import_loads_no_network():
+    """Computing gradients needs none; `minigrad-ae data mnist` loads it."""
+    program = "import sys, minigrad_ae; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    heavy = {"urllib.request", "http.client", "email", "ssl", "socket", "numba", "matplotlib"}
+    assert heavy & set(done.stdout.split()) == set()
 
 
 def test_the_readme_opens_with_a_picture_and_two_commands():
@@ -124,3 +153,71 @@ def test_the_readme_calls_python_in_one_way():
     assert [line for line in commands if not line.startswith("$ python -m minigrad_ae ")] == []
     assert text.index("source .venv/bin/activate") < text.index(commands[0])
     assert r".venv\Scripts\activate" in text
+
+
+# --- what a contributor meets ---------------------------------------------------------------------
+
+WRITTEN = {".py", ".md", ".cfg", ".toml", ".yml", ".yaml", ".in", ".js", ".css", ".html"}
+FOLDERS = ["minigrad_ae", "lessons", "tests", "benchmarks", ".github"]
+
+
+def badly_ended(root: Path) -> list[str]:
+    """Texts that do not end with one line end, and lines that end with a blank."""
+    paths = [p for p in root.iterdir() if p.is_file()]
+    paths += [p for folder in FOLDERS for p in (root / folder).rglob("*")]
+    found = []
+    for path in sorted(p for p in paths if p.suffix in WRITTEN):
+        text, name = path.read_text(encoding="utf-8"), path.relative_to(root).as_posix()
+        if text and (not text.endswith("\n") or text.endswith("\n\n")):
+            found.append(name)
+        lines = enumerate(text.split("\n"), 1)
+        found += [f"{name}:{k}" for k, line in lines if line != line.rstrip()]
+    return found
+
+
+def test_every_text_ends_with_one_line_end_and_no_line_with_a_blank():
+    assert badly_ended(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    "text, found", [("x", "a.py"), ("x\n\n", "a.py"), ("x \ny\n", "a.py:1"), ("\t\ny\n", "a.py:1")]
+)
+def test_a_text_that_ends_badly_is_found(tmp_path, text, found):
+    (tmp_path / "a.py").write_text(text, encoding="utf-8")
+    assert badly_ended(tmp_path) == [found]
+
+
+def test_every_python_that_is_claimed_is_tested():
+    """The classifiers, the sessions of nox and the workflow name the same versions; nox also tries
+    the newest.
+    """
+    claimed = re.findall(r":: (3\.\d+)$", SETUP["metadata"]["classifiers"], re.M)
+    nox = (ROOT / "noxfile.py").read_text(encoding="utf-8")
+    workflow = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+    (sessions,) = re.findall(r"^PYTHONS = \[(.*)\]", nox, re.M)
+    (matrix,) = re.findall(r"^ +python: \[(.*)\]", workflow, re.M)
+    assert re.findall(r"3\.\d+", matrix) == claimed
+    assert re.findall(r"3\.\d+", sessions)[: len(claimed)] == claimed
+    assert SETUP["options"]["python_requires"] == f">={claimed[0]}"
+
+
+def test_the_workflow_calls_sessions_that_exist():
+    workflow = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+    nox = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    sessions = {
+        node.name for node in nox.body if isinstance(node, ast.FunctionDef) and node.decorator_list
+    }
+    called = re.findall(r"session: (\w+)", workflow)
+    assert called and set(called) <= sessions
+
+
+def test_every_picture_is_described():
+    """Where a picture cannot be shown, its description says what it shows."""
+    for path in ROOT.glob("*.md"):
+        for said in re.findall(r"!\[([^]]*)\]\(", path.read_text(encoding="utf-8")):
+            assert len(said.split()) >= 12, f"{path.name}: {said}"
+
+
+def test_an_issue_about_a_gradient_asks_for_the_checks():
+    form = (ROOT / ".github/ISSUE_TEMPLATE/wrong-gradient.yml").read_text(encoding="utf-8")
+    assert "mg.check_graph(loss)" in form and "python -m minigrad_ae doctor" in form

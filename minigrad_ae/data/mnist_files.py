@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import http.client
 import os
-import urllib.error
-import urllib.request
 import zlib
 from pathlib import Path
 from typing import Any
@@ -114,6 +111,11 @@ def download(folder: str | os.PathLike[str] | None = None, mirror: str = MIRROR)
 
 
 def _fetch(url: str) -> bytes:
+    # imported here: who only computes gradients loads no network code
+    import http.client
+    import urllib.error
+    import urllib.request
+
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
             return answer.read()

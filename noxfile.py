@@ -1,0 +1,120 @@
+"""What is checked before a change is taken, each in an environment of its own: ``nox -l`` lists it.
+
+``nox`` alone runs lint and types (a minute); ``nox -s tests-3.12`` the suite on one Python.  What
+follows ``--`` goes to pytest: ``nox -s lowest -- tests/test_core.py``.
+"""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+QUIET = {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+
+nox.options.sessions = ["lint", "types"]
+nox.options.error_on_missing_interpreters = False
+
+
+def setting(section: str, name: str) -> list[str]:
+    """The lines of a value in setup.cfg."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    return setup[section][name].split("\n")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The suite, once per Python."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "pytest", "-q", *session.posargs, env=QUIET)
+
+
+@nox.session
+def numpy_kernels(session: nox.Session) -> None:
+    """The suite with the NumPy definitions instead of the compiled kernels."""
+    session.install("-e", ".[test]")
+    env = {**QUIET, "MINIGRAD_AE_KERNELS": "numpy"}
+    session.run("python", "-m", "pytest", "-q", *session.posargs, env=env)
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """The oldest Python with the lowest version of each package that setup.cfg allows; any warning
+    is an error.
+    """
+    bounds = [line for line in setting("options", "install_requires") if line]
+    session.install(*(bound.replace(">=", "==") for bound in bounds))
+    session.install("-e", ".[test]")
+    session.run("python", "-W", "error", "-m", "pytest", "-q", *session.posargs, env=QUIET)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and form."""
+    session.install("ruff")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Type hints."""
+    session.install("-e", ".[dev]")
+    session.run("mypy")
+
+
+@nox.session
+def lessons(session: nox.Session) -> None:
+    """Every lesson in its short form, as the README's first block runs them."""
+    session.install("-e", ".")
+    out = session.create_tmp()
+    command = ["python", "-m", "minigrad_ae", "lesson", "all", "--fast", "--out", out]
+    session.run(*command, env=QUIET)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """The wheel, outside the checkout: what a user installs."""
+    folder = Path(session.create_tmp()).resolve()
+    session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
+    (built,) = folder.glob("*.whl")
+    session.install(str(built))
+    with session.chdir(folder):
+        session.run("minigrad-ae", "doctor")
+        session.run("minigrad-ae", "lesson", "1", "--fast", "--out", "figures", env=QUIET)
+
+
+@nox.session
+def sdist(session: nox.Session) -> None:
+    """The source distribution, unpacked: the tests that read files of the tree pass in it."""
+    session.install("build", "pytest>=8")
+    folder = Path(session.create_tmp()).resolve()
+    session.run("python", "-m", "build", "--sdist", "--outdir", str(folder), str(ROOT))
+    (built,) = folder.glob("*.tar.gz")
+    session.run("python", "-m", "tarfile", "-e", str(built), str(folder))
+    with session.chdir(folder / built.name.removesuffix(".tar.gz")):
+        session.install("-e", ".[test]")
+        reading = ("packaging", "core", "architecture", "frozen")
+        chosen = session.posargs or [f"tests/test_{name}.py" for name in reading]
+        session.run("python", "-m", "pytest", "-q", *chosen, env=QUIET)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks beside their peers; the numbers hold on the machine that runs them."""
+    session.install("-e", ".[bench]")
+    session.run("python", "-m", "minigrad_ae", "bench", *session.posargs, env=QUIET)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Which branches the tests take, with NumPy definitions: compiled loops cannot be watched."""
+    session.install("-e", ".[test]", "coverage")
+    env = {**QUIET, "MINIGRAD_AE_KERNELS": "numpy"}
+    watched = ["coverage", "run", "--branch", "--source=minigrad_ae", "-m", "pytest", "-q"]
+    session.run(*watched, *session.posargs, env=env)
+    session.run("coverage", "report", "--skip-covered", "--show-missing")
