@@ -84,12 +84,14 @@ def minimum(a: Any, b: Any) -> Any:
 @composition
 def clip(x: Any, low: Any = None, high: Any = None) -> Any:
     """y = x, but not below `low` or above `high`; the slope is 1 on the closed interval and 0
-    outside.
+    outside.  As in ``np.clip`` a bound that is NaN makes y NaN; x receives no gradient there.
     """
     if low is not None:
-        x = elementwise.where(reals(x) < reals(low), low, x)
+        bound = reals(low)
+        x = elementwise.where((reals(x) < bound) | np.isnan(bound), low, x)
     if high is not None:
-        x = elementwise.where(reals(x) > reals(high), high, x)
+        bound = reals(high)
+        x = elementwise.where((reals(x) > bound) | np.isnan(bound), high, x)
     return x
 
 
