@@ -153,10 +153,9 @@ def slope_of_a_quotient(x):
     return before(x) + (1.0 / x).sum()  # PLANTED
 
 
-@planted([[1.0, 2.0], [3.0, 4.0]], "attention", "forward", (1, 0), "may look at no key at all")
-def masked_from_every_key(x):
-    mask = np.array([[True, False], [False, False]])
-    return mg.attention(x, x, x, mask).sum() + before(x)  # PLANTED
+@planted([[1.0, 2.0], [1e200, 4.0]], "attention", "forward", (1, 0), "q k^T are too large")
+def scores_overflow(x):
+    return mg.attention(x, x, x).sum() + before(x)  # PLANTED
 
 
 @planted(

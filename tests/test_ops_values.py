@@ -115,6 +115,132 @@ def test_logsumexp_and_softmax_of_minus_infinity():
     assert np.array_equal(g, np.zeros((2, 2)))
 
 
+# --- edges: nothing to choose from, NaN, -0 ------------------------------------------------------
+
+BACKENDS = ("numpy", "numba")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("rows", [1, 200])  # the kernels are chosen for the larger one
+def test_a_row_of_minus_infinity_has_weights_0_and_sends_no_gradient(rows, backend):
+    x = np.full((rows + 1, 3), -INF)
+    x[-1] = [-INF, 1.0, 1.0]
+    g = np.full(x.shape, 5.0)
+    g[-1] = [3.0, 5.0, 7.0]
+    nothing = [[0, 0, 0]] * rows
+    with kernels.use(backend):
+        t = mg.tensor(x)
+        assert mg.softmax(t).data.tolist() == [*nothing, [0, 0.5, 0.5]]
+        assert gradient(mg.softmax, x, upstream=g) == [[*nothing, [0, -0.5, 0.5]]]
+        # the logarithm of these weights; it moves with x, as everywhere else
+        log = mg.log_softmax(t).data
+        assert np.all(log[:-1] == -INF) and log[-1, 0] == -INF
+        np.testing.assert_allclose(log[-1, 1:], -math.log(2), rtol=1e-15)
+        (sent,) = gradient(mg.log_softmax, x, upstream=g)
+        np.testing.assert_allclose(sent, [*g[:-1].tolist(), [3, -2.5, -0.5]], rtol=4e-15)
+        assert mg.logsumexp(t, axis=1).data[:-1].tolist() == [-INF] * rows
+    for first in (0.0, 2.0):
+        upstream = [first] * rows + [4.0]
+        sent = gradient(lambda a: mg.logsumexp(a, axis=1), x, upstream=upstream)
+        assert sent == [[*nothing, [0, 2, 2]]]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize("tokens", [3, 24])  # the kernels are chosen for the larger one
+def test_a_query_whose_keys_are_all_masked_gives_zeros(tokens, heads, backend):
+    rng = np.random.default_rng(7)
+    q, k, v, g = rng.standard_normal((4, 5, tokens, 6 * heads))
+    allowed = np.tri(tokens, dtype=bool)
+    allowed[1] = False
+    added = np.where(allowed, 0.0, -INF)
+    others = [r for r in range(tokens) if r != 1]
+    with kernels.use(backend):
+        inputs = [mg.tensor(x, requires_grad=True) for x in (q, k, v)]
+        for mask in (allowed, added, mg.tensor(added, requires_grad=True)):
+            y = mg.attention(*inputs, mask=mask, heads=heads)
+            assert np.all(y.data[:, 1] == 0) and np.all(np.isfinite(y.data))
+            wanted = inputs if isinstance(mask, np.ndarray) else [*inputs, mask]
+            dq, dk, dv, *dmask = mg.grad(y, wanted, gradient=g)
+            assert np.all(dq[:, 1] == 0)
+            assert all(np.all(np.isfinite(d)) for d in (dq, dk, dv, *dmask))
+            # all else is as without this query
+            short = [mg.tensor(x, requires_grad=True) for x in (q[:, others], k, v)]
+            alone = _attention_of(*short, added[others], heads)
+            np.testing.assert_allclose(y.data[:, others], alone.data, rtol=1e-12, atol=1e-13)
+            theirs = mg.grad(alone, short, gradient=g[:, others])
+            for mine, other in zip((dq[:, others], dk, dv), theirs, strict=True):
+                np.testing.assert_allclose(mine, other, rtol=1e-12, atol=1e-13)
+
+
+def _attention_of(q, k, v, added, heads):
+    """The law of attention, stripe by stripe."""
+    stripes = zip(*(mg.split(x, heads, axis=-1) for x in (q, k, v)), strict=True)
+    scale = (q.shape[-1] / heads) ** -0.5
+    parts = [mg.softmax(a @ mg.swapaxes(b, -1, -2) * scale + added) @ c for a, b, c in stripes]
+    return mg.concatenate(parts, axis=-1)
+
+
+@pytest.mark.parametrize("axis", [0, -1, None, (0, 1)])
+def test_softmax_and_logsumexp_of_nothing(axis):
+    x = mg.tensor(np.zeros((0, 0)), dtype=np.float32, requires_grad=True)
+    for fn in (mg.softmax, mg.log_softmax):
+        y = fn(x, axis=axis)
+        assert y.shape == mg.grad(y, x, gradient=np.zeros((0, 0)))[0].shape == (0, 0)
+    y = mg.logsumexp(mg.tensor(np.zeros((2, 0))), axis=1)
+    assert y.data.tolist() == [-INF, -INF]
+    y = mg.logsumexp(x, axis=axis)
+    assert y.dtype == np.float32 and np.all(y.data == -INF)
+    assert mg.grad(y, x, gradient=np.ones(y.shape))[0].shape == (0, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_size_of_minus_0_is_0(dtype):
+    x = mg.tensor([-0.0, 0.0, -3.0], dtype=dtype, requires_grad=True)
+    y = mg.abs(x)
+    assert not np.signbit(y.data).any() and y.data.tolist() == [0, 0, 3]
+    assert y.dtype == dtype
+    assert mg.grad(y, x, gradient=np.array([5.0, 6.0, 7.0]))[0].tolist() == [0, 0, -7]
+    assert not np.signbit(mg.ops.l1_norm(x[:1]).data)
+
+
+def test_a_bound_that_is_nan_makes_clip_nan_as_in_numpy():
+    x = [-2.0, 0.5, math.nan, 2.0]
+    for low, high in ((math.nan, 1.0), (-1.0, math.nan), (math.nan, None), (None, math.nan)):
+        assert np.array_equal(
+            mg.clip(mg.tensor(x), low, high).data, np.clip(x, low, high), equal_nan=True
+        )
+        assert gradient(lambda t, a=low, b=high: mg.clip(t, a, b), x, upstream=[3, 5, 7, 9]) == [
+            [0, 0, 0, 0]
+        ]
+    low = np.array([-1.0, math.nan, -1.0, -1.0])
+    assert np.array_equal(mg.clip(mg.tensor(x), low, 1.0).data, [-1, math.nan, math.nan, 1], True)
+    sent = gradient(lambda t, a: mg.clip(t, a, 1.0), x, low, upstream=[3, 5, 7, 9])
+    assert sent == [[0, 0, 7, 0], [3, 5, 0, 0]]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_relu_of_nan_is_nan_with_slope_0(backend):
+    x = np.ones((40, 40))
+    x[0, :3] = [math.nan, -1.0, -0.0]
+    eye = np.eye(40)
+    with kernels.use(backend):
+        for fn in (mg.relu, lambda t: mg.maximum(t, 0.0), mg.ops.relu):
+            y = fn(mg.tensor(x)).data
+            assert np.array_equal(y, np.maximum(x, 0), equal_nan=True)
+            assert gradient(fn, x, upstream=np.full(x.shape, 3.0))[0][0][:2] == [0, 0]
+        (fused,) = gradient(lambda b: mg.linear(eye, eye, b, activation="relu"), x[0])
+        assert fused[0] == 0 and np.all(np.isfinite(fused))
+    assert "of NaN y is NaN and the slope 0" in mg.ops.relu.why
+
+
+def test_0_to_a_negative_power_is_infinite_with_slope_minus_infinity():
+    with np.errstate(divide="ignore"):
+        assert (mg.tensor([0.0, 0.0]) ** np.array([-1.0, -0.5])).data.tolist() == [INF, INF]
+        sent = gradient(lambda p: 0.0**p, [-1.0, -0.5, 0.0, 2.0], upstream=[3, 5, 7, 9])
+    assert sent == [[-INF, -INF, 0, 0]]
+
+
 def test_large_and_small_arguments_lose_no_digits():
     tiny = mg.tensor([1e-20, -1e-20])
     assert mg.expm1(tiny).data.tolist() == mg.log1p(tiny).data.tolist() == [1e-20, -1e-20]

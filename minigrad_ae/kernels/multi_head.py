@@ -24,7 +24,7 @@ from minigrad_ae.kernels.backend import (
 from minigrad_ae.kernels.batched import GRAIN_FLOPS
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 from minigrad_ae.kernels.reference import quiet
-from minigrad_ae.kernels.rows import _softmax, _softmax_backward
+from minigrad_ae.kernels.rows import _softmax, _softmax_backward, softmax_definition
 from minigrad_ae.kernels.small_products import product, room
 
 Array = np.ndarray
@@ -111,8 +111,7 @@ def _attention_definition(
     scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.dtype.type(q.shape[-1]))
     if bias is not None:
         scores = scores + bias
-    e = np.exp(scores - scores.max(-1, keepdims=True))
-    weights = e / e.sum(-1, keepdims=True)
+    weights = softmax_definition(scores)
     return _join(weights @ v, heads), weights
 
 
@@ -123,7 +122,8 @@ def attention(
     """``(softmax(q k^T / sqrt(d) + bias) v, weights)``; q, k, v (..., tokens, width), d = width /
     heads.
 
-    bias (tokens, tokens) is added to the scores: -inf masks a pair.  The weights, (..., heads,
+    bias (tokens, tokens) is added to the scores: -inf masks a pair, and a row of -inf gives a row
+    of zeros.  The weights, (..., heads,
     tokens, tokens) or, for one head, (..., tokens, tokens), are what the backward pass needs.
     """
     _check_tokens("attention", heads, q=q, k=k, v=v)

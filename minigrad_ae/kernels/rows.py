@@ -1,7 +1,7 @@
 """Softmax and log-softmax over the last axis, forward and backward: one row at a time, in cache.
 
-Sums run in vector lanes (REDUCTION flags); exp keeps its own exact flags.  NaN and Inf in a row
-spread over that row, as in NumPy.
+Sums run in vector lanes (REDUCTION flags); exp keeps its own exact flags.  NaN and +Inf in a row
+spread as in NumPy; of a row of -Inf the softmax is 0 and the log-softmax -Inf.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def row_max(x: Any) -> Any:
 
 @jit(REDUCTION)
 def _exp_of_shifted(x: Any, shifted: Any, powers: Any) -> None:
-    """shifted = x - row maximum; powers = e^shifted.
+    """shifted = x - row maximum (0 where that is infinite); powers = e^shifted.
 
     The exponentials of all rows are one flat loop: rows of 17 alone would leave half the vector
     lanes empty.  It reads one array and writes another: LLVM vectorises a loop only where it finds
@@ -57,6 +57,8 @@ def _exp_of_shifted(x: Any, shifted: Any, powers: Any) -> None:
     for r in range(x.shape[0]):
         row, to = x[r], shifted[r]
         top = row_max(row)
+        if np.isinf(top):
+            top = x.dtype.type(0)
         for i in range(row.size):
             to[i] = row[i] - top
     flat, out = shifted.reshape(-1), powers.reshape(-1)
@@ -78,6 +80,8 @@ def _softmax(x: Any, y: Any) -> None:
             scale = x.dtype.type(1) / total
             for i in range(row.size):
                 row[i] *= scale
+            if total == 0:
+                row[:] = 0
 
 
 @jit(REDUCTION)
@@ -102,6 +106,8 @@ def _log_softmax(x: Any, y: Any) -> None:
             row, power, total = block[r], powers[r], x.dtype.type(0)
             for i in range(row.size):
                 total += power[i]
+            if total == 0:
+                total = x.dtype.type(1)
             log_total = np.log(total)
             for i in range(row.size):
                 row[i] -= log_total
@@ -155,14 +161,22 @@ def _rows(kernel: str, **arrays: Array) -> tuple[Array, ...]:
     return tuple(arrays.values())
 
 
-def _softmax_definition(x: Array, out: Array | None = None) -> Array:
-    e = np.exp(x - x.max(-1, keepdims=True, initial=-np.inf))
-    return np.divide(e, e.sum(-1, keepdims=True), out=out)
+def softmax_definition(x: Array, out: Array | None = None) -> Array:
+    e = np.exp(_shifted(x))
+    total = e.sum(-1, keepdims=True)
+    return np.divide(e, np.where(total == 0, 1, total), out=out)
 
 
 def _log_softmax_definition(x: Array, out: Array | None = None) -> Array:
-    shifted = x - x.max(-1, keepdims=True, initial=-np.inf)
-    return np.subtract(shifted, np.log(np.exp(shifted).sum(-1, keepdims=True)), out=out)
+    shifted = _shifted(x)
+    total = np.exp(shifted).sum(-1, keepdims=True)
+    return np.subtract(shifted, np.log(np.where(total == 0, 1, total)), out=out)
+
+
+def _shifted(x: Array) -> Array:
+    """x - row maximum, so that its exponential cannot overflow."""
+    top = x.max(-1, keepdims=True, initial=-np.inf)
+    return x - np.where(np.isinf(top), 0, top)
 
 
 def _softmax_backward_definition(g: Array, y: Array, out: Array | None = None) -> Array:
@@ -173,9 +187,9 @@ def _log_softmax_backward_definition(g: Array, y: Array, out: Array | None = Non
     return np.subtract(g, np.exp(y) * g.sum(-1, keepdims=True), out=out)
 
 
-@compiled_form_of(_softmax_definition)
+@compiled_form_of(softmax_definition)
 def softmax(x: Array, out: Array | None = None) -> Array:
-    """``e / e.sum(-1)``, ``e = np.exp(x - x.max(-1))``; x (..., columns)."""
+    """``e / e.sum(-1)``, ``e = np.exp(x - x.max(-1))``; x (..., columns); 0 in a row of -inf."""
     return _run(_softmax, _rows("softmax", x=x), check_out("softmax", out, x.shape, x.dtype))
 
 
@@ -188,7 +202,7 @@ def softmax_backward(g: Array, y: Array, out: Array | None = None) -> Array:
 
 @compiled_form_of(_log_softmax_definition)
 def log_softmax(x: Array, out: Array | None = None) -> Array:
-    """``x - max - log(exp(x - max).sum(-1))``; x (..., columns)."""
+    """``x - max - log(exp(x - max).sum(-1))``; x (..., columns); -inf in a row of -inf."""
     return _run(
         _log_softmax, _rows("log_softmax", x=x), check_out("log_softmax", out, x.shape, x.dtype)
     )

@@ -85,13 +85,16 @@ def minimum(a: Any, b: Any) -> Any:
 @composition
 def clip(x: Any, low: Any = None, high: Any = None, *, a_min: Any = None, a_max: Any = None) -> Any:
     """y = x, but not below `low` or above `high` (NumPy's names for them are understood); the slope
-    is 1 on the closed interval and 0 outside.
+    is 1 on the closed interval and 0 outside.  As in ``np.clip`` a bound that is NaN makes y NaN; x
+    receives no gradient there.
     """
     low, high = a_min if low is None else low, a_max if high is None else high
     if low is not None:
-        x = elementwise.where(reals(x) < reals(low), low, x)
+        bound = reals(low)
+        x = elementwise.where((reals(x) < bound) | np.isnan(bound), low, x)
     if high is not None:
-        x = elementwise.where(reals(x) > reals(high), high, x)
+        bound = reals(high)
+        x = elementwise.where((reals(x) > bound) | np.isnan(bound), high, x)
     return x
 
 

@@ -27,10 +27,11 @@ div = op(
 neg = op("neg", "y = -x", forward="-x", x="-g", why="dy = -dx")
 power = op(
     "power", "y = x^p", forward="np.power(x, p)",
-    x="g * p * power(x, where((real(p) == 0) & (real(x) == 0), 1, p - 1))", p="g * y * "
-        "log(where(real(x) == 0, 1, x))",
+    x="g * p * power(x, where((real(p) == 0) & (real(x) == 0), 1, p - 1))",
+    p="g * y * log(where(real(x) == 0, where(real(p) >= 0, 1, x), x))",
     kink="((real(x) == 0) & (real(p) < 1) & (real(p) != 0),) * 2",
-    why="x^p = exp(p log x); x^0 is 1 also at x = 0; 0^p does not change with p > 0",
+    why="x^p = exp(p log x); x^0 is 1 also at x = 0; 0^p does not change with p > 0, and is infinite, "
+        "with slope -inf, for p < 0",
 )  # fmt: skip
 
 exp = op("exp", "y = e^x", forward="np.exp(x)", x="g * y", why="exp' = exp")
@@ -96,11 +97,11 @@ softplus = op(
 )  # fmt: skip
 relu = op(
     "relu", "y = max(x, 0)", forward="np.where(real(x) <= 0, 0, x)", x="where(real(x) > 0, g, 0)",
-    kink="(real(x) == 0,)", why="slope 1 on the right, 0 on the left; at 0 we take 0",
+    kink="(real(x) == 0,)", why="slope 1 on the right, 0 on the left; at 0 we take 0; of NaN y is NaN and the slope 0",
 )  # fmt: skip
 abs = op(
-    "abs", "y = |x|", forward="x * sign(x)", x="g * sign(x)", kink="(real(x) == 0,)",
-    why="slope = sign of x; at 0 we take 0",
+    "abs", "y = |x|", forward="x * sign(x) + 0", x="g * sign(x)", kink="(real(x) == 0,)",
+    why="slope = sign of x; at 0 we take 0; the + 0 makes |-0| = 0",
 )  # fmt: skip
 
 
@@ -114,7 +115,8 @@ def _maximum(a, b):
 maximum = op(
     "maximum", "y = max(a, b)", forward=_maximum,
     a="g * beats(a, b)", b="g * beats(b, a)", kink="(real(a) == real(b),) * 2",
-    why="the larger one receives everything; at a tie each receives half",
+    why="the larger one receives everything; at a tie each receives half; beside a NaN y is NaN and "
+        "neither receives anything",
 )  # fmt: skip
 
 

@@ -157,7 +157,8 @@ fused_attention = op(
       " * (q.shape[-1] / heads) ** -0.5",
     v="joined(swapaxes(attention_weights(q, k, mask, heads), -1, -2) @ headed(g, heads), heads)",
     mask="scores_gradient(g, q, k, v, mask, heads)",
-    why="dy = dw v + w dv; dw by the rule of softmax, ds = w (dw - sum w dw); s = q k^T / sqrt(d)",
+    why="dy = dw v + w dv; dw by the rule of softmax, ds = w (dw - sum w dw); s = q k^T / sqrt(d); "
+        "a query whose keys are all masked has w = 0: y and its gradients are 0",
 )  # fmt: skip
 
 
@@ -235,7 +236,8 @@ def attention(q: Any, k: Any, v: Any, mask: Any = None, heads: int = 1) -> Any:
     step.
 
     mask  : None; a boolean array, False where a query may not look; or a tensor or array that is
-            added to the scores.
+            added to the scores.  A query that may look nowhere gets a row of zeros, and sends no
+            gradient (as in ``torch.nn.functional.scaled_dot_product_attention``).
     heads : the columns are cut into so many stripes, each of which attends for itself; the results
     stand side by side.
     """

@@ -28,8 +28,8 @@ max = op(
 )  # fmt: skip
 
 
-def _shift(x, axis):  # the largest real part: e^(x - shift) cannot overflow
-    top = np.max(real(x), axis=axis, keepdims=True)
+def _shift(x, axis):  # the largest real part, -inf of nothing: e^(x - shift) cannot overflow
+    top = np.max(real(x), axis=axis, keepdims=True, initial=-np.inf)
     return np.where(np.isfinite(top), top, 0)
 
 
@@ -42,20 +42,28 @@ def _logsumexp(x, axis=None, keepdims=False):
 
 def _softmax(x, axis=-1):
     e = np.exp(x - _shift(x, axis))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    total = np.sum(e, axis=axis, keepdims=True)
+    return e / np.where(total == 0, 1, total)
+
+
+def _log_softmax(x, axis=-1):
+    y = _logsumexp(x, axis=axis, keepdims=True)
+    return x - np.where(real(y) == -np.inf, 0, y)
 
 
 logsumexp = op(
     "logsumexp", "y = ln sum e^x over axis", forward=_logsumexp,
-    x="reshape(g, kept(x.shape, axis)) * softmax(x, axis=axis)", why="dy/dx = e^x / sum e^x",
+    x="reshape(g, kept(x.shape, axis)) * softmax(x, axis=axis)",
+    why="dy/dx = e^x / sum e^x; where all x are -inf, and of nothing, y is -inf and the slopes are 0",
 )  # fmt: skip
 softmax = op(
     "softmax", "y = e^x / sum e^x over axis", forward=_softmax, x="y * (g - sum(g * y, axis=axis, "
         "keepdims=True))",
-    why="dy_i = y_i (dx_i - sum_j y_j dx_j), and this matrix is symmetric",
+    why="dy_i = y_i (dx_i - sum_j y_j dx_j), and this matrix is symmetric; where all x are -inf, "
+        "all y are 0 (and have slope 0): there is nothing to choose from",
 )  # fmt: skip
 log_softmax = op(
-    "log_softmax", "y = x - ln sum e^x over axis", forward="x - logsumexp(x, axis=axis, "
-        "keepdims=True)", params="axis=-1",
-    x="g - exp(y) * sum(g, axis=axis, keepdims=True)", why="dy_i = dx_i - sum_j softmax_j dx_j",
+    "log_softmax", "y = x - ln sum e^x over axis", forward=_log_softmax,
+    x="g - exp(y) * sum(g, axis=axis, keepdims=True)",
+    why="dy_i = dx_i - sum_j softmax_j dx_j; where all x are -inf, so are all y, as ln 0",
 )  # fmt: skip

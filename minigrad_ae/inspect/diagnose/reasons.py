@@ -178,10 +178,7 @@ _NOT_FINITE: dict[str, Callable[[float, float], str]] = {
 }
 
 
-def _no_key(arrays: Any) -> str:
-    mask = np.asarray(arrays[3])
-    if mask.ndim and np.isneginf(mask).all(axis=-1).any():
-        return "a query may look at no key at all: a softmax of nothing"
+def _no_weights(arrays: Any) -> str:
     return "overflow: the scores q k^T are too large"
 
 
@@ -204,12 +201,12 @@ def _log_var(arrays: Any) -> str:
 
 
 def _no_softmax(arrays: Any) -> str:
-    nothing = "every input of a row is -inf: a softmax of nothing"
-    return "inf - inf: an input is +inf" if np.isposinf(arrays[0]).any() else nothing
+    apart = "overflow: the inputs of a row are too far apart"
+    return "inf - inf: an input is +inf" if np.isposinf(arrays[0]).any() else apart
 
 
 _LAYER_NOT_FINITE = {
-    "attention": _no_key,
+    "attention": _no_weights,
     "layer_norm": _no_variance,
     "unit_rows": _no_length,
     "gaussian_kl": _log_var,
