@@ -239,8 +239,19 @@ def unmasked(value: Any, name: str) -> Any:
 
 
 def plain(value: Any, name: str, dtype: Any = None) -> np.ndarray:
-    """`np.asarray`, but DataError where a mask hides something."""
-    return np.asarray(unmasked(value, name), dtype)
+    """`np.asarray`, but DataError where a mask hides something, and DtypeError where a real `dtype`
+    would drop imaginary parts.
+    """
+    array = np.asarray(unmasked(value, name))
+    if dtype is None:
+        return array
+    if array.dtype.kind == "c" and np.dtype(dtype).kind != "c":
+        raise DtypeError(
+            f"{name} cannot be complex: its imaginary part would be dropped",
+            f"got shape {array.shape}, dtype {array.dtype}, where {np.dtype(dtype)} is needed",
+            "pass real numbers, such as X.real",
+        )
+    return array.astype(dtype, copy=False)
 
 
 # --- sizes that no memory holds ---

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .arguments import plain, unmasked
+from .arguments import flag, plain, unmasked
 from .autodiff import engine
 from .autodiff.graph import Value, changes, grad_mode, next_serial, read_only
 from .autodiff.messages import NO_GRAD, not_ours, refuse_mask
@@ -160,6 +160,12 @@ class Tensor(Value):
         return ops.cast(self, dtype=self.dtype)
 
     def __bool__(self) -> bool:
+        if self.size != 1:
+            raise DataError(
+                "a tensor of several elements, or of none, is neither true nor false",
+                f"shape {self.shape}, from {where(self)}",
+                "say which elements count: (x.data > 0).all() or (x.data > 0).any()",
+            )
         return bool(self.item())
 
     def __format__(self, spec: str) -> str:
@@ -207,7 +213,7 @@ class Tensor(Value):
 
     def zero_grad(self) -> None:
         """Forget the gradient: ``.grad`` is None again."""
-        self.grad = None
+        self._grad = None
 
     def register_hook(self, fn: Callable[[Any], Any]) -> Callable[[], None]:
         """Call ``fn(gradient)`` when this tensor's gradient is complete; what it returns (not None)
@@ -389,7 +395,8 @@ class Tensor(Value):
         if name in QUERIES:
             return func(*(x._data if isinstance(x, Value) else x for x in args), **kwargs)
         if name not in PUBLIC:
-            raise not_ours(f"np.{func.__name__}", name, {}, PUBLIC)
+            module = func.__module__.replace("numpy", "np", 1)  # of np.linalg.norm: numpy.linalg
+            raise not_ours(f"{module}.{func.__name__}", name, {}, PUBLIC)
         return getattr(ops, name)(*args, **kwargs)
 
 
@@ -463,6 +470,8 @@ def tensor(
     not float32/float64.
     """
     data = unmasked(data, "tensor: data")
+    if requires_grad is not True and requires_grad is not False:
+        requires_grad = flag(requires_grad, "tensor: requires_grad")
     try:
         array = np.asarray(data._data if isinstance(data, Value) else data)
     except ValueError as error:

@@ -25,6 +25,14 @@ X, W = leaf_of_shape(2, 3, value=1.0, name="X"), leaf_of_shape(2, 3, value=1.0, 
 HALF = np.ones(2, np.float16)
 HERE = "test_engine_errors.py"
 
+
+def hooked(hook):
+    """A backward pass through a hook."""
+    x = leaf_of_shape(2, 3, value=1.0)
+    x.register_hook(hook)
+    x.sum().backward()
+
+
 # (call, class, built-in class, the three lines, or what each must contain)
 FAULTS = [
     (
@@ -77,7 +85,7 @@ FAULTS = [
         lambda: bool(X),
         DataError,
         ValueError,
-        ("item() needs a single element", "shape (2, 3)", "index or reduce first"),
+        ("a tensor of several elements, or of none, is neither", "shape (2, 3)", ".all() or"),
     ),
     (
         lambda: X @ W,
@@ -359,7 +367,79 @@ FAULTS = [
         lambda: np.linalg.norm(X),
         DtypeError,
         TypeError,
-        ("np.norm cannot be applied", "lose", "call NumPy on t.data"),
+        ("np.linalg.norm cannot be applied", "lose", "call NumPy on t.data"),
+    ),
+    (
+        lambda: X[mg.tensor([0.0, 1.0])],
+        DtypeError,
+        TypeError,
+        ("a tensor cannot be an index", "shape (2,), dtype float64", "x[t.data.astype(int)]"),
+    ),
+    (
+        lambda: X[np.array([0.0, 1.0])],
+        RangeError,
+        IndexError,
+        ("getitem: arrays used as indices", "x (2, 3)", "whole numbers, booleans or slices"),
+    ),
+    (
+        lambda: mg.attention(X, X, X, heads=2),
+        ShapeError,
+        ValueError,
+        ("attention: the heads must divide", "q (2, 3) from leaf 'X', heads=2", "last axis"),
+    ),
+    (
+        lambda: mg.attention(X, X, X, heads="2"),
+        DtypeError,
+        TypeError,
+        ("attention: heads must be a whole number", "got '2'", "pass an int"),
+    ),
+    (
+        lambda: mg.tensor([1.0], requires_grad="yes"),
+        DtypeError,
+        TypeError,
+        ("tensor: requires_grad must be True or False", "got 'yes'", "pass True or False"),
+    ),
+    (
+        lambda: mg.grad(X.sum(), X, create_graph="yes"),
+        DtypeError,
+        TypeError,
+        ("grad: create_graph must be True or False", "got 'yes'", "pass True or False"),
+    ),
+    (
+        lambda: mg.exp(X).backward(np.full((2, 3), 1j)),
+        DtypeError,
+        TypeError,
+        ("gradient= cannot be complex", "shape (2, 3), dtype complex128", "X.real"),
+    ),
+    (
+        lambda: hooked(lambda g: g * 1j),
+        DtypeError,
+        TypeError,
+        ("what a hook returned cannot be complex", "dtype complex128", "X.real"),
+    ),
+    (
+        lambda: setattr(X, "data", np.full((2, 3), 1j)),
+        DtypeError,
+        TypeError,
+        ("the new data cannot be complex", "where float64 is needed", "X.real"),
+    ),
+    (
+        lambda: setattr(X, "grad", np.full((2, 3), 1j)),
+        DtypeError,
+        TypeError,
+        ("a gradient cannot be complex", "where float64 is needed", "X.real"),
+    ),
+    (
+        lambda: setattr(X, "grad", np.ones((1, 2, 3))),
+        ShapeError,
+        ValueError,
+        ("a gradient must have the shape", "got (1, 2, 3), expected (2, 3), for leaf 'X'", "None"),
+    ),
+    (
+        lambda: mg.no_grad(5),
+        DtypeError,
+        TypeError,
+        ("no_grad takes no setting", "got 5", "@no_grad before a function"),
     ),
     (
         lambda: mg.exp(X).backward(),

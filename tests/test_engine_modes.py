@@ -36,6 +36,59 @@ def test_no_grad_as_context_and_decorator_nested_and_after_an_error():
     assert (x * 2).requires_grad
 
 
+def test_no_grad_decorates_without_parentheses_too():
+    x = leaf(1.0)
+
+    @mg.no_grad
+    def decorated(scale, shift=0.0):
+        """Its text."""
+        return x * scale + shift
+
+    y = decorated(2.0, shift=1.0)
+    assert y.item() == 3 and not y.requires_grad
+    assert (decorated.__name__, decorated.__doc__) == ("decorated", "Its text.")
+    assert (x * 2).requires_grad
+    with mg.no_grad():
+        assert enable_grad(lambda: x * 2)().requires_grad
+
+
+@pytest.mark.parametrize("decorate", [mg.no_grad, mg.no_grad()])
+def test_a_decorated_generator_runs_without_grad_and_leaks_nothing_between_yields(decorate):
+    x, seen, closed = leaf(1.0), [], []
+
+    @decorate
+    def generator():
+        try:
+            for k in range(3):
+                try:
+                    seen.append((yield x * k))
+                except KeyError:
+                    seen.append((x * 2).requires_grad)
+        finally:
+            closed.append((x * 2).requires_grad)
+        return "end"
+
+    values = []
+    for y in generator():
+        assert (x * 2).requires_grad
+        values.append(y)
+    assert [y.item() for y in values] == [0, 1, 2]
+    assert not any(y.requires_grad for y in values) and closed == [False]
+    run = generator()
+    next(run)
+    run.send("sent")
+    assert not run.throw(KeyError()).requires_grad
+    assert seen[-2:] == ["sent", False]
+    with pytest.raises(StopIteration) as end:
+        run.send(None)
+    assert end.value.value == "end"
+    stopped = generator()
+    next(stopped)
+    stopped.close()
+    assert closed == [False] * 3
+    assert (x * 2).requires_grad
+
+
 def test_no_grad_belongs_to_its_thread():
     x, inside, leave, results = leaf(1.0), threading.Event(), threading.Event(), []
 

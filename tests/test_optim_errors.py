@@ -141,9 +141,9 @@ SGD: no parameter has a gradient
         ShapeError,
         lambda: SGD([parameter([1.0], [[1.0]])], lr=1).step(),
         """
-SGD: a gradient has another shape than its parameter
-  parameter 0 (1,): gradient (1, 1), parameter (1,)
-  fix: let loss.backward() set .grad""",
+a gradient must have the shape of the tensor that it belongs to
+  got (1, 1), expected (1,), for an unnamed leaf
+  fix: assign an array of the same shape, or None""",
     ),
     (
         DataError,
@@ -279,3 +279,21 @@ def test_a_state_of_another_optimizer_is_refused_with_every_fault_named():
         "order"
     )
     assert optimizer.state == [{}, {}] and optimizer.lr == 0.5
+
+
+@pytest.mark.parametrize("make", [lambda p: Adam(p, lr=0.1), LBFGS])
+def test_a_complex_state_is_refused_and_not_cut_to_its_real_part(make):
+    p = parameter([1.0, 2.0], [3.0, 4.0])
+    optimizer = make([p])
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(*([closure] if isinstance(optimizer, LBFGS) else []))
+    state = optimizer.state_dict()
+    bent = {k: v * 1j if getattr(v, "ndim", 0) else v for k, v in state.items()}
+    with pytest.raises(DtypeError, match="cannot be complex"):
+        optimizer.load_state_dict(bent)

@@ -84,6 +84,23 @@ def test_data_can_be_replaced_in_a_leaf():
 # --- showing --------------------------------------------------------------------------------------
 
 
+def test_a_gradient_that_is_assigned_takes_the_dtype_of_its_tensor():
+    x = mg.tensor([1.0, 2.0], dtype=np.float32, requires_grad=True)
+    own = np.array([3.0, 4.0], np.float32)
+    x.grad = own
+    assert x.grad is own
+    for given in ([3, 4], np.array([3.0, 4.0]), mg.tensor([3.0, 4.0])):
+        x.grad = given
+        assert type(x.grad) is np.ndarray and x.grad.dtype == np.float32
+        (x * 2).sum().backward()
+        assert x.grad.tolist() == [5, 6] and x.grad.dtype == np.float32
+    with pytest.raises(mg.errors.ShapeError):
+        x.grad = 3.0
+    assert x.grad.tolist() == [5, 6], "a refused one leaves the old one"
+    x.grad = None
+    assert x.grad is None
+
+
 def test_repr_says_shape_dtype_and_story():
     w = leaf([1.0, 2.0], name="W")
     assert repr(w) == "tensor 'W' (shape (1, 2), float64, requires_grad)\n[[1. 2.]]"

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import unmasked
-from ..errors import DtypeError, GradientError, ShapeError
+from ..arguments import flag, plain
+from ..errors import DtypeError, GradientError, MinigradError, ShapeError
 from .graph import Value, enable_grad, no_grad, read_only, watchers
 from .messages import no_gradient, shape_of
 from .origin import where
@@ -185,13 +185,12 @@ def run_hooks(value: Value, g: Any) -> Any:
     for hook in list((value.hooks or {}).values()):
         # other values may have been sent the same array
         shown = g if isinstance(g, Value) else read_only(g)
-        replaced = unmasked(hook(shown), "what a hook returned")
+        replaced = hook(shown)
         if replaced is None:
             continue
         if not isinstance(g, Value):
-            replaced = np.array(
-                replaced._data if isinstance(replaced, Value) else replaced, dtype=value._data.dtype
-            )
+            replaced = replaced._data if isinstance(replaced, Value) else replaced
+            replaced = np.array(plain(replaced, "what a hook returned", value._data.dtype))
         if replaced.shape != value._data.shape:
             raise ShapeError(
                 "a hook returned something of another shape than the gradient",
@@ -224,9 +223,11 @@ def seed_for(root: Value, gradient: Any) -> np.ndarray:
                 "reduce it first (y.sum().backward()), or pass gradient= with the same shape",
             )
         return np.array(1, dtype).reshape(shape)
-    gradient = unmasked(gradient, "gradient=")
+    given = gradient._data if isinstance(gradient, Value) else gradient
     try:
-        seed = np.array(gradient._data if isinstance(gradient, Value) else gradient, dtype=dtype)
+        seed = np.array(plain(given, "gradient=", dtype))
+    except MinigradError:
+        raise
     except (TypeError, ValueError) as error:
         raise DtypeError(
             "gradient= must consist of real numbers", str(error), "pass an array of floats"
@@ -264,7 +265,8 @@ def deposit(grads: dict[Value, Any]) -> None:
         if g.base is not None or id(g) in given or not g.flags.writeable:
             g = np.array(g)
         given.add(id(g))
-        value.grad = g if value.grad is None or value.op is not None else add(value.grad, g)
+        known = value._grad
+        value._grad = g if known is None or value.op is not None else add(known, g)
 
 
 def grad(y: Value, xs: Any, gradient: Any = None, create_graph: bool = False) -> tuple[Any, ...]:
@@ -282,6 +284,7 @@ def grad(y: Value, xs: Any, gradient: Any = None, create_graph: bool = False) ->
                 f"got a {type(x).__name__}",
                 "make it with mg.tensor",
             )
+    create_graph = flag(create_graph, "grad: create_graph")
     seed: Any = seed_for(y, gradient)
     with enable_grad() if create_graph else no_grad():
         if create_graph:

@@ -8,12 +8,17 @@ import itertools
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator
+from functools import wraps
+from inspect import isgeneratorfunction
+from operator import attrgetter
 from types import CodeType
 from typing import Any
 
 import numpy as np
 
-from .origin import caller
+from ..arguments import plain
+from ..errors import DtypeError, ShapeError
+from .origin import caller, where
 
 next_serial = itertools.count().__next__
 watchers: list[Any] = []  # of `detect_anomaly`: they see each op and each rule as it runs
@@ -44,10 +49,10 @@ class Value:
     __slots__ = (
         "__weakref__",
         "_data",
+        "_grad",
         "arrays",
         "changed",
         "edges",
-        "grad",
         "hooks",
         "inputs",
         "name",
@@ -63,10 +68,10 @@ class Value:
     result_class: type[Value]  # what ops return: Tensor (set in tensor.py)
 
     _data: np.ndarray
+    _grad: Any  # an ndarray, or None
     arrays: Sequence[Any]
     changed: int
     edges: Sequence[tuple[int, Value]]
-    grad: Any  # an ndarray, or None
     hooks: dict[object, Callable[[Any], Any]] | None
     inputs: Sequence[Any]
     name: str | None
@@ -78,6 +83,14 @@ class Value:
     saved: Any
     serial: int
 
+    def _assign(self, gradient: Any) -> None:
+        if gradient is not None:
+            gradient = fitting(gradient, self)
+        self._grad = gradient
+
+    # read in C, as a slot is; the engine writes to the slot itself
+    grad = property(attrgetter("_grad"), _assign, doc="The gradient, an array as `data`, or None.")
+
     @classmethod
     def new(cls, data: np.ndarray, requires_grad: bool = False, name: str | None = None) -> Any:
         """A leaf around `data` itself: no copy, no checks."""
@@ -88,7 +101,7 @@ class Value:
             name,
             next_serial(),
         )
-        value.op = value.grad = value.hooks = value.origin = value.saved = None
+        value.op = value._grad = value.hooks = value.origin = value.saved = None
         value.inputs = value.arrays = value.params = value.edges = ()
         value.retains_grad, value.changed = False, -1
         return value
@@ -115,8 +128,23 @@ class Value:
         value.arrays, value.params, value.edges = arrays, params, edges
         value.origin, value.saved, value.serial = origin, saved, next_serial()
         value.requires_grad, value.retains_grad = True, False
-        value.name = value.grad = value.hooks = None
+        value.name = value._grad = value.hooks = None
         return value
+
+
+def fitting(gradient: Any, value: Value) -> np.ndarray:
+    """What a user assigns to ``value.grad``, in the dtype of the data.  ShapeError for another
+    shape, DtypeError where an imaginary part would be dropped.
+    """
+    given = gradient._data.copy() if isinstance(gradient, Value) else gradient
+    array = plain(given, "a gradient", value._data.dtype)
+    if array.shape != value._data.shape:
+        raise ShapeError(
+            "a gradient must have the shape of the tensor that it belongs to",
+            f"got {array.shape}, expected {value._data.shape}, for {where(value)}",
+            "assign an array of the same shape, or None",
+        )
+    return array
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
@@ -134,14 +162,51 @@ grad_mode = GradMode()
 
 
 class no_grad(ContextDecorator):
-    """``with no_grad():`` or ``@no_grad()``: ops compute, but record nothing.  Per thread; may be
-    nested.
+    """``with no_grad():``, ``@no_grad()`` or ``@no_grad``: ops compute, but record nothing.  Per
+    thread; may be nested.  In a decorated generator it holds while the generator runs, not between.
     """
 
     mode = False
 
+    def __new__(cls, function: Any = None) -> Any:
+        if function is None:
+            return super().__new__(cls)
+        if not callable(function):
+            raise DtypeError(
+                f"{cls.__name__} takes no setting",
+                f"got {function!r:.60}",
+                f"write with {cls.__name__}(): or @{cls.__name__} before a function",
+            )
+        return cls()(function)
+
     def __init__(self) -> None:
         self.previous: list[Any] = []
+
+    def __call__(self, function: Any) -> Any:
+        """The decorated function."""
+        if not isgeneratorfunction(function):
+            return super().__call__(function)
+
+        @wraps(function)
+        def decorated(*args: Any, **kwargs: Any) -> Any:
+            running = function(*args, **kwargs)
+            resume, given = running.send, None
+            try:
+                while True:
+                    with self._recreate_cm():
+                        item = resume(given)
+                    try:
+                        resume, given = running.send, (yield item)
+                    except GeneratorExit:
+                        with self._recreate_cm():
+                            running.close()
+                        raise
+                    except BaseException as error:
+                        resume, given = running.throw, error
+            except StopIteration as end:
+                return end.value
+
+        return decorated
 
     # called by ContextDecorator: each call, in whichever thread, has its own memory
     def _recreate_cm(self) -> no_grad:

@@ -77,7 +77,8 @@ HINTS = {
     "one)",
     "reshape": "the new shape must have as many elements as the old one",
     "concatenate": "all shapes must agree except along axis",
-    "getitem": "the index must lie inside the shape",
+    "getitem": "the index must be made of whole numbers, booleans or slices, and lie inside the "
+    "shape",
 }
 
 

@@ -152,7 +152,7 @@ def repeated_index(run: Run) -> float:
     expected=24.0,
     tolerance=0.0,
     reason="small integers are exact",
-    sabotage=edit(engine.deposit, "add(value.grad, g)", "g"),
+    sabotage=edit(engine.deposit, "add(known, g)", "g"),
 )
 def accumulates(run: Run) -> float:
     x = tensor(2.0, requires_grad=True)

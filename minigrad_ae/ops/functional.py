@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import plain
+from ..arguments import plain, whole_number
 from ..autodiff.graph import Value
+from ..autodiff.messages import described
 from ..autodiff.operation import op
-from ..errors import DataError
+from ..errors import DataError, ShapeError
 from . import arrays, elementwise, reduce
 from .compositions import composition, gelu_gate, matmul, reals, square, swapaxes
 
@@ -241,6 +242,14 @@ def attention(q: Any, k: Any, v: Any, mask: Any = None, heads: int = 1) -> Any:
     heads : the columns are cut into so many stripes, each of which attends for itself; the results
     stand side by side.
     """
+    if type(heads) is not int or heads < 1:
+        heads = whole_number(heads, "attention: heads")
+    if not q.ndim or q.shape[-1] % heads:
+        raise ShapeError(
+            "attention: the heads must divide the columns of q",
+            f"q {described(q)}, heads={heads}",
+            "choose a number of heads that divides the last axis, or make this axis longer",
+        )
     if not isinstance(mask, Value):
         mask = np.zeros(()) if mask is None else plain(mask, "attention: mask")
         mask = (np.where(mask, 0.0, -np.inf) if mask.dtype == bool else mask).astype(reals(q).dtype)

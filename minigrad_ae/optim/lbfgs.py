@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import real_number, unmasked, whole_number
+from ..arguments import plain, real_number, whole_number
 from ..errors import DtypeError, GradientError
 from ..tensors import Tensor
 from .line_search import LineSearch, Trial
@@ -302,7 +302,7 @@ class LBFGS(Optimizer):
         self.lr = float(state["lr"])
         self.evaluations, self.iterations = int(state["evaluations"]), int(state["iterations"])
         self.largest = float(state["largest"])
-        s, y = (np.array(unmasked(state[key], repr(key)), np.float64) for key in ("s", "y"))
+        s, y = (np.array(plain(state[key], repr(key), np.float64)) for key in ("s", "y"))
         self.pairs = deque((a, b, float(a @ b)) for a, b in zip(s, y, strict=True))
 
 

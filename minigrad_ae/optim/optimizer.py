@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..arguments import real_number, unmasked
+from ..arguments import plain, real_number
 from ..autodiff.graph import Value
 from ..autodiff.origin import where
-from ..errors import DataError, DtypeError, GradientError, ShapeError
+from ..errors import DataError, DtypeError, GradientError
 from ..tensors import Tensor
 
 State = dict[str, Any]
@@ -54,8 +54,7 @@ class Optimizer:
         """(parameter, its gradient, its state) of the parameters that have a gradient; all are
         checked first.
 
-        Raises GradientError where no parameter has a gradient, or one is not finite; ShapeError for
-        a wrong shape.
+        Raises GradientError where no parameter has a gradient, or one is not finite.
         """
         found = checked_gradients(self.params, type(self).__name__)
         return (
@@ -100,9 +99,7 @@ class Optimizer:
             else:
                 dtype = self.params[int(number)].dtype
                 new[int(number)][name] = (
-                    np.array(unmasked(value, repr(key)), dtype)
-                    if name in self.arrays
-                    else int(value)
+                    np.array(plain(value, repr(key), dtype)) if name in self.arrays else int(value)
                 )
         numbers = [k for k in range(len(new)) if any(key.startswith(f"{k}.") for key in state)]
         faults += [
@@ -183,14 +180,6 @@ def checked_gradients(params: list[Tensor], who: str) -> list[np.ndarray | None]
     for k, (p, g) in enumerate(zip(params, found, strict=True)):
         if g is None:
             continue
-        if type(g) is not np.ndarray:
-            g = unmasked(g, f"{who}: the gradient of {name_of(p, k)}")
-        if g.shape != p._data.shape:
-            raise ShapeError(
-                f"{who}: a gradient has another shape than its parameter",
-                f"{name_of(p, k)}: gradient {g.shape}, parameter {p.shape}",
-                "let loss.backward() set .grad",
-            )
         fast = g.flags.c_contiguous and g.dtype == p._data.dtype
         length = square(g) if fast else _square(g)
         # the square may overflow where g does not
