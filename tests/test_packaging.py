@@ -157,7 +157,8 @@ def test_the_readme_calls_python_in_one_way():
 
 # --- what a contributor meets ---------------------------------------------------------------------
 
-WRITTEN = {".py", ".md", ".cfg", ".toml", ".yml", ".yaml", ".in", ".js", ".css", ".html"}
+# (not setup.cfg: setuptools writes it anew in a source distribution)
+WRITTEN = {".py", ".md", ".toml", ".yml", ".yaml", ".in", ".js", ".css", ".html"}
 FOLDERS = ["minigrad_ae", "lessons", "tests", "benchmarks", ".github"]
 
 
