@@ -28,7 +28,7 @@ neg = op("neg", "y = -x", forward="-x", x="-g", why="dy = -dx")
 power = op(
     "power", "y = x^p", forward="np.power(x, p)",
     x="g * p * power(x, where((real(p) == 0) & (real(x) == 0), 1, p - 1))",
-    p="g * y * log(where(real(x) == 0, where(real(p) >= 0, 1, x), x))",
+    p="where((real(x) == 0) & (real(p) < 0), -g * y, g * y * log(where(real(x) == 0, 1, x)))",
     kink="((real(x) == 0) & (real(p) < 1) & (real(p) != 0),) * 2",
     why="x^p = exp(p log x); x^0 is 1 also at x = 0; 0^p does not change with p > 0, and is infinite, "
         "with slope -inf, for p < 0",
