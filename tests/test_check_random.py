@@ -53,6 +53,18 @@ def indices(rng, n):
 APPLY = {
     **{
         name: lambda rng, pool, x, op=REGISTRY[name]: op(x)
+        for name in ("exp2", "sinh", "cosh", "arctan")
+    },
+    **{
+        name: lambda rng, pool, x, op=REGISTRY[name]: op(0.9 * mg.tanh(x))
+        for name in ("tan", "arcsin", "arccos")
+    },
+    **{name: lambda rng, pool, x, op=REGISTRY[name]: op(x * x + 0.5) for name in ("log2", "log10")},
+    "logaddexp": lambda rng, pool, x: mg.logaddexp(x, 0.5 - x),
+    "remainder": lambda rng, pool, x: mg.remainder(x, x * x + 0.7),
+    "cumsum": lambda rng, pool, x: mg.cumsum(x),
+    **{
+        name: lambda rng, pool, x, op=REGISTRY[name]: op(x)
         for name in (
             "neg",
             "sin",

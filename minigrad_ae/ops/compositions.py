@@ -126,12 +126,10 @@ def gelu_gate(x: Any) -> Any:
 
 
 @composition
-def weight_in_sum(a: Any, b: Any, y: Any) -> Any:
-    """e^(a - y), the weight of a in y = ln(e^a + e^b); 1/2 where a and b are one infinity."""
-    same = np.isinf(reals(a)) & (reals(a) == reals(b))
-    alone = reals(a) == reals(y)  # also where both are infinite, and a - y is not a number
-    apart = elementwise.where(alone, 0, a) - elementwise.where(alone, 0, y)
-    return elementwise.where(same, 0.5, elementwise.exp(apart))
+def weight_in_sum(a: Any, y: Any) -> Any:
+    """e^(a - y), the weight of a in y = ln(e^a + e^b); 1 where a is all of y, also an infinity."""
+    alone = reals(a) == reals(y)
+    return elementwise.exp(elementwise.where(alone, 0, a) - elementwise.where(alone, 0, y))
 
 
 # --- reductions -----------------------------------------------------------------------------------

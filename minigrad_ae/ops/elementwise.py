@@ -28,7 +28,7 @@ neg = op("neg", "y = -x", forward="-x", x="-g", why="dy = -dx")
 power = op(
     "power", "y = x^p", forward="np.power(x, p)",
     x="g * p * power(x, where((real(p) == 0) & (real(x) == 0), 1, p - 1))",
-    p="where((real(x) == 0) & (real(p) < 0), -g * y, g * y * log(where(real(x) == 0, 1, x)))",
+    p="where((real(x) == 0) & (real(y) > 1), -g * y, g * y * log(where(real(x) == 0, 1, x)))",
     kink="((real(x) == 0) & (real(p) < 1) & (real(p) != 0),) * 2",
     why="x^p = exp(p log x); x^0 is 1 also at x = 0; 0^p does not change with p > 0, and is infinite, "
         "with slope -inf, for p < 0",
@@ -128,9 +128,9 @@ def _logaddexp(a, b):
 
 
 logaddexp = op(
-    "logaddexp", "y = ln(e^a + e^b)", forward=_logaddexp, a="g * weight_in_sum(a, b, y)", b="g * "
-        "weight_in_sum(b, a, y)",
-    why="e^a / (e^a + e^b) = e^(a - y); two infinities of one sign share equally",
+    "logaddexp", "y = ln(e^a + e^b)", forward=_logaddexp, a="g * weight_in_sum(a, y)", b="g * "
+        "weight_in_sum(b, y)",
+    why="e^a / (e^a + e^b) = e^(a - y); where a = y, also an infinity, the slope is 1",
 )  # fmt: skip
 
 
