@@ -168,3 +168,14 @@ def test_what_is_recorded_is_a_copy():
         same(x, c.after)
         for x, c in zip(kept, (c for s in t.steps for c in s.contributions), strict=True)
     )
+
+
+def test_a_trace_that_is_cut_keeps_its_first_and_its_last_quarter():
+    x = mg.tensor([0.5, 0.25], requires_grad=True, name="x")
+    y = x
+    for _ in range(40):
+        y = mg.tanh(y)
+    t = mg.trace(y.sum(), numeric=False, max_steps=8)
+    kept = [step.k for step in t.steps]
+    assert kept[:2] == [1, 2] and kept[-2:] == [t.total - 1, t.total]
+    assert t.truncated["kept"] == len(kept) <= 8
