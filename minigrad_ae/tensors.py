@@ -16,16 +16,16 @@ from .arguments import flag, plain, unmasked
 from .autodiff import engine
 from .autodiff.graph import Value, changes, grad_mode, next_serial, read_only
 from .autodiff.messages import NO_GRAD, not_ours, refuse_mask
-from .autodiff.operation import Op
 from .autodiff.origin import caller, where
 from .display import tensor_html
 from .errors import DataError, DtypeError, GradientError
 from .ops.arrays import settled
+from .ops.public import METHODS, PUBLIC, Methods
 
 _STORE = dis.opmap["STORE_SUBSCR"]
 
 
-def _operators(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _operators(op: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The methods for ``self + other`` and ``other + self``."""
 
     def method(self: Any, other: Any) -> Any:
@@ -37,7 +37,7 @@ def _operators(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
     return method, reflected
 
 
-class Tensor(Value):
+class Tensor(Methods, Value):
     """An array that remembers how it was computed.  Make one with `tensor`; see there."""
 
     __slots__ = ()
@@ -257,63 +257,8 @@ class Tensor(Value):
             setattr(self, slot, getattr(fresh, slot))
         self.grad = None if state[3] is None else _plain(state[3])
 
-    # --- functions as methods ---
-    exp, log, log1p, expm1, sqrt, square = (
-        ops.exp,
-        ops.log,
-        ops.log1p,
-        ops.expm1,
-        ops.sqrt,
-        ops.square,
-    )
-    sin, cos, tanh, sigmoid, relu = ops.sin, ops.cos, ops.tanh, ops.sigmoid, ops.relu
-    softplus, gelu, erf, abs, __abs__ = ops.softplus, ops.gelu, ops.erf, ops.abs, ops.abs
-    maximum, minimum, clip = ops.maximum, ops.minimum, ops.clip
-    sum, mean, var, max, min = ops.sum, ops.mean, ops.var, ops.max, ops.min
-    logsumexp, softmax, log_softmax = ops.logsumexp, ops.softmax, ops.log_softmax
-    matmul, swapaxes, broadcast_to, pad = ops.matmul, ops.swapaxes, ops.broadcast_to, ops.pad
-    expand_dims, squeeze, split, take = ops.expand_dims, ops.squeeze, ops.split, ops.take
-    log2, log10, exp2, logaddexp, remainder = (
-        ops.log2,
-        ops.log10,
-        ops.exp2,
-        ops.logaddexp,
-        ops.remainder,
-    )
-    tan, arcsin, arccos, arctan, sinh, cosh = (
-        ops.tan,
-        ops.arcsin,
-        ops.arccos,
-        ops.arctan,
-        ops.sinh,
-        ops.cosh,
-    )
-    floor, ceil, sign, leaky_relu, elu, silu = (
-        ops.floor,
-        ops.ceil,
-        ops.sign,
-        ops.leaky_relu,
-        ops.elu,
-        ops.silu,
-    )
-    std, prod, norm, cumsum, trace, diag = (
-        ops.std,
-        ops.prod,
-        ops.norm,
-        ops.cumsum,
-        ops.trace,
-        ops.diag,
-    )
-    dot, inner, outer, tensordot = ops.dot, ops.inner, ops.outer, ops.tensordot
-    ravel, flatten, moveaxis, flip, roll = (
-        ops.ravel,
-        ops.flatten,
-        ops.moveaxis,
-        ops.flip,
-        ops.roll,
-    )
-    repeat, tile, tril, triu, sort = ops.repeat, ops.tile, ops.tril, ops.triu, ops.sort
-    cross_entropy = ops.cross_entropy
+    # --- functions as methods: those of ops.public, and these ---
+    __abs__ = ops.abs
 
     def reshape(self, *shape: Any, **named: Any) -> Any:
         """``mg.reshape``, which also takes its numbers one by one: x.reshape(2, 3)."""
@@ -390,11 +335,9 @@ class Tensor(Value):
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         name = {"amax": "max", "amin": "min"}.get(func.__name__, func.__name__)
-        if name == "trace":  # not public: mg.trace is the inspector's
-            return ops.trace(*args, **kwargs)
         if name in QUERIES:
             return func(*(x._data if isinstance(x, Value) else x for x in args), **kwargs)
-        if name not in PUBLIC:
+        if name not in PUBLIC and name not in METHODS:  # trace is a method, and no function of mg
             module = func.__module__.replace("numpy", "np", 1)  # of np.linalg.norm: numpy.linalg
             raise not_ours(f"{module}.{func.__name__}", name, {}, PUBLIC)
         return getattr(ops, name)(*args, **kwargs)
@@ -424,17 +367,6 @@ for _python, _numpy in zip(
     setattr(Tensor, f"__{_python}__", _numpy)
 Tensor.__hash__ = object.__hash__  # type: ignore[method-assign,assignment]  # == compares elements; identity makes the hash
 
-# The public functions, which are also methods where the tensor comes first.
-PUBLIC = (
-    "tan arcsin arccos arctan sinh cosh log2 log10 exp2 logaddexp remainder floor ceil sign "
-    "leaky_relu elu silu std prod norm cumsum dot inner outer tensordot ravel flatten moveaxis "
-    "flip roll repeat tile diag tril triu sort hstack vstack cross_entropy "
-    "exp log log1p expm1 sqrt square sin cos tanh sigmoid relu softplus gelu erf abs maximum "
-    "minimum where clip sum mean var "
-    "max min logsumexp softmax log_softmax matmul transpose swapaxes reshape broadcast_to "
-    "expand_dims squeeze concatenate "
-    "stack split pad take einsum linear layer_norm dropout attention"
-).split()
 # need no gradient
 QUERIES = (
     "shape ndim size allclose isclose array_equal array_repr array_str array2string argmax argmin "

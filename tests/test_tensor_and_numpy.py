@@ -12,7 +12,7 @@ import minigrad_ae as mg
 from minigrad_ae import nn
 from minigrad_ae.errors import DtypeError, GradientError, RangeError, ShapeError
 from minigrad_ae.ops import COMPOSITIONS, REGISTRY
-from minigrad_ae.tensors import PUBLIC
+from minigrad_ae.ops.public import PUBLIC
 
 RNG = np.random.default_rng(0)
 WHOLE = np.array([[0, 3, 5], [2, 1, 4]], np.uint8)  # what a picture file holds

@@ -7,6 +7,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import repeat
 from types import MethodType
 from typing import Any
@@ -26,6 +27,38 @@ FLOAT_CODES = "dfDF"  # the same as NumPy's one-letter codes
 ARRAYS = {np.ndarray, *FLOATS}  # types that carry a dtype; NumPy makes a number of what has no axes
 
 
+@dataclass(frozen=True)
+class Notes:
+    """What messages and the inspector say of an op, beside its law and its rules; all optional.
+
+    symbol       in the picture of a graph: '+' for add
+    written      in a listing, by the names of inputs and settings: '{x}[{index}]'
+    hint         what to do about shapes that do not fit
+    remedy       what to do about a result or a slope that is not finite
+    edges        arguments at which the slope is infinite
+    overflows    whether its slope is finite, so that a gradient which is not has grown too large
+    insensitive  whether some gradients (of a shift, a stretch) cancel inside its rule
+    not_finite   (op, x, y, arrays) -> why a result is not finite; x, y: the numbers at one element
+    steep        (op, x, y) -> why the slope is not finite there; '' if it is
+    lost         (case) -> why next to nothing came through; `ops.notes.Case` says of what
+    enlarges     (op, arrays) -> why its rule sent more than it got
+    withholds    (op, arrays, i, place) -> why its rule for input i sends 0 there; '' if it does not
+    """
+
+    symbol: str = ""
+    written: str = ""
+    hint: str = "check the shapes"
+    remedy: str = ""
+    edges: tuple[float, ...] = ()
+    overflows: bool = False
+    insensitive: bool = False
+    not_finite: Callable[[Op, float, float, Any], str] | None = None
+    steep: Callable[[Op, float | None, float | None], str] | None = None
+    lost: Callable[[Any], str] | None = None
+    enlarges: Callable[[Op, Any], str] | None = None
+    withholds: Callable[[Op, Any, int, Any], str] | None = None
+
+
 class Op:
     """A differentiable function: its law, its forward, one rule per input, and why the rules hold.
 
@@ -40,6 +73,9 @@ class Op:
                      also takes ``i=``.
     kink             ``kink(*inputs, **params)``: per input a mask of the places where the op is not
                      differentiable
+    notes            what messages and the inspector say of it
+    public           whether it is a function of ``mg``, and takes part in NumPy's: ``np.tanh(t)``
+    method           whether it is a method of `Tensor`
     twin             place for a compiled kernel that does the same, faster
     """
 
@@ -52,8 +88,11 @@ class Op:
         params: str,
         kink: str | None,
         why: str,
+        notes: Notes | None,
+        public: bool,
     ) -> None:
         self.name, self.law, self.why, self.rules = name, law, why, rules
+        self.notes, self.public = notes or Notes(), public
         self.forward_text = forward if isinstance(forward, str) else None
         signature = ", ".join(filter(None, [*rules, params]))
         if isinstance(forward, str):
@@ -65,6 +104,8 @@ class Op:
         self.defaults = {k: p.default for k, p in kinds.items() if k not in rules}
         self.arity = sys.maxsize if self.variadic else len(rules)
         self.passive = any(rule is None for rule in rules.values())
+        # a tensor comes first
+        self.method = public and not self.variadic and next(iter(rules.values())) is not None
         self.active = (
             repeat(True) if self.variadic else [rule is not None for rule in rules.values()]
         )
@@ -262,12 +303,14 @@ def op(
     params: str = "",
     why: str,
     kink: str | None = None,
+    notes: Notes | None = None,
+    public: bool = True,
     **rules: str | None,
 ) -> Op:
     """Register an op.  One block says everything there is to say about it; see `Op` for the
     parts.
     """
-    REGISTRY[name] = NAMES[name] = Op(name, law, forward, rules, params, kink, why)
+    REGISTRY[name] = NAMES[name] = Op(name, law, forward, rules, params, kink, why, notes, public)
     return REGISTRY[name]
 
 

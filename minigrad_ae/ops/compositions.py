@@ -8,7 +8,7 @@ import math
 import string
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,17 @@ from .calculus import reduced
 COMPOSITIONS: dict[str, Callable[..., Any]] = {}
 
 
-def composition(function: Callable[..., Any]) -> Callable[..., Any]:
+def composition(
+    function: Callable[..., Any] | None = None, *, public: bool = True, method: bool = True
+) -> Any:
     """Register a composition; its first argument becomes an array of floats if it is not a
     tensor.
+
+    public : whether it is a function of ``mg``, and takes part in NumPy's.   method : whether it
+    is also a method of `Tensor`.
     """
+    if function is None:
+        return partial(composition, public=public, method=method)
 
     @wraps(function)
     def call(x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -40,8 +47,28 @@ def composition(function: Callable[..., Any]) -> Callable[..., Any]:
         except TypeError as error:
             raise wrong_call(function, (x, *args), kwargs) or error from None
 
-    COMPOSITIONS[function.__name__] = call
     NAMES.setdefault(function.__name__, call)  # `matmul` is also the name of the op it calls
+    return _registered(call, public, method)
+
+
+def variadic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Register a composition whose first argument is a list of tensors or a string: public, and
+    not a method.
+    """
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            raise wrong_call(function, args, kwargs) or error from None
+
+    return _registered(call, True, False)
+
+
+def _registered(call: Any, public: bool, method: bool) -> Any:
+    call.public, call.method = public, method
+    COMPOSITIONS[call.__name__] = call
     return call
 
 
@@ -51,20 +78,6 @@ def floats(what: str, a: Any) -> np.ndarray:
     """
     x = constant(what, a)
     return x if x.dtype.char in FLOAT_CODES else x.astype(np.float64)
-
-
-def variadic(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Register a composition whose first argument is a list of tensors or a string."""
-
-    @wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except TypeError as error:
-            raise wrong_call(function, args, kwargs) or error from None
-
-    COMPOSITIONS[function.__name__] = call
-    return call
 
 
 # --- element-wise ---------------------------------------------------------------------------------
@@ -117,7 +130,7 @@ def gelu(x: Any, approximate: str | None = None) -> Any:
     return elementwise.gelu_erf(x) if approximate is None else elementwise.gelu_tanh(x)
 
 
-@composition
+@composition(public=False, method=False)
 def gelu_gate(x: Any) -> Any:
     """(1 + tanh u) / 2 = sigmoid(2 u), which keeps the left tail; u = sqrt(2/pi) (x + 0.044715
     x^3).  Close to Phi(x).
@@ -125,7 +138,7 @@ def gelu_gate(x: Any) -> Any:
     return elementwise.sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
 
 
-@composition
+@composition(public=False, method=False)
 def weight_in_sum(a: Any, y: Any) -> Any:
     """e^(a - y), the weight of a in y = ln(e^a + e^b); 1 where a is all of y, also an infinity."""
     alone = reals(a) == reals(y)

@@ -108,7 +108,7 @@ def diag(x: Any, k: int = 0) -> Any:
     )
 
 
-@composition
+@composition(public=False)
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The sum of a diagonal, over `axis1` and `axis2`.  (`mg.trace` is the inspector's; this is
     ``mg.ops.trace``, ``t.trace()`` and ``np.trace(t)``.)
