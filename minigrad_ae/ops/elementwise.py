@@ -179,6 +179,22 @@ sqrt = op("sqrt", "y = x^(1/2)", forward="np.sqrt(x)", x="g / (2 * y)", kink="(r
         remedy="add a small number under the root: mg.sqrt(x + 1e-12)",
     ),
 )  # fmt: skip
+
+
+def _cbrt(x):  # of complex x near the real axis, on which np.cbrt is
+    s = np.where(real(x) < 0, -1, 1)
+    return s * np.power(s * x, 1 / 3) if np.iscomplexobj(x) else np.cbrt(x)
+
+
+cbrt = op(
+    "cbrt",
+    "y = x^(1/3), also of negative x",
+    forward=_cbrt,
+    x="g / (3 * y * y)",
+    kink="(real(x) == 0,)",
+    why="y^3 = x, so 3 y^2 dy = dx",
+    notes=Notes(edges=(0,)),
+)
 sin = op(
     "sin",
     "y = sin x",
@@ -332,6 +348,23 @@ where = op(
         "cannot cross over",
     notes=Notes(lost=notes.not_chosen, withholds=notes.unchosen),
 )  # fmt: skip
+
+
+def _hypot(a, b):  # np.hypot cannot follow a complex step
+    if np.iscomplexobj(a) or np.iscomplexobj(b):
+        return np.sqrt(a * a + b * b)
+    return np.hypot(a, b)
+
+
+hypot = op(
+    "hypot",
+    "y = sqrt(a^2 + b^2)",
+    forward=_hypot,
+    a="g * a / y",
+    b="g * b / y",
+    kink="((real(a) == 0) & (real(b) == 0),) * 2",
+    why="y^2 = a^2 + b^2, so y dy = a da + b db",
+)
 
 
 def _erf(x):
