@@ -117,8 +117,7 @@ class Op:
             else None
         )
         self.twin: Any = None
-        lines = [law, "", *(f"d{a}: {r}" for a, r in rules.items() if r), "", why]
-        self.__name__, self.__doc__ = name, "\n".join(lines).strip()
+        self.__name__, self.__doc__ = name, documented(self, kink)
 
     def compile(self, argument: str, rule: str | None) -> Any:
         """The function of a rule; `None` stays None."""
@@ -312,6 +311,38 @@ def op(
     """
     REGISTRY[name] = NAMES[name] = Op(name, law, forward, rules, params, kink, why, notes, public)
     return REGISTRY[name]
+
+
+def documented(op: Op, kink: str | None) -> str:
+    """The docstring of an op, in NumPy's format, from what its block says."""
+    inputs = [_parameter(name, rule) for name, rule in op.rules.items()]
+    settings = [_setting(name, default) for name, default in op.defaults.items()]
+    rules = [f"    dL/d{name} = {rule}" for name, rule in op.rules.items() if rule]
+    kinks = f"\n\nNot differentiable at the elements where, per input: ``{kink}``." if kink else ""
+    return "\n".join(
+        [
+            f"{op.law}.",
+            "\nParameters\n----------",
+            *inputs,
+            *settings,
+            "\nReturns\n-------",
+            "Tensor or ndarray",
+            "    y; an array where no input is a tensor.",
+            "\nNotes\n-----",
+            f"The rules, where g = dL/dy is what comes in:\n\n{chr(10).join(rules)}",
+            f"\nWhy: {op.why}.{kinks}",
+        ]
+    )
+
+
+def _parameter(name: str, rule: str | None) -> str:
+    what = "An input, with a gradient." if rule else "An input to which no gradient flows."
+    return f"{name} : Tensor or array_like\n    {what}"
+
+
+def _setting(name: str, default: Any) -> str:
+    given = "must be given" if default is inspect.Parameter.empty else f"default {default!r}"
+    return f"{name} : {given}\n    A setting, not differentiated."
 
 
 def registered(name: str) -> Op:
