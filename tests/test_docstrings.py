@@ -49,7 +49,6 @@ PENDING = {  # parts of the package that are not written in this form yet
     "kernels",
     "models",
     "nn",
-    "ops",
     "optim",
     "program",
     "tensors",

@@ -193,8 +193,37 @@ unit_rows = op(
 
 @composition(method=False)
 def linear(x: Any, weight: Any, bias: Any = None, activation: str | None = None) -> Any:
-    """y = f(x W + b): x (..., in), W (in, out), b (out,); f one of the names in ACTIVATIONS.  One
-    fused step.
+    """y = f(x W + b), in one step.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, (..., n_in)
+        The inputs; leading axes are rows.
+    weight : Tensor or array_like, (n_in, n_out)
+        W.
+    bias : Tensor or array_like, (n_out,), optional
+        b; 0 if None.
+    activation : {None, "tanh", "sigmoid", "relu", "softplus", "gelu", "gelu_tanh"}
+        f; None for the identity.
+
+    Returns
+    -------
+    Tensor or ndarray
+        (..., n_out).
+
+    Raises
+    ------
+    DataError
+        If `activation` is something else.
+    ShapeError
+        If x has not as many columns as W has rows.
+
+    Examples
+    --------
+    >>> x, W = mg.tensor([[1.0, 2.0]]), mg.tensor([[1.0], [-1.0]], requires_grad=True)
+    >>> mg.linear(x, W, activation="relu").sum().backward()  # x W = -1: relu is off
+    >>> W.grad.tolist()
+    [[0.0], [0.0]]
     """
     if activation not in ACTIVATIONS:
         names = ", ".join(map(str, ACTIVATIONS))
@@ -218,8 +247,30 @@ def linear(x: Any, weight: Any, bias: Any = None, activation: str | None = None)
 
 @composition(method=False)
 def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    """(x - mean) / sqrt(var + eps) over the last axis, times weight, plus bias (Ba, Kiros & Hinton
-    2016).  One fused step.
+    """(x - mean) / sqrt(variance + eps) over the last axis, times weight, plus bias, in one step.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, (..., n)
+        The inputs.
+    weight, bias : Tensor or array_like, (n,), optional
+        1 and 0 if None.
+    eps : float
+        Added to the variance, which divides by n.
+
+    Returns
+    -------
+    Tensor or ndarray
+        (..., n).
+
+    References
+    ----------
+    Ba, Kiros & Hinton (2016), Layer normalization, arXiv:1607.06450.
+
+    Examples
+    --------
+    >>> mg.layer_norm([[1.0, 3.0]], eps=0.0).tolist()
+    [[-1.0, 1.0]]
     """
     return fused_layer_norm(
         x, 1.0 if weight is None else weight, 0.0 if bias is None else bias, eps=eps
@@ -235,8 +286,35 @@ def _like(mask: Any, x: Any) -> Any:
 
 @composition(method=False)
 def dropout(x: Any, mask: Any, rate: float) -> Any:
-    """x mask / (1 - rate): inverted dropout.  The 0/1 mask is drawn outside, with probability
-    `rate` of a 0.
+    """x mask / (1 - rate): inverted dropout, whose expectation over masks is x.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The inputs.
+    mask : array_like
+        0 or 1 per element, drawn by the caller with probability `rate` of a 0.
+    rate : float
+        The probability of dropping, in [0, 1).
+
+    Returns
+    -------
+    Tensor or ndarray
+        x, with zeros where the mask has them.
+
+    Raises
+    ------
+    DataError
+        If `rate` is outside [0, 1).
+
+    References
+    ----------
+    Srivastava et al. (2014), Dropout, JMLR 15:1929-1958.
+
+    Examples
+    --------
+    >>> mg.dropout([1.0, 2.0], [0, 1], 0.5).tolist()
+    [0.0, 4.0]
     """
     if not 0 <= rate < 1:
         raise DataError(
@@ -249,14 +327,42 @@ def dropout(x: Any, mask: Any, rate: float) -> Any:
 
 @composition(method=False)
 def attention(q: Any, k: Any, v: Any, mask: Any = None, heads: int = 1) -> Any:
-    """softmax(q k^T / sqrt(d) + mask) v over (..., tokens, d) (Vaswani et al. 2017).  One fused
-    step.
+    """softmax(q k^T / sqrt(d) + mask) v, in one step.
 
-    mask  : None; a boolean array, False where a query may not look; or a tensor or array that is
-            added to the scores.  A query that may look nowhere gets a row of zeros, and sends no
-            gradient (as in ``torch.nn.functional.scaled_dot_product_attention``).
-    heads : the columns are cut into so many stripes, each of which attends for itself; the results
-    stand side by side.
+    Parameters
+    ----------
+    q : Tensor or array_like, (..., n, heads d)
+        The queries.
+    k : Tensor or array_like, (..., m, heads d)
+        The keys.
+    v : Tensor or array_like, (..., m, heads e)
+        The values.
+    mask : array_like of bool or of float, or Tensor, (..., n, m), optional
+        Booleans: False where a query may not look. Numbers are added to the scores.
+    heads : int
+        Into how many stripes the columns are cut, each of which attends for itself; the results
+        stand side by side.
+
+    Returns
+    -------
+    Tensor or ndarray
+        (..., n, heads e). A query that may look nowhere gets a row of zeros, and sends no gradient
+        (as in ``torch.nn.functional.scaled_dot_product_attention``).
+
+    Raises
+    ------
+    ShapeError
+        If the columns cannot be cut into `heads` equal stripes, or the shapes do not fit.
+
+    References
+    ----------
+    Vaswani et al. (2017), Attention is all you need, arXiv:1706.03762, equation 1.
+
+    Examples
+    --------
+    >>> q, k = np.zeros((1, 2)), np.zeros((2, 2))  # all scores are equal: the mean of the values
+    >>> mg.attention(q, k, np.array([[1.0, 0.0], [3.0, 2.0]])).tolist()
+    [[2.0, 1.0]]
     """
     if type(heads) is not int or heads < 1:
         heads = whole_number(heads, "attention: heads")
