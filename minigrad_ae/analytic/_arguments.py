@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import unmasked
+from .. import arguments
+from ..arguments import inside, plain, unmasked
 from ..errors import DataError, DtypeError, ShapeError
 
 Array = NDArray[np.float64]
@@ -58,19 +58,8 @@ def whole_number(value: Any, name: str, low: int, high: int, why: str) -> int:
     """``value`` as an int with ``low <= value <= high``; ``why`` says where the limits come
     from.
     """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise DtypeError(
-            f"{name} must be a whole number",
-            f"{name} = {value!r} ({type(value).__name__})",
-            f"give {name} as an int",
-        ) from None
-    if not low <= number <= high:
-        raise DataError(
-            f"{name} = {number} is out of range", why, f"choose {name} from {low} to {high}"
-        )
-    return number
+    what, fix = f"{name} = {value} is out of range", f"choose {name} from {low} to {high}"
+    return arguments.whole_number(value, name, fix, low, high, what=what, where=why)
 
 
 def real_number(value: Any, name: str, interval: str, fix: str) -> float:
@@ -89,10 +78,7 @@ def within(value: ArrayLike, name: str, interval: str, fix: str) -> None:
     never NaN).
     """
     array = np.asarray(unmasked(value, name))
-    low, high = (float(end) for end in interval[1:-1].split(","))
-    above = array >= low if interval[0] == "[" else array > low
-    below = array <= high if interval[-1] == "]" else array < high
-    if not (above & below).all():
+    if not inside(array, interval).all():
         found = (
             f"{name} = {array:.6g}"
             if array.ndim == 0
@@ -114,6 +100,35 @@ def of_shape(value: ArrayLike, name: str, shape: tuple[int | None, ...], fix: st
             fix,
         )
     return array
+
+
+def one_or_each(
+    value: ArrayLike, name: str, each: str, size: int, interval: str, fix: str
+) -> Array:
+    """(size,): one number for all, or one for each "feature" or "latent unit"; all of them inside
+    ``interval``.
+    """
+    array = real_array(np.atleast_1d(plain(value, name)), name, 1)
+    if len(array) not in (1, size):
+        raise ShapeError(
+            f"{name} must be one number, or one for each {each}",
+            f"{name} has shape {array.shape}, not () or ({size},)",
+            fix,
+        )
+    within(array, name, interval, fix)
+    return np.broadcast_to(array, (size,))
+
+
+def probabilities(value: ArrayLike, name: str, size: int | None = None) -> Array:
+    """A flat array (of this size) of positive numbers that sum to 1."""
+    p = of_shape(value, name, (size,), "give one probability for each")
+    if (p <= 0).any() or abs(p.sum() - 1) > 1e-12:
+        raise DataError(
+            f"{name} must be positive and sum to 1",
+            f"the smallest is {p.min():.6g}, the sum is {p.sum():.12g}",
+            "divide them by their sum",
+        )
+    return p
 
 
 def covariance(value: ArrayLike, name: str, size: int | None = None) -> Array:

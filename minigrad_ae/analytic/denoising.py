@@ -20,26 +20,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arguments import plain
-from ..errors import ShapeError
 from ._arguments import (
     Array,
     covariance,
     of_shape,
+    one_or_each,
     real_array,
     real_number,
     variances,
     whole_number,
-    within,
 )
+from .gaussian import inverse_covariance
 
 SIGMA = "sigma is a standard deviation (not a variance): choose it >= 0"
 KEEP = "keep is the probability that a feature survives; the probability of zeroing it is 1 - keep"
-
-
-# a direction with less than this share of the largest variance counts as constant: rounding fills
-# it
-FLAT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -75,7 +69,8 @@ def gaussian_moments(S: ArrayLike, sigma: ArrayLike) -> Moments:
     (anisotropic noise).
     """
     S = covariance(S, "S")
-    return Moments(S, S, S + np.diag(_per_feature(sigma, "sigma", len(S), "[0, inf)", SIGMA) ** 2))
+    sigma = one_or_each(sigma, "sigma", "feature", len(S), "[0, inf)", SIGMA)
+    return Moments(S, S, S + np.diag(sigma**2))
 
 
 def dropout_moments(S: ArrayLike, keep: ArrayLike, mean: ArrayLike | None = None) -> Moments:
@@ -88,7 +83,7 @@ def dropout_moments(S: ArrayLike, keep: ArrayLike, mean: ArrayLike | None = None
     multiply the best A by diag q.
     """
     S = covariance(S, "S")
-    q = _per_feature(keep, "keep", len(S), "(0, 1]", KEEP)
+    q = one_or_each(keep, "keep", "feature", len(S), "(0, 1]", KEEP)
     scatter = q * (1 - q) * _second_moments(S, mean)
     return Moments(S, S * q, np.outer(q, q) * S + np.diag(scatter))
 
@@ -121,7 +116,7 @@ def best_denoiser(moments: Moments, M: int | None = None) -> LinearDenoiser:
     S, P, Q = moments.S, moments.P, moments.Q
     D = len(S)
     M = D if M is None else whole_number(M, "M", 0, D, f"the data have {D} features")
-    full = P @ np.linalg.pinv(Q, rcond=FLAT, hermitian=True)
+    full = P @ inverse_covariance(Q)
     explained = full @ P.T
     eigenvalues, vectors = np.linalg.eigh((explained + explained.T) / 2)
     captured, V = np.maximum(eigenvalues[::-1], 0.0), vectors[:, ::-1][:, :M]
@@ -132,8 +127,8 @@ def gaussian_denoising_loss(l: ArrayLike, sigma: float, M: int) -> float:
     """Σ_{i>M} l_i + Σ_{i<=M} l_i σ²/(l_i + σ²): the least loss for isotropic noise; l (D,) are
     eigenvalues of S.
     """
-    l, sigma, M = _isotropic(l, sigma, M)
-    return float(l[M:].sum() + (l[:M] * (1 - gaussian_shrinkage(l, sigma, M))).sum())
+    shrinkage = gaussian_shrinkage(l, sigma, M)
+    return float(variances(l)[M:].sum() + sigma**2 * shrinkage.sum())
 
 
 def gaussian_shrinkage(l: ArrayLike, sigma: float, M: int) -> Array:
@@ -142,7 +137,9 @@ def gaussian_shrinkage(l: ArrayLike, sigma: float, M: int) -> Array:
 
     It is the minimum of :func:`~minigrad_ae.analytic.optimal_loss_product` with λ = N σ².
     """
-    l, sigma, M = _isotropic(l, sigma, M)
+    l = variances(l)
+    sigma = real_number(sigma, "sigma", "[0, inf)", SIGMA)
+    M = whole_number(M, "M", 0, len(l), f"l has {len(l)} eigenvalues")
     whole = l[:M] + sigma**2
     return np.divide(l[:M], whole, out=np.zeros(M), where=whole > 0)
 
@@ -155,9 +152,10 @@ def ridge_gaussian(A: ArrayLike, S: ArrayLike, sigma: ArrayLike) -> tuple[float,
     every A.
     """
     S = covariance(S, "S")
-    A, variance = _map(A, len(S)), _per_feature(sigma, "sigma", len(S), "[0, inf)", SIGMA) ** 2
+    A = _map(A, len(S))
+    sigma = one_or_each(sigma, "sigma", "feature", len(S), "[0, inf)", SIGMA)
     residual = np.eye(len(S)) - A
-    return float((residual @ S * residual).sum()), float((A**2 @ variance).sum())
+    return float((residual @ S * residual).sum()), float((A**2 @ sigma**2).sum())
 
 
 def ridge_dropout(
@@ -167,7 +165,7 @@ def ridge_dropout(
     ‖a_j‖²: the two terms.
     """
     S = covariance(S, "S")
-    A, q = _map(A, len(S)), _per_feature(keep, "keep", len(S), "(0, 1]", KEEP)
+    A, q = _map(A, len(S)), one_or_each(keep, "keep", "feature", len(S), "(0, 1]", KEEP)
     residual = np.eye(len(S)) - A * q
     return float((residual @ S * residual).sum()), float(
         (A**2 @ (q * (1 - q) * _second_moments(S, mean))).sum()
@@ -184,28 +182,7 @@ def _second_moments(S: Array, mean: ArrayLike | None) -> Array:
     return np.diag(S) + mu**2
 
 
-def _per_feature(value: ArrayLike, name: str, D: int, interval: str, fix: str) -> Array:
-    array = real_array(np.atleast_1d(plain(value, name)), name, 1)
-    if len(array) not in (1, D):
-        raise ShapeError(
-            f"{name} must be one number, or one for each feature",
-            f"{name} has shape {array.shape}, D = {D}",
-            fix,
-        )
-    within(array, name, interval, fix)
-    return np.broadcast_to(array, (D,))
-
-
 def _map(A: ArrayLike, D: int) -> Array:
     return of_shape(
         A, "A", (D, D), "A maps D features to D features: W2 @ W1, weights of layers transposed"
-    )
-
-
-def _isotropic(l: ArrayLike, sigma: float, M: int) -> tuple[Array, float, int]:
-    l = variances(l)
-    return (
-        l,
-        real_number(sigma, "sigma", "[0, inf)", SIGMA),
-        whole_number(M, "M", 0, len(l), f"l has {len(l)} eigenvalues"),
     )

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..arguments import plain
-from ..errors import DataError, ShapeError
-from ._arguments import Array, real_array
+from ..errors import ShapeError
+from ._arguments import Array, real_array, real_number, within
+
+RATE = "it is an eigenvalue with some variance"
 
 
 def mode_strength(t: ArrayLike, rate: float, a0: float) -> Array:
@@ -24,22 +26,18 @@ def mode_strength(t: ArrayLike, rate: float, a0: float) -> Array:
     W1 = W2ᵀ.  Then da/dt = 2 rate a (1 − a) for each mode by itself.  ``t >= 0`` is the sum of the
     step sizes, 0 < a0 < 1.
     """
-    rate, a0 = _positive(rate, "rate"), _fraction(a0)
+    rate, odds = _rate_and_odds(rate, a0)
     times = plain(t, "t", np.float64)
-    if not (times >= 0).all():
-        raise DataError(
-            "t must not be negative",
-            f"the smallest is {times.min():.6g}",
-            "count time from the start",
-        )
-    return np.asarray(1 / (1 + (1 / a0 - 1) * np.exp(-2 * rate * times)))
+    within(times, "t", "[0, inf]", "count time from the start")
+    return np.asarray(1 / (1 + odds * np.exp(-2 * rate * times)))
 
 
 def half_rise_time(rate: float, a0: float) -> float:
     """ln(1/a0 − 1) / (2 rate): when the mode reaches ½ (negative if it starts above ½).  Large
     modes come first.
     """
-    return float(np.log(1 / _fraction(a0) - 1) / (2 * _positive(rate, "rate")))
+    rate, odds = _rate_and_odds(rate, a0)
+    return float(np.log(odds) / (2 * rate))
 
 
 def sharpness(s: ArrayLike) -> float:
@@ -58,7 +56,7 @@ def stability_limit(s: ArrayLike) -> float:
     A quadratic of curvature h diverges from η = 2/h on, here h = 2 s_1.  ``s`` holds the
     eigenvalues of XᵀX for the sum loss (or l = s / N for the averaged loss); the largest counts.
     """
-    return 2 / _positive(sharpness(s), "the largest eigenvalue")
+    return 2 / real_number(sharpness(s), "the sharpness", "(0, inf)", RATE)
 
 
 def balancedness(W1: ArrayLike, W2: ArrayLike) -> float:
@@ -77,21 +75,7 @@ def balancedness(W1: ArrayLike, W2: ArrayLike) -> float:
     return float(np.linalg.norm(W1 @ W1.T - W2.T @ W2))
 
 
-def _positive(value: float, name: str) -> float:
-    value = float(value)
-    if not 0 < value < np.inf:
-        raise DataError(
-            f"{name} must be positive",
-            f"{name} = {value}",
-            "it is an eigenvalue with some variance",
-        )
-    return value
-
-
-def _fraction(a0: float) -> float:
-    a0 = float(a0)
-    if not 0 < a0 < 1:
-        raise DataError(
-            "a0 must lie between 0 and 1", f"a0 = {a0}", "a mode that starts at 0 never rises"
-        )
-    return a0
+def _rate_and_odds(rate: float, a0: float) -> tuple[float, float]:
+    """The rate, and how far the start is from its end: 1/a0 − 1 = (1 − a0) / a0."""
+    start = real_number(a0, "a0", "(0, 1)", "a mode that starts at 0 never rises")
+    return real_number(rate, "rate", "(0, inf)", RATE), 1 / start - 1

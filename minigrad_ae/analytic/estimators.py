@@ -160,8 +160,7 @@ def importance_bound(log_weights: ArrayLike, axis: int = -1) -> Array:
             f"log_weights has shape {a.shape}",
             "name its sample axis",
         )
-    top = a.max(axis=axis, keepdims=True)
-    return np.asarray((top + np.log(np.exp(a - top).mean(axis=axis, keepdims=True))).squeeze(axis))
+    return np.asarray(np.logaddexp.reduce(a, axis=axis) - np.log(a.shape[axis]))
 
 
 def importance_gap(chi2: float, k: int) -> float:
@@ -191,13 +190,10 @@ def grid_log_prob(
     )
     points = whole_number(points, "points", 2, 100_000, "a grid needs its two ends")
     line = np.linspace(-limit, limit, points)
-    # its density times the spacing, a side
-    prior = np.log(line[1] - line[0]) - 0.5 * (line**2 + np.log(2 * np.pi))
-    prior[[0, -1]] -= np.log(2)
     Z = np.stack(np.meshgrid(*[line] * M, indexing="ij"), axis=-1).reshape(-1, M)
-    log_prior = (
-        np.stack(np.meshgrid(*[prior] * M, indexing="ij"), axis=-1).reshape(-1, M).sum(axis=1)
-    )
+    # of the trapezoid rule: a cell's sides, halved where the point lies on the border of the grid
+    log_cell = np.where(np.abs(Z) == limit, np.log(0.5), 0.0) + np.log(line[1] - line[0])
+    log_prior = (log_cell - 0.5 * (Z**2 + np.log(2 * np.pi))).sum(axis=1)
     sums = []
     for part in np.array_split(np.arange(len(Z)), max(1, len(Z) // 4096)):
         values = plain(log_conditional(Z[part]), "log_conditional", np.float64)

@@ -89,7 +89,7 @@ def gaussian_conditional(S: ArrayLike, masked: ArrayLike) -> GaussianConditional
     if not hidden.any():
         raise DataError("no feature is masked", f"0 of {len(S)}", "hide at least one feature")
     m, v = np.flatnonzero(hidden), np.flatnonzero(~hidden)
-    predictor = _solve(S[np.ix_(v, v)], S[np.ix_(v, m)]).T
+    predictor = S[np.ix_(m, v)] @ inverse_covariance(S[np.ix_(v, v)])
     rest = S[np.ix_(m, m)] - predictor @ S[np.ix_(v, m)]
     return GaussianConditional(tuple(m.tolist()), tuple(v.tolist()), predictor, (rest + rest.T) / 2)
 
@@ -121,7 +121,7 @@ def zero_filled_map(S: ArrayLike, K: int, patches: ArrayLike | None = None) -> Z
     for patch in range(L):
         i, o = np.flatnonzero(labels == patch), np.flatnonzero(labels != patch)
         inputs = np.where(together[np.ix_(o, o)], one, two) * S[np.ix_(o, o)]
-        matrix[np.ix_(i, o)] = _solve(inputs, one * S[np.ix_(o, i)]).T
+        matrix[np.ix_(i, o)] = one * S[np.ix_(i, o)] @ inverse_covariance(inputs)
     return ZeroFilledMap(matrix, np.diag(S) - one * (matrix * S).sum(axis=1))
 
 
@@ -216,8 +216,6 @@ def _masks(L: int, K: int) -> tuple[int, int]:
     return L, whole_number(K, "K", 1, L, f"K of the {L} patches are hidden")
 
 
-def _solve(A: Array, B: Array) -> Array:
-    """A⁻¹ B for a covariance A, inverted where it is not flat (A may be empty: nothing visible)."""
-    return (
-        np.linalg.pinv(A, rcond=FLAT, hermitian=True) @ B if len(A) else np.zeros((0, B.shape[1]))
-    )
+def inverse_covariance(S: Array) -> Array:
+    """S⁻¹ in the directions that are not constant, 0 in those that are; S may be empty (0 x 0)."""
+    return np.asarray(np.linalg.pinv(S, rcond=FLAT, hermitian=True), dtype=np.float64)

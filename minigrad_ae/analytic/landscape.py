@@ -112,11 +112,8 @@ def saddle(
     D, K = U.shape
     M = whole_number(M, "M", 1, D, f"U has {D} rows")
     chosen = _components(components, K, M)
-    padded = np.zeros((D, M))
-    padded[:, : len(chosen)] = U[:, chosen]
-    if C is None:
-        return padded.T.copy(), padded
-    C = real_array(C, "C", 2)
+    padded = np.pad(U[:, chosen], ((0, 0), (0, M - len(chosen))))
+    C = np.eye(M) if C is None else real_array(C, "C", 2)
     if C.shape != (M, M) or np.linalg.matrix_rank(C) < M:
         raise ShapeError(
             "C must be an invertible M x M matrix",

@@ -197,12 +197,8 @@ def learnt_noise(l: ArrayLike, M: int, beta: float = 1.0) -> float:
             f"M = {M} units can represent data of rank {int((l > 0).sum())} exactly",
             "choose fewer units, or fix sigma2",
         )
-    for K in range(M, -1, -1):  # the more units are active, the less noise is left to explain
-        if beta * K < D:
-            sigma2 = float(l[K:].sum() / (D - beta * K))
-            if K == 0 or l[K - 1] > beta * sigma2:
-                break
-    return sigma2
+    # min(l_i, β σ²) is the least of two, so the root is the least of those for each number of units
+    return min(float(l[K:].sum() / (D - beta * K)) for K in range(M + 1) if beta * K < D)
 
 
 def rate_distortion(l: ArrayLike, M: int, tau: ArrayLike) -> tuple[Array, Array]:

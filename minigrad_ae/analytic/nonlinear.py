@@ -76,23 +76,18 @@ def almost_linear(X: ArrayLike, M: int, epsilon: float, activation: str = "tanh"
     epsilon = real_number(
         epsilon, "epsilon", "(0, inf)", "epsilon scales the input weights: choose it small, say 0.1"
     )
-    if activation not in ("tanh", "sigmoid"):
+    if activation not in WIDTH_AND_CENTRE:
         raise DataError(
             f"no almost linear net with activation {activation!r}",
             "it has a linear part with a cubic correction for tanh and sigmoid only",
             'choose "tanh" or "sigmoid"; for ReLU use relu_equals_pca(X, M)',
         )
     result, U, scores = _scores(X, M)
-    sixth = float((scores**6).sum())
-    if activation == "tanh":
-        W2, centre, leading = U / epsilon, 0.0, epsilon**4 / 18 * sixth
-        answer = np.tanh(epsilon * scores) / epsilon
-    else:
-        W2, centre, leading = 4 * U / epsilon, 0.5, epsilon**4 / 288 * sixth
-        # 4/ε (sigmoid(ε a) − ½), without cancellation
-        answer = 2 / epsilon * np.tanh(epsilon * scores / 2)
-    W1 = epsilon * U.T
-    gap = 0.5 * float(((scores - answer) ** 2).sum())
+    width, centre = WIDTH_AND_CENTRE[activation]
+    W1, W2 = epsilon * U.T, width**2 / epsilon * U
+    small = epsilon / width
+    gap = 0.5 * float(((scores - np.tanh(small * scores) / small) ** 2).sum())
+    leading = small**4 / 18 * float((scores**6).sum())
     return TwoLayerNet(
         activation, W1, -W1 @ result.mean, W2, result.mean - centre * W2.sum(axis=1), gap, leading
     )
@@ -142,6 +137,10 @@ def _scores(X: ArrayLike, M: int) -> tuple[PCA, Array, Array]:
     U = np.zeros((X.shape[1], M))
     U[:, : min(M, result.rank)] = result.basis()
     return result, U, (X - result.mean) @ U
+
+
+# both are centre + tanh(a / width) / width, since sigmoid a = ½ + ½ tanh(a / 2)
+WIDTH_AND_CENTRE = {"tanh": (1, 0.0), "sigmoid": (2, 0.5)}
 
 
 def _sigmoid(a: Array) -> Array:

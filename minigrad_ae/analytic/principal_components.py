@@ -96,16 +96,12 @@ class PCA:
         equal here when they differ by ``tolerance`` or less.
         """
         M, D = self._latent(M), len(self.mean)
-        if M in (0, D):
-            return min(M, self.rank), M
-        # close[j - 1]: s_j equals s_{j+1}
-        close = -np.diff(np.sqrt(self.eigenvalues)) <= self.tolerance
-        first = last = M
-        while last < D and close[last - 1]:
-            last += 1
-        while first > 0 and close[first - 1]:
-            first -= 1
-        return first, last
+        if M == D:
+            return self.rank, D
+        drops = -np.diff(np.sqrt(self.eigenvalues))
+        # the numbers of components after which the next one is really smaller
+        cuts = np.concatenate([[0], np.flatnonzero(drops > self.tolerance) + 1, [D]])
+        return int(cuts[cuts <= M].max()), int(cuts[cuts >= M].min())
 
     def unique(self, M: int | None = None) -> bool:
         """Whether the optimal W2 W1 is unique, that is, no tie at the cut and M <= rank."""
@@ -138,11 +134,10 @@ def pca(X: ArrayLike, M: int | None = None) -> PCA:
     # a second pass takes off what rounding left of the mean: constant columns become 0
     rest = centred.mean(axis=0)
     _, singular, right = np.linalg.svd(centred - rest, full_matrices=False)
-    eps = float(np.finfo(np.float64).eps)
-    tolerance = eps * max(max(N, D) * float(singular[0]), float(np.linalg.norm(X)))
+    largest_size = max(max(N, D) * singular[0], np.linalg.norm(X))
+    tolerance = float(np.finfo(np.float64).eps * largest_size)
     rank = int((singular > tolerance).sum())
-    eigenvalues = np.zeros(D)
-    eigenvalues[:rank] = singular[:rank] ** 2
+    eigenvalues = np.pad(singular[:rank] ** 2, (0, D - rank))
     largest = np.take_along_axis(right, np.abs(right).argmax(axis=1)[:, None], axis=1)
     components = np.ascontiguousarray((right * np.where(largest < 0, -1.0, 1.0)).T)
     latent = rank if M is None else whole_number(M, "M", 0, D, f"X has {D} features")

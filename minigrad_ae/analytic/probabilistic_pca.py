@@ -114,19 +114,11 @@ def ppca_optimum(l: ArrayLike, components: int | Iterable[int]) -> tuple[float, 
     """
     l = variances(l)
     D = len(l)
-    if isinstance(components, Iterable):
-        inside = sorted(
-            whole_number(i, "a component", 1, D, f"there are {D}, counted from 1") - 1
-            for i in components
-        )
-    else:
-        inside = list(
-            range(
-                whole_number(
-                    components, "M", 0, D - 1, f"l has {D} eigenvalues, and one must be left"
-                )
-            )
-        )
+    if not isinstance(components, Iterable):
+        why = f"l has {D} eigenvalues, and one must be left"
+        components = range(1, whole_number(components, "M", 0, D - 1, why) + 1)
+    why = f"there are {D}, counted from 1"
+    inside = sorted(whole_number(i, "a component", 1, D, why) - 1 for i in components)
     outside = np.setdiff1d(np.arange(D), inside)
     sigma2 = float(l[outside].mean()) if len(outside) else 0.0
     if sigma2 <= 0 or len(outside) + len(inside) != D or (l[inside] < sigma2).any():

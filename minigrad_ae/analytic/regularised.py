@@ -11,9 +11,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arguments import plain
-from ..errors import DataError, ShapeError
-from ._arguments import Array, real_array, spectrum, whole_number
+from ._arguments import (
+    Array,
+    one_or_each,
+    probabilities,
+    real_array,
+    real_number,
+    spectrum,
+    whole_number,
+    within,
+)
+
+PENALTY = "lam weighs the penalty: choose one lam >= 0, or one for each latent unit"
+TRAINED = "train with L2 on both layers (lam > 0), up to convergence"
 
 
 def optimal_loss_regularised(s: ArrayLike, M: int, lam: ArrayLike) -> float:
@@ -30,9 +40,10 @@ def optimal_loss_regularised(s: ArrayLike, M: int, lam: ArrayLike) -> float:
     with distinct λ, O is a signed permutation, so the columns of W2 themselves are the components.
     """
     s, M, penalties = _penalised(s, M, lam)
-    active = s[:M] > penalties
-    kept, charge = s[:M][active], penalties[active]
-    return 0.5 * float(s[M:].sum() + s[:M][~active].sum() + (charge * (2 - charge / kept)).sum())
+    strengths = singular_values_regularised(s, M, penalties) ** 2
+    return 0.5 * float(
+        s[M:].sum() + (s[:M] * (1 - strengths) ** 2 + 2 * penalties * strengths).sum()
+    )
 
 
 def singular_values_regularised(s: ArrayLike, M: int, lam: ArrayLike) -> Array:
@@ -40,8 +51,8 @@ def singular_values_regularised(s: ArrayLike, M: int, lam: ArrayLike) -> Array:
     <= λ_i vanish.
     """
     s, M, penalties = _penalised(s, M, lam)
-    active = s[:M] > penalties
-    return np.sqrt(np.where(active, 1 - penalties / np.where(active, s[:M], 1.0), 0.0))
+    share = np.divide(penalties, s[:M], out=np.ones(M), where=s[:M] > penalties)
+    return np.sqrt(1 - share)
 
 
 def eigenvalues_from_singular_values(singular_values: ArrayLike, lam: float) -> Array:
@@ -52,14 +63,8 @@ def eigenvalues_from_singular_values(singular_values: ArrayLike, lam: float) -> 
     survive; a σ of 0 gives λ, which is then only an upper bound of s_i.
     """
     sigma = real_array(singular_values, "singular_values", 1)
-    lam = float(_penalty(lam, 1)[0])
-    if lam == 0 or (sigma < 0).any() or (sigma >= 1).any():
-        raise DataError(
-            "eigenvalues can be read off only with lam > 0 and singular values in [0, 1)",
-            f"lam = {lam}, singular values from {sigma.min():.6g} to {sigma.max():.6g}",
-            "train with L2 on both layers, up to convergence",
-        )
-    return lam / ((1 - sigma) * (1 + sigma))
+    within(sigma, "singular_values", "[0, 1)", TRAINED)
+    return real_number(lam, "lam", "(0, inf)", TRAINED) / ((1 - sigma) * (1 + sigma))
 
 
 def optimal_loss_product(s: ArrayLike, M: int, lam: float) -> float:
@@ -70,15 +75,13 @@ def optimal_loss_product(s: ArrayLike, M: int, lam: float) -> float:
     It is also the penalty on the Jacobian of the reconstruction of a linear net, and Gaussian
     denoising with λ = N σ².
     """
-    s, M, penalties = _penalised(s, M, float(_penalty(lam, 1)[0]))
-    return 0.5 * float(
-        s[M:].sum() + (penalties * shrinkage_product(s, M, float(penalties[0]))).sum()
-    )
+    shrinkage = shrinkage_product(s, M, lam)
+    return 0.5 * float(spectrum(s)[M:].sum() + lam * shrinkage.sum())
 
 
 def shrinkage_product(s: ArrayLike, M: int, lam: float) -> Array:
     """(M,), s_i / (s_i + λ): the eigenvalues of W2 W1 at that minimum (0 where s_i = λ = 0)."""
-    s, M, penalties = _penalised(s, M, float(_penalty(lam, 1)[0]))
+    s, M, penalties = _penalised(s, M, real_number(lam, "lam", "[0, inf)", PENALTY))
     whole = s[:M] + penalties
     return np.divide(s[:M], whole, out=np.zeros(M), where=whole > 0)
 
@@ -93,19 +96,7 @@ def optimal_loss_nested(s: ArrayLike, M: int, weights: ArrayLike | None = None) 
     """
     s = spectrum(s)
     M = whole_number(M, "M", 1, len(s), f"s has {len(s)} eigenvalues")
-    p = np.full(M, 1 / M) if weights is None else real_array(weights, "weights", 1)
-    if p.shape != (M,):
-        raise ShapeError(
-            "one weight is needed for each prefix",
-            f"weights has shape {p.shape} and M = {M}",
-            "give M numbers",
-        )
-    if (p <= 0).any() or abs(p.sum() - 1) > 1e-12:
-        raise DataError(
-            "weights must be positive and sum to 1",
-            f"the smallest is {p.min():.6g}, the sum is {p.sum():.12g}",
-            "divide them by their sum",
-        )
+    p = probabilities(np.full(M, 1 / M) if weights is None else weights, "weights", M)
     # beyond[j]: s_{j+1} + s_{j+2} + ..., from the small end, so nothing cancels
     beyond = s[::-1].cumsum()[::-1]
     return 0.5 * float(p @ np.append(beyond, 0.0)[1 : M + 1])
@@ -117,21 +108,4 @@ def _penalised(s: ArrayLike, M: int, lam: ArrayLike) -> tuple[Array, int, Array]
     """
     s = spectrum(s)
     M = whole_number(M, "M", 1, len(s), f"s has {len(s)} eigenvalues")
-    return s, M, np.sort(_penalty(lam, M))
-
-
-def _penalty(lam: ArrayLike, M: int) -> Array:
-    penalties = real_array(np.atleast_1d(plain(lam, "lam")), "lam", 1)
-    if len(penalties) not in (1, M):
-        raise ShapeError(
-            "lam must be one number"
-            if M == 1
-            else "lam must be one number, or one for each latent unit",
-            f"lam has shape {penalties.shape} and M = {M}",
-            "give a single penalty" if M == 1 else f"give 1 or {M} numbers",
-        )
-    if (penalties < 0).any():
-        raise DataError(
-            "lam must not be negative", f"the smallest is {penalties.min():.6g}", "choose lam >= 0"
-        )
-    return np.broadcast_to(penalties, (M,))
+    return s, M, np.sort(one_or_each(lam, "lam", "latent unit", M, "[0, inf)", PENALTY))

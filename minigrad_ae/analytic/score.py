@@ -19,7 +19,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import DataError
-from ._arguments import Array, covariance, of_shape, real_array, real_number, whole_number
+from ._arguments import (
+    Array,
+    covariance,
+    of_shape,
+    probabilities,
+    real_array,
+    real_number,
+    whole_number,
+)
 
 SIGMA = "sigma is a standard deviation (not a variance)"
 
@@ -39,15 +47,9 @@ class GaussianMixture:
     covariances: Array
 
     def __post_init__(self) -> None:
-        weights, means = real_array(self.weights, "weights", 1), real_array(self.means, "means", 2)
-        K, D = len(weights), means.shape[1]
-        if (weights <= 0).any() or abs(weights.sum() - 1) > 1e-12:
-            raise DataError(
-                "weights must be positive and sum to 1",
-                f"the smallest is {weights.min():.6g}, the sum is {weights.sum():.12g}",
-                "divide them by their sum",
-            )
-        of_shape(means, "means", (K, None), "one row for each weight")
+        weights = probabilities(self.weights, "weights")
+        means = of_shape(self.means, "means", (len(weights), None), "one row for each weight")
+        K, D = means.shape
         stack = of_shape(
             self.covariances, "covariances", (K, D, D), "one D x D matrix for each weight"
         )
@@ -57,7 +59,7 @@ class GaussianMixture:
 
     def log_density(self, points: ArrayLike, sigma: float) -> Array:
         """(n,), log p_σ(x̃) in nats."""
-        return _logsumexp(self._log_joint(points, sigma)[0])
+        return np.logaddexp.reduce(self._log_joint(points, sigma)[0], axis=1)
 
     def score(self, points: ArrayLike, sigma: float) -> Array:
         """(n, D), ∇ log p_σ(x̃) = −Σ_k r_k (C_k + σ² I)⁻¹ (x̃ − m_k), r the responsibilities of the
@@ -197,10 +199,6 @@ def _training_set(X: ArrayLike, noisy: ArrayLike, sigma: float) -> tuple[Array, 
     return X, noisy, real_number(sigma, "sigma", "(0, inf)", SIGMA)
 
 
-def _logsumexp(a: Array) -> Array:
-    top = a.max(axis=1)
-    return top + np.log(np.exp(a - top[:, None]).sum(axis=1))
-
-
 def _softmax(a: Array) -> Array:
-    return np.exp(a - _logsumexp(a)[:, None])
+    weights = np.exp(a - a.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
