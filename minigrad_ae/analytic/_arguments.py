@@ -1,4 +1,4 @@
-"""The few checks that the closed forms share (they may not import the package's own validation)."""
+"""The few checks that the closed forms share (they may not import those of the data)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ Array = NDArray[np.float64]
 
 
 def real_array(value: ArrayLike, name: str, ndim: int | None) -> Array:
-    """``value`` as a float64 array of ``ndim`` dimensions (None: any number of them), finite and
-    not empty.
-    """
+    """``value`` as a float64 array, finite and not empty; of ``ndim`` dimensions unless None."""
     value = unmasked(value, name)
     try:
         array = np.asarray(value)
@@ -55,9 +53,7 @@ def real_array(value: ArrayLike, name: str, ndim: int | None) -> Array:
 
 
 def whole_number(value: Any, name: str, low: int, high: int, why: str) -> int:
-    """``value`` as an int with ``low <= value <= high``; ``why`` says where the limits come
-    from.
-    """
+    """``value`` as an int with ``low <= value <= high``; ``why`` says whence the limits come."""
     what, fix = f"{name} = {value} is out of range", f"choose {name} from {low} to {high}"
     return arguments.whole_number(value, name, fix, low, high, what=what, where=why)
 
@@ -74,9 +70,7 @@ def real_number(value: Any, name: str, interval: str, fix: str) -> float:
 
 
 def within(value: ArrayLike, name: str, interval: str, fix: str) -> None:
-    """Raise DataError unless every entry of ``value`` lies in ``interval`` ("(0, inf)", "[0, 1]";
-    never NaN).
-    """
+    """Raise DataError unless every entry lies in ``interval``, such as "[0, 1)"; NaN never does."""
     array = np.asarray(unmasked(value, name))
     if not inside(array, interval).all():
         found = (
@@ -88,7 +82,7 @@ def within(value: ArrayLike, name: str, interval: str, fix: str) -> None:
 
 
 def of_shape(value: ArrayLike, name: str, shape: tuple[int | None, ...], fix: str) -> Array:
-    """:func:`real_array` of this shape; None stands for any length."""
+    """`real_array` of this shape; None stands for any length."""
     array = real_array(value, name, len(shape))
     if any(
         want is not None and want != have for want, have in zip(shape, array.shape, strict=True)
@@ -105,9 +99,7 @@ def of_shape(value: ArrayLike, name: str, shape: tuple[int | None, ...], fix: st
 def one_or_each(
     value: ArrayLike, name: str, each: str, size: int, interval: str, fix: str
 ) -> Array:
-    """(size,): one number for all, or one for each "feature" or "latent unit"; all of them inside
-    ``interval``.
-    """
+    """(size,), inside ``interval``: one number for all, or one for each "feature" (``each``)."""
     array = real_array(np.atleast_1d(plain(value, name)), name, 1)
     if len(array) not in (1, size):
         raise ShapeError(
@@ -132,9 +124,7 @@ def probabilities(value: ArrayLike, name: str, size: int | None = None) -> Array
 
 
 def covariance(value: ArrayLike, name: str, size: int | None = None) -> Array:
-    """A symmetric matrix without negative eigenvalues, both up to 1e-10 of its largest entry (size
-    x size).
-    """
+    """(size, size): symmetric, no eigenvalue negative, both up to 1e-10 of its largest entry."""
     matrix = real_array(value, name, 2)
     size = len(matrix) if size is None else size
     if matrix.shape != (size, size):
@@ -156,9 +146,7 @@ def covariance(value: ArrayLike, name: str, size: int | None = None) -> Array:
 
 
 def _has_cholesky(matrix: Array) -> bool:
-    """Whether every eigenvalue is positive (or the matrix is zero), at a tenth of the cost of
-    computing them.
-    """
+    """Whether all eigenvalues are positive, or all zero; a tenth of the cost of computing them."""
     try:
         np.linalg.cholesky(matrix)
     except np.linalg.LinAlgError:
@@ -172,9 +160,7 @@ def spectrum(s: ArrayLike) -> Array:
 
 
 def variances(l: ArrayLike) -> Array:
-    """Eigenvalues of the covariance XᵀX / N: a flat array, none negative, from the largest to the
-    smallest.
-    """
+    """Eigenvalues of the covariance XᵀX / N, checked in the same way."""
     return _falling(
         l, "l", "the covariance XᵀX / N", "use pca(X).eigenvalues / N, or np.sort(l)[::-1]"
     )

@@ -1,11 +1,10 @@
-"""The best linear denoiser of rank M, for Gaussian noise and for zeroed features, with the noise
-averaged exactly.
+"""The best linear denoiser of rank M, for Gaussian noise and for zeroed features.
 
 A clean x (D,) is corrupted to x̃, and the loss is E ‖x − A x̃ − b‖² *per datum*, without ½ (the
-slide's), the average running over the data and over fresh noise at every visit.  The bias b = E x −
-A E x̃ is optimal throughout, so only second moments about the means enter: the covariance S = XᵀX /
-N of the clean data (D x D), P = cov(x, x̃) and Q = cov(x̃).  The loss of A is then tr S − 2 tr A Pᵀ
-+ tr A Q Aᵀ.
+slide's), the average running over the data and, exactly, over fresh noise at every visit.  The bias
+b = E x − A E x̃ is optimal throughout, so only second moments about the means enter: the covariance
+S = XᵀX / N of the clean data (D x D), P = cov(x, x̃) and Q = cov(x̃).  The loss of A is then
+tr S − 2 tr A Pᵀ + tr A Q Aᵀ.
 
 Reduced-rank regression: Izenman, J. Multivariate Anal. 5:248-264 (1975).  Noise as a penalty:
 Bishop, Neural Computation 7:108-116 (1995); zeroed features: Chen et al., ICML 2012 (arXiv

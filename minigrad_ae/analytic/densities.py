@@ -1,5 +1,4 @@
-"""Log densities with every constant, and divergences between Gaussians: the terms of a variational
-autoencoder.
+"""Log densities with every constant, and divergences between Gaussians: the terms of a bound.
 
 All in nats.  Variances are passed as their logarithms where a network would output them.  Functions
 of x, mean and log_var broadcast; *densities are summed over the last axis* (one number for each
@@ -9,11 +8,16 @@ sum it over the last axis).
 
 from __future__ import annotations
 
+from math import factorial
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import DataError, ShapeError
 from ._arguments import Array, covariance, of_shape, real_array, real_number, whole_number, within
+
+# Σ aᵏ/k! from k = 20 down to 2; then nothing for a and 1.  1/20! is below 1e-18.
+SERIES = [*(1 / factorial(k) for k in range(20, 1, -1)), 0.0, 0.0]
 
 
 def log_normal(x: ArrayLike, mean: ArrayLike = 0.0, log_var: ArrayLike = 0.0) -> Array:
@@ -143,15 +147,8 @@ def kl_diagonal(
 
 
 def _above_tangent(a: Array) -> Array:
-    """e^a − 1 − a, entry by entry; by its series Σ_{k ≥ 2} aᵏ/k! for |a| < 1, where the difference
-    would cancel.
-    """
-    small = np.where(np.abs(a) < 1, a, 0.0)
-    term = total = 0.5 * small**2
-    for k in range(3, 21):  # 1/20! is below 1e-18
-        term = term * small / k
-        total = total + term
-    return np.asarray(np.where(np.abs(a) < 1, total, np.expm1(a) - a))
+    """e^a − 1 − a, entry by entry; by its series for |a| < 1, where the difference would cancel."""
+    return np.where(np.abs(a) < 1, np.polyval(SERIES, np.clip(a, -1, 1)), np.expm1(a) - a)
 
 
 def kl_normal(

@@ -1,5 +1,4 @@
-"""How gradient descent on the linear autoencoder gets to PCA: mode by mode, and only with a small
-enough step.
+"""How gradient descent on the linear autoencoder gets to PCA: mode by mode, with a small step.
 
 The rate of a mode is its eigenvalue in the loss that is descended.  For the *sum* loss E = ½ Σ_n
 ‖x_n − W2 W1 x_n‖² that is s_i, an eigenvalue of XᵀX; for the loss *averaged* over N data it is l_i

@@ -1,5 +1,4 @@
-"""Estimators of a bound and of its gradient: their exact variances, and the exact log p(x) they
-estimate.
+"""Estimators of a bound and of its gradient: exact variances, and the log p(x) they aim at.
 
 q = N(mean, diag sigma²), z = mean + sigma ε; here ``sigma`` are *standard deviations* (M,).
 Variances are those of one sample; L independent samples divide them by L.  Nothing is sampled here.

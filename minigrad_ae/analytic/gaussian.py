@@ -1,5 +1,4 @@
-"""Masked prediction: what second moments alone can say about hidden features, and what random masks
-do to a loss.
+"""Masked prediction from second moments alone, and what random masks do to a loss.
 
 For Gaussian data the conditional mean is linear, and no network predicts better; for other data it
 is the best *linear* predictor, and a masked autoencoder that does not beat it has learnt nothing
@@ -142,7 +141,7 @@ def gaussian_conditional(S: ArrayLike, masked: ArrayLike) -> GaussianConditional
 
     References
     ----------
-    Bishop & Bishop (2024), section 3.2.4: conditional Gaussians.
+    Bishop & Bishop (2024), section 3.2, the conditional distribution of a Gaussian.
 
     Examples
     --------

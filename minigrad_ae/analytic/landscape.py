@@ -4,7 +4,7 @@ Baldi & Hornik, Neural Networks 2:53-58 (1989), for centred X with S = XᵀX of 
 eigenvalues: W1 (M x D), W2 (D x M) is critical for E = ½ Σ_n ‖x_n − W2 W1 x_n‖² = ½ tr (I − W2 W1)
 S (I − W2 W1)ᵀ if and only if W2 = [U_I 0] C and W1 = C⁻¹ [U_I 0]ᵀ for a set I of r <= M components
 and an invertible C (M x M).  Only I = {1..M} is a minimum.  How many negative and zero curvatures
-the others have follows from the blocks of the Hessian, as said at :func:`critical_point`; the Morse
+the others have follows from the blocks of the Hessian, as said at `critical_point`; the Morse
 theory behind it is discussed by Kunin et al., ICML 2019 (arXiv 1901.08168).
 
 Component numbers count from 1, as in the papers: I = (1, 3) stands for u_1 and u_3.

@@ -1,5 +1,4 @@
-"""The linear variational autoencoder: its exact bound, its optimum, and which latent units
-collapse.
+"""The linear variational autoencoder: its exact bound, its optimum, and which units collapse.
 
 Decoder p(x | z) = N(W z + μ, σ² I), encoder q(z | x) = N(V (x − μ), diag d), prior N(0, I); W is D
 x M, V is M x D, d (M,) are *variances*, the same for every x (which is optimal).  S is the

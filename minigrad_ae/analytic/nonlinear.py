@@ -1,5 +1,4 @@
-"""Two layers with non-linear hidden units and linear outputs: never below PCA, and how close they
-can come.
+"""Two layers with non-linear hidden units and linear outputs: how close they come to PCA.
 
 The network is y = W2 h(W1 x + b1) + b2 with W1 (M x D), W2 (D x M), h applied to each hidden unit
 by itself.  Whatever h does, the rows of Y − 1 b2ᵀ span at most M dimensions, so by Eckart & Young E

@@ -1,5 +1,4 @@
-"""Principal component analysis by the singular value decomposition: the exact minimum of a linear
-autoencoder.
+"""Principal component analysis: the exact minimum of a linear autoencoder.
 
 Baldi & Hornik, Neural Networks 2:53-58 (1989): every minimum of E = ½ Σ_n ‖x_n − W2 W1 x_n‖² over
 W1 (M x D) and W2 (D x M) has W2 W1 = U_M U_Mᵀ, the projector onto the first M principal components,

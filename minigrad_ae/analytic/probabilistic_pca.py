@@ -1,5 +1,4 @@
-"""Probabilistic PCA: maximum likelihood, exact posterior, and EM, all without iteration or sampling
-but EM itself.
+"""Probabilistic PCA: maximum likelihood and exact posterior in closed form, and EM.
 
 Model: z ~ N(0, I) in M dimensions, x | z ~ N(W z + μ, σ² I) in D, so x ~ N(μ, C) with C = W Wᵀ + σ²
 I; W is D x M. Tipping & Bishop, J. Roy. Statist. Soc. B 61:611-622 (1999).  A linear variational

@@ -274,9 +274,7 @@ def optimal_loss_nested(s: ArrayLike, M: int, weights: ArrayLike | None = None) 
 
 
 def _penalised(s: ArrayLike, M: int, lam: ArrayLike) -> tuple[Array, int, Array]:
-    """s, M and the M penalties in rising order, so that the smallest meets the largest
-    eigenvalue.
-    """
+    """s, M and the M penalties, rising: the smallest meets the largest eigenvalue."""
     s = spectrum(s)
     M = whole_number(M, "M", 1, len(s), f"s has {len(s)} eigenvalues")
     return s, M, np.sort(one_or_each(lam, "lam", "latent unit", M, "[0, inf)", PENALTY))

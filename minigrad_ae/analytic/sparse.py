@@ -1,7 +1,7 @@
 """Sparse codes for a fixed decoder, and why the slide's objective does not fix the decoder.
 
 For each datum x (a row of X, N x D) and decoder W (D x M): min over z (M,) of F(z) = ½ ‖x − W z‖² +
-λ Σ_k |z_k|.  It is convex, so what :func:`fista` finds can be *proved* optimal: by the optimality
+λ Σ_k |z_k|.  It is convex, so what `fista` finds can be *proved* optimal: by the optimality
 (KKT) conditions and by a dual feasible point, whose value is a lower bound of F.  Nothing here is
 stochastic; every row is solved by itself.
 
@@ -119,7 +119,7 @@ def sparse_loss(X: ArrayLike, W: ArrayLike, Z: ArrayLike, lam: float) -> Array:
 
     References
     ----------
-    Bishop & Bishop (2024), section 19.1.3.
+    Bishop & Bishop (2024), section 19.1, sparse autoencoders.
 
     Examples
     --------
