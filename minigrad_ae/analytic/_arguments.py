@@ -166,6 +166,12 @@ def variances(l: ArrayLike) -> Array:
     )
 
 
+def with_units(values: Array, name: str, M: int, low: int = 1) -> tuple[Array, int]:
+    """The eigenvalues ``values`` (D,), and M, a number of latent units, from ``low`` to D."""
+    D = len(values)
+    return values, whole_number(M, "M", low, D, f"{name} has {D} eigenvalues")
+
+
 def _falling(value: ArrayLike, name: str, matrix: str, fix: str) -> Array:
     values = real_array(value, name, 1)
     if (values < 0).any() or (np.diff(values) > 0).any():

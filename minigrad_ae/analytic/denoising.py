@@ -28,6 +28,7 @@ from ._arguments import (
     real_number,
     variances,
     whole_number,
+    with_units,
 )
 from .gaussian import inverse_covariance
 
@@ -343,10 +344,8 @@ def gaussian_shrinkage(l: ArrayLike, sigma: float, M: int) -> Array:
     >>> mg.analytic.gaussian_shrinkage([3.0, 1.0], sigma=1.0, M=2).tolist()
     [0.75, 0.5]
     """
-    l = variances(l)
-    sigma = real_number(sigma, "sigma", "[0, inf)", SIGMA)
-    M = whole_number(M, "M", 0, len(l), f"l has {len(l)} eigenvalues")
-    whole = l[:M] + sigma**2
+    l, M = with_units(variances(l), "l", M, low=0)
+    whole = l[:M] + real_number(sigma, "sigma", "[0, inf)", SIGMA) ** 2
     return np.divide(l[:M], whole, out=np.zeros(M), where=whole > 0)
 
 

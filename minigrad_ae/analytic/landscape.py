@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import DataError, ShapeError
-from ._arguments import Array, real_array, spectrum, whole_number
+from ._arguments import Array, real_array, spectrum, whole_number, with_units
 
 # a table longer than this is asked for by mistake: D = 64, M = 32 has 10^19 rows
 MOST_POINTS = 100_000
@@ -104,8 +104,7 @@ def critical_point(s: ArrayLike, M: int, components: Iterable[int]) -> CriticalP
     >>> zero.loss, zero.index, zero.nullity
     (3.0, 3, 0)
     """
-    s = _distinct(s)
-    M = whole_number(M, "M", 1, len(s), f"s has {len(s)} eigenvalues")
+    s, M = with_units(_distinct(s), "s", M)
     chosen = _components(components, len(s), M)
     free = np.setdiff1d(np.arange(len(s)), chosen)
     unused = M - len(chosen)
@@ -152,9 +151,8 @@ def critical_points(s: ArrayLike, M: int) -> list[CriticalPoint]:
     >>> [(point.components, point.loss, point.index) for point in points]
     [((1,), 1.5, 0), ((2,), 2.0, 1), ((3,), 2.5, 2), ((), 3.0, 3)]
     """
-    s = _distinct(s)
+    s, M = with_units(_distinct(s), "s", M)
     D = len(s)
-    M = whole_number(M, "M", 1, D, f"s has {D} eigenvalues")
     count = sum(comb(D, r) for r in range(M + 1))
     if count > MOST_POINTS:
         raise DataError(

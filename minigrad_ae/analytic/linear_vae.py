@@ -30,6 +30,7 @@ from ._arguments import (
     real_number,
     variances,
     whole_number,
+    with_units,
     within,
 )
 from .densities import kl_diagonal
@@ -481,9 +482,8 @@ def learnt_noise(l: ArrayLike, M: int, beta: float = 1.0) -> float:
     >>> mg.analytic.learnt_noise([4.0, 2.0, 1.0], 1, beta=0.0)  # the residual over all D features
     1.0
     """
-    l = variances(l)
+    l, M = with_units(variances(l), "l", M, low=0)
     D = len(l)
-    M = whole_number(M, "M", 0, D, f"l has {D} eigenvalues")
     beta = real_number(beta, "beta", "[0, inf)", BETA)
     if l[M:].sum() == 0:
         raise DataError(
@@ -534,8 +534,7 @@ def rate_distortion(l: ArrayLike, M: int, tau: ArrayLike) -> tuple[Array, Array]
     >>> distortion.tolist(), bool(np.allclose(rate, [np.log(2), 0]))
     ([2.0, 5.0], True)
     """
-    l = variances(l)
-    M = whole_number(M, "M", 0, len(l), f"l has {len(l)} eigenvalues")
+    l, M = with_units(variances(l), "l", M, low=0)
     level = plain(tau, "tau", np.float64)
     within(level, "tau", "(0, inf)", "tau = beta * sigma2 is the water level: choose it positive")
     used, level = l[:M], level[..., None]
@@ -630,12 +629,7 @@ def _noise_level(sigma2: float, beta: float) -> float:
 
 
 def _units(l: ArrayLike, M: int, sigma2: float, beta: float) -> tuple[Array, int, float]:
-    l = variances(l)
-    return (
-        l,
-        whole_number(M, "M", 1, len(l), f"l has {len(l)} eigenvalues"),
-        _noise_level(sigma2, beta),
-    )
+    return *with_units(variances(l), "l", M), _noise_level(sigma2, beta)
 
 
 def _weights(

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import DataError
-from ._arguments import Array, real_array, real_number, spectrum, whole_number
+from ._arguments import Array, real_array, real_number, spectrum, whole_number, with_units
 from .principal_components import PCA, pca
 
 
@@ -116,8 +116,7 @@ def two_layer_bound(s: ArrayLike, M: int) -> float:
     >>> mg.analytic.two_layer_bound([4.0, 1.0], 1)
     0.5
     """
-    s = spectrum(s)
-    M = whole_number(M, "M", 0, len(s), f"s has {len(s)} eigenvalues")
+    s, M = with_units(spectrum(s), "s", M, low=0)
     return 0.5 * float(s[M:].sum())
 
 

@@ -18,7 +18,7 @@ from ._arguments import (
     real_array,
     real_number,
     spectrum,
-    whole_number,
+    with_units,
     within,
 )
 
@@ -265,8 +265,7 @@ def optimal_loss_nested(s: ArrayLike, M: int, weights: ArrayLike | None = None) 
     >>> mg.analytic.optimal_loss_nested([4.0, 2.0, 1.0], 2)  # the mean of 3/2 and 1/2
     1.0
     """
-    s = spectrum(s)
-    M = whole_number(M, "M", 1, len(s), f"s has {len(s)} eigenvalues")
+    s, M = with_units(spectrum(s), "s", M)
     p = probabilities(np.full(M, 1 / M) if weights is None else weights, "weights", M)
     # beyond[j]: s_{j+1} + s_{j+2} + ..., from the small end, so nothing cancels
     beyond = s[::-1].cumsum()[::-1]
@@ -275,6 +274,5 @@ def optimal_loss_nested(s: ArrayLike, M: int, weights: ArrayLike | None = None) 
 
 def _penalised(s: ArrayLike, M: int, lam: ArrayLike) -> tuple[Array, int, Array]:
     """s, M and the M penalties, rising: the smallest meets the largest eigenvalue."""
-    s = spectrum(s)
-    M = whole_number(M, "M", 1, len(s), f"s has {len(s)} eigenvalues")
+    s, M = with_units(spectrum(s), "s", M)
     return s, M, np.sort(one_or_each(lam, "lam", "latent unit", M, "[0, inf)", PENALTY))

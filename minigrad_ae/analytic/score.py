@@ -390,7 +390,7 @@ def kernel_floor_line(x: ArrayLike, sigma: float, points: int = 20_001) -> float
 
 
 def _posterior_variance(X: Array, noisy: Array, sigma: float) -> Array:
-    """(n,), tr Cov[x | x̃] = E[‖x‖² | x̃] − ‖y*‖² for x a row of X; about the mean: less cancels."""
+    """(n,), tr Cov[x | x̃] = E[‖x‖² | x̃] − ‖y*‖²; about the mean of X, so less cancels."""
     weights, X = _weights(X, noisy, sigma), X - X.mean(axis=0)
     return np.maximum(0.0, weights @ (X**2).sum(axis=1) - ((weights @ X) ** 2).sum(axis=1))
 
