@@ -388,8 +388,8 @@ def linear_vae_weights(
     Raises
     ------
     ShapeError, DtypeError, DataError
-        If l are not eigenvalues, largest first, or M, sigma2 or beta is out of range, or U does
-        not have D rows and M columns.
+        If l are not eigenvalues, largest first, M, sigma2 or beta is out of range, or U does not
+        have D rows and at least M columns.
 
     Examples
     --------

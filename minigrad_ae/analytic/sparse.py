@@ -193,8 +193,8 @@ def ista(
     ShapeError
         If the shapes do not fit together.
     DtypeError, DataError
-        If an array does not hold finite real numbers, or is empty, or lam or tolerance is negative,
-        W is zero, or steps is out of range.
+        If an array does not hold finite real numbers, or is empty, lam or tolerance is negative, W
+        is zero, or steps is out of range.
 
     References ---------- Daubechies, Defrise & De Mol, Comm. Pure Appl. Math. 57:1413-1457 (2004);
     the rate: Beck & Teboulle, SIAM J. Imaging Sci. 2:183-202 (2009).
@@ -236,8 +236,8 @@ def fista(
     ShapeError
         If the shapes do not fit together.
     DtypeError, DataError
-        If an array does not hold finite real numbers, or is empty, or lam or tolerance is negative,
-        W is zero, or steps is out of range.
+        If an array does not hold finite real numbers, or is empty, lam or tolerance is negative, W
+        is zero, or steps is out of range.
 
     References
     ----------
@@ -423,8 +423,8 @@ def codes_on_support(X: ArrayLike, W: ArrayLike, lam: float, signs: ArrayLike) -
     ShapeError
         If the shapes do not fit together.
     DtypeError, DataError
-        If an array does not hold finite real numbers, or is empty, lam is negative, or signs
-        are not -1, 0 or 1.
+        If an array does not hold finite real numbers, or is empty, lam is negative, or signs are
+        not -1, 0 or 1.
 
     Examples
     --------
