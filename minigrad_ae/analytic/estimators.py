@@ -379,7 +379,8 @@ def importance_bound(log_weights: ArrayLike, axis: int = -1) -> Array:
             f"log_weights has shape {a.shape}",
             "name its sample axis",
         )
-    return np.asarray(np.logaddexp.reduce(a, axis=axis) - np.log(a.shape[axis]))
+    top = a.max(axis=axis, keepdims=True)
+    return np.asarray((top + np.log(np.exp(a - top).mean(axis=axis, keepdims=True))).squeeze(axis))
 
 
 def importance_gap(chi2: float, k: int) -> float:
