@@ -104,6 +104,15 @@ def sdist(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The page of the public API, in docs/_build; a warning of Sphinx is an error."""
+    session.install("-e", ".[docs]")
+    session.run(
+        "sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build", env=QUIET
+    )
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks beside their peers; the numbers hold on the machine that runs them."""
     session.install("-e", ".[bench]")
