@@ -15,16 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
 from ..arguments import choice, unmasked, whole_number
-from ..nn import Linear, Module, Sequential
+from ..nn import Linear, Sequential
 from ..nn.module import Renamed
-from .checks import name_as_on_the_slides, rows
+from .base import Autoencoder, name_as_on_the_slides
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 
 
-class DeepAutoencoder(Module):
+class DeepAutoencoder(Autoencoder):
     """The slide's network, D-H-M-H-D; the loss is a sum over features and data, with the factor
     1/2.
 
@@ -58,32 +57,15 @@ class DeepAutoencoder(Module):
         self.n_latent = whole_number(n_latent, "DeepAutoencoder: n_latent")
         self.n_hidden = whole_number(n_hidden, "DeepAutoencoder: n_hidden")
         self.activation = choice(activation, ACTIVATIONS, "DeepAutoencoder", "activation")
-        self.encoder: Any = Sequential(
+        self.encoder = Sequential(
             Linear(n_features, n_hidden, activation=activation, rng=rng, dtype=dtype),
             Linear(n_hidden, n_latent, rng=rng, dtype=dtype),
         )
-        self.decoder: Any = Sequential(
+        self.decoder = Sequential(
             Linear(n_latent, n_hidden, activation=activation, rng=rng, dtype=dtype),
             Linear(n_hidden, n_features, rng=rng, dtype=dtype),
         )
         name_as_on_the_slides(*self.encoder, *self.decoder)
-
-    def encode(self, x: Any) -> Any:
-        """F1: x (n, D) -> z (n, M)."""
-        return self.encoder(rows(x, self.n_features, self.encoder[0].weight.dtype))
-
-    def decode(self, z: Any) -> Any:
-        """F2: z (n, M) -> y (n, D)."""
-        return self.decoder(z)
-
-    def forward(self, x: Any) -> Any:
-        """x (n, D) -> its reconstruction y = F2(F1(x)), (n, D)."""
-        return self.decode(self.encode(x))
-
-    def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
-        """E = 1/2 sum over n and features of (y - x)^2, a scalar.  (`rng` is not used.)"""
-        x = rows(x, self.n_features, self.encoder[0].weight.dtype)
-        return ops.half_squared_error(self.forward(x), x)
 
     def start_at(self, mean: Any) -> None:
         """Set the output bias to `mean` (D,), the mean of the data, which spares training the time
@@ -91,6 +73,10 @@ class DeepAutoencoder(Module):
         """
         bias = self.decoder[1].bias
         bias.data = np.array(unmasked(mean, "mean"), bias.dtype).reshape(self.n_features)
+
+    @property
+    def _dtype(self) -> Any:
+        return self.layer1.weight.dtype
 
     def describe(self) -> str:
         """Its own line in the tree of modules."""

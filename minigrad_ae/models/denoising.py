@@ -24,10 +24,10 @@ from ..data.corruptions import with_noise
 from ..errors import DtypeError, ShapeError
 from ..nn import Module, Parameter
 from ..tensors import tensor
-from .checks import dtype_of, rows
+from .base import Autoencoder
 
 
-class DenoisingAutoencoder(Module):
+class DenoisingAutoencoder(Autoencoder):
     """`autoencoder` with another loss; its encoder, decoder and parameters are the same objects.
 
     autoencoder : a `LinearAutoencoder`, `TwoLayerAutoencoder`, `DeepAutoencoder` ...: what has
@@ -43,8 +43,14 @@ class DenoisingAutoencoder(Module):
     """
 
     def __init__(self, autoencoder: Any, *, drop: float = 0.0, sigma: ArrayLike = 0.0) -> None:
-        super().__init__()
-        _demand_autoencoder(autoencoder)
+        parts = [hasattr(autoencoder, name) for name in ("n_features", "encode", "decode")]
+        if not all([isinstance(autoencoder, Module), *parts]):
+            raise DtypeError(
+                "DenoisingAutoencoder trains an autoencoder, and this is none",
+                f"got {autoencoder!r:.60}",
+                "pass one of mg.models, e.g. DenoisingAutoencoder(DeepAutoencoder(64, 8, rng=rng), "
+                "sigma=0.3)",
+            )
         fix = "sigma is a standard deviation in the units of x, e.g. 0.3"
         sigma = real_numbers(sigma, "DenoisingAutoencoder: sigma", "[0, inf)", fix)
         if sigma.shape not in ((), (autoencoder.n_features,)):
@@ -85,12 +91,6 @@ class DenoisingAutoencoder(Module):
         """z (n, M) -> y (n, D)."""
         return self.autoencoder.decode(z)
 
-    def forward(self, x: Any) -> Any:
-        """x (n, D), noisy or not -> what it takes for the clean x, y (n, D); adds no noise of its
-        own.
-        """
-        return self.decode(self.encode(x))
-
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
         """E = sum over n and features of (y(x~) - x)^2, without 1/2; x (n, D) is clean, the noise
         comes from `rng`.
@@ -98,9 +98,13 @@ class DenoisingAutoencoder(Module):
         Raises DtypeError without an `rng`: there is no hidden noise.
         """
         rng = generator(rng, "DenoisingAutoencoder.loss", "the noise")
-        x = rows(x, self.n_features, dtype_of(self.autoencoder))
+        x = self._rows(x)
         noisy = tensor(self.corrupt(x.numpy(), rng), name="noisy")
         return 2 * ops.half_squared_error(self.forward(noisy), x)  # no 1/2 on this slide
+
+    @property
+    def _dtype(self) -> Any:
+        return next(self.autoencoder.named_parameters())[1].dtype
 
     def describe(self) -> str:
         """Its own line in the tree of modules."""
@@ -108,16 +112,3 @@ class DenoisingAutoencoder(Module):
         if self.sigma.any():
             noise.append(f"sigma {self.sigma.mean():g}")
         return f"DenoisingAutoencoder({', '.join(noise) or 'no noise'})"
-
-
-def _demand_autoencoder(value: Any) -> None:
-    if not (
-        isinstance(value, Module)
-        and all(hasattr(value, name) for name in ("n_features", "encode", "decode"))
-    ):
-        raise DtypeError(
-            "DenoisingAutoencoder trains an autoencoder, and this is none",
-            f"got {value!r:.60}",
-            "pass one of mg.models, e.g. DenoisingAutoencoder(DeepAutoencoder(64, 8, rng=rng), "
-            "sigma=0.3)",
-        )

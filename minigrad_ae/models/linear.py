@@ -23,7 +23,7 @@ from ..nn import Linear, Module, Parameter, init
 from ..nn.module import Renamed
 from ..optim import LBFGS
 from ..tensors import Tensor, tensor
-from .checks import name_as_on_the_slides, rows
+from .base import Autoencoder, name_as_on_the_slides
 
 # pairs that L-BFGS keeps: more help data with columns of very different size, and cost time
 HISTORY = 30
@@ -66,7 +66,7 @@ class TiedDecoder(Module):
         return ops.linear(z, self.weight, self.bias)
 
 
-class LinearAutoencoder(Module):
+class LinearAutoencoder(Autoencoder):
     """y = (x W_enc + b_enc) W_dec + b_dec; the loss is a sum over features and data, with the
     slide's factor 1/2.
 
@@ -95,7 +95,6 @@ class LinearAutoencoder(Module):
         rng: np.random.Generator,
         dtype: Any = np.float64,
     ) -> None:
-        super().__init__()
         self.n_features = whole_number(n_features, "LinearAutoencoder: n_features")
         self.n_latent = whole_number(
             n_latent,
@@ -130,7 +129,7 @@ class LinearAutoencoder(Module):
 
     def encode(self, x: Any) -> Any:
         """x (n, D) -> z (n, M)."""
-        x = self._checked(x)
+        x = self._rows(x)
         W = self.encoder.weight
         return ops.linear(x, W, self.encoder.bias) if self.bias else x @ W
 
@@ -139,15 +138,11 @@ class LinearAutoencoder(Module):
         W = self.decoder.weight
         return ops.linear(z, W, self.decoder.bias) if self.bias else z @ W
 
-    def forward(self, x: Any) -> Any:
-        """x (n, D) -> its reconstruction y (n, D)."""
-        return self.decode(self.encode(x))
-
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
         """E = 1/2 sum over n and features of (y - x)^2, plus the L2 penalty; a scalar.  (`rng` is
         not used.)
         """
-        x = self._checked(x)
+        x = self._rows(x)
         return self.penalised(half_squared_error(self.forward(x), x), self.l2)
 
     def penalised(self, error: Any, l2: float) -> Any:
@@ -165,9 +160,6 @@ class LinearAutoencoder(Module):
     def weights(self) -> list[Parameter]:
         """The one or two matrices that are trained."""
         return [p for p in self.parameters() if p.ndim == 2]
-
-    def _checked(self, x: Any) -> Any:
-        return rows(x, self.n_features, self.encoder.weight.dtype)
 
     def fit(
         self,
@@ -198,7 +190,7 @@ class LinearAutoencoder(Module):
         real_number(tolerance, "LinearAutoencoder.fit: tolerance", "[0, inf)", fix)
         given = check_matrix(X, "X", min_rows=1)
         X = given.astype(np.float64, copy=False)  # the mean of float32 data would be a wrong offset
-        self._checked(X[:1])
+        self._rows(X[:1])
         if rng is not None:
             self._restart(rng)
         with no_grad():

@@ -21,19 +21,19 @@ from ..arguments import flag, generator, real_number, whole_number
 from ..autodiff.graph import no_grad
 from ..data import centre, check_matrix
 from ..errors import DataError
-from ..nn import Linear, Module, Parameter, init
+from ..nn import Linear, Parameter, init
 from ..nn.module import Renamed
 from ..optim import LBFGS
 from ..tensors import Tensor, tensor
-from .checks import rows
-from .densities import LN_2PI, log_normal
+from .base import VariationalModel
+from .densities import LN_2PI, kl_to_prior, log_normal
 from .linear import Fit
 
 HISTORY = 100  # pairs that L-BFGS keeps: small variances make the bound badly conditioned
 VANISHED = 1e-10  # a learnt variance below this part of the data's mean square is on its way to 0
 
 
-class LinearVAE(Module):
+class LinearVAE(VariationalModel):
     """Linear decoder and linear encoder; its loss is exact, or sampled as in any other VAE.
 
     n_features, n_latent : D and M, 1 <= M <= D
@@ -63,7 +63,6 @@ class LinearVAE(Module):
         rng: np.random.Generator,
         dtype: Any = np.float64,
     ) -> None:
-        super().__init__()
         self.n_features = whole_number(n_features, "LinearVAE: n_features")
         self.n_latent = whole_number(
             n_latent,
@@ -86,7 +85,7 @@ class LinearVAE(Module):
         drawn = {"rng": rng, "dtype": dtype, "init": init.xavier_normal}
         self.encoder = Linear(n_features, n_latent, bias=False, **drawn)
         self.log_var = Parameter(np.zeros(n_latent, dtype))
-        self.decoder: Any = Linear(n_latent, n_features, **drawn)  # with a bias, for certain
+        self.decoder = Linear(n_latent, n_features, **drawn)
         self.log_sigma2 = Parameter(math.log(variance), dtype=dtype)
         self.log_sigma2.requires_grad = self.learn_sigma2
         self.record: Fit | None = None
@@ -98,28 +97,15 @@ class LinearVAE(Module):
         """The variance of the decoder's noise."""
         return math.exp(self.log_sigma2.item())
 
-    @property
-    def beta(self) -> float:
-        """Weight of the KL term in `loss`."""
-        return self._beta
-
-    @beta.setter
-    def beta(self, value: float) -> None:
-        self._beta = _checked_beta(value)
-
     # --- the two distributions ---
     def encode(self, x: Any) -> tuple[Any, Any]:
         """x (n, D) -> mu, log_var, (n, M) each, of q(z | x)."""
-        mu = (self._checked(x) - self.decoder.bias) @ self.encoder.weight
+        mu = (self._rows(x) - self.decoder.bias) @ self.encoder.weight
         return mu, ops.broadcast_to(self.log_var, mu.shape)
 
     def decode(self, z: Any) -> Any:
         """z (..., M) -> E[x | z] (..., D)."""
         return z @ self.decoder.weight + self.decoder.bias
-
-    def forward(self, x: Any) -> Any:
-        """x (n, D) -> its reconstruction (n, D) through the mean of q, without sampling."""
-        return self.decode(self.encode(x)[0])
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """(n, D) draws of x from the model: z from the prior, then x from p(x | z)."""
@@ -156,15 +142,13 @@ class LinearVAE(Module):
         the KL term stays analytic.  Raises ShapeError where x does not fit, DataError for beta < 0
         and n_samples < 1.
         """
-        x, beta = self._checked(x), _checked_beta(beta)
-        n_samples = _checked_samples(n_samples)
+        x, beta, n_samples = self._rows(x), self._weight(beta), self._samples(n_samples)
         if rng is None:
             likelihood = self.expected_log_likelihood(x, mu, log_var)
         else:
             z = self.draw(mu, log_var, rng, n_samples)
-            likelihood = ops.mean(log_normal(x, self.decode(z), self.log_sigma2), axis=0)
-        kl = 0.5 * ops.sum(mu**2 + ops.exp_remainder(log_var), axis=1)
-        return likelihood - beta * kl
+            likelihood = ops.mean(self._log_prob(x, z), axis=0)
+        return likelihood - beta * kl_to_prior(mu, log_var)
 
     def elbo(
         self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float = 1.0
@@ -195,33 +179,16 @@ class LinearVAE(Module):
         """(n_samples, n, M): z = mu + sigma epsilon, epsilon ~ N(0, I), fresh for each datum and
         sample.
         """
-        n_samples = _checked_samples(n_samples)
+        n_samples = self._samples(n_samples)
         rng = generator(rng, "LinearVAE", "z from q(z | x)")
         return ops.reparameterise(
             mu, log_var, rng.standard_normal((n_samples, *mu.shape)).astype(mu.dtype)
         )
 
-    # --- the likelihood itself, by importance weighting ---
-    def log_weights(self, x: Any, rng: np.random.Generator, n_samples: int) -> Any:
-        """(n_samples, n): ln w = log p(x | z) + log p(z) - log q(z | x) at draws z from q.  Their
-        mean is the bound.
-        """
-        x = self._checked(x)
-        mu, log_var = self.encode(x)
-        z = self.draw(mu, log_var, rng, n_samples)
-        return (
-            log_normal(x, self.decode(z), self.log_sigma2)
-            + log_normal(z)
-            - log_normal(z, mu, log_var)
-        )
+    _draw = draw
 
-    def log_likelihood(self, x: Any, rng: np.random.Generator, n_samples: int) -> np.ndarray:
-        """(n,), ln (1/k) sum_k w, k = n_samples: on average L_k <= log p(x), which rises to it
-        (Burda et al. 2016).
-        """
-        with no_grad():
-            log_w = self.log_weights(x, rng, n_samples)
-            return np.asarray(ops.logsumexp(log_w, axis=0).numpy() - math.log(n_samples))
+    def _log_prob(self, x: Any, z: Any) -> Any:
+        return log_normal(x, self.decode(z), self.log_sigma2)
 
     # --- training to the maximum ---
     def fit(
@@ -250,7 +217,7 @@ class LinearVAE(Module):
         real_number(tolerance, "LinearVAE.fit: tolerance", "[0, inf)", fix)
         # in float64: the mean of float32 data would be a wrong mu
         X = check_matrix(X, "X", min_rows=1).astype(np.float64, copy=False)
-        self._checked(X[:1])
+        self._rows(X[:1])
         if rng is not None:
             for weight in (self.encoder.weight, self.decoder.weight):
                 weight.data = init.xavier_normal(weight.shape, rng, weight.dtype)
@@ -317,26 +284,23 @@ class LinearVAE(Module):
         optimiser.step(closure)
         return optimiser
 
-    def _checked(self, x: Any) -> Tensor:
-        return rows(x, self.n_features, self.decoder.bias.dtype)
+    @staticmethod
+    def _weight(beta: float) -> float:
+        return real_number(
+            beta,
+            "LinearVAE: beta",
+            "[0, inf)",
+            "choose beta >= 0",
+            what=f"LinearVAE: beta = {beta} is not possible",
+            where="beta weighs the KL term; 1 is the evidence lower bound",
+        )
 
-
-def _checked_beta(beta: float) -> float:
-    return real_number(
-        beta,
-        "LinearVAE: beta",
-        "[0, inf)",
-        "choose beta >= 0",
-        what=f"LinearVAE: beta = {beta} is not possible",
-        where="beta weighs the KL term; 1 is the evidence lower bound",
-    )
-
-
-def _checked_samples(n_samples: int) -> int:
-    return whole_number(
-        n_samples,
-        "LinearVAE: n_samples",
-        "choose a whole number n_samples >= 1",
-        what=f"LinearVAE: n_samples = {n_samples} draws of z are not possible",
-        where="the bound averages over them",
-    )
+    @staticmethod
+    def _samples(n_samples: int) -> int:
+        return whole_number(
+            n_samples,
+            "LinearVAE: n_samples",
+            "choose a whole number n_samples >= 1",
+            what=f"LinearVAE: n_samples = {n_samples} draws of z are not possible",
+            where="the bound averages over them",
+        )

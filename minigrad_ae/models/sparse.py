@@ -16,16 +16,16 @@ import numpy as np
 
 from .. import ops
 from ..arguments import choice, real_number, whole_number
-from ..nn import Linear, Module, init
+from ..nn import Linear, init
 from ..nn.module import Renamed
 from ..ops.functional import ACTIVATIONS
 from ..tensors import Tensor
-from .checks import name_as_on_the_slides, rows
+from .base import Autoencoder, name_as_on_the_slides
 
 CONSTRAINTS = ("unit", "decay", "none")
 
 
-class SparseAutoencoder(Module):
+class SparseAutoencoder(Autoencoder):
     """E + lam sum |z|, both sums over the data, with the slide's factor 1/2 in E; n_latent may
     exceed n_features.
 
@@ -65,7 +65,6 @@ class SparseAutoencoder(Module):
         rng: np.random.Generator,
         dtype: Any = np.float64,
     ) -> None:
-        super().__init__()
         self.n_features = whole_number(n_features, "SparseAutoencoder: n_features")
         self.n_latent = whole_number(n_latent, "SparseAutoencoder: n_latent")
         self.lam = real_number(
@@ -94,9 +93,12 @@ class SparseAutoencoder(Module):
             dtype=dtype,
             init=init.xavier_normal,
         )
-        transposed = self.encoder.weight.data.T
         self.decoder = Linear(
-            n_latent, n_features, rng=rng, dtype=dtype, init=lambda *_: transposed
+            n_latent,
+            n_features,
+            rng=rng,
+            dtype=dtype,
+            init=lambda *_: self.encoder.weight.data.T,
         )
         name_as_on_the_slides(self.encoder, self.decoder)
 
@@ -113,10 +115,6 @@ class SparseAutoencoder(Module):
     def decode(self, z: Any) -> Any:
         """z (n, K) -> y (n, D)."""
         return ops.linear(z, self.decoding_weight(), self.decoder.bias)
-
-    def forward(self, x: Any) -> Any:
-        """x (n, D) -> its reconstruction y (n, D)."""
-        return self.decode(self.encode(x))
 
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
         """E~ = 1/2 sum over n and features of (y - x)^2 + lam sum over n and k of |z|, plus the
@@ -137,6 +135,3 @@ class SparseAutoencoder(Module):
             f"SparseAutoencoder({self.n_features} -> {self.n_latent}, lam={self.lam:g}, "
             f"{self.constraint})"
         )
-
-    def _rows(self, x: Any) -> Tensor:
-        return rows(x, self.n_features, self.encoder.weight.dtype)

@@ -16,16 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
 from ..arguments import choice, whole_number
 from ..errors import DataError
-from ..nn import Linear, Module
-from .checks import name_as_on_the_slides, rows
+from ..nn import Linear
+from .base import Autoencoder, name_as_on_the_slides
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
 
 
-class TwoLayerAutoencoder(Module):
+class TwoLayerAutoencoder(Autoencoder):
     """The slide's network with M < D hidden units; the loss is a sum over features and data, with
     the factor 1/2.
 
@@ -64,23 +63,6 @@ class TwoLayerAutoencoder(Module):
         self.encoder = Linear(n_features, n_latent, activation=activation, rng=rng, dtype=dtype)
         self.decoder = Linear(n_latent, n_features, rng=rng, dtype=dtype)
         name_as_on_the_slides(self.encoder, self.decoder)
-
-    def encode(self, x: Any) -> Any:
-        """x (n, D) -> z = h(W1 x + b1), (n, M)."""
-        return self.encoder(rows(x, self.n_features, self.encoder.weight.dtype))
-
-    def decode(self, z: Any) -> Any:
-        """z (n, M) -> y = W2 z + b2, (n, D)."""
-        return self.decoder(z)
-
-    def forward(self, x: Any) -> Any:
-        """x (n, D) -> its reconstruction y (n, D)."""
-        return self.decode(self.encode(x))
-
-    def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
-        """E = 1/2 sum over n and features of (y - x)^2, a scalar.  (`rng` is not used.)"""
-        x = rows(x, self.n_features, self.encoder.weight.dtype)
-        return ops.half_squared_error(self.forward(x), x)
 
     def describe(self) -> str:
         """Its own line in the tree of modules."""

@@ -14,7 +14,7 @@ p(z)).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -23,20 +23,18 @@ import numpy as np
 from .. import ops
 from ..arguments import choice, flag, generator, real_number, sizes, whole_number
 from ..autodiff.graph import Value, no_grad
-from ..errors import DataError, ShapeError
-from ..nn import Linear, Module, Sequential, init
+from ..errors import DataError
+from ..nn import Linear, Sequential, init
 from ..ops.functional import ACTIVATIONS
 from ..tensors import tensor
-from .checks import dtype_of
-from .densities import kl_to_prior, log_normal
-from .likelihoods import Bernoulli, Gaussian
+from .base import VariationalModel, fitting
+from .densities import Bernoulli, Gaussian, kl_to_prior
 
 # sigma between 5e-5 and 2e4: wide of any useful code, far from overflow in float32
 LOG_VAR_BOUND = 20.0
-AT_ONCE = 2**22  # numbers that the decoder makes at once in `log_likelihood`
 
 
-class VariationalAutoencoder(Module):
+class VariationalAutoencoder(VariationalModel):
     """Encoder and decoder are mirrored networks with the given hidden layers; in between, z is
     sampled.
 
@@ -89,7 +87,7 @@ class VariationalAutoencoder(Module):
         self.conditional = _conditional(likelihood, sigma, learn_sigma, dtype)
         self.likelihood = likelihood
         self.beta = beta
-        self.n_samples = _samples(n_samples)
+        self.n_samples = self._samples(n_samples)
         # "encoder.0.weight": what pages and programs call it
         for path, p in self.named_parameters():
             p.name = path
@@ -101,20 +99,11 @@ class VariationalAutoencoder(Module):
         """
         return self.conditional.sigma if isinstance(self.conditional, Gaussian) else None
 
-    @property
-    def beta(self) -> float:
-        """Weight of the KL term in `loss`."""
-        return self._beta
-
-    @beta.setter
-    def beta(self, value: float) -> None:
-        self._beta = _weight(value)
-
     # --- the two networks -------------------------------------------------------------------------
 
     def encode(self, x: Any) -> tuple[Any, Any]:
         """x (n, D) -> mu (n, M), log_var (n, M): q(z | x) = N(z; mu, diag e^log_var)."""
-        return self._encode(self._checked(x))
+        return self._encode(self._rows(x))
 
     def _encode(self, x: Any) -> tuple[Any, Any]:
         statistics, M = self.encoder(x), self.n_latent
@@ -124,10 +113,6 @@ class VariationalAutoencoder(Module):
         """z (..., M) -> E[x | z] (..., D): probabilities, or the mean of the Gaussian."""
         return self.conditional.mean(self.decoder(z))
 
-    def forward(self, x: Any) -> Any:
-        """x (n, D) -> its reconstruction (n, D) through the mean of q, without sampling."""
-        return self.decode(self.encode(x)[0])
-
     # --- the bound --------------------------------------------------------------------------------
 
     def terms(self, x: Any, noise: np.ndarray) -> tuple[Any, Any]:
@@ -136,7 +121,7 @@ class VariationalAutoencoder(Module):
 
         noise : eps, (n, M) or (L, n, M).  The rate is the analytic one.
         """
-        return self._terms(self._checked(x), noise)
+        return self._terms(self._rows(x), noise)
 
     def _terms(self, x: Any, noise: np.ndarray) -> tuple[Any, Any]:
         mu, log_var = self._encode(x)
@@ -154,7 +139,7 @@ class VariationalAutoencoder(Module):
 
         rng draws eps; it is needed (DtypeError).
         """
-        x = self._checked(x)
+        x = self._rows(x)
         distortion, rate = self._terms(x, self._noise(rng, len(x), self.n_samples))
         return distortion + (rate if self.beta == 1 else self.beta * rate)
 
@@ -164,30 +149,16 @@ class VariationalAutoencoder(Module):
 
         For beta = 1 it is on average a lower bound of log p(x_n; w).
         """
-        x, beta = self._checked(x), _weight(beta)
+        x, beta = self._rows(x), self._weight(beta)
         mu, log_var = self._encode(x)
-        z = ops.reparameterise(mu, log_var, self._draws(rng, len(x), n_samples))
-        return ops.mean(self.conditional.log_prob(self.decoder(z), x), axis=0) - beta * kl_to_prior(
-            mu, log_var
-        )
+        likelihood = ops.mean(self._log_prob(x, self._draw(mu, log_var, rng, n_samples)), axis=0)
+        return likelihood - beta * kl_to_prior(mu, log_var)
 
     def elbo(self, x: Any, rng: np.random.Generator, n_samples: int = 1, beta: float = 1.0) -> Any:
         """L(w, phi): `bound`, *summed over the data*, a scalar."""
         return ops.sum(self.bound(x, rng, n_samples, beta))
 
     # --- the likelihood itself --------------------------------------------------------------------
-
-    def log_weights(self, x: Any, rng: np.random.Generator, n_samples: int) -> Any:
-        """(k, n), k = `n_samples`: log w = log p(x | z) + log p(z) - log q(z | x) at k draws of z
-        from q for each datum.
-        """
-        x = self._checked(x)
-        return self._log_weights(x, *self._encode(x), self._draws(rng, len(x), n_samples))
-
-    def _log_weights(self, x: Any, mu: Any, log_var: Any, noise: np.ndarray) -> Any:
-        z = ops.reparameterise(mu, log_var, noise)
-        log_joint = self.conditional.log_prob(self.decoder(z), x) + log_normal(z)
-        return log_joint - log_normal(z, mu, log_var)
 
     def iwae(self, x: Any, rng: np.random.Generator, n_samples: int) -> Any:
         """(n,), log 1/k sum_j w_nj, k = `n_samples`: the importance weighted bound, differentiable.
@@ -197,25 +168,6 @@ class VariationalAutoencoder(Module):
         """
         log_w = self.log_weights(x, rng, n_samples)
         return ops.logsumexp(log_w, axis=0) - math.log(len(log_w))
-
-    def log_likelihood(self, x: Any, rng: np.random.Generator, n_samples: int) -> np.ndarray:
-        """(n,) estimates of log p(x_n; w): `iwae` as an array, without a graph, the draws taken in
-        parts (k may be large).
-
-        On average from below, by about chi^2 / 2k.
-        """
-        x, k = self._checked(x), _samples(n_samples)
-        total = np.full(len(x), -np.inf)
-        with no_grad():
-            mu, log_var = self._encode(x)
-            for part in _parts(k, max(1, AT_ONCE // (len(x) * self.n_features))):
-                log_w = (
-                    self._log_weights(x, mu, log_var, self._draws(rng, len(x), part))
-                    .numpy()
-                    .astype(np.float64)
-                )
-                total = np.logaddexp(total, np.logaddexp.reduce(log_w, axis=0))
-        return np.asarray(total - math.log(k))
 
     # --- what a trained model makes ---------------------------------------------------------------
 
@@ -240,7 +192,7 @@ class VariationalAutoencoder(Module):
 
     @property
     def _dtype(self) -> Any:
-        return dtype_of(self.encoder)
+        return self.encoder[0].weight.dtype
 
     def _noise(self, rng: Any, n: int, n_samples: int) -> np.ndarray:
         """eps ~ N(0, I): (n, M), or (L, n, M) for L > 1; its own number for every datum, sample and
@@ -250,22 +202,31 @@ class VariationalAutoencoder(Module):
         shape = (n, self.n_latent) if n_samples == 1 else (n_samples, n, self.n_latent)
         return rng.standard_normal(shape, self._dtype)
 
-    def _draws(self, rng: Any, n: int, n_samples: int) -> np.ndarray:
-        """The same as (L, n, M), also for L = 1."""
-        return self._noise(rng, n, _samples(n_samples)).reshape(-1, n, self.n_latent)
+    def _draw(self, mu: Any, log_var: Any, rng: Any, n_samples: int) -> Any:
+        """z = mu + sigma eps, (L, n, M), also for L = 1."""
+        noise = self._noise(rng, len(mu), self._samples(n_samples))
+        return ops.reparameterise(mu, log_var, noise.reshape(-1, *mu.shape))
 
-    def _checked(self, x: Any) -> Any:
+    def _log_prob(self, x: Any, z: Any) -> Any:
+        return self.conditional.log_prob(self.decoder(z), x)
+
+    def _rows(self, x: Any) -> Any:
         if not isinstance(x, Value):
             floats = isinstance(x, np.ndarray) and x.dtype.kind == "f"
             x = x.astype(self._dtype, copy=False) if floats else tensor(x, dtype=self._dtype)
-        if x.ndim != 2 or x.shape[1] != self.n_features or not len(x):
-            raise ShapeError(
-                "the data do not fit the autoencoder",
-                f"got shape {x.shape}, expected (n, {self.n_features})",
-                "rows are data and columns are features; one data point x goes in as x[None, :]",
-            )
+        fitting(x, self.n_features)
         self.conditional.check(x._data if isinstance(x, Value) else x)
         return x
+
+    @staticmethod
+    def _weight(beta: Any) -> float:
+        fix = "it weighs the KL term: 1 is the evidence lower bound, 0 an autoencoder with noise"
+        return real_number(beta, "beta", "[0, inf)", fix)
+
+    @staticmethod
+    def _samples(n: Any) -> int:
+        fix = "L, the samples of z for each datum: 1 will do for training"
+        return whole_number(n, "n_samples", fix)
 
 
 class KLWarmUp:
@@ -324,20 +285,3 @@ def _conditional(name: str, sigma: float | None, learn: bool, dtype: Any) -> Any
             "leave it out, or choose likelihood='gaussian'",
         )
     return Bernoulli()
-
-
-def _parts(total: int, size: int) -> Iterator[int]:
-    """`total` in parts of at most `size`."""
-    while total > 0:
-        yield min(total, size)
-        total -= size
-
-
-def _samples(n: Any) -> int:
-    fix = "L, the samples of z for each datum: 1 will do for training"
-    return whole_number(n, "n_samples", fix)
-
-
-def _weight(beta: Any) -> float:
-    fix = "it weighs the KL term: 1 is the evidence lower bound, 0 an autoencoder with noise"
-    return real_number(beta, "beta", "[0, inf)", fix)
