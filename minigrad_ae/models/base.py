@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..autodiff.graph import no_grad
+from ..autodiff.graph import Value, no_grad
 from ..errors import ShapeError
 from ..nn import Module, Parameter
-from ..tensors import Tensor, tensor
+from ..tensors import tensor
 from .densities import log_normal
 
 AT_ONCE = 2**22  # numbers that the decoder makes at once in `log_likelihood`
@@ -45,7 +45,7 @@ class Autoencoder(Module):
 
     def _rows(self, x: Any) -> Any:
         """x (n, D) as a tensor; an array is cast to the dtype of the weights."""
-        x = x if isinstance(x, Tensor) else tensor(x, dtype=self._dtype)
+        x = x if isinstance(x, Value) else tensor(x, dtype=self._dtype)
         return fitting(x, self.n_features)
 
     @property

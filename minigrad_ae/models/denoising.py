@@ -51,16 +51,24 @@ class DenoisingAutoencoder(Autoencoder):
                 "pass one of mg.models, e.g. DenoisingAutoencoder(DeepAutoencoder(64, 8, rng=rng), "
                 "sigma=0.3)",
             )
-        fix = "sigma is a standard deviation in the units of x, e.g. 0.3"
-        sigma = real_numbers(sigma, "DenoisingAutoencoder: sigma", "[0, inf)", fix)
+        sigma = real_numbers(
+            sigma,
+            "DenoisingAutoencoder: sigma",
+            "[0, inf)",
+            "sigma is a standard deviation in the units of x, e.g. 0.3",
+        )
         if sigma.shape not in ((), (autoencoder.n_features,)):
             raise ShapeError(
                 "DenoisingAutoencoder: sigma must be one number, or one for each feature",
                 f"sigma has shape {sigma.shape}, the autoencoder {autoencoder.n_features} features",
                 "pass one standard deviation, in the units of x",
             )
-        fix = "drop is the probability that an entry is set to zero, e.g. 0.3"
-        self.drop = real_number(drop, "DenoisingAutoencoder: drop", "[0, 1)", fix)
+        self.drop = real_number(
+            drop,
+            "DenoisingAutoencoder: drop",
+            "[0, 1)",
+            "drop is the probability that an entry is set to zero, e.g. 0.3",
+        )
         self.autoencoder, self.n_features, self.sigma = autoencoder, autoencoder.n_features, sigma
 
     @property

@@ -84,11 +84,14 @@ class Gaussian(Module):
     """
 
     def __init__(self, sigma: float = 1.0, learn: bool = False, dtype: Any = np.float64) -> None:
-        fix = (
+        sigma = real_number(
+            sigma,
+            "sigma",
+            "(0, inf)",
             "it is the standard deviation of a pixel: the size of the noise around the "
-            "reconstruction"
+            "reconstruction",
+            what="sigma must be a positive number",
         )
-        sigma = real_number(sigma, "sigma", "(0, inf)", fix, what="sigma must be a positive number")
         self.log_var = Parameter(2 * math.log(sigma), dtype=dtype, name="log_var")
         self.log_var.requires_grad = flag(learn, "learn_sigma")
 

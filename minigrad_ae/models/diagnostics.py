@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
 from ..arguments import generator, whole_number
 from ..autodiff.graph import no_grad
 from ..errors import DataError
-from .densities import LN_2PI
+from .densities import LN_2PI, kl_to_prior
 
 # variance over the data of a unit's mean above which it counts as active (Burda et al. 2016)
 ACTIVE = 0.01
@@ -66,20 +65,20 @@ class LatentReport:
         return "collapsed" if self.kl[m] <= NEAR else "inactive, far from the prior"
 
     def __str__(self) -> str:
-        lines = ["unit   KL (nats)   variance of its mean"]
-        for m, (kl, variance) in enumerate(zip(self.kl, self.mean_variance, strict=True)):
-            lines.append(f"{m:>4} {kl:>11.4f} {variance:>22.4f}  {self.state(m)}")
-        elbo = f"{self.elbo:.3f}{_plus_minus(self.elbo_error)}"
-        lines.append(
-            f"{self.active.sum()} of {len(self.kl)} units active; ELBO {elbo} = "
+        units = [
+            f"{m:>4} {kl:>11.4f} {variance:>22.4f}  {self.state(m)}"
+            for m, (kl, variance) in enumerate(zip(self.kl, self.mean_variance, strict=True))
+        ]
+        elbo = (
+            f"{self.active.sum()} of {len(units)} units active; "
+            f"ELBO {self.elbo:.3f}{_plus_minus(self.elbo_error)} = "
             f"-(distortion {self.distortion:.3f} + rate {self.rate:.3f})"
         )
-        lines.append(
+        rate = (
             f"rate = I(x; z) {self.mutual_information:.3f} + KL(q(z) || p(z)) "
-            f"{self.marginal_kl:.3f}"
-            f"{_plus_minus(self.marginal_kl_error)}"
+            f"{self.marginal_kl:.3f}{_plus_minus(self.marginal_kl_error)}"
         )
-        return "\n".join(lines)
+        return "\n".join(["unit   KL (nats)   variance of its mean", *units, elbo, rate])
 
 
 def diagnose(model: Any, X: Any, rng: np.random.Generator, draws: int = 10) -> LatentReport:
@@ -102,16 +101,13 @@ def diagnose(model: Any, X: Any, rng: np.random.Generator, draws: int = 10) -> L
             -float(np.mean(model.bound(X, rng, beta=0.0).numpy(), dtype=np.float64))
             for _ in range(draws)
         ]
-    kl = kl_per_unit(mu, log_var)
-    spread = mu.var(axis=0)
-    covariance = np.atleast_2d(np.cov(mu, rowvar=False, ddof=0)) + np.diag(
-        np.exp(log_var).mean(axis=0)
-    )
-    rate = float(kl.sum())
+    informations = [mutual_information(mu, log_var, rng) for _ in range(draws)]
     distortion, elbo_error = _mean_and_error(distortions)
-    information, error = _mean_and_error(
-        [mutual_information(mu, log_var, rng) for _ in range(draws)]
-    )
+    information, error = _mean_and_error(informations)
+    kl = kl_per_unit(mu, log_var)
+    spread, rate = mu.var(axis=0), float(kl.sum())
+    of_means = np.atleast_2d(np.cov(mu, rowvar=False, ddof=0))
+    covariance = of_means + np.diag(np.exp(log_var).mean(axis=0))
     return LatentReport(
         kl,
         spread,
@@ -130,10 +126,8 @@ def diagnose(model: Any, X: Any, rng: np.random.Generator, draws: int = 10) -> L
 
 def _mean_and_error(values: list[float]) -> tuple[float, float]:
     """(mean, its standard error; NaN for one value)."""
-    n = len(values)
-    return float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(
-        n
-    ) if n > 1 else math.nan
+    spread = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+    return float(np.mean(values)), spread / math.sqrt(len(values))
 
 
 def _plus_minus(error: float) -> str:
@@ -142,7 +136,7 @@ def _plus_minus(error: float) -> str:
 
 def kl_per_unit(mu: np.ndarray, log_var: np.ndarray) -> np.ndarray:
     """(M,), 1/2 (sigma^2 + mu^2 - 1 - ln sigma^2), averaged over the data: mu, log_var (n, M)."""
-    return np.asarray((0.5 * (ops.exp_remainder(log_var) + mu**2)).mean(axis=0))
+    return np.asarray(kl_to_prior(mu[..., None], log_var[..., None]).mean(axis=0))
 
 
 def mutual_information(mu: np.ndarray, log_var: np.ndarray, rng: np.random.Generator) -> float:
@@ -155,11 +149,8 @@ def mutual_information(mu: np.ndarray, log_var: np.ndarray, rng: np.random.Gener
     z = mu + np.exp(0.5 * log_var) * noise
     own = -0.5 * (LN_2PI + log_var + noise**2).sum(axis=1)
     parts = np.array_split(z, max(1, len(z) // BLOCK))
-    return float(
-        np.mean(
-            own - np.concatenate([log_aggregate_posterior(part, mu, log_var) for part in parts])
-        )
-    )
+    aggregate = [log_aggregate_posterior(part, mu, log_var) for part in parts]
+    return float(np.mean(own - np.concatenate(aggregate)))
 
 
 def log_aggregate_posterior(z: np.ndarray, mu: np.ndarray, log_var: np.ndarray) -> np.ndarray:

@@ -30,8 +30,7 @@ def kl_samples(mu: Any, log_var: Any, rng: np.random.Generator, n: int) -> np.nd
     """(n,) draws of log q(z) - log N(z; 0, I), z ~ q; mu, log_var (M,).  Their mean estimates KL(q
     || N(0, I)).
     """
-    mu, log_var, noise = _repeated(mu, log_var, rng, n)
-    z = ops.reparameterise(mu, log_var, noise).detach()
+    mu, log_var, z = _draws(mu, log_var, rng, n)
     return np.asarray((log_normal(z, mu, log_var) - log_normal(z)).numpy())
 
 
@@ -41,10 +40,8 @@ def reparameterised_gradients(
     """((n, M), (n, M)): n one-sample gradients of E_q f with respect to mu and log_var, (M,) each,
     through z.
     """
-    mu, log_var, noise = _repeated(mu, log_var, rng, n)
-    z = ops.reparameterise(mu, log_var, noise)
-    dmu, dlog_var = grad(_values(f, z), [mu, log_var], gradient=np.ones(n))
-    return dmu, dlog_var
+    mu, log_var, z = _draws(mu, log_var, rng, n)
+    return grad(_values(f, z), (mu, log_var), gradient=np.ones(n))
 
 
 def score_function_gradients(
@@ -57,22 +54,17 @@ def score_function_gradients(
     variance away.
     """
     baseline = real_number(baseline, "baseline", "(-inf, inf)", "0 for none; E_q f is a good one")
-    mu, log_var, noise = _repeated(mu, log_var, rng, n)
-    z = ops.reparameterise(mu, log_var, noise).detach()
+    mu, log_var, z = _draws(mu, log_var, rng, n)
+    z = z.detach()
     reward = _values(f, z).numpy() - baseline
-    dmu, dlog_var = grad(log_normal(z, mu, log_var), [mu, log_var], gradient=reward)
-    return dmu, dlog_var
+    return grad(log_normal(z, mu, log_var), (mu, log_var), gradient=reward)
 
 
-def _repeated(
-    mu: Any, log_var: Any, rng: np.random.Generator, n: int
-) -> tuple[Tensor, Tensor, np.ndarray]:
-    """mu and log_var once for each draw, as leaves (n, M), and eps: so the gradients come draw by
-    draw.
+def _draws(mu: Any, log_var: Any, rng: Any, n: int) -> tuple[Tensor, Tensor, Tensor]:
+    """mu and log_var once for each draw, as leaves (n, M), and z = mu + sigma eps: so the gradients
+    come draw by draw.
     """
-    mu, log_var = (
-        np.atleast_1d(plain(v, name, float)) for v, name in ((mu, "mu"), (log_var, "log_var"))
-    )
+    mu, log_var = np.atleast_1d(plain(mu, "mu", float), plain(log_var, "log_var", float))
     if mu.shape != log_var.shape or mu.ndim != 1:
         raise ShapeError(
             "mu and log_var must be flat and of one length",
@@ -80,10 +72,15 @@ def _repeated(
             "one number for each latent unit",
         )
     rng = generator(rng, "estimators", "the noise eps in z = mu + sigma eps")
-    fix = "a mean and its spread need some thousands"
-    whole_number(n, "n", fix, what="at least one draw is needed", where=f"got n={n}")
-    leaves = [tensor(np.broadcast_to(v, (n, len(mu))), requires_grad=True) for v in (mu, log_var)]
-    return *leaves, rng.standard_normal((n, len(mu)))  # type: ignore[return-value]
+    whole_number(
+        n,
+        "n",
+        "a mean and its spread need some thousands",
+        what="at least one draw is needed",
+        where=f"got n={n}",
+    )
+    mu, log_var = (tensor(np.tile(v, (n, 1)), requires_grad=True) for v in (mu, log_var))
+    return mu, log_var, ops.reparameterise(mu, log_var, rng.standard_normal(mu.shape))
 
 
 def _values(f: Function, z: Tensor) -> Any:

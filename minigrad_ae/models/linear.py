@@ -8,7 +8,7 @@ At its minimum, y projects x onto the first M principal components of the data (
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -185,14 +185,8 @@ class LinearAutoencoder(Autoencoder):
         every invertible C gives the equally good (W_enc C, C^-1 W_dec), and some of them are far
         away.
         """
-        whole_number(max_evaluations, "LinearAutoencoder.fit: max_evaluations")
-        fix = "0 goes down to the rounding of the loss"
-        real_number(tolerance, "LinearAutoencoder.fit: tolerance", "[0, inf)", fix)
-        given = check_matrix(X, "X", min_rows=1)
+        given = ready_to_fit(self, self.weights(), X, rng, tolerance, max_evaluations)
         X = given.astype(np.float64, copy=False)  # the mean of float32 data would be a wrong offset
-        self._rows(X[:1])
-        if rng is not None:
-            self._restart(rng)
         with no_grad():
             report = Fit(start_loss=float(self.loss(X)))
         mean = np.zeros(X.shape[1])
@@ -251,9 +245,29 @@ class LinearAutoencoder(Autoencoder):
         projected = mean @ self.encoder.weight.data @ self.decoder.weight.data
         b2.data = mean - projected
 
-    def _restart(self, rng: np.random.Generator) -> None:
-        for weight in self.weights():
+
+def ready_to_fit(
+    model: Autoencoder,
+    weights: Iterable[Parameter],
+    X: Any,
+    rng: np.random.Generator | None,
+    tolerance: float,
+    max_evaluations: int,
+) -> np.ndarray:
+    """X (n, D) as an array of finite numbers, after all that ``fit`` was given has been checked;
+    with an `rng`, the weights are drawn again.
+    """
+    who = f"{type(model).__name__}.fit"
+    whole_number(max_evaluations, f"{who}: max_evaluations")
+    real_number(
+        tolerance, f"{who}: tolerance", "[0, inf)", "0 goes down to the rounding of the loss"
+    )
+    X = check_matrix(X, "X", min_rows=1)
+    model._rows(X[:1])
+    if rng is not None:
+        for weight in weights:
             weight.data = init.xavier_normal(weight.shape, rng, weight.dtype)
+    return X
 
 
 def half_squared_error(y: Any, x: Any) -> Any:

@@ -19,7 +19,7 @@ import numpy as np
 from .. import ops
 from ..arguments import flag, generator, real_number, whole_number
 from ..autodiff.graph import no_grad
-from ..data import centre, check_matrix
+from ..data import centre
 from ..errors import DataError
 from ..nn import Linear, Parameter, init
 from ..nn.module import Renamed
@@ -27,7 +27,7 @@ from ..optim import LBFGS
 from ..tensors import Tensor, tensor
 from .base import VariationalModel
 from .densities import LN_2PI, kl_to_prior, log_normal
-from .linear import Fit
+from .linear import Fit, ready_to_fit
 
 HISTORY = 100  # pairs that L-BFGS keeps: small variances make the bound badly conditioned
 VANISHED = 1e-10  # a learnt variance below this part of the data's mean square is on its way to 0
@@ -212,15 +212,9 @@ class LinearVAE(VariationalModel):
         decomposition stands in for the centred rows, and one row at mu, n - len(R) times, for what
         does not depend on x.  Raises DataError where sigma^2 would be learnt as 0.
         """
-        whole_number(max_evaluations, "LinearVAE.fit: max_evaluations")
-        fix = "0 goes down to the rounding of the loss"
-        real_number(tolerance, "LinearVAE.fit: tolerance", "[0, inf)", fix)
-        # in float64: the mean of float32 data would be a wrong mu
-        X = check_matrix(X, "X", min_rows=1).astype(np.float64, copy=False)
-        self._rows(X[:1])
-        if rng is not None:
-            for weight in (self.encoder.weight, self.decoder.weight):
-                weight.data = init.xavier_normal(weight.shape, rng, weight.dtype)
+        weights = (self.encoder.weight, self.decoder.weight)
+        X = ready_to_fit(self, weights, X, rng, tolerance, max_evaluations)
+        X = X.astype(np.float64, copy=False)  # the mean of float32 data would be a wrong mu
         centred, mean = centre(X)
         unit = float(np.sqrt(np.mean(centred**2))) or 1.0
         R = np.asarray(np.linalg.qr(centred, mode="r")) if len(X) > X.shape[1] else centred
@@ -259,9 +253,8 @@ class LinearVAE(VariationalModel):
         """Minimise the mean over data of - ELBO, each row of `rows` counted `times` (its share); mu
         stays where it is.
         """
-        trained = [p for p in self.parameters() if p is not self.decoder.bias]
         optimiser = LBFGS(
-            trained,
+            [p for p in self.parameters() if p is not self.decoder.bias],
             history=HISTORY,
             max_iter=limit,
             max_evaluations=limit,

@@ -33,7 +33,6 @@ from ..nn.positions import position_codes
 from ..nn.vision import pick
 
 NORM_EPS = 1e-6  # added to the variance of a patch under norm_pix, as in facebookresearch/mae
-HALF_SQUARES = ops.half_squared_error
 
 
 def random_masks(
@@ -56,8 +55,9 @@ def random_masks(
 
 def visible_patches(n_patches: int, ratio: float) -> int:
     """int(L (1 - ratio)), at least 1 or DataError."""
-    fix = "0.75 hides three quarters of the patches"
-    ratio = real_number(ratio, "the mask ratio", "[0, 1)", fix)
+    ratio = real_number(
+        ratio, "the mask ratio", "[0, 1)", "0.75 hides three quarters of the patches"
+    )
     kept = int(n_patches * (1 - ratio) + 1e-9)
     if kept < 1:
         raise DataError(
@@ -75,9 +75,9 @@ def places(mask: np.ndarray) -> np.ndarray:
     Codes stand in the order of pictures and, within one, of patches; the mask token is the last
     row.
     """
-    visible = ~mask
-    rows = np.full(mask.shape, np.count_nonzero(visible))
-    rows[visible] = np.arange(np.count_nonzero(visible))
+    n_visible = np.count_nonzero(~mask)
+    rows = np.full(mask.shape, n_visible)
+    rows[~mask] = np.arange(n_visible)
     return rows
 
 
@@ -194,8 +194,9 @@ class MaskedAutoencoder(Module):
                 "0.75 hides three quarters of them",
             )
         self.width, self.depth, self.heads, self.mlp_ratio = width, depth, heads, mlp_ratio
-        fix = "0 for no transformer block"
-        self.decoder_depth = whole_number(decoder_depth, "decoder_depth", fix, low=0)
+        self.decoder_depth = whole_number(
+            decoder_depth, "decoder_depth", "0 for no transformer block", low=0
+        )
         self.decoder_width = whole_number(decoder_width, "decoder_width")
         self.decoder_heads = whole_number(decoder_heads, "decoder_heads")
         self.mask_ratio, self.positions = mask_ratio, positions
@@ -264,7 +265,8 @@ class MaskedAutoencoder(Module):
         )
         z = self.encoder.tokens(x, self.visible(mask))
         hidden = np.nonzero(mask)[1].reshape(len(x), -1)
-        error = HALF_SQUARES(pick(self.predict(z, mask), hidden), pick(self.targets(x), hidden))
+        predicted, target = pick(self.predict(z, mask), hidden), pick(self.targets(x), hidden)
+        error = ops.half_squared_error(predicted, target)
         return error if self.norm_pix else self.encoder.scale**2 * error
 
     def targets(self, x: Any) -> Any:
@@ -335,10 +337,9 @@ class MaskedAutoencoder(Module):
         if mask.ndim == 1 and n is not None:
             mask = np.broadcast_to(mask, (n, len(mask)))
         if mask.ndim != 2 or mask.shape[1] != self.n_patches or n not in (None, len(mask)):
-            want = f"({'n' if n is None else n}, {self.n_patches})"
             raise ShapeError(
                 "the mask does not fit the pictures",
-                f"got {mask.shape}, expected {want}",
+                f"got {mask.shape}, expected ({'n' if n is None else n}, {self.n_patches})",
                 "one row per picture",
             )
         hidden = mask.sum(axis=1)

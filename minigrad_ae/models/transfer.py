@@ -36,10 +36,9 @@ def classifier(
     whole_number(n_classes, "classifier: n_classes")
     choice(readout, READOUTS, "classifier", "readout")
     if (readout == "class") != autoencoder.class_token:
-        have = "with" if autoencoder.class_token else "without"
         raise DataError(
             f"the readout {readout!r} does not go with this encoder",
-            f"it was trained {have} a class token",
+            f"it was trained {'with' if autoencoder.class_token else 'without'} a class token",
             "use 'class' with one, 'concatenate' or 'mean' without",
         )
     model = copy.deepcopy(autoencoder.encoder)
@@ -58,18 +57,15 @@ def layer_factors(model: VisionTransformer, decay: float) -> dict[Tensor, float]
     """{parameter: decay^k}, k = 0 at the head, 1 in the last block, ..., depth + 1 at the embedding
     (Clark et al. 2020).
     """
-    fix = "0.7, or 1 for one rate everywhere"
-    decay = real_number(decay, "the layer-wise decay", "(0, 1]", fix)
-    factors: dict[Tensor, float] = {}
-    factors.update(dict.fromkeys(model.parameters(), 1.0))
+    decay = real_number(
+        decay, "the layer-wise decay", "(0, 1]", "0.7, or 1 for one rate everywhere"
+    )
+    factors: dict[Any, float] = dict.fromkeys(model.parameters(), 1.0)
     for k, block in enumerate(reversed(model.blocks), start=1):
-        factors.update(dict.fromkeys(block.parameters(), decay**k))
-    first = [
-        *model.embedding.parameters(),
-        *([] if model.class_token is None else [model.class_token]),
-    ]
-    factors.update(dict.fromkeys(first, decay ** (len(model.blocks) + 1)))
-    return factors
+        factors |= dict.fromkeys(block.parameters(), decay**k)
+    token = [] if model.class_token is None else [model.class_token]
+    first = [*model.embedding.parameters(), *token]
+    return factors | dict.fromkeys(first, decay ** (len(model.blocks) + 1))
 
 
 def fine_tune(
@@ -92,8 +88,9 @@ def fine_tune(
     """
     steps = whole_number(steps, "fine_tune: steps")
     batch_size = whole_number(batch_size, "fine_tune: batch_size")
-    fix = "warmup is a share of the steps, e.g. 0.1"
-    warmup = real_number(warmup, "fine_tune: warmup", "[0, 1)", fix)
+    warmup = real_number(
+        warmup, "fine_tune: warmup", "[0, 1)", "warmup is a share of the steps, e.g. 0.1"
+    )
     X, y = plain(X, "X"), plain(y, "y")
     if len(X) != len(y):
         raise ShapeError(
@@ -101,9 +98,8 @@ def fine_tune(
             f"{len(X)} pictures, {len(y)} labels",
             "pass rows that belong together",
         )
-    trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = AdamW(
-        trainable,
+        [p for p in model.parameters() if p.requires_grad],
         lr,
         (0.9, 0.95),
         weight_decay=0.05,

@@ -26,7 +26,6 @@ from ..autodiff.graph import Value, no_grad
 from ..errors import DataError
 from ..nn import Linear, Sequential, init
 from ..ops.functional import ACTIVATIONS
-from ..tensors import tensor
 from .base import VariationalModel, fitting
 from .densities import Bernoulli, Gaussian, kl_to_prior
 
@@ -75,11 +74,13 @@ class VariationalAutoencoder(VariationalModel):
         rng: np.random.Generator,
         dtype: Any = np.float64,
     ) -> None:
-        fix = "it counts the features of a datum"
-        self.n_features = whole_number(n_features, "n_features", fix)
+        self.n_features = whole_number(
+            n_features, "n_features", "it counts the features of a datum"
+        )
         self.n_latent = whole_number(n_latent, "n_latent", "it counts latent units")
-        fix = "a tuple of the sizes of the hidden layers, e.g. hidden=(128,)"
-        self.hidden = sizes(hidden, "hidden", fix)
+        self.hidden = sizes(
+            hidden, "hidden", "a tuple of the sizes of the hidden layers, e.g. hidden=(128,)"
+        )
         self.activation = choice(activation, ACTIVATIONS, "VariationalAutoencoder", "activation")
         self.learn_sigma = flag(learn_sigma, "learn_sigma")
         self.encoder = _network([n_features, *self.hidden, 2 * n_latent], activation, rng, dtype)
@@ -211,22 +212,27 @@ class VariationalAutoencoder(VariationalModel):
         return self.conditional.log_prob(self.decoder(z), x)
 
     def _rows(self, x: Any) -> Any:
-        if not isinstance(x, Value):
-            floats = isinstance(x, np.ndarray) and x.dtype.kind == "f"
-            x = x.astype(self._dtype, copy=False) if floats else tensor(x, dtype=self._dtype)
-        fitting(x, self.n_features)
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f":  # as it is, which spares a copy
+            x = fitting(x.astype(self._dtype, copy=False), self.n_features)
+        else:
+            x = super()._rows(x)
         self.conditional.check(x._data if isinstance(x, Value) else x)
         return x
 
     @staticmethod
     def _weight(beta: Any) -> float:
-        fix = "it weighs the KL term: 1 is the evidence lower bound, 0 an autoencoder with noise"
-        return real_number(beta, "beta", "[0, inf)", fix)
+        return real_number(
+            beta,
+            "beta",
+            "[0, inf)",
+            "it weighs the KL term: 1 is the evidence lower bound, 0 an autoencoder with noise",
+        )
 
     @staticmethod
     def _samples(n: Any) -> int:
-        fix = "L, the samples of z for each datum: 1 will do for training"
-        return whole_number(n, "n_samples", fix)
+        return whole_number(
+            n, "n_samples", "L, the samples of z for each datum: 1 will do for training"
+        )
 
 
 class KLWarmUp:
@@ -240,8 +246,10 @@ class KLWarmUp:
     def __init__(self, model: Any, epochs: int, done: int = 0) -> None:
         self.epochs = whole_number(epochs, "epochs", "the length of the warm-up")
         self.beta = model.beta
-        fix = "done is the number of epochs that are complete"
-        model.beta = self.at(whole_number(done, "KLWarmUp: done", fix, low=0))
+        done = whole_number(
+            done, "KLWarmUp: done", "done is the number of epochs that are complete", low=0
+        )
+        model.beta = self.at(done)
 
     def at(self, epoch: int) -> float:
         """beta after `epoch` epochs."""
@@ -274,8 +282,13 @@ def _network(
 
 
 def _conditional(name: str, sigma: float | None, learn: bool, dtype: Any) -> Any:
-    fix = "bernoulli for data in [0, 1], gaussian for all others"
-    choice(name, ("bernoulli", "gaussian"), "VariationalAutoencoder", "likelihood", fix)
+    choice(
+        name,
+        ("bernoulli", "gaussian"),
+        "VariationalAutoencoder",
+        "likelihood",
+        "bernoulli for data in [0, 1], gaussian for all others",
+    )
     if name == "gaussian":
         return Gaussian(1.0 if sigma is None else sigma, learn, dtype)
     if sigma is not None or learn:
