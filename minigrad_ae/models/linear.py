@@ -55,8 +55,7 @@ class TiedDecoder(Module):
 
     def __init__(self, encoder: Linear, bias: bool, dtype: Any) -> None:
         self.encoder = encoder
-        n_features = encoder.weight.shape[0]
-        self.bias = Parameter(np.zeros(n_features, dtype)) if bias else None
+        self.bias = Parameter(np.zeros(encoder.weight.shape[0], dtype)) if bias else None
 
     @property
     def weight(self) -> Tensor:
@@ -115,7 +114,7 @@ class LinearAutoencoder(Autoencoder):
         self.tied, self.bias = flag(tied, "tied"), flag(bias, "bias")
         drawn = {"rng": rng, "dtype": dtype, "init": init.xavier_normal}
         self.encoder = Linear(n_features, n_latent, self.bias, **drawn)
-        self.decoder: Linear | TiedDecoder = (
+        self.decoder = (
             TiedDecoder(self.encoder, self.bias, dtype)
             if self.tied
             else Linear(n_latent, n_features, self.bias, **drawn)
@@ -239,11 +238,9 @@ class LinearAutoencoder(Autoencoder):
 
     def _centre_on(self, mean: np.ndarray) -> None:
         """The offsets that are best for these weights: y(mean) = mean."""
-        b1, b2 = self.encoder.bias, self.decoder.bias
-        assert b1 is not None and b2 is not None
-        b1.data = np.zeros(self.n_latent)
+        self.encoder.bias.data = np.zeros(self.n_latent)
         projected = mean @ self.encoder.weight.data @ self.decoder.weight.data
-        b2.data = mean - projected
+        self.decoder.bias.data = mean - projected
 
 
 def ready_to_fit(
