@@ -1,5 +1,7 @@
-"""What several models share: how data come in, encoder and decoder, the likelihood by importance
-weighting.
+"""What several models share: how data come in, encoder and decoder, the likelihood by weighting.
+
+`Autoencoder` is z = encoder(x), y = decoder(z) with the sum-of-squares error; `VariationalModel`
+has a distribution in place of the point z.
 """
 
 from __future__ import annotations
@@ -20,26 +22,91 @@ AT_ONCE = 2**22  # numbers that the decoder makes at once in `log_likelihood`
 
 
 class Autoencoder(Module):
-    """z = encoder(x), y = decoder(z), and the sum-of-squares error."""
+    """z = encoder(x), y = decoder(z), and the sum-of-squares error.
+
+    A model makes ``n_features``, ``encoder`` and ``decoder``, and overrides what it does
+    differently.
+    """
 
     n_features: int
     encoder: Any
     decoder: Any
 
     def encode(self, x: Any) -> Any:
-        """x (n, D) -> z (n, M)."""
+        """The code z of each row of x.
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows; an array is cast to the dtype of the weights.
+
+        Returns
+        -------
+        Tensor, (n, M)
+            z, one row for each datum.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        """
         return self.encoder(self._rows(x))
 
     def decode(self, z: Any) -> Any:
-        """z (n, M) -> y (n, D)."""
+        """The outputs y for given codes.
+
+        Parameters
+        ----------
+        z : Tensor or array_like, (n, M)
+            Codes, one row for each datum.
+
+        Returns
+        -------
+        Tensor, (n, D)
+            y, in the units of the data.
+        """
         return self.decoder(z)
 
     def forward(self, x: Any) -> Any:
-        """x (n, D) -> its reconstruction y (n, D)."""
+        """Reconstruct: decode what `encode` makes of x.
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+
+        Returns
+        -------
+        Tensor, (n, D)
+            y, the reconstruction of each row.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        """
         return self.decode(self.encode(x))
 
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
-        """E = 1/2 sum over n and features of (y - x)^2, a scalar.  (`rng` is not used.)"""
+        """E = 1/2 sum over data and features of (y - x)^2.
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator, optional
+            Not used: nothing is drawn.  It is there because other models need it.
+
+        Returns
+        -------
+        Tensor, ()
+            E, a sum over features and data, with the slides' factor 1/2.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        """
         x = self._rows(x)
         return ops.half_squared_error(self.forward(x), x)
 
@@ -67,7 +134,7 @@ class VariationalModel(Autoencoder):
 
     @property
     def beta(self) -> float:
-        """Weight of the KL term in `loss`."""
+        """Weight of the KL term in `loss`, a float >= 0; it may be set while training goes on."""
         return self._beta
 
     @beta.setter
@@ -75,12 +142,51 @@ class VariationalModel(Autoencoder):
         self._beta: float = self._weight(value)
 
     def forward(self, x: Any) -> Any:
-        """x (n, D) -> its reconstruction (n, D) through the mean of q, without sampling."""
+        """Reconstruct x through the mean of q(z | x), without sampling.
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+
+        Returns
+        -------
+        Tensor, (n, D)
+            E[x | z] at the mean z = mu.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        """
         return self.decode(self.encode(x)[0])
 
     def log_weights(self, x: Any, rng: np.random.Generator, n_samples: int) -> Any:
-        """(k, n), k = `n_samples`: log w = log p(x | z) + log p(z) - log q(z | x) at k draws of z
-        from q for each datum.  Their mean is the bound.
+        """Logarithms of importance weights, log w = log p(x | z) + log p(z) - log q(z | x).
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator
+            Draws z from q(z | x), k times for each datum.
+        n_samples : int
+            k, the number of draws for each datum, >= 1.
+
+        Returns
+        -------
+        Tensor, (k, n)
+            log w in nats, sums over features and units.  Their mean over the draws is the bound for
+            beta = 1, with a KL term that is sampled too.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DtypeError
+            If `rng` is not a generator.
+        DataError
+            If `n_samples` is below 1.
         """
         x = self._rows(x)
         mu, log_var = self.encode(x)
@@ -91,11 +197,41 @@ class VariationalModel(Autoencoder):
         return self._log_prob(x, z) + log_normal(z) - log_normal(z, mu, log_var)
 
     def log_likelihood(self, x: Any, rng: np.random.Generator, n_samples: int) -> np.ndarray:
-        """(n,) estimates of log p(x_n; w): log 1/k sum_j w_nj, k = `n_samples`, without a graph,
-        the draws taken in parts (k may be large).
+        """Estimate log p(x) of each datum by importance weighting, without a graph.
 
-        On average it is L_k <= log p(x), which rises to it with k (Burda et al. 2016); it is below
-        by about chi^2 / 2k.
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator
+            Draws z from q(z | x), k times for each datum.
+        n_samples : int
+            k, the number of draws for each datum, >= 1; it may be large, as they are taken in
+            parts.
+
+        Returns
+        -------
+        ndarray, (n,)
+            log 1/k sum_j w_nj in float64, in nats, a sum over features.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DtypeError
+            If `rng` is not a generator.
+        DataError
+            If `n_samples` is below 1.
+
+        Notes
+        -----
+        On average it is L_k <= log p(x), which rises to log p(x) with k; it is below by about chi^2
+        / 2k, chi^2 that of p(z | x) against q(z | x).  Where q is the posterior itself, every
+        weight is p(x) and one draw is enough.
+
+        References
+        ----------
+        Burda, Grosse & Salakhutdinov (2016), Importance weighted autoencoders.
         """
         x, k = self._rows(x), self._samples(n_samples)
         part = max(1, AT_ONCE // (len(x) * self.n_features))

@@ -30,17 +30,45 @@ BLOCK = 512  # draws whose densities under all N posteriors are computed at once
 
 @dataclass(frozen=True)
 class LatentReport:
-    """In nats, averages over the data.
+    """What `diagnose` finds; values in nats are averages over the data, sums over units and features.
 
-    kl : (M,), KL(q(z_m | x) || p(z_m)) of each unit.   mean_variance : (M,), variance over the data
-    of each unit's mean.
-    active : (M,) of bool, mean_variance > 0.01.
-    mean, covariance : (M,) and (M, M), of the aggregate posterior, which should be 0 and I.
-    rate : sum of ``kl``.   distortion : -E log p(x | z).   elbo : -(distortion + rate).
-    mutual_information : I(x; z) under q, at most ln N.   marginal_kl : KL(q(z) || p(z)) = rate -
-    I(x; z). The last four are estimates, from `draws` draws of z for each datum (``rate`` is
-    exact).   elbo_error, marginal_kl_error : standard errors of those draws, for these data; that
-    of ``distortion`` is elbo_error, that of I(x; z) marginal_kl_error.
+    Parameters
+    ----------
+    kl : ndarray, (M,)
+        KL(q(z_m | x) || p(z_m)) of each unit.
+    mean_variance : ndarray, (M,)
+        Variance over the data of each unit's mean.
+    active : ndarray, (M,) of bool
+        mean_variance > 0.01.
+    mean : ndarray, (M,)
+        Of the aggregate posterior; it should be 0.
+    covariance : ndarray, (M, M)
+        Of the aggregate posterior; it should be I.
+    rate : float
+        The sum of ``kl``; exact.
+    distortion : float
+        -E log p(x | z), estimated from draws of z.
+    elbo : float
+        -(distortion + rate).
+    mutual_information : float
+        I(x; z) under q, at most ln N, estimated from draws of z.
+    marginal_kl : float
+        KL(q(z) || p(z)) = rate - I(x; z).
+    elbo_error : float, optional
+        Standard error of ``elbo``, and of ``distortion``, over the draws, for these data; NaN where
+        there was one draw.
+    marginal_kl_error : float, optional
+        Standard error of ``marginal_kl``, and of I(x; z), alike.
+
+    Examples
+    --------
+    An encoder that says N(0, I) for every x has collapsed: a rate of 0.
+
+    >>> model = mg.models.LinearVAE(3, 1, rng=np.random.default_rng(0))
+    >>> model.encoder.weight.data = np.zeros((3, 1))
+    >>> report = mg.models.diagnose(model, np.eye(3), np.random.default_rng(1), draws=2)
+    >>> report.rate, report.state(0), bool(report.active[0])
+    (0.0, 'collapsed', False)
     """
 
     kl: np.ndarray
@@ -57,8 +85,18 @@ class LatentReport:
     marginal_kl_error: float = math.nan
 
     def state(self, m: int) -> str:
-        """What unit m does: 'active'; 'collapsed' onto the prior; or the same for all data, but not
-        the prior's.
+        """What a unit does.
+
+        Parameters
+        ----------
+        m : int
+            The number of the unit, from 0.
+
+        Returns
+        -------
+        str
+            'active'; 'collapsed' onto the prior (a KL of at most 0.05 nats); or 'inactive, far from
+            the prior': the same for all data, but not the prior's.
         """
         if self.active[m]:
             return "active"
@@ -82,10 +120,45 @@ class LatentReport:
 
 
 def diagnose(model: Any, X: Any, rng: np.random.Generator, draws: int = 10) -> LatentReport:
-    """The report of a model on X (n, D), n >= 2; it has ``encode(x) -> (mu, log_var)`` and
-    ``bound(x, rng, beta=)``.
+    """What a variational autoencoder has put into its code, unit by unit and as a whole.
 
-    draws : of z for each datum; one alone tells no standard error.
+    Parameters
+    ----------
+    model : VariationalAutoencoder, LinearVAE or alike
+        It has ``encode(x) -> (mu, log_var)`` and ``bound(x, rng, beta=)``.
+    X : array_like, (N, D)
+        Data in rows, N >= 2.
+    rng : numpy.random.Generator
+        Draws z from q(z | x).
+    draws : int, optional
+        Of z for each datum, >= 1; one alone tells no standard error.
+
+    Returns
+    -------
+    LatentReport
+        It prints as a table of the units and two sums.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two rows, or `draws` is below 1.
+    DtypeError
+        If `rng` is not a generator, or `draws` not a whole number.
+
+    References
+    ----------
+    Hoffman & Johnson (2016), ELBO surgery; Burda et al. (2016) for active units.
+
+    Examples
+    --------
+    The rate splits into what z tells about x and what the aggregate posterior lacks of the prior.
+
+    >>> model = mg.models.LinearVAE(3, 2, rng=np.random.default_rng(0))
+    >>> report = mg.models.diagnose(model, np.eye(3), np.random.default_rng(1))
+    >>> bool(np.isclose(report.mutual_information + report.marginal_kl, report.rate))
+    True
+    >>> bool(np.isclose(report.rate, report.kl.sum()))
+    True
     """
     draws = whole_number(draws, "diagnose: draws")
     rng = generator(rng, "diagnose", "z from q(z | x)")

@@ -34,19 +34,69 @@ VANISHED = 1e-10  # a learnt variance below this part of the data's mean square 
 
 
 class LinearVAE(VariationalModel):
-    """Linear decoder and linear encoder; its loss is exact, or sampled as in any other VAE.
+    """A VAE with a linear encoder and a linear decoder; its loss is exact, or sampled.
 
-    n_features, n_latent : D and M, 1 <= M <= D
-    beta   : weight of the KL term in `loss`, >= 0; an attribute, which may be changed on the way
-             (KL warm-up)
-    sigma2 : variance (not standard deviation) of the decoder's noise, > 0; learn_sigma2 : train it
-    from there
-    rng    : where the start weights come from (Xavier normal); dtype : float64 or float32
+        p(x | z) = N(W z + mu, sigma^2 I),   q(z | x) = N(V (x - mu), diag(d))
 
-    ``encoder`` and ``decoder`` are layers: V^T = encoder.weight (D, M), W^T = decoder.weight (M,
-    D), and mu = decoder.bias (D,), also called ``mean``.  ``log_var`` (M,) is ln d, the same for
-    every x (which is best); ``log_sigma2`` () is frozen unless learnt.  Raises DataError for
-    n_latent, sigma2 or beta outside these ranges.
+    Parameters
+    ----------
+    n_features : int
+        D, the number of features of a datum, >= 1.
+    n_latent : int
+        M, the number of latent units, 1 <= M <= D.
+    beta : float, optional
+        Weight of the KL term in `loss`, >= 0; an attribute, which may be changed on the way (KL
+        warm-up).
+    sigma2 : float, optional
+        Variance (not standard deviation) of the decoder's noise, > 0, in squared units of x.
+    learn_sigma2 : bool, optional
+        Whether it is trained, from there.
+    rng : numpy.random.Generator
+        Draws the start weights (Xavier normal).
+    dtype : dtype, optional
+        float64 or float32, of all parameters.
+
+    Attributes
+    ----------
+    encoder : nn.Linear
+        V^T = encoder.weight (D, M), without a bias.
+    decoder : nn.Linear
+        W^T = decoder.weight (M, D) and mu = decoder.bias (D,), also called ``mean``.
+    log_var : Parameter, (M,)
+        ln d, the same for every x (which is best).
+    log_sigma2 : Parameter, ()
+        ln sigma^2, frozen unless learnt.
+    record : Fit or None
+        What the last `fit` did.
+
+    Raises
+    ------
+    DataError
+        If n_latent, sigma2 or beta is outside these ranges.
+    DtypeError
+        If a number or flag is not one, `rng` not a generator, or `dtype` another one.
+
+    References
+    ----------
+    Bishop & Bishop (2024), section 19.2; Lucas, Tucker, Grosse & Norouzi (2019), arXiv 1911.02469.
+
+    Examples
+    --------
+    The covariance of these data has the eigenvalues 2 and 1/2.  Probabilistic PCA takes the smaller
+    for sigma^2, and ||w||^2 = 2 - 1/2.
+
+    >>> X = np.array([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    >>> model = mg.models.LinearVAE(2, 1, learn_sigma2=True, rng=np.random.default_rng(0))
+    >>> report = model.fit(X)
+    >>> round(model.sigma2, 6), round(float(np.sum(model.decoder.weight.data**2)), 6)
+    (0.5, 1.5)
+
+    A unit whose eigenvalue is below beta sigma^2 collapses: w = 0.
+
+    >>> model = mg.models.LinearVAE(2, 1, beta=4.0, rng=np.random.default_rng(0))
+    >>> report = model.fit(X)
+    >>> bool(np.allclose(model.decoder.weight.data, 0, atol=1e-4))
+    True
     """
 
     encoder_weight, decoder_weight = Renamed("encoder.weight"), Renamed("decoder.weight")
@@ -94,21 +144,70 @@ class LinearVAE(VariationalModel):
 
     @property
     def sigma2(self) -> float:
-        """The variance of the decoder's noise."""
+        """The variance of the decoder's noise, a float in squared units of x."""
         return math.exp(self.log_sigma2.item())
 
     # --- the two distributions ---
     def encode(self, x: Any) -> tuple[Any, Any]:
-        """x (n, D) -> mu, log_var, (n, M) each, of q(z | x)."""
+        """Mean and log variance of q(z | x) = N(V (x - mu), diag(d)).
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows; an array is cast to the dtype of the weights.
+
+        Returns
+        -------
+        mu : Tensor, (n, M)
+            The means.
+        log_var : Tensor, (n, M)
+            ln d in every row.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        """
         mu = (self._rows(x) - self.decoder.bias) @ self.encoder.weight
         return mu, ops.broadcast_to(self.log_var, mu.shape)
 
     def decode(self, z: Any) -> Any:
-        """z (..., M) -> E[x | z] (..., D)."""
+        """E[x | z] = W z + mu.
+
+        Parameters
+        ----------
+        z : Tensor or array_like, (..., M)
+            Latent variables.
+
+        Returns
+        -------
+        Tensor, (..., D)
+            The mean of p(x | z), in the units of the data.
+        """
         return z @ self.decoder.weight + self.decoder.bias
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n, D) draws of x from the model: z from the prior, then x from p(x | z)."""
+        """Draw x from the model: z from the prior, then x from p(x | z).
+
+        Parameters
+        ----------
+        n : int
+            How many, >= 1.
+        rng : numpy.random.Generator
+            Draws z, and the noise in x.
+
+        Returns
+        -------
+        ndarray, (n, D)
+            One draw in each row.
+
+        Raises
+        ------
+        DataError
+            If `n` is below 1.
+        DtypeError
+            If `n` is not a whole number, or `rng` not a generator.
+        """
         n = whole_number(n, "LinearVAE.sample: n")
         rng = generator(rng, "LinearVAE", "z from the prior")
         with no_grad():
@@ -123,7 +222,31 @@ class LinearVAE(VariationalModel):
     def bound(
         self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float = 1.0
     ) -> Any:
-        """(n,): `bound_of` the encoder's own q(z | x), for each row of x (n, D)."""
+        """The lower bound of log p(x) for each row of x, with the encoder's own q(z | x).
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator, optional
+            Draws z; without it the bound is exact.
+        n_samples : int, optional
+            Draws of z for each datum, >= 1, over which the first term is averaged.
+        beta : float, optional
+            Weight of the KL term, >= 0.
+
+        Returns
+        -------
+        Tensor, (n,)
+            `bound_of` that q: sums over features and units, in nats.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If beta < 0 or n_samples < 1.
+        """
         return self.bound_of(x, *self.encode(x), rng, n_samples, beta)
 
     def bound_of(
@@ -135,12 +258,35 @@ class LinearVAE(VariationalModel):
         n_samples: int = 1,
         beta: float = 1.0,
     ) -> Any:
-        """(n,): E_q log p(x | z) - beta KL(q || p(z)) for each row of x (n, D) and any q = N(mu,
-        diag e^log_var), (n, M) each.
+        """E_q log p(x | z) - beta KL(q || p(z)) for each row of x and any Gaussian q.
 
-        Without `rng` it is exact.  With it, the first term is the mean over `n_samples` draws of z;
-        the KL term stays analytic.  Raises ShapeError where x does not fit, DataError for beta < 0
-        and n_samples < 1.
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        mu : Tensor or ndarray, (n, M)
+            Means of q = N(mu, diag e^log_var).
+        log_var : Tensor or ndarray, (n, M)
+            Log variances of q.
+        rng : numpy.random.Generator, optional
+            Draws z; without it the bound is exact.
+        n_samples : int, optional
+            Draws of z for each datum, >= 1, over which the first term is averaged; the KL term
+            stays analytic.
+        beta : float, optional
+            Weight of the KL term, >= 0.
+
+        Returns
+        -------
+        Tensor, (n,)
+            Sums over features and units, in nats.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If beta < 0 or n_samples < 1.
         """
         x, beta, n_samples = self._rows(x), self._weight(beta), self._samples(n_samples)
         if rng is None:
@@ -153,19 +299,76 @@ class LinearVAE(VariationalModel):
     def elbo(
         self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float = 1.0
     ) -> Any:
-        """`bound`, *summed over the data*: a scalar."""
+        """The sum of `bound` over the data.
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator, optional
+            Draws z; without it the bound is exact.
+        n_samples : int, optional
+            Draws of z for each datum, >= 1.
+        beta : float, optional
+            Weight of the KL term, >= 0.
+
+        Returns
+        -------
+        Tensor, ()
+            A sum over features, units and data, in nats.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If beta < 0 or n_samples < 1.
+        """
         return ops.sum(self.bound(x, rng, n_samples, beta))
 
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
-        """-`elbo` with this model's beta, *summed over features and data*: exact; with an `rng`,
-        from one draw of z each.
+        """-`elbo` with this model's beta: exact, or from one draw of z for each datum.
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator, optional
+            Draws z; without it the loss is exact.
+
+        Returns
+        -------
+        Tensor, ()
+            A sum over features, units and data, in nats.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
         """
         return -self.elbo(x, rng, beta=self.beta)
 
     def expected_log_likelihood(self, x: Any, mu: Any, log_var: Any) -> Any:
-        """(n,), E_q log p(x | z) = -1/2 [D ln 2 pi sigma^2 + E_q ||x - W z - mean||^2 / sigma^2]
-        for each row of x (n, D).
+        """E_q log p(x | z) in closed form, for q = N(mu, diag e^log_var).
 
+            -1/2 [D ln 2 pi sigma^2 + E_q ||x - W z - mean||^2 / sigma^2]
+
+        Parameters
+        ----------
+        x : Tensor or ndarray, (n, D)
+            Data in rows.
+        mu : Tensor or ndarray, (n, M)
+            Means of q.
+        log_var : Tensor or ndarray, (n, M)
+            Log variances of q.
+
+        Returns
+        -------
+        Tensor, (n,)
+            A sum over features, in nats.
+
+        Notes
+        -----
         The expected square is ||x - y||^2, y the decoded mean of q, plus sum_m e^log_var_m
         ||w_m||^2, the noise in z.
         """
@@ -176,8 +379,30 @@ class LinearVAE(VariationalModel):
         )
 
     def draw(self, mu: Any, log_var: Any, rng: np.random.Generator, n_samples: int) -> Any:
-        """(n_samples, n, M): z = mu + sigma epsilon, epsilon ~ N(0, I), fresh for each datum and
-        sample.
+        """z = mu + sigma epsilon with epsilon ~ N(0, I), fresh for each datum and sample.
+
+        Parameters
+        ----------
+        mu : Tensor or ndarray, (n, M)
+            Means of q.
+        log_var : Tensor or ndarray, (n, M)
+            Log variances of q.
+        rng : numpy.random.Generator
+            Draws epsilon.
+        n_samples : int
+            Draws for each datum, >= 1.
+
+        Returns
+        -------
+        Tensor, (n_samples, n, M)
+            z, differentiable in mu and log_var.
+
+        Raises
+        ------
+        DataError
+            If `n_samples` is below 1.
+        DtypeError
+            If `rng` is not a generator.
         """
         n_samples = self._samples(n_samples)
         rng = generator(rng, "LinearVAE", "z from q(z | x)")
@@ -199,18 +424,45 @@ class LinearVAE(VariationalModel):
         tolerance: float = 1e-9,
         max_evaluations: int = 20_000,
     ) -> Fit:
-        """Maximise the exact bound by L-BFGS; X (n, D).  Leaves its report in ``record`` and
-        returns it.
+        """Maximise the exact bound by L-BFGS.
 
-        rng : draws new start weights first; None starts from the present ones.  Either way they are
-        weights for the data divided by one number, so that their mean square is 1 (sigma^2 is not:
-        it is in the units of X).
-        tolerance : ends when no entry of the gradient of the mean loss is larger (in those units).
+        Parameters
+        ----------
+        X : array_like, (N, D)
+            Data in rows; finite numbers.
+        rng : numpy.random.Generator, optional
+            Draws new start weights first; None starts from the present ones.  Either way they are
+            weights for the data divided by one number, so that their mean square is 1 (sigma^2 is
+            not: it is in the units of X).
+        tolerance : float, optional
+            It ends when no entry of the gradient of the mean loss is larger (in those units); 0
+            goes down to the rounding of the loss.
+        max_evaluations : int, optional
+            Of the loss and its gradient, >= 1.
 
+        Returns
+        -------
+        Fit
+            The report, also left in ``record``; its losses are sums over features and data, in
+            nats.
+
+        Raises
+        ------
+        ShapeError
+            If X is not a matrix of D columns.
+        DataError
+            If sigma^2 would be learnt as 0; if X is empty, or has entries that are masked, not
+            finite, or so large that their squares are lost; if `tolerance` is below 0 or
+            `max_evaluations` below 1.
+        DtypeError
+            If X is not made of real numbers, or an argument is not a number.
+
+        Notes
+        -----
         Nothing here looks at an eigenvalue.  mu = the mean of X is best for any weights.  The bound
         is quadratic in x - mu, so it depends on X through X^T X = R^T R and n alone: R of a QR
         decomposition stands in for the centred rows, and one row at mu, n - len(R) times, for what
-        does not depend on x.  Raises DataError where sigma^2 would be learnt as 0.
+        does not depend on x.
         """
         weights = (self.encoder.weight, self.decoder.weight)
         X = ready_to_fit(self, weights, X, rng, tolerance, max_evaluations)

@@ -26,28 +26,65 @@ CONSTRAINTS = ("unit", "decay", "none")
 
 
 class SparseAutoencoder(Autoencoder):
-    """E + lam sum |z|, both sums over the data, with the slide's factor 1/2 in E; n_latent may
-    exceed n_features.
+    """A penalty on the code: E + lam sum |z|; n_latent may exceed n_features.
 
-    n_features, n_latent : D, and K latent units
-    lam        : the weight of sum |z|, >= 0; for a mean over n data it stays the same, as both
-                 terms are divided by n
-    constraint : what keeps the decoder from growing without bound:
-                 "unit"   row k of the decoder is w_k / ||w_k||, so that z_k is measured in units of
-                          the data
-                 "decay"  decay/2 ||W_dec||^2 is added to the loss, whatever the number of data in
-                          it
-                 "none"   nothing: the slide's objective, which has no minimum
-    decay      : see there; > 0 with "decay", and of no use otherwise
-    activation : f, one of the names that `mg.linear` knows; with "relu" a unit can be exactly 0
-    rng        : where the start weights come from (Xavier normal; W_dec starts as W_enc^T); dtype :
-                 float64 or float32
+    E = 1/2 sum (y - x)^2 and the penalty are both sums over the data; E is one over features too,
+    the penalty over units.
 
-    ``encoder`` and ``decoder`` are `nn.Linear` layers: W_enc = encoder.weight (D, K), W_dec =
-    decoder.weight (K, D), of which `decode` uses the rows at length 1 under "unit".
+    Parameters
+    ----------
+    n_features : int
+        D, the number of features of a datum, >= 1.
+    n_latent : int
+        K, the number of latent units, >= 1.
+    lam : float, optional
+        The weight of sum |z|, >= 0.  For a mean over n data it stays the same, as both terms are
+        divided by n.
+    constraint : str, optional
+        What keeps the decoder from growing without bound.  "unit": row k of the decoder is w_k /
+        ||w_k||, so that z_k is measured in units of the data.  "decay": decay/2 ||W_dec||^2 is
+        added to the loss, whatever the number of data in it.  "none": nothing, the slide's
+        objective, which has no minimum.
+    decay : float, optional
+        The weight of that term, > 0 with "decay", and of no use otherwise.
+    activation : str or None, optional
+        f, one of the names that `mg.linear` knows; with "relu" a unit can be exactly 0.
+    rng : numpy.random.Generator
+        Draws the start weights: W_enc Xavier normal, W_dec = W_enc^T.
+    dtype : dtype, optional
+        float64 or float32, of all parameters.
 
-    Raises DataError for settings that are not possible; when called, ShapeError for data of another
-    width.
+    Attributes
+    ----------
+    encoder : nn.Linear
+        W_enc = encoder.weight (D, K) and b_enc = encoder.bias (K,).
+    decoder : nn.Linear
+        W_dec = decoder.weight (K, D), whose rows `decode` uses at length 1 under "unit", and
+        b_dec = decoder.bias (D,).
+
+    Raises
+    ------
+    DataError
+        If a setting is not possible: a size below 1, lam < 0, an unknown constraint or activation,
+        decay <= 0 with "decay".
+    DtypeError
+        If a number is not one, `rng` not a generator, or `dtype` another one.
+
+    References
+    ----------
+    Bishop & Bishop (2024), section 19.1.4.
+
+    Examples
+    --------
+    Under "unit" the length of the decoder's rows does not matter, so that nothing is gained by
+    letting them grow.
+
+    >>> X = np.random.default_rng(0).standard_normal((20, 3))
+    >>> model = mg.models.SparseAutoencoder(3, 5, lam=0.2, rng=np.random.default_rng(1))
+    >>> before = model.loss(X).item()
+    >>> model.decoder.weight.data = 10 * model.decoder.weight.data
+    >>> bool(np.isclose(model.loss(X).item(), before))
+    True
     """
 
     encoder_weight, encoder_bias = Renamed("encoder.weight"), Renamed("encoder.bias")
@@ -103,24 +140,72 @@ class SparseAutoencoder(Autoencoder):
         name_as_on_the_slides(self.encoder, self.decoder)
 
     def decoding_weight(self) -> Tensor:
-        """(K, D): the decoder's weight as it is used, one dictionary element in each row."""
+        """The decoder's weight as `decode` uses it.
+
+        Returns
+        -------
+        Tensor, (K, D)
+            One dictionary element in each row; of length 1 under the constraint "unit".
+        """
         W = self.decoder.weight
         return ops.unit_rows(W) if self.constraint == "unit" else W
 
     def encode(self, x: Any) -> Any:
-        """x (n, D) -> z (n, K)."""
+        """The code z = f(x W_enc + b_enc) of each row of x.
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows; an array is cast to the dtype of the weights.
+
+        Returns
+        -------
+        Tensor, (n, K)
+            z, one row for each datum.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        """
         W, b = self.encoder.weight, self.encoder.bias
         return ops.linear(self._rows(x), W, b, activation=self.activation)
 
     def decode(self, z: Any) -> Any:
-        """z (n, K) -> y (n, D)."""
+        """The outputs y = z W_dec + b_dec, with `decoding_weight` for W_dec.
+
+        Parameters
+        ----------
+        z : Tensor or array_like, (n, K)
+            Codes, one row for each datum.
+
+        Returns
+        -------
+        Tensor, (n, D)
+            y, in the units of the data.
+        """
         return ops.linear(z, self.decoding_weight(), self.decoder.bias)
 
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
-        """E~ = 1/2 sum over n and features of (y - x)^2 + lam sum over n and k of |z|, plus the
-        decay; a scalar.
+        """E~ = 1/2 sum (y - x)^2 + lam sum |z|, plus the decay where there is one.
 
-        (`rng` is not used.)
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator, optional
+            Not used: nothing is drawn.
+
+        Returns
+        -------
+        Tensor, ()
+            A sum over data and features, and over data and units; decay/2 ||W_dec||^2 is added
+            once.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
         """
         x = self._rows(x)
         z = self.encode(x)
@@ -130,7 +215,13 @@ class SparseAutoencoder(Autoencoder):
         return total
 
     def describe(self) -> str:
-        """Its own line in the tree of modules."""
+        """Its own line in the tree of modules.
+
+        Returns
+        -------
+        str
+            Sizes, lam and constraint, such as 'SparseAutoencoder(64 -> 100, lam=0.1, unit)'.
+        """
         return (
             f"SparseAutoencoder({self.n_features} -> {self.n_latent}, lam={self.lam:g}, "
             f"{self.constraint})"

@@ -34,29 +34,75 @@ LOG_VAR_BOUND = 20.0
 
 
 class VariationalAutoencoder(VariationalModel):
-    """Encoder and decoder are mirrored networks with the given hidden layers; in between, z is
-    sampled.
+    """Encoder and decoder are mirrored networks with hidden layers; in between, z is sampled.
 
-    n_features, n_latent : D and M
-    hidden      : units of the encoder's hidden layers, D -> hidden -> 2 M; the decoder has them in
-                  reverse, M -> ... -> D. With () both are linear
-    activation  : of the hidden layers, a name that `nn.Linear` knows
-    likelihood  : "bernoulli" (data in [0, 1]) or "gaussian" (N(x; g(z), sigma^2 I))
-    sigma, learn_sigma : of the Gaussian likelihood: its standard deviation (1), fixed or where
-    learning starts
-    beta        : weight of the KL term in `loss`, >= 0; an attribute that may be changed on the way
-                  (`warm_up`)
-    n_samples   : L, samples of z for each datum in `loss`
-    rng         : where the start weights come from (Xavier; He for relu); dtype : float64 or
-                  float32
+    The loss is -L(w, phi), a sum over features, units and data, in nats.
 
-    ``encoder.parameters()`` are phi of the slides, ``decoder.parameters()`` (and the learnt
-    variance) are w. ln sigma^2 is kept within +-20 by `clip`: the loss stays finite whatever the
-    encoder says, and the derivative is that of the clipped function, 1 up to the bound and 0
-    beyond.
+    Parameters
+    ----------
+    n_features : int
+        D, the number of features of a datum, >= 1.
+    n_latent : int
+        M, the number of latent units, >= 1.
+    hidden : sequence of int, optional
+        Units of the encoder's hidden layers, D -> hidden -> 2 M; the decoder has them in reverse,
+        M -> ... -> D.  With () both are linear.
+    activation : str, optional
+        Of the hidden layers, a name that `nn.Linear` knows.
+    likelihood : str, optional
+        "bernoulli" (data in [0, 1]) or "gaussian" (N(x; g(z), sigma^2 I)).
+    sigma : float, optional
+        The standard deviation of the Gaussian likelihood, > 0, in the units of x: 1 unless told
+        otherwise.
+    learn_sigma : bool, optional
+        Whether it is learnt, from there, or fixed.
+    beta : float, optional
+        Weight of the KL term in `loss`, >= 0; an attribute that may be changed on the way
+        (`KLWarmUp`).
+    n_samples : int, optional
+        L, samples of z for each datum in `loss`, >= 1.
+    rng : numpy.random.Generator
+        Draws the start weights (Xavier; He for relu); the biases start at 0.
+    dtype : dtype, optional
+        float64 or float32, of all parameters.
 
-    Raises DataError for sizes below 1, sigma <= 0, beta < 0, n_samples < 1, an unknown likelihood
-    or activation.
+    Attributes
+    ----------
+    encoder : nn.Sequential
+        Outputs mu and ln sigma^2; its parameters are phi of the slides.
+    decoder : nn.Sequential
+        g(z; w); its parameters (and the learnt variance) are w.
+    conditional : Module
+        The likelihood p(x | z; w), `densities.Bernoulli` or `densities.Gaussian`.
+
+    Raises
+    ------
+    DataError
+        For sizes below 1, sigma <= 0, beta < 0, n_samples < 1, an unknown likelihood or activation,
+        a sigma where the likelihood has none.
+    DtypeError
+        If a number or flag is not one, `rng` not a generator, or `dtype` another one.
+
+    Notes
+    -----
+    ln sigma^2 is kept within +-20 by `clip`: the loss stays finite whatever the encoder says, and
+    the derivative is that of the clipped function, 1 up to the bound and 0 beyond.
+
+    References
+    ----------
+    Bishop & Bishop (2024), section 19.2; Kingma & Welling (2013).
+
+    Examples
+    --------
+    An encoder that outputs 0 says N(0, I) for every x: its KL term, the rate, is 0.  A decoder that
+    outputs 0 gives each of 4 pixels the probability 1/2: the distortion is 4 ln 2.
+
+    >>> model = mg.models.VariationalAutoencoder(4, 2, hidden=(3,), rng=np.random.default_rng(0))
+    >>> for network in (model.encoder, model.decoder):
+    ...     network[1].weight.data = np.zeros(network[1].weight.shape)
+    >>> distortion, rate = model.terms(np.array([[0.0, 1.0, 1.0, 0.0]]), noise=np.zeros((1, 2)))
+    >>> round(distortion.item() / np.log(2), 6), rate.item()
+    (4.0, 0.0)
     """
 
     def __init__(
@@ -95,15 +141,33 @@ class VariationalAutoencoder(VariationalModel):
 
     @property
     def sigma(self) -> float | None:
-        """The standard deviation of a pixel under the Gaussian likelihood, learnt or not; None for
-        the Bernoulli one.
-        """
+        """The standard deviation of a pixel, learnt or not, a float; None for the Bernoulli likelihood."""
         return self.conditional.sigma if isinstance(self.conditional, Gaussian) else None
 
     # --- the two networks -------------------------------------------------------------------------
 
     def encode(self, x: Any) -> tuple[Any, Any]:
-        """x (n, D) -> mu (n, M), log_var (n, M): q(z | x) = N(z; mu, diag e^log_var)."""
+        """Mean and log variance of q(z | x) = N(z; mu, diag e^log_var).
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows; an array is cast to the dtype of the weights.
+
+        Returns
+        -------
+        mu : Tensor, (n, M)
+            The means.
+        log_var : Tensor, (n, M)
+            ln sigma^2, within +-20.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If x is outside [0, 1] and the likelihood is Bernoulli.
+        """
         return self._encode(self._rows(x))
 
     def _encode(self, x: Any) -> tuple[Any, Any]:
@@ -111,16 +175,47 @@ class VariationalAutoencoder(VariationalModel):
         return statistics[:, :M], bounded(statistics[:, M:])
 
     def decode(self, z: Any) -> Any:
-        """z (..., M) -> E[x | z] (..., D): probabilities, or the mean of the Gaussian."""
+        """E[x | z]: probabilities, or the mean of the Gaussian.
+
+        Parameters
+        ----------
+        z : Tensor or array_like, (..., M)
+            Latent variables.
+
+        Returns
+        -------
+        Tensor, (..., D)
+            What the model expects to see, in the units of the data.
+        """
         return self.conditional.mean(self.decoder(z))
 
     # --- the bound --------------------------------------------------------------------------------
 
     def terms(self, x: Any, noise: np.ndarray) -> tuple[Any, Any]:
-        """(distortion, rate), both *summed over the data*: -1/L sum_l log p(x | z^(l); w), and
-        KL(q(z | x; phi) || p(z)).
+        """Distortion and rate, the two terms of the loss, for given noise.
 
-        noise : eps, (n, M) or (L, n, M).  The rate is the analytic one.
+            -1/L sum_l log p(x | z^(l); w)   and   KL(q(z | x; phi) || p(z))
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        noise : ndarray, (n, M) or (L, n, M)
+            eps in z = mu + sigma eps.
+
+        Returns
+        -------
+        distortion : Tensor, ()
+            A sum over features and data, a mean over the L samples, in nats.
+        rate : Tensor, ()
+            The analytic one: a sum over units and data, in nats.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If x is outside [0, 1] and the likelihood is Bernoulli.
         """
         return self._terms(self._rows(x), noise)
 
@@ -135,20 +230,61 @@ class VariationalAutoencoder(VariationalModel):
         ), rate
 
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
-        """-L(w, phi) with this model's ``beta`` and ``n_samples``: a scalar, *summed over features
-        and data*, in nats.
+        """-L(w, phi) with this model's ``beta`` and ``n_samples``: distortion + beta rate.
 
-        rng draws eps; it is needed (DtypeError).
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator
+            Draws eps; it is needed.
+
+        Returns
+        -------
+        Tensor, ()
+            A sum over features, units and data, in nats.
+
+        Raises
+        ------
+        DtypeError
+            If there is no `rng`.
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If x is outside [0, 1] and the likelihood is Bernoulli.
         """
         x = self._rows(x)
         distortion, rate = self._terms(x, self._noise(rng, len(x), self.n_samples))
         return distortion + (rate if self.beta == 1 else self.beta * rate)
 
     def bound(self, x: Any, rng: np.random.Generator, n_samples: int = 1, beta: float = 1.0) -> Any:
-        """(n,): 1/L sum_l log p(x_n | z_n^(l)) - beta KL_n, L = `n_samples`; sums over features and
-        units, in nats.
+        """1/L sum_l log p(x_n | z_n^(l)) - beta KL_n for each row of x.
 
-        For beta = 1 it is on average a lower bound of log p(x_n; w).
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator
+            Draws eps.
+        n_samples : int, optional
+            L, samples of z for each datum, >= 1.
+        beta : float, optional
+            Weight of the KL term, >= 0.
+
+        Returns
+        -------
+        Tensor, (n,)
+            Sums over features and units, in nats.  For beta = 1 it is on average a lower bound of
+            log p(x_n; w).
+
+        Raises
+        ------
+        DtypeError
+            If `rng` is not a generator.
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If beta < 0, n_samples < 1, or x is outside [0, 1] and the likelihood is Bernoulli.
         """
         x, beta = self._rows(x), self._weight(beta)
         mu, log_var = self._encode(x)
@@ -156,16 +292,67 @@ class VariationalAutoencoder(VariationalModel):
         return likelihood - beta * kl_to_prior(mu, log_var)
 
     def elbo(self, x: Any, rng: np.random.Generator, n_samples: int = 1, beta: float = 1.0) -> Any:
-        """L(w, phi): `bound`, *summed over the data*, a scalar."""
+        """L(w, phi), the sum of `bound` over the data.
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator
+            Draws eps.
+        n_samples : int, optional
+            L, samples of z for each datum, >= 1.
+        beta : float, optional
+            Weight of the KL term, >= 0.
+
+        Returns
+        -------
+        Tensor, ()
+            A sum over features, units and data, in nats.
+
+        Raises
+        ------
+        DtypeError
+            If `rng` is not a generator.
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If beta < 0, n_samples < 1, or x is outside [0, 1] and the likelihood is Bernoulli.
+        """
         return ops.sum(self.bound(x, rng, n_samples, beta))
 
     # --- the likelihood itself --------------------------------------------------------------------
 
     def iwae(self, x: Any, rng: np.random.Generator, n_samples: int) -> Any:
-        """(n,), log 1/k sum_j w_nj, k = `n_samples`: the importance weighted bound, differentiable.
+        """The importance weighted bound log 1/k sum_j w_nj of each datum, differentiable.
 
-        On average it is L_k: L_1 is the ELBO, and L_k rises with k towards log p(x) (Burda, Grosse
-        & Salakhutdinov 2016).
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator
+            Draws z from q(z | x), k times for each datum.
+        n_samples : int
+            k, >= 1.
+
+        Returns
+        -------
+        Tensor, (n,)
+            A sum over features, in nats.  On average it is L_k: L_1 is the ELBO, and L_k rises with
+            k towards log p(x).
+
+        Raises
+        ------
+        DtypeError
+            If `rng` is not a generator.
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If n_samples < 1, or x is outside [0, 1] and the likelihood is Bernoulli.
+
+        References
+        ----------
+        Burda, Grosse & Salakhutdinov (2016), Importance weighted autoencoders.
         """
         log_w = self.log_weights(x, rng, n_samples)
         return ops.logsumexp(log_w, axis=0) - math.log(len(log_w))
@@ -173,8 +360,28 @@ class VariationalAutoencoder(VariationalModel):
     # --- what a trained model makes ---------------------------------------------------------------
 
     def sample(self, n: int, rng: np.random.Generator, *, pixels: bool = False) -> np.ndarray:
-        """(n, D) from the model: z ~ p(z), then E[x | z]; with `pixels` x itself is drawn from p(x
-        | z).
+        """Draw from the model: z ~ p(z), then E[x | z], or x itself.
+
+        Parameters
+        ----------
+        n : int
+            How many, >= 1.
+        rng : numpy.random.Generator
+            Draws z, and x where `pixels` is set.
+        pixels : bool, optional
+            Whether x is drawn from p(x | z), instead of its mean.
+
+        Returns
+        -------
+        ndarray, (n, D)
+            One draw in each row, in the units of the data.
+
+        Raises
+        ------
+        DataError
+            If `n` is below 1.
+        DtypeError
+            If `n` is not a whole number, `pixels` not a flag, or `rng` not a generator.
         """
         flag(pixels, "pixels")
         z = self._noise(rng, whole_number(n, "n", "it counts images"), 1)
@@ -183,7 +390,27 @@ class VariationalAutoencoder(VariationalModel):
         return np.asarray(self.conditional.draw(a, rng) if pixels else self.conditional.mean(a))
 
     def reconstruct(self, x: Any, rng: np.random.Generator | None = None) -> np.ndarray:
-        """(n, D): E[x | z] at the mean of q(z | x), or, with `rng`, at a z drawn from it."""
+        """E[x | z] at the mean of q(z | x), or at a z drawn from it, as an array.
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator, optional
+            Draws z; without it z is the mean.
+
+        Returns
+        -------
+        ndarray, (n, D)
+            The reconstructions, in the units of the data.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If x is outside [0, 1] and the likelihood is Bernoulli.
+        """
         with no_grad():
             mu, log_var = self.encode(x)
             z = mu if rng is None else ops.reparameterise(mu, log_var, self._noise(rng, len(mu), 1))
@@ -236,11 +463,44 @@ class VariationalAutoencoder(VariationalModel):
 
 
 class KLWarmUp:
-    """A callback for `fit`: beta rises linearly from 0 to the model's own over the first `epochs`
-    epochs (Bowman et al. 2016).
+    """A callback for `fit`: beta rises linearly from 0 to the model's own.
 
     A decoder that learns before the code costs anything has a reason to use it.  After epoch k beta
-    is k / epochs of its final value; in a run that is resumed at epoch k > 0, pass ``done=k``.
+    is k / epochs of its final value.
+
+    Parameters
+    ----------
+    model : VariationalAutoencoder or LinearVAE
+        Its ``beta`` is the final value, and is set to the first one at once.
+    epochs : int
+        The length of the warm-up, >= 1.
+    done : int, optional
+        Epochs that are complete, in a run that is resumed, >= 0.
+
+    Attributes
+    ----------
+    beta : float
+        The final value.
+    epochs : int
+        As passed.
+
+    Raises
+    ------
+    DataError
+        If `epochs` is below 1 or `done` below 0.
+    DtypeError
+        If one of them is not a whole number.
+
+    References
+    ----------
+    Bowman et al. (2016), Generating sentences from a continuous space.
+
+    Examples
+    --------
+    >>> model = mg.models.VariationalAutoencoder(4, 2, beta=2.0, rng=np.random.default_rng(0))
+    >>> warm_up = mg.models.KLWarmUp(model, epochs=4)
+    >>> model.beta, [warm_up.at(epoch) for epoch in (1, 2, 4, 8)]
+    (0.0, [0.5, 1.0, 2.0, 2.0])
     """
 
     def __init__(self, model: Any, epochs: int, done: int = 0) -> None:
@@ -252,7 +512,18 @@ class KLWarmUp:
         model.beta = self.at(done)
 
     def at(self, epoch: int) -> float:
-        """beta after `epoch` epochs."""
+        """The weight of the KL term after so many epochs.
+
+        Parameters
+        ----------
+        epoch : int
+            Epochs that are complete.
+
+        Returns
+        -------
+        float
+            beta, which stays at its final value once `epochs` are over.
+        """
         return self.beta * min(1.0, epoch / self.epochs)
 
     def __call__(self, state: Any) -> None:
