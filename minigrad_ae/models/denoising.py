@@ -1,5 +1,5 @@
 """The denoising autoencoder: any autoencoder, trained to undo noise (Bishop & Bishop, section
-19.1.5).
+19.1.4).
 
     x~_n = x_n with noise, drawn again at every visit,    E(w) = sum_n ||y(x~_n; w) - x_n||^2    (no
     factor 1/2)
@@ -67,7 +67,7 @@ class DenoisingAutoencoder(Autoencoder):
 
     References
     ----------
-    Bishop & Bishop (2024), section 19.1.5.
+    Bishop & Bishop (2024), section 19.1.4.
 
     Examples
     --------

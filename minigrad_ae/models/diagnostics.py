@@ -30,7 +30,7 @@ BLOCK = 512  # draws whose densities under all N posteriors are computed at once
 
 @dataclass(frozen=True)
 class LatentReport:
-    """What `diagnose` finds; values in nats are averages over the data, sums over units and features.
+    """What `diagnose` finds: means over the data, sums over units and features, in nats.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
 """The sparse autoencoder: a penalty, not a bottleneck, constrains the code (Bishop & Bishop,
-section 19.1.4).
+section 19.1.3).
 
     z = f(x W_enc + b_enc),   y = z W_dec + b_dec,   E~(w) = E(w) + lambda sum_n sum_k |z_nk|
 
@@ -72,7 +72,7 @@ class SparseAutoencoder(Autoencoder):
 
     References
     ----------
-    Bishop & Bishop (2024), section 19.1.4.
+    Bishop & Bishop (2024), section 19.1.3.
 
     Examples
     --------

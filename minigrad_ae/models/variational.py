@@ -101,7 +101,7 @@ class VariationalAutoencoder(VariationalModel):
     >>> for network in (model.encoder, model.decoder):
     ...     network[1].weight.data = np.zeros(network[1].weight.shape)
     >>> distortion, rate = model.terms(np.array([[0.0, 1.0, 1.0, 0.0]]), noise=np.zeros((1, 2)))
-    >>> round(distortion.item() / np.log(2), 6), rate.item()
+    >>> round(float(distortion.item() / np.log(2)), 6), rate.item()
     (4.0, 0.0)
     """
 
@@ -141,7 +141,7 @@ class VariationalAutoencoder(VariationalModel):
 
     @property
     def sigma(self) -> float | None:
-        """The standard deviation of a pixel, learnt or not, a float; None for the Bernoulli likelihood."""
+        """The standard deviation of a pixel, a float; None for the Bernoulli likelihood."""
         return self.conditional.sigma if isinstance(self.conditional, Gaussian) else None
 
     # --- the two networks -------------------------------------------------------------------------
