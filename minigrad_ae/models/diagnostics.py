@@ -208,15 +208,58 @@ def _plus_minus(error: float) -> str:
 
 
 def kl_per_unit(mu: np.ndarray, log_var: np.ndarray) -> np.ndarray:
-    """(M,), 1/2 (sigma^2 + mu^2 - 1 - ln sigma^2), averaged over the data: mu, log_var (n, M)."""
+    """KL(q(z_m | x) || p(z_m)) of each unit, a mean over the data.
+
+    Parameters
+    ----------
+    mu : ndarray, (n, M)
+        Means of q(z | x).
+    log_var : ndarray, (n, M)
+        ln of its variances.
+
+    Returns
+    -------
+    ndarray, (M,)
+        1/2 (sigma^2 + mu^2 - 1 - ln sigma^2), in nats.
+
+    Examples
+    --------
+    >>> mg.models.diagnostics.kl_per_unit(np.array([[0.0, 1.0], [0.0, 3.0]]), np.zeros((2, 2)))
+    array([0. , 2.5])
+    """
     return np.asarray(kl_to_prior(mu[..., None], log_var[..., None]).mean(axis=0))
 
 
 def mutual_information(mu: np.ndarray, log_var: np.ndarray, rng: np.random.Generator) -> float:
-    """I(x; z) = E [log q(z | x) - log q(z)], estimated at one z for each datum; mu, log_var (n, M).
+    """I(x; z) = E [log q(z | x) - log q(z)], estimated at one z for each datum.
 
+    Parameters
+    ----------
+    mu : ndarray, (n, M)
+        Means of q(z | x).
+    log_var : ndarray, (n, M)
+        ln of its variances.
+    rng : numpy.random.Generator
+        Draws z.
+
+    Returns
+    -------
+    float
+        In nats, a mean over the data; at most ln n.
+
+    Notes
+    -----
     q(z) is the mixture of all n posteriors, itself included, so the estimate is unbiased for the
     data at hand.
+
+    Examples
+    --------
+    Codes that never overlap tell which of the 4 data it was: ln 4.
+
+    >>> mu = 1000.0 * np.arange(4)[:, None]
+    >>> information = mg.models.diagnostics.mutual_information
+    >>> bool(np.isclose(information(mu, np.zeros((4, 1)), np.random.default_rng(0)), np.log(4)))
+    True
     """
     noise = rng.standard_normal(mu.shape)
     z = mu + np.exp(0.5 * log_var) * noise
@@ -227,8 +270,21 @@ def mutual_information(mu: np.ndarray, log_var: np.ndarray, rng: np.random.Gener
 
 
 def log_aggregate_posterior(z: np.ndarray, mu: np.ndarray, log_var: np.ndarray) -> np.ndarray:
-    """(k,), log q(z) = log 1/n sum_n N(z; mu_n, diag e^log_var_n) at z (k, M); mu, log_var (n,
-    M).
+    """log q(z) = log 1/n sum_n N(z; mu_n, diag e^log_var_n).
+
+    Parameters
+    ----------
+    z : ndarray, (k, M)
+        Where it is taken.
+    mu : ndarray, (n, M)
+        Means of q(z | x_n).
+    log_var : ndarray, (n, M)
+        ln of its variances.
+
+    Returns
+    -------
+    ndarray, (k,)
+        In nats.
     """
     log_q = np.zeros((len(z), len(mu)))
     # unit by unit: (k, n) at once

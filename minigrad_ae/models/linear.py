@@ -73,9 +73,16 @@ class Fit:
 
 
 class TiedDecoder(Module):
-    """y = z W^T + b with the weight W (D, M) of the layer `encoder`; the offset b (D,) is its own.
+    """y = z W^T + b with the weight W (D, M) of an encoder; only the offset is its own.
 
-    ``weight`` (M, D) is computed from the encoder's, and so is no parameter.
+    Parameters
+    ----------
+    encoder : nn.Linear
+        Whose weight is used.
+    bias : bool
+        Whether there is an offset b (D,).
+    dtype : dtype
+        float64 or float32, of the offset.
     """
 
     def __init__(self, encoder: Linear, bias: bool, dtype: Any) -> None:
@@ -84,9 +91,22 @@ class TiedDecoder(Module):
 
     @property
     def weight(self) -> Tensor:
+        """W^T, a Tensor (M, D): computed from the encoder's, and so not a parameter."""
         return self.encoder.weight.T
 
     def forward(self, z: Any) -> Any:
+        """The outputs for given codes.
+
+        Parameters
+        ----------
+        z : Tensor or array_like, (n, M)
+            Codes, one row for each datum.
+
+        Returns
+        -------
+        Tensor, (n, D)
+            y, in the units of the data.
+        """
         return ops.linear(z, self.weight, self.bias)
 
 
@@ -438,7 +458,24 @@ def ready_to_fit(
 
 
 def half_squared_error(y: Any, x: Any) -> Any:
-    """E = 1/2 sum (y - x)^2 over all elements: the slides' sum-of-squares error, a sum over
-    features and data.
+    """E = 1/2 sum (y - x)^2, the slides' sum-of-squares error.
+
+    Parameters
+    ----------
+    y : Tensor or ndarray, (n, D)
+        Outputs.
+    x : Tensor or ndarray, (n, D)
+        Targets.
+
+    Returns
+    -------
+    Tensor or ndarray, ()
+        A sum over features and data.
+
+    Examples
+    --------
+    >>> from minigrad_ae.models.linear import half_squared_error
+    >>> float(half_squared_error(np.array([[3.0, 4.0]]), np.zeros((1, 2))))  # 1/2 (9 + 16)
+    12.5
     """
     return ops.half_squared_error(y, x)

@@ -531,8 +531,17 @@ class KLWarmUp:
 
 
 def bounded(log_var: Any) -> Any:
-    """log_var within +-LOG_VAR_BOUND.  Where nothing is outside, it is the same tensor: `clip`
-    would be the identity.
+    """log_var within +-20; where nothing is outside, the same tensor.
+
+    Parameters
+    ----------
+    log_var : Tensor or ndarray, (n, M)
+        What the encoder says.
+
+    Returns
+    -------
+    Tensor or ndarray, (n, M)
+        `clip` of it; where that would be the identity, `log_var` itself.
     """
     values = np.real(log_var._data if isinstance(log_var, Value) else log_var)
     if values.size and values.min() >= -LOG_VAR_BOUND and values.max() <= LOG_VAR_BOUND:
