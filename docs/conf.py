@@ -32,7 +32,7 @@ version = release = mg.__version__
 extensions = ["sphinx.ext.autodoc", "numpydoc"]
 exclude_patterns = ["*.md"]
 html_theme = "alabaster"
-html_theme_options = {"page_width": "1100px", "sidebar_width": "220px"}
+html_theme_options = {"page_width": "1250px", "sidebar_width": "220px"}
 default_role = "literal"
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
