@@ -7,18 +7,11 @@ import runpy
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from ..errors import DataError
 
-
-def add_parser(commands: Any) -> None:
-    """The command and its options."""
-    p = commands.add_parser(
-        "lesson", help="run a lesson: 'list', a number, or 'all'", add_help=False
-    )
-    p.add_argument("which", nargs="?", default="list")
-    p.set_defaults(handler=lesson)
+HELP = "run a lesson: 'list', a number, or 'all'"
+OPTIONS = {"which": {"nargs": "?", "default": "list"}}
 
 
 def lesson(args: argparse.Namespace, rest: list[str]) -> int:
@@ -42,14 +35,13 @@ def lesson(args: argparse.Namespace, rest: list[str]) -> int:
             f"lessons: {numbers or 'none found'}",
             "minigrad-ae lesson list shows them; 'all' runs all of them",
         )
-    start, codes = time.perf_counter(), []
-    for path in chosen:
-        codes.append(_run(path, rest))
+    start = time.perf_counter()
+    codes = {path.stem: _run(path, rest) for path in chosen}
     if len(chosen) > 1:
-        failed = [p.stem for p, code in zip(chosen, codes, strict=True) if code]
+        failed = [name for name, code in codes.items() if code]
         verdict = f"claims fail in {', '.join(failed)}" if failed else "every claim holds"
         print(f"\n{len(chosen)} lessons in {time.perf_counter() - start:.0f} s: {verdict}")
-    return max(codes)
+    return max(codes.values())
 
 
 def _run(path: Path, argv: list[str]) -> int:
