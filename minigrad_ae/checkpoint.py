@@ -93,9 +93,11 @@ def save(
     header["generators"] = {purpose: _state(rng) for purpose, rng in (generators or {}).items()}
     header["sha256"] = digest(arrays)
     text = _as_json(header)
+    whole = {**arrays, META: np.array(text)}
+    # an older file that was cut short must not take the place of the last good one
+    keep = os.path.isfile(path) and zipfile.is_zipfile(path)
     try:
-        whole = {**arrays, META: np.array(text)}
-        return write_whole(path, lambda file: _write(file, whole), keep_previous=_is_archive(path))
+        return write_whole(path, lambda file: _write(file, whole), keep_previous=keep)
     except OSError as error:
         needed = sum(value.nbytes for value in arrays.values()) + len(text)
         raise CheckpointError(
@@ -122,11 +124,7 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoin
         raise CheckpointError(
             "the checkpoint is damaged", f"{path}: its SHA-256 is another one", older(path)
         )
-    weights = {
-        name.removeprefix("model/"): value
-        for name, value in arrays.items()
-        if name.startswith("model/")
-    }
+    weights = _part("model/", arrays)
     model = _rebuilt(header, weights, path) if model is None else model
     try:
         model.load_state_dict(weights)
@@ -136,12 +134,7 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoin
         ) from None
     optimizer = None
     if "optimizer" in header:
-        slots = {
-            name.removeprefix("optimizer/"): v
-            for name, v in arrays.items()
-            if name.startswith("optimizer/")
-        }
-        optimizer = {**header["optimizer"]["numbers"], **slots}
+        optimizer = header["optimizer"]["numbers"] | _part("optimizer/", arrays)
     try:
         generators = {purpose: _generator(state) for purpose, state in header["generators"].items()}
     except (AttributeError, LookupError, TypeError, ValueError):
@@ -158,12 +151,11 @@ def settings_of(model: Module) -> dict[str, Any] | None:
     An array becomes a list, and a model inside (of a denoising autoencoder) its own class and
     settings.
     """
-    names = [
-        name
-        for name in inspect.signature(type(model).__init__).parameters
-        if name not in ("self", *DRAWN)
-    ]
-    settings = {name: getattr(model, name, inspect.Parameter.empty) for name in names}
+    settings = {
+        name: getattr(model, name, inspect.Parameter.empty)
+        for name in inspect.signature(type(model)).parameters
+        if name not in DRAWN
+    }
     try:
         return dict(json.loads(json.dumps(settings, default=_setting)))
     except TypeError:
@@ -193,13 +185,6 @@ def _write(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
     np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
-def _is_archive(path: str | os.PathLike[str]) -> bool:
-    """Whether the older file is worth keeping: one that was cut short must not take the place of
-    the last good one.
-    """
-    return os.path.isfile(path) and zipfile.is_zipfile(path)
-
-
 def _as_json(header: Mapping[str, Any]) -> str:
     try:
         return json.dumps(header, sort_keys=True)
@@ -220,19 +205,14 @@ def _free(path: Path) -> str:
 def _read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     try:
         with open(path, "rb") as file:
-            if file.read(4) != b"PK\x03\x04":
-                raise CheckpointError(
-                    "this is no checkpoint", f"{path}: not an .npz archive", NAME_ONE
-                )
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
+            if file.read(4) == b"PK\x03\x04":
+                file.seek(0)
+                with np.load(file, allow_pickle=False) as archive:
+                    return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise CheckpointError(
             "there is no such checkpoint", f"{path}", "check the path; train with --checkpoint"
         ) from None
-    except CheckpointError:
-        raise
     except OSError as error:
         raise CheckpointError(
             "the checkpoint cannot be read", f"{path}: {error.strerror}", "check the path"
@@ -253,6 +233,16 @@ def _read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         raise CheckpointError(
             "the checkpoint cannot be read", f"{path}: {fault}", older(path)
         ) from None
+    raise CheckpointError("this is no checkpoint", f"{path}: not an .npz archive", NAME_ONE)
+
+
+def _part(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with `prefix`, under the rest of their names."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in arrays.items()
+        if name.startswith(prefix)
+    }
 
 
 def older(path: str | os.PathLike[str]) -> str:
@@ -268,7 +258,7 @@ def _header(arrays: dict[str, np.ndarray], path: str | os.PathLike[str]) -> dict
     if META not in arrays:
         raise CheckpointError("this is no checkpoint", f"{path}: an .npz without {META}", NAME_ONE)
     try:
-        header = json.loads(str(arrays.pop(META)[()]))
+        header: dict[str, Any] = json.loads(str(arrays.pop(META)[()]))
         known = header["format"] == FORMAT
         if known and not header.keys() >= KEYS:
             raise KeyError
@@ -326,10 +316,10 @@ def _built(described: Mapping[str, Any], dtype: np.dtype) -> Module:
 
 # --- generators: their states are nested dicts of numbers and, some of them, arrays ---
 def _state(rng: np.random.Generator) -> Any:
-    text = json.dumps(
-        rng.bit_generator.state, default=lambda a: {"array": a.tolist(), "dtype": a.dtype.str}
+    state = rng.bit_generator.state
+    return json.loads(
+        json.dumps(state, default=lambda a: {"array": a.tolist(), "dtype": a.dtype.str})
     )
-    return json.loads(text)
 
 
 def _generator(state: Mapping[str, Any]) -> np.random.Generator:

@@ -97,7 +97,12 @@ def fit(
     where the loss becomes NaN or infinite; GradientError where a gradient does; and what `batches`
     and the model's loss raise.
     """
-    _demand_first_order(optimizer)
+    if isinstance(optimizer, LBFGS):
+        raise DataError(
+            "fit makes one step per batch, and L-BFGS needs the same loss again and again",
+            "got optimizer=LBFGS(...)",
+            "call optimizer.step(closure) with all the data; or use SGD or Adam here",
+        )
     epochs = whole_number(
         epochs,
         "fit: epochs",
@@ -212,15 +217,6 @@ def _checked(X: Any, dtype: Any) -> np.ndarray:
         )
     demand_squares(flat, dtype)
     return cast.reshape(X.shape)
-
-
-def _demand_first_order(optimizer: Any) -> None:
-    if isinstance(optimizer, LBFGS):
-        raise DataError(
-            "fit makes one step per batch, and L-BFGS needs the same loss again and again",
-            "got optimizer=LBFGS(...)",
-            "call optimizer.step(closure) with all the data; or use SGD or Adam here",
-        )
 
 
 @contextmanager

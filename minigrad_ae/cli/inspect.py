@@ -8,7 +8,6 @@ import shutil
 import sys
 import traceback
 import types
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,10 @@ from .output import writable
 
 STDOUT = Path("-")
 NEXT = "next: --step K shows one step in full, -i walks by typing, --html page.html writes the page"
+AGAIN = (
+    "the parameters were changed after the loss was computed: it is computed again here, from the "
+    "same ops"
+)
 LEAVE = "leave a scalar tensor in a variable called loss"
 WIDEST = 120  # columns; longer lines are hard to read
 HELP = "walk the backward pass of a script's loss, step by step"
@@ -137,14 +140,13 @@ class _LastRoot:
 
     root: Value | None = None
 
-    def computed(self, *args: Any) -> None:
-        pass
-
     def begins(self, order: list[Value]) -> None:
         self.root = order[-1]
 
-    def sent(self, *args: Any) -> None:
+    def computed(self, *args: Any) -> None:
         pass
+
+    sent = computed
 
 
 def loss_of(script: Path) -> tuple[Value, dict[str, Any], str]:
@@ -157,10 +159,9 @@ def loss_of(script: Path) -> tuple[Value, dict[str, Any], str]:
         scope = run(script)
     finally:
         watchers.remove(last)
-    newest = sorted(_values(scope.values()), key=lambda v: -v.serial)
-    candidates = _values([scope.get("loss"), last.root, *newest])
-    scalars = (v for v in candidates if v.requires_grad and v.op and v._data.size == 1)
-    loss = next(scalars, None)
+    newest = sorted(filter(_is_loss, scope.values()), key=lambda v: -v.serial)
+    candidates = [scope.get("loss"), last.root, *newest]
+    loss = next(filter(_is_loss, candidates), None)
     if loss is None:
         raise DataError(f"{script.name} has no loss to inspect", *_no_loss(scope.get("loss")))
     try:
@@ -168,19 +169,14 @@ def loss_of(script: Path) -> tuple[Value, dict[str, Any], str]:
     except GradientError:
         fresh = recomputed(loss)
         scope = {k: fresh.get(v, v) if isinstance(v, Value) else v for k, v in scope.items()}
-        note = (
-            "the parameters were changed after the loss was computed: it is computed again "
-            "here, from the same ops"
-        )
-        return fresh[loss], scope, note
+        return fresh[loss], scope, AGAIN
     return loss, scope, ""
 
 
 def _no_loss(found: Any) -> tuple[str, str]:
     """(what the script left instead of a loss, how to fix it)."""
     if found is None:
-        story = "it ran to its end and left no scalar tensor with a gradient"
-        return story, LEAVE
+        return "it ran to its end and left no scalar tensor with a gradient", LEAVE
     if not isinstance(found, Value):
         return f"its `loss` is not a tensor but a {type(found).__name__}", LEAVE
     story = f"its `loss` has shape {found._data.shape}"
@@ -198,16 +194,17 @@ def _no_loss(found: Any) -> tuple[str, str]:
     return story, "reduce it to a scalar: loss = loss.sum()"
 
 
-def _values(found: Iterable[Any]) -> Iterator[Value]:
-    return (value for value in found if isinstance(value, Value))
+def _is_loss(found: Any) -> bool:
+    if not isinstance(found, Value) or found.op is None:
+        return False
+    return found.requires_grad and found._data.size == 1
 
 
 def recomputed(loss: Value) -> dict[Value, Value]:
-    """Every value of a graph, computed again from the current data of its leaves: {old: new}."""
+    """{old: new} of every computed value of a graph, from the current data of its leaves."""
     new: dict[Value, Value] = {}
     for value in engine.topological(loss):
-        if value.op is None:
-            new[value] = value
+        if value.op is None:  # a leaf is itself
             continue
         inputs = tuple(new.get(a, a) if isinstance(a, Value) else a for a in value.inputs)
         again = value.op.record(inputs, dict(value.params))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from ..arguments import seed
+from ..claims import Run, ledger
 from ..errors import DataError
 from ..files import write_json
 from .output import writable
@@ -38,8 +41,6 @@ def verify(args: argparse.Namespace, rest: list[str]) -> int:
     """Read the ledger; with --sabotage each claim under its own bug; with --data certify a
     matrix.
     """
-    from ..claims import Run, ledger
-
     if args.data is not None:
         if args.sabotage or args.full:
             wrong = "--sabotage" if args.sabotage else "--full"
@@ -65,9 +66,6 @@ def verify(args: argparse.Namespace, rest: list[str]) -> int:
 
 def certify(args: argparse.Namespace) -> int:
     """Train a linear autoencoder on the centred matrix and print its PCA certificate."""
-    import numpy as np
-
-    from ..claims import ledger
     from ..claims.certificate import claims_of
     from ..claims.certify import certify_pca, demand_latent
     from ..data import centre, load_matrix
