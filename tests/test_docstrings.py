@@ -40,7 +40,6 @@ RULES = {
 PENDING = {  # parts of the package that are not written in this form yet
     "analytic",
     "autodiff",
-    "checkpoint",
     "claims",
     "data",
     "experiments",
@@ -52,7 +51,6 @@ PENDING = {  # parts of the package that are not written in this form yet
     "optim",
     "program",
     "tensors",
-    "train",
 }
 OBJECTS = {name: each for name, each in public.public().items() if each.folder not in PENDING}
 READERS = public.used_by_readers()

@@ -18,21 +18,18 @@ def lesson(args: argparse.Namespace, rest: list[str]) -> int:
     """List the lessons, or run one or all of them in this process."""
     from ..teaching.lesson import lesson_files, options
 
-    files = lesson_files()
+    numbers = {path: str(int(path.stem[:2])) for path in lesson_files()}
     if args.which in ("-h", "--help") or "--help" in rest or "-h" in rest:
         options("minigrad-ae lesson N|all|list").parse_args(["--help"])
     if args.which == "list":
-        for path in files:
-            print(f"{int(path.stem[:2]):>3}  {path.stem[3:].replace('_', ' '):<32} {path}")
+        for path, number in numbers.items():
+            print(f"{number:>3}  {path.stem[3:].replace('_', ' '):<32} {path}")
         return 0
-    chosen = files
-    if args.which != "all":
-        chosen = [p for p in files if args.which in (p.stem, p.stem[:2], str(int(p.stem[:2])))]
+    chosen = [p for p, n in numbers.items() if args.which in ("all", p.stem, p.stem[:2], n)]
     if not chosen:
-        numbers = ", ".join(str(int(p.stem[:2])) for p in files)
         raise DataError(
             f"there is no lesson {args.which!r}",
-            f"lessons: {numbers or 'none found'}",
+            f"lessons: {', '.join(numbers.values()) or 'none found'}",
             "minigrad-ae lesson list shows them; 'all' runs all of them",
         )
     start = time.perf_counter()
