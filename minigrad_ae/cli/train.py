@@ -218,12 +218,9 @@ def _demand_same(now: dict[str, Any], then: dict[str, Any], path: Path) -> None:
     """On --resume every option but the number of epochs must be what it was (one that came later
     had its default).
     """
-    differ = [
-        f"--{name.replace('_', '-')} was {then[name]}, is {now[name]}"
-        for name in sorted(now.keys() & then.keys())
-        if now[name] != then[name]
-    ]
-    if differ:
+    changed = [name for name in sorted(now.keys() & then.keys()) if now[name] != then[name]]
+    if changed:
+        differ = [f"--{n.replace('_', '-')} was {then[n]}, is {now[n]}" for n in changed]
         raise CheckpointError(
             "--resume: the options are not those of the checkpoint",
             f"{path}: {'; '.join(differ)}",
