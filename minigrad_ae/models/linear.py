@@ -60,7 +60,8 @@ class TiedDecoder(Module):
 
     @property
     def weight(self) -> Tensor:
-        return self.encoder.weight.T
+        weight: Tensor = self.encoder.weight.T
+        return weight
 
     def forward(self, z: Any) -> Any:
         return ops.linear(z, self.weight, self.bias)
@@ -242,7 +243,7 @@ class LinearAutoencoder(Module):
 
         def closure() -> Tensor:
             error = half_squared_error(data @ self.encoder.weight @ self.decoder.weight, data)
-            loss = self.penalised(error, lam)
+            loss: Tensor = self.penalised(error, lam)
             loss.backward()
             report.evaluations += 1
             report.losses.append(float(error) * unit**2)
