@@ -57,8 +57,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         usage = " ".join(self.format_usage().split())
-        print(f"{self.prog}: {message}\n  {usage}\n  fix: see {self.prog} --help", file=sys.stderr)
-        raise SystemExit(2)
+        self.exit(2, f"{self.prog}: {message}\n  {usage}\n  fix: see {self.prog} --help\n")
 
 
 # --- numbers, names, dtypes, generators ---
@@ -258,7 +257,6 @@ def plain(value: Any, name: str, dtype: Any = None) -> np.ndarray:
 
 
 SMALL = 1 << 26  # bytes; below this nobody asks
-CGROUP = Path("/sys/fs/cgroup")
 
 
 def demand_room(needed: int, what: str, fix: str) -> None:
@@ -312,13 +310,13 @@ def _free_in_the_machine() -> int | None:
 
 
 def _free_in_the_container() -> int | None:
-    for limit, used in (
+    for names in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
     ):
         with suppress(OSError, ValueError):  # no such limit ("max"), or no container
-            most, taken = (
-                int((CGROUP / name).read_text(encoding="utf-8")) for name in (limit, used)
+            limit, used = (
+                int(Path("/sys/fs/cgroup", name).read_text(encoding="utf-8")) for name in names
             )
-            return max(0, most - taken)
+            return max(0, limit - used)
     return None

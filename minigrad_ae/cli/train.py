@@ -120,17 +120,16 @@ def report(model: Any, X: np.ndarray, X_test: np.ndarray, M: int) -> None:
     """
     if isinstance(model, models.MaskedAutoencoder):
         return report_masked(model, X, X_test)
-    principal = analytic.pca(X)
     denoises = isinstance(model, models.DenoisingAutoencoder)
     given = model.corrupt(X_test, np.random.default_rng(0)) if denoises else X_test
-    best = squared_error(principal.reconstruct(given, min(M, X.shape[1])), X_test)
+    best = analytic.pca(X).reconstruct(given, min(M, X.shape[1]))
     model.eval()
     with no_grad():
         error = squared_error(model(given).numpy(), X_test)
     held_out = "held out, with noise" if denoises else "held out"
     print(
         f"{held_out}: squared error {error:.6g} (sum over features, mean over data); PCA with M = "
-        f"{M}: {best:.6g}"
+        f"{M}: {squared_error(best, X_test):.6g}"
     )
 
 
@@ -201,17 +200,15 @@ def _training_of(found: checkpoint.Checkpoint) -> tuple[dict[str, Any], History]
     command left it.
     """
     try:
-        settings, history = dict(found.meta["settings"]), History(**found.meta["history"])
-        complete = found.optimizer is not None and found.generators.keys() >= {"shuffle", "noise"}
+        if found.optimizer is None or not found.generators.keys() >= {"shuffle", "noise"}:
+            raise KeyError
+        return dict(found.meta["settings"]), History(**found.meta["history"])
     except (KeyError, TypeError, ValueError):
-        complete = False
-    if not complete:
         raise CheckpointError(
             "--resume: the checkpoint has no training to continue",
             f"{found.path}: a model alone, not written by minigrad-ae train",
             "load it with mg.checkpoint.load; or start again in another folder",
-        )
-    return settings, history
+        ) from None
 
 
 def _demand_same(now: dict[str, Any], then: dict[str, Any], path: Path) -> None:

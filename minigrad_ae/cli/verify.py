@@ -44,8 +44,11 @@ def verify(args: argparse.Namespace, rest: list[str]) -> int:
     if args.data is not None:
         if args.sabotage or args.full:
             wrong = "--sabotage" if args.sabotage else "--full"
-            reason = "--data certifies one matrix; the ledger is not read"
-            raise DataError(f"{wrong} with --data", reason, f"leave out {wrong}")
+            raise DataError(
+                f"{wrong} with --data",
+                "--data certifies one matrix; the ledger is not read",
+                f"leave out {wrong}",
+            )
         return certify(args)
     if args.latent is not None:
         raise DataError(
