@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from numpy.typing import ArrayLike
-
 from ..errors import ShapeError
 from ..nn import Module, Parameter
 from ..tensors import Tensor, tensor
 
 
-def rows(x: ArrayLike | Tensor, n_features: int, dtype: Any) -> Tensor:
+def rows(x: Any, n_features: int, dtype: Any) -> Tensor:
     """x (n, n_features), n >= 1, as a tensor (an array is cast to `dtype`), or a ShapeError."""
     x = x if isinstance(x, Tensor) else tensor(x, dtype=dtype)
     shape = x.shape

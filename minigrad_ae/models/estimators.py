@@ -82,9 +82,8 @@ def _repeated(
     rng = generator(rng, "estimators", "the noise eps in z = mu + sigma eps")
     fix = "a mean and its spread need some thousands"
     whole_number(n, "n", fix, what="at least one draw is needed", where=f"got n={n}")
-    shape = (n, len(mu))
-    m, s = (tensor(np.broadcast_to(v, shape), requires_grad=True) for v in (mu, log_var))
-    return m, s, rng.standard_normal(shape)
+    leaves = [tensor(np.broadcast_to(v, (n, len(mu))), requires_grad=True) for v in (mu, log_var)]
+    return *leaves, rng.standard_normal((n, len(mu)))  # type: ignore[return-value]
 
 
 def _values(f: Function, z: Tensor) -> Any:

@@ -38,8 +38,7 @@ class Bernoulli(Module):
 
     def draw(self, a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """x drawn from p(x | a): zeros and ones."""
-        p: np.ndarray = ops.sigmoid(a)
-        return (rng.random(a.shape) < p).astype(a.dtype)
+        return (rng.random(a.shape) < ops.sigmoid(a)).astype(a.dtype)
 
     def check(self, x: np.ndarray) -> None:
         """Raises DataError for data outside [0, 1], or NaN: minus their "log-likelihood" would have

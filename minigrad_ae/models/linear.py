@@ -60,8 +60,7 @@ class TiedDecoder(Module):
 
     @property
     def weight(self) -> Tensor:
-        weight: Tensor = self.encoder.weight.T
-        return weight
+        return self.encoder.weight.T
 
     def forward(self, z: Any) -> Any:
         return ops.linear(z, self.weight, self.bias)
@@ -243,7 +242,7 @@ class LinearAutoencoder(Module):
 
         def closure() -> Tensor:
             error = half_squared_error(data @ self.encoder.weight @ self.decoder.weight, data)
-            loss: Tensor = self.penalised(error, lam)
+            loss = self.penalised(error, lam)
             loss.backward()
             report.evaluations += 1
             report.losses.append(float(error) * unit**2)

@@ -302,7 +302,7 @@ class LinearVAE(Module):
         )
 
         def closure() -> Tensor:
-            loss: Tensor = -ops.sum(times * self.bound(rows, beta=self.beta))
+            loss = -ops.sum(times * self.bound(rows, beta=self.beta))
             loss.backward()
             losses.append(float(loss))
             if self.learn_sigma2 and self.sigma2 < VANISHED and losses[-1] == min(losses):

@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from .. import ops
 from ..arguments import flag, generator, plain, real_number, whole_number
@@ -293,7 +292,7 @@ class MaskedAutoencoder(Module):
                 "use predict() and targets(), or train with norm_pix=False to see pictures",
             )
         mask = self.checked(mask, len(x))
-        y: np.ndarray = self.forward(x, mask).data
+        y = self.forward(x, mask).data
         if not paste:
             return y
         hidden = unpatchify(
@@ -306,7 +305,7 @@ class MaskedAutoencoder(Module):
     def masked_error(self, x: Any, mask: Any) -> float:
         """Mean over pictures and hidden pixels of the squared error."""
         mask = self.checked(mask, len(x))
-        pixels: int = np.count_nonzero(mask) * self.decoder.head.weight.shape[1]
+        pixels = np.count_nonzero(mask) * self.decoder.head.weight.shape[1]
         return 2 * float(self.loss(x, mask=mask)) / pixels
 
     # --- between pictures and patches ---
@@ -322,7 +321,7 @@ class MaskedAutoencoder(Module):
         mask = self.checked(mask, n)
         return np.nonzero(~mask)[1].reshape(len(mask), -1)
 
-    def checked(self, mask: ArrayLike, n: int | None = None) -> np.ndarray:
+    def checked(self, mask: Any, n: int | None = None) -> np.ndarray:
         """`mask` as a boolean (n, L) array, as many hidden in each row, and not all; one row (L,)
         serves all pictures.
         """

@@ -248,8 +248,7 @@ class VariationalAutoencoder(Module):
         """
         rng = generator(rng, "VariationalAutoencoder", "the noise eps in z = mu + sigma eps")
         shape = (n, self.n_latent) if n_samples == 1 else (n_samples, n, self.n_latent)
-        noise: np.ndarray = rng.standard_normal(shape, self._dtype)
-        return noise
+        return rng.standard_normal(shape, self._dtype)
 
     def _draws(self, rng: Any, n: int, n_samples: int) -> np.ndarray:
         """The same as (L, n, M), also for L = 1."""
@@ -279,7 +278,7 @@ class KLWarmUp:
 
     def __init__(self, model: Any, epochs: int, done: int = 0) -> None:
         self.epochs = whole_number(epochs, "epochs", "the length of the warm-up")
-        self.beta: float = model.beta
+        self.beta = model.beta
         fix = "done is the number of epochs that are complete"
         model.beta = self.at(whole_number(done, "KLWarmUp: done", fix, low=0))
 
