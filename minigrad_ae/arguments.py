@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from numbers import Real
 from pathlib import Path
@@ -56,8 +57,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         usage = " ".join(self.format_usage().split())
-        print(f"{self.prog}: {message}\n  {usage}\n  fix: see {self.prog} --help", file=sys.stderr)
-        raise SystemExit(2)
+        self.exit(2, f"{self.prog}: {message}\n  {usage}\n  fix: see {self.prog} --help\n")
 
 
 # --- numbers, names, dtypes, generators ---
@@ -175,8 +175,7 @@ def choice(
 def flag(value: Any, name: str) -> bool:
     """`value` if it is True or False; a DtypeError for what would only count as one of them."""
     if not isinstance(value, bool | np.bool_):
-        fix = "pass True or False"
-        raise DtypeError(f"{name} must be True or False", _got(value), fix)
+        raise DtypeError(f"{name} must be True or False", _got(value), "pass True or False")
     return bool(value)
 
 
@@ -258,7 +257,6 @@ def plain(value: Any, name: str, dtype: Any = None) -> np.ndarray:
 
 
 SMALL = 1 << 26  # bytes; below this nobody asks
-CGROUP = Path("/sys/fs/cgroup")
 
 
 def demand_room(needed: int, what: str, fix: str) -> None:
@@ -279,10 +277,8 @@ def demand_room_for(shape: Sequence[int]) -> None:
     own dtype.
     """
     needed = math.prod(int(n) for n in shape) * 2 * 8
-    sizes = " x ".join(f"{n:,}" for n in shape)
-    demand_room(
-        needed, f"an array of {sizes} numbers", "choose smaller sizes (units, features, patches)"
-    )
+    what = f"an array of {' x '.join(f'{n:,}' for n in shape)} numbers"
+    demand_room(needed, what, "choose smaller sizes (units, features, patches)")
 
 
 def available() -> int | None:
@@ -302,30 +298,25 @@ def spelt(n: int) -> str:
 
 
 def _free_in_the_machine() -> int | None:
-    try:
+    with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return 1024 * next(
             int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")
         )
-    except (OSError, ValueError, StopIteration):
-        pass
-    try:  # all of it, where the system does not say what is free
+    with suppress(AttributeError, OSError, ValueError):
+        # all of it, where the system does not say what is free
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return None
+    return None
 
 
 def _free_in_the_container() -> int | None:
-    for limit, used in (
+    for names in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
     ):
-        try:
-            return max(
-                0,
-                int((CGROUP / limit).read_text(encoding="utf-8"))
-                - int((CGROUP / used).read_text(encoding="utf-8")),
+        with suppress(OSError, ValueError):  # no such limit ("max"), or no container
+            limit, used = (
+                int(Path("/sys/fs/cgroup", name).read_text(encoding="utf-8")) for name in names
             )
-        except (OSError, ValueError):  # no such limit ("max"), or no container
-            continue
+            return max(0, limit - used)
     return None

@@ -42,10 +42,31 @@ DRAWN = ("rng", "dtype")  # arguments of a model's constructor that are no setti
 
 @dataclass
 class Checkpoint:
-    """What `load` found: the model, the caller's `meta`, and what training needs to go on.
+    """What `load` found in a file, under the names below.
 
-    optimizer : for ``optimizer.load_state_dict``; None if no optimiser was saved.
-    generators : under their names, in the state they were in.
+    Parameters
+    ----------
+    path : Path
+        The file that was read.
+    model : Module
+        The model, with the values that were saved.
+    meta : dict
+        What the caller gave to `save`.
+    optimizer : dict or None
+        For ``optimizer.load_state_dict``; None if no optimiser was saved.
+    generators : dict of str to numpy.random.Generator
+        The generators under their names, in the state they were in.
+
+    Examples
+    --------
+    >>> model = mg.models.LinearAutoencoder(4, 2, rng=np.random.default_rng(0))
+    >>> rng = np.random.default_rng(1)
+    >>> path = mg.checkpoint.save("model.npz", model, meta={"epoch": 3}, generators={"data": rng})
+    >>> found = mg.checkpoint.load(path)
+    >>> found.meta, found.optimizer
+    ({'epoch': 3}, None)
+    >>> bool(found.generators["data"].random() == rng.random())
+    True
     """
 
     path: Path
@@ -63,15 +84,47 @@ def save(
     meta: Mapping[str, Any] | None = None,
     generators: Mapping[str, np.random.Generator] | None = None,
 ) -> Path:
-    """Write `model`, and what its training needs to go on, to `path`; returns the path.
+    """Write `model`, and what its training needs to go on, to `path`.
 
-    meta : anything that JSON can hold.  generators : {purpose: generator}, such as {"shuffle": rng,
-    "noise": noise}. An older file stays untouched until the new one is complete and on the disk,
-    and also if that never happens.  Then it stays beside the new one, as NAME.prev, which `load`
-    reads like any other; at every moment `path` is a whole file.
+    Parameters
+    ----------
+    path : path-like
+        The file, an .npz archive.
+    model : Module
+        Its ``state_dict()`` is saved, with its class and `settings_of` it.
+    optimizer : Optimizer, optional
+        Its ``state_dict()`` is saved too.
+    meta : mapping, optional
+        Anything that JSON can hold.
+    generators : mapping of str to numpy.random.Generator, optional
+        Under a name for their purpose, such as ``{"shuffle": rng, "noise": noise}``.
 
-    Raises CheckpointError where it cannot be written: no folder, no permission, a full disk;
-    DataError for a `meta` that JSON cannot hold.
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    CheckpointError
+        Where it cannot be written: no folder, no permission, a full disk.
+    DataError
+        For a `meta` that JSON cannot hold.
+
+    Notes
+    -----
+    An older file stays untouched until the new one is complete and on the disk, and also if that
+    never happens.  Then it stays beside the new one, as NAME.prev, which `load` reads like any
+    other; at every moment `path` is a whole file.
+
+    Examples
+    --------
+    >>> model = mg.models.LinearAutoencoder(4, 2, rng=np.random.default_rng(0))
+    >>> path = mg.checkpoint.save("model.npz", model)
+    >>> with np.load(path) as file:
+    ...     sorted(file.files)
+    ['__meta__', 'model/decoder.bias', 'model/decoder.weight', 'model/encoder.bias',
+    'model/encoder.weight']
     """
     arrays = {f"model/{name}": value for name, value in model.state_dict().items()}
     header: dict[str, Any] = {
@@ -80,6 +133,7 @@ def save(
         "class": type(model).__name__,
         "config": settings_of(model),
         "meta": dict(meta or {}),
+        "generators": {purpose: _state(rng) for purpose, rng in (generators or {}).items()},
     }
     if optimizer is not None:
         state = optimizer.state_dict()
@@ -90,12 +144,13 @@ def save(
         }
         numbers = {key: value for key, value in state.items() if not isinstance(value, np.ndarray)}
         header["optimizer"] = {"class": type(optimizer).__name__, "numbers": numbers}
-    header["generators"] = {purpose: _state(rng) for purpose, rng in (generators or {}).items()}
     header["sha256"] = digest(arrays)
     text = _as_json(header)
+    whole = {**arrays, META: np.array(text)}
+    # an older file that was cut short must not take the place of the last good one
+    keep = os.path.isfile(path) and zipfile.is_zipfile(path)
     try:
-        whole = {**arrays, META: np.array(text)}
-        return write_whole(path, lambda file: _write(file, whole), keep_previous=_is_archive(path))
+        return write_whole(path, lambda file: _write(file, whole), keep_previous=keep)
     except OSError as error:
         needed = sum(value.nbytes for value in arrays.values()) + len(text)
         raise CheckpointError(
@@ -107,14 +162,37 @@ def save(
 
 
 def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoint:
-    """Read what `save` wrote.  Without `model` it is rebuilt, if it is one of `mg.models`;
-    otherwise its values are set.
+    """Read what `save` wrote, without running code from it.
 
-    Nothing is unpickled, so a file from anywhere can be loaded without running what is in it.
+    Nothing is unpickled, so a file from anywhere can be loaded.
 
-    Raises CheckpointError for a file that is missing, cut short, damaged, pickled, or no
-    checkpoint; for a model that cannot be rebuilt; and, with everything that does not fit, for a
-    model with other names, shapes or dtypes.
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    model : Module, optional
+        A model with the parameters that were saved: its values are set.  Without it the model is
+        rebuilt, if it is one of `mg.models`.
+
+    Returns
+    -------
+    Checkpoint
+        The model, and what was saved with it.
+
+    Raises
+    ------
+    CheckpointError
+        For a file that is missing, cut short, damaged, pickled, or no checkpoint; for a model that
+        cannot be rebuilt; and, with everything that does not fit, for a model with other names,
+        shapes or dtypes.
+
+    Examples
+    --------
+    >>> model = mg.models.LinearAutoencoder(4, 2, rng=np.random.default_rng(0))
+    >>> found = mg.checkpoint.load(mg.checkpoint.save("model.npz", model))
+    >>> X = np.arange(12.0).reshape(3, 4)
+    >>> bool(np.array_equal(found.model(X).numpy(), model(X).numpy()))  # to the last bit
+    True
     """
     arrays = _read(path)
     header = _header(arrays, path)
@@ -122,11 +200,7 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoin
         raise CheckpointError(
             "the checkpoint is damaged", f"{path}: its SHA-256 is another one", older(path)
         )
-    weights = {
-        name.removeprefix("model/"): value
-        for name, value in arrays.items()
-        if name.startswith("model/")
-    }
+    weights = _part("model/", arrays)
     model = _rebuilt(header, weights, path) if model is None else model
     try:
         model.load_state_dict(weights)
@@ -136,12 +210,7 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoin
         ) from None
     optimizer = None
     if "optimizer" in header:
-        slots = {
-            name.removeprefix("optimizer/"): v
-            for name, v in arrays.items()
-            if name.startswith("optimizer/")
-        }
-        optimizer = {**header["optimizer"]["numbers"], **slots}
+        optimizer = header["optimizer"]["numbers"] | _part("optimizer/", arrays)
     try:
         generators = {purpose: _generator(state) for purpose, state in header["generators"].items()}
     except (AttributeError, LookupError, TypeError, ValueError):
@@ -152,18 +221,33 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoin
 
 
 def settings_of(model: Module) -> dict[str, Any] | None:
-    """The arguments that made `model`, read from its attributes of the same names; None where it
-    does not keep them.
+    """The arguments that made `model`, read from its attributes of the same names.
 
-    An array becomes a list, and a model inside (of a denoising autoencoder) its own class and
-    settings.
+    Those that only serve to draw its first weights, ``rng`` and ``dtype``, are not among them.
+
+    Parameters
+    ----------
+    model : Module
+        A model that keeps its arguments as attributes, as those of `mg.models` do.
+
+    Returns
+    -------
+    dict or None
+        {argument: value} as JSON holds it: an array becomes a list, and a model inside (of a
+        denoising autoencoder) its own class and settings.  None where the model does not keep its
+        arguments.
+
+    Examples
+    --------
+    >>> model = mg.models.LinearAutoencoder(4, 2, tied=True, rng=np.random.default_rng(0))
+    >>> mg.checkpoint.settings_of(model)
+    {'n_features': 4, 'n_latent': 2, 'bias': True, 'tied': True, 'l2': 0.0}
     """
-    names = [
-        name
-        for name in inspect.signature(type(model).__init__).parameters
-        if name not in ("self", *DRAWN)
-    ]
-    settings = {name: getattr(model, name, inspect.Parameter.empty) for name in names}
+    settings = {
+        name: getattr(model, name, inspect.Parameter.empty)
+        for name in inspect.signature(type(model)).parameters
+        if name not in DRAWN
+    }
     try:
         return dict(json.loads(json.dumps(settings, default=_setting)))
     except TypeError:
@@ -179,7 +263,27 @@ def _setting(value: Any) -> Any:
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over names, dtypes, shapes and bytes of all arrays, in the order of their names."""
+    """SHA-256 over names, dtypes, shapes and bytes of all arrays, in the order of their names.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        The arrays under their names; their order does not matter.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> w, b = np.ones((2, 3)), np.zeros(2)
+    >>> one = mg.checkpoint.digest({"w": w, "b": b})
+    >>> one == mg.checkpoint.digest({"b": b, "w": w})
+    True
+    >>> one == mg.checkpoint.digest({"w": w.T, "b": b})  # the same bytes in another shape
+    False
+    """
     sha = hashlib.sha256()
     for name in sorted(arrays):
         value = np.ascontiguousarray(arrays[name])
@@ -191,13 +295,6 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 # --- writing ---
 def _write(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
     np.savez(file, **arrays)  # type: ignore[arg-type]
-
-
-def _is_archive(path: str | os.PathLike[str]) -> bool:
-    """Whether the older file is worth keeping: one that was cut short must not take the place of
-    the last good one.
-    """
-    return os.path.isfile(path) and zipfile.is_zipfile(path)
 
 
 def _as_json(header: Mapping[str, Any]) -> str:
@@ -220,19 +317,14 @@ def _free(path: Path) -> str:
 def _read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     try:
         with open(path, "rb") as file:
-            if file.read(4) != b"PK\x03\x04":
-                raise CheckpointError(
-                    "this is no checkpoint", f"{path}: not an .npz archive", NAME_ONE
-                )
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
+            if file.read(4) == b"PK\x03\x04":
+                file.seek(0)
+                with np.load(file, allow_pickle=False) as archive:
+                    return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise CheckpointError(
             "there is no such checkpoint", f"{path}", "check the path; train with --checkpoint"
         ) from None
-    except CheckpointError:
-        raise
     except OSError as error:
         raise CheckpointError(
             "the checkpoint cannot be read", f"{path}: {error.strerror}", "check the path"
@@ -253,10 +345,36 @@ def _read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         raise CheckpointError(
             "the checkpoint cannot be read", f"{path}: {fault}", older(path)
         ) from None
+    raise CheckpointError("this is no checkpoint", f"{path}: not an .npz archive", NAME_ONE)
+
+
+def _part(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with `prefix`, under the rest of their names."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in arrays.items()
+        if name.startswith(prefix)
+    }
 
 
 def older(path: str | os.PathLike[str]) -> str:
-    """What to do about a damaged file."""
+    """What to do about a damaged file, in a few words.
+
+    Parameters
+    ----------
+    path : path-like
+        The damaged file.
+
+    Returns
+    -------
+    str
+        The name of the checkpoint before it, where `save` has left one.
+
+    Examples
+    --------
+    >>> mg.checkpoint.older("absent.npz")
+    'use an older copy'
+    """
     previous = previous_of(path)
     return (
         f"the one before it is {previous}: load that" if previous.is_file() else "use an older copy"
@@ -268,7 +386,7 @@ def _header(arrays: dict[str, np.ndarray], path: str | os.PathLike[str]) -> dict
     if META not in arrays:
         raise CheckpointError("this is no checkpoint", f"{path}: an .npz without {META}", NAME_ONE)
     try:
-        header = json.loads(str(arrays.pop(META)[()]))
+        header: dict[str, Any] = json.loads(str(arrays.pop(META)[()]))
         known = header["format"] == FORMAT
         if known and not header.keys() >= KEYS:
             raise KeyError
@@ -326,10 +444,10 @@ def _built(described: Mapping[str, Any], dtype: np.dtype) -> Module:
 
 # --- generators: their states are nested dicts of numbers and, some of them, arrays ---
 def _state(rng: np.random.Generator) -> Any:
-    text = json.dumps(
-        rng.bit_generator.state, default=lambda a: {"array": a.tolist(), "dtype": a.dtype.str}
+    state = rng.bit_generator.state
+    return json.loads(
+        json.dumps(state, default=lambda a: {"array": a.tolist(), "dtype": a.dtype.str})
     )
-    return json.loads(text)
 
 
 def _generator(state: Mapping[str, Any]) -> np.random.Generator:

@@ -8,6 +8,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -100,23 +101,19 @@ def _is_stream(path: str | os.PathLike[str]) -> bool:
     """Whether there is something that must not be replaced: a device, a pipe, or where this process
     prints to.
     """
-    try:
+    with suppress(OSError):
         found = os.stat(path)
-    except OSError:
-        return False
-    if stat.S_ISDIR(found.st_mode):
-        return False
-    return not stat.S_ISREG(found.st_mode) or _printed_to(found) is not None
+        kept = stat.S_ISREG(found.st_mode) and _printed_to(found) is None
+        return not (kept or stat.S_ISDIR(found.st_mode))
+    return False
 
 
 def _printed_to(found: os.stat_result) -> int | None:
     """The descriptor of standard output or error, if `found` is the file that it leads to."""
     for descriptor in (1, 2):
-        try:
+        with suppress(OSError):  # it is closed
             if os.path.samestat(found, os.fstat(descriptor)):
                 return descriptor
-        except OSError:  # it is closed
-            continue
     return None
 
 
@@ -138,16 +135,12 @@ def _write_through(path: str | os.PathLike[str], write: Callable[[BinaryIO], obj
 
 def _sync_folder(folder: Path) -> None:
     """Make the new name itself durable, where the system lets a folder be synchronised."""
-    try:
+    with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

@@ -25,11 +25,23 @@ from .optim import LBFGS, SGD, Adam
 
 @dataclass
 class History:
-    """What training has done so far.
+    """What training has done so far: a record that `fit` extends.
 
-    loss : after each epoch the mean over data of the model's loss, as measured *while* the weights
-    moved.
-    steps : optimiser steps in all epochs together.
+    Parameters
+    ----------
+    loss : list of float, optional
+        After each epoch the model's loss (sum over features, mean over data), as measured *while*
+        the weights moved.
+    steps : int, optional
+        Optimiser steps in all epochs together.
+
+    Examples
+    --------
+    >>> history = mg.train.History(loss=[3.5, 2.25], steps=8)
+    >>> history.epochs
+    2
+    >>> mg.train.History(**history.as_dict()) == history
+    True
     """
 
     loss: list[float] = field(default_factory=list)
@@ -41,13 +53,48 @@ class History:
         return len(self.loss)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; ``History(**dict)`` restores it, exact to the last bit."""
+        """The attributes by name, for JSON.
+
+        ``History(**history.as_dict())`` restores it, exact to the last bit.
+
+        Returns
+        -------
+        dict
+            ``{"loss": [...], "steps": ...}``.
+        """
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class State:
-    """What a callback sees after an epoch (they count from 1)."""
+    """What a callback of `fit` sees after an epoch, under the names below.
+
+    Parameters
+    ----------
+    model : Module
+        The model in training.
+    optimizer : SGD or Adam
+        Its optimiser.
+    epoch, step : int
+        The epoch that is complete, and the step that was its last; both count from 1.
+    loss : float
+        Of this epoch (sum over features, mean over data), as measured while the weights moved.
+    history : History
+        Of all epochs so far.
+
+    Examples
+    --------
+    >>> X = np.arange(12.0).reshape(4, 3)
+    >>> model = mg.models.LinearAutoencoder(3, 1, rng=np.random.default_rng(0))
+    >>> sgd = mg.optim.SGD(model.parameters(), lr=1e-4)
+    >>> def show(state):
+    ...     print(state.epoch, state.step, state.loss == state.history.loss[-1])
+    >>> rng = np.random.default_rng(0)
+    >>> _ = mg.train.fit(model, X, optimizer=sgd, epochs=2, rng=rng, batch_size=2,
+    ...                  callbacks=[show], progress=False)
+    1 2 True
+    2 4 True
+    """
 
     model: Any
     optimizer: SGD | Adam
@@ -74,30 +121,82 @@ def fit(
     progress: bool = True,
     history: History | None = None,
 ) -> History:
-    """Train `model` on the rows of X (n, ...), which are cast to its dtype; returns the history.
+    """Train `model` on the rows of X, epoch by epoch in shuffled batches.
 
-    model : one with ``loss(x, rng)``.  Each step minimises ``model.loss(batch, rng=noise) /
-    len(batch)``: the mean over data of a loss that is a sum.
+    Each step minimises ``model.loss(batch, rng=noise) / len(batch)``: the mean over data of a loss
+    that is a sum.
 
-    batch_size : more than n means all rows.  rng : shuffles them, once an epoch.  noise : is handed
-    to the loss (one generator per purpose).
-    schedule : ``schedule(k)`` is the learning rate of step k = 0, 1, ...; see
-    `mg.optim.cosine_schedule`.
-    callbacks : each is called as ``callback(state)`` after every epoch; one that returns True ends
-    the training.
-    progress : a bar on a terminal, otherwise at most ten lines, both on standard error.
-    history : of a run to go on with; `epochs` counts from its beginning.  With model, optimiser and
-    generators in the state they had at its last epoch, the rest is what one uninterrupted run would
-    have done, bit for bit.
+    Parameters
+    ----------
+    model : Module
+        One with ``loss(x, rng)``.
+    X : array_like, (N, ...)
+        The data, a row for each; cast to the dtype of the model.
+    optimizer : SGD or Adam
+        Of ``model.parameters()``.
+    epochs : int
+        Passes through the data, counted from the beginning of `history`.
+    rng : numpy.random.Generator
+        Shuffles the rows, once an epoch.
+    batch_size : int, optional
+        Rows in a step; more than N means all of them.
+    noise : numpy.random.Generator, optional
+        Handed to the loss: one generator per purpose.
+    schedule : callable, optional
+        ``schedule(k)`` is the learning rate of step k = 0, 1, ...; see `mg.optim.cosine_schedule`.
+    callbacks : iterable of callable, optional
+        Each is called as ``callback(state)`` after every epoch, with a `State`; one that returns
+        True ends the training.
+    progress : bool, optional
+        Whether to show a bar on a terminal, otherwise at most ten lines, both on standard error.
+    history : History, optional
+        Of a run to go on with.
+
+    Returns
+    -------
+    History
+        The loss of every epoch, and the number of steps; `history` itself if it was given.
+
+    Raises
+    ------
+    DataError
+        For data that are empty, not finite, or all the same; for ``epochs`` or ``batch_size`` < 1;
+        for an optimiser that needs the same loss again and again (L-BFGS); and where the loss
+        becomes NaN or infinite.
+    GradientError
+        Where a gradient becomes NaN or infinite.
+    DtypeError
+        Without a generator: `rng`, or `noise` where the loss draws random numbers.
+
+    Notes
+    -----
+    With model, optimiser and generators in the state they had at the last epoch of `history`, the
+    rest is what one uninterrupted run would have done, bit for bit.
 
     The model is in training mode here, and afterwards in the mode it was in.  Ctrl-C takes effect
     when the step that is being made is complete; a second one at once.
 
-    Raises DataError for data that are empty, not finite, or all the same, for ``epochs`` < 1, and
-    where the loss becomes NaN or infinite; GradientError where a gradient does; and what `batches`
-    and the model's loss raise.
+    What `mg.data.batches` and the model's loss raise is raised here, too.
+
+    Examples
+    --------
+    10 rows in batches of 4 are 3 steps an epoch:
+
+    >>> X = np.random.default_rng(0).standard_normal((10, 3))
+    >>> model = mg.models.LinearAutoencoder(3, 2, rng=np.random.default_rng(1))
+    >>> sgd = mg.optim.SGD(model.parameters(), lr=0.05)
+    >>> rng = np.random.default_rng(2)
+    >>> history = mg.train.fit(model, X, optimizer=sgd, epochs=5, rng=rng, batch_size=4,
+    ...                        progress=False)
+    >>> history.epochs, history.steps, history.loss[-1] < history.loss[0]
+    (5, 15, True)
     """
-    _demand_first_order(optimizer)
+    if isinstance(optimizer, LBFGS):
+        raise DataError(
+            "fit makes one step per batch, and L-BFGS needs the same loss again and again",
+            "got optimizer=LBFGS(...)",
+            "call optimizer.step(closure) with all the data; or use SGD or Adam here",
+        )
     epochs = whole_number(
         epochs,
         "fit: epochs",
@@ -212,15 +311,6 @@ def _checked(X: Any, dtype: Any) -> np.ndarray:
         )
     demand_squares(flat, dtype)
     return cast.reshape(X.shape)
-
-
-def _demand_first_order(optimizer: Any) -> None:
-    if isinstance(optimizer, LBFGS):
-        raise DataError(
-            "fit makes one step per batch, and L-BFGS needs the same loss again and again",
-            "got optimizer=LBFGS(...)",
-            "call optimizer.step(closure) with all the data; or use SGD or Adam here",
-        )
 
 
 @contextmanager

@@ -39,7 +39,6 @@ RULES = {
     "YD01": "no Yields section",
 }
 PENDING = {  # parts of the package that are not written in this form yet
-    "checkpoint",
     "claims",
     "data",
     "experiments",
@@ -48,7 +47,6 @@ PENDING = {  # parts of the package that are not written in this form yet
     "nn",
     "optim",
     "program",
-    "train",
 }
 OBJECTS = {name: each for name, each in public.public().items() if each.folder not in PENDING}
 READERS = public.used_by_readers()

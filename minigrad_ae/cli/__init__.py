@@ -1,5 +1,7 @@
 """The command line: ``python -m minigrad_ae`` = ``minigrad-ae``.
 
+Each command is a module with a function of its name, ``HELP`` (a line) and ``OPTIONS``.
+
 Exit code 0: all well; 1: a claim or a check failed; 2: wrong use, in three lines and never with a
 traceback.
 """
@@ -9,7 +11,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..arguments import Parser, spell_out
 from ..errors import MinigradError
@@ -82,6 +85,19 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", parser_class=Parser
     )
-    for command in (lesson, verify, inspect, train, data, bench, doctor):
-        command.add_parser(commands)
+    for module in (lesson, verify, inspect, train, data, bench, doctor):
+        name = module.__name__.rpartition(".")[2]
+        # a lesson prints the help of its own options
+        command = commands.add_parser(name, help=module.HELP, add_help=module is not lesson)
+        _add_options(command, module.OPTIONS)
+        command.set_defaults(handler=getattr(module, name))
     return parser
+
+
+def _add_options(parser: Any, options: Mapping[str, Any]) -> None:
+    """{names: arguments of `add_argument`}; of those under "either" at most one may be given."""
+    for names, settings in options.items():
+        if names == "either":
+            _add_options(parser.add_mutually_exclusive_group(), settings)
+        else:
+            parser.add_argument(*names.split(), **settings)

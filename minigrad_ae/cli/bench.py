@@ -9,28 +9,19 @@ from __future__ import annotations
 import argparse
 import runpy
 from pathlib import Path
-from typing import Any
 
 from ..errors import DataError
 from .output import writable
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-
-
-def add_parser(commands: Any) -> None:
-    """The command and its options."""
-    p = commands.add_parser(
-        "bench", help="time the kernels and training steps against other libraries (in a checkout)"
-    )
-    p.add_argument(
-        "--full",
-        action="store_true",
-        help="also two threads, matrix products and single kernels (minutes)",
-    )
-    p.add_argument(
-        "--json", type=Path, metavar="FILE", help="also write everything measured as JSON"
-    )
-    p.set_defaults(handler=bench)
+HELP = "time the kernels and training steps against other libraries (in a checkout)"
+OPTIONS = {
+    "--full": {
+        "action": "store_true",
+        "help": "also two threads, matrix products and single kernels (minutes)",
+    },
+    "--json": {"type": Path, "metavar": "FILE", "help": "also write everything measured as JSON"},
+}
 
 
 def bench(args: argparse.Namespace, rest: list[str]) -> int:
@@ -43,5 +34,4 @@ def bench(args: argparse.Namespace, rest: list[str]) -> int:
             f"{FOLDER} is missing: they belong to a checkout, not to the installed package",
             "clone the repository and run `python -m minigrad_ae bench` inside it",
         )
-    code: int = runpy.run_path(str(report))["make_report"](args.full, args.json)
-    return code
+    return int(runpy.run_path(str(report))["make_report"](args.full, args.json))

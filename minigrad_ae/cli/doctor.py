@@ -7,16 +7,21 @@ import importlib.metadata
 import os
 import platform
 from pathlib import Path
-from typing import Any
 
 from ..version import __version__
 
-
-def add_parser(commands: Any) -> None:
-    """The command; it has no options."""
-    commands.add_parser("doctor", help="what is installed, and what is missing").set_defaults(
-        handler=doctor
-    )
+HELP = "what is installed, and what is missing"
+OPTIONS: dict[str, dict[str, str]] = {}
+PACKAGES = {
+    "numpy": "needed",
+    "numba": "needed",
+    "matplotlib": "needed",
+    "tqdm": "needed",
+    "pytest": "for the tests",
+    "autograd": "for benchmarks",
+    "torch": "for benchmarks",
+    "jax": "for benchmarks",
+}
 
 
 def doctor(args: argparse.Namespace, rest: list[str]) -> int:
@@ -28,16 +33,7 @@ def doctor(args: argparse.Namespace, rest: list[str]) -> int:
     print(f"minigrad_ae {__version__} in {Path(__file__).parent.parent}")
     print(f"Python {platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores")
     missing, damaged = [], []
-    for package, role in [
-        ("numpy", "needed"),
-        ("numba", "needed"),
-        ("matplotlib", "needed"),
-        ("tqdm", "needed"),
-        ("pytest", "for the tests"),
-        ("autograd", "for benchmarks"),
-        ("torch", "for benchmarks"),
-        ("jax", "for benchmarks"),
-    ]:
+    for package, role in PACKAGES.items():
         try:
             print(f"  {package:<12} {importlib.metadata.version(package):<12} {role}")
         except importlib.metadata.PackageNotFoundError:

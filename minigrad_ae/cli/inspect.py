@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import shutil
 import sys
 import traceback
 import types
-from collections.abc import Iterator
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,54 +22,52 @@ from .output import writable
 
 STDOUT = Path("-")
 NEXT = "next: --step K shows one step in full, -i walks by typing, --html page.html writes the page"
+AGAIN = (
+    "the parameters were changed after the loss was computed: it is computed again here, from the "
+    "same ops"
+)
+LEAVE = "leave a scalar tensor in a variable called loss"
 WIDEST = 120  # columns; longer lines are hard to read
-
-
-def add_parser(commands: Any) -> None:
-    """The command and its options."""
-    p = commands.add_parser(
-        "inspect", help="walk the backward pass of a script's loss, step by step"
-    )
-    p.add_argument(
-        "script",
-        metavar="SCRIPT",
-        type=Path,
-        help="a script with a variable `loss`; or a trace, with --diff",
-    )
-    p.add_argument("--step", type=int, metavar="K", help="one step in full")
-    p.add_argument("--from", type=int, metavar="A", dest="first", help="steps from A on in full")
-    p.add_argument("--to", type=int, metavar="B", dest="last", help="steps up to B in full")
-    p.add_argument("--all", action="store_true", help="every step in full")
-    p.add_argument("--param", metavar="NAME", help="all that flowed into NAME")
-    p.add_argument("--html", type=Path, metavar="F", help="write the page: one file, no network")
-    p.add_argument(
-        "--png", type=Path, metavar="F", help="write the picture of the graph (.png or .svg)"
-    )
-    p.add_argument(
-        "--json",
-        type=Path,
-        metavar="F",
-        nargs="?",
-        const=STDOUT,
-        help="write the trace to F, or print it",
-    )
-    p.add_argument(
-        "--diff", type=Path, metavar="B.json", help="the first step where two traces part"
-    )
-    p.add_argument(
-        "--max-steps", type=int, default=2000, metavar="N", help="keep at most so many steps (2000)"
-    )
-    p.add_argument("--ascii", action="store_true", help="nothing but ASCII")
-    p.add_argument(
-        "--width",
-        type=int,
-        metavar="N",
-        help="at most N columns (those of the terminal; 88 in a pipe)",
-    )
-    p.add_argument(
-        "-i", "--interactive", action="store_true", help="walk by typing: n, p, g 5, w NAME, q"
-    )
-    p.set_defaults(handler=inspect)
+HELP = "walk the backward pass of a script's loss, step by step"
+OPTIONS = {
+    "script": {
+        "metavar": "SCRIPT",
+        "type": Path,
+        "help": "a script with a variable `loss`; or a trace, with --diff",
+    },
+    "--step": {"type": int, "metavar": "K", "help": "one step in full"},
+    "--from": {"type": int, "metavar": "A", "dest": "first", "help": "steps from A on in full"},
+    "--to": {"type": int, "metavar": "B", "dest": "last", "help": "steps up to B in full"},
+    "--all": {"action": "store_true", "help": "every step in full"},
+    "--param": {"metavar": "NAME", "help": "all that flowed into NAME"},
+    "--html": {"type": Path, "metavar": "F", "help": "write the page: one file, no network"},
+    "--png": {
+        "type": Path,
+        "metavar": "F",
+        "help": "write the picture of the graph (.png or .svg)",
+    },
+    "--json": {
+        "type": Path,
+        "metavar": "F",
+        "nargs": "?",
+        "const": STDOUT,
+        "help": "write the trace to F, or print it",
+    },
+    "--diff": {"type": Path, "metavar": "B.json", "help": "the first step where two traces part"},
+    "--max-steps": {
+        "type": int,
+        "default": 2000,
+        "metavar": "N",
+        "help": "keep at most so many steps (2000)",
+    },
+    "--ascii": {"action": "store_true", "help": "nothing but ASCII"},
+    "--width": {
+        "type": int,
+        "metavar": "N",
+        "help": "at most N columns (those of the terminal; 88 in a pipe)",
+    },
+    "-i --interactive": {"action": "store_true", "help": "walk by typing: n, p, g 5, w NAME, q"},
+}
 
 
 def inspect(args: argparse.Namespace, rest: list[str]) -> int:
@@ -99,17 +96,9 @@ def inspect(args: argparse.Namespace, rest: list[str]) -> int:
         walk_by_lines(t, typed(), sys.stdout, args.ascii, _width(args))
     else:
         say(text, sys.stdout)
-        asked = (
-            args.step,
-            args.param,
-            args.first,
-            args.last,
-            args.all or None,
-            args.html,
-            args.png,
-            args.json,
-        )
-        if sys.stderr.isatty() and not any(option is not None for option in asked):
+        views = (args.step, args.param, args.first, args.last, args.html, args.png, args.json)
+        asked = args.all or any(option is not None for option in views)
+        if sys.stderr.isatty() and not asked:
             print(f"\n{NEXT}", file=sys.stderr)
     return int(not t.ok)
 
@@ -131,11 +120,9 @@ def _width(args: argparse.Namespace) -> int:
     """As asked for; as wide as the terminal, within reason; 88 in a pipe."""
     if args.width is not None:
         return int(args.width)
-    return (
-        min(max(shutil.get_terminal_size((88, 24)).columns, NARROW), WIDEST)
-        if sys.stdout.isatty()
-        else 88
-    )
+    if not sys.stdout.isatty():
+        return 88
+    return min(max(shutil.get_terminal_size((88, 24)).columns, NARROW), WIDEST)
 
 
 def _write(t: Trace, args: argparse.Namespace) -> None:
@@ -153,14 +140,13 @@ class _LastRoot:
 
     root: Value | None = None
 
-    def computed(self, *args: Any) -> None:
-        pass
-
     def begins(self, order: list[Value]) -> None:
         self.root = order[-1]
 
-    def sent(self, *args: Any) -> None:
+    def computed(self, *args: Any) -> None:
         pass
+
+    sent = computed
 
 
 def loss_of(script: Path) -> tuple[Value, dict[str, Any], str]:
@@ -173,45 +159,30 @@ def loss_of(script: Path) -> tuple[Value, dict[str, Any], str]:
         scope = run(script)
     finally:
         watchers.remove(last)
-    candidates = [scope.get("loss"), last.root, *sorted(_scalars(scope), key=lambda v: -v.serial)]
-    loss = next(
-        (
-            v
-            for v in candidates
-            if isinstance(v, Value) and v.requires_grad and v.op and v._data.size == 1
-        ),
-        None,
-    )
+    newest = sorted(filter(_is_loss, scope.values()), key=lambda v: -v.serial)
+    candidates = [scope.get("loss"), last.root, *newest]
+    loss = next(filter(_is_loss, candidates), None)
     if loss is None:
-        found = scope.get("loss")
-        raise DataError(f"{script.name} has no loss to inspect", *_no_loss(found))
+        raise DataError(f"{script.name} has no loss to inspect", *_no_loss(scope.get("loss")))
     try:
         engine.refuse_changed(engine.topological(loss))
     except GradientError:
         fresh = recomputed(loss)
         scope = {k: fresh.get(v, v) if isinstance(v, Value) else v for k, v in scope.items()}
-        note = (
-            "the parameters were changed after the loss was computed: it is computed again "
-            "here, from the same ops"
-        )
-        return fresh[loss], scope, note
+        return fresh[loss], scope, AGAIN
     return loss, scope, ""
 
 
 def _no_loss(found: Any) -> tuple[str, str]:
     """(what the script left instead of a loss, how to fix it)."""
+    if found is None:
+        return "it ran to its end and left no scalar tensor with a gradient", LEAVE
     if not isinstance(found, Value):
-        story = "it ran to its end and left no scalar tensor with a gradient"
-        fix = "leave a scalar tensor in a variable called loss"
-        return (
-            story if found is None else f"its `loss` is not a tensor but a {type(found).__name__}",
-            fix,
-        )
+        return f"its `loss` is not a tensor but a {type(found).__name__}", LEAVE
     story = f"its `loss` has shape {found._data.shape}"
     if not found.requires_grad:
         fix = (
-            "make a parameter with mg.tensor(..., requires_grad=True), and compute the loss "
-            "from "
+            "make a parameter with mg.tensor(..., requires_grad=True), and compute the loss from "
             "it outside no_grad()"
         )
         return f"{story} and requires no gradient", fix
@@ -223,23 +194,20 @@ def _no_loss(found: Any) -> tuple[str, str]:
     return story, "reduce it to a scalar: loss = loss.sum()"
 
 
-def _scalars(scope: dict[str, Any]) -> Iterator[Value]:
-    yield from (
-        v for v in scope.values() if isinstance(v, Value) and v.op is not None and v._data.size == 1
-    )
+def _is_loss(found: Any) -> bool:
+    if not isinstance(found, Value) or found.op is None:
+        return False
+    return found.requires_grad and found._data.size == 1
 
 
 def recomputed(loss: Value) -> dict[Value, Value]:
-    """Every value of a graph, computed again from the current data of its leaves: {old: new}."""
+    """{old: new} of every computed value of a graph, from the current data of its leaves."""
     new: dict[Value, Value] = {}
     for value in engine.topological(loss):
-        if value.op is None:
-            new[value] = value
-            continue
-        inputs = tuple(new.get(a, a) if isinstance(a, Value) else a for a in value.inputs)
-        again = value.op.record(inputs, dict(value.params))
-        again.origin, again.name = value.origin, value.name
-        new[value] = again
+        if value.op is not None:  # a leaf stays itself
+            inputs = (new.get(a, a) if isinstance(a, Value) else a for a in value.inputs)
+            new[value] = value.op.record(tuple(inputs), dict(value.params))
+            new[value].origin, new[value].name = value.origin, value.name
     return new
 
 
@@ -269,21 +237,15 @@ def run(script: Path) -> dict[str, Any]:
     sys.argv, sys.modules["__main__"] = [str(script)], module
     sys.path.insert(0, str(script.resolve().parent))
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        # a script that ends by sys.exit still leaves its variables
+        with redirect_stdout(sys.stderr), suppress(SystemExit):
             exec(code, module.__dict__)
-    except SystemExit:  # a script that ends by sys.exit still leaves its variables
-        pass
     except MinigradError:
         raise
     except Exception as error:
-        line = next(
-            (
-                f.lineno
-                for f in reversed(traceback.extract_tb(error.__traceback__))
-                if f.filename == str(script)
-            ),
-            "?",
-        )
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == str(script)]
+        line = lines[-1] if lines else "?"
         what = f"{script.name} stopped with {type(error).__name__} in line {line}"
         raise DataError(
             what,

@@ -7,49 +7,38 @@ import runpy
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from ..errors import DataError
 
-
-def add_parser(commands: Any) -> None:
-    """The command and its options."""
-    p = commands.add_parser(
-        "lesson", help="run a lesson: 'list', a number, or 'all'", add_help=False
-    )
-    p.add_argument("which", nargs="?", default="list")
-    p.set_defaults(handler=lesson)
+HELP = "run a lesson: 'list', a number, or 'all'"
+OPTIONS = {"which": {"nargs": "?", "default": "list"}}
 
 
 def lesson(args: argparse.Namespace, rest: list[str]) -> int:
     """List the lessons, or run one or all of them in this process."""
     from ..teaching.lesson import lesson_files, options
 
-    files = lesson_files()
+    numbers = {path: str(int(path.stem[:2])) for path in lesson_files()}
     if args.which in ("-h", "--help") or "--help" in rest or "-h" in rest:
         options("minigrad-ae lesson N|all|list").parse_args(["--help"])
     if args.which == "list":
-        for path in files:
-            print(f"{int(path.stem[:2]):>3}  {path.stem[3:].replace('_', ' '):<32} {path}")
+        for path, number in numbers.items():
+            print(f"{number:>3}  {path.stem[3:].replace('_', ' '):<32} {path}")
         return 0
-    chosen = files
-    if args.which != "all":
-        chosen = [p for p in files if args.which in (p.stem, p.stem[:2], str(int(p.stem[:2])))]
+    chosen = [p for p, n in numbers.items() if args.which in ("all", p.stem, p.stem[:2], n)]
     if not chosen:
-        numbers = ", ".join(str(int(p.stem[:2])) for p in files)
         raise DataError(
             f"there is no lesson {args.which!r}",
-            f"lessons: {numbers or 'none found'}",
+            f"lessons: {', '.join(numbers.values()) or 'none found'}",
             "minigrad-ae lesson list shows them; 'all' runs all of them",
         )
-    start, codes = time.perf_counter(), []
-    for path in chosen:
-        codes.append(_run(path, rest))
+    start = time.perf_counter()
+    codes = {path.stem: _run(path, rest) for path in chosen}
     if len(chosen) > 1:
-        failed = [p.stem for p, code in zip(chosen, codes, strict=True) if code]
+        failed = [name for name, code in codes.items() if code]
         verdict = f"claims fail in {', '.join(failed)}" if failed else "every claim holds"
         print(f"\n{len(chosen)} lessons in {time.perf_counter() - start:.0f} s: {verdict}")
-    return max(codes)
+    return max(codes.values())
 
 
 def _run(path: Path, argv: list[str]) -> int:

@@ -1,14 +1,15 @@
 """``minigrad-ae train MODEL``: train one of the chapter's models on digits, MNIST or a matrix, and
 keep it.
 
-To add a model: one entry in `MODELS`, and its own options, if it has any, in `OPTIONS`.
+To add a model: one entry in `MODELS`, and its own options, if it has any, in `OPTIONS` and
+`USED_BY`.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
+from argparse import SUPPRESS, Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,72 +33,24 @@ HELD_OUT = 5  # every fifth row of the user's own matrix is for testing
 MAY_CHANGE = {"epochs", "resume", "overwrite", "checkpoint", "command", "handler"}
 
 
-def add_parser(commands: Any) -> None:
-    """The command and its options."""
-    p = commands.add_parser("train", help="train a model on digits, MNIST or your own matrix")
-    p.add_argument("model", choices=sorted(MODELS), metavar="MODEL", help=", ".join(MODELS))
-    p.add_argument(
-        "--data", default="digits", metavar="DATA", help="digits, mnist, or a matrix X.npy (digits)"
-    )
-    p.add_argument("--latent", type=int, required=True, metavar="M", help="number of latent units")
-    p.add_argument(
-        "--epochs", type=int, default=10, metavar="E", help="epochs in all, also with --resume (10)"
-    )
-    p.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="DIR",
-        help=f"keep the model here, in {FILE}, after every epoch",
-    )
-    again = p.add_mutually_exclusive_group()
-    again.add_argument("--resume", action="store_true", help="go on with the model in --checkpoint")
-    again.add_argument(
-        "--overwrite", action="store_true", help="begin anew where --checkpoint holds an older run"
-    )
-    p.add_argument(
-        "--seed",
-        type=seed,
-        default=0,
-        help="of the first weights, the order of the data, and the noise (0)",
-    )
-    p.add_argument("--lr", type=float, default=1e-3, help="learning rate of Adam (0.001)")
-    p.add_argument("--batch-size", type=int, default=64, metavar="B", help="data per step (64)")
-    p.add_argument(
-        "--dtype",
-        default="float64",
-        choices=["float32", "float64"],
-        help="of weights and data (float64)",
-    )
-    for flag, default, values, text in OPTIONS:
-        kind: dict[str, Any] = {"type": type(default), "metavar": values}
-        if default is None:
-            kind["type"] = float
-        if isinstance(values, list):
-            kind = {"choices": values}
-        # suppressed, so that `_complete` sees what was given
-        p.add_argument(flag, help=text, default=argparse.SUPPRESS, **kind)
-    p.set_defaults(handler=train)
-
-
-def train(options: argparse.Namespace, rest: list[str]) -> int:
+def train(options: Namespace, rest: list[str]) -> int:
     """Train, report the loss of every epoch and the error on data held out, beside PCA's; returns
     the exit code.
     """
     from tqdm import tqdm
 
-    unused = _complete(options)
+    _complete(options)
     path = _path(options)
     X, X_test = data_of(options)
-    settings = {
-        name: value for name, value in vars(options).items() if name not in MAY_CHANGE | unused
-    }
-    init, shuffle, noise = (
-        np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(3)
-    )
+    settings = {name: value for name, value in vars(options).items() if name not in MAY_CHANGE}
+    seeds = np.random.SeedSequence(options.seed).spawn(3)
+    init, shuffle, noise = map(np.random.default_rng, seeds)
     model = MODELS[options.model](options, X.shape[1], rng=init, dtype=options.dtype)
     if isinstance(model, models.MaskedAutoencoder):
         model.standardise(X)
-    _demand_room(model)
+    # each parameter gets a gradient and Adam's two moments, in the middle of the first step
+    size = 3 * sum(p.size * p.dtype.itemsize for p in model.parameters())
+    demand_room(size, "training this model", "choose fewer units (--latent, --hidden)")
     optimizer = Adam(model.parameters(), lr=options.lr)
     history = History()
     if options.resume and path is not None:
@@ -149,14 +102,13 @@ def train(options: argparse.Namespace, rest: list[str]) -> int:
     return 0
 
 
-def data_of(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
+def data_of(options: Namespace) -> tuple[np.ndarray, np.ndarray]:
     """(training data, data held out)."""
     if options.data == "digits":
         return digits("train")[0], digits("test")[0]
     if options.data == "mnist":
-        X, _ = mnist(split="train", dtype=options.dtype)
-        X_test, _ = mnist(split="test", dtype=options.dtype)
-        return X, X_test
+        dtype = options.dtype
+        return mnist(split="train", dtype=dtype)[0], mnist(split="test", dtype=dtype)[0]
     X = check_matrix(load_matrix(options.data), Path(options.data).name, min_rows=HELD_OUT)
     test = np.arange(len(X)) % HELD_OUT == HELD_OUT - 1
     return X[~test], X[test]
@@ -168,17 +120,16 @@ def report(model: Any, X: np.ndarray, X_test: np.ndarray, M: int) -> None:
     """
     if isinstance(model, models.MaskedAutoencoder):
         return report_masked(model, X, X_test)
-    principal = analytic.pca(X)
     denoises = isinstance(model, models.DenoisingAutoencoder)
     given = model.corrupt(X_test, np.random.default_rng(0)) if denoises else X_test
-    best = squared_error(principal.reconstruct(given, min(M, X.shape[1])), X_test)
+    best = analytic.pca(X).reconstruct(given, min(M, X.shape[1]))
     model.eval()
     with no_grad():
         error = squared_error(model(given).numpy(), X_test)
     held_out = "held out, with noise" if denoises else "held out"
     print(
         f"{held_out}: squared error {error:.6g} (sum over features, mean over data); PCA with M = "
-        f"{M}: {best:.6g}"
+        f"{M}: {squared_error(best, X_test):.6g}"
     )
 
 
@@ -200,7 +151,7 @@ def squared_error(Y: np.ndarray, X: np.ndarray) -> float:
     return float(np.mean(np.sum((Y.astype(np.float64) - X) ** 2, axis=1)))
 
 
-def _path(options: argparse.Namespace) -> Path | None:
+def _path(options: Namespace) -> Path | None:
     """Where the checkpoint is or will be; the folder is made now, before the
     time for training is spent.
     """
@@ -230,32 +181,18 @@ def _path(options: argparse.Namespace) -> Path | None:
     return path
 
 
-def _complete(options: argparse.Namespace) -> set[str]:
-    """Refuse options that the model does not use, and give the others their defaults; returns the
-    unused names.
-    """
-    unused = {name for name, users in USED_BY.items() if options.model not in users}
-    given = [name for name in USED_BY if name in unused and hasattr(options, name)]
-    if given:
-        flag = f"--{given[0].replace('_', '-')}"
-        raise DataError(
-            f"{flag} means nothing to the model {options.model!r}",
-            f"it is an option of {', '.join(USED_BY[given[0]])}",
-            f"leave out {flag}, or choose another model",
-        )
-    for flag, default, _, _ in OPTIONS:
-        name = flag.removeprefix("--").replace("-", "_")
-        if not hasattr(options, name):
-            setattr(options, name, default)
-    return unused
-
-
-def _demand_room(model: Any) -> None:
-    """Each parameter gets a gradient and Adam's two moments: refuse now what would fail in the
-    middle of a step.
-    """
-    size = sum(p.size * p.dtype.itemsize for p in model.parameters())
-    demand_room(3 * size, "training this model", "choose fewer units (--latent, --hidden)")
+def _complete(options: Namespace) -> None:
+    """Refuse options that the model does not use, and give the others their defaults."""
+    for name, (default, users) in USED_BY.items():
+        if options.model in users:
+            vars(options).setdefault(name, default)
+        elif hasattr(options, name):
+            flag = f"--{name.replace('_', '-')}"
+            raise DataError(
+                f"{flag} means nothing to the model {options.model!r}",
+                f"it is an option of {', '.join(users)}",
+                f"leave out {flag}, or choose another model",
+            )
 
 
 def _training_of(found: checkpoint.Checkpoint) -> tuple[dict[str, Any], History]:
@@ -263,28 +200,24 @@ def _training_of(found: checkpoint.Checkpoint) -> tuple[dict[str, Any], History]
     command left it.
     """
     try:
-        settings, history = dict(found.meta["settings"]), History(**found.meta["history"])
-        complete = found.optimizer is not None and found.generators.keys() >= {"shuffle", "noise"}
+        if found.optimizer is None or not found.generators.keys() >= {"shuffle", "noise"}:
+            raise KeyError
+        return dict(found.meta["settings"]), History(**found.meta["history"])
     except (KeyError, TypeError, ValueError):
-        complete = False
-    if not complete:
         raise CheckpointError(
             "--resume: the checkpoint has no training to continue",
             f"{found.path}: a model alone, not written by minigrad-ae train",
             "load it with mg.checkpoint.load; or start again in another folder",
-        )
-    return settings, history
+        ) from None
 
 
 def _demand_same(now: dict[str, Any], then: dict[str, Any], path: Path) -> None:
     """On --resume every option but the number of epochs must be what it was (one that came later
     had its default).
     """
-    differ = []
-    for name in sorted(now.keys() & then.keys()):
-        if now[name] != then[name]:
-            differ.append(f"--{name.replace('_', '-')} was {then[name]}, is {now[name]}")
-    if differ:
+    changed = [name for name in sorted(now.keys() & then.keys()) if now[name] != then[name]]
+    if changed:
+        differ = [f"--{n.replace('_', '-')} was {then[n]}, is {now[n]}" for n in changed]
         raise CheckpointError(
             "--resume: the options are not those of the checkpoint",
             f"{path}: {'; '.join(differ)}",
@@ -296,39 +229,39 @@ def _demand_same(now: dict[str, Any], then: dict[str, Any], path: Path) -> None:
 # each made from the options o and the number of features D; settings: rng and dtype
 
 
-def _linear(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+def _linear(o: Namespace, D: int, **settings: Any) -> Any:
     return models.LinearAutoencoder(D, o.latent, **settings)
 
 
-def _two_layer(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+def _two_layer(o: Namespace, D: int, **settings: Any) -> Any:
     return models.TwoLayerAutoencoder(D, o.latent, activation=o.activation, **settings)
 
 
-def _deep(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+def _deep(o: Namespace, D: int, **settings: Any) -> Any:
     return models.DeepAutoencoder(D, o.latent, o.hidden, activation=o.activation, **settings)
 
 
-def _sparse(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+def _sparse(o: Namespace, D: int, **settings: Any) -> Any:
     return models.SparseAutoencoder(D, o.latent, lam=o.lam, constraint=o.constraint, **settings)
 
 
-def _denoising(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+def _denoising(o: Namespace, D: int, **settings: Any) -> Any:
     return models.DenoisingAutoencoder(_deep(o, D, **settings), drop=o.drop, sigma=o.noise)
 
 
-def _masked(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+def _masked(o: Namespace, D: int, **settings: Any) -> Any:
     return models.MaskedAutoencoder(
         square(D), o.patch, width=o.latent, mask_ratio=o.mask_ratio, **settings
     )
 
 
-def _linear_vae(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+def _linear_vae(o: Namespace, D: int, **settings: Any) -> Any:
     # a sigma below 0 stays below 0, so that the model refuses it
     sigma2 = 1.0 if o.sigma is None else o.sigma * abs(o.sigma)
     return models.LinearVAE(D, o.latent, beta=o.beta, sigma2=sigma2, learn_sigma2=True, **settings)
 
 
-def _vae(o: argparse.Namespace, D: int, **settings: Any) -> Any:
+def _vae(o: Namespace, D: int, **settings: Any) -> Any:
     return models.VariationalAutoencoder(
         D,
         o.latent,
@@ -365,37 +298,99 @@ MODELS: dict[str, Callable[..., Any]] = {
     "vae": _vae,
 }
 
-# options of single models: (flag, default, name of the value or choices, help)
-OPTIONS: list[tuple[str, Any, Any, str]] = [
-    ("--hidden", 128, "H", "hidden units in each of the outer layers (128)"),
-    ("--activation", "sigmoid", ["sigmoid", "tanh", "relu"], "of hidden units (sigmoid)"),
-    ("--lam", 0.1, "L", "sparse: weight of the sum of |z| (0.1)"),
-    (
-        "--constraint",
-        "unit",
-        ["unit", "decay", "none"],
-        "sparse: what holds the decoder; 'none' is the slide's objective (unit)",
-    ),
-    ("--noise", 0.3, "S", "denoising: deviation of Gaussian noise (0.3)"),
-    ("--drop", 0.0, "P", "denoising: probability of zeroing an entry (0)"),
-    ("--patch", 2, "P", "masked: pixels of a patch's side (2; 4 for MNIST)"),
-    ("--mask-ratio", 0.75, "R", "masked: share of hidden patches (0.75)"),
-    ("--likelihood", "bernoulli", ["bernoulli", "gaussian"], "p(x | z) (bernoulli)"),
-    ("--sigma", None, "S", "where the learnt deviation of a Gaussian p(x | z) starts (1)"),
-    ("--beta", 1.0, "B", "weight of the KL term (1)"),
-]
-
-# option -> its models; every other model refuses it
-USED_BY: dict[str, tuple[str, ...]] = {
-    "hidden": ("deep", "denoising", "vae"),
-    "activation": ("two-layer", "deep", "denoising", "vae"),
-    "lam": ("sparse",),
-    "constraint": ("sparse",),
-    "noise": ("denoising",),
-    "drop": ("denoising",),
-    "patch": ("masked",),
-    "mask_ratio": ("masked",),
-    "likelihood": ("vae",),
-    "sigma": ("linear-vae", "vae"),
-    "beta": ("linear-vae", "vae"),
+HELP = "train a model on digits, MNIST or your own matrix"
+NAMES = ", ".join(MODELS)
+CHOICES = sorted(MODELS)
+# no defaults here, so that `_complete` sees what was given
+WHOLE = {"type": int, "default": SUPPRESS}
+REAL = {"type": float, "default": SUPPRESS}
+OPTIONS = {
+    "model": {"choices": CHOICES, "metavar": "MODEL", "help": NAMES},
+    "--data": {
+        "default": "digits",
+        "metavar": "DATA",
+        "help": "digits, mnist, or a matrix X.npy (digits)",
+    },
+    "--latent": {
+        "type": int,
+        "required": True,
+        "metavar": "M",
+        "help": "number of latent units",
+    },
+    "--epochs": {
+        "type": int,
+        "default": 10,
+        "metavar": "E",
+        "help": "epochs in all, also with --resume (10)",
+    },
+    "--checkpoint": {
+        "type": Path,
+        "metavar": "DIR",
+        "help": "keep the model here, in checkpoint.npz, after every epoch",
+    },
+    "either": {
+        "--resume": {"action": "store_true", "help": "go on with the model in --checkpoint"},
+        "--overwrite": {
+            "action": "store_true",
+            "help": "begin anew where --checkpoint holds an older run",
+        },
+    },
+    "--seed": {
+        "type": seed,
+        "default": 0,
+        "help": "of the first weights, the order of the data, and the noise (0)",
+    },
+    "--lr": {"type": float, "default": 1e-3, "help": "learning rate of Adam (0.001)"},
+    "--batch-size": {"type": int, "default": 64, "metavar": "B", "help": "data per step (64)"},
+    "--dtype": {
+        "default": "float64",
+        "choices": ["float32", "float64"],
+        "help": "of weights and data (float64)",
+    },
+    # options of single models
+    "--hidden": {**WHOLE, "metavar": "H", "help": "hidden units in each of the outer layers (128)"},
+    "--activation": {
+        "choices": ["sigmoid", "tanh", "relu"],
+        "default": SUPPRESS,
+        "help": "of hidden units (sigmoid)",
+    },
+    "--lam": {**REAL, "metavar": "L", "help": "sparse: weight of the sum of |z| (0.1)"},
+    "--constraint": {
+        "choices": ["unit", "decay", "none"],
+        "default": SUPPRESS,
+        "help": "sparse: what holds the decoder; 'none' is the slide's objective (unit)",
+    },
+    "--noise": {**REAL, "metavar": "S", "help": "denoising: deviation of Gaussian noise (0.3)"},
+    "--drop": {**REAL, "metavar": "P", "help": "denoising: probability of zeroing an entry (0)"},
+    "--patch": {
+        **WHOLE,
+        "metavar": "P",
+        "help": "masked: pixels of a patch's side (2; 4 for MNIST)",
+    },
+    "--mask-ratio": {**REAL, "metavar": "R", "help": "masked: share of hidden patches (0.75)"},
+    "--likelihood": {
+        "choices": ["bernoulli", "gaussian"],
+        "default": SUPPRESS,
+        "help": "p(x | z) (bernoulli)",
+    },
+    "--sigma": {
+        **REAL,
+        "metavar": "S",
+        "help": "where the learnt deviation of a Gaussian p(x | z) starts (1)",
+    },
+    "--beta": {**REAL, "metavar": "B", "help": "weight of the KL term (1)"},
+}
+# option of single models -> (default, its models); every other model refuses it
+USED_BY: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "hidden": (128, ("deep", "denoising", "vae")),
+    "activation": ("sigmoid", ("two-layer", "deep", "denoising", "vae")),
+    "lam": (0.1, ("sparse",)),
+    "constraint": ("unit", ("sparse",)),
+    "noise": (0.3, ("denoising",)),
+    "drop": (0.0, ("denoising",)),
+    "patch": (2, ("masked",)),
+    "mask_ratio": (0.75, ("masked",)),
+    "likelihood": ("bernoulli", ("vae",)),
+    "sigma": (None, ("linear-vae", "vae")),
+    "beta": (1.0, ("linear-vae", "vae")),
 }

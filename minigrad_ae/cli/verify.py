@@ -4,51 +4,51 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from ..arguments import seed
+from ..claims import Run, ledger
 from ..errors import DataError
 from ..files import write_json
 from .output import writable
 
-
-def add_parser(commands: Any) -> None:
-    """The command and its options."""
-    p = commands.add_parser("verify", help="read the whole ledger, or certify your own matrix")
-    size = p.add_mutually_exclusive_group()
-    size.add_argument("--fast", action="store_true", help="the same claims from smaller runs")
-    size.add_argument(
-        "--full",
-        action="store_true",
-        help="with --sabotage: every bug against every claim (minutes)",
-    )
-    p.add_argument("--seed", type=seed, default=0)
-    p.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
-    p.add_argument(
-        "--sabotage", action="store_true", help="plant each claim's bug and see it caught"
-    )
-    p.add_argument(
-        "--data",
-        metavar="X.npy",
-        help="train a linear autoencoder on this matrix and certify it as PCA",
-    )
-    p.add_argument(
-        "--latent", type=int, metavar="M", help="with --data: the number of latent units"
-    )
-    p.set_defaults(handler=verify)
+HELP = "read the whole ledger, or certify your own matrix"
+OPTIONS = {
+    "either": {
+        "--fast": {"action": "store_true", "help": "the same claims from smaller runs"},
+        "--full": {
+            "action": "store_true",
+            "help": "with --sabotage: every bug against every claim (minutes)",
+        },
+    },
+    "--seed": {"type": seed, "default": 0},
+    "--json": {"type": Path, "metavar": "FILE", "help": "also write the rows as JSON"},
+    "--sabotage": {"action": "store_true", "help": "plant each claim's bug and see it caught"},
+    "--data": {
+        "metavar": "X.npy",
+        "help": "train a linear autoencoder on this matrix and certify it as PCA",
+    },
+    "--latent": {
+        "type": int,
+        "metavar": "M",
+        "help": "with --data: the number of latent units",
+    },
+}
 
 
 def verify(args: argparse.Namespace, rest: list[str]) -> int:
     """Read the ledger; with --sabotage each claim under its own bug; with --data certify a
     matrix.
     """
-    from ..claims import Run, ledger
-
     if args.data is not None:
         if args.sabotage or args.full:
             wrong = "--sabotage" if args.sabotage else "--full"
-            reason = "--data certifies one matrix; the ledger is not read"
-            raise DataError(f"{wrong} with --data", reason, f"leave out {wrong}")
+            raise DataError(
+                f"{wrong} with --data",
+                "--data certifies one matrix; the ledger is not read",
+                f"leave out {wrong}",
+            )
         return certify(args)
     if args.latent is not None:
         raise DataError(
@@ -69,9 +69,6 @@ def verify(args: argparse.Namespace, rest: list[str]) -> int:
 
 def certify(args: argparse.Namespace) -> int:
     """Train a linear autoencoder on the centred matrix and print its PCA certificate."""
-    import numpy as np
-
-    from ..claims import ledger
     from ..claims.certificate import claims_of
     from ..claims.certify import certify_pca, demand_latent
     from ..data import centre, load_matrix
