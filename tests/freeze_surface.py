@@ -138,41 +138,68 @@ STUB = Path(mg.ops.public.__file__).with_suffix(".pyi")
 STUB_HEAD = '''"""Written from the ops by ``python tests/freeze.py stub``."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, overload
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from ..autodiff.graph import Value
+from ..tensors import Tensor
 
 Operand: TypeAlias = Value | ArrayLike
 PUBLIC: dict[str, Callable[..., Any]]
 METHODS: dict[str, Callable[..., Any]]
 '''
+SEVERAL = {"split"}  # functions that return a list
 
 
 def stub() -> str:
-    """The text of `STUB`: public functions and methods with their parameters."""
+    """The text of `STUB`: public functions and methods with their parameters and results."""
     public = mg.ops.public
-    functions = [_stub_line(name, each) for name, each in public.PUBLIC.items()]
-    methods = ["    " + _stub_line(name, each, True) for name, each in public.METHODS.items()]
+    functions = [_stub_function(name, each) for name, each in public.PUBLIC.items()]
+    methods = [
+        f"    def {name}{_stub_signature(each, 'self')} -> {_result(name, 'Tensor')}: ..."
+        for name, each in public.METHODS.items()
+    ]
     names = ["__all__ = [", *(f'    "{name}",' for name in public.__all__), "]"]
     parts = [STUB_HEAD, "\n".join(names), "", "\n".join(functions), "", "class Methods:"]
     return "\n".join([*parts, *methods, ""])
 
 
-def _stub_line(name: str, function: Any, method: bool = False) -> str:
-    own = [_stub_parameter(each) for each in inspect.signature(function).parameters.values()]
-    parameters = [each.replace(annotation=each.empty, name="self") for each in own[:1] if method]
-    parameters += own[len(parameters) :]
-    text = str(inspect.Signature(parameters)).replace("'", "").replace("Ellipsis", "...")
-    return f"def {name}{text} -> Any: ..."
+def _result(name: str, kind: str) -> str:
+    return f"list[{kind}]" if name in SEVERAL else kind
 
 
-def _stub_parameter(each: inspect.Parameter) -> inspect.Parameter:
-    """A default is there, whatever it is; what has no type is an input."""
+def _stub_function(name: str, function: Any) -> str:
+    """What a tensor comes first to is a tensor; of other inputs an array, if there is only one."""
+    if not function.method:
+        return f"def {name}{_stub_signature(function)} -> Any: ..."
+    inputs = _stub_signature(function).count("Operand")
+    array = _result(name, "np.ndarray") if inputs == 1 else "Any"
+    of_tensor = _stub_signature(function).replace("Operand", "Value", 1)
+    of_array = _stub_signature(function).replace("Operand", "ArrayLike", 1)
+    return (
+        f"@overload\ndef {name}{of_tensor} -> {_result(name, 'Tensor')}: ...\n"
+        f"@overload\ndef {name}{of_array} -> {array}: ..."
+    )
+
+
+def _stub_signature(function: Any, first: str = "") -> str:
+    """The parameters; of a method with `first` in place of the tensor."""
+    settings = getattr(function, "defaults", {})  # of an op: what is no input
+    parameters = inspect.signature(function).parameters.values()
+    own = [_stub_parameter(each, each.name not in settings) for each in parameters]
+    if first:
+        own[0] = own[0].replace(annotation=inspect.Parameter.empty, name=first)
+    return str(inspect.Signature(own)).replace("'", "").replace("Ellipsis", "...")
+
+
+def _stub_parameter(each: inspect.Parameter, is_input: bool) -> inspect.Parameter:
+    """A default is there, whatever it is; what has no type and no default is an input."""
     default = each.empty if each.default is each.empty else ...
-    bare = each.annotation is each.empty or (each.annotation == "Any" and default is each.empty)
-    return each.replace(default=default, annotation="Operand" if bare else each.annotation)
+    bare = each.annotation in (each.empty, "Any")
+    kind = "Operand" if bare and is_input and default is each.empty else "Any"
+    return each.replace(default=default, annotation=kind if bare else each.annotation)
 
 
 # --- help -----------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def where(value: Any) -> str:
         return f"leaf {value.name!r}" if value.name else "an unnamed leaf"
     found = source_line(value)
     if found is None:
-        return value.op.name
+        return str(value.op.name)
     place = f"{value.op.name} at {Path(found[0]).name}:{found[1]}"
     if not found[2]:  # typed at a prompt, or gone since
         return place
