@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import json
 import linecache
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +29,12 @@ from .record.applications import Application, demand_loss, walk
 from .record.leaf_checks import LeafCheck, check_leaves
 from .record.names import caller_scopes, name_values, seed_in
 from .record.notation import bar_notation, bytes_saved, computes, rule_of
-from .record.steps import Contribution, Node, Recording, Step
+from .record.steps import Contribution, Node, Recording, Step, reaches_parameter, sound
 from .record.tape import BackwardSteps
 from .record.witness import NOT_ASKED, local_check
 from .render.html_page import framed, page
 from .render.picture import draw
-from .render.text import rendered
+from .render.text import Screen
 
 LIMIT = 50_000  # steps; a longer backward pass is traced only on request, with max_steps
 # elements; what a rule returned before it was summed is kept up to this size, for the questions of
@@ -56,7 +59,7 @@ class Trace(Recording):
 
         ascii : nothing but ASCII.   width : at most so many columns, 60 or more.
         """
-        return rendered(self, step, param, ascii, width)
+        return Screen(self, ascii, width).render(step, param)
 
     def __str__(self) -> str:
         return self.text()
@@ -157,10 +160,9 @@ def _kept(recorder: _Recorder, most: int) -> list[Step]:
     """Runs the backward pass; its steps, or of more than `most` those that tell most."""
     total, edge = recorder.total, most // 4
     steps: list[Step] = []
-    for step in _grouped(recorder.run(), recorder):
+    for step in recorder.steps():
         near = step.k <= edge or step.k > total - edge
-        reached = any(recorder.nodes[c.node].kind == "param" for c in step.contributions)
-        telling = not step.ok or not step.finite or reached
+        telling = not sound(step) or reaches_parameter(step, recorder.nodes)
         if total <= most or near or (telling and len(steps) < most - edge):
             steps.append(step)
     return steps
@@ -180,28 +182,6 @@ def backward_steps(
     return BackwardSteps(recorder.run(), recorder.names[id(loss)], recorder.total)
 
 
-def _grouped(contributions: Iterable[Contribution], recorder: _Recorder) -> Iterator[Step]:
-    """Contributions of one op together, as its step."""
-    step: Step | None = None
-    for c in contributions:
-        if step is None or step.k != c.k:
-            if step is not None:
-                yield step
-            value = recorder.current
-            assert value.op is not None
-            step = Step(
-                c.k, recorder.nodes[recorder.ids[id(value)]], value.op.law, value.op.why, c.incoming
-            )
-            # the loss starts from 1
-            sum_of_all = recorder.after.get(id(value), np.ones_like(c.incoming))
-            step.hooked = bool(value.hooks) and not np.array_equal(
-                sum_of_all, c.incoming, equal_nan=True
-            )
-        step.contributions.append(c)
-    if step is not None:
-        yield step
-
-
 class _Recorder:
     """Names and numbers the graph, then turns rule applications into contributions: plain data,
     arrays copied.
@@ -218,17 +198,13 @@ class _Recorder:
         self.ids: dict[int, int] = {}
         self.nodes: list[Node] = []
         self.rng = np.random.default_rng(0)
-        self.current = loss
         # copies of the gradients so far, to be shared with what comes later
         self.after: dict[int, np.ndarray] = {}
-        self.users: dict[Value, list[tuple[Value, int]]] = {}
-        fanout: dict[int, int] = {}
-        for value in self.order:
-            for a in value.inputs:
-                fanout[id(a)] = fanout.get(id(a), 0) + 1
+        self.users: dict[Value, list[tuple[Value, int]]] = defaultdict(list)
+        fanout = Counter(id(a) for value in self.order for a in value.inputs)
         for value in self.order:
             for i, x in value.edges:
-                self.users.setdefault(x, []).append((value, i))
+                self.users[x].append((value, i))
             parents = [self.add(a, (), fanout, limit) for a in value.inputs]
             self.add(value, parents, fanout, limit)
 
@@ -248,7 +224,7 @@ class _Recorder:
             return "op"
         return "param" if x.requires_grad else "input"
 
-    def add(self, x: Any, parents: Sequence[int], fanout: dict[int, int], limit: int) -> int:
+    def add(self, x: Any, parents: Sequence[int], fanout: Counter[int], limit: int) -> int:
         """The number of `x` among the nodes; it becomes one if it is not."""
         if id(x) in self.ids:
             return self.ids[id(x)]
@@ -262,7 +238,7 @@ class _Recorder:
             made["bytes_saved"] = bytes_saved(x)
             made["trouble"] = forward_trouble(x)
         made |= {"shape": data.shape, "dtype": str(data.dtype), "value": summary(data, limit)}
-        made |= {"parents": tuple(parents), "fanout": fanout.get(id(x), 0)}
+        made |= {"parents": tuple(parents), "fanout": fanout[id(x)]}
         node = Node(id=len(self.nodes), name=self.label(x), kind=self.kind(x), **made)
         self.nodes.append(node)
         self.ids[id(x)] = node.id
@@ -270,38 +246,36 @@ class _Recorder:
 
     def run(self) -> Generator[Contribution, None, None]:
         """The backward pass; at its end the gradients go to the leaves."""
-        applications = walk(self.loss)
-        k, incoming, after = 0, np.zeros(0), self.after
-        while True:
-            try:
-                a = next(applications)
-            except StopIteration as end:
-                engine.deposit(end.value)
-                return
-            if k == 0 or a.value is not self.current:
-                k, self.current, incoming = k + 1, a.value, np.array(a.g)
-            added = np.array(a.added)
-            before, after[id(a.x)] = (
-                after.get(id(a.x)),
-                added if a.before is None else np.array(a.after),
-            )
-            yield self.contribution(k, a, incoming, added, before, after[id(a.x)])
+        kept: dict[Value, Any] = {}
+        k, value = 0, None
+        for a in walk(self.loss, kept):
+            if a.value is not value:
+                k, value, incoming = k + 1, a.value, np.array(a.g)
+            yield self.contribution(k, a, incoming)
+        engine.deposit(kept)
 
-    def contribution(
-        self,
-        k: int,
-        a: Application,
-        incoming: np.ndarray,
-        added: np.ndarray,
-        before: np.ndarray | None,
-        after: np.ndarray,
-    ) -> Contribution:
+    def steps(self) -> Iterator[Step]:
+        """The backward pass, with the contributions of one op together."""
+        made = {self.names[id(value)]: value for value in self.order}
+        for k, group in groupby(self.run(), attrgetter("k")):
+            contributions = list(group)
+            value, incoming = made[contributions[0].value], contributions[0].incoming
+            op: Any = value.op
+            node = self.nodes[self.ids[id(value)]]
+            # the loss starts from 1
+            received = self.after.get(id(value), np.ones_like(incoming))
+            hooked = bool(value.hooks) and not np.array_equal(received, incoming, equal_nan=True)
+            yield Step(k, node, op.law, op.why, incoming, contributions, hooked)
+
+    def contribution(self, k: int, a: Application, incoming: np.ndarray) -> Contribution:
         """A rule application as plain data."""
         op: Any = a.value.op
         argument, rule = op.argument(a.i), rule_of(op, a.i)
         check = local_check(a.value, a.i, a.g, self.rng) if self.numeric else NOT_ASKED
         trouble = backward_trouble(a, self.users) if made_here(a) else ""
         raw = np.array(a.raw) if a.axes and a.raw.size <= RAW else None
+        added, before = np.array(a.added), self.after.get(id(a.x))
+        after = self.after[id(a.x)] = added if before is None else np.array(a.after)
         value, to, node = self.names[id(a.value)], self.names[id(a.x)], self.ids[id(a.x)]
         notation, shape = bar_notation(argument, rule), a.x._data.shape
         told = (k, op.name, value, argument, to, node, rule, notation, incoming)

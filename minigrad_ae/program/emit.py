@@ -193,7 +193,7 @@ class _Program:
                     [setting(shape, self.constant)],
                     [],
                 )
-        if a.raw_dtype != a.x._data.dtype:
+        if a.raw.dtype != a.x._data.dtype:
             to = ast.Name(f"np.{a.x._data.dtype}")
             expression = ast.Call(ast.Attribute(expression, "astype", ast.Load()), [to], [])
         name = self.grads[id(a.x)]

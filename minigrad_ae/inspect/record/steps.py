@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,11 @@ class Node:
     code: str | None = None
     bytes_saved: int = 0
     trouble: str = ""  # how the op made NaN or Inf of finite numbers
+
+    @property
+    def src(self) -> str | None:
+        """file:line where the op was called; None of a leaf, or where there is no source."""
+        return f"{short_path(self.file)}:{self.line}" if self.file else None
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,6 +128,16 @@ class Step:
         )
 
 
+def sound(step: Step) -> bool:
+    """No rule of a step is wrong, and its numbers are finite."""
+    return step.ok and step.finite
+
+
+def reaches_parameter(step: Step, nodes: Sequence[Node]) -> bool:
+    """Whether a step sends something to a leaf with a gradient."""
+    return any(nodes[c.node].kind == "param" for c in step.contributions)
+
+
 @dataclass(repr=False)
 class Recording:
     """A recorded backward pass, as data; ``steps`` in the order they ran."""
@@ -190,11 +206,9 @@ class Recording:
 
 
 def _node_record(n: Node) -> dict[str, Any]:
-    place = f"{short_path(n.file)}:{n.line}" if n.file else None
-    made = {"id": n.id, "name": n.name, "kind": n.kind, "op": n.op, "computes": n.computes}
-    made |= {"shape": list(n.shape), "dtype": n.dtype, "parents": list(n.parents)}
-    found = {"src": place, "code": n.code, "value": n.value, "fanout": n.fanout}
-    return {**made, **found, "bytes_saved": n.bytes_saved, "trouble": n.trouble or None}
+    keys = "id name kind op computes shape dtype parents src code value fanout bytes_saved"
+    lists = {"shape": list(n.shape), "parents": list(n.parents)}
+    return {key: getattr(n, key) for key in keys.split()} | lists | {"trouble": n.trouble or None}
 
 
 def _leaf_record(leaf: LeafCheck) -> dict[str, Any]:
@@ -222,8 +236,7 @@ def _contribution_record(c: Contribution, limit: int) -> dict[str, Any]:
 
 
 def _check_record(k: Check) -> dict[str, Any]:
-    kind = k.status if k.status in ("kink", "skipped") else "complex-step"
     index = None if k.index is None else list(k.index)
     compared = {"analytic": k.analytic, "numeric": k.numeric, "rel": k.error, "digits": k.digits}
-    told = {"kind": kind, "status": k.status, "n": k.n, "worst_index": index}
+    told = {"kind": k.kind, "status": k.status, "n": k.n, "worst_index": index}
     return {**told, **numbers(compared), "tol": k.tolerance, "ok": k.ok, "reason": k.reason}
