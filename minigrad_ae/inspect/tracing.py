@@ -90,8 +90,11 @@ def _write(path: str | Path, text: str) -> None:
     try:
         write_text(path, text)
     except OSError as error:
-        fix = "name a file in an existing folder"
-        raise FileError("the file cannot be written", f"{path}: {error.strerror}", fix) from None
+        raise FileError(
+            "the file cannot be written",
+            f"{path}: {error.strerror}",
+            "name a file in an existing folder",
+        ) from None
 
 
 def trace(
@@ -115,10 +118,9 @@ def trace(
     """
     demand_loss(loss, "trace")
     if max_steps < 1 or arrays < 0:
-        got = f"got max_steps={max_steps}, arrays={arrays}"
         raise DataError(
             "trace: max_steps must be at least 1, and arrays not negative",
-            got,
+            f"got max_steps={max_steps}, arrays={arrays}",
             "leave them out for 2000 and 64",
         )
     scopes = [scope] if scope is not None else caller_scopes(1)
@@ -135,14 +137,14 @@ def trace(
     steps = _kept(recorder, max_steps)
     cut = None
     if len(steps) < total:
-        kept = "first and last steps, failures, NaN/Inf and parameters are kept"
-        reason = f"max_steps={max_steps}: {kept}"
+        rest = "first and last steps, failures, NaN/Inf and parameters are kept"
+        reason = f"max_steps={max_steps}: {rest}"
         cut = {"kept": len(steps), "total": total, "reason": reason}
-    name, value = recorder.names[id(loss)], float(loss._data.reshape(()))
     if script is None:
         script = next((n.file for n in reversed(recorder.nodes) if n.file), None)
+    value = float(loss._data.reshape(()))
     return Trace(
-        name,
+        recorder.names[id(loss)],
         value,
         str(loss._data.dtype),
         script,
@@ -161,7 +163,7 @@ def _kept(recorder: _Recorder, most: int) -> list[Step]:
     total, edge = recorder.total, most // 4
     steps: list[Step] = []
     for step in recorder.steps():
-        near = step.k <= edge or step.k > total - edge
+        near = not edge < step.k <= total - edge
         telling = not sound(step) or reaches_parameter(step, recorder.nodes)
         if total <= most or near or (telling and len(steps) < most - edge):
             steps.append(step)

@@ -90,12 +90,12 @@ class _Program:
         if text.startswith("np.array(") and len(name) <= 12:  # rows below one another
             text = text.replace("\n   ", "\n" + " " * (len(name) + len(" = np.array(")))
         self.library.shapes[name] = array.shape
-        comment = f"  # {array.shape}" if "\n" not in text and array.ndim else ""
-        self.sections["data"].append(
-            f"{name} = {text}{comment}"
-            if comment or "\n" not in text
-            else f"# {array.shape}\n{name} = {text}"
-        )
+        line = f"{name} = {text}"
+        if "\n" in text:
+            line = f"# {array.shape}\n{line}"
+        elif array.ndim:
+            line += f"  # {array.shape}"
+        self.sections["data"].append(line)
         return ast.Name(name)
 
     def constant(self, array: np.ndarray, label: str = "index", key: Any = None) -> ast.expr:
@@ -126,16 +126,15 @@ class _Program:
         key = (id(a), str(array.dtype))
         if key not in self.literals:
             cast = unique(f"{name}_{array.dtype}", self.library.taken)
-            converted = ast.Name(f"{name}.astype(np.{array.dtype})")
-            self.line("forward", cast, converted, array.shape)
+            self.line("forward", cast, f"{name}.astype(np.{array.dtype})", array.shape)
             self.literals[key] = ast.Name(cast)
         return self.literals[key]
 
     # --- lines ---
-    def line(self, section: str, name: str, expression: ast.expr, shape: tuple[int, ...]) -> None:
+    def line(self, section: str, name: str, expression: str, shape: tuple[int, ...]) -> None:
         """``name = expression  # shape``."""
-        text = f"{name} = {ast.unparse(ast.fix_missing_locations(expression))}"
-        self.sections[section].append(f"{text}  # {shape}" if shape else text)
+        comment = f"  # {shape}" if shape else ""
+        self.sections[section].append(f"{name} = {expression}{comment}")
         self.library.shapes[name] = shape
 
     def inliner(self, value: Value, i: int | None) -> Inliner:
@@ -174,32 +173,24 @@ class _Program:
             inputs = [f"*{n}" if op.variadic else n for n in op.rules]
             settings = [f"{k}={k}" for k in inliner.names if k in op.defaults]
             text = f"{op.name}({', '.join([*inputs, *settings])})"
-        tree = ast.parse(text, mode="eval").body
-        self.line("forward", self.vars[id(value)], inliner.visit(tree), value._data.shape)
+        self.line("forward", self.vars[id(value)], inliner.text(text), value._data.shape)
 
     def contribute(self, a: Application) -> None:
         """The backward line of one rule application."""
-        assert a.value.op is not None
-        tree = ast.parse(rule_of(a.value.op, a.i), mode="eval").body
-        expression = self.inliner(a.value, a.i).visit(tree)
-        shape = a.x._data.shape
+        op: Any = a.value.op
+        text = self.inliner(a.value, a.i).text(rule_of(op, a.i))
+        name, shape, dtype = self.grads[id(a.x)], a.x._data.shape, a.x._data.dtype
         if a.axes:
-            axes = setting(a.axes[0] if len(a.axes) == 1 else a.axes, self.constant)
-            expression = ast.Call(ast.Name("np.sum"), [expression], [ast.keyword("axis", axes)])
+            text = f"np.sum({text}, axis={a.axes[0] if len(a.axes) == 1 else a.axes})"
             left = tuple(n for k, n in enumerate(a.raw_shape) if k not in a.axes)
             if left != shape:
-                expression = ast.Call(
-                    ast.Attribute(expression, "reshape", ast.Load()),
-                    [setting(shape, self.constant)],
-                    [],
-                )
-        if a.raw.dtype != a.x._data.dtype:
-            to = ast.Name(f"np.{a.x._data.dtype}")
-            expression = ast.Call(ast.Attribute(expression, "astype", ast.Load()), [to], [])
-        name = self.grads[id(a.x)]
+                text = f"{text}.reshape({shape})"
+        if a.raw.dtype != dtype:
+            text = f"({text}).astype(np.{dtype})"
         if a.nth > 1:
-            expression = ast.BinOp(ast.Name(name), ast.Add(), expression)
-        self.line("backward", name, expression, shape)
+            text = f"{name} + ({text})"
+        # written anew, without brackets that are not needed
+        self.line("backward", name, ast.unparse(ast.parse(text)), shape)
 
     def text(self) -> str:
         """The whole program."""
@@ -216,13 +207,12 @@ class _Program:
             if value.op is not None:
                 self.compute(value)
         seed = np.ones(self.loss._data.shape, self.loss._data.dtype)
-        self.line("backward", self.grads[id(self.loss)], ast.Name(array_text(seed)), seed.shape)
+        self.line("backward", self.grads[id(self.loss)], array_text(seed), seed.shape)
         for application in walk(self.loss):
             self.contribute(application)
         data = "\n".join(self.sections["data"])
         helpers = [text for name, text in _HELPERS.items() if f"{name}(" in data]
-        blocks = [*helpers, *self.library.sources()]
-        parts = [_HEAD, *(f"\n{b}\n" for b in blocks)]
+        parts = [_HEAD, *(f"\n{b}\n" for b in [*helpers, *self.library.sources()])]
         for title, lines in self.sections.items():
             parts += [f"\n# {title}", *lines]
         return "\n".join(parts) + "\n"

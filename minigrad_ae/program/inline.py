@@ -148,6 +148,11 @@ class Inliner(ast.NodeTransformer):
         return None
 
     # --- the rewriting ---
+    def text(self, expression: str) -> str:
+        """An expression as plain NumPy text."""
+        tree = self.visit(ast.parse(expression, mode="eval").body)
+        return ast.unparse(ast.fix_missing_locations(tree))
+
     def visit(self, node: Any) -> Any:
         foldable = isinstance(
             node, ast.Call | ast.BinOp | ast.UnaryOp | ast.Compare | ast.IfExp | ast.Attribute

@@ -57,9 +57,10 @@ def demand_loss(loss: Any, who: str) -> None:
             f"give mg.{who} a scalar tensor",
         )
     if loss._data.size != 1:
-        fix = "reduce it first, for example by loss = loss.sum()"
         raise GradientError(
-            f"{who}: the loss is not a scalar", f"shape {loss._data.shape}, from {where(loss)}", fix
+            f"{who}: the loss is not a scalar",
+            f"shape {loss._data.shape}, from {where(loss)}",
+            "reduce it first, for example by loss = loss.sum()",
         )
 
 

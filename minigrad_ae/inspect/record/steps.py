@@ -187,18 +187,11 @@ class Recording:
         An array is {shape, dtype, min, max, mean, nan, inf, head, head_shape}: `head` has its first
         `arrays` elements, 'nan', 'inf' and '-inf' are words.
         """
-        head = {
-            "schema": 1,
-            "loss": self.loss,
-            "value": number(self.value),
-            "dtype": self.dtype,
-            "numpy": np.__version__,
-            "seed": self.seed,
-            "script": short_path(self.script),
-            "truncated": self.truncated,
-        }
+        told = {"schema": 1, "loss": self.loss, "value": number(self.value), "dtype": self.dtype}
+        told |= {"numpy": np.__version__, "seed": self.seed, "script": short_path(self.script)}
         return {
-            **head,
+            **told,
+            "truncated": self.truncated,
             "nodes": [_node_record(n) for n in self.nodes],
             "steps": [_step_record(s, self.arrays) for s in self.steps],
             "leaves": [_leaf_record(leaf) for leaf in self.leaves],
@@ -219,8 +212,8 @@ def _leaf_record(leaf: LeafCheck) -> dict[str, Any]:
 
 def _step_record(s: Step, limit: int) -> dict[str, Any]:
     told = {"k": s.k, "node": s.node.id, "op": s.op, "rule": s.rule, "law": s.law, "why": s.why}
-    out = [_contribution_record(c, limit) for c in s.contributions]
-    return {**told, "gin": summary(s.incoming, limit), "hooked": s.hooked, "out": out}
+    told |= {"gin": summary(s.incoming, limit), "hooked": s.hooked}
+    return told | {"out": [_contribution_record(c, limit) for c in s.contributions]}
 
 
 def _contribution_record(c: Contribution, limit: int) -> dict[str, Any]:
@@ -236,7 +229,7 @@ def _contribution_record(c: Contribution, limit: int) -> dict[str, Any]:
 
 
 def _check_record(k: Check) -> dict[str, Any]:
-    index = None if k.index is None else list(k.index)
     compared = {"analytic": k.analytic, "numeric": k.numeric, "rel": k.error, "digits": k.digits}
-    told = {"kind": k.kind, "status": k.status, "n": k.n, "worst_index": index}
+    told = {"kind": k.kind, "status": k.status, "n": k.n}
+    told["worst_index"] = None if k.index is None else list(k.index)
     return {**told, **numbers(compared), "tol": k.tolerance, "ok": k.ok, "reason": k.reason}

@@ -144,8 +144,7 @@ class _Data:
 
     def contribution(self, s: Step, c: Contribution) -> dict[str, Any]:
         k = c.check
-        index = None if k.index is None else list(k.index)
-        check = {"st": k.status, "n": k.n, "tol": k.tolerance, "why": k.reason, "i": index}
+        check = {"st": k.status, "n": k.n, "tol": k.tolerance, "why": k.reason, "i": k.index}
         check |= numbers({"a": k.analytic, "b": k.numeric, "e": k.error})
         out = {
             "to": c.node,
@@ -158,7 +157,7 @@ class _Data:
             "ck": check,
         }
         if c.axes:
-            out |= {"raw": list(c.raw_shape), "axes": list(c.axes)}
+            out |= {"raw": c.raw_shape, "axes": c.axes}
         if c.before is not None:
             out |= {"bef": self.array(c.before), "aft": self.array(c.after)}
         asked = question(s, c, self.trace.nodes[c.node].value, self.head)
@@ -205,9 +204,8 @@ class _Data:
             "steps": self.steps,
             "places": self.places,
         }
-        origin = t.origin.k if t.origin else None
         leaves = {f.node: {"st": f.status, "e": f.error, "why": f.reason} for f in t.leaves}
-        return {**head, **tables, "origin": origin, "leaves": leaves}
+        return {**head, **tables, "origin": t.origin.k if t.origin else None, "leaves": leaves}
 
     def node(self, n: Node) -> dict[str, Any]:
         short = {"name": n.name, "kind": n.kind, "v": self.values[n.id], "dt": n.dtype}
@@ -217,7 +215,7 @@ class _Data:
                 "is": n.computes,
                 "src": n.src,
                 "code": n.code,
-                "par": list(n.parents),
+                "par": n.parents,
                 "mem": n.bytes_saved,
             }
         return short | ({"fan": n.fanout} if n.fanout > 1 else {})
@@ -230,9 +228,6 @@ def _digits(x: float | str) -> float | str:
 
 def framed(trace: Recording) -> str:
     """The page, in a frame of its own that may run its script and do nothing else."""
-    inner = html.escape(page(trace), quote=True)
-    name = html.escape(f"Backward pass of {trace.loss}", quote=True)
-    style = "width:100%;height:720px;border:1px solid #8884"
-    return (
-        f'<iframe title="{name}" sandbox="allow-scripts" style="{style}" srcdoc="{inner}"></iframe>'
-    )
+    name, inner = html.escape(f"Backward pass of {trace.loss}"), html.escape(page(trace))
+    look = 'sandbox="allow-scripts" style="width:100%;height:720px;border:1px solid #8884"'
+    return f'<iframe title="{name}" {look} srcdoc="{inner}"></iframe>'

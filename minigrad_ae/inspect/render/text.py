@@ -18,6 +18,8 @@ from ..record.steps import Contribution, Recording, Step
 
 NARROW = 60  # columns; narrower screens are not served
 SQUEEZED = 12  # columns that a formula of the table keeps on a narrow screen
+# of the table, with the width that they have at the most
+COLUMNS = {"k": 5, "op": 18, "computes": 44, "in-grad": 14, "sends to": 44, "check": 10}
 LABEL = 9  # columns of the words on the left of a step
 HOOKED = "hook     a hook has changed it: this is no longer the sum of the contributions"
 _ASCII = str.maketrans({"→": "->", "·": "*", "ᵀ": "^T", "²": "^2", "…": "..."})
@@ -90,8 +92,9 @@ class Screen:
             made = f"NaN/Inf is made at step {s.k}, {s.op}, on the way {_way(s)}"
             lines += self.wrap(f"{made}: {s.trouble}", 2)
         if t.truncated:
-            shown = f"showing {len(t.steps):,} of {t.total:,} steps"
-            lines += self.wrap(f"{shown} ({t.truncated['reason']})", 0)
+            lines += self.wrap(
+                f"showing {len(t.steps):,} of {t.total:,} steps ({t.truncated['reason']})", 0
+            )
         return lines
 
     def end_to_end(self) -> list[str]:
@@ -118,18 +121,15 @@ class Screen:
             for c in step.contributions:
                 rows.append((*left, _destination(c), _verdict(c)))
                 left = ("", "", "", "")
-        titles = ("k", "op", "computes", "in-grad", "sends to", "check")
-        return [*self.heading(), "", *self.columns(titles, rows, (5, 18, 44, 14, 44, 10))]
+        return [*self.heading(), "", *self.columns(rows)]
 
-    def columns(
-        self, titles: tuple[str, ...], rows: list[tuple[str, ...]], widest: tuple[int, ...]
-    ) -> list[str]:
-        """A table whose columns are as wide as they must be, and not wider than `widest`."""
+    def columns(self, rows: list[tuple[str, ...]]) -> list[str]:
+        """A table whose columns are as wide as they must be, and not wider than `COLUMNS` says."""
         cells = [
-            tuple(cut(cell, w) for cell, w in zip(row, widest, strict=True))
-            for row in [titles, *rows]
+            [cut(cell, w) for cell, w in zip(row, COLUMNS.values(), strict=True)]
+            for row in [tuple(COLUMNS), *rows]
         ]
-        sizes = [max(len(row[k]) for row in cells) for k in range(len(titles))]
+        sizes = [max(map(len, column)) for column in zip(*cells, strict=True)]
         for _ in range(max(0, sum(sizes) + 2 * (len(sizes) - 1) - self.width)):
             # of the two columns that may be long, the longer gives way
             k = max(2, 4, key=sizes.__getitem__)
@@ -141,7 +141,7 @@ class Screen:
 
     # --- one step ---
     def step(self, step: Step) -> list[str]:
-        node, loss = step.node, self.trace.loss
+        node = step.node
         lines = self.wrap(
             f"Step {step.k} of {self.trace.total}   {str(step.op).upper()}   {step.name} = "
             f"{node.computes}"
@@ -149,11 +149,9 @@ class Screen:
         lines += [f"at       {Path(node.file).name}:{node.line}   {node.code}"] if node.file else []
         lines.append(f"law      {step.law}")
         made = f"{step.name} {node.shape} {node.dtype}"
-        lines.append(f"{'forward':<{LABEL}}{made:<24}  {_range(node.value)}")
+        lines.append(f"forward  {made:<24}  {_range(node.value)}")
         size = f"|g| max {np.max(np.abs(step.incoming), initial=0):.4g}"
-        lines += self.numbers(
-            "in", f"d{loss}/d{step.name} {step.incoming.shape}", size, step.incoming
-        )
+        lines += self.numbers("in", step.name, size, step.incoming)
         if step.hooked:
             lines.append(HOOKED)
         if step.trouble:
@@ -167,8 +165,9 @@ class Screen:
         around += [f"previous: {s.k} {s.op}" for s in steps[max(0, at - 1) : at]]
         return [*lines, "   ".join(around)]
 
-    def numbers(self, title: str, what: str, note: str, array: np.ndarray) -> list[str]:
+    def numbers(self, title: str, name: str, note: str, array: np.ndarray) -> list[str]:
         """'in       dL/dA (6, 2)      |g| max 12.2         [[1.29 5.62] ...'."""
+        what = f"d{self.trace.loss}/d{name} {array.shape}"
         line = f"{title:<{LABEL}}{what:<24}  {note}"
         room, whole = self.width - len(line) - 3, brief(array, self.width - LABEL)
         if len(whole) <= room or room >= 24:
@@ -183,7 +182,7 @@ class Screen:
             stretched = f"{c.to} was stretched {c.shape} → {c.raw_shape}"
             lines += self.wrap(f"         {stretched}: summed over {_axes(c)}, back to {c.shape}")
         order = "the only contribution" if c.of == 1 else f"contribution {c.nth} of {c.of}"
-        lines += self.numbers("out", f"d{self.trace.loss}/d{c.to} {c.shape}", order, c.added)
+        lines += self.numbers("out", c.to, order, c.added)
         if c.before is not None:
             sums = {"before  ": c.before, "+ added ": c.added, "= after ": c.after}
             for words, array in sums.items():
@@ -210,15 +209,15 @@ class Screen:
             names = ", ".join(dict.fromkeys(c.to for c in self.contributions))
             known = f"gradients were sent to: {cut(names, 200)}"
             raise DataError(f"nothing flowed into {name!r}", known, "use one of these")
-        sent = many(flows[0].of, "contribution")
-        lines = [f"d{self.trace.loss}/d{name} {flows[0].shape}: {sent}"]
+        first, last = flows[0], flows[-1]
+        lines = [f"d{self.trace.loss}/d{name} {first.shape}: {many(first.of, 'contribution')}"]
         for c in flows:
             rule = bar_notation(c.argument, c.rule, ascii=True)
             lines.append(f"step {c.k}, {c.op}: {rule}   {_verdict(c)}")
             lines += [f"  + {brief(c.added, self.width - 8)}"] if c.of > 1 else []
-        lines.append(f"  = {brief(flows[-1].after, self.width - 8)}")
+        lines.append(f"  = {brief(last.after, self.width - 8)}")
         for leaf in self.trace.leaves:
-            if leaf.node == flows[0].node and leaf.error is not None:
+            if leaf.node == first.node and leaf.error is not None:
                 verdict = "agrees with" if leaf.ok else "differs from"
                 found = f"along a random direction it {verdict} the loss as a whole"
                 lines += self.wrap(f"{found}: rel. {leaf.error:.1e}", 2)
