@@ -44,13 +44,11 @@ PENDING = {  # parts of the package that are not written in this form yet
     "claims",
     "data",
     "experiments",
-    "inspect",
     "kernels",
     "models",
     "nn",
     "ops",
     "optim",
-    "program",
     "tensors",
     "train",
 }

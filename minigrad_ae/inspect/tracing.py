@@ -43,8 +43,43 @@ RAW = 100_000
 
 
 class Trace(Recording):
-    """A recorded backward pass.  ``steps`` in the order they ran, ``text()`` for a screen,
-    ``json(path)`` for a file.
+    """A recorded backward pass, made by `trace`.
+
+    Parameters
+    ----------
+    loss : str
+        The name of the loss.
+    value : float
+        Its value.
+    dtype : str
+        Its dtype.
+    script : str or None
+        The file of the code that made it.
+    nodes : list of Node
+        The values and constants of the graph, inputs before outputs.
+    steps : list of Step
+        The steps that were kept, in the order they ran: from the loss back.
+    total : int
+        The number of all steps.
+    arrays : int
+        How many elements of an array `text` and `json` show.
+    leaves : list of LeafCheck, optional
+        The gradient of each leaf, checked against the loss as a whole.
+    truncated : dict or None, optional
+        ``{"kept": int, "total": int, "reason": str}`` where steps were left out.
+    seed : int or None, optional
+        The variable `seed` of the code that asked.
+
+    Examples
+    --------
+    >>> x = mg.tensor([3.0, 4.0], requires_grad=True, name="x")
+    >>> t = mg.trace((x * x).sum())
+    >>> [(step.k, step.op) for step in t.steps]
+    [(1, 'sum'), (2, 'mul')]
+    >>> t.steps[1].rule
+    'dL/da = g * b; dL/db = g * a'
+    >>> t.value, t.total, t.ok
+    (25.0, 2, True)
     """
 
     def text(
@@ -54,10 +89,42 @@ class Trace(Recording):
         ascii: bool = False,
         width: int = 88,
     ) -> str:
-        """The table of steps; or one step in full (`step` = 1, 2, ...); or all that flowed into the
-        value `param`.
+        """The table of steps, or one step in full, or all that flowed into one value.
 
-        ascii : nothing but ASCII.   width : at most so many columns, 60 or more.
+        Parameters
+        ----------
+        step : int, optional
+            The step to show in full: 1, 2, ...
+        param : str, optional
+            The name of the value whose contributions are shown.
+        ascii : bool, optional
+            Nothing but ASCII.
+        width : int, optional
+            At most so many columns, 60 or more.
+
+        Returns
+        -------
+        str
+            Lines without control codes.
+
+        Raises
+        ------
+        DataError
+            If the screen is too narrow, there is no such step, or nothing flowed into `param`.
+        DtypeError
+            If `step` is not a whole number.
+
+        Examples
+        --------
+        >>> x = mg.tensor([3.0, 4.0], requires_grad=True, name="x")
+        >>> t = mg.trace((x * x).sum(), numeric=False)
+        >>> print(t.text(param="x"))
+        dloss/dx (2,): 2 contributions
+        step 2, mul: dL/da = g * b   skipped
+          + [3. 4.]
+        step 2, mul: dL/db = g * a   skipped
+          + [3. 4.]
+          = [6. 8.]
         """
         return Screen(self, ascii, width).render(step, param)
 
@@ -65,12 +132,40 @@ class Trace(Recording):
         return self.text()
 
     def html(self, path: str | Path) -> None:
-        """Write the page: one file that needs no network, to walk the pass with the keyboard."""
+        """Write the page: one file that needs no network, to walk the pass with the keyboard.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+
+        Raises
+        ------
+        FileError
+            If it cannot be written.
+        """
         _write(path, page(self))
 
     def png(self, path: str | Path, max_nodes: int = 60) -> None:
-        """Write a picture of the graph; ``.svg`` as the ending gives SVG.  Above `max_nodes` layers
-        are folded.
+        """Write a picture of the graph.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; its ending says in which format: ``.png``, ``.svg`` or ``.pdf``.
+        max_nodes : int, optional
+            Above so many nodes, layers (or lines of code) are folded into one box each.
+
+        Raises
+        ------
+        DataError
+            If the format is another.
+        FileError
+            If the file cannot be written.
+
+        Notes
+        -----
+        It needs matplotlib.  The same trace gives the same bytes.
         """
         draw(self.record(), path, max_nodes)
 
@@ -78,7 +173,23 @@ class Trace(Recording):
         return framed(self)
 
     def json(self, path: str | Path | None = None) -> str:
-        """The record as JSON text; also written to `path` if one is given."""
+        """The record as JSON text.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            A file to which it is also written.
+
+        Returns
+        -------
+        str
+            `record` as JSON; NaN and infinities are the words "nan", "inf" and "-inf".
+
+        Raises
+        ------
+        FileError
+            If the file cannot be written.
+        """
         text = json.dumps(self.record(), indent=1, allow_nan=False)
         if path is not None:
             _write(path, text)
@@ -109,12 +220,50 @@ def trace(
 
     Leaves receive their ``.grad`` as from `backward`, bit for bit.
 
-    loss : a scalar tensor.   arrays : how many elements of an array `text` and `json` show (the
-    trace itself keeps whole gradients).   numeric : check each rule against its forward, at these
-    numbers.   max_steps : of a longer pass the first and the last quarter of this are kept, and in
-    between those steps that failed, met NaN or Inf, or reached a parameter, and `truncated` says
-    so.   scope : variables to take names from; by default the caller's, and `seed`, if there is
-    one.   script : the file to name; by default that of the code that made the loss.
+    Parameters
+    ----------
+    loss : Tensor, one element
+        What the pass starts from.
+    arrays : int, optional
+        How many elements of an array `Trace.text` and `Trace.json` show; the trace itself keeps
+        whole gradients.
+    numeric : bool, optional
+        Check each rule against its forward, at these numbers, by complex steps.
+    max_steps : int, optional
+        Of a longer pass the first and the last quarter of this are kept, and in between those
+        steps that failed, met NaN or Inf, or reached a parameter; ``truncated`` says so.
+    scope : mapping of str to object, optional
+        The variables to take names from; by default the caller's, and `seed`, if there is one.
+    script : str, optional
+        The file to name; by default that of the code that made the loss.
+
+    Returns
+    -------
+    Trace
+        The steps, with a table, a page, a picture and a record of them.
+
+    Raises
+    ------
+    DtypeError
+        If `loss` is not a tensor.
+    GradientError
+        If `loss` has more than one element, or nothing in its graph requires a gradient.
+    DataError
+        If `max_steps` is below 1 or `arrays` below 0; or if the pass has more than 50,000 steps
+        and `max_steps` does not allow for them.
+
+    See Also
+    --------
+    backward_steps : The same pass, one rule application at a time.
+
+    Examples
+    --------
+    >>> x = mg.tensor([3.0, 4.0], requires_grad=True, name="x")
+    >>> t = mg.trace((x * x).sum())
+    >>> t.steps[1]
+    <step 2: mul_1 = x * x, sends to x, x; ok>
+    >>> x.grad
+    array([6., 8.])
     """
     demand_loss(loss, "trace")
     if max_steps < 1 or arrays < 0:
@@ -173,11 +322,45 @@ def _kept(recorder: _Recorder, most: int) -> list[Step]:
 def backward_steps(
     loss: Value, numeric: bool = True, scope: Mapping[str, Any] | None = None
 ) -> BackwardSteps:
-    """``loss.backward()``, one rule application at a time: a generator of contributions that can be
-    rewound (`BackwardSteps`).
+    """``loss.backward()``, one rule application at a time.
 
     After the last one the leaves have their ``.grad``, as from `backward`; a stepper that is
     dropped half-way leaves them as they were.
+
+    Parameters
+    ----------
+    loss : Tensor, one element
+        What the pass starts from.
+    numeric : bool, optional
+        Check each rule against its forward, at these numbers, by complex steps.
+    scope : mapping of str to object, optional
+        The variables to take names from; by default the caller's.
+
+    Returns
+    -------
+    BackwardSteps
+        A generator of `Contribution` that can be rewound: ``rewind(n)``, ``jump(k)`` and
+        ``gradients``, what each value has received so far.
+
+    Raises
+    ------
+    DtypeError
+        If `loss` is not a tensor.
+    GradientError
+        If `loss` has more than one element; at the first step if nothing in its graph requires a
+        gradient.
+
+    Examples
+    --------
+    >>> x = mg.tensor([3.0, 4.0], requires_grad=True, name="x")
+    >>> steps = mg.backward_steps((x * x).sum())
+    >>> for c in steps:
+    ...     print(c.op, "to", c.to, c.added, "which has now", c.after)
+    sum to mul_1 [1. 1.] which has now [1. 1.]
+    mul to x [3. 4.] which has now [3. 4.]
+    mul to x [3. 4.] which has now [6. 8.]
+    >>> steps.rewind(1).gradients["x"], x.grad
+    (array([3., 4.]), array([6., 8.]))
     """
     demand_loss(loss, "backward_steps")
     recorder = _Recorder(loss, [scope] if scope is not None else caller_scopes(1), numeric, 64)

@@ -33,13 +33,49 @@ _SPOKEN_FOR = {*dir(builtins), *keyword.kwlist, "np", "unpack", "strided", "SIX"
 
 
 def emit_numpy(loss: Value, scope: Mapping[str, Any] | None = None) -> str:
-    """The program: imports numpy and nothing else; afterwards `loss` and ``grad_<name>`` of each
-    leaf are there.
+    """A loss and its gradients as the NumPy program that a person would have written by hand.
 
-    Value and gradients are those of ``loss.backward()``, bit for bit.  Leaves are exact literals
-    (packed above 4,096 elements) and have their names from ``name=`` or the caller's variables, as
-    far as they are identifiers; unnamed ones are x0, x1, ...  `scope` : variables to take names
-    from instead of the caller's.
+    It imports numpy and nothing else; afterwards ``loss`` and ``grad_<name>`` of each leaf are
+    there.  Value and gradients are those of ``loss.backward()``, bit for bit.
+
+    Parameters
+    ----------
+    loss : Tensor, one element
+        What the backward pass starts from.
+    scope : mapping of str to object, optional
+        The variables to take names from; by default the caller's.
+
+    Returns
+    -------
+    str
+        The program.
+
+    Raises
+    ------
+    DtypeError
+        If `loss` is not a tensor.
+    GradientError
+        If `loss` has more than one element; if nothing in its graph requires a gradient; or if the
+        graph has a hook, or an op of one's own whose source cannot be read.
+
+    Notes
+    -----
+    Leaves are exact literals (packed above 4,096 elements) and have their names from ``name=`` or
+    the caller's variables, as far as they are identifiers; unnamed ones are x0, x1, ...
+
+    Examples
+    --------
+    >>> x = mg.tensor([3.0, 4.0], requires_grad=True, name="x")
+    >>> program = mg.emit_numpy((x * x).sum())
+    >>> print(program[program.index("# forward") :])
+    # forward
+    mul_1 = x * x  # (2,)
+    loss = np.sum(mul_1)
+    ...
+    >>> found = {}
+    >>> exec(program, found)
+    >>> found["grad_x"]
+    array([6., 8.])
     """
     demand_loss(loss, "emit_numpy")
     return _Program(loss, [scope] if scope is not None else caller_scopes(1)).text()
