@@ -43,6 +43,7 @@ def corner(array: np.ndarray, limit: int) -> np.ndarray:
     return array[index] if len(shape) == array.ndim else np.zeros(0)
 
 
+@np.errstate(over="ignore")
 def summary(array: Any, limit: int) -> dict[str, Any]:
     """Shape, dtype, extremes and mean of the finite elements, counts of NaN and Inf, and the first
     elements.
@@ -51,10 +52,9 @@ def summary(array: Any, limit: int) -> dict[str, Any]:
     values = array.astype(np.float64)
     finite = values[np.isfinite(values)]
     head = corner(values, limit)
-    with np.errstate(over="ignore"):
-        low, high, mean = (
-            number(f(finite)) if finite.size else None for f in (np.min, np.max, np.mean)
-        )
+    low, high, mean = (
+        number(f(finite)) if finite.size else None for f in (np.min, np.max, np.mean)
+    )
     nan, inf = int(np.isnan(values).sum()), int(np.isinf(values).sum())
     return {
         "shape": list(array.shape),

@@ -125,13 +125,7 @@ class _Program:
         text = array_text(array)
         if text.startswith("np.array(") and len(name) <= 12:  # rows below one another
             text = text.replace("\n   ", "\n" + " " * (len(name) + len(" = np.array(")))
-        self.library.shapes[name] = array.shape
-        line = f"{name} = {text}"
-        if "\n" in text:
-            line = f"# {array.shape}\n{line}"
-        elif array.ndim:
-            line += f"  # {array.shape}"
-        self.sections["data"].append(line)
+        self.line("data", name, text, array.shape)
         return ast.Name(name)
 
     def constant(self, array: np.ndarray, label: str = "index", key: Any = None) -> ast.expr:
@@ -169,8 +163,12 @@ class _Program:
     # --- lines ---
     def line(self, section: str, name: str, expression: str, shape: tuple[int, ...]) -> None:
         """``name = expression  # shape``."""
-        comment = f"  # {shape}" if shape else ""
-        self.sections[section].append(f"{name} = {expression}{comment}")
+        text = f"{name} = {expression}"
+        if "\n" in text:
+            text = f"# {shape}\n{text}"
+        elif shape:
+            text += f"  # {shape}"
+        self.sections[section].append(text)
         self.library.shapes[name] = shape
 
     def inliner(self, value: Value, i: int | None) -> Inliner:
@@ -190,10 +188,10 @@ class _Program:
             (name,) = op.rules
             names[name], values[name] = exprs, tuple(value.arrays)
         else:
-            for name, e, a, array in zip(op.rules, exprs, value.inputs, value.arrays, strict=True):
-                names[name], values[name] = e, array
-                if not isinstance(a, Value) and array.ndim == 0:
-                    constant.add(name)
+            names |= zip(op.rules, exprs, strict=True)
+            values |= zip(op.rules, value.arrays, strict=True)
+            inputs = zip(op.rules, value.inputs, strict=True)
+            constant |= {k for k, a in inputs if not isinstance(a, Value) and values[k].ndim == 0}
         if i is not None:
             stand_in = np.broadcast_to(np.ones((), value._data.dtype), value._data.shape)
             names |= {"g": ast.Name(self.grads[id(value)]), "y": ast.Name(self.vars[id(value)])}
@@ -248,7 +246,8 @@ class _Program:
             self.contribute(application)
         data = "\n".join(self.sections["data"])
         helpers = [text for name, text in _HELPERS.items() if f"{name}(" in data]
-        parts = [_HEAD, *(f"\n{b}\n" for b in [*helpers, *self.library.sources()])]
+        helpers += [f"def {name}{rest}" for rest, name in self.library.functions.items()]
+        parts = [_HEAD, *(f"\n{text}\n" for text in helpers)]
         for title, lines in self.sections.items():
             parts += [f"\n# {title}", *lines]
         return "\n".join(parts) + "\n"

@@ -56,8 +56,7 @@ def check_leaves(
         elif any(v.hooks for v in (leaf, *way)):
             facts["reason"] = "a hook changes the gradient on its way"
         else:
-            with np.errstate(all="ignore"):
-                facts = _compare(leaf, way, gradients, rng)
+            facts = _compare(leaf, way, gradients, rng)
         found.append(LeafCheck(node=ids[id(leaf)], name=names[id(leaf)], **facts))
     return found
 
@@ -68,6 +67,7 @@ def _way(order: Sequence[Value], leaf: Value) -> list[Value]:
     return [value for value in order if value in path]
 
 
+@np.errstate(all="ignore")
 def _compare(
     leaf: Value, way: Sequence[Value], gradients: Mapping[int, np.ndarray], rng: np.random.Generator
 ) -> dict[str, Any]:

@@ -314,6 +314,6 @@ def _contribution_record(c: Contribution, limit: int) -> dict[str, Any]:
 
 def _check_record(k: Check) -> dict[str, Any]:
     compared = {"analytic": k.analytic, "numeric": k.numeric, "rel": k.error, "digits": k.digits}
-    told = {"kind": k.kind, "status": k.status, "n": k.n}
+    told = {"kind": "complex-step" if k.judged else k.status, "status": k.status, "n": k.n}
     told["worst_index"] = None if k.index is None else list(k.index)
     return {**told, **numbers(compared), "tol": k.tolerance, "ok": k.ok, "reason": k.reason}

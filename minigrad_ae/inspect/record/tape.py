@@ -58,9 +58,10 @@ class BackwardSteps(Generator[Contribution, None, None]):
     def jump(self, k: int) -> Contribution:
         """Go to step `k` and take its first rule application, running what lies between."""
         if not 1 <= k <= self.total:
-            known = f"this pass has {self.total} steps (1..{self.total}), from {self._loss}"
             raise DataError(
-                f"step {k} does not exist", known, f"choose a step from 1 to {self.total}"
+                f"step {k} does not exist",
+                f"this pass has {self.total} steps (1..{self.total}), from {self._loss}",
+                f"choose a step from 1 to {self.total}",
             )
         if self.position and self._seen[self.position - 1].k >= k:
             self.rewind()

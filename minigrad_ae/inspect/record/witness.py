@@ -60,11 +60,6 @@ class Check(Verdict):
     n: int = 0
 
     @property
-    def kind(self) -> str:
-        """How it was judged: by a complex step, or why not."""
-        return "complex-step" if self.judged else self.status
-
-    @property
     def digits(self) -> float | None:
         """Digits of agreement, at most 16."""
         if self.error is None or not np.isfinite(self.error):
@@ -75,6 +70,7 @@ class Check(Verdict):
 NOT_ASKED = Check("skipped", reason="numeric=False")
 
 
+@np.errstate(all="ignore")
 def local_check(value: Value, i: int, g: Any, rng: np.random.Generator) -> Check:
     """Compare the rule for input number `i` of `value` with a complex step of its forward, in
     float64.
@@ -91,18 +87,17 @@ def local_check(value: Value, i: int, g: Any, rng: np.random.Generator) -> Check
     if op.kink is not None:
         kinks = np.asarray(op.kink(*arrays, **value.params)[i], np.float64)
         smooth &= engine.unbroadcast(kinks, x.shape) == 0
-    with np.errstate(all="ignore"):
-        try:
-            sent = _sent(value, i, g, arrays)
-            if not np.any(smooth & (sent != 0)) and not smooth.all():
-                kink = "not differentiable where something was sent"
-                return Check("failed" if complaint else "kink", reason=complaint or kink)
-            compared = [
-                _compare(value, i, g, arrays, sent, flat) for flat in _choose(sent, smooth, rng)
-            ]
-        except Exception as error:
-            raised = f"{type(error).__name__}: {error}".splitlines()[0]
-            return Check("failed", error=whole, reason=complaint or raised)
+    try:
+        sent = _sent(value, i, g, arrays)
+        if not np.any(smooth & (sent != 0)) and not smooth.all():
+            kink = "not differentiable where something was sent"
+            return Check("failed" if complaint else "kink", reason=complaint or kink)
+        compared = [
+            _compare(value, i, g, arrays, sent, flat) for flat in _choose(sent, smooth, rng)
+        ]
+    except Exception as error:
+        raised = f"{type(error).__name__}: {error}".splitlines()[0]
+        return Check("failed", error=whole, reason=complaint or raised)
     index, analytic, numeric, miss, bound = max(
         compared, key=lambda c: c[3] / c[4] if c[3] == c[3] else -1.0
     )
@@ -119,8 +114,10 @@ def local_check(value: Value, i: int, g: Any, rng: np.random.Generator) -> Check
 def in_float64(value: Value) -> list[Any]:
     """The inputs of an op: in float64 where a gradient may flow, any other as it is."""
     op: Any = value.op
-    inputs = zip(value.arrays, op.active, strict=False)
-    return [np.asarray(a, np.float64) if on else a for a, on in inputs]
+    return [
+        np.asarray(a, np.float64) if on else a
+        for a, on in zip(value.arrays, op.active, strict=False)
+    ]
 
 
 def _sent(value: Value, i: int, g: np.ndarray, arrays: list[np.ndarray]) -> np.ndarray:

@@ -68,13 +68,11 @@ def fold(record: dict[str, Any], most: int) -> tuple[dict[int, Block], str]:
     if len(groups) > most:
         size = -(-len(groups) // most)
         neighbours = [groups[k : k + size] for k in range(0, len(groups), size)]
-        groups = [
-            (max(count for count, _ in few), [n for _, members in few for n in members])
-            for few in neighbours
-        ]
+        groups = [(max(count for count, _ in few), _all_of(few)) for few in neighbours]
         words = "neighbouring lines are folded together"
-    folded = _merged(record, blocks, groups, {members[-1]: layer for layer, members in layers})
-    return folded, f"{len(blocks)} nodes are more than {most}: {words}"
+    names = {members[-1]: layer for layer, members in layers}
+    told = f"{len(blocks)} nodes are more than {most}: {words}"
+    return _merged(record, blocks, groups, names), told
 
 
 def _layers(nodes: Any, ops: Sequence[int], most: int) -> list[tuple[str, list[int]]]:
@@ -122,12 +120,10 @@ def _single(record: dict[str, Any]) -> dict[int, Block]:
 
 
 def _gradients(record: dict[str, Any]) -> dict[int, Any]:
-    found: dict[int, Any] = {}
-    for step in record["steps"]:
-        found[step["node"]] = _largest(step["gin"])
-        for out in step["out"]:
-            found[out["to"]] = _largest(out["accum"]["after"])
-    return found
+    """The largest element of each value's gradient: what an op passed on, what a leaf got last."""
+    steps = record["steps"]
+    got = {out["to"]: _largest(out["accum"]["after"]) for step in steps for out in step["out"]}
+    return got | {step["node"]: _largest(step["gin"]) for step in steps}
 
 
 def _largest(summary: dict[str, Any]) -> Any:
@@ -139,6 +135,11 @@ def _largest(summary: dict[str, Any]) -> Any:
     return largest if isfinite(largest) else "Inf"
 
 
+def _all_of(groups: Sequence[tuple[Any, list[int]]]) -> list[int]:
+    """The members of all groups."""
+    return [n for _, members in groups for n in members]
+
+
 def _repeated(runs: Sequence[tuple[Any, list[int]]]) -> list[tuple[int, list[int]]]:
     """All runs of one line together; lines whose runs interleave (a loop) become one group."""
     last = {line: k for k, (line, _) in enumerate(runs)}
@@ -148,7 +149,7 @@ def _repeated(runs: Sequence[tuple[Any, list[int]]]) -> list[tuple[int, list[int
         end = max(end, last[line])
         if k == end:  # no line of this part comes again
             repeats = max(Counter(line for line, _ in part).values())
-            groups.append((repeats, [n for _, members in part for n in members]))
+            groups.append((repeats, _all_of(part)))
             part = []
     return groups
 

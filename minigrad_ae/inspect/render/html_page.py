@@ -66,9 +66,10 @@ def _fewer(trace: Recording, steps: list[Step], most: int) -> list[Step]:
 
 def _assembled(trace: Recording, steps: list[Step], head: int) -> str:
     data = _Data(trace, steps, head)
-    told = steps if len(steps) <= TOLD else []
     screen = Screen(trace)
-    report = "\n\n".join([screen.render(), *(screen.render(step=s.k) for s in told)])
+    report = [screen.render()]
+    if len(steps) <= TOLD:
+        report += [screen.render(step=s.k) for s in steps]
     style = _file("page.css")
     scripts = "".join(_file(f"{part}.js") for part in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{scripts}}})();\n'
@@ -84,7 +85,8 @@ def _assembled(trace: Recording, steps: list[Step], head: int) -> str:
         "SVG": data.svg,
         "DATA": record.replace("<", "\\u003c"),
     }
-    texts = {"TITLE": f"Backward pass of {trace.loss}", "REPORT": report, "BANNER": data.banner}
+    texts = {"TITLE": f"Backward pass of {trace.loss}", "BANNER": data.banner}
+    texts["REPORT"] = "\n\n".join(report)
     parts |= {name: html.escape(text) for name, text in texts.items()}
     pieces = _file("page.html").split("%%")
     return "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))

@@ -51,7 +51,7 @@ def draw(record: dict[str, Any], path: str | Path, max_nodes: int = 60) -> None:
         axes.set_xlim(-0.5, max(width, NARROW) - 0.5)
         axes.set_ylim(-0.35 - BOX[1], height - 0.35 - BOX[1])
         axes.axis("off")
-        _caption(axes, record, folded, height, max_nodes)
+        _caption(axes, record, folded, height)
         places = {n: _place(layout, layout.x[n], layout.layer[n]) for n in blocks}
         for consumer, x in edges:
             _edge(axes, blocks, layout, places, consumer, x)
@@ -71,7 +71,7 @@ def _place(layout: Layout, x: float, layer: int) -> tuple[float, float]:
     return (layout.height - 1 - layer) * COLUMN + BOX[0] / 2, (layout.width - x) * ROW
 
 
-def _caption(axes: Any, record: dict[str, Any], folded: str, height: float, max_nodes: int) -> None:
+def _caption(axes: Any, record: dict[str, Any], folded: str, height: float) -> None:
     about = "what it was computed from, and the gradient of each value"
     title = f"{record['loss']} = {float(record['value']):.6g}: {about}"
     note = (

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from math import prod
 from typing import TextIO
 
@@ -41,12 +42,10 @@ def walk_by_lines(
 
 def typed(prompt: str = "inspect> ") -> Iterator[str]:
     """The lines that are typed, until the input ends."""
-    while True:
-        try:
+    with suppress(EOFError):
+        while True:
             yield input(prompt)
-        except EOFError:
-            print()
-            return
+    print()
 
 
 class _Stepper:
