@@ -405,9 +405,8 @@ class _Recorder:
             return "output"
         if not isinstance(x, Value):
             return "const"
-        if x.op is not None:
-            return "op"
-        return "param" if x.requires_grad else "input"
+        leaf = "param" if x.requires_grad else "input"
+        return leaf if x.op is None else "op"
 
     def add(self, x: Any, parents: Sequence[int], fanout: Counter[int], limit: int) -> int:
         """The number of `x` among the nodes; it becomes one if it is not."""
