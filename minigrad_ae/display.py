@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,14 @@ def head_shape(shape: tuple[int, ...], limit: int) -> tuple[int, ...]:
     return tuple(corner)
 
 
+def corner(array: np.ndarray, limit: int) -> np.ndarray:
+    """The first elements of an array, at most `limit`, in a block of `head_shape`."""
+    shape = head_shape(array.shape, limit)
+    index: Any = (..., *map(slice, shape))
+    return array[index] if len(shape) == array.ndim else np.zeros(0)
+
+
+@np.errstate(over="ignore")
 def summary(array: Any, limit: int) -> dict[str, Any]:
     """Shape, dtype, extremes and mean of the finite elements, counts of NaN and Inf, and the first
     elements.
@@ -42,16 +51,10 @@ def summary(array: Any, limit: int) -> dict[str, Any]:
     array = np.asarray(array)
     values = array.astype(np.float64)
     finite = values[np.isfinite(values)]
-    corner = head_shape(array.shape, limit)
-    head = (
-        values[tuple(slice(n) for n in corner)]
-        if corner != (0,) or array.shape == (0,)
-        else np.zeros(0)
+    head = corner(values, limit)
+    low, high, mean = (
+        number(f(finite)) if finite.size else None for f in (np.min, np.max, np.mean)
     )
-    with np.errstate(over="ignore"):
-        low, high, mean = (
-            number(f(finite)) if finite.size else None for f in (np.min, np.max, np.mean)
-        )
     nan, inf = int(np.isnan(values).sum()), int(np.isinf(values).sum())
     return {
         "shape": list(array.shape),
@@ -62,7 +65,7 @@ def summary(array: Any, limit: int) -> dict[str, Any]:
         "nan": nan,
         "inf": inf,
         "head": [number(v) for v in head.ravel()],
-        "head_shape": list(corner),
+        "head_shape": list(head.shape),
     }
 
 
@@ -72,11 +75,23 @@ def brief(array: Any, width: int) -> str:
     few = array[tuple(slice(6) for _ in array.shape)]
     text = np.array2string(few, precision=4, threshold=40, edgeitems=3, max_line_width=10_000)
     text = " ".join(text.split())
-    return (
-        text
-        if len(text) <= width and few.size == array.size
-        else text[: max(0, width - 4)].rstrip() + " ..."
-    )
+    whole = few.size == array.size
+    return cut(text, width, " ...") if whole else f"{text[: max(0, width - 4)].rstrip()} ..."
+
+
+def cut(text: str, width: int, mark: str = "...") -> str:
+    """At most `width` characters: of longer text the beginning, and `mark`."""
+    return text if len(text) <= width else text[: max(0, width - len(mark))].rstrip() + mark
+
+
+def many(n: int, what: str) -> str:
+    """'1 step', '1,200 steps'."""
+    return f"{n:,} {what}" + ("" if n == 1 else "s")
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """'6×2', or 'scalar'."""
+    return "×".join(map(str, shape)) or "scalar"
 
 
 def is_finite(array: Any) -> bool:

@@ -42,11 +42,9 @@ PENDING = {  # parts of the package that are not written in this form yet
     "claims",
     "data",
     "experiments",
-    "inspect",
     "kernels",
     "nn",
     "optim",
-    "program",
 }
 OBJECTS = {name: each for name, each in public.public().items() if each.folder not in PENDING}
 READERS = public.used_by_readers()

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import json
 import linecache
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +29,12 @@ from .record.applications import Application, demand_loss, walk
 from .record.leaf_checks import LeafCheck, check_leaves
 from .record.names import caller_scopes, name_values, seed_in
 from .record.notation import bar_notation, bytes_saved, computes, rule_of
-from .record.steps import Contribution, Node, Recording, Step
+from .record.steps import Contribution, Node, Recording, Step, reaches_parameter, sound
 from .record.tape import BackwardSteps
 from .record.witness import NOT_ASKED, local_check
 from .render.html_page import framed, page
 from .render.picture import draw
-from .render.text import rendered
+from .render.text import Screen
 
 LIMIT = 50_000  # steps; a longer backward pass is traced only on request, with max_steps
 # elements; what a rule returned before it was summed is kept up to this size, for the questions of
@@ -40,8 +43,43 @@ RAW = 100_000
 
 
 class Trace(Recording):
-    """A recorded backward pass.  ``steps`` in the order they ran, ``text()`` for a screen,
-    ``json(path)`` for a file.
+    """A recorded backward pass, made by `trace`.
+
+    Parameters
+    ----------
+    loss : str
+        The name of the loss.
+    value : float
+        Its value.
+    dtype : str
+        Its dtype.
+    script : str or None
+        The file of the code that made it.
+    nodes : list of Node
+        The values and constants of the graph, inputs before outputs.
+    steps : list of Step
+        The steps that were kept, in the order they ran: from the loss back.
+    total : int
+        The number of all steps.
+    arrays : int
+        How many elements of an array `text` and `json` show.
+    leaves : list of LeafCheck, optional
+        The gradient of each leaf, checked against the loss as a whole.
+    truncated : dict or None, optional
+        ``{"kept": int, "total": int, "reason": str}`` where steps were left out.
+    seed : int or None, optional
+        The variable `seed` of the code that asked.
+
+    Examples
+    --------
+    >>> x = mg.tensor([3.0, 4.0], requires_grad=True, name="x")
+    >>> t = mg.trace((x * x).sum())
+    >>> [(step.k, step.op) for step in t.steps]
+    [(1, 'sum'), (2, 'mul')]
+    >>> t.steps[1].rule
+    'dL/da = g * b; dL/db = g * a'
+    >>> t.value, t.total, t.ok
+    (25.0, 2, True)
     """
 
     def text(
@@ -51,23 +89,83 @@ class Trace(Recording):
         ascii: bool = False,
         width: int = 88,
     ) -> str:
-        """The table of steps; or one step in full (`step` = 1, 2, ...); or all that flowed into the
-        value `param`.
+        """The table of steps, or one step in full, or all that flowed into one value.
 
-        ascii : nothing but ASCII.   width : at most so many columns, 60 or more.
+        Parameters
+        ----------
+        step : int, optional
+            The step to show in full: 1, 2, ...
+        param : str, optional
+            The name of the value whose contributions are shown.
+        ascii : bool, optional
+            Nothing but ASCII.
+        width : int, optional
+            At most so many columns, 60 or more.
+
+        Returns
+        -------
+        str
+            Lines without control codes.
+
+        Raises
+        ------
+        DataError
+            If the screen is too narrow, there is no such step, or nothing flowed into `param`.
+        DtypeError
+            If `step` is not a whole number.
+
+        Examples
+        --------
+        >>> x = mg.tensor([3.0, 4.0], requires_grad=True, name="x")
+        >>> t = mg.trace((x * x).sum(), numeric=False)
+        >>> print(t.text(param="x"))
+        dloss/dx (2,): 2 contributions
+        step 2, mul: dL/da = g * b   skipped
+          + [3. 4.]
+        step 2, mul: dL/db = g * a   skipped
+          + [3. 4.]
+          = [6. 8.]
         """
-        return rendered(self, step, param, ascii, width)
+        return Screen(self, ascii, width).render(step, param)
 
     def __str__(self) -> str:
         return self.text()
 
     def html(self, path: str | Path) -> None:
-        """Write the page: one file that needs no network, to walk the pass with the keyboard."""
+        """Write the page: one file that needs no network, to walk the pass with the keyboard.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+
+        Raises
+        ------
+        FileError
+            If it cannot be written.
+        """
         _write(path, page(self))
 
     def png(self, path: str | Path, max_nodes: int = 60) -> None:
-        """Write a picture of the graph; ``.svg`` as the ending gives SVG.  Above `max_nodes` layers
-        are folded.
+        """Write a picture of the graph.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; its ending says in which format: ``.png``, ``.svg`` or ``.pdf``.
+        max_nodes : int, optional
+            Above so many nodes, layers (or lines of code) are folded into one box each.
+
+        Raises
+        ------
+        DataError
+            If the format is another.
+        FileError
+            If the file cannot be written.
+
+        Notes
+        -----
+        It needs matplotlib.  The same trace gives the same bytes.
         """
         draw(self.record(), path, max_nodes)
 
@@ -75,7 +173,23 @@ class Trace(Recording):
         return framed(self)
 
     def json(self, path: str | Path | None = None) -> str:
-        """The record as JSON text; also written to `path` if one is given."""
+        """The record as JSON text.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            A file to which it is also written.
+
+        Returns
+        -------
+        str
+            `record` as JSON; NaN and infinities are the words "nan", "inf" and "-inf".
+
+        Raises
+        ------
+        FileError
+            If the file cannot be written.
+        """
         text = json.dumps(self.record(), indent=1, allow_nan=False)
         if path is not None:
             _write(path, text)
@@ -87,8 +201,11 @@ def _write(path: str | Path, text: str) -> None:
     try:
         write_text(path, text)
     except OSError as error:
-        fix = "name a file in an existing folder"
-        raise FileError("the file cannot be written", f"{path}: {error.strerror}", fix) from None
+        raise FileError(
+            "the file cannot be written",
+            f"{path}: {error.strerror}",
+            "name a file in an existing folder",
+        ) from None
 
 
 def trace(
@@ -103,19 +220,56 @@ def trace(
 
     Leaves receive their ``.grad`` as from `backward`, bit for bit.
 
-    loss : a scalar tensor.   arrays : how many elements of an array `text` and `json` show (the
-    trace itself keeps whole gradients).   numeric : check each rule against its forward, at these
-    numbers.   max_steps : of a longer pass the first and the last quarter of this are kept, and in
-    between those steps that failed, met NaN or Inf, or reached a parameter, and `truncated` says
-    so.   scope : variables to take names from; by default the caller's, and `seed`, if there is
-    one.   script : the file to name; by default that of the code that made the loss.
+    Parameters
+    ----------
+    loss : Tensor, one element
+        What the pass starts from.
+    arrays : int, optional
+        How many elements of an array `Trace.text` and `Trace.json` show; the trace itself keeps
+        whole gradients.
+    numeric : bool, optional
+        Check each rule against its forward, at these numbers, by complex steps.
+    max_steps : int, optional
+        Of a longer pass the first and the last quarter of this are kept, and in between those
+        steps that failed, met NaN or Inf, or reached a parameter; ``truncated`` says so.
+    scope : mapping of str to object, optional
+        The variables to take names from; by default the caller's, and `seed`, if there is one.
+    script : str, optional
+        The file to name; by default that of the code that made the loss.
+
+    Returns
+    -------
+    Trace
+        The steps, with a table, a page, a picture and a record of them.
+
+    Raises
+    ------
+    DtypeError
+        If `loss` is not a tensor.
+    GradientError
+        If `loss` has more than one element, or nothing in its graph requires a gradient.
+    DataError
+        If `max_steps` is below 1 or `arrays` below 0; or if the pass has more than 50,000 steps
+        and `max_steps` does not allow for them.
+
+    See Also
+    --------
+    backward_steps : The same pass, one rule application at a time.
+
+    Examples
+    --------
+    >>> x = mg.tensor([3.0, 4.0], requires_grad=True, name="x")
+    >>> t = mg.trace((x * x).sum())
+    >>> t.steps[1]
+    <step 2: mul_1 = x * x, sends to x, x; ok>
+    >>> x.grad
+    array([6., 8.])
     """
     demand_loss(loss, "trace")
     if max_steps < 1 or arrays < 0:
-        got = f"got max_steps={max_steps}, arrays={arrays}"
         raise DataError(
             "trace: max_steps must be at least 1, and arrays not negative",
-            got,
+            f"got max_steps={max_steps}, arrays={arrays}",
             "leave them out for 2000 and 64",
         )
     scopes = [scope] if scope is not None else caller_scopes(1)
@@ -132,14 +286,14 @@ def trace(
     steps = _kept(recorder, max_steps)
     cut = None
     if len(steps) < total:
-        kept = "first and last steps, failures, NaN/Inf and parameters are kept"
-        reason = f"max_steps={max_steps}: {kept}"
+        rest = "first and last steps, failures, NaN/Inf and parameters are kept"
+        reason = f"max_steps={max_steps}: {rest}"
         cut = {"kept": len(steps), "total": total, "reason": reason}
-    name, value = recorder.names[id(loss)], float(loss._data.reshape(()))
     if script is None:
         script = next((n.file for n in reversed(recorder.nodes) if n.file), None)
+    value = float(loss._data.reshape(()))
     return Trace(
-        name,
+        recorder.names[id(loss)],
         value,
         str(loss._data.dtype),
         script,
@@ -157,10 +311,9 @@ def _kept(recorder: _Recorder, most: int) -> list[Step]:
     """Runs the backward pass; its steps, or of more than `most` those that tell most."""
     total, edge = recorder.total, most // 4
     steps: list[Step] = []
-    for step in _grouped(recorder.run(), recorder):
-        near = step.k <= edge or step.k > total - edge
-        reached = any(recorder.nodes[c.node].kind == "param" for c in step.contributions)
-        telling = not step.ok or not step.finite or reached
+    for step in recorder.steps():
+        near = not edge < step.k <= total - edge
+        telling = not sound(step) or reaches_parameter(step, recorder.nodes)
         if total <= most or near or (telling and len(steps) < most - edge):
             steps.append(step)
     return steps
@@ -169,37 +322,49 @@ def _kept(recorder: _Recorder, most: int) -> list[Step]:
 def backward_steps(
     loss: Value, numeric: bool = True, scope: Mapping[str, Any] | None = None
 ) -> BackwardSteps:
-    """``loss.backward()``, one rule application at a time: a generator of contributions that can be
-    rewound (`BackwardSteps`).
+    """``loss.backward()``, one rule application at a time.
 
     After the last one the leaves have their ``.grad``, as from `backward`; a stepper that is
     dropped half-way leaves them as they were.
+
+    Parameters
+    ----------
+    loss : Tensor, one element
+        What the pass starts from.
+    numeric : bool, optional
+        Check each rule against its forward, at these numbers, by complex steps.
+    scope : mapping of str to object, optional
+        The variables to take names from; by default the caller's.
+
+    Returns
+    -------
+    BackwardSteps
+        A generator of `Contribution` that can be rewound: ``rewind(n)``, ``jump(k)`` and
+        ``gradients``, what each value has received so far.
+
+    Raises
+    ------
+    DtypeError
+        If `loss` is not a tensor.
+    GradientError
+        If `loss` has more than one element; at the first step if nothing in its graph requires a
+        gradient.
+
+    Examples
+    --------
+    >>> x = mg.tensor([3.0, 4.0], requires_grad=True, name="x")
+    >>> steps = mg.backward_steps((x * x).sum())
+    >>> for c in steps:
+    ...     print(c.op, "to", c.to, c.added, "which has now", c.after)
+    sum to mul_1 [1. 1.] which has now [1. 1.]
+    mul to x [3. 4.] which has now [3. 4.]
+    mul to x [3. 4.] which has now [6. 8.]
+    >>> steps.rewind(1).gradients["x"], x.grad
+    (array([3., 4.]), array([6., 8.]))
     """
     demand_loss(loss, "backward_steps")
     recorder = _Recorder(loss, [scope] if scope is not None else caller_scopes(1), numeric, 64)
     return BackwardSteps(recorder.run(), recorder.names[id(loss)], recorder.total)
-
-
-def _grouped(contributions: Iterable[Contribution], recorder: _Recorder) -> Iterator[Step]:
-    """Contributions of one op together, as its step."""
-    step: Step | None = None
-    for c in contributions:
-        if step is None or step.k != c.k:
-            if step is not None:
-                yield step
-            value = recorder.current
-            assert value.op is not None
-            step = Step(
-                c.k, recorder.nodes[recorder.ids[id(value)]], value.op.law, value.op.why, c.incoming
-            )
-            # the loss starts from 1
-            sum_of_all = recorder.after.get(id(value), np.ones_like(c.incoming))
-            step.hooked = bool(value.hooks) and not np.array_equal(
-                sum_of_all, c.incoming, equal_nan=True
-            )
-        step.contributions.append(c)
-    if step is not None:
-        yield step
 
 
 class _Recorder:
@@ -218,17 +383,13 @@ class _Recorder:
         self.ids: dict[int, int] = {}
         self.nodes: list[Node] = []
         self.rng = np.random.default_rng(0)
-        self.current = loss
         # copies of the gradients so far, to be shared with what comes later
         self.after: dict[int, np.ndarray] = {}
-        self.users: dict[Value, list[tuple[Value, int]]] = {}
-        fanout: dict[int, int] = {}
-        for value in self.order:
-            for a in value.inputs:
-                fanout[id(a)] = fanout.get(id(a), 0) + 1
+        self.users: dict[Value, list[tuple[Value, int]]] = defaultdict(list)
+        fanout = Counter(id(a) for value in self.order for a in value.inputs)
         for value in self.order:
             for i, x in value.edges:
-                self.users.setdefault(x, []).append((value, i))
+                self.users[x].append((value, i))
             parents = [self.add(a, (), fanout, limit) for a in value.inputs]
             self.add(value, parents, fanout, limit)
 
@@ -244,11 +405,10 @@ class _Recorder:
             return "output"
         if not isinstance(x, Value):
             return "const"
-        if x.op is not None:
-            return "op"
-        return "param" if x.requires_grad else "input"
+        leaf = "param" if x.requires_grad else "input"
+        return leaf if x.op is None else "op"
 
-    def add(self, x: Any, parents: Sequence[int], fanout: dict[int, int], limit: int) -> int:
+    def add(self, x: Any, parents: Sequence[int], fanout: Counter[int], limit: int) -> int:
         """The number of `x` among the nodes; it becomes one if it is not."""
         if id(x) in self.ids:
             return self.ids[id(x)]
@@ -262,7 +422,7 @@ class _Recorder:
             made["bytes_saved"] = bytes_saved(x)
             made["trouble"] = forward_trouble(x)
         made |= {"shape": data.shape, "dtype": str(data.dtype), "value": summary(data, limit)}
-        made |= {"parents": tuple(parents), "fanout": fanout.get(id(x), 0)}
+        made |= {"parents": tuple(parents), "fanout": fanout[id(x)]}
         node = Node(id=len(self.nodes), name=self.label(x), kind=self.kind(x), **made)
         self.nodes.append(node)
         self.ids[id(x)] = node.id
@@ -270,38 +430,36 @@ class _Recorder:
 
     def run(self) -> Generator[Contribution, None, None]:
         """The backward pass; at its end the gradients go to the leaves."""
-        applications = walk(self.loss)
-        k, incoming, after = 0, np.zeros(0), self.after
-        while True:
-            try:
-                a = next(applications)
-            except StopIteration as end:
-                engine.deposit(end.value)
-                return
-            if k == 0 or a.value is not self.current:
-                k, self.current, incoming = k + 1, a.value, np.array(a.g)
-            added = np.array(a.added)
-            before, after[id(a.x)] = (
-                after.get(id(a.x)),
-                added if a.before is None else np.array(a.after),
-            )
-            yield self.contribution(k, a, incoming, added, before, after[id(a.x)])
+        kept: dict[Value, Any] = {}
+        k, value = 0, None
+        for a in walk(self.loss, kept):
+            if a.value is not value:
+                k, value, incoming = k + 1, a.value, np.array(a.g)
+            yield self.contribution(k, a, incoming)
+        engine.deposit(kept)
 
-    def contribution(
-        self,
-        k: int,
-        a: Application,
-        incoming: np.ndarray,
-        added: np.ndarray,
-        before: np.ndarray | None,
-        after: np.ndarray,
-    ) -> Contribution:
+    def steps(self) -> Iterator[Step]:
+        """The backward pass, with the contributions of one op together."""
+        made = {self.names[id(value)]: value for value in self.order}
+        for k, group in groupby(self.run(), attrgetter("k")):
+            contributions = list(group)
+            value, incoming = made[contributions[0].value], contributions[0].incoming
+            op: Any = value.op
+            node = self.nodes[self.ids[id(value)]]
+            # the loss starts from 1
+            received = self.after.get(id(value), np.ones_like(incoming))
+            hooked = bool(value.hooks) and not np.array_equal(received, incoming, equal_nan=True)
+            yield Step(k, node, op.law, op.why, incoming, contributions, hooked)
+
+    def contribution(self, k: int, a: Application, incoming: np.ndarray) -> Contribution:
         """A rule application as plain data."""
         op: Any = a.value.op
         argument, rule = op.argument(a.i), rule_of(op, a.i)
         check = local_check(a.value, a.i, a.g, self.rng) if self.numeric else NOT_ASKED
         trouble = backward_trouble(a, self.users) if made_here(a) else ""
         raw = np.array(a.raw) if a.axes and a.raw.size <= RAW else None
+        added, before = np.array(a.added), self.after.get(id(a.x))
+        after = self.after[id(a.x)] = added if before is None else np.array(a.after)
         value, to, node = self.names[id(a.value)], self.names[id(a.x)], self.ids[id(a.x)]
         notation, shape = bar_notation(argument, rule), a.x._data.shape
         told = (k, op.name, value, argument, to, node, rule, notation, incoming)

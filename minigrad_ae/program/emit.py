@@ -33,13 +33,49 @@ _SPOKEN_FOR = {*dir(builtins), *keyword.kwlist, "np", "unpack", "strided", "SIX"
 
 
 def emit_numpy(loss: Value, scope: Mapping[str, Any] | None = None) -> str:
-    """The program: imports numpy and nothing else; afterwards `loss` and ``grad_<name>`` of each
-    leaf are there.
+    """A loss and its gradients as the NumPy program that a person would have written by hand.
 
-    Value and gradients are those of ``loss.backward()``, bit for bit.  Leaves are exact literals
-    (packed above 4,096 elements) and have their names from ``name=`` or the caller's variables, as
-    far as they are identifiers; unnamed ones are x0, x1, ...  `scope` : variables to take names
-    from instead of the caller's.
+    It imports numpy and nothing else; afterwards ``loss`` and ``grad_<name>`` of each leaf are
+    there.  Value and gradients are those of ``loss.backward()``, bit for bit.
+
+    Parameters
+    ----------
+    loss : Tensor, one element
+        What the backward pass starts from.
+    scope : mapping of str to object, optional
+        The variables to take names from; by default the caller's.
+
+    Returns
+    -------
+    str
+        The program.
+
+    Raises
+    ------
+    DtypeError
+        If `loss` is not a tensor.
+    GradientError
+        If `loss` has more than one element; if nothing in its graph requires a gradient; or if the
+        graph has a hook, or an op of one's own whose source cannot be read.
+
+    Notes
+    -----
+    Leaves are exact literals (packed above 4,096 elements) and have their names from ``name=`` or
+    the caller's variables, as far as they are identifiers; unnamed ones are x0, x1, ...
+
+    Examples
+    --------
+    >>> x = mg.tensor([3.0, 4.0], requires_grad=True, name="x")
+    >>> program = mg.emit_numpy((x * x).sum())
+    >>> print(program[program.index("# forward") :])
+    # forward
+    mul_1 = x * x  # (2,)
+    loss = np.sum(mul_1)
+    ...
+    >>> found = {}
+    >>> exec(program, found)
+    >>> found["grad_x"]
+    array([6., 8.])
     """
     demand_loss(loss, "emit_numpy")
     return _Program(loss, [scope] if scope is not None else caller_scopes(1)).text()
@@ -89,13 +125,7 @@ class _Program:
         text = array_text(array)
         if text.startswith("np.array(") and len(name) <= 12:  # rows below one another
             text = text.replace("\n   ", "\n" + " " * (len(name) + len(" = np.array(")))
-        self.library.shapes[name] = array.shape
-        comment = f"  # {array.shape}" if "\n" not in text and array.ndim else ""
-        self.sections["data"].append(
-            f"{name} = {text}{comment}"
-            if comment or "\n" not in text
-            else f"# {array.shape}\n{name} = {text}"
-        )
+        self.line("data", name, text, array.shape)
         return ast.Name(name)
 
     def constant(self, array: np.ndarray, label: str = "index", key: Any = None) -> ast.expr:
@@ -126,16 +156,19 @@ class _Program:
         key = (id(a), str(array.dtype))
         if key not in self.literals:
             cast = unique(f"{name}_{array.dtype}", self.library.taken)
-            converted = ast.Name(f"{name}.astype(np.{array.dtype})")
-            self.line("forward", cast, converted, array.shape)
+            self.line("forward", cast, f"{name}.astype(np.{array.dtype})", array.shape)
             self.literals[key] = ast.Name(cast)
         return self.literals[key]
 
     # --- lines ---
-    def line(self, section: str, name: str, expression: ast.expr, shape: tuple[int, ...]) -> None:
+    def line(self, section: str, name: str, expression: str, shape: tuple[int, ...]) -> None:
         """``name = expression  # shape``."""
-        text = f"{name} = {ast.unparse(ast.fix_missing_locations(expression))}"
-        self.sections[section].append(f"{text}  # {shape}" if shape else text)
+        text = f"{name} = {expression}"
+        if "\n" in text:
+            text = f"# {shape}\n{text}"
+        elif shape:
+            text += f"  # {shape}"
+        self.sections[section].append(text)
         self.library.shapes[name] = shape
 
     def inliner(self, value: Value, i: int | None) -> Inliner:
@@ -155,10 +188,10 @@ class _Program:
             (name,) = op.rules
             names[name], values[name] = exprs, tuple(value.arrays)
         else:
-            for name, e, a, array in zip(op.rules, exprs, value.inputs, value.arrays, strict=True):
-                names[name], values[name] = e, array
-                if not isinstance(a, Value) and array.ndim == 0:
-                    constant.add(name)
+            names |= zip(op.rules, exprs, strict=True)
+            values |= zip(op.rules, value.arrays, strict=True)
+            inputs = zip(op.rules, value.inputs, strict=True)
+            constant |= {k for k, a in inputs if not isinstance(a, Value) and values[k].ndim == 0}
         if i is not None:
             stand_in = np.broadcast_to(np.ones((), value._data.dtype), value._data.shape)
             names |= {"g": ast.Name(self.grads[id(value)]), "y": ast.Name(self.vars[id(value)])}
@@ -174,32 +207,24 @@ class _Program:
             inputs = [f"*{n}" if op.variadic else n for n in op.rules]
             settings = [f"{k}={k}" for k in inliner.names if k in op.defaults]
             text = f"{op.name}({', '.join([*inputs, *settings])})"
-        tree = ast.parse(text, mode="eval").body
-        self.line("forward", self.vars[id(value)], inliner.visit(tree), value._data.shape)
+        self.line("forward", self.vars[id(value)], inliner.text(text), value._data.shape)
 
     def contribute(self, a: Application) -> None:
         """The backward line of one rule application."""
-        assert a.value.op is not None
-        tree = ast.parse(rule_of(a.value.op, a.i), mode="eval").body
-        expression = self.inliner(a.value, a.i).visit(tree)
-        shape = a.x._data.shape
+        op: Any = a.value.op
+        text = self.inliner(a.value, a.i).text(rule_of(op, a.i))
+        name, shape, dtype = self.grads[id(a.x)], a.x._data.shape, a.x._data.dtype
         if a.axes:
-            axes = setting(a.axes[0] if len(a.axes) == 1 else a.axes, self.constant)
-            expression = ast.Call(ast.Name("np.sum"), [expression], [ast.keyword("axis", axes)])
+            text = f"np.sum({text}, axis={a.axes[0] if len(a.axes) == 1 else a.axes})"
             left = tuple(n for k, n in enumerate(a.raw_shape) if k not in a.axes)
             if left != shape:
-                expression = ast.Call(
-                    ast.Attribute(expression, "reshape", ast.Load()),
-                    [setting(shape, self.constant)],
-                    [],
-                )
-        if a.raw_dtype != a.x._data.dtype:
-            to = ast.Name(f"np.{a.x._data.dtype}")
-            expression = ast.Call(ast.Attribute(expression, "astype", ast.Load()), [to], [])
-        name = self.grads[id(a.x)]
+                text = f"{text}.reshape({shape})"
+        if a.raw.dtype != dtype:
+            text = f"({text}).astype(np.{dtype})"
         if a.nth > 1:
-            expression = ast.BinOp(ast.Name(name), ast.Add(), expression)
-        self.line("backward", name, expression, shape)
+            text = f"{name} + ({text})"
+        # written anew, without brackets that are not needed
+        self.line("backward", name, ast.unparse(ast.parse(text)), shape)
 
     def text(self) -> str:
         """The whole program."""
@@ -216,13 +241,13 @@ class _Program:
             if value.op is not None:
                 self.compute(value)
         seed = np.ones(self.loss._data.shape, self.loss._data.dtype)
-        self.line("backward", self.grads[id(self.loss)], ast.Name(array_text(seed)), seed.shape)
+        self.line("backward", self.grads[id(self.loss)], array_text(seed), seed.shape)
         for application in walk(self.loss):
             self.contribute(application)
         data = "\n".join(self.sections["data"])
         helpers = [text for name, text in _HELPERS.items() if f"{name}(" in data]
-        blocks = [*helpers, *self.library.sources()]
-        parts = [_HEAD, *(f"\n{b}\n" for b in blocks)]
+        helpers += [f"def {name}{rest}" for rest, name in self.library.functions.items()]
+        parts = [_HEAD, *(f"\n{text}\n" for text in helpers)]
         for title, lines in self.sections.items():
             parts += [f"\n# {title}", *lines]
         return "\n".join(parts) + "\n"

@@ -15,6 +15,7 @@ import inspect
 import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -31,27 +32,23 @@ _LITERALS = (int, float, str, bool, tuple, type(None))
 SMALL = 15  # syntax nodes; a longer helper is not written out in place
 
 
+@dataclass
 class Library:
     """The functions at the top of a program, what its variables' shapes are, and how it writes an
     array constant.
     """
 
-    def __init__(self, constant: Callable[[np.ndarray], ast.expr]) -> None:
-        self.taken: set[str] = set()
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        self.constant = constant
-        self.functions: dict[str, str] = {}  # {all that follows the name: the name}
-
-    def sources(self) -> list[str]:
-        return [f"def {name}{rest}" for rest, name in self.functions.items()]
+    constant: Callable[[np.ndarray], ast.expr]
+    taken: set[str] = field(default_factory=set)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    functions: dict[str, str] = field(default_factory=dict)  # {all that follows the name: the name}
 
     def add(self, name: str, signature: str, body: Sequence[ast.stmt], comment: str) -> str:
         """The name under which the function is to be called; a function that is already there is
         not written again.
         """
-        text = textwrap.indent(
-            "\n".join(ast.unparse(ast.fix_missing_locations(s)) for s in body), "    "
-        )
+        lines = (ast.unparse(ast.fix_missing_locations(statement)) for statement in body)
+        text = textwrap.indent("\n".join(lines), "    ")
         key = f"({signature}):  # {comment}\n{text}"
         if key not in self.functions:
             while name in self.taken:
@@ -130,10 +127,10 @@ class Inliner(ast.NodeTransformer):
         things = [None if n.id in self.names else self.scope.get(n.id) for n in names]
         return bool(names) and all(t is math or type(t) in (int, float) for t in things)
 
+    @np.errstate(all="ignore")
     def evaluate(self, node: ast.expr, also: Mapping[str, Any] | None = None) -> Any:
         """The value of an expression of what is known, and of the names in `also`."""
-        with np.errstate(all="ignore"):
-            return eval(ast.unparse(node), dict(self.scope), {**self.values, **(also or {})})
+        return eval(ast.unparse(node), dict(self.scope), {**self.values, **(also or {})})
 
     def literal(self, value: Any) -> ast.expr:
         return setting(value, self.library.constant)
@@ -148,6 +145,11 @@ class Inliner(ast.NodeTransformer):
         return None
 
     # --- the rewriting ---
+    def text(self, expression: str) -> str:
+        """An expression as plain NumPy text."""
+        tree = self.visit(ast.parse(expression, mode="eval").body)
+        return ast.unparse(ast.fix_missing_locations(tree))
+
     def visit(self, node: Any) -> Any:
         foldable = isinstance(
             node, ast.Call | ast.BinOp | ast.UnaryOp | ast.Compare | ast.IfExp | ast.Attribute
@@ -173,8 +175,8 @@ class Inliner(ast.NodeTransformer):
         return ast.If(test, self.block(node.body), self.block(node.orelse))
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        is_docstring = isinstance(node.value, ast.Constant)
-        return None if is_docstring else self.generic_visit(node)
+        """A docstring goes."""
+        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
         node = self.generic_visit(node)  # type: ignore[assignment]
@@ -183,9 +185,8 @@ class Inliner(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id in self.names:
-            stands = self.names[node.id]
-            several = isinstance(stands, list)
-            return ast.Tuple(list(stands), ast.Load()) if several else copy.deepcopy(stands)
+            stands = copy.deepcopy(self.names[node.id])
+            return ast.Tuple(stands, ast.Load()) if isinstance(stands, list) else stands
         thing = self.scope.get(node.id)
         return self.literal(thing) if node.id in self.scope and type(thing) in _LITERALS else node
 

@@ -30,11 +30,44 @@ KEPT = 200_000  # checksums
 
 
 class AnomalyError(GradientError, ArithmeticError):
-    """A NaN or Inf that an op or a rule made of finite numbers; or data changed under a pending
-    backward pass.
+    """A NaN or Inf that an op or a rule made of finite numbers, or data that changed meanwhile.
 
-    ``op`` its name, ``phase`` 'forward', 'backward' or 'data', ``index`` the first such element,
-    ``operands`` {name: number there}, ``location`` (file, line, code) or None, ``reason`` in words.
+    Parameters
+    ----------
+    what : str
+        The fault in one line.
+    place : str
+        Where it was made, and of which numbers.
+    fix : str
+        What to do about it.
+    **facts : object
+        The attributes below, as far as they are known.
+
+    Attributes
+    ----------
+    op : str
+        The name of the op.
+    phase : str
+        'forward', 'backward', or 'data' (NaN in the data, or data that were written into under a
+        pending backward pass).
+    index : tuple of int
+        The first such element.
+    operands : dict of str to number
+        The numbers there, by argument; 'g' is the incoming gradient.
+    location : tuple of (str, int, str) or None
+        File, line and code that called the op.
+    reason : str
+        What the op did, in words.
+
+    Examples
+    --------
+    >>> x = mg.tensor([0.0, 1.0], requires_grad=True, name="x")
+    >>> try:
+    ...     with mg.detect_anomaly():
+    ...         mg.log(x)
+    ... except mg.inspect.AnomalyError as error:
+    ...     print(error.op, error.phase, error.index, error.operands)
+    log forward (0,) {'x': 0.0}
     """
 
     def __init__(self, what: str, place: str, fix: str, **facts: Any) -> None:
@@ -48,11 +81,29 @@ class AnomalyError(GradientError, ArithmeticError):
 
 
 class detect_anomaly:
-    """``with detect_anomaly():`` raises AnomalyError where the first NaN or Inf is made.
+    """A block in which the first NaN or Inf raises AnomalyError where it is made.
 
-    inf=False lets infinities pass and reports NaN only.  Constants that are infinite, such as the
-    -inf of an attention mask, are not mistakes: what an op makes of them is reported only if it
-    is NaN.  One thread; may be nested.
+    Parameters
+    ----------
+    inf : bool, optional
+        False lets infinities pass and reports NaN only.
+
+    Notes
+    -----
+    Constants that are infinite, such as the -inf of an attention mask, are not mistakes: what an op
+    makes of them is reported only if it is NaN.  The block watches one thread, and may be nested.
+
+    Examples
+    --------
+    The derivative of the square root is infinite at 0, and 0 times infinity is NaN:
+
+    >>> x = mg.tensor([0.0, 4.0], requires_grad=True, name="x")
+    >>> try:
+    ...     with mg.detect_anomaly():
+    ...         (0.0 * mg.sqrt(x)).sum().backward()
+    ... except mg.inspect.AnomalyError as error:
+    ...     print(error.phase, error.op, error.index)
+    backward sqrt (0,)
     """
 
     def __init__(self, inf: bool = True) -> None:
@@ -78,7 +129,26 @@ class detect_anomaly:
 
     # --- what the engine calls ---
     def computed(self, result: Value, op: Any, args: Any, arrays: Any, params: Any) -> None:
-        """After an op: its output and inputs."""
+        """After an op: look at its output and inputs.
+
+        Parameters
+        ----------
+        result : Tensor
+            What the op made.
+        op : Op
+            The op.
+        args : tuple
+            What it was called with.
+        arrays : sequence of ndarray
+            Its inputs as arrays of one dtype.
+        params : dict
+            Its settings.
+
+        Raises
+        ------
+        AnomalyError
+            If the output is not finite and the inputs are, or if NaN came in with the data.
+        """
         if threading.get_ident() != self.thread:
             return
         index = self.worse(result._data, arrays)
@@ -90,7 +160,18 @@ class detect_anomaly:
         self.remember(result)
 
     def begins(self, order: list[Value]) -> None:
-        """Before a backward pass: who used what, and whether what was read is still what it was."""
+        """Before a backward pass: who used what, and whether what was read is still what it was.
+
+        Parameters
+        ----------
+        order : list of Tensor
+            The values of the graph, inputs before outputs.
+
+        Raises
+        ------
+        AnomalyError
+            If an array that a rule will read was written into.
+        """
         if threading.get_ident() != self.thread:
             return
         self.users = {}
@@ -103,7 +184,24 @@ class detect_anomaly:
                     raise changed(value, k, a)
 
     def sent(self, value: Value, i: int, g: Any, sent: Any) -> None:
-        """After a rule: what came in, what it sends."""
+        """After a rule: look at what came in and what it sends.
+
+        Parameters
+        ----------
+        value : Tensor
+            The value whose op's rule it was.
+        i : int
+            The number of the input that it is for.
+        g : ndarray or Tensor, shape of `value`
+            The incoming gradient.
+        sent : ndarray or Tensor, shape of the input
+            What the rule sends.
+
+        Raises
+        ------
+        AnomalyError
+            If what it sends is not finite, and what came in and what it read are.
+        """
         if threading.get_ident() != self.thread:
             return
         came, went = (a._data if isinstance(a, Value) else a for a in (g, sent))
@@ -113,8 +211,20 @@ class detect_anomaly:
 
     # --- judging ---
     def worse(self, result: Any, inputs: Any) -> tuple[int, ...] | None:
-        """The first element that is worse than every input: NaN where no input has one, Inf where
-        all are finite.
+        """The first element that is worse than every input.
+
+        Parameters
+        ----------
+        result : ndarray
+            What was made.
+        inputs : sequence of ndarray
+            What it was made of.
+
+        Returns
+        -------
+        tuple of int or None
+            The first NaN where no input has one, or the first Inf where all are finite; None if
+            there is neither.
         """
         if is_finite(result) or any(np.isnan(x).any() for x in inputs):
             return None
@@ -125,7 +235,13 @@ class detect_anomaly:
         return first(np.isinf(result)) if new else None
 
     def remember(self, result: Value) -> None:
-        """Checksums of the leaves and constants that the rules of `result` will read."""
+        """Keep checksums of the leaves and constants that the rules of `result` will read.
+
+        Parameters
+        ----------
+        result : Tensor
+            What an op made.
+        """
         op: Any = result.op
         read = set[int]().union(*(op.reads(i, len(result.inputs)) for i, _ in result.edges))
         for k in read - {-1}:
@@ -138,6 +254,26 @@ class detect_anomaly:
     def forward_error(
         self, result: Value, op: Any, arrays: Any, params: Any, index: tuple[int, ...]
     ) -> AnomalyError:
+        """The report on an output that is not finite.
+
+        Parameters
+        ----------
+        result : Tensor
+            What the op made.
+        op : Op
+            The op.
+        arrays : sequence of ndarray
+            Its inputs.
+        params : dict
+            Its settings.
+        index : tuple of int
+            The element that is not finite.
+
+        Returns
+        -------
+        AnomalyError
+            Of phase 'forward'.
+        """
         operands, reason = forward_fault(op, arrays, params, result._data, index)
         made = f"{op.name} made {_word(result._data[index])}"
         if all(map(is_finite, arrays)):
@@ -160,6 +296,26 @@ class detect_anomaly:
     def backward_error(
         self, value: Value, i: int, g: Any, sent: Any, index: tuple[int, ...]
     ) -> AnomalyError:
+        """The report on what a rule sends, where that is not finite.
+
+        Parameters
+        ----------
+        value : Tensor
+            The value whose op's rule it was.
+        i : int
+            The number of the input that it is for.
+        g : ndarray, shape of `value`
+            The incoming gradient.
+        sent : ndarray, shape of the input
+            What the rule sends.
+        index : tuple of int
+            The element that is not finite.
+
+        Returns
+        -------
+        AnomalyError
+            Of phase 'backward'.
+        """
         op: Any = value.op
         operands, reason = backward_fault(value, g, sent, index, self.users)
         word = _word(sent[index])
@@ -178,6 +334,22 @@ class detect_anomaly:
         )
 
     def data_error(self, op: Any, a: Any, array: Any) -> AnomalyError:
+        """The report on NaN that came in with the data.
+
+        Parameters
+        ----------
+        op : Op
+            The op that met it.
+        a : Tensor or ndarray
+            The leaf or constant that has it.
+        array : ndarray
+            Its elements.
+
+        Returns
+        -------
+        AnomalyError
+            Of phase 'data'.
+        """
         nan = np.isnan(array)
         bad, index = int(nan.sum()), first(nan)
         return AnomalyError(

@@ -33,11 +33,34 @@ LOST = 1e-6  # a rule that shrinks a gradient by more than this is the place whe
 
 
 def why(tensor: Value, loss: Value) -> str:
-    """What makes the gradient of `tensor` None, zero, tiny, huge or NaN, with the op and line; ''
-    if it is healthy.
+    """What makes a gradient None, zero, tiny, huge or NaN, with the op and the line.
 
-    tensor : any tensor, leaf or computed.   loss : the scalar that backward() starts (or should
-    start) from.
+    Parameters
+    ----------
+    tensor : Tensor
+        The tensor whose gradient is in question, a leaf or computed.
+    loss : Tensor, one element
+        What backward() starts (or should start) from.
+
+    Returns
+    -------
+    str
+        The cause; '' if the gradient is healthy.
+
+    Raises
+    ------
+    DtypeError
+        If `tensor` or `loss` is not a tensor.
+    GradientError
+        If `loss` has more than one element.
+
+    Examples
+    --------
+    >>> x = mg.tensor([-1.0, -2.0], requires_grad=True, name="x")
+    >>> print(mg.why(x, mg.relu(x).sum()))
+    the gradient is zero: dead relu: all 2 inputs are <= 0 (largest -1), so its slope is 0 ...
+    >>> mg.why(x, (x * x).sum())
+    ''
     """
     demand_loss(loss, "why")
     if not isinstance(tensor, Value):

@@ -7,7 +7,7 @@ out every rule application as it happens.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,24 +23,29 @@ from ...errors import DtypeError, GradientError
 class Application:
     """The rule for input number `i` of `value`, applied to the incoming gradient `g`.
 
-    It returned an array of `raw_shape` and `raw_dtype`; summed over `axes` (un-broadcasting) and
-    cast this is `added`, the contribution to input `x`: number `nth` of `of`, which took x's
-    gradient from `before` (None) to `after`.
+    It returned `raw`; summed over `axes` (un-broadcasting) and cast this is `added`, the
+    contribution to input `x`: number `nth` of `of`, which took x's gradient to `after`.
     """
 
     value: Value
     i: int
     x: Value
     g: Any
-    raw_shape: tuple[int, ...]
-    raw_dtype: np.dtype
-    axes: tuple[int, ...]
+    raw: Any
     added: Any
-    before: Any
     after: Any
     nth: int
     of: int
-    raw: Any  # what the rule returned, before it was summed over `axes`
+
+    @property
+    def raw_shape(self) -> tuple[int, ...]:
+        """The shape of what the rule returned."""
+        return self.raw.shape
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes that un-broadcasting adds up."""
+        return engine.summed_axes(self.raw_shape, self.x._data.shape)
 
 
 def demand_loss(loss: Any, who: str) -> None:
@@ -52,15 +57,17 @@ def demand_loss(loss: Any, who: str) -> None:
             f"give mg.{who} a scalar tensor",
         )
     if loss._data.size != 1:
-        fix = "reduce it first, for example by loss = loss.sum()"
         raise GradientError(
-            f"{who}: the loss is not a scalar", f"shape {loss._data.shape}, from {where(loss)}", fix
+            f"{who}: the loss is not a scalar",
+            f"shape {loss._data.shape}, from {where(loss)}",
+            "reduce it first, for example by loss = loss.sum()",
         )
 
 
-def walk(loss: Value, gradient: Any = None) -> Generator[Application, None, dict[Value, Any]]:
-    """Run the backward pass of `loss`; yields each rule application, returns the gradients that are
-    to be kept.
+def walk(loss: Value, kept: dict[Value, Any] | None = None) -> Iterator[Application]:
+    """Run the backward pass of `loss`, one rule application at a time.
+
+    At the end the gradients of leaves, and of values that retain theirs, are in `kept`.
     """
     if not loss.requires_grad:
         raise GradientError(
@@ -73,7 +80,8 @@ def walk(loss: Value, gradient: Any = None) -> Generator[Application, None, dict
     engine.refuse_changed(order)
     uses = Counter(x for value in order for _, x in value.edges)
     heard: Counter[Value] = Counter()
-    grads: dict[Value, Any] = {loss: engine.seed_for(loss, gradient)}
+    grads = {} if kept is None else kept
+    grads[loss] = engine.seed_for(loss, None)
     for value in reversed(order):
         if value.hooks:
             grads[value] = engine.run_hooks(value, grads[value])
@@ -86,22 +94,6 @@ def walk(loss: Value, gradient: Any = None) -> Generator[Application, None, dict
                 before = grads.get(x)
                 grads[x] = added if before is None else engine.add(before, added)
             heard[x] += 1
-            axes = engine.summed_axes(raw.shape, x._data.shape)
-            yield Application(
-                value,
-                i,
-                x,
-                g,
-                raw.shape,
-                raw.dtype,
-                axes,
-                added,
-                before,
-                grads[x],
-                heard[x],
-                uses[x],
-                raw,
-            )
+            yield Application(value, i, x, g, raw, added, grads[x], heard[x], uses[x])
         if value.op is not None and not value.retains_grad:
             del grads[value]
-    return grads

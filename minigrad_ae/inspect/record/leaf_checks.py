@@ -16,36 +16,24 @@ import numpy as np
 from ...autodiff import engine
 from ...autodiff.check import STEP
 from ...autodiff.graph import Value
-from .witness import in_float64
+from .witness import Verdict, in_float64
 
 BUDGET = 40_000_000  # elements that are computed once more, for all leaves together: about a second
 AN_OP = 1000  # elements that could be computed while Python calls one op
 
 
-@dataclass(frozen=True)
-class LeafCheck:
+@dataclass(frozen=True, kw_only=True)
+class LeafCheck(Verdict):
     """The derivative of the loss along a random direction: `analytic` by the gradient, `numeric` by
     the loss itself.
 
-    status     'ok', 'failed', 'kink' (an op on the way is not differentiable there) or 'skipped'
-               (reason says why)
-    error      their distance, relative to the largest sum of terms on the way; half of the digits
-               are asked for (`tolerance`), since terms may cancel where ways meet
+    A 'kink' is an op on the way that is not differentiable there.  `error` is relative to the
+    largest sum of terms on the way; half of the digits are asked for (`tolerance`), since terms may
+    cancel where ways meet.
     """
 
     node: int
     name: str
-    status: str
-    analytic: float | None = None
-    numeric: float | None = None
-    error: float | None = None
-    tolerance: float | None = None
-    reason: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Not wrong: agreed, or could not be judged."""
-        return self.status != "failed"
 
 
 def check_leaves(
@@ -68,9 +56,8 @@ def check_leaves(
         elif any(v.hooks for v in (leaf, *way)):
             facts["reason"] = "a hook changes the gradient on its way"
         else:
-            with np.errstate(all="ignore"):
-                facts = _compare(leaf, way, gradients, rng)
-        found.append(LeafCheck(ids[id(leaf)], names[id(leaf)], **facts))
+            facts = _compare(leaf, way, gradients, rng)
+        found.append(LeafCheck(node=ids[id(leaf)], name=names[id(leaf)], **facts))
     return found
 
 
@@ -80,6 +67,7 @@ def _way(order: Sequence[Value], leaf: Value) -> list[Value]:
     return [value for value in order if value in path]
 
 
+@np.errstate(all="ignore")
 def _compare(
     leaf: Value, way: Sequence[Value], gradients: Mapping[int, np.ndarray], rng: np.random.Generator
 ) -> dict[str, Any]:
@@ -91,11 +79,8 @@ def _compare(
     for value in way:
         y = _again(value, moved)
         if y is None:
-            return {
-                "status": "kink",
-                "reason": f"{value.op.name if value.op else ''} is not differentiable at this "
-                "point",
-            }
+            name = value.op.name if value.op else ""
+            return {"status": "kink", "reason": f"{name} is not differentiable at this point"}
         moved[value] = y
         received = gradients.get(id(value))
         sizes.append(0.0 if received is None else float(np.sum(np.abs(received * y.imag))) / STEP)
@@ -105,12 +90,8 @@ def _compare(
         return {"status": "skipped", "reason": "the numbers are not finite", **numbers}
     error = abs(analytic - numeric) / (max(sizes) or 1.0)
     tolerance = float(np.sqrt(np.finfo(leaf._data.dtype).eps))
-    return {
-        "status": "ok" if error <= tolerance else "failed",
-        **numbers,
-        "error": error,
-        "tolerance": tolerance,
-    }
+    status = "ok" if error <= tolerance else "failed"
+    return {"status": status, **numbers, "error": error, "tolerance": tolerance}
 
 
 def _again(value: Value, moved: Mapping[Value, Any]) -> Any:

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, count
+from operator import attrgetter
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,12 @@ import numpy as np
 from ...autodiff.graph import Value
 
 
-def scopes_of(frame: FrameType | None) -> list[Mapping[str, Any]]:
-    """The variables of a frame: its own first, then those of its module."""
-    return [] if frame is None else [frame.f_locals, frame.f_globals]
-
-
 def caller_scopes(depth: int) -> list[Mapping[str, Any]]:
-    """The variables of the function `depth` calls above the one that asks."""
-    return scopes_of(sys._getframe(depth + 1))
+    """The variables of the function `depth` calls above the one that asks, then those of its
+    module.
+    """
+    frame = sys._getframe(depth + 1)
+    return [frame.f_locals, frame.f_globals]
 
 
 def variables(scopes: Iterable[Mapping[str, Any]]) -> dict[int, str]:
@@ -38,13 +37,10 @@ def variables(scopes: Iterable[Mapping[str, Any]]) -> dict[int, str]:
         for name, thing in list(scope.items())
         if not name.startswith("_")
     ]
-    for name, thing in things:
+    parts = (part for name, thing in things for part in _parts(name, thing))
+    for name, thing in chain(things, parts):
         if isinstance(thing, Value | np.ndarray):
             found.setdefault(id(thing), name)
-    for name, thing in things:
-        for path, part in _parts(name, thing):
-            if isinstance(part, Value | np.ndarray):
-                found.setdefault(id(part), path)
     return found
 
 
@@ -70,19 +66,17 @@ def name_values(order: Sequence[Value], scopes: Iterable[Mapping[str, Any]]) -> 
     order : inputs before outputs, the loss last (`engine.topological`).
     """
     known = variables(scopes)
-    inputs = {
-        id(a): a for value in order for a in value.inputs if isinstance(a, Value | np.ndarray)
-    }
-    things = sorted({**inputs, **{id(v): v for v in order}}.values(), key=_age)
+    arrays = {id(a): a for value in order for a in value.inputs if isinstance(a, np.ndarray)}
+    values = {v for value in order for v in (value, *value.inputs) if isinstance(v, Value)}
+    things = [*arrays.values(), *sorted(values, key=attrgetter("serial"))]
     names: dict[int, str] = {}
     taken: set[str] = set()
     for thing in things:
         wanted = _chosen(thing.name if isinstance(thing, Value) else None, known.get(id(thing)))
         if wanted:
-            names[id(thing)] = unique(
-                "".join(c if c.isprintable() else "?" for c in str(wanted)), taken
-            )
-    counts: Counter[str] = Counter()
+            shown = "".join(c if c.isprintable() else "?" for c in str(wanted))
+            names[id(thing)] = unique(shown, taken)
+    counts: dict[str, Iterator[int]] = defaultdict(count)
     root = id(order[-1])
     if root not in names and order[-1].op is not None:
         names[root] = unique("loss", taken)
@@ -92,15 +86,13 @@ def name_values(order: Sequence[Value], scopes: Iterable[Mapping[str, Any]]) -> 
     return names
 
 
-def _counted(thing: Any, counts: Counter[str]) -> str:
+def _counted(thing: Any, counts: Mapping[str, Iterator[int]]) -> str:
     """A name by kind: matmul_1, matmul_2 for what ops made; x0 for leaves, c0 for constants."""
     op = thing.op if isinstance(thing, Value) else None
     if op is not None:
-        counts[op.name] += 1
-        return f"{op.name}_{counts[op.name]}"
+        return f"{op.name}_{next(counts[op.name]) + 1}"
     kind = "x" if isinstance(thing, Value) and thing.requires_grad else "c"
-    counts[kind] += 1
-    return f"{kind}{counts[kind] - 1}"
+    return f"{kind}{next(counts[kind])}"
 
 
 def _chosen(own: str | None, path: str | None) -> str | None:
@@ -109,10 +101,6 @@ def _chosen(own: str | None, path: str | None) -> str | None:
     """
     deep = own and path and "." not in own and path.endswith(f".{own}") and path.count(".") > 1
     return path if deep else own or path
-
-
-def _age(thing: Any) -> int:
-    return thing.serial if isinstance(thing, Value) else -1
 
 
 def short_path(file: str | None) -> str | None:
@@ -136,9 +124,7 @@ def fitted(text: str, width: int) -> str:
 
 def unique(name: str, taken: set[str]) -> str:
     """`name`, or name_2, name_3, ... if that is taken; from now on it is."""
-    choice, k = name, 1
-    while choice in taken:
-        k += 1
-        choice = f"{name}_{k}"
+    choices = chain([name], (f"{name}_{k}" for k in count(2)))
+    choice = next(each for each in choices if each not in taken)
     taken.add(choice)
     return choice

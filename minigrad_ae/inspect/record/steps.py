@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,15 +37,61 @@ class Node:
     bytes_saved: int = 0
     trouble: str = ""  # how the op made NaN or Inf of finite numbers
 
+    @property
+    def src(self) -> str | None:
+        """file:line where the op was called; None of a leaf, or where there is no source."""
+        return f"{short_path(self.file)}:{self.line}" if self.file else None
+
 
 @dataclass(frozen=True, repr=False)
 class Contribution:
-    """What one rule sent to one input: step `k`, rule for `argument`, received by `to` (node number
-    `node`).
+    """What one rule sent to one input.
 
-    The rule returned `raw_shape`; summed over `axes` it became `added`, of the input's own `shape`;
-    and the gradient of the input went from `before` (None: nothing yet) to `after`, the `nth` of
-    `of` contributions.
+    Parameters
+    ----------
+    k : int
+        The number of the step.
+    op : str
+        The name of the op whose rule it was.
+    value : str
+        The name of the value that the op had made.
+    argument : str
+        The argument of the op that the rule is for.
+    to : str
+        The name of the value that received it.
+    node : int
+        The number of that value among the nodes.
+    rule : str
+        The rule as code: ``"g * b"``.
+    notation : str
+        The rule as on paper, with bars for gradients.
+    incoming : ndarray, shape of the op's result
+        The gradient that the rule was given.
+    raw_shape : tuple of int
+        The shape of what it returned.
+    axes : tuple of int
+        The axes over which that was summed, where the input had been broadcast.
+    shape : tuple of int
+        The input's own shape.
+    added : ndarray, `shape`
+        What was sent: the contribution itself.
+    before, after : ndarray or None, `shape`
+        The gradient of the input without it (None: nothing yet), and with it.
+    nth, of : int
+        It is number `nth` of the `of` contributions to this input.
+    check : Check
+        How the rule compares with its forward.
+    raw : ndarray or None, `raw_shape`, optional
+        What the rule returned, if it was summed over `axes`.
+    trouble : str, optional
+        How the rule made NaN or Inf of finite numbers; '' if it did not.
+
+    Examples
+    --------
+    >>> b = mg.tensor([0.0, 0.0], requires_grad=True, name="b")
+    >>> c = mg.trace((np.ones((3, 2)) + b).sum()).steps[1].contributions[0]
+    >>> c.to, c.raw_shape, c.axes, c.added
+    ('b', (3, 2), (0,), array([3., 3.]))
     """
 
     k: int
@@ -78,8 +125,42 @@ class Contribution:
 
 @dataclass(repr=False)
 class Step:
-    """Step `k` of a backward pass: `op` made `name`; its gradient `incoming` is complete, and goes
-    on.
+    """A step of a backward pass: an op passes its complete gradient on to its inputs.
+
+    Parameters
+    ----------
+    k : int
+        Its number, from 1: the op that made the loss.
+    node : Node
+        The value that the op made, with ``name``, ``op``, ``computes``, ``file`` and ``line``.
+    law : str
+        What the op computes.
+    why : str
+        Why its rules hold.
+    incoming : ndarray, shape of that value
+        The gradient of the loss with respect to it.
+    contributions : list of Contribution, optional
+        What the rules sent, one for each input that takes a gradient.
+    hooked : bool, optional
+        Whether a hook has changed what came in.
+
+    Attributes
+    ----------
+    op : str
+        The op's name in the registry.
+    name : str
+        The name of the value that the op made.
+    rule : str
+        The rules that were applied, as code.
+    ok : bool
+        No rule of this step is wrong.
+
+    Examples
+    --------
+    >>> x = mg.tensor([3.0, 4.0], requires_grad=True, name="x")
+    >>> step = mg.trace((2.0 * x).sum()).steps[1]
+    >>> step.op, step.law, step.rule, step.incoming
+    ('mul', 'y = a b', 'dL/db = g * a', array([1., 1.]))
     """
 
     k: int
@@ -109,9 +190,7 @@ class Step:
 
     @property
     def trouble(self) -> str:
-        """How NaN or Inf was made here of finite numbers, in the forward or backward pass; '' if it
-        was not.
-        """
+        """How NaN or Inf was made here of finite numbers, forward or backward; '' if it was not."""
         return self.node.trouble or next((c.trouble for c in self.contributions if c.trouble), "")
 
     @property
@@ -122,9 +201,19 @@ class Step:
         )
 
 
+def sound(step: Step) -> bool:
+    """No rule of a step is wrong, and its numbers are finite."""
+    return step.ok and step.finite
+
+
+def reaches_parameter(step: Step, nodes: Sequence[Node]) -> bool:
+    """Whether a step sends something to a leaf with a gradient."""
+    return any(nodes[c.node].kind == "param" for c in step.contributions)
+
+
 @dataclass(repr=False)
 class Recording:
-    """A recorded backward pass, as data; ``steps`` in the order they ran."""
+    """A recorded backward pass, as data: what a `Trace` is without its faces."""
 
     loss: str
     value: float
@@ -145,9 +234,7 @@ class Recording:
 
     @property
     def origin(self) -> Step | None:
-        """The step where the first NaN or Inf was made: in the forward pass, or else in the
-        backward pass.
-        """
+        """The step where the first NaN or Inf was made, forward or else backward; None if none."""
         forward = [s for s in self.steps if s.node.trouble]
         return forward[-1] if forward else next((s for s in self.steps if s.trouble), None)
 
@@ -160,29 +247,35 @@ class Recording:
     def record(self) -> dict[str, Any]:
         """The trace as plain data, schema 1: what `json` writes.
 
-        nodes    values and constants, inputs before outputs: name, kind, op, shape, parents (ids),
-                 src, code, value
-        steps    in the order they ran: k, node (id), rule, gin (incoming gradient), hooked, and for
-                 each input that got something ``out``: to, raw_shape, unbroadcast (axes), grad,
-                 accum (before, added, after, nth, of), check
-        leaves   for each parameter the derivative along one direction, by its gradient and by the
-                 loss itself
-        truncated   None, or {kept, total, reason}
+        Returns
+        -------
+        dict
+            ``nodes``: values and constants, inputs before outputs: name, kind, op, shape, parents
+            (ids), src, code, value.
+            ``steps``: in the order they ran: k, node (id), rule, gin (incoming gradient), hooked,
+            and for each input that got something ``out``: to, raw_shape, unbroadcast (axes), grad,
+            accum (before, added, after, nth, of), check.
+            ``leaves``: for each parameter the derivative along one direction, by its gradient and
+            by the loss itself.
+            ``truncated``: None, or {kept, total, reason}.
+
+        Notes
+        -----
         An array is {shape, dtype, min, max, mean, nan, inf, head, head_shape}: `head` has its first
         `arrays` elements, 'nan', 'inf' and '-inf' are words.
+
+        Examples
+        --------
+        >>> x = mg.tensor([3.0, 4.0], requires_grad=True, name="x")
+        >>> record = mg.trace((x * x).sum()).record()
+        >>> record["loss"], record["value"], record["steps"][1]["out"][1]["accum"]["after"]["head"]
+        ('loss', 25.0, [6.0, 8.0])
         """
-        head = {
-            "schema": 1,
-            "loss": self.loss,
-            "value": number(self.value),
-            "dtype": self.dtype,
-            "numpy": np.__version__,
-            "seed": self.seed,
-            "script": short_path(self.script),
-            "truncated": self.truncated,
-        }
+        told = {"schema": 1, "loss": self.loss, "value": number(self.value), "dtype": self.dtype}
+        told |= {"numpy": np.__version__, "seed": self.seed, "script": short_path(self.script)}
         return {
-            **head,
+            **told,
+            "truncated": self.truncated,
             "nodes": [_node_record(n) for n in self.nodes],
             "steps": [_step_record(s, self.arrays) for s in self.steps],
             "leaves": [_leaf_record(leaf) for leaf in self.leaves],
@@ -190,11 +283,9 @@ class Recording:
 
 
 def _node_record(n: Node) -> dict[str, Any]:
-    place = f"{short_path(n.file)}:{n.line}" if n.file else None
-    made = {"id": n.id, "name": n.name, "kind": n.kind, "op": n.op, "computes": n.computes}
-    made |= {"shape": list(n.shape), "dtype": n.dtype, "parents": list(n.parents)}
-    found = {"src": place, "code": n.code, "value": n.value, "fanout": n.fanout}
-    return {**made, **found, "bytes_saved": n.bytes_saved, "trouble": n.trouble or None}
+    keys = "id name kind op computes shape dtype parents src code value fanout bytes_saved"
+    lists = {"shape": list(n.shape), "parents": list(n.parents)}
+    return {key: getattr(n, key) for key in keys.split()} | lists | {"trouble": n.trouble or None}
 
 
 def _leaf_record(leaf: LeafCheck) -> dict[str, Any]:
@@ -205,8 +296,8 @@ def _leaf_record(leaf: LeafCheck) -> dict[str, Any]:
 
 def _step_record(s: Step, limit: int) -> dict[str, Any]:
     told = {"k": s.k, "node": s.node.id, "op": s.op, "rule": s.rule, "law": s.law, "why": s.why}
-    out = [_contribution_record(c, limit) for c in s.contributions]
-    return {**told, "gin": summary(s.incoming, limit), "hooked": s.hooked, "out": out}
+    told |= {"gin": summary(s.incoming, limit), "hooked": s.hooked}
+    return told | {"out": [_contribution_record(c, limit) for c in s.contributions]}
 
 
 def _contribution_record(c: Contribution, limit: int) -> dict[str, Any]:
@@ -222,8 +313,7 @@ def _contribution_record(c: Contribution, limit: int) -> dict[str, Any]:
 
 
 def _check_record(k: Check) -> dict[str, Any]:
-    kind = k.status if k.status in ("kink", "skipped") else "complex-step"
-    index = None if k.index is None else list(k.index)
     compared = {"analytic": k.analytic, "numeric": k.numeric, "rel": k.error, "digits": k.digits}
-    told = {"kind": kind, "status": k.status, "n": k.n, "worst_index": index}
+    told = {"kind": "complex-step" if k.judged else k.status, "status": k.status, "n": k.n}
+    told["worst_index"] = None if k.index is None else list(k.index)
     return {**told, **numbers(compared), "tol": k.tolerance, "ok": k.ok, "reason": k.reason}

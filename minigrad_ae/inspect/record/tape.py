@@ -39,14 +39,10 @@ class BackwardSteps(Generator[Contribution, None, None]):
         return self._seen[self.position - 1]
 
     def throw(self, *error: Any) -> Contribution:
-        """End the walk with an exception, as in any generator: the leaves stay as they are."""
-        return self._running.throw(*error)
-
-    def close(self) -> None:
-        """End the walk here: the leaves stay as they are, and what was seen can still be rewound
-        to.
+        """End the walk with an exception, as `close` does: the leaves stay as they are, and what
+        was seen can still be rewound to.
         """
-        self._running.close()
+        return self._running.throw(*error)
 
     def rewind(self, n: int | None = None) -> BackwardSteps:
         """Go back `n` rule applications, to the start if `n` is left out (or larger than
@@ -62,9 +58,10 @@ class BackwardSteps(Generator[Contribution, None, None]):
     def jump(self, k: int) -> Contribution:
         """Go to step `k` and take its first rule application, running what lies between."""
         if not 1 <= k <= self.total:
-            known = f"this pass has {self.total} steps (1..{self.total}), from {self._loss}"
             raise DataError(
-                f"step {k} does not exist", known, f"choose a step from 1 to {self.total}"
+                f"step {k} does not exist",
+                f"this pass has {self.total} steps (1..{self.total}), from {self._loss}",
+                f"choose a step from 1 to {self.total}",
             )
         if self.position and self._seen[self.position - 1].k >= k:
             self.rewind()

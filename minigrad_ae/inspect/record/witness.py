@@ -19,26 +19,20 @@ from ...autodiff.graph import Value
 
 
 @dataclass(frozen=True)
-class Check:
-    """How a rule compares with its forward.
+class Verdict:
+    """How a gradient compares with what the forward says.
 
-    status      'ok', 'failed', 'kink' (not differentiable where something was sent) or 'skipped'
-                (reason says why)
-    index       the element where the two agree least; `analytic` is the rule's number there,
-                `numeric` the forward's
-    error       their distance, relative to the terms that were added up; `digits` = -log10 of it,
-                at most 16
-    n           how many elements were compared one by one
+    status      'ok', 'failed', 'kink' (not differentiable there) or 'skipped' (reason says why)
+    analytic    the number by the rules, and `numeric` the forward's
+    error       their distance, relative to the terms that were added up
     """
 
     status: str
-    index: tuple[int, ...] | None = None
     analytic: float | None = None
     numeric: float | None = None
     error: float | None = None
-    n: int = 0
+    tolerance: float | None = None
     reason: str = ""
-    tolerance: float = RELATIVE
 
     @property
     def ok(self) -> bool:
@@ -46,9 +40,24 @@ class Check:
         return self.status != "failed"
 
     @property
-    def kind(self) -> str:
-        """How it was judged: by a complex step, or why not."""
-        return self.status if self.status in ("kink", "skipped") else "complex-step"
+    def judged(self) -> bool:
+        """Agreed or wrong, not left open."""
+        return self.status in ("ok", "failed")
+
+
+@dataclass(frozen=True)
+class Check(Verdict):
+    """How a rule compares with its forward.
+
+    index       the element where the two agree least: `analytic` and `numeric` are the numbers
+                there
+    digits      -log10 of the error, at most 16
+    n           how many elements were compared one by one
+    """
+
+    tolerance: float | None = RELATIVE
+    index: tuple[int, ...] | None = None
+    n: int = 0
 
     @property
     def digits(self) -> float | None:
@@ -61,6 +70,7 @@ class Check:
 NOT_ASKED = Check("skipped", reason="numeric=False")
 
 
+@np.errstate(all="ignore")
 def local_check(value: Value, i: int, g: Any, rng: np.random.Generator) -> Check:
     """Compare the rule for input number `i` of `value` with a complex step of its forward, in
     float64.
@@ -77,52 +87,36 @@ def local_check(value: Value, i: int, g: Any, rng: np.random.Generator) -> Check
     if op.kink is not None:
         kinks = np.asarray(op.kink(*arrays, **value.params)[i], np.float64)
         smooth &= engine.unbroadcast(kinks, x.shape) == 0
-    with np.errstate(all="ignore"):
-        try:
-            sent = _sent(value, i, g, arrays)
-            if not np.any(smooth & (sent != 0)) and not smooth.all():
-                reason = complaint or "not differentiable where something was sent"
-                return Check("failed" if complaint else "kink", reason=reason)
-            compared = [
-                _compare(value, i, g, arrays, sent, flat) for flat in _choose(sent, smooth, rng)
-            ]
-        except Exception as error:
-            return Check(
-                "failed",
-                error=whole,
-                reason=complaint or f"{type(error).__name__}: {error}".splitlines()[0],
-            )
+    try:
+        sent = _sent(value, i, g, arrays)
+        if not np.any(smooth & (sent != 0)) and not smooth.all():
+            kink = "not differentiable where something was sent"
+            return Check("failed" if complaint else "kink", reason=complaint or kink)
+        compared = [
+            _compare(value, i, g, arrays, sent, flat) for flat in _choose(sent, smooth, rng)
+        ]
+    except Exception as error:
+        raised = f"{type(error).__name__}: {error}".splitlines()[0]
+        return Check("failed", error=whole, reason=complaint or raised)
     index, analytic, numeric, miss, bound = max(
         compared, key=lambda c: c[3] / c[4] if c[3] == c[3] else -1.0
     )
+    numbers: dict[str, Any] = {"analytic": analytic, "numeric": numeric, "index": index}
+    numbers["n"] = len(compared)
     if not (np.isfinite(analytic) and np.isfinite(numeric)) and not complaint:
-        return Check(
-            "skipped",
-            index,
-            analytic,
-            numeric,
-            n=len(compared),
-            reason="the numbers are not finite",
-        )
-    wrong = bool(complaint) or miss > bound
-    reason = complaint or ("rule and forward differ at this element" if wrong else "")
-    return Check(
-        "failed" if wrong else "ok",
-        index,
-        analytic,
-        numeric,
-        max(miss, whole),
-        len(compared),
-        reason,
-    )
+        return Check("skipped", reason="the numbers are not finite", **numbers)
+    if miss > bound and not complaint:
+        complaint = "rule and forward differ at this element"
+    status = "failed" if complaint else "ok"
+    return Check(status, error=max(miss, whole), reason=complaint, **numbers)
 
 
 def in_float64(value: Value) -> list[Any]:
     """The inputs of an op: in float64 where a gradient may flow, any other as it is."""
     op: Any = value.op
-    active = [True] * len(value.arrays) if op.variadic else [rule is not None for rule in op.vjps]
     return [
-        np.asarray(a, np.float64) if on else a for a, on in zip(value.arrays, active, strict=True)
+        np.asarray(a, np.float64) if on else a
+        for a, on in zip(value.arrays, op.active, strict=False)
     ]
 
 
@@ -132,11 +126,7 @@ def _sent(value: Value, i: int, g: np.ndarray, arrays: list[np.ndarray]) -> np.n
     y = np.asarray(op.forward(*arrays, **value.params))
     rule, extra = (op.vjps[0], {"i": i}) if op.variadic else (op.vjps[i], {})
     raw = np.asarray(rule(g, y, *arrays, **value.params, **extra))
-    return (
-        raw
-        if raw.shape == arrays[i].shape
-        else np.asarray(engine.unbroadcast(raw, arrays[i].shape))
-    )
+    return np.asarray(engine.unbroadcast(raw, arrays[i].shape))
 
 
 def _choose(sent: np.ndarray, smooth: np.ndarray, rng: np.random.Generator) -> list[int]:

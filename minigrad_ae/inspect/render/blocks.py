@@ -9,12 +9,15 @@ still too many, neighbours in time.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from ...display import many, shape_text
 from ..record.names import fitted
 
 
@@ -37,18 +40,13 @@ class Block:
 
     def lines(self) -> list[tuple[str, str]]:
         """(text, 'name' | 'plain' | 'bad') of the rows in the box."""
-        shape = "×".join(map(str, self.shape)) or "scalar"
-        rows = [(fitted(self.name, 22), "name"), (fitted(self.note or shape, 26), "plain")]
-        rows.append(
-            (f"|v| {_short(self.value)}", "bad" if isinstance(self.value, str) else "plain")
-        )
-        if self.gradient is not None:
-            rows.append(
-                (
-                    f"|g| {_short(self.gradient)}",
-                    "bad" if isinstance(self.gradient, str) else "plain",
-                )
-            )
+        below = self.note or shape_text(self.shape)
+        rows = [(fitted(self.name, 22), "name"), (fitted(below, 26), "plain")]
+        for letter, size in (("v", self.value), ("g", self.gradient)):
+            if isinstance(size, str):
+                rows.append((f"|{letter}| {size}", "bad"))
+            elif size is not None:
+                rows.append((f"|{letter}| {size:.3g}", "plain"))
         return rows
 
 
@@ -59,35 +57,22 @@ def fold(record: dict[str, Any], most: int) -> tuple[dict[int, Block], str]:
         return blocks, ""
     nodes = record["nodes"]
     ops = [b.id for b in blocks.values() if b.op]
-    runs: list[tuple[Any, list[int]]] = []
-    for n in ops:
-        if not runs or runs[-1][0] != nodes[n]["src"]:
-            runs.append((nodes[n]["src"], []))
-        runs[-1][1].append(n)
-    words = "each box is what one line of code computed"
-    groups = [(1, members) for _, members in runs]
+    runs = [(line, list(run)) for line, run in groupby(ops, key=lambda n: nodes[n]["src"])]
     # they come one after the other, and a wide picture is hard to read
     layers = _layers(nodes, ops, most // 2)
-    if layers:
-        groups, words = (
-            [(1, members) for _, members in layers],
-            "each box is what one layer computed",
-        )
+    groups = [(1, members) for _, members in layers or runs]
+    words = f"each box is what one {'layer' if layers else 'line of code'} computed"
     if len(groups) > most:
-        groups, words = (
-            _repeated(runs),
-            "each box is a line, or the lines of a loop, with all their repetitions",
-        )
+        groups = _repeated(runs)
+        words = "each box is a line, or the lines of a loop, with all their repetitions"
     if len(groups) > most:
         size = -(-len(groups) // most)
         neighbours = [groups[k : k + size] for k in range(0, len(groups), size)]
-        groups = [
-            (max(count for count, _ in few), [n for _, members in few for n in members])
-            for few in neighbours
-        ]
+        groups = [(max(count for count, _ in few), _all_of(few)) for few in neighbours]
         words = "neighbouring lines are folded together"
-    folded = _merged(record, blocks, groups, {members[-1]: layer for layer, members in layers})
-    return folded, f"{len(blocks)} nodes are more than {most}: {words}"
+    names = {members[-1]: layer for layer, members in layers}
+    told = f"{len(blocks)} nodes are more than {most}: {words}"
+    return _merged(record, blocks, groups, names), told
 
 
 def _layers(nodes: Any, ops: Sequence[int], most: int) -> list[tuple[str, list[int]]]:
@@ -98,12 +83,8 @@ def _layers(nodes: Any, ops: Sequence[int], most: int) -> list[tuple[str, list[i
     """
     own: dict[int, list[str]] = {}
     for n in ops:
-        paths = [
-            nodes[p]["name"].split(".")[:-1]
-            for p in nodes[n]["parents"]
-            if nodes[p]["kind"] == "param"
-        ]
-        own[n] = max(paths, key=len, default=[])
+        params = [nodes[p]["name"] for p in nodes[n]["parents"] if nodes[p]["kind"] == "param"]
+        own[n] = max((name.split(".")[:-1] for name in params), key=len, default=[])
     for depth in range(max(map(len, own.values()), default=0), 0, -1):
         runs: list[tuple[str, list[int]]] = []
         for n in ops:
@@ -133,54 +114,43 @@ def _single(record: dict[str, Any]) -> dict[int, Block]:
             if out["unbroadcast"]:
                 blocks[step["node"]].stretched.add(out["to"])
             if not out["check"]["ok"]:
-                blocks[step["node"]].bad, blocks[step["node"]].note = (
-                    True,
-                    f"rule for {out['argument']} is WRONG",
-                )
+                blocks[step["node"]].bad = True
+                blocks[step["node"]].note = f"rule for {out['argument']} is WRONG"
     return blocks
 
 
 def _gradients(record: dict[str, Any]) -> dict[int, Any]:
-    found: dict[int, Any] = {}
-    for step in record["steps"]:
-        found[step["node"]] = _largest(step["gin"])
-        for out in step["out"]:
-            found[out["to"]] = _largest(out["accum"]["after"])
-    return found
+    """The largest element of each value's gradient: what an op passed on, what a leaf got last."""
+    steps = record["steps"]
+    got = {out["to"]: _largest(out["accum"]["after"]) for step in steps for out in step["out"]}
+    return got | {step["node"]: _largest(step["gin"]) for step in steps}
 
 
 def _largest(summary: dict[str, Any]) -> Any:
     """max |x|, or 'NaN' or 'Inf'."""
     if summary["nan"] or summary["inf"]:
         return "NaN" if summary["nan"] else "Inf"
-    ends = [x for x in (summary["min"], summary["max"]) if x is not None]
-    return (
-        "Inf" if any(isinstance(x, str) for x in ends) else max((abs(x) for x in ends), default=0.0)
-    )
+    ends = [float(x) for x in (summary["min"], summary["max"]) if x is not None]
+    largest = max(map(abs, ends), default=0.0)
+    return largest if isfinite(largest) else "Inf"
+
+
+def _all_of(groups: Sequence[tuple[Any, list[int]]]) -> list[int]:
+    """The members of all groups."""
+    return [n for _, members in groups for n in members]
 
 
 def _repeated(runs: Sequence[tuple[Any, list[int]]]) -> list[tuple[int, list[int]]]:
     """All runs of one line together; lines whose runs interleave (a loop) become one group."""
-    first: dict[Any, int] = {}
-    last: dict[Any, int] = {}
-    for k, (line, _) in enumerate(runs):
-        first.setdefault(line, k)
-        last[line] = k
-    spans: list[list[int]] = []
-    for line in sorted(first, key=first.__getitem__):
-        if spans and first[line] <= spans[-1][1]:
-            spans[-1][1] = max(spans[-1][1], last[line])
-        else:
-            spans.append([first[line], last[line]])
-    groups = []
-    for start, end in spans:
-        part = runs[start : end + 1]
-        groups.append(
-            (
-                max(Counter(line for line, _ in part).values()),
-                [n for _, members in part for n in members],
-            )
-        )
+    last = {line: k for k, (line, _) in enumerate(runs)}
+    groups, part, end = [], [], 0
+    for k, (line, members) in enumerate(runs):
+        part.append((line, members))
+        end = max(end, last[line])
+        if k == end:  # no line of this part comes again
+            repeats = max(Counter(line for line, _ in part).values())
+            groups.append((repeats, _all_of(part)))
+            part = []
     return groups
 
 
@@ -195,14 +165,12 @@ def _merged(
     """
     nodes = record["nodes"]
     home = {n: members[-1] for _, members in groups for n in members}
-    users: dict[int, set[int]] = {}
+    users: dict[int, set[int]] = defaultdict(set)
     for b in blocks.values():
         for x in b.inputs:
-            users.setdefault(x, set()).add(home.get(b.id, b.id))
+            users[x].add(home.get(b.id, b.id))
     inside = {
-        b.id: next(iter(users[b.id]))
-        for b in blocks.values()
-        if not b.op and len(users.get(b.id, ())) == 1
+        b.id: next(iter(users[b.id])) for b in blocks.values() if not b.op and len(users[b.id]) == 1
     }
     result: dict[int, Block] = {}
     for repeats, members in groups:
@@ -210,32 +178,18 @@ def _merged(
         own = [b for b in blocks.values() if inside.get(b.id) == last.id]
         params = sum(b.kind == "param" for b in own)
         lines = _lines([nodes[n]["src"] for n in members if nodes[n]["src"]])
-        counted = _many(len(members), "op") + (f", {_many(params, 'param')}" if params else "")
-        bad = any(blocks[n].bad for n in members) or any(b.bad for b in own)
-        wrong = next((blocks[n].note for n in members if blocks[n].note), "")
-        name = layers.get(last.id) or (lines or last.name) + (
-            f"  × {repeats}" if repeats > 1 else ""
-        )
-        inputs = [
-            home.get(x, x) for n in members for x in blocks[n].inputs if inside.get(x) != last.id
-        ]
+        counted = many(len(members), "op") + (f", {many(params, 'param')}" if params else "")
+        whole = [*(blocks[n] for n in members), *own]
+        wrong = next((b.note for b in whole if b.note), "")
+        times = f"  × {repeats}" if repeats > 1 else ""
+        inputs = [home.get(x, x) for b in whole for x in b.inputs if inside.get(x) != last.id]
         outside = [x for x in dict.fromkeys(inputs) if x != last.id]
-        result[last.id] = Block(
-            last.id,
-            name,
-            last.kind,
-            "…",
-            last.shape,
-            last.value,
-            last.gradient,
-            outside,
-            bad=bad,
-            note=wrong or counted,
-        )
-    for b in blocks.values():
-        if not b.op and b.id not in inside:
-            result[b.id] = b
-    return result
+        name = layers.get(last.id) or (lines or last.name) + times
+        look: dict[str, Any] = {"op": "…", "fanout": 1, "stretched": set()}
+        look |= {"bad": any(b.bad for b in whole), "note": wrong or counted}
+        result[last.id] = replace(last, name=name, inputs=outside, **look)
+    alone = {b.id: b for b in blocks.values() if not b.op and b.id not in inside}
+    return result | alone
 
 
 def _lines(sources: list[str]) -> str:
@@ -245,11 +199,3 @@ def _lines(sources: list[str]) -> str:
     numbers = sorted({int(s.rpartition(":")[2]) for s in sources})
     span = f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
     return f"{Path(sources[0].rpartition(':')[0]).name}:{span}"
-
-
-def _many(n: int, what: str) -> str:
-    return f"{n} {what}" + ("" if n == 1 else "s")
-
-
-def _short(x: Any) -> str:
-    return x if isinstance(x, str) else f"{x:.3g}"

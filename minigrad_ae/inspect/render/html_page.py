@@ -15,13 +15,15 @@ import json
 from importlib import resources
 from typing import Any
 
-from ...display import number, numbers, summary
+import numpy as np
+
+from ...display import corner, number, numbers, summary
 from ..record.names import short_path
-from ..record.steps import Contribution, Node, Recording, Step
+from ..record.steps import Contribution, Node, Recording, Step, reaches_parameter, sound
 from .layout import arrange
 from .predict import HINTS, question
 from .svg import drawn, gradient_edges, shown_nodes
-from .text import rendered
+from .text import Screen
 
 CAP = 5_000_000  # bytes of a page
 DRAWN = 150  # nodes; a larger graph is shown as the neighbourhood of the current step
@@ -56,24 +58,21 @@ def _fewer(trace: Recording, steps: list[Step], most: int) -> list[Step]:
     """First and last steps, and between them those that tell most: failures, NaN, parameters."""
     edge = max(1, most // 3)
     middle = steps[edge:-edge]
-    telling = [s for s in middle if not s.ok or not s.finite]
-    telling += [
-        s
-        for s in middle
-        if any(trace.nodes[c.node].kind == "param" for c in s.contributions) and s not in telling
-    ]
+    telling = [s for s in middle if not sound(s) or reaches_parameter(s, trace.nodes)]
+    telling.sort(key=sound)
     kept = {s.k for s in [*steps[:edge], *steps[-edge:], *telling[: max(0, most - 2 * edge)]]}
     return [s for s in steps if s.k in kept]
 
 
 def _assembled(trace: Recording, steps: list[Step], head: int) -> str:
     data = _Data(trace, steps, head)
-    told = steps if len(steps) <= TOLD else []
-    report = "\n\n".join([rendered(trace), *(rendered(trace, step=s.k) for s in told)])
+    screen = Screen(trace)
+    report = [screen.render()]
+    if len(steps) <= TOLD:
+        report += [screen.render(step=s.k) for s in steps]
     style = _file("page.css")
-    script = (
-        '"use strict";\n(() => {\n' + "".join(_file(f"{part}.js") for part in SCRIPTS) + "})();\n"
-    )
+    scripts = "".join(_file(f"{part}.js") for part in SCRIPTS)
+    script = f'"use strict";\n(() => {{\n{scripts}}})();\n'
     bare = ".app{display:none}.report{display:block}"
     nothing_else = "default-src 'none'; base-uri 'none'; form-action 'none'"
     styles = f"style-src {_hash(style)} {_hash(bare)}"
@@ -86,7 +85,8 @@ def _assembled(trace: Recording, steps: list[Step], head: int) -> str:
         "SVG": data.svg,
         "DATA": record.replace("<", "\\u003c"),
     }
-    texts = {"TITLE": f"Backward pass of {trace.loss}", "REPORT": report, "BANNER": data.banner}
+    texts = {"TITLE": f"Backward pass of {trace.loss}", "BANNER": data.banner}
+    texts["REPORT"] = "\n\n".join(report)
     parts |= {name: html.escape(text) for name, text in texts.items()}
     pieces = _file("page.html").split("%%")
     return "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))
@@ -105,10 +105,9 @@ class _Data:
 
     def __init__(self, trace: Recording, steps: list[Step], head: int) -> None:
         self.trace, self.kept, self.head = trace, steps, head
-        self.arrays: list[Any] = []
-        self.array_numbers: dict[Any, int] = {}
-        self.phrases: list[str] = []
-        self.phrase_numbers: dict[str, int] = {}
+        self.known: dict[Any, int] = {}
+        self.arrays: dict[str, tuple[int, dict[str, Any]]] = {}
+        self.phrases: dict[str, int] = {}
         self.values = [self.array(n.value) for n in trace.nodes]
         self.steps = [self.step(s) for s in steps]
         self.svg, self.places = self.graph()
@@ -116,32 +115,22 @@ class _Data:
 
     def array(self, s: Any) -> int:
         """The number of an array, or of the summary of one."""
-        known = id(s) if isinstance(s, dict) else (s.shape, s.dtype.char, s.tobytes())
-        if known not in self.array_numbers:
-            self.array_numbers[known] = self.shown(
-                s if isinstance(s, dict) else summary(s, self.head)
-            )
-        return self.array_numbers[known]
+        key = id(s) if isinstance(s, dict) else (s.shape, s.dtype.char, s.tobytes())
+        if key not in self.known:
+            self.known[key] = self.shown(s if isinstance(s, dict) else summary(s, self.head))
+        return self.known[key]
 
     def shown(self, s: dict[str, Any]) -> int:
         """The number of a summary, as the page has it."""
-        if len(s["head"]) > self.head:
-            s = _shorter(s, self.head)
-        short = {"s": s["shape"], "v": [_digits(x) for x in s["head"]], "h": s["head_shape"]}
+        head = corner(np.array(s["head"], dtype=object).reshape(s["head_shape"]), self.head)
+        short = {"s": s["shape"], "v": [_digits(x) for x in head.ravel()], "h": head.shape}
         short |= {k: _digits(s[k]) for k in ("min", "max", "mean") if s[k] is not None}
         short |= {k: s[k] for k in ("nan", "inf") if s[k]}
-        key = json.dumps(short)
-        if key not in self.array_numbers:
-            self.array_numbers[key] = len(self.arrays)
-            self.arrays.append(short)
-        return self.array_numbers[key]
+        return self.arrays.setdefault(json.dumps(short), (len(self.arrays), short))[0]
 
     def phrase(self, text: str) -> int:
         """The number of a text."""
-        if text not in self.phrase_numbers:
-            self.phrase_numbers[text] = len(self.phrases)
-            self.phrases.append(text)
-        return self.phrase_numbers[text]
+        return self.phrases.setdefault(text, len(self.phrases))
 
     def step(self, s: Step) -> dict[str, Any]:
         short: dict[str, Any] = {
@@ -157,8 +146,7 @@ class _Data:
 
     def contribution(self, s: Step, c: Contribution) -> dict[str, Any]:
         k = c.check
-        index = None if k.index is None else list(k.index)
-        check = {"st": k.status, "n": k.n, "tol": k.tolerance, "why": k.reason, "i": index}
+        check = {"st": k.status, "n": k.n, "tol": k.tolerance, "why": k.reason, "i": k.index}
         check |= numbers({"a": k.analytic, "b": k.numeric, "e": k.error})
         out = {
             "to": c.node,
@@ -171,7 +159,7 @@ class _Data:
             "ck": check,
         }
         if c.axes:
-            out |= {"raw": list(c.raw_shape), "axes": list(c.axes)}
+            out |= {"raw": c.raw_shape, "axes": c.axes}
         if c.before is not None:
             out |= {"bef": self.array(c.before), "aft": self.array(c.after)}
         asked = question(s, c, self.trace.nodes[c.node].value, self.head)
@@ -180,32 +168,24 @@ class _Data:
     def graph(self) -> tuple[str, list[Any]]:
         """(SVG of the whole graph or '', places of the nodes where only a part is shown)."""
         nodes = shown_nodes(self.trace.nodes)
-        edges = gradient_edges(self.trace.nodes, nodes)
-        if len(nodes) <= DRAWN:
-            return drawn(self.trace.nodes, arrange([n.id for n in nodes], edges), edges), []
+        edges = gradient_edges(nodes)
         layout = arrange([n.id for n in nodes], edges)
+        if len(nodes) <= DRAWN:
+            return drawn(self.trace.nodes, layout, edges), []
         return "", [[n.id, layout.layer[n.id], round(layout.x[n.id], 2)] for n in nodes]
 
     def warning(self) -> str:
-        t, parts = self.trace, []
-        if len(self.kept) < t.total:
-            what = "; ".join(filter(None, [(t.truncated or {}).get("reason", ""), self._cap()]))
-            parts.append(f"showing {len(self.kept):,} of {t.total:,} steps: {what}")
+        """What had to be left out."""
+        t, parts, shown = self.trace, [], len(self.kept)
+        cap = f"to keep the page below {CAP / 1e6:g} MB"
+        if shown < t.total:
+            reasons = [t.truncated["reason"]] if t.truncated else []
+            if shown < len(t.steps):
+                reasons.append(f"first and last steps, failures, NaN and parameters, {cap}")
+            parts.append(f"showing {shown:,} of {t.total:,} steps: {'; '.join(reasons)}")
         if self.head < min(HEADS[0], t.arrays):
-            parts.append(
-                f"arrays show at most their first {self.head} elements, to keep the page below "
-                f"{CAP / 1e6:g} MB"
-            )
+            parts.append(f"arrays show at most their first {self.head} elements, {cap}")
         return ". ".join(parts)
-
-    def _cap(self) -> str:
-        cut = len(self.kept) < len(self.trace.steps)
-        return (
-            "first and last steps, failures, NaN and parameters, to keep the page below "
-            f"{CAP / 1e6:g} MB"
-            if cut
-            else ""
-        )
 
     def record(self) -> dict[str, Any]:
         t = self.trace
@@ -221,25 +201,23 @@ class _Data:
         }
         tables = {
             "nodes": [self.node(n) for n in t.nodes],
-            "arrays": self.arrays,
-            "phrases": self.phrases,
+            "arrays": [short for _, short in self.arrays.values()],
+            "phrases": list(self.phrases),
             "steps": self.steps,
             "places": self.places,
         }
-        origin = t.origin.k if t.origin else None
         leaves = {f.node: {"st": f.status, "e": f.error, "why": f.reason} for f in t.leaves}
-        return {**head, **tables, "origin": origin, "leaves": leaves}
+        return {**head, **tables, "origin": t.origin.k if t.origin else None, "leaves": leaves}
 
     def node(self, n: Node) -> dict[str, Any]:
-        place = f"{short_path(n.file)}:{n.line}" if n.file else None
         short = {"name": n.name, "kind": n.kind, "v": self.values[n.id], "dt": n.dtype}
         if n.op:
             short |= {
                 "op": n.op,
                 "is": n.computes,
-                "src": place,
+                "src": n.src,
                 "code": n.code,
-                "par": list(n.parents),
+                "par": n.parents,
                 "mem": n.bytes_saved,
             }
         return short | ({"fan": n.fanout} if n.fanout > 1 else {})
@@ -250,25 +228,8 @@ def _digits(x: float | str) -> float | str:
     return x if isinstance(x, str) else float(f"{x:.6g}")
 
 
-def _shorter(s: dict[str, Any], limit: int) -> dict[str, Any]:
-    """A summary with fewer elements."""
-    import numpy as np
-
-    from ...display import head_shape
-
-    head = np.array(s["head"], dtype=object).reshape(s["head_shape"])
-    corner = head_shape(tuple(s["head_shape"]), limit)
-    return s | {
-        "head": head[tuple(slice(n) for n in corner)].ravel().tolist(),
-        "head_shape": list(corner),
-    }
-
-
 def framed(trace: Recording) -> str:
     """The page, in a frame of its own that may run its script and do nothing else."""
-    inner = html.escape(page(trace), quote=True)
-    name = html.escape(f"Backward pass of {trace.loss}", quote=True)
-    style = "width:100%;height:720px;border:1px solid #8884"
-    return (
-        f'<iframe title="{name}" sandbox="allow-scripts" style="{style}" srcdoc="{inner}"></iframe>'
-    )
+    name, inner = html.escape(f"Backward pass of {trace.loss}"), html.escape(page(trace))
+    look = 'sandbox="allow-scripts" style="width:100%;height:720px;border:1px solid #8884"'
+    return f'<iframe title="{name}" {look} srcdoc="{inner}"></iframe>'

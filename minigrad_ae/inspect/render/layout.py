@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import count, pairwise
 
 Edge = tuple[int, int]  # (who made use of it, what was used): the way of the gradient
 MANY = 1000  # nodes, with bends; places of more are rough
@@ -63,18 +63,14 @@ def arrange(nodes: Sequence[int], edges: Sequence[Edge]) -> Layout:
         rows[layer[node]].append(node)
     links: list[Edge] = []
     chains: dict[Edge, list[int]] = {}
-    fresh = min(nodes, default=0) - 1
+    fresh = count(min(nodes, default=0) - 1, -1)
     for consumer, x in edges:
-        chain = []
         # a long edge bends around the nodes in between: it takes a place in each layer
-        if bends <= MOST_BENDS:
-            for k in range(layer[consumer] + 1, layer[x]):
-                rows[k].append(fresh)
-                chain.append(fresh)
-                fresh -= 1
-        chains[consumer, x] = chain
-        path = [consumer, *chain, x]
-        links += pairwise(path)
+        between = range(layer[consumer] + 1, layer[x]) if bends <= MOST_BENDS else range(0)
+        chain = chains[consumer, x] = [next(fresh) for _ in between]
+        for k, bend in zip(between, chain, strict=True):
+            rows[k].append(bend)
+        links += pairwise([consumer, *chain, x])
     place = _places(rows, links)
     bent = {
         edge: [(place[b], k) for k, b in enumerate(chain, start=layer[edge[0]] + 1)]

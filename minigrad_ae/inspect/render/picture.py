@@ -27,7 +27,8 @@ BLUE, ORANGE, RED, INK, SOFT, PAPER = (
 EDGES = {"param": BLUE, "output": ORANGE}  # of a box, by the kind of its value
 COLUMN, ROW, BOX = 2.05, 1.0, (1.4, 0.78)  # inches
 NARROW = 8.0  # inches; narrower pictures have room for the caption
-FORMATS = (".png", ".svg", ".pdf")
+# of each format what it would say of the time and the program: left out
+FORMATS = {".png": ["Software"], ".svg": ["Date", "Creator"], ".pdf": ["CreationDate"]}
 
 
 def draw(record: dict[str, Any], path: str | Path, max_nodes: int = 60) -> None:
@@ -37,11 +38,8 @@ def draw(record: dict[str, Any], path: str | Path, max_nodes: int = 60) -> None:
 
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise DataError(
-            "unknown kind of picture",
-            f"{path.name}",
-            f"end the name in one of {', '.join(FORMATS)}",
-        )
+        fix = f"end the name in one of {', '.join(FORMATS)}"
+        raise DataError("unknown kind of picture", path.name, fix)
     blocks, folded = fold(record, max_nodes)
     edges = sorted({(b.id, x) for b in blocks.values() for x in b.inputs})
     layout = arrange(list(blocks), edges)
@@ -54,59 +52,38 @@ def draw(record: dict[str, Any], path: str | Path, max_nodes: int = 60) -> None:
         axes.set_xlim(-0.5, max(width, NARROW) - 0.5)
         axes.set_ylim(-0.35 - BOX[1], height - 0.35 - BOX[1])
         axes.axis("off")
-        _caption(axes, record, folded, height, max_nodes)
-        places = {n: _place(layout, n) for n in blocks}
+        _caption(axes, record, folded, height)
+        places = {n: _place(layout, layout.x[n], layout.layer[n]) for n in blocks}
         for consumer, x in edges:
             _edge(axes, blocks, layout, places, consumer, x)
         for n, block in blocks.items():
             _box(axes, block, *places[n])
-        empty = {
-            "png": {"Software": None},
-            "svg": {"Date": None, "Creator": None},
-            "pdf": {"CreationDate": None},
-        }
-        kind = path.suffix.lower()[1:]
+        kind = path.suffix.lower()
+        empty = dict.fromkeys(FORMATS[kind])
         try:
-            write_whole(path, lambda file: figure.savefig(file, format=kind, metadata=empty[kind]))
+            write_whole(path, lambda f: figure.savefig(f, format=kind[1:], metadata=empty))
         except OSError as error:
-            fix = "name a file in an existing folder"
-            raise FileError(
-                "the picture cannot be written", f"{path}: {error.strerror}", fix
-            ) from None
+            place, fix = f"{path}: {error.strerror}", "name a file in an existing folder"
+            raise FileError("the picture cannot be written", place, fix) from None
 
 
-def _place(layout: Layout, n: int) -> tuple[float, float]:
+def _place(layout: Layout, x: float, layer: int) -> tuple[float, float]:
     """The middle of a box: the forward pass runs to the right."""
-    return (layout.height - 1 - layout.layer[n]) * COLUMN + BOX[0] / 2, (
-        layout.width - layout.x[n]
-    ) * ROW
+    return (layout.height - 1 - layer) * COLUMN + BOX[0] / 2, (layout.width - x) * ROW
 
 
-def _caption(axes: Any, record: dict[str, Any], folded: str, height: float, max_nodes: int) -> None:
-    value = record["value"]
-    title = (
-        f"{record['loss']} = {value:.6g}"
-        if not isinstance(value, str)
-        else f"{record['loss']} = {value}"
-    )
-    title = f"{title}: what it was computed from, and the gradient of each value"
+def _caption(axes: Any, record: dict[str, Any], folded: str, height: float) -> None:
+    about = "what it was computed from, and the gradient of each value"
+    title = f"{record['loss']} = {float(record['value']):.6g}: {about}"
     note = (
         "box: value (max |v|, max |gradient|); circle: op; double border: parameter; dashed: "
         "un-broadcast; ×2: used twice"
     )
     top = height - 0.35 - BOX[1]
-    axes.text(
-        -0.35,
-        top - 0.22,
-        title,
-        fontsize=11,
-        weight="bold",
-        color=INK,
-        va="center",
-        parse_math=False,
-    )
-    axes.text(-0.35, top - 0.48, note, fontsize=7.5, color=SOFT, va="center", parse_math=False)
-    axes.text(-0.35, top - 0.68, folded, fontsize=7.5, color=INK, va="center", parse_math=False)
+    same = {"va": "center", "parse_math": False}
+    axes.text(-0.35, top - 0.22, title, fontsize=11, weight="bold", color=INK, **same)
+    axes.text(-0.35, top - 0.48, note, fontsize=7.5, color=SOFT, **same)
+    axes.text(-0.35, top - 0.68, folded, fontsize=7.5, color=INK, **same)
 
 
 def _edge(
@@ -117,9 +94,7 @@ def _edge(
 
     (x1, y1), (x0, y0) = places[consumer], places[x]
     start, end = (x0 + BOX[0] / 2, y0), (x1 - BOX[0] / 2 - 0.3, y1)
-    bends = []
-    for at, k in reversed(layout.bends.get((consumer, x), [])):
-        bends.append(((layout.height - 1 - k) * COLUMN + BOX[0] / 2, (layout.width - at) * ROW))
+    bends = [_place(layout, at, k) for at, k in reversed(layout.bends.get((consumer, x), []))]
     points, codes = [start], [Line.MOVETO]
     for a, b in zip([start, *bends], [*bends, end], strict=True):
         middle = (a[0] + b[0]) / 2
@@ -186,7 +161,12 @@ def _box(axes: Any, block: Block, x: float, y: float) -> None:
             parse_math=False,
         )
     over = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6} if block.bad else None
-    for k, (line, weight) in enumerate(block.lines()):
+    looks = {
+        "name": {"color": INK, "weight": "bold"},
+        "bad": {"color": RED, "weight": "bold"},
+        "plain": {"color": INK, "weight": "normal"},
+    }
+    for k, (line, look) in enumerate(block.lines()):
         axes.text(
             x,
             y + 0.27 - 0.18 * k,
@@ -197,8 +177,7 @@ def _box(axes: Any, block: Block, x: float, y: float) -> None:
             zorder=6,
             bbox=over,
             parse_math=False,
-            color=RED if weight == "bad" else INK,
-            weight="bold" if weight != "plain" else "normal",
+            **looks[look],
         )
     if block.fanout > 1:
         axes.text(

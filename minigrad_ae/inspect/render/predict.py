@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...display import head_shape, number
+from ...display import corner, number
 from ..record.steps import Contribution, Step
 
 # code: what to say.  The page shows these sentences.
@@ -43,8 +43,7 @@ def question(
 
     value : summary of the forward value that the contribution belongs to.
     """
-    corner = head_shape(c.shape, limit)
-    head = c.added[tuple(slice(n) for n in corner)] if corner != (0,) else np.zeros(0)
+    head = corner(c.added, limit)
     if head.size == 0 or not np.isfinite(head).all():
         return None
     index = tuple(int(k) for k in np.unravel_index(int(np.argmax(np.abs(head))), head.shape))
@@ -59,7 +58,7 @@ def question(
         if not any(close(x, y) for y, _ in unique):
             unique.append((x, code))
     values = [[number(x), code] for x, code in unique]
-    shapes = [[list(s), code] for s, code in _wrong_shapes(c, step.incoming.shape)]
+    shapes = [[list(s), code] for s, code in _wrong_shapes(c, step.incoming.shape).items()]
     asked = {"index": list(index), "answer": number(right), "wrong": values}
     return {**asked, "shape": list(c.shape), "shapes": shapes}
 
@@ -90,16 +89,8 @@ def _wrong(
     if c.before is not None:
         found.append((float(c.after[index]), "total"))
     if all(k < n for k, n in zip(index, value["head_shape"], strict=True)):
-        found.append(
-            (
-                float(
-                    value["head"][
-                        int(np.ravel_multi_index(index, value["head_shape"])) if index else 0
-                    ]
-                ),
-                "forward",
-            )
-        )
+        place = int(np.ravel_multi_index(index, value["head_shape"])) if index else 0
+        found.append((float(value["head"][place]), "forward"))
     return [*found, (2 * right, "double"), (right / 2, "half")]
 
 
@@ -109,21 +100,13 @@ def _unsummed(c: Contribution, index: tuple[int, ...]) -> list[float]:
     """
     assert c.raw is not None
     lead = len(c.raw_shape) - len(c.shape)
-    place: list[Any] = [slice(None)] * lead + [
-        slice(None) if lead + k in c.axes else j for k, j in enumerate(index)
-    ]
-    return [float(x) for x in np.ravel(c.raw[tuple(place)])[:8]]
+    own = (slice(None) if lead + k in c.axes else j for k, j in enumerate(index))
+    place: Any = (..., *own)
+    return [float(x) for x in np.ravel(c.raw[place])[:8]]
 
 
-def _wrong_shapes(c: Contribution, incoming: tuple[int, ...]) -> list[tuple[tuple[int, ...], str]]:
-    candidates = [
-        (c.raw_shape, "sum"),
-        (c.shape[::-1], "transposed"),
-        ((), "scalar"),
-        (incoming, "shape"),
-    ]
-    found: list[tuple[tuple[int, ...], str]] = []
-    for shape, code in candidates:
-        if shape != c.shape and shape not in [s for s, _ in found]:
-            found.append((shape, code))
-    return found
+def _wrong_shapes(c: Contribution, incoming: tuple[int, ...]) -> dict[tuple[int, ...], str]:
+    found = {c.raw_shape: "sum"}
+    for shape, code in ((c.shape[::-1], "transposed"), ((), "scalar"), (incoming, "shape")):
+        found.setdefault(shape, code)
+    return {shape: code for shape, code in found.items() if shape != c.shape}

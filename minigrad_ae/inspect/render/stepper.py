@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from typing import Any, TextIO
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from math import prod
+from typing import TextIO
 
 from ...errors import MinigradError
 from ..record.notation import BAR
-from ..record.steps import Recording, Step
-from .text import rendered
+from ..record.steps import Recording, Step, sound
+from .text import Screen
 
 HELP = """\
   n or Enter   next step (backward through the graph)      p   previous step
@@ -29,8 +31,9 @@ def walk_by_lines(
     trace: Recording, lines: Iterable[str], out: TextIO, ascii: bool = False, width: int = 88
 ) -> None:
     """Answer each command of `lines` on `out`, until 'q' or the end of the lines."""
-    stepper = _Stepper(trace, ascii, width)
-    say(stepper.start(), out)
+    screen = Screen(trace, ascii, width)
+    stepper = _Stepper(trace, screen)
+    say(f"{screen.render()}\n\n{HELP}", out)
     for line in lines:
         if line.strip() in ("q", "quit", "exit"):
             return
@@ -39,30 +42,31 @@ def walk_by_lines(
 
 def typed(prompt: str = "inspect> ") -> Iterator[str]:
     """The lines that are typed, until the input ends."""
-    while True:
-        try:
+    with suppress(EOFError):
+        while True:
             yield input(prompt)
-        except EOFError:
-            print()
-            return
+    print()
 
 
 class _Stepper:
-    def __init__(self, trace: Recording, ascii: bool, width: int) -> None:
-        self.trace, self.at = trace, 0
-        self.face: dict[str, Any] = {"ascii": ascii, "width": width}
+    """A place in a trace: step number `at` of those that were kept, 0 before the first."""
 
-    def start(self) -> str:
-        return f"{rendered(self.trace, **self.face)}\n\n{HELP}"
-
-    @property
-    def step(self) -> Step | None:
-        return self.trace.steps[self.at - 1] if 0 < self.at <= len(self.trace.steps) else None
+    def __init__(self, trace: Recording, screen: Screen) -> None:
+        self.trace, self.screen, self.at = trace, screen, 0
 
     def answer(self, line: str) -> str:
         """What one command says; a mistake is answered, never raised."""
         word, _, rest = line.partition(" ")
         rest = rest.strip()
+        simple = {
+            "n": self.next,
+            "": self.next,
+            "p": self.previous,
+            "l": self.screen.render,
+            "f": self.forward,
+            "x": self.trouble,
+            "?": lambda: HELP,
+        }
         try:
             if line.startswith("/"):
                 return self.search(line[1:].strip())
@@ -71,94 +75,60 @@ class _Stepper:
             if word == "g":
                 return self.jump(rest)
             if word == "w":
-                return rendered(self.trace, param=rest, **self.face)
-            simple = {
-                "n": self.next,
-                "": self.next,
-                "p": self.previous,
-                "l": lambda: rendered(self.trace, **self.face),
-                "f": self.forward,
-                "x": self.trouble,
-                "?": lambda: HELP,
-            }
-            return (
-                simple[word]()
-                if word in simple and not rest
-                else f"unknown command {line!r}; ? lists them"
-            )
+                return self.screen.render(param=rest)
+            if word in simple and not rest:
+                return simple[word]()
         except MinigradError as error:
             return str(error)
+        return f"unknown command {line!r}; ? lists them"
 
-    def show(self) -> str:
-        assert self.step is not None
-        return rendered(self.trace, step=self.step.k, **self.face)
+    def show(self, at: int) -> str:
+        """Go there, and say what is there."""
+        self.at = at
+        return self.screen.render(step=self.trace.steps[at - 1].k)
 
     def next(self) -> str:
         if self.at >= len(self.trace.steps):
             return "this was the last step: every leaf has its gradient (p goes back)"
-        self.at += 1
-        return self.show()
+        return self.show(self.at + 1)
 
     def previous(self) -> str:
         if self.at <= 1:
             return f"before the first step there is d{self.trace.loss}/d{self.trace.loss} = 1"
-        self.at -= 1
-        return self.show()
+        return self.show(self.at - 1)
 
     def jump(self, text: str) -> str:
         if not text.lstrip("-").isdigit():
             return f"g needs a number, and {text!r} is none"
-        shown = rendered(self.trace, step=int(text), **self.face)  # raises if there is no such step
-        self.at = next(k for k, s in enumerate(self.trace.steps, start=1) if s.k == int(text))
-        return shown
+        step = self.screen.find(int(text))
+        return self.show(self.trace.steps.index(step) + 1)
 
-    def look(self, wanted: Any, words: str) -> str:
+    def look(self, wanted: Callable[[Step], bool], otherwise: str) -> str:
         """The next step (after the last comes the first) of which `wanted` is true."""
         steps = self.trace.steps
-        for offset in range(1, len(steps) + 1):
-            k = (self.at - 1 + offset) % len(steps)
-            if wanted(steps[k]):
-                self.at = k + 1
-                return self.show()
-        return words
+        places = [*range(self.at, len(steps)), *range(self.at)]
+        found = next((k for k in places if wanted(steps[k])), None)
+        return otherwise if found is None else self.show(found + 1)
 
     def search(self, text: str) -> str:
         def has(step: Step) -> bool:
-            parts = [
-                str(step.op),
-                step.name,
-                step.node.code or "",
-                *(c.to for c in step.contributions),
-            ]
+            to = [c.to for c in step.contributions]
+            parts = [str(step.op), step.name, step.node.code or "", *to]
             return any(text.lower() in part.lower() for part in parts)
 
         return self.look(has, f"no step has {text!r}")
 
     def trouble(self) -> str:
-        return self.look(
-            lambda s: not s.ok or not s.finite, "no check failed, and every number is finite"
-        )
+        return self.look(lambda s: not sound(s), "no check failed, and every number is finite")
 
     def forward(self) -> str:
-        if self.step is None:
+        if self.at == 0:
             return "no step yet: n takes the first"
-        v = self.step.node.value
-        more = " ..." if len(v["head"]) < _size(v["shape"]) else ""
-        return (
-            f"{self.step.name} {tuple(v['shape'])}: first {tuple(v['head_shape'])}: "
-            f"{_short(v['head'])}{more}"
-        )
-
-
-def _size(shape: list[int]) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
-
-
-def _short(numbers: list[Any]) -> str:
-    return "  ".join(x if isinstance(x, str) else f"{x:.4g}" for x in numbers)
+        node = self.trace.steps[self.at - 1].node
+        v = node.value
+        head = "  ".join(x if isinstance(x, str) else f"{x:.4g}" for x in v["head"])
+        more = " ..." if len(v["head"]) < prod(v["shape"]) else ""
+        return f"{node.name} {node.shape}: first {tuple(v['head_shape'])}: {head}{more}"
 
 
 # --- colour ---------------------------------------------------------------------------------------
@@ -191,8 +161,5 @@ def wants_colour(out: TextIO) -> bool:
 def coloured(text: str) -> str:
     """Trouble in bold red and the first line in bold: colour repeats what a word already says."""
     head, newline, rest = text.partition("\n")
-    return (
-        f"\x1b[1m{head}\x1b[0m"
-        + newline
-        + re.sub(r"\bWRONG\b|NaN/Inf", "\x1b[1;31m\\g<0>\x1b[0m", rest)
-    )
+    rest = re.sub(r"\bWRONG\b|NaN/Inf", "\x1b[1;31m\\g<0>\x1b[0m", rest)
+    return f"\x1b[1m{head}\x1b[0m{newline}{rest}"

@@ -7,15 +7,24 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
+from ...display import shape_text
 from ..record.names import fitted
+from ..record.steps import Node
 from .layout import Edge, Layout
 
-if TYPE_CHECKING:
-    from ..record.steps import Node
-
 WIDTH, HEIGHT, STEP_X, STEP_Y, MARGIN = 118, 44, 132, 72, 12  # px
+
+OUTER = f'<rect class="outer" x="-3" y="-3" width="{WIDTH + 6}" height="{HEIGHT + 6}" rx="8"/>'
+BOX = (
+    f'<rect width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
+    '<text class="name" x="8" y="18">{}</text><text class="sub" x="8" y="35">{}</text>'
+    f'<text class="mark" x="{WIDTH - 7}" y="35" text-anchor="end"></text>'
+)
+FAN = (
+    f'<rect class="fan" x="{WIDTH - 22}" y="-9" width="30" height="17" rx="8"/>'
+    f'<text class="fan" x="{WIDTH - 7}" y="4" text-anchor="middle">×{{}}</text>'
+)
 
 
 def shown_nodes(nodes: Sequence[Node]) -> list[Node]:
@@ -25,7 +34,7 @@ def shown_nodes(nodes: Sequence[Node]) -> list[Node]:
     ]
 
 
-def gradient_edges(nodes: Sequence[Node], shown: Sequence[Node]) -> list[Edge]:
+def gradient_edges(shown: Sequence[Node]) -> list[Edge]:
     """(op, its input) for every input that is shown."""
     ids = {n.id for n in shown}
     return [(n.id, p) for n in shown for p in dict.fromkeys(n.parents) if p in ids]
@@ -37,18 +46,12 @@ def drawn(nodes: Sequence[Node], layout: Layout, edges: Sequence[Edge]) -> str:
     """
     width = layout.width * STEP_X + WIDTH + 2 * MARGIN
     height = (layout.height - 1) * STEP_Y + HEIGHT + 2 * MARGIN
-    parts = [
-        f'<svg class="graph" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} '
-        f'{height:.0f}" '
-        'role="group" aria-label="Graph: the loss on top, what it was computed from below">'
-    ]
-    for edge in edges:
-        a, b = edge
-        points = [
-            (layout.x[a], layout.layer[a]),
-            *layout.bends.get(edge, []),
-            (layout.x[b], layout.layer[b]),
-        ]
+    size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
+    label = 'role="group" aria-label="Graph: the loss on top, what it was computed from below"'
+    parts = [f'<svg class="graph" {size} {label}>']
+    for a, b in edges:
+        first, last = ((layout.x[n], layout.layer[n]) for n in (a, b))
+        points = [first, *layout.bends.get((a, b), []), last]
         kind = "edge" if _carries(nodes[b]) else "edge dead"
         parts.append(f'<path class="{kind}" data-edge="{a}-{b}" d="{_curve(points)}"/>')
     for node, layer in layout.layer.items():
@@ -83,37 +86,21 @@ def _box(node: Node, x: float, y: float) -> str:
     story = f"{node.name}, {node.op or node.kind}, shape {node.shape}{used}"
     active = ' tabindex="0" role="button"' if _carries(node) else ""
     name, below = html.escape(fitted(node.name, 15)), html.escape(_told(node))
-    outer = (
-        f'<rect class="outer" x="-3" y="-3" width="{WIDTH + 6}" height="{HEIGHT + 6}" rx="8"/>'
-        if kind == "param"
-        else ""
-    )
-    fan = (
-        (
-            f'<rect class="fan" x="{WIDTH - 22}" y="-9" width="30" height="17" rx="8"/>'
-            f'<text class="fan" x="{WIDTH - 7}" y="4" text-anchor="middle">×{node.fanout}</text>'
-        )
-        if node.fanout > 1
-        else ""
-    )
     place = f'data-node="{node.id}" transform="translate({x:.0f} {y:.0f})"{active}'
-    box = f'{outer}<rect width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
-    rows = f'<text class="name" x="8" y="18">{name}</text>'
-    rows += f'<text class="sub" x="8" y="35">{below}</text>'
-    mark = f'<text class="mark" x="{WIDTH - 7}" y="35" text-anchor="end"></text>'
-    title = f"<title>{html.escape(story)}</title>"
-    return f'<g class="node {kind}" {place}>{title}{box}{rows}{mark}{fan}</g>'
+    parts = [f'<g class="node {kind}" {place}><title>{html.escape(story)}</title>']
+    if kind == "param":
+        parts.append(OUTER)
+    parts.append(BOX.format(name, below))
+    if node.fanout > 1:
+        parts.append(FAN.format(node.fanout))
+    return "".join([*parts, "</g>"])
 
 
 def _told(node: Node) -> str:
     """'tanh 6×2': op and shape, in 14 characters; the shape alone if the name begins with the
     op.
     """
-    shape = fitted(_shape(node), 13)
+    shape = fitted(shape_text(node.shape), 13)
     if node.op and node.name.startswith(f"{node.op}_"):
         return shape
     return f"{fitted(node.op or node.kind, max(2, 13 - len(shape)))} {shape}"
-
-
-def _shape(node: Node) -> str:
-    return "×".join(map(str, node.shape)) or "scalar"
