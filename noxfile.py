@@ -104,6 +104,14 @@ def sdist(session: nox.Session) -> None:
 
 
 @nox.session
+def torch(session: nox.Session) -> None:
+    """The public functions beside PyTorch's: values, first and second derivatives, ties."""
+    session.install("-e", ".[test]", "torch")
+    chosen = session.posargs or ["tests/test_against_torch.py"]
+    session.run("python", "-m", "pytest", "-q", *chosen, env=QUIET)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The page of the public API, in docs/_build; a warning of Sphinx is an error."""
     session.install("-e", ".[docs]")
