@@ -23,8 +23,12 @@ def zero_random_subset(x: Any, drop: float, rng: np.random.Generator) -> Any:
     (Nothing is divided by 1 - drop, unlike in `nn.Dropout`.)  Raises DataError for a `drop` outside
     [0, 1).
     """
-    fix = "drop is the probability that an entry is set to zero, e.g. 0.3"
-    drop = real_number(drop, "zero_random_subset: drop", "[0, 1)", fix)
+    drop = real_number(
+        drop,
+        "zero_random_subset: drop",
+        "[0, 1)",
+        "drop is the probability that an entry is set to zero, e.g. 0.3",
+    )
     rng = generator(rng, "zero_random_subset", "which entries to set to zero")
     x = unmasked(x, "x")
     return x * (rng.random(x.shape) >= drop).astype(x.dtype)

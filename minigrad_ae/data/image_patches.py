@@ -49,8 +49,7 @@ def whiten(image: ArrayLike) -> Array:
     Raises DataError for an image without contrast, and what `check_matrix` raises.
     """
     image = check_matrix(image, "image").astype(np.float64)
-    vertical, horizontal = np.meshgrid(*map(np.fft.fftfreq, image.shape), indexing="ij")
-    f = np.hypot(vertical, horizontal)
+    f = np.hypot.outer(*map(np.fft.fftfreq, image.shape))
     # f = 0, the mean, goes
     flat = np.fft.ifft2(np.fft.fft2(image) * f * np.exp(-((f / CUT) ** 4))).real
     spread = flat.std()

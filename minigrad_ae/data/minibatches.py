@@ -50,20 +50,10 @@ def batches(
             "give arrays with one row for each datum, in the same order",
         )
     n = len(arrays[0])
-    size = _size(size, n)
-    order = rng.permutation(n)
-    starts = range(0, n - size + 1 if drop_last else n, size)
-    picks = (order[start : start + size] for start in starts)
-    if others:
-        return (tuple(array[pick] for array in arrays) for pick in picks)
-    return (arrays[0][pick] for pick in picks)
-
-
-def _size(size: int, n: int) -> int:
     where = f"size = {size}, X has {n} rows"
     if n == 0:
         raise DataError("there are no rows to batch", where, "give data")
-    return whole_number(
+    size = whole_number(
         size,
         "the batch size",
         f"choose a size from 1 to {n}; {n} is one batch of everything",
@@ -71,3 +61,9 @@ def _size(size: int, n: int) -> int:
         what=f"a batch size of {size} is out of range",
         where=where,
     )
+    order = rng.permutation(n)
+    starts = range(0, n - size + 1 if drop_last else n, size)
+    picks = (order[start : start + size] for start in starts)
+    if others:
+        return (tuple(array[pick] for array in arrays) for pick in picks)
+    return (arrays[0][pick] for pick in picks)

@@ -31,9 +31,15 @@ def digits(split: str | None = None) -> tuple[NDArray[np.float64], NDArray[np.in
     freely.  Raises DataError for any other ``split``.
     """
     rows = {None: slice(None), "train": slice(None, TRAIN_ROWS), "test": slice(TRAIN_ROWS, None)}
-    what = f"there is no split {split!r} of the digits"
-    where = "the splits are None (all), 'train' and 'test'"
-    choice(split, rows, "digits", "split", "name one of them", what=what, where=where)
+    choice(
+        split,
+        rows,
+        "digits",
+        "split",
+        "name one of them",
+        what=f"there is no split {split!r} of the digits",
+        where="the splits are None (all), 'train' and 'test'",
+    )
     table = _table()[rows[split]]
     return table[:, :-1] / LARGEST_PIXEL, table[:, -1].astype(np.int64)
 

@@ -13,6 +13,7 @@ import numpy as np
 from .. import ops
 from ..arguments import generator, real_number, whole_number
 from ..errors import DataError
+from ..ops.functional import attention_weights
 from .layers import Dropout, LayerNorm, Linear, _width
 from .module import Module
 
@@ -51,13 +52,8 @@ class MultiHeadAttention(Module):
         """(n, heads, tokens, tokens): how much each token (row) takes from each (column); rows sum
         to 1.
         """
-        n, tokens, width = x.shape
-        shape = n, tokens, self.heads, width // self.heads
-        q, k = (
-            ops.transpose(ops.reshape(part(x), shape), (0, 2, 1, 3))
-            for part in (self.query, self.key)
-        )
-        return ops.softmax(q @ ops.swapaxes(k, -1, -2) * shape[-1] ** -0.5)
+        found = attention_weights(self.query(x), self.key(x), 0.0, self.heads)
+        return ops.reshape(found, (x.shape[0], self.heads, x.shape[1], x.shape[1]))
 
     def describe(self) -> str:
         return f"MultiHeadAttention({self.width}, heads={self.heads})"
@@ -89,8 +85,9 @@ class TransformerBlock(Module):
         hidden = round(width * real_number(mlp_ratio, "mlp_ratio", "(0, inf)", fix))
         self.expand = Linear(width, hidden, activation="gelu_tanh", rng=rng, dtype=dtype)
         self.contract = Linear(hidden, width, rng=rng, dtype=dtype)
-        fix = "0 for none; dropout is the probability of dropping"
-        rate = real_number(dropout, "dropout", "[0, 1)", fix)
+        rate = real_number(
+            dropout, "dropout", "[0, 1)", "0 for none; dropout is the probability of dropping"
+        )
         if dropout_rng is not None:
             generator(dropout_rng, "TransformerBlock", "which elements to drop")
         self.dropout = Dropout(rate, dropout_rng) if rate else None

@@ -35,9 +35,8 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 def zeros(shape: Shape, rng: Any = None, dtype: Any = np.float64) -> np.ndarray:
     """All zeros; `rng` is not used."""
-    wanted = real_dtype(dtype, "init.zeros")
     demand_room_for(_shape(shape))
-    return np.zeros(shape, wanted)
+    return np.zeros(shape, real_dtype(dtype, "init.zeros"))
 
 
 def normal(
@@ -45,36 +44,29 @@ def normal(
 ) -> np.ndarray:
     """Normal with mean 0 and standard deviation `std`."""
     std = real_number(std, "init.normal: std", "[0, inf)", "e.g. std=0.02")
-    wanted = real_dtype(dtype, "init.normal")
-    return _draw(rng, "normal", shape).normal(0.0, std, shape).astype(wanted)
+    return _draw("normal", shape, rng, dtype, std=std)
 
 
 def xavier_uniform(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
     """Uniform with variance 2 / (fan-in + fan-out): for linear, tanh and sigmoid units (Glorot &
     Bengio 2010, eq. 16).
     """
-    bound = math.sqrt(6 / sum(fans(shape)))
-    return _uniform("xavier_uniform", bound, shape, rng, dtype)
+    return _draw("xavier_uniform", shape, rng, dtype, bound=math.sqrt(6 / sum(fans(shape))))
 
 
 def xavier_normal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
     """Normal with variance 2 / (fan-in + fan-out) (Glorot & Bengio 2010, eq. 12)."""
-    std = math.sqrt(2 / sum(fans(shape)))
-    wanted = real_dtype(dtype, "init.xavier_normal")
-    return _draw(rng, "xavier_normal", shape).normal(0.0, std, shape).astype(wanted)
+    return _draw("xavier_normal", shape, rng, dtype, std=math.sqrt(2 / sum(fans(shape))))
 
 
 def he_uniform(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
     """Uniform with variance 2 / fan-in: for ReLU units (He et al. 2015, eq. 10)."""
-    bound = math.sqrt(6 / fans(shape)[0])
-    return _uniform("he_uniform", bound, shape, rng, dtype)
+    return _draw("he_uniform", shape, rng, dtype, bound=math.sqrt(6 / fans(shape)[0]))
 
 
 def he_normal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
     """Normal with variance 2 / fan-in (He et al. 2015, eq. 10)."""
-    std = math.sqrt(2 / fans(shape)[0])
-    wanted = real_dtype(dtype, "init.he_normal")
-    return _draw(rng, "he_normal", shape).normal(0.0, std, shape).astype(wanted)
+    return _draw("he_normal", shape, rng, dtype, std=math.sqrt(2 / fans(shape)[0]))
 
 
 def orthogonal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
@@ -92,22 +84,27 @@ def orthogonal(shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) 
             f"got shape {tuple(shape)}",
             "make one for each leading index",
         )
-    tall = _draw(rng, "orthogonal", shape).normal(size=(max(n_in, n_out), min(n_in, n_out)))
-    Q, R = np.linalg.qr(tall)
+    tall = max(n_in, n_out), min(n_in, n_out)
+    Q, R = np.linalg.qr(_draw("orthogonal", tall, rng, np.float64))
     Q = Q * np.where(np.diag(R) < 0, -1.0, 1.0)
     return np.ascontiguousarray(Q if n_in >= n_out else Q.T, wanted)
 
 
-def _uniform(
-    name: str, bound: float, shape: Shape, rng: np.random.Generator, dtype: Any
+def _draw(
+    name: str,
+    shape: Shape,
+    rng: Any,
+    dtype: Any,
+    *,
+    std: float = 1.0,
+    bound: float | None = None,
 ) -> np.ndarray:
+    """Normal numbers of standard deviation `std`, or uniform ones in [-bound, bound]."""
     wanted = real_dtype(dtype, f"init.{name}")
-    return _draw(rng, name, shape).uniform(-bound, bound, shape).astype(wanted)
-
-
-def _draw(rng: Any, name: str, shape: Shape) -> np.random.Generator:
     demand_room_for(_shape(shape))
-    return generator(rng, f"init.{name}", "weights")
+    rng = generator(rng, f"init.{name}", "weights")
+    drawn = rng.normal(0.0, std, shape) if bound is None else rng.uniform(-bound, bound, shape)
+    return drawn.astype(wanted)
 
 
 def _shape(shape: Any) -> Shape:

@@ -53,8 +53,7 @@ class Linear(Module):
         rng = generator(rng, "Linear", "the first weights")
         self.activation = activation
         self.weight = Parameter(init((n_in, n_out), rng, dtype), dtype=dtype)
-        with_bias = flag(bias, "Linear: bias")
-        self.bias = Parameter(zeros((n_out,), dtype=dtype)) if with_bias else None
+        self.bias = Parameter(zeros((n_out,), dtype=dtype)) if flag(bias, "Linear: bias") else None
 
     def forward(self, x: Any) -> Any:
         _width(x, self.weight._data.shape[0], self)
@@ -73,10 +72,9 @@ class LayerNorm(Module):
     """
 
     def __init__(self, features: int, eps: float = 1e-5, *, dtype: Any = np.float64) -> None:
-        real_number(eps, "LayerNorm: eps", "[0, inf)", "the usual value is 1e-5")
+        self.eps = real_number(eps, "LayerNorm: eps", "[0, inf)", "the usual value is 1e-5")
         n = whole_number(features, "features", EACH_SIDE)
         dtype = real_dtype(dtype, "LayerNorm")
-        self.eps = eps
         self.weight = Parameter(np.ones(n, dtype))
         self.bias = Parameter(zeros((n,), dtype=dtype))
 
@@ -99,15 +97,16 @@ class Dropout(Module):
     """
 
     def __init__(self, rate: float, rng: np.random.Generator | None = None) -> None:
-        fix = "rate is the probability of dropping"
-        real_number(rate, "Dropout: the rate", "[0, 1)", fix)
-        self.rate = rate
+        self.rate = real_number(
+            rate, "Dropout: the rate", "[0, 1)", "rate is the probability of dropping"
+        )
         self.rng = generator(rng, "Dropout", "which elements to drop")
 
     def forward(self, x: Any) -> Any:
         if not self.training or self.rate == 0:
             return x
-        return ops.dropout(x, self.rng.random(_shape(x)) >= self.rate, self.rate)
+        shape = x._data.shape if isinstance(x, Value) else np.shape(x)
+        return ops.dropout(x, self.rng.random(shape) >= self.rate, self.rate)
 
     def describe(self) -> str:
         return f"Dropout({self.rate:g})"
@@ -206,7 +205,3 @@ def _width(x: Any, features: int, layer: Module) -> None:
             f"got x of shape {shape}",
             "a row of x is one example: pass (..., features), or build the layer for this width",
         )
-
-
-def _shape(x: Any) -> tuple[int, ...]:
-    return x._data.shape if isinstance(x, Value) else np.shape(x)

@@ -159,22 +159,17 @@ class Module:
         for name, value in state.items():
             array = value._data if isinstance(value, Value) else unmasked(value, repr(name))
             new[_name_of_today(name, renamed)] = np.array(array)
-        faults = []
-        if strict:
-            faults += [
-                f"missing {name!r} {p.shape}" for name, p in known.items() if name not in new
-            ]
-            faults += [
-                f"unexpected {name!r} {value.shape}"
-                for name, value in new.items()
-                if name not in known
-            ]
+        missing = [f"missing {name!r} {p.shape}" for name, p in known.items() if name not in new]
+        unexpected = [f"unexpected {name!r} {new[name].shape}" for name in new if name not in known]
+        faults = [*missing, *unexpected] if strict else []
         for name, p in known.items():
             value = new.get(name, p.data)
-            if value.shape != p.shape:
-                faults.append(f"wrong shape of {name!r}: got {value.shape}, expected {p.shape}")
-            if value.dtype != p.dtype:
-                faults.append(f"wrong dtype of {name!r}: got {value.dtype}, expected {p.dtype}")
+            pairs = {"shape": (value.shape, p.shape), "dtype": (value.dtype, p.dtype)}
+            faults += [
+                f"wrong {what} of {name!r}: got {got}, expected {expected}"
+                for what, (got, expected) in pairs.items()
+                if got != expected
+            ]
         if faults:
             raise DataError(
                 f"{type(self).__name__}: the state does not fit, nothing was loaded",

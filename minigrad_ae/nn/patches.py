@@ -88,15 +88,14 @@ def check_pictures(x: Any, image_shape: Shape) -> None:
     H, W, C = image_shape
     found = x._data.shape if isinstance(x, Value) else np.shape(x)
     fitting = [(H * W * C,), (H, W, C), *([(H, W)] if C == 1 else [])]
-    if found[1:] in fitting:
-        return
-    first = found[1:] == (C, H, W)
-    raise ShapeError(
-        "the channels of a picture come last"
-        if first
-        else "the pictures have another size than the network's",
-        f"got shape {found}, expected (n, {math.prod(image_shape)}) or (n, {H}, {W}, {C})",
-        "pass np.moveaxis(x, 1, -1)"
-        if first
-        else "one picture x goes in as x[None]; others need a network of their size",
-    )
+    if found[1:] not in fitting:
+        first = found[1:] == (C, H, W)
+        raise ShapeError(
+            "the channels of a picture come last"
+            if first
+            else "the pictures have another size than the network's",
+            f"got shape {found}, expected (n, {math.prod(image_shape)}) or (n, {H}, {W}, {C})",
+            "pass np.moveaxis(x, 1, -1)"
+            if first
+            else "one picture x goes in as x[None]; others need a network of their size",
+        )

@@ -140,7 +140,7 @@ class VisionTransformer(Module):
     @property
     def n_tokens(self) -> int:
         """L, the number of patches (a class token is not counted)."""
-        return self.embedding.grid[0] * self.embedding.grid[1]
+        return math.prod(self.embedding.grid)
 
     @property
     def n_features(self) -> int:

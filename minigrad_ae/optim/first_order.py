@@ -7,6 +7,7 @@ number of the step. A parameter without a gradient is left alone, and so are its
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from ..errors import DataError, DtypeError
 from ..tensors import Tensor
 from .optimizer import Optimizer
 from .parameter_rows import Row, Rows
+
+# the same for many parameters: worked out once
+_numbers = lru_cache(maxsize=16)(kernels.optim.adam_numbers)
 
 
 class SGD(Optimizer):
@@ -40,8 +44,9 @@ class SGD(Optimizer):
         nesterov: bool = False,
     ) -> None:
         super().__init__(params, lr)
-        fix = "pass 0 for none, or e.g. 0.9"
-        self.momentum = real_number(momentum, "SGD: momentum", "[0, 1)", fix)
+        self.momentum = real_number(
+            momentum, "SGD: momentum", "[0, 1)", "pass 0 for none, or e.g. 0.9"
+        )
         self.weight_decay = _decay("SGD", weight_decay)
         if flag(nesterov, "SGD: nesterov") and not self.momentum:
             raise DataError(
@@ -85,8 +90,7 @@ class Adam(Optimizer):
         super().__init__(params, lr)
         self.rows: Rows | None = None  # made at the first step
         self.betas = _betas(who, betas)
-        fix = "pass a small number, such as 1e-8"
-        self.eps = real_number(eps, f"{who}: eps", "[0, inf)", fix)
+        self.eps = real_number(eps, f"{who}: eps", "[0, inf)", "pass a small number, such as 1e-8")
         self.weight_decay = _decay(who, weight_decay)
 
     def step(self) -> None:
@@ -98,8 +102,6 @@ class Adam(Optimizer):
             for row in rows:
                 row.step(*self._settings(row.params[0]))
             return
-        # what is the same for many parameters: worked out once
-        numbers: dict[Any, tuple[float, ...]] = {}
         for p, g, state in self.gradients():
             data = p.data
             if not state:
@@ -108,17 +110,11 @@ class Adam(Optimizer):
                 )
             t = state["t"] = state["t"] + 1
             settings = self._settings(p)
-            if (
-                not compiled
-                or g.dtype != data.dtype
-                or not (g.flags.c_contiguous and data.flags.c_contiguous)
-            ):
-                kernels.optim.adam_step.definition(data, g, state["m"], state["v"], t, *settings)
+            contiguous = g.flags.c_contiguous and data.flags.c_contiguous
+            if compiled and contiguous and g.dtype == data.dtype:
+                kernels.optim.adam(data, g, state["m"], state["v"], _numbers(t, *settings))
             else:
-                key = t, settings
-                if key not in numbers:
-                    numbers[key] = kernels.optim.adam_numbers(t, *settings)
-                kernels.optim.adam(data, g, state["m"], state["v"], numbers[key])
+                kernels.optim.adam_step.definition(data, g, state["m"], state["v"], t, *settings)
             # the same array, but the tensor is told: a backward of an older graph would be too late
             p.data = data
 
@@ -179,8 +175,9 @@ class AdamW(Adam):
 
 
 def _decay(who: str, weight_decay: float) -> float:
-    fix = "pass 0 for none, or e.g. 0.01"
-    return real_number(weight_decay, f"{who}: weight_decay", "[0, inf)", fix)
+    return real_number(
+        weight_decay, f"{who}: weight_decay", "[0, inf)", "pass 0 for none, or e.g. 0.01"
+    )
 
 
 def _factors(lr_factors: Any) -> dict[Tensor, float]:
@@ -200,5 +197,7 @@ def _betas(who: str, betas: Any) -> tuple[float, float]:
         raise DtypeError(what, f"got {betas!r}", fix)
     if len(betas) != 2:
         raise DataError(what, f"got {betas!r}", fix)
-    first = real_number(betas[0], f"{who}: betas[0]", "[0, 1)", fix)
-    return first, real_number(betas[1], f"{who}: betas[1]", "[0, 1)", fix)
+    return (
+        real_number(betas[0], f"{who}: betas[0]", "[0, 1)", fix),
+        real_number(betas[1], f"{who}: betas[1]", "[0, 1)", fix),
+    )

@@ -19,6 +19,7 @@ from ..errors import DtypeError, GradientError
 from ..tensors import Tensor
 from .line_search import LineSearch, Trial
 from .optimizer import Optimizer, checked_gradients
+from .parameter_rows import places
 from .stopping import Point, Watch
 
 # the rounding error of a loss, a sum of many terms, in units of its last place: a generous estimate
@@ -72,9 +73,11 @@ class LBFGS(Optimizer):
         real_number(lr, "LBFGS: lr", "(0, inf)", "pass lr=1")
         self.history = whole_number(history, "LBFGS: history", COUNTS)
         self.max_iter = whole_number(max_iter, "LBFGS: max_iter", COUNTS)
-        if max_evaluations is not None:
-            max_evaluations = whole_number(max_evaluations, "LBFGS: max_evaluations", COUNTS)
-        self.max_evaluations = max_evaluations
+        self.max_evaluations = (
+            None
+            if max_evaluations is None
+            else whole_number(max_evaluations, "LBFGS: max_evaluations", COUNTS)
+        )
         self.gradient_tolerance = _tolerance(gradient_tolerance, "gradient_tolerance")
         self.loss_tolerance = _tolerance(loss_tolerance, "loss_tolerance")
         self.c1 = real_number(c1, "LBFGS: c1", "(0, 0.5)", "pass c1=1e-4")
@@ -84,7 +87,7 @@ class LBFGS(Optimizer):
         self.loss = self.gradient_norm = math.nan
         self.epsilon = max(float(np.finfo(p.dtype).eps) for p in self.params)
         self.largest = 0.0
-        self._spent = 0
+        self.places = places(self.params)
         # s, y and s.y, oldest first
         self.pairs: deque[tuple[np.ndarray, np.ndarray, float]] = deque()
 
@@ -116,14 +119,24 @@ class LBFGS(Optimizer):
         Raises GradientError where loss or gradient are not finite at the start; an exception in the
         closure leaves the parameters at the last point that was accepted.
         """
-        self._spent, self.reason = 0, None
-        here = self._start(closure)
+        self.reason = None
+        limit = math.inf if self.max_evaluations is None else self.max_evaluations
+        last = self.evaluations + limit
+        here = self._evaluate(closure)
+        checked_gradients(self.params, "LBFGS")
+        if not math.isfinite(here.loss):
+            raise GradientError(
+                "LBFGS: the loss is not finite where it starts",
+                f"loss {here.loss}",
+                "start from other parameters, or look for a log or a division near 0",
+            )
+        self.largest = max(self.largest, abs(here.loss))
         watch = Watch(here, self.loss_tolerance)
         try:
             for _ in range(self.max_iter):
                 if here.steepness <= self.gradient_tolerance:
                     break
-                there = self._iterate(closure, here)
+                there = self._iterate(closure, here, last)
                 if there is None:
                     break
                 here, self.iterations = there, self.iterations + 1
@@ -140,13 +153,14 @@ class LBFGS(Optimizer):
         return here.loss
 
     # --- one iteration ---
-    def _iterate(self, closure: Callable[[], Any], here: Point) -> Point | None:
-        """The next point; None, and the reason, where there is none.  Steepest descent has the last
-        word.
+    def _iterate(self, closure: Callable[[], Any], here: Point, last: float) -> Point | None:
+        """The next point, within `last` evaluations in all; None, and the reason, where there is
+        none.  Steepest descent has the last word.
         """
         promise = 0.0
+        noise = ULPS * self.epsilon * abs(here.loss)  # its rounding error
         while True:
-            left = math.inf if self.max_evaluations is None else self.max_evaluations - self._spent
+            left = last - self.evaluations
             if left <= 0:
                 self.reason = "evaluation limit"
                 return None
@@ -169,10 +183,9 @@ class LBFGS(Optimizer):
 
             start = Trial(0.0, here.loss, slope, here)
             limit = int(min(SEARCH, left))
-            noise = self._noise(here.loss)
-            found = LineSearch(evaluate, start, self.c1, self.c2, noise, limit).search(first)
-            point: Point = found.trial.point
-            if found.kind != "failed" or point.loss < here.loss - noise:
+            end, kind = LineSearch(evaluate, start, self.c1, self.c2, noise, limit).search(first)
+            point: Point = end.point
+            if kind != "failed" or point.loss < here.loss - noise:
                 self._remember(point.x - here.x, point.gradient - here.gradient)
                 self.largest = max(self.largest, abs(point.loss))
                 return point
@@ -207,12 +220,8 @@ class LBFGS(Optimizer):
         while len(self.pairs) > self.history:
             self.pairs.popleft()
 
-    def _noise(self, loss: float) -> float:
-        """The rounding error of a loss: differences below it mean nothing."""
-        return ULPS * self.epsilon * abs(loss)
-
     def _floor(self, loss: float) -> float:
-        """The same where a loss is small against the largest so far, F.
+        """The rounding error of a loss that is small against the largest so far, F.
 
         For f = ½‖r‖² with residuals rounded like those of F, δf = r δr + ½ δr², δr = ε √F.
         """
@@ -220,22 +229,10 @@ class LBFGS(Optimizer):
         return unit * math.sqrt(abs(loss) * self.largest) + unit**2 * self.largest
 
     # --- between the parameters and one long vector ---
-    def _start(self, closure: Callable[[], Any]) -> Point:
-        here = self._evaluate(closure)
-        checked_gradients(self.params, "LBFGS")
-        if not math.isfinite(here.loss):
-            raise GradientError(
-                "LBFGS: the loss is not finite where it starts",
-                f"loss {here.loss}",
-                "start from other parameters, or look for a log or a division near 0",
-            )
-        self.largest = max(self.largest, abs(here.loss))
-        return here
-
     def _evaluate(self, closure: Callable[[], Any]) -> Point:
         """Loss and gradient where the parameters are."""
         self.zero_grad()
-        self.evaluations, self._spent = self.evaluations + 1, self._spent + 1
+        self.evaluations += 1
         with np.errstate(all="ignore"):
             loss = closure()
         try:
@@ -257,34 +254,30 @@ class LBFGS(Optimizer):
         return Point(x, value, np.concatenate(gradients, dtype=np.float64))
 
     def _write(self, x: np.ndarray) -> None:
-        start = 0
-        for p in self.params:
-            p.data[...] = x[start : start + p.size].reshape(p.shape)
-            start += p.size
+        for p, (place, shape) in zip(self.params, self.places, strict=True):
+            p.data[...] = x[place].reshape(shape)
 
     def _settle(self, here: Point) -> None:
         """Parameters, gradients and the numbers that are told, of the point `here`."""
         self._write(here.x)
         self.loss, self.gradient_norm = here.loss, float(np.linalg.norm(here.gradient))
-        start = 0
-        for p in self.params:
-            p.grad = here.gradient[start : start + p.size].reshape(p.shape).astype(p.dtype)
-            start += p.size
+        for p, (place, shape) in zip(self.params, self.places, strict=True):
+            p.grad = here.gradient[place].reshape(shape).astype(p.dtype)
 
     # --- state ---
     def state_dict(self) -> dict[str, Any]:
         """lr, counts, the largest loss so far and the pairs 's' and 'y' (k, n), oldest first
         (copies).
         """
-        sides = np.array([pair[:2] for pair in self.pairs]).reshape(
-            len(self.pairs), 2, sum(p.size for p in self.params)
-        )
-        counts = {
+        shape = len(self.pairs), sum(p.size for p in self.params)
+        return {
+            "lr": self.lr,
             "evaluations": self.evaluations,
             "iterations": self.iterations,
             "largest": self.largest,
+            "s": np.array([s for s, _, _ in self.pairs]).reshape(shape),
+            "y": np.array([y for _, y, _ in self.pairs]).reshape(shape),
         }
-        return {"lr": self.lr, **counts, "s": sides[:, 0].copy(), "y": sides[:, 1].copy()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state`.  Raises DataError, and changes nothing, where it does not fit
@@ -294,10 +287,12 @@ class LBFGS(Optimizer):
         faults = [f"missing {key!r}" for key in own if key not in state]
         faults += [f"unexpected {key!r}" for key in state if key not in own]
         n = own["s"].shape[1]
-        for key in ("s", "y"):
-            shape = np.shape(state.get(key, own[key]))
-            if len(shape) != 2 or shape[1] != n or shape != np.shape(state.get("s", own["s"])):
-                faults.append(f"wrong shape of {key!r}: got {shape}, expected (pairs, {n})")
+        shapes = {key: np.shape(state.get(key, own[key])) for key in ("s", "y")}
+        faults += [
+            f"wrong shape of {key!r}: got {shape}, expected (pairs, {n})"
+            for key, shape in shapes.items()
+            if shape[1:] != (n,) or shape != shapes["s"]
+        ]
         self._refuse(faults)
         self.lr = float(state["lr"])
         self.evaluations, self.iterations = int(state["evaluations"]), int(state["iterations"])
@@ -317,5 +312,6 @@ def first_step(here: Point) -> float:
 
 
 def _tolerance(value: Any, name: str) -> float:
-    fix = "pass 0, to go down to the rounding level"
-    return real_number(value, f"LBFGS: {name}", "[0, inf)", fix)
+    return real_number(
+        value, f"LBFGS: {name}", "[0, inf)", "pass 0, to go down to the rounding level"
+    )

@@ -42,8 +42,9 @@ class Optimizer:
 
     @lr.setter
     def lr(self, lr: float) -> None:
-        name = f"{type(self).__name__}: lr"
-        self._lr = real_number(lr, name, "[0, inf)", "pass a learning rate such as 1e-3")
+        self._lr = real_number(
+            lr, f"{type(self).__name__}: lr", "[0, inf)", "pass a learning rate such as 1e-3"
+        )
 
     def zero_grad(self) -> None:
         """Forget the gradients: every ``.grad`` is None again."""
@@ -71,43 +72,32 @@ class Optimizer:
         ``lr``, and for parameter number k ``'k.name'``, such as '0.velocity'.  Parameters are known
         by their order; settings other than ``lr`` belong to the program.
         """
-        state: dict[str, Any] = {"lr": self.lr}
-        for k, own in enumerate(self.state):
-            state |= {
-                f"{k}.{name}": np.array(value) if name in self.arrays else value
-                for name, value in own.items()
-            }
-        return state
+        return {"lr": self.lr} | {
+            f"{k}.{name}": np.array(value) if name in self.arrays else value
+            for k, own in enumerate(self.state)
+            for name, value in own.items()
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state`.  Raises DataError, and changes nothing, where it does not fit
         these parameters.
         """
-        new: list[State] = [{} for _ in self.params]
+        known = {f"{k}.{name}": (k, name) for k in range(len(self.params)) for name in self.slots}
+        begun = {key.partition(".")[0] for key in state}
         faults = [] if "lr" in state else ["missing 'lr'"]
-        for key, value in state.items():
-            number, _, name = key.partition(".")
-            if key == "lr":
-                continue
-            if not number.isdigit() or int(number) >= len(new) or name not in self.slots:
-                faults.append(f"unexpected {key!r}")
-            elif name in self.arrays and np.shape(value) != self.params[int(number)].shape:
-                faults.append(
-                    f"wrong shape of {key!r}: got {np.shape(value)}, expected "
-                    f"{self.params[int(number)].shape}"
-                )
+        faults += [f"unexpected {key!r}" for key in state if key != "lr" and key not in known]
+        new: list[State] = [{} for _ in self.params]
+        for key, (k, name) in known.items():
+            p = self.params[k]
+            if key not in state:
+                faults += [f"missing {key!r}"] if str(k) in begun else []
+            elif name in self.counts:
+                new[k][name] = int(state[key])
+            elif np.shape(state[key]) == p.shape:
+                new[k][name] = np.array(plain(state[key], repr(key), p.dtype))
             else:
-                dtype = self.params[int(number)].dtype
-                new[int(number)][name] = (
-                    np.array(plain(value, repr(key), dtype)) if name in self.arrays else int(value)
-                )
-        numbers = [k for k in range(len(new)) if any(key.startswith(f"{k}.") for key in state)]
-        faults += [
-            f"missing '{k}.{name}'"
-            for k in numbers
-            for name in self.slots
-            if f"{k}.{name}" not in state
-        ]
+                got = np.shape(state[key])
+                faults.append(f"wrong shape of {key!r}: got {got}, expected {p.shape}")
         self._refuse(faults)
         self.lr, self.state = float(state["lr"]), new
 
@@ -176,12 +166,12 @@ def checked_gradients(params: list[Tensor], who: str) -> list[np.ndarray | None]
             "call loss.backward() first",
         )
     bad = []
-    square = kernels.optim.square if kernels.backend.backend() == "numba" else _square
+    compiled = kernels.backend.backend() == "numba"
     for k, (p, g) in enumerate(zip(params, found, strict=True)):
         if g is None:
             continue
-        fast = g.flags.c_contiguous and g.dtype == p._data.dtype
-        length = square(g) if fast else _square(g)
+        fast = compiled and g.flags.c_contiguous and g.dtype == p._data.dtype
+        length = kernels.optim.square(g) if fast else float(np.vdot(g, g))
         # the square may overflow where g does not
         if not math.isfinite(length) and not np.isfinite(g).all():
             bad.append(f"{name_of(p, k)}: {g.size - np.count_nonzero(np.isfinite(g))} of {g.size}")
@@ -192,10 +182,6 @@ def checked_gradients(params: list[Tensor], who: str) -> list[np.ndarray | None]
             "look for a log or a division near 0, or lower the learning rate",
         )
     return found
-
-
-def _square(g: np.ndarray) -> float:
-    return float(np.vdot(g, g))
 
 
 def name_of(p: Tensor, k: int) -> str:

@@ -29,11 +29,15 @@ def cosine_schedule(
     base : a learning rate, or an optimiser, whose ``initial_lr`` is meant and whose ``lr`` each
     call then sets. Raises DataError unless 0 <= warmup < steps and 0 <= final_lr.
     """
-    optimizer = base if isinstance(base, Optimizer) else None
-    top = getattr(base, "initial_lr", base)
-    top = real_number(top, "cosine_schedule: the base", "(0, inf)", "pass a learning rate")
-    fix = "pass 0, or the last rate"
-    final_lr = real_number(final_lr, "cosine_schedule: final_lr", "[0, inf)", fix)
+    top = real_number(
+        getattr(base, "initial_lr", base),
+        "cosine_schedule: the base",
+        "(0, inf)",
+        "pass a learning rate",
+    )
+    final_lr = real_number(
+        final_lr, "cosine_schedule: final_lr", "[0, inf)", "pass 0, or the last rate"
+    )
     steps = whole_number(steps, "cosine_schedule: steps")
     warmup = whole_number(warmup, "cosine_schedule: warmup", "0 for none", low=0)
     if warmup >= steps:
@@ -53,8 +57,8 @@ def cosine_schedule(
         else:
             done = min(1.0, (k - warmup) / (steps - warmup))
             lr = final_lr + (top - final_lr) * (1 + math.cos(math.pi * done)) / 2
-        if optimizer is not None:
-            optimizer.lr = lr
+        if isinstance(base, Optimizer):
+            base.lr = lr
         return lr
 
     return schedule
@@ -67,8 +71,9 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     Returns the norm before.  Gradients that are short enough are not touched; None counts as 0.
     Raises DataError unless `max_norm` is positive, and what `Optimizer.gradients` raises.
     """
-    fix = "pass a positive length, such as 1.0"
-    max_norm = real_number(max_norm, "clip_grad_norm: max_norm", "(0, inf)", fix)
+    max_norm = real_number(
+        max_norm, "clip_grad_norm: max_norm", "(0, inf)", "pass a positive length, such as 1.0"
+    )
     params = checked_parameters(params, "clip_grad_norm")
     found = [
         g.astype(np.float64) for g in checked_gradients(params, "clip_grad_norm") if g is not None
