@@ -17,15 +17,37 @@ SAVE = "write it with np.save(path, X), X a matrix of numbers"
 
 
 def load_matrix(path: str | os.PathLike[str]) -> NDArray[np.floating]:
-    """The matrix (n, D) in a .npy file, checked by :func:`check_matrix`; float32 or float64
-    (integers become float64).
+    """The matrix in a .npy file, checked by `check_matrix`.
 
     The header is judged before the data are read, and pickles are never loaded: they can run code.
 
-    Raises FileError for a file that is missing, unreadable, a directory, not in .npy format, or
-    shorter than its header says; DtypeError for Python objects and other dtypes that are no
-    numbers; ShapeError unless there are 2 dimensions; DataError for an empty matrix, NaN or
-    infinity.
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    ndarray, (n, D)
+        float32 or float64; integers become float64.
+
+    Raises
+    ------
+    FileError
+        For a file that is missing, unreadable, a directory, not in .npy format, or shorter than its
+        header says.
+    DtypeError
+        For Python objects and other dtypes that are no numbers.
+    ShapeError
+        Unless there are 2 dimensions.
+    DataError
+        For an empty matrix, NaN or infinity.
+
+    Examples
+    --------
+    >>> np.save("X.npy", np.array([[1, 2], [3, 4]]))
+    >>> mg.data.load_matrix("X.npy").tolist()
+    [[1.0, 2.0], [3.0, 4.0]]
     """
     try:
         with open(path, "rb") as file:

@@ -40,14 +40,38 @@ AGAIN = "fetch it again: minigrad-ae data mnist"
 def mnist(
     root: str | os.PathLike[str] | None = None, split: str = "train", dtype: Any = np.float64
 ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-    """Images X (n, 784) from 0 (paper) to 1 (ink), the stored byte divided by 255, and labels y
-    (n,) int64.
+    """The handwritten digits of MNIST, from their IDX files.
 
-    split : "train" (n = 60,000) or "test" (10,000).  dtype : of X; float64 takes 376 MB for the
-    training images.
+    Parameters
+    ----------
+    root : str or path-like, optional
+        The folder of the files; by default $MINIGRAD_AE_DATA, else the cache, which
+        ``minigrad-ae data mnist`` fills.
+    split : {'train', 'test'}, optional
+        n = 60,000 or 10,000 images.
+    dtype : dtype, optional
+        Of X, float32 or float64; float64 takes 376 MB for the training images.
 
-    Raises FileError where the files are missing, cut short, or not in IDX format; DataError for
-    another split.
+    Returns
+    -------
+    X : ndarray, (n, 784)
+        Images of 28 x 28 pixels, row by row, from 0 (paper) to 1 (ink): the stored byte divided
+        by 255.
+    y : ndarray of int64, (n,)
+        Labels 0 to 9.
+
+    Raises
+    ------
+    FileError
+        Where the files are missing, cut short, or not in IDX format.
+    DataError
+        For another split.
+    DtypeError
+        For another dtype.
+
+    References
+    ----------
+    LeCun, Cortes & Burges (1998), The MNIST database of handwritten digits.
     """
     choice(
         split,

@@ -24,16 +24,46 @@ UNFIT = {  # kind of a dtype: what it holds, how to fix it
 
 
 def check_matrix(X: ArrayLike, name: str = "X", min_rows: int = 1) -> NDArray[np.floating]:
-    """X as a float32 or float64 array (n, D) of finite numbers with n >= ``min_rows`` and D >= 1.
+    """Check that X is a matrix that can be learned from.
 
+    If it is not, the error says what is wrong, where, and how to fix it.
     float32 and float64 are returned as they are, without a copy; integers and booleans become
-    float64, which is said once, in the log.  X is never changed.  ``name`` is what messages call it
-    (their code always calls it X).
+    float64, which is said once, in the log.  X is never changed.
 
-    Raises DtypeError for object, text, complex, float16 and other dtypes; ShapeError unless there
-    are 2 dimensions; DataError for no rows or columns, fewer than ``min_rows`` rows, masked
-    entries, NaN or infinite entries (with the first row and column, counted from 0, and how many),
-    and entries so large that a squared error would overflow.
+    Parameters
+    ----------
+    X : array_like, (n, D)
+        The data, one datum a row.
+    name : str, optional
+        What messages call it (their code always calls it X).
+    min_rows : int, optional
+        The smallest n that is allowed; at least 1 row and 1 column are needed in any case.
+
+    Returns
+    -------
+    ndarray, (n, D)
+        Finite numbers, float32 or float64.
+
+    Raises
+    ------
+    DtypeError
+        For object, text, complex, float16 and other dtypes.
+    ShapeError
+        Unless there are 2 dimensions.
+    DataError
+        For no rows or columns, fewer than `min_rows` rows, masked entries, NaN or infinite entries
+        (with the first row and column, counted from 0, and how many), and entries so large that a
+        squared error would overflow.
+
+    Examples
+    --------
+    >>> mg.data.check_matrix([[1, 2], [3, 4]]).dtype.name
+    'float64'
+    >>> mg.data.check_matrix([[1.0, np.nan]])
+    Traceback (most recent call last):
+    minigrad_ae.errors.DataError: X has 1 entry not finite: 1 NaN, 0 infinite
+      the first is nan at row 0, column 1 (from 0); X has shape (1, 2)
+      fix: drop those rows, X[np.isfinite(X).all(axis=1)], or fill the entries in
     """
     min_rows = whole_number(min_rows, "check_matrix: min_rows", low=0)
     array = _array(X, name)

@@ -29,32 +29,73 @@ COUNTS = "e.g. history=10, max_iter=100"
 
 
 class LBFGS(Optimizer):
-    """Limited-memory BFGS with a strong Wolfe line search; for losses without randomness (Liu &
-    Nocedal 1989).
+    """Limited-memory BFGS with a strong Wolfe line search, for losses without randomness.
 
-    lr                  the first step tried along a quasi-Newton direction; 1 is right
-    history             how many pairs (s, y) are kept
-    max_iter            iterations in one call of `step`
-    max_evaluations     evaluations of the closure in one call of `step`; None for no limit
-    gradient_tolerance  stop when no entry of the gradient is larger; 0 goes down to the rounding
-                        level
-    loss_tolerance      stop when PATIENCE iterations lower the loss by no more than this part of
-                        it; 0 likewise
-    c1, c2              of the Wolfe conditions
+    x <- x + a d with d = -H g, where H is built from the last few pairs s = x_new - x and y =
+    g_new - g of points x and their gradients g.  It goes down to the rounding of the loss.
 
-    All are attributes, which may be changed between calls, and these say what happened:
+    Parameters
+    ----------
+    params : iterable of Tensor
+        Leaves with requires_grad, such as ``model.parameters()``.
+    lr : float, optional
+        The first step tried along a quasi-Newton direction, above 0; 1 is right.
+    history : int, optional
+        How many pairs (s, y) are kept.
+    max_iter : int, optional
+        Iterations in one call of `step`.
+    max_evaluations : int, optional
+        Evaluations of the closure in one call of `step`; None for no limit.
+    gradient_tolerance : float, optional
+        Stop when no entry of the gradient is larger; 0 goes down to the rounding level.
+    loss_tolerance : float, optional
+        Stop when ten iterations lower the loss by no more than this part of it; 0 likewise.
+    c1, c2 : float, optional
+        Of the Wolfe conditions, 0 < c1 < 0.5 and c1 < c2 < 1: how far the loss must go down, as a
+        part of what the slope promises, and how flat it must be there.
 
-    reason              why the last call ended: 'gradient tolerance', 'loss tolerance', 'rounding'
-                        (what is left is smaller than the rounding error of the loss), 'line search
-                        failed' (nothing lower was found although the slope promised it: the
-                        gradient is wrong, or the loss random or not smooth), 'iteration limit',
-                        'evaluation limit'; None before the first call
-    converged           True for the first three
-    finished            False for the two limits: a longer run would go on
-    evaluations, iterations     in all calls so far
-    loss, gradient_norm         at the point that was reached: float, and the Euclidean norm
+    Attributes
+    ----------
+    reason : str or None
+        Why the last call ended: 'gradient tolerance', 'loss tolerance', 'rounding' (what is left is
+        smaller than the rounding error of the loss), 'line search failed' (nothing lower was found
+        although the slope promised it: the gradient is wrong, or the loss random or not smooth),
+        'iteration limit', 'evaluation limit'; None before the first call.
+    evaluations, iterations : int
+        In all calls so far.
+    loss : float
+        At the point that was reached.
+    gradient_norm : float
+        The Euclidean norm of the gradient there.
+    lr, history, max_iter, max_evaluations, gradient_tolerance, loss_tolerance, c1, c2
+        As given; they may be changed between calls.
 
-    Raises DataError for settings outside their range, and what `Optimizer` raises.
+    Raises
+    ------
+    DataError
+        For settings outside their range; without parameters.
+    DtypeError, GradientError
+        For what cannot be trained: see `Optimizer`.
+
+    References
+    ----------
+    Liu & Nocedal (1989), On the limited memory BFGS method for large scale optimization.
+    Nocedal & Wright (2006), Numerical optimization, ch. 7.2.
+
+    Examples
+    --------
+    Rosenbrock's valley, whose minimum lies at (1, 1):
+
+    >>> x = mg.nn.Parameter([-1.2, 1.0])
+    >>> def closure():
+    ...     loss = (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    ...     loss.backward()
+    ...     return loss
+    >>> optimizer = mg.optim.LBFGS([x], max_iter=100)
+    >>> bool(optimizer.step(closure) < 1e-20)
+    True
+    >>> x.data.round(6).tolist(), optimizer.converged
+    ([1.0, 1.0], True)
     """
 
     def __init__(
@@ -93,13 +134,14 @@ class LBFGS(Optimizer):
 
     @property
     def converged(self) -> bool:
-        """Whether the last call of `step` ended at a minimum, to the tolerance or to rounding."""
+        """Whether the last call of `step` ended at a minimum, to a tolerance or rounding."""
         return self.reason in ("gradient tolerance", "loss tolerance", "rounding")
 
     @property
     def finished(self) -> bool:
-        """Whether the last call of `step` ended by itself; False where a limit ended it, and before
-        the first call.
+        """Whether the last call of `step` ended by itself, a bool.
+
+        False where a limit ended it, so that a longer run would go on, and before the first call.
         """
         return self.reason not in (None, "iteration limit", "evaluation limit")
 
@@ -108,16 +150,33 @@ class LBFGS(Optimizer):
         self.pairs.clear()
 
     def step(self, closure: Callable[[], Any]) -> float:
-        """Minimise from where the parameters are.  Returns the loss where it ends; parameters and
-        gradients are there.
+        """Minimise from where the parameters are; parameters and gradients are at the end then.
 
-        closure() computes the loss from the parameters, calls ``loss.backward()``, and returns the
-        loss (a tensor or a number).  The gradients are None whenever it is called, so it need not
-        clear them.  Warnings about overflow are silent inside: a trial step may leave the domain of
-        the loss, and is then taken back.
+        Warnings about overflow are silent inside: a trial step may leave the domain of the loss,
+        and is then taken back.
 
-        Raises GradientError where loss or gradient are not finite at the start; an exception in the
-        closure leaves the parameters at the last point that was accepted.
+        Parameters
+        ----------
+        closure : callable
+            Computes the loss from the parameters, calls ``loss.backward()``, and returns the loss
+            (a tensor or a number).  The gradients are None whenever it is called, so it need not
+            clear them.
+
+        Returns
+        -------
+        float
+            The loss where it ends.
+
+        Raises
+        ------
+        GradientError
+            Where loss or gradient are not finite at the start, or the closure leaves no gradient.
+        DtypeError
+            Where the closure does not return a number.
+
+        Notes
+        -----
+        An exception in the closure leaves the parameters at the last point that was accepted.
         """
         self.reason = None
         limit = math.inf if self.max_evaluations is None else self.max_evaluations
@@ -266,22 +325,40 @@ class LBFGS(Optimizer):
 
     # --- state ---
     def state_dict(self) -> dict[str, Any]:
-        """lr, counts, the largest loss so far and the pairs 's' and 'y' (k, n), oldest first
-        (copies).
+        """What `load_state_dict` continues from, bit for bit.
+
+        Returns
+        -------
+        dict of str to float, int or ndarray
+            'lr', 'evaluations', 'iterations', 'largest' (the largest loss so far), and the pairs
+            's' and 'y', (pairs, n) for n numbers in all parameters, oldest first; arrays are
+            copies.
         """
         shape = len(self.pairs), sum(p.size for p in self.params)
+        s, y = (np.array([pair[k] for pair in self.pairs]).reshape(shape) for k in (0, 1))
         return {
             "lr": self.lr,
             "evaluations": self.evaluations,
             "iterations": self.iterations,
             "largest": self.largest,
-            "s": np.array([s for s, _, _ in self.pairs]).reshape(shape),
-            "y": np.array([y for _, y, _ in self.pairs]).reshape(shape),
+            "s": s,
+            "y": y,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state`.  Raises DataError, and changes nothing, where it does not fit
-        these parameters.
+        """Continue from `state`; where it does not fit these parameters, nothing changes.
+
+        Parameters
+        ----------
+        state : mapping of str to float, int or ndarray
+            What `state_dict` returned.
+
+        Raises
+        ------
+        DataError
+            For what is missing, unexpected or of another shape; all of it is named.
+        DtypeError
+            For complex arrays.
         """
         own = self.state_dict()
         faults = [f"missing {key!r}" for key in own if key not in state]

@@ -19,15 +19,48 @@ State = dict[str, Any]
 
 
 class Optimizer:
-    """The parameters it moves (each once), and ``lr``, which may be set at any time.
+    """What all optimisers share: the parameters they move, each once, and the learning rate.
 
-    params : an iterable of leaves with requires_grad, such as ``model.parameters()``.
-    ``initial_lr`` is the learning rate it was made with; schedules start from it, also after
-    `load_state_dict`.
+    Parameters
+    ----------
+    params : iterable of Tensor
+        Leaves with requires_grad, such as ``model.parameters()``.
+    lr : float
+        The learning rate, at least 0.
 
-    Raises DataError without parameters or for a learning rate that is negative, NaN or infinite;
-    DtypeError for something that is not a tensor; GradientError for a tensor that cannot be
-    trained.
+    Attributes
+    ----------
+    params : list of Tensor
+        Those of the parameters that require a gradient.
+    lr : float
+        The learning rate, which may be set at any time.
+    initial_lr : float
+        The learning rate it was made with; schedules start from it, also after `load_state_dict`.
+    state : list of dict
+        What is kept for each parameter, such as a velocity; empty before its first step.
+
+    Raises
+    ------
+    DataError
+        Without parameters, or for a learning rate that is negative, NaN or infinite.
+    DtypeError
+        For something that is not a tensor.
+    GradientError
+        For a tensor that cannot be trained.
+
+    Examples
+    --------
+    An optimiser of one's own says what a step is:
+
+    >>> class SignDescent(mg.optim.Optimizer):
+    ...     def step(self):
+    ...         for p, g, _ in self.gradients():
+    ...             p.data -= self.lr * np.sign(g)
+    >>> x = mg.nn.Parameter([3.0, -4.0])
+    >>> (x**2).sum().backward()
+    >>> SignDescent([x], lr=0.5).step()
+    >>> x.tolist()
+    [2.5, -3.5]
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
@@ -37,7 +70,7 @@ class Optimizer:
 
     @property
     def lr(self) -> float:
-        """The learning rate; at least 0."""
+        """The learning rate, a float; at least 0."""
         return self._lr
 
     @lr.setter
@@ -52,10 +85,17 @@ class Optimizer:
             p.grad = None
 
     def gradients(self) -> Iterator[tuple[Tensor, np.ndarray, State]]:
-        """(parameter, its gradient, its state) of the parameters that have a gradient; all are
-        checked first.
+        """The parameters that have a gradient, after a check of all gradients.
 
-        Raises GradientError where no parameter has a gradient, or one is not finite.
+        Returns
+        -------
+        iterator of (Tensor, ndarray, dict)
+            A parameter, its gradient and its state.
+
+        Raises
+        ------
+        GradientError
+            Where no parameter has a gradient, or one is not finite.
         """
         found = checked_gradients(self.params, type(self).__name__)
         return (
@@ -66,11 +106,17 @@ class Optimizer:
 
     # --- state ---
     def state_dict(self) -> dict[str, Any]:
-        """A flat dict of numbers and arrays (copies), from which `load_state_dict` continues bit
-        for bit.
+        """What `load_state_dict` continues from, bit for bit.
 
-        ``lr``, and for parameter number k ``'k.name'``, such as '0.velocity'.  Parameters are known
-        by their order; settings other than ``lr`` belong to the program.
+        Returns
+        -------
+        dict of str to float, int or ndarray
+            ``'lr'``, and for parameter number k ``'k.name'``, such as '0.velocity'; arrays are
+            copies.
+
+        Notes
+        -----
+        Parameters are known by their order; settings other than ``lr`` belong to the program.
         """
         return {"lr": self.lr} | {
             f"{k}.{name}": np.array(value) if name in self.arrays else value
@@ -79,8 +125,19 @@ class Optimizer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state`.  Raises DataError, and changes nothing, where it does not fit
-        these parameters.
+        """Continue from `state`; where it does not fit these parameters, nothing changes.
+
+        Parameters
+        ----------
+        state : mapping of str to float, int or ndarray
+            What `state_dict` returned.
+
+        Raises
+        ------
+        DataError
+            For what is missing, unexpected or of another shape; all of it is named.
+        DtypeError
+            For complex arrays.
         """
         known = {f"{k}.{name}": (k, name) for k in range(len(self.params)) for name in self.slots}
         begun = {key.partition(".")[0] for key in state}
@@ -106,7 +163,7 @@ class Optimizer:
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The names in a parameter's state."""
+        """The names in a parameter's state, a tuple of str."""
         return (*self.arrays, *self.counts)
 
     def _refuse(self, faults: list[str]) -> None:
