@@ -66,25 +66,21 @@ def check_matrix(X: ArrayLike, name: str = "X", min_rows: int = 1) -> NDArray[np
       fix: drop those rows, X[np.isfinite(X).all(axis=1)], or fill the entries in
     """
     min_rows = whole_number(min_rows, "check_matrix: min_rows", low=0)
-    array = _array(X, name)
-    if array.dtype.kind in "iub":
-        _say_once(str(array.dtype))
-        array = array.astype(np.float64)
-    _require_form(array, name, min_rows)
-    _require_finite(array, name)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def _array(X: ArrayLike, name: str) -> NDArray[Any]:
     X = unmasked(X, name)
     try:
-        return np.asarray(X)
+        array = np.asarray(X)
     except ValueError:  # nested lists of different lengths
         raise ShapeError(
             f"{name} is not a matrix",
             "its rows differ in length",
             "give rows of equal length, one for each datum",
         ) from None
+    if array.dtype.kind in "iub":
+        _say_once(str(array.dtype))
+        array = array.astype(np.float64)
+    _require_form(array, name, min_rows)
+    _require_finite(array, name)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _require_form(array: NDArray[Any], name: str, min_rows: int) -> None:

@@ -81,12 +81,13 @@ class Linear(Module):
         dtype: Any = np.float64,
         init: Callable[..., np.ndarray] = xavier_uniform,
     ) -> None:
-        choice(activation, ACTIVATIONS, "Linear", "activation", "use one of these names")
+        self.activation = choice(
+            activation, ACTIVATIONS, "Linear", "activation", "use one of these names"
+        )
         n_in = whole_number(in_features, "in_features", EACH_SIDE)
         n_out = whole_number(out_features, "out_features", EACH_SIDE)
         dtype = real_dtype(dtype, "Linear")
         rng = generator(rng, "Linear", "the first weights")
-        self.activation = activation
         self.weight = Parameter(init((n_in, n_out), rng, dtype), dtype=dtype)
         self.bias = Parameter(zeros((n_out,), dtype=dtype)) if flag(bias, "Linear: bias") else None
 

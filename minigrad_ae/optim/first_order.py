@@ -20,7 +20,7 @@ from .optimizer import Optimizer
 from .parameter_rows import Row, Rows
 
 # the same for many parameters: worked out once
-_numbers = lru_cache(maxsize=16)(kernels.optim.adam_numbers)
+_numbers = lru_cache(maxsize=64)(kernels.optim.adam_numbers)
 
 
 class SGD(Optimizer):

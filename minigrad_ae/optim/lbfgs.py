@@ -110,8 +110,7 @@ class LBFGS(Optimizer):
         c1: float = 1e-4,
         c2: float = 0.9,
     ) -> None:
-        super().__init__(params, lr)
-        real_number(lr, "LBFGS: lr", "(0, inf)", "pass lr=1")
+        super().__init__(params, real_number(lr, "LBFGS: lr", "(0, inf)", "pass lr=1"))
         self.history = whole_number(history, "LBFGS: history", COUNTS)
         self.max_iter = whole_number(max_iter, "LBFGS: max_iter", COUNTS)
         self.max_evaluations = (
@@ -196,7 +195,8 @@ class LBFGS(Optimizer):
                 if here.steepness <= self.gradient_tolerance:
                     break
                 there = self._iterate(closure, here, last)
-                if there is None:
+                if isinstance(there, str):
+                    self.reason = there
                     break
                 here, self.iterations = there, self.iterations + 1
                 if watch.stalled(here, self.epsilon * abs(here.loss)):
@@ -212,17 +212,16 @@ class LBFGS(Optimizer):
         return here.loss
 
     # --- one iteration ---
-    def _iterate(self, closure: Callable[[], Any], here: Point, last: float) -> Point | None:
-        """The next point, within `last` evaluations in all; None, and the reason, where there is
-        none.  Steepest descent has the last word.
+    def _iterate(self, closure: Callable[[], Any], here: Point, last: float) -> Point | str:
+        """The next point, within `last` evaluations in all, or the reason why there is none.
+        Steepest descent has the last word.
         """
         promise = 0.0
         noise = ULPS * self.epsilon * abs(here.loss)  # its rounding error
         while True:
             left = last - self.evaluations
             if left <= 0:
-                self.reason = "evaluation limit"
-                return None
+                return "evaluation limit"
             d = self._direction(here.gradient)
             slope = float(d @ here.gradient)
             if self.pairs and not slope < 0:
@@ -231,8 +230,7 @@ class LBFGS(Optimizer):
             first = self.lr * (1.0 if self.pairs else first_step(here))
             promise = max(promise, -slope * first)
             if np.all(np.abs(first * d) <= self.epsilon * np.abs(here.x)):
-                self.reason = "rounding"  # of the parameters themselves
-                return None
+                return "rounding"  # of the parameters themselves
 
             def evaluate(step: float, d: np.ndarray = d) -> Trial:
                 self._write(here.x + step * d)
@@ -249,10 +247,7 @@ class LBFGS(Optimizer):
                 self.largest = max(self.largest, abs(point.loss))
                 return point
             if not self.pairs and limit == SEARCH:
-                self.reason = (
-                    "rounding" if promise <= self._floor(here.loss) else "line search failed"
-                )
-                return None
+                return "rounding" if promise <= self._floor(here.loss) else "line search failed"
             self.reset()
 
     def _direction(self, g: np.ndarray) -> np.ndarray:

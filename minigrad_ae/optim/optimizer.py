@@ -15,8 +15,6 @@ from ..autodiff.origin import where
 from ..errors import DataError, DtypeError, GradientError
 from ..tensors import Tensor
 
-State = dict[str, Any]
-
 
 class Optimizer:
     """What all optimisers share: the parameters they move, each once, and the learning rate.
@@ -66,7 +64,7 @@ class Optimizer:
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
         self.params = checked_parameters(params, type(self).__name__)
         self.lr = self.initial_lr = lr
-        self.state: list[State] = [{} for _ in self.params]
+        self.state: list[dict[str, Any]] = [{} for _ in self.params]
 
     @property
     def lr(self) -> float:
@@ -84,7 +82,7 @@ class Optimizer:
         for p in self.params:
             p.grad = None
 
-    def gradients(self) -> Iterator[tuple[Tensor, np.ndarray, State]]:
+    def gradients(self) -> Iterator[tuple[Tensor, np.ndarray, dict[str, Any]]]:
         """The parameters that have a gradient, after a check of all gradients.
 
         Returns
@@ -143,11 +141,12 @@ class Optimizer:
         begun = {key.partition(".")[0] for key in state}
         faults = [] if "lr" in state else ["missing 'lr'"]
         faults += [f"unexpected {key!r}" for key in state if key != "lr" and key not in known]
-        new: list[State] = [{} for _ in self.params]
+        new: list[dict[str, Any]] = [{} for _ in self.params]
         for key, (k, name) in known.items():
             p = self.params[k]
             if key not in state:
-                faults += [f"missing {key!r}"] if str(k) in begun else []
+                if str(k) in begun:
+                    faults.append(f"missing {key!r}")
             elif name in self.counts:
                 new[k][name] = int(state[key])
             elif np.shape(state[key]) == p.shape:
