@@ -13,7 +13,6 @@ from ..arguments import unmasked, whole_number
 from ..errors import DataError, DtypeError, ShapeError
 
 log = logging.getLogger(__name__)
-NO_NUMBERS = "no numbers", "make a float64 array of the columns of X that are numbers"
 UNFIT = {  # kind of a dtype: what it holds, how to fix it
     "O": ("Python objects", "find the entries that are not numbers, then X.astype(np.float64)"),
     "U": ("text", "if every entry is a number: X.astype(np.float64)"),
@@ -27,6 +26,7 @@ def check_matrix(X: ArrayLike, name: str = "X", min_rows: int = 1) -> NDArray[np
     """Check that X is a matrix that can be learned from.
 
     If it is not, the error says what is wrong, where, and how to fix it.
+
     float32 and float64 are returned as they are, without a copy; integers and booleans become
     float64, which is said once, in the log.  X is never changed.
 
@@ -86,7 +86,8 @@ def check_matrix(X: ArrayLike, name: str = "X", min_rows: int = 1) -> NDArray[np
 def _require_form(array: NDArray[Any], name: str, min_rows: int) -> None:
     """Floats, in two dimensions, with rows enough."""
     if array.dtype.type not in (np.float32, np.float64):
-        reason, fix = UNFIT.get(array.dtype.kind, NO_NUMBERS)
+        other = "no numbers", "make a float64 array of the columns of X that are numbers"
+        reason, fix = UNFIT.get(array.dtype.kind, other)
         raise DtypeError(
             f"{name} holds {reason}; float32 or float64 is needed",
             f"{name} has dtype {array.dtype} and shape {array.shape}",
