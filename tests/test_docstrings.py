@@ -40,11 +40,8 @@ RULES = {
 }
 PENDING = {  # parts of the package that are not written in this form yet
     "claims",
-    "data",
     "experiments",
     "kernels",
-    "nn",
-    "optim",
 }
 OBJECTS = {name: each for name, each in public.public().items() if each.folder not in PENDING}
 READERS = public.used_by_readers()

@@ -19,8 +19,11 @@ from ..tensors import Tensor
 from .optimizer import Optimizer
 from .parameter_rows import Row, Rows
 
+
 # the same for many parameters: worked out once
-_numbers = lru_cache(maxsize=64)(kernels.optim.adam_numbers)
+@lru_cache(maxsize=64)
+def _numbers(t: int, *settings: Any) -> Any:
+    return kernels.optim.adam_numbers(t, *settings)
 
 
 class SGD(Optimizer):
