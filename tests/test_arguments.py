@@ -310,9 +310,18 @@ def callables() -> Iterator[tuple[str, Callable[..., Any]]]:
                 yield name, member
             elif not dataclasses.is_dataclass(member):  # a report is not an argument
                 yield name, member
-                for method, function in vars(member).items():
+                for method, function in methods(member).items():
                     if not method.startswith("_") and inspect.isfunction(function):
                         yield f"{name}.{method}", function
+
+
+def methods(kind: type) -> dict[str, Any]:
+    """What a class defines, and what it has from the base classes of models."""
+    found: dict[str, Any] = {}
+    for each in reversed(kind.__mro__):
+        if each is kind or each.__module__ == models.base.__name__:
+            found |= vars(each)
+    return found
 
 
 def asked() -> Iterator[tuple[str, str, str]]:

@@ -114,7 +114,7 @@ def plane(run: Run) -> float:
     expected=1 / 18,
     tolerance=lambda run: next_term(run, EPSILON) / 18,
     reason="the next term of the expansion, 4/5 eps^2 sum a^8 / sum a^6 relative",
-    sabotage=edit(TwoLayerAutoencoder.encode, "self.encoder(rows(", "1.0001 * self.encoder(rows("),
+    sabotage=edit(TwoLayerAutoencoder.encode, "self.encoder(", "1.0001 * self.encoder("),
 )
 def tanh_gap(run: Run) -> float:
     return constant(run, "tanh")

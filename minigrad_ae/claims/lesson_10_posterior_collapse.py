@@ -10,7 +10,7 @@ from .. import analytic
 from ..experiments import collapse
 from ..experiments.collapse import UNITS, linear, report
 from ..experiments.elbo import cloud, matrices
-from ..models import KLWarmUp, LinearVAE, diagnostics, linear_vae
+from ..models import KLWarmUp, LinearVAE, densities, diagnostics
 from ..ops import compositions
 from .bugs import edit, wrong_rule
 from .definition import Run, claim
@@ -63,7 +63,7 @@ def active_units(run: Run) -> float:
     expected=0.0,
     tolerance=LBFGS_OPTIMUM,
     reason="optimum by L-BFGS",
-    sabotage=edit(LinearVAE.bound_of, "0.5 * ops.sum(mu**2", "0.5 * ops.mean(mu**2"),
+    sabotage=edit(densities.kl_to_prior, "0.5 * ops.sum(", "0.5 * ops.mean("),
 )
 def unit_kl(run: Run) -> float:
     return largest_error(report(run.shared(linear, *CASE), cloud()[0]).kl, optimum(run).kl)
@@ -118,7 +118,7 @@ def beta_optimum(run: Run) -> float:
     expected=10.0,
     tolerance=0.0,
     reason="a count; just below, the variance of the mean is 1 - 0.95 = 0.05",
-    sabotage=edit(linear_vae._checked_beta, "        beta,", "        beta**0.5,"),
+    sabotage=edit(LinearVAE._weight, "        beta,", "        beta**0.5,"),
     thorough=True,
 )
 def complete_collapse(run: Run) -> float:
@@ -252,7 +252,9 @@ def warm_up(run: Run) -> float:
     tolerance=1e-5,
     reason="optimum by L-BFGS",
     sabotage=edit(
-        LinearVAE.bound_of, "+ ops.exp_remainder(log_var)", "+ ops.exp(log_var) - 1 - 0.9 * log_var"
+        densities.kl_to_prior,
+        "ops.exp_remainder(log_var)",
+        "ops.exp(log_var) - 1 - 0.9 * log_var",
     ),
 )
 def aggregate_moments(run: Run) -> float:

@@ -1,7 +1,7 @@
 """The models of chapter 19, one file each; what several share is in files of its own.
 
-checks                   what is asked of arguments
-densities, likelihoods   the terms of the variational bound, in Tensor operations
+base                     encoder, decoder and loss; the likelihood by importance weighting
+densities                the terms of the variational bound, in Tensor operations
 estimators               gradients of expectations: reparameterised, and by the score function
 diagnostics              what a code holds: KL and activity of each unit, aggregate posterior,
                          mutual information

@@ -15,30 +15,64 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
 from ..arguments import choice, unmasked, whole_number
-from ..nn import Linear, Module, Sequential
+from ..nn import Linear, Sequential
 from ..nn.module import Renamed
-from .checks import name_as_on_the_slides, rows
+from .base import Autoencoder, name_as_on_the_slides
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 
 
-class DeepAutoencoder(Module):
-    """The slide's network, D-H-M-H-D; the loss is a sum over features and data, with the factor
-    1/2.
+class DeepAutoencoder(Autoencoder):
+    """The slide's network, D-H-M-H-D: a code that is a curved function of the data.
 
-    n_features, n_latent : D and M, which has to be chosen before training
-    n_hidden   : H, the units of the layers 1 and 3
-    activation : s, "sigmoid" as on the slide, "tanh" or "relu"
-    rng : where the start weights come from (Xavier uniform; biases start at 0); dtype : float64 or
-    float32
+    The loss is 1/2 sum (y - x)^2, a sum over features and data.
 
-    ``encoder`` is F1 and ``decoder`` F2, two `nn.Linear` layers each, which compute
-    s(x @ weight + bias); ``layer1`` ... ``layer4`` are the same layers, numbered as on the slide.
+    Parameters
+    ----------
+    n_features : int
+        D, the number of features of a datum, >= 1.
+    n_latent : int
+        M, the number of units of the code, >= 1, which has to be chosen before training.
+    n_hidden : int, optional
+        H, the units of the layers 1 and 3, >= 1.
+    activation : str, optional
+        s, of the layers 1 and 3: "sigmoid" as on the slide, "tanh" or "relu".
+    rng : numpy.random.Generator
+        Draws the start weights (Xavier uniform); the biases start at 0.
+    dtype : dtype, optional
+        float64 or float32, of all parameters.
 
-    Raises DataError for settings that are not possible; when called, ShapeError for data of another
-    width.
+    Attributes
+    ----------
+    encoder : nn.Sequential
+        F1, two `nn.Linear` layers, which compute s(x @ weight + bias) and z = h1 @ weight + bias.
+    decoder : nn.Sequential
+        F2, two layers alike, from z to y.
+    layer1, layer2, layer3, layer4 : nn.Linear
+        The same layers, numbered as on the slide.
+
+    Raises
+    ------
+    DataError
+        If a size is below 1, or the activation is unknown.
+    DtypeError
+        If a size is not a whole number, `rng` not a generator, or `dtype` another one.
+
+    References
+    ----------
+    Bishop & Bishop (2024), section 19.1.2.
+
+    Examples
+    --------
+    A last layer that answers with the mean leaves half of the sum of squares around it.
+
+    >>> X = np.array([[0.0, 0.0], [2.0, 0.0]])
+    >>> model = mg.models.DeepAutoencoder(2, 1, n_hidden=3, rng=np.random.default_rng(0))
+    >>> model.layer4.weight.data = np.zeros((3, 2))
+    >>> model.start_at(X.mean(axis=0))
+    >>> model.loss(X).item()
+    1.0
     """
 
     layer1, layer2 = Renamed("encoder.0"), Renamed("encoder.1")
@@ -58,41 +92,45 @@ class DeepAutoencoder(Module):
         self.n_latent = whole_number(n_latent, "DeepAutoencoder: n_latent")
         self.n_hidden = whole_number(n_hidden, "DeepAutoencoder: n_hidden")
         self.activation = choice(activation, ACTIVATIONS, "DeepAutoencoder", "activation")
-        self.encoder: Any = Sequential(
+        self.encoder = Sequential(
             Linear(n_features, n_hidden, activation=activation, rng=rng, dtype=dtype),
             Linear(n_hidden, n_latent, rng=rng, dtype=dtype),
         )
-        self.decoder: Any = Sequential(
+        self.decoder = Sequential(
             Linear(n_latent, n_hidden, activation=activation, rng=rng, dtype=dtype),
             Linear(n_hidden, n_features, rng=rng, dtype=dtype),
         )
         name_as_on_the_slides(*self.encoder, *self.decoder)
 
-    def encode(self, x: Any) -> Any:
-        """F1: x (n, D) -> z (n, M)."""
-        return self.encoder(rows(x, self.n_features, self.encoder[0].weight.dtype))
-
-    def decode(self, z: Any) -> Any:
-        """F2: z (n, M) -> y (n, D)."""
-        return self.decoder(z)
-
-    def forward(self, x: Any) -> Any:
-        """x (n, D) -> its reconstruction y = F2(F1(x)), (n, D)."""
-        return self.decode(self.encode(x))
-
-    def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
-        """E = 1/2 sum over n and features of (y - x)^2, a scalar.  (`rng` is not used.)"""
-        x = rows(x, self.n_features, self.encoder[0].weight.dtype)
-        return ops.half_squared_error(self.forward(x), x)
-
     def start_at(self, mean: Any) -> None:
-        """Set the output bias to `mean` (D,), the mean of the data, which spares training the time
-        to find it.
+        """Set the output bias to the mean of the data, which spares training the time to find it.
+
+        Parameters
+        ----------
+        mean : array_like, (D,)
+            The mean of the training data, in their units.
+
+        Raises
+        ------
+        DataError
+            If entries of `mean` are masked.
+        ValueError
+            If `mean` does not have D entries.
         """
         bias = self.decoder[1].bias
         bias.data = np.array(unmasked(mean, "mean"), bias.dtype).reshape(self.n_features)
 
+    @property
+    def _dtype(self) -> Any:
+        return self.layer1.weight.dtype
+
     def describe(self) -> str:
-        """Its own line in the tree of modules."""
+        """Its own line in the tree of modules.
+
+        Returns
+        -------
+        str
+            Sizes and activation, such as 'DeepAutoencoder(64 -> 32 -> 8 -> 32 -> 64, sigmoid)'.
+        """
         sizes = (self.n_features, self.n_hidden, self.n_latent, self.n_hidden, self.n_features)
         return f"DeepAutoencoder({' -> '.join(map(str, sizes))}, {self.activation})"

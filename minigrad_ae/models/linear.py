@@ -8,7 +8,7 @@ At its minimum, y projects x onto the first M principal components of the data (
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ from ..nn import Linear, Module, Parameter, init
 from ..nn.module import Renamed
 from ..optim import LBFGS
 from ..tensors import Tensor, tensor
-from .checks import name_as_on_the_slides, rows
+from .base import Autoencoder, name_as_on_the_slides
 
 # pairs that L-BFGS keeps: more help data with columns of very different size, and cost time
 HISTORY = 30
@@ -33,14 +33,39 @@ STAGE_TOLERANCE = 1e-5
 
 @dataclass
 class Fit:
-    """What `LinearAutoencoder.fit` did; losses are E in the units of the data, penalty included
-    where there is one.
+    """What ``fit`` did, in a `LinearAutoencoder` or `LinearVAE`.
+
+    Losses are in the units of the data, sums over features and data, penalty included where there
+    is one.
+
+    Parameters
+    ----------
+    start_loss : float
+        The loss at the start weights.
+    loss : float, optional
+        The loss at the end.
+    evaluations : int, optional
+        How often loss and gradient were computed.
+    losses : list of float, optional
+        The loss without penalty at each evaluation.
+    penalties : list of float, optional
+        lambda in each stage of `LinearAutoencoder.fit`.
+    reason : str, optional
+        Why L-BFGS ended.
+    finished : bool, optional
+        False where a limit ended the run: it would have gone on.
+
+    Examples
+    --------
+    >>> X = np.array([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    >>> report = mg.models.LinearAutoencoder(2, 1, rng=np.random.default_rng(0)).fit(X)
+    >>> report.finished, len(report.losses) == report.evaluations
+    (True, True)
     """
 
     start_loss: float
     loss: float = float("nan")
     evaluations: int = 0
-    # the loss without penalty after each iteration of L-BFGS
     losses: list[float] = field(default_factory=list)
     penalties: list[float] = field(default_factory=list)  # lambda in each stage
     reason: str = ""
@@ -48,37 +73,98 @@ class Fit:
 
 
 class TiedDecoder(Module):
-    """y = z W^T + b with the weight W (D, M) of the layer `encoder`; the offset b (D,) is its own.
+    """y = z W^T + b with the weight W (D, M) of an encoder; only the offset is its own.
 
-    ``weight`` (M, D) is computed from the encoder's, and so is no parameter.
+    Parameters
+    ----------
+    encoder : nn.Linear
+        Whose weight is used.
+    bias : bool
+        Whether there is an offset b (D,).
+    dtype : dtype
+        float64 or float32, of the offset.
     """
 
     def __init__(self, encoder: Linear, bias: bool, dtype: Any) -> None:
         self.encoder = encoder
-        n_features = encoder.weight.shape[0]
-        self.bias = Parameter(np.zeros(n_features, dtype)) if bias else None
+        self.bias = Parameter(np.zeros(encoder.weight.shape[0], dtype)) if bias else None
 
     @property
     def weight(self) -> Tensor:
+        """W^T, a Tensor (M, D): computed from the encoder's, and so not a parameter."""
         return self.encoder.weight.T
 
     def forward(self, z: Any) -> Any:
+        """The outputs for given codes.
+
+        Parameters
+        ----------
+        z : Tensor or array_like, (n, M)
+            Codes, one row for each datum.
+
+        Returns
+        -------
+        Tensor, (n, D)
+            y, in the units of the data.
+        """
         return ops.linear(z, self.weight, self.bias)
 
 
-class LinearAutoencoder(Module):
-    """y = (x W_enc + b_enc) W_dec + b_dec; the loss is a sum over features and data, with the
-    slide's factor 1/2.
+class LinearAutoencoder(Autoencoder):
+    """Two layers of weights and no other function: y = (x W_enc + b_enc) W_dec + b_dec.
 
-    n_features, n_latent : D and M, 1 <= M <= D
-    bias   : offsets b_enc (M,) and b_dec (D,).  Without them, data that are not centred lead to the
-             principal components of the second moments X^T X instead of the covariance
-    tied   : W_dec = W_enc^T, one matrix
-    l2     : adds l2/2 (||W_enc||^2 + ||W_dec||^2); the offsets are never decayed
-    rng    : where the start weights come from (Xavier normal); dtype : float64 or float32
+    The loss is 1/2 sum (y - x)^2, a sum over features and data, with the slide's factor 1/2.
 
-    ``encoder`` and ``decoder`` are layers: W1^T = encoder.weight (D, M), W2^T = decoder.weight
-    (M, D), b1 = encoder.bias (M,) and b2 = decoder.bias (D,), or None.
+    Parameters
+    ----------
+    n_features : int
+        D, the number of features of a datum, >= 1.
+    n_latent : int
+        M, the number of units of the code, 1 <= M <= D.
+    bias : bool, optional
+        Whether there are offsets b_enc (M,) and b_dec (D,).  Without them, data that are not
+        centred lead to the principal components of the second moments X^T X instead of the
+        covariance.
+    tied : bool, optional
+        W_dec = W_enc^T, one matrix.
+    l2 : float, optional
+        Adds l2/2 (||W_enc||^2 + ||W_dec||^2), >= 0; the offsets are never decayed.
+    rng : numpy.random.Generator
+        Draws the start weights (Xavier normal); the offsets start at 0.
+    dtype : dtype, optional
+        float64 or float32, of all parameters.
+
+    Attributes
+    ----------
+    encoder : nn.Linear
+        W1^T = encoder.weight (D, M) and b1 = encoder.bias (M,), or None.
+    decoder : nn.Linear or TiedDecoder
+        W2^T = decoder.weight (M, D) and b2 = decoder.bias (D,), or None.
+    record : Fit or None
+        What the last `fit` did.
+
+    Raises
+    ------
+    DataError
+        If a size is below 1, M > D, or l2 < 0.
+    DtypeError
+        If a number or flag is not one, `rng` not a generator, or `dtype` another one.
+
+    References
+    ----------
+    Bishop & Bishop (2024), section 19.1.1; Baldi & Hornik (1989).
+
+    Examples
+    --------
+    At its minimum it projects onto the first principal component, here the first axis.  What it
+    cannot represent is the second, 1/2 (1 + 1).
+
+    >>> X = np.array([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    >>> model = mg.models.LinearAutoencoder(2, 1, rng=np.random.default_rng(0))
+    >>> round(model.fit(X).loss, 6)
+    1.0
+    >>> bool(np.allclose(model(X).numpy(), X * [1, 0], atol=1e-5))
+    True
     """
 
     encoder_weight, encoder_bias = Renamed("encoder.weight"), Renamed("encoder.bias")
@@ -95,7 +181,6 @@ class LinearAutoencoder(Module):
         rng: np.random.Generator,
         dtype: Any = np.float64,
     ) -> None:
-        super().__init__()
         self.n_features = whole_number(n_features, "LinearAutoencoder: n_features")
         self.n_latent = whole_number(
             n_latent,
@@ -116,7 +201,7 @@ class LinearAutoencoder(Module):
         self.tied, self.bias = flag(tied, "tied"), flag(bias, "bias")
         drawn = {"rng": rng, "dtype": dtype, "init": init.xavier_normal}
         self.encoder = Linear(n_features, n_latent, self.bias, **drawn)
-        self.decoder: Linear | TiedDecoder = (
+        self.decoder = (
             TiedDecoder(self.encoder, self.bias, dtype)
             if self.tied
             else Linear(n_latent, n_features, self.bias, **drawn)
@@ -125,49 +210,118 @@ class LinearAutoencoder(Module):
         self.record: Fit | None = None
 
     def decoding_weight(self) -> Tensor:
-        """(M, D): the decoder's weight, which is the encoder's transposed if they are tied."""
+        """The decoder's weight, which is the encoder's transposed if they are tied.
+
+        Returns
+        -------
+        Tensor, (M, D)
+            W_dec, differentiable.
+        """
         return self.decoder.weight
 
     def encode(self, x: Any) -> Any:
-        """x (n, D) -> z (n, M)."""
-        x = self._checked(x)
+        """The code z = x W_enc + b_enc of each row of x.
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows; an array is cast to the dtype of the weights.
+
+        Returns
+        -------
+        Tensor, (n, M)
+            z, one row for each datum.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        """
+        x = self._rows(x)
         W = self.encoder.weight
         return ops.linear(x, W, self.encoder.bias) if self.bias else x @ W
 
     def decode(self, z: Any) -> Any:
-        """z (n, M) -> y (n, D)."""
+        """The outputs y = z W_dec + b_dec.
+
+        Parameters
+        ----------
+        z : Tensor or array_like, (n, M)
+            Codes, one row for each datum.
+
+        Returns
+        -------
+        Tensor, (n, D)
+            y, in the units of the data.
+        """
         W = self.decoder.weight
         return ops.linear(z, W, self.decoder.bias) if self.bias else z @ W
 
-    def forward(self, x: Any) -> Any:
-        """x (n, D) -> its reconstruction y (n, D)."""
-        return self.decode(self.encode(x))
-
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
-        """E = 1/2 sum over n and features of (y - x)^2, plus the L2 penalty; a scalar.  (`rng` is
-        not used.)
+        """E = 1/2 sum over data and features of (y - x)^2, plus the L2 penalty.
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator, optional
+            Not used: nothing is drawn.
+
+        Returns
+        -------
+        Tensor, ()
+            E, a sum over features and data; the penalty is added once.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
         """
-        x = self._checked(x)
+        x = self._rows(x)
         return self.penalised(half_squared_error(self.forward(x), x), self.l2)
 
     def penalised(self, error: Any, l2: float) -> Any:
-        """`error` + l2/2 (||W_enc||^2 + ||W_dec||^2)."""
+        """Add l2/2 (||W_enc||^2 + ||W_dec||^2) to an error.
+
+        Parameters
+        ----------
+        error : Tensor, ()
+            What is penalised.
+        l2 : float
+            The weight of the penalty, >= 0.
+
+        Returns
+        -------
+        Tensor, ()
+            `error` itself where `l2` is 0.
+        """
         if l2 == 0:
             return error
         return error + l2 / 2 * (ops.sum(self.encoder.weight**2) + ops.sum(self.decoder.weight**2))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """The weights before the offsets.  Optimisers know parameters by this order: an older
-        state of an optimiser fits.
+        """The weights before the offsets, each with its path.
+
+        Returns
+        -------
+        iterator of (str, Parameter)
+            ('encoder.weight', parameter) and so on.
+
+        Notes
+        -----
+        Optimisers know parameters by this order: an older state of an optimiser fits.
         """
         return iter(sorted(super().named_parameters(), key=lambda named: -named[1].ndim))
 
     def weights(self) -> list[Parameter]:
-        """The one or two matrices that are trained."""
-        return [p for p in self.parameters() if p.ndim == 2]
+        """The matrices that are trained.
 
-    def _checked(self, x: Any) -> Any:
-        return rows(x, self.n_features, self.encoder.weight.dtype)
+        Returns
+        -------
+        list of Parameter
+            W_enc and W_dec, or the one that both share if they are tied.
+        """
+        return [p for p in self.parameters() if p.ndim == 2]
 
     def fit(
         self,
@@ -177,30 +331,51 @@ class LinearAutoencoder(Module):
         tolerance: float = 1e-12,
         max_evaluations: int = 20_000,
     ) -> Fit:
-        """Train to the minimum by L-BFGS; X (n, D).  Leaves its report in ``record`` and returns
-        it.
+        """Train to the minimum by L-BFGS.
 
-        rng : draws new start weights first; None starts from the present ones.
-        tolerance : the last stage ends when no entry of the gradient is larger (data scaled to mean
-        square 1), or when the loss no longer resolves a step; the others at 1e-5.
-        max_evaluations : of the loss and its gradient, in all stages together.
+        Parameters
+        ----------
+        X : array_like, (N, D)
+            Data in rows; finite numbers.
+        rng : numpy.random.Generator, optional
+            Draws new start weights first; None starts from the present ones.
+        tolerance : float, optional
+            The last stage ends when no entry of the gradient is larger (data scaled to mean square
+            1), or when the loss no longer resolves a step; the others at 1e-5.  0 goes down to the
+            rounding of the loss.
+        max_evaluations : int, optional
+            Of the loss and its gradient, in all stages together, >= 1.
 
+        Returns
+        -------
+        Fit
+            The report, also left in ``record``.
+
+        Raises
+        ------
+        ShapeError
+            If X is not a matrix of D columns.
+        DataError
+            If X is empty, or has entries that are masked, not finite, or so large or small that
+            their squares are lost; if `tolerance` is below 0 or `max_evaluations` below 1.
+        DtypeError
+            If X is not made of real numbers, or an argument is not a number.
+
+        Notes
+        -----
         Three things make it short, and none of them looks at an eigenvalue.  The loss depends on X
         only through X^T X = R^T R, so R of a QR decomposition (D x D) stands in for X.  The best
         offsets are known for any weights, b_dec = mean - (mean W_enc + b_enc) W_dec, so centred
         data and no offsets leave the same problem.  And a penalty lambda, from ||X||^2 / D down to
-        its final value, keeps the two layers balanced on the way (Kunin et al. 2019): without it,
-        every invertible C gives the equally good (W_enc C, C^-1 W_dec), and some of them are far
-        away.
+        its final value, keeps the two layers balanced on the way: without it, every invertible C
+        gives the equally good (W_enc C, C^-1 W_dec), and some of them are far away.
+
+        References
+        ----------
+        Kunin, Bloom, Goeva & Seed (2019), Loss landscapes of regularized linear autoencoders.
         """
-        whole_number(max_evaluations, "LinearAutoencoder.fit: max_evaluations")
-        fix = "0 goes down to the rounding of the loss"
-        real_number(tolerance, "LinearAutoencoder.fit: tolerance", "[0, inf)", fix)
-        given = check_matrix(X, "X", min_rows=1)
+        given = ready_to_fit(self, self.weights(), X, rng, tolerance, max_evaluations)
         X = given.astype(np.float64, copy=False)  # the mean of float32 data would be a wrong offset
-        self._checked(X[:1])
-        if rng is not None:
-            self._restart(rng)
         with no_grad():
             report = Fit(start_loss=float(self.loss(X)))
         mean = np.zeros(X.shape[1])
@@ -253,19 +428,54 @@ class LinearAutoencoder(Module):
 
     def _centre_on(self, mean: np.ndarray) -> None:
         """The offsets that are best for these weights: y(mean) = mean."""
-        b1, b2 = self.encoder.bias, self.decoder.bias
-        assert b1 is not None and b2 is not None
-        b1.data = np.zeros(self.n_latent)
+        self.encoder.bias.data = np.zeros(self.n_latent)
         projected = mean @ self.encoder.weight.data @ self.decoder.weight.data
-        b2.data = mean - projected
+        self.decoder.bias.data = mean - projected
 
-    def _restart(self, rng: np.random.Generator) -> None:
-        for weight in self.weights():
+
+def ready_to_fit(
+    model: Autoencoder,
+    weights: Iterable[Parameter],
+    X: Any,
+    rng: np.random.Generator | None,
+    tolerance: float,
+    max_evaluations: int,
+) -> np.ndarray:
+    """X (n, D) as an array of finite numbers, after all that ``fit`` was given has been checked;
+    with an `rng`, the weights are drawn again.
+    """
+    who = f"{type(model).__name__}.fit"
+    whole_number(max_evaluations, f"{who}: max_evaluations")
+    real_number(
+        tolerance, f"{who}: tolerance", "[0, inf)", "0 goes down to the rounding of the loss"
+    )
+    X = check_matrix(X, "X", min_rows=1)
+    model._rows(X[:1])
+    if rng is not None:
+        for weight in weights:
             weight.data = init.xavier_normal(weight.shape, rng, weight.dtype)
+    return X
 
 
 def half_squared_error(y: Any, x: Any) -> Any:
-    """E = 1/2 sum (y - x)^2 over all elements: the slides' sum-of-squares error, a sum over
-    features and data.
+    """E = 1/2 sum (y - x)^2, the slides' sum-of-squares error.
+
+    Parameters
+    ----------
+    y : Tensor or ndarray, (n, D)
+        Outputs.
+    x : Tensor or ndarray, (n, D)
+        Targets.
+
+    Returns
+    -------
+    Tensor or ndarray, ()
+        A sum over features and data.
+
+    Examples
+    --------
+    >>> from minigrad_ae.models.linear import half_squared_error
+    >>> float(half_squared_error(np.array([[3.0, 4.0]]), np.zeros((1, 2))))  # 1/2 (9 + 16)
+    12.5
     """
     return ops.half_squared_error(y, x)

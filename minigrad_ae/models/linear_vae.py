@@ -19,34 +19,84 @@ import numpy as np
 from .. import ops
 from ..arguments import flag, generator, real_number, whole_number
 from ..autodiff.graph import no_grad
-from ..data import centre, check_matrix
+from ..data import centre
 from ..errors import DataError
-from ..nn import Linear, Module, Parameter, init
+from ..nn import Linear, Parameter, init
 from ..nn.module import Renamed
 from ..optim import LBFGS
 from ..tensors import Tensor, tensor
-from .checks import rows
-from .densities import LN_2PI, log_normal
-from .linear import Fit
+from .base import VariationalModel
+from .densities import LN_2PI, kl_to_prior, log_normal
+from .linear import Fit, ready_to_fit
 
 HISTORY = 100  # pairs that L-BFGS keeps: small variances make the bound badly conditioned
 VANISHED = 1e-10  # a learnt variance below this part of the data's mean square is on its way to 0
 
 
-class LinearVAE(Module):
-    """Linear decoder and linear encoder; its loss is exact, or sampled as in any other VAE.
+class LinearVAE(VariationalModel):
+    """A VAE with a linear encoder and a linear decoder; its loss is exact, or sampled.
 
-    n_features, n_latent : D and M, 1 <= M <= D
-    beta   : weight of the KL term in `loss`, >= 0; an attribute, which may be changed on the way
-             (KL warm-up)
-    sigma2 : variance (not standard deviation) of the decoder's noise, > 0; learn_sigma2 : train it
-    from there
-    rng    : where the start weights come from (Xavier normal); dtype : float64 or float32
+        p(x | z) = N(W z + mu, sigma^2 I),   q(z | x) = N(V (x - mu), diag(d))
 
-    ``encoder`` and ``decoder`` are layers: V^T = encoder.weight (D, M), W^T = decoder.weight (M,
-    D), and mu = decoder.bias (D,), also called ``mean``.  ``log_var`` (M,) is ln d, the same for
-    every x (which is best); ``log_sigma2`` () is frozen unless learnt.  Raises DataError for
-    n_latent, sigma2 or beta outside these ranges.
+    Parameters
+    ----------
+    n_features : int
+        D, the number of features of a datum, >= 1.
+    n_latent : int
+        M, the number of latent units, 1 <= M <= D.
+    beta : float, optional
+        Weight of the KL term in `loss`, >= 0; an attribute, which may be changed on the way (KL
+        warm-up).
+    sigma2 : float, optional
+        Variance (not standard deviation) of the decoder's noise, > 0, in squared units of x.
+    learn_sigma2 : bool, optional
+        Whether it is trained, from there.
+    rng : numpy.random.Generator
+        Draws the start weights (Xavier normal).
+    dtype : dtype, optional
+        float64 or float32, of all parameters.
+
+    Attributes
+    ----------
+    encoder : nn.Linear
+        V^T = encoder.weight (D, M), without a bias.
+    decoder : nn.Linear
+        W^T = decoder.weight (M, D) and mu = decoder.bias (D,), also called ``mean``.
+    log_var : Parameter, (M,)
+        ln d, the same for every x (which is best).
+    log_sigma2 : Parameter, ()
+        ln sigma^2, frozen unless learnt.
+    record : Fit or None
+        What the last `fit` did.
+
+    Raises
+    ------
+    DataError
+        If n_latent, sigma2 or beta is outside these ranges.
+    DtypeError
+        If a number or flag is not one, `rng` not a generator, or `dtype` another one.
+
+    References
+    ----------
+    Bishop & Bishop (2024), section 19.2; Lucas, Tucker, Grosse & Norouzi (2019), arXiv 1911.02469.
+
+    Examples
+    --------
+    The covariance of these data has the eigenvalues 2 and 1/2.  Probabilistic PCA takes the smaller
+    for sigma^2, and ||w||^2 = 2 - 1/2.
+
+    >>> X = np.array([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    >>> model = mg.models.LinearVAE(2, 1, learn_sigma2=True, rng=np.random.default_rng(0))
+    >>> report = model.fit(X)
+    >>> round(model.sigma2, 6), round(float(np.sum(model.decoder.weight.data**2)), 6)
+    (0.5, 1.5)
+
+    A unit whose eigenvalue is below beta sigma^2 collapses: w = 0.
+
+    >>> model = mg.models.LinearVAE(2, 1, beta=4.0, rng=np.random.default_rng(0))
+    >>> report = model.fit(X)
+    >>> bool(np.allclose(model.decoder.weight.data, 0, atol=1e-4))
+    True
     """
 
     encoder_weight, decoder_weight = Renamed("encoder.weight"), Renamed("decoder.weight")
@@ -63,7 +113,6 @@ class LinearVAE(Module):
         rng: np.random.Generator,
         dtype: Any = np.float64,
     ) -> None:
-        super().__init__()
         self.n_features = whole_number(n_features, "LinearVAE: n_features")
         self.n_latent = whole_number(
             n_latent,
@@ -86,7 +135,7 @@ class LinearVAE(Module):
         drawn = {"rng": rng, "dtype": dtype, "init": init.xavier_normal}
         self.encoder = Linear(n_features, n_latent, bias=False, **drawn)
         self.log_var = Parameter(np.zeros(n_latent, dtype))
-        self.decoder: Any = Linear(n_latent, n_features, **drawn)  # with a bias, for certain
+        self.decoder = Linear(n_latent, n_features, **drawn)
         self.log_sigma2 = Parameter(math.log(variance), dtype=dtype)
         self.log_sigma2.requires_grad = self.learn_sigma2
         self.record: Fit | None = None
@@ -95,34 +144,70 @@ class LinearVAE(Module):
 
     @property
     def sigma2(self) -> float:
-        """The variance of the decoder's noise."""
+        """The variance of the decoder's noise, a float in squared units of x."""
         return math.exp(self.log_sigma2.item())
-
-    @property
-    def beta(self) -> float:
-        """Weight of the KL term in `loss`."""
-        return self._beta
-
-    @beta.setter
-    def beta(self, value: float) -> None:
-        self._beta = _checked_beta(value)
 
     # --- the two distributions ---
     def encode(self, x: Any) -> tuple[Any, Any]:
-        """x (n, D) -> mu, log_var, (n, M) each, of q(z | x)."""
-        mu = (self._checked(x) - self.decoder.bias) @ self.encoder.weight
+        """Mean and log variance of q(z | x) = N(V (x - mu), diag(d)).
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows; an array is cast to the dtype of the weights.
+
+        Returns
+        -------
+        mu : Tensor, (n, M)
+            The means.
+        log_var : Tensor, (n, M)
+            ln d in every row.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        """
+        mu = (self._rows(x) - self.decoder.bias) @ self.encoder.weight
         return mu, ops.broadcast_to(self.log_var, mu.shape)
 
     def decode(self, z: Any) -> Any:
-        """z (..., M) -> E[x | z] (..., D)."""
+        """E[x | z] = W z + mu.
+
+        Parameters
+        ----------
+        z : Tensor or array_like, (..., M)
+            Latent variables.
+
+        Returns
+        -------
+        Tensor, (..., D)
+            The mean of p(x | z), in the units of the data.
+        """
         return z @ self.decoder.weight + self.decoder.bias
 
-    def forward(self, x: Any) -> Any:
-        """x (n, D) -> its reconstruction (n, D) through the mean of q, without sampling."""
-        return self.decode(self.encode(x)[0])
-
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n, D) draws of x from the model: z from the prior, then x from p(x | z)."""
+        """Draw x from the model: z from the prior, then x from p(x | z).
+
+        Parameters
+        ----------
+        n : int
+            How many, >= 1.
+        rng : numpy.random.Generator
+            Draws z, and the noise in x.
+
+        Returns
+        -------
+        ndarray, (n, D)
+            One draw in each row.
+
+        Raises
+        ------
+        DataError
+            If `n` is below 1.
+        DtypeError
+            If `n` is not a whole number, or `rng` not a generator.
+        """
         n = whole_number(n, "LinearVAE.sample: n")
         rng = generator(rng, "LinearVAE", "z from the prior")
         with no_grad():
@@ -137,7 +222,31 @@ class LinearVAE(Module):
     def bound(
         self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float = 1.0
     ) -> Any:
-        """(n,): `bound_of` the encoder's own q(z | x), for each row of x (n, D)."""
+        """The lower bound of log p(x) for each row of x, with the encoder's own q(z | x).
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator, optional
+            Draws z; without it the bound is exact.
+        n_samples : int, optional
+            Draws of z for each datum, >= 1, over which the first term is averaged.
+        beta : float, optional
+            Weight of the KL term, >= 0.
+
+        Returns
+        -------
+        Tensor, (n,)
+            `bound_of` that q: sums over features and units, in nats.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If beta < 0 or n_samples < 1.
+        """
         return self.bound_of(x, *self.encode(x), rng, n_samples, beta)
 
     def bound_of(
@@ -149,39 +258,117 @@ class LinearVAE(Module):
         n_samples: int = 1,
         beta: float = 1.0,
     ) -> Any:
-        """(n,): E_q log p(x | z) - beta KL(q || p(z)) for each row of x (n, D) and any q = N(mu,
-        diag e^log_var), (n, M) each.
+        """E_q log p(x | z) - beta KL(q || p(z)) for each row of x and any Gaussian q.
 
-        Without `rng` it is exact.  With it, the first term is the mean over `n_samples` draws of z;
-        the KL term stays analytic.  Raises ShapeError where x does not fit, DataError for beta < 0
-        and n_samples < 1.
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        mu : Tensor or ndarray, (n, M)
+            Means of q = N(mu, diag e^log_var).
+        log_var : Tensor or ndarray, (n, M)
+            Log variances of q.
+        rng : numpy.random.Generator, optional
+            Draws z; without it the bound is exact.
+        n_samples : int, optional
+            Draws of z for each datum, >= 1, over which the first term is averaged; the KL term
+            stays analytic.
+        beta : float, optional
+            Weight of the KL term, >= 0.
+
+        Returns
+        -------
+        Tensor, (n,)
+            Sums over features and units, in nats.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If beta < 0 or n_samples < 1.
         """
-        x, beta = self._checked(x), _checked_beta(beta)
-        n_samples = _checked_samples(n_samples)
+        x, beta, n_samples = self._rows(x), self._weight(beta), self._samples(n_samples)
         if rng is None:
             likelihood = self.expected_log_likelihood(x, mu, log_var)
         else:
             z = self.draw(mu, log_var, rng, n_samples)
-            likelihood = ops.mean(log_normal(x, self.decode(z), self.log_sigma2), axis=0)
-        kl = 0.5 * ops.sum(mu**2 + ops.exp_remainder(log_var), axis=1)
-        return likelihood - beta * kl
+            likelihood = ops.mean(self._log_prob(x, z), axis=0)
+        return likelihood - beta * kl_to_prior(mu, log_var)
 
     def elbo(
         self, x: Any, rng: np.random.Generator | None = None, n_samples: int = 1, beta: float = 1.0
     ) -> Any:
-        """`bound`, *summed over the data*: a scalar."""
+        """The sum of `bound` over the data.
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator, optional
+            Draws z; without it the bound is exact.
+        n_samples : int, optional
+            Draws of z for each datum, >= 1.
+        beta : float, optional
+            Weight of the KL term, >= 0.
+
+        Returns
+        -------
+        Tensor, ()
+            A sum over features, units and data, in nats.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If beta < 0 or n_samples < 1.
+        """
         return ops.sum(self.bound(x, rng, n_samples, beta))
 
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
-        """-`elbo` with this model's beta, *summed over features and data*: exact; with an `rng`,
-        from one draw of z each.
+        """-`elbo` with this model's beta: exact, or from one draw of z for each datum.
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator, optional
+            Draws z; without it the loss is exact.
+
+        Returns
+        -------
+        Tensor, ()
+            A sum over features, units and data, in nats.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
         """
         return -self.elbo(x, rng, beta=self.beta)
 
     def expected_log_likelihood(self, x: Any, mu: Any, log_var: Any) -> Any:
-        """(n,), E_q log p(x | z) = -1/2 [D ln 2 pi sigma^2 + E_q ||x - W z - mean||^2 / sigma^2]
-        for each row of x (n, D).
+        """E_q log p(x | z) in closed form, for q = N(mu, diag e^log_var).
 
+            -1/2 [D ln 2 pi sigma^2 + E_q ||x - W z - mean||^2 / sigma^2]
+
+        Parameters
+        ----------
+        x : Tensor or ndarray, (n, D)
+            Data in rows.
+        mu : Tensor or ndarray, (n, M)
+            Means of q.
+        log_var : Tensor or ndarray, (n, M)
+            Log variances of q.
+
+        Returns
+        -------
+        Tensor, (n,)
+            A sum over features, in nats.
+
+        Notes
+        -----
         The expected square is ||x - y||^2, y the decoded mean of q, plus sum_m e^log_var_m
         ||w_m||^2, the noise in z.
         """
@@ -192,36 +379,41 @@ class LinearVAE(Module):
         )
 
     def draw(self, mu: Any, log_var: Any, rng: np.random.Generator, n_samples: int) -> Any:
-        """(n_samples, n, M): z = mu + sigma epsilon, epsilon ~ N(0, I), fresh for each datum and
-        sample.
+        """z = mu + sigma epsilon with epsilon ~ N(0, I), fresh for each datum and sample.
+
+        Parameters
+        ----------
+        mu : Tensor or ndarray, (n, M)
+            Means of q.
+        log_var : Tensor or ndarray, (n, M)
+            Log variances of q.
+        rng : numpy.random.Generator
+            Draws epsilon.
+        n_samples : int
+            Draws for each datum, >= 1.
+
+        Returns
+        -------
+        Tensor, (n_samples, n, M)
+            z, differentiable in mu and log_var.
+
+        Raises
+        ------
+        DataError
+            If `n_samples` is below 1.
+        DtypeError
+            If `rng` is not a generator.
         """
-        n_samples = _checked_samples(n_samples)
+        n_samples = self._samples(n_samples)
         rng = generator(rng, "LinearVAE", "z from q(z | x)")
         return ops.reparameterise(
             mu, log_var, rng.standard_normal((n_samples, *mu.shape)).astype(mu.dtype)
         )
 
-    # --- the likelihood itself, by importance weighting ---
-    def log_weights(self, x: Any, rng: np.random.Generator, n_samples: int) -> Any:
-        """(n_samples, n): ln w = log p(x | z) + log p(z) - log q(z | x) at draws z from q.  Their
-        mean is the bound.
-        """
-        x = self._checked(x)
-        mu, log_var = self.encode(x)
-        z = self.draw(mu, log_var, rng, n_samples)
-        return (
-            log_normal(x, self.decode(z), self.log_sigma2)
-            + log_normal(z)
-            - log_normal(z, mu, log_var)
-        )
+    _draw = draw
 
-    def log_likelihood(self, x: Any, rng: np.random.Generator, n_samples: int) -> np.ndarray:
-        """(n,), ln (1/k) sum_k w, k = n_samples: on average L_k <= log p(x), which rises to it
-        (Burda et al. 2016).
-        """
-        with no_grad():
-            log_w = self.log_weights(x, rng, n_samples)
-            return np.asarray(ops.logsumexp(log_w, axis=0).numpy() - math.log(n_samples))
+    def _log_prob(self, x: Any, z: Any) -> Any:
+        return log_normal(x, self.decode(z), self.log_sigma2)
 
     # --- training to the maximum ---
     def fit(
@@ -232,28 +424,49 @@ class LinearVAE(Module):
         tolerance: float = 1e-9,
         max_evaluations: int = 20_000,
     ) -> Fit:
-        """Maximise the exact bound by L-BFGS; X (n, D).  Leaves its report in ``record`` and
-        returns it.
+        """Maximise the exact bound by L-BFGS.
 
-        rng : draws new start weights first; None starts from the present ones.  Either way they are
-        weights for the data divided by one number, so that their mean square is 1 (sigma^2 is not:
-        it is in the units of X).
-        tolerance : ends when no entry of the gradient of the mean loss is larger (in those units).
+        Parameters
+        ----------
+        X : array_like, (N, D)
+            Data in rows; finite numbers.
+        rng : numpy.random.Generator, optional
+            Draws new start weights first; None starts from the present ones.  Either way they are
+            weights for the data divided by one number, so that their mean square is 1 (sigma^2 is
+            not: it is in the units of X).
+        tolerance : float, optional
+            It ends when no entry of the gradient of the mean loss is larger (in those units); 0
+            goes down to the rounding of the loss.
+        max_evaluations : int, optional
+            Of the loss and its gradient, >= 1.
 
+        Returns
+        -------
+        Fit
+            The report, also left in ``record``; its losses are sums over features and data, in
+            nats.
+
+        Raises
+        ------
+        ShapeError
+            If X is not a matrix of D columns.
+        DataError
+            If sigma^2 would be learnt as 0; if X is empty, or has entries that are masked, not
+            finite, or so large that their squares are lost; if `tolerance` is below 0 or
+            `max_evaluations` below 1.
+        DtypeError
+            If X is not made of real numbers, or an argument is not a number.
+
+        Notes
+        -----
         Nothing here looks at an eigenvalue.  mu = the mean of X is best for any weights.  The bound
         is quadratic in x - mu, so it depends on X through X^T X = R^T R and n alone: R of a QR
         decomposition stands in for the centred rows, and one row at mu, n - len(R) times, for what
-        does not depend on x.  Raises DataError where sigma^2 would be learnt as 0.
+        does not depend on x.
         """
-        whole_number(max_evaluations, "LinearVAE.fit: max_evaluations")
-        fix = "0 goes down to the rounding of the loss"
-        real_number(tolerance, "LinearVAE.fit: tolerance", "[0, inf)", fix)
-        # in float64: the mean of float32 data would be a wrong mu
-        X = check_matrix(X, "X", min_rows=1).astype(np.float64, copy=False)
-        self._checked(X[:1])
-        if rng is not None:
-            for weight in (self.encoder.weight, self.decoder.weight):
-                weight.data = init.xavier_normal(weight.shape, rng, weight.dtype)
+        weights = (self.encoder.weight, self.decoder.weight)
+        X = ready_to_fit(self, weights, X, rng, tolerance, max_evaluations)
+        X = X.astype(np.float64, copy=False)  # the mean of float32 data would be a wrong mu
         centred, mean = centre(X)
         unit = float(np.sqrt(np.mean(centred**2))) or 1.0
         R = np.asarray(np.linalg.qr(centred, mode="r")) if len(X) > X.shape[1] else centred
@@ -292,9 +505,8 @@ class LinearVAE(Module):
         """Minimise the mean over data of - ELBO, each row of `rows` counted `times` (its share); mu
         stays where it is.
         """
-        trained = [p for p in self.parameters() if p is not self.decoder.bias]
         optimiser = LBFGS(
-            trained,
+            [p for p in self.parameters() if p is not self.decoder.bias],
             history=HISTORY,
             max_iter=limit,
             max_evaluations=limit,
@@ -317,26 +529,23 @@ class LinearVAE(Module):
         optimiser.step(closure)
         return optimiser
 
-    def _checked(self, x: Any) -> Tensor:
-        return rows(x, self.n_features, self.decoder.bias.dtype)
+    @staticmethod
+    def _weight(beta: float) -> float:
+        return real_number(
+            beta,
+            "LinearVAE: beta",
+            "[0, inf)",
+            "choose beta >= 0",
+            what=f"LinearVAE: beta = {beta} is not possible",
+            where="beta weighs the KL term; 1 is the evidence lower bound",
+        )
 
-
-def _checked_beta(beta: float) -> float:
-    return real_number(
-        beta,
-        "LinearVAE: beta",
-        "[0, inf)",
-        "choose beta >= 0",
-        what=f"LinearVAE: beta = {beta} is not possible",
-        where="beta weighs the KL term; 1 is the evidence lower bound",
-    )
-
-
-def _checked_samples(n_samples: int) -> int:
-    return whole_number(
-        n_samples,
-        "LinearVAE: n_samples",
-        "choose a whole number n_samples >= 1",
-        what=f"LinearVAE: n_samples = {n_samples} draws of z are not possible",
-        where="the bound averages over them",
-    )
+    @staticmethod
+    def _samples(n_samples: int) -> int:
+        return whole_number(
+            n_samples,
+            "LinearVAE: n_samples",
+            "choose a whole number n_samples >= 1",
+            what=f"LinearVAE: n_samples = {n_samples} draws of z are not possible",
+            where="the bound averages over them",
+        )

@@ -33,17 +33,41 @@ from ..nn.positions import position_codes
 from ..nn.vision import pick
 
 NORM_EPS = 1e-6  # added to the variance of a patch under norm_pix, as in facebookresearch/mae
-HALF_SQUARES = ops.half_squared_error
 
 
 def random_masks(
     n: int, n_patches: int, ratio: float, rng: np.random.Generator | None
 ) -> np.ndarray:
-    """(n, L) boolean, True where hidden: in each row another random subset, of the same size; all
-    are equally likely.
+    """Draw for each picture which patches are hidden: a random subset, all equally likely.
 
-    int(L (1 - ratio)) patches stay visible, as in facebookresearch/mae.  DataError for a ratio
-    outside [0, 1) or one that leaves nothing visible; DtypeError for a missing `rng`.
+    Parameters
+    ----------
+    n : int
+        The number of pictures, >= 0.
+    n_patches : int
+        L, the number of patches of a picture, >= 1.
+    ratio : float
+        Share of hidden patches, in [0, 1).
+    rng : numpy.random.Generator
+        Draws another subset for each picture, of the same size.
+
+    Returns
+    -------
+    ndarray of bool, (n, L)
+        True where hidden.  int(L (1 - ratio)) patches stay visible, as in facebookresearch/mae.
+
+    Raises
+    ------
+    DataError
+        If `ratio` is outside [0, 1) or leaves nothing visible.
+    DtypeError
+        If `rng` is missing, or a number is not one.
+
+    Examples
+    --------
+    >>> masks = mg.models.masked.random_masks(3, 16, 0.75, np.random.default_rng(0))
+    >>> masks.shape, [int(hidden) for hidden in masks.sum(axis=1)]
+    ((3, 16), [12, 12, 12])
     """
     kept = visible_patches(whole_number(n_patches, "n_patches"), ratio)
     whole_number(n, "random_masks: n", low=0)
@@ -55,9 +79,35 @@ def random_masks(
 
 
 def visible_patches(n_patches: int, ratio: float) -> int:
-    """int(L (1 - ratio)), at least 1 or DataError."""
-    fix = "0.75 hides three quarters of the patches"
-    ratio = real_number(ratio, "the mask ratio", "[0, 1)", fix)
+    """The number of patches that stay visible, int(L (1 - ratio)).
+
+    Parameters
+    ----------
+    n_patches : int
+        L, the number of patches of a picture.
+    ratio : float
+        Share of hidden patches, in [0, 1).
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Raises
+    ------
+    DataError
+        If `ratio` is outside [0, 1) or leaves nothing visible.
+    DtypeError
+        If `ratio` is not a number.
+
+    Examples
+    --------
+    >>> mg.models.masked.visible_patches(16, 0.75)
+    4
+    """
+    ratio = real_number(
+        ratio, "the mask ratio", "[0, 1)", "0.75 hides three quarters of the patches"
+    )
     kept = int(n_patches * (1 - ratio) + 1e-9)
     if kept < 1:
         raise DataError(
@@ -69,24 +119,55 @@ def visible_patches(n_patches: int, ratio: float) -> int:
 
 
 def places(mask: np.ndarray) -> np.ndarray:
-    """Un-shuffle, (n, L): which row of [codes of all visible patches; mask token] belongs in each
-    place.
+    """Un-shuffle: which row of [codes of all visible patches; mask token] belongs in each place.
 
     Codes stand in the order of pictures and, within one, of patches; the mask token is the last
     row.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, (n, L)
+        True where hidden.
+
+    Returns
+    -------
+    ndarray of int, (n, L)
+        Numbers of rows.
+
+    Examples
+    --------
+    >>> mg.models.masked.places(np.array([[True, False, True, False], [False, True, True, False]]))
+    array([[4, 0, 4, 1],
+           [2, 4, 4, 3]])
     """
-    visible = ~mask
-    rows = np.full(mask.shape, np.count_nonzero(visible))
-    rows[visible] = np.arange(np.count_nonzero(visible))
+    n_visible = np.count_nonzero(~mask)
+    rows = np.full(mask.shape, n_visible)
+    rows[~mask] = np.arange(n_visible)
     return rows
 
 
 class MaskedDecoder(Module):
-    """The codes of visible patches, with one learnt token in each hidden place and positions of
-    their own, through transformer blocks to the pixels of all patches.
+    """Codes in, patches out: what the masked autoencoder trains and then discards.
 
-    width : of the codes;   pixels : of a patch;   grid : (rows, columns) of patches
-    decoder_width, depth, heads, mlp_ratio : of the blocks;   positions : as in `MaskedAutoencoder`
+    The codes of visible patches, with one learnt token in each hidden place and positions of their
+    own, go through transformer blocks to the pixels of all patches.
+
+    Parameters
+    ----------
+    width : int
+        Of the codes.
+    pixels : int
+        p p C, of a patch.
+    grid : tuple of int
+        (rows, columns) of patches.
+    decoder_width, depth, heads, mlp_ratio : int, int, int, float
+        Of the blocks.
+    positions : str or None
+        As in `MaskedAutoencoder`.
+    rng : numpy.random.Generator
+        Draws the start weights; those of the head are 0.
+    dtype : dtype
+        float64 or float32, of all parameters.
     """
 
     def __init__(
@@ -130,18 +211,68 @@ class MaskedDecoder(Module):
 class MaskedAutoencoder(Module):
     """Random patches hidden, seen by nobody, predicted by a transformer.
 
-    image_shape, patch : (H, W) or (H, W, C), and the side of a patch; L = H W / patch^2 patches
-    width, depth, heads : of the encoder, a `VisionTransformer` (``encoder``)
-    decoder_width, decoder_depth, decoder_heads : of the decoder, a `MaskedDecoder` (``decoder``)
-    mask_ratio : share of hidden patches;   mlp_ratio, positions ("learnt", "sincos", None) : of
-    both
-    class_token : a learnt token more in the encoder, in which a picture can be summed up; it is not
-    decoded
-    norm_pix : predict each patch less its mean, divided by its standard deviation (ddof 1, He et
-    al. 2022)
+    The loss is 1/2 sum (y - x)^2 over pictures and *hidden* pixels.
 
-    `standardise` takes a mean picture and a scale from training data.  The output is mean + scale *
-    head, and the head starts at 0: the untrained network predicts the mean picture.
+    Parameters
+    ----------
+    image_shape : tuple of int, optional
+        (H, W) or (H, W, C), in pixels; a datum has D = H W C features.
+    patch : int, optional
+        The side of a patch in pixels; there are L = H W / patch^2 patches.
+    width, depth, heads : int, optional
+        Of the encoder: the size of a token, the number of blocks, of attention heads in each.
+    decoder_width, decoder_depth, decoder_heads : int, optional
+        Of the decoder.
+    mask_ratio : float, optional
+        Share of hidden patches, in [0, 1); int(L (1 - ratio)) patches stay visible.
+    mlp_ratio : float, optional
+        Hidden units of each block's MLP, of both, as a multiple of its width.
+    positions : str or None, optional
+        What tells the places apart in both: "learnt", "sincos", or None for nothing.
+    class_token : bool, optional
+        A learnt token more in the encoder, in which a picture can be summed up; it is not decoded.
+    norm_pix : bool, optional
+        Predict each patch less its mean, divided by its standard deviation (ddof 1).
+    rng : numpy.random.Generator
+        Draws the start weights.
+    dtype : dtype, optional
+        float64 or float32, of all parameters.
+
+    Attributes
+    ----------
+    encoder : nn.VisionTransformer
+        Sees visible patches only; it holds the ``mean`` picture and the ``scale`` of `standardise`.
+    decoder : MaskedDecoder
+        Sees the codes and, in each hidden place, one learnt mask token.
+    n_patches : int
+        L.
+
+    Raises
+    ------
+    DataError
+        If a size is below 1 (`decoder_depth` below 0), the patches do not tile the picture, the
+        heads do not divide the width, or the ratio leaves nothing visible or nothing hidden.
+    DtypeError
+        If a number or flag is not one, `rng` not a generator, or `dtype` another one.
+
+    Notes
+    -----
+    The output is mean + scale * head, and the head starts at 0: the untrained network predicts the
+    mean picture.
+
+    References
+    ----------
+    Bishop & Bishop (2024), section 19.1.5; He et al. (2022), Masked autoencoders are scalable
+    vision learners.
+
+    Examples
+    --------
+    Without training pictures the mean picture is 0: the first error is the sum of squares of the
+    hidden pixels.  Here those are 1, 12 patches of 4.
+
+    >>> model = mg.models.MaskedAutoencoder((8, 8), 2, rng=np.random.default_rng(0))
+    >>> model.loss(np.ones((1, 64)), np.random.default_rng(1)).item()  # 1/2 * 12 * 4
+    24.0
     """
 
     bridge, mask_token = Renamed("decoder.bridge"), Renamed("decoder.mask_token")
@@ -194,8 +325,9 @@ class MaskedAutoencoder(Module):
                 "0.75 hides three quarters of them",
             )
         self.width, self.depth, self.heads, self.mlp_ratio = width, depth, heads, mlp_ratio
-        fix = "0 for no transformer block"
-        self.decoder_depth = whole_number(decoder_depth, "decoder_depth", fix, low=0)
+        self.decoder_depth = whole_number(
+            decoder_depth, "decoder_depth", "0 for no transformer block", low=0
+        )
         self.decoder_width = whole_number(decoder_width, "decoder_width")
         self.decoder_heads = whole_number(decoder_heads, "decoder_heads")
         self.mask_ratio, self.positions = mask_ratio, positions
@@ -216,45 +348,134 @@ class MaskedAutoencoder(Module):
             p.name = path
 
     def standardise(self, X: Any) -> MaskedAutoencoder:
-        """Take the encoder's ``mean`` picture and ``scale`` from training pictures X (n, D).
-        Returns the model.
+        """Take the encoder's ``mean`` picture and ``scale`` from training pictures.
+
+        Parameters
+        ----------
+        X : array_like, (N, D)
+            Pictures in rows.
+
+        Returns
+        -------
+        MaskedAutoencoder
+            The model itself.
         """
         self.encoder.standardise(X)
         return self
 
     # --- the slide, left to right ---
     def encode(self, x: Any, mask: Any = None) -> Any:
-        """Pictures x (n, D) -> codes of their visible patches (n, V, width), a class token first;
-        all if no mask.
+        """Codes of the visible patches of each picture.
+
+        Parameters
+        ----------
+        x : array_like, (n, D)
+            Pictures in rows.
+        mask : ndarray of bool, (n, L) or (L,), optional
+            True where hidden; without it every patch is visible.
+
+        Returns
+        -------
+        Tensor, (n, V, width)
+            One code for each visible patch, in their order, a class token first where there is one.
+
+        Raises
+        ------
+        DtypeError, ShapeError, DataError
+            If the mask is not possible; see `checked`.
         """
         x = self.encoder.standardised(x)
         return self.encoder.tokens(x, None if mask is None else self.visible(mask, len(x)))
 
     def decode(self, z: Any, mask: Any = None) -> Any:
-        """Codes (n, V, width) of the patches that `mask` (n, L) leaves visible -> pictures (n,
-        D).
+        """Pictures from codes.
+
+        Parameters
+        ----------
+        z : Tensor, (n, V, width)
+            Codes of the patches that `mask` leaves visible.
+        mask : ndarray of bool, (n, L) or (L,), optional
+            True where hidden; without it every patch has a code.
+
+        Returns
+        -------
+        Tensor, (n, D)
+            Every pixel as the decoder draws it, in the units of the data.
+
+        Raises
+        ------
+        DtypeError, ShapeError, DataError
+            If the mask is not possible; see `checked`.
         """
         return self.picture(self.predict(z, mask))
 
     def forward(self, x: Any, mask: Any = None) -> Any:
-        """x (n, D) -> the decoder's pictures (n, D), in visible places too, where nothing taught it
-        anything.
+        """The decoder's pictures, in visible places too, where nothing taught it anything.
+
+        Parameters
+        ----------
+        x : array_like, (n, D)
+            Pictures in rows.
+        mask : ndarray of bool, (n, L) or (L,), optional
+            True where hidden; without it every patch is visible.
+
+        Returns
+        -------
+        Tensor, (n, D)
+            Every pixel as the decoder draws it, in the units of the data.
+
+        Raises
+        ------
+        DtypeError, ShapeError, DataError
+            If the mask is not possible; see `checked`.
         """
         return self.decode(self.encode(x, mask), mask)
 
     def predict(self, z: Any, mask: Any = None) -> Any:
-        """Codes -> patches (n, L, p p C) as the network sees them: standardised, or normalised one
-        by one (norm_pix).
+        """Patches from codes, as the network sees them.
+
+        Parameters
+        ----------
+        z : Tensor, (n, V, width)
+            Codes of the patches that `mask` leaves visible, a class token first where there is one.
+        mask : ndarray of bool, (n, L) or (L,), optional
+            True where hidden; without it every patch has a code.
+
+        Returns
+        -------
+        Tensor, (n, L, p p C)
+            The pixels of each patch, standardised, or normalised patch by patch under `norm_pix`.
+
+        Raises
+        ------
+        DtypeError, ShapeError, DataError
+            If the mask is not possible; see `checked`.
         """
         codes = z[:, 1:] if self.class_token else z
         return self.decoder(codes, None if mask is None else self.checked(mask, z.shape[0]))
 
     def loss(self, x: Any, rng: np.random.Generator | None = None, mask: Any = None) -> Any:
-        """E, the sum over pictures and *hidden* pixels of half the squared error (in units of
-        `norm_pix` if set).
+        """E = 1/2 sum over pictures and *hidden* pixels of (y - x)^2.
 
-        rng draws a mask for each picture; or pass `mask` (n, L), True where hidden, as many in each
-        row.
+        Parameters
+        ----------
+        x : array_like, (n, D)
+            Pictures in rows.
+        rng : numpy.random.Generator, optional
+            Draws a mask for each picture; needed where no `mask` is passed.
+        mask : ndarray of bool, (n, L) or (L,), optional
+            True where hidden, as many in each row.
+
+        Returns
+        -------
+        Tensor, ()
+            E in squared units of the data, or of normalised patches under `norm_pix`; a sum over
+            pictures and pixels.
+
+        Raises
+        ------
+        DtypeError, ShapeError, DataError
+            If there is neither `rng` nor mask, or the mask is not possible; see `checked`.
         """
         x = self.encoder.standardised(x)
         mask = (
@@ -264,11 +485,23 @@ class MaskedAutoencoder(Module):
         )
         z = self.encoder.tokens(x, self.visible(mask))
         hidden = np.nonzero(mask)[1].reshape(len(x), -1)
-        error = HALF_SQUARES(pick(self.predict(z, mask), hidden), pick(self.targets(x), hidden))
+        predicted, target = pick(self.predict(z, mask), hidden), pick(self.targets(x), hidden)
+        error = ops.half_squared_error(predicted, target)
         return error if self.norm_pix else self.encoder.scale**2 * error
 
     def targets(self, x: Any) -> Any:
-        """Standardised pictures (n, D) -> what the decoder should say, (n, L, p p C)."""
+        """What the decoder should say.
+
+        Parameters
+        ----------
+        x : Tensor or ndarray, (n, D)
+            Standardised pictures in rows.
+
+        Returns
+        -------
+        Tensor or ndarray, (n, L, p p C)
+            Their patches; under `norm_pix` each less its mean, divided by its standard deviation.
+        """
         patches = patchify(x, self.image_shape, self.patch)
         if not self.norm_pix:
             return patches
@@ -278,11 +511,30 @@ class MaskedAutoencoder(Module):
 
     # --- looking at it ---
     def reconstruct(self, x: Any, mask: Any, paste: bool = True) -> np.ndarray:
-        """Pictures (n, D): hidden patches as predicted, visible ones as they are (`paste`) or as
-        the decoder draws them.
+        """Pictures with hidden patches as predicted.
 
-        Under `norm_pix` a prediction lacks the mean and contrast of its patch: DataError, since to
-        draw it one would have to look them up in the hidden patch.
+        Parameters
+        ----------
+        x : array_like, (n, D)
+            Pictures in rows.
+        mask : ndarray of bool, (n, L) or (L,)
+            True where hidden.
+        paste : bool, optional
+            Whether visible patches are shown as they are, or as the decoder draws them.
+
+        Returns
+        -------
+        ndarray, (n, D)
+            The pictures, in the units of the data.
+
+        Raises
+        ------
+        DataError
+            Under `norm_pix`: a prediction lacks the mean and contrast of its patch, and to draw it
+            one would have to look them up in the hidden patch.  And if the mask is not possible;
+            see `checked`.
+        DtypeError, ShapeError
+            If `paste` is not a flag, or the mask not one of these pictures.
         """
         flag(paste, "paste")
         if self.norm_pix:
@@ -303,27 +555,94 @@ class MaskedAutoencoder(Module):
         return np.where(hidden, y, np.asarray(x, y.dtype).reshape(y.shape))
 
     def masked_error(self, x: Any, mask: Any) -> float:
-        """Mean over pictures and hidden pixels of the squared error."""
+        """The squared error of a hidden pixel, a mean over pictures and hidden pixels.
+
+        Parameters
+        ----------
+        x : array_like, (n, D)
+            Pictures in rows.
+        mask : ndarray of bool, (n, L) or (L,)
+            True where hidden.
+
+        Returns
+        -------
+        float
+            In squared units of the data, or of normalised patches under `norm_pix`.
+
+        Raises
+        ------
+        DtypeError, ShapeError, DataError
+            If the mask is not possible; see `checked`.
+        """
         mask = self.checked(mask, len(x))
         pixels = np.count_nonzero(mask) * self.decoder.head.weight.shape[1]
         return 2 * float(self.loss(x, mask=mask)) / pixels
 
     # --- between pictures and patches ---
     def picture(self, patches: Any) -> Any:
-        """The inverse of `patchify` after the encoder's `standardised`: (n, L, p p C) -> (n, D)."""
+        """The inverse of `patchify` after the encoder's `standardised`.
+
+        Parameters
+        ----------
+        patches : Tensor or ndarray, (n, L, p p C)
+            Standardised pixels of each patch.
+
+        Returns
+        -------
+        Tensor or ndarray, (n, D)
+            Pictures in rows, in the units of the data.
+        """
         return (
             unpatchify(patches, self.image_shape, self.patch) * self.encoder.scale
             + self.encoder.mean
         )
 
     def visible(self, mask: Any, n: int | None = None) -> np.ndarray:
-        """(n, V): the numbers of the visible patches of each picture, rising."""
+        """The numbers of the visible patches of each picture, rising.
+
+        Parameters
+        ----------
+        mask : ndarray of bool, (n, L) or (L,)
+            True where hidden.
+        n : int, optional
+            The number of pictures, which the mask has to fit.
+
+        Returns
+        -------
+        ndarray of int, (n, V)
+            From 0, in the order of the patches.
+
+        Raises
+        ------
+        DtypeError, ShapeError, DataError
+            If the mask is not possible; see `checked`.
+        """
         mask = self.checked(mask, n)
         return np.nonzero(~mask)[1].reshape(len(mask), -1)
 
     def checked(self, mask: Any, n: int | None = None) -> np.ndarray:
-        """`mask` as a boolean (n, L) array, as many hidden in each row, and not all; one row (L,)
-        serves all pictures.
+        """The mask as a boolean (n, L) array, if it is possible.
+
+        Parameters
+        ----------
+        mask : array_like of bool, (n, L) or (L,)
+            True where hidden; one row serves all pictures.
+        n : int, optional
+            The number of pictures, which the mask has to fit.
+
+        Returns
+        -------
+        ndarray of bool, (n, L)
+            One row for each picture.
+
+        Raises
+        ------
+        DtypeError
+            If it is not made of booleans.
+        ShapeError
+            If it does not fit the pictures.
+        DataError
+            If rows differ in the number of hidden patches, or one hides all.
         """
         mask = plain(mask, "the mask")
         if mask.dtype != np.bool_:
@@ -335,10 +654,9 @@ class MaskedAutoencoder(Module):
         if mask.ndim == 1 and n is not None:
             mask = np.broadcast_to(mask, (n, len(mask)))
         if mask.ndim != 2 or mask.shape[1] != self.n_patches or n not in (None, len(mask)):
-            want = f"({'n' if n is None else n}, {self.n_patches})"
             raise ShapeError(
                 "the mask does not fit the pictures",
-                f"got {mask.shape}, expected {want}",
+                f"got {mask.shape}, expected ({'n' if n is None else n}, {self.n_patches})",
                 "one row per picture",
             )
         hidden = mask.sum(axis=1)

@@ -23,11 +23,43 @@ from .variational import VariationalAutoencoder
 def algorithm_1(
     model: VariationalAutoencoder, X: np.ndarray, eta: float, rng: np.random.Generator
 ) -> None:
-    """Once through the rows of X (n, D), in order, with step size `eta`; rng draws M numbers eps
-    for each.
+    """Once through the rows of X, in order, by ascent on the bound of one datum at a time.
 
+    Parameters
+    ----------
+    model : VariationalAutoencoder
+        Its parameters are changed in place.
+    X : ndarray, (N, D)
+        Data in rows.
+    eta : float
+        The step size, >= 0.
+    rng : numpy.random.Generator
+        Draws M numbers eps for each datum.
+
+    Raises
+    ------
+    DataError
+        If eta is below 0, or entries of X are masked.
+    DtypeError
+        If eta is not a number, or `rng` not a generator.
+
+    Notes
+    -----
     The same steps as gradient descent on ``model.loss(x[None, :], rng)`` with the same eps, bit for
     bit.
+
+    References
+    ----------
+    Bishop & Bishop (2024), algorithm 19.1.
+
+    Examples
+    --------
+    >>> from minigrad_ae.models.slide_algorithm import algorithm_1
+    >>> model = mg.models.VariationalAutoencoder(2, 1, hidden=(), rng=np.random.default_rng(0))
+    >>> start = model.decoder[0].bias.data.copy()
+    >>> algorithm_1(model, np.array([[1.0, 0.0]]), eta=0.1, rng=np.random.default_rng(1))
+    >>> (model.decoder[0].bias.data > start).tolist()  # the bit that is 1 becomes more probable
+    [True, False]
     """
     eta = real_number(eta, "algorithm_1: eta", "[0, inf)", "pass a step size such as 1e-3")
     rng = generator(rng, "algorithm_1", "the noise eps in z = mu + sigma eps")
@@ -41,7 +73,22 @@ def algorithm_1(
 
 
 def slide_bound(model: VariationalAutoencoder, x: np.ndarray, eps: np.ndarray) -> Any:
-    """L for one data point x (1, D): a scalar."""
+    """L for one data point.
+
+    Parameters
+    ----------
+    model : VariationalAutoencoder
+        Whose bound it is.
+    x : ndarray, (1, D)
+        The data point.
+    eps : ndarray, (1, M)
+        The noise in z = mu + sigma eps.
+
+    Returns
+    -------
+    Tensor, ()
+        A sum over features and units, in nats.
+    """
     mu, log_var = model.encode(x)
     z = ops.reparameterise(mu, log_var, eps)  # z_nm <- mu_nm + sigma_nm eps_nm
     # L <- L + 1/2 (1 + ln sigma_nm^2 - mu_nm^2 - sigma_nm^2), all m
@@ -51,13 +98,34 @@ def slide_bound(model: VariationalAutoencoder, x: np.ndarray, eps: np.ndarray) -
 
 
 def generative(model: VariationalAutoencoder) -> list[Any]:
-    """w: the trained parameters of p(x | z; w)."""
+    """w: the trained parameters of p(x | z; w).
+
+    Parameters
+    ----------
+    model : VariationalAutoencoder
+        Whose decoder and likelihood are asked.
+
+    Returns
+    -------
+    list of Parameter
+        Those of the decoder, and the likelihood's if it learns.
+    """
     return [
         p for p in [*model.decoder.parameters(), *model.conditional.parameters()] if p.requires_grad
     ]
 
 
 def ascend(parameters: Sequence[Any], gradients: Iterable[np.ndarray], eta: float) -> None:
-    """p <- p + eta g."""
+    """p <- p + eta g, for each parameter.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        Changed in place.
+    gradients : iterable of ndarray
+        One for each, of its shape.
+    eta : float
+        The step size.
+    """
     for p, g in zip(parameters, gradients, strict=True):
         p.data = p.data + eta * g

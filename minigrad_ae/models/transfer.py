@@ -30,16 +30,42 @@ def classifier(
 ) -> VisionTransformer:
     """A copy of the encoder, unmasked, with a fresh linear head (weights 0) on its tokens.
 
-    readout : "concatenate" (best on few tokens), "mean", or "class" where the autoencoder has a
-    class token.
+    Parameters
+    ----------
+    autoencoder : MaskedAutoencoder
+        Its encoder is copied; it stays as it is.
+    n_classes : int
+        How many classes there are, >= 1.
+    readout : str, optional
+        "concatenate" (best on few tokens), "mean", or "class" where the autoencoder has a class
+        token.
+
+    Returns
+    -------
+    VisionTransformer
+        Pictures (n, D) -> logits (n, n_classes), all 0 before it is trained.
+
+    Raises
+    ------
+    DataError
+        If the readout is unknown or does not go with the encoder, or `n_classes` is below 1.
+    DtypeError
+        If `n_classes` is not a whole number.
+
+    Examples
+    --------
+    >>> from minigrad_ae.models.transfer import classifier
+    >>> pretrained = mg.models.MaskedAutoencoder(rng=np.random.default_rng(0))
+    >>> logits = classifier(pretrained, 10)(np.ones((2, 64)))
+    >>> logits.shape, bool(np.all(logits.numpy() == 0))
+    ((2, 10), True)
     """
     whole_number(n_classes, "classifier: n_classes")
     choice(readout, READOUTS, "classifier", "readout")
     if (readout == "class") != autoencoder.class_token:
-        have = "with" if autoencoder.class_token else "without"
         raise DataError(
             f"the readout {readout!r} does not go with this encoder",
-            f"it was trained {have} a class token",
+            f"it was trained {'with' if autoencoder.class_token else 'without'} a class token",
             "use 'class' with one, 'concatenate' or 'mean' without",
         )
     model = copy.deepcopy(autoencoder.encoder)
@@ -55,21 +81,40 @@ def classifier(
 
 
 def layer_factors(model: VisionTransformer, decay: float) -> dict[Tensor, float]:
-    """{parameter: decay^k}, k = 0 at the head, 1 in the last block, ..., depth + 1 at the embedding
-    (Clark et al. 2020).
+    """Learning rates that fall from layer to layer: decay^k, k counted from the head.
+
+    Parameters
+    ----------
+    model : VisionTransformer
+        Whose layers are counted: 0 is the head, 1 the last block, depth + 1 the embedding.
+    decay : float
+        In (0, 1]; 0.7, or 1 for one rate everywhere.
+
+    Returns
+    -------
+    dict of Parameter to float
+        The factor of each parameter's rate.
+
+    Raises
+    ------
+    DataError
+        If `decay` is outside (0, 1].
+    DtypeError
+        If it is not a number.
+
+    References
+    ----------
+    Clark et al. (2020), ELECTRA.
     """
-    fix = "0.7, or 1 for one rate everywhere"
-    decay = real_number(decay, "the layer-wise decay", "(0, 1]", fix)
-    factors: dict[Tensor, float] = {}
-    factors.update(dict.fromkeys(model.parameters(), 1.0))
+    decay = real_number(
+        decay, "the layer-wise decay", "(0, 1]", "0.7, or 1 for one rate everywhere"
+    )
+    factors: dict[Any, float] = dict.fromkeys(model.parameters(), 1.0)
     for k, block in enumerate(reversed(model.blocks), start=1):
-        factors.update(dict.fromkeys(block.parameters(), decay**k))
-    first = [
-        *model.embedding.parameters(),
-        *([] if model.class_token is None else [model.class_token]),
-    ]
-    factors.update(dict.fromkeys(first, decay ** (len(model.blocks) + 1)))
-    return factors
+        factors |= dict.fromkeys(block.parameters(), decay**k)
+    token = [] if model.class_token is None else [model.class_token]
+    first = [*model.embedding.parameters(), *token]
+    return factors | dict.fromkeys(first, decay ** (len(model.blocks) + 1))
 
 
 def fine_tune(
@@ -84,16 +129,53 @@ def fine_tune(
     batch_size: int = 36,
     warmup: float = 0.1,
 ) -> list[float]:
-    """Train all layers on pictures X (n, D) with classes y (n,); returns the mean cross-entropy of
-    each step's batch.
+    """Train all layers on pictures with their classes.
 
-    AdamW (weight decay .05 on matrices), `layer_factors`, warm-up over a share of the steps, then a
-    cosine to 0.
+    Parameters
+    ----------
+    model : VisionTransformer
+        Changed in place.
+    X : array_like, (N, D)
+        Pictures in rows.
+    y : array_like of int, (N,)
+        Their classes, from 0.
+    steps : int
+        How many mini-batches, >= 1.
+    rng : numpy.random.Generator
+        Shuffles the pictures in each epoch.
+    lr : float, optional
+        The highest learning rate, at the head.
+    layer_decay : float, optional
+        What `layer_factors` takes, in (0, 1].
+    batch_size : int, optional
+        Pictures in a mini-batch, >= 1.
+    warmup : float, optional
+        Share of the steps in which the rate rises, in [0, 1).
+
+    Returns
+    -------
+    list of float
+        The cross-entropy of each step's batch, a mean over its pictures, in nats.
+
+    Raises
+    ------
+    ShapeError
+        If there are not as many classes as pictures.
+    DataError
+        If a number is outside its range.
+    DtypeError
+        If a number is not one, or `rng` not a generator.
+
+    Notes
+    -----
+    AdamW (weight decay 0.05 on matrices), `layer_factors`, warm-up over a share of the steps, then
+    a cosine to 0.
     """
     steps = whole_number(steps, "fine_tune: steps")
     batch_size = whole_number(batch_size, "fine_tune: batch_size")
-    fix = "warmup is a share of the steps, e.g. 0.1"
-    warmup = real_number(warmup, "fine_tune: warmup", "[0, 1)", fix)
+    warmup = real_number(
+        warmup, "fine_tune: warmup", "[0, 1)", "warmup is a share of the steps, e.g. 0.1"
+    )
     X, y = plain(X, "X"), plain(y, "y")
     if len(X) != len(y):
         raise ShapeError(
@@ -101,9 +183,8 @@ def fine_tune(
             f"{len(X)} pictures, {len(y)} labels",
             "pass rows that belong together",
         )
-    trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = AdamW(
-        trainable,
+        [p for p in model.parameters() if p.requires_grad],
         lr,
         (0.9, 0.95),
         weight_decay=0.05,
@@ -126,14 +207,60 @@ def fine_tune(
 
 
 def accuracy(model: Module, X: Any, y: Any) -> float:
-    """The share of rows of X whose largest output is at their class y."""
+    """The share of rows of X whose largest output is at their class y.
+
+    Parameters
+    ----------
+    model : Module
+        (n, D) -> (n, classes).
+    X : array_like, (n, D)
+        Data in rows.
+    y : array_like of int, (n,)
+        Their classes, from 0.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+    """
     with no_grad():
         return float(np.mean(model(X).numpy().argmax(axis=1) == plain(y, "y")))
 
 
 class LogisticRegression(Module):
-    """Logits x W + b; `fit` minimises -sum_n ln p(y_n | x_n) + l2/2 ||W||^2 by L-BFGS from 0: a
-    convex problem.
+    """Logits x W + b: the model that transfer is compared with.
+
+    Parameters
+    ----------
+    n_features : int
+        D, >= 1.
+    n_classes : int
+        How many classes there are, >= 1.
+    l2 : float, optional
+        Weight of the penalty l2/2 ||W||^2, >= 0.
+    dtype : dtype, optional
+        float64 or float32.
+
+    Attributes
+    ----------
+    weight : Parameter, (D, n_classes)
+        W, 0 at the start.
+    bias : Parameter, (n_classes,)
+        b, 0 at the start, without a penalty.
+
+    Raises
+    ------
+    DataError
+        If a size is below 1, or l2 below 0.
+    DtypeError
+        If a number is not one, or `dtype` another one.
+
+    Examples
+    --------
+    >>> from minigrad_ae.models.transfer import LogisticRegression, accuracy
+    >>> X, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
+    >>> accuracy(LogisticRegression(1, 2).fit(X, y), X, y)
+    1.0
     """
 
     def __init__(
@@ -147,6 +274,18 @@ class LogisticRegression(Module):
         self.l2 = real_number(l2, "LogisticRegression: l2", "[0, inf)", "choose l2 >= 0")
 
     def forward(self, x: Any) -> Any:
+        """Logits x W + b.
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+
+        Returns
+        -------
+        Tensor, (n, n_classes)
+            One logit for each class.
+        """
         return ops.linear(
             x if isinstance(x, Tensor) else tensor(x, dtype=self.weight.dtype),
             self.weight,
@@ -154,7 +293,22 @@ class LogisticRegression(Module):
         )
 
     def fit(self, X: Any, y: Any, max_iter: int = 300) -> LogisticRegression:
-        """X (n, n_features), y (n,).  Returns the model."""
+        """Minimise -sum_n ln p(y_n | x_n) + l2/2 ||W||^2 by L-BFGS: a convex problem.
+
+        Parameters
+        ----------
+        X : array_like, (N, D)
+            Data in rows.
+        y : array_like of int, (N,)
+            Their classes, from 0.
+        max_iter : int, optional
+            Iterations of L-BFGS, >= 1.
+
+        Returns
+        -------
+        LogisticRegression
+            The model itself.
+        """
         data, rows, y = tensor(X, dtype=self.weight.dtype), np.arange(len(y)), plain(y, "y")
         optimizer = LBFGS(self.parameters(), max_iter=max_iter, gradient_tolerance=1e-2)
 

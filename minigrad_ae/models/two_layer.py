@@ -16,29 +16,60 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
 from ..arguments import choice, whole_number
 from ..errors import DataError
-from ..nn import Linear, Module
-from .checks import name_as_on_the_slides, rows
+from ..nn import Linear
+from .base import Autoencoder, name_as_on_the_slides
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
 
 
-class TwoLayerAutoencoder(Module):
-    """The slide's network with M < D hidden units; the loss is a sum over features and data, with
-    the factor 1/2.
+class TwoLayerAutoencoder(Autoencoder):
+    """The slide's network with M < D hidden units: z = h(W1 x + b1), y = W2 z + b2.
 
-    n_features, n_latent : D and M, 1 <= M < D
-    activation : h, "tanh", "sigmoid" or "relu"
-    rng : where the start weights come from (Xavier uniform; biases start at 0); dtype : float64 or
-    float32
+    The loss is 1/2 sum (y - x)^2, a sum over features and data.
 
-    ``encoder`` and ``decoder`` are `nn.Linear` layers: W1^T = encoder.weight (D, M), W2^T =
-    decoder.weight (M, D).
+    Parameters
+    ----------
+    n_features : int
+        D, the number of features of a datum, >= 1.
+    n_latent : int
+        M, the number of hidden units, 1 <= M < D.
+    activation : str, optional
+        h: "tanh", "sigmoid" or "relu".
+    rng : numpy.random.Generator
+        Draws the start weights (Xavier uniform); the biases start at 0.
+    dtype : dtype, optional
+        float64 or float32, of all parameters.
 
-    Raises DataError for settings that are not possible; when called, ShapeError for data of another
-    width.
+    Attributes
+    ----------
+    encoder : nn.Linear
+        W1^T = encoder.weight (D, M) and b1 = encoder.bias (M,), with the activation.
+    decoder : nn.Linear
+        W2^T = decoder.weight (M, D) and b2 = decoder.bias (D,).
+
+    Raises
+    ------
+    DataError
+        If a size is below 1, M >= D, or the activation is unknown.
+    DtypeError
+        If a size is not a whole number, `rng` not a generator, or `dtype` another one.
+
+    References
+    ----------
+    Bishop & Bishop (2024), section 19.1.1; Bourlard & Kamp (1988).
+
+    Examples
+    --------
+    Its outputs lie in a plane, so it cannot be better than PCA, whatever the weights are.
+
+    >>> X = np.random.default_rng(0).standard_normal((50, 3))
+    >>> model = mg.models.TwoLayerAutoencoder(3, 2, rng=np.random.default_rng(1))
+    >>> bool(model.loss(X).item() > mg.analytic.pca(X).optimal_loss(2))
+    True
+    >>> sum(p.size for p in model.parameters())  # 3 * 2 + 2 and 2 * 3 + 3
+    17
     """
 
     def __init__(
@@ -65,25 +96,14 @@ class TwoLayerAutoencoder(Module):
         self.decoder = Linear(n_latent, n_features, rng=rng, dtype=dtype)
         name_as_on_the_slides(self.encoder, self.decoder)
 
-    def encode(self, x: Any) -> Any:
-        """x (n, D) -> z = h(W1 x + b1), (n, M)."""
-        return self.encoder(rows(x, self.n_features, self.encoder.weight.dtype))
-
-    def decode(self, z: Any) -> Any:
-        """z (n, M) -> y = W2 z + b2, (n, D)."""
-        return self.decoder(z)
-
-    def forward(self, x: Any) -> Any:
-        """x (n, D) -> its reconstruction y (n, D)."""
-        return self.decode(self.encode(x))
-
-    def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
-        """E = 1/2 sum over n and features of (y - x)^2, a scalar.  (`rng` is not used.)"""
-        x = rows(x, self.n_features, self.encoder.weight.dtype)
-        return ops.half_squared_error(self.forward(x), x)
-
     def describe(self) -> str:
-        """Its own line in the tree of modules."""
+        """Its own line in the tree of modules.
+
+        Returns
+        -------
+        str
+            Sizes and activation, such as 'TwoLayerAutoencoder(64 -> 8 -> 64, tanh)'.
+        """
         return (
             f"TwoLayerAutoencoder({self.n_features} -> {self.n_latent} -> {self.n_features}, "
             f"{self.activation})"

@@ -14,7 +14,7 @@ p(z)).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -23,43 +23,86 @@ import numpy as np
 from .. import ops
 from ..arguments import choice, flag, generator, real_number, sizes, whole_number
 from ..autodiff.graph import Value, no_grad
-from ..errors import DataError, ShapeError
-from ..nn import Linear, Module, Sequential, init
+from ..errors import DataError
+from ..nn import Linear, Sequential, init
 from ..ops.functional import ACTIVATIONS
-from ..tensors import tensor
-from .checks import dtype_of
-from .densities import kl_to_prior, log_normal
-from .likelihoods import Bernoulli, Gaussian
+from .base import VariationalModel, fitting
+from .densities import Bernoulli, Gaussian, kl_to_prior
 
 # sigma between 5e-5 and 2e4: wide of any useful code, far from overflow in float32
 LOG_VAR_BOUND = 20.0
-AT_ONCE = 2**22  # numbers that the decoder makes at once in `log_likelihood`
 
 
-class VariationalAutoencoder(Module):
-    """Encoder and decoder are mirrored networks with the given hidden layers; in between, z is
-    sampled.
+class VariationalAutoencoder(VariationalModel):
+    """Encoder and decoder are mirrored networks with hidden layers; in between, z is sampled.
 
-    n_features, n_latent : D and M
-    hidden      : units of the encoder's hidden layers, D -> hidden -> 2 M; the decoder has them in
-                  reverse, M -> ... -> D. With () both are linear
-    activation  : of the hidden layers, a name that `nn.Linear` knows
-    likelihood  : "bernoulli" (data in [0, 1]) or "gaussian" (N(x; g(z), sigma^2 I))
-    sigma, learn_sigma : of the Gaussian likelihood: its standard deviation (1), fixed or where
-    learning starts
-    beta        : weight of the KL term in `loss`, >= 0; an attribute that may be changed on the way
-                  (`warm_up`)
-    n_samples   : L, samples of z for each datum in `loss`
-    rng         : where the start weights come from (Xavier; He for relu); dtype : float64 or
-                  float32
+    The loss is -L(w, phi), a sum over features, units and data, in nats.
 
-    ``encoder.parameters()`` are phi of the slides, ``decoder.parameters()`` (and the learnt
-    variance) are w. ln sigma^2 is kept within +-20 by `clip`: the loss stays finite whatever the
-    encoder says, and the derivative is that of the clipped function, 1 up to the bound and 0
-    beyond.
+    Parameters
+    ----------
+    n_features : int
+        D, the number of features of a datum, >= 1.
+    n_latent : int
+        M, the number of latent units, >= 1.
+    hidden : sequence of int, optional
+        Units of the encoder's hidden layers, D -> hidden -> 2 M; the decoder has them in reverse,
+        M -> ... -> D.  With () both are linear.
+    activation : str, optional
+        Of the hidden layers, a name that `nn.Linear` knows.
+    likelihood : str, optional
+        "bernoulli" (data in [0, 1]) or "gaussian" (N(x; g(z), sigma^2 I)).
+    sigma : float, optional
+        The standard deviation of the Gaussian likelihood, > 0, in the units of x: 1 unless told
+        otherwise.
+    learn_sigma : bool, optional
+        Whether it is learnt, from there, or fixed.
+    beta : float, optional
+        Weight of the KL term in `loss`, >= 0; an attribute that may be changed on the way
+        (`KLWarmUp`).
+    n_samples : int, optional
+        L, samples of z for each datum in `loss`, >= 1.
+    rng : numpy.random.Generator
+        Draws the start weights (Xavier; He for relu); the biases start at 0.
+    dtype : dtype, optional
+        float64 or float32, of all parameters.
 
-    Raises DataError for sizes below 1, sigma <= 0, beta < 0, n_samples < 1, an unknown likelihood
-    or activation.
+    Attributes
+    ----------
+    encoder : nn.Sequential
+        Outputs mu and ln sigma^2; its parameters are phi of the slides.
+    decoder : nn.Sequential
+        g(z; w); its parameters (and the learnt variance) are w.
+    conditional : Module
+        The likelihood p(x | z; w), `densities.Bernoulli` or `densities.Gaussian`.
+
+    Raises
+    ------
+    DataError
+        For sizes below 1, sigma <= 0, beta < 0, n_samples < 1, an unknown likelihood or activation,
+        a sigma where the likelihood has none.
+    DtypeError
+        If a number or flag is not one, `rng` not a generator, or `dtype` another one.
+
+    Notes
+    -----
+    ln sigma^2 is kept within +-20 by `clip`: the loss stays finite whatever the encoder says, and
+    the derivative is that of the clipped function, 1 up to the bound and 0 beyond.
+
+    References
+    ----------
+    Bishop & Bishop (2024), section 19.2; Kingma & Welling (2013).
+
+    Examples
+    --------
+    An encoder that outputs 0 says N(0, I) for every x: its KL term, the rate, is 0.  A decoder that
+    outputs 0 gives each of 4 pixels the probability 1/2: the distortion is 4 ln 2.
+
+    >>> model = mg.models.VariationalAutoencoder(4, 2, hidden=(3,), rng=np.random.default_rng(0))
+    >>> for network in (model.encoder, model.decoder):
+    ...     network[1].weight.data = np.zeros(network[1].weight.shape)
+    >>> distortion, rate = model.terms(np.array([[0.0, 1.0, 1.0, 0.0]]), noise=np.zeros((1, 2)))
+    >>> round(float(distortion.item() / np.log(2)), 6), rate.item()
+    (4.0, 0.0)
     """
 
     def __init__(
@@ -77,11 +120,13 @@ class VariationalAutoencoder(Module):
         rng: np.random.Generator,
         dtype: Any = np.float64,
     ) -> None:
-        fix = "it counts the features of a datum"
-        self.n_features = whole_number(n_features, "n_features", fix)
+        self.n_features = whole_number(
+            n_features, "n_features", "it counts the features of a datum"
+        )
         self.n_latent = whole_number(n_latent, "n_latent", "it counts latent units")
-        fix = "a tuple of the sizes of the hidden layers, e.g. hidden=(128,)"
-        self.hidden = sizes(hidden, "hidden", fix)
+        self.hidden = sizes(
+            hidden, "hidden", "a tuple of the sizes of the hidden layers, e.g. hidden=(128,)"
+        )
         self.activation = choice(activation, ACTIVATIONS, "VariationalAutoencoder", "activation")
         self.learn_sigma = flag(learn_sigma, "learn_sigma")
         self.encoder = _network([n_features, *self.hidden, 2 * n_latent], activation, rng, dtype)
@@ -89,54 +134,90 @@ class VariationalAutoencoder(Module):
         self.conditional = _conditional(likelihood, sigma, learn_sigma, dtype)
         self.likelihood = likelihood
         self.beta = beta
-        self.n_samples = _samples(n_samples)
+        self.n_samples = self._samples(n_samples)
         # "encoder.0.weight": what pages and programs call it
         for path, p in self.named_parameters():
             p.name = path
 
     @property
     def sigma(self) -> float | None:
-        """The standard deviation of a pixel under the Gaussian likelihood, learnt or not; None for
-        the Bernoulli one.
-        """
+        """The standard deviation of a pixel, a float; None for the Bernoulli likelihood."""
         return self.conditional.sigma if isinstance(self.conditional, Gaussian) else None
-
-    @property
-    def beta(self) -> float:
-        """Weight of the KL term in `loss`."""
-        return self._beta
-
-    @beta.setter
-    def beta(self, value: float) -> None:
-        self._beta = _weight(value)
 
     # --- the two networks -------------------------------------------------------------------------
 
     def encode(self, x: Any) -> tuple[Any, Any]:
-        """x (n, D) -> mu (n, M), log_var (n, M): q(z | x) = N(z; mu, diag e^log_var)."""
-        return self._encode(self._checked(x))
+        """Mean and log variance of q(z | x) = N(z; mu, diag e^log_var).
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows; an array is cast to the dtype of the weights.
+
+        Returns
+        -------
+        mu : Tensor, (n, M)
+            The means.
+        log_var : Tensor, (n, M)
+            ln sigma^2, within +-20.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If x is outside [0, 1] and the likelihood is Bernoulli.
+        """
+        return self._encode(self._rows(x))
 
     def _encode(self, x: Any) -> tuple[Any, Any]:
         statistics, M = self.encoder(x), self.n_latent
         return statistics[:, :M], bounded(statistics[:, M:])
 
     def decode(self, z: Any) -> Any:
-        """z (..., M) -> E[x | z] (..., D): probabilities, or the mean of the Gaussian."""
-        return self.conditional.mean(self.decoder(z))
+        """E[x | z]: probabilities, or the mean of the Gaussian.
 
-    def forward(self, x: Any) -> Any:
-        """x (n, D) -> its reconstruction (n, D) through the mean of q, without sampling."""
-        return self.decode(self.encode(x)[0])
+        Parameters
+        ----------
+        z : Tensor or array_like, (..., M)
+            Latent variables.
+
+        Returns
+        -------
+        Tensor, (..., D)
+            What the model expects to see, in the units of the data.
+        """
+        return self.conditional.mean(self.decoder(z))
 
     # --- the bound --------------------------------------------------------------------------------
 
     def terms(self, x: Any, noise: np.ndarray) -> tuple[Any, Any]:
-        """(distortion, rate), both *summed over the data*: -1/L sum_l log p(x | z^(l); w), and
-        KL(q(z | x; phi) || p(z)).
+        """Distortion and rate, the two terms of the loss, for given noise.
 
-        noise : eps, (n, M) or (L, n, M).  The rate is the analytic one.
+            -1/L sum_l log p(x | z^(l); w)   and   KL(q(z | x; phi) || p(z))
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        noise : ndarray, (n, M) or (L, n, M)
+            eps in z = mu + sigma eps.
+
+        Returns
+        -------
+        distortion : Tensor, ()
+            A sum over features and data, a mean over the L samples, in nats.
+        rate : Tensor, ()
+            The analytic one: a sum over units and data, in nats.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If x is outside [0, 1] and the likelihood is Bernoulli.
         """
-        return self._terms(self._checked(x), noise)
+        return self._terms(self._rows(x), noise)
 
     def _terms(self, x: Any, noise: np.ndarray) -> tuple[Any, Any]:
         mu, log_var = self._encode(x)
@@ -149,79 +230,158 @@ class VariationalAutoencoder(Module):
         ), rate
 
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
-        """-L(w, phi) with this model's ``beta`` and ``n_samples``: a scalar, *summed over features
-        and data*, in nats.
+        """-L(w, phi) with this model's ``beta`` and ``n_samples``: distortion + beta rate.
 
-        rng draws eps; it is needed (DtypeError).
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator
+            Draws eps; it is needed.
+
+        Returns
+        -------
+        Tensor, ()
+            A sum over features, units and data, in nats.
+
+        Raises
+        ------
+        DtypeError
+            If there is no `rng`.
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If x is outside [0, 1] and the likelihood is Bernoulli.
         """
-        x = self._checked(x)
+        x = self._rows(x)
         distortion, rate = self._terms(x, self._noise(rng, len(x), self.n_samples))
         return distortion + (rate if self.beta == 1 else self.beta * rate)
 
     def bound(self, x: Any, rng: np.random.Generator, n_samples: int = 1, beta: float = 1.0) -> Any:
-        """(n,): 1/L sum_l log p(x_n | z_n^(l)) - beta KL_n, L = `n_samples`; sums over features and
-        units, in nats.
+        """1/L sum_l log p(x_n | z_n^(l)) - beta KL_n for each row of x.
 
-        For beta = 1 it is on average a lower bound of log p(x_n; w).
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator
+            Draws eps.
+        n_samples : int, optional
+            L, samples of z for each datum, >= 1.
+        beta : float, optional
+            Weight of the KL term, >= 0.
+
+        Returns
+        -------
+        Tensor, (n,)
+            Sums over features and units, in nats.  For beta = 1 it is on average a lower bound of
+            log p(x_n; w).
+
+        Raises
+        ------
+        DtypeError
+            If `rng` is not a generator.
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If beta < 0, n_samples < 1, or x is outside [0, 1] and the likelihood is Bernoulli.
         """
-        x, beta = self._checked(x), _weight(beta)
+        x, beta = self._rows(x), self._weight(beta)
         mu, log_var = self._encode(x)
-        z = ops.reparameterise(mu, log_var, self._draws(rng, len(x), n_samples))
-        return ops.mean(self.conditional.log_prob(self.decoder(z), x), axis=0) - beta * kl_to_prior(
-            mu, log_var
-        )
+        likelihood = ops.mean(self._log_prob(x, self._draw(mu, log_var, rng, n_samples)), axis=0)
+        return likelihood - beta * kl_to_prior(mu, log_var)
 
     def elbo(self, x: Any, rng: np.random.Generator, n_samples: int = 1, beta: float = 1.0) -> Any:
-        """L(w, phi): `bound`, *summed over the data*, a scalar."""
+        """L(w, phi), the sum of `bound` over the data.
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator
+            Draws eps.
+        n_samples : int, optional
+            L, samples of z for each datum, >= 1.
+        beta : float, optional
+            Weight of the KL term, >= 0.
+
+        Returns
+        -------
+        Tensor, ()
+            A sum over features, units and data, in nats.
+
+        Raises
+        ------
+        DtypeError
+            If `rng` is not a generator.
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If beta < 0, n_samples < 1, or x is outside [0, 1] and the likelihood is Bernoulli.
+        """
         return ops.sum(self.bound(x, rng, n_samples, beta))
 
     # --- the likelihood itself --------------------------------------------------------------------
 
-    def log_weights(self, x: Any, rng: np.random.Generator, n_samples: int) -> Any:
-        """(k, n), k = `n_samples`: log w = log p(x | z) + log p(z) - log q(z | x) at k draws of z
-        from q for each datum.
-        """
-        x = self._checked(x)
-        return self._log_weights(x, *self._encode(x), self._draws(rng, len(x), n_samples))
-
-    def _log_weights(self, x: Any, mu: Any, log_var: Any, noise: np.ndarray) -> Any:
-        z = ops.reparameterise(mu, log_var, noise)
-        log_joint = self.conditional.log_prob(self.decoder(z), x) + log_normal(z)
-        return log_joint - log_normal(z, mu, log_var)
-
     def iwae(self, x: Any, rng: np.random.Generator, n_samples: int) -> Any:
-        """(n,), log 1/k sum_j w_nj, k = `n_samples`: the importance weighted bound, differentiable.
+        """The importance weighted bound log 1/k sum_j w_nj of each datum, differentiable.
 
-        On average it is L_k: L_1 is the ELBO, and L_k rises with k towards log p(x) (Burda, Grosse
-        & Salakhutdinov 2016).
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator
+            Draws z from q(z | x), k times for each datum.
+        n_samples : int
+            k, >= 1.
+
+        Returns
+        -------
+        Tensor, (n,)
+            A sum over features, in nats.  On average it is L_k: L_1 is the ELBO, and L_k rises with
+            k towards log p(x).
+
+        Raises
+        ------
+        DtypeError
+            If `rng` is not a generator.
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If n_samples < 1, or x is outside [0, 1] and the likelihood is Bernoulli.
+
+        References
+        ----------
+        Burda, Grosse & Salakhutdinov (2016), Importance weighted autoencoders.
         """
         log_w = self.log_weights(x, rng, n_samples)
         return ops.logsumexp(log_w, axis=0) - math.log(len(log_w))
 
-    def log_likelihood(self, x: Any, rng: np.random.Generator, n_samples: int) -> np.ndarray:
-        """(n,) estimates of log p(x_n; w): `iwae` as an array, without a graph, the draws taken in
-        parts (k may be large).
-
-        On average from below, by about chi^2 / 2k.
-        """
-        x, k = self._checked(x), _samples(n_samples)
-        total = np.full(len(x), -np.inf)
-        with no_grad():
-            mu, log_var = self._encode(x)
-            for part in _parts(k, max(1, AT_ONCE // (len(x) * self.n_features))):
-                log_w = (
-                    self._log_weights(x, mu, log_var, self._draws(rng, len(x), part))
-                    .numpy()
-                    .astype(np.float64)
-                )
-                total = np.logaddexp(total, np.logaddexp.reduce(log_w, axis=0))
-        return np.asarray(total - math.log(k))
-
     # --- what a trained model makes ---------------------------------------------------------------
 
     def sample(self, n: int, rng: np.random.Generator, *, pixels: bool = False) -> np.ndarray:
-        """(n, D) from the model: z ~ p(z), then E[x | z]; with `pixels` x itself is drawn from p(x
-        | z).
+        """Draw from the model: z ~ p(z), then E[x | z], or x itself.
+
+        Parameters
+        ----------
+        n : int
+            How many, >= 1.
+        rng : numpy.random.Generator
+            Draws z, and x where `pixels` is set.
+        pixels : bool, optional
+            Whether x is drawn from p(x | z), instead of its mean.
+
+        Returns
+        -------
+        ndarray, (n, D)
+            One draw in each row, in the units of the data.
+
+        Raises
+        ------
+        DataError
+            If `n` is below 1.
+        DtypeError
+            If `n` is not a whole number, `pixels` not a flag, or `rng` not a generator.
         """
         flag(pixels, "pixels")
         z = self._noise(rng, whole_number(n, "n", "it counts images"), 1)
@@ -230,7 +390,27 @@ class VariationalAutoencoder(Module):
         return np.asarray(self.conditional.draw(a, rng) if pixels else self.conditional.mean(a))
 
     def reconstruct(self, x: Any, rng: np.random.Generator | None = None) -> np.ndarray:
-        """(n, D): E[x | z] at the mean of q(z | x), or, with `rng`, at a z drawn from it."""
+        """E[x | z] at the mean of q(z | x), or at a z drawn from it, as an array.
+
+        Parameters
+        ----------
+        x : array_like or Tensor, (n, D)
+            Data in rows.
+        rng : numpy.random.Generator, optional
+            Draws z; without it z is the mean.
+
+        Returns
+        -------
+        ndarray, (n, D)
+            The reconstructions, in the units of the data.
+
+        Raises
+        ------
+        ShapeError
+            If x is not a matrix of D columns with at least one row.
+        DataError
+            If x is outside [0, 1] and the likelihood is Bernoulli.
+        """
         with no_grad():
             mu, log_var = self.encode(x)
             z = mu if rng is None else ops.reparameterise(mu, log_var, self._noise(rng, len(mu), 1))
@@ -240,7 +420,7 @@ class VariationalAutoencoder(Module):
 
     @property
     def _dtype(self) -> Any:
-        return dtype_of(self.encoder)
+        return self.encoder[0].weight.dtype
 
     def _noise(self, rng: Any, n: int, n_samples: int) -> np.ndarray:
         """eps ~ N(0, I): (n, M), or (L, n, M) for L > 1; its own number for every datum, sample and
@@ -250,40 +430,100 @@ class VariationalAutoencoder(Module):
         shape = (n, self.n_latent) if n_samples == 1 else (n_samples, n, self.n_latent)
         return rng.standard_normal(shape, self._dtype)
 
-    def _draws(self, rng: Any, n: int, n_samples: int) -> np.ndarray:
-        """The same as (L, n, M), also for L = 1."""
-        return self._noise(rng, n, _samples(n_samples)).reshape(-1, n, self.n_latent)
+    def _draw(self, mu: Any, log_var: Any, rng: Any, n_samples: int) -> Any:
+        """z = mu + sigma eps, (L, n, M), also for L = 1."""
+        noise = self._noise(rng, len(mu), self._samples(n_samples))
+        return ops.reparameterise(mu, log_var, noise.reshape(-1, *mu.shape))
 
-    def _checked(self, x: Any) -> Any:
-        if not isinstance(x, Value):
-            floats = isinstance(x, np.ndarray) and x.dtype.kind == "f"
-            x = x.astype(self._dtype, copy=False) if floats else tensor(x, dtype=self._dtype)
-        if x.ndim != 2 or x.shape[1] != self.n_features or not len(x):
-            raise ShapeError(
-                "the data do not fit the autoencoder",
-                f"got shape {x.shape}, expected (n, {self.n_features})",
-                "rows are data and columns are features; one data point x goes in as x[None, :]",
-            )
+    def _log_prob(self, x: Any, z: Any) -> Any:
+        return self.conditional.log_prob(self.decoder(z), x)
+
+    def _rows(self, x: Any) -> Any:
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f":  # as it is, which spares a copy
+            x = fitting(x.astype(self._dtype, copy=False), self.n_features)
+        else:
+            x = super()._rows(x)
         self.conditional.check(x._data if isinstance(x, Value) else x)
         return x
 
+    @staticmethod
+    def _weight(beta: Any) -> float:
+        return real_number(
+            beta,
+            "beta",
+            "[0, inf)",
+            "it weighs the KL term: 1 is the evidence lower bound, 0 an autoencoder with noise",
+        )
+
+    @staticmethod
+    def _samples(n: Any) -> int:
+        return whole_number(
+            n, "n_samples", "L, the samples of z for each datum: 1 will do for training"
+        )
+
 
 class KLWarmUp:
-    """A callback for `fit`: beta rises linearly from 0 to the model's own over the first `epochs`
-    epochs (Bowman et al. 2016).
+    """A callback for `fit`: beta rises linearly from 0 to the model's own.
 
     A decoder that learns before the code costs anything has a reason to use it.  After epoch k beta
-    is k / epochs of its final value; in a run that is resumed at epoch k > 0, pass ``done=k``.
+    is k / epochs of its final value.
+
+    Parameters
+    ----------
+    model : VariationalAutoencoder or LinearVAE
+        Its ``beta`` is the final value, and is set to the first one at once.
+    epochs : int
+        The length of the warm-up, >= 1.
+    done : int, optional
+        Epochs that are complete, in a run that is resumed, >= 0.
+
+    Attributes
+    ----------
+    beta : float
+        The final value.
+    epochs : int
+        As passed.
+
+    Raises
+    ------
+    DataError
+        If `epochs` is below 1 or `done` below 0.
+    DtypeError
+        If one of them is not a whole number.
+
+    References
+    ----------
+    Bowman et al. (2016), Generating sentences from a continuous space.
+
+    Examples
+    --------
+    >>> model = mg.models.VariationalAutoencoder(4, 2, beta=2.0, rng=np.random.default_rng(0))
+    >>> warm_up = mg.models.KLWarmUp(model, epochs=4)
+    >>> model.beta, [warm_up.at(epoch) for epoch in (1, 2, 4, 8)]
+    (0.0, [0.5, 1.0, 2.0, 2.0])
     """
 
     def __init__(self, model: Any, epochs: int, done: int = 0) -> None:
         self.epochs = whole_number(epochs, "epochs", "the length of the warm-up")
         self.beta = model.beta
-        fix = "done is the number of epochs that are complete"
-        model.beta = self.at(whole_number(done, "KLWarmUp: done", fix, low=0))
+        done = whole_number(
+            done, "KLWarmUp: done", "done is the number of epochs that are complete", low=0
+        )
+        model.beta = self.at(done)
 
     def at(self, epoch: int) -> float:
-        """beta after `epoch` epochs."""
+        """The weight of the KL term after so many epochs.
+
+        Parameters
+        ----------
+        epoch : int
+            Epochs that are complete.
+
+        Returns
+        -------
+        float
+            beta, which stays at its final value once `epochs` are over.
+        """
         return self.beta * min(1.0, epoch / self.epochs)
 
     def __call__(self, state: Any) -> None:
@@ -291,8 +531,17 @@ class KLWarmUp:
 
 
 def bounded(log_var: Any) -> Any:
-    """log_var within +-LOG_VAR_BOUND.  Where nothing is outside, it is the same tensor: `clip`
-    would be the identity.
+    """log_var within +-20; where nothing is outside, the same tensor.
+
+    Parameters
+    ----------
+    log_var : Tensor or ndarray, (n, M)
+        What the encoder says.
+
+    Returns
+    -------
+    Tensor or ndarray, (n, M)
+        `clip` of it; where that would be the identity, `log_var` itself.
     """
     values = np.real(log_var._data if isinstance(log_var, Value) else log_var)
     if values.size and values.min() >= -LOG_VAR_BOUND and values.max() <= LOG_VAR_BOUND:
@@ -313,8 +562,13 @@ def _network(
 
 
 def _conditional(name: str, sigma: float | None, learn: bool, dtype: Any) -> Any:
-    fix = "bernoulli for data in [0, 1], gaussian for all others"
-    choice(name, ("bernoulli", "gaussian"), "VariationalAutoencoder", "likelihood", fix)
+    choice(
+        name,
+        ("bernoulli", "gaussian"),
+        "VariationalAutoencoder",
+        "likelihood",
+        "bernoulli for data in [0, 1], gaussian for all others",
+    )
     if name == "gaussian":
         return Gaussian(1.0 if sigma is None else sigma, learn, dtype)
     if sigma is not None or learn:
@@ -324,20 +578,3 @@ def _conditional(name: str, sigma: float | None, learn: bool, dtype: Any) -> Any
             "leave it out, or choose likelihood='gaussian'",
         )
     return Bernoulli()
-
-
-def _parts(total: int, size: int) -> Iterator[int]:
-    """`total` in parts of at most `size`."""
-    while total > 0:
-        yield min(total, size)
-        total -= size
-
-
-def _samples(n: Any) -> int:
-    fix = "L, the samples of z for each datum: 1 will do for training"
-    return whole_number(n, "n_samples", fix)
-
-
-def _weight(beta: Any) -> float:
-    fix = "it weighs the KL term: 1 is the evidence lower bound, 0 an autoencoder with noise"
-    return real_number(beta, "beta", "[0, inf)", fix)
