@@ -41,13 +41,10 @@ PENDING = {  # parts of the package that are not written in this form yet
     "analytic",
     "autodiff",
     "claims",
-    "data",
     "experiments",
     "inspect",
     "kernels",
-    "nn",
     "ops",
-    "optim",
     "program",
     "tensors",
 }

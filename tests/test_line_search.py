@@ -33,9 +33,9 @@ LINES = {  # the first is function 1 of Moré & Thuente (1994)
 def test_a_step_that_is_called_wolfe_meets_both_conditions(name, c2, first):
     phi, slope = LINES[name]
     start = Trial(0.0, phi(0.0), slope(0.0))
-    found = LineSearch(lambda a: Trial(a, phi(a), slope(a)), start, c2=c2).search(first)
-    a = found.trial.step
-    assert found.kind == "wolfe" and a > 0
+    end, kind = LineSearch(lambda a: Trial(a, phi(a), slope(a)), start, c2=c2).search(first)
+    a = end.step
+    assert kind == "wolfe" and a > 0
     assert phi(a) <= phi(0) + 1e-4 * a * slope(0) and abs(slope(a)) <= c2 * abs(slope(0))
 
 
@@ -47,7 +47,7 @@ def test_going_down_a_little_is_not_enough():
     def phi(a):
         return Trial(a, (a - 1) ** 2, 2 * (a - 1))
 
-    end = LineSearch(phi, phi(0.0), c1=0.4).search(1.8).trial
+    end, _ = LineSearch(phi, phi(0.0), c1=0.4).search(1.8)
     assert end.value <= 1 - 0.4 * 2 * end.step and end.step <= 1.2
 
 
@@ -57,8 +57,8 @@ def test_where_values_are_only_rounding_the_slopes_lead():
         return Trial(a, 1e8 + 1e-9 * (a - 1) ** 2, 2e-9 * (a - 1))
 
     search = LineSearch(phi, phi(0.0), c2=1e-9, noise=64 * EPS * 1e8)
-    found = search.search(16.0)
-    assert found.kind != "failed" and found.trial.step == pytest.approx(1, abs=1e-9)
+    end, kind = search.search(16.0)
+    assert kind != "failed" and end.step == pytest.approx(1, abs=1e-9)
     assert search.left >= 30 - 4, "the straight line through two slopes hits at once"
 
 

@@ -272,9 +272,9 @@ def test_a_state_of_another_optimizer_is_refused_with_every_fault_named():
     state = {"0.m": np.ones(2), "0.v": np.ones(3), "1.velocity": np.ones(1), "2.m": np.ones(1)}
     assert message_of(DataError, optimizer.load_state_dict, state) == (
         "Adam: the state does not fit, nothing was loaded\n"
-        "  missing 'lr'; wrong shape of '0.v': got (3,), expected (2,); unexpected '1.velocity'; "
-        "unexpected '2.m'; "
-        "missing '0.t'; missing '1.m'; missing '1.v'; missing '1.t'\n"
+        "  missing 'lr'; unexpected '1.velocity'; unexpected '2.m'; "
+        "wrong shape of '0.v': got (3,), expected (2,); missing '0.t'; missing '1.m'; "
+        "missing '1.v'; missing '1.t'\n"
         "  fix: load the state of the same optimiser, made with the same parameters in the same "
         "order"
     )

@@ -17,25 +17,90 @@ from ..errors import DtypeError
 
 
 def zero_random_subset(x: Any, drop: float, rng: np.random.Generator) -> Any:
-    """x with each entry, by itself, set to zero with probability `drop`; what is left keeps its
-    value.
+    """Set each entry, by itself, to zero with a given probability.
 
-    (Nothing is divided by 1 - drop, unlike in `nn.Dropout`.)  Raises DataError for a `drop` outside
-    [0, 1).
+    What is left keeps its value: nothing is divided by 1 - drop, unlike in `nn.Dropout`.
+
+    Parameters
+    ----------
+    x : ndarray, (..., D)
+        The clean data.
+    drop : float
+        Probability that an entry is set to zero, in [0, 1).
+    rng : numpy.random.Generator
+        What is drawn from, again at every call.
+
+    Returns
+    -------
+    ndarray, (..., D)
+        A new array in the dtype of x.
+
+    Raises
+    ------
+    DataError
+        For a `drop` outside [0, 1), and masked entries.
+    DtypeError
+        For an `rng` that is not a Generator.
+
+    References
+    ----------
+    Bishop & Bishop (2024), section 19.1.4.
+    Vincent et al. (2008), Extracting and composing robust features with denoising autoencoders.
+
+    Examples
+    --------
+    >>> y = mg.data.zero_random_subset(np.full(1000, 3.0), 0.25, np.random.default_rng(0))
+    >>> sorted(set(y.tolist()))
+    [0.0, 3.0]
+    >>> bool(abs(np.mean(y == 0) - 0.25) < 0.05)
+    True
     """
-    fix = "drop is the probability that an entry is set to zero, e.g. 0.3"
-    drop = real_number(drop, "zero_random_subset: drop", "[0, 1)", fix)
+    drop = real_number(
+        drop,
+        "zero_random_subset: drop",
+        "[0, 1)",
+        "drop is the probability that an entry is set to zero, e.g. 0.3",
+    )
     rng = generator(rng, "zero_random_subset", "which entries to set to zero")
     x = unmasked(x, "x")
     return x * (rng.random(x.shape) >= drop).astype(x.dtype)
 
 
 def additive_gaussian(x: Any, sigma: ArrayLike, rng: np.random.Generator) -> Any:
-    """x + sigma e with independent e ~ N(0, 1); sigma is in the units of x, one number or D of
-    them.
+    """Add independent normal noise, x + sigma e with e ~ N(0, 1).
 
-    x is float32 or float64 (DtypeError), and so is the noise.  Raises DataError unless 0 <= sigma <
-    inf.
+    Parameters
+    ----------
+    x : ndarray, (..., D)
+        The clean data, float32 or float64; the noise has the same dtype.
+    sigma : float or array_like, (D,)
+        Standard deviation of the noise in the units of x: one number, or one for each feature.
+    rng : numpy.random.Generator
+        What is drawn from, again at every call.
+
+    Returns
+    -------
+    ndarray, (..., D)
+        A new array in the dtype of x.
+
+    Raises
+    ------
+    DataError
+        Unless 0 <= sigma < inf, and for masked entries.
+    DtypeError
+        For an x of another dtype, and an `rng` that is not a Generator.
+
+    References
+    ----------
+    Bishop & Bishop (2024), section 19.1.4.
+    Vincent et al. (2008), Extracting and composing robust features with denoising autoencoders.
+
+    Examples
+    --------
+    >>> x = np.zeros((10_000, 2))
+    >>> y = mg.data.additive_gaussian(x, [0.0, 2.0], np.random.default_rng(0))
+    >>> bool((y[:, 0] == 0).all()), bool(abs(y[:, 1].std() - 2) < 0.1)
+    (True, True)
     """
     x, fix = unmasked(x, "x"), "sigma is a standard deviation in the units of x, e.g. 0.3"
     sigma = real_numbers(sigma, "additive_gaussian: sigma", "[0, inf)", fix)

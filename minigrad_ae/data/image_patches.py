@@ -29,28 +29,63 @@ MARGIN = 8
 
 
 def photograph() -> Array:
-    """The photograph in grey, (600, 512) float64 from 0 (black) to 1 (white): a fresh copy.
+    """The photograph in grey, as a fresh copy.
 
-    Raises FileError if matplotlib's sample data do not hold it, or if it cannot be read (a JPEG
-    needs Pillow, which matplotlib installs).
+    The portrait of Rear Admiral Grace M. Hopper that matplotlib ships (1984, by a US Navy employee,
+    public domain).
+
+    Returns
+    -------
+    ndarray of float64, (600, 512)
+        Brightness from 0 (black) to 1 (white).
+
+    Raises
+    ------
+    FileError
+        If matplotlib's sample data do not hold it, or if it cannot be read (a JPEG needs Pillow,
+        which matplotlib installs).
     """
     return _grey(_path()).copy()
 
 
 def whiten(image: ArrayLike) -> Array:
-    """`image` (rows, columns), filtered so that its power spectrum is about flat; mean 0 and
-    variance 1, same shape.
+    """Filter an image so that its power spectrum is about flat.
 
-    Natural images have amplitudes that fall like 1/f, f the spatial frequency in cycles per pixel.
-    The filter of Olshausen & Field (Nature 381:607, 1996), f exp(-(f / f0)^4) with f0 = 0.4, evens
-    them out and stops short of the finest details, which are mostly noise.  It is the same for
-    every image: no covariance and no eigenvector enters.
+    Natural images have amplitudes that fall like 1/f, f the spatial frequency in cycles per
+    pixel.  The filter f exp(-(f / f0)^4) with f0 = 0.4 evens them out and stops short of the
+    finest details, which are mostly noise.  It is the same for every image: no covariance and no
+    eigenvector enters.
 
-    Raises DataError for an image without contrast, and what `check_matrix` raises.
+    Parameters
+    ----------
+    image : array_like, (rows, columns)
+        Brightness in any unit.
+
+    Returns
+    -------
+    ndarray of float64, (rows, columns)
+        The filtered image, with mean 0 and variance 1.
+
+    Raises
+    ------
+    DataError
+        For an image without contrast.
+    ShapeError, DtypeError
+        What `check_matrix` raises.
+
+    References
+    ----------
+    Olshausen & Field (1996), Emergence of simple-cell receptive field properties by learning a
+    sparse code for natural images, Nature 381:607.
+
+    Examples
+    --------
+    >>> image = mg.data.whiten(np.add.outer(np.arange(32.0), np.arange(24.0)))
+    >>> bool(abs(image.mean()) < 1e-12), round(float(image.std()), 6)
+    (True, 1.0)
     """
     image = check_matrix(image, "image").astype(np.float64)
-    vertical, horizontal = np.meshgrid(*map(np.fft.fftfreq, image.shape), indexing="ij")
-    f = np.hypot(vertical, horizontal)
+    f = np.hypot.outer(*map(np.fft.fftfreq, image.shape))
     # f = 0, the mean, goes
     flat = np.fft.ifft2(np.fft.fft2(image) * f * np.exp(-((f / CUT) ** 4))).real
     spread = flat.std()
@@ -66,14 +101,42 @@ def whiten(image: ArrayLike) -> Array:
 def patches(
     n: int, size: int = 12, *, rng: np.random.Generator, image: ArrayLike | None = None
 ) -> Array:
-    """(n, size^2): square patches at random places of the whitened photograph, row by row; float64.
+    """Square patches at random places of the whitened photograph.
 
     Each patch has its own mean taken off, and all are divided by one number, so that pixels have
     mean square 1.
-    image : another picture, (rows, columns), whitened likewise.   rng : where the places come from.
 
-    Raises DataError unless n >= 1 and 2 <= size <= what the image holds, DtypeError for an `rng`
-    that is no Generator, and what `photograph` and `whiten` raise.
+    Parameters
+    ----------
+    n : int
+        How many patches, at least 1.
+    size : int, optional
+        Their side in pixels, at least 2 and at most what the image holds.
+    rng : numpy.random.Generator
+        Where the places come from.
+    image : array_like, (rows, columns), optional
+        Another picture, whitened likewise.
+
+    Returns
+    -------
+    ndarray of float64, (n, size^2)
+        One patch a row, pixel row by pixel row.
+
+    Raises
+    ------
+    DataError
+        For an `n` or a `size` that is not possible, and an image without contrast.
+    DtypeError
+        For an `rng` that is not a Generator.
+    FileError
+        What `photograph` raises.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = mg.data.patches(50, 8, rng=rng, image=rng.normal(size=(64, 64)))
+    >>> X.shape, round(float(np.mean(X**2)), 6), bool(np.allclose(X.mean(axis=1), 0))
+    ((50, 64), 1.0, True)
     """
     rng = generator(rng, "patches", "the places of the patches")
     flat = _whitened() if image is None else whiten(image)

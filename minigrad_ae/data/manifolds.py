@@ -16,34 +16,122 @@ Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def parabola(n: int = 201, rng: np.random.Generator | None = None) -> Points:
-    """x = (t, t^2), t (n,) in [-1, 1]: D = 2, one dimension, and no line goes through it."""
-    t = _grid(n, -1.0, 1.0, rng)
+    """Points on a parabola in the plane, x = (t, t^2).
+
+    One dimension, and no line goes through it.
+
+    Parameters
+    ----------
+    n : int, optional
+        How many points, at least 2.
+    rng : numpy.random.Generator, optional
+        Draws t uniformly; without it t is an even grid.
+
+    Returns
+    -------
+    X : ndarray, (n, 2)
+        The points.
+    t : ndarray, (n,)
+        Where they are on the curve, in [-1, 1].
+
+    Raises
+    ------
+    DataError, DtypeError
+        For an `n` below 2 or not whole, and an `rng` that is not a Generator.
+
+    Examples
+    --------
+    >>> X, t = mg.data.parabola(3)
+    >>> X.tolist()
+    [[-1.0, 1.0], [0.0, 0.0], [1.0, 1.0]]
+    """
+    t = _numbers(n, rng)
     return np.stack([t, t**2], axis=1), t
 
 
 def helix(n: int = 301, turns: float = 1.0, rng: np.random.Generator | None = None) -> Points:
-    """x = (cos a, sin a, t), a = turns pi t, t (n,) in [-1, 1]: a screw in D = 3, one dimension."""
+    """Points on a screw in space, x = (cos a, sin a, t) with a = turns pi t.
+
+    One dimension in D = 3.
+
+    Parameters
+    ----------
+    n : int, optional
+        How many points, at least 2.
+    turns : float, optional
+        How often it goes round from one end to the other.
+    rng : numpy.random.Generator, optional
+        Draws t uniformly; without it t is an even grid.
+
+    Returns
+    -------
+    X : ndarray, (n, 3)
+        The points.
+    t : ndarray, (n,)
+        Where they are on the curve, in [-1, 1].
+
+    Raises
+    ------
+    DataError, DtypeError
+        For an `n` below 2 or not whole, `turns` that are not finite, and an `rng` that is not a
+        Generator.
+
+    Examples
+    --------
+    Every point is at distance 1 from the axis, and the ends of one turn lie above one another:
+
+    >>> X, t = mg.data.helix(101)
+    >>> bool(np.allclose(np.hypot(X[:, 0], X[:, 1]), 1)), bool(np.allclose(X[0, :2], X[-1, :2]))
+    (True, True)
+    """
     turns = real_number(turns, "helix: turns", "(-inf, inf)", "1 goes round once")
-    t = _grid(n, -1.0, 1.0, rng)
+    t = _numbers(n, rng)
     angle = turns * np.pi * t
     return np.stack([np.cos(angle), np.sin(angle), t], axis=1), t
 
 
 def arch(n: int = 21, rng: np.random.Generator | None = None) -> Points:
-    """x = (u, v, u^2 - v^2 / 2), t = (u, v) (n * n, 2) in [-1, 1]^2: a saddle surface in D = 3, two
-    dimensions.
+    """Points on a saddle surface in space, x = (u, v, u^2 - v^2 / 2).
+
+    Two dimensions in D = 3.
+
+    Parameters
+    ----------
+    n : int, optional
+        n * n points, n at least 2.
+    rng : numpy.random.Generator, optional
+        Draws u and v uniformly; without it they are an even grid.
+
+    Returns
+    -------
+    X : ndarray, (n * n, 3)
+        The points.
+    t : ndarray, (n * n, 2)
+        Where they are on the surface, (u, v) in [-1, 1]^2.
+
+    Raises
+    ------
+    DataError, DtypeError
+        For an `n` below 2 or not whole, and an `rng` that is not a Generator.
+
+    Examples
+    --------
+    >>> X, t = mg.data.arch(3)
+    >>> X[0].tolist(), t[0].tolist()
+    ([-1.0, -1.0, 0.5], [-1.0, -1.0])
     """
-    side = _grid(n, -1.0, 1.0, None)
+    side = _numbers(n, None)
     if rng is None:
         u, v = (grid.ravel() for grid in np.meshgrid(side, side, indexing="ij"))
     else:
-        u, v = (_grid(n * n, -1.0, 1.0, rng) for _ in range(2))
+        u, v = (_numbers(n * n, rng) for _ in range(2))
     return np.stack([u, v, u**2 - v**2 / 2], axis=1), np.stack([u, v], axis=1)
 
 
-def _grid(n: int, low: float, high: float, rng: np.random.Generator | None) -> NDArray[np.float64]:
+def _numbers(n: int, rng: np.random.Generator | None) -> NDArray[np.float64]:
+    """n numbers in [-1, 1]: an even grid, or drawn at random."""
     what = "a manifold needs at least two points"
     whole_number(n, "n", "pass n=2 or more", low=2, what=what, where=f"got n={n}")
-    if rng is not None:
-        generator(rng, "manifolds", "points at random")
-    return np.linspace(low, high, n) if rng is None else rng.uniform(low, high, n)
+    if rng is None:
+        return np.linspace(-1.0, 1.0, n)
+    return generator(rng, "manifolds", "points at random").uniform(-1.0, 1.0, n)

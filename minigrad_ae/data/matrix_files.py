@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -17,21 +17,41 @@ SAVE = "write it with np.save(path, X), X a matrix of numbers"
 
 
 def load_matrix(path: str | os.PathLike[str]) -> NDArray[np.floating]:
-    """The matrix (n, D) in a .npy file, checked by :func:`check_matrix`; float32 or float64
-    (integers become float64).
+    """The matrix in a .npy file, checked by `check_matrix`.
 
     The header is judged before the data are read, and pickles are never loaded: they can run code.
 
-    Raises FileError for a file that is missing, unreadable, a directory, not in .npy format, or
-    shorter than its header says; DtypeError for Python objects and other dtypes that are no
-    numbers; ShapeError unless there are 2 dimensions; DataError for an empty matrix, NaN or
-    infinity.
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    ndarray, (n, D)
+        float32 or float64; integers become float64.
+
+    Raises
+    ------
+    FileError
+        For a file that is missing, unreadable, a directory, not in .npy format, or shorter than its
+        header says.
+    DtypeError
+        For Python objects and other dtypes that are no numbers.
+    ShapeError
+        Unless there are 2 dimensions.
+    DataError
+        For an empty matrix, NaN or infinity.
+
+    Examples
+    --------
+    >>> np.save("X.npy", np.array([[1, 2], [3, 4]]))
+    >>> mg.data.load_matrix("X.npy").tolist()
+    [[1.0, 2.0], [3.0, 4.0]]
     """
     try:
         with open(path, "rb") as file:
-            shape, dtype = _header(file, path)
-            _require_plain(shape, dtype, path)
-            _require_complete(file, shape, dtype, path)
+            _judge_header(file, path)
             file.seek(0)
             array = npy.read_array(file, allow_pickle=False)
     except FileNotFoundError:
@@ -53,13 +73,12 @@ def load_matrix(path: str | os.PathLike[str]) -> NDArray[np.floating]:
     return check_matrix(array, Path(path).name)
 
 
-def _header(file: BinaryIO, path: str | os.PathLike[str]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """(shape, dtype) as the file declares them."""
+def _judge_header(file: BinaryIO, path: str | os.PathLike[str]) -> None:
+    """An error unless the header declares a matrix of numbers, all of which the file holds."""
+    place = f"path {str(path)!r}"
     start = file.read(len(npy.MAGIC_PREFIX))
     if start != npy.MAGIC_PREFIX:
-        raise FileError(
-            "the file is not in .npy format", f"path {str(path)!r}: {_looks_like(start)}", SAVE
-        )
+        raise FileError("the file is not in .npy format", f"{place}: {_looks_like(start)}", SAVE)
     file.seek(0)
     try:
         read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[
@@ -68,15 +87,34 @@ def _header(file: BinaryIO, path: str | os.PathLike[str]) -> tuple[tuple[int, ..
         shape, _, dtype = read(file)
     except (ValueError, KeyError):
         raise FileError(
-            "the .npy header cannot be read", f"path {str(path)!r}: damaged or cut short", SAVE
+            "the .npy header cannot be read", f"{place}: damaged or cut short", SAVE
         ) from None
     if not all(type(n) is int and n >= 0 for n in shape):
         raise FileError(
-            "the .npy header cannot be read",
-            f"path {str(path)!r}: it gives the shape {shape}",
-            SAVE,
+            "the .npy header cannot be read", f"{place}: it gives the shape {shape}", SAVE
         )
-    return shape, dtype
+    if dtype.hasobject:
+        raise DtypeError(
+            "the file holds pickled Python objects, which are never loaded",
+            f"{place}: dtype {dtype}, shape {shape}",
+            "save numbers: np.save(path, X.astype(np.float64))",
+        )
+    if len(shape) != 2:
+        raise ShapeError(
+            f"the file must hold a matrix (2 dimensions), not {len(shape)}",
+            f"{place}: shape {shape}",
+            "flatten each datum before saving: X.reshape(len(X), -1)"
+            if len(shape) > 2
+            else "save a row for each datum and a column for each feature",
+        )
+    needed = shape[0] * shape[1] * dtype.itemsize
+    present = os.fstat(file.fileno()).st_size - file.tell()
+    if present < needed:
+        raise FileError(
+            "the file is cut short",
+            f"{place}: {present} bytes of data, but shape {shape} of {dtype} needs {needed}",
+            "save or copy it again",
+        )
 
 
 def _looks_like(start: bytes) -> str:
@@ -89,36 +127,3 @@ def _looks_like(start: bytes) -> str:
     if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start):
         return "it looks like text"
     return f"it starts with the bytes {start.hex(' ')}"
-
-
-def _require_plain(
-    shape: tuple[int, ...], dtype: np.dtype[Any], path: str | os.PathLike[str]
-) -> None:
-    if dtype.hasobject:
-        raise DtypeError(
-            "the file holds pickled Python objects, which are never loaded",
-            f"path {str(path)!r}: dtype {dtype}, shape {shape}",
-            "save numbers: np.save(path, X.astype(np.float64))",
-        )
-    if len(shape) != 2:
-        raise ShapeError(
-            f"the file must hold a matrix (2 dimensions), not {len(shape)}",
-            f"path {str(path)!r}: shape {shape}",
-            "flatten each datum before saving: X.reshape(len(X), -1)"
-            if len(shape) > 2
-            else "save a row for each datum and a column for each feature",
-        )
-
-
-def _require_complete(
-    file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], path: str | os.PathLike[str]
-) -> None:
-    needed = shape[0] * shape[1] * dtype.itemsize
-    present = os.fstat(file.fileno()).st_size - file.tell()
-    if present < needed:
-        raise FileError(
-            "the file is cut short",
-            f"path {str(path)!r}: {present} bytes of data, but shape {shape} of {dtype} needs "
-            f"{needed}",
-            "save or copy it again",
-        )

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import os
 import zlib
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +40,48 @@ AGAIN = "fetch it again: minigrad-ae data mnist"
 def mnist(
     root: str | os.PathLike[str] | None = None, split: str = "train", dtype: Any = np.float64
 ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-    """Images X (n, 784) from 0 (paper) to 1 (ink), the stored byte divided by 255, and labels y
-    (n,) int64.
+    """The handwritten digits of MNIST, from their IDX files.
 
-    split : "train" (n = 60,000) or "test" (10,000).  dtype : of X; float64 takes 376 MB for the
-    training images.
+    Parameters
+    ----------
+    root : str or path-like, optional
+        The folder of the files; by default $MINIGRAD_AE_DATA, else the cache, which
+        ``minigrad-ae data mnist`` fills.
+    split : {'train', 'test'}, optional
+        n = 60,000 or 10,000 images.
+    dtype : dtype, optional
+        Of X, float32 or float64; float64 takes 376 MB for the training images.
 
-    Raises FileError where the files are missing, cut short, or not in IDX format; DataError for
-    another split.
+    Returns
+    -------
+    X : ndarray, (n, 784)
+        Images of 28 x 28 pixels, row by row, from 0 (paper) to 1 (ink): the stored byte divided
+        by 255.
+    y : ndarray of int64, (n,)
+        Labels 0 to 9.
+
+    Raises
+    ------
+    FileError
+        Where the files are missing, cut short, or not in IDX format.
+    DataError
+        For another split.
+    DtypeError
+        For another dtype.
+
+    References
+    ----------
+    LeCun, Cortes & Burges (1998), The MNIST database of handwritten digits.
     """
-    what = f"there is no split {split!r} of MNIST"
-    where = "the splits are 'train' and 'test'"
-    choice(split, PREFIX, "mnist", "split", "name one of them", what=what, where=where)
+    choice(
+        split,
+        PREFIX,
+        "mnist",
+        "split",
+        "name one of them",
+        what=f"there is no split {split!r} of MNIST",
+        where="the splits are 'train' and 'test'",
+    )
     dtype = real_dtype(dtype, "mnist", "images")
     images = _idx(_find(f"{PREFIX[split]}-images-idx3-ubyte", root), 3)
     labels = _idx(_find(f"{PREFIX[split]}-labels-idx1-ubyte", root), 1)
@@ -72,8 +103,7 @@ def folder_of(root: str | os.PathLike[str] | None) -> Path:
 
 def cache_folder() -> Path:
     """Where `download` puts the files."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "minigrad_ae" / "mnist"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "minigrad_ae", "mnist")
 
 
 def download(folder: str | os.PathLike[str] | None = None, mirror: str = MIRROR) -> list[Path]:
@@ -92,34 +122,24 @@ def download(folder: str | os.PathLike[str] | None = None, mirror: str = MIRROR)
             f"{folder}: {error.strerror}",
             "name another one: --root DIR",
         ) from None
-    paths = []
-    for name, expected in SHA256.items():
-        path = folder / name
+    paths = {folder / name: expected for name, expected in SHA256.items()}
+    for path, expected in paths.items():
         if not (path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == expected):
-            content = _fetch(mirror + name)
-            found = hashlib.sha256(content).hexdigest()
-            if found != expected:
-                raise FileError(
-                    "what was downloaded is not the file that was expected; nothing was written",
-                    f"{mirror + name}: {len(content):,} bytes, SHA-256 {found[:12]}..., expected "
-                    f"{expected[:12]}...",
-                    "try another network or mirror: minigrad-ae data mnist --mirror URL",
-                )
-            write_whole(path, lambda file, content=content: file.write(content))  # type: ignore[misc]
-        paths.append(path)
-    return paths
+            content = _fetch(mirror + path.name, expected)
+            write_whole(path, methodcaller("write", content))
+    return list(paths)
 
 
-def _fetch(url: str) -> bytes:
+def _fetch(url: str, expected: str) -> bytes:
+    """What lies at `url`, if it has the SHA-256 that is expected."""
     # imported here: who only computes gradients loads no network code
     import http.client
-    import urllib.error
     import urllib.request
 
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-            return answer.read()
-    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+            content = answer.read()
+    except (http.client.HTTPException, OSError, ValueError) as error:
         raise FileError(
             "MNIST cannot be downloaded",
             f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}",
@@ -127,6 +147,14 @@ def _fetch(url: str) -> bytes:
             "their folder; "
             "everything but MNIST runs offline on mg.data.digits()",
         ) from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise FileError(
+            "what was downloaded is not the file that was expected; nothing was written",
+            f"{url}: {len(content):,} bytes, SHA-256 {found[:12]}..., expected {expected[:12]}...",
+            "try another network or mirror: minigrad-ae data mnist --mirror URL",
+        )
+    return content
 
 
 def _find(name: str, root: str | os.PathLike[str] | None) -> Path:

@@ -22,18 +22,47 @@ LARGEST_PIXEL = 16  # a pixel counts the inked points of a 4 x 4 block
 
 
 def digits(split: str | None = None) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Images X (n, 64) and labels y (n,) of the digits 0 to 9; ``split`` is None (n = 1,797),
-    "train" or "test".
+    """The shipped handwritten digits: 1,797 images of 8 x 8 pixels.
 
-    A row of X is an image of 8 x 8 pixels, row by row, float64 from 0 (paper) to 1 (ink), the
-    stored pixel divided by 16; ``X.reshape(-1, 8, 8)`` gives the pictures.  y is int64.  "train" is
-    the first 1,437 images and "test" the other 360.  Both arrays are fresh copies: change them
-    freely.  Raises DataError for any other ``split``.
+    Parameters
+    ----------
+    split : {None, 'train', 'test'}, optional
+        All 1,797 images, the first 1,437, or the other 360.
+
+    Returns
+    -------
+    X : ndarray of float64, (n, 64)
+        An image a row, pixel row by pixel row, from 0 (paper) to 1 (ink): the stored pixel
+        divided by 16.  ``X.reshape(-1, 8, 8)`` gives the pictures.
+    y : ndarray of int64, (n,)
+        Labels 0 to 9.  Both arrays are fresh copies: change them freely.
+
+    Raises
+    ------
+    DataError
+        For any other split.
+
+    References
+    ----------
+    Alpaydin & Kaynak (1998), Optical recognition of handwritten digits, UCI Machine Learning
+    Repository, https://doi.org/10.24432/C50P49.
+
+    Examples
+    --------
+    >>> X, y = mg.data.digits("train")
+    >>> X.shape, float(X.min()), float(X.max())
+    ((1437, 64), 0.0, 1.0)
     """
     rows = {None: slice(None), "train": slice(None, TRAIN_ROWS), "test": slice(TRAIN_ROWS, None)}
-    what = f"there is no split {split!r} of the digits"
-    where = "the splits are None (all), 'train' and 'test'"
-    choice(split, rows, "digits", "split", "name one of them", what=what, where=where)
+    choice(
+        split,
+        rows,
+        "digits",
+        "split",
+        "name one of them",
+        what=f"there is no split {split!r} of the digits",
+        where="the splits are None (all), 'train' and 'test'",
+    )
     table = _table()[rows[split]]
     return table[:, :-1] / LARGEST_PIXEL, table[:, -1].astype(np.int64)
 

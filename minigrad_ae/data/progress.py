@@ -8,13 +8,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 LINES = 10  # at most, in one run that is not watched on a terminal
 
 
-class Progress(Protocol):
-    """What a progress bar shows."""
+class Progress:
+    """What a training reports to.  This one says nothing; others show it."""
 
     def step(self) -> None:
         """One step is done."""
@@ -23,40 +22,25 @@ class Progress(Protocol):
         """An epoch is done: its number, from 1, and its loss."""
 
 
-class Silent:
-    """Says nothing."""
-
-    def step(self) -> None:
-        pass
-
-    def epoch(self, epoch: int, loss: float) -> None:
-        pass
-
-
-class Lines:
+class Lines(Progress):
     """Some of the epochs, one line each: the last one always, the others evenly spaced."""
 
     def __init__(self, epochs: int, done: int) -> None:
         self.epochs, self.start = epochs, time.perf_counter()
-        left = epochs - done
-        self.wanted = {
-            done + round(left * k / min(left, LINES)) for k in range(1, min(left, LINES) + 1)
-        }
-
-    def step(self) -> None:
-        pass
+        lines = min(epochs - done, LINES)
+        self.wanted = {done + round((epochs - done) * k / lines) for k in range(1, lines + 1)}
 
     def epoch(self, epoch: int, loss: float) -> None:
         if epoch in self.wanted:
-            seconds = time.perf_counter() - self.start
             print(
-                f"epoch {epoch} of {self.epochs}: loss {loss:.6g} per datum, {seconds:.1f} s",
+                f"epoch {epoch} of {self.epochs}: loss {loss:.6g} per datum, "
+                f"{time.perf_counter() - self.start:.1f} s",
                 file=sys.stderr,
                 flush=True,
             )
 
 
-class Bar:
+class Bar(Progress):
     """A bar that counts steps."""
 
     def __init__(self, epochs: int, done: int, steps: int) -> None:
@@ -82,7 +66,7 @@ def progress_of(epochs: int, done: int, steps: int, wanted: bool) -> Iterator[Pr
     done already.
     """
     if not wanted or done >= epochs:
-        yield Silent()
+        yield Progress()
     elif not sys.stderr.isatty():
         yield Lines(epochs, done)
     else:

@@ -9,12 +9,34 @@ from .validate import check_matrix
 
 
 def centre(X: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """(X − mean (n, D), mean (D,)): each column of X (n, D) with its mean taken off.
+    """Take the mean off each column.
 
     PCA is defined for centred data; a linear autoencoder *without* bias on data that are not
     centred learns the principal components of the second moments instead.  Centre test data with
-    the *training* mean: ``X_test - mean``. The dtype stays float32 or float64 (integers become
-    float64).  Raises as :func:`check_matrix` does.
+    the *training* mean: ``X_test - mean``.
+
+    Parameters
+    ----------
+    X : array_like, (n, D)
+        The data.
+
+    Returns
+    -------
+    centred : ndarray, (n, D)
+        X - mean, float32 or float64 as X is; integers become float64.
+    mean : ndarray, (D,)
+        The mean of each column.
+
+    Raises
+    ------
+    DataError, DtypeError, ShapeError
+        What `check_matrix` raises.
+
+    Examples
+    --------
+    >>> centred, mean = mg.data.centre([[1.0, 10.0], [3.0, 30.0]])
+    >>> centred.tolist(), mean.tolist()
+    ([[-1.0, -10.0], [1.0, 10.0]], [2.0, 20.0])
     """
     X = check_matrix(X)
     mean = X.mean(axis=0)
@@ -25,16 +47,37 @@ def centre(X: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
 
 
 def scale(X: ArrayLike) -> tuple[NDArray[np.floating], float]:
-    """(X / factor, factor): X (n, D) divided by ONE number, the root mean square of all its
-    entries.
+    """Divide all of X by one number, the root mean square of its entries.
 
-    One number for all columns, never one for each column: dividing each column by its own standard
-    deviation changes the covariance matrix, and with it the principal components.  With one number
-    the components stay as they are, the eigenvalues of XᵀX are divided by factor², and so is the
-    loss: multiply by factor² to report it in the units of X.
+    Parameters
+    ----------
+    X : array_like, (n, D)
+        The data.  Centre first (`centre`), or the mean is counted in.
 
-    Centre first (:func:`centre`), or the mean is counted in.  All zeros keep the factor 1.  The
-    dtype stays float32 or float64 (integers become float64).  Raises as :func:`check_matrix` does.
+    Returns
+    -------
+    scaled : ndarray, (n, D)
+        X / factor, float32 or float64 as X is; integers become float64.
+    factor : float
+        In the units of X; 1 where all entries are zero.
+
+    Raises
+    ------
+    DataError, DtypeError, ShapeError
+        What `check_matrix` raises.
+
+    Notes
+    -----
+    One number for all columns, never one for each column: dividing each column by its own
+    standard deviation changes the covariance matrix, and with it the principal components.  With
+    one number the components stay as they are, the eigenvalues of XᵀX are divided by factor², and
+    so is the loss: multiply by factor² to report it in the units of X.
+
+    Examples
+    --------
+    >>> scaled, factor = mg.data.scale([[3.0, -3.0], [-3.0, 3.0]])
+    >>> scaled.tolist(), factor
+    ([[1.0, -1.0], [-1.0, 1.0]], 3.0)
     """
     X = check_matrix(X)
     largest = float(np.abs(X).max())

@@ -12,8 +12,27 @@ FOLDER = Path(__file__).parent / "shipped"
 
 
 def shipped(name: str) -> Path:
-    """The path of a shipped file, such as ``shipped("04_starts.json")``.  Raises FileError where
-    there is none.
+    """The path of a file that is shipped with the package.
+
+    Parameters
+    ----------
+    name : str
+        The name of the file.
+
+    Returns
+    -------
+    pathlib.Path
+        Where it lies.
+
+    Raises
+    ------
+    FileError
+        Where there is no such file; the error lists those there are.
+
+    Examples
+    --------
+    >>> mg.data.shipped("04_starts.json").is_file()
+    True
     """
     path = FOLDER / name
     if not path.is_file():

@@ -24,10 +24,28 @@ M = TypeVar("M", bound="Module")
 
 
 class Parameter(Tensor):
-    """A leaf that is trained: a copy of `data` with requires_grad.  What ops make of it is a plain
-    Tensor.
+    """A tensor that is trained: a leaf with requires_grad.
 
-    Set ``requires_grad = False`` to freeze it; it stays part of its module and of the state.
+    What ops make of it is a plain Tensor.  Set ``requires_grad = False`` to freeze it; it stays
+    part of its module and of the state.
+
+    Parameters
+    ----------
+    data : array_like
+        The first values, which are copied.
+    dtype : dtype, optional
+        Of the values; by default that of `data`.
+    name : str, optional
+        Its name; by default that of the attribute to which it is assigned first.
+
+    Examples
+    --------
+    >>> w = mg.nn.Parameter(np.ones(3))
+    >>> (w**2).sum().backward()
+    >>> w.grad.tolist()
+    [2.0, 2.0, 2.0]
+    >>> type(w**2).__name__
+    'Tensor'
     """
 
     __slots__ = ()
@@ -55,18 +73,57 @@ class Renamed:
 
 
 class Module:
-    """A part of a network: attributes that hold `Parameter`s and other modules, and a `forward`.
+    """A part of a network: attributes that hold parameters and other modules, and a `forward`.
 
     Write ``__init__`` and ``forward(x)``; call the module to run it.  An unnamed parameter takes
     the name of the attribute it is assigned to.  A parameter reachable on two ways (tied weights)
-    counts once, under its first name. Modules can be deep-copied and pickled; ties inside them
+    counts once, under its first name.  Modules can be deep-copied and pickled; ties inside them
     stay.
+
+    Attributes
+    ----------
+    training : bool
+        True in training mode, the mode at the start: see `train` and `eval`.
+
+    Notes
+    -----
+    Nothing is registered: a module walks through its own attributes, and lists, tuples and dicts in
+    them, whenever it is asked.
+
+    Examples
+    --------
+    >>> class Line(mg.nn.Module):
+    ...     def __init__(self):
+    ...         self.slope = mg.nn.Parameter(2.0)
+    ...         self.offset = mg.nn.Parameter(1.0)
+    ...     def forward(self, x):
+    ...         return self.slope * x + self.offset
+    >>> line = Line()
+    >>> line(np.array([0.0, 3.0])).sum().backward()
+    >>> [(name, float(p.grad)) for name, p in line.named_parameters()]
+    [('slope', 3.0), ('offset', 2.0)]
     """
 
     training = True
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the module computes."""
+        """What the module computes, written by each class of its own.
+
+        Parameters
+        ----------
+        *args, **kwargs : object
+            Whatever the class takes, usually a tensor x.
+
+        Returns
+        -------
+        object
+            Usually a tensor.
+
+        Raises
+        ------
+        GradientError
+            Here, where a class has not written it.
+        """
         raise GradientError(
             f"{type(self).__name__} does not say what it computes",
             "it has no forward",
@@ -92,42 +149,101 @@ class Module:
 
     # --- the tree ---
     def members(self) -> Iterator[tuple[str, Any]]:
-        """(name, parameter or module) of those held directly, in the order of the attributes."""
+        """What is held directly, in the order of the attributes.
+
+        Yields
+        ------
+        name : str
+            Of the attribute; item k of a list ``layers`` is 'layers.k', and likewise for tuples
+            and dicts.
+        member : Parameter or Module
+            What it holds.
+        """
         for name, value in vars(self).items():
             yield from _flatten(name, value)
 
     def walk(self) -> Iterator[tuple[str, Any]]:
-        """(path, parameter or module) of this module, ('', self), and everything below: each once,
-        under its first path.
+        """This module and everything below it, each once, under its first path.
+
+        Returns
+        -------
+        iterator of (str, Parameter or Module)
+            ('', self), ('encoder', ...), ('encoder.weight', ...) and so on.
         """
         return _walk("", self, set())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """('encoder.weight', parameter) and so on: each parameter once."""
+        """Every parameter, once, with its path.
+
+        Returns
+        -------
+        iterator of (str, Parameter)
+            ('encoder.weight', parameter) and so on.
+        """
         return ((path, member) for path, member in self.walk() if isinstance(member, Parameter))
 
     def parameters(self) -> list[Parameter]:
-        """Every parameter, once."""
+        """Every parameter, once: what an optimiser is given.
+
+        Returns
+        -------
+        list of Parameter
+            In the order of the attributes, from the top.
+        """
         return [p for _, p in self.named_parameters()]
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """('', self), ('encoder', ...) and so on: each module once."""
+        """This module and every module below it, once, with its path.
+
+        Returns
+        -------
+        iterator of (str, Module)
+            ('', self), ('encoder', ...) and so on.
+        """
         return ((path, member) for path, member in self.walk() if isinstance(member, Module))
 
     def modules(self) -> list[Module]:
-        """This module and every module below it, once."""
+        """This module and every module below it, once.
+
+        Returns
+        -------
+        list of Module
+            In the order of the attributes, from the top.
+        """
         return [m for _, m in self.named_modules()]
 
     # --- modes and gradients ---
     def train(self: M, mode: bool = True) -> M:
-        """Training mode (or not) here and below: dropout drops.  Returns the module."""
+        """Set training mode, here and below: dropout drops.
+
+        Parameters
+        ----------
+        mode : bool, optional
+            False for evaluation mode.
+
+        Returns
+        -------
+        Module
+            The module itself.
+
+        Raises
+        ------
+        DtypeError
+            If `mode` is not True or False.
+        """
         mode = flag(mode, "train: mode")
         for module in self.modules():
             module.training = mode
         return self
 
     def eval(self: M) -> M:
-        """Evaluation mode here and below: nothing is random.  Returns the module."""
+        """Set evaluation mode, here and below: nothing is random.
+
+        Returns
+        -------
+        Module
+            The module itself.
+        """
         return self.train(False)
 
     def zero_grad(self) -> None:
@@ -137,15 +253,34 @@ class Module:
 
     # --- state ---
     def state_dict(self) -> dict[str, np.ndarray]:
-        """{name: copy of the values} of every parameter, under the names of `named_parameters`."""
+        """The values of every parameter.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Copies, under the names of `named_parameters`.
+        """
         return {name: p.data.copy() for name, p in self.named_parameters()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
-        """Set every parameter from `state`; all of them or, where something does not fit, none.
+        """Set every parameter from `state`; where something does not fit, none.
 
-        Raises DataError, which names every missing and unexpected name (not with strict=False) and
-        every wrong shape and dtype; DtypeError if `state` is not a mapping.  Names from before a
-        part was renamed (`Renamed`) are understood.
+        Names from before a part was renamed (`Renamed`) are understood.
+
+        Parameters
+        ----------
+        state : mapping of str to array_like
+            What `state_dict` returned.
+        strict : bool, optional
+            False to ignore missing and unexpected names.
+
+        Raises
+        ------
+        DataError
+            For missing and unexpected names (unless `strict` is False), wrong shapes and wrong
+            dtypes; all of them are named.
+        DtypeError
+            If `state` is not a mapping.
         """
         strict = flag(strict, "load_state_dict: strict")
         if not isinstance(state, Mapping):
@@ -159,22 +294,17 @@ class Module:
         for name, value in state.items():
             array = value._data if isinstance(value, Value) else unmasked(value, repr(name))
             new[_name_of_today(name, renamed)] = np.array(array)
-        faults = []
-        if strict:
-            faults += [
-                f"missing {name!r} {p.shape}" for name, p in known.items() if name not in new
-            ]
-            faults += [
-                f"unexpected {name!r} {value.shape}"
-                for name, value in new.items()
-                if name not in known
-            ]
+        missing = [f"missing {name!r} {p.shape}" for name, p in known.items() if name not in new]
+        unexpected = [f"unexpected {name!r} {new[name].shape}" for name in new if name not in known]
+        faults = [*missing, *unexpected] if strict else []
         for name, p in known.items():
             value = new.get(name, p.data)
-            if value.shape != p.shape:
-                faults.append(f"wrong shape of {name!r}: got {value.shape}, expected {p.shape}")
-            if value.dtype != p.dtype:
-                faults.append(f"wrong dtype of {name!r}: got {value.dtype}, expected {p.dtype}")
+            pairs = {"shape": (value.shape, p.shape), "dtype": (value.dtype, p.dtype)}
+            faults += [
+                f"wrong {what} of {name!r}: got {got}, expected {expected}"
+                for what, (got, expected) in pairs.items()
+                if got != expected
+            ]
         if faults:
             raise DataError(
                 f"{type(self).__name__}: the state does not fit, nothing was loaded",
@@ -187,7 +317,13 @@ class Module:
 
     # --- how it looks ---
     def describe(self) -> str:
-        """The module's own line in the tree, such as 'Linear(64 -> 32)'."""
+        """The module's own line in the tree, such as 'Linear(64 -> 32)'.
+
+        Returns
+        -------
+        str
+            Here the name of the class.
+        """
         return type(self).__name__
 
     def __repr__(self) -> str:

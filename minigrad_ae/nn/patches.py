@@ -56,9 +56,35 @@ def image_grid(image_shape: Any, patch: int) -> tuple[Shape, tuple[int, int]]:
 
 
 def patchify(x: Any, image_shape: Any, patch: int) -> Any:
-    """x (n, H W C) or (n, H, W[, C]) -> patches (n, L, p p C); the exact inverse of `unpatchify`.
+    """Pictures cut into square patches; the exact inverse of `unpatchify`.
 
-    Raises ShapeError for pictures of another size, and says so where their channels come first.
+    Parameters
+    ----------
+    x : Tensor or array_like, (n, H W C), (n, H, W, C) or, where C = 1, (n, H, W)
+        The pictures, channels last.
+    image_shape : (H, W) or (H, W, C)
+        Height and width in pixels, and the number of channels.
+    patch : int
+        p, the side of a patch in pixels, a divisor of H and W.
+
+    Returns
+    -------
+    Tensor or ndarray, (n, L, p p C)
+        L = (H / p) (W / p) patches of each picture, row by row; a tensor where x is one.
+
+    Raises
+    ------
+    ShapeError
+        For pictures of another size, which says so where their channels come first, and for an
+        `image_shape` of another form.
+    DataError
+        Where the patch does not divide the sides.
+
+    Examples
+    --------
+    >>> x = np.arange(16).reshape(1, 4, 4)
+    >>> mg.nn.patchify(x, (4, 4), 2)[0].tolist()
+    [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
     """
     (H, W, C), (rows, columns) = image_grid(image_shape, patch)
     check_pictures(x, (H, W, C))
@@ -68,8 +94,34 @@ def patchify(x: Any, image_shape: Any, patch: int) -> Any:
 
 
 def unpatchify(patches: Any, image_shape: Any, patch: int) -> Any:
-    """patches (n, L, p p C) -> pictures as flat rows (n, H W C); the exact inverse of
-    `patchify`.
+    """Pictures put together from their patches; the exact inverse of `patchify`.
+
+    Parameters
+    ----------
+    patches : Tensor or ndarray, (n, L, p p C)
+        The patches, row by row.
+    image_shape : (H, W) or (H, W, C)
+        Height and width in pixels, and the number of channels.
+    patch : int
+        p, the side of a patch in pixels.
+
+    Returns
+    -------
+    Tensor or ndarray, (n, H W C)
+        The pictures as flat rows; a tensor where `patches` is one.
+
+    Raises
+    ------
+    ShapeError
+        For patches of another number or length, and an `image_shape` of another form.
+    DataError
+        Where the patch does not divide the sides.
+
+    Examples
+    --------
+    >>> x = np.arange(32).reshape(2, 16)
+    >>> bool(np.array_equal(mg.nn.unpatchify(mg.nn.patchify(x, (4, 4), 2), (4, 4), 2), x))
+    True
     """
     (H, W, C), (rows, columns) = image_grid(image_shape, patch)
     found = patches.shape
@@ -88,15 +140,14 @@ def check_pictures(x: Any, image_shape: Shape) -> None:
     H, W, C = image_shape
     found = x._data.shape if isinstance(x, Value) else np.shape(x)
     fitting = [(H * W * C,), (H, W, C), *([(H, W)] if C == 1 else [])]
-    if found[1:] in fitting:
-        return
-    first = found[1:] == (C, H, W)
-    raise ShapeError(
-        "the channels of a picture come last"
-        if first
-        else "the pictures have another size than the network's",
-        f"got shape {found}, expected (n, {math.prod(image_shape)}) or (n, {H}, {W}, {C})",
-        "pass np.moveaxis(x, 1, -1)"
-        if first
-        else "one picture x goes in as x[None]; others need a network of their size",
-    )
+    if found[1:] not in fitting:
+        first = found[1:] == (C, H, W)
+        raise ShapeError(
+            "the channels of a picture come last"
+            if first
+            else "the pictures have another size than the network's",
+            f"got shape {found}, expected (n, {math.prod(image_shape)}) or (n, {H}, {W}, {C})",
+            "pass np.moveaxis(x, 1, -1)"
+            if first
+            else "one picture x goes in as x[None]; others need a network of their size",
+        )

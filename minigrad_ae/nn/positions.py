@@ -45,8 +45,7 @@ def position_codes(
     """(L, width) codes: "learnt" from normal numbers, "sincos" (fixed), or None (zeros, fixed: no
     position is known).
     """
-    fix = "use 'learnt', 'sincos' or None"
-    choice(kind, POSITIONS, "positions", "position code", fix)
+    choice(kind, POSITIONS, "positions", "position code", "use 'learnt', 'sincos' or None")
     shape = (grid[0] * grid[1], width)
     if kind == "learnt":
         return Parameter(init.normal(shape, rng, dtype, std=SPREAD))

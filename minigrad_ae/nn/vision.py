@@ -23,10 +23,50 @@ READOUTS = ("concatenate", "mean", "class")
 
 
 class PatchEmbedding(Module):
-    """Token l = patch_l W + b + position_l: pictures (n, H W C) -> tokens (n, L, width).
+    """Pictures as sequences of tokens, one for each patch.
 
-    ``visible`` (n, V), numbers of patches, leaves all others out *before* anything is computed from
-    them.
+    Token l = patch_l W + b + position_l.
+
+    Parameters
+    ----------
+    image_shape : (H, W) or (H, W, C)
+        Height and width in pixels, and the number of channels.
+    patch : int
+        p, the side of a patch in pixels, a divisor of H and W.
+    width : int
+        Numbers in a token.
+    positions : {'learnt', 'sincos', None}, optional
+        The position codes: trained, fixed sines and cosines, or none (zeros).
+    rng : numpy.random.Generator
+        What the first weights are drawn from.
+    dtype : dtype, optional
+        Of the parameters: float32 or float64.
+
+    Attributes
+    ----------
+    project : Linear
+        W, (p p C, width), and b.
+    positions : Parameter, (L, width)
+        The position codes; L patches.
+    image_shape : (int, int, int)
+        (H, W, C).
+    grid : (int, int)
+        Patches down and across.
+
+    Raises
+    ------
+    ShapeError, DataError, DtypeError
+        For sizes that do not fit, unknown positions and a missing `rng`.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> embedding = mg.nn.PatchEmbedding((8, 8), 2, 5, rng=rng)
+    >>> embedding(np.zeros((3, 64))).shape
+    (3, 16, 5)
+    >>> x = np.zeros((1, 64))  # black patches differ by their positions alone
+    >>> bool(np.allclose(embedding(x).data[0], embedding.positions.data))
+    True
     """
 
     def __init__(
@@ -45,7 +85,25 @@ class PatchEmbedding(Module):
         self.positions = position_codes(positions, grid, width, rng, dtype)
 
     def forward(self, x: Any, visible: Any = None) -> Any:
-        """Tokens (n, L, width), or (n, V, width) of the visible patches alone."""
+        """The tokens of pictures, of all patches or the visible ones.
+
+        Parameters
+        ----------
+        x : Tensor or array_like, (n, H W C) or (n, H, W[, C])
+            The pictures, channels last.
+        visible : ndarray of int, (n, V), optional
+            Numbers of patches; all others are left out *before* anything is computed from them.
+
+        Returns
+        -------
+        Tensor, (n, L, width) or (n, V, width)
+            The tokens of all patches, or of the visible ones.
+
+        Raises
+        ------
+        ShapeError
+            For pictures of another size.
+        """
         patches = patchify(x, self.image_shape, self.patch)
         if visible is None:
             return self.project(patches) + self.positions
@@ -53,18 +111,77 @@ class PatchEmbedding(Module):
 
 
 class VisionTransformer(Module):
-    """Patches -> tokens -> `depth` transformer blocks -> LayerNorm -> read-out -> (with
-    `n_classes`) logits.
+    """A picture as a sequence of patches, read by transformer blocks.
 
-    image_shape : (H, W) or (H, W, C); patch : its side in pixels, a divisor of both
-    width, depth, heads, mlp_ratio, dropout : as in `TransformerBlock`
-    positions : "learnt", "sincos" or None
-    readout   : what a picture is summed up as: all tokens "concatenate"d (L width), their "mean"
-                (width), or a learnt "class" token that is put in front (width)
-    n_classes : logits from a linear head (weights start at 0); None for the read-out itself
+    Patches -> tokens -> `depth` transformer blocks -> LayerNorm -> read-out -> (with `n_classes`)
+    logits.
 
-    Pixels are shifted by ``mean`` (D,) and divided by ``scale`` (one number), 0 and 1 unless
-    `standardise` sets them.
+    Parameters
+    ----------
+    image_shape : (H, W) or (H, W, C)
+        Height and width in pixels, and the number of channels.
+    patch : int
+        The side of a patch in pixels, a divisor of H and W.
+    width : int, optional
+        Numbers in a token.
+    depth : int, optional
+        Transformer blocks; 0 for none.
+    heads : int, optional
+        Of each attention; a divisor of `width`.
+    mlp_ratio : float, optional
+        Hidden units of each MLP per unit of width.
+    positions : {'learnt', 'sincos', None}, optional
+        The position codes, as of `PatchEmbedding`.
+    readout : {'concatenate', 'mean', 'class'}, optional
+        What a picture is summed up as: all tokens one after the other (L width numbers for L
+        patches), their mean (width), or a learnt class token that is put in front (width).
+    n_classes : int, optional
+        Logits from a linear head, whose weights start at 0; None for the read-out itself.
+    dropout : float, optional
+        Probability of dropping in each block, in [0, 1).
+    dropout_rng : numpy.random.Generator, optional
+        What the dropped elements are drawn from; needed for a `dropout` above 0.
+    rng : numpy.random.Generator
+        What the first weights are drawn from.
+    dtype : dtype, optional
+        Of the parameters: float32 or float64.
+
+    Attributes
+    ----------
+    embedding : PatchEmbedding
+        Makes tokens of pictures.
+    class_token : Parameter, (1, 1, width), or None
+        Put in front for the read-out "class".
+    blocks : list of TransformerBlock
+        `depth` of them.
+    norm : LayerNorm
+        The last normalisation.
+    head : Linear or None
+        Makes logits of the read-out.
+    mean : Parameter, (H W C,)
+        Taken off the pixels, in their units; 0 unless `standardise` sets it.  It is not trained.
+    scale : Parameter, ()
+        The pixels are divided by this one number; 1 unless `standardise` sets it.  It is not
+        trained.
+
+    Raises
+    ------
+    ShapeError, DataError, DtypeError
+        For sizes that do not fit, settings that do not exist, and a missing `rng`.
+
+    References
+    ----------
+    Dosovitskiy et al. (2021), An image is worth 16x16 words.
+
+    Examples
+    --------
+    A head of zeros gives every class the same probability, so the loss is n ln(n_classes):
+
+    >>> rng = np.random.default_rng(0)
+    >>> model = mg.nn.VisionTransformer((8, 8), 4, 8, depth=1, n_classes=10, rng=rng)
+    >>> loss = model.loss(np.ones((2, 64)), [3, 7])
+    >>> bool(np.isclose(loss.item(), 2 * np.log(10)))
+    True
     """
 
     def __init__(
@@ -119,8 +236,25 @@ class VisionTransformer(Module):
         self.mean.requires_grad = self.scale.requires_grad = False
 
     def standardise(self, X: Any) -> VisionTransformer:
-        """Take ``mean`` and ``scale`` from training pictures X (n, H W C): the mean picture, and
-        the root mean square of all pixels about it.  Returns the model."""
+        """Take ``mean`` and ``scale`` from training pictures.
+
+        The mean picture, and the root mean square of all pixels about it (1 where that is 0).
+
+        Parameters
+        ----------
+        X : array_like, (n, H W C) or (n, H, W[, C])
+            Training pictures.
+
+        Returns
+        -------
+        VisionTransformer
+            The model itself.
+
+        Raises
+        ------
+        ShapeError
+            For pictures of another size.
+        """
         X = plain(X, "X", np.float64).reshape(len(X), -1)
         check_pictures(X, self.embedding.image_shape)
         self.mean.data = X.mean(axis=0)
@@ -128,8 +262,22 @@ class VisionTransformer(Module):
         return self
 
     def standardised(self, x: Any) -> Any:
-        """Pictures x -> (x - mean) / scale, as flat rows (n, D): an array, unless x is a tensor
-        that wants its gradient.
+        """The pictures as the network sees them, (x - mean) / scale.
+
+        Parameters
+        ----------
+        x : Tensor or array_like, (n, H W C) or (n, H, W[, C])
+            Pictures in the units of the data.
+
+        Returns
+        -------
+        ndarray or Tensor, (n, H W C)
+            Flat rows: an array, unless x is a tensor that wants its gradient.
+
+        Raises
+        ------
+        ShapeError
+            For pictures of another size.
         """
         x = x if isinstance(x, Value) else tensor(x, dtype=self.mean.dtype)
         check_pictures(x, self.embedding.image_shape)
@@ -139,24 +287,50 @@ class VisionTransformer(Module):
 
     @property
     def n_tokens(self) -> int:
-        """L, the number of patches (a class token is not counted)."""
-        return self.embedding.grid[0] * self.embedding.grid[1]
+        """L, the number of patches, an int; a class token is not counted."""
+        return math.prod(self.embedding.grid)
 
     @property
     def n_features(self) -> int:
-        """The length of the read-out."""
+        """The length of the read-out, an int."""
         return self.width * (self.n_tokens if self.readout == "concatenate" else 1)
 
     def tokens(self, x: Any, visible: Any = None) -> Any:
-        """Standardised pictures -> codes (n, L, width) of all patches, or (n, V, width) of the
-        visible ones that `visible` (n, V) names; a class token comes first."""
+        """The codes of patches, after all blocks.
+
+        Parameters
+        ----------
+        x : Tensor or array_like, (n, H W C)
+            Standardised pictures.
+        visible : ndarray of int, (n, V), optional
+            Numbers of the patches that are looked at; all by default.
+
+        Returns
+        -------
+        Tensor, (n, L, width) or (n, V, width)
+            A code for each of these patches; for the read-out "class" that of the class token comes
+            first, as one more.
+        """
         tokens = self.start(x, visible)
         for block in self.blocks:
             tokens = block(tokens)
         return self.norm(tokens)
 
     def start(self, x: Any, visible: Any = None) -> Any:
-        """The tokens that go into the first block."""
+        """The tokens that go into the first block.
+
+        Parameters
+        ----------
+        x : Tensor or array_like, (n, H W C)
+            Standardised pictures.
+        visible : ndarray of int, (n, V), optional
+            Numbers of the patches that are looked at; all by default.
+
+        Returns
+        -------
+        Tensor, (n, L, width) or (n, V, width)
+            The tokens; a class token comes first, as one more.
+        """
         tokens = self.embedding(x, visible)
         if self.class_token is None:
             return tokens
@@ -164,20 +338,58 @@ class VisionTransformer(Module):
         return ops.concatenate([first, tokens], axis=1)
 
     def features(self, x: Any) -> Any:
-        """x (n, H W C) -> the read-out (n, n_features)."""
+        """The read-out of pictures.
+
+        Parameters
+        ----------
+        x : Tensor or array_like, (n, H W C) or (n, H, W[, C])
+            Pictures in the units of the data.
+
+        Returns
+        -------
+        Tensor, (n, n_features)
+            What each picture is summed up as.
+        """
         tokens = self.tokens(self.standardised(x))
         if self.readout == "concatenate":
             return ops.reshape(tokens, (tokens.shape[0], -1))
         return ops.mean(tokens, axis=1) if self.readout == "mean" else tokens[:, 0]
 
     def forward(self, x: Any) -> Any:
-        """Logits (n, n_classes) with a head, otherwise the read-out."""
+        """Logits of pictures; without a head, the read-out.
+
+        Parameters
+        ----------
+        x : Tensor or array_like, (n, H W C) or (n, H, W[, C])
+            Pictures in the units of the data.
+
+        Returns
+        -------
+        Tensor, (n, n_classes) or (n, n_features)
+            Logits, or the read-out.
+        """
         features = self.features(x)
         return features if self.head is None else self.head(features)
 
     def loss(self, x: Any, y: Any) -> Any:
-        """Cross-entropy - sum_n ln p(y_n | x_n), a sum over data, in nats; y (n,) are classes 0 ...
-        n_classes - 1.
+        """Cross-entropy, -sum_n ln p(y_n | x_n): a sum over data, in nats.
+
+        Parameters
+        ----------
+        x : Tensor or array_like, (n, H W C) or (n, H, W[, C])
+            Pictures in the units of the data.
+        y : array_like of int, (n,)
+            Classes 0 ... n_classes - 1.
+
+        Returns
+        -------
+        Tensor, ()
+            The loss.
+
+        Raises
+        ------
+        DataError
+            For a network without a head.
         """
         if self.head is None:
             raise DataError(
@@ -187,7 +399,18 @@ class VisionTransformer(Module):
         return -ops.sum(log_p[np.arange(len(y)), plain(y, "y")])
 
     def attention_maps(self, x: Any) -> list[Any]:
-        """For each block (n, heads, tokens, tokens): who looks at whom."""
+        """Who looks at whom, in each block.
+
+        Parameters
+        ----------
+        x : Tensor or array_like, (n, H W C) or (n, H, W[, C])
+            Pictures in the units of the data.
+
+        Returns
+        -------
+        list of Tensor, (n, heads, tokens, tokens)
+            The attention weights of each block; rows sum to 1.
+        """
         tokens, maps = self.start(self.standardised(x)), []
         for block in self.blocks:
             maps.append(block.attention.weights(block.attention_norm(tokens)))

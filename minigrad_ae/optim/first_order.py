@@ -7,6 +7,7 @@ number of the step. A parameter without a gradient is left alone, and so are its
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,54 @@ from ..tensors import Tensor
 from .optimizer import Optimizer
 from .parameter_rows import Row, Rows
 
+# the same for many parameters: worked out once
+_numbers = lru_cache(maxsize=64)(kernels.optim.adam_numbers)
+
 
 class SGD(Optimizer):
-    """Gradient descent: v <- momentum v + g, p <- p - lr v; momentum=0 is p <- p - lr g.
+    """Gradient descent, with or without momentum.
 
-    nesterov : p <- p - lr (g + momentum v) with the new v (Sutskever et al. 2013, in PyTorch's
-    form).
-    weight_decay : adds weight_decay * p to g, the gradient of weight_decay / 2 ‖p‖².
-    Raises DataError for settings outside their range, otherwise what `Optimizer` and
-    `Optimizer.gradients` raise.
+    v <- momentum v + g, p <- p - lr v, for the gradient g; momentum=0 is p <- p - lr g.
+
+    Parameters
+    ----------
+    params : iterable of Tensor
+        Leaves with requires_grad, such as ``model.parameters()``.
+    lr : float
+        The learning rate, at least 0.
+    momentum : float, optional
+        Part of the velocity that is kept, in [0, 1).
+    weight_decay : float, optional
+        Adds weight_decay * p to g, the gradient of weight_decay / 2 ‖p‖²; at least 0.
+    nesterov : bool, optional
+        p <- p - lr (g + momentum v) with the new v; needs a momentum.
+
+    Attributes
+    ----------
+    momentum, weight_decay, nesterov
+        As given; they may be changed between steps.
+    lr : float
+        The learning rate; see `Optimizer` for what all optimisers have.
+
+    Raises
+    ------
+    DataError
+        For settings outside their range; without parameters.
+    DtypeError, GradientError
+        For what cannot be trained: see `Optimizer`.
+
+    References
+    ----------
+    Sutskever et al. (2013), On the importance of initialization and momentum in deep learning;
+    Nesterov momentum in PyTorch's form.
+
+    Examples
+    --------
+    >>> x = mg.nn.Parameter([3.0])
+    >>> (x**2).sum().backward()
+    >>> mg.optim.SGD([x], lr=0.25).step()  # 3 - 0.25 * 6
+    >>> x.tolist()
+    [1.5]
     """
 
     arrays = ("velocity",)
@@ -40,8 +80,9 @@ class SGD(Optimizer):
         nesterov: bool = False,
     ) -> None:
         super().__init__(params, lr)
-        fix = "pass 0 for none, or e.g. 0.9"
-        self.momentum = real_number(momentum, "SGD: momentum", "[0, 1)", fix)
+        self.momentum = real_number(
+            momentum, "SGD: momentum", "[0, 1)", "pass 0 for none, or e.g. 0.9"
+        )
         self.weight_decay = _decay("SGD", weight_decay)
         if flag(nesterov, "SGD: nesterov") and not self.momentum:
             raise DataError(
@@ -52,7 +93,13 @@ class SGD(Optimizer):
         self.nesterov = nesterov
 
     def step(self) -> None:
-        """One step along ``p.grad`` for every parameter that has one."""
+        """One step along ``p.grad`` for every parameter that has one.
+
+        Raises
+        ------
+        GradientError
+            Where no parameter has a gradient, or one is not finite; nothing changes then.
+        """
         for p, g, state in self.gradients():
             if self.weight_decay:
                 g = g + self.weight_decay * p.data
@@ -63,12 +110,52 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adaptive moments (Kingma & Ba 2015, algorithm 1), bias-corrected.
+    """Adaptive moments: steps of about lr for each number, whatever the size of its gradient.
 
-    betas : decay of the first and second moment.   eps : added to the root of the second moment.
-    weight_decay : adds weight_decay * p to g *before* the moments; for a decay of the weights
-    themselves see `AdamW`. Raises DataError for settings outside their range, otherwise what
-    `Optimizer` and `Optimizer.gradients` raise.
+    m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2, p <- p - lr m_hat / (sqrt(v_hat) +
+    eps), with m_hat = m / (1 - beta1^t) and v_hat = v / (1 - beta2^t) at step t (bias correction).
+
+    Parameters
+    ----------
+    params : iterable of Tensor
+        Leaves with requires_grad, such as ``model.parameters()``.
+    lr : float, optional
+        The learning rate, at least 0.
+    betas : (float, float), optional
+        Decay of the first and second moment, each in [0, 1).
+    eps : float, optional
+        Added to the root of the second moment, in the units of the gradient; at least 0.
+    weight_decay : float, optional
+        Adds weight_decay * p to g *before* the moments; for a decay of the weights themselves see
+        `AdamW`.
+
+    Attributes
+    ----------
+    betas, eps, weight_decay
+        As given; they may be changed between steps.
+    lr : float
+        The learning rate; see `Optimizer` for what all optimisers have.
+
+    Raises
+    ------
+    DataError
+        For settings outside their range; without parameters.
+    DtypeError, GradientError
+        For what cannot be trained: see `Optimizer`.
+
+    References
+    ----------
+    Kingma & Ba (2015), Adam: a method for stochastic optimization, algorithm 1.
+
+    Examples
+    --------
+    The first step has the length lr in each number, since m_hat = g and v_hat = g^2:
+
+    >>> x = mg.nn.Parameter([3.0, -400.0])
+    >>> (x**2).sum().backward()
+    >>> mg.optim.Adam([x], lr=0.1).step()
+    >>> x.data.round(6).tolist()
+    [2.9, -399.9]
     """
 
     arrays, counts, decoupled = ("m", "v"), ("t",), False
@@ -85,21 +172,22 @@ class Adam(Optimizer):
         super().__init__(params, lr)
         self.rows: Rows | None = None  # made at the first step
         self.betas = _betas(who, betas)
-        fix = "pass a small number, such as 1e-8"
-        self.eps = real_number(eps, f"{who}: eps", "[0, inf)", fix)
+        self.eps = real_number(eps, f"{who}: eps", "[0, inf)", "pass a small number, such as 1e-8")
         self.weight_decay = _decay(who, weight_decay)
 
     def step(self) -> None:
-        """m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2, p <- p - lr m_hat /
-        (sqrt(v_hat) + eps), in place.
+        """One step, in place, for every parameter that has a gradient.
+
+        Raises
+        ------
+        GradientError
+            Where no parameter has a gradient, or one is not finite; nothing changes then.
         """
         compiled = kernels.backend.backend() == "numba"
         if compiled and (rows := self._in_rows()) and all(row.filled() for row in rows):
             for row in rows:
                 row.step(*self._settings(row.params[0]))
             return
-        # what is the same for many parameters: worked out once
-        numbers: dict[Any, tuple[float, ...]] = {}
         for p, g, state in self.gradients():
             data = p.data
             if not state:
@@ -108,22 +196,29 @@ class Adam(Optimizer):
                 )
             t = state["t"] = state["t"] + 1
             settings = self._settings(p)
-            if (
-                not compiled
-                or g.dtype != data.dtype
-                or not (g.flags.c_contiguous and data.flags.c_contiguous)
-            ):
-                kernels.optim.adam_step.definition(data, g, state["m"], state["v"], t, *settings)
+            contiguous = g.flags.c_contiguous and data.flags.c_contiguous
+            if compiled and contiguous and g.dtype == data.dtype:
+                kernels.optim.adam(data, g, state["m"], state["v"], _numbers(t, *settings))
             else:
-                key = t, settings
-                if key not in numbers:
-                    numbers[key] = kernels.optim.adam_numbers(t, *settings)
-                kernels.optim.adam(data, g, state["m"], state["v"], numbers[key])
+                kernels.optim.adam_step.definition(data, g, state["m"], state["v"], t, *settings)
             # the same array, but the tensor is told: a backward of an older graph would be too late
             p.data = data
 
     def factor_and_decay(self, p: Tensor) -> tuple[float, float]:
-        """The factor on the learning rate, and the weight decay, of one parameter."""
+        """What differs between parameters.
+
+        Parameters
+        ----------
+        p : Tensor
+            One of the parameters.
+
+        Returns
+        -------
+        factor : float
+            On the learning rate; 1.
+        decay : float
+            The weight decay.
+        """
         return 1.0, self.weight_decay
 
     def _settings(self, p: Tensor) -> tuple[Any, ...]:
@@ -146,13 +241,52 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: p <- p - lr weight_decay p, beside Adam's step (Loshchilov
-    & Hutter 2019).
+    """Adam with decoupled weight decay: p <- p - lr weight_decay p, beside Adam's step.
 
-    matrices_only : decay parameters with two axes or more, and neither biases nor the weights of a
-    LayerNorm.
-    lr_factors : {parameter: factor on lr}; 1 for all others.  Layer-wise learning rates are made of
-    these.
+    Parameters
+    ----------
+    params : iterable of Tensor
+        Leaves with requires_grad, such as ``model.parameters()``.
+    lr : float, optional
+        The learning rate, at least 0.
+    betas : (float, float), optional
+        Decay of the first and second moment, each in [0, 1).
+    eps : float, optional
+        Added to the root of the second moment, in the units of the gradient; at least 0.
+    weight_decay : float, optional
+        The part of p, times lr, that each step takes off; at least 0.
+    matrices_only : bool, optional
+        Decay parameters with two axes or more, and neither biases nor the weights of a LayerNorm.
+    lr_factors : mapping of Tensor to float, optional
+        Factors on lr, 1 for all other parameters.  Layer-wise learning rates are made of these.
+
+    Attributes
+    ----------
+    betas, eps, weight_decay, matrices_only, lr_factors
+        As given; they may be changed between steps.
+    lr : float
+        The learning rate; see `Optimizer` for what all optimisers have.
+
+    Raises
+    ------
+    DataError
+        For settings outside their range; without parameters.
+    DtypeError, GradientError
+        For what cannot be trained: see `Optimizer`.
+
+    References
+    ----------
+    Loshchilov & Hutter (2019), Decoupled weight decay regularization.
+
+    Examples
+    --------
+    With a gradient of zero only the decay is left, p (1 - lr weight_decay):
+
+    >>> x = mg.nn.Parameter([3.0])
+    >>> x.grad = np.zeros(1)
+    >>> mg.optim.AdamW([x], lr=0.1, weight_decay=0.5).step()
+    >>> x.data.round(6).tolist()
+    [2.85]
     """
 
     decoupled = True
@@ -173,14 +307,28 @@ class AdamW(Adam):
         self.lr_factors = _factors({} if lr_factors is None else lr_factors)
 
     def factor_and_decay(self, p: Tensor) -> tuple[float, float]:
-        """The factor on the learning rate, and the weight decay, of one parameter."""
+        """What differs between parameters.
+
+        Parameters
+        ----------
+        p : Tensor
+            One of the parameters.
+
+        Returns
+        -------
+        factor : float
+            On the learning rate: that of `lr_factors`, or 1.
+        decay : float
+            The weight decay; 0 for a vector where `matrices_only`.
+        """
         decays = p.ndim >= 2 or not self.matrices_only
         return self.lr_factors.get(p, 1.0), self.weight_decay if decays else 0.0
 
 
 def _decay(who: str, weight_decay: float) -> float:
-    fix = "pass 0 for none, or e.g. 0.01"
-    return real_number(weight_decay, f"{who}: weight_decay", "[0, inf)", fix)
+    return real_number(
+        weight_decay, f"{who}: weight_decay", "[0, inf)", "pass 0 for none, or e.g. 0.01"
+    )
 
 
 def _factors(lr_factors: Any) -> dict[Tensor, float]:
@@ -200,5 +348,7 @@ def _betas(who: str, betas: Any) -> tuple[float, float]:
         raise DtypeError(what, f"got {betas!r}", fix)
     if len(betas) != 2:
         raise DataError(what, f"got {betas!r}", fix)
-    first = real_number(betas[0], f"{who}: betas[0]", "[0, 1)", fix)
-    return first, real_number(betas[1], f"{who}: betas[1]", "[0, 1)", fix)
+    return (
+        real_number(betas[0], f"{who}: betas[0]", "[0, 1)", fix),
+        real_number(betas[1], f"{who}: betas[1]", "[0, 1)", fix),
+    )

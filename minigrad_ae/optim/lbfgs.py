@@ -19,6 +19,7 @@ from ..errors import DtypeError, GradientError
 from ..tensors import Tensor
 from .line_search import LineSearch, Trial
 from .optimizer import Optimizer, checked_gradients
+from .parameter_rows import places
 from .stopping import Point, Watch
 
 # the rounding error of a loss, a sum of many terms, in units of its last place: a generous estimate
@@ -28,32 +29,73 @@ COUNTS = "e.g. history=10, max_iter=100"
 
 
 class LBFGS(Optimizer):
-    """Limited-memory BFGS with a strong Wolfe line search; for losses without randomness (Liu &
-    Nocedal 1989).
+    """Limited-memory BFGS with a strong Wolfe line search, for losses without randomness.
 
-    lr                  the first step tried along a quasi-Newton direction; 1 is right
-    history             how many pairs (s, y) are kept
-    max_iter            iterations in one call of `step`
-    max_evaluations     evaluations of the closure in one call of `step`; None for no limit
-    gradient_tolerance  stop when no entry of the gradient is larger; 0 goes down to the rounding
-                        level
-    loss_tolerance      stop when PATIENCE iterations lower the loss by no more than this part of
-                        it; 0 likewise
-    c1, c2              of the Wolfe conditions
+    x <- x + a d with d = -H g, where H is built from the last few pairs s = x_new - x and y =
+    g_new - g of points x and their gradients g.  It goes down to the rounding of the loss.
 
-    All are attributes, which may be changed between calls, and these say what happened:
+    Parameters
+    ----------
+    params : iterable of Tensor
+        Leaves with requires_grad, such as ``model.parameters()``.
+    lr : float, optional
+        The first step tried along a quasi-Newton direction, above 0; 1 is right.
+    history : int, optional
+        How many pairs (s, y) are kept.
+    max_iter : int, optional
+        Iterations in one call of `step`.
+    max_evaluations : int, optional
+        Evaluations of the closure in one call of `step`; None for no limit.
+    gradient_tolerance : float, optional
+        Stop when no entry of the gradient is larger; 0 goes down to the rounding level.
+    loss_tolerance : float, optional
+        Stop when ten iterations lower the loss by no more than this part of it; 0 likewise.
+    c1, c2 : float, optional
+        Of the Wolfe conditions, 0 < c1 < 0.5 and c1 < c2 < 1: how far the loss must go down, as a
+        part of what the slope promises, and how flat it must be there.
 
-    reason              why the last call ended: 'gradient tolerance', 'loss tolerance', 'rounding'
-                        (what is left is smaller than the rounding error of the loss), 'line search
-                        failed' (nothing lower was found although the slope promised it: the
-                        gradient is wrong, or the loss random or not smooth), 'iteration limit',
-                        'evaluation limit'; None before the first call
-    converged           True for the first three
-    finished            False for the two limits: a longer run would go on
-    evaluations, iterations     in all calls so far
-    loss, gradient_norm         at the point that was reached: float, and the Euclidean norm
+    Attributes
+    ----------
+    reason : str or None
+        Why the last call ended: 'gradient tolerance', 'loss tolerance', 'rounding' (what is left is
+        smaller than the rounding error of the loss), 'line search failed' (nothing lower was found
+        although the slope promised it: the gradient is wrong, or the loss random or not smooth),
+        'iteration limit', 'evaluation limit'; None before the first call.
+    evaluations, iterations : int
+        In all calls so far.
+    loss : float
+        At the point that was reached.
+    gradient_norm : float
+        The Euclidean norm of the gradient there.
+    lr, history, max_iter, max_evaluations, gradient_tolerance, loss_tolerance, c1, c2
+        As given; they may be changed between calls.
 
-    Raises DataError for settings outside their range, and what `Optimizer` raises.
+    Raises
+    ------
+    DataError
+        For settings outside their range; without parameters.
+    DtypeError, GradientError
+        For what cannot be trained: see `Optimizer`.
+
+    References
+    ----------
+    Liu & Nocedal (1989), On the limited memory BFGS method for large scale optimization.
+    Nocedal & Wright (2006), Numerical optimization, ch. 7.2.
+
+    Examples
+    --------
+    Rosenbrock's valley, whose minimum lies at (1, 1):
+
+    >>> x = mg.nn.Parameter([-1.2, 1.0])
+    >>> def closure():
+    ...     loss = (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    ...     loss.backward()
+    ...     return loss
+    >>> optimizer = mg.optim.LBFGS([x], max_iter=100)
+    >>> bool(optimizer.step(closure) < 1e-20)
+    True
+    >>> x.data.round(6).tolist(), optimizer.converged
+    ([1.0, 1.0], True)
     """
 
     def __init__(
@@ -68,13 +110,14 @@ class LBFGS(Optimizer):
         c1: float = 1e-4,
         c2: float = 0.9,
     ) -> None:
-        super().__init__(params, lr)
-        real_number(lr, "LBFGS: lr", "(0, inf)", "pass lr=1")
+        super().__init__(params, real_number(lr, "LBFGS: lr", "(0, inf)", "pass lr=1"))
         self.history = whole_number(history, "LBFGS: history", COUNTS)
         self.max_iter = whole_number(max_iter, "LBFGS: max_iter", COUNTS)
-        if max_evaluations is not None:
-            max_evaluations = whole_number(max_evaluations, "LBFGS: max_evaluations", COUNTS)
-        self.max_evaluations = max_evaluations
+        self.max_evaluations = (
+            None
+            if max_evaluations is None
+            else whole_number(max_evaluations, "LBFGS: max_evaluations", COUNTS)
+        )
         self.gradient_tolerance = _tolerance(gradient_tolerance, "gradient_tolerance")
         self.loss_tolerance = _tolerance(loss_tolerance, "loss_tolerance")
         self.c1 = real_number(c1, "LBFGS: c1", "(0, 0.5)", "pass c1=1e-4")
@@ -84,19 +127,20 @@ class LBFGS(Optimizer):
         self.loss = self.gradient_norm = math.nan
         self.epsilon = max(float(np.finfo(p.dtype).eps) for p in self.params)
         self.largest = 0.0
-        self._spent = 0
+        self.places = places(self.params)
         # s, y and s.y, oldest first
         self.pairs: deque[tuple[np.ndarray, np.ndarray, float]] = deque()
 
     @property
     def converged(self) -> bool:
-        """Whether the last call of `step` ended at a minimum, to the tolerance or to rounding."""
+        """Whether the last call of `step` ended at a minimum, to a tolerance or rounding."""
         return self.reason in ("gradient tolerance", "loss tolerance", "rounding")
 
     @property
     def finished(self) -> bool:
-        """Whether the last call of `step` ended by itself; False where a limit ended it, and before
-        the first call.
+        """Whether the last call of `step` ended by itself, a bool.
+
+        False where a limit ended it, so that a longer run would go on, and before the first call.
         """
         return self.reason not in (None, "iteration limit", "evaluation limit")
 
@@ -105,26 +149,54 @@ class LBFGS(Optimizer):
         self.pairs.clear()
 
     def step(self, closure: Callable[[], Any]) -> float:
-        """Minimise from where the parameters are.  Returns the loss where it ends; parameters and
-        gradients are there.
+        """Minimise from where the parameters are; parameters and gradients are at the end then.
 
-        closure() computes the loss from the parameters, calls ``loss.backward()``, and returns the
-        loss (a tensor or a number).  The gradients are None whenever it is called, so it need not
-        clear them.  Warnings about overflow are silent inside: a trial step may leave the domain of
-        the loss, and is then taken back.
+        Warnings about overflow are silent inside: a trial step may leave the domain of the loss,
+        and is then taken back.
 
-        Raises GradientError where loss or gradient are not finite at the start; an exception in the
-        closure leaves the parameters at the last point that was accepted.
+        Parameters
+        ----------
+        closure : callable
+            Computes the loss from the parameters, calls ``loss.backward()``, and returns the loss
+            (a tensor or a number).  The gradients are None whenever it is called, so it need not
+            clear them.
+
+        Returns
+        -------
+        float
+            The loss where it ends.
+
+        Raises
+        ------
+        GradientError
+            Where loss or gradient are not finite at the start, or the closure leaves no gradient.
+        DtypeError
+            Where the closure does not return a number.
+
+        Notes
+        -----
+        An exception in the closure leaves the parameters at the last point that was accepted.
         """
-        self._spent, self.reason = 0, None
-        here = self._start(closure)
+        self.reason = None
+        limit = math.inf if self.max_evaluations is None else self.max_evaluations
+        last = self.evaluations + limit
+        here = self._evaluate(closure)
+        checked_gradients(self.params, "LBFGS")
+        if not math.isfinite(here.loss):
+            raise GradientError(
+                "LBFGS: the loss is not finite where it starts",
+                f"loss {here.loss}",
+                "start from other parameters, or look for a log or a division near 0",
+            )
+        self.largest = max(self.largest, abs(here.loss))
         watch = Watch(here, self.loss_tolerance)
         try:
             for _ in range(self.max_iter):
                 if here.steepness <= self.gradient_tolerance:
                     break
-                there = self._iterate(closure, here)
-                if there is None:
+                there = self._iterate(closure, here, last)
+                if isinstance(there, str):
+                    self.reason = there
                     break
                 here, self.iterations = there, self.iterations + 1
                 if watch.stalled(here, self.epsilon * abs(here.loss)):
@@ -140,16 +212,16 @@ class LBFGS(Optimizer):
         return here.loss
 
     # --- one iteration ---
-    def _iterate(self, closure: Callable[[], Any], here: Point) -> Point | None:
-        """The next point; None, and the reason, where there is none.  Steepest descent has the last
-        word.
+    def _iterate(self, closure: Callable[[], Any], here: Point, last: float) -> Point | str:
+        """The next point, within `last` evaluations in all, or the reason why there is none.
+        Steepest descent has the last word.
         """
         promise = 0.0
+        noise = ULPS * self.epsilon * abs(here.loss)  # its rounding error
         while True:
-            left = math.inf if self.max_evaluations is None else self.max_evaluations - self._spent
+            left = last - self.evaluations
             if left <= 0:
-                self.reason = "evaluation limit"
-                return None
+                return "evaluation limit"
             d = self._direction(here.gradient)
             slope = float(d @ here.gradient)
             if self.pairs and not slope < 0:
@@ -158,8 +230,7 @@ class LBFGS(Optimizer):
             first = self.lr * (1.0 if self.pairs else first_step(here))
             promise = max(promise, -slope * first)
             if np.all(np.abs(first * d) <= self.epsilon * np.abs(here.x)):
-                self.reason = "rounding"  # of the parameters themselves
-                return None
+                return "rounding"  # of the parameters themselves
 
             def evaluate(step: float, d: np.ndarray = d) -> Trial:
                 self._write(here.x + step * d)
@@ -169,18 +240,14 @@ class LBFGS(Optimizer):
 
             start = Trial(0.0, here.loss, slope, here)
             limit = int(min(SEARCH, left))
-            noise = self._noise(here.loss)
-            found = LineSearch(evaluate, start, self.c1, self.c2, noise, limit).search(first)
-            point: Point = found.trial.point
-            if found.kind != "failed" or point.loss < here.loss - noise:
+            end, kind = LineSearch(evaluate, start, self.c1, self.c2, noise, limit).search(first)
+            point: Point = end.point
+            if kind != "failed" or point.loss < here.loss - noise:
                 self._remember(point.x - here.x, point.gradient - here.gradient)
                 self.largest = max(self.largest, abs(point.loss))
                 return point
             if not self.pairs and limit == SEARCH:
-                self.reason = (
-                    "rounding" if promise <= self._floor(here.loss) else "line search failed"
-                )
-                return None
+                return "rounding" if promise <= self._floor(here.loss) else "line search failed"
             self.reset()
 
     def _direction(self, g: np.ndarray) -> np.ndarray:
@@ -207,12 +274,8 @@ class LBFGS(Optimizer):
         while len(self.pairs) > self.history:
             self.pairs.popleft()
 
-    def _noise(self, loss: float) -> float:
-        """The rounding error of a loss: differences below it mean nothing."""
-        return ULPS * self.epsilon * abs(loss)
-
     def _floor(self, loss: float) -> float:
-        """The same where a loss is small against the largest so far, F.
+        """The rounding error of a loss that is small against the largest so far, F.
 
         For f = ½‖r‖² with residuals rounded like those of F, δf = r δr + ½ δr², δr = ε √F.
         """
@@ -220,22 +283,10 @@ class LBFGS(Optimizer):
         return unit * math.sqrt(abs(loss) * self.largest) + unit**2 * self.largest
 
     # --- between the parameters and one long vector ---
-    def _start(self, closure: Callable[[], Any]) -> Point:
-        here = self._evaluate(closure)
-        checked_gradients(self.params, "LBFGS")
-        if not math.isfinite(here.loss):
-            raise GradientError(
-                "LBFGS: the loss is not finite where it starts",
-                f"loss {here.loss}",
-                "start from other parameters, or look for a log or a division near 0",
-            )
-        self.largest = max(self.largest, abs(here.loss))
-        return here
-
     def _evaluate(self, closure: Callable[[], Any]) -> Point:
         """Loss and gradient where the parameters are."""
         self.zero_grad()
-        self.evaluations, self._spent = self.evaluations + 1, self._spent + 1
+        self.evaluations += 1
         with np.errstate(all="ignore"):
             loss = closure()
         try:
@@ -257,47 +308,63 @@ class LBFGS(Optimizer):
         return Point(x, value, np.concatenate(gradients, dtype=np.float64))
 
     def _write(self, x: np.ndarray) -> None:
-        start = 0
-        for p in self.params:
-            p.data[...] = x[start : start + p.size].reshape(p.shape)
-            start += p.size
+        for p, (place, shape) in zip(self.params, self.places, strict=True):
+            p.data[...] = x[place].reshape(shape)
 
     def _settle(self, here: Point) -> None:
         """Parameters, gradients and the numbers that are told, of the point `here`."""
         self._write(here.x)
         self.loss, self.gradient_norm = here.loss, float(np.linalg.norm(here.gradient))
-        start = 0
-        for p in self.params:
-            p.grad = here.gradient[start : start + p.size].reshape(p.shape).astype(p.dtype)
-            start += p.size
+        for p, (place, shape) in zip(self.params, self.places, strict=True):
+            p.grad = here.gradient[place].reshape(shape).astype(p.dtype)
 
     # --- state ---
     def state_dict(self) -> dict[str, Any]:
-        """lr, counts, the largest loss so far and the pairs 's' and 'y' (k, n), oldest first
-        (copies).
+        """What `load_state_dict` continues from, bit for bit.
+
+        Returns
+        -------
+        dict of str to float, int or ndarray
+            'lr', 'evaluations', 'iterations', 'largest' (the largest loss so far), and the pairs
+            's' and 'y', (pairs, n) for n numbers in all parameters, oldest first; arrays are
+            copies.
         """
-        sides = np.array([pair[:2] for pair in self.pairs]).reshape(
-            len(self.pairs), 2, sum(p.size for p in self.params)
-        )
-        counts = {
+        shape = len(self.pairs), sum(p.size for p in self.params)
+        s, y = (np.array([pair[k] for pair in self.pairs]).reshape(shape) for k in (0, 1))
+        return {
+            "lr": self.lr,
             "evaluations": self.evaluations,
             "iterations": self.iterations,
             "largest": self.largest,
+            "s": s,
+            "y": y,
         }
-        return {"lr": self.lr, **counts, "s": sides[:, 0].copy(), "y": sides[:, 1].copy()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state`.  Raises DataError, and changes nothing, where it does not fit
-        these parameters.
+        """Continue from `state`; where it does not fit these parameters, nothing changes.
+
+        Parameters
+        ----------
+        state : mapping of str to float, int or ndarray
+            What `state_dict` returned.
+
+        Raises
+        ------
+        DataError
+            For what is missing, unexpected or of another shape; all of it is named.
+        DtypeError
+            For complex arrays.
         """
         own = self.state_dict()
         faults = [f"missing {key!r}" for key in own if key not in state]
         faults += [f"unexpected {key!r}" for key in state if key not in own]
         n = own["s"].shape[1]
-        for key in ("s", "y"):
-            shape = np.shape(state.get(key, own[key]))
-            if len(shape) != 2 or shape[1] != n or shape != np.shape(state.get("s", own["s"])):
-                faults.append(f"wrong shape of {key!r}: got {shape}, expected (pairs, {n})")
+        shapes = {key: np.shape(state.get(key, own[key])) for key in ("s", "y")}
+        faults += [
+            f"wrong shape of {key!r}: got {shape}, expected (pairs, {n})"
+            for key, shape in shapes.items()
+            if shape[1:] != (n,) or shape != shapes["s"]
+        ]
         self._refuse(faults)
         self.lr = float(state["lr"])
         self.evaluations, self.iterations = int(state["evaluations"]), int(state["iterations"])
@@ -317,5 +384,6 @@ def first_step(here: Point) -> float:
 
 
 def _tolerance(value: Any, name: str) -> float:
-    fix = "pass 0, to go down to the rounding level"
-    return real_number(value, f"LBFGS: {name}", "[0, inf)", fix)
+    return real_number(
+        value, f"LBFGS: {name}", "[0, inf)", "pass 0, to go down to the rounding level"
+    )

@@ -38,16 +38,6 @@ class Trial:
     point: Any = None
 
 
-@dataclass(frozen=True)
-class Found:
-    """How a search ended: 'wolfe'; 'approximate', the same up to noise; or 'failed', with the best
-    trial, maybe step 0.
-    """
-
-    trial: Trial
-    kind: str
-
-
 class LineSearch:
     """The search from phi(0), which `start` holds.
 
@@ -67,21 +57,26 @@ class LineSearch:
         self.evaluate, self.start = evaluate, start
         self.c1, self.c2, self.noise, self.left = c1, c2, noise, limit
 
-    def search(self, first: float) -> Found:
-        """Bracket, beginning with the step `first` > 0 (Nocedal & Wright, algorithm 3.5)."""
+    def search(self, first: float) -> tuple[Trial, str]:
+        """Bracket, beginning with the step `first` > 0 (Nocedal & Wright, algorithm 3.5).
+
+        Returns the trial where it ends and how: 'wolfe'; 'approximate', the same up to noise; or
+        'failed', with the best trial, maybe step 0.
+        """
         before, step = self.start, first
         while self.left > 0:
-            trial = self._try(step)
-            if self._too_high(trial) or trial.value > before.value + self.noise:
+            self.left -= 1
+            trial = self.evaluate(step)
+            if self._too_high(trial, before):
                 return self._zoom(before, trial)
             if self._flat(trial):
                 return self._accept(trial)
             if trial.slope >= 0:
                 return self._zoom(trial, before)
             before, step = trial, _beyond(before, trial)
-        return Found(before, "failed")
+        return before, "failed"
 
-    def _zoom(self, low: Trial, high: Trial) -> Found:
+    def _zoom(self, low: Trial, high: Trial) -> tuple[Trial, str]:
         """Close in (algorithm 3.6).  `low` is the lowest so far, and its slope falls towards
         `high`.
         """
@@ -95,8 +90,9 @@ class LineSearch:
             )
             if step in (low.step, high.step):  # neighbours in floating point
                 break
-            trial = self._try(step)
-            if self._too_high(trial) or trial.value > low.value + self.noise:
+            self.left -= 1
+            trial = self.evaluate(step)
+            if self._too_high(trial, low):
                 high = trial
                 continue
             if self._flat(trial):
@@ -104,24 +100,21 @@ class LineSearch:
             if trial.slope * (high.step - low.step) >= 0:
                 high = low
             low = trial
-        return Found(low, "failed")
-
-    def _try(self, step: float) -> Trial:
-        self.left -= 1
-        return self.evaluate(step)
+        return low, "failed"
 
     def _promised(self, trial: Trial) -> float:
         """phi(0) + c1 a phi'(0)."""
         return self.start.value + self.c1 * trial.step * self.start.slope
 
-    def _too_high(self, trial: Trial) -> bool:
-        return not trial.value <= self._promised(trial) + self.noise  # also for NaN
+    def _too_high(self, trial: Trial, lowest: Trial) -> bool:
+        limit = min(self._promised(trial), lowest.value) + self.noise
+        return not trial.value <= limit  # also for NaN
 
     def _flat(self, trial: Trial) -> bool:
         return abs(trial.slope) <= self.c2 * abs(self.start.slope)
 
-    def _accept(self, trial: Trial) -> Found:
-        return Found(trial, "wolfe" if trial.value <= self._promised(trial) else "approximate")
+    def _accept(self, trial: Trial) -> tuple[Trial, str]:
+        return trial, "wolfe" if trial.value <= self._promised(trial) else "approximate"
 
 
 def cubic_minimum(a: Trial, b: Trial) -> float | None:
@@ -144,14 +137,12 @@ def _inside(low: Trial, high: Trial, noise: float) -> float:
     width = high.step - low.step
     if not math.isfinite(high.value):
         return 0.1
-    guess: float | None
+    guess = None
     if abs(high.value - low.value) > noise:
         guess = cubic_minimum(low, high)
     # the values say nothing: where the straight line through the slopes is zero
     elif low.slope * high.slope < 0:
         guess = low.step - low.slope * width / (high.slope - low.slope)
-    else:
-        guess = None
     return 0.5 if guess is None else float(np.clip((guess - low.step) / width, 0.1, 0.9))
 
 

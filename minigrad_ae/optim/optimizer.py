@@ -15,46 +15,85 @@ from ..autodiff.origin import where
 from ..errors import DataError, DtypeError, GradientError
 from ..tensors import Tensor
 
-State = dict[str, Any]
-
 
 class Optimizer:
-    """The parameters it moves (each once), and ``lr``, which may be set at any time.
+    """What all optimisers share: the parameters they move, each once, and the learning rate.
 
-    params : an iterable of leaves with requires_grad, such as ``model.parameters()``.
-    ``initial_lr`` is the learning rate it was made with; schedules start from it, also after
-    `load_state_dict`.
+    Parameters
+    ----------
+    params : iterable of Tensor
+        Leaves with requires_grad, such as ``model.parameters()``.
+    lr : float
+        The learning rate, at least 0.
 
-    Raises DataError without parameters or for a learning rate that is negative, NaN or infinite;
-    DtypeError for something that is not a tensor; GradientError for a tensor that cannot be
-    trained.
+    Attributes
+    ----------
+    params : list of Tensor
+        Those of the parameters that require a gradient.
+    lr : float
+        The learning rate, which may be set at any time.
+    initial_lr : float
+        The learning rate it was made with; schedules start from it, also after `load_state_dict`.
+    state : list of dict
+        What is kept for each parameter, such as a velocity; empty before its first step.
+
+    Raises
+    ------
+    DataError
+        Without parameters, or for a learning rate that is negative, NaN or infinite.
+    DtypeError
+        For something that is not a tensor.
+    GradientError
+        For a tensor that cannot be trained.
+
+    Examples
+    --------
+    An optimiser of one's own says what a step is:
+
+    >>> class SignDescent(mg.optim.Optimizer):
+    ...     def step(self):
+    ...         for p, g, _ in self.gradients():
+    ...             p.data -= self.lr * np.sign(g)
+    >>> x = mg.nn.Parameter([3.0, -4.0])
+    >>> (x**2).sum().backward()
+    >>> SignDescent([x], lr=0.5).step()
+    >>> x.tolist()
+    [2.5, -3.5]
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
         self.params = checked_parameters(params, type(self).__name__)
         self.lr = self.initial_lr = lr
-        self.state: list[State] = [{} for _ in self.params]
+        self.state: list[dict[str, Any]] = [{} for _ in self.params]
 
     @property
     def lr(self) -> float:
-        """The learning rate; at least 0."""
+        """The learning rate, a float; at least 0."""
         return self._lr
 
     @lr.setter
     def lr(self, lr: float) -> None:
-        name = f"{type(self).__name__}: lr"
-        self._lr = real_number(lr, name, "[0, inf)", "pass a learning rate such as 1e-3")
+        self._lr = real_number(
+            lr, f"{type(self).__name__}: lr", "[0, inf)", "pass a learning rate such as 1e-3"
+        )
 
     def zero_grad(self) -> None:
         """Forget the gradients: every ``.grad`` is None again."""
         for p in self.params:
             p.grad = None
 
-    def gradients(self) -> Iterator[tuple[Tensor, np.ndarray, State]]:
-        """(parameter, its gradient, its state) of the parameters that have a gradient; all are
-        checked first.
+    def gradients(self) -> Iterator[tuple[Tensor, np.ndarray, dict[str, Any]]]:
+        """The parameters that have a gradient, after a check of all gradients.
 
-        Raises GradientError where no parameter has a gradient, or one is not finite.
+        Returns
+        -------
+        iterator of (Tensor, ndarray, dict)
+            A parameter, its gradient and its state.
+
+        Raises
+        ------
+        GradientError
+            Where no parameter has a gradient, or one is not finite.
         """
         found = checked_gradients(self.params, type(self).__name__)
         return (
@@ -65,49 +104,56 @@ class Optimizer:
 
     # --- state ---
     def state_dict(self) -> dict[str, Any]:
-        """A flat dict of numbers and arrays (copies), from which `load_state_dict` continues bit
-        for bit.
+        """What `load_state_dict` continues from, bit for bit.
 
-        ``lr``, and for parameter number k ``'k.name'``, such as '0.velocity'.  Parameters are known
-        by their order; settings other than ``lr`` belong to the program.
+        Returns
+        -------
+        dict of str to float, int or ndarray
+            ``'lr'``, and for parameter number k ``'k.name'``, such as '0.velocity'; arrays are
+            copies.
+
+        Notes
+        -----
+        Parameters are known by their order; settings other than ``lr`` belong to the program.
         """
-        state: dict[str, Any] = {"lr": self.lr}
-        for k, own in enumerate(self.state):
-            state |= {
-                f"{k}.{name}": np.array(value) if name in self.arrays else value
-                for name, value in own.items()
-            }
-        return state
+        return {"lr": self.lr} | {
+            f"{k}.{name}": np.array(value) if name in self.arrays else value
+            for k, own in enumerate(self.state)
+            for name, value in own.items()
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state`.  Raises DataError, and changes nothing, where it does not fit
-        these parameters.
+        """Continue from `state`; where it does not fit these parameters, nothing changes.
+
+        Parameters
+        ----------
+        state : mapping of str to float, int or ndarray
+            What `state_dict` returned.
+
+        Raises
+        ------
+        DataError
+            For what is missing, unexpected or of another shape; all of it is named.
+        DtypeError
+            For complex arrays.
         """
-        new: list[State] = [{} for _ in self.params]
+        known = {f"{k}.{name}": (k, name) for k in range(len(self.params)) for name in self.slots}
+        begun = {key.partition(".")[0] for key in state}
         faults = [] if "lr" in state else ["missing 'lr'"]
-        for key, value in state.items():
-            number, _, name = key.partition(".")
-            if key == "lr":
-                continue
-            if not number.isdigit() or int(number) >= len(new) or name not in self.slots:
-                faults.append(f"unexpected {key!r}")
-            elif name in self.arrays and np.shape(value) != self.params[int(number)].shape:
-                faults.append(
-                    f"wrong shape of {key!r}: got {np.shape(value)}, expected "
-                    f"{self.params[int(number)].shape}"
-                )
+        faults += [f"unexpected {key!r}" for key in state if key != "lr" and key not in known]
+        new: list[dict[str, Any]] = [{} for _ in self.params]
+        for key, (k, name) in known.items():
+            p = self.params[k]
+            if key not in state:
+                if str(k) in begun:
+                    faults.append(f"missing {key!r}")
+            elif name in self.counts:
+                new[k][name] = int(state[key])
+            elif np.shape(state[key]) == p.shape:
+                new[k][name] = np.array(plain(state[key], repr(key), p.dtype))
             else:
-                dtype = self.params[int(number)].dtype
-                new[int(number)][name] = (
-                    np.array(plain(value, repr(key), dtype)) if name in self.arrays else int(value)
-                )
-        numbers = [k for k in range(len(new)) if any(key.startswith(f"{k}.") for key in state)]
-        faults += [
-            f"missing '{k}.{name}'"
-            for k in numbers
-            for name in self.slots
-            if f"{k}.{name}" not in state
-        ]
+                got = np.shape(state[key])
+                faults.append(f"wrong shape of {key!r}: got {got}, expected {p.shape}")
         self._refuse(faults)
         self.lr, self.state = float(state["lr"]), new
 
@@ -116,7 +162,7 @@ class Optimizer:
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The names in a parameter's state."""
+        """The names in a parameter's state, a tuple of str."""
         return (*self.arrays, *self.counts)
 
     def _refuse(self, faults: list[str]) -> None:
@@ -176,12 +222,12 @@ def checked_gradients(params: list[Tensor], who: str) -> list[np.ndarray | None]
             "call loss.backward() first",
         )
     bad = []
-    square = kernels.optim.square if kernels.backend.backend() == "numba" else _square
+    compiled = kernels.backend.backend() == "numba"
     for k, (p, g) in enumerate(zip(params, found, strict=True)):
         if g is None:
             continue
-        fast = g.flags.c_contiguous and g.dtype == p._data.dtype
-        length = square(g) if fast else _square(g)
+        fast = compiled and g.flags.c_contiguous and g.dtype == p._data.dtype
+        length = kernels.optim.square(g) if fast else float(np.vdot(g, g))
         # the square may overflow where g does not
         if not math.isfinite(length) and not np.isfinite(g).all():
             bad.append(f"{name_of(p, k)}: {g.size - np.count_nonzero(np.isfinite(g))} of {g.size}")
@@ -192,10 +238,6 @@ def checked_gradients(params: list[Tensor], who: str) -> list[np.ndarray | None]
             "look for a log or a division near 0, or lower the learning rate",
         )
     return found
-
-
-def _square(g: np.ndarray) -> float:
-    return float(np.vdot(g, g))
 
 
 def name_of(p: Tensor, k: int) -> str:

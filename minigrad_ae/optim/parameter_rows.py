@@ -19,7 +19,12 @@ from ..tensors import Tensor
 # numbers in a parameter, on average: for more, copies cost as much as the calls that they save
 LONGEST = 1 << 12
 FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
-Array = np.ndarray
+
+
+def places(params: list[Tensor]) -> list[tuple[slice, tuple[int, ...]]]:
+    """Where each parameter lies in a row of all of them, and its shape."""
+    ends = np.cumsum([p.size for p in params]).tolist()
+    return [(slice(end - p.size, end), p.shape) for p, end in zip(params, ends, strict=True)]
 
 
 class Row:
@@ -32,11 +37,9 @@ class Row:
 
     def __init__(self, params: list[Tensor], states: list[dict[str, Any]]) -> None:
         self.params, self.states, self.dtype = params, states, params[0].dtype
-        ends = np.cumsum([p.size for p in params]).tolist()
-        self.p, self.g, self.m, self.v = (np.zeros(ends[-1], self.dtype) for _ in range(4))
-        self.places = [
-            (slice(end - p.size, end), p.shape) for p, end in zip(params, ends, strict=True)
-        ]
+        size = sum(p.size for p in params)
+        self.p, self.g, self.m, self.v = (np.zeros(size, self.dtype) for _ in range(4))
+        self.places = places(params)
         self.back = [self.p[place].reshape(shape) for place, shape in self.places]
         self.linked = False
 
@@ -47,9 +50,8 @@ class Row:
         t, gradients = self.states[0].get("t", 0), []
         for p, state in zip(self.params, self.states, strict=True):
             g = p.grad
-            if type(g) is not np.ndarray or g.dtype != self.dtype or g.shape != p._data.shape:
-                return False
-            if state.get("t", 0) != t:
+            like = type(g) is np.ndarray and g.dtype == self.dtype and g.shape == p._data.shape
+            if not like or state.get("t", 0) != t:
                 return False
             gradients.append(g.reshape(-1))
         np.concatenate(gradients, out=self.g)
@@ -88,13 +90,8 @@ class Rows:
         self, params: list[Tensor], states: list[dict[str, Any]], kinds: list[Any]
     ) -> None:
         self.kinds, self.states = kinds, states
-        self.rows: list[Row] = []
         dtypes = {p.dtype for p in params}
-        if (
-            len(dtypes) == 1
-            and dtypes <= FLOATS
-            and sum(p.size for p in params) <= LONGEST * len(params)
-        ):
-            for kind in dict.fromkeys(kinds):
-                own = [k for k, other in enumerate(kinds) if other == kind]
-                self.rows.append(Row([params[k] for k in own], [states[k] for k in own]))
+        short = sum(p.size for p in params) <= LONGEST * len(params)
+        wanted = dict.fromkeys(kinds) if short and len(dtypes) == 1 and dtypes <= FLOATS else ()
+        members = [[k for k, other in enumerate(kinds) if other == kind] for kind in wanted]
+        self.rows = [Row([params[k] for k in own], [states[k] for k in own]) for own in members]

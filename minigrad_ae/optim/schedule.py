@@ -16,24 +16,59 @@ from .optimizer import Optimizer, checked_gradients, checked_parameters
 def cosine_schedule(
     base: Optimizer | float, steps: int, warmup: int = 0, final_lr: float = 0.0
 ) -> Callable[[int], float]:
-    """A function of the step k = 0, 1, ... that returns its learning rate; it holds no state, so it
-    can be resumed.
+    """A learning rate that rises along a line and falls along a cosine.
 
-        k < warmup   lr = base (k + 1) / warmup                                        (Goyal et al.
-                     2017)
-        afterwards   lr = final + (base - final) (1 + cos(pi (k - warmup) / (steps - warmup))) / 2
-                     until k = steps,
-                     and final from there on                                           (Loshchilov &
-                     Hutter 2017, eq. 5)
+    With the top rate that `base` gives::
 
-    base : a learning rate, or an optimiser, whose ``initial_lr`` is meant and whose ``lr`` each
-    call then sets. Raises DataError unless 0 <= warmup < steps and 0 <= final_lr.
+        k < warmup   lr = top (k + 1) / warmup
+        afterwards   lr = final + (top - final) (1 + cos(pi (k - warmup) / (steps - warmup))) / 2
+
+    until k = steps, and final from there on.
+
+    Parameters
+    ----------
+    base : Optimizer or float
+        A learning rate above 0, or an optimiser, whose ``initial_lr`` is meant and whose ``lr``
+        each call then sets.
+    steps : int
+        The number of all steps, warm-up included.
+    warmup : int, optional
+        Steps of the rise; fewer than `steps`.
+    final_lr : float, optional
+        The rate from step `steps` on; at least 0.
+
+    Returns
+    -------
+    callable
+        A function of the step k = 0, 1, ... that returns its learning rate, a float.  It holds no
+        state, so it can be resumed; DataError for a negative k.
+
+    Raises
+    ------
+    DataError
+        Unless 0 <= warmup < steps and 0 <= final_lr.
+
+    References
+    ----------
+    Goyal et al. (2017), Accurate, large minibatch SGD, for the rise.
+    Loshchilov & Hutter (2017), SGDR: stochastic gradient descent with warm restarts, eq. 5, for the
+    fall.
+
+    Examples
+    --------
+    >>> lr = mg.optim.cosine_schedule(1.0, steps=12, warmup=2)
+    >>> [round(lr(k), 6) for k in (0, 1, 2, 7, 12)]
+    [0.5, 1.0, 1.0, 0.5, 0.0]
     """
-    optimizer = base if isinstance(base, Optimizer) else None
-    top = getattr(base, "initial_lr", base)
-    top = real_number(top, "cosine_schedule: the base", "(0, inf)", "pass a learning rate")
-    fix = "pass 0, or the last rate"
-    final_lr = real_number(final_lr, "cosine_schedule: final_lr", "[0, inf)", fix)
+    top = real_number(
+        getattr(base, "initial_lr", base),
+        "cosine_schedule: the base",
+        "(0, inf)",
+        "pass a learning rate",
+    )
+    final_lr = real_number(
+        final_lr, "cosine_schedule: final_lr", "[0, inf)", "pass 0, or the last rate"
+    )
     steps = whole_number(steps, "cosine_schedule: steps")
     warmup = whole_number(warmup, "cosine_schedule: warmup", "0 for none", low=0)
     if warmup >= steps:
@@ -53,22 +88,55 @@ def cosine_schedule(
         else:
             done = min(1.0, (k - warmup) / (steps - warmup))
             lr = final_lr + (top - final_lr) * (1 + math.cos(math.pi * done)) / 2
-        if optimizer is not None:
-            optimizer.lr = lr
+        if isinstance(base, Optimizer):
+            base.lr = lr
         return lr
 
     return schedule
 
 
 def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
-    """Scale all gradients by one number so that their joint Euclidean norm is at most `max_norm`
-    (Pascanu et al. 2013).
+    """Scale all gradients by one number, so that their joint Euclidean norm is at most `max_norm`.
 
-    Returns the norm before.  Gradients that are short enough are not touched; None counts as 0.
-    Raises DataError unless `max_norm` is positive, and what `Optimizer.gradients` raises.
+    Gradients that are short enough are not touched; None counts as 0.
+
+    Parameters
+    ----------
+    params : iterable of Tensor
+        Parameters with their ``.grad``, each counted once.
+    max_norm : float
+        The largest length, above 0, in the units of the gradients.
+
+    Returns
+    -------
+    float
+        The norm before.
+
+    Raises
+    ------
+    DataError
+        Unless `max_norm` is positive and finite; without parameters.
+    GradientError
+        Where no parameter has a gradient, or one is not finite.
+    DtypeError
+        For something that is not a tensor.
+
+    References
+    ----------
+    Pascanu et al. (2013), On the difficulty of training recurrent neural networks.
+
+    Examples
+    --------
+    >>> x = mg.nn.Parameter([1.0, 1.0])
+    >>> x.grad = np.array([3.0, 4.0])
+    >>> mg.optim.clip_grad_norm([x], 1.0)
+    5.0
+    >>> x.grad.round(6).tolist()
+    [0.6, 0.8]
     """
-    fix = "pass a positive length, such as 1.0"
-    max_norm = real_number(max_norm, "clip_grad_norm: max_norm", "(0, inf)", fix)
+    max_norm = real_number(
+        max_norm, "clip_grad_norm: max_norm", "(0, inf)", "pass a positive length, such as 1.0"
+    )
     params = checked_parameters(params, "clip_grad_norm")
     found = [
         g.astype(np.float64) for g in checked_gradients(params, "clip_grad_norm") if g is not None
