@@ -2,7 +2,7 @@
 exact answers.
 """
 
-# ruff: noqa: F401, I001  (the functions are listed in tensors.PUBLIC)
+# ruff: noqa: F401, F403, I001  (the functions are those of ops.public)
 
 from .version import __version__
 from . import (
@@ -26,92 +26,8 @@ from .autodiff.engine import grad
 from .autodiff.graph import no_grad
 from .inspect import backward_steps, detect_anomaly, trace, why
 from .program import emit_numpy
-from .ops import (
-    abs,
-    arccos,
-    arcsin,
-    arctan,
-    attention,
-    broadcast_to,
-    ceil,
-    clip,
-    concatenate,
-    cos,
-    cosh,
-    cross_entropy,
-    cumsum,
-    diag,
-    dot,
-    dropout,
-    einsum,
-    elu,
-    erf,
-    exp,
-    exp2,
-    expand_dims,
-    expm1,
-    flatten,
-    flip,
-    floor,
-    gelu,
-    hstack,
-    inner,
-    layer_norm,
-    leaky_relu,
-    linear,
-    log,
-    log10,
-    log1p,
-    log2,
-    log_softmax,
-    logaddexp,
-    logsumexp,
-    matmul,
-    max,
-    maximum,
-    mean,
-    min,
-    minimum,
-    moveaxis,
-    norm,
-    one_hot,
-    outer,
-    pad,
-    prod,
-    ravel,
-    relu,
-    remainder,
-    repeat,
-    reshape,
-    roll,
-    sigmoid,
-    sign,
-    silu,
-    sin,
-    sinh,
-    softmax,
-    softplus,
-    sort,
-    split,
-    sqrt,
-    square,
-    squeeze,
-    stack,
-    std,
-    sum,
-    swapaxes,
-    take,
-    tan,
-    tanh,
-    tensordot,
-    tile,
-    transpose,
-    tril,
-    triu,
-    var,
-    vstack,
-    where,
-)
+from .ops import one_hot
+from .ops.public import *
 from .tensors import Tensor, tensor
 
 __all__ = [
@@ -142,5 +58,5 @@ __all__ = [
     "trace",
     "train",
     "why",
-    *tensors.PUBLIC,
+    *ops.public.__all__,
 ]

@@ -16,16 +16,16 @@ from .arguments import flag, plain, unmasked
 from .autodiff import engine
 from .autodiff.graph import Value, changes, grad_mode, next_serial, read_only
 from .autodiff.messages import NO_GRAD, not_ours, refuse_mask
-from .autodiff.operation import Op
 from .autodiff.origin import caller, where
 from .display import tensor_html
 from .errors import DataError, DtypeError, GradientError
 from .ops.arrays import settled
+from .ops.public import METHODS, PUBLIC, Methods
 
 _STORE = dis.opmap["STORE_SUBSCR"]
 
 
-def _operators(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _operators(op: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The methods for ``self + other`` and ``other + self``."""
 
     def method(self: Any, other: Any) -> Any:
@@ -37,8 +37,39 @@ def _operators(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
     return method, reflected
 
 
-class Tensor(Value):
-    """An array that remembers how it was computed.  Make one with `tensor`; see there."""
+class Tensor(Methods, Value):
+    """An array that remembers how it was computed.
+
+    It is made by `mg.tensor`, or computed from tensors. Every public function whose first input
+    is a tensor is a method, too: ``x.tanh()`` is ``mg.tanh(x)``.
+
+    Attributes
+    ----------
+    data : ndarray
+        The values, not a copy; those of a computed tensor can only be read.
+    grad : ndarray or None
+        dL/dx of a leaf, added up over the calls of ``backward``.
+    requires_grad : bool
+        Whether gradients flow to it.
+    shape, dtype, ndim, size
+        As of the array.
+    is_leaf : bool
+        True unless it was computed from something with a gradient.
+    name : str or None
+        What the inspector calls it.
+    op : Op or None
+        What computed it.
+    T : Tensor
+        All axes reversed.
+
+    Examples
+    --------
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> loss = (x * x).sum()
+    >>> loss.backward()
+    >>> x.grad.tolist()
+    [2.0, 4.0]
+    """
 
     __slots__ = ()
 
@@ -89,11 +120,28 @@ class Tensor(Value):
     T = property(lambda self: ops.transpose(self), doc="all axes reversed")
 
     def numpy(self) -> np.ndarray:
-        """The values, as ``data``."""
+        """The values, as ``data``.
+
+        Returns
+        -------
+        ndarray
+            Not a copy.
+        """
         return self.data
 
     def item(self) -> float:
-        """The only element, as a Python float."""
+        """The only element.
+
+        Returns
+        -------
+        float
+            A number of Python's.
+
+        Raises
+        ------
+        DataError
+            If there are several elements, or none.
+        """
         if self.size != 1:
             raise DataError(
                 "item() needs a single element", f"shape {self.shape}", "index or reduce first"
@@ -131,19 +179,63 @@ class Tensor(Value):
         return round(self.item(), digits)
 
     def tolist(self) -> Any:
-        """The values as nested lists of Python's floats."""
+        """The values as nested lists.
+
+        Returns
+        -------
+        list or float
+            Of Python's floats.
+        """
         return self._data.tolist()
 
     def argmax(self, axis: int | None = None) -> Any:
-        """Where the largest element is, as ``np.argmax``: whole numbers, without a gradient."""
+        """Where the largest element is, as ``np.argmax``.
+
+        Parameters
+        ----------
+        axis : int or None
+            None looks at the flattened tensor.
+
+        Returns
+        -------
+        int or ndarray of int
+            Without a gradient.
+        """
         return self._data.argmax(axis)
 
     def argmin(self, axis: int | None = None) -> Any:
-        """Where the smallest element is, as ``np.argmin``: whole numbers, without a gradient."""
+        """Where the smallest element is, as ``np.argmin``.
+
+        Parameters
+        ----------
+        axis : int or None
+            None looks at the flattened tensor.
+
+        Returns
+        -------
+        int or ndarray of int
+            Without a gradient.
+        """
         return self._data.argmin(axis)
 
     def astype(self, dtype: Any) -> Any:
-        """The same values in float32 or float64; the gradient comes back in this tensor's dtype."""
+        """The same values in another dtype; the gradient comes back in this tensor's.
+
+        Parameters
+        ----------
+        dtype : dtype
+            float32 or float64.
+
+        Returns
+        -------
+        Tensor
+            A new one.
+
+        Raises
+        ------
+        DtypeError
+            If `dtype` is something else.
+        """
         wanted = _dtype(dtype)
         if wanted not in (np.float32, np.float64):
             raise DtypeError(
@@ -154,8 +246,12 @@ class Tensor(Value):
         return ops.cast(self, dtype=wanted)
 
     def copy(self) -> Any:
-        """A new tensor of the same values, through which gradients flow; `detach` for one through
-        which they do not.
+        """A new tensor of the same values, through which gradients flow.
+
+        Returns
+        -------
+        Tensor
+            See `detach` for one through which they do not.
         """
         return ops.cast(self, dtype=self.dtype)
 
@@ -186,11 +282,35 @@ class Tensor(Value):
 
     # --- gradients ---
     def backward(self, gradient: Any = None) -> None:
-        """Add d<gradient, self>/dx to ``x.grad`` of each leaf x; see `engine.backward`."""
+        """Add d<gradient, self>/dx to ``x.grad`` of each leaf x.
+
+        Parameters
+        ----------
+        gradient : array_like, optional
+            dL/dself, of this tensor's shape; 1 for a scalar.
+
+        Raises
+        ------
+        GradientError
+            If nothing here requires a gradient, or a tensor that is not a scalar is given none.
+
+        Examples
+        --------
+        >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+        >>> (3 * x).backward([1.0, 10.0])
+        >>> x.grad.tolist()
+        [3.0, 30.0]
+        """
         engine.backward(self, gradient)
 
     def detach(self) -> Tensor:
-        """The same array, without its history."""
+        """The same array, without its history.
+
+        Returns
+        -------
+        Tensor
+            It shares memory with this one.
+        """
         twin = Tensor.new(self._data, name=self.name)
         if self.requires_grad:
             twin.params = {
@@ -202,7 +322,13 @@ class Tensor(Value):
         return twin
 
     def retain_grad(self) -> None:
-        """Also set ``.grad`` of this computed tensor in the next backward passes."""
+        """Also set ``.grad`` of this computed tensor in the next backward passes.
+
+        Raises
+        ------
+        GradientError
+            If it requires no gradient.
+        """
         if not self.requires_grad:
             raise GradientError(
                 "retain_grad() on a tensor without gradient",
@@ -216,10 +342,22 @@ class Tensor(Value):
         self._grad = None
 
     def register_hook(self, fn: Callable[[Any], Any]) -> Callable[[], None]:
-        """Call ``fn(gradient)`` when this tensor's gradient is complete; what it returns (not None)
-        replaces it.
+        """Call a function when this tensor's gradient is complete.
 
-        Returns a function that takes the hook out again.
+        Parameters
+        ----------
+        fn : callable
+            ``fn(gradient)``; what it returns, unless None, replaces the gradient.
+
+        Returns
+        -------
+        callable
+            Takes the hook out again.
+
+        Raises
+        ------
+        GradientError
+            If the tensor requires no gradient.
         """
         if not self.requires_grad:
             raise GradientError(
@@ -257,70 +395,41 @@ class Tensor(Value):
             setattr(self, slot, getattr(fresh, slot))
         self.grad = None if state[3] is None else _plain(state[3])
 
-    # --- functions as methods ---
-    exp, log, log1p, expm1, sqrt, square = (
-        ops.exp,
-        ops.log,
-        ops.log1p,
-        ops.expm1,
-        ops.sqrt,
-        ops.square,
-    )
-    sin, cos, tanh, sigmoid, relu = ops.sin, ops.cos, ops.tanh, ops.sigmoid, ops.relu
-    softplus, gelu, erf, abs, __abs__ = ops.softplus, ops.gelu, ops.erf, ops.abs, ops.abs
-    maximum, minimum, clip = ops.maximum, ops.minimum, ops.clip
-    sum, mean, var, max, min = ops.sum, ops.mean, ops.var, ops.max, ops.min
-    logsumexp, softmax, log_softmax = ops.logsumexp, ops.softmax, ops.log_softmax
-    matmul, swapaxes, broadcast_to, pad = ops.matmul, ops.swapaxes, ops.broadcast_to, ops.pad
-    expand_dims, squeeze, split, take = ops.expand_dims, ops.squeeze, ops.split, ops.take
-    log2, log10, exp2, logaddexp, remainder = (
-        ops.log2,
-        ops.log10,
-        ops.exp2,
-        ops.logaddexp,
-        ops.remainder,
-    )
-    tan, arcsin, arccos, arctan, sinh, cosh = (
-        ops.tan,
-        ops.arcsin,
-        ops.arccos,
-        ops.arctan,
-        ops.sinh,
-        ops.cosh,
-    )
-    floor, ceil, sign, leaky_relu, elu, silu = (
-        ops.floor,
-        ops.ceil,
-        ops.sign,
-        ops.leaky_relu,
-        ops.elu,
-        ops.silu,
-    )
-    std, prod, norm, cumsum, trace, diag = (
-        ops.std,
-        ops.prod,
-        ops.norm,
-        ops.cumsum,
-        ops.trace,
-        ops.diag,
-    )
-    dot, inner, outer, tensordot = ops.dot, ops.inner, ops.outer, ops.tensordot
-    ravel, flatten, moveaxis, flip, roll = (
-        ops.ravel,
-        ops.flatten,
-        ops.moveaxis,
-        ops.flip,
-        ops.roll,
-    )
-    repeat, tile, tril, triu, sort = ops.repeat, ops.tile, ops.tril, ops.triu, ops.sort
-    cross_entropy = ops.cross_entropy
+    # --- functions as methods: those of ops.public, and these ---
+    __abs__ = ops.abs
 
     def reshape(self, *shape: Any, **named: Any) -> Any:
-        """``mg.reshape``, which also takes its numbers one by one: x.reshape(2, 3)."""
+        """``mg.reshape``, which also takes its numbers one by one: ``x.reshape(2, 3)``.
+
+        Parameters
+        ----------
+        *shape : int, or one tuple of int
+            The new shape; -1 for the length that fits.
+        **named : object
+            ``shape=``, instead.
+
+        Returns
+        -------
+        Tensor
+            The same elements.
+        """
         return ops.reshape(self, *_together(shape), **named)
 
     def transpose(self, *axes: Any, **named: Any) -> Any:
-        """``mg.transpose``, which also takes its numbers one by one: x.transpose(1, 0)."""
+        """``mg.transpose``, which also takes its numbers one by one: ``x.transpose(1, 0)``.
+
+        Parameters
+        ----------
+        *axes : int, or one tuple of int
+            The order of the axes; reversed if there are none.
+        **named : object
+            ``axes=``, instead.
+
+        Returns
+        -------
+        Tensor
+            The same elements.
+        """
         return ops.transpose(self, *_together(axes), **named)
 
     # --- arithmetic ---
@@ -390,11 +499,9 @@ class Tensor(Value):
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         name = {"amax": "max", "amin": "min"}.get(func.__name__, func.__name__)
-        if name == "trace":  # not public: mg.trace is the inspector's
-            return ops.trace(*args, **kwargs)
         if name in QUERIES:
             return func(*(x._data if isinstance(x, Value) else x for x in args), **kwargs)
-        if name not in PUBLIC:
+        if name not in PUBLIC and name not in METHODS:  # trace is a method, and no function of mg
             module = func.__module__.replace("numpy", "np", 1)  # of np.linalg.norm: numpy.linalg
             raise not_ours(f"{module}.{func.__name__}", name, {}, PUBLIC)
         return getattr(ops, name)(*args, **kwargs)
@@ -424,17 +531,6 @@ for _python, _numpy in zip(
     setattr(Tensor, f"__{_python}__", _numpy)
 Tensor.__hash__ = object.__hash__  # type: ignore[method-assign,assignment]  # == compares elements; identity makes the hash
 
-# The public functions, which are also methods where the tensor comes first.
-PUBLIC = (
-    "tan arcsin arccos arctan sinh cosh log2 log10 exp2 logaddexp remainder floor ceil sign "
-    "leaky_relu elu silu std prod norm cumsum dot inner outer tensordot ravel flatten moveaxis "
-    "flip roll repeat tile diag tril triu sort hstack vstack cross_entropy "
-    "exp log log1p expm1 sqrt square sin cos tanh sigmoid relu softplus gelu erf abs maximum "
-    "minimum where clip sum mean var "
-    "max min logsumexp softmax log_softmax matmul transpose swapaxes reshape broadcast_to "
-    "expand_dims squeeze concatenate "
-    "stack split pad take einsum linear layer_norm dropout attention"
-).split()
 # need no gradient
 QUERIES = (
     "shape ndim size allclose isclose array_equal array_repr array_str array2string argmax argmin "
@@ -463,11 +559,37 @@ def _plain(array: np.ndarray) -> np.ndarray:
 def tensor(
     data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None
 ) -> Tensor:
-    """A tensor that holds a copy of `data`: any shape, float32 or float64 (integers and booleans
-    become float64).
+    """A tensor that holds a copy of `data`.
 
-    Raises DtypeError for objects, strings, complex numbers and float16, and for a `dtype` that is
-    not float32/float64.
+    Parameters
+    ----------
+    data : array_like or Tensor
+        Any shape. Integers and booleans become float64.
+    requires_grad : bool
+        Whether gradients are collected for it.
+    dtype : dtype, optional
+        float32 or float64; that of `data` if not given.
+    name : str, optional
+        What the inspector calls it.
+
+    Returns
+    -------
+    Tensor
+        A leaf.
+
+    Raises
+    ------
+    DtypeError
+        For objects, strings, complex numbers and float16, and for a `dtype` that is not float32 or
+        float64.
+    DataError
+        For rows of different lengths, and masked arrays that hide something.
+
+    Examples
+    --------
+    >>> w = mg.tensor([[1, 2]], requires_grad=True, name="w")
+    >>> w.shape, str(w.dtype)
+    ((1, 2), 'float64')
     """
     data = unmasked(data, "tensor: data")
     if requires_grad is not True and requires_grad is not False:

@@ -329,110 +329,133 @@ def pairs(first: str, second: str) -> list[Case]:
 
 
 ZERO = Case((np.zeros(2),))  # where formulas for x < 0 and x > 0 meet
-CASES: dict[str, list[Case]] = {
-    **{name: binary("real", "real") for name in ("add", "sub", "mul", "maximum")},
-    **{name: unary("real") for name in ("relu", "abs")},
-    **{
-        name: [*unary("real"), ZERO]
-        for name in ("neg", "expm1", "sin", "cos", "tanh", "sigmoid", "softplus", "exp")
-    },
-    **{name: [*unary("real"), ZERO] for name in ("exp2", "sinh", "cosh", "arctan")},
-    "tan": [*unary("unit"), ZERO],
-    **{name: [*unary("unit"), ZERO] for name in ("arcsin", "arccos")},
-    **{name: unary("positive") for name in ("log2", "log10")},
-    "logaddexp": binary("wide", "wide"),
-    "remainder": binary("real", "nonzero"),
-    "cumsum": [
-        *settings((2, 3, 4), {"axis": None}, {"axis": 0}, {"axis": -1}),
-        *settings((), {"axis": None}),
-        *settings((1,), {"axis": 0}),
-        *settings((0, 3), {"axis": 1}),
-        *settings((3, 4), {"axis": 1}, strided=True),
-    ],
-    "exp_remainder": [*unary("real"), *unary("wide")],
-    **{name: [*unary("wide"), ZERO] for name in ("erf", "gelu_erf", "gelu_tanh")},
-    **{name: unary("positive") for name in ("log", "log1p", "sqrt")},
-    "div": binary("real", "nonzero"),
-    "power": [
-        *binary("positive", "real"),
-        Case((draw("positive", (3,)), np.array([0.0, 1.0, 2.0]))),
-    ],
-    "where": conditions(),
-    "cast": [Case((x,), {"dtype": np.float64}) for x in (draw("real", s) for s in UNARY_SHAPES)],
-    "getitem": getitems(),
-    "index_add": index_adds(),
-    "matmul": matmuls(),
-    "einsum": einsums(),
-    "concatenate": concatenations(),
-    "sum": reductions(),
-    "max": reductions(),
-    "logsumexp": reductions(),
-    "softmax": softmaxes(),
-    "log_softmax": softmaxes(),
-    "linear": linears(),
-    "attention": attentions(),
-    "layer_norm": [
-        *triples(
+
+
+class InputSets(dict[str, list[Case]]):
+    """{name of an op: its cases}; says what to write where there are none."""
+
+    def __missing__(self, name: str) -> list[Case]:
+        op = REGISTRY[name]
+        kinds = {1: 'unary("real")', 2: 'binary("real", "real")'}
+        entry = kinds.get(op.arity, "[Case((x, y, ...), {settings}), ...]")
+        raise AssertionError(
+            f"{op!r} has no input sets: add\n    {name!r}: {entry},\nto CASES in tests/cases.py "
+            f"(domains: {', '.join(DOMAINS)})"
+        )
+
+
+CASES = InputSets(
+    {
+        "cbrt": unary("nonzero"),
+        "hypot": binary("nonzero", "real"),
+        **{name: binary("real", "real") for name in ("add", "sub", "mul", "maximum")},
+        **{name: unary("real") for name in ("relu", "abs")},
+        **{
+            name: [*unary("real"), ZERO]
+            for name in ("neg", "expm1", "sin", "cos", "tanh", "sigmoid", "softplus", "exp")
+        },
+        **{name: [*unary("real"), ZERO] for name in ("exp2", "sinh", "cosh", "arctan")},
+        "tan": [*unary("unit"), ZERO],
+        **{name: [*unary("unit"), ZERO] for name in ("arcsin", "arccos")},
+        **{name: unary("positive") for name in ("log2", "log10")},
+        "logaddexp": binary("wide", "wide"),
+        "remainder": binary("real", "nonzero"),
+        "cumsum": [
+            *settings((2, 3, 4), {"axis": None}, {"axis": 0}, {"axis": -1}),
+            *settings((), {"axis": None}),
+            *settings((1,), {"axis": 0}),
+            *settings((0, 3), {"axis": 1}),
+            *settings((3, 4), {"axis": 1}, strided=True),
+        ],
+        "exp_remainder": [*unary("real"), *unary("wide")],
+        **{name: [*unary("wide"), ZERO] for name in ("erf", "gelu_erf", "gelu_tanh")},
+        **{name: unary("positive") for name in ("log", "log1p", "sqrt")},
+        "div": binary("real", "nonzero"),
+        "power": [
+            *binary("positive", "real"),
+            Case((draw("positive", (3,)), np.array([0.0, 1.0, 2.0]))),
+        ],
+        "where": conditions(),
+        "cast": [
+            Case((x,), {"dtype": np.float64}) for x in (draw("real", s) for s in UNARY_SHAPES)
+        ],
+        "getitem": getitems(),
+        "index_add": index_adds(),
+        "matmul": matmuls(),
+        "einsum": einsums(),
+        "concatenate": concatenations(),
+        "sum": reductions(),
+        "max": reductions(),
+        "logsumexp": reductions(),
+        "softmax": softmaxes(),
+        "log_softmax": softmaxes(),
+        "linear": linears(),
+        "attention": attentions(),
+        "layer_norm": [
+            *triples(
+                ("real", "real", "real"),
+                [
+                    ((4, 5), (5,), (5,)),
+                    ((2, 3, 4), (4,), (4,)),
+                    ((0, 3), (3,), (3,)),
+                    ((5,), (5,), ()),
+                    ((4, 5), (), ()),
+                    ((1,), (1,), (1,)),
+                ],
+            ),
+            *triples(("real", "real", "real"), [((4, 5), (5,), (5,))], {"eps": 0.5}),
+            Case(
+                (draw("real", (4, 5), strided=True), draw("real", (5,)), draw("real", (5,), salt=1))
+            ),
+        ],
+        "half_squared_error": pairs("real", "real"),
+        "bernoulli_loss": pairs("real", "positive"),
+        "gaussian_kl": pairs("real", "real"),
+        "l1_norm": unary("real"),
+        "unit_rows": [
+            *settings((5,), {}),
+            *settings((2, 3, 4), {}),
+            *settings((0, 3), {}),
+            *settings((3, 4), {}, strided=True),
+            *settings((4, 3), {}, domain="positive"),
+        ],
+        "reparameterise": triples(
             ("real", "real", "real"),
-            [
-                ((4, 5), (5,), (5,)),
-                ((2, 3, 4), (4,), (4,)),
-                ((0, 3), (3,), (3,)),
-                ((5,), (5,), ()),
-                ((4, 5), (), ()),
-                ((1,), (1,), (1,)),
-            ],
+            [((2, 3),) * 3, ((),) * 3, ((0, 3),) * 3, ((1,),) * 3, ((4, 3), (3,), (4, 3))],
         ),
-        *triples(("real", "real", "real"), [((4, 5), (5,), (5,))], {"eps": 0.5}),
-        Case((draw("real", (4, 5), strided=True), draw("real", (5,)), draw("real", (5,), salt=1))),
-    ],
-    "half_squared_error": pairs("real", "real"),
-    "bernoulli_loss": pairs("real", "positive"),
-    "gaussian_kl": pairs("real", "real"),
-    "l1_norm": unary("real"),
-    "unit_rows": [
-        *settings((5,), {}),
-        *settings((2, 3, 4), {}),
-        *settings((0, 3), {}),
-        *settings((3, 4), {}, strided=True),
-        *settings((4, 3), {}, domain="positive"),
-    ],
-    "reparameterise": triples(
-        ("real", "real", "real"),
-        [((2, 3),) * 3, ((),) * 3, ((0, 3),) * 3, ((1,),) * 3, ((4, 3), (3,), (4, 3))],
-    ),
-    "reshape": [
-        *settings((2, 6), {"shape": (3, 4)}, {"shape": -1}, {"shape": (2, -1, 2)}),
-        *settings((), {"shape": (1, 1)}),
-        *settings((0, 3), {"shape": (3, 0)}),
-        *settings((3, 4), {"shape": (4, 3)}, strided=True),
-        *settings((1,), {"shape": ()}),
-    ],
-    "transpose": [
-        *settings((2, 3, 4), {"axes": None}, {"axes": (2, 0, 1)}, {"axes": (0, -1, 1)}),
-        *settings((), {"axes": None}),
-        *settings((0, 3), {}),
-        *settings((3, 3), {}, strided=True),
-    ],
-    "broadcast_to": [
-        *settings((3,), {"shape": (4, 3)}),
-        *settings((2, 1), {"shape": (2, 3)}),
-        *settings((), {"shape": (2, 2)}),
-        *settings((1, 3), {"shape": (0, 2, 3)}),
-        *settings((3, 1), {"shape": (2, 3, 4)}, strided=True),
-    ],
-    "pad": [
-        *settings(
-            (2, 3),
-            {"pad_width": 1},
-            {"pad_width": ((1, 0), (2, 3))},
-            {"pad_width": ((0, 2),), "value": 7.0},
-        ),
-        *settings((4,), {"pad_width": (1, 2)}),
-        *settings((), {"pad_width": 0}),
-        *settings((0, 2), {"pad_width": 1}),
-    ],
-}
+        "reshape": [
+            *settings((2, 6), {"shape": (3, 4)}, {"shape": -1}, {"shape": (2, -1, 2)}),
+            *settings((), {"shape": (1, 1)}),
+            *settings((0, 3), {"shape": (3, 0)}),
+            *settings((3, 4), {"shape": (4, 3)}, strided=True),
+            *settings((1,), {"shape": ()}),
+        ],
+        "transpose": [
+            *settings((2, 3, 4), {"axes": None}, {"axes": (2, 0, 1)}, {"axes": (0, -1, 1)}),
+            *settings((), {"axes": None}),
+            *settings((0, 3), {}),
+            *settings((3, 3), {}, strided=True),
+        ],
+        "broadcast_to": [
+            *settings((3,), {"shape": (4, 3)}),
+            *settings((2, 1), {"shape": (2, 3)}),
+            *settings((), {"shape": (2, 2)}),
+            *settings((1, 3), {"shape": (0, 2, 3)}),
+            *settings((3, 1), {"shape": (2, 3, 4)}, strided=True),
+        ],
+        "pad": [
+            *settings(
+                (2, 3),
+                {"pad_width": 1},
+                {"pad_width": ((1, 0), (2, 3))},
+                {"pad_width": ((0, 2),), "value": 7.0},
+            ),
+            *settings((4,), {"pad_width": (1, 2)}),
+            *settings((), {"pad_width": 0}),
+            *settings((0, 2), {"pad_width": 1}),
+        ],
+    }
+)
 
 
 def active(name: str, case: Case) -> list[int]:

@@ -2,6 +2,7 @@
 
     python tests/freeze.py                    all that may change on purpose (not the old files)
     python tests/freeze.py names errors       some of: names help schemas errors calls bits laws
+    python tests/freeze.py names stub         after adding a public op: what editors know of it, too
     python tests/freeze.py files              the old files: only where a format changes on purpose
     python tests/freeze.py --collect          which test functions have gone or shrunk; then laws
     python tests/freeze.py --against COMMIT   are the bits of all models still those of COMMIT?
@@ -158,8 +159,8 @@ def main() -> int:
     parser.add_argument("--against", metavar="COMMIT")
     options = parser.parse_args()
     for part in options.parts:
-        if part not in {*PARTS, "files"}:
-            parser.error(f"no part is called {part}; there are {', '.join(PARTS)} and files")
+        if part not in {*PARTS, "files", "stub"}:
+            parser.error(f"no part is called {part}; there are {', '.join(PARTS)}, files and stub")
     if options.against:
         differ = against(options.against)
         print("\n".join([*differ, f"{len(differ)} runs differ from {options.against}"]))
@@ -169,6 +170,9 @@ def main() -> int:
     for part in ["laws"] if options.collect else options.parts or list(PARTS):
         if part == "files":
             freeze_files.write_all(FROZEN)
+            continue
+        if part == "stub":
+            freeze_surface.STUB.write_text(freeze_surface.stub(), encoding="utf-8", newline="\n")
             continue
         with tempfile.TemporaryDirectory() as folder:
             write(part, PARTS[part](Path(folder)))

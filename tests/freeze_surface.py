@@ -132,6 +132,49 @@ def signature(value: Any) -> str:
     return re.sub(rf"( at 0x[0-9a-f]+|{PACKAGE}\.[\w.]*\.)", "", text)
 
 
+# --- what editors know ----------------------------------------------------------------------------
+
+STUB = Path(mg.ops.public.__file__).with_suffix(".pyi")
+STUB_HEAD = '''"""Written from the ops by ``python tests/freeze.py stub``."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from numpy.typing import ArrayLike
+
+from ..autodiff.graph import Value
+
+Operand: TypeAlias = Value | ArrayLike
+PUBLIC: dict[str, Callable[..., Any]]
+METHODS: dict[str, Callable[..., Any]]
+'''
+
+
+def stub() -> str:
+    """The text of `STUB`: public functions and methods with their parameters."""
+    public = mg.ops.public
+    functions = [_stub_line(name, each) for name, each in public.PUBLIC.items()]
+    methods = ["    " + _stub_line(name, each, True) for name, each in public.METHODS.items()]
+    names = ["__all__ = [", *(f'    "{name}",' for name in public.__all__), "]"]
+    parts = [STUB_HEAD, "\n".join(names), "", "\n".join(functions), "", "class Methods:"]
+    return "\n".join([*parts, *methods, ""])
+
+
+def _stub_line(name: str, function: Any, method: bool = False) -> str:
+    own = [_stub_parameter(each) for each in inspect.signature(function).parameters.values()]
+    parameters = [each.replace(annotation=each.empty, name="self") for each in own[:1] if method]
+    parameters += own[len(parameters) :]
+    text = str(inspect.Signature(parameters)).replace("'", "").replace("Ellipsis", "...")
+    return f"def {name}{text} -> Any: ..."
+
+
+def _stub_parameter(each: inspect.Parameter) -> inspect.Parameter:
+    """A default is there, whatever it is; what has no type is an input."""
+    default = each.empty if each.default is each.empty else ...
+    bare = each.annotation is each.empty or (each.annotation == "Any" and default is each.empty)
+    return each.replace(default=default, annotation="Operand" if bare else each.annotation)
+
+
 # --- help -----------------------------------------------------------------------------------------
 
 

@@ -84,15 +84,15 @@ def _raises(function: Any) -> bool:
     return False
 
 
-def members(owner: type) -> Iterator[tuple[type, str, Any]]:
-    """The public methods and properties of a class with the class that defines each."""
+def members(owner: type) -> Iterator[Any]:
+    """The public methods and properties of a class, inherited ones included."""
     for name in dir(owner):
         if name.startswith("_"):
             continue
         for base in owner.__mro__:
             if name in vars(base):
                 if base.__module__.startswith("minigrad_ae"):
-                    yield base, name, vars(base)[name]
+                    yield vars(base)[name]
                 break
 
 
@@ -106,10 +106,10 @@ def public() -> dict[str, Public]:
             continue
         _add(found, value.__module__, value.__qualname__, value)
         if inspect.isclass(value):
-            for base, name, raw in members(value):
+            for raw in members(value):
                 function = getattr(raw, "fget", getattr(raw, "__func__", raw))
                 if inspect.isfunction(function) and function.__name__ != "<lambda>":
-                    _add(found, base.__module__, f"{base.__qualname__}.{name}", raw)
+                    _add(found, function.__module__, function.__qualname__, raw)
     return dict(sorted(found.items()))
 
 

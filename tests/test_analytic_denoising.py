@@ -196,7 +196,7 @@ WRONG = [
     (
         lambda: dropout_moments(S, [0.5, 0.5]),
         ShapeError,
-        "keep must be one number, or one for each feature\n  keep has shape (2,), D = 4\n"
+        "keep must be one number, or one for each feature\n  keep has shape (2,), not () or (4,)\n"
         "  fix: keep is the probability that a feature survives; the probability of zeroing it is "
         "1 - keep",
     ),

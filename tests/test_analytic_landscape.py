@@ -262,17 +262,17 @@ WRONG = [
     (
         lambda: analytic.mode_strength(1.0, 2.0, 0.0),
         DataError,
-        "a0 must lie between 0 and 1\n  a0 = 0.0\n  fix: a mode that starts at 0 never rises",
+        "a0 must lie in (0, 1)\n  a0 = 0\n  fix: a mode that starts at 0 never rises",
     ),
     (
         lambda: analytic.mode_strength([-1.0, 0.0], 2.0, 0.5),
         DataError,
-        "t must not be negative\n  the smallest is -1\n  fix: count time from the start",
+        "t must lie in [0, inf]\n  its entries run from -1 to 0\n  fix: count time from the start",
     ),
     (
         lambda: analytic.half_rise_time(0.0, 0.1),
         DataError,
-        "rate must be positive\n  rate = 0.0\n  fix: it is an eigenvalue with some variance",
+        "rate must lie in (0, inf)\n  rate = 0\n  fix: it is an eigenvalue with some variance",
     ),
 ]
 

@@ -228,7 +228,7 @@ WRONG = [
     (
         lambda: pca(np.eye(3), 1.5),
         DtypeError,
-        "M must be a whole number\n  M = 1.5 (float)\n  fix: give M as an int",
+        "M must be a whole number, from 0 to 3\n  got 1.5\n  fix: choose M from 0 to 3",
     ),
     (
         lambda: principal_angles(np.eye(3), np.eye(2)),

@@ -128,20 +128,20 @@ WRONG = [
     (
         lambda: analytic.optimal_loss_regularised(S, 3, [1.0, 2.0]),
         ShapeError,
-        "lam must be one number, or one for each latent unit\n  lam has shape (2,) and M = 3\n"
-        "  fix: give 1 or 3 numbers",
+        "lam must be one number, or one for each latent unit\n  lam has shape (2,), not () or (3,)"
+        "\n  fix: lam weighs the penalty: choose one lam >= 0, or one for each latent unit",
     ),
     (
         lambda: analytic.optimal_loss_product(S, 3, -1),
         DataError,
-        "lam must not be negative\n  the smallest is -1\n  fix: choose lam >= 0",
+        "lam must lie in [0, inf)\n  lam = -1\n  fix: lam weighs the penalty: choose one lam >= 0, "
+        "or one for each latent unit",
     ),
     (
         lambda: analytic.eigenvalues_from_singular_values([1.0, 0.5], 0.1),
         DataError,
-        "eigenvalues can be read off only with lam > 0 and singular values in [0, 1)\n"
-        "  lam = 0.1, singular values from 0.5 to 1\n  fix: train with L2 on both layers, up to "
-        "convergence",
+        "singular_values must lie in [0, 1)\n  its entries run from 0.5 to 1\n"
+        "  fix: train with L2 on both layers (lam > 0), up to convergence",
     ),
     (
         lambda: analytic.optimal_loss_nested(S, 2, [0.5, 0.6]),
@@ -152,8 +152,8 @@ WRONG = [
     (
         lambda: analytic.optimal_loss_nested(S, 2, [1.0]),
         ShapeError,
-        "one weight is needed for each prefix\n  weights has shape (1,) and M = 2\n  fix: give M "
-        "numbers",
+        "weights does not fit the others\n  weights has shape (1,), not (2)\n"
+        "  fix: give one probability for each",
     ),
 ]
 

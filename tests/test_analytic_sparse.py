@@ -221,7 +221,8 @@ WRONG = [
     (
         lambda: ista(np.ones((2, 3)), np.ones((3, 2)), 0.1, steps=1.5),
         DtypeError,
-        "steps must be a whole number\n  steps = 1.5 (float)\n  fix: give steps as an int",
+        "steps must be a whole number, from 0 to 10000000\n  got 1.5\n"
+        "  fix: choose steps from 0 to 10000000",
     ),
     (
         lambda: codes_on_support(np.ones((1, 3)), np.ones((3, 1)), 0.1, [[0.5]]),

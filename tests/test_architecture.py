@@ -377,7 +377,7 @@ np_like = types.ModuleType("numpy")
 
 
 def test_the_face_names_every_public_function():
-    assert set(mg.tensors.PUBLIC) <= set(mg.__all__)
+    assert set(mg.ops.public.PUBLIC) <= set(mg.__all__)
 
 
 # --- tests ----------------------------------------------------------------------------------------

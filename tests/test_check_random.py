@@ -8,6 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from cases import CASES
 
 import minigrad_ae as mg
 from minigrad_ae import ops
@@ -45,21 +46,23 @@ def axis_of(rng, x):
     return None if x.ndim == 0 or rng.random() < 0.3 else int(rng.integers(-x.ndim, x.ndim))
 
 
+def by_its_cases(op):
+    """How to apply an element-wise op of which `SPECIAL` does not speak: x comes into the range of
+    its first input set, and the other inputs are in the middle of theirs.
+    """
+    case = max(CASES[op.name], key=lambda case: np.size(case.inputs[0]))
+    assert not case.params and not op.variadic, f"teach SPECIAL, in this file, the op {op.name}"
+    low, high = np.min(case.inputs[0]), np.max(case.inputs[0])
+    others = [float(np.median(a)) for a in case.inputs[1:]]
+    return lambda rng, pool, x: op(low + (high - low) * mg.sigmoid(x), *others)
+
+
 def indices(rng, n):
     return rng.integers(-n, n, size=int(rng.integers(1, 5)))  # repeated ones and negative ones
 
 
 # How to apply each op to a tensor x of the pool, inside its domain.
-APPLY = {
-    **{
-        name: lambda rng, pool, x, op=REGISTRY[name]: op(x)
-        for name in ("exp2", "sinh", "cosh", "arctan")
-    },
-    **{
-        name: lambda rng, pool, x, op=REGISTRY[name]: op(0.9 * mg.tanh(x))
-        for name in ("tan", "arcsin", "arccos")
-    },
-    **{name: lambda rng, pool, x, op=REGISTRY[name]: op(x * x + 0.5) for name in ("log2", "log10")},
+SPECIAL = {
     "logaddexp": lambda rng, pool, x: mg.logaddexp(x, 0.5 - x),
     "remainder": lambda rng, pool, x: mg.remainder(x, x * x + 0.7),
     "cumsum": lambda rng, pool, x: mg.cumsum(x),
@@ -132,6 +135,7 @@ APPLY = {
         [vector(x), vector(partner(rng, pool, x)), vector(x)]
     ),
 }
+APPLY = {op.name: SPECIAL.get(op.name) or by_its_cases(op) for op in REGISTRY.values()}
 
 
 def random_graph(number):
@@ -164,7 +168,7 @@ def graphs():
 
 
 def test_every_registered_op_occurs_often(graphs):
-    assert set(APPLY) == set(REGISTRY), "teach APPLY the new op"
+    assert set(SPECIAL) <= set(REGISTRY), "an op that there is not"
     counts = Counter(value.op.name for loss in graphs for value in topological(loss) if value.op)
     assert min(counts[name] for name in REGISTRY) >= 20, counts.most_common()[-5:]
     dtypes = {value.data.dtype for loss in graphs for value in topological(loss)}

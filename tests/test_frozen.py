@@ -26,6 +26,11 @@ def test_is_what_is_frozen(part, tmp_path):
     assert not found, found
 
 
+def test_editors_know_the_public_functions():
+    written = freeze_surface.STUB.read_text(encoding="utf-8")
+    assert written == freeze_surface.stub(), "python tests/freeze.py stub"
+
+
 def test_every_error_text_has_three_lines(tmp_path):
     for name, (kind, *lines) in freeze.read("errors").items():
         assert len(lines) == 3, name

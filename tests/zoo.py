@@ -56,6 +56,12 @@ def weigh(y):
 
 
 @cage
+def roots_and_lengths(leaf):
+    a, b = leaf(3, low=0.5), leaf(2, 3, low=0.5)
+    return weigh(mg.cbrt(a) * mg.hypot(a, b))
+
+
+@cage
 def fan_out(leaf):
     a = leaf(3)
     b = a + a

@@ -1,23 +1,21 @@
-"""The few checks that the closed forms share (they may not import the package's own validation)."""
+"""The few checks that the closed forms share (they may not import those of the data)."""
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import unmasked
+from .. import arguments
+from ..arguments import inside, plain, unmasked
 from ..errors import DataError, DtypeError, ShapeError
 
 Array = NDArray[np.float64]
 
 
 def real_array(value: ArrayLike, name: str, ndim: int | None) -> Array:
-    """``value`` as a float64 array of ``ndim`` dimensions (None: any number of them), finite and
-    not empty.
-    """
+    """``value`` as a float64 array, finite and not empty; of ``ndim`` dimensions unless None."""
     value = unmasked(value, name)
     try:
         array = np.asarray(value)
@@ -55,22 +53,9 @@ def real_array(value: ArrayLike, name: str, ndim: int | None) -> Array:
 
 
 def whole_number(value: Any, name: str, low: int, high: int, why: str) -> int:
-    """``value`` as an int with ``low <= value <= high``; ``why`` says where the limits come
-    from.
-    """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise DtypeError(
-            f"{name} must be a whole number",
-            f"{name} = {value!r} ({type(value).__name__})",
-            f"give {name} as an int",
-        ) from None
-    if not low <= number <= high:
-        raise DataError(
-            f"{name} = {number} is out of range", why, f"choose {name} from {low} to {high}"
-        )
-    return number
+    """``value`` as an int with ``low <= value <= high``; ``why`` says whence the limits come."""
+    what, fix = f"{name} = {value} is out of range", f"choose {name} from {low} to {high}"
+    return arguments.whole_number(value, name, fix, low, high, what=what, where=why)
 
 
 def real_number(value: Any, name: str, interval: str, fix: str) -> float:
@@ -85,14 +70,9 @@ def real_number(value: Any, name: str, interval: str, fix: str) -> float:
 
 
 def within(value: ArrayLike, name: str, interval: str, fix: str) -> None:
-    """Raise DataError unless every entry of ``value`` lies in ``interval`` ("(0, inf)", "[0, 1]";
-    never NaN).
-    """
+    """Raise DataError unless every entry lies in ``interval``, such as "[0, 1)"; NaN never does."""
     array = np.asarray(unmasked(value, name))
-    low, high = (float(end) for end in interval[1:-1].split(","))
-    above = array >= low if interval[0] == "[" else array > low
-    below = array <= high if interval[-1] == "]" else array < high
-    if not (above & below).all():
+    if not inside(array, interval).all():
         found = (
             f"{name} = {array:.6g}"
             if array.ndim == 0
@@ -102,7 +82,7 @@ def within(value: ArrayLike, name: str, interval: str, fix: str) -> None:
 
 
 def of_shape(value: ArrayLike, name: str, shape: tuple[int | None, ...], fix: str) -> Array:
-    """:func:`real_array` of this shape; None stands for any length."""
+    """`real_array` of this shape; None stands for any length."""
     array = real_array(value, name, len(shape))
     if any(
         want is not None and want != have for want, have in zip(shape, array.shape, strict=True)
@@ -116,10 +96,35 @@ def of_shape(value: ArrayLike, name: str, shape: tuple[int | None, ...], fix: st
     return array
 
 
+def one_or_each(
+    value: ArrayLike, name: str, each: str, size: int, interval: str, fix: str
+) -> Array:
+    """(size,), inside ``interval``: one number for all, or one for each "feature" (``each``)."""
+    array = real_array(np.atleast_1d(plain(value, name)), name, 1)
+    if len(array) not in (1, size):
+        raise ShapeError(
+            f"{name} must be one number, or one for each {each}",
+            f"{name} has shape {array.shape}, not () or ({size},)",
+            fix,
+        )
+    within(array, name, interval, fix)
+    return np.broadcast_to(array, (size,))
+
+
+def probabilities(value: ArrayLike, name: str, size: int | None = None) -> Array:
+    """A flat array (of this size) of positive numbers that sum to 1."""
+    p = of_shape(value, name, (size,), "give one probability for each")
+    if (p <= 0).any() or abs(p.sum() - 1) > 1e-12:
+        raise DataError(
+            f"{name} must be positive and sum to 1",
+            f"the smallest is {p.min():.6g}, the sum is {p.sum():.12g}",
+            "divide them by their sum",
+        )
+    return p
+
+
 def covariance(value: ArrayLike, name: str, size: int | None = None) -> Array:
-    """A symmetric matrix without negative eigenvalues, both up to 1e-10 of its largest entry (size
-    x size).
-    """
+    """(size, size): symmetric, no eigenvalue negative, both up to 1e-10 of its largest entry."""
     matrix = real_array(value, name, 2)
     size = len(matrix) if size is None else size
     if matrix.shape != (size, size):
@@ -141,9 +146,7 @@ def covariance(value: ArrayLike, name: str, size: int | None = None) -> Array:
 
 
 def _has_cholesky(matrix: Array) -> bool:
-    """Whether every eigenvalue is positive (or the matrix is zero), at a tenth of the cost of
-    computing them.
-    """
+    """Whether all eigenvalues are positive, or all zero; a tenth of the cost of computing them."""
     try:
         np.linalg.cholesky(matrix)
     except np.linalg.LinAlgError:
@@ -157,12 +160,16 @@ def spectrum(s: ArrayLike) -> Array:
 
 
 def variances(l: ArrayLike) -> Array:
-    """Eigenvalues of the covariance XᵀX / N: a flat array, none negative, from the largest to the
-    smallest.
-    """
+    """Eigenvalues of the covariance XᵀX / N, checked in the same way."""
     return _falling(
         l, "l", "the covariance XᵀX / N", "use pca(X).eigenvalues / N, or np.sort(l)[::-1]"
     )
+
+
+def with_units(values: Array, name: str, M: int, low: int = 1) -> tuple[Array, int]:
+    """The eigenvalues ``values`` (D,), and M, a number of latent units, from ``low`` to D."""
+    D = len(values)
+    return values, whole_number(M, "M", low, D, f"{name} has {D} eigenvalues")
 
 
 def _falling(value: ArrayLike, name: str, matrix: str, fix: str) -> Array:

@@ -1,5 +1,4 @@
-"""Estimators of a bound and of its gradient: their exact variances, and the exact log p(x) they
-estimate.
+"""Estimators of a bound and of its gradient: exact variances, and the log p(x) they aim at.
 
 q = N(mean, diag sigma²), z = mean + sigma ε; here ``sigma`` are *standard deviations* (M,).
 Variances are those of one sample; L independent samples divide them by L.  Nothing is sampled here.
@@ -22,12 +21,37 @@ SIGMA = "sigma are standard deviations (not variances): they must be positive"
 
 @dataclass(frozen=True)
 class Quadratic:
-    """f(z) = ½ zᵀ A z + bᵀ z, and what two estimators make of its gradient under q; A (M x M)
-    symmetric, b (M,).
+    """f(z) = ½ zᵀ A z + bᵀ z, and what two estimators make of its gradient under q.
 
-    Methods take ``mean`` and ``sigma``, (M,) each.  In ε the function is again quadratic, f = c +
-    hᵀ ε + ½ εᵀ H ε with c = f(mean), h = sigma ∘ (A mean + b), H = diag(sigma) A diag(sigma); the
-    variances are Gaussian moments of it.
+    q = N(mean, diag sigma²), z = mean + sigma ε.  In ε the function is again quadratic, f = c + hᵀ
+    ε + ½ εᵀ H ε with c = f(mean), h = sigma ∘ (A mean + b), H = diag(sigma) A diag(sigma); the
+    variances are Gaussian moments of it, those of one sample.
+
+    Parameters
+    ----------
+    A : array_like, (M, M)
+        Symmetric.
+    b : array_like, (M,)
+        The gradient at 0.
+
+    Raises
+    ------
+    ShapeError, DtypeError
+        If the shapes do not fit, or one of them does not hold real numbers.
+    DataError
+        If A is not symmetric, or an entry is NaN or infinite.
+
+    Examples
+    --------
+    >>> f = mg.analytic.Quadratic([[2.0]], [0.0])  # z²
+    >>> f.expectation([3.0], [0.5]), f.gradient_in_mean([3.0], [0.5]).tolist()
+    (9.25, [6.0])
+    >>> reparameterised = float(f.reparameterised_covariance([0.5])[0, 0])
+    >>> score_function = float(f.score_function_variance([3.0], [0.5])[0])
+    >>> np.round([reparameterised, score_function], 6).tolist()
+    [1.0, 453.75]
+    >>> mg.analytic.square_gradient_variances(3.0, 0.5)
+    (1.0, 453.75)
     """
 
     A: Array
@@ -46,24 +70,90 @@ class Quadratic:
         object.__setattr__(self, "b", b)
 
     def expectation(self, mean: ArrayLike, sigma: ArrayLike) -> float:
-        """E f = f(mean) + ½ Σ_m sigma_m² A_mm."""
+        """E f = f(mean) + ½ Σ_m sigma_m² A_mm.
+
+        Parameters
+        ----------
+        mean : array_like, (M,)
+            Of q.
+        sigma : array_like, (M,)
+            *Standard deviations* > 0 of q.
+
+        Returns
+        -------
+        float
+            The expectation under q.
+
+        Raises
+        ------
+        ShapeError, DtypeError, DataError
+            If mean and sigma are not M finite real numbers each, or a sigma is not positive.
+        """
         c, _, H = self._in_noise(mean, sigma)
         return c + 0.5 * float(np.trace(H))
 
     def gradient_in_mean(self, mean: ArrayLike, sigma: ArrayLike) -> Array:
-        """(M,), d E f / d mean = A mean + b, which both estimators have as their mean (Bonnet's
-        theorem).
+        """d E f / d mean = A mean + b, which both estimators have as their mean (Bonnet's theorem).
+
+        Parameters
+        ----------
+        mean : array_like, (M,)
+            Of q.
+        sigma : array_like, (M,)
+            *Standard deviations* > 0 of q.
+
+        Returns
+        -------
+        ndarray, (M,)
+            The gradient; it does not depend on sigma.
+
+        Raises
+        ------
+        ShapeError, DtypeError, DataError
+            If mean and sigma are not M finite real numbers each, or a sigma is not positive.
         """
         _, h, _ = self._in_noise(mean, sigma)
         return h / np.asarray(sigma)
 
     def gradient_in_log_sigma(self, mean: ArrayLike, sigma: ArrayLike) -> Array:
-        """(M,), d E f / d ln sigma = sigma² ∘ diag A (Price's theorem)."""
+        """d E f / d ln sigma = sigma² ∘ diag A (Price's theorem).
+
+        Parameters
+        ----------
+        mean : array_like, (M,)
+            Of q.
+        sigma : array_like, (M,)
+            *Standard deviations* > 0 of q.
+
+        Returns
+        -------
+        ndarray, (M,)
+            The gradient; it does not depend on the mean.
+
+        Raises
+        ------
+        ShapeError, DtypeError, DataError
+            If mean and sigma are not M finite real numbers each, or a sigma is not positive.
+        """
         return np.diag(self._in_noise(mean, sigma)[2]).copy()
 
     def reparameterised_covariance(self, sigma: ArrayLike) -> Array:
-        """(M, M), A diag(sigma²) A: of the reparameterised gradient ∇f(mean + sigma ε) in the mean,
-        at any mean.
+        """A diag(sigma²) A: the covariance of the reparameterised gradient ∇f(mean + sigma ε).
+
+        Parameters
+        ----------
+        sigma : array_like, (M,)
+            *Standard deviations* > 0 of q; its mean does not matter.
+
+        Returns
+        -------
+        ndarray, (M, M)
+            Of the gradient in the mean, for one sample.
+
+        Raises
+        ------
+        ShapeError, DtypeError, DataError
+            If sigma is not M finite real numbers, or a sigma is not positive.
         """
         _, _, H = self._in_noise(np.zeros_like(self.b), sigma)
         scale = np.asarray(sigma, dtype=np.float64)
@@ -72,12 +162,31 @@ class Quadratic:
     def score_function_variance(
         self, mean: ArrayLike, sigma: ArrayLike, baseline: ArrayLike = 0.0
     ) -> Array:
-        """(M,), of the score-function (REINFORCE) gradient in the mean, (f(z) − baseline) (z −
-        mean)/sigma².
+        """The variance of the score-function (REINFORCE) gradient.
 
-        With g = c − baseline + ½ tr H, the mean of what multiplies ε, component i has second moment
-        [g² + ‖h‖² + ½ tr H² + 2 h_i² + 2 (H²)_ii + 2 g H_ii]/sigma_i².  ``baseline``: one constant,
-        or one for each.
+        The gradient is (f(z) − baseline) (z − mean)/sigma².  With g = c − baseline + ½ tr H, the
+        mean of what multiplies ε, component i has second moment [g² + ‖h‖² + ½ tr H² + 2 h_i² + 2
+        (H²)_ii + 2 g H_ii]/sigma_i².
+
+        Parameters
+        ----------
+        mean : array_like, (M,)
+            Of q.
+        sigma : array_like, (M,)
+            *Standard deviations* > 0 of q.
+        baseline : array_like, (M,) or a number, optional
+            A constant taken off f, one for all components of the gradient or one for each.
+
+        Returns
+        -------
+        ndarray, (M,)
+            Of each component of the gradient in the mean, for one sample.
+
+        Raises
+        ------
+        ShapeError, DtypeError, DataError
+            If mean and sigma are not M finite real numbers each, a sigma is not positive,
+            or baseline is neither one number nor M.
         """
         c, h, H = self._in_noise(mean, sigma)
         scale, square = np.asarray(sigma, dtype=np.float64), H @ H
@@ -88,8 +197,32 @@ class Quadratic:
         return (second - h**2) / scale**2
 
     def best_baseline(self, mean: ArrayLike, sigma: ArrayLike) -> Array:
-        """(M,), E f + sigma_i² A_ii: the constant that makes :func:`score_function_variance` least
-        for component i.
+        """E f + sigma_i² A_ii: the constant that lowers `score_function_variance` most.
+
+        Parameters
+        ----------
+        mean : array_like, (M,)
+            Of q.
+        sigma : array_like, (M,)
+            *Standard deviations* > 0 of q.
+
+        Returns
+        -------
+        ndarray, (M,)
+            A baseline for each component.
+
+        Raises
+        ------
+        ShapeError, DtypeError, DataError
+            If mean and sigma are not M finite real numbers each, or a sigma is not positive.
+
+        Examples
+        --------
+        >>> f = mg.analytic.Quadratic([[2.0]], [0.0])
+        >>> baseline = f.best_baseline([3.0], [0.5])
+        >>> with_it = f.score_function_variance([3.0], [0.5], baseline)
+        >>> bool(with_it < f.score_function_variance([3.0], [0.5]))
+        True
         """
         return self.expectation(mean, sigma) + self.gradient_in_log_sigma(mean, sigma)
 
@@ -103,8 +236,31 @@ class Quadratic:
 
 
 def square_gradient_variances(mu: float, sigma: float) -> tuple[float, float]:
-    """(4 σ², μ⁴/σ² + 14 μ² + 15 σ²) for f = z², z ~ N(μ, σ²): reparameterised and score function,
-    both of mean 2 μ.
+    """The variances of two estimators of d/dμ E z² = 2 μ, for z ~ N(μ, σ²).
+
+    Parameters
+    ----------
+    mu : float
+        The mean of q.
+    sigma : float
+        Its *standard deviation* > 0.
+
+    Returns
+    -------
+    reparameterised : float
+        4 σ², of 2 z.
+    score_function : float
+        μ⁴/σ² + 14 μ² + 15 σ², of z² (z − μ)/σ².
+
+    Raises
+    ------
+    DtypeError, DataError
+        If one of them is not one finite real number, or sigma is not positive.
+
+    Examples
+    --------
+    >>> mg.analytic.square_gradient_variances(0.0, 1.0)
+    (4.0, 15.0)
     """
     mu = real_number(mu, "mu", "(-inf, inf)", "mu is the mean of q")
     sigma = real_number(sigma, "sigma", "(0, inf)", SIGMA)
@@ -114,14 +270,47 @@ def square_gradient_variances(mu: float, sigma: float) -> tuple[float, float]:
 def chi_square(
     mean: ArrayLike, precision: ArrayLike, q_mean: ArrayLike, q_variance: ArrayLike
 ) -> float:
-    """χ²(p ‖ q) = ∫ p²/q − 1 for p = N(m, P⁻¹), q = N(μ, diag d): the variance of the importance
-    weights p/q under q.
+    """χ²(p ‖ q) = ∫ p²/q − 1 for p = N(m, P⁻¹), q = N(μ, diag d).
 
-        ln(1 + χ²) = ln det P + ½ Σ ln d − ½ ln det Λ + 2 aᵀ Λ⁻¹ a − (m − μ)ᵀ a,    a = P (m − μ), Λ
-        = 2 P − diag(1/d)
+    It is the variance of the importance weights p/q under q:
 
-    ``mean``, ``q_mean``, ``q_variance`` (M,), ``precision`` P (M x M).  Infinite unless Λ is
-    positive definite: where q has less than half the variance of p, its weights have none.
+        ln(1 + χ²) = ln det P + ½ Σ ln d − ½ ln det Λ + 2 aᵀ Λ⁻¹ a − (m − μ)ᵀ a,
+        a = P (m − μ),    Λ = 2 P − diag(1/d).
+
+    Infinite unless Λ is positive definite: where q has less than half the variance of p, its
+    weights have none.
+
+    Parameters
+    ----------
+    mean : array_like, (M,)
+        m.
+    precision : array_like, (M, M)
+        P, the inverse covariance of p.
+    q_mean : array_like, (M,)
+        μ.
+    q_variance : array_like, (M,)
+        d > 0.
+
+    Returns
+    -------
+    float
+        >= 0; ``inf`` where the weights have no variance.
+
+    Raises
+    ------
+    ShapeError, DtypeError, DataError
+        If the shapes do not fit, an entry is not a finite real number, or a variance or an
+        eigenvalue of P is not positive.
+
+    Examples
+    --------
+    >>> mg.analytic.chi_square([0.0], [[1.0]], [0.0], [1.0])  # q is p
+    0.0
+    >>> mg.analytic.chi_square([0.0], [[1.0]], [0.0], [0.25])  # q is too narrow
+    inf
+    >>> chi2 = mg.analytic.chi_square([1.0], [[1.0]], [0.0], [1.0])  # shifted by one
+    >>> bool(np.isclose(chi2, np.e - 1))
+    True
     """
     m = real_array(mean, "mean", 1)
     M = len(m)
@@ -146,12 +335,42 @@ def chi_square(
 
 
 def importance_bound(log_weights: ArrayLike, axis: int = -1) -> Array:
-    """ln (1/k) Σ_j w_j over ``axis``, k its length, from log w = log p(x | z) + log p(z) − log q(z
-    | x), safely.
+    """ln (1/k) Σ_j w_j from log weights, without overflow: the importance-weighted bound.
 
     Its mean over draws of z is L_k: L_1 is the evidence lower bound, L_k never falls with k and
-    tends to log p(x) (Burda, Grosse & Salakhutdinov, ICLR 2016, arXiv 1509.00519).  The logarithm
-    of the mean, not the mean of logarithms.
+    tends to log p(x).  The logarithm of the mean, not the mean of logarithms.
+
+    Parameters
+    ----------
+    log_weights : array_like, (..., k)
+        log w = log p(x | z) + log p(z) − log q(z | x), in nats, z drawn from q.
+    axis : int, optional
+        The axis of the k samples; the last unless given.
+
+    Returns
+    -------
+    ndarray
+        In nats, `log_weights` without that axis.
+
+    Raises
+    ------
+    ShapeError
+        If there is no such axis.
+    DtypeError, DataError
+        If a weight is not a finite real number, or there is none.
+
+    References
+    ----------
+    Burda, Grosse & Salakhutdinov, ICLR 2016 (arXiv 1509.00519).
+
+    Examples
+    --------
+    >>> weights = [1.0, 3.0]
+    >>> bound = mg.analytic.importance_bound(np.log(weights))
+    >>> bool(np.isclose(bound, np.log(2))), bool(bound > np.log(weights).mean())
+    (True, True)
+    >>> round(float(mg.analytic.importance_bound([-1000.0, -1000.0])), 6)
+    -1000.0
     """
     a = real_array(log_weights, "log_weights", None)
     if not -a.ndim <= axis < a.ndim:
@@ -165,8 +384,33 @@ def importance_bound(log_weights: ArrayLike, axis: int = -1) -> Array:
 
 
 def importance_gap(chi2: float, k: int) -> float:
-    """χ²(p(z | x) ‖ q)/2k: the leading term of log p(x) − L_k as k grows (Domke & Sheldon, arXiv
-    1808.09034).
+    """χ²(p(z | x) ‖ q)/2k: the leading term of log p(x) − L_k as k grows.
+
+    Parameters
+    ----------
+    chi2 : float
+        χ² >= 0, finite, see `chi_square`.
+    k : int
+        Samples, from 1.
+
+    Returns
+    -------
+    float
+        In nats.
+
+    Raises
+    ------
+    DtypeError, DataError
+        If chi2 is not a finite number >= 0, or k is not a whole number from 1.
+
+    References
+    ----------
+    Domke & Sheldon 2018 (arXiv 1808.09034).
+
+    Examples
+    --------
+    >>> mg.analytic.importance_gap(4.0, 50)
+    0.04
     """
     chi2 = real_number(
         chi2, "chi2", "[0, inf)", "see chi_square; an infinite one has no such expansion"
@@ -177,13 +421,43 @@ def importance_gap(chi2: float, k: int) -> float:
 def grid_log_prob(
     log_conditional: Callable[[Array], ArrayLike], M: int, limit: float = 10.0, points: int = 401
 ) -> Array:
-    """(N,), log p(x) = ln ∫ p(x | z) N(z; 0, I) dz for each datum, by the trapezoid rule on
-    [−limit, limit]^M, M <= 2.
+    """log p(x) = ln ∫ p(x | z) N(z; 0, I) dz for each datum, by the trapezoid rule.
 
-    ``log_conditional(Z)`` takes grid points Z (G x M) and returns log p(x_n | z_g) as (G, N); it is
-    called in parts. ``points`` to a side.  For decoders smooth on the scale of the spacing the
-    error is at rounding; compare two values of ``points`` (a small σ or a steep decoder needs
-    more).  The prior beyond ``limit`` = 10 weighs 1e-23.
+    The grid covers [−limit, limit]^M.  For decoders smooth on the scale of the spacing the error is
+    at rounding; compare two values of `points` (a small σ or a steep decoder needs more).  The
+    prior beyond `limit` = 10 weighs 1e-23.
+
+    Parameters
+    ----------
+    log_conditional : callable
+        Takes grid points Z, (G, M), and returns log p(x_n | z_g) as (G, N), in nats; it is called
+        in parts.
+    M : int
+        Latent units, 1 or 2.
+    limit : float, optional
+        > 0, where the grid ends on every side.
+    points : int, optional
+        Grid points to a side, from 2.
+
+    Returns
+    -------
+    ndarray, (N,)
+        In nats.
+
+    Raises
+    ------
+    ShapeError
+        If `log_conditional` does not return a row of numbers for each grid point.
+    DtypeError, DataError
+        If M, limit or points is out of range.
+
+    Examples
+    --------
+    >>> x = np.array([0.5, -2.0])  # x | z ~ N(z, 1), so x ~ N(0, 2)
+    >>> log_p = mg.analytic.grid_log_prob(
+    ...     lambda Z: -0.5 * (np.log(2 * np.pi) + (x - Z) ** 2), M=1)
+    >>> bool(np.allclose(log_p, -0.5 * (np.log(4 * np.pi) + x**2 / 2)))
+    True
     """
     M = whole_number(M, "M", 1, 2, "a grid over more latent units is too large")
     limit = real_number(
@@ -191,13 +465,10 @@ def grid_log_prob(
     )
     points = whole_number(points, "points", 2, 100_000, "a grid needs its two ends")
     line = np.linspace(-limit, limit, points)
-    # its density times the spacing, a side
-    prior = np.log(line[1] - line[0]) - 0.5 * (line**2 + np.log(2 * np.pi))
-    prior[[0, -1]] -= np.log(2)
     Z = np.stack(np.meshgrid(*[line] * M, indexing="ij"), axis=-1).reshape(-1, M)
-    log_prior = (
-        np.stack(np.meshgrid(*[prior] * M, indexing="ij"), axis=-1).reshape(-1, M).sum(axis=1)
-    )
+    # of the trapezoid rule: a cell's sides, halved where the point lies on the border of the grid
+    log_cell = np.where(np.abs(Z) == limit, np.log(0.5), 0.0) + np.log(line[1] - line[0])
+    log_prior = (log_cell - 0.5 * (Z**2 + np.log(2 * np.pi))).sum(axis=1)
     sums = []
     for part in np.array_split(np.arange(len(Z)), max(1, len(Z) // 4096)):
         values = plain(log_conditional(Z[part]), "log_conditional", np.float64)

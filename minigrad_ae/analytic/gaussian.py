@@ -1,5 +1,4 @@
-"""Masked prediction: what second moments alone can say about hidden features, and what random masks
-do to a loss.
+"""Masked prediction from second moments alone, and what random masks do to a loss.
 
 For Gaussian data the conditional mean is linear, and no network predicts better; for other data it
 is the best *linear* predictor, and a masked autoencoder that does not beat it has learnt nothing
@@ -26,13 +25,29 @@ FLAT = 1e-12
 
 @dataclass(frozen=True)
 class GaussianConditional:
-    """The prediction of masked features from visible ones; make it with
-    :func:`gaussian_conditional`.
+    """The best linear prediction of masked features; made by `gaussian_conditional`.
 
-    ``masked`` and ``visible`` are feature numbers, rising.
-    ``predictor``   (masked, visible), B = S_mv S_vv⁻¹: E[x_m | x_v] = mean_m + B (x_v − mean_v).
-    ``covariance``  (masked, masked), S_mm − S_mv S_vv⁻¹ S_vm: Cov[x_m | x_v], the same for every
-                    x_v.
+    For Gaussian data no prediction is better.
+
+    Parameters
+    ----------
+    masked : tuple of int
+        The numbers of the masked features, rising.
+    visible : tuple of int
+        The numbers of the others, rising.
+    predictor : ndarray, (len(masked), len(visible))
+        B = S_mv S_vv⁻¹: E[x_m | x_v] = mean_m + B (x_v − mean_v).
+    covariance : ndarray, (len(masked), len(masked))
+        S_mm − S_mv S_vv⁻¹ S_vm: Cov[x_m | x_v], the same for every x_v.
+
+    Examples
+    --------
+    >>> S = [[1.0, 0.8], [0.8, 1.0]]
+    >>> found = mg.analytic.gaussian_conditional(S, [True, False])
+    >>> found.masked, found.visible, round(found.squared_error, 6)  # 1 - 0.8²
+    ((0,), (1,), 0.36)
+    >>> found.predict([[np.pi, 2.0]], mean=[0.0, 0.0]).round(6).tolist()  # pi is not read
+    [[1.6]]
     """
 
     masked: tuple[int, ...]
@@ -42,14 +57,32 @@ class GaussianConditional:
 
     @property
     def squared_error(self) -> float:
-        """tr Cov[x_m | x_v]: the sum over masked features; divide by ``len(masked)`` for the mean
-        per feature.
+        """tr Cov[x_m | x_v], a sum over masked features, mean over data.
+
+        Divide by ``len(masked)`` for the mean per feature.
         """
         return float(np.trace(self.covariance))
 
     def predict(self, X: ArrayLike, mean: ArrayLike) -> Array:
-        """(n, masked), the prediction for each row of X (n x D); only visible features are read,
-        and ``mean`` (D,).
+        """Predict the masked features of each row from its visible ones.
+
+        Parameters
+        ----------
+        X : array_like, (n, D)
+            Whole rows; the masked features are not read.
+        mean : array_like, (D,)
+            Of the data that S comes from.
+
+        Returns
+        -------
+        ndarray, (n, len(masked))
+            mean_m + B (x_v − mean_v).
+
+        Raises
+        ------
+        ShapeError, DtypeError, DataError
+            If X does not have D columns, mean does not have D numbers, or one of them does not hold
+            finite real numbers.
         """
         D = len(self.masked) + len(self.visible)
         X = of_shape(X, "X", (None, D), "give whole rows; the masked features are not read")
@@ -60,11 +93,21 @@ class GaussianConditional:
 
 @dataclass(frozen=True)
 class ZeroFilledMap:
-    """The best single linear map for all masks at once; make it with :func:`zero_filled_map`.
+    """The best single linear map for all masks at once, as `zero_filled_map` finds it.
 
-    ``matrix``         (D, D): the prediction of feature i is row i times the input in which masked
-                       features are 0.
-    ``squared_errors`` (D,), E (x_i − prediction)² over data and masks that hide i.
+    Parameters
+    ----------
+    matrix : ndarray, (D, D)
+        The prediction of feature i is row i times the input in which masked features are 0.
+    squared_errors : ndarray, (D,)
+        E (x_i − prediction)², the mean over data and over the masks that hide i.
+
+    Examples
+    --------
+    >>> S = np.array([[1.0, 0.8], [0.8, 1.0]])
+    >>> best = mg.analytic.zero_filled_map(S, K=1)  # of two features one is hidden
+    >>> best.matrix.round(6).tolist()
+    [[0.0, 0.8], [0.8, 0.0]]
     """
 
     matrix: Array
@@ -72,11 +115,40 @@ class ZeroFilledMap:
 
 
 def gaussian_conditional(S: ArrayLike, masked: ArrayLike) -> GaussianConditional:
-    """Masked given visible, for a boolean mask (D,) with True where hidden; at least one feature is
-    hidden.
+    """The prediction of masked features given the visible ones, from second moments alone.
 
     Directions in which the visible features are constant are left out; add 1e-3 I to S to be robust
     on few data.
+
+    Parameters
+    ----------
+    S : array_like, (D, D)
+        The covariance of the data, divided by N.
+    masked : array_like of bool, (D,)
+        True where a feature is hidden; at least one is.
+
+    Returns
+    -------
+    GaussianConditional
+        The predictor, and the error that is left.
+
+    Raises
+    ------
+    ShapeError, DtypeError
+        If S is not a real square matrix, or `masked` is not boolean with D entries.
+    DataError
+        If S is not a covariance, or nothing is masked.
+
+    References
+    ----------
+    Bishop & Bishop (2024), section 3.2, the conditional distribution of a Gaussian.
+
+    Examples
+    --------
+    >>> S = 0.9 ** np.abs(np.subtract.outer(np.arange(3), np.arange(3)))  # AR(1)
+    >>> middle = mg.analytic.gaussian_conditional(S, [False, True, False])
+    >>> bool(np.allclose(middle.predictor, 0.9 / (1 + 0.9**2)))
+    True
     """
     S = covariance(S, "S")
     hidden = plain(masked, "masked")
@@ -89,20 +161,49 @@ def gaussian_conditional(S: ArrayLike, masked: ArrayLike) -> GaussianConditional
     if not hidden.any():
         raise DataError("no feature is masked", f"0 of {len(S)}", "hide at least one feature")
     m, v = np.flatnonzero(hidden), np.flatnonzero(~hidden)
-    predictor = _solve(S[np.ix_(v, v)], S[np.ix_(v, m)]).T
+    predictor = S[np.ix_(m, v)] @ inverse_covariance(S[np.ix_(v, v)])
     rest = S[np.ix_(m, m)] - predictor @ S[np.ix_(v, m)]
     return GaussianConditional(tuple(m.tolist()), tuple(v.tolist()), predictor, (rest + rest.T) / 2)
 
 
 def zero_filled_map(S: ArrayLike, K: int, patches: ArrayLike | None = None) -> ZeroFilledMap:
-    """The best A for E ‖masked part of (x − A (visible x, else 0))‖², K of L patches hidden at
-    random, data of mean 0.
+    """The best A for E ‖masked part of (x − A (visible x, else 0))‖², one map for every mask.
 
-    One map must serve every mask, so it lies above the conditional for each.  ``patches`` (D,): the
-    patch of each feature, numbers 0 ... L − 1 (each feature its own patch unless given).  Given
-    that patch p is hidden, another is visible with probability a = (L − K)/(L − 1), two others with
-    b = a (L − K − 1)/(L − 2); for feature i in p, row i is (a S_oo on pairs in one patch, b S_oo on
-    others)⁻¹ a S_oi, o the features outside p.
+    K of L patches are hidden at random, and the data have mean 0.  One map must serve every mask,
+    so it lies above the conditional for each.  Given that patch p is hidden, another is visible
+    with probability a = (L − K)/(L − 1), two others with b = a (L − K − 1)/(L − 2); for feature i
+    in p, row i is (a S_oo on pairs in one patch, b S_oo on others)⁻¹ a S_oi, o the features outside
+    p.
+
+    Parameters
+    ----------
+    S : array_like, (D, D)
+        The covariance of the data, divided by N.
+    K : int
+        Hidden patches, 1 to L − 1.
+    patches : array_like of int, (D,), optional
+        The patch of each feature, numbers 0 ... L − 1; each feature is its own patch unless given.
+
+    Returns
+    -------
+    ZeroFilledMap
+        The map, and its error for each feature.
+
+    Raises
+    ------
+    ShapeError, DtypeError, DataError
+        If S is not a covariance, patches are not D numbers, or K is out of range.
+
+    Examples
+    --------
+    >>> S = 0.9 ** np.abs(np.subtract.outer(np.arange(3), np.arange(3)))
+    >>> one_map = mg.analytic.zero_filled_map(S, K=2)
+    >>> np.diag(one_map.matrix).tolist()  # what is hidden is not read
+    [0.0, 0.0, 0.0]
+    >>> errors = [mg.analytic.gaussian_conditional(S, mask).covariance[0, 0]
+    ...           for mask in ([True, True, False], [True, False, True])]
+    >>> bool(one_map.squared_errors[0] >= np.mean(errors))
+    True
     """
     S = covariance(S, "S")
     D = len(S)
@@ -121,25 +222,71 @@ def zero_filled_map(S: ArrayLike, K: int, patches: ArrayLike | None = None) -> Z
     for patch in range(L):
         i, o = np.flatnonzero(labels == patch), np.flatnonzero(labels != patch)
         inputs = np.where(together[np.ix_(o, o)], one, two) * S[np.ix_(o, o)]
-        matrix[np.ix_(i, o)] = _solve(inputs, one * S[np.ix_(o, i)]).T
+        matrix[np.ix_(i, o)] = one * S[np.ix_(i, o)] @ inverse_covariance(inputs)
     return ZeroFilledMap(matrix, np.diag(S) - one * (matrix * S).sum(axis=1))
 
 
 def mask_probabilities(L: int, K: int) -> tuple[float, float]:
-    """(K/L, K(K − 1)/L(L − 1)): that one given patch is hidden, and that two given patches are, K
-    of L hidden.
+    """That one given patch is hidden, K/L, and that two given patches are, K(K − 1)/L(L − 1).
+
+    Parameters
+    ----------
+    L : int
+        Patches, from 1.
+    K : int
+        Hidden patches, 1 to L; each subset is equally likely.
+
+    Returns
+    -------
+    one : float
+        The probability for one patch.
+    two : float
+        The probability for two; 0 if there is only one patch.
+
+    Raises
+    ------
+    DtypeError, DataError
+        If L or K is not a whole number, or out of range.
+
+    Examples
+    --------
+    >>> mg.analytic.mask_probabilities(4, 3)
+    (0.75, 0.5)
     """
     L, K = _masks(L, K)
     return K / L, K * (K - 1) / (L * (L - 1)) if L > 1 else 0.0
 
 
 def masked_mean_variance(losses: ArrayLike, K: int) -> float:
-    """(s²/K)(1 − K/L): the variance, over random masks, of the mean loss of the K hidden patches
-    out of L.
+    """(s²/K)(1 − K/L): the variance, over random masks, of the mean loss of the K hidden patches.
 
-    ``losses`` (L,) of the patches of one image, s² their variance divided by L − 1.  The masked
-    mean is unbiased for the mean of all L if the losses do not depend on the mask; sampling without
-    replacement (Cochran, Sampling Techniques, chapter 2).
+    The masked mean is unbiased for the mean of all L if the losses do not depend on the mask.
+
+    Parameters
+    ----------
+    losses : array_like, (L,)
+        Of the patches of one image; s² is their variance divided by L − 1.
+    K : int
+        Hidden patches, 1 to L.
+
+    Returns
+    -------
+    float
+        In squared units of the losses; 0 if all patches are hidden.
+
+    Raises
+    ------
+    ShapeError, DtypeError, DataError
+        If losses are not a flat array of finite real numbers, or K is out of range.
+
+    References
+    ----------
+    Cochran, Sampling Techniques, chapter 2: sampling without replacement.
+
+    Examples
+    --------
+    >>> mg.analytic.masked_mean_variance([1.0, 3.0], K=1)  # 1 or 3, each with probability one half
+    1.0
     """
     values = real_array(losses, "losses", 1)
     L, K = _masks(len(values), K)
@@ -147,12 +294,38 @@ def masked_mean_variance(losses: ArrayLike, K: int) -> float:
 
 
 def zero_prediction_loss(patches: ArrayLike, eps: float = 1e-6) -> float:
-    """Mean squared error per pixel of answering 0 when each patch (rows of n x P) is normed by its
-    own statistics.
+    """The loss of answering 0 when each patch is normed by its own statistics.
 
     The targets are (x − mean)/√(var + eps), var divided by P − 1 as in facebookresearch/mae, so the
     loss is (P − 1)/P · mean of var/(var + eps): (P − 1)/P for patches that are not flat.  A head of
     zeros starts here.
+
+    Parameters
+    ----------
+    patches : array_like, (n, P)
+        The pixels of a patch in each row.
+    eps : float, optional
+        > 0, keeps flat patches finite.
+
+    Returns
+    -------
+    float
+        Squared error, a mean over pixels and patches.
+
+    Raises
+    ------
+    ShapeError, DtypeError, DataError
+        If patches are not a finite, real matrix with at least 2 columns, or eps is not positive.
+
+    References
+    ----------
+    He et al., CVPR 2022 (arXiv 2111.06377).
+
+    Examples
+    --------
+    >>> loss = mg.analytic.zero_prediction_loss(np.random.default_rng(0).normal(size=(50, 16)))
+    >>> round(loss, 4), 15 / 16
+    (0.9375, 0.9375)
     """
     pixels = real_array(patches, "patches", 2)
     P = whole_number(
@@ -164,12 +337,39 @@ def zero_prediction_loss(patches: ArrayLike, eps: float = 1e-6) -> float:
 
 
 def bernoulli_baseline(X: ArrayLike, probabilities: ArrayLike) -> float:
-    """−mean over rows of Σ_d [x ln p_d + (1 − x) ln(1 − p_d)], in nats: independent pixels, X (n x
-    D) in [0, 1].
+    """The cost of independent pixels, −Σ_d [x ln p_d + (1 − x) ln(1 − p_d)].
 
     With p the mean of the training pixels this is the cost of a fully collapsed variational
     autoencoder.  Pixels never (or always) inked in training need p inside (0, 1): clip p to [1/2N,
     1 − 1/2N].
+
+    Parameters
+    ----------
+    X : array_like, (n, D)
+        Images in [0, 1], one in each row.
+    probabilities : array_like, (D,)
+        p, in [0, 1].
+
+    Returns
+    -------
+    float
+        In nats, a sum over pixels, mean over images.
+
+    Raises
+    ------
+    ShapeError, DtypeError
+        If X is not a matrix, p does not have D numbers, or one of them is not real.
+    DataError
+        If X or p is not in [0, 1], or a pixel is impossible (p = 0 with x > 0, or p = 1 with x <
+        1), so that the cost is infinite.
+
+    Examples
+    --------
+    >>> X = [[0.0, 1.0], [1.0, 1.0]]
+    >>> bool(np.isclose(mg.analytic.bernoulli_baseline(X, [0.5, 0.5]), 2 * np.log(2)))
+    True
+    >>> bool(np.isclose(mg.analytic.bernoulli_baseline(X, [0.5, 1.0]), np.log(2)))
+    True
     """
     X = _pixels(X)
     p = of_shape(
@@ -189,11 +389,34 @@ def bernoulli_baseline(X: ArrayLike, probabilities: ArrayLike) -> float:
 
 
 def pixel_entropy(X: ArrayLike) -> float:
-    """Mean over rows of Σ_d H(x_d), H(x) = −x ln x − (1 − x) ln(1 − x): no Bernoulli decoder has a
-    cross-entropy below.
+    """The least cross-entropy of a Bernoulli decoder: Σ_d H(x_d), the entropy of the pixels.
 
-    0 for binary pixels.  On grey ones it shows that the cross-entropy is not minus a
-    log-likelihood.
+    H(x) = −x ln x − (1 − x) ln(1 − x), 0 for binary pixels.  On grey ones it shows that the
+    cross-entropy is not minus a log-likelihood.
+
+    Parameters
+    ----------
+    X : array_like, (n, D)
+        Images in [0, 1], one in each row.
+
+    Returns
+    -------
+    float
+        In nats, a sum over pixels, mean over images.
+
+    Raises
+    ------
+    ShapeError, DtypeError, DataError
+        If X is not a finite, real, non-empty matrix with entries in [0, 1].
+
+    Examples
+    --------
+    >>> mg.analytic.pixel_entropy([[0.0, 1.0]]) == 0
+    True
+    >>> grey = [[0.5, 0.25]]
+    >>> floor = -mg.analytic.log_bernoulli(grey, np.log([1.0, 1 / 3]))[0]  # logits of the pixels
+    >>> bool(np.isclose(mg.analytic.pixel_entropy(grey), floor))
+    True
     """
     X = _pixels(X)
     return float(-(_xlogy(X, X) + _xlogy(1 - X, 1 - X)).sum(axis=1).mean())
@@ -216,8 +439,6 @@ def _masks(L: int, K: int) -> tuple[int, int]:
     return L, whole_number(K, "K", 1, L, f"K of the {L} patches are hidden")
 
 
-def _solve(A: Array, B: Array) -> Array:
-    """A⁻¹ B for a covariance A, inverted where it is not flat (A may be empty: nothing visible)."""
-    return (
-        np.linalg.pinv(A, rcond=FLAT, hermitian=True) @ B if len(A) else np.zeros((0, B.shape[1]))
-    )
+def inverse_covariance(S: Array) -> Array:
+    """S⁻¹ in the directions that are not constant, 0 in those that are; S may be empty (0 x 0)."""
+    return np.asarray(np.linalg.pinv(S, rcond=FLAT, hermitian=True), dtype=np.float64)

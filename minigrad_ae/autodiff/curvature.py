@@ -17,17 +17,32 @@ from .messages import constant
 
 
 def jacobian(y: Any, xs: Any) -> Any:
-    """dy/dx as an array of shape ``(*y.shape, *x.shape)``: element [i, j] is dy_i/dx_j.
+    """dy/dx, element by element.
 
     Parameters
     ----------
-    y : tensor of any shape, or a function of as many tensors as there are `xs` that returns one.
-    xs : tensor or array, or a sequence of them (the result is then a tuple, one array for each).
-        For a function, arrays become leaves of their own; for a tensor y they are its leaves.
+    y : Tensor or callable
+        A tensor of any shape; or a function of as many tensors as there are `xs` that returns one.
+    xs : Tensor, array_like, or a sequence of them
+        Where it is taken. For a function, arrays become leaves of its own; of a tensor y they are
+        leaves.
 
-    One backward pass for each element of y.  Raises DtypeError for what is not a tensor.
+    Returns
+    -------
+    ndarray, or tuple of ndarray
+        ``(*y.shape, *x.shape)``, element [i, j] is dy_i/dx_j; a tuple for a sequence of xs.
 
-    >>> import minigrad_ae as mg
+    Raises
+    ------
+    DtypeError
+        If y is not a tensor, nor a function that returns one.
+
+    Notes
+    -----
+    One backward pass for each element of y.
+
+    Examples
+    --------
     >>> mg.jacobian(lambda x: x**2, [1.0, 2.0, 3.0]).tolist()
     [[2.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 6.0]]
     """
@@ -40,16 +55,34 @@ def jacobian(y: Any, xs: Any) -> Any:
 
 
 def hessian(loss: Any, xs: Any) -> Any:
-    """Second derivatives of a scalar: an array of shape ``(*x.shape, *x.shape)``.
+    """The second derivatives of a scalar.
 
-    loss : scalar tensor, or a function of the `xs` that returns one.   xs : as in `jacobian`; for a
-    sequence the result is a tuple of tuples of blocks, ``H[i][j]`` of shape ``(*x_i.shape,
-    *x_j.shape)``.
+    Parameters
+    ----------
+    loss : Tensor or callable
+        A scalar; or a function of as many tensors as there are `xs` that returns one.
+    xs : Tensor, array_like, or a sequence of them
+        Where they are taken, as in `jacobian`.
 
-    One gradient of a gradient for each element of the xs: for large ones see `hvp`.  Raises
-    DtypeError for what is not a tensor, GradientError for a loss that is not a scalar.
+    Returns
+    -------
+    ndarray, or tuple of tuples of ndarray
+        ``(*x.shape, *x.shape)``; for a sequence blocks ``H[i][j]`` of shape
+        ``(*x_i.shape, *x_j.shape)``.
 
-    >>> import minigrad_ae as mg
+    Raises
+    ------
+    DtypeError
+        If the loss is not a tensor, nor a function that returns one.
+    GradientError
+        If the loss is not a scalar.
+
+    Notes
+    -----
+    One gradient of a gradient for each element of the xs: for large ones see `hvp`.
+
+    Examples
+    --------
     >>> mg.hessian(lambda x: (x**3).sum() / 6, [1.0, 2.0]).tolist()
     [[1.0, 0.0], [0.0, 2.0]]
     """
@@ -62,10 +95,35 @@ def hessian(loss: Any, xs: Any) -> Any:
 def hvp(loss: Any, xs: Any, v: Any) -> Any:
     """The Hessian of a scalar times v, without the Hessian: the gradient of <gradient, v>.
 
-    loss, xs : as in `hessian`.   v : an array, or a sequence of arrays, of the shapes of the xs.
-    Returns an array of the shape of x, or a tuple of them.  Raises ShapeError for another v.
+    Parameters
+    ----------
+    loss : Tensor or callable
+        A scalar; or a function of as many tensors as there are `xs` that returns one.
+    xs : Tensor, array_like, or a sequence of them
+        Where it is taken, as in `jacobian`.
+    v : array_like, or a sequence of them
+        Of the shapes of the xs.
 
-    >>> import minigrad_ae as mg
+    Returns
+    -------
+    ndarray, or tuple of ndarray
+        H v, of the shape of x; a tuple for a sequence of xs.
+
+    Raises
+    ------
+    ShapeError
+        If v has other shapes than the xs.
+    DtypeError
+        If the loss is not a tensor, nor a function that returns one.
+    GradientError
+        If the loss is not a scalar.
+
+    References
+    ----------
+    Pearlmutter (1994), Fast exact multiplication by the Hessian, Neural Computation 6:147-160.
+
+    Examples
+    --------
     >>> mg.hvp(lambda x: (x**3).sum() / 6, [1.0, 2.0], [1.0, 1.0]).tolist()
     [1.0, 2.0]
     """

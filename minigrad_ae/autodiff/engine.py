@@ -270,11 +270,40 @@ def deposit(grads: dict[Value, Any]) -> None:
 
 
 def grad(y: Value, xs: Any, gradient: Any = None, create_graph: bool = False) -> tuple[Any, ...]:
-    """d<gradient, y>/dx for each x in `xs`, as a tuple; ``.grad`` is not touched.
+    """d<gradient, y>/dx for each x; ``.grad`` of the leaves is not touched.
 
-    y : scalar, or any shape when `gradient` (same shape) is given.   xs : a tensor or a sequence of
-    tensors. create_graph=True returns tensors that can be differentiated again.  An x on which y
-    does not depend gets zeros.
+    Parameters
+    ----------
+    y : Tensor
+        A scalar, or any shape if `gradient` is given.
+    xs : Tensor or sequence of Tensor
+        What is differentiated for; computed tensors, too.
+    gradient : array_like or Tensor, optional
+        dL/dy, of the shape of y; 1 for a scalar.
+    create_graph : bool
+        Whether the results are tensors that can be differentiated again.
+
+    Returns
+    -------
+    tuple of ndarray, or of Tensor
+        One gradient for each x, of its shape: zeros where y does not depend on it.
+
+    Raises
+    ------
+    DtypeError
+        If y or an x is not a tensor.
+    GradientError
+        If y is no scalar and `gradient` is missing, or requires no gradient.
+    ShapeError
+        If `gradient` has another shape than y.
+
+    Examples
+    --------
+    >>> x = mg.tensor(3.0, requires_grad=True)
+    >>> (slope,) = mg.grad(x**2, x, create_graph=True)
+    >>> (curvature,) = mg.grad(slope, x)
+    >>> float(slope), float(curvature)
+    (6.0, 2.0)
     """
     xs = (xs,) if isinstance(xs, Value) else tuple(xs)
     for x in (y, *xs):

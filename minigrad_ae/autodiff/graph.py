@@ -93,7 +93,22 @@ class Value:
 
     @classmethod
     def new(cls, data: np.ndarray, requires_grad: bool = False, name: str | None = None) -> Any:
-        """A leaf around `data` itself: no copy, no checks."""
+        """A leaf around `data` itself: no copy, no checks.
+
+        Parameters
+        ----------
+        data : ndarray
+            float32 or float64; used as it is.
+        requires_grad : bool
+            Whether gradients are collected for it.
+        name : str, optional
+            What the inspector calls it.
+
+        Returns
+        -------
+        Value
+            Of the class on which it is called.
+        """
         value = cls.__new__(cls)
         value._data, value.requires_grad, value.name, value.serial = (
             data,
@@ -118,9 +133,34 @@ class Value:
         origin: Any,
         saved: Any,
     ) -> Any:
-        """The result of an op, with its history.  Every op ends here, so each attribute is written
-        once.
+        """The result of an op, with its history; each attribute is written once.
 
+        Parameters
+        ----------
+        data : ndarray
+            The result.
+        op : Op
+            What computed it.
+        inputs : sequence
+            Its inputs as they were given: values, arrays, numbers.
+        arrays : sequence of ndarray
+            The same as arrays of one dtype, which the rules read.
+        params : dict
+            Its settings.
+        edges : sequence of (int, Value)
+            The inputs to which a gradient flows, with their numbers.
+        origin : object
+            Where in the user's program it was computed, see `autodiff.origin`.
+        saved : object
+            What a kernel keeps for its backward pass, or None.
+
+        Returns
+        -------
+        Value
+            Of the class on which it is called.
+
+        Notes
+        -----
         Three attributes a line: assigning four or more at once makes Python build a tuple first.
         """
         value = cls.__new__(cls)
@@ -162,8 +202,30 @@ grad_mode = GradMode()
 
 
 class no_grad(ContextDecorator):
-    """``with no_grad():``, ``@no_grad()`` or ``@no_grad``: ops compute, but record nothing.  Per
-    thread; may be nested.  In a decorated generator it holds while the generator runs, not between.
+    """``with no_grad():``, ``@no_grad()`` or ``@no_grad``: ops compute, but record nothing.
+
+    Parameters
+    ----------
+    function : callable, optional
+        What is decorated, in the form without parentheses.
+
+    Raises
+    ------
+    DtypeError
+        If `function` is not callable.
+
+    Notes
+    -----
+    It holds for its thread, and may be nested. In a decorated generator it holds while the
+    generator runs, not between.
+
+    Examples
+    --------
+    >>> w = mg.tensor(2.0, requires_grad=True)
+    >>> with mg.no_grad():
+    ...     y = w * w
+    >>> y.requires_grad
+    False
     """
 
     mode = False

@@ -5,7 +5,7 @@ a remedy.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ def explain(op: Any, args: Sequence[Any], error: Exception) -> MinigradError:
     if isinstance(error, TypeError):
         return DtypeError(text, shapes, f"the signature is {op.name}{op.__signature__}")
     kind = RangeError if isinstance(error, IndexError) else ShapeError
-    return kind(text, shapes, f"the law is {op.law}; {HINTS.get(op.name, 'check the shapes')}")
+    return kind(text, shapes, f"the law is {op.law}; {op.notes.hint}")
 
 
 def described(a: Any) -> str:
@@ -70,16 +70,6 @@ def described(a: Any) -> str:
     if not isinstance(a, Value):
         return str(getattr(a, "shape", type(a).__name__))
     return f"{a._data.shape} from {where(a)}" if a.op or a.name else str(a._data.shape)
-
-
-HINTS = {
-    "matmul": "the last axis of A must be as long as the last but one of B (for vectors: the only "
-    "one)",
-    "reshape": "the new shape must have as many elements as the old one",
-    "concatenate": "all shapes must agree except along axis",
-    "getitem": "the index must be made of whole numbers, booleans or slices, and lie inside the "
-    "shape",
-}
 
 
 def no_gradient(raw: Any, value: Value, i: int) -> GradientError:
@@ -110,7 +100,7 @@ def wrong_call(function: Callable[..., Any], args: Any, kwargs: Any) -> DtypeErr
     return None
 
 
-def not_ours(call: str, name: str, kwargs: Any, public: Sequence[str]) -> DtypeError:
+def not_ours(call: str, name: str, kwargs: Any, public: Collection[str]) -> DtypeError:
     ours = (
         f"use mg.{name}" if name in public else "compute it from the functions of mg (see dir(mg))"
     )

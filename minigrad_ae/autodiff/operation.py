@@ -7,6 +7,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import repeat
 from types import MethodType
 from typing import Any
@@ -26,21 +27,101 @@ FLOAT_CODES = "dfDF"  # the same as NumPy's one-letter codes
 ARRAYS = {np.ndarray, *FLOATS}  # types that carry a dtype; NumPy makes a number of what has no axes
 
 
+@dataclass(frozen=True)
+class Notes:
+    """What messages and the inspector say of an op, beside its law and its rules; all optional.
+
+    Parameters
+    ----------
+    symbol : str
+        In the picture of a graph: '+' for add.
+    written : str
+        In a listing, by the names of inputs and settings: '{x}[{index}]'.
+    hint : str
+        What to do about shapes that do not fit.
+    remedy : str
+        What to do about a result or a slope that is not finite.
+    edges : tuple of float
+        Arguments at which the slope is infinite.
+    overflows : bool
+        Whether its slope is finite, so that a gradient which is not has grown too large.
+    insensitive : bool
+        Whether some gradients (of a shift, a stretch) cancel inside its rule.
+    not_finite : callable, optional
+        (op, x, y, arrays) -> why a result is not finite; x and y are the numbers at one element.
+    steep : callable, optional
+        (op, x, y) -> why the slope is not finite there; '' if it is.
+    lost : callable, optional
+        (case) -> why next to nothing came through; `ops.notes.Case` says of what.
+    enlarges : callable, optional
+        (op, arrays) -> why its rule sent more than it got.
+    withholds : callable, optional
+        (op, arrays, i, place) -> why its rule for input i sends 0 there; '' if it does not.
+
+    Examples
+    --------
+    >>> mg.ops.REGISTRY["matmul"].notes.symbol
+    '@'
+    """
+
+    symbol: str = ""
+    written: str = ""
+    hint: str = "check the shapes"
+    remedy: str = ""
+    edges: tuple[float, ...] = ()
+    overflows: bool = False
+    insensitive: bool = False
+    not_finite: Callable[[Op, float, float, Any], str] | None = None
+    steep: Callable[[Op, float | None, float | None], str] | None = None
+    lost: Callable[[Any], str] | None = None
+    enlarges: Callable[[Op, Any], str] | None = None
+    withholds: Callable[[Op, Any, int, Any], str] | None = None
+
+
 class Op:
     """A differentiable function: its law, its forward, one rule per input, and why the rules hold.
 
     On arrays it is its forward and returns an array; with a `Value` among its inputs it records.
+    Made by `op`, which registers it.
 
-    name, law, why   what the op is called, what it computes, why its rules hold
-    forward          ``forward(*inputs, **params) -> array``
-    forward_text     the expression of the forward, or None where it is a function
-    rules            {input: expression}; None for an input without a gradient, such as a condition
-    vjps             the compiled rules: ``vjps[i](g, y, *inputs, **params)``.  They are looked up
-                     at each application, so a test can plant a fault.  A variadic op has one, which
-                     also takes ``i=``.
-    kink             ``kink(*inputs, **params)``: per input a mask of the places where the op is not
-                     differentiable
-    twin             place for a compiled kernel that does the same, faster
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    law : str
+        What it computes: "y = tanh x".
+    forward : str or callable
+        An expression in the inputs and settings, or a function of them.
+    rules : dict of str to (str or None)
+        {input: expression in g = dL/dy, y, inputs and settings}; None for an input without a
+        gradient, such as a condition.
+    params : str
+        The settings, as in a signature: "axis=None, keepdims=False".
+    kink : str or None
+        An expression: per input a mask of the places where the op is not differentiable.
+    why : str
+        Why the rules hold.
+    notes : Notes or None
+        What messages and the inspector say of it.
+    public : bool
+        Whether it is a function of ``mg``, and takes part in NumPy's: ``np.tanh(t)``.
+
+    Attributes
+    ----------
+    forward_text : str or None
+        The expression of the forward; None where it is a function.
+    vjps : list of callable
+        The compiled rules: ``vjps[i](g, y, *inputs, **params)``. They are looked up at each
+        application, so a test can plant a fault. A variadic op has one, which also takes ``i=``.
+    method : bool
+        Whether it is a method of `Tensor`: it is public, and a tensor comes first.
+    twin : object or None
+        Place for a compiled kernel that does the same, faster.
+
+    Examples
+    --------
+    >>> mg.tanh.law, mg.tanh.rules
+    ('y = tanh x', {'x': 'g * (1 - y * y)'})
     """
 
     def __init__(
@@ -52,8 +133,11 @@ class Op:
         params: str,
         kink: str | None,
         why: str,
+        notes: Notes | None,
+        public: bool,
     ) -> None:
         self.name, self.law, self.why, self.rules = name, law, why, rules
+        self.notes, self.public = notes or Notes(), public
         self.forward_text = forward if isinstance(forward, str) else None
         signature = ", ".join(filter(None, [*rules, params]))
         if isinstance(forward, str):
@@ -65,6 +149,8 @@ class Op:
         self.defaults = {k: p.default for k, p in kinds.items() if k not in rules}
         self.arity = sys.maxsize if self.variadic else len(rules)
         self.passive = any(rule is None for rule in rules.values())
+        # a tensor comes first
+        self.method = public and not self.variadic and next(iter(rules.values())) is not None
         self.active = (
             repeat(True) if self.variadic else [rule is not None for rule in rules.values()]
         )
@@ -76,11 +162,23 @@ class Op:
             else None
         )
         self.twin: Any = None
-        lines = [law, "", *(f"d{a}: {r}" for a, r in rules.items() if r), "", why]
-        self.__name__, self.__doc__ = name, "\n".join(lines).strip()
+        self.__name__, self.__doc__ = name, documented(self, kink)
 
     def compile(self, argument: str, rule: str | None) -> Any:
-        """The function of a rule; `None` stays None."""
+        """The function of a rule.
+
+        Parameters
+        ----------
+        argument : str
+            The input that it is for.
+        rule : str or None
+            Its expression.
+
+        Returns
+        -------
+        callable or None
+            ``f(g, y, *inputs, **params)``; None of None.
+        """
         if rule is None:
             return None
         variadic = ["i"] if self.variadic else []
@@ -90,13 +188,35 @@ class Op:
         return compile_expression(f"rule.{self.name}.{argument}", signature, rule)
 
     def argument(self, i: int) -> str:
-        """The name of input number `i`: 'A', or 'xs[2]' for a variadic op."""
+        """The name of input number `i`.
+
+        Parameters
+        ----------
+        i : int
+            Counted from 0.
+
+        Returns
+        -------
+        str
+            'A'; or 'xs[2]' for a variadic op.
+        """
         names = list(self.rules)
         return f"{names[0]}[{i}]" if self.variadic else names[i]
 
     def reads(self, i: int, n: int) -> set[int]:
-        """Which of the `n` inputs the rule for input `i` reads element by element, by number; -1
-        stands for y.
+        """Which inputs a rule reads element by element.
+
+        Parameters
+        ----------
+        i : int
+            The input that the rule is for.
+        n : int
+            How many inputs there are.
+
+        Returns
+        -------
+        set of int
+            Their numbers; -1 stands for y.
         """
         names, rule = (
             list(self.rules),
@@ -148,6 +268,18 @@ class Op:
 
         Arrays of one dtype and Python's numbers beside them stay as they are; whole numbers,
         booleans, lists, several dtypes, and inputs given by name are looked at one by one.
+
+        Parameters
+        ----------
+        args : tuple
+            What was given by position.
+        params : dict
+            What was given by name.
+
+        Returns
+        -------
+        (tuple, dict)
+            Inputs and settings.
         """
         dtype, ready = None, len(args) >= len(self.rules)
         for a, active in zip(args, self.active, strict=False):
@@ -167,8 +299,26 @@ class Op:
     def arrange(
         self, args: tuple[Any, ...], params: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Inputs given by name, and settings given by position: ``sum(x, 0)`` means ``sum(x,
-        axis=0)``.
+        """Inputs given by name, and settings given by position, each in its place.
+
+        ``sum(x, 0)`` means ``sum(x, axis=0)``.
+
+        Parameters
+        ----------
+        args : tuple
+            What was given by position.
+        params : dict
+            What was given by name.
+
+        Returns
+        -------
+        (tuple, dict)
+            Inputs and settings.
+
+        Raises
+        ------
+        DtypeError
+            If there are more arguments than the op takes.
         """
         if self.variadic:
             return args, params
@@ -184,7 +334,25 @@ class Op:
         }
 
     def record(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        """Compute, and remember how: the forward half of reverse-mode differentiation."""
+        """Compute, and remember how: the forward half of reverse-mode differentiation.
+
+        Parameters
+        ----------
+        args : tuple
+            Inputs by position, at least one of them a `Value`.
+        params : dict
+            Settings by name.
+
+        Returns
+        -------
+        Value
+            The result, with its history where a gradient is required.
+
+        Raises
+        ------
+        ShapeError, RangeError, DtypeError
+            NumPy's complaint about the arguments, with their shapes and where they came from.
+        """
         if len(args) != self.arity:
             args, params = self.arrange(args, params)
         arrays, edges = self.collect(args)
@@ -215,12 +383,21 @@ class Op:
         return result
 
     def collect(self, args: tuple[Any, ...]) -> tuple[Sequence[Any], Sequence[tuple[int, Value]]]:
-        """The inputs as arrays of one dtype; and those that a gradient flows to, with their
-        numbers.
+        """The inputs as arrays of one dtype; and those that a gradient flows to.
 
         Short cuts for one or two inputs and for values and arrays of one dtype; `promoted` is the
         general case. A dtype is one object, except in an unpickled array: ``is`` answers fast,
         ``==`` answers right.
+
+        Parameters
+        ----------
+        args : tuple
+            Inputs by position, at least one of them a `Value`.
+
+        Returns
+        -------
+        (sequence of ndarray, sequence of (int, Value))
+            All inputs; and those with a gradient, with their numbers.
         """
         a, b = args[0], args[-1]
         if len(args) == 1:
@@ -262,13 +439,80 @@ def op(
     params: str = "",
     why: str,
     kink: str | None = None,
+    notes: Notes | None = None,
+    public: bool = True,
     **rules: str | None,
 ) -> Op:
-    """Register an op.  One block says everything there is to say about it; see `Op` for the
-    parts.
+    """Register an op: one block says everything there is to say about it.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    law : str
+        What it computes: "y = tanh x".
+    forward : str or callable
+        An expression in the inputs and settings, or a function of them.
+    params : str
+        The settings, as in a signature: "axis=None, keepdims=False".
+    why : str
+        Why the rules hold.
+    kink : str, optional
+        An expression: per input a mask of the places where the op is not differentiable.
+    notes : Notes, optional
+        What messages and the inspector say of it.
+    public : bool
+        Whether it is a function of ``mg``, and a method of `Tensor` if a tensor comes first.
+    **rules : str or None
+        {input: expression in g = dL/dy, y, inputs and settings}; None for an input without a
+        gradient, such as a condition.
+
+    Returns
+    -------
+    Op
+        The op, which is in `REGISTRY` now.
+
+    Examples
+    --------
+    A registered op is a law with its rules (CONTRIBUTING.md adds one, step by step):
+
+    >>> mg.ops.REGISTRY["mul"].rules
+    {'a': 'g * b', 'b': 'g * a'}
     """
-    REGISTRY[name] = NAMES[name] = Op(name, law, forward, rules, params, kink, why)
+    REGISTRY[name] = NAMES[name] = Op(name, law, forward, rules, params, kink, why, notes, public)
     return REGISTRY[name]
+
+
+def documented(op: Op, kink: str | None) -> str:
+    """The docstring of an op, in NumPy's format, from what its block says."""
+    inputs = [_parameter(name, rule) for name, rule in op.rules.items()]
+    settings = [_setting(name, default) for name, default in op.defaults.items()]
+    rules = [f"    dL/d{name} = {rule}" for name, rule in op.rules.items() if rule]
+    kinks = f"\n\nNot differentiable at the elements where, per input: ``{kink}``." if kink else ""
+    return "\n".join(
+        [
+            f"{op.law}.",
+            "\nParameters\n----------",
+            *inputs,
+            *settings,
+            "\nReturns\n-------",
+            "Tensor or ndarray",
+            "    y; an array where no input is a tensor.",
+            "\nNotes\n-----",
+            f"The rules, where g = dL/dy is what comes in:\n\n{chr(10).join(rules)}",
+            f"\nWhy: {op.why}.{kinks}",
+        ]
+    )
+
+
+def _parameter(name: str, rule: str | None) -> str:
+    what = "An input, with a gradient." if rule else "An input to which no gradient flows."
+    return f"{name} : Tensor or array_like\n    {what}"
+
+
+def _setting(name: str, default: Any) -> str:
+    given = "must be given" if default is inspect.Parameter.empty else f"default {default!r}"
+    return f"{name} : {given}\n    A setting, not differentiated."
 
 
 def registered(name: str) -> Op:

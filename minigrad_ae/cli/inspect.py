@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import shutil
 import sys
 import traceback
 import types
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -204,12 +204,10 @@ def recomputed(loss: Value) -> dict[Value, Value]:
     """{old: new} of every computed value of a graph, from the current data of its leaves."""
     new: dict[Value, Value] = {}
     for value in engine.topological(loss):
-        if value.op is None:  # a leaf is itself
-            continue
-        inputs = tuple(new.get(a, a) if isinstance(a, Value) else a for a in value.inputs)
-        again = value.op.record(inputs, dict(value.params))
-        again.origin, again.name = value.origin, value.name
-        new[value] = again
+        if value.op is not None:  # a leaf stays itself
+            inputs = (new.get(a, a) if isinstance(a, Value) else a for a in value.inputs)
+            new[value] = value.op.record(tuple(inputs), dict(value.params))
+            new[value].origin, new[value].name = value.origin, value.name
     return new
 
 
@@ -239,10 +237,9 @@ def run(script: Path) -> dict[str, Any]:
     sys.argv, sys.modules["__main__"] = [str(script)], module
     sys.path.insert(0, str(script.resolve().parent))
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        # a script that ends by sys.exit still leaves its variables
+        with redirect_stdout(sys.stderr), suppress(SystemExit):
             exec(code, module.__dict__)
-    except SystemExit:  # a script that ends by sys.exit still leaves its variables
-        pass
     except MinigradError:
         raise
     except Exception as error:

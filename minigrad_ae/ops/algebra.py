@@ -25,8 +25,23 @@ def _operand(name: str, x: Any) -> Any:
 
 @composition
 def dot(a: Any, b: Any) -> Any:
-    """As ``np.dot``: of vectors the sum of products, of matrices their product, with a number the
-    multiple; else the last axis of a with the last but one of b.
+    """The product of two vectors, two matrices, or a number and an array, as ``np.dot``.
+
+    Parameters
+    ----------
+    a, b : Tensor or array_like
+        Of vectors the sum of products is taken, of matrices their product, with a number the
+        multiple; else products are summed over the last axis of a and the last but one of b.
+
+    Returns
+    -------
+    Tensor or ndarray
+        The product.
+
+    Examples
+    --------
+    >>> float(mg.dot([1.0, 2.0], [3.0, 4.0]))
+    11.0
     """
     b = _operand("dot", b)
     if 0 in (a.ndim, b.ndim):
@@ -38,21 +53,78 @@ def dot(a: Any, b: Any) -> Any:
 
 @composition
 def inner(a: Any, b: Any) -> Any:
-    """Sums of products over the last axes of a and b."""
+    """Sums of products over the last axes of a and b, as ``np.inner``.
+
+    Parameters
+    ----------
+    a : Tensor or array_like, (..., k)
+        The first factor.
+    b : Tensor or array_like, (..., k)
+        The second.
+
+    Returns
+    -------
+    Tensor or ndarray
+        The leading axes of a, then those of b.
+
+    Examples
+    --------
+    >>> mg.inner(np.eye(2), np.array([3.0, 4.0])).tolist()
+    [3.0, 4.0]
+    """
     b = _operand("inner", b)
     return a * b if 0 in (a.ndim, b.ndim) else tensordot(a, b, ((-1,), (-1,)))
 
 
 @composition
 def outer(a: Any, b: Any) -> Any:
-    """Every element of a (rows) times every element of b (columns); both are flattened."""
+    """Every element of a times every element of b.
+
+    Parameters
+    ----------
+    a : Tensor or array_like
+        n elements, which are flattened.
+    b : Tensor or array_like
+        m elements, which are flattened.
+
+    Returns
+    -------
+    Tensor or ndarray
+        (n, m).
+
+    Examples
+    --------
+    >>> mg.outer([1.0, 2.0], [3.0, 4.0]).tolist()
+    [[3.0, 4.0], [6.0, 8.0]]
+    """
     return arrays.reshape(a, (-1, 1)) * arrays.reshape(_operand("outer", b), (1, -1))
 
 
 @composition
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    """Sums of products over pairs of axes: the last `axes` of a with the first of b (a number), or
-    ``(axes of a, axes of b)``.
+    """Sums of products over pairs of axes, as ``np.tensordot``.
+
+    Parameters
+    ----------
+    a, b : Tensor or array_like
+        The factors.
+    axes : int or (axes of a, axes of b)
+        A number n pairs the last n axes of a with the first n of b.
+
+    Returns
+    -------
+    Tensor or ndarray
+        The other axes of a, then those of b.
+
+    Raises
+    ------
+    ShapeError
+        If axes that are paired have different lengths, or do not exist.
+
+    Examples
+    --------
+    >>> mg.tensordot(np.ones((2, 3)), np.ones((3, 4)), 1).shape
+    (2, 4)
     """
     b = _operand("tensordot", b)
     if isinstance(axes, int | np.integer):
@@ -88,20 +160,68 @@ def _root(x: Any) -> Any:
 
 @composition
 def std(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
-    """The square root of `var`; of equal values it is 0, and so is its gradient there."""
+    """The standard deviation: the square root of `var`.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+    axis : int, tuple of int or None
+        The axes that are reduced; None for all.
+    keepdims : bool
+        Whether they stay, with length 1.
+    ddof : int
+        0 divides by the number of elements n, 1 by n - 1.
+
+    Returns
+    -------
+    Tensor or ndarray
+        The deviations. Of equal values it is 0, and so is its gradient there.
+
+    Examples
+    --------
+    >>> x = mg.tensor([2.0, 2.0], requires_grad=True)
+    >>> mg.std(x).backward()
+    >>> x.grad.tolist()
+    [0.0, 0.0]
+    """
     return _root(var(x, axis=axis, keepdims=keepdims, ddof=ddof))
 
 
 @composition
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """The length of x as a vector, as ``np.linalg.norm``; at 0 its gradient is 0.
+    """The length of x as a vector, as ``np.linalg.norm``.
 
-    ord  : None, 2 or "fro" (root of the sum of squares), 1 (sum of sizes), inf and -inf (largest,
-           smallest size), or a number p > 0: (sum of sizes^p)^(1/p)
-    axis : None for all elements, a number, or a tuple
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+    ord : {None, 2, "fro", 1, inf, -inf} or float above 0
+        None, 2 and "fro": the root of the sum of squares; 1: the sum of sizes; inf and -inf: the
+        largest and smallest size; another p: (sum of sizes^p)^(1/p).
+    axis : int, tuple of int or None
+        The axes of the vectors; None for all elements.
+    keepdims : bool
+        Whether they stay, with length 1.
 
-    Raises DtypeError or DataError for another `ord`, and ShapeError where NumPy would mean the norm
-    of a matrix as an operator: name the axes of vectors.
+    Returns
+    -------
+    Tensor or ndarray
+        The lengths; where one is 0 its gradient is 0.
+
+    Raises
+    ------
+    DtypeError, DataError
+        If `ord` is something else.
+    ShapeError
+        Where NumPy would mean the norm of a matrix as an operator: name the axis of vectors.
+
+    Examples
+    --------
+    >>> x = mg.tensor([0.0, -2.0], requires_grad=True)
+    >>> mg.norm(x).backward()
+    >>> x.grad.tolist()  # the vector of length 1 along x
+    [0.0, -1.0]
     """
     euclidean = ord is None or (isinstance(ord, str) and ord == "fro")
     several = x.ndim > 1 if axis is None else np.size(axis) > 1
@@ -134,19 +254,67 @@ def _flat(x: Any, values: np.ndarray) -> Any:
 
 @composition
 def floor(x: Any) -> Any:
-    """The largest whole number that is not above x; slope 0, also at the steps."""
+    """The largest whole number that is not above x.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Whole numbers. The slope is 0, also at the steps.
+
+    Examples
+    --------
+    >>> mg.floor([-0.5, 1.5]).tolist()
+    [-1.0, 1.0]
+    """
     return _flat(x, np.floor(reals(x)))
 
 
 @composition
 def ceil(x: Any) -> Any:
-    """The smallest whole number that is not below x; slope 0, also at the steps."""
+    """The smallest whole number that is not below x.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Whole numbers. The slope is 0, also at the steps.
+
+    Examples
+    --------
+    >>> mg.ceil([-0.5, 1.5]).tolist()
+    [-0.0, 2.0]
+    """
     return _flat(x, np.ceil(reals(x)))
 
 
 @composition
 def sign(x: Any) -> Any:
-    """-1, 0 or 1; slope 0, also at 0."""
+    """The sign of x.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+
+    Returns
+    -------
+    Tensor or ndarray
+        -1, 0 or 1, and NaN of NaN. The slope is 0, also at 0.
+
+    Examples
+    --------
+    >>> mg.sign([-3.0, 0.0, 2.0]).tolist()
+    [-1.0, 0.0, 1.0]
+    """
     data = reals(x)
     signs = (data > 0).astype(data.dtype) - (data < 0)
     return _flat(x, np.where(np.isnan(data), data, signs))
@@ -157,14 +325,56 @@ def sign(x: Any) -> Any:
 
 @composition
 def leaky_relu(x: Any, slope: float = 0.01) -> Any:
-    """x, and slope x below 0 (Maas, Hannun & Ng 2013); at 0 the slope is 0, as that of relu."""
+    """x where it is positive, and slope x below 0.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+    slope : float
+        The slope below 0.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Element by element; at 0 the slope is 0, as that of relu.
+
+    References
+    ----------
+    Maas, Hannun & Ng (2013), Rectifier nonlinearities improve neural network acoustic models.
+
+    Examples
+    --------
+    >>> mg.leaky_relu([-1.0, 2.0], slope=0.1).tolist()
+    [-0.1, 2.0]
+    """
     return elementwise.relu(x) - slope * elementwise.relu(-x)
 
 
 @composition
 def elu(x: Any, alpha: float = 1.0) -> Any:
-    """x, and alpha (e^x - 1) below 0 (Clevert, Unterthiner & Hochreiter 2016); at 0 the slope is
-    alpha.
+    """x where it is positive, and alpha (e^x - 1) below 0.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+    alpha : float
+        Minus the value at -inf.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Element by element; at 0 the slope is alpha.
+
+    References
+    ----------
+    Clevert, Unterthiner & Hochreiter (2016), Exponential linear units, arXiv:1511.07289.
+
+    Examples
+    --------
+    >>> mg.elu([-np.inf, 2.0], alpha=0.5).tolist()
+    [-0.5, 2.0]
     """
     positive = reals(x) > 0
     return elementwise.where(
@@ -174,7 +384,29 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 
 @composition
 def silu(x: Any) -> Any:
-    """x sigmoid(x), also called swish (Hendrycks & Gimpel 2016)."""
+    """y = x sigmoid(x), also called swish.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Element by element.
+
+    References
+    ----------
+    Hendrycks & Gimpel (2016), Gaussian error linear units, arXiv:1606.08415.
+
+    Examples
+    --------
+    >>> x = mg.tensor(0.0, requires_grad=True)
+    >>> mg.silu(x).backward()
+    >>> float(x.grad)
+    0.5
+    """
     return x * elementwise.sigmoid(x)
 
 
@@ -182,9 +414,31 @@ def silu(x: Any) -> Any:
 
 
 def one_hot(labels: Any, classes: int | None = None, dtype: Any = np.float64) -> np.ndarray:
-    """(..., classes), 1 in the place of each label and 0 elsewhere: an array.
+    """1 in the place of each label, and 0 elsewhere.
 
-    labels : whole numbers from 0 to classes - 1;   classes : by default one more than the largest.
+    Parameters
+    ----------
+    labels : array_like of int
+        Numbers of classes, from 0 to classes - 1; any shape.
+    classes : int, optional
+        How many there are; by default one more than the largest label.
+    dtype : dtype
+        Of the result.
+
+    Returns
+    -------
+    ndarray
+        (..., classes): one axis more than `labels`.
+
+    Raises
+    ------
+    DataError
+        If a label is not a whole number, or not the number of a class.
+
+    Examples
+    --------
+    >>> mg.one_hot([1, 0], 3).tolist()
+    [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
     """
     numbers = _labels("one_hot", labels)
     if classes is None:
@@ -196,11 +450,40 @@ def one_hot(labels: Any, classes: int | None = None, dtype: Any = np.float64) ->
 
 @composition
 def cross_entropy(logits: Any, labels: Any, reduction: str = "sum") -> Any:
-    """-ln softmax(logits)[label], the negative log probability of the right class.
+    """-ln softmax(logits)[label]: the negative log probability of the right class, in nats.
 
-    logits    : (n, classes) or (..., classes)
-    labels    : (n,) whole numbers from 0 to classes - 1; or (n, classes) probabilities
-    reduction : "sum" over the data, as all losses here; "mean" over the data; or "none"
+    Parameters
+    ----------
+    logits : Tensor or array_like, (n, classes) or (..., classes)
+        The scores, before the softmax.
+    labels : array_like of int, (n,), or of float, (n, classes)
+        Numbers of classes, from 0 to classes - 1; or probabilities of all classes.
+    reduction : {"sum", "mean", "none"}
+        A sum over the data (as all losses here), their mean, or one loss per row.
+
+    Returns
+    -------
+    Tensor or ndarray
+        A scalar; (n,) for "none".
+
+    Raises
+    ------
+    DataError
+        If a label is not the number of a class, or `reduction` is something else.
+    ShapeError
+        If there is not one label per row.
+
+    Notes
+    -----
+    With labels as numbers, dL/dlogits = softmax(logits) - one_hot(labels) for the sum.
+
+    Examples
+    --------
+    >>> logits = mg.tensor([[0.0, 0.0]], requires_grad=True)
+    >>> loss = mg.cross_entropy(logits, [1])
+    >>> loss.backward()
+    >>> round(float(loss), 6), logits.grad.tolist()  # ln 2
+    (0.693147, [[0.5, -0.5]])
     """
     choice(reduction, ("sum", "mean", "none"), "cross_entropy", "reduction")
     log_p = reduce.log_softmax(logits, axis=-1)

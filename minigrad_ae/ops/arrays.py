@@ -4,18 +4,23 @@ import numpy as np
 
 from ..arguments import plain
 from ..autodiff.graph import Value
-from ..autodiff.operation import op
+from ..autodiff.operation import Notes, op
 from ..errors import DtypeError
+from . import notes
 from .calculus import BASIC, repeats
 
 # --- moved: the rule moves the gradient back to where its element came from ---
 
 reshape = op("reshape", "y = x in a new shape", forward="np.reshape(x, shape)", params="shape", x="reshape(g, "
     "x.shape)",
-             why="element k stays element k")  # fmt: skip
+             why="element k stays element k",
+    notes=Notes(hint="the new shape must have as many elements as the old one"),
+)  # fmt: skip
 transpose = op("transpose", "y = x with axes permuted (reversed if None)", forward="np.transpose(x, "
     "axes)",
-               params="axes=None", x="transpose(g, inverse(axes))", why="permute back")  # fmt: skip
+               params="axes=None", x="transpose(g, inverse(axes))", why="permute back",
+    notes=Notes(symbol="T"),
+)  # fmt: skip
 broadcast_to = op("broadcast_to", "y = x repeated to a shape", forward="np.broadcast_to(x, shape)", params="shape", x="g",
                   why="each copy has slope 1, and the engine sums over copies (un-broadcasting)")  # fmt: skip
 pad = op("pad", "y = x with a margin of `value`", forward="np.pad(x, pad_width, "
@@ -28,19 +33,29 @@ def _concatenate(*xs, axis=0):
 
 
 concatenate = op("concatenate", "y = the xs one after the other along axis", forward=_concatenate,
-                 xs="getitem(g, part(xs, i, axis))", why="each x receives its own part of g")  # fmt: skip
+                 xs="getitem(g, part(xs, i, axis))", why="each x receives its own part of g",
+    notes=Notes(hint="all shapes must agree except along axis"),
+)  # fmt: skip
 
 
 cumsum = op("cumsum", "y_k = x_1 + ... + x_k along axis (of the flattened x if None)", forward="np.cumsum(x, axis=axis)",
             params="axis=None", x="reshape(getitem(cumsum(getitem(g, backwards(g, axis)), axis=axis), backwards(g, axis)), x.shape)",
-            why="x_k is in every sum from the k-th on")  # fmt: skip
+            why="x_k is in every sum from the k-th on",
+    notes=Notes(symbol="Σ", overflows=True),
+)  # fmt: skip
 
 
 # --- picked, and the opposite: added into places ---
 
 getitem = op("getitem", "y = x[index]", forward="x[index]", params="index", x="index_add(g, index, "
     "x.shape)",
-             why="an element that was picked k times receives k contributions; one that was not, zero")  # fmt: skip
+             why="an element that was picked k times receives k contributions; one that was not, zero",
+    notes=Notes(
+        written="{x}[{index}]", lost=notes.not_picked, withholds=notes.did_not_pick,
+        hint="the index must be made of whole numbers, booleans or slices, and lie inside the shape",
+    ),
+    public=False,
+)  # fmt: skip
 
 
 def settled(index):
@@ -76,14 +91,22 @@ def _index_add(x, index, shape):
 
 
 index_add = op("index_add", "y = 0; y[index] += x", forward=_index_add, x="getitem(g, index)",
-               why="each x is added into one place, with slope 1")  # fmt: skip
+               why="each x is added into one place, with slope 1",
+    notes=Notes(overflows=True),
+    public=False,
+)  # fmt: skip
 
 
 # --- contracted ---
 
 matmul = op("matmul", "y = A B (the last two axes; leading axes broadcast)", forward="A @ B",
             A="g @ swapaxes(B, -1, -2)", B="swapaxes(A, -1, -2) @ g",
-            why="dL = <g, dA B + A dB> = <g B^T, dA> + <A^T g, dB>")  # fmt: skip
+            why="dL = <g, dA B + A dB> = <g B^T, dA> + <A^T g, dB>",
+    notes=Notes(
+        symbol="@", overflows=True, lost=notes.orthogonal,
+        hint="the last axis of A must be as long as the last but one of B (for vectors: the only one)",
+    ),
+)  # fmt: skip
 
 
 def _einsum(*xs, subscripts=""):
@@ -94,4 +117,6 @@ einsum = op("einsum", "y = sum of products by index letters", forward=_einsum,
 
             xs="einsum(g, *xs[:i], *xs[i + 1 :], *einsum_constants(subscripts, xs, i), "
                "subscripts=einsum_subscripts(subscripts, xs, i))",
-            why="linear in each operand: contract g with all the others")  # fmt: skip
+            why="linear in each operand: contract g with all the others",
+    notes=Notes(overflows=True),
+)  # fmt: skip

@@ -20,19 +20,74 @@ from .compositions import composition, concatenate, described, explained, floats
 
 @composition
 def ravel(x: Any) -> Any:
-    """All elements in one axis, row by row."""
+    """All elements in one axis, row by row.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+
+    Returns
+    -------
+    Tensor or ndarray
+        (n,), n the number of elements.
+
+    Examples
+    --------
+    >>> mg.ravel([[1.0, 2.0], [3.0, 4.0]]).tolist()
+    [1.0, 2.0, 3.0, 4.0]
+    """
     return arrays.reshape(x, (-1,))
 
 
 @composition
 def flatten(x: Any) -> Any:
-    """All elements in one axis, row by row; the same as `ravel`."""
+    """All elements in one axis, row by row; the same as `ravel`.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+
+    Returns
+    -------
+    Tensor or ndarray
+        (n,), n the number of elements.
+
+    Examples
+    --------
+    >>> mg.flatten(np.zeros((2, 3))).shape
+    (6,)
+    """
     return arrays.reshape(x, (-1,))
 
 
 @composition
 def moveaxis(x: Any, source: Any, destination: Any) -> Any:
-    """Axes moved to other places; the others keep their order."""
+    """Move axes to other places.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+    source, destination : int or tuple of int
+        Where they are, and where they go; the others keep their order.
+
+    Returns
+    -------
+    Tensor or ndarray
+        The same elements.
+
+    Raises
+    ------
+    ShapeError
+        If there are not as many destinations as sources, or an axis does not exist.
+
+    Examples
+    --------
+    >>> mg.moveaxis(np.zeros((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
     with explained("moveaxis", x, f"source {source}, destination {destination}"):
         of = normalize_axis_tuple(source, x.ndim, "source")
         to = normalize_axis_tuple(destination, x.ndim, "destination")
@@ -46,7 +101,25 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
 
 @composition
 def flip(x: Any, axis: Any = None) -> Any:
-    """The order of the elements reversed along `axis`: None for all axes, a number, or a tuple."""
+    """Reverse the order of the elements along axes.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+    axis : int, tuple of int or None
+        Which; None for all.
+
+    Returns
+    -------
+    Tensor or ndarray
+        The same elements.
+
+    Examples
+    --------
+    >>> mg.flip([1.0, 2.0, 3.0]).tolist()
+    [3.0, 2.0, 1.0]
+    """
     with explained("flip", x, f"axis {axis}"):
         axes = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
     for k in axes:
@@ -56,9 +129,26 @@ def flip(x: Any, axis: Any = None) -> Any:
 
 @composition
 def roll(x: Any, shift: Any, axis: Any = None) -> Any:
-    """Elements moved by `shift` places along `axis`; what leaves at one end comes in at the other.
+    """Move elements along axes; what leaves at one end comes in at the other.
 
-    axis : None for the flattened x, a number, or a tuple with one shift each.
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+    shift : int or tuple of int
+        By how many places, one number per axis.
+    axis : int, tuple of int or None
+        None rolls the flattened x.
+
+    Returns
+    -------
+    Tensor or ndarray
+        The same elements.
+
+    Examples
+    --------
+    >>> mg.roll([1.0, 2.0, 3.0], 1).tolist()
+    [3.0, 1.0, 2.0]
     """
     if axis is None:
         return arrays.reshape(roll(ravel(x), shift, 0), x.shape)
@@ -72,8 +162,26 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
 
 @composition
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Each element `repeats` times, one copy after the other, along `axis` (of the flattened x if
-    None).
+    """Each element several times, one copy after the other.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+    repeats : int or sequence of int
+        How many times; one number per element along the axis.
+    axis : int or None
+        None repeats the elements of the flattened x.
+
+    Returns
+    -------
+    Tensor or ndarray
+        The copies; each element receives the sum of their gradients.
+
+    Examples
+    --------
+    >>> mg.repeat([1.0, 2.0], 2).tolist()
+    [1.0, 1.0, 2.0, 2.0]
     """
     if axis is None:
         x, axis = ravel(x), 0
@@ -84,7 +192,25 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 
 @composition
 def tile(x: Any, reps: Any) -> Any:
-    """x beside itself: `reps` copies along each axis, of which the last are x's own."""
+    """x beside itself several times.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+    reps : int or sequence of int
+        How many copies along each axis; the last numbers are for x's own axes.
+
+    Returns
+    -------
+    Tensor or ndarray
+        The copies; each element receives the sum of their gradients.
+
+    Examples
+    --------
+    >>> mg.tile([1.0, 2.0], 2).tolist()
+    [1.0, 2.0, 1.0, 2.0]
+    """
     counts = [int(n) for n in np.atleast_1d(reps)]
     ndim = max(x.ndim, len(counts))
     x = arrays.reshape(x, (*(1,) * (ndim - x.ndim), *x.shape))
@@ -97,7 +223,30 @@ def tile(x: Any, reps: Any) -> Any:
 
 @composition
 def diag(x: Any, k: int = 0) -> Any:
-    """Of a matrix its k-th diagonal; of a vector the matrix with it as its k-th diagonal."""
+    """A diagonal of a matrix; or the matrix with a vector as its diagonal.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, (n, m) or (n,)
+        A matrix or a vector.
+    k : int
+        Which diagonal: 0 the main one, above it positive, below it negative.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of a matrix a vector, of a vector a matrix.
+
+    Raises
+    ------
+    ShapeError
+        If x has neither one axis nor two.
+
+    Examples
+    --------
+    >>> mg.diag([1.0, 2.0]).tolist()
+    [[1.0, 0.0], [0.0, 2.0]]
+    """
     if x.ndim == 1:
         n = x.shape[0] + abs(k)
         return arrays.index_add(x, _diagonal((n, n), k), (n, n))
@@ -108,10 +257,39 @@ def diag(x: Any, k: int = 0) -> Any:
     )
 
 
-@composition
+@composition(public=False)
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The sum of a diagonal, over `axis1` and `axis2`.  (`mg.trace` is the inspector's; this is
-    ``mg.ops.trace``, ``t.trace()`` and ``np.trace(t)``.)
+    """The sum of a diagonal.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, with at least two axes
+        The matrices.
+    offset : int
+        Which diagonal: 0 the main one, above it positive, below it negative.
+    axis1, axis2 : int
+        The axes of rows and columns.
+
+    Returns
+    -------
+    Tensor or ndarray
+        The other axes.
+
+    Raises
+    ------
+    ShapeError
+        If x has fewer than two axes.
+
+    Notes
+    -----
+    ``mg.trace`` is the inspector's; this is ``mg.ops.trace``, ``t.trace()`` and ``np.trace(t)``.
+
+    Examples
+    --------
+    >>> x = mg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    >>> np.trace(x).backward()
+    >>> x.grad.tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
     """
     if x.ndim < 2:
         raise ShapeError("trace: a matrix is needed", f"x {described(x)}", "pass at least two axes")
@@ -128,13 +306,59 @@ def _diagonal(shape: tuple[int, ...], k: int) -> tuple[np.ndarray, np.ndarray]:
 
 @composition
 def tril(x: Any, k: int = 0) -> Any:
-    """x with zeros above the k-th diagonal of its last two axes."""
+    """x with zeros above a diagonal of its last two axes.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, with at least two axes
+        The matrices.
+    k : int
+        Which diagonal: 0 the main one, above it positive, below it negative.
+
+    Returns
+    -------
+    Tensor or ndarray
+        The lower triangles.
+
+    Raises
+    ------
+    ShapeError
+        If x has fewer than two axes.
+
+    Examples
+    --------
+    >>> mg.tril([[1.0, 2.0], [3.0, 4.0]]).tolist()
+    [[1.0, 0.0], [3.0, 4.0]]
+    """
     return elementwise.where(_triangle("tril", x, k), x, 0)
 
 
 @composition
 def triu(x: Any, k: int = 0) -> Any:
-    """x with zeros below the k-th diagonal of its last two axes."""
+    """x with zeros below a diagonal of its last two axes.
+
+    Parameters
+    ----------
+    x : Tensor or array_like, with at least two axes
+        The matrices.
+    k : int
+        Which diagonal: 0 the main one, above it positive, below it negative.
+
+    Returns
+    -------
+    Tensor or ndarray
+        The upper triangles.
+
+    Raises
+    ------
+    ShapeError
+        If x has fewer than two axes.
+
+    Examples
+    --------
+    >>> mg.triu([[1.0, 2.0], [3.0, 4.0]]).tolist()
+    [[1.0, 2.0], [0.0, 4.0]]
+    """
     return elementwise.where(~_triangle("triu", x, k - 1), x, 0)
 
 
@@ -150,14 +374,46 @@ def _triangle(name: str, x: Any, k: int) -> np.ndarray:
 
 @variadic
 def hstack(xs: Sequence[Any]) -> Any:
-    """Side by side: along the second axis, vectors along their only one."""
+    """Put tensors side by side: along the second axis, vectors along their only one.
+
+    Parameters
+    ----------
+    xs : sequence of Tensor or array_like
+        At least one.
+
+    Returns
+    -------
+    Tensor or ndarray
+        One tensor.
+
+    Examples
+    --------
+    >>> mg.hstack([np.array([1.0]), np.array([2.0])]).tolist()
+    [1.0, 2.0]
+    """
     xs = [_at_least(1, x, "hstack") for x in xs]
     return concatenate(xs, 0 if xs and xs[0].ndim == 1 else 1)
 
 
 @variadic
 def vstack(xs: Sequence[Any]) -> Any:
-    """One below the other: along the first axis, vectors as rows."""
+    """Put tensors one below the other: along the first axis, vectors as rows.
+
+    Parameters
+    ----------
+    xs : sequence of Tensor or array_like
+        At least one.
+
+    Returns
+    -------
+    Tensor or ndarray
+        One tensor.
+
+    Examples
+    --------
+    >>> mg.vstack([np.array([1.0]), np.array([2.0])]).tolist()
+    [[1.0], [2.0]]
+    """
     return concatenate([_at_least(2, x, "vstack") for x in xs], 0)
 
 
@@ -168,8 +424,27 @@ def _at_least(ndim: int, x: Any, name: str) -> Any:
 
 @composition
 def sort(x: Any, axis: int | None = -1) -> Any:
-    """Ascending along `axis` (of the flattened x if None); equal elements keep their order, NaN
-    come last.  Each gradient goes back to where its element came from.
+    """Sort the elements along an axis, ascending.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+    axis : int or None
+        None sorts the flattened x.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Equal elements keep their order, and NaN come last. Each gradient goes back to where its
+        element came from.
+
+    Examples
+    --------
+    >>> x = mg.tensor([3.0, 1.0], requires_grad=True)
+    >>> (mg.sort(x) * np.array([10.0, 20.0])).sum().backward()
+    >>> x.grad.tolist()
+    [20.0, 10.0]
     """
     if axis is None:
         x, axis = ravel(x), 0
@@ -183,8 +458,29 @@ def sort(x: Any, axis: int | None = -1) -> Any:
 
 @composition
 def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The product over `axis`, by halves: the gradient of each factor is the product of the others,
-    exact also where some are 0.
+    """The product of elements, by halves.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        The input.
+    axis : int, tuple of int or None
+        The axes that are reduced; None for all.
+    keepdims : bool
+        Whether they stay, with length 1.
+
+    Returns
+    -------
+    Tensor or ndarray
+        The products. The gradient of each factor is the product of the others, exact also where
+        some are 0.
+
+    Examples
+    --------
+    >>> x = mg.tensor([2.0, 0.0, 5.0], requires_grad=True)
+    >>> mg.prod(x).backward()
+    >>> x.grad.tolist()
+    [0.0, 10.0, 0.0]
     """
     with explained("prod", x, f"axis {axis}"):
         gone = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)

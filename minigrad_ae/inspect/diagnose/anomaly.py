@@ -148,7 +148,7 @@ class detect_anomaly:
         return AnomalyError(
             f"{made}: {reason}",
             f"forward, {_element(index, operands)}, {place}",
-            remedy(op.name, reason),
+            remedy(op, reason),
             op=op.name,
             phase="forward",
             index=index,
@@ -168,7 +168,7 @@ class detect_anomaly:
         return AnomalyError(
             what,
             f"backward, {place}",
-            remedy(op.name, reason),
+            remedy(op, reason),
             op=op.name,
             phase="backward",
             index=index,

@@ -21,9 +21,10 @@ from ...autodiff.graph import Value
 from ...autodiff.origin import source_line, where
 from ...display import is_finite
 from ...errors import DtypeError
+from ...ops.notes import not_picked
 from ..record.applications import Application, demand_loss, walk
 from ..record.names import caller_scopes, name_values
-from .reasons import NOT_PICKED, backward_trouble, enlarged, explained, first, forward_trouble
+from .reasons import backward_trouble, enlarged, explained, first, forward_trouble
 
 TINY, HUGE = 1e-8, 1e8  # of the largest entry, for a loss of size 1
 LOST_IN_ROUNDING = 1e16  # a gradient beside which 1 does not count, whatever the loss is
@@ -315,10 +316,11 @@ def cancelled(a: Application) -> str:
 
 def lost(a: Application, names: Mapping[int, str], limit: float) -> str:
     """A rule that sent at most `limit` of what it got: 0 for nothing at all."""
+    op: Any = a.value.op
     g, sent = _size(a.g), _size(a.added)
     if np.size(a.g) == 0 < np.size(a.added):
-        picking = a.value.op is not None and a.value.op.name == "getitem"
-        return NOT_PICKED if picking else "nothing of it is used"
+        picking = op.notes.lost is not_picked
+        return explained(a, names, "0", "") if picking else "nothing of it is used"
     if g == 0 or sent > limit * g:
         return ""
     word, otherwise = "0", "every product of gradient and slope is 0"
@@ -328,7 +330,6 @@ def lost(a: Application, names: Mapping[int, str], limit: float) -> str:
 
 
 zero, tiny = partial(lost, limit=0.0), partial(lost, limit=LOST)
-INSENSITIVE = ("softmax", "log_softmax", "layer_norm", "attention", "unit_rows")
 
 
 def rounding(a: Application, names: Mapping[int, str]) -> str:
@@ -337,4 +338,4 @@ def rounding(a: Application, names: Mapping[int, str]) -> str:
     """
     op: Any = a.value.op
     negligible = 0 < _size(a.added) <= NEGLIGIBLE * _size(a.g)
-    return explained(a, names, "next to 0", "") if op.name in INSENSITIVE and negligible else ""
+    return explained(a, names, "next to 0", "") if op.notes.insensitive and negligible else ""

@@ -115,8 +115,9 @@ def computes(value: Value, inputs: list[str]) -> str:
             isinstance(p, ast.Call | ast.BinOp) for p in parts
         ):
             return ast.unparse(_Rename(dict(zip(op.rules, inputs, strict=True))).visit(tree))
-    if op.name == "getitem":
-        return f"{inputs[0]}[{subscript(value.params['index'])}]"
+    if op.notes.written:
+        settings = {k: subscript(v) for k, v in value.params.items()}
+        return str(op.notes.written.format(**dict(zip(op.rules, inputs, strict=True)), **settings))
     params = [
         f"{k}={v}" if not hasattr(v, "ndim") else f"{k}=array{v.shape}"
         for k, v in value.params.items()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ...autodiff.operation import REGISTRY
 from ...errors import DataError, FileError
 from ...files import write_whole
 from .blocks import Block, fold
@@ -213,18 +214,6 @@ def _box(axes: Any, block: Block, x: float, y: float) -> None:
         )
 
 
-_SYMBOLS = {
-    "add": "+",
-    "sub": "−",
-    "mul": "×",
-    "div": "÷",
-    "neg": "−",
-    "matmul": "@",
-    "sum": "Σ",
-    "power": "^",
-    "transpose": "T",
-}
-
-
 def _symbol(op: str) -> str:
-    return _SYMBOLS.get(op, op[:4])
+    known = REGISTRY.get(op)
+    return (known.notes.symbol if known else "") or op[:4]
