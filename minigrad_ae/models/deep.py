@@ -122,7 +122,7 @@ class DeepAutoencoder(Autoencoder):
 
     @property
     def _dtype(self) -> Any:
-        return self.layer1.weight.dtype
+        return self.encoder[0].weight.dtype
 
     def describe(self) -> str:
         """Its own line in the tree of modules.
