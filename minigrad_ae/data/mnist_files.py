@@ -125,8 +125,7 @@ def download(folder: str | os.PathLike[str] | None = None, mirror: str = MIRROR)
     paths = {folder / name: expected for name, expected in SHA256.items()}
     for path, expected in paths.items():
         if not (path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == expected):
-            content = _fetch(mirror + path.name, expected)
-            write_whole(path, methodcaller("write", content))
+            write_whole(path, methodcaller("write", _fetch(mirror + path.name, expected)))
     return list(paths)
 
 

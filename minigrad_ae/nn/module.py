@@ -290,10 +290,12 @@ class Module:
                 "pass what state_dict() returned",
             )
         known, renamed = dict(self.named_parameters()), dict(_renamed(self))
-        new = {}
-        for name, value in state.items():
-            array = value._data if isinstance(value, Value) else unmasked(value, repr(name))
-            new[_name_of_today(name, renamed)] = np.array(array)
+        new = {
+            _name_of_today(name, renamed): np.array(
+                value._data if isinstance(value, Value) else unmasked(value, repr(name))
+            )
+            for name, value in state.items()
+        }
         missing = [f"missing {name!r} {p.shape}" for name, p in known.items() if name not in new]
         unexpected = [f"unexpected {name!r} {new[name].shape}" for name in new if name not in known]
         faults = [*missing, *unexpected] if strict else []
