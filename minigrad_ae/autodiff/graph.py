@@ -177,7 +177,7 @@ def fitting(gradient: Any, value: Value) -> np.ndarray:
     shape, DtypeError where an imaginary part would be dropped.
     """
     given = gradient._data.copy() if isinstance(gradient, Value) else gradient
-    array = plain(given, "a gradient", value._data.dtype)
+    array: np.ndarray = plain(given, "a gradient", value._data.dtype)
     if array.shape != value._data.shape:
         raise ShapeError(
             "a gradient must have the shape of the tensor that it belongs to",

@@ -177,7 +177,8 @@ class Bernoulli(Module):
         ndarray, (..., D)
             Zeros and ones, in the dtype of a.
         """
-        return (rng.random(a.shape) < ops.sigmoid(a)).astype(a.dtype)
+        p: np.ndarray = ops.sigmoid(a)
+        return (rng.random(a.shape) < p).astype(a.dtype)
 
     def check(self, x: np.ndarray) -> None:
         """Refuse data outside [0, 1], or NaN: their "loss" would have no lower bound.

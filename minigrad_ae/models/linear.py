@@ -92,7 +92,8 @@ class TiedDecoder(Module):
     @property
     def weight(self) -> Tensor:
         """W^T, a Tensor (M, D): computed from the encoder's, and so not a parameter."""
-        return self.encoder.weight.T
+        weight: Tensor = self.encoder.weight.T
+        return weight
 
     def forward(self, z: Any) -> Any:
         """The outputs for given codes.
@@ -217,7 +218,8 @@ class LinearAutoencoder(Autoencoder):
         Tensor, (M, D)
             W_dec, differentiable.
         """
-        return self.decoder.weight
+        weight: Tensor = self.decoder.weight
+        return weight
 
     def encode(self, x: Any) -> Any:
         """The code z = x W_enc + b_enc of each row of x.
@@ -417,7 +419,7 @@ class LinearAutoencoder(Autoencoder):
 
         def closure() -> Tensor:
             error = half_squared_error(data @ self.encoder.weight @ self.decoder.weight, data)
-            loss = self.penalised(error, lam)
+            loss: Tensor = self.penalised(error, lam)
             loss.backward()
             report.evaluations += 1
             report.losses.append(float(error) * unit**2)
@@ -449,12 +451,12 @@ def ready_to_fit(
     real_number(
         tolerance, f"{who}: tolerance", "[0, inf)", "0 goes down to the rounding of the loss"
     )
-    X = check_matrix(X, "X", min_rows=1)
-    model._rows(X[:1])
+    data = check_matrix(X, "X", min_rows=1)
+    model._rows(data[:1])
     if rng is not None:
         for weight in weights:
             weight.data = init.xavier_normal(weight.shape, rng, weight.dtype)
-    return X
+    return data
 
 
 def half_squared_error(y: Any, x: Any) -> Any:

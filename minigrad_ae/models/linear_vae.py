@@ -514,7 +514,7 @@ class LinearVAE(VariationalModel):
         )
 
         def closure() -> Tensor:
-            loss = -ops.sum(times * self.bound(rows, beta=self.beta))
+            loss: Tensor = -ops.sum(times * self.bound(rows, beta=self.beta))
             loss.backward()
             losses.append(float(loss))
             if self.learn_sigma2 and self.sigma2 < VANISHED and losses[-1] == min(losses):

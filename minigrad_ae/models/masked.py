@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import ops
 from ..arguments import flag, generator, plain, real_number, whole_number
@@ -544,7 +545,7 @@ class MaskedAutoencoder(Module):
                 "use predict() and targets(), or train with norm_pix=False to see pictures",
             )
         mask = self.checked(mask, len(x))
-        y = self.forward(x, mask).data
+        y: np.ndarray = self.forward(x, mask).data
         if not paste:
             return y
         hidden = unpatchify(
@@ -575,7 +576,7 @@ class MaskedAutoencoder(Module):
             If the mask is not possible; see `checked`.
         """
         mask = self.checked(mask, len(x))
-        pixels = np.count_nonzero(mask) * self.decoder.head.weight.shape[1]
+        pixels: int = np.count_nonzero(mask) * self.decoder.head.weight.shape[1]
         return 2 * float(self.loss(x, mask=mask)) / pixels
 
     # --- between pictures and patches ---
@@ -620,7 +621,7 @@ class MaskedAutoencoder(Module):
         mask = self.checked(mask, n)
         return np.nonzero(~mask)[1].reshape(len(mask), -1)
 
-    def checked(self, mask: Any, n: int | None = None) -> np.ndarray:
+    def checked(self, mask: ArrayLike, n: int | None = None) -> np.ndarray:
         """The mask as a boolean (n, L) array, if it is possible.
 
         Parameters

@@ -147,8 +147,10 @@ class SparseAutoencoder(Autoencoder):
         Tensor, (K, D)
             One dictionary element in each row; of length 1 under the constraint "unit".
         """
-        W = self.decoder.weight
-        return ops.unit_rows(W) if self.constraint == "unit" else W
+        W: Tensor = self.decoder.weight
+        if self.constraint == "unit":
+            W = ops.unit_rows(W)
+        return W
 
     def encode(self, x: Any) -> Any:
         """The code z = f(x W_enc + b_enc) of each row of x.

@@ -314,7 +314,7 @@ class LogisticRegression(Module):
 
         def closure() -> Tensor:
             log_p = ops.log_softmax(self.forward(data))
-            loss = self.l2 / 2 * ops.sum(self.weight**2) - ops.sum(log_p[rows, y])
+            loss: Tensor = self.l2 / 2 * ops.sum(self.weight**2) - ops.sum(log_p[rows, y])
             loss.backward()
             return loss
 

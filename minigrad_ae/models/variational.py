@@ -428,7 +428,8 @@ class VariationalAutoencoder(VariationalModel):
         """
         rng = generator(rng, "VariationalAutoencoder", "the noise eps in z = mu + sigma eps")
         shape = (n, self.n_latent) if n_samples == 1 else (n_samples, n, self.n_latent)
-        return rng.standard_normal(shape, self._dtype)
+        noise: np.ndarray = rng.standard_normal(shape, self._dtype)
+        return noise
 
     def _draw(self, mu: Any, log_var: Any, rng: Any, n_samples: int) -> Any:
         """z = mu + sigma eps, (L, n, M), also for L = 1."""
@@ -505,7 +506,7 @@ class KLWarmUp:
 
     def __init__(self, model: Any, epochs: int, done: int = 0) -> None:
         self.epochs = whole_number(epochs, "epochs", "the length of the warm-up")
-        self.beta = model.beta
+        self.beta: float = model.beta
         done = whole_number(
             done, "KLWarmUp: done", "done is the number of epochs that are complete", low=0
         )

@@ -344,7 +344,7 @@ def _draw(
     demand_room_for(_shape(shape))
     rng = generator(rng, f"init.{name}", "weights")
     drawn = rng.normal(0.0, std, shape) if bound is None else rng.uniform(-bound, bound, shape)
-    return drawn.astype(wanted)
+    return np.asarray(drawn, wanted)
 
 
 def _shape(shape: Any) -> Shape:
