@@ -189,7 +189,8 @@ def fitting(gradient: Any, value: Value) -> np.ndarray:
 
 def read_only(array: np.ndarray) -> np.ndarray:
     """A view of `array` that cannot be written to."""
-    (view := array.view()).flags.writeable = False
+    view: np.ndarray = array.view()
+    view.flags.writeable = False
     return view
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..autodiff import engine
 from ..autodiff.graph import Value, watchers
+from ..autodiff.staleness import refuse_changed
 from ..errors import DataError, FileError, GradientError, MinigradError
 from ..inspect.diagnose.diff import compare_files
 from ..inspect.render.stepper import only_ascii, say, typed, walk_by_lines
@@ -165,7 +166,7 @@ def loss_of(script: Path) -> tuple[Value, dict[str, Any], str]:
     if loss is None:
         raise DataError(f"{script.name} has no loss to inspect", *_no_loss(scope.get("loss")))
     try:
-        engine.refuse_changed(engine.topological(loss))
+        refuse_changed(engine.topological(loss))
     except GradientError:
         fresh = recomputed(loss)
         scope = {k: fresh.get(v, v) if isinstance(v, Value) else v for k, v in scope.items()}

@@ -16,6 +16,7 @@ import numpy as np
 from ...autodiff import engine
 from ...autodiff.graph import Value
 from ...autodiff.origin import where
+from ...autodiff.staleness import refuse_changed
 from ...errors import DtypeError, GradientError
 
 
@@ -77,7 +78,7 @@ def walk(loss: Value, kept: dict[Value, Any] | None = None) -> Iterator[Applicat
             ".data",
         )
     order = engine.topological(loss)
-    engine.refuse_changed(order)
+    refuse_changed(order)
     uses = Counter(x for value in order for _, x in value.edges)
     heard: Counter[Value] = Counter()
     grads = {} if kept is None else kept
