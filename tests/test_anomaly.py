@@ -315,3 +315,39 @@ def test_where_a_slope_is_infinite_no_rule_is_called_wrong():
         assert mg.check_graph(mg.where(x > 0, mg.sqrt(x), 0.0).sum()) and mg.check_graph(
             (x**0.5).sum()
         )
+
+
+BEYOND = {  # name of a unary op: (an argument at which it has no finite value, what is said)
+    "log": (0.0, "log of 0: the logarithm goes to -inf at 0"),
+    "log2": (0.0, "log2 of 0: the logarithm goes to -inf at 0"),
+    "log10": (-1.0, "log10 of -1, a number it is not defined for"),
+    "log1p": (-1.0, "log1p of -1: the logarithm goes to -inf at -1"),
+    "sqrt": (-2.0, "the square root of -2, a negative number"),
+    "arcsin": (2.0, "arcsin of 2, a number it is not defined for"),
+    "arccos": (-2.0, "arccos of -2, a number it is not defined for"),
+    "exp2": (2000.0, "overflow: exp2 of 2000"),
+    "sinh": (1000.0, "overflow: sinh of 1000"),
+    "cosh": (1000.0, "overflow: cosh of 1000"),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_an_op_says_where_it_is_not_defined(name):
+    x, said = BEYOND[name]
+    with mg.detect_anomaly(), pytest.raises(mg.inspect.AnomalyError) as caught:
+        getattr(mg, name)(mg.tensor([0.5, x], requires_grad=True))
+    assert said in str(caught.value) and "element [1]" in str(caught.value)
+    fix = mg.ops.REGISTRY[name].notes.remedy or "make the numbers smaller"
+    assert f"fix: {fix}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "x"),
+    [("log2", 0.0), ("log10", 0.0), ("arcsin", 1.0), ("arccos", -1.0), ("cbrt", 0.0)],
+)
+def test_an_infinite_slope_is_named(name, x):
+    t = mg.tensor([0.5, x], requires_grad=True, name="t")
+    with np.errstate(all="ignore"):
+        loss = mg.where(np.array([True, False]), getattr(mg, name)(t), 0.0).sum()
+        told = mg.why(t, loss)
+        assert f"the slope of {name} at {x:g} is infinite" in told, told

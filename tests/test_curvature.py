@@ -113,5 +113,5 @@ def test_what_cannot_be_differentiated_is_said():
 
 
 def test_the_examples_of_the_docstrings():
-    found = doctest.testmod(curvature)
-    assert found.attempted >= 6 and found.failed == 0
+    found = doctest.testmod(curvature, extraglobs={"mg": mg})
+    assert found.attempted >= 3 and found.failed == 0

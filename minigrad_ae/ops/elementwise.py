@@ -193,7 +193,7 @@ cbrt = op(
     x="g / (3 * y * y)",
     kink="(real(x) == 0,)",
     why="y^3 = x, so 3 y^2 dy = dx",
-    notes=Notes(edges=(0,)),
+    notes=Notes(edges=(0,), remedy="keep the argument away from 0: mg.cbrt(x + 1e-12)"),
 )
 sin = op(
     "sin",
