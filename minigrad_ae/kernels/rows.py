@@ -25,7 +25,6 @@ from minigrad_ae.kernels.jit import REDUCTION, jit
 Array = np.ndarray
 GRAIN = 1 << 14  # numbers per thread
 BLOCK = 1 << 11  # numbers that stay in the first-level cache
-_exp = scalar.exp
 
 
 @jit(REDUCTION)
@@ -63,7 +62,7 @@ def _exp_of_shifted(x: Any, shifted: Any, powers: Any) -> None:
             to[i] = row[i] - top
     flat, out = shifted.reshape(-1), powers.reshape(-1)
     for i in range(flat.size):
-        out[i] = _exp(flat[i])
+        out[i] = scalar.exp(flat[i])
 
 
 @jit(REDUCTION)
@@ -121,7 +120,7 @@ def _log_softmax_backward(g: Any, y: Any, out: Any) -> None:
         for i in range(row.size):
             total += row[i]
         for i in range(row.size):
-            to[i] = row[i] - _exp(log_weight[i]) * total
+            to[i] = row[i] - scalar.exp(log_weight[i]) * total
 
 
 def _run(kernel: Callable[..., None], inputs: tuple[Array, ...], out: Array) -> Array:
