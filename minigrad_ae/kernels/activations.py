@@ -1,15 +1,16 @@
 """Activations, forward and backward: any shape, float32 or float64; ``out`` (contiguous) may be an
 input.
 
+Each function is its NumPy definition; the loop of the same name runs instead unless
+``use("numpy")`` says otherwise.
+
 The backward kernels take what the forward pass left: ``y`` where the rule needs only the result
-(exp, tanh, sigmoid, relu), ``x`` otherwise (exp_remainder, softplus, erf, gelu).  Loops and
-formulas: loops.py; NumPy definitions: reference.py.
+(exp, tanh, sigmoid, relu), ``x`` otherwise (exp_remainder, softplus, erf, gelu).  Loops: loops.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import math
 
 import numpy as np
 
@@ -21,16 +22,21 @@ from minigrad_ae.kernels.backend import (
     check_same_shape,
     chunks,
     compiled_form_of,
+    filled_by,
     in_parallel,
 )
+from minigrad_ae.kernels.reference import above_tangent, erf_of_float, into, logistic
 
 Array = np.ndarray
 GRAIN = 1 << 15  # numbers per thread: below, handing work over costs more than it saves
 
 
-def _run(loop: Callable[..., None], arrays: tuple[Array, ...], out: Array) -> Array:
-    """``loop(*inputs, out)`` over flat views, in one piece per thread."""
-    flat = [np.ascontiguousarray(a).reshape(-1) for a in arrays] + [out.reshape(-1)]
+def fill(name: str, inputs: tuple[Array, ...], out: Array) -> Array:
+    """``out``, filled by the loop of this name: flat views of arrays of one shape and dtype,
+    unchecked, in one piece per thread.
+    """
+    loop = getattr(loops, name)
+    flat = [np.ascontiguousarray(a).reshape(-1) for a in inputs] + [out.reshape(-1)]
     if out.size < 2 * GRAIN:
         loop(*flat)
     else:
@@ -38,109 +44,96 @@ def _run(loop: Callable[..., None], arrays: tuple[Array, ...], out: Array) -> Ar
     return out
 
 
-def fill(name: str, inputs: tuple[Array, ...], out: Array) -> None:
-    """The loop of this name over arrays of one shape and dtype, unchecked."""
-    _run(getattr(loops, name), inputs, out)
-
-
-def _map(loop: Callable[..., None], x: Array, out: Any) -> Array:
-    check_floats(loop.__name__, x=x)
-    return _run(loop, (x,), check_out(loop.__name__, out, x.shape, x.dtype))
-
-
-def _pull(loop: Callable[..., None], g: Array, saved: Array, out: Any) -> Array:
-    check_same_shape(loop.__name__, g=g, saved=saved)
-    return _run(loop, (g, saved), check_out(loop.__name__, out, g.shape, g.dtype))
-
-
-@compiled_form_of(reference.exp)
+@filled_by(fill)
 def exp(x: Array, out: Array | None = None) -> Array:
     """``np.exp(x)``."""
-    return _map(loops.exp, x, out)
+    return into(out, np.exp(x), x.dtype)
 
 
-@compiled_form_of(reference.exp_backward)
+@filled_by(fill)
 def exp_backward(g: Array, y: Array, out: Array | None = None) -> Array:
     """``g * y``."""
-    return _pull(loops.exp_backward, g, y, out)
+    return into(out, g * y, g.dtype)
 
 
-@compiled_form_of(reference.exp_remainder)
+@filled_by(fill)
 def exp_remainder(x: Array, out: Array | None = None) -> Array:
     """``np.expm1(x) - x`` without cancellation near 0; never negative."""
-    return _map(loops.exp_remainder, x, out)
+    return into(out, above_tangent(x), x.dtype)
 
 
-@compiled_form_of(reference.exp_remainder_backward)
+@filled_by(fill)
 def exp_remainder_backward(g: Array, x: Array, out: Array | None = None) -> Array:
     """``g * np.expm1(x)``."""
-    return _pull(loops.exp_remainder_backward, g, x, out)
+    return into(out, g * np.expm1(x), g.dtype)
 
 
-@compiled_form_of(reference.tanh)
+@filled_by(fill)
 def tanh(x: Array, out: Array | None = None) -> Array:
     """``np.tanh(x)``."""
-    return _map(loops.tanh, x, out)
+    return into(out, np.tanh(x), x.dtype)
 
 
-@compiled_form_of(reference.tanh_backward)
+@filled_by(fill)
 def tanh_backward(g: Array, y: Array, out: Array | None = None) -> Array:
     """``g * (1 - y * y)``."""
-    return _pull(loops.tanh_backward, g, y, out)
+    return into(out, g * (1 - y * y), g.dtype)
 
 
-@compiled_form_of(reference.sigmoid)
+@filled_by(fill)
 def sigmoid(x: Array, out: Array | None = None) -> Array:
     """``1 / (1 + np.exp(-x))`` without overflow."""
-    return _map(loops.sigmoid, x, out)
+    return into(out, logistic(x), x.dtype)
 
 
-@compiled_form_of(reference.sigmoid_backward)
+@filled_by(fill)
 def sigmoid_backward(g: Array, y: Array, out: Array | None = None) -> Array:
     """``g * y * (1 - y)``."""
-    return _pull(loops.sigmoid_backward, g, y, out)
+    return into(out, g * y * (1 - y), g.dtype)
 
 
-@compiled_form_of(reference.relu)
+@filled_by(fill)
 def relu(x: Array, out: Array | None = None) -> Array:
     """``np.where(x <= 0, 0, x)``."""
-    return _map(loops.relu, x, out)
+    return into(out, np.where(x <= 0, 0, x), x.dtype)
 
 
-@compiled_form_of(reference.relu_backward)
+@filled_by(fill)
 def relu_backward(g: Array, y: Array, out: Array | None = None) -> Array:
     """``np.where(y > 0, g, 0)``; ``y`` may be the input as well."""
-    return _pull(loops.relu_backward, g, y, out)
+    return into(out, np.where(y > 0, g, 0), g.dtype)
 
 
-@compiled_form_of(reference.softplus)
+@filled_by(fill)
 def softplus(x: Array, out: Array | None = None) -> Array:
     """``np.logaddexp(0, x)``."""
-    return _map(loops.softplus, x, out)
+    return into(out, np.where(x <= 0, 0, x) + np.log1p(np.exp(-np.abs(x))), x.dtype)
 
 
-@compiled_form_of(reference.softplus_backward)
+@filled_by(fill)
 def softplus_backward(g: Array, x: Array, out: Array | None = None) -> Array:
     """``g * sigmoid(x)``."""
-    return _pull(loops.softplus_backward, g, x, out)
+    return into(out, g * logistic(x), g.dtype)
 
 
-@compiled_form_of(reference.erf)
+@filled_by(fill)
 def erf(x: Array, out: Array | None = None) -> Array:
     """The error function, ``math.erf`` of each element."""
-    return _map(loops.erf, x, out)
+    return into(out, erf_of_float(x), x.dtype)
 
 
-@compiled_form_of(reference.erf_backward)
+@filled_by(fill)
 def erf_backward(g: Array, x: Array, out: Array | None = None) -> Array:
     """``g * 2 / sqrt(pi) * np.exp(-x * x)``."""
-    return _pull(loops.erf_backward, g, x, out)
+    return into(out, g * (2 / math.sqrt(math.pi)) * np.exp(-(x * x)), g.dtype)
 
 
 @compiled_form_of(reference.gelu)
 def gelu(x: Array, approximate: str | None = None, out: Array | None = None) -> Array:
     """``x Phi(x)``; with ``approximate="tanh"`` the tanh form."""
-    return _map(_choose(approximate, loops.gelu, loops.gelu_tanh), x, out)
+    loop = _form(approximate)
+    check_floats(loop, x=x)
+    return fill(loop, (x,), check_out(loop, out, x.shape, x.dtype))
 
 
 @compiled_form_of(reference.gelu_backward)
@@ -148,12 +141,14 @@ def gelu_backward(
     g: Array, x: Array, approximate: str | None = None, out: Array | None = None
 ) -> Array:
     """``g (Phi(x) + x phi(x))``, or the derivative of the tanh form."""
-    return _pull(_choose(approximate, loops.gelu_backward, loops.gelu_tanh_backward), g, x, out)
+    loop = _form(approximate) + "_backward"
+    check_same_shape(loop, g=g, x=x)
+    return fill(loop, (g, x), check_out(loop, out, g.shape, g.dtype))
 
 
-def _choose(approximate: str | None, exact: Any, tanh_form: Any) -> Any:
+def _form(approximate: str | None) -> str:
     if approximate not in (None, "tanh"):
         raise DataError(
             "gelu: unknown form", f"approximate={approximate!r}", 'None for the erf form, or "tanh"'
         )
-    return exact if approximate is None else tanh_form
+    return "gelu" if approximate is None else "gelu_tanh"

@@ -4,6 +4,7 @@ touches memory.
 
 from __future__ import annotations
 
+import inspect
 import os
 import threading
 import warnings
@@ -153,6 +154,38 @@ def compiled_form_of(definition: Callable[..., Any]) -> Callable[[F], F]:
 
         either.definition = definition  # type: ignore[attr-defined]
         return either  # type: ignore[return-value]
+
+    return decorate
+
+
+def filled_by(fill: Callable[[str, tuple[np.ndarray, ...], np.ndarray], np.ndarray]) -> Any:
+    """Decorator of a NumPy definition f(x, out), f(g, y, out) or f(g, x, out) of arrays of one
+    shape: its compiled form is ``fill``, called with the name, the inputs and a checked ``out``.
+    """
+
+    def decorate(definition: F) -> F:
+        name = definition.__name__
+
+        def of_input(x: np.ndarray, out: Any = None) -> np.ndarray:
+            check_floats(name, x=x)
+            return fill(name, (x,), check_out(name, out, x.shape, x.dtype))
+
+        def from_result(g: np.ndarray, y: np.ndarray, out: Any = None) -> np.ndarray:
+            check_same_shape(name, g=g, y=y)
+            return fill(name, (g, y), check_out(name, out, g.shape, g.dtype))
+
+        def from_input(g: np.ndarray, x: np.ndarray, out: Any = None) -> np.ndarray:
+            check_same_shape(name, g=g, x=x)
+            return fill(name, (g, x), check_out(name, out, g.shape, g.dtype))
+
+        forms: dict[tuple[str, ...], Any] = {
+            ("x",): of_input,
+            ("g", "y"): from_result,
+            ("g", "x"): from_input,
+        }
+        *inputs, _ = inspect.signature(definition).parameters
+        kernel: Any = wraps(definition)(forms[tuple(inputs)])
+        return compiled_form_of(definition)(kernel)  # type: ignore[no-any-return]
 
     return decorate
 

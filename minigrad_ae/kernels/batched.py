@@ -20,22 +20,12 @@ from minigrad_ae.kernels.backend import (
     in_parallel,
 )
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
+from minigrad_ae.kernels.ladder import triple_loop
 from minigrad_ae.kernels.reference import quiet
 from minigrad_ae.kernels.tile import fma, load, store, vector_of_zeros
 
 Array = np.ndarray
 GRAIN_FLOPS = 2e6  # work per thread
-
-
-@jit(ELEMENTWISE)
-def _tiny(a: Any, b: Any, c: Any) -> None:
-    """c = a @ b by the definition, for matrices smaller than a tile."""
-    for i in range(c.shape[0]):
-        for j in range(c.shape[1]):
-            total = c.dtype.type(0)
-            for k in range(b.shape[0]):
-                total += a[i, k] * b[k, j]
-            c[i, j] = total
 
 
 @jit(ELEMENTWISE, always_inline=True)
@@ -79,7 +69,7 @@ def _tiles(a: Any, b: Any, c: Any) -> None:
 def product(a: Any, b: Any, c: Any) -> None:
     """c = a @ b for one small matrix each, C order."""
     if c.shape[0] < 3 or c.shape[1] < len(vector_of_zeros(c)):
-        _tiny(a, b, c)
+        triple_loop(a, b, c)
     else:
         _tiles(a, b, c)
 

@@ -90,15 +90,6 @@ def _adam_definition(
     p -= lr / (1 - b1**step) * np.divide(m, bottom, out=np.zeros_like(m), where=m != 0)
 
 
-def _flat(kernel: str, **arrays: Array) -> list[Array]:
-    """Checked flat views of arrays that a kernel writes to in place."""
-    check_same_shape(kernel, **arrays)
-    for array in arrays.values():
-        if not (array.flags.c_contiguous and array.flags.writeable):
-            check_out(kernel, array, array.shape, array.dtype)
-    return [array.reshape(-1) for array in arrays.values()]
-
-
 @compiled_form_of(_adam_definition)
 def adam_step(
     p: Array,
@@ -119,7 +110,10 @@ def adam_step(
         raise DataError(
             "adam_step: steps are counted from 1", f"step={step}", "pass 1 at the first call"
         )
-    _flat("adam_step", p=p, g=g, m=m, v=v)
+    check_same_shape("adam_step", p=p, g=g, m=m, v=v)
+    for array in (p, g, m, v):
+        if not (array.flags.c_contiguous and array.flags.writeable):
+            check_out("adam_step", array, array.shape, array.dtype)
     adam(p, g, m, v, adam_numbers(step, lr, betas, eps, weight_decay, decoupled))
 
 

@@ -6,20 +6,13 @@ spread as in NumPy; of a row of -Inf the softmax is 0 and the log-softmax -Inf.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels import scalar
-from minigrad_ae.kernels.backend import (
-    check_out,
-    check_same_shape,
-    chunks,
-    compiled_form_of,
-    in_parallel,
-)
+from minigrad_ae.kernels.backend import chunks, filled_by, in_parallel
 from minigrad_ae.kernels.jit import REDUCTION, jit
 
 Array = np.ndarray
@@ -123,10 +116,27 @@ def _log_softmax_backward(g: Any, y: Any, out: Any) -> None:
             to[i] = row[i] - scalar.exp(log_weight[i]) * total
 
 
-def _run(kernel: Callable[..., None], inputs: tuple[Array, ...], out: Array) -> Array:
-    """``kernel`` over (rows, columns) views, a piece of the rows per thread."""
+KERNELS = {
+    "softmax": _softmax,
+    "softmax_backward": _softmax_backward,
+    "log_softmax": _log_softmax,
+    "log_softmax_backward": _log_softmax_backward,
+}
+
+
+def fill(name: str, inputs: tuple[Array, ...], out: Array) -> Array:
+    """``out``, filled by one of KERNELS: arrays (..., columns) of one shape and dtype as (rows,
+    columns), a piece of the rows per thread.
+    """
+    kernel = KERNELS[name]
     if 0 < out.size < 2 * GRAIN and out.ndim == 2:
         kernel(*map(np.ascontiguousarray, inputs), out)
+    elif out.ndim < 1:
+        raise ShapeError(
+            f"{name}: needs an axis to run along",
+            "the arguments are 0-d",
+            "give at least one axis",
+        )
     elif out.size:
         columns = out.shape[-1]
         views = [np.ascontiguousarray(a).reshape(-1, columns) for a in inputs]
@@ -136,81 +146,35 @@ def _run(kernel: Callable[..., None], inputs: tuple[Array, ...], out: Array) -> 
     return out
 
 
-KERNELS = {
-    "softmax": _softmax,
-    "softmax_backward": _softmax_backward,
-    "log_softmax": _log_softmax,
-    "log_softmax_backward": _log_softmax_backward,
-}
-
-
-def fill(name: str, inputs: tuple[Array, ...], out: Array) -> None:
-    """One of KERNELS over arrays (..., columns) of one shape and dtype, unchecked."""
-    _run(KERNELS[name], inputs, out)
-
-
-def _rows(kernel: str, **arrays: Array) -> tuple[Array, ...]:
-    check_same_shape(kernel, **arrays)
-    if next(iter(arrays.values())).ndim < 1:
-        raise ShapeError(
-            f"{kernel}: needs an axis to run along",
-            "the arguments are 0-d",
-            "give at least one axis",
-        )
-    return tuple(arrays.values())
-
-
-def softmax_definition(x: Array, out: Array | None = None) -> Array:
-    e = np.exp(_shifted(x))
-    total = e.sum(-1, keepdims=True)
-    return np.divide(e, np.where(total == 0, 1, total), out=out)
-
-
-def _log_softmax_definition(x: Array, out: Array | None = None) -> Array:
-    shifted = _shifted(x)
-    total = np.exp(shifted).sum(-1, keepdims=True)
-    return np.subtract(shifted, np.log(np.where(total == 0, 1, total)), out=out)
-
-
 def _shifted(x: Array) -> Array:
     """x - row maximum, so that its exponential cannot overflow."""
     top = x.max(-1, keepdims=True, initial=-np.inf)
     return x - np.where(np.isinf(top), 0, top)
 
 
-def _softmax_backward_definition(g: Array, y: Array, out: Array | None = None) -> Array:
+@filled_by(fill)
+def softmax(x: Array, out: Array | None = None) -> Array:
+    """``e / e.sum(-1)``, ``e = np.exp(x - x.max(-1))``; x (..., columns); 0 in a row of -inf."""
+    e = np.exp(_shifted(x))
+    total = e.sum(-1, keepdims=True)
+    return np.divide(e, np.where(total == 0, 1, total), out=out)
+
+
+@filled_by(fill)
+def softmax_backward(g: Array, y: Array, out: Array | None = None) -> Array:
+    """``y * (g - (g * y).sum(-1))``, y the softmax."""
     return np.multiply(y, g - (g * y).sum(-1, keepdims=True), out=out)
 
 
-def _log_softmax_backward_definition(g: Array, y: Array, out: Array | None = None) -> Array:
-    return np.subtract(g, np.exp(y) * g.sum(-1, keepdims=True), out=out)
-
-
-@compiled_form_of(softmax_definition)
-def softmax(x: Array, out: Array | None = None) -> Array:
-    """``e / e.sum(-1)``, ``e = np.exp(x - x.max(-1))``; x (..., columns); 0 in a row of -inf."""
-    return _run(_softmax, _rows("softmax", x=x), check_out("softmax", out, x.shape, x.dtype))
-
-
-@compiled_form_of(_softmax_backward_definition)
-def softmax_backward(g: Array, y: Array, out: Array | None = None) -> Array:
-    """``y * (g - (g * y).sum(-1))``, y the softmax."""
-    name = "softmax_backward"
-    return _run(_softmax_backward, _rows(name, g=g, y=y), check_out(name, out, g.shape, g.dtype))
-
-
-@compiled_form_of(_log_softmax_definition)
+@filled_by(fill)
 def log_softmax(x: Array, out: Array | None = None) -> Array:
     """``x - max - log(exp(x - max).sum(-1))``; x (..., columns); -inf in a row of -inf."""
-    return _run(
-        _log_softmax, _rows("log_softmax", x=x), check_out("log_softmax", out, x.shape, x.dtype)
-    )
+    shifted = _shifted(x)
+    total = np.exp(shifted).sum(-1, keepdims=True)
+    return np.subtract(shifted, np.log(np.where(total == 0, 1, total)), out=out)
 
 
-@compiled_form_of(_log_softmax_backward_definition)
+@filled_by(fill)
 def log_softmax_backward(g: Array, y: Array, out: Array | None = None) -> Array:
     """``g - np.exp(y) * g.sum(-1)``, y the log-softmax."""
-    name = "log_softmax_backward"
-    return _run(
-        _log_softmax_backward, _rows(name, g=g, y=y), check_out(name, out, g.shape, g.dtype)
-    )
+    return np.subtract(g, np.exp(y) * g.sum(-1, keepdims=True), out=out)
