@@ -45,7 +45,6 @@ PENDING = {  # parts of the package that are not written in this form yet
     "data",
     "experiments",
     "inspect",
-    "kernels",
     "models",
     "nn",
     "ops",

@@ -48,8 +48,37 @@ if hasattr(os, "register_at_fork"):
 
 
 class use:
-    """``use("numpy")`` or ``use("numba")``: acts at once; as a context manager it is undone at the
-    end.
+    """Choose which kernels run: compiled by Numba, or their NumPy definitions.
+
+    It acts at once; as a context manager it is undone at the end.
+
+    Parameters
+    ----------
+    name : {"numba", "numpy"}
+        The backend.
+
+    Attributes
+    ----------
+    before : str
+        The backend that was in use, and comes back at the end of a ``with`` block.
+
+    Raises
+    ------
+    DataError
+        Where there is no backend of this name.
+
+    Notes
+    -----
+    The environment variable ``MINIGRAD_AE_KERNELS`` chooses for a whole process.  Both give the
+    same numbers to rounding.
+
+    Examples
+    --------
+    >>> x = np.linspace(-3, 3, 7)
+    >>> with mg.kernels.use("numpy"):
+    ...     expected = mg.kernels.tanh(x)
+    >>> bool(np.allclose(mg.kernels.tanh(x), expected, rtol=1e-14))
+    True
     """
 
     def __init__(self, name: str) -> None:
@@ -94,7 +123,33 @@ def backend() -> str:
 
 
 def set_num_threads(n: int) -> None:
-    """Use at most ``n`` threads for one kernel.  Results do not depend on it, to the last bit."""
+    """Use at most `n` threads for one kernel.
+
+    Parameters
+    ----------
+    n : int
+        The number of threads, at least 1.
+
+    Raises
+    ------
+    DataError
+        Where `n` is not a whole number >= 1.
+
+    Notes
+    -----
+    Results do not depend on it, to the last bit: the work is cut so that each number is summed in
+    the same order.
+
+    Examples
+    --------
+    >>> before, A = mg.kernels.get_num_threads(), np.random.default_rng(0).random((300, 300))
+    >>> mg.kernels.set_num_threads(1)
+    >>> alone = mg.kernels.matmul(A, A)
+    >>> mg.kernels.set_num_threads(2)
+    >>> bool(np.array_equal(mg.kernels.matmul(A, A), alone))
+    True
+    >>> mg.kernels.set_num_threads(before)
+    """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise DataError(
             "set_num_threads: at least one thread is needed", f"n={n!r}", "give a whole number >= 1"
@@ -105,7 +160,13 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """The number of threads that one large kernel may use."""
+    """The number of threads that one large kernel may use.
+
+    Returns
+    -------
+    int
+        2 at first, or 1 where the machine has one core; see `set_num_threads`.
+    """
     return state.threads
 
 

@@ -100,8 +100,35 @@ def _batched_definition(a: Array, b: Array, out: Array | None = None) -> Array:
 
 @compiled_form_of(_batched_definition)
 def batched_matmul(a: Array, b: Array, out: Array | None = None) -> Array:
-    """``a @ b`` for a (..., M, K) and b (..., K, N) with the same leading axes; b may be a
-    transposed view.
+    """The products of two stacks of matrices, ``a @ b``.
+
+    Parameters
+    ----------
+    a : ndarray, (..., M, K), float32 or float64
+        At least one leading axis.
+    b : ndarray, (..., K, N), dtype of a
+        The same leading axes (nothing is broadcast); it may be a transposed view.
+    out : ndarray, (..., M, N), optional
+        Where to write the result, contiguous.  A new array by default.
+
+    Returns
+    -------
+    ndarray, (..., M, N)
+        One product for each pair of matrices.
+
+    Raises
+    ------
+    DtypeError
+        Where `a` and `b` are not both float32 or both float64 arrays.
+    ShapeError
+        Where the shapes do not fit, or `out` does not.
+
+    Examples
+    --------
+    >>> a = np.stack([np.eye(3), 2 * np.eye(3)])
+    >>> b = np.ones((2, 3, 4))
+    >>> mg.kernels.batched_matmul(a, b).sum(axis=(1, 2)).tolist()
+    [12.0, 24.0]
     """
     check_floats("batched_matmul", a=a, b=b)
     stacks = a.ndim >= 3 and a.ndim == b.ndim and a.shape[:-2] == b.shape[:-2]

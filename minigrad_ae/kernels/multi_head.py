@@ -119,12 +119,43 @@ def _attention_definition(
 def attention(
     q: Array, k: Array, v: Array, bias: Array | None = None, heads: int = 1
 ) -> tuple[Array, Array]:
-    """``(softmax(q k^T / sqrt(d) + bias) v, weights)``; q, k, v (..., tokens, width), d = width /
-    heads.
+    """Attention of one or more heads, ``softmax(q k^T / sqrt(d) + bias) v``, and its weights.
 
-    bias (tokens, tokens) is added to the scores: -inf masks a pair, and a row of -inf gives a row
-    of zeros.  The weights, (..., heads,
-    tokens, tokens) or, for one head, (..., tokens, tokens), are what the backward pass needs.
+    Parameters
+    ----------
+    q, k, v : ndarray, (..., tokens, width), float32 or float64
+        Queries, keys and values; head h has the columns h d to (h + 1) d - 1, d = width / heads.
+    bias : ndarray, (tokens, tokens), optional
+        Added to the scores: -Inf masks a pair, and a row of -Inf gives a row of zeros.
+    heads : int, optional
+        The number of heads; it divides the width.
+
+    Returns
+    -------
+    y : ndarray, (..., tokens, width)
+        For each token a mean of values.
+    weights : ndarray, (..., heads, tokens, tokens)
+        What the backward pass needs; (..., tokens, tokens) for one head.
+
+    Raises
+    ------
+    DtypeError
+        Where the arrays are not all float32 or all float64.
+    ShapeError
+        Where `q`, `k`, `v` differ in shape, `heads` does not divide the width, or `bias` does
+        not fit.
+
+    References
+    ----------
+    Vaswani et al. (2017), Attention is all you need, eq. 1.
+
+    Examples
+    --------
+    >>> v = np.array([[0.0, 4.0], [2.0, 0.0]])
+    >>> with mg.kernels.use("numpy"):  # queries of 0 look at all tokens alike
+    ...     y, weights = mg.kernels.attention(0 * v, v, v)
+    >>> y.tolist(), weights.tolist()
+    ([[1.0, 2.0], [1.0, 2.0]], [[0.5, 0.5], [0.5, 0.5]])
     """
     _check_tokens("attention", heads, q=q, k=k, v=v)
     tokens = q.shape[-2]
@@ -167,8 +198,31 @@ def _attention_backward_definition(
 def attention_backward(
     g: Array, q: Array, k: Array, v: Array, weights: Array, heads: int = 1
 ) -> tuple[Array, Array, Array]:
-    """``(dq, dk, dv)`` from the gradient ``g`` of the result and the weights that ``attention``
-    returned.
+    """The gradients of `attention`.
+
+    Parameters
+    ----------
+    g : ndarray, (..., tokens, width), float32 or float64
+        The gradient of the loss with respect to the result.
+    q, k, v : ndarray, (..., tokens, width)
+        What `attention` was called with.
+    weights : ndarray, (..., heads, tokens, tokens)
+        The weights that it returned; (..., tokens, tokens) for one head.
+    heads : int, optional
+        The number of heads.
+
+    Returns
+    -------
+    dq, dk, dv : ndarray, (..., tokens, width)
+        The gradients with respect to queries, keys and values.
+
+    Raises
+    ------
+    DtypeError
+        Where the arrays are not all float32 or all float64.
+    ShapeError
+        Where `g`, `q`, `k`, `v` differ in shape, `heads` does not divide the width, or `weights`
+        does not fit.
     """
     _check_tokens("attention_backward", heads, g=g, q=q, k=k, v=v)
     check_floats("attention_backward", q=q, weights=weights)

@@ -103,8 +103,49 @@ def adam_step(
     weight_decay: float = 0.0,
     decoupled: bool = False,
 ) -> None:
-    """One step of Adam (AdamW if ``decoupled``), number ``step`` >= 1: ``p``, ``m``, ``v`` are
-    updated in place.
+    """One step of Adam, or AdamW, in place.
+
+    Parameters
+    ----------
+    p : ndarray, any shape, float32 or float64
+        The parameters, which are updated.
+    g : ndarray, shape and dtype of p
+        The gradient of the loss.
+    m, v : ndarray, shape and dtype of p
+        The running means of gradients and of their squares, which are updated; 0 at first.
+    step : int
+        The number of this step, from 1 on.
+    lr : float
+        The learning rate.
+    betas : tuple of two floats, optional
+        How much of the running means is kept, b1 of `m` and b2 of `v`.
+    eps : float, optional
+        Added to the root of `v`, so that a rare gradient does not divide by 0.
+    weight_decay : float, optional
+        How strongly parameters are drawn to 0.
+    decoupled : bool, optional
+        Whether weight decay shrinks the parameters themselves (AdamW) or is added to the gradient,
+        ``g + weight_decay * p`` (Adam).
+
+    Raises
+    ------
+    DataError
+        Where `step` is below 1.
+    DtypeError
+        Where the arrays are not all float32 or all float64.
+    ShapeError
+        Where their shapes differ, or one of them is not contiguous and writeable.
+
+    References
+    ----------
+    Kingma & Ba (2015), Adam; Loshchilov & Hutter (2019), Decoupled weight decay regularization.
+
+    Examples
+    --------
+    >>> p, g, m, v = np.zeros(2), np.array([1e-3, -1e3]), np.zeros(2), np.zeros(2)
+    >>> mg.kernels.adam_step(p, g, m, v, step=1, lr=0.1, eps=0.0)
+    >>> p.round(6).tolist()  # the first step is lr against the gradient's sign, whatever its size
+    [-0.1, 0.1]
     """
     if step < 1:
         raise DataError(

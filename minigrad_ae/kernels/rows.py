@@ -154,7 +154,34 @@ def _shifted(x: Array) -> Array:
 
 @filled_by(fill)
 def softmax(x: Array, out: Array | None = None) -> Array:
-    """``e / e.sum(-1)``, ``e = np.exp(x - x.max(-1))``; x (..., columns); 0 in a row of -inf."""
+    """The softmax of each row: ``e / e.sum(-1)``, ``e = np.exp(x - x.max(-1))``.
+
+    Parameters
+    ----------
+    x : ndarray, (..., columns), float32 or float64
+        Scores; -Inf excludes a column.
+    out : ndarray, optional
+        Where to write the result: contiguous, of the shape and dtype of `x`, perhaps an input
+        itself.  A new array by default.
+
+    Returns
+    -------
+    ndarray, shape and dtype of x
+        Weights that are not negative and sum to 1 along the last axis; 0 in a row of -Inf.
+
+    Raises
+    ------
+    DtypeError
+        Where `x` is not a float32 or float64 array.
+    ShapeError
+        Where `out` does not fit, or `x` has no axis.
+
+    Examples
+    --------
+    >>> weights = mg.kernels.softmax(np.log([[1.0, 1.0, 2.0], [1.0, 2.0, 5.0]]))
+    >>> weights.round(6).tolist()
+    [[0.25, 0.25, 0.5], [0.125, 0.25, 0.625]]
+    """
     e = np.exp(_shifted(x))
     total = e.sum(-1, keepdims=True)
     return np.divide(e, np.where(total == 0, 1, total), out=out)
@@ -162,13 +189,68 @@ def softmax(x: Array, out: Array | None = None) -> Array:
 
 @filled_by(fill)
 def softmax_backward(g: Array, y: Array, out: Array | None = None) -> Array:
-    """``y * (g - (g * y).sum(-1))``, y the softmax."""
+    """The gradient of `softmax` from its result: ``y * (g - (g * y).sum(-1))``.
+
+    Parameters
+    ----------
+    g : ndarray, (..., columns), float32 or float64
+        The gradient of the loss with respect to the result.
+    y : ndarray, shape and dtype of g
+        The result of `softmax`.
+    out : ndarray, optional
+        Where to write the result: contiguous, of the shape and dtype of `g`, perhaps an input
+        itself.  A new array by default.
+
+    Returns
+    -------
+    ndarray, shape and dtype of g
+        The gradient of the loss with respect to the scores; it sums to 0 along the last axis.
+
+    Raises
+    ------
+    DtypeError
+        Where `g` and `y` are not both float32 or both float64 arrays.
+    ShapeError
+        Where the shapes differ, `out` does not fit, or there is no axis.
+
+    Examples
+    --------
+    >>> y = np.array([[0.25, 0.25, 0.5]])
+    >>> mg.kernels.softmax_backward(np.array([[1.0, 1.0, 1.0]]), y).tolist()  # they sum to 1
+    [[0.0, 0.0, 0.0]]
+    """
     return np.multiply(y, g - (g * y).sum(-1, keepdims=True), out=out)
 
 
 @filled_by(fill)
 def log_softmax(x: Array, out: Array | None = None) -> Array:
-    """``x - max - log(exp(x - max).sum(-1))``; x (..., columns); -inf in a row of -inf."""
+    """The logarithm of the softmax: ``x - max - log(exp(x - max).sum(-1))``.
+
+    Parameters
+    ----------
+    x : ndarray, (..., columns), float32 or float64
+        Scores; -Inf excludes a column.
+    out : ndarray, optional
+        Where to write the result: contiguous, of the shape and dtype of `x`, perhaps an input
+        itself.  A new array by default.
+
+    Returns
+    -------
+    ndarray, shape and dtype of x
+        Log-probabilities, at most 0; -Inf in a row of -Inf.
+
+    Raises
+    ------
+    DtypeError
+        Where `x` is not a float32 or float64 array.
+    ShapeError
+        Where `out` does not fit, or `x` has no axis.
+
+    Examples
+    --------
+    >>> bool(np.allclose(mg.kernels.log_softmax(np.zeros((1, 4))), -np.log(4)))
+    True
+    """
     shifted = _shifted(x)
     total = np.exp(shifted).sum(-1, keepdims=True)
     return np.subtract(shifted, np.log(np.where(total == 0, 1, total)), out=out)
@@ -176,5 +258,28 @@ def log_softmax(x: Array, out: Array | None = None) -> Array:
 
 @filled_by(fill)
 def log_softmax_backward(g: Array, y: Array, out: Array | None = None) -> Array:
-    """``g - np.exp(y) * g.sum(-1)``, y the log-softmax."""
+    """The gradient of `log_softmax` from its result: ``g - np.exp(y) * g.sum(-1)``.
+
+    Parameters
+    ----------
+    g : ndarray, (..., columns), float32 or float64
+        The gradient of the loss with respect to the result.
+    y : ndarray, shape and dtype of g
+        The result of `log_softmax`.
+    out : ndarray, optional
+        Where to write the result: contiguous, of the shape and dtype of `g`, perhaps an input
+        itself.  A new array by default.
+
+    Returns
+    -------
+    ndarray, shape and dtype of g
+        The gradient of the loss with respect to the scores; it sums to 0 along the last axis.
+
+    Raises
+    ------
+    DtypeError
+        Where `g` and `y` are not both float32 or both float64 arrays.
+    ShapeError
+        Where the shapes differ, `out` does not fit, or there is no axis.
+    """
     return np.subtract(g, np.exp(y) * g.sum(-1, keepdims=True), out=out)
