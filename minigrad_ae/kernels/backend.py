@@ -96,22 +96,19 @@ class use:
         state.backend, state.checked = self.before, False
 
 
-def _check_numba() -> None:
-    """Fall back to NumPy, and say so once, where Numba cannot be imported."""
-    from minigrad_ae.kernels.jit import numba
-
-    state.checked = True
-    if numba is None and state.backend == "numba":
-        state.backend = "numpy"
-        warnings.warn(
-            "Numba cannot be imported: the NumPy definitions are used instead", stacklevel=4
-        )
-
-
 def backend() -> str:
-    """The backend in use, "numba" or "numpy"."""
+    """The backend in use, "numba" or "numpy"; it falls back to NumPy, and says so once, where Numba
+    cannot be imported.
+    """
     if not state.checked:
-        _check_numba()
+        from minigrad_ae.kernels.jit import numba
+
+        state.checked = True
+        if numba is None and state.backend == "numba":
+            state.backend = "numpy"
+            warnings.warn(
+                "Numba cannot be imported: the NumPy definitions are used instead", stacklevel=3
+            )
     if state.backend not in NAMES:
         name, state.backend = state.backend, "numba"
         raise DataError(

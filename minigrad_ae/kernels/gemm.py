@@ -85,16 +85,11 @@ def put_aside(a: Any, turned: bool, k0: int, size: int, i: int, m: int, strip: A
     """``strip[:size, :m] = A[i : i + m, k0 : k0 + size].T``; ``a`` holds A, or its transpose
     (turned).
     """
+    nought = k0 - k0
     if turned:
-        for k in range(size):
-            row, to = a[k0 + k, i:], strip[k]
-            for r in range(m):
-                to[r] = row[r]
+        copy(a, k0, i, strip, nought, nought, size, m)
     else:
-        for r in range(m):
-            row, to = a[i + r, k0:], strip[:, r]
-            for k in range(size):
-                to[k] = row[k]
+        copy(a, i, k0, strip.T, nought, nought, m, size)
 
 
 @jit(ELEMENTWISE)
@@ -234,30 +229,26 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     >>> mg.kernels.matmul(A, np.linalg.inv(A)).round(6).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    if type(a) is not np.ndarray or type(b) is not np.ndarray:
+    plain = type(a) is type(b) is np.ndarray and a.dtype == b.dtype and a.dtype in FLOATS
+    if not plain:
         check_floats("matmul", a=a, b=b)
-    try:
-        (m, depth), (rows, n) = a.shape, b.shape
-        fits = depth == rows and a.dtype == b.dtype and a.dtype in FLOATS
-    except (AttributeError, ValueError):  # not an array, or not a matrix
-        fits = False
-    if not fits:
-        check_floats("matmul", a=a, b=b)
+    if not a.ndim == b.ndim == 2 or a.shape[1] != b.shape[0]:
         raise ShapeError(
             "matmul: inner sizes differ or an argument is not a matrix",
             f"a {a.shape}, b {b.shape}",
             "a needs as many columns as b has rows; for stacks of matrices use batched_matmul",
         )
+    shape = a.shape[0], b.shape[1]
     if out is None:
-        out = np.empty((m, n), a.dtype)
+        out = np.empty(shape, a.dtype)
+    elif np.may_share_memory(out, a) or np.may_share_memory(out, b):
+        raise ShapeError(
+            "matmul: out overlaps an argument",
+            "out shares memory with a or b",
+            "pass another array",
+        )
     else:
-        if np.may_share_memory(out, a) or np.may_share_memory(out, b):
-            raise ShapeError(
-                "matmul: out overlaps an argument",
-                "out shares memory with a or b",
-                "pass another array",
-            )
-        check_out("matmul", out, (m, n), a.dtype)
+        check_out("matmul", out, shape, a.dtype)
     accumulate(a, b, out, fresh=True)
     return out
 

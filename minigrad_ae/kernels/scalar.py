@@ -26,23 +26,24 @@ import numpy as np
 
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit, known_when_compiling, overload
 
+_HALF_ROOT, _INVERSE_LN2 = np.sqrt(0.5), 1 / np.log(2.0)
 # name of a constant: its value for float32, and for float64
 _CONSTANTS: dict[str, tuple[Any, Any]] = {
     "zero": (0.0, 0.0),
     "half": (0.5, 0.5),
     "one": (1.0, 1.0),
     "two": (2.0, 2.0),
-    "inverse_sqrt2": (np.sqrt(0.5), np.sqrt(0.5)),
+    "inverse_sqrt2": (_HALF_ROOT, _HALF_ROOT),
     "saturated": (20.0, 40.0),  # tanh is 1 to the last bit from half of this on
     "erfc_centre": (3.75, 3.75),
     "erfc_end": (11.0, 28.0),  # erfc and e^(-x^2) are 0 from here on
     "bell_end": (15.0, 39.0),  # e^(-x^2 / 2) is 0 from here on
-    # multiples of 1 / grid up to bell_end have squares without rounding
-    "grid": (2.0**8, 2.0**20),
+    # 2^8, 2^20: multiples of 1 / grid up to bell_end have squares without rounding
+    "grid": (256.0, 1048576.0),
     "lowest": (-105.0, -746.0),  # exp is 0 below ...
     "highest": (89.0, 710.0),  # ... and Inf above
     "far": (40.0, 70.0),  # beside 2^far, 1 and x are less than half an ulp
-    "inverse_ln2": (1 / np.log(2.0), 1 / np.log(2.0)),
+    "inverse_ln2": (_INVERSE_LN2, _INVERSE_LN2),
     # ln 2 = high + low; n * high is exact
     "ln2_high": (0.693359375, 0.693145751953125),
     "ln2_low": (-0.00021219444005469057, 1.4286068203094287e-06),
