@@ -229,26 +229,30 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     >>> mg.kernels.matmul(A, np.linalg.inv(A)).round(6).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    plain = type(a) is type(b) is np.ndarray and a.dtype == b.dtype and a.dtype in FLOATS
-    if not plain:
+    if type(a) is not np.ndarray or type(b) is not np.ndarray:
         check_floats("matmul", a=a, b=b)
-    if not a.ndim == b.ndim == 2 or a.shape[1] != b.shape[0]:
+    try:
+        (m, depth), (rows, n) = a.shape, b.shape
+        fits = depth == rows and a.dtype == b.dtype and a.dtype in FLOATS
+    except (AttributeError, ValueError):  # not an array, or not a matrix
+        fits = False
+    if not fits:
+        check_floats("matmul", a=a, b=b)
         raise ShapeError(
             "matmul: inner sizes differ or an argument is not a matrix",
             f"a {a.shape}, b {b.shape}",
             "a needs as many columns as b has rows; for stacks of matrices use batched_matmul",
         )
-    shape = a.shape[0], b.shape[1]
     if out is None:
-        out = np.empty(shape, a.dtype)
-    elif np.may_share_memory(out, a) or np.may_share_memory(out, b):
-        raise ShapeError(
-            "matmul: out overlaps an argument",
-            "out shares memory with a or b",
-            "pass another array",
-        )
+        out = np.empty((m, n), a.dtype)
     else:
-        check_out("matmul", out, shape, a.dtype)
+        if np.may_share_memory(out, a) or np.may_share_memory(out, b):
+            raise ShapeError(
+                "matmul: out overlaps an argument",
+                "out shares memory with a or b",
+                "pass another array",
+            )
+        check_out("matmul", out, (m, n), a.dtype)
     accumulate(a, b, out, fresh=True)
     return out
 
