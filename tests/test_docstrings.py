@@ -41,7 +41,6 @@ RULES = {
 PENDING = {  # parts of the package that are not written in this form yet
     "claims",
     "experiments",
-    "kernels",
 }
 OBJECTS = {name: each for name, each in public.public().items() if each.folder not in PENDING}
 READERS = public.used_by_readers()

@@ -4,6 +4,7 @@ touches memory.
 
 from __future__ import annotations
 
+import inspect
 import os
 import threading
 import warnings
@@ -47,8 +48,37 @@ if hasattr(os, "register_at_fork"):
 
 
 class use:
-    """``use("numpy")`` or ``use("numba")``: acts at once; as a context manager it is undone at the
-    end.
+    """Choose which kernels run: compiled by Numba, or their NumPy definitions.
+
+    It acts at once; as a context manager it is undone at the end.
+
+    Parameters
+    ----------
+    name : {"numba", "numpy"}
+        The backend.
+
+    Attributes
+    ----------
+    before : str
+        The backend that was in use, and comes back at the end of a ``with`` block.
+
+    Raises
+    ------
+    DataError
+        Where there is no backend of this name.
+
+    Notes
+    -----
+    The environment variable ``MINIGRAD_AE_KERNELS`` chooses for a whole process.  Both give the
+    same numbers to rounding.
+
+    Examples
+    --------
+    >>> x = np.linspace(-3, 3, 7)
+    >>> with mg.kernels.use("numpy"):
+    ...     expected = mg.kernels.tanh(x)
+    >>> bool(np.allclose(mg.kernels.tanh(x), expected, rtol=1e-14))
+    True
     """
 
     def __init__(self, name: str) -> None:
@@ -66,22 +96,19 @@ class use:
         state.backend, state.checked = self.before, False
 
 
-def _check_numba() -> None:
-    """Fall back to NumPy, and say so once, where Numba cannot be imported."""
-    from minigrad_ae.kernels.jit import numba
-
-    state.checked = True
-    if numba is None and state.backend == "numba":
-        state.backend = "numpy"
-        warnings.warn(
-            "Numba cannot be imported: the NumPy definitions are used instead", stacklevel=4
-        )
-
-
 def backend() -> str:
-    """The backend in use, "numba" or "numpy"."""
+    """The backend in use, "numba" or "numpy"; it falls back to NumPy, and says so once, where Numba
+    cannot be imported.
+    """
     if not state.checked:
-        _check_numba()
+        from minigrad_ae.kernels.jit import numba
+
+        state.checked = True
+        if numba is None and state.backend == "numba":
+            state.backend = "numpy"
+            warnings.warn(
+                "Numba cannot be imported: the NumPy definitions are used instead", stacklevel=3
+            )
     if state.backend not in NAMES:
         name, state.backend = state.backend, "numba"
         raise DataError(
@@ -93,7 +120,33 @@ def backend() -> str:
 
 
 def set_num_threads(n: int) -> None:
-    """Use at most ``n`` threads for one kernel.  Results do not depend on it, to the last bit."""
+    """Use at most `n` threads for one kernel.
+
+    Parameters
+    ----------
+    n : int
+        The number of threads, at least 1.
+
+    Raises
+    ------
+    DataError
+        Where `n` is not a whole number >= 1.
+
+    Notes
+    -----
+    Results do not depend on it, to the last bit: the work is cut so that each number is summed in
+    the same order.
+
+    Examples
+    --------
+    >>> before, A = mg.kernels.get_num_threads(), np.random.default_rng(0).random((300, 300))
+    >>> mg.kernels.set_num_threads(1)
+    >>> alone = mg.kernels.matmul(A, A)
+    >>> mg.kernels.set_num_threads(2)
+    >>> bool(np.array_equal(mg.kernels.matmul(A, A), alone))
+    True
+    >>> mg.kernels.set_num_threads(before)
+    """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise DataError(
             "set_num_threads: at least one thread is needed", f"n={n!r}", "give a whole number >= 1"
@@ -104,7 +157,13 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """The number of threads that one large kernel may use."""
+    """The number of threads that one large kernel may use.
+
+    Returns
+    -------
+    int
+        2 at first, or 1 where the machine has one core; see `set_num_threads`.
+    """
     return state.threads
 
 
@@ -153,6 +212,38 @@ def compiled_form_of(definition: Callable[..., Any]) -> Callable[[F], F]:
 
         either.definition = definition  # type: ignore[attr-defined]
         return either  # type: ignore[return-value]
+
+    return decorate
+
+
+def filled_by(fill: Callable[[str, tuple[np.ndarray, ...], np.ndarray], np.ndarray]) -> Any:
+    """Decorator of a NumPy definition f(x, out), f(g, y, out) or f(g, x, out) of arrays of one
+    shape: its compiled form is ``fill``, called with the name, the inputs and a checked ``out``.
+    """
+
+    def decorate(definition: F) -> F:
+        name = definition.__name__
+
+        def of_input(x: np.ndarray, out: Any = None) -> np.ndarray:
+            check_floats(name, x=x)
+            return fill(name, (x,), check_out(name, out, x.shape, x.dtype))
+
+        def from_result(g: np.ndarray, y: np.ndarray, out: Any = None) -> np.ndarray:
+            check_same_shape(name, g=g, y=y)
+            return fill(name, (g, y), check_out(name, out, g.shape, g.dtype))
+
+        def from_input(g: np.ndarray, x: np.ndarray, out: Any = None) -> np.ndarray:
+            check_same_shape(name, g=g, x=x)
+            return fill(name, (g, x), check_out(name, out, g.shape, g.dtype))
+
+        forms: dict[tuple[str, ...], Any] = {
+            ("x",): of_input,
+            ("g", "y"): from_result,
+            ("g", "x"): from_input,
+        }
+        *inputs, _ = inspect.signature(definition).parameters
+        kernel: Any = wraps(definition)(forms[tuple(inputs)])
+        return compiled_form_of(definition)(kernel)  # type: ignore[no-any-return]
 
     return decorate
 

@@ -20,22 +20,12 @@ from minigrad_ae.kernels.backend import (
     in_parallel,
 )
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
+from minigrad_ae.kernels.ladder import triple_loop
 from minigrad_ae.kernels.reference import quiet
 from minigrad_ae.kernels.tile import fma, load, store, vector_of_zeros
 
 Array = np.ndarray
 GRAIN_FLOPS = 2e6  # work per thread
-
-
-@jit(ELEMENTWISE)
-def _tiny(a: Any, b: Any, c: Any) -> None:
-    """c = a @ b by the definition, for matrices smaller than a tile."""
-    for i in range(c.shape[0]):
-        for j in range(c.shape[1]):
-            total = c.dtype.type(0)
-            for k in range(b.shape[0]):
-                total += a[i, k] * b[k, j]
-            c[i, j] = total
 
 
 @jit(ELEMENTWISE, always_inline=True)
@@ -79,7 +69,7 @@ def _tiles(a: Any, b: Any, c: Any) -> None:
 def product(a: Any, b: Any, c: Any) -> None:
     """c = a @ b for one small matrix each, C order."""
     if c.shape[0] < 3 or c.shape[1] < len(vector_of_zeros(c)):
-        _tiny(a, b, c)
+        triple_loop(a, b, c)
     else:
         _tiles(a, b, c)
 
@@ -110,8 +100,35 @@ def _batched_definition(a: Array, b: Array, out: Array | None = None) -> Array:
 
 @compiled_form_of(_batched_definition)
 def batched_matmul(a: Array, b: Array, out: Array | None = None) -> Array:
-    """``a @ b`` for a (..., M, K) and b (..., K, N) with the same leading axes; b may be a
-    transposed view.
+    """The products of two stacks of matrices, ``a @ b``.
+
+    Parameters
+    ----------
+    a : ndarray, (..., M, K), float32 or float64
+        At least one leading axis.
+    b : ndarray, (..., K, N), dtype of a
+        The same leading axes (nothing is broadcast); it may be a transposed view.
+    out : ndarray, (..., M, N), optional
+        Where to write the result, contiguous.  A new array by default.
+
+    Returns
+    -------
+    ndarray, (..., M, N)
+        One product for each pair of matrices.
+
+    Raises
+    ------
+    DtypeError
+        Where `a` and `b` are not both float32 or both float64 arrays.
+    ShapeError
+        Where the shapes do not fit, or `out` does not.
+
+    Examples
+    --------
+    >>> a = np.stack([np.eye(3), 2 * np.eye(3)])
+    >>> b = np.ones((2, 3, 4))
+    >>> mg.kernels.batched_matmul(a, b).sum(axis=(1, 2)).tolist()
+    [12.0, 24.0]
     """
     check_floats("batched_matmul", a=a, b=b)
     stacks = a.ndim >= 3 and a.ndim == b.ndim and a.shape[:-2] == b.shape[:-2]

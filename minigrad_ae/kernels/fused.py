@@ -21,28 +21,9 @@ from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 
 Array = np.ndarray
 BLOCK = 1024
-TANH, SIGMOID, RELU = range(3)
-CODES = {"tanh": TANH, "sigmoid": SIGMOID, "relu": RELU}
-LOOPS = {"tanh": loops.tanh, "sigmoid": loops.sigmoid, "relu": loops.relu}
-_exp, _expm1_and_remainder = scalar.exp, scalar.expm1_and_remainder
 
 
 # --- layer: y = f(x W + b) ------------------------------------------------------------------------
-
-
-@jit(ELEMENTWISE)
-def _slope(kind: int, g: Any, y: Any, dz: Any) -> None:
-    """dz = g f'(z), with f' written in y: all (n,)."""
-    zero, one = g.dtype.type(0), g.dtype.type(1)
-    if kind == TANH:
-        for i in range(g.size):
-            dz[i] = g[i] * (one - y[i] * y[i])
-    elif kind == SIGMOID:
-        for i in range(g.size):
-            dz[i] = g[i] * y[i] * (one - y[i])
-    else:
-        for i in range(g.size):
-            dz[i] = g[i] if y[i] > zero else zero
 
 
 @jit(ELEMENTWISE)
@@ -68,7 +49,7 @@ def linear(x: Array, weight: Array, bias: Array, activation: str | None, y: Arra
     z[:] = bias
     accumulate(x, weight, z)
     if activation is not None:
-        LOOPS[activation](z.reshape(-1), y.reshape(-1))
+        getattr(loops, activation)(z.reshape(-1), y.reshape(-1))
 
 
 def linear_backward(
@@ -85,7 +66,8 @@ def linear_backward(
     dz = g = np.ascontiguousarray(g)
     if activation is not None:
         dz = np.empty(g.shape, g.dtype)
-        _slope(CODES[activation], g.reshape(-1), y.reshape(-1), dz.reshape(-1))
+        backward = getattr(loops, f"{activation}_backward")
+        backward(g.reshape(-1), y.reshape(-1), dz.reshape(-1))
     if dbias is not None:
         _column_sums(dz, dbias)
     if dx is not None:
@@ -167,12 +149,9 @@ def _bernoulli_terms(x: Any, t: Any, terms: Any, slope: Any) -> None:
     c = scalar.tables(x.dtype.type(0))
     for i in range(x.size):
         v = x[i]
-        u = _exp(-abs(v))
-        s = u / (c.two + u)
-        w = s * s
-        log1p = c.two * (s + s * w * scalar.horner(c.log1p, w))
+        u = scalar.exp(-abs(v))
         beyond = u / (c.one + u)  # sigmoid(-abs(x))
-        terms[i] = ((c.zero if v < c.zero else v) - v * t[i]) + log1p
+        terms[i] = ((c.zero if v < c.zero else v) - v * t[i]) + scalar.log1p(u)
         slope[i] = (c.one - t[i]) - beyond if v >= c.zero else beyond - t[i]
 
 
@@ -203,7 +182,7 @@ def _gaussian_kl(mu: Any, log_var: Any, slope: Any) -> float:
         a, b, d = mu[start:end], log_var[start:end], slope[start:end]
         part = mu.dtype.type(0)
         for i in range(a.size):
-            minus_one, remainder = _expm1_and_remainder(b[i])
+            minus_one, remainder = scalar.expm1_and_remainder(b[i])
             d[i] = half * minus_one
             part += a[i] * a[i] + remainder
         total += float(part)
@@ -252,7 +231,7 @@ def l1_norm(x: Array, value: Array, slope: Array) -> None:
 def _reparameterise(mu: Any, log_var: Any, noise: Any, z: Any, slope: Any) -> None:
     half = mu.dtype.type(0.5)
     for i in range(mu.size):
-        moved = _exp(half * log_var[i]) * noise[i]
+        moved = scalar.exp(half * log_var[i]) * noise[i]
         z[i] = mu[i] + moved
         slope[i] = half * moved
 

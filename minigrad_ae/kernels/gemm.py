@@ -85,16 +85,11 @@ def put_aside(a: Any, turned: bool, k0: int, size: int, i: int, m: int, strip: A
     """``strip[:size, :m] = A[i : i + m, k0 : k0 + size].T``; ``a`` holds A, or its transpose
     (turned).
     """
+    nought = k0 - k0
     if turned:
-        for k in range(size):
-            row, to = a[k0 + k, i:], strip[k]
-            for r in range(m):
-                to[r] = row[r]
+        copy(a, k0, i, strip, nought, nought, size, m)
     else:
-        for r in range(m):
-            row, to = a[i + r, k0:], strip[:, r]
-            for k in range(size):
-                to[k] = row[k]
+        copy(a, i, k0, strip.T, nought, nought, m, size)
 
 
 @jit(ELEMENTWISE)
@@ -198,8 +193,41 @@ def dots(a: Any, bt: Any, c: Any, fresh: bool) -> None:
 
 @compiled_form_of(reference.matmul)
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
-    """``a @ b`` for a (M, K) and b (K, N), float32 or float64 of any strides; ``out`` (M, N),
-    contiguous.
+    """The matrix product ``a @ b``.
+
+    Parameters
+    ----------
+    a : ndarray, (M, K), float32 or float64
+        Of any strides: a transposed view costs nothing.
+    b : ndarray, (K, N), dtype of a
+        Of any strides.
+    out : ndarray, (M, N), optional
+        Where to write the result: contiguous, of the dtype of `a`, and in other memory than `a` and
+        `b`.  A new array by default.
+
+    Returns
+    -------
+    ndarray, (M, N)
+        Each element is one sum in order of k.
+
+    Raises
+    ------
+    DtypeError
+        Where `a` and `b` are not both float32 or both float64 arrays.
+    ShapeError
+        Where the inner sizes differ, an argument is not a matrix, or `out` does not fit or overlaps
+        an argument.
+
+    Notes
+    -----
+    Where the result has at most 8 columns and more rows than that, the sum runs in vector lanes
+    instead.
+
+    Examples
+    --------
+    >>> A = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> mg.kernels.matmul(A, np.linalg.inv(A)).round(6).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
     """
     if type(a) is not np.ndarray or type(b) is not np.ndarray:
         check_floats("matmul", a=a, b=b)
@@ -230,8 +258,27 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
 
 
 def accumulate(a: Array, b: Array, c: Array, fresh: bool = False) -> None:
-    """``c += a @ b``, unchecked: start from a bias in ``c`` and the bias costs nothing; or, where
-    c is `fresh` and holds nothing yet, ``c = a @ b``.
+    """Add the product ``a @ b`` to `c`, unchecked.
+
+    Start from a bias in `c` and the bias costs nothing.
+
+    Parameters
+    ----------
+    a : ndarray, (M, K), float32 or float64
+        Of any strides.
+    b : ndarray, (K, N), dtype of a
+        Of any strides.
+    c : ndarray, (M, N), dtype of a
+        Contiguous, and in other memory; it is written to.
+    fresh : bool, optional
+        Whether `c` holds nothing yet: ``c = a @ b``.
+
+    Examples
+    --------
+    >>> a, b, c = np.ones((2, 3)), np.ones((3, 4)), np.full((2, 4), 10.0)
+    >>> mg.kernels.accumulate(a, b, c)
+    >>> c.tolist()
+    [[13.0, 13.0, 13.0, 13.0], [13.0, 13.0, 13.0, 13.0]]
     """
     if a.size == 0 or b.size == 0:  # a sum of nothing
         if fresh:

@@ -92,6 +92,19 @@ def overload(function: Callable[..., Any]) -> Callable[[F], F]:
     return register(function)
 
 
+def known_when_compiling(function: F) -> F:
+    """Decorator for what depends only on the dtype of its one argument, an array or a number: where
+    it is compiled it is a constant, and branches that do not fit are dropped.
+    """
+
+    @overload(function)
+    def compiled(a):  # type: ignore[no-untyped-def]  # Numba compares signatures, annotations included
+        constant = function(np.dtype(str(getattr(a, "dtype", a))).type(0))
+        return lambda a: constant
+
+    return function
+
+
 def _date_by_folder(cache_file: Any) -> None:
     """Let a cached kernel go stale when *any* file of this folder changes.
 

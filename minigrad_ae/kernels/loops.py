@@ -13,16 +13,12 @@ import numpy as np
 from minigrad_ae.kernels import scalar
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 
-_exp, _tanh, _sigmoid, _softplus = scalar.exp, scalar.tanh, scalar.sigmoid, scalar.softplus
-_erf, _cdf, _tables = scalar.erf, scalar.normal_cdf, scalar.tables
-_bell, _expm1_and_remainder = scalar.bell, scalar.expm1_and_remainder
-
 
 @jit(ELEMENTWISE)
 def exp(x: Any, out: Any) -> None:
     """out = e^x"""
     for i in range(x.size):
-        out[i] = _exp(x[i])
+        out[i] = scalar.exp(x[i])
 
 
 @jit(ELEMENTWISE)
@@ -36,27 +32,27 @@ def exp_backward(g: Any, y: Any, out: Any) -> None:
 def exp_remainder(x: Any, out: Any) -> None:
     """out = e^x - 1 - x"""
     for i in range(x.size):
-        out[i] = _expm1_and_remainder(x[i])[1]
+        out[i] = scalar.expm1_and_remainder(x[i])[1]
 
 
 @jit(ELEMENTWISE)
 def exp_remainder_backward(g: Any, x: Any, out: Any) -> None:
     """out = g (e^x - 1)"""
     for i in range(g.size):
-        out[i] = g[i] * _expm1_and_remainder(x[i])[0]
+        out[i] = g[i] * scalar.expm1_and_remainder(x[i])[0]
 
 
 @jit(ELEMENTWISE)
 def tanh(x: Any, out: Any) -> None:
     """out = tanh x"""
     for i in range(x.size):
-        out[i] = _tanh(x[i])
+        out[i] = scalar.tanh(x[i])
 
 
 @jit(ELEMENTWISE)
 def tanh_backward(g: Any, y: Any, out: Any) -> None:
     """out = g (1 - y^2)"""
-    one = _tables(g.dtype.type(0)).one
+    one = scalar.tables(g.dtype.type(0)).one
     for i in range(g.size):
         out[i] = g[i] * (one - y[i] * y[i])
 
@@ -65,13 +61,13 @@ def tanh_backward(g: Any, y: Any, out: Any) -> None:
 def sigmoid(x: Any, out: Any) -> None:
     """out = 1 / (1 + e^-x)"""
     for i in range(x.size):
-        out[i] = _sigmoid(x[i])
+        out[i] = scalar.sigmoid(x[i])
 
 
 @jit(ELEMENTWISE)
 def sigmoid_backward(g: Any, y: Any, out: Any) -> None:
     """out = g y (1 - y)"""
-    one = _tables(g.dtype.type(0)).one
+    one = scalar.tables(g.dtype.type(0)).one
     for i in range(g.size):
         out[i] = g[i] * y[i] * (one - y[i])
 
@@ -96,21 +92,21 @@ def relu_backward(g: Any, y: Any, out: Any) -> None:
 def softplus(x: Any, out: Any) -> None:
     """out = log(1 + e^x)"""
     for i in range(x.size):
-        out[i] = _softplus(x[i])
+        out[i] = scalar.softplus(x[i])
 
 
 @jit(ELEMENTWISE)
 def softplus_backward(g: Any, x: Any, out: Any) -> None:
     """out = g sigmoid(x)"""
     for i in range(g.size):
-        out[i] = g[i] * _sigmoid(x[i])
+        out[i] = g[i] * scalar.sigmoid(x[i])
 
 
 @jit(ELEMENTWISE)
 def erf(x: Any, out: Any) -> None:
     """out = erf x"""
     for i in range(x.size):
-        out[i] = _erf(x[i])
+        out[i] = scalar.erf(x[i])
 
 
 @jit(ELEMENTWISE)
@@ -118,14 +114,14 @@ def erf_backward(g: Any, x: Any, out: Any) -> None:
     """out = g 2 / sqrt(pi) e^(-x^2)"""
     scale, one = g.dtype.type(2 / np.sqrt(np.pi)), g.dtype.type(1)
     for i in range(g.size):
-        out[i] = g[i] * scale * _bell(x[i], one)
+        out[i] = g[i] * scale * scalar.bell(x[i], one)
 
 
 @jit(ELEMENTWISE)
 def gelu(x: Any, out: Any) -> None:
     """out = x Phi(x)"""
     for i in range(x.size):
-        out[i] = x[i] * _cdf(x[i])[0]
+        out[i] = x[i] * scalar.normal_cdf(x[i])[0]
 
 
 @jit(ELEMENTWISE)
@@ -133,7 +129,7 @@ def gelu_backward(g: Any, x: Any, out: Any) -> None:
     """out = g (Phi(x) + x phi(x)), phi the normal density"""
     scale = g.dtype.type(1 / np.sqrt(2 * np.pi))
     for i in range(g.size):
-        cdf, bell = _cdf(x[i])
+        cdf, bell = scalar.normal_cdf(x[i])
         out[i] = g[i] * (cdf + x[i] * bell * scale)
 
 
@@ -143,7 +139,7 @@ def gelu_tanh(x: Any, out: Any) -> None:
     a, b = x.dtype.type(2 * np.sqrt(2 / np.pi)), x.dtype.type(0.044715)
     for i in range(x.size):
         v = x[i]
-        out[i] = v * _sigmoid(a * (v + b * v * v * v))
+        out[i] = v * scalar.sigmoid(a * (v + b * v * v * v))
 
 
 @jit(ELEMENTWISE)
@@ -153,5 +149,5 @@ def gelu_tanh_backward(g: Any, x: Any, out: Any) -> None:
     one, three = g.dtype.type(1), g.dtype.type(3)
     for i in range(g.size):
         v = x[i]
-        s = _sigmoid(a * (v + b * v * v * v))
+        s = scalar.sigmoid(a * (v + b * v * v * v))
         out[i] = g[i] * s * (one + v * (one - s) * a * (one + three * b * v * v))

@@ -24,7 +24,7 @@ from minigrad_ae.kernels.backend import (
 from minigrad_ae.kernels.batched import GRAIN_FLOPS
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 from minigrad_ae.kernels.reference import quiet
-from minigrad_ae.kernels.rows import _softmax, _softmax_backward, softmax_definition
+from minigrad_ae.kernels.rows import _softmax, _softmax_backward, softmax
 from minigrad_ae.kernels.small_products import product, room
 
 Array = np.ndarray
@@ -58,7 +58,7 @@ def _mixed(weights: Any, turned: bool, x: Any, heads: int, y: Any) -> None:
 
 
 def _attend(
-    q: Array, k: Array, v: Array, bias: Array, heads: int, scale: float, y: Array, weights: Array
+    bias: Array, heads: int, scale: float, weights: Array, q: Array, k: Array, v: Array, y: Array
 ) -> None:
     scores = np.empty(weights.shape, weights.dtype)
     _scores(q, k, bias, heads, scale, scores)
@@ -67,13 +67,13 @@ def _attend(
 
 
 def _attend_backward(
+    heads: int,
+    scale: float,
+    weights: Array,
     g: Array,
     q: Array,
     k: Array,
     v: Array,
-    weights: Array,
-    heads: int,
-    scale: float,
     dq: Array,
     dk: Array,
     dv: Array,
@@ -111,7 +111,7 @@ def _attention_definition(
     scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.dtype.type(q.shape[-1]))
     if bias is not None:
         scores = scores + bias
-    weights = softmax_definition(scores)
+    weights = softmax.definition(scores)  # type: ignore[attr-defined]
     return _join(weights @ v, heads), weights
 
 
@@ -119,12 +119,43 @@ def _attention_definition(
 def attention(
     q: Array, k: Array, v: Array, bias: Array | None = None, heads: int = 1
 ) -> tuple[Array, Array]:
-    """``(softmax(q k^T / sqrt(d) + bias) v, weights)``; q, k, v (..., tokens, width), d = width /
-    heads.
+    """Attention of one or more heads, ``softmax(q k^T / sqrt(d) + bias) v``, and its weights.
 
-    bias (tokens, tokens) is added to the scores: -inf masks a pair, and a row of -inf gives a row
-    of zeros.  The weights, (..., heads,
-    tokens, tokens) or, for one head, (..., tokens, tokens), are what the backward pass needs.
+    Parameters
+    ----------
+    q, k, v : ndarray, (..., tokens, width), float32 or float64
+        Queries, keys and values; head h has the columns h d to (h + 1) d - 1, d = width / heads.
+    bias : ndarray, (tokens, tokens), optional
+        Added to the scores: -Inf masks a pair, and a row of -Inf gives a row of zeros.
+    heads : int, optional
+        The number of heads; it divides the width.
+
+    Returns
+    -------
+    y : ndarray, (..., tokens, width)
+        For each token a mean of values.
+    weights : ndarray, (..., heads, tokens, tokens)
+        What the backward pass needs; (..., tokens, tokens) for one head.
+
+    Raises
+    ------
+    DtypeError
+        Where the arrays are not all float32 or all float64.
+    ShapeError
+        Where `q`, `k`, `v` differ in shape, `heads` does not divide the width, or `bias` does
+        not fit.
+
+    References
+    ----------
+    Vaswani et al. (2017), Attention is all you need, eq. 1.
+
+    Examples
+    --------
+    >>> v = np.array([[0.0, 4.0], [2.0, 0.0]])
+    >>> with mg.kernels.use("numpy"):  # queries of 0 look at all tokens alike
+    ...     y, weights = mg.kernels.attention(0 * v, v, v)
+    >>> y.tolist(), weights.tolist()
+    ([[1.0, 2.0], [1.0, 2.0]], [[0.5, 0.5], [0.5, 0.5]])
     """
     _check_tokens("attention", heads, q=q, k=k, v=v)
     tokens = q.shape[-2]
@@ -146,12 +177,8 @@ def fill(q: Array, k: Array, v: Array, bias: Array, heads: int, y: Array, weight
     tokens, width = q.shape[-2:]
     bias = np.ascontiguousarray(np.broadcast_to(bias, (tokens, tokens)))
     scale, w = (width // heads) ** -0.5, weights.reshape(-1, tokens)
-    lines = _lines(q, k, v, y)
-    tasks = []
-    for part, own in _pieces(q, heads):
-        q, k, v, y = (x[part] for x in lines)
-        tasks.append((q, k, v, bias, heads, scale, y, w[own]))
-    in_parallel(_attend, tasks)
+    pieces = _pieces(q, heads, q, k, v, y)
+    in_parallel(_attend, [(bias, heads, scale, w[own], *lines) for own, lines in pieces])
 
 
 @quiet
@@ -171,8 +198,31 @@ def _attention_backward_definition(
 def attention_backward(
     g: Array, q: Array, k: Array, v: Array, weights: Array, heads: int = 1
 ) -> tuple[Array, Array, Array]:
-    """``(dq, dk, dv)`` from the gradient ``g`` of the result and the weights that ``attention``
-    returned.
+    """The gradients of `attention`.
+
+    Parameters
+    ----------
+    g : ndarray, (..., tokens, width), float32 or float64
+        The gradient of the loss with respect to the result.
+    q, k, v : ndarray, (..., tokens, width)
+        What `attention` was called with.
+    weights : ndarray, (..., heads, tokens, tokens)
+        The weights that it returned; (..., tokens, tokens) for one head.
+    heads : int, optional
+        The number of heads.
+
+    Returns
+    -------
+    dq, dk, dv : ndarray, (..., tokens, width)
+        The gradients with respect to queries, keys and values.
+
+    Raises
+    ------
+    DtypeError
+        Where the arrays are not all float32 or all float64.
+    ShapeError
+        Where `g`, `q`, `k`, `v` differ in shape, `heads` does not divide the width, or `weights`
+        does not fit.
     """
     _check_tokens("attention_backward", heads, g=g, q=q, k=k, v=v)
     check_floats("attention_backward", q=q, weights=weights)
@@ -202,12 +252,8 @@ def fill_backward(
         return
     tokens, width = q.shape[-2:]
     scale, w = (width // heads) ** -0.5, np.ascontiguousarray(weights).reshape(-1, tokens)
-    inputs, outputs = _lines(g, q, k, v), _lines(dq, dk, dv)
-    tasks = []
-    for part, own in _pieces(q, heads):
-        read, filled = (x[part] for x in inputs), (x[part] for x in outputs)
-        tasks.append((*read, w[own], heads, scale, *filled))
-    in_parallel(_attend_backward, tasks)
+    pieces = _pieces(q, heads, g, q, k, v, dq, dk, dv)
+    in_parallel(_attend_backward, [(heads, scale, w[own], *lines) for own, lines in pieces])
 
 
 def _check_tokens(kernel: str, heads: int, **arrays: Array) -> None:
@@ -221,11 +267,6 @@ def _check_tokens(kernel: str, heads: int, **arrays: Array) -> None:
         )
 
 
-def _lines(*arrays: Array) -> list[Array]:
-    """Sequences one below the other: (..., tokens, width) -> (n tokens, width)."""
-    return [np.ascontiguousarray(a).reshape(-1, a.shape[-1]) for a in arrays]
-
-
 def weights_shape(q: Array, heads: int) -> tuple[int, ...]:
     """Of the weights that `attention` leaves: (..., heads, tokens, tokens), or (..., tokens,
     tokens) for one head.
@@ -234,12 +275,15 @@ def weights_shape(q: Array, heads: int) -> tuple[int, ...]:
     return (*q.shape[:-2], *([heads] if heads > 1 else []), tokens, tokens)
 
 
-def _pieces(q: Array, heads: int) -> list[tuple[slice, slice]]:
-    """For each thread the lines of its sequences, and of their weights."""
+def _pieces(q: Array, heads: int, *arrays: Array) -> list[tuple[slice, list[Array]]]:
+    """For each thread the lines of its weights, and its sequences, one below the other: of arrays
+    (..., tokens, width) its part (n tokens, width).
+    """
     tokens, width = q.shape[-2:]
     work = max(4 * tokens * tokens * width, 1)
     parts = chunks(math.prod(q.shape[:-2]), max(1, int(GRAIN_FLOPS / work)))
+    lines = [np.ascontiguousarray(a).reshape(-1, width) for a in arrays]
     return [
-        (slice(i * tokens, j * tokens), slice(i * heads * tokens, j * heads * tokens))
+        (slice(i * heads * tokens, j * heads * tokens), [x[i * tokens : j * tokens] for x in lines])
         for i, j in parts
     ]

@@ -78,11 +78,43 @@ def _layer_norm_backward_definition(
 def layer_norm(
     x: Array, weight: Array, bias: Array, eps: float = 1e-5
 ) -> tuple[Array, Array, Array]:
-    """``(y, normed, scale)``: normed = (x - mean) scale, scale = 1 / sqrt(var + eps), y = normed *
-    weight + bias.
+    """Layer norm over the last axis, and what its backward pass needs.
 
-    x (..., columns), weight and bias (columns,); ``normed`` and ``scale`` (...) are what the
-    backward pass needs.
+    Parameters
+    ----------
+    x : ndarray, (..., columns), float32 or float64
+        The rows.
+    weight, bias : ndarray, (columns,), dtype of x
+        The scale and the shift of each column.
+    eps : float, optional
+        Added to the variance of a row, so that a constant row does not divide by 0.
+
+    Returns
+    -------
+    y : ndarray, (..., columns)
+        ``normed * weight + bias``.
+    normed : ndarray, (..., columns)
+        ``(x - mean) * scale``: rows of mean 0 and variance 1.
+    scale : ndarray, (...)
+        ``1 / sqrt(var + eps)``, one number per row; var is the mean over columns.
+
+    Raises
+    ------
+    DtypeError
+        Where the arrays are not all float32 or all float64.
+    ShapeError
+        Where `weight` or `bias` does not have one number per column.
+
+    References
+    ----------
+    Ba, Kiros & Hinton (2016), Layer normalization.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 2.0, 3.0, 6.0]])  # mean 3, variance 14 / 4
+    >>> y, normed, scale = mg.kernels.layer_norm(x, np.ones(4), np.zeros(4), eps=0.0)
+    >>> round(float(y.mean()), 6), round(float(y.var()), 6), round(float(scale[0] ** -2), 6)
+    (0.0, 1.0, 3.5)
     """
     _check_norm("layer_norm", x, weight, bias)
     y, normed = np.empty_like(x, order="C"), np.empty_like(x, order="C")
@@ -105,8 +137,32 @@ def fill(
 def layer_norm_backward(
     g: Array, normed: Array, scale: Array, weight: Array
 ) -> tuple[Array, Array, Array]:
-    """``(dx, dweight, dbias)`` from what ``layer_norm`` left; the sums over rows run in row
-    order.
+    """The gradients of `layer_norm` from what it left.
+
+    Parameters
+    ----------
+    g : ndarray, (..., columns), float32 or float64
+        The gradient of the loss with respect to the result.
+    normed : ndarray, (..., columns)
+        The rows of mean 0 and variance 1 that `layer_norm` returned.
+    scale : ndarray, (...)
+        The scales that it returned.
+    weight : ndarray, (columns,)
+        The weight that it was called with.
+
+    Returns
+    -------
+    dx : ndarray, (..., columns)
+        The gradient with respect to `x`; each row of it sums to 0.
+    dweight, dbias : ndarray, (columns,)
+        The gradients with respect to weight and bias, sums over the rows in their order.
+
+    Raises
+    ------
+    DtypeError
+        Where the arrays are not all float32 or all float64.
+    ShapeError
+        Where the shapes of `g` and `normed` differ, or `weight` or `scale` does not fit.
     """
     check_same_shape("layer_norm_backward", g=g, normed=normed)
     _check_norm("layer_norm_backward", g, weight, weight)

@@ -90,15 +90,6 @@ def _adam_definition(
     p -= lr / (1 - b1**step) * np.divide(m, bottom, out=np.zeros_like(m), where=m != 0)
 
 
-def _flat(kernel: str, **arrays: Array) -> list[Array]:
-    """Checked flat views of arrays that a kernel writes to in place."""
-    check_same_shape(kernel, **arrays)
-    for array in arrays.values():
-        if not (array.flags.c_contiguous and array.flags.writeable):
-            check_out(kernel, array, array.shape, array.dtype)
-    return [array.reshape(-1) for array in arrays.values()]
-
-
 @compiled_form_of(_adam_definition)
 def adam_step(
     p: Array,
@@ -112,14 +103,58 @@ def adam_step(
     weight_decay: float = 0.0,
     decoupled: bool = False,
 ) -> None:
-    """One step of Adam (AdamW if ``decoupled``), number ``step`` >= 1: ``p``, ``m``, ``v`` are
-    updated in place.
+    """One step of Adam, or AdamW, in place.
+
+    Parameters
+    ----------
+    p : ndarray, any shape, float32 or float64
+        The parameters, which are updated.
+    g : ndarray, shape and dtype of p
+        The gradient of the loss.
+    m, v : ndarray, shape and dtype of p
+        The running means of gradients and of their squares, which are updated; 0 at first.
+    step : int
+        The number of this step, from 1 on.
+    lr : float
+        The learning rate.
+    betas : tuple of two floats, optional
+        How much of the running means is kept, b1 of `m` and b2 of `v`.
+    eps : float, optional
+        Added to the root of `v`, so that a rare gradient does not divide by 0.
+    weight_decay : float, optional
+        How strongly parameters are drawn to 0.
+    decoupled : bool, optional
+        Whether weight decay shrinks the parameters themselves (AdamW) or is added to the gradient,
+        ``g + weight_decay * p`` (Adam).
+
+    Raises
+    ------
+    DataError
+        Where `step` is below 1.
+    DtypeError
+        Where the arrays are not all float32 or all float64.
+    ShapeError
+        Where their shapes differ, or one of them is not contiguous and writeable.
+
+    References
+    ----------
+    Kingma & Ba (2015), Adam; Loshchilov & Hutter (2019), Decoupled weight decay regularization.
+
+    Examples
+    --------
+    >>> p, g, m, v = np.zeros(2), np.array([1e-3, -1e3]), np.zeros(2), np.zeros(2)
+    >>> mg.kernels.adam_step(p, g, m, v, step=1, lr=0.1, eps=0.0)
+    >>> p.round(6).tolist()  # the first step is lr against the gradient's sign, whatever its size
+    [-0.1, 0.1]
     """
     if step < 1:
         raise DataError(
             "adam_step: steps are counted from 1", f"step={step}", "pass 1 at the first call"
         )
-    _flat("adam_step", p=p, g=g, m=m, v=v)
+    check_same_shape("adam_step", p=p, g=g, m=m, v=v)
+    for array in (p, g, m, v):
+        if not (array.flags.c_contiguous and array.flags.writeable):
+            check_out("adam_step", array, array.shape, array.dtype)
     adam(p, g, m, v, adam_numbers(step, lr, betas, eps, weight_decay, decoupled))
 
 

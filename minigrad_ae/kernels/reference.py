@@ -1,7 +1,7 @@
-"""The NumPy definitions: what each kernel computes, in a line or two.  They run under
-``use("numpy")``.
+"""What the NumPy definitions of kernels share.
 
-``out`` is accepted everywhere and written to, so that both backends are called alike.
+A definition says in a line or two what a kernel computes, and runs under ``use("numpy")``.  ``out``
+is accepted everywhere and written to, so that both backends are called alike.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-_erf_of_float = np.vectorize(math.erf, otypes=[np.float64])
-_erfc_of_float = np.vectorize(math.erfc, otypes=[np.float64])
+erf_of_float = np.vectorize(math.erf, otypes=[np.float64])
+erfc_of_float = np.vectorize(math.erfc, otypes=[np.float64])
 
 
-def _into(out: Any, y: Any, dtype: Any) -> np.ndarray:
+def into(out: Any, y: Any, dtype: Any) -> np.ndarray:
     """``y`` in ``dtype``, written to ``out`` if there is one."""
     if out is None:
         return np.asarray(y, dtype)
@@ -35,14 +35,6 @@ def matmul(a, b, out=None):  # type: ignore[no-untyped-def]
     return np.matmul(a, b, out=out)
 
 
-def exp(x, out=None):  # type: ignore[no-untyped-def]
-    return _into(out, np.exp(x), x.dtype)
-
-
-def exp_backward(g, y, out=None):  # type: ignore[no-untyped-def]
-    return _into(out, g * y, g.dtype)
-
-
 def above_tangent(x):  # type: ignore[no-untyped-def]
     """e^x - 1 - x, by its series for |x| < 1, where the difference would cancel; x may be complex,
     near the real axis.
@@ -56,58 +48,15 @@ def above_tangent(x):  # type: ignore[no-untyped-def]
     return np.where(np.abs(x.real) < 1, 0.5 * small * small * series, direct)
 
 
-def exp_remainder(x, out=None):  # type: ignore[no-untyped-def]
-    return _into(out, above_tangent(x), x.dtype)
-
-
-def exp_remainder_backward(g, x, out=None):  # type: ignore[no-untyped-def]
-    return _into(out, g * np.expm1(x), g.dtype)
-
-
-def tanh(x, out=None):  # type: ignore[no-untyped-def]
-    return _into(out, np.tanh(x), x.dtype)
-
-
-def tanh_backward(g, y, out=None):  # type: ignore[no-untyped-def]
-    return _into(out, g * (1 - y * y), g.dtype)
-
-
-def sigmoid(x, out=None):  # type: ignore[no-untyped-def]
+def logistic(x):  # type: ignore[no-untyped-def]
+    """1 / (1 + e^-x) without overflow."""
     e = np.exp(-np.abs(x))
-    return _into(out, np.where(x < 0, e, 1) / (1 + e), x.dtype)
-
-
-def sigmoid_backward(g, y, out=None):  # type: ignore[no-untyped-def]
-    return _into(out, g * y * (1 - y), g.dtype)
-
-
-def relu(x, out=None):  # type: ignore[no-untyped-def]
-    return _into(out, np.where(x <= 0, 0, x), x.dtype)
-
-
-def relu_backward(g, y, out=None):  # type: ignore[no-untyped-def]
-    return _into(out, np.where(y > 0, g, 0), g.dtype)
-
-
-def softplus(x, out=None):  # type: ignore[no-untyped-def]
-    return _into(out, np.where(x <= 0, 0, x) + np.log1p(np.exp(-np.abs(x))), x.dtype)
-
-
-def softplus_backward(g, x, out=None):  # type: ignore[no-untyped-def]
-    return _into(out, g * sigmoid(x), g.dtype)
-
-
-def erf(x, out=None):  # type: ignore[no-untyped-def]
-    return _into(out, _erf_of_float(x), x.dtype)
-
-
-def erf_backward(g, x, out=None):  # type: ignore[no-untyped-def]
-    return _into(out, g * (2 / math.sqrt(math.pi)) * np.exp(-(x * x)), g.dtype)
+    return np.where(x < 0, e, 1) / (1 + e)
 
 
 def gelu(x, approximate=None, out=None):  # type: ignore[no-untyped-def]
     gate = _gate(x) if approximate else _normal_cdf(x)
-    return _into(out, x * gate, x.dtype)
+    return into(out, x * gate, x.dtype)
 
 
 def gelu_backward(g, x, approximate=None, out=None):  # type: ignore[no-untyped-def]
@@ -117,13 +66,13 @@ def gelu_backward(g, x, approximate=None, out=None):  # type: ignore[no-untyped-
     else:
         density = np.exp(-(0.5 * x * x)) / math.sqrt(2 * math.pi)
         slope = _normal_cdf(x) + x * density
-    return _into(out, g * slope, g.dtype)
+    return into(out, g * slope, g.dtype)
 
 
 def _gate(x):  # type: ignore[no-untyped-def]
     # (1 + tanh u) / 2, u half of that
-    return sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
+    return logistic(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
 
 
 def _normal_cdf(x):  # type: ignore[no-untyped-def]
-    return 0.5 * _erfc_of_float(-math.sqrt(0.5) * x.astype(np.float64))
+    return 0.5 * erfc_of_float(-math.sqrt(0.5) * x.astype(np.float64))

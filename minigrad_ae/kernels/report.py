@@ -10,7 +10,14 @@ from .jit import cache_place, numba
 
 
 def info() -> dict[str, Any]:
-    """What ``doctor`` reports."""
+    """What the kernels run on, as ``minigrad-ae doctor`` reports it.
+
+    Returns
+    -------
+    dict
+        "backend" ("numba" or "numpy"), "numba" (its version, or None), "threads", "threading layer"
+        and "cache" (the folder of compiled kernels, or None).
+    """
 
     return {
         "backend": backend(),

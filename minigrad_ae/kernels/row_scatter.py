@@ -32,10 +32,33 @@ def _add_rows_definition(x: Array, rows: Array, shape: tuple[int, ...]) -> Array
 
 @compiled_form_of(_add_rows_definition)
 def add_rows(x: Array, rows: Array, shape: tuple[int, ...]) -> Array:
-    """``out = zeros(shape); out[rows] += x`` with repeated rows added up; x has ``rows.size`` times
-    ``shape[1:]`` numbers.
+    """Add rows into places: ``out = zeros(shape); out[rows] += x``, with repeated rows added up.
 
-    rows : whole numbers of any shape, from -shape[0] to shape[0] - 1.
+    Parameters
+    ----------
+    x : ndarray, (*rows.shape, *shape[1:]), float32 or float64
+        The rows that are added; ``rows.size`` times ``shape[1:]`` numbers.
+    rows : ndarray of int, any shape
+        Where each goes, from -shape[0] to shape[0] - 1; a negative number counts from the back.
+    shape : tuple of int
+        The shape of the result.
+
+    Returns
+    -------
+    ndarray, shape `shape`, dtype of x
+        A row that was named k times is the sum of k rows, a row that was not named is 0.
+
+    Raises
+    ------
+    DtypeError
+        Where `x` is not a float32 or float64 array.
+    ShapeError
+        Where the sizes do not fit, or there is no such row.
+
+    Examples
+    --------
+    >>> mg.kernels.add_rows(np.array([[1.0], [2.0], [5.0]]), np.array([0, 2, 0]), (3, 1)).tolist()
+    [[6.0], [0.0], [2.0]]
     """
     check_floats("add_rows", x=x)
     width = math.prod(shape[1:])

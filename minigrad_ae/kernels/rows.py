@@ -6,26 +6,18 @@ spread as in NumPy; of a row of -Inf the softmax is 0 and the log-softmax -Inf.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels import scalar
-from minigrad_ae.kernels.backend import (
-    check_out,
-    check_same_shape,
-    chunks,
-    compiled_form_of,
-    in_parallel,
-)
+from minigrad_ae.kernels.backend import chunks, filled_by, in_parallel
 from minigrad_ae.kernels.jit import REDUCTION, jit
 
 Array = np.ndarray
 GRAIN = 1 << 14  # numbers per thread
 BLOCK = 1 << 11  # numbers that stay in the first-level cache
-_exp = scalar.exp
 
 
 @jit(REDUCTION)
@@ -63,7 +55,7 @@ def _exp_of_shifted(x: Any, shifted: Any, powers: Any) -> None:
             to[i] = row[i] - top
     flat, out = shifted.reshape(-1), powers.reshape(-1)
     for i in range(flat.size):
-        out[i] = _exp(flat[i])
+        out[i] = scalar.exp(flat[i])
 
 
 @jit(REDUCTION)
@@ -121,20 +113,7 @@ def _log_softmax_backward(g: Any, y: Any, out: Any) -> None:
         for i in range(row.size):
             total += row[i]
         for i in range(row.size):
-            to[i] = row[i] - _exp(log_weight[i]) * total
-
-
-def _run(kernel: Callable[..., None], inputs: tuple[Array, ...], out: Array) -> Array:
-    """``kernel`` over (rows, columns) views, a piece of the rows per thread."""
-    if 0 < out.size < 2 * GRAIN and out.ndim == 2:
-        kernel(*map(np.ascontiguousarray, inputs), out)
-    elif out.size:
-        columns = out.shape[-1]
-        views = [np.ascontiguousarray(a).reshape(-1, columns) for a in inputs]
-        views.append(out.reshape(-1, columns))
-        pieces = chunks(len(views[0]), max(1, GRAIN // columns))
-        in_parallel(kernel, [tuple(v[i:j] for v in views) for i, j in pieces])
-    return out
+            to[i] = row[i] - scalar.exp(log_weight[i]) * total
 
 
 KERNELS = {
@@ -145,32 +124,26 @@ KERNELS = {
 }
 
 
-def fill(name: str, inputs: tuple[Array, ...], out: Array) -> None:
-    """One of KERNELS over arrays (..., columns) of one shape and dtype, unchecked."""
-    _run(KERNELS[name], inputs, out)
-
-
-def _rows(kernel: str, **arrays: Array) -> tuple[Array, ...]:
-    check_same_shape(kernel, **arrays)
-    if next(iter(arrays.values())).ndim < 1:
+def fill(name: str, inputs: tuple[Array, ...], out: Array) -> Array:
+    """``out``, filled by one of KERNELS: arrays (..., columns) of one shape and dtype as (rows,
+    columns), a piece of the rows per thread.
+    """
+    kernel = KERNELS[name]
+    if 0 < out.size < 2 * GRAIN and out.ndim == 2:
+        kernel(*map(np.ascontiguousarray, inputs), out)
+    elif out.ndim < 1:
         raise ShapeError(
-            f"{kernel}: needs an axis to run along",
+            f"{name}: needs an axis to run along",
             "the arguments are 0-d",
             "give at least one axis",
         )
-    return tuple(arrays.values())
-
-
-def softmax_definition(x: Array, out: Array | None = None) -> Array:
-    e = np.exp(_shifted(x))
-    total = e.sum(-1, keepdims=True)
-    return np.divide(e, np.where(total == 0, 1, total), out=out)
-
-
-def _log_softmax_definition(x: Array, out: Array | None = None) -> Array:
-    shifted = _shifted(x)
-    total = np.exp(shifted).sum(-1, keepdims=True)
-    return np.subtract(shifted, np.log(np.where(total == 0, 1, total)), out=out)
+    elif out.size:
+        columns = out.shape[-1]
+        views = [np.ascontiguousarray(a).reshape(-1, columns) for a in inputs]
+        views.append(out.reshape(-1, columns))
+        pieces = chunks(len(views[0]), max(1, GRAIN // columns))
+        in_parallel(kernel, [tuple(v[i:j] for v in views) for i, j in pieces])
+    return out
 
 
 def _shifted(x: Array) -> Array:
@@ -179,39 +152,134 @@ def _shifted(x: Array) -> Array:
     return x - np.where(np.isinf(top), 0, top)
 
 
-def _softmax_backward_definition(g: Array, y: Array, out: Array | None = None) -> Array:
+@filled_by(fill)
+def softmax(x: Array, out: Array | None = None) -> Array:
+    """The softmax of each row: ``e / e.sum(-1)``, ``e = np.exp(x - x.max(-1))``.
+
+    Parameters
+    ----------
+    x : ndarray, (..., columns), float32 or float64
+        Scores; -Inf excludes a column.
+    out : ndarray, optional
+        Where to write the result: contiguous, of the shape and dtype of `x`, perhaps an input
+        itself.  A new array by default.
+
+    Returns
+    -------
+    ndarray, shape and dtype of x
+        Weights that are not negative and sum to 1 along the last axis; 0 in a row of -Inf.
+
+    Raises
+    ------
+    DtypeError
+        Where `x` is not a float32 or float64 array.
+    ShapeError
+        Where `out` does not fit, or `x` has no axis.
+
+    Examples
+    --------
+    >>> weights = mg.kernels.softmax(np.log([[1.0, 1.0, 2.0], [1.0, 2.0, 5.0]]))
+    >>> weights.round(6).tolist()
+    [[0.25, 0.25, 0.5], [0.125, 0.25, 0.625]]
+    """
+    e = np.exp(_shifted(x))
+    total = e.sum(-1, keepdims=True)
+    return np.divide(e, np.where(total == 0, 1, total), out=out)
+
+
+@filled_by(fill)
+def softmax_backward(g: Array, y: Array, out: Array | None = None) -> Array:
+    """The gradient of `softmax` from its result: ``y * (g - (g * y).sum(-1))``.
+
+    Parameters
+    ----------
+    g : ndarray, (..., columns), float32 or float64
+        The gradient of the loss with respect to the result.
+    y : ndarray, shape and dtype of g
+        The result of `softmax`.
+    out : ndarray, optional
+        Where to write the result: contiguous, of the shape and dtype of `g`, perhaps an input
+        itself.  A new array by default.
+
+    Returns
+    -------
+    ndarray, shape and dtype of g
+        The gradient of the loss with respect to the scores; it sums to 0 along the last axis.
+
+    Raises
+    ------
+    DtypeError
+        Where `g` and `y` are not both float32 or both float64 arrays.
+    ShapeError
+        Where the shapes differ, `out` does not fit, or there is no axis.
+
+    Examples
+    --------
+    >>> y = np.array([[0.25, 0.25, 0.5]])
+    >>> mg.kernels.softmax_backward(np.array([[1.0, 1.0, 1.0]]), y).tolist()  # they sum to 1
+    [[0.0, 0.0, 0.0]]
+    """
     return np.multiply(y, g - (g * y).sum(-1, keepdims=True), out=out)
 
 
-def _log_softmax_backward_definition(g: Array, y: Array, out: Array | None = None) -> Array:
-    return np.subtract(g, np.exp(y) * g.sum(-1, keepdims=True), out=out)
-
-
-@compiled_form_of(softmax_definition)
-def softmax(x: Array, out: Array | None = None) -> Array:
-    """``e / e.sum(-1)``, ``e = np.exp(x - x.max(-1))``; x (..., columns); 0 in a row of -inf."""
-    return _run(_softmax, _rows("softmax", x=x), check_out("softmax", out, x.shape, x.dtype))
-
-
-@compiled_form_of(_softmax_backward_definition)
-def softmax_backward(g: Array, y: Array, out: Array | None = None) -> Array:
-    """``y * (g - (g * y).sum(-1))``, y the softmax."""
-    name = "softmax_backward"
-    return _run(_softmax_backward, _rows(name, g=g, y=y), check_out(name, out, g.shape, g.dtype))
-
-
-@compiled_form_of(_log_softmax_definition)
+@filled_by(fill)
 def log_softmax(x: Array, out: Array | None = None) -> Array:
-    """``x - max - log(exp(x - max).sum(-1))``; x (..., columns); -inf in a row of -inf."""
-    return _run(
-        _log_softmax, _rows("log_softmax", x=x), check_out("log_softmax", out, x.shape, x.dtype)
-    )
+    """The logarithm of the softmax: ``x - max - log(exp(x - max).sum(-1))``.
+
+    Parameters
+    ----------
+    x : ndarray, (..., columns), float32 or float64
+        Scores; -Inf excludes a column.
+    out : ndarray, optional
+        Where to write the result: contiguous, of the shape and dtype of `x`, perhaps an input
+        itself.  A new array by default.
+
+    Returns
+    -------
+    ndarray, shape and dtype of x
+        Log-probabilities, at most 0; -Inf in a row of -Inf.
+
+    Raises
+    ------
+    DtypeError
+        Where `x` is not a float32 or float64 array.
+    ShapeError
+        Where `out` does not fit, or `x` has no axis.
+
+    Examples
+    --------
+    >>> bool(np.allclose(mg.kernels.log_softmax(np.zeros((1, 4))), -np.log(4)))
+    True
+    """
+    shifted = _shifted(x)
+    total = np.exp(shifted).sum(-1, keepdims=True)
+    return np.subtract(shifted, np.log(np.where(total == 0, 1, total)), out=out)
 
 
-@compiled_form_of(_log_softmax_backward_definition)
+@filled_by(fill)
 def log_softmax_backward(g: Array, y: Array, out: Array | None = None) -> Array:
-    """``g - np.exp(y) * g.sum(-1)``, y the log-softmax."""
-    name = "log_softmax_backward"
-    return _run(
-        _log_softmax_backward, _rows(name, g=g, y=y), check_out(name, out, g.shape, g.dtype)
-    )
+    """The gradient of `log_softmax` from its result: ``g - np.exp(y) * g.sum(-1)``.
+
+    Parameters
+    ----------
+    g : ndarray, (..., columns), float32 or float64
+        The gradient of the loss with respect to the result.
+    y : ndarray, shape and dtype of g
+        The result of `log_softmax`.
+    out : ndarray, optional
+        Where to write the result: contiguous, of the shape and dtype of `g`, perhaps an input
+        itself.  A new array by default.
+
+    Returns
+    -------
+    ndarray, shape and dtype of g
+        The gradient of the loss with respect to the scores; it sums to 0 along the last axis.
+
+    Raises
+    ------
+    DtypeError
+        Where `g` and `y` are not both float32 or both float64 arrays.
+    ShapeError
+        Where the shapes differ, `out` does not fit, or there is no axis.
+    """
+    return np.subtract(g, np.exp(y) * g.sum(-1, keepdims=True), out=out)

@@ -19,173 +19,163 @@ subnormal arguments and results are kept (no flush to zero).
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections import namedtuple
+from typing import Any
 
 import numpy as np
 
-from minigrad_ae.kernels.jit import ELEMENTWISE, jit, overload
+from minigrad_ae.kernels.jit import ELEMENTWISE, jit, known_when_compiling, overload
+
+_HALF_ROOT, _INVERSE_LN2 = np.sqrt(0.5), 1 / np.log(2.0)
+# name of a constant: its value for float32, and for float64
+_CONSTANTS: dict[str, tuple[Any, Any]] = {
+    "zero": (0.0, 0.0),
+    "half": (0.5, 0.5),
+    "one": (1.0, 1.0),
+    "two": (2.0, 2.0),
+    "inverse_sqrt2": (_HALF_ROOT, _HALF_ROOT),
+    "saturated": (20.0, 40.0),  # tanh is 1 to the last bit from half of this on
+    "erfc_centre": (3.75, 3.75),
+    "erfc_end": (11.0, 28.0),  # erfc and e^(-x^2) are 0 from here on
+    "bell_end": (15.0, 39.0),  # e^(-x^2 / 2) is 0 from here on
+    # 2^8, 2^20: multiples of 1 / grid up to bell_end have squares without rounding
+    "grid": (256.0, 1048576.0),
+    "lowest": (-105.0, -746.0),  # exp is 0 below ...
+    "highest": (89.0, 710.0),  # ... and Inf above
+    "far": (40.0, 70.0),  # beside 2^far, 1 and x are less than half an ulp
+    "inverse_ln2": (_INVERSE_LN2, _INVERSE_LN2),
+    # ln 2 = high + low; n * high is exact
+    "ln2_high": (0.693359375, 0.693145751953125),
+    "ln2_low": (-0.00021219444005469057, 1.4286068203094287e-06),
+    "exp": (
+        (
+            0.00139269268,
+            0.00836377405,
+            0.0416665487,
+            0.166665733,
+            0.5,
+        ),
+        (
+            2.0915442297780116e-09,
+            2.5106274733573296e-08,
+            2.75572718102198e-07,
+            2.755725283351691e-06,
+            2.4801587327007187e-05,
+            0.00019841269876864356,
+            0.0013888888888883327,
+            0.008333333333325544,
+            0.04166666666666667,
+            0.1666666666666667,
+            0.5,
+        ),
+    ),
+    "log1p": (
+        (
+            0.116151281,
+            0.108527139,
+            0.142962128,
+            0.199998528,
+            0.333333343,
+        ),
+        (
+            0.07820074944803705,
+            0.03743548293126407,
+            0.05423153071310009,
+            0.05867070005446695,
+            0.06667594476950635,
+            0.07692271746289105,
+            0.09090909955527261,
+            0.11111111099014737,
+            0.14285714285800877,
+            0.1999999999999976,
+            0.3333333333333333,
+        ),
+    ),
+    "erf": (
+        (
+            7.87587487e-05,
+            -0.00080168643,
+            0.00518908724,
+            -0.0268542115,
+            0.112835944,
+            -0.37612626,
+            1.12837911,
+        ),
+        (
+            5.957176147748911e-11,
+            -1.1372848856791674e-09,
+            1.4659775274047436e-08,
+            -1.6350312701054695e-07,
+            1.6461000484121368e-06,
+            -1.4925595266831182e-05,
+            0.0001205533111164271,
+            -0.000854832698083379,
+            0.0052239776248180145,
+            -0.026866170645076792,
+            0.11283791670954879,
+            -0.3761263890318375,
+            1.1283791670955126,
+        ),
+    ),
+    "erfc": (
+        (
+            -0.000228747231,
+            0.00039670465,
+            0.00168866222,
+            -0.0098454915,
+            0.0283964816,
+            -0.0586459823,
+            0.0922963694,
+            -0.108814582,
+            0.0822774172,
+            0.00358631019,
+            -0.14024061,
+            1.23751259,
+        ),
+        (
+            3.2052623379289157e-10,
+            -2.618520156503145e-09,
+            -3.798189797736207e-09,
+            3.195398612057818e-08,
+            2.3398534313040898e-08,
+            -2.4851108650210706e-07,
+            -5.741076073013916e-08,
+            1.7419011945194367e-06,
+            -9.733875167494142e-07,
+            -1.1437980374495534e-05,
+            2.2384138525656757e-05,
+            5.164649341002877e-05,
+            -0.00029015404203352704,
+            0.000293714390578856,
+            0.001755625843431864,
+            -0.00974657968596217,
+            0.028362277420377335,
+            -0.05869339857631061,
+            0.09230432116025894,
+            -0.10880393014246645,
+            0.08227673849014977,
+            0.003585415485479575,
+            -0.14024059858554702,
+            1.2375126308378275,
+        ),
+    ),
+}
+Tables: Any = namedtuple("Tables", _CONSTANTS)  # type: ignore[misc]
 
 
-class Tables(NamedTuple):
-    """The constants of one dtype."""
-
-    zero: Any
-    half: Any
-    one: Any
-    two: Any
-    inverse_sqrt2: Any
-    saturated: Any  # tanh is 1 to the last bit from half of this on
-    erfc_centre: Any
-    erfc_end: Any  # erfc and e^(-x^2) are 0 from here on
-    bell_end: Any  # e^(-x^2 / 2) is 0 from here on
-    grid: Any  # multiples of 1 / grid up to bell_end have squares without rounding
-    lowest: Any  # exp is 0 below, Inf above
-    highest: Any
-    far: Any  # beside 2^far, 1 and x are less than half an ulp
-    inverse_ln2: Any
-    ln2_high: Any  # ln 2 = high + low; n * high is exact
-    ln2_low: Any
-    exp: Any
-    log1p: Any
-    erf: Any
-    erfc: Any
+def _tables(kind: Any, column: int) -> Any:
+    """One column of _CONSTANTS in the dtype ``kind``: numbers, and tuples of coefficients."""
+    values = [pair[column] for pair in _CONSTANTS.values()]
+    return Tables(*(tuple(map(kind, v)) if isinstance(v, tuple) else kind(v) for v in values))
 
 
-_EXP32 = [
-    0.00139269268,
-    0.00836377405,
-    0.0416665487,
-    0.166665733,
-    0.5,
-]
-_EXP64 = [
-    2.0915442297780116e-09,
-    2.5106274733573296e-08,
-    2.75572718102198e-07,
-    2.755725283351691e-06,
-    2.4801587327007187e-05,
-    0.00019841269876864356,
-    0.0013888888888883327,
-    0.008333333333325544,
-    0.04166666666666667,
-    0.1666666666666667,
-    0.5,
-]
-_LOG32 = [
-    0.116151281,
-    0.108527139,
-    0.142962128,
-    0.199998528,
-    0.333333343,
-]
-_LOG64 = [
-    0.07820074944803705,
-    0.03743548293126407,
-    0.05423153071310009,
-    0.05867070005446695,
-    0.06667594476950635,
-    0.07692271746289105,
-    0.09090909955527261,
-    0.11111111099014737,
-    0.14285714285800877,
-    0.1999999999999976,
-    0.3333333333333333,
-]
-_ERF32 = [
-    7.87587487e-05,
-    -0.00080168643,
-    0.00518908724,
-    -0.0268542115,
-    0.112835944,
-    -0.37612626,
-    1.12837911,
-]
-_ERF64 = [
-    5.957176147748911e-11,
-    -1.1372848856791674e-09,
-    1.4659775274047436e-08,
-    -1.6350312701054695e-07,
-    1.6461000484121368e-06,
-    -1.4925595266831182e-05,
-    0.0001205533111164271,
-    -0.000854832698083379,
-    0.0052239776248180145,
-    -0.026866170645076792,
-    0.11283791670954879,
-    -0.3761263890318375,
-    1.1283791670955126,
-]
-_ERFC32 = [
-    -0.000228747231,
-    0.00039670465,
-    0.00168866222,
-    -0.0098454915,
-    0.0283964816,
-    -0.0586459823,
-    0.0922963694,
-    -0.108814582,
-    0.0822774172,
-    0.00358631019,
-    -0.14024061,
-    1.23751259,
-]
-_ERFC64 = [
-    3.2052623379289157e-10,
-    -2.618520156503145e-09,
-    -3.798189797736207e-09,
-    3.195398612057818e-08,
-    2.3398534313040898e-08,
-    -2.4851108650210706e-07,
-    -5.741076073013916e-08,
-    1.7419011945194367e-06,
-    -9.733875167494142e-07,
-    -1.1437980374495534e-05,
-    2.2384138525656757e-05,
-    5.164649341002877e-05,
-    -0.00029015404203352704,
-    0.000293714390578856,
-    0.001755625843431864,
-    -0.00974657968596217,
-    0.028362277420377335,
-    -0.05869339857631061,
-    0.09230432116025894,
-    -0.10880393014246645,
-    0.08227673849014977,
-    0.003585415485479575,
-    -0.14024059858554702,
-    1.2375126308378275,
-]
+_SINGLE, _DOUBLE = _tables(np.float32, 0), _tables(np.float64, 1)
 
 
-def _tables(
-    kind: Any, limits: tuple[float, ...], ln2_high: float, *polynomials: list[float]
-) -> Tables:
-    ln2_low = float(
-        np.longdouble("0.693147180559945309417232121458176568") - np.longdouble(ln2_high)
-    )
-    saturated, erfc_end, bell_end, grid, lowest, highest, far = limits
-    numbers = (0.0, 0.5, 1.0, 2.0, np.sqrt(0.5), saturated, 3.75, erfc_end, bell_end, grid)
-    reduction = (lowest, highest, far, 1 / np.log(2.0), ln2_high, ln2_low)
-    return Tables(
-        *(kind(v) for v in numbers + reduction), *(tuple(kind(c) for c in p) for p in polynomials)
-    )
-
-
-_LIMITS32 = (20.0, 11.0, 15.0, 2.0**8, -105.0, 89.0, 40.0)
-_LIMITS64 = (40.0, 28.0, 39.0, 2.0**20, -746.0, 710.0, 70.0)
-_SINGLE = _tables(np.float32, _LIMITS32, 0.693359375, _EXP32, _LOG32, _ERF32, _ERFC32)
-_DOUBLE = _tables(np.float64, _LIMITS64, 0.693145751953125, _EXP64, _LOG64, _ERF64, _ERFC64)
-
-
-def tables(x: Any) -> Tables:
-    """The constants for the dtype of the number ``x``; chosen while compiling."""
-    return _SINGLE if isinstance(x, np.float32) else _DOUBLE
-
-
-@overload(tables)
-def _tables_compiled(x):  # type: ignore[no-untyped-def]
-    chosen = _SINGLE if x.bitwidth == 32 else _DOUBLE
-    return lambda x: chosen
+@known_when_compiling
+def tables(x: Any) -> Any:
+    """The constants for the dtype of the number ``x``."""
+    return _SINGLE if x.itemsize == 4 else _DOUBLE
 
 
 def power_of_two(n: Any, like: Any) -> Any:
@@ -226,22 +216,47 @@ def horner(coefficients: Any, x: Any) -> Any:
 
 
 @jit(ELEMENTWISE, always_inline=True)
-def exp(x: Any) -> Any:
-    """e^x, at most 1 ulp off."""
+def limited(x: Any) -> Any:
+    """x, at least where exp becomes 0 and at most where it becomes Inf."""
     t = tables(x)
     y = x  # comparisons, not min and max: NaN stays NaN
     if x < t.lowest:
         y = t.lowest
     if x > t.highest:
         y = t.highest
-    n = np.floor(y * t.inverse_ln2 + t.half)
-    r = (y - n * t.ln2_high) - n * t.ln2_low
-    power = t.one + (r + r * r * horner(t.exp, r))
-    if n != n:
-        n = t.one
-    # two factors, so that both are normal numbers even where the result is not
-    half = np.floor(n * t.half)
-    return power * power_of_two(half, x) * power_of_two(n - half, x)
+    return y
+
+
+@jit(ELEMENTWISE, always_inline=True)
+def reduced(x: Any, part: Any) -> Any:
+    """n = round(x / ln 2), or 1 for NaN, and r = part - n ln 2; part is x, or what x was rounded
+    from.
+    """
+    t = tables(x)
+    n = np.floor(x * t.inverse_ln2 + t.half)
+    r = (part - n * t.ln2_high) - n * t.ln2_low
+    return t.one if n != n else n, r
+
+
+@jit(ELEMENTWISE, always_inline=True)
+def curve(r: Any) -> Any:
+    """e^r - 1 - r for a reduced r."""
+    return r * r * horner(tables(r).exp, r)
+
+
+@jit(ELEMENTWISE, always_inline=True)
+def scaled(p: Any, n: Any) -> Any:
+    """p 2^n, in two steps, so that both factors are normal numbers even where the result is not."""
+    half = np.floor(n * tables(n).half)
+    return p * power_of_two(half, n) * power_of_two(n - half, n)
+
+
+@jit(ELEMENTWISE, always_inline=True)
+def exp(x: Any) -> Any:
+    """e^x, at most 1 ulp off."""
+    y = limited(x)
+    n, r = reduced(y, y)
+    return scaled(tables(x).one + (r + curve(r)), n)
 
 
 @jit(ELEMENTWISE, always_inline=True)
@@ -255,24 +270,14 @@ def expm1_and_remainder(x: Any) -> Any:
     small, nothing cancels.
     """
     t = tables(x)
-    y = x
-    if x < t.lowest:
-        y = t.lowest
-    if x > t.highest:
-        y = t.highest
-    n = np.floor(y * t.inverse_ln2 + t.half)
-    r = (y - n * t.ln2_high) - n * t.ln2_low
-    if n != n:
-        n = t.one
-    curve = r * r * horner(t.exp, r)
-    half = np.floor(n * t.half)
-    a, b = power_of_two(half, x), power_of_two(n - half, x)
-    scale = a * b
+    y = limited(x)
+    n, r = reduced(y, y)
+    scale, above = scaled(t.one, n), curve(r)
     step = scale - t.one
-    minus_one = scale * (r + curve) + step
-    remainder = scale * curve + (step * r + ((step - n * t.ln2_high) - n * t.ln2_low))
+    minus_one = scale * (r + above) + step
+    remainder = scale * above + (step * r + ((step - n * t.ln2_high) - n * t.ln2_low))
     if abs(n) > t.far:  # there 2^n alone may be Inf
-        minus_one = (t.one + (r + curve)) * a * b - t.one
+        minus_one = scaled(t.one + (r + above), n) - t.one
         remainder = minus_one - (t.zero if x > t.zero else x)  # beside so large an e^x no x is seen
     return minus_one, remainder
 
@@ -286,12 +291,9 @@ def tanh(x: Any) -> Any:
     y = t.two * abs(x)
     if y > t.saturated:
         y = t.saturated
-    n = np.floor(y * t.inverse_ln2 + t.half)
-    r = (y - n * t.ln2_high) - n * t.ln2_low
-    if n != n:
-        n = t.one
+    n, r = reduced(y, y)
     scale = power_of_two(n, x)
-    m = scale * (r + r * r * horner(t.exp, r)) + (scale - t.one)
+    m = scale * (r + curve(r)) + (scale - t.one)
     return np.copysign(m / (m + t.two), x)
 
 
@@ -306,14 +308,19 @@ def sigmoid(x: Any) -> Any:
 
 
 @jit(ELEMENTWISE, always_inline=True)
-def softplus(x: Any) -> Any:
-    """log(1 + e^x) = max(x, 0) + log1p(e^-abs(x))."""
-    t = tables(x)
-    u = exp(-abs(x))
+def log1p(u: Any) -> Any:
+    """log(1 + u) for u in [0, 1]."""
+    t = tables(u)
     s = u / (t.two + u)
     w = s * s
-    log1p = t.two * (s + s * w * horner(t.log1p, w))
-    return (t.zero if x < t.zero else x) + log1p
+    return t.two * (s + s * w * horner(t.log1p, w))
+
+
+@jit(ELEMENTWISE, always_inline=True)
+def softplus(x: Any) -> Any:
+    """log(1 + e^x) = max(x, 0) + log1p(e^-abs(x))."""
+    zero = tables(x).zero
+    return (zero if x < zero else x) + log1p(exp(-abs(x)))
 
 
 @jit(ELEMENTWISE, always_inline=True)
@@ -330,13 +337,9 @@ def bell(x: Any, factor: Any) -> Any:
         y = end
     h = np.floor(y * t.grid) / t.grid
     first, rest = -factor * (h * h), -factor * ((y - h) * (y + h))
-    n = np.floor((first + rest) * t.inverse_ln2 + t.half)
-    r = ((first - n * t.ln2_high) - n * t.ln2_low) + rest
-    power = t.one + (r + r * r * horner(t.exp, r))
-    if n != n:
-        n = t.one
-    half = np.floor(n * t.half)
-    return power * power_of_two(half, x) * power_of_two(n - half, x)
+    n, r = reduced(first + rest, first)
+    r += rest
+    return scaled(t.one + (r + curve(r)), n)
 
 
 @jit(ELEMENTWISE, always_inline=True)

@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from minigrad_ae.kernels.jit import AVX512, ELEMENTWISE, jit, overload
+from minigrad_ae.kernels.jit import AVX512, ELEMENTWISE, jit, known_when_compiling
 
 ROWS = 4
 WIDE = 2 if AVX512 else 1  # the widest register, in units of 32 bytes
 
 
+@known_when_compiling
 def vector_of_zeros(a: Any) -> Any:
     """A register of 8 zeros of the dtype of ``a``, for small matrices; of 4 for float64 without
     AVX-512.
@@ -30,23 +29,10 @@ def vector_of_zeros(a: Any) -> Any:
     return (a.dtype.type(0),) * (8 if a.itemsize == 4 else 4 * WIDE)
 
 
+@known_when_compiling
 def wide_vector_of_zeros(a: Any) -> Any:
     """The widest register of this machine."""
     return (a.dtype.type(0),) * (WIDE * 32 // a.itemsize)
-
-
-@overload(vector_of_zeros)
-def _vector_of_zeros(a):  # type: ignore[no-untyped-def]  # Numba compares signatures, annotations included
-    zero: Any = (np.float32(0),) * 8 if a.dtype.bitwidth == 32 else (np.float64(0),) * (4 * WIDE)
-    return lambda a: zero
-
-
-@overload(wide_vector_of_zeros)
-def _wide_vector_of_zeros(a):  # type: ignore[no-untyped-def]
-    zero: Any = (
-        (np.float32(0),) * (8 * WIDE) if a.dtype.bitwidth == 32 else (np.float64(0),) * (4 * WIDE)
-    )
-    return lambda a: zero
 
 
 # Each of the three is one function with all its lanes in it: Numba optimises a function before it
