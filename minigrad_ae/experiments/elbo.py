@@ -7,18 +7,20 @@ divergences that it is compared with come from `analytic`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from .. import analytic, ops
+from .. import analytic
 from ..autodiff.graph import no_grad
 from ..models import LinearVAE
 from ..optim import LBFGS, SGD
 from ..tensors import Tensor, tensor
 from .linear import five_features
-from .run import Run
+from .run import Run, generator
+from .training import closure, descent
 
 OFFSET = np.array([1.0, -2.0, 0.5, 3.0, -1.0])  # the data are not centred: mu must be found
 
@@ -40,23 +42,20 @@ def anywhere(M: int = 2, seed: int = 8) -> LinearVAE:
     return model
 
 
-def one_unit() -> LinearVAE:
-    """The start of `alternate` with one latent unit, where a diagonal covariance is a full one; mu
-    is the data's mean.
-    """
-    return started(1)
-
-
 def started(M: int) -> LinearVAE:
-    """Random weights, and the data's mean as mu."""
+    """The start of `alternate`: random weights, and the data's mean as mu.  With M = 1 a diagonal
+    covariance is a full one.
+    """
     model = anywhere(M, seed=3)
     model.mean.data = cloud()[0].mean(axis=0)
     return model
 
 
-def trained(run: Run, M: int) -> LinearVAE:
-    """Trained to its maximum by L-BFGS from a random start, sigma^2 with it."""
-    model = LinearVAE(5, M, learn_sigma2=True, rng=np.random.default_rng([run.seed, M]))
+def trained(run: Run, M: int, **settings: Any) -> LinearVAE:
+    """Trained to its maximum by L-BFGS from a random start; sigma^2 with it, unless `settings` of
+    the model are given.
+    """
+    model = LinearVAE(5, M, **(settings or {"learn_sigma2": True}), rng=generator(run, M))
     model.fit(cloud()[0])
     return model
 
@@ -89,7 +88,8 @@ def matrices(model: LinearVAE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def covariance(model: LinearVAE, X: np.ndarray) -> np.ndarray:
     """(D, D), of the data about the model's mean."""
-    return (X - model.mean.numpy()).T @ (X - model.mean.numpy()) / len(X)
+    centred = X - model.mean.numpy()
+    return centred.T @ centred / len(X)
 
 
 def second_moments(
@@ -102,11 +102,10 @@ def second_moments(
 def terms(model: LinearVAE, X: np.ndarray) -> Terms:
     """Where log p, the bound and the divergence are now."""
     S, (W, V, d) = covariance(model, X), matrices(model)
+    log_p = analytic.ppca_log_likelihood(S, W, model.sigma2)
     approximation = analytic.hadamard_gap(W, model.sigma2)
     kl = approximation + analytic.amortisation_gap(S, W, V, d, model.sigma2)
-    return Terms(
-        analytic.ppca_log_likelihood(S, W, model.sigma2), mean_bound(model, X), kl, approximation
-    )
+    return Terms(log_p, mean_bound(model, X), kl, approximation)
 
 
 def mean_bound(model: LinearVAE, X: np.ndarray) -> float:
@@ -123,13 +122,8 @@ def maximise(
 ) -> None:
     """Raise the bound per datum to its maximum in some of the parameters, by L-BFGS."""
     data = tensor(X)
-
-    def closure() -> Tensor:
-        loss = model.loss(data) / len(X)
-        loss.backward()
-        return loss
-
-    LBFGS(parameters, max_iter=300, gradient_tolerance=tolerance).step(closure)
+    optimiser = LBFGS(parameters, max_iter=300, gradient_tolerance=tolerance)
+    optimiser.step(closure(lambda: model.loss(data) / len(X)))
 
 
 def e_step(model: LinearVAE, X: np.ndarray) -> None:
@@ -167,33 +161,24 @@ def joint(
     if decoder_from is not None:
         model.decoder_weight.data = decoder_from.decoder_weight.data.copy()
         model.log_sigma2.data = decoder_from.log_sigma2.data.copy()
-    data, path = tensor(X), [terms(model, X)]
-    optimiser = SGD([p for p in model.parameters() if p is not model.mean], lr=lr)
-    for _ in range(steps):
-        optimiser.zero_grad()
-        (model.loss(data) / len(X)).backward()
-        optimiser.step()
-        path.append(terms(model, X))
-    return path
+    return [terms(model, X) for _ in joint_steps(model, X, steps, lr)]
+
+
+def joint_steps(model: LinearVAE, X: np.ndarray, steps: int, lr: float) -> Iterator[float]:
+    """Minus the bound per datum before each step in all parameters but mu, and after the last."""
+    data = tensor(X)
+    moved = [p for p in model.parameters() if p.requires_grad and p is not model.mean]
+    return descent(SGD(moved, lr=lr), lambda: model.loss(data) / len(X), steps)
 
 
 def free_posteriors(model: LinearVAE, X: np.ndarray) -> float:
     """The bound per datum with a diagonal Gaussian of its own for every datum, each the best: no
     encoder in between.
     """
-    mu, log_var = (
-        tensor(np.zeros((len(X), model.n_latent)), True),
-        tensor(np.zeros((len(X), model.n_latent)), True),
-    )
-    data = tensor(X)
-
-    def closure() -> Tensor:
-        loss = -ops.sum(model.bound_of(data, mu, log_var)) / len(X)
-        loss.backward()
-        return loss
-
-    optimiser = LBFGS([mu, log_var], max_iter=500, gradient_tolerance=1e-12)
-    return -optimiser.step(closure)
+    data, start = tensor(X), np.zeros((len(X), model.n_latent))
+    q = [tensor(start, requires_grad=True) for _ in ("mu", "log_var")]
+    optimiser = LBFGS(q, max_iter=500, gradient_tolerance=1e-12)
+    return -optimiser.step(closure(lambda: -model.bound_of(data, *q).sum() / len(X)))
 
 
 # --- one weight: the slide's figure ---------------------------------------------------------------
@@ -206,10 +191,8 @@ def scalar() -> tuple[LinearVAE, np.ndarray]:
     x = np.random.default_rng(1).standard_normal(200)
     x = (x - x.mean()) / x.std() * np.sqrt(5)
     model = LinearVAE(1, 1, sigma2=1.0, rng=np.random.default_rng(0))
-    model.decoder_weight.data, model.encoder_weight.data = (
-        np.full((1, 1), 0.7),
-        np.full((1, 1), 0.05),
-    )
+    model.decoder_weight.data = np.full((1, 1), 0.7)
+    model.encoder_weight.data = np.full((1, 1), 0.05)
     return model, x[:, None]
 
 
@@ -259,12 +242,6 @@ def bounds_of_joint_steps(ws: np.ndarray, steps: int, every: int, lr: float) -> 
     """The bound at the encoder and w that joint gradient steps have reached, after 0, every, 2
     every ... steps.
     """
-    (model, X), bounds = scalar(), []
-    optimiser = SGD([model.encoder_weight, model.log_var, model.decoder_weight], lr=lr)
-    for step in range(steps + 1):
-        if step % every == 0:
-            bounds.append(bound_here(model, X, ws))
-        optimiser.zero_grad()
-        (model.loss(X) / len(X)).backward()
-        optimiser.step()
-    return bounds
+    model, X = scalar()
+    passed = enumerate(joint_steps(model, X, steps, lr))
+    return [bound_here(model, X, ws) for step, _ in passed if step % every == 0]

@@ -14,7 +14,8 @@ from ..models import LinearVAE, VariationalAutoencoder
 from ..models.densities import LN_2PI
 from ..ops import exp_remainder
 from .elbo import anywhere, cloud, e_step, matrices
-from .run import Run
+from .run import Run, generator
+from .training import mean_and_error, with_weights
 
 # --- any q, any decoder: a grid -------------------------------------------------------------------
 
@@ -27,15 +28,8 @@ def hairpin() -> tuple[VariationalAutoencoder, np.ndarray]:
         2, 1, hidden=(3,), likelihood="gaussian", sigma=0.4, rng=np.random.default_rng(0)
     )
     weights = [[2.0, 2.0, 1.0]], [-2.0, 2.0, 0.0], [[1.0, 0.0], [-1.0, 0.0], [0.0, 0.4]], [2.0, 0.0]
-    for p, values in zip(model.decoder.parameters(), weights, strict=True):
-        p.data = np.array(values)
+    with_weights(model.decoder, *weights)
     return model, np.array([[1.2, 0.05]])
-
-
-def log_conditional(model: VariationalAutoencoder, x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """(G, n), log p(x_n | z_g) at points z (G, 1)."""
-    with no_grad():
-        return np.asarray(model.conditional.log_prob(model.decoder(z)[:, None, :], x).numpy())
 
 
 def posterior_on_grid(
@@ -44,7 +38,9 @@ def posterior_on_grid(
     """(log p(x, z), log p(z | x)) of one datum on an even grid z (G,): a sum in place of the
     integral over z.
     """
-    log_joint = log_conditional(model, x, z[:, None])[:, 0] - 0.5 * (LN_2PI + z**2)
+    with no_grad():
+        log_conditional = model.conditional.log_prob(model.decoder(z[:, None]), x).numpy()
+    log_joint = log_conditional - 0.5 * (LN_2PI + z**2)
     return log_joint, log_joint - np.logaddexp.reduce(log_joint) - np.log(z[1] - z[0])
 
 
@@ -85,11 +81,8 @@ def shapes(z: np.ndarray) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Importance:
-    """Of one datum: ``gap`` (K,) = log p(x) - L_k with standard errors ``error`` (K,), for the k in
-    ``ks``.
-    """
+    """Of one datum: ``gap`` (K,) = log p(x) - L_k with standard errors ``error`` (K,)."""
 
-    ks: tuple[int, ...]
     gap: np.ndarray
     error: np.ndarray
 
@@ -119,10 +112,7 @@ def importance(run: Run, ks: tuple[int, ...], repeats: int) -> Importance:
     is also E (r - 1 - ln r), whose terms are never negative and scatter far less.
     """
     model, x, log_p, _ = imperfect()
-    rng, gaps = np.random.default_rng([run.seed, 50]), []
-    for k in ks:
-        excess = model.log_likelihood(np.repeat(x, repeats, axis=0), rng, k) - log_p
-        gaps.append(exp_remainder(excess))
-    means = np.array([g.mean() for g in gaps])
-    errors = np.array([g.std(ddof=1) / np.sqrt(repeats) for g in gaps])
-    return Importance(ks, means, errors)
+    rng, xs = generator(run, 50), np.repeat(x, repeats, axis=0)
+    gaps = [exp_remainder(model.log_likelihood(xs, rng, k) - log_p) for k in ks]
+    means, errors = np.array([mean_and_error(gap) for gap in gaps]).T
+    return Importance(means, errors)

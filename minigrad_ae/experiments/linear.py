@@ -12,41 +12,37 @@ from typing import Any
 import numpy as np
 
 from .. import analytic
-from ..autodiff import engine
+from ..autodiff.curvature import hessian_product
 from ..data import digits
 from ..models import LinearAutoencoder
-from ..models.linear import half_squared_error
 from ..optim import SGD
-from ..tensors import tensor
-from .run import Run
+from ..tensors import Tensor, tensor
+from .run import Run, generator
+from .training import descent
 
 # --- trained from random starts -------------------------------------------------------------------
 
 
-def trained(run: Run, M: int, start: int) -> LinearAutoencoder:
+def trained(run: Run, M: int, start: int = 0, **settings: Any) -> LinearAutoencoder:
     """A linear autoencoder on the digits, trained from one random start."""
-    return _fitted(run, M, start)
+    model = LinearAutoencoder(64, M, rng=generator(run, M, start), **settings)
+    model.fit(digits()[0])
+    return model
 
 
 def penalised(run: Run, M: int, lam: float) -> LinearAutoencoder:
     """The same with an L2 penalty."""
-    return _fitted(run, M, 0, l2=lam)
+    return trained(run, M, l2=lam)
 
 
 def uncentred(run: Run, M: int) -> LinearAutoencoder:
     """The same without offsets, on data that are not centred."""
-    return _fitted(run, M, 0, bias=False)
+    return trained(run, M, bias=False)
 
 
 def tied(run: Run, M: int) -> LinearAutoencoder:
     """The same with tied weights."""
-    return _fitted(run, M, 0, tied=True)
-
-
-def _fitted(run: Run, M: int, start: int, **settings: Any) -> LinearAutoencoder:
-    model = LinearAutoencoder(64, M, rng=np.random.default_rng([run.seed, M, start]), **settings)
-    model.fit(digits()[0])
-    return model
+    return trained(run, M, tied=True)
 
 
 # --- started from known eigenvectors --------------------------------------------------------------
@@ -75,14 +71,8 @@ def linear_model(encoder: np.ndarray, decoder: np.ndarray) -> LinearAutoencoder:
 
 def descend_losses(model: LinearAutoencoder, X: np.ndarray, eta: float, steps: int) -> list[float]:
     """The loss before each of `steps` steps of gradient descent, and after the last."""
-    optimiser, data, losses = SGD(model.parameters(), lr=eta), tensor(X), []
-    for _ in range(steps):
-        optimiser.zero_grad()
-        loss = model.loss(data)
-        loss.backward()
-        losses.append(loss.item())
-        optimiser.step()
-    return [*losses, model.loss(data).item()]
+    data = tensor(X)
+    return list(descent(SGD(model.parameters(), lr=eta), lambda: model.loss(data), steps))
 
 
 def escape(run: Run) -> list[float]:
@@ -131,12 +121,9 @@ def mode_strengths(run: Run, eta: float) -> tuple[np.ndarray, np.ndarray]:
     model = linear_model(np.sqrt(A0) * U.T, np.sqrt(A0) * U)
     steps = int(1.6 * analytic.half_rise_time(rates[1], A0) / eta)
     optimiser, data, strengths = SGD(model.parameters(), lr=eta), tensor(X), []
-    for _ in range(steps):
+    for _ in descent(optimiser, lambda: model.loss(data) / len(X), steps - 1):
         W = model.encoder_weight.numpy() @ model.decoder_weight.numpy()
         strengths.append(np.diag(U.T @ W @ U))
-        optimiser.zero_grad()
-        (half_squared_error(model(data), data) / len(X)).backward()
-        optimiser.step()
     return eta * np.arange(steps), np.array(strengths)
 
 
@@ -169,10 +156,10 @@ def drift(X: np.ndarray, eta: float, time: float = 0.05) -> float:
 
 def engine_hessian(model: LinearAutoencoder, X: np.ndarray) -> np.ndarray:
     """The Hessian of E by the engine's own gradients of gradients, one row per weight."""
-    weights = [model.encoder_weight, model.decoder_weight]
-    gradients = engine.grad(model.loss(X), weights, create_graph=True)
-    rows: list[Any] = []
-    for g in gradients:
-        for i in np.ndindex(g.shape):
-            rows.append(np.concatenate([h.ravel() for h in engine.grad(g[i], weights)]))
-    return np.array(rows)
+    return hessian_of(model.loss(X), [model.encoder_weight, model.decoder_weight])
+
+
+def hessian_of(loss: Tensor, weights: list[Tensor]) -> np.ndarray:
+    """The Hessian in all weights laid end to end, one row for each number."""
+    product = hessian_product(loss, weights)
+    return np.array([product(unit) for unit in np.eye(sum(w.size for w in weights))])

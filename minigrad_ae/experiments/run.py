@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 
 class Run:
     """One reading of the ledger: the settings, and what several claims share (a trained model is
@@ -25,3 +27,8 @@ class Run:
         if name not in self._shared:
             self._shared[name] = make(self, *key)
         return self._shared[name]
+
+
+def generator(run: Run, *key: int) -> np.random.Generator:
+    """A generator for one purpose, which has the number `key`."""
+    return np.random.default_rng([run.seed, *key])
