@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..files import write_json, write_whole
+from ..files import write_json, write_png
 from .definition import Result
 
 WIDTH = 100  # columns of the page
@@ -98,9 +98,7 @@ class Certificate:
         1 where the decoder spans too few directions: one that is missing is at a right angle to
         all that are there.
         """
-        if self.missing:
-            return 1.0
-        return float(np.sin(max(self.principal_angles, default=0.0)))
+        return 1.0 if self.missing else float(np.sin(max(self.principal_angles, default=0.0)))
 
     @property
     def unfinished(self) -> bool:
@@ -127,7 +125,9 @@ class Certificate:
             *self._components(),
         ]
         sentences = [f"failed: {f}" for f in self.failures] + [f"note: {n}" for n in self.notes]
-        return "\n".join([*lines, *map(_wrapped, sentences)])
+        indents: Any = {"initial_indent": "  ", "subsequent_indent": "    "}
+        wrap = textwrap.TextWrapper(WIDTH, **indents, break_on_hyphens=False)
+        return "\n".join([*lines, *map(wrap.fill, sentences)])
 
     def _verdict(self) -> str:
         if self.passed:
@@ -193,9 +193,8 @@ class Certificate:
         learned = np.maximum(self.explained_variance, TINY)
         ax.semilogy(k, exact, "o", ms=9, mfc="none", color=BLUE, label="PCA, $s_j$")
         ax.semilogy(k, learned, "x", color=ORANGE, label="network")
-        title = "What each direction explains"
-        if self.passed:
-            title = "The network explains what PCA explains"
+        agreed = "The network explains what PCA explains"
+        title = agreed if self.passed else "What each direction explains"
         ax.set(xlabel="component", ylabel="sum of squares explained", title=title)
 
     def _draw_angles(self, ax: Any) -> None:
@@ -208,16 +207,7 @@ class Certificate:
 
     def png(self, path: str | os.PathLike[str]) -> None:
         """Write `figure` as a PNG."""
-        figure, metadata = self.figure(), {"Software": None}
-        write_whole(
-            path, lambda file: figure.savefig(file, format="png", dpi=150, metadata=metadata)
-        )
-
-
-def _wrapped(sentence: str) -> str:
-    return textwrap.fill(
-        sentence, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
-    )
+        write_png(path, self.figure(), dpi=150)
 
 
 # --- the verdict ----------------------------------------------------------------------------------
@@ -279,7 +269,12 @@ STATEMENTS = {
 
 def claims_of(c: Certificate) -> list[Result]:
     """The certificate as rows of a ledger, one for each of STATEMENTS."""
-    return [_row(*compared) for compared in _compared(c)]
+    return [
+        Result(
+            id, "certificate", STATEMENTS[id], exact, found, allowed, abs(found - exact) <= allowed
+        )
+        for id, exact, found, allowed in _compared(c)
+    ]
 
 
 def _compared(c: Certificate) -> Iterator[tuple[str, float, float, float]]:
@@ -289,8 +284,3 @@ def _compared(c: Certificate) -> Iterator[tuple[str, float, float, float]]:
     yield "gradient", 0.0, c.gradient_norm, c.gradient_tolerance
     yield "curvature", 0.0, min(0.0, c.lowest_curvature), c.curvature_tolerance
     yield "balance", 0.0, c.balancedness, 1e-12
-
-
-def _row(id: str, expected: float, measured: float, tolerance: float) -> Result:
-    passed = abs(measured - expected) <= tolerance
-    return Result(id, "certificate", STATEMENTS[id], expected, measured, tolerance, passed)

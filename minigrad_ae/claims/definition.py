@@ -19,16 +19,13 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ..experiments.run import Run
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -120,14 +117,3 @@ def claim(
         return made
 
     return register
-
-
-def as_row(result: Result) -> dict[str, Any]:
-    """The JSON form of a result."""
-    return asdict(result)
-
-
-def timed(function: Callable[[], T]) -> tuple[T, float]:
-    """(result, seconds)."""
-    start = time.perf_counter()
-    return function(), time.perf_counter() - start

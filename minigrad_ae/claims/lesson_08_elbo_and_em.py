@@ -194,7 +194,7 @@ def rotation_fixed(run: Run) -> float:
     sabotage=edit(LinearVAE.log_weights, " + log_normal(z)", ""),
 )
 def constant_weights(run: Run) -> float:
-    model, X = elbo.one_unit(), cloud()[0]
+    model, X = elbo.started(1), cloud()[0]
     W = matrices(model)[0]
     V, d = analytic.best_encoder(W, model.sigma2)  # M = 1: a diagonal covariance is a full one
     model.encoder_weight.data, model.log_var.data = V.T, np.log(d)
@@ -218,7 +218,7 @@ STEPS = 6
     sabotage=edit(LinearVAE.encode, "- self.decoder.bias", "- 0.9 * self.decoder.bias"),
 )
 def e_step_exact(run: Run) -> float:
-    model, X = elbo.one_unit(), cloud()[0]
+    model, X = elbo.started(1), cloud()[0]
     e_step(model, X)
     return elbo.terms(model, X).log_p - mean_bound(model, X)
 
@@ -241,7 +241,7 @@ def em_formulas(run: Run) -> float:
 
 
 def _em_sequence() -> np.ndarray:
-    start = elbo.one_unit()
+    start = elbo.started(1)
     return analytic.em_sequence(
         elbo.covariance(start, cloud()[0]), matrices(start)[0], start.sigma2, STEPS
     )[1]
@@ -270,7 +270,7 @@ def em_monotone(run: Run) -> float:
     sabotage=wrong_rule("matmul", "B", "1.01 * (swapaxes(A, -1, -2) @ g)"),
 )
 def bound_touches(run: Run) -> float:
-    model, X = elbo.one_unit(), cloud()[0]
+    model, X = elbo.started(1), cloud()[0]
     W, S = matrices(model)[0], elbo.covariance(model, X)
     V, d = analytic.best_encoder(W, model.sigma2)
     model.encoder_weight.data, model.log_var.data = V.T, np.log(d)

@@ -176,9 +176,9 @@ def free_posteriors(model: LinearVAE, X: np.ndarray) -> float:
     encoder in between.
     """
     data, start = tensor(X), np.zeros((len(X), model.n_latent))
-    q = [tensor(start, requires_grad=True) for _ in ("mu", "log_var")]
-    optimiser = LBFGS(q, max_iter=500, gradient_tolerance=1e-12)
-    return -optimiser.step(closure(lambda: -model.bound_of(data, *q).sum() / len(X)))
+    mu, log_var = (tensor(start, requires_grad=True) for _ in range(2))
+    optimiser = LBFGS([mu, log_var], max_iter=500, gradient_tolerance=1e-12)
+    return -optimiser.step(closure(lambda: -model.bound_of(data, mu, log_var).sum() / len(X)))
 
 
 # --- one weight: the slide's figure ---------------------------------------------------------------

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..arguments import Parser, end_with_the_reader, seed, spell_out
 from ..claims import Run, ledger
-from ..files import write_text, write_whole
+from ..files import write_png, write_text
 
 # Okabe & Ito's colours, which people with any kind of colour vision can tell apart.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, BLACK = (
@@ -133,7 +133,7 @@ class Lesson:
 
         self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / f"{self.name[:2]}_{name}.png"
-        save_png(path, fig, dpi=75 if self.fast else 150)
+        write_png(path, fig, dpi=75 if self.fast else 150)
         text = json.dumps(plain(numbers), indent=1, allow_nan=False)
         write_text(path.with_suffix(".json"), text + "\n")
         print(f"  figure: {path}")
@@ -178,12 +178,6 @@ class Lesson:
         print(f"\n{time.perf_counter() - self.start:.1f} s; figures in {self.out}")
         if not all(r.passed for r in results):
             raise SystemExit(1)
-
-
-def save_png(path: Path, figure: Any, dpi: int) -> None:
-    """Write a figure as a PNG, whole or not at all; the same figure gives the same bytes."""
-    metadata = {"Software": None}
-    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=dpi, metadata=metadata))
 
 
 def plain(value: Any) -> Any:
