@@ -51,8 +51,8 @@ from ..experiments.training import with_weights
 from ..models.linear import LinearAutoencoder, half_squared_error
 from ..tensors import Tensor, tensor
 from .certificate import TINY, Certificate, judged
+from .definition import EPS
 
-EPS = float(np.finfo(np.float64).eps)
 # how far below zero, relative to the highest, the lowest curvature may be in float64: 67 sqrt(eps)
 CURVATURE = 1e-6
 # roundings of ||X||^2 (64 of the loss at y = mean): what L-BFGS takes to be the rounding of a loss

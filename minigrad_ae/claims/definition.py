@@ -25,7 +25,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..experiments.run import Run
+import numpy as np
+
+from ..experiments.run import Run, generator, mean_and_error
+
+__all__ = ["CLAIMS", "EPS", "Claim", "Result", "Run", "claim", "generator", "mean_and_error"]
+EPS = float(np.finfo(float).eps)  # twice the rounding of a float64, relative
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from ..data import digits
 from ..models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder, TwoLayerAutoencoder
 from ..train import History
 from .linear import five_features
-from .run import Run, generator
-from .training import adam, mean_and_error
+from .run import Run, generator, mean_and_error
+from .training import adam
 
 
 def denoise(

@@ -98,11 +98,11 @@ def descend(X: np.ndarray, eta: float, steps: int) -> np.ndarray:
     return np.abs(losses / found.optimal_loss(2) - 1)
 
 
-def growth(X: np.ndarray, factor: float, steps: int = 20) -> float:
-    """By what factor a small step away from the balanced optimum, along its sharpest direction,
-    grows per descent step.
+def growth(factor: float, steps: int = 20) -> float:
+    """By what factor a small step away from the balanced optimum of five features, along its
+    sharpest direction, grows per descent step.
     """
-    found = analytic.pca(X)
+    X, found = five_features()
     U, s1 = found.components[:, :2], float(found.eigenvalues[0])
     # the sharpest direction: both weights of mode 1 grow together
     first = np.outer([1.0, 0.0], U[:, 0])
@@ -136,22 +136,21 @@ def mode_error(run: Run, eta: float) -> float:
     return float(np.max(np.abs(strengths - exact)))
 
 
-def drift(X: np.ndarray, eta: float, time: float = 0.05) -> float:
+def drift(eta: float, time: float = 0.05) -> float:
     """How far W1 W1^T - W2^T W2, which gradient flow conserves, moves under descent on the mean
-    loss for a given time.
+    loss of five features for a given time.
     """
-    rng = np.random.default_rng(5)
-    model = linear_model(
-        0.5 * rng.standard_normal((2, X.shape[1])), 0.5 * rng.standard_normal((X.shape[1], 2))
-    )
-
-    def difference() -> np.ndarray:
-        encoder, decoder = model.encoder_weight.numpy(), model.decoder_weight.numpy()
-        return encoder.T @ encoder - decoder @ decoder.T
-
-    start = difference()
+    X, rng = five_features()[0], np.random.default_rng(5)
+    model = linear_model(0.5 * rng.standard_normal((2, 5)), 0.5 * rng.standard_normal((5, 2)))
+    start = imbalance(model)
     descend_losses(model, X, eta / len(X), round(time / eta))
-    return float(np.linalg.norm(difference() - start))
+    return float(np.linalg.norm(imbalance(model) - start))
+
+
+def imbalance(model: LinearAutoencoder) -> np.ndarray:
+    """(M, M): W1 W1^T - W2^T W2."""
+    encoder, decoder = (p.numpy() for p in model.weights())
+    return encoder.T @ encoder - decoder @ decoder.T
 
 
 def engine_hessian(model: LinearAutoencoder, X: np.ndarray) -> np.ndarray:

@@ -32,6 +32,7 @@ from .masked import (
     fresh,
     frozen_masks,
     gaussian_errors,
+    loaded,
     masked_errors,
     pictures,
     train,
@@ -87,9 +88,7 @@ def _made(
 ) -> MaskedAutoencoder:
     """The network in the file `path`, or `model` trained now and kept there."""
     if path.exists():
-        found = checkpoint.load(path).model
-        assert isinstance(found, MaskedAutoencoder)
-        return found
+        return loaded(path)
     start = time.perf_counter()
     history = train(model, pictures("train"), epochs=epochs, lr=lr, seed=seed)
     masks = frozen_masks(MASKS, model.mask_ratio)
@@ -166,19 +165,13 @@ def regression(features: np.ndarray, test_features: np.ndarray, rows: np.ndarray
 
 def nearest(X: np.ndarray, T: np.ndarray, rows: np.ndarray) -> float:
     """Test accuracy of the label of the nearest labelled picture."""
-    y = digits("train")[1][rows]
-    if len(rows) < 200:
-        distance = ((T[:, None] - X[rows]) ** 2).sum(axis=2)
-    else:
-        distance = _distances(T, X[rows])
+    known, y = X[rows], digits("train")[1][rows]
+    distance = (T**2).sum(axis=1)[:, None] - 2 * T @ known.T + (known**2).sum(axis=1)
     return float(np.mean(y[distance.argmin(axis=1)] == digits("test")[1]))
 
 
-def _distances(A: np.ndarray, B: np.ndarray) -> np.ndarray:
-    return (A**2).sum(axis=1)[:, None] - 2 * A @ B.T + (B**2).sum(axis=1)
-
-
-def _features(encoder: VisionTransformer, X: np.ndarray) -> np.ndarray:
+def features_of(encoder: VisionTransformer, X: np.ndarray) -> np.ndarray:
+    """(n, width) float64: what the encoder makes of whole pictures."""
     return np.asarray(encoder.features(X.astype(np.float32)).numpy(), np.float64)
 
 
@@ -186,7 +179,7 @@ def transfer(model: MaskedAutoencoder, share: float, seed: int) -> dict[str, flo
     """{method: test accuracy}, all methods with the same labels."""
     (X, y), (T, _) = digits("train"), digits("test")
     encoder, components = classifier(model, 10), analytic.pca(X).components[:, :COMPONENTS]
-    features, test_features = (_features(encoder, A) for A in (X, T))
+    features, test_features = (features_of(encoder, A) for A in (X, T))
     scores, test_scores = ((A - X.mean(axis=0)) @ components for A in (X, T))
     rows, steps = few_labels(y, share, seed), LABELS[share][1]
     tuned = fine_tuned(model, rows, steps, seed)

@@ -32,3 +32,9 @@ class Run:
 def generator(run: Run, *key: int) -> np.random.Generator:
     """A generator for one purpose, which has the number `key`."""
     return np.random.default_rng([run.seed, *key])
+
+
+def mean_and_error(values: Any) -> tuple[float, float]:
+    """(mean, its standard error)."""
+    values = np.asarray(values)
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))

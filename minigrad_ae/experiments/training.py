@@ -72,9 +72,3 @@ def with_weights(model: ModelT, *values: Any) -> ModelT:
     for p, value in zip(model.parameters(), values, strict=True):
         p.data = np.array(value, p.dtype)
     return model
-
-
-def mean_and_error(values: Any) -> tuple[float, float]:
-    """(mean, its standard error)."""
-    values = np.asarray(values)
-    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
