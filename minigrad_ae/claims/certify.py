@@ -43,7 +43,6 @@ import numpy as np
 from .. import analytic
 from ..autodiff import engine
 from ..autodiff.curvature import extreme_curvatures, hessian_product
-from ..autodiff.graph import no_grad
 from ..data import check_matrix, scale
 from ..data.validate import demand_squares
 from ..errors import DataError, DtypeError, ShapeError
@@ -219,8 +218,7 @@ def _losses(
     model: LinearAutoencoder, data: np.ndarray, found: analytic.PCA, allowed: float
 ) -> dict[str, Any]:
     """The certificate's fields about the loss, and about what the reconstructions explain."""
-    with no_grad():
-        loss, y = float(model.loss(data)), model(data).numpy()
+    loss, y = model.loss(data).item(), model(data).numpy()
     return {
         "loss": loss,
         "optimal_loss": _optimal_loss(found, model.l2),

@@ -23,7 +23,13 @@ from ..experiments.masked import (
     ready,
     shipped_errors,
 )
-from ..experiments.masked_transfer import few_labels, fine_tuned, from_scratch, regression
+from ..experiments.masked_transfer import (
+    features_of,
+    few_labels,
+    fine_tuned,
+    from_scratch,
+    regression,
+)
 from ..models import MaskedAutoencoder, transfer
 from ..models.masked import MaskedDecoder, places, random_masks, visible_patches
 from ..nn import (
@@ -477,7 +483,7 @@ def _(run: Run) -> float:
     """(The bug: the trained weights are not copied.)"""
     encoder = transfer.classifier(run.shared(ready, "07_digits_500_0.npz"), 10)
     (X, y), (T, _labels) = digits("train"), digits("test")
-    F, G = (np.asarray(encoder.features(A.astype(np.float32)).numpy(), np.float64) for A in (X, T))
+    F, G = (features_of(encoder, A) for A in (X, T))
     subsets = [few_labels(y, 0.05, seed) for seed in range(4)]
     return shortfall([regression(F, G, rows) - regression(X, T, rows) for rows in subsets])
 

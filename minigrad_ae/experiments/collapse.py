@@ -16,12 +16,9 @@ from typing import Any
 import numpy as np
 
 from .. import analytic, ops
-from ..autodiff.graph import no_grad
-from ..data import digits, mnist, shipped_results
-from ..data.mnist_files import SHA256
+from ..data import digits, mnist, mnist_files, shipped_results
 from ..files import write_json
-from ..models import KLWarmUp, LatentReport, LinearVAE, VariationalAutoencoder, diagnose
-from ..models.diagnostics import ACTIVE, kl_per_unit, log_aggregate_posterior
+from ..models import KLWarmUp, LinearVAE, VariationalAutoencoder, diagnostics
 from ..optim import LBFGS, Adam
 from ..tensors import Tensor, tensor
 from ..train import fit
@@ -47,28 +44,27 @@ def noise_learnt(run: Run, beta: float) -> LinearVAE:
     return trained(run, 2, learn_sigma2=True, beta=beta)
 
 
-def report(model: Any, X: np.ndarray, seed: int = 0) -> LatentReport:
+def report(model: Any, X: np.ndarray, seed: int = 0) -> diagnostics.LatentReport:
     """What the units of a model do (`diagnose`), with the same draws each time."""
-    return diagnose(model, X, np.random.default_rng([seed, 10]), draws=1)
+    return diagnostics.diagnose(model, X, np.random.default_rng([seed, 10]), draws=1)
 
 
 def posteriors(model: Any, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means and log-variances (n, M) of q(z | x) for every row of X."""
-    with no_grad():
-        mu, log_var = model.encode(X)
+    mu, log_var = model.encode(X)
     return np.asarray(mu.numpy(), np.float64), np.asarray(log_var.numpy(), np.float64)
 
 
 def unit_kl(model: Any, X: np.ndarray) -> np.ndarray:
     """(M,), KL term of each unit, largest first, nats."""
-    return np.sort(kl_per_unit(*posteriors(model, X)))[::-1]
+    return np.sort(diagnostics.kl_per_unit(*posteriors(model, X)))[::-1]
 
 
 def active_units(model: Any, X: np.ndarray) -> int:
     """Units whose posterior mean varies over the data with a variance above 0.01 (Burda et al.
     2016).
     """
-    return int((posteriors(model, X)[0].var(axis=0) > ACTIVE).sum())
+    return int((posteriors(model, X)[0].var(axis=0) > diagnostics.ACTIVE).sum())
 
 
 def active(run: Run, sigma2: float, beta: float) -> int:
@@ -173,7 +169,7 @@ def mnist_spectrum(run: Run) -> np.ndarray:
             "command": "minigrad-ae lesson 10 --full",
             "what": "eigenvalues of the covariance (divided by n) of MNIST's 60,000 training "
             "images, pixels from 0 to 1",
-            "sha256": SHA256["train-images-idx3-ubyte.gz"],
+            "sha256": mnist_files.SHA256["train-images-idx3-ubyte.gz"],
             "eigenvalues": [float(f"{max(value, 0):.6g}") for value in values],
         }
         write_json(shipped_results.FOLDER / SPECTRUM, record)
@@ -285,7 +281,7 @@ def holes(model: Any, X: np.ndarray, n: int = 1000) -> float:
     mu, log_var = posteriors(model, X)
     z = np.random.default_rng(0).standard_normal((n, mu.shape[1]))
     a_tenth = analytic.log_normal(z) - np.log(10)
-    return float(np.mean(log_aggregate_posterior(z, mu, log_var) < a_tenth))
+    return float(np.mean(diagnostics.log_aggregate_posterior(z, mu, log_var) < a_tenth))
 
 
 def marginal_kl_on_grid(model: Any, X: np.ndarray) -> float:

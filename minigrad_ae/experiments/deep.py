@@ -17,7 +17,6 @@ from .. import analytic
 from ..data import arch, digits, helix, parabola
 from ..models import DeepAutoencoder
 from ..optim import LBFGS, SGD, Adam
-from ..tensors import tensor
 from .run import Run, generator
 from .training import adam, closure, descent
 
@@ -54,9 +53,9 @@ def error(model: DeepAutoencoder, X: np.ndarray) -> float:
 
 def minimise(model: DeepAutoencoder, X: np.ndarray, count: int) -> np.ndarray:
     """The error at each of `count` evaluations of E and its gradient by L-BFGS."""
-    data, losses = tensor(X), list[float]()
+    losses: list[float] = []
     optimiser = LBFGS(model.parameters(), history=20, max_iter=count, max_evaluations=count)
-    optimiser.step(closure(lambda: model.loss(data), losses.append))
+    optimiser.step(closure(lambda: model.loss(X), losses.append))
     return 2 * np.array(losses) / len(X)
 
 
@@ -100,7 +99,7 @@ def first_order(run: Run, name: str, start: int) -> np.ndarray:
     as L-BFGS.
     """
     model = DeepAutoencoder(2, 1, H, rng=generator(run, start))
-    optimiser, X = FIRST_ORDER[name](model.parameters()), tensor(parabola()[0])
+    optimiser, X = FIRST_ORDER[name](model.parameters()), parabola()[0]
     losses = descent(optimiser, lambda: model.loss(X) / len(X), evaluations(run) - 1)
     return 2 * np.array(list(losses))
 

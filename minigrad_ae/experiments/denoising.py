@@ -10,7 +10,6 @@ from unittest import mock
 import numpy as np
 
 from .. import analytic
-from ..autodiff.graph import no_grad
 from ..data import digits
 from ..models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder, TwoLayerAutoencoder
 from ..train import History
@@ -41,8 +40,7 @@ def mean_loss(
     model: DenoisingAutoencoder, X: np.ndarray, rng: np.random.Generator, sweeps: int
 ) -> tuple[float, float]:
     """(mean loss per datum, its standard error): each row of X is corrupted `sweeps` times."""
-    with no_grad():
-        return mean_and_error([model.loss(X, rng=rng).item() / len(X) for _ in range(sweeps)])
+    return mean_and_error([model.loss(X, rng=rng).item() / len(X) for _ in range(sweeps)])
 
 
 # --- bugs -----------------------------------------------------------------------------------------
@@ -216,10 +214,9 @@ def best_linear(run: Run, noise: str, M: int) -> tuple[np.ndarray, np.ndarray]:
     """
     X, _ = digits("train")
     mean, S = X.mean(axis=0), np.cov(X.T, ddof=0)
-    if noise == "gaussian":
-        moments, keep = analytic.gaussian_moments(S, DIGIT_NOISE[noise]["sigma"]), 1.0
-    else:
-        keep = 1 - DIGIT_NOISE[noise]["drop"]
+    keep, sigma = 1 - DIGIT_NOISE[noise].get("drop", 0.0), DIGIT_NOISE[noise].get("sigma", 0.0)
+    moments = analytic.gaussian_moments(S, sigma)
+    if noise == "drop":
         moments = analytic.dropout_moments(S, keep, mean)
     A = analytic.best_denoiser(moments, M).matrix
     return A, mean - keep * A @ mean

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from .. import analytic
-from ..autodiff.graph import no_grad
 from ..models import LinearVAE, VariationalAutoencoder
 from ..models.densities import LN_2PI
 from ..ops import exp_remainder
@@ -112,8 +111,7 @@ def terms(model: LinearVAE, X: np.ndarray) -> Terms:
 
 def mean_bound(model: LinearVAE, X: np.ndarray, rng: np.random.Generator | None = None) -> float:
     """The bound per datum: exact, or sampled with `rng`."""
-    with no_grad():
-        return float(model.elbo(X, rng)) / len(X)
+    return float(model.elbo(X, rng).item()) / len(X)
 
 
 # --- E and M steps, joint steps -------------------------------------------------------------------
@@ -123,9 +121,8 @@ def maximise(
     model: LinearVAE, X: np.ndarray, parameters: Iterable[Tensor], tolerance: float = 1e-10
 ) -> None:
     """Raise the bound per datum to its maximum in some of the parameters, by L-BFGS."""
-    data = tensor(X)
     optimiser = LBFGS(parameters, max_iter=300, gradient_tolerance=tolerance)
-    optimiser.step(closure(lambda: model.loss(data) / len(X)))
+    optimiser.step(closure(lambda: model.loss(X) / len(X)))
 
 
 def e_step(model: LinearVAE, X: np.ndarray) -> None:
@@ -168,19 +165,18 @@ def joint(
 
 def joint_steps(model: LinearVAE, X: np.ndarray, steps: int, lr: float) -> Iterator[float]:
     """Minus the bound per datum before each step in all parameters but mu, and after the last."""
-    data = tensor(X)
     moved = [p for p in model.parameters() if p.requires_grad and p is not model.mean]
-    return descent(SGD(moved, lr=lr), lambda: model.loss(data) / len(X), steps)
+    return descent(SGD(moved, lr=lr), lambda: model.loss(X) / len(X), steps)
 
 
 def free_posteriors(model: LinearVAE, X: np.ndarray) -> float:
     """The bound per datum with a diagonal Gaussian of its own for every datum, each the best: no
     encoder in between.
     """
-    data, start = tensor(X), np.zeros((len(X), model.n_latent))
+    start = np.zeros((len(X), model.n_latent))
     mu, log_var = (tensor(start, requires_grad=True) for _ in range(2))
     optimiser = LBFGS([mu, log_var], max_iter=500, gradient_tolerance=1e-12)
-    return -optimiser.step(closure(lambda: -model.bound_of(data, mu, log_var).sum() / len(X)))
+    return -optimiser.step(closure(lambda: -model.bound_of(X, mu, log_var).sum() / len(X)))
 
 
 # --- one weight: the slide's figure ---------------------------------------------------------------
@@ -270,8 +266,7 @@ def posterior_on_grid(
     """(log p(x, z), log p(z | x)) of one datum on an even grid z (G,): a sum in place of the
     integral over z.
     """
-    with no_grad():
-        log_conditional = model.conditional.log_prob(model.decoder(z[:, None]), x).numpy()
+    log_conditional = model.conditional.log_prob(model.decoder(z[:, None]), x).numpy()
     log_joint = log_conditional - 0.5 * (LN_2PI + z**2)
     return log_joint, log_joint - np.logaddexp.reduce(log_joint) - np.log(z[1] - z[0])
 

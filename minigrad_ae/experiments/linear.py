@@ -16,7 +16,7 @@ from ..autodiff.curvature import hessian_product
 from ..data import digits
 from ..models import LinearAutoencoder
 from ..optim import SGD
-from ..tensors import Tensor, tensor
+from ..tensors import Tensor
 from .run import Run, generator
 from .training import descent
 
@@ -71,8 +71,7 @@ def linear_model(encoder: np.ndarray, decoder: np.ndarray) -> LinearAutoencoder:
 
 def descend_losses(model: LinearAutoencoder, X: np.ndarray, eta: float, steps: int) -> list[float]:
     """The loss before each of `steps` steps of gradient descent, and after the last."""
-    data = tensor(X)
-    return list(descent(SGD(model.parameters(), lr=eta), lambda: model.loss(data), steps))
+    return list(descent(SGD(model.parameters(), lr=eta), lambda: model.loss(X), steps))
 
 
 def escape(run: Run) -> list[float]:
@@ -120,8 +119,8 @@ def mode_strengths(run: Run, eta: float) -> tuple[np.ndarray, np.ndarray]:
     U, rates = found.components[:, :2], found.eigenvalues[:2] / len(X)
     model = linear_model(np.sqrt(A0) * U.T, np.sqrt(A0) * U)
     steps = int(1.6 * analytic.half_rise_time(rates[1], A0) / eta)
-    optimiser, data, strengths = SGD(model.parameters(), lr=eta), tensor(X), []
-    for _ in descent(optimiser, lambda: model.loss(data) / len(X), steps - 1):
+    optimiser, strengths = SGD(model.parameters(), lr=eta), []
+    for _ in descent(optimiser, lambda: model.loss(X) / len(X), steps - 1):
         W = model.encoder_weight.numpy() @ model.decoder_weight.numpy()
         strengths.append(np.diag(U.T @ W @ U))
     return eta * np.arange(steps), np.array(strengths)

@@ -10,7 +10,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from ..autodiff.graph import no_grad
 from ..models import MaskedAutoencoder
 from ..nn import patchify
 from .masked import hidden_pixels
@@ -56,8 +55,7 @@ def reconstruction_rows(
     output as it is.
     """
     H, W = model.image_shape[:2]
-    with no_grad():
-        pasted, raw = model.reconstruct(x, masks), model.reconstruct(x, masks, paste=False)
+    pasted, raw = model.reconstruct(x, masks), model.reconstruct(x, masks, paste=False)
     original, filled_in, alone = (list(row.reshape(-1, H, W)) for row in (x, pasted, raw))
     seen = [with_holes(a, m, model.patch) for a, m in zip(original, masks, strict=True)]
     return [
@@ -203,11 +201,10 @@ def attention_figure(
     mean over heads.
     """
     rows, columns = model.encoder.embedding.grid
-    with no_grad():
-        maps = [
-            m.numpy()[:, :, query].mean(axis=1).reshape(-1, rows, columns)
-            for m in model.encoder.attention_maps(pictures)
-        ]
+    maps = [
+        m.numpy()[:, :, query].mean(axis=1).reshape(-1, rows, columns)
+        for m in model.encoder.attention_maps(pictures)
+    ]
     size = 1.7 * len(pictures) + 0.6, 1.7 * (1 + model.depth) + 0.7
     fig, axes = plt.subplots(1 + model.depth, len(pictures), figsize=size)
     edges = (-0.5, columns - 0.5, rows - 0.5, -0.5)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..autodiff.graph import no_grad
 from ..data import digits, patches
 from ..models import SparseAutoencoder
 from ..optim import LBFGS
@@ -32,9 +31,8 @@ def minimise(
 
 def parts(model: SparseAutoencoder, X: np.ndarray) -> tuple[float, float]:
     """(E, sum over n and k of |z|) of the data."""
-    with no_grad():
-        z = model.encode(X)
-        return ops.half_squared_error(model.decode(z), X).item(), float(np.abs(z.numpy()).sum())
+    z = model.encode(X)
+    return ops.half_squared_error(model.decode(z), X).item(), float(np.abs(z.numpy()).sum())
 
 
 # --- a decoder that is given and orthonormal ------------------------------------------------------
@@ -173,9 +171,8 @@ def activity(model: SparseAutoencoder, X: np.ndarray) -> tuple[float, float]:
     """(units that are not 0, per patch; squared error as a share of the patches' own squares) of
     the encoder's codes.
     """
-    with no_grad():
-        z = model.encode(X).numpy()
-        y = model.decode(z).numpy()
+    z = model.encode(X).numpy()
+    y = model.decode(z).numpy()
     active = float(np.mean(np.sum(z != 0, axis=1)))
     return active, float(np.sum((y - X) ** 2) / np.sum(X**2))
 
@@ -197,15 +194,3 @@ def oriented(pictures: np.ndarray) -> float:
     vertical, horizontal = np.meshgrid(*[np.fft.fftfreq(size)] * 2, indexing="ij")
     turn = np.exp(2j * np.arctan2(vertical, horizontal))
     return float(np.median(np.abs((power * turn).sum(axis=(1, 2))) / power.sum(axis=(1, 2))))
-
-
-def mosaic(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """Square pictures (n, size^2), each divided by its largest pixel, in one image with a thin
-    frame around each.
-    """
-    size = int(np.sqrt(pictures.shape[1]))
-    framed = [np.pad((p / np.abs(p).max()).reshape(size, size), 1) for p in pictures]
-    rows = [
-        np.hstack(framed[k : k + columns]) for k in range(0, len(framed) - columns + 1, columns)
-    ]
-    return np.vstack(rows)

@@ -15,7 +15,6 @@ from .. import analytic
 from ..data import digits, parabola
 from ..models import TwoLayerAutoencoder
 from ..optim import LBFGS
-from ..tensors import tensor
 from .run import Run, generator
 from .training import closure, with_weights
 
@@ -67,11 +66,11 @@ def on_parabola(run: Run, activation: str, start: int, lift: float = 0.0) -> Des
 
 def descend(model: TwoLayerAutoencoder, X: np.ndarray, evaluations: int) -> Descent:
     """`evaluations` of the loss and its gradient by L-BFGS, in twenty parts."""
-    data, losses, places = tensor(X), list[float](), list[tuple[float, float]]()
+    losses, places = list[float](), list[tuple[float, float]]()
     optimiser = LBFGS(
         model.parameters(), history=20, max_iter=evaluations, max_evaluations=evaluations // 20
     )
-    evaluate = closure(lambda: model.loss(data), losses.append)
+    evaluate = closure(lambda: model.loss(X), losses.append)
     for _ in range(20):
         loss = optimiser.step(evaluate)
         places.append((loss, float(np.linalg.norm(model.decoder.weight.numpy()))))

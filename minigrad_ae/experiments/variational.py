@@ -9,7 +9,6 @@ import numpy as np
 
 from .. import analytic
 from ..autodiff.engine import grad
-from ..autodiff.graph import no_grad
 from ..data import digits
 from ..models import VariationalAutoencoder
 from ..models.estimators import kl_samples, reparameterised_gradients, score_function_gradients
@@ -109,8 +108,7 @@ def sampled_bounds(run: Run) -> Array:
     """
     W, V, d = misfit()
     model, X = linear_gaussian(W, V, d, SIGMA2), gaussian_data(run)
-    with no_grad():
-        bounds = model.bound(np.tile(X, (2000, 1)), generator(run, 96), 5).numpy()
+    bounds = model.bound(np.tile(X, (2000, 1)), generator(run, 96), 5).numpy()
     return np.asarray(bounds.reshape(2000, -1).mean(axis=1))
 
 
@@ -193,12 +191,11 @@ def grid_log_p(run: Run, epochs: int = SHORT) -> Array:
     sigma2 = float(model.sigma or 0) ** 2
 
     def log_conditional(Z: Array) -> Array:
-        a = model.decoder(tensor(Z)).numpy()
+        a = model.decoder(Z).numpy()
         squares = (a**2).sum(axis=1)[:, None] - 2 * a @ X.T + (X**2).sum(axis=1)
         return np.asarray(-0.5 * (64 * np.log(2 * np.pi * sigma2) + squares / sigma2))
 
-    with no_grad():
-        return analytic.grid_log_prob(log_conditional, 2, limit=6.0, points=145)
+    return analytic.grid_log_prob(log_conditional, 2, limit=6.0, points=145)
 
 
 def rising_bounds(run: Run, sizes: tuple[int, ...] = (1, 5, 50), epochs: int = SHORT) -> Array:
@@ -207,10 +204,9 @@ def rising_bounds(run: Run, sizes: tuple[int, ...] = (1, 5, 50), epochs: int = S
     """
     model, X = run.shared(trained, epochs)[0], few_digits()
     found = []
-    with no_grad():
-        for k in sizes:
-            bounds = model.iwae(np.repeat(X, 1000 // k, axis=0), generator(run, 99), k).numpy()
-            found.append(mean_and_error(bounds.reshape(len(X), -1).mean(axis=0)))
+    for k in sizes:
+        bounds = model.iwae(np.repeat(X, 1000 // k, axis=0), generator(run, 99), k).numpy()
+        found.append(mean_and_error(bounds.reshape(len(X), -1).mean(axis=0)))
     return np.array(found)
 
 
@@ -221,8 +217,7 @@ def spread_over_samples(
     L samples.
     """
     model, X = run.shared(trained, epochs)[0], few_digits()
-    with no_grad():
-        bounds = model.bound(np.repeat(X, 1000, axis=0), generator(run, 90)).numpy()
+    bounds = model.bound(np.repeat(X, 1000, axis=0), generator(run, 90)).numpy()
     single = bounds.reshape(len(X), 1000).mean(axis=0)
     means = {L: single[: 1000 // L * L].reshape(-1, L).mean(axis=1) for L in sizes}
     return {L: (float(mean.mean()), float(mean.std())) for L, mean in means.items()}

@@ -18,10 +18,11 @@ CLASSES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, "#A0A000", BLACK, "#7F7F7F", "
 
 
 def sheet(images: Array, columns: int, pad: int = 1) -> Array:
-    """Square images (n, D) as one picture, `columns` in a row, with white lines between; n a
-    multiple of `columns`.
+    """Square images (n, D) as one picture, `columns` in a row, with white lines between; what
+    would leave the last row incomplete is not shown.
     """
     side = round(images.shape[1] ** 0.5)
+    images = images[: len(images) // columns * columns]
     framed = np.pad(images.reshape(-1, side, side), ((0, 0), (pad, pad), (pad, pad)))
     rows = framed.reshape(-1, columns, side + 2 * pad, side + 2 * pad)
     return np.vstack([np.hstack(list(row)) for row in rows])
