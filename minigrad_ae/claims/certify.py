@@ -46,7 +46,7 @@ from ..autodiff.curvature import extreme_curvatures, hessian_product
 from ..data import check_matrix, scale
 from ..data.validate import demand_squares
 from ..errors import DataError, DtypeError, ShapeError
-from ..experiments.training import with_weights
+from ..experiments.run import with_weights
 from ..models.linear import LinearAutoencoder, half_squared_error
 from ..tensors import Tensor, tensor
 from .certificate import TINY, Certificate, judged

@@ -10,14 +10,11 @@ from unittest import mock
 import numpy as np
 
 from .. import ops
-from ..autodiff import check, engine
-from ..autodiff.check import check_graph
-from ..autodiff.curvature import hessian_product
+from ..autodiff import check, curvature, engine
 from ..autodiff.engine import grad
 from ..inspect import trace
 from ..inspect.record import applications
-from ..ops import calculus
-from ..ops.arrays import _index_add
+from ..ops import arrays, calculus
 from ..program import emit_numpy
 from ..tensors import tensor
 from .bugs import edit, wrong_rule
@@ -126,7 +123,7 @@ def double_where(run: Run) -> float:
     expected=2.0,
     tolerance=0.0,
     reason="small integers are exact",
-    sabotage=edit(_index_add, "np.add.at(y, index, x)", "y[index] += x"),
+    sabotage=edit(arrays._index_add, "np.add.at(y, index, x)", "y[index] += x"),
 )
 def repeated_index(run: Run) -> float:
     x = tensor(np.arange(3.0), requires_grad=True)
@@ -230,7 +227,7 @@ def network_gradient(run: Run) -> float:
 )
 def check_graph_clean(run: Run) -> float:
     loss, weights = small_network(run)
-    return float(len(check_graph(loss(*weights)).failures))
+    return float(len(check.check_graph(loss(*weights)).failures))
 
 
 @claim(
@@ -244,7 +241,7 @@ def check_graph_clean(run: Run) -> float:
 def check_graph_blames(run: Run) -> float:
     loss, weights = small_network(run)
     with wrong_rule("tanh", "x", "g * (1 - y * y) * 1.0001")():
-        named = {f.op for f in check_graph(loss(*weights)).failures}
+        named = {f.op for f in check.check_graph(loss(*weights)).failures}
     return float(len(named) if named <= {"tanh"} else -len(named))
 
 
@@ -272,7 +269,7 @@ def second_order(run: Run) -> float:
 )
 def hessian_symmetry(run: Run) -> float:
     loss, weights = small_network(run)
-    H = hessian_product(loss(*weights), weights)
+    H = curvature.hessian_product(loss(*weights), weights)
     u, v = np.random.default_rng([run.seed, 1]).standard_normal((2, sum(w.size for w in weights)))
     uHv, vHu = float(u @ H(v)), float(v @ H(u))
     return abs(uHv - vHu) / (abs(uHv) + abs(vHu))

@@ -17,7 +17,7 @@ from ..experiments.deep import (
     pca_test_errors,
     starts,
 )
-from ..experiments.training import with_weights
+from ..experiments.run import with_weights
 from ..models import DeepAutoencoder
 from ..nn import Linear
 from ..optim import LBFGS

@@ -12,7 +12,6 @@ import numpy as np
 from .. import analytic
 from ..data import corruptions, zero_random_subset
 from ..experiments import denoising
-from ..experiments.linear import five_features
 from ..models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder
 from .bugs import Bug, edit
 from .definition import Run, claim, generator, mean_and_error
@@ -72,7 +71,7 @@ for noise in RANK_CLAIMS:
     ),
 )
 def shrinkage(run: Run) -> float:
-    X, found = five_features()
+    X, found = denoising.five_features()
     U = found.components[:, : denoising.RANK]
     shrunk = np.diag(U.T @ denoising.product(run.shared(denoising.linear, "gaussian")) @ U)
     exact = analytic.gaussian_shrinkage(found.eigenvalues / len(X), denoising.SIGMA, denoising.RANK)
@@ -83,7 +82,7 @@ def angle_to_pca(basis: np.ndarray) -> float:
     """Sine of the largest principal angle between a subspace and that of the first two principal
     components.
     """
-    components = five_features()[1].components[:, : denoising.RANK]
+    components = denoising.five_features()[1].components[:, : denoising.RANK]
     return float(np.sin(analytic.principal_angles(basis, components)[-1]))
 
 
@@ -117,7 +116,7 @@ def anywhere(**noise: Any) -> DenoisingAutoencoder:
 
 def sampled(run: Run, kind: str) -> tuple[float, float]:
     """(mean loss, standard error) at random weights with Gaussian noise or zeroed entries."""
-    model, X = anywhere(**denoising.NOISES[kind]), five_features()[0]
+    model, X = anywhere(**denoising.NOISES[kind]), denoising.five_features()[0]
     return denoising.mean_loss(model, X, generator(run, 70), sweeps=1000)
 
 
@@ -125,7 +124,7 @@ def ridge_loss(
     terms: Callable[[np.ndarray, np.ndarray, float], tuple[float, float]], noise: float
 ) -> float:
     """The loss without noise at the same weights, and the penalty that the noise adds to it."""
-    X = five_features()[0]
+    X = denoising.five_features()[0]
     return sum(terms(denoising.product(anywhere()), X.T @ X / len(X), noise))
 
 

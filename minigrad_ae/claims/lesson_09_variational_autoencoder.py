@@ -10,7 +10,7 @@ from .. import analytic
 from ..autodiff.check import check_graph
 from ..data import digits
 from ..experiments import variational
-from ..experiments.training import closure, with_weights
+from ..experiments.run import closure, with_weights
 from ..experiments.variational import (
     DRAWS,
     KL_LOG_VAR,

@@ -24,8 +24,7 @@ from ..tensors import Tensor, tensor
 from ..train import fit
 from .elbo import cloud, maximise, trained
 from .linear import hessian_of
-from .run import Run, generator
-from .training import closure
+from .run import Run, closure, generator
 
 UNITS = 4
 SPECTRUM = "10_mnist_spectrum.json"

@@ -17,8 +17,7 @@ from .. import analytic
 from ..data import arch, digits, helix, parabola
 from ..models import DeepAutoencoder
 from ..optim import LBFGS, SGD, Adam
-from .run import Run, generator
-from .training import adam, closure, descent
+from .run import Run, adam, closure, descent, generator
 
 H = 8  # hidden units on the parabola, as few as the slide draws
 WIDE = 16  # on the helix and the surface

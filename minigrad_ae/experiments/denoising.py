@@ -14,8 +14,7 @@ from ..data import digits
 from ..models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder, TwoLayerAutoencoder
 from ..train import History
 from .linear import five_features
-from .run import Run, generator, mean_and_error
-from .training import adam
+from .run import Run, adam, generator, mean_and_error
 
 
 def denoise(

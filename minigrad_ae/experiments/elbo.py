@@ -20,8 +20,7 @@ from ..ops import exp_remainder
 from ..optim import LBFGS, SGD
 from ..tensors import Tensor, tensor
 from .linear import five_features
-from .run import Run, generator, mean_and_error
-from .training import closure, descent, with_weights
+from .run import Run, closure, descent, generator, mean_and_error, with_weights
 
 OFFSET = np.array([1.0, -2.0, 0.5, 3.0, -1.0])  # the data are not centred: mu must be found
 

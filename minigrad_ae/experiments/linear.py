@@ -17,8 +17,7 @@ from ..data import digits
 from ..models import LinearAutoencoder
 from ..optim import SGD
 from ..tensors import Tensor
-from .run import Run, generator
-from .training import descent
+from .run import Run, descent, generator
 
 # --- trained from random starts -------------------------------------------------------------------
 

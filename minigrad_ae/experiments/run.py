@@ -1,11 +1,20 @@
-"""One run of lessons or claims: its settings, and the results that several of them share."""
+"""What every experiment uses: a run with its settings and the results that several claims share,
+generators, and three ways to train: by L-BFGS, by gradient descent, and by Adam in batches.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
+
+from ..nn import Module
+from ..optim import SGD, Adam, cosine_schedule
+from ..tensors import Tensor
+from ..train import History, fit
+
+ModelT = TypeVar("ModelT", bound=Module)
 
 
 class Run:
@@ -38,3 +47,65 @@ def mean_and_error(values: Any) -> tuple[float, float]:
     """(mean, its standard error)."""
     values = np.asarray(values)
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def closure(
+    loss: Callable[[], Tensor], watch: Callable[[float], Any] | None = None
+) -> Callable[[], Tensor]:
+    """What `LBFGS.step` calls: ``loss()`` and its gradient; `watch` is called with each value."""
+
+    def evaluate() -> Tensor:
+        found = loss()
+        found.backward()
+        if watch is not None:
+            watch(found.item())
+        return found
+
+    return evaluate
+
+
+def descent(optimizer: SGD | Adam, loss: Callable[[], Tensor], steps: int) -> Iterator[float]:
+    """The loss before each of `steps` steps of the optimiser, and after the last."""
+    for _ in range(steps):
+        optimizer.zero_grad()
+        found = loss()
+        found.backward()
+        yield found.item()
+        optimizer.step()
+    yield loss().item()
+
+
+def adam(
+    model: Any,
+    X: Any,
+    *,
+    lr: float,
+    epochs: int,
+    batch: int,
+    rng: np.random.Generator,
+    noise: np.random.Generator | None = None,
+) -> History:
+    """Train by Adam with a rate that falls to 0 along a cosine; other arguments as in `fit`."""
+    optimizer = Adam(model.parameters(), lr=lr)
+    schedule = cosine_schedule(optimizer, epochs * -(-len(X) // batch))
+    return fit(
+        model,
+        X,
+        optimizer=optimizer,
+        epochs=epochs,
+        rng=rng,
+        batch_size=batch,
+        noise=noise,
+        schedule=schedule,
+        progress=False,
+    )
+
+
+def with_weights(model: ModelT, *values: Any) -> ModelT:
+    """The model with copies of these arrays as its parameters, in their order."""
+    for p, value in zip(model.parameters(), values, strict=True):
+        p.data = np.array(value, p.dtype)
+    return model

@@ -12,8 +12,7 @@ from .. import ops
 from ..data import digits, patches
 from ..models import SparseAutoencoder
 from ..optim import LBFGS
-from .run import Run, generator
-from .training import adam, closure
+from .run import Run, adam, closure, generator
 
 
 def minimise(

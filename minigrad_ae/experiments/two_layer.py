@@ -15,8 +15,7 @@ from .. import analytic
 from ..data import digits, parabola
 from ..models import TwoLayerAutoencoder
 from ..optim import LBFGS
-from .run import Run, generator
-from .training import closure, with_weights
+from .run import Run, closure, generator, with_weights
 
 M = 2
 ACTIVATIONS = ("tanh", "sigmoid", "relu")

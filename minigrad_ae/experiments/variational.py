@@ -17,8 +17,7 @@ from ..ops import exp_remainder, reparameterise
 from ..optim import SGD
 from ..tensors import tensor
 from ..train import History
-from .run import Run, generator, mean_and_error
-from .training import adam, with_weights
+from .run import Run, adam, generator, mean_and_error, with_weights
 
 Array = np.ndarray
 DRAWS = 400_000  # of each estimator: the spread of a measured variance is then below 1 %
