@@ -25,36 +25,55 @@ BLUE, ORANGE = "#0072B2", "#D55E00"  # safe for colour-blind readers (Okabe and 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What `certify_pca` found.  Losses are 1/2 sum of squares (plus the model's L2 penalty), in
-    the units of the data.
+    """What `certify_pca` found, and its verdict.
 
-    passed           loss, subspace, gradient and curvature are all as they must be at the minimum
-    loss, optimal_loss, loss_tolerance   |loss - optimal_loss| <= loss_tolerance; see `certify.py`
-    start_loss, evaluations              from the record that `fit` leaves; None where there is none
-    subspace_error   ||P - P*||_F of the orthogonal projectors, on the part of the subspace that PCA
-                     determines
-    principal_angles (radians, smallest first), sine_tolerance   of that part
-    gradient_norm    ||dE/dW|| / ||X||^2, X centred and the offsets the best ones for W
-    balancedness     ||(dE/dW1) W1^T - W2^T (dE/dW2)|| / ||X||^2, zero at any point
-    lowest_curvature smallest eigenvalue of the Hessian relative to the largest (Lanczos on
-                     Hessian-vector products)
-    explained_variance  (M,) sums of squares along the principal directions of the reconstructions,
-                        beside eigenvalues
-    determined, free    how many directions PCA determines, and the numbers (from, to) of the
-                        components that are tied
-    gradient_tolerance  sqrt(2 L tol) / ||X||^2, L the largest curvature and tol what the weights
-                     may add to the loss: a step -(dE/dW)/L lowers the loss by ||dE/dW||^2 / 2L,
-                     and nothing is below E*
-    curvature_tolerance how far below zero, relative to L, the lowest curvature may be:
-                     sqrt(2 tol / L), and at least 67 sqrt(eps).  Turning the code,
-                     (W1 e^tA, e^-tA W2), leaves E as it is, so v^T H v = -g^T a with v the speed of
-                     that turn and a its acceleration, ||a|| < ||v|| = 1 where W1 and W2 are
-                     balanced: where the gradient g is not quite 0, that flat direction curves
-                     downwards by up to ||g||
-    dtype            of the model's parameters, from whose eps all tolerances come
-    finished         from the record of `fit`: False where it ended at its limit of evaluations;
-                     None without a record
-    failures         for each line that failed, which and why, in a sentence; empty where it passed
+    Losses are half a sum of squares over features and data, plus the model's L2 penalty, in the
+    units of the data.  Tolerances are derived at the top of `certify.py`.
+
+    Attributes
+    ----------
+    passed : bool
+        Loss, subspace, gradient and curvature are all as they must be at the minimum.
+    n_rows, n_features, n_latent, rank : int
+        Of the data, and M of the model.
+    loss, optimal_loss, loss_tolerance : float
+        ``abs(loss - optimal_loss) <= loss_tolerance``.
+    start_loss, evaluations : float and int, or None
+        From the record that `fit` leaves; None where there is none.
+    subspace_error : float
+        ||P - P*||_F of the orthogonal projectors, on the part of the subspace that PCA determines.
+    principal_angles, sine_tolerance : list of float and float
+        Of that part; radians, smallest first.
+    gradient_norm : float
+        ||dE/dW|| / ||X||^2, X centred and the offsets the best ones for W.
+    gradient_tolerance : float
+        sqrt(2 L tol) / ||X||^2, L the largest curvature and tol what the weights may add to the
+        loss: a step -(dE/dW)/L lowers the loss by ||dE/dW||^2 / 2L, and nothing is below E*.
+    balancedness : float
+        ||(dE/dW1) W1^T - W2^T (dE/dW2)|| / ||X||^2, zero at any point.
+    lowest_curvature : float
+        Smallest eigenvalue of the Hessian relative to the largest (Lanczos on Hessian-vector
+        products).
+    curvature_tolerance : float
+        How far below zero, relative to L, the lowest curvature may be: sqrt(2 tol / L), and at
+        least 67 sqrt(eps).  Turning the code, (W1 e^tA, e^-tA W2), leaves E as it is, so
+        v^T H v = -g^T a with v the speed of that turn and a its acceleration, ||a|| < ||v|| = 1
+        where W1 and W2 are balanced: where the gradient g is not quite 0, that flat direction
+        curves downwards by up to ||g||.
+    explained_variance, eigenvalues : list of float, (M,)
+        Sums of squares along the principal directions of the reconstructions, beside PCA's.
+    determined : int
+        How many directions PCA determines.
+    free : (int, int) or None
+        The numbers (from, to) of the components that are tied.
+    centred : bool
+        False for a model without bias on data that are not centred.
+    dtype : str
+        Of the model's parameters, from whose eps all tolerances come.
+    finished : bool or None
+        From the record of `fit`: False where it ended at its limit of evaluations.
+    notes, failures : list of str
+        What a reader should know besides; for each line that failed, which and why.
     """
 
     passed: bool

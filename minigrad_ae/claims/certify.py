@@ -62,8 +62,63 @@ FROM_THE_RECORD = ("start_loss", "evaluations", "finished")  # that `fit` leaves
 
 
 def certify_pca(model: LinearAutoencoder, X: Any) -> Certificate:
-    """Compare `model` with the PCA of X (n, D); see `Certificate`.  A model without bias needs
-    centred data.
+    """Compare a linear autoencoder with the PCA of its data, without training it.
+
+    The loss is compared with the optimal loss, the subspace that the decoder spans with the
+    principal components, and gradient and curvature with those of a minimum.
+
+    Parameters
+    ----------
+    model : LinearAutoencoder
+        With any settings, trained in any way.  Without bias it needs centred data.
+    X : array_like, (n, D)
+        The data it was trained on.
+
+    Returns
+    -------
+    Certificate
+        Its verdict ``passed``, the numbers behind it, each beside what is allowed, and the
+        sentences that say what failed; it prints as a page.  Losses are half a sum of squares over
+        features and data, in the units of X.
+
+    Raises
+    ------
+    DtypeError
+        If `model` is not a `LinearAutoencoder`, or X is not real.
+    ShapeError
+        If X is not a matrix, or has another number of columns than the model has features.
+    DataError
+        If X or the model holds a number that is not finite, or the squares of X overflow.
+
+    Notes
+    -----
+    What the loss may differ by follows from rounding, and is derived at the top of this file.
+    What the subspace may follows from that: E - E* >= 1/2 (s_M - s_{M+1}) sum_i sin^2 theta_i, with
+    the principal angles theta_i.  Where s_M = s_{M+1}, PCA itself is not unique, and the
+    certificate says which directions are free.
+
+    References
+    ----------
+    Bishop & Bishop (2024), section 19.1.1.
+    Baldi, P. & Hornik, K. (1989). Neural networks and principal component analysis: learning from
+    examples without local minima. Neural Networks 2, 53-58.
+
+    Examples
+    --------
+    After training the loss is half the sum of the eigenvalues beyond M, from any start:
+
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((40, 4)) * [4.0, 3.0, 2.0, 1.0]
+    >>> model = mg.models.LinearAutoencoder(4, 2, rng=rng)
+    >>> mg.certify_pca(model, X).passed
+    False
+    >>> record = model.fit(X)
+    >>> certificate = mg.certify_pca(model, X)
+    >>> certificate.passed
+    True
+    >>> eigenvalues = np.linalg.svd(X - X.mean(axis=0), compute_uv=False) ** 2
+    >>> bool(np.isclose(certificate.loss, 0.5 * eigenvalues[2:].sum()))
+    True
     """
     given = _checked(model, X)
     X = given.astype(np.float64, copy=False)

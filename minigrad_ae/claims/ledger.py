@@ -21,8 +21,17 @@ from .definition import CLAIMS, Claim, Result, Run
 
 
 def topics() -> list[str]:
-    """The names of the lessons that have claims, '01_backpropagation' and so on: the files of this
-    folder.
+    """The names of the lessons that have claims: the files of this folder.
+
+    Returns
+    -------
+    list of str
+        In the order of the lessons.
+
+    Examples
+    --------
+    >>> mg.claims.topics()[:2]
+    ['01_backpropagation', '02_linear_autoencoder']
     """
     return sorted(
         path.stem.removeprefix("lesson_") for path in Path(__file__).parent.glob("lesson_*.py")
@@ -30,7 +39,23 @@ def topics() -> list[str]:
 
 
 def claims(topic: str | None = None) -> list[Claim]:
-    """The claims of one lesson, or of all, in their order."""
+    """The claims of one lesson, or of all, in their order.
+
+    Parameters
+    ----------
+    topic : str or None, optional
+        One of `topics`; None for all of them.
+
+    Returns
+    -------
+    list of Claim
+        Not measured yet.
+
+    Examples
+    --------
+    >>> [each.id for each in mg.claims.claims("01_backpropagation")[:3]]
+    ['chain-rule', 'fan-out', 'one-visit-per-edge']
+    """
     wanted = topics() if topic is None else [topic]
     for name in wanted:
         importlib.import_module(f"{__package__}.lesson_{name}")
@@ -52,8 +77,23 @@ def read(selected: Iterable[Claim], run: Run, out: TextIO | None = None) -> list
 
 
 def table(results: Sequence[Result]) -> str:
-    """`claim | expected | measured | PASS`, at most 100 columns; a long statement takes several
-    lines.
+    """Results as lines of ``claim | expected | measured | tolerance | verdict``.
+
+    Parameters
+    ----------
+    results : sequence of Result
+        One row each; a long statement takes several lines.
+
+    Returns
+    -------
+    str
+        At most 100 columns wide, with a heading.
+
+    Examples
+    --------
+    >>> result = mg.claims.claims("01_backpropagation")[1].check(mg.claims.Run(fast=True))
+    >>> print(mg.claims.table([result]).splitlines()[-1].split())
+    ['c', '=', 'b', '+', 'b,', 'dc/da', '4', '4', '0.0e+00', 'PASS']
     """
     lines = [f"{'claim':<58} {'expected':>12} {'measured':>12} {'tolerance':>9}  verdict"]
     for r in results:
@@ -67,7 +107,22 @@ def table(results: Sequence[Result]) -> str:
 
 
 def verify(run: Run, topic: str | None = None, out: TextIO | None = None) -> list[Result]:
-    """Read the ledger, lesson by lesson, and print it."""
+    """Read the ledger, lesson by lesson, and print it.
+
+    Parameters
+    ----------
+    run : Run
+        The settings; what it computes is shared by all claims.
+    topic : str or None, optional
+        One of `topics`; None for all of them.
+    out : text file or None, optional
+        Where to print; None for the standard output.
+
+    Returns
+    -------
+    list of Result
+        A row for each claim.  One that raises is printed, and counts as failed.
+    """
     results: list[Result] = []
     for name in topics() if topic is None else [topic]:
         start = time.perf_counter()
@@ -81,7 +136,20 @@ def verify(run: Run, topic: str | None = None, out: TextIO | None = None) -> lis
 
 
 def sabotage(run: Run, out: TextIO | None = None) -> list[dict[str, Any]]:
-    """Each claim under its own bug: the ledger is worth what its claims would notice."""
+    """Each claim under its own bug: the ledger is worth what its claims would notice.
+
+    Parameters
+    ----------
+    run : Run
+        The settings.
+    out : text file or None, optional
+        Where a line for each claim is printed; None for the standard output.
+
+    Returns
+    -------
+    list of dict
+        ``id``, ``topic``, ``verdict`` and ``caught`` of each claim; see `Claim.caught`.
+    """
     rows: list[dict[str, Any]] = []
     for c in claims():
         verdict, ratio = c.caught(run)

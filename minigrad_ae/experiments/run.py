@@ -18,8 +18,39 @@ ModelT = TypeVar("ModelT", bound=Module)
 
 
 class Run:
-    """One reading of the ledger: the settings, and what several claims share (a trained model is
-    trained once).
+    """One reading of the ledger: its settings, and the results that several claims share.
+
+    Parameters
+    ----------
+    fast : bool, optional
+        Smaller problems and fewer starts; the claims and their statements stay the same.
+    full : bool, optional
+        Also make again what takes minutes and is shipped.
+    seed : int, optional
+        What every generator of the run starts from.
+    starts : int or None, optional
+        Random starts where a claim is about all of them; None for 20, or 2 with `fast`.
+
+    Attributes
+    ----------
+    fast, full : bool
+        As given.
+    seed : int
+        As given.
+    starts : int
+        At least 1.
+
+    Examples
+    --------
+    A result is computed once in a run, so a lesson and its claims see the same trained model:
+
+    >>> def drawn(run, n):
+    ...     return np.random.default_rng(run.seed).random(n)
+    >>> run = mg.claims.Run(fast=True)
+    >>> run.shared(drawn, 3) is run.shared(drawn, 3)
+    True
+    >>> run.shared(drawn, 3) is mg.claims.Run(fast=True).shared(drawn, 3)
+    False
     """
 
     def __init__(
@@ -31,7 +62,20 @@ class Run:
         self._shared: dict[Any, Any] = {}
 
     def shared(self, make: Callable[..., Any], *key: Any) -> Any:
-        """``make(run, *key)``, computed once in this run."""
+        """What ``make(run, *key)`` returns, computed once in this run.
+
+        Parameters
+        ----------
+        make : callable
+            Called as ``make(run, *key)``; known by its module and name, so not a lambda.
+        *key : hashable
+            What the result depends on besides the run: a size, the number of a start.
+
+        Returns
+        -------
+        object
+            The same object at every call with this `make` and `key`.
+        """
         name = (make.__module__, make.__qualname__, *key)
         if name not in self._shared:
             self._shared[name] = make(self, *key)
