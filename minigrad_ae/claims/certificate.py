@@ -163,18 +163,16 @@ class Certificate:
         yield "loss at the start", f"{start}   (evaluations used: {used})"
         yield "loss now", f"{self.loss:.12g}"
         yield "optimum, 1/2 sum_j>M s_j", f"{self.optimal_loss:.12g}"
-        difference = self.loss - self.optimal_loss
-        yield "difference", f"{difference:.2e}   (allowed {self.loss_tolerance:.2e})"
-        allowed = f"(allowed {self.sine_tolerance:.2e})"
-        yield "sine of largest angle", f"{self.largest_sine:.2e}   {allowed}"
+        yield "difference", _beside(self.loss - self.optimal_loss, self.loss_tolerance)
+        yield "sine of largest angle", _beside(self.largest_sine, self.sine_tolerance)
         directions = f"over {self.determined} determined directions"
         yield "projector distance", f"{self.subspace_error:.2e}   {directions}"
-        allowed = f"(allowed {self.gradient_tolerance:.2e}), relative to ||X||^2"
-        yield "gradient norm", f"{self.gradient_norm:.2e}   {allowed}"
+        gradient = _beside(self.gradient_norm, self.gradient_tolerance)
+        yield "gradient norm", f"{gradient}, relative to ||X||^2"
         identity = "relative to ||X||^2 (an identity: zero anywhere)"
         yield "balancedness", f"{self.balancedness:.2e}   {identity}"
-        allowed = f"(allowed {-self.curvature_tolerance:+.2e}), relative to the highest"
-        yield "lowest curvature", f"{self.lowest_curvature:+.2e}   {allowed}"
+        curvature = _beside(self.lowest_curvature, -self.curvature_tolerance, "+.2e")
+        yield "lowest curvature", f"{curvature}, relative to the highest"
 
     def _components(self) -> Iterator[str]:
         pairs = list(zip(self.explained_variance, self.eigenvalues, strict=True))
@@ -229,6 +227,10 @@ class Certificate:
         write_png(path, self.figure(), dpi=150)
 
 
+def _beside(value: float, allowed: float, form: str = ".2e") -> str:
+    return f"{value:{form}}   (allowed {allowed:{form}})"
+
+
 # --- the verdict ----------------------------------------------------------------------------------
 
 
@@ -252,26 +254,38 @@ def _failures(c: Certificate, lost: bool) -> Iterator[tuple[str, str]]:
     if not c.centred:
         yield "data", "they are not centred, and without bias the optimum on them is not their PCA"
     if lost:
-        cost = f"biases in {c.dtype} may cost more than the data vary; centre them"
-        yield "data", f"they lie so far out that {cost}"
+        yield (
+            "data",
+            f"they lie so far out that biases in {c.dtype} may cost more than the data vary; "
+            "centre them",
+        )
     above = c.loss - c.optimal_loss
     if not abs(above) <= c.loss_tolerance:
         side = "above" if above > 0 else "below"
-        explained = f"rounding and training explain {c.loss_tolerance:.2e}"
-        yield "loss", f"it is {abs(above):.2e} {side} the optimum, and {explained}"
+        yield (
+            "loss",
+            f"it is {abs(above):.2e} {side} the optimum, and rounding and training explain "
+            f"{c.loss_tolerance:.2e}",
+        )
     turned = c.determined < c.n_features and not c.largest_sine <= c.sine_tolerance
     if c.missing or turned:
-        components = f"the first {c.determined} principal components"
-        allowed = f"where the loss allows {c.sine_tolerance:.2e}"
-        sine = f"a sine of {c.largest_sine:.2e}, {allowed}"
-        yield "angle", f"the decoder does not span {components}: {sine}"
+        yield (
+            "angle",
+            f"the decoder does not span the first {c.determined} principal components: a sine of "
+            f"{c.largest_sine:.2e}, where the loss allows {c.sine_tolerance:.2e}",
+        )
     if not c.gradient_norm <= c.gradient_tolerance:
-        slope = f"the loss has a slope of {c.gradient_norm:.2e} ||X||^2 there"
-        allowed = f"at most {c.gradient_tolerance:.2e} at the minimum"
-        yield "gradient", f"the weights are not at rest: {slope}, and {allowed}"
+        yield (
+            "gradient",
+            f"the weights are not at rest: the loss has a slope of {c.gradient_norm:.2e} ||X||^2 "
+            f"there, and at most {c.gradient_tolerance:.2e} at the minimum",
+        )
     if not c.lowest_curvature >= -c.curvature_tolerance:
-        curve = f"the loss curves downwards in one direction ({c.lowest_curvature:+.2e})"
-        yield "curvature", f"{curve}: a saddle or a slope, not a minimum"
+        yield (
+            "curvature",
+            f"the loss curves downwards in one direction ({c.lowest_curvature:+.2e}): a saddle or "
+            "a slope, not a minimum",
+        )
 
 
 # --- the certificate as rows of a ledger ----------------------------------------------------------

@@ -344,19 +344,13 @@ def _determined(
     `allowed`.  With a penalty, components with s_j <= l2 collapse, and the decoder does not span
     them.
     """
-    D = len(s)
     M = min(M, int(np.sum(s > l2))) if l2 else M
-    if M in (0, D):
+    apart = 0.5 * (s[:-1] - s[1:]) > allowed  # apart[j - 1]: component j from j + 1
+    cuts = [0, *(np.flatnonzero(apart) + 1).tolist(), len(s)]
+    if M in cuts:
         return M, None
-    close = 0.5 * (s[:-1] - s[1:]) <= allowed  # close[j - 1]: component j and j + 1
-    if not close[M - 1]:
-        return M, None
-    first, last = M, M + 1
-    while first > 1 and close[first - 2]:
-        first -= 1
-    while last < D and close[last - 1]:
-        last += 1
-    return first - 1, (first, last)
+    before, last = max(j for j in cuts if j < M), min(j for j in cuts if j > M)
+    return before, (before + 1, last)
 
 
 def _sine_allowed(s: np.ndarray, sure: int, allowed: float) -> float:

@@ -151,10 +151,9 @@ class Claim:
         expected, tolerance = self._allowed(run)
         measured = float(self.measure(run))
         passed = math.isfinite(measured) and abs(measured - expected) <= tolerance
-        # JSON knows neither infinity nor NaN
-        largest = math.copysign(sys.float_info.max, measured)
-        finite = measured if math.isfinite(measured) else largest
-        return Result(self.id, self.topic, self.statement, expected, finite, tolerance, passed)
+        if not math.isfinite(measured):  # JSON knows neither infinity nor NaN
+            measured = math.copysign(sys.float_info.max, measured)
+        return Result(self.id, self.topic, self.statement, expected, measured, tolerance, passed)
 
     def caught(self, run: Run) -> tuple[str, float]:
         """Whether the claim notices its own bug.

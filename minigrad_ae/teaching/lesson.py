@@ -15,7 +15,7 @@ import argparse
 import json
 import sys
 import time
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +106,8 @@ class Lesson:
         matplotlib.rcParams.update(STYLE)
         # it takes longer than the drawing
         matplotlib.rcParams["figure.constrained_layout.use"] = not args.fast
-        self.show, self.answers, self.start = (
-            args.show or notebook,
-            list[tuple[str, str]](),
-            time.perf_counter(),
-        )
+        self.show, self.start = args.show or notebook, time.perf_counter()
+        self.answers: list[tuple[str, str]] = []
         print(f"Lesson {name.replace('_', ' ')}  ({duration})")
 
     def cell(self, title: str) -> None:
@@ -197,19 +194,12 @@ def draw_network(ax: Any, layers: list[int], labels: list[str], weights: list[st
     """
     places = [[(float(k), (n - 1) / 2 - i) for i in range(n)] for k, n in enumerate(layers)]
     for left, right in pairwise(places):
-        for x0, y0 in left:
-            for x1, y1 in right:
-                ax.plot([x0, x1], [y0, y1], color="#888888", lw=0.7, zorder=1)
+        for ends in product(left, right):
+            ax.plot(*zip(*ends, strict=True), color="#888888", lw=0.7, zorder=1)
     bottom = -max(layers) / 2
     for column, label in zip(places, labels, strict=True):
-        ax.scatter(
-            *zip(*column, strict=True),
-            s=420,
-            color="white",
-            edgecolor=BLUE,
-            linewidth=1.8,
-            zorder=2,
-        )
+        units = {"s": 420, "color": "white", "edgecolor": BLUE, "linewidth": 1.8}
+        ax.scatter(*zip(*column, strict=True), **units, zorder=2)
         ax.text(column[0][0], bottom - 0.25, label, ha="center", va="top")
     for k, label in enumerate(weights):
         ax.text(k + 0.5, max(layers) / 2 - 0.2, label, ha="center", color=ORANGE, weight="bold")
