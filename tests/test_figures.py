@@ -15,7 +15,7 @@ def test_a_sheet_keeps_the_order_of_its_images():
     assert made[0].max() == 0  # the frame
 
 
-def test_a_sheet_leaves_an_incomplete_row_out_and_keeps_pixels_in_place():
+def test_mosaic_puts_pictures_in_rows():
     images = np.arange(1.0, 33).reshape(8, 4)
     made = pictures.sheet(images, columns=3)
     np.testing.assert_array_equal(made, pictures.sheet(images[:6], columns=3))
