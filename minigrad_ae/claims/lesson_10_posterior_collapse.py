@@ -43,9 +43,8 @@ def largest_error(measured: np.ndarray, expected: np.ndarray) -> float:
     sabotage=edit(LinearVAE._maximise, "beta=self.beta", "beta=1.0"),
 )
 def active_units(run: Run) -> float:
-    l, grid = cloud()[1], product(collapse.NOISES, collapse.WEIGHTS)
-    if run.fast:
-        grid = product(collapse.NOISES[1:3], collapse.WEIGHTS[1:])
+    l, short = cloud()[1], (collapse.NOISES[1:3], collapse.WEIGHTS[1:])
+    grid = product(*short) if run.fast else product(collapse.NOISES, collapse.WEIGHTS)
     wrong = [collapse.active(run, *at) != analytic.active_units(l, UNITS, *at) for at in grid]
     return float(sum(wrong))
 
