@@ -25,8 +25,8 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from minigrad_ae.files import write_text
-from minigrad_ae.teaching.lesson import BLUE, ORANGE, STYLE, plain, save_png
+from minigrad_ae.files import write_png, write_text
+from minigrad_ae.teaching.lesson import BLUE, ORANGE, STYLE, plain
 
 Row = dict[str, Any]
 FOLDER = Path(__file__).resolve().parent
@@ -281,7 +281,7 @@ def draw(found: dict[str, Any], rows: Sequence[Row], folder: Path) -> list[Path]
 
 
 def save(path: Path, figure: Any, numbers: Any) -> Path:
-    save_png(path, figure, dpi=150)
+    write_png(path, figure, dpi=150)
     write_text(path.with_suffix(".json"), json.dumps(plain(numbers), indent=1) + "\n")
     return path
 

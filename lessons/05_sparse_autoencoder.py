@@ -17,6 +17,7 @@ from minigrad_ae import analytic
 from minigrad_ae.claims.bugs import edit
 from minigrad_ae.experiments import sparse
 from minigrad_ae.models import SparseAutoencoder
+from minigrad_ae.teaching.figures import sheet
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson
 
 lesson = Lesson("05_sparse_autoencoder", "about 25 s; --fast 4 s")
@@ -179,7 +180,8 @@ for ax, name, title, pictures in (
     (axes[0], "pca", "PCA: waves all over the patch", principal.components.T),
     (axes[1], "sparse", r"sparse code, $\lambda = 1$: edges", W[used]),
 ):
-    ax.imshow(sparse.mosaic(pictures, columns), cmap="gray", vmin=-1, vmax=1)
+    tiles = sheet(pictures / np.abs(pictures).max(axis=1, keepdims=True), columns)
+    ax.imshow(tiles, cmap="gray", vmin=-1, vmax=1)
     ax.set_title(title)
     ax.axis("off")
     where, direction = sparse.localised(pictures), sparse.oriented(pictures)

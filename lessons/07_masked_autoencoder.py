@@ -26,6 +26,7 @@ from minigrad_ae.experiments.masked import (
     ready,
     shipped_errors,
 )
+from minigrad_ae.experiments.run import mean_and_error
 from minigrad_ae.models import MaskedAutoencoder
 from minigrad_ae.models.masked import places, random_masks
 from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, Lesson
@@ -124,7 +125,7 @@ print(
     f"shipped network {ours.mean():.4f}, Gaussian conditional {theirs.mean():.4f} per hidden "
     f"pixel, over {len(ours)} masks;"
 )
-gain, error = masked_pictures.mean_and_error(theirs - ours)
+gain, error = mean_and_error(theirs - ours)
 print(f"better on {np.sum(ours < theirs)} of them, by {gain:.4f} +- {error:.4f}")
 mnist = lesson.run.shared(ready, "07_mnist.npz")
 known = json.loads(mg.data.shipped("07_mnist.json").read_text(encoding="utf-8"))
@@ -169,10 +170,7 @@ print(
     "standard error)"
 )
 for ratio, row in study["ablation"].items():
-    cells = [
-        masked_pictures.mean_and_error(np.mean(row[f"accuracy at {share}"], axis=0))
-        for share in ("1%", "5%")
-    ]
+    cells = [mean_and_error(np.mean(row[f"accuracy at {share}"], axis=0)) for share in ("1%", "5%")]
     print(
         f"{float(ratio):>6.1%}   {'  '.join(f'{e:.4f}' for e in row['error'])}   "
         f"{row['gaussian']:.4f}  " + "".join(f"   {m:.3f} +- {e:.3f}" for m, e in cells)
@@ -195,16 +193,11 @@ print(
     + "".join(f"{float(share):>10.0%} of labels" for share in study["labels"])
 )
 for method in study["transfer"]["0.05"]:
-    cells = [
-        masked_pictures.mean_and_error(study["transfer"][share][method])
-        for share in study["labels"]
-    ]
+    cells = [mean_and_error(study["transfer"][share][method]) for share in study["labels"]]
     print(f"  {method:<38}" + "".join(f"    {m:.3f} +- {e:.3f}" for m, e in cells))
 for share in ("0.01", "0.05", "1.0"):
     runs = study["transfer"][share]
-    gain, error = masked_pictures.mean_and_error(
-        np.subtract(runs["fine-tuned"], runs["from scratch"])
-    )
+    gain, error = mean_and_error(np.subtract(runs["fine-tuned"], runs["from scratch"]))
     print(
         f"fine-tuned minus from scratch, the same {float(share):.0%} of the labels: {gain:+.3f} +- "
         f"{error:.3f}"

@@ -18,7 +18,7 @@ import numpy as np
 import minigrad_ae as mg
 from minigrad_ae import analytic
 from minigrad_ae.claims.bugs import edit
-from minigrad_ae.experiments import elbo, evidence
+from minigrad_ae.experiments import elbo
 from minigrad_ae.models import LinearVAE
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, Lesson
 
@@ -73,11 +73,11 @@ print(
 # %% Run: any q
 lesson.cell("Run: log p = L + KL, whatever q is")
 # a non-linear decoder with M = 1: log p(x) has no formula, but a grid over z does it
-hairpin, x = evidence.hairpin()
+hairpin, x = elbo.hairpin()
 z = np.linspace(-10, 10, 4001)
-log_joint, log_posterior = evidence.posterior_on_grid(hairpin, x, z)
-qs = {"the posterior p(z|x)": np.exp(log_posterior), **evidence.shapes(z)}
-table = {name: evidence.on_grid(hairpin, x, z, q) for name, q in qs.items()}
+log_joint, log_posterior = elbo.posterior_on_grid(hairpin, x, z)
+qs = {"the posterior p(z|x)": np.exp(log_posterior), **elbo.shapes(z)}
+table = {name: elbo.on_grid(hairpin, x, z, q) for name, q in qs.items()}
 print("q(z)                           L        KL    L + KL   (nats)")
 for name, (L, KL) in table.items():
     print(f"{name:<24} {L:>9.4f} {KL:>9.4f} {L + KL:>9.4f}")
@@ -214,8 +214,8 @@ left.legend(fontsize=8)
 
 # %% Run: many samples close the gap
 ks = (1, 2, 5, 10, 20, 50)
-found = evidence.importance(lesson.run, ks, 1500 if lesson.fast else 20_000)
-limit = evidence.imperfect()[3] / 2
+found = elbo.importance(lesson.run, ks, 1500 if lesson.fast else 20_000)
+limit = elbo.imperfect()[3] / 2
 right.errorbar(
     ks,
     found.gap,

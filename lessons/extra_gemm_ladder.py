@@ -28,9 +28,9 @@ from matplotlib.figure import Figure
 
 import minigrad_ae as mg
 from minigrad_ae.arguments import Parser
-from minigrad_ae.files import write_text
+from minigrad_ae.files import write_png, write_text
 from minigrad_ae.kernels import ladder, roofline
-from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, STYLE, lessons_folder, plain, save_png
+from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, STYLE, lessons_folder, plain
 
 notebook = "ipykernel" in sys.modules
 parser: argparse.ArgumentParser = Parser(prog="extra_gemm_ladder")
@@ -188,7 +188,7 @@ ax.set(
 )
 ax.invert_yaxis()
 out.mkdir(parents=True, exist_ok=True)
-save_png(out / "gemm_ladder.png", figure, dpi=75 if options.fast else 150)
+write_png(out / "gemm_ladder.png", figure, dpi=75 if options.fast else 150)
 numbers = {
     "shape": [M, K, N],
     "peak_gflops": peak / 1e9,

@@ -60,6 +60,14 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
     return write_whole(path, lambda file: file.write(text.encode("utf-8")))
 
 
+def write_png(path: str | os.PathLike[str], figure: Any, dpi: int) -> Path:
+    """`write_whole` of a matplotlib figure as a PNG; the same figure gives the same bytes."""
+    metadata = {"Software": None}
+    return write_whole(
+        path, lambda file: figure.savefig(file, format="png", dpi=dpi, metadata=metadata)
+    )
+
+
 def can_be_written(path: str | os.PathLike[str]) -> bool:
     """Whether `write_whole` may be expected to succeed: asked before long work, not after it."""
     if _is_stream(path):

@@ -15,6 +15,13 @@ def test_a_sheet_keeps_the_order_of_its_images():
     assert made[0].max() == 0  # the frame
 
 
+def test_mosaic_puts_pictures_in_rows():
+    images = np.arange(1.0, 33).reshape(8, 4)
+    made = pictures.sheet(images, columns=3)
+    np.testing.assert_array_equal(made, pictures.sheet(images[:6], columns=3))
+    np.testing.assert_array_equal(made[1:3, 5:7], [[5, 6], [7, 8]])
+
+
 def test_the_grid_of_codes_has_equal_steps_of_probability():
     codes = pictures.prior_grid(4)
     across = codes[:4, 0]

@@ -179,12 +179,6 @@ def test_oriented_is_one_for_stripes_and_nothing_for_a_point():
     assert ex.oriented(np.eye(64)[:1]) < 0.2
 
 
-def test_mosaic_puts_pictures_in_rows():
-    tiles = ex.mosaic(np.arange(1.0, 25).reshape(6, 4), columns=3)
-    assert tiles.shape == (8, 12)
-    np.testing.assert_allclose(tiles[1:3, 5:7], np.array([[5, 6], [7, 8]]) / 8)
-
-
 def test_rescaled_is_the_same_network_with_other_codes():
     model, X = make("none")
     twin = ex.rescaled(model, 0.1)

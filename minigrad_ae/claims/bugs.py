@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
+from unittest import mock
 
 from ..autodiff.operation import REGISTRY
 
@@ -32,13 +33,10 @@ def edit(function: Callable[..., Any], old: str, new: str) -> Bug:
                 f"{function.__qualname__} has {old!r} {source.count(old)} times: fix the sabotage"
             )
         tree = ast.parse(source.replace(old, new))
-        definition = tree.body[0]
-        assert isinstance(definition, ast.FunctionDef)
-        definition.decorator_list = []
-        scope: dict[str, Any] = {}
-        exec(
-            compile(tree, f"<bug in {function.__qualname__}>", "exec"), function.__globals__, scope
-        )
+        definition: Any = tree.body[0]
+        definition.decorator_list, scope = [], dict[str, Any]()
+        changed = compile(tree, f"<bug in {function.__qualname__}>", "exec")
+        exec(changed, function.__globals__, scope)
         right, function.__code__ = function.__code__, scope[function.__name__].__code__
         try:
             yield
@@ -51,14 +49,11 @@ def edit(function: Callable[..., Any], old: str, new: str) -> Bug:
 def wrong_rule(op: str, argument: str, rule: str) -> Bug:
     """The bug that the rule of `op` for `argument` is the expression `rule`."""
 
-    @contextmanager
-    def planted() -> Iterator[None]:
+    def planted() -> AbstractContextManager[Any]:
         target = REGISTRY[op]
+        vjps = list(target.vjps)
         i = 0 if target.variadic else list(target.rules).index(argument)
-        right, target.vjps[i] = target.vjps[i], target.compile(argument, rule)
-        try:
-            yield
-        finally:
-            target.vjps[i] = right
+        vjps[i] = target.compile(argument, rule)
+        return mock.patch.object(target, "vjps", vjps)
 
     return planted

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..files import write_json, write_whole
+from ..files import write_json, write_png
 from .definition import Result
 
 WIDTH = 100  # columns of the page
@@ -25,36 +25,55 @@ BLUE, ORANGE = "#0072B2", "#D55E00"  # safe for colour-blind readers (Okabe and 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What `certify_pca` found.  Losses are 1/2 sum of squares (plus the model's L2 penalty), in
-    the units of the data.
+    """What `certify_pca` found, and its verdict.
 
-    passed           loss, subspace, gradient and curvature are all as they must be at the minimum
-    loss, optimal_loss, loss_tolerance   |loss - optimal_loss| <= loss_tolerance; see `certify.py`
-    start_loss, evaluations              from the record that `fit` leaves; None where there is none
-    subspace_error   ||P - P*||_F of the orthogonal projectors, on the part of the subspace that PCA
-                     determines
-    principal_angles (radians, smallest first), sine_tolerance   of that part
-    gradient_norm    ||dE/dW|| / ||X||^2, X centred and the offsets the best ones for W
-    balancedness     ||(dE/dW1) W1^T - W2^T (dE/dW2)|| / ||X||^2, zero at any point
-    lowest_curvature smallest eigenvalue of the Hessian relative to the largest (Lanczos on
-                     Hessian-vector products)
-    explained_variance  (M,) sums of squares along the principal directions of the reconstructions,
-                        beside eigenvalues
-    determined, free    how many directions PCA determines, and the numbers (from, to) of the
-                        components that are tied
-    gradient_tolerance  sqrt(2 L tol) / ||X||^2, L the largest curvature and tol what the weights
-                     may add to the loss: a step -(dE/dW)/L lowers the loss by ||dE/dW||^2 / 2L,
-                     and nothing is below E*
-    curvature_tolerance how far below zero, relative to L, the lowest curvature may be:
-                     sqrt(2 tol / L), and at least 67 sqrt(eps).  Turning the code,
-                     (W1 e^tA, e^-tA W2), leaves E as it is, so v^T H v = -g^T a with v the speed of
-                     that turn and a its acceleration, ||a|| < ||v|| = 1 where W1 and W2 are
-                     balanced: where the gradient g is not quite 0, that flat direction curves
-                     downwards by up to ||g||
-    dtype            of the model's parameters, from whose eps all tolerances come
-    finished         from the record of `fit`: False where it ended at its limit of evaluations;
-                     None without a record
-    failures         for each line that failed, which and why, in a sentence; empty where it passed
+    Losses are half a sum of squares over features and data, plus the model's L2 penalty, in the
+    units of the data.  Tolerances are derived at the top of `certify.py`.
+
+    Attributes
+    ----------
+    passed : bool
+        Loss, subspace, gradient and curvature are all as they must be at the minimum.
+    n_rows, n_features, n_latent, rank : int
+        Of the data, and M of the model.
+    loss, optimal_loss, loss_tolerance : float
+        ``abs(loss - optimal_loss) <= loss_tolerance``.
+    start_loss, evaluations : float and int, or None
+        From the record that `fit` leaves; None where there is none.
+    subspace_error : float
+        ||P - P*||_F of the orthogonal projectors, on the part of the subspace that PCA determines.
+    principal_angles, sine_tolerance : list of float and float
+        Of that part; radians, smallest first.
+    gradient_norm : float
+        ||dE/dW|| / ||X||^2, X centred and the offsets the best ones for W.
+    gradient_tolerance : float
+        sqrt(2 L tol) / ||X||^2, L the largest curvature and tol what the weights may add to the
+        loss: a step -(dE/dW)/L lowers the loss by ||dE/dW||^2 / 2L, and nothing is below E*.
+    balancedness : float
+        ||(dE/dW1) W1^T - W2^T (dE/dW2)|| / ||X||^2, zero at any point.
+    lowest_curvature : float
+        Smallest eigenvalue of the Hessian relative to the largest (Lanczos on Hessian-vector
+        products).
+    curvature_tolerance : float
+        How far below zero, relative to L, the lowest curvature may be: sqrt(2 tol / L), and at
+        least 67 sqrt(eps).  Turning the code, (W1 e^tA, e^-tA W2), leaves E as it is, so
+        v^T H v = -g^T a with v the speed of that turn and a its acceleration, ||a|| < ||v|| = 1
+        where W1 and W2 are balanced: where the gradient g is not quite 0, that flat direction
+        curves downwards by up to ||g||.
+    explained_variance, eigenvalues : list of float, (M,)
+        Sums of squares along the principal directions of the reconstructions, beside PCA's.
+    determined : int
+        How many directions PCA determines.
+    free : (int, int) or None
+        The numbers (from, to) of the components that are tied.
+    centred : bool
+        False for a model without bias on data that are not centred.
+    dtype : str
+        Of the model's parameters, from whose eps all tolerances come.
+    finished : bool or None
+        From the record of `fit`: False where it ended at its limit of evaluations.
+    notes, failures : list of str
+        What a reader should know besides; for each line that failed, which and why.
     """
 
     passed: bool
@@ -98,9 +117,7 @@ class Certificate:
         1 where the decoder spans too few directions: one that is missing is at a right angle to
         all that are there.
         """
-        if self.missing:
-            return 1.0
-        return float(np.sin(max(self.principal_angles, default=0.0)))
+        return 1.0 if self.missing else float(np.sin(max(self.principal_angles, default=0.0)))
 
     @property
     def unfinished(self) -> bool:
@@ -127,7 +144,9 @@ class Certificate:
             *self._components(),
         ]
         sentences = [f"failed: {f}" for f in self.failures] + [f"note: {n}" for n in self.notes]
-        return "\n".join([*lines, *map(_wrapped, sentences)])
+        indents: Any = {"initial_indent": "  ", "subsequent_indent": "    "}
+        wrap = textwrap.TextWrapper(WIDTH, **indents, break_on_hyphens=False)
+        return "\n".join([*lines, *map(wrap.fill, sentences)])
 
     def _verdict(self) -> str:
         if self.passed:
@@ -144,18 +163,16 @@ class Certificate:
         yield "loss at the start", f"{start}   (evaluations used: {used})"
         yield "loss now", f"{self.loss:.12g}"
         yield "optimum, 1/2 sum_j>M s_j", f"{self.optimal_loss:.12g}"
-        difference = self.loss - self.optimal_loss
-        yield "difference", f"{difference:.2e}   (allowed {self.loss_tolerance:.2e})"
-        allowed = f"(allowed {self.sine_tolerance:.2e})"
-        yield "sine of largest angle", f"{self.largest_sine:.2e}   {allowed}"
+        yield "difference", _beside(self.loss - self.optimal_loss, self.loss_tolerance)
+        yield "sine of largest angle", _beside(self.largest_sine, self.sine_tolerance)
         directions = f"over {self.determined} determined directions"
         yield "projector distance", f"{self.subspace_error:.2e}   {directions}"
-        allowed = f"(allowed {self.gradient_tolerance:.2e}), relative to ||X||^2"
-        yield "gradient norm", f"{self.gradient_norm:.2e}   {allowed}"
+        gradient = _beside(self.gradient_norm, self.gradient_tolerance)
+        yield "gradient norm", f"{gradient}, relative to ||X||^2"
         identity = "relative to ||X||^2 (an identity: zero anywhere)"
         yield "balancedness", f"{self.balancedness:.2e}   {identity}"
-        allowed = f"(allowed {-self.curvature_tolerance:+.2e}), relative to the highest"
-        yield "lowest curvature", f"{self.lowest_curvature:+.2e}   {allowed}"
+        curvature = _beside(self.lowest_curvature, -self.curvature_tolerance, "+.2e")
+        yield "lowest curvature", f"{curvature}, relative to the highest"
 
     def _components(self) -> Iterator[str]:
         pairs = list(zip(self.explained_variance, self.eigenvalues, strict=True))
@@ -193,9 +210,8 @@ class Certificate:
         learned = np.maximum(self.explained_variance, TINY)
         ax.semilogy(k, exact, "o", ms=9, mfc="none", color=BLUE, label="PCA, $s_j$")
         ax.semilogy(k, learned, "x", color=ORANGE, label="network")
-        title = "What each direction explains"
-        if self.passed:
-            title = "The network explains what PCA explains"
+        agreed = "The network explains what PCA explains"
+        title = agreed if self.passed else "What each direction explains"
         ax.set(xlabel="component", ylabel="sum of squares explained", title=title)
 
     def _draw_angles(self, ax: Any) -> None:
@@ -208,16 +224,11 @@ class Certificate:
 
     def png(self, path: str | os.PathLike[str]) -> None:
         """Write `figure` as a PNG."""
-        figure, metadata = self.figure(), {"Software": None}
-        write_whole(
-            path, lambda file: figure.savefig(file, format="png", dpi=150, metadata=metadata)
-        )
+        write_png(path, self.figure(), dpi=150)
 
 
-def _wrapped(sentence: str) -> str:
-    return textwrap.fill(
-        sentence, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
-    )
+def _beside(value: float, allowed: float, form: str = ".2e") -> str:
+    return f"{value:{form}}   (allowed {allowed:{form}})"
 
 
 # --- the verdict ----------------------------------------------------------------------------------
@@ -243,26 +254,38 @@ def _failures(c: Certificate, lost: bool) -> Iterator[tuple[str, str]]:
     if not c.centred:
         yield "data", "they are not centred, and without bias the optimum on them is not their PCA"
     if lost:
-        cost = f"biases in {c.dtype} may cost more than the data vary; centre them"
-        yield "data", f"they lie so far out that {cost}"
+        yield (
+            "data",
+            f"they lie so far out that biases in {c.dtype} may cost more than the data vary; "
+            "centre them",
+        )
     above = c.loss - c.optimal_loss
     if not abs(above) <= c.loss_tolerance:
         side = "above" if above > 0 else "below"
-        explained = f"rounding and training explain {c.loss_tolerance:.2e}"
-        yield "loss", f"it is {abs(above):.2e} {side} the optimum, and {explained}"
+        yield (
+            "loss",
+            f"it is {abs(above):.2e} {side} the optimum, and rounding and training explain "
+            f"{c.loss_tolerance:.2e}",
+        )
     turned = c.determined < c.n_features and not c.largest_sine <= c.sine_tolerance
     if c.missing or turned:
-        components = f"the first {c.determined} principal components"
-        allowed = f"where the loss allows {c.sine_tolerance:.2e}"
-        sine = f"a sine of {c.largest_sine:.2e}, {allowed}"
-        yield "angle", f"the decoder does not span {components}: {sine}"
+        yield (
+            "angle",
+            f"the decoder does not span the first {c.determined} principal components: a sine of "
+            f"{c.largest_sine:.2e}, where the loss allows {c.sine_tolerance:.2e}",
+        )
     if not c.gradient_norm <= c.gradient_tolerance:
-        slope = f"the loss has a slope of {c.gradient_norm:.2e} ||X||^2 there"
-        allowed = f"at most {c.gradient_tolerance:.2e} at the minimum"
-        yield "gradient", f"the weights are not at rest: {slope}, and {allowed}"
+        yield (
+            "gradient",
+            f"the weights are not at rest: the loss has a slope of {c.gradient_norm:.2e} ||X||^2 "
+            f"there, and at most {c.gradient_tolerance:.2e} at the minimum",
+        )
     if not c.lowest_curvature >= -c.curvature_tolerance:
-        curve = f"the loss curves downwards in one direction ({c.lowest_curvature:+.2e})"
-        yield "curvature", f"{curve}: a saddle or a slope, not a minimum"
+        yield (
+            "curvature",
+            f"the loss curves downwards in one direction ({c.lowest_curvature:+.2e}): a saddle or "
+            "a slope, not a minimum",
+        )
 
 
 # --- the certificate as rows of a ledger ----------------------------------------------------------
@@ -279,7 +302,12 @@ STATEMENTS = {
 
 def claims_of(c: Certificate) -> list[Result]:
     """The certificate as rows of a ledger, one for each of STATEMENTS."""
-    return [_row(*compared) for compared in _compared(c)]
+    return [
+        Result(
+            id, "certificate", STATEMENTS[id], exact, found, allowed, abs(found - exact) <= allowed
+        )
+        for id, exact, found, allowed in _compared(c)
+    ]
 
 
 def _compared(c: Certificate) -> Iterator[tuple[str, float, float, float]]:
@@ -289,8 +317,3 @@ def _compared(c: Certificate) -> Iterator[tuple[str, float, float, float]]:
     yield "gradient", 0.0, c.gradient_norm, c.gradient_tolerance
     yield "curvature", 0.0, min(0.0, c.lowest_curvature), c.curvature_tolerance
     yield "balance", 0.0, c.balancedness, 1e-12
-
-
-def _row(id: str, expected: float, measured: float, tolerance: float) -> Result:
-    passed = abs(measured - expected) <= tolerance
-    return Result(id, "certificate", STATEMENTS[id], expected, measured, tolerance, passed)

@@ -35,7 +35,7 @@ allowed anything for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,26 +43,82 @@ import numpy as np
 from .. import analytic
 from ..autodiff import engine
 from ..autodiff.curvature import extreme_curvatures, hessian_product
-from ..autodiff.graph import no_grad
 from ..data import check_matrix, scale
 from ..data.validate import demand_squares
 from ..errors import DataError, DtypeError, ShapeError
-from ..models.linear import Fit, LinearAutoencoder, half_squared_error
+from ..experiments.run import with_weights
+from ..models.linear import LinearAutoencoder, half_squared_error
 from ..tensors import Tensor, tensor
 from .certificate import TINY, Certificate, judged
+from .definition import EPS
 
-EPS = float(np.finfo(np.float64).eps)
 # how far below zero, relative to the highest, the lowest curvature may be in float64: 67 sqrt(eps)
 CURVATURE = 1e-6
 # roundings of ||X||^2 (64 of the loss at y = mean): what L-BFGS takes to be the rounding of a loss
 RESOLVED = 32
 # an offset that is so many times the spread takes two digits of every entry, and is told
 FAR = 100.0
+FROM_THE_RECORD = ("start_loss", "evaluations", "finished")  # that `fit` leaves, if it was called
 
 
 def certify_pca(model: LinearAutoencoder, X: Any) -> Certificate:
-    """Compare `model` with the PCA of X (n, D); see `Certificate`.  A model without bias needs
-    centred data.
+    """Compare a linear autoencoder with the PCA of its data, without training it.
+
+    The loss is compared with the optimal loss, the subspace that the decoder spans with the
+    principal components, and gradient and curvature with those of a minimum.
+
+    Parameters
+    ----------
+    model : LinearAutoencoder
+        With any settings, trained in any way.  Without bias it needs centred data.
+    X : array_like, (n, D)
+        The data it was trained on.
+
+    Returns
+    -------
+    Certificate
+        Its verdict ``passed``, the numbers behind it, each beside what is allowed, and the
+        sentences that say what failed; it prints as a page.  Losses are half a sum of squares over
+        features and data, in the units of X.
+
+    Raises
+    ------
+    DtypeError
+        If `model` is not a `LinearAutoencoder`, or X is not real.
+    ShapeError
+        If X is not a matrix, or has another number of columns than the model has features.
+    DataError
+        If X or the model holds a number that is not finite, or the squares of X overflow.
+
+    Notes
+    -----
+    What the loss may differ by follows from rounding, and is derived at the top of this file.
+    What the subspace may follows from that: E - E* >= 1/2 (s_M - s_{M+1}) sum_i sin^2 theta_i, with
+    the principal angles theta_i.  Where s_M = s_{M+1}, PCA itself is not unique, and the
+    certificate says which directions are free.
+
+    References
+    ----------
+    Bishop & Bishop (2024), section 19.1.1.
+    Baldi, P. & Hornik, K. (1989). Neural networks and principal component analysis: learning from
+    examples without local minima. Neural Networks 2, 53-58.
+
+    Examples
+    --------
+    After training the loss is half the sum of the eigenvalues beyond M, from any start:
+
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((40, 4)) * [4.0, 3.0, 2.0, 1.0]
+    >>> model = mg.models.LinearAutoencoder(4, 2, rng=rng)
+    >>> mg.certify_pca(model, X).passed
+    False
+    >>> record = model.fit(X)
+    >>> certificate = mg.certify_pca(model, X)
+    >>> certificate.passed
+    True
+    >>> eigenvalues = np.linalg.svd(X - X.mean(axis=0), compute_uv=False) ** 2
+    >>> bool(np.isclose(certificate.loss, 0.5 * eigenvalues[2:].sum()))
+    True
     """
     given = _checked(model, X)
     X = given.astype(np.float64, copy=False)
@@ -73,13 +129,18 @@ def certify_pca(model: LinearAutoencoder, X: Any) -> Certificate:
     eps = float(np.finfo(dtype).eps)
     exact, data = _at_the_mean(model, X, found.rank)
     weights, biases = _allowed(model, found, data, eps)
-    fields = _sizes(X, found) | _training(model.record)
+    fields: dict[str, Any] = {name: getattr(model.record, name, None) for name in FROM_THE_RECORD}
+    fields |= {"n_rows": len(X), "n_features": X.shape[1], "n_latent": found.M, "rank": found.rank}
     fields |= _losses(exact, data, found, weights + biases)
     fields |= _subspace(exact, found, weights)
     fields |= _landscape(exact, data, weights, eps)
-    centred = model.bias or _is_centred(X, found.mean, eps)
-    notes = _notes(model, given, data, dtype, biases + _cut(found))
-    certificate = Certificate(False, dtype=str(dtype), centred=centred, notes=notes, **fields)
+    certificate = Certificate(
+        passed=False,
+        centred=model.bias or _is_centred(X, found.mean, eps),
+        notes=list(_notes(model, given, data, dtype, biases + _cut(found))),
+        dtype=str(dtype),
+        **fields,
+    )
     certificate.notes.extend(_notes_on_the_subspace(certificate, found))
     return judged(certificate, lost=biases > 0.5 * float(np.sum(data**2)) > 0)
 
@@ -122,28 +183,6 @@ def demand_latent(latent: int, shape: tuple[int, ...]) -> None:
         )
 
 
-def _sizes(X: np.ndarray, found: analytic.PCA) -> dict[str, Any]:
-    """The certificate's fields about the data."""
-    return {
-        "n_rows": len(X),
-        "n_features": X.shape[1],
-        "n_latent": found.M,
-        "rank": found.rank,
-        "eigenvalues": found.eigenvalues[: found.M].tolist(),
-    }
-
-
-def _training(record: Fit | None) -> dict[str, Any]:
-    """The certificate's fields about the run that led here, where `fit` left a record of it."""
-    if record is None:
-        return {"start_loss": None, "evaluations": None, "finished": None}
-    return {
-        "start_loss": record.start_loss,
-        "evaluations": record.evaluations,
-        "finished": record.finished,
-    }
-
-
 def _is_centred(X: np.ndarray, mean: np.ndarray, eps: float) -> bool:
     return len(X) * float(np.sum(mean**2)) <= 64 * eps * float(np.sum(X**2))
 
@@ -181,9 +220,7 @@ def _in_float64(model: LinearAutoencoder) -> LinearAutoencoder:
         l2=model.l2,
         rng=np.random.default_rng(0),
     )
-    for copied, given in zip(exact.parameters(), model.parameters(), strict=True):
-        copied.data = given.numpy().astype(np.float64)
-    return exact
+    return with_weights(exact, *(p.numpy() for p in model.parameters()))
 
 
 def _bias_at_the_mean(model: LinearAutoencoder, mean: np.ndarray, rest: np.ndarray) -> np.ndarray:
@@ -236,12 +273,12 @@ def _losses(
     model: LinearAutoencoder, data: np.ndarray, found: analytic.PCA, allowed: float
 ) -> dict[str, Any]:
     """The certificate's fields about the loss, and about what the reconstructions explain."""
-    with no_grad():
-        loss, y = float(model.loss(data)), model(data).numpy()
+    loss, y = model.loss(data).item(), model(data).numpy()
     return {
         "loss": loss,
         "optimal_loss": _optimal_loss(found, model.l2),
         "loss_tolerance": allowed,
+        "eigenvalues": found.eigenvalues[: found.M].tolist(),
         "explained_variance": _explained(y - y.mean(axis=0) if model.bias else y, found.M),
     }
 
@@ -250,10 +287,8 @@ def _explained(y: np.ndarray, M: int) -> list[float]:
     """(M,) eigenvalues of the scatter of the reconstructions, largest first: s_1 ... s_M at the
     optimum.
     """
-    singular = np.linalg.svd(y, compute_uv=False)[:M]
-    values = np.zeros(M)
-    values[: len(singular)] = singular**2
-    return values.tolist()
+    values = np.linalg.svd(y, compute_uv=False) ** 2
+    return np.append(values, np.zeros(M))[:M].tolist()
 
 
 def _allowed(
@@ -309,19 +344,13 @@ def _determined(
     `allowed`.  With a penalty, components with s_j <= l2 collapse, and the decoder does not span
     them.
     """
-    D = len(s)
     M = min(M, int(np.sum(s > l2))) if l2 else M
-    if M in (0, D):
+    apart = 0.5 * (s[:-1] - s[1:]) > allowed  # apart[j - 1]: component j from j + 1
+    cuts = [0, *(np.flatnonzero(apart) + 1).tolist(), len(s)]
+    if M in cuts:
         return M, None
-    close = 0.5 * (s[:-1] - s[1:]) <= allowed  # close[j - 1]: component j and j + 1
-    if not close[M - 1]:
-        return M, None
-    first, last = M, M + 1
-    while first > 1 and close[first - 2]:
-        first -= 1
-    while last < D and close[last - 1]:
-        last += 1
-    return first - 1, (first, last)
+    before, last = max(j for j in cuts if j < M), min(j for j in cuts if j > M)
+    return before, (before + 1, last)
 
 
 def _sine_allowed(s: np.ndarray, sure: int, allowed: float) -> float:
@@ -382,37 +411,33 @@ def _imbalance(weights: Sequence[Tensor], gradients: tuple[Any, ...], l2: float)
 
 def _notes(
     model: LinearAutoencoder, given: np.ndarray, data: np.ndarray, dtype: Any, cost: float
-) -> list[str]:
+) -> Iterator[str]:
     """What a reader should know beside the numbers: dtype and offset."""
-    notes = []
     if dtype != np.float64:
-        eps = float(np.finfo(dtype).eps)
-        judge = f"it is judged as one, with eps = {eps:.1e} in every tolerance"
-        notes.append(f"the model's parameters are {dtype}: {judge}")
+        judge = f"it is judged as one, with eps = {np.finfo(dtype).eps:.1e} in every tolerance"
+        yield f"the model's parameters are {dtype}: {judge}"
     size, spread = float(np.linalg.norm(given.astype(np.float64))), float(np.linalg.norm(data))
     if model.bias and size > FAR * spread > 0:
         stored = float(np.finfo(given.dtype).eps) * float(np.abs(given).max())
-        notes.append(
+        yield (
             f"the data lie {size / spread:.0e} times their spread from the origin, so each entry "
             f"is stored to {stored:.0e}; this and the biases that must cancel it add {cost:.1e} to "
             "the allowed loss"
         )
-    return notes
 
 
-def _notes_on_the_subspace(c: Certificate, found: analytic.PCA) -> list[str]:
+def _notes_on_the_subspace(c: Certificate, found: analytic.PCA) -> Iterator[str]:
     """Which directions are free, and where the decoder spans too few."""
-    notes = []
     if c.missing:
-        notes.append(f"the decoder spans fewer than the {c.determined} directions that PCA needs")
+        yield f"the decoder spans fewer than the {c.determined} directions that PCA needs"
     if c.free is None:
-        return notes
+        return
     first, last = c.free
     free = f"{c.n_latent - c.determined} of the {c.n_latent} directions"
     if first > found.rank:
-        return [*notes, f"the rank is {found.rank}: {free} hold no variance and are free"]
+        yield f"the rank is {found.rank}: {free} hold no variance and are free"
+        return
     high, low = np.sqrt(found.eigenvalues[[first - 1, last - 1]])
-    equal = "are equal"
-    if high - low > found.tolerance * (last - first):
-        equal = "are equal as far as the loss can tell"
-    return [*notes, f"s_{first} ... s_{last} {equal}: {free} are free within these components"]
+    as_told = high - low > found.tolerance * (last - first)
+    equal = "are equal as far as the loss can tell" if as_told else "are equal"
+    yield f"s_{first} ... s_{last} {equal}: {free} are free within these components"

@@ -19,21 +19,50 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from ..experiments.run import Run
+import numpy as np
 
-T = TypeVar("T")
+from ..experiments.run import Run, generator, mean_and_error
+
+__all__ = ["CLAIMS", "EPS", "Claim", "Result", "Run", "claim", "generator", "mean_and_error"]
+EPS = float(np.finfo(float).eps)  # twice the rounding of a float64, relative
 
 
 @dataclass(frozen=True)
 class Result:
-    """One row of the ledger; the JSON form has these fields and no others."""
+    """One row of the ledger; its JSON form has these fields and no others.
+
+    Parameters
+    ----------
+    id : str
+        Name of the claim, such as ``"fan-out"``; no other claim has it.
+    topic : str
+        The lesson it belongs to, such as ``"01_backpropagation"``.
+    statement : str
+        The sentence of the chapter, with the number that is measured.
+    expected : float
+        The exact answer.
+    measured : float
+        What the code gave; the largest float where that is infinite or NaN, which JSON lacks.
+    tolerance : float
+        How far apart the two may be.
+    passed : bool
+        ``abs(measured - expected) <= tolerance``, and the measurement was finite.
+
+    Examples
+    --------
+    >>> fan_out = mg.claims.claims("01_backpropagation")[1]
+    >>> result = fan_out.check(mg.claims.Run(fast=True))
+    >>> result.statement
+    'a value that is used twice adds both gradients: b = a + a, c = b + b, dc/da'
+    >>> result.expected, result.measured, result.tolerance, result.passed
+    (4.0, 4.0, 0.0, True)
+    """
 
     id: str
     topic: str
@@ -46,7 +75,45 @@ class Result:
 
 @dataclass(frozen=True)
 class Claim:
-    """See the top of this file.  `expected` and `tolerance` may be functions of the run."""
+    """A sentence of the chapter with its exact answer, its measurement, and a bug it must catch.
+
+    Written with the decorator `claim`; `mg.claims.claims` lists those of the lessons.
+
+    Parameters
+    ----------
+    id : str
+        Name of the claim; no other has it.
+    topic : str
+        The lesson it belongs to.
+    statement : str
+        The sentence, with the number that is measured.
+    expected : float or callable
+        The exact answer, or a function of the run that computes it: from `mg.analytic` or a
+        formula that is written out, never from what is measured.
+    tolerance : float or callable
+        How far off the measurement may be, or a function of the run that computes it.
+    reason : str
+        Why that far: rounding, order of convergence, 4 standard errors.
+    sabotage : callable
+        Returns a context manager that plants a bug in production code.
+    measure : callable
+        ``measure(run) -> float``.
+    thorough : bool, optional
+        Whether it takes seconds: the short form of a lesson leaves it to ``verify``.
+
+    Examples
+    --------
+    >>> fan_out = mg.claims.claims("01_backpropagation")[1]
+    >>> fan_out.reason
+    'small integers are exact'
+    >>> fan_out.check(mg.claims.Run(fast=True)).passed
+    True
+
+    With its bug planted (a gradient that arrives overwrites the one that is there), it fails:
+
+    >>> fan_out.caught(mg.claims.Run(fast=True))
+    ('caught', inf)
+    """
 
     id: str
     topic: str
@@ -65,18 +132,44 @@ class Claim:
         return float(expected), float(tolerance)
 
     def check(self, run: Run) -> Result:
-        """Measure and compare.  What raises propagates: an exception is an error, not a miss."""
+        """Measure and compare.
+
+        Parameters
+        ----------
+        run : Run
+            The settings, and what other claims have computed already.
+
+        Returns
+        -------
+        Result
+            The row of the ledger.
+
+        Notes
+        -----
+        What the measurement raises propagates: an exception is an error, not a miss.
+        """
         expected, tolerance = self._allowed(run)
         measured = float(self.measure(run))
         passed = math.isfinite(measured) and abs(measured - expected) <= tolerance
-        # JSON knows neither infinity nor NaN
-        largest = math.copysign(sys.float_info.max, measured)
-        finite = measured if math.isfinite(measured) else largest
-        return Result(self.id, self.topic, self.statement, expected, finite, tolerance, passed)
+        if not math.isfinite(measured):  # JSON knows neither infinity nor NaN
+            measured = math.copysign(sys.float_info.max, measured)
+        return Result(self.id, self.topic, self.statement, expected, measured, tolerance, passed)
 
     def caught(self, run: Run) -> tuple[str, float]:
-        """('caught', 'missed' or 'ERROR ...', by how many tolerances) under this claim's own
-        sabotage.
+        """Whether the claim notices its own bug.
+
+        Parameters
+        ----------
+        run : Run
+            Its settings; nothing that it holds is used while the bug is there.
+
+        Returns
+        -------
+        verdict : str
+            'caught' where the measurement ran to a finite number and missed by more than ten
+            tolerances, 'missed', or 'ERROR ...' where it raised or was not finite.
+        ratio : float
+            By how many tolerances it missed; infinite where none is allowed, NaN after an error.
         """
         expected, tolerance = self._allowed(run)
         try:
@@ -106,9 +199,35 @@ def claim(
     sabotage: Callable[[], AbstractContextManager[Any]],
     thorough: bool = False,
 ) -> Callable[[Callable[[Run], float]], Claim]:
-    """Decorator: register the function below it as the measurement of a claim.  The topic is the
-    name of the file, up to a double underscore: ``02_linear_autoencoder__landscape.py`` continues
-    ``02_linear_autoencoder.py``.
+    """Decorator that makes the function below it the measurement of a claim.
+
+    Parameters
+    ----------
+    id : str
+        Name of the claim; no other has it.
+    statement : str
+        The sentence of the chapter, with the number that is measured.
+    expected : float or callable
+        The exact answer, or a function of the run that computes it.
+    tolerance : float or callable
+        How far off the measurement may be, or a function of the run that computes it.
+    reason : str
+        Why that far.
+    sabotage : callable
+        Returns a context manager that plants a bug in production code (see `bugs`).
+    thorough : bool, optional
+        Whether it takes seconds: the short form of a lesson leaves it to ``verify``.
+
+    Returns
+    -------
+    callable
+        Takes ``measure(run) -> float``, and returns the `Claim`, which is now in `CLAIMS`.  Its
+        topic is the name of the file that `measure` is written in, without ``lesson_``.
+
+    Raises
+    ------
+    ValueError
+        If another claim has this id.
     """
 
     def register(measure: Callable[[Run], float]) -> Claim:
@@ -120,14 +239,3 @@ def claim(
         return made
 
     return register
-
-
-def as_row(result: Result) -> dict[str, Any]:
-    """The JSON form of a result."""
-    return asdict(result)
-
-
-def timed(function: Callable[[], T]) -> tuple[T, float]:
-    """(result, seconds)."""
-    start = time.perf_counter()
-    return function(), time.perf_counter() - start

@@ -9,18 +9,29 @@ import math
 import os
 import sys
 import textwrap
+import time
 from collections.abc import Iterable, Sequence
-from functools import partial
+from dataclasses import asdict
+from io import StringIO
 from pathlib import Path
 from typing import Any, TextIO
 
 from ..files import write_json
-from .definition import CLAIMS, Claim, Result, Run, as_row, timed
+from .definition import CLAIMS, Claim, Result, Run
 
 
 def topics() -> list[str]:
-    """The names of the lessons that have claims, '01_backpropagation' and so on: the files of this
-    folder.
+    """The names of the lessons that have claims: the files of this folder.
+
+    Returns
+    -------
+    list of str
+        In the order of the lessons.
+
+    Examples
+    --------
+    >>> mg.claims.topics()[:2]
+    ['01_backpropagation', '02_linear_autoencoder']
     """
     return sorted(
         path.stem.removeprefix("lesson_") for path in Path(__file__).parent.glob("lesson_*.py")
@@ -28,7 +39,23 @@ def topics() -> list[str]:
 
 
 def claims(topic: str | None = None) -> list[Claim]:
-    """The claims of one lesson, or of all, in their order."""
+    """The claims of one lesson, or of all, in their order.
+
+    Parameters
+    ----------
+    topic : str or None, optional
+        One of `topics`; None for all of them.
+
+    Returns
+    -------
+    list of Claim
+        Not measured yet.
+
+    Examples
+    --------
+    >>> [each.id for each in mg.claims.claims("01_backpropagation")[:3]]
+    ['chain-rule', 'fan-out', 'one-visit-per-edge']
+    """
     wanted = topics() if topic is None else [topic]
     for name in wanted:
         importlib.import_module(f"{__package__}.lesson_{name}")
@@ -50,8 +77,23 @@ def read(selected: Iterable[Claim], run: Run, out: TextIO | None = None) -> list
 
 
 def table(results: Sequence[Result]) -> str:
-    """`claim | expected | measured | PASS`, at most 100 columns; a long statement takes several
-    lines.
+    """Results as lines of ``claim | expected | measured | tolerance | verdict``.
+
+    Parameters
+    ----------
+    results : sequence of Result
+        One row each; a long statement takes several lines.
+
+    Returns
+    -------
+    str
+        At most 100 columns wide, with a heading.
+
+    Examples
+    --------
+    >>> result = mg.claims.claims("01_backpropagation")[1].check(mg.claims.Run(fast=True))
+    >>> print(mg.claims.table([result]).splitlines()[-1].split())
+    ['c', '=', 'b', '+', 'b,', 'dc/da', '4', '4', '0.0e+00', 'PASS']
     """
     lines = [f"{'claim':<58} {'expected':>12} {'measured':>12} {'tolerance':>9}  verdict"]
     for r in results:
@@ -65,10 +107,27 @@ def table(results: Sequence[Result]) -> str:
 
 
 def verify(run: Run, topic: str | None = None, out: TextIO | None = None) -> list[Result]:
-    """Read the ledger, lesson by lesson, and print it."""
+    """Read the ledger, lesson by lesson, and print it.
+
+    Parameters
+    ----------
+    run : Run
+        The settings; what it computes is shared by all claims.
+    topic : str or None, optional
+        One of `topics`; None for all of them.
+    out : text file or None, optional
+        Where to print; None for the standard output.
+
+    Returns
+    -------
+    list of Result
+        A row for each claim.  One that raises is printed, and counts as failed.
+    """
     results: list[Result] = []
     for name in topics() if topic is None else [topic]:
-        part, seconds = timed(partial(read, claims(name), run, out))
+        start = time.perf_counter()
+        part = read(claims(name), run, out)
+        seconds = time.perf_counter() - start
         print(f"\n{name}  ({seconds:.1f} s)\n{table(part)}", file=out, flush=True)
         results += part
     good = sum(r.passed for r in results)
@@ -77,27 +136,29 @@ def verify(run: Run, topic: str | None = None, out: TextIO | None = None) -> lis
 
 
 def sabotage(run: Run, out: TextIO | None = None) -> list[dict[str, Any]]:
-    """Each claim under its own bug: the ledger is worth what its claims would notice."""
-    rows = []
+    """Each claim under its own bug: the ledger is worth what its claims would notice.
+
+    Parameters
+    ----------
+    run : Run
+        The settings.
+    out : text file or None, optional
+        Where a line for each claim is printed; None for the standard output.
+
+    Returns
+    -------
+    list of dict
+        ``id``, ``topic``, ``verdict`` and ``caught`` of each claim; see `Claim.caught`.
+    """
+    rows: list[dict[str, Any]] = []
     for c in claims():
         verdict, ratio = c.caught(run)
-        miss = (
-            f"{ratio:.3g} tolerances off"
-            if math.isfinite(ratio)
-            else "off by a number where none is allowed"
-        )
-        print(
-            f"{c.topic:<24} {c.id:<34} {verdict:<8} {miss if verdict == 'caught' else ''}",
-            file=out,
-            flush=True,
-        )
-        row: dict[str, Any] = {
-            "id": c.id,
-            "topic": c.topic,
-            "verdict": verdict,
-            "caught": verdict == "caught",
-        }
-        rows.append(row)
+        caught, miss = verdict == "caught", f"{ratio:.3g} tolerances off"
+        if math.isinf(ratio):
+            miss = "off by a number where none is allowed"
+        line = f"{c.topic:<24} {c.id:<34} {verdict:<8} {miss if caught else ''}"
+        print(line, file=out, flush=True)
+        rows.append({"id": c.id, "topic": c.topic, "verdict": verdict, "caught": caught})
     print(f"\n{sum(r['caught'] for r in rows)} of {len(rows)} bugs caught by their claim", file=out)
     return rows
 
@@ -107,24 +168,15 @@ def matrix(run: Run, out: TextIO | None = None) -> list[dict[str, Any]]:
     rows = []
     everything = claims()
     for planted in everything:
-        noticed = []
         with planted.sabotage():
-            fresh = Run(run.fast, run.full, run.seed)
-            for c in everything:
-                try:
-                    if not c.check(fresh).passed:
-                        noticed.append(c.id)
-                except Exception:
-                    noticed.append(c.id)
-        print(
-            f"bug of {planted.id:<34} noticed by {len(noticed):>3}: {', '.join(noticed)[:90]}",
-            file=out,
-            flush=True,
-        )
+            results = read(everything, Run(run.fast, run.full, run.seed), StringIO())
+        noticed = [r.id for r in results if not r.passed]
+        line = f"bug of {planted.id:<34} noticed by {len(noticed):>3}: {', '.join(noticed)[:90]}"
+        print(line, file=out, flush=True)
         rows.append({"id": planted.id, "noticed": noticed, "caught": planted.id in noticed})
     return rows
 
 
 def write_results(path: str | os.PathLike[str], results: Iterable[Result]) -> None:
     """The ledger in its JSON form."""
-    write_json(path, [as_row(r) for r in results])
+    write_json(path, [asdict(r) for r in results])

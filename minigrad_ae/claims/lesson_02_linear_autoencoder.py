@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from .. import analytic
+from ..autodiff import engine
 from ..autodiff.curvature import extreme_curvatures, hessian_product
-from ..autodiff.graph import no_grad
 from ..data import digits, scaling
 from ..experiments import linear
-from ..experiments.linear import penalised, trained
-from ..models import LinearAutoencoder
-from ..models.linear import half_squared_error
+from ..models.linear import LinearAutoencoder, half_squared_error
 from ..optim import SGD
 from .bugs import Bug, edit, wrong_rule
-from .certify import EPS
-from .definition import Run, claim
+from .definition import EPS, Run, claim
 
 SIZES = (1, 2, 4, 8, 16, 32)
 SHORT = (2, 8)  # those that the short form of the lesson trains
@@ -40,7 +36,9 @@ def allowed(run: Run, M: int) -> float:
 
 def final_losses(run: Run, M: int) -> np.ndarray:
     """The losses at the end of every start."""
-    return np.array([run.shared(trained, M, k).loss(digits()[0]).item() for k in range(run.starts)])
+    return np.array(
+        [run.shared(linear.trained, M, k).loss(digits()[0]).item() for k in range(run.starts)]
+    )
 
 
 def largest_sine(run: Run, M: int) -> float:
@@ -48,7 +46,7 @@ def largest_sine(run: Run, M: int) -> float:
     components.
     """
     U = run.shared(principal).components[:, :M]
-    models = [run.shared(trained, M, k) for k in range(run.starts)]
+    models = [run.shared(linear.trained, M, k) for k in range(run.starts)]
     return max(
         float(np.sin(analytic.principal_angles(U, m.decoder_weight.numpy().T)[-1])) for m in models
     )
@@ -135,8 +133,8 @@ def no_local_minima(run: Run) -> float:
     sabotage=edit(digits, "/ LARGEST_PIXEL", "/ (LARGEST_PIXEL - 1)"),
 )
 def digits_published(run: Run) -> float:
-    X, _ = digits()
-    return 2 * run.shared(trained, 10, 0).loss(X).item() / len(X)
+    X = digits()[0]
+    return 2 * run.shared(linear.trained, 10, 0).loss(X).item() / len(X)
 
 
 def _relative_angle(run: Run, M: int) -> float:
@@ -152,12 +150,9 @@ def _relative_angle(run: Run, M: int) -> float:
     sabotage=edit(LinearAutoencoder.decode, "ops.linear(z,", "ops.linear(1.05 * z,"),
 )
 def is_projection(run: Run) -> float:
-    X, _ = digits()
-    y = run.shared(trained, 8, 0)(X).numpy()
-    return float(
-        np.linalg.norm(y - run.shared(principal).reconstruct(X, 8))
-        / np.linalg.norm(X - X.mean(axis=0))
-    )
+    X = digits()[0]
+    off = run.shared(linear.trained, 8, 0)(X).numpy() - run.shared(principal).reconstruct(X, 8)
+    return float(np.linalg.norm(off) / np.linalg.norm(X - X.mean(axis=0)))
 
 
 @claim(
@@ -169,10 +164,8 @@ def is_projection(run: Run) -> float:
     sabotage=edit(LinearAutoencoder.fit, "final = self.l2 / unit**2", "final = 20.0"),
 )
 def code_survives(run: Run) -> float:
-    model = run.shared(trained, 8, 0)
-    return float(
-        np.linalg.norm(model.decoder_weight.numpy() @ model.encoder_weight.numpy() - np.eye(8))
-    )
+    W1, W2 = (p.numpy() for p in run.shared(linear.trained, 8, 0).weights())
+    return float(np.linalg.norm(W2 @ W1 - np.eye(8)))
 
 
 @claim(
@@ -197,12 +190,9 @@ def tied_orthonormal(run: Run) -> float:
     sabotage=edit(LinearAutoencoder.encode, "ops.linear(x,", "ops.linear(x + 0.01 * x**2,"),
 )
 def explained_variance(run: Run) -> float:
-    X, _ = digits()
-    y = run.shared(trained, 8, 0)(X).numpy()
-    s = run.shared(principal).eigenvalues[:8]
-    return float(
-        np.max(np.abs(np.linalg.svd(y - y.mean(axis=0), compute_uv=False)[:8] ** 2 / s - 1))
-    )
+    y = run.shared(linear.trained, 8, 0)(digits()[0]).numpy()
+    explained = np.linalg.svd(y - y.mean(axis=0), compute_uv=False)[:8] ** 2
+    return float(np.max(np.abs(explained / run.shared(principal).eigenvalues[:8] - 1)))
 
 
 # --- L2 -------------------------------------------------------------------------------------------
@@ -222,16 +212,10 @@ def lam_between(run: Run, k: int, share: float) -> float:
     sabotage=edit(LinearAutoencoder.penalised, "l2 / 2", "l2"),
 )
 def l2_singular_values(run: Run) -> float:
-    lam = lam_between(run, 4, 0.2)
-    singular = np.linalg.svd(run.shared(penalised, 4, lam).decoder_weight.numpy(), compute_uv=False)
-    return float(
-        np.max(
-            np.abs(
-                singular
-                - analytic.singular_values_regularised(run.shared(principal).eigenvalues, 4, lam)
-            )
-        )
-    )
+    lam, s = lam_between(run, 4, 0.2), run.shared(principal).eigenvalues
+    decoder = run.shared(linear.penalised, 4, lam).decoder_weight.numpy()
+    off = np.linalg.svd(decoder, compute_uv=False) - analytic.singular_values_regularised(s, 4, lam)
+    return float(np.max(np.abs(off)))
 
 
 @claim(
@@ -243,7 +227,7 @@ def l2_singular_values(run: Run) -> float:
     sabotage=edit(LinearAutoencoder.fit, "final = self.l2 / unit**2", "final = 0.0"),
 )
 def l2_directions(run: Run) -> float:
-    model = run.shared(penalised, 4, lam_between(run, 4, 0.2))
+    model = run.shared(linear.penalised, 4, lam_between(run, 4, 0.2))
     left, _, _ = np.linalg.svd(model.decoder_weight.numpy().T, full_matrices=False)
     return float(np.min(np.abs(np.sum(left * run.shared(principal).components[:, :4], axis=0))))
 
@@ -264,7 +248,7 @@ def l2_directions(run: Run) -> float:
     ),
 )
 def l2_loss(run: Run) -> float:
-    return run.shared(penalised, 4, lam_between(run, 4, 0.2)).loss(digits()[0]).item()
+    return run.shared(linear.penalised, 4, lam_between(run, 4, 0.2)).loss(digits()[0]).item()
 
 
 @claim(
@@ -277,30 +261,29 @@ def l2_loss(run: Run) -> float:
     sabotage=edit(LinearAutoencoder.penalised, " + ops.sum(self.decoder.weight**2)", ""),
 )
 def l2_collapse(run: Run) -> float:
-    model = penalised(run, 6, lam_between(run, 3, 0.9))
+    model = linear.penalised(run, 6, lam_between(run, 3, 0.9))
     return float(np.sum(np.linalg.svd(model.decoder_weight.numpy(), compute_uv=False) > 0.05))
 
 
 # --- where the plain statement needs care ---------------------------------------------------------
 
 
+def uncentred_optimum(run: Run) -> float:
+    """Half the squared singular values of the digits as they are, without the largest two."""
+    return 0.5 * float(np.sum(np.linalg.svd(digits()[0], compute_uv=False)[2:] ** 2))
+
+
 @claim(
     "uncentred",
     "without offsets, data that are not centred lead to the components of the second moments: "
     "final loss",
-    expected=lambda run: uncentred_optimum(),
+    expected=uncentred_optimum,
     tolerance=lambda run: allowed(run, 2),
     reason="as for the centred digits",
     sabotage=edit(LinearAutoencoder.fit, "mean = np.zeros(X.shape[1])", "X, mean = centre(X)"),
 )
 def uncentred(run: Run) -> float:
     return run.shared(linear.uncentred, 2).loss(digits()[0]).item()
-
-
-def uncentred_optimum() -> float:
-    """Half the squared singular values of the digits as they are, without the largest two."""
-    singular_values = np.linalg.svd(digits()[0], compute_uv=False)
-    return 0.5 * float(np.sum(singular_values[2:] ** 2))
 
 
 @claim(
@@ -349,10 +332,10 @@ def _few(run: Run) -> np.ndarray:
 # --- identities that hold at any point ------------------------------------------------------------
 
 
-def anywhere(M: int = 2) -> tuple[LinearAutoencoder, np.ndarray, analytic.PCA]:
+def anywhere() -> tuple[LinearAutoencoder, np.ndarray]:
     """A linear autoencoder with random weights on five features."""
-    X, found = linear.five_features()
-    return LinearAutoencoder(5, M, bias=False, rng=np.random.default_rng(11)), X, found
+    rng = np.random.default_rng(11)
+    return LinearAutoencoder(5, 2, bias=False, rng=rng), linear.five_features()[0]
 
 
 @claim(
@@ -364,7 +347,7 @@ def anywhere(M: int = 2) -> tuple[LinearAutoencoder, np.ndarray, analytic.PCA]:
     sabotage=wrong_rule("half_squared_error", "output", "0.999 * g * (output - target)"),
 )
 def gradient_formula(run: Run) -> float:
-    model, X, _ = anywhere()
+    model, X = anywhere()
     model.loss(X).backward()
     W1, W2 = model.encoder_weight.numpy().T, model.decoder_weight.numpy().T
     G1, G2 = analytic.gradient(X.T @ X, W1, W2)
@@ -384,7 +367,7 @@ def gradient_formula(run: Run) -> float:
     sabotage=wrong_rule("matmul", "A", "1.01 * (g @ swapaxes(B, -1, -2))"),
 )
 def balancedness(run: Run) -> float:
-    model, X, _ = anywhere()
+    model, X = anywhere()
     model.loss(X).backward()
     encoder, decoder = model.encoder_weight, model.decoder_weight
     left, right = encoder.grad.T @ encoder.numpy(), decoder.numpy() @ decoder.grad.T
@@ -400,31 +383,28 @@ def balancedness(run: Run) -> float:
     sabotage=edit(LinearAutoencoder.encode, "x @ W", "(x @ W).tanh()"),
 )
 def gauge(run: Run) -> float:
-    model, X, _ = anywhere()
+    model, X = anywhere()
     C = np.array([[2.0, 1.0], [0.5, 1.5]])
     moved = linear.linear_model(
         C @ model.encoder_weight.numpy().T, model.decoder_weight.numpy().T @ np.linalg.inv(C)
     )
-    with no_grad():
-        return abs(float(moved.loss(X)) / float(model.loss(X)) - 1)
+    return abs(moved.loss(X).item() / model.loss(X).item() - 1)
 
 
 # --- the landscape --------------------------------------------------------------------------------
 
 
-def landscape(run: Run, compare: Callable[[Any, LinearAutoencoder, np.ndarray], float]) -> float:
-    """Sum of `compare(critical point, model there, X)` over every critical point of five features,
-    M = 2 and 3.
-
-    The short form takes M = 2 only.
+def landscape(
+    run: Run,
+) -> Iterator[tuple[analytic.CriticalPoint, LinearAutoencoder, np.ndarray]]:
+    """(critical point, model there, X) for every critical point of five features, M = 2 and 3; the
+    short form takes M = 2 only.
     """
     X, found = linear.five_features()
-    total = 0.0
     for M in (2,) if run.fast else (2, 3):
         for point in analytic.critical_points(found.eigenvalues, M):
-            W1, W2 = analytic.saddle(found.components, point.components, M)
-            total += compare(point, linear.linear_model(W1, W2), X)
-    return total
+            weights = analytic.saddle(found.components, point.components, M)
+            yield point, linear.linear_model(*weights), X
 
 
 def signs(model: LinearAutoencoder, X: np.ndarray) -> tuple[int, int, int]:
@@ -441,11 +421,11 @@ def signs(model: LinearAutoencoder, X: np.ndarray) -> tuple[int, int, int]:
     sabotage=edit(half_squared_error, "(y, x)", "(y, 0.999 * x)"),
 )
 def saddle_gradients(run: Run) -> float:
-    def norm(point: Any, model: LinearAutoencoder, X: np.ndarray) -> float:
-        model.loss(X).backward()
-        return sum(float(np.linalg.norm(p.grad)) for p in model.parameters()) / float(np.sum(X**2))
-
-    return landscape(run, norm)
+    norms = 0.0
+    for _, model, X in landscape(run):
+        gradients = engine.grad(model.loss(X), model.parameters())
+        norms += sum(float(np.linalg.norm(g)) for g in gradients) / float(np.sum(X**2))
+    return norms
 
 
 @claim(
@@ -457,11 +437,7 @@ def saddle_gradients(run: Run) -> float:
     sabotage=edit(half_squared_error, "ops.half", "1.000001 * ops.half"),
 )
 def saddle_losses(run: Run) -> float:
-    def error(point: Any, model: LinearAutoencoder, X: np.ndarray) -> float:
-        with no_grad():
-            return abs(float(model.loss(X)) / point.loss - 1)
-
-    return landscape(run, error)
+    return sum(abs(model.loss(X).item() / point.loss - 1) for point, model, X in landscape(run))
 
 
 @claim(
@@ -474,7 +450,7 @@ def saddle_losses(run: Run) -> float:
     sabotage=wrong_rule("half_squared_error", "output", "g * real(output - target)"),
 )
 def morse_index(run: Run) -> float:
-    return landscape(run, lambda point, model, X: float(abs(signs(model, X)[0] - point.index)))
+    return float(sum(abs(signs(model, X)[0] - point.index) for point, model, X in landscape(run)))
 
 
 @claim(
@@ -487,7 +463,7 @@ def morse_index(run: Run) -> float:
     sabotage=wrong_rule("matmul", "B", "real(swapaxes(A, -1, -2)) @ g"),
 )
 def nullity(run: Run) -> float:
-    return landscape(run, lambda point, model, X: float(abs(signs(model, X)[1] - point.nullity)))
+    return float(sum(abs(signs(model, X)[1] - point.nullity) for point, model, X in landscape(run)))
 
 
 @claim(
@@ -518,11 +494,9 @@ def saddle_escape(run: Run) -> float:
 def sharpness(run: Run) -> float:
     X, found = linear.five_features()
     U = found.components[:, :2]
-    model = linear.linear_model(U.T.copy(), U.copy())
-    weights = list(model.parameters())
-    return extreme_curvatures(
-        hessian_product(model.loss(X), weights), sum(w.size for w in weights)
-    )[1]
+    model = linear.linear_model(U.T, U)
+    product = hessian_product(model.loss(X), [*model.parameters()])
+    return extreme_curvatures(product, 2 * U.size)[1]
 
 
 @claim(
@@ -534,7 +508,7 @@ def sharpness(run: Run) -> float:
     sabotage=edit(SGD.step, "self.lr", "(0.5 * self.lr)"),
 )
 def step_size_above(run: Run) -> float:
-    return linear.growth(linear.five_features()[0], 1.1)
+    return linear.growth(1.1)
 
 
 @claim(
@@ -546,7 +520,7 @@ def step_size_above(run: Run) -> float:
     sabotage=edit(SGD.step, "self.lr", "(1.1 * self.lr)"),
 )
 def step_size_below(run: Run) -> float:
-    return linear.growth(linear.five_features()[0], 0.9)
+    return linear.growth(0.9)
 
 
 @claim(
@@ -572,5 +546,4 @@ def mode_curves(run: Run) -> float:
     sabotage=wrong_rule("matmul", "A", "1.5 * (g @ swapaxes(B, -1, -2))"),
 )
 def balance_drift(run: Run) -> float:
-    X, _ = linear.five_features()
-    return linear.drift(X, 1e-3) / linear.drift(X, 1e-4)
+    return linear.drift(1e-3) / linear.drift(1e-4)

@@ -30,9 +30,8 @@ from ..experiments.two_layer import (
 from ..models import TwoLayerAutoencoder
 from ..nn import Linear
 from .bugs import edit, wrong_rule
-from .definition import Run, claim
+from .definition import EPS, Run, claim
 
-EPS = float(np.finfo(float).eps)
 POINTS = 201  # of the parabola
 # of the constructions: their next term is below 1 %, and the gap well above rounding
 EPSILON = 0.02
@@ -47,13 +46,8 @@ def trained(run: Run, *activations: str) -> list[Descent]:
 
 def rounding(run: Run) -> float:
     """64 roundings of 1/2 ||X||^2, relative to PCA's loss."""
-    return (
-        64
-        * EPS
-        * 0.5
-        * float(np.sum(run.shared(images) ** 2))
-        / run.shared(principal).optimal_loss(M)
-    )
+    size = 0.5 * float(np.sum(run.shared(images) ** 2))
+    return 64 * EPS * size / run.shared(principal).optimal_loss(M)
 
 
 def constant(run: Run, activation: str) -> float:
@@ -66,10 +60,8 @@ def next_term(run: Run, epsilon: float) -> float:
     gap.
     """
     leading = analytic.almost_linear(run.shared(images), M, EPSILON, "sigmoid").predicted_gap
-    return (
-        0.8 * epsilon**2 * curvature(run)
-        + rounding(run) * run.shared(principal).optimal_loss(M) / leading
-    )
+    in_rounding = rounding(run) * run.shared(principal).optimal_loss(M) / leading
+    return 0.8 * epsilon**2 * curvature(run) + in_rounding
 
 
 @claim(
@@ -99,13 +91,9 @@ def bound(run: Run) -> float:
     sabotage=edit(TwoLayerAutoencoder.decode, "self.decoder(z)", "ops.sigmoid(self.decoder(z))"),
 )
 def plane(run: Run) -> float:
-    X = run.shared(images)
-    worst = 0.0
-    for d in trained(run, *ACTIVATIONS):
-        Y = d.model(X).numpy()
-        singular = np.linalg.svd(Y - Y.mean(axis=0), compute_uv=False)
-        worst = max(worst, float(singular[M] / singular[0]))
-    return worst
+    outputs = [d.model(run.shared(images)).numpy() for d in trained(run, *ACTIVATIONS)]
+    singular = [np.linalg.svd(Y - Y.mean(axis=0), compute_uv=False) for Y in outputs]
+    return max(float(s[M] / s[0]) for s in singular)
 
 
 @claim(
@@ -199,11 +187,8 @@ def parabola_error(run: Run) -> float:
 )
 def relu_exact(run: Run) -> float:
     X = run.shared(images)
-    return (
-        float(production(analytic.relu_equals_pca(X, M)).loss(X).item())
-        / run.shared(principal).optimal_loss(M)
-        - 1
-    )
+    attained = production(analytic.relu_equals_pca(X, M)).loss(X).item()
+    return float(attained) / run.shared(principal).optimal_loss(M) - 1
 
 
 @claim(
@@ -230,10 +215,9 @@ def relu_trained(run: Run) -> float:
 def relu_scale(run: Run) -> float:
     X, rng = run.shared(images), np.random.default_rng([run.seed, 3])
     model = TwoLayerAutoencoder(64, 8, activation="relu", rng=rng)
-    assert model.encoder.bias is not None
-    model.encoder.bias.data = rng.standard_normal(8)
-    model.loss(X).backward()
     W1, b1, W2, _ = model.parameters()
+    b1.data = rng.standard_normal(8)
+    model.loss(X).backward()
     inward = np.sum(W1.numpy() * W1.grad, axis=0) + b1.numpy() * b1.grad
     outward = np.sum(W2.numpy() * W2.grad, axis=1)
     return float(np.max(np.abs(inward - outward)) / np.max(np.abs(outward)))

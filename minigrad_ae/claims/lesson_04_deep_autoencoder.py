@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import analytic
-from ..autodiff import engine
+from ..autodiff.curvature import jacobian
 from ..data import digits, helix
 from ..experiments.deep import (
     best,
@@ -17,14 +17,13 @@ from ..experiments.deep import (
     pca_test_errors,
     starts,
 )
+from ..experiments.run import with_weights
 from ..models import DeepAutoencoder
 from ..nn import Linear
 from ..optim import LBFGS
-from ..tensors import tensor
 from .bugs import edit, wrong_rule
-from .definition import Run, claim
+from .definition import EPS, Run, claim
 
-EPS = float(np.finfo(float).eps)
 EPSILON = 0.02
 
 
@@ -101,9 +100,9 @@ def code_is_linear(run: Run) -> float:
     model, X = anywhere(run)
     before = float(model.loss(X).item())
     C, c = np.array([[2.0, -1.0], [0.5, 1.0]]), np.array([0.3, -0.7])
-    (_, _, W2, b2, W3, b3, _, _), inverse = model.parameters(), np.linalg.inv(C)
+    _, _, W2, b2, W3, b3, _, _ = model.parameters()
     W2.data, b2.data = W2.numpy() @ C, b2.numpy() @ C + c
-    W3.data = inverse @ W3.numpy()
+    W3.data = np.linalg.inv(C) @ W3.numpy()
     b3.data = b3.numpy() - c @ W3.numpy()
     return float(model.loss(X).item()) / before - 1
 
@@ -142,10 +141,7 @@ def balanced_code(run: Run) -> float:
 )
 def rank(run: Run) -> float:
     model, X = anywhere(run)
-    x = tensor(X[:1], requires_grad=True)
-    y = model(x)
-    J = np.stack([engine.grad(y[0, d], [x])[0][0] for d in range(64)])
-    singular = np.linalg.svd(J, compute_uv=False)
+    singular = np.linalg.svd(jacobian(model, X[:1]).reshape(64, 64), compute_uv=False)
     return float(singular[2] / singular[0])
 
 
@@ -159,26 +155,14 @@ def rank(run: Run) -> float:
     sabotage=edit(DeepAutoencoder.decode, "self.decoder(z)", "self.decoder(ops.tanh(z))"),
 )
 def almost_linear(run: Run) -> float:
-    X, M = digits()[0][:500], 2
+    X = digits()[0][:500]
     found = analytic.pca(X)
-    U = found.components[:, :M]
-    model = DeepAutoencoder(64, M, M, activation="tanh", rng=np.random.default_rng(0))
-    eye, zero = np.eye(M), np.zeros(M)
-    made = [
-        EPSILON * U,
-        -EPSILON * found.mean @ U,
-        eye / EPSILON,
-        zero,
-        EPSILON * eye,
-        zero,
-        U.T / EPSILON,
-        found.mean,
-    ]
-    for p, value in zip(model.parameters(), made, strict=True):
-        p.data = value.copy()
-    return (float(model.loss(X).item()) - found.optimal_loss(M)) / (
-        EPSILON**4 * run.shared(moments)[0]
-    )
+    U, eye, zero = found.components[:, :2], np.eye(2), np.zeros(2)
+    first, last = (EPSILON * U, -EPSILON * found.mean @ U), (U.T / EPSILON, found.mean)
+    model = DeepAutoencoder(64, 2, 2, activation="tanh", rng=np.random.default_rng(0))
+    with_weights(model, *first, eye / EPSILON, zero, EPSILON * eye, zero, *last)
+    gap = model.loss(X).item() - found.optimal_loss(2)
+    return float(gap / (EPSILON**4 * run.shared(moments)[0]))
 
 
 def moments(run: Run) -> tuple[float, float]:
@@ -216,12 +200,10 @@ def dead_start(run: Run) -> float:
     sabotage=edit(LBFGS._remember, "self.pairs.append((s, y, curvature))", "pass"),
 )
 def optimisers(run: Run) -> float:
-    ordered = 0
-    for k in range(starts(run)):
-        lbfgs = float(run.shared(on_parabola, "sigmoid", k)[1].min())
-        adam, sgd = (float(run.shared(first_order, name, k).min()) for name in ("Adam", "SGD"))
-        ordered += lbfgs < adam < sgd
-    return float(ordered)
+    every = range(starts(run))
+    lbfgs = [run.shared(on_parabola, "sigmoid", k)[1].min() for k in every]
+    adam, sgd = ([run.shared(first_order, n, k).min() for k in every] for n in ("Adam", "SGD"))
+    return float(sum(a < b < c for a, b, c in zip(lbfgs, adam, sgd, strict=True)))
 
 
 SHORT = (2, 8)

@@ -72,19 +72,6 @@ def soft_threshold_bias(run: Run) -> float:
 # --- the decoder must be held ---------------------------------------------------------------------
 
 
-def pca_weights(run: Run, c: float) -> tuple[SparseAutoencoder, np.ndarray]:
-    """A linear network with the slide's bare objective at W1 = c U^T, W2 = U / c: where the infimum
-    is approached.
-    """
-    X = run.shared(sparse.few_digits)
-    model = SparseAutoencoder(
-        64, 4, lam=1.0, constraint="none", activation=None, rng=np.random.default_rng(0)
-    )
-    U = analytic.pca(X).components[:, :4]
-    model.encoder_weight.data, model.decoder_weight.data = U.copy(), U.T.copy()
-    return sparse.rescaled(model, c), X
-
-
 @claim(
     "bare-degenerate",
     "the slide's objective: with codes shrunk to 1/1000 it is PCA's loss + lambda sum |U^T x| / "
@@ -97,8 +84,12 @@ def pca_weights(run: Run, c: float) -> tuple[SparseAutoencoder, np.ndarray]:
     ),
 )
 def bare_degenerate(run: Run) -> float:
-    model, X = pca_weights(run, 1e-3)
-    return model.loss(X).item()
+    """At W1 = c U^T, W2 = U / c, where the infimum is approached."""
+    X, rng = run.shared(sparse.few_digits), np.random.default_rng(0)
+    model = SparseAutoencoder(64, 4, lam=1.0, constraint="none", activation=None, rng=rng)
+    U = analytic.pca(X).components[:, :4]
+    model.encoder_weight.data, model.decoder_weight.data = U.copy(), U.T.copy()
+    return sparse.rescaled(model, 1e-3).loss(X).item()
 
 
 @claim(
@@ -113,11 +104,10 @@ def bare_degenerate(run: Run) -> float:
 def bare_downhill(run: Run) -> float:
     X = run.shared(sparse.few_digits)
     model, _ = run.shared(sparse.held, "none")
-    encoder = [model.encoder_weight, model.encoder_bias]
-    *gained, lost = engine.grad(model.loss(X), [*encoder, model.decoder_weight])
-    slope = sum(float(np.vdot(g, p.numpy())) for g, p in zip(gained, encoder, strict=True))
-    slope -= float(np.vdot(lost, model.decoder_weight.numpy()))
-    return slope / (model.lam * sparse.parts(model, X)[1])
+    weights = [model.encoder_weight, model.encoder_bias, model.decoder_weight]
+    gradients = engine.grad(model.loss(X), weights)
+    *gained, lost = (float(np.vdot(g, p.numpy())) for g, p in zip(gradients, weights, strict=True))
+    return (sum(gained) - lost) / (model.lam * sparse.parts(model, X)[1])
 
 
 @claim(
@@ -134,11 +124,8 @@ def unit_rows(run: Run) -> float:
     model = SparseAutoencoder(64, 100, lam=0.2, rng=np.random.default_rng([run.seed, 3]))
     (g,) = engine.grad(model.loss(X), [model.decoder_weight])
     W = model.decoder_weight.numpy()
-    return float(
-        np.max(
-            np.abs(np.sum(g * W, axis=1)) / np.linalg.norm(g, axis=1) / np.linalg.norm(W, axis=1)
-        )
-    )
+    sizes = np.linalg.norm(g, axis=1) * np.linalg.norm(W, axis=1)
+    return float(np.max(np.abs(np.sum(g * W, axis=1)) / sizes))
 
 
 @claim(
@@ -264,7 +251,6 @@ def never_below(run: Run) -> float:
     sabotage=edit(SparseAutoencoder.loss, "ops.l1_norm(z)", "ops.sum(z**2)"),
 )
 def dictionary_found(run: Run) -> float:
-    cosines = np.abs(
-        run.shared(sparse.planted).decoding_weight().numpy() @ run.shared(sparse.sources)[1]
-    )
+    W, A = run.shared(sparse.planted).decoding_weight().numpy(), run.shared(sparse.sources)[1]
+    cosines = np.abs(W @ A)
     return float(min(cosines.max(axis=0).min(), cosines.max(axis=1).min()))

@@ -5,17 +5,16 @@ floor for every network.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from .. import analytic
-from ..autodiff.graph import no_grad
 from ..data import corruptions, zero_random_subset
 from ..experiments import denoising
-from ..experiments.linear import five_features
 from ..models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder
 from .bugs import Bug, edit
-from .definition import Run, claim
+from .definition import Run, claim, generator, mean_and_error
 
 # --- linear, rank 2: reduced-rank regression ------------------------------------------------------
 
@@ -52,10 +51,9 @@ def rank_claim(kind: str) -> None:
     )
     def _(run: Run) -> float:
         moments = denoising.moments(kind)
-        reached = analytic.denoising_loss(
-            denoising.product(run.shared(denoising.linear, kind)), moments
-        )
-        return reached / analytic.best_denoiser(moments, denoising.RANK).loss - 1
+        A = denoising.product(run.shared(denoising.linear, kind))
+        least = analytic.best_denoiser(moments, denoising.RANK).loss
+        return analytic.denoising_loss(A, moments) / least - 1
 
 
 for noise in RANK_CLAIMS:
@@ -73,7 +71,7 @@ for noise in RANK_CLAIMS:
     ),
 )
 def shrinkage(run: Run) -> float:
-    X, found = five_features()
+    X, found = denoising.five_features()
     U = found.components[:, : denoising.RANK]
     shrunk = np.diag(U.T @ denoising.product(run.shared(denoising.linear, "gaussian")) @ U)
     exact = analytic.gaussian_shrinkage(found.eigenvalues / len(X), denoising.SIGMA, denoising.RANK)
@@ -84,7 +82,7 @@ def angle_to_pca(basis: np.ndarray) -> float:
     """Sine of the largest principal angle between a subspace and that of the first two principal
     components.
     """
-    components = five_features()[1].components[:, : denoising.RANK]
+    components = denoising.five_features()[1].components[:, : denoising.RANK]
     return float(np.sin(analytic.principal_angles(basis, components)[-1]))
 
 
@@ -92,7 +90,9 @@ def angle_to_pca(basis: np.ndarray) -> float:
     "not-pca",
     "... and with anisotropic noise its output subspace turns away from PCA's: sine of the angle "
     "to PCA's",
-    expected=lambda run: angle_to_pca(best_output()),
+    expected=lambda run: angle_to_pca(
+        analytic.best_denoiser(denoising.moments("anisotropic"), denoising.RANK).basis
+    ),
     tolerance=0.02,
     reason="an excess loss of 3.5e-4 is the square of an error of 2e-2",
     sabotage=edit(
@@ -106,34 +106,26 @@ def not_pca(run: Run) -> float:
     return angle_to_pca(model.autoencoder.decoding_weight().numpy().T)
 
 
-def best_output() -> np.ndarray:
-    """A basis of the output subspace of reduced-rank regression."""
-    return analytic.best_denoiser(denoising.moments("anisotropic"), denoising.RANK).basis
-
-
 # --- noise as weight decay: identities at any weights ---------------------------------------------
 
 
-def anywhere(**noise: float) -> tuple[DenoisingAutoencoder, np.ndarray, np.ndarray]:
-    """A linear denoiser with random weights on five features, X and its covariance."""
-    X, _ = five_features()
-    autoencoder = LinearAutoencoder(5, 3, rng=np.random.default_rng(12))
-    return DenoisingAutoencoder(autoencoder, **noise), X, X.T @ X / len(X)
+def anywhere(**noise: Any) -> DenoisingAutoencoder:
+    """A linear denoiser with random weights on five features."""
+    return DenoisingAutoencoder(LinearAutoencoder(5, 3, rng=np.random.default_rng(12)), **noise)
 
 
-def sampled(run: Run, which: str) -> tuple[float, float]:
+def sampled(run: Run, kind: str) -> tuple[float, float]:
     """(mean loss, standard error) at random weights with Gaussian noise or zeroed entries."""
-    noise = {"sigma": denoising.SIGMA} if which == "gaussian" else {"drop": denoising.DROP}
-    model, X, _ = anywhere(**noise)
-    return denoising.mean_loss(model, X, np.random.default_rng([run.seed, 70]), sweeps=1000)
+    model, X = anywhere(**denoising.NOISES[kind]), denoising.five_features()[0]
+    return denoising.mean_loss(model, X, generator(run, 70), sweeps=1000)
 
 
 def ridge_loss(
     terms: Callable[[np.ndarray, np.ndarray, float], tuple[float, float]], noise: float
 ) -> float:
     """The loss without noise at the same weights, and the penalty that the noise adds to it."""
-    model, _, covariance = anywhere()
-    return sum(terms(denoising.product(model), covariance, noise))
+    X = denoising.five_features()[0]
+    return sum(terms(denoising.product(anywhere()), X.T @ X / len(X), noise))
 
 
 @claim(
@@ -225,11 +217,10 @@ def kernel_floor(run: Run) -> float:
 )
 def posterior_mean(run: Run) -> float:
     points = np.array([denoising.TWIN, -denoising.TWIN])
-    rng = np.random.default_rng([run.seed, 72])
+    rng = generator(run, 72)
     noisy = np.tile(points, (10_000, 1)) + rng.standard_normal((20_000, 2))
     model = run.shared(denoising.twins)
-    with no_grad():
-        off = model(noisy).numpy() - analytic.kernel_denoiser(points, noisy, 1.0)
+    off = model(noisy).numpy() - analytic.kernel_denoiser(points, noisy, 1.0)
     half = float(np.linalg.norm(denoising.TWIN))
     return float(np.mean(np.sum(off**2, axis=1))) / analytic.kernel_floor_line([-half, half], 1.0)
 
@@ -238,23 +229,17 @@ def matching(run: Run) -> tuple[float, float, float]:
     """(loss, least loss + sigma^4 E ||claimed score - score||^2, standard error of their
     difference), random weights.
     """
-    rng = np.random.default_rng([run.seed, 73])
-    X = denoising.mixture().sample(20_000, rng)
-    net = DeepAutoencoder(2, 2, 16, rng=np.random.default_rng([run.seed, 74]))
-    model = DenoisingAutoencoder(net, sigma=denoising.FIELD_SIGMA)
-    with no_grad():
-        loss = model.loss(X, rng=np.random.default_rng([run.seed, 75])).item() / len(X)
-        noisy = model.corrupt(X, np.random.default_rng([run.seed, 75]))  # the same noise
-        answer = model(noisy).numpy()
-    best = denoising.mixture().posterior_mean(noisy, denoising.FIELD_SIGMA)
-    claimed = analytic.score_of_denoiser(answer, noisy, denoising.FIELD_SIGMA)
-    away = denoising.FIELD_SIGMA**4 * np.sum(
-        (claimed - denoising.mixture().score(noisy, denoising.FIELD_SIGMA)) ** 2, axis=1
-    )
-    least = np.sum((best - X) ** 2, axis=1)
+    mixture, sigma = denoising.mixture(), denoising.FIELD_SIGMA
+    X = mixture.sample(20_000, generator(run, 73))
+    model = DenoisingAutoencoder(DeepAutoencoder(2, 2, 16, rng=generator(run, 74)), sigma=sigma)
+    loss = model.loss(X, rng=generator(run, 75)).item() / len(X)
+    noisy = model.corrupt(X, generator(run, 75))  # the same noise
+    answer, best = model(noisy).numpy(), mixture.posterior_mean(noisy, sigma)
+    off = analytic.score_of_denoiser(answer, noisy, sigma) - mixture.score(noisy, sigma)
+    away, least = sigma**4 * np.sum(off**2, axis=1), np.sum((best - X) ** 2, axis=1)
     # of mean 0: x~ says nothing about the difference of x from its posterior mean
     cross = 2 * np.sum((answer - best) * (best - X), axis=1)
-    return loss, float(np.mean(least + away)), float(cross.std(ddof=1) / np.sqrt(len(X)))
+    return loss, float(np.mean(least + away)), mean_and_error(cross)[1]
 
 
 @claim(

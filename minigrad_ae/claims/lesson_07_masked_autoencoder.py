@@ -5,6 +5,7 @@ anything is learnt.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,13 @@ from ..experiments.masked import (
     ready,
     shipped_errors,
 )
-from ..experiments.masked_transfer import few_labels, fine_tuned, from_scratch, regression
+from ..experiments.masked_transfer import (
+    features_of,
+    few_labels,
+    fine_tuned,
+    from_scratch,
+    regression,
+)
 from ..models import MaskedAutoencoder, transfer
 from ..models.masked import MaskedDecoder, places, random_masks, visible_patches
 from ..nn import (
@@ -36,10 +43,10 @@ from ..nn import (
 from ..ops import functional
 from ..tensors import tensor
 from .bugs import edit
-from .definition import Run, claim
+from .definition import Run, claim, generator, mean_and_error
 
 SHAPE, PATCH, L = (8, 8), 2, 16
-SMALL = {
+SMALL: dict[str, Any] = {
     "width": 8,
     "depth": 2,
     "heads": 2,
@@ -50,22 +57,25 @@ SMALL = {
 ROUNDING = 1e-12  # a few dozen float64 roundings of numbers of size 1
 DRAW = "draws.argsort(axis=1)"
 
-# neighbours instead of a random subset
-BLOCK = "(rng.integers(0, n_patches, (n, 1)) + np.arange(n_patches)) % n_patches"
+
+def untrained(rng: np.random.Generator, **settings: Any) -> MaskedAutoencoder:
+    """A small one as it starts, that knows the mean digit and its scale."""
+    model = MaskedAutoencoder(SHAPE, PATCH, **SMALL, **settings, rng=rng)
+    return model.standardise(digits("train")[0])
 
 
 def network(run: Run) -> MaskedAutoencoder:
-    """A small one with random weights everywhere, the head included."""
+    """The same with random weights everywhere, the head included."""
     rng = np.random.default_rng(run.seed)
-    model = MaskedAutoencoder(SHAPE, PATCH, **SMALL, rng=rng)  # type: ignore[arg-type]
+    model = untrained(rng)
     model.head.weight.data = rng.normal(size=model.head.weight.shape)
-    return model.standardise(digits("train")[0])
+    return model
 
 
 def scene(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(x, mask, the mask in pixels) of eight test digits, 12 of 16 patches hidden."""
     x = digits("test")[0][:8]
-    mask = random_masks(8, L, 0.75, np.random.default_rng([run.seed, 1]))
+    mask = random_masks(8, L, 0.75, generator(run, 1))
     return x, mask, np.array([hidden_pixels(m, SHAPE, PATCH) for m in mask])
 
 
@@ -156,10 +166,10 @@ def _(run: Run) -> float:
     sabotage=edit(random_masks, ".random((n, n_patches))", ".integers(0, 4, (n, n_patches))"),
 )
 def _(run: Run) -> float:
-    masks = random_masks(28_000, 8, 0.75, np.random.default_rng([run.seed, 6]))
-    counts = np.bincount(masks @ (1 << np.arange(8)), minlength=256)
-    counts = np.append(counts[counts > 0], np.zeros(28 - np.count_nonzero(counts)))
-    return float(np.sum((counts - 1000.0) ** 2) / 1000)
+    masks = random_masks(28_000, 8, 0.75, generator(run, 6))
+    _, counts = np.unique(masks @ (1 << np.arange(8)), return_counts=True)
+    never = 28 - len(counts)
+    return float((np.sum((counts - 1000.0) ** 2) + never * 1000.0**2) / 1000)
 
 
 def distinct_masks(n: int) -> tuple[float, float]:
@@ -184,9 +194,7 @@ def distinct_masks(n: int) -> tuple[float, float]:
     ),
 )
 def _(run: Run) -> float:
-    return float(
-        len(np.unique(random_masks(64, L, 0.75, np.random.default_rng([run.seed, 7])), axis=0))
-    )
+    return float(len(np.unique(random_masks(64, L, 0.75, generator(run, 7)), axis=0)))
 
 
 LOSSES = np.arange(16.0) ** 2  # of sixteen patches: anything that does not look at the mask
@@ -198,10 +206,14 @@ LOSSES = np.arange(16.0) ** 2  # of sixteen patches: anything that does not look
     expected=analytic.masked_mean_variance(LOSSES, 12),
     tolerance=4 * math.sqrt(2 / 20_000) * analytic.masked_mean_variance(LOSSES, 12),
     reason="four standard errors of a variance estimated from 20,000 masks",
-    sabotage=edit(random_masks, DRAW, BLOCK),
+    sabotage=edit(  # neighbours instead of a random subset
+        random_masks,
+        DRAW,
+        "(rng.integers(0, n_patches, (n, 1)) + np.arange(n_patches)) % n_patches",
+    ),
 )
 def _(run: Run) -> float:
-    masks = random_masks(20_000, L, 0.75, np.random.default_rng([run.seed, 9]))
+    masks = random_masks(20_000, L, 0.75, generator(run, 9))
     return float(np.var((masks * LOSSES).sum(axis=1) / 12))
 
 
@@ -315,14 +327,10 @@ def _(run: Run) -> float:
     look ahead.)
     """
     rng = np.random.default_rng(run.seed)
-    block, x, order = (
-        TransformerBlock(8, 2, rng=rng),
-        rng.normal(size=(2, 7, 8)),
-        rng.permutation(7),
-    )
-    return float(
-        np.abs(block(tensor(x[:, order])).numpy() - block(tensor(x)).numpy()[:, order]).max()
-    )
+    block, x = TransformerBlock(8, 2, rng=rng), rng.normal(size=(2, 7, 8))
+    order = rng.permutation(7)
+    reordered = block(tensor(x[:, order])).numpy()
+    return float(np.abs(reordered - block(tensor(x)).numpy()[:, order]).max())
 
 
 @claim(
@@ -336,14 +344,10 @@ def _(run: Run) -> float:
     ),
 )
 def _(run: Run) -> float:
-    rng = np.random.default_rng(run.seed)
-    net, x = (
-        VisionTransformer(SHAPE, PATCH, 8, 1, 2, readout="mean", rng=rng),
-        digits("test")[0][:8],
-    )
-    moved = unpatchify(
-        patchify(net.standardised(x), SHAPE, PATCH)[:, np.roll(np.arange(L), 5)], SHAPE, PATCH
-    )
+    x, rng = digits("test")[0][:8], np.random.default_rng(run.seed)
+    net = VisionTransformer(SHAPE, PATCH, 8, 1, 2, readout="mean", rng=rng)
+    patches = patchify(net.standardised(x), SHAPE, PATCH)
+    moved = unpatchify(np.roll(patches, 5, axis=1), SHAPE, PATCH)
     return float(np.sum(np.abs(net(x).numpy() - net(moved).numpy()).max(axis=1) < 1e-9))
 
 
@@ -359,9 +363,8 @@ def _(run: Run) -> float:
     rng = np.random.default_rng(run.seed)
     block, x, keep = TransformerBlock(8, 2, rng=rng), rng.normal(size=(3, 7, 8)), [0, 2, 3, 6]
     seen = np.isin(np.arange(7), keep) & np.ones((7, 1), bool)
-    return float(
-        np.abs(block(tensor(x), seen).numpy()[:, keep] - block(tensor(x[:, keep])).numpy()).max()
-    )
+    without = block(tensor(x[:, keep])).numpy()
+    return float(np.abs(block(tensor(x), seen).numpy()[:, keep] - without).max())
 
 
 # --- where training starts ------------------------------------------------------------------------
@@ -382,17 +385,15 @@ def mean_picture_error(run: Run) -> float:
     sabotage=edit(MaskedDecoder.__init__, "init=init.zeros, ", "init=init.xavier_uniform, "),
 )
 def _(run: Run) -> float:
-    model = MaskedAutoencoder(SHAPE, PATCH, **SMALL, rng=np.random.default_rng(0))  # type: ignore[arg-type]
     x, mask, _hidden = scene(run)
-    return model.standardise(digits("train")[0]).masked_error(x, mask[0])
+    return untrained(np.random.default_rng(0)).masked_error(x, mask[0])
 
 
 def hidden_patches(run: Run) -> np.ndarray:
     """(patches, pixels): what is hidden in the scene, centred and scaled as the network does."""
     X, (x, mask, _hidden) = digits("train")[0], scene(run)
-    return np.asarray(
-        patchify((x - X.mean(axis=0)) / np.sqrt(X.var(axis=0).mean()), SHAPE, PATCH)[mask]
-    )
+    standardised = (x - X.mean(axis=0)) / np.sqrt(X.var(axis=0).mean())
+    return np.asarray(patchify(standardised, SHAPE, PATCH)[mask])
 
 
 @claim(
@@ -404,9 +405,8 @@ def hidden_patches(run: Run) -> np.ndarray:
     sabotage=edit(MaskedAutoencoder.targets, "/ (P - 1) +", "/ P +"),
 )
 def _(run: Run) -> float:
-    model = MaskedAutoencoder(SHAPE, PATCH, **SMALL, norm_pix=True, rng=np.random.default_rng(0))  # type: ignore[arg-type]
     x, mask, _hidden = scene(run)
-    return model.standardise(digits("train")[0]).masked_error(x, mask)
+    return untrained(np.random.default_rng(0), norm_pix=True).masked_error(x, mask)
 
 
 # --- better than second moments alone, and of use where labels are few ---
@@ -455,19 +455,16 @@ def _(run: Run) -> float:
 )
 def _(run: Run) -> float:
     """(The bug: no code reaches the decoder.)"""
-    masks, T = masks_of(run)[:50], pictures("test")
-    bar = (
-        LIVE_SHARE * mean_picture_errors(pictures("train"), T, masks).mean()
-        if run.fast
-        else ERROR_LIVE
-    )
+    masks, T, bar = masks_of(run)[:50], pictures("test"), ERROR_LIVE
+    if run.fast:
+        bar = LIVE_SHARE * mean_picture_errors(pictures("train"), T, masks).mean()
     return max(0.0, float(masked_errors(run.shared(live).model, T, masks).mean() - bar))
 
 
 def shortfall(gains: list[float], bar: float = 0.0) -> float:
     """By how much the mean gain misses `bar`, and by how much it misses 2 standard errors."""
-    error = np.std(gains, ddof=1) / np.sqrt(len(gains))
-    return max(0.0, bar - float(np.mean(gains)), float(2 * error - np.mean(gains)))
+    gain, error = mean_and_error(gains)
+    return max(0.0, bar - gain, 2 * error - gain)
 
 
 @claim(
@@ -486,7 +483,7 @@ def _(run: Run) -> float:
     """(The bug: the trained weights are not copied.)"""
     encoder = transfer.classifier(run.shared(ready, "07_digits_500_0.npz"), 10)
     (X, y), (T, _labels) = digits("train"), digits("test")
-    F, G = (np.asarray(encoder.features(A.astype(np.float32)).numpy(), np.float64) for A in (X, T))
+    F, G = (features_of(encoder, A) for A in (X, T))
     subsets = [few_labels(y, 0.05, seed) for seed in range(4)]
     return shortfall([regression(F, G, rows) - regression(X, T, rows) for rows in subsets])
 

@@ -8,12 +8,11 @@ import numpy as np
 
 from .. import analytic
 from ..autodiff import engine
-from ..autodiff.graph import no_grad
-from ..experiments import elbo, evidence
+from ..experiments import elbo
 from ..experiments.elbo import alternate, anywhere, cloud, e_step, matrices, mean_bound, trained
 from ..models import LinearVAE, densities
 from .bugs import edit, wrong_rule
-from .definition import Run, claim
+from .definition import Run, claim, generator, mean_and_error
 
 # of z; the prior beyond weighs 1e-23, and the spacing is a fiftieth of any width below
 GRID = np.linspace(-10, 10, 4001)
@@ -47,10 +46,8 @@ def encoded(run: Run) -> LinearVAE:
 
 def sampled(run: Run) -> tuple[float, float]:
     """(mean, standard error) per datum of the bound by sampling z."""
-    model, rng = run.shared(encoded), np.random.default_rng([run.seed, 80])
-    with no_grad():
-        draws = np.stack([model.bound(cloud()[0], rng).numpy() for _ in range(400)])
-    return float(draws.mean()), float(draws.mean(axis=1).std(ddof=1) / np.sqrt(len(draws)))
+    model, rng = run.shared(encoded), generator(run, 80)
+    return mean_and_error([mean_bound(model, cloud()[0], rng) for _ in range(400)])
 
 
 @claim(
@@ -79,12 +76,8 @@ def evidence_identity(run: Run) -> float:
     truth = analytic.PPCA(W, model.mean.numpy(), model.sigma2)
     posterior, covariance = truth.posterior(X)
     q = model.encode(X)[0].numpy()
-    kl = np.array(
-        [
-            analytic.kl_normal(a, np.diag(d), b, covariance)
-            for a, b in zip(q, posterior, strict=True)
-        ]
-    )
+    pairs = zip(q, posterior, strict=True)
+    kl = [analytic.kl_normal(a, np.diag(d), b, covariance) for a, b in pairs]
     return float(np.abs(truth.log_prob(X) - model.bound(X).numpy() - kl).max())
 
 
@@ -99,11 +92,10 @@ def evidence_identity(run: Run) -> float:
     sabotage=edit(densities.log_normal, "ops.exp(-log_var)", "ops.exp(-0.5 * log_var)"),
 )
 def any_q(run: Run) -> float:
-    model, x = evidence.hairpin()
+    model, x = elbo.hairpin()
     log_p = run.shared(hairpin_evidence)
     return max(
-        abs(sum(evidence.on_grid(model, x, GRID, q)) - log_p)
-        for q in evidence.shapes(GRID).values()
+        abs(sum(elbo.on_grid(model, x, GRID, q)) - log_p) for q in elbo.shapes(GRID).values()
     )
 
 
@@ -111,7 +103,7 @@ def hairpin_evidence(run: Run) -> float:
     """log p(x) = ln of the integral of p(x | z) p(z), the decoder written out in NumPy, without
     any code of the model.
     """
-    model, x = evidence.hairpin()
+    model, x = elbo.hairpin()
     w1, b1, w2, b2 = (p.numpy() for p in model.decoder.parameters())
 
     def log_conditional(z: np.ndarray) -> np.ndarray:
@@ -194,14 +186,21 @@ def rotation_fixed(run: Run) -> float:
     sabotage=edit(LinearVAE._log_weights, " + log_normal(z)", ""),
 )
 def constant_weights(run: Run) -> float:
-    model, X = elbo.one_unit(), cloud()[0]
+    (model, W), X = at_the_posterior(), cloud()[0]
+    log_w = model.log_weights(X, generator(run, 1), 50).numpy()
+    truth = analytic.PPCA(W, model.mean.numpy(), model.sigma2)
+    return float(np.abs(log_w - truth.log_prob(X)).max())
+
+
+def at_the_posterior() -> tuple[LinearVAE, np.ndarray]:
+    """One unit whose encoder is the exact posterior (with M = 1 a diagonal covariance is a full
+    one), and W.
+    """
+    model = elbo.started(1)
     W = matrices(model)[0]
-    V, d = analytic.best_encoder(W, model.sigma2)  # M = 1: a diagonal covariance is a full one
+    V, d = analytic.best_encoder(W, model.sigma2)
     model.encoder_weight.data, model.log_var.data = V.T, np.log(d)
-    log_w = model.log_weights(X, np.random.default_rng([run.seed, 1]), 50).numpy()
-    return float(
-        np.abs(log_w - analytic.PPCA(W, model.mean.numpy(), model.sigma2).log_prob(X)).max()
-    )
+    return model, W
 
 
 # --- EM -------------------------------------------------------------------------------------------
@@ -218,7 +217,7 @@ STEPS = 6
     sabotage=edit(LinearVAE.encode, "- self.decoder.bias", "- 0.9 * self.decoder.bias"),
 )
 def e_step_exact(run: Run) -> float:
-    model, X = elbo.one_unit(), cloud()[0]
+    model, X = elbo.started(1), cloud()[0]
     e_step(model, X)
     return elbo.terms(model, X).log_p - mean_bound(model, X)
 
@@ -227,7 +226,7 @@ def e_step_exact(run: Run) -> float:
     "em-formulas",
     "E and M steps by L-BFGS are Tipping & Bishop's equations 29 and 30 (M = 1): log p after 6 "
     "steps",
-    expected=lambda run: float(_em_sequence()[-1]),
+    expected=lambda run: em_by_formula(elbo.started(1)),
     tolerance=1e-9,
     reason="each half step by L-BFGS to 1e-10 in the gradient",
     sabotage=edit(
@@ -240,11 +239,10 @@ def em_formulas(run: Run) -> float:
     return run.shared(alternate, 1, STEPS)[1][-1].log_p
 
 
-def _em_sequence() -> np.ndarray:
-    start = elbo.one_unit()
-    return analytic.em_sequence(
-        elbo.covariance(start, cloud()[0]), matrices(start)[0], start.sigma2, STEPS
-    )[1]
+def em_by_formula(start: LinearVAE) -> float:
+    """log p after STEPS rounds of Tipping & Bishop's equations."""
+    S, W = elbo.covariance(start, cloud()[0]), matrices(start)[0]
+    return float(analytic.em_sequence(S, W, start.sigma2, STEPS)[1][-1])
 
 
 @claim(
@@ -270,10 +268,8 @@ def em_monotone(run: Run) -> float:
     sabotage=wrong_rule("matmul", "B", "1.01 * (swapaxes(A, -1, -2) @ g)"),
 )
 def bound_touches(run: Run) -> float:
-    model, X = elbo.one_unit(), cloud()[0]
-    W, S = matrices(model)[0], elbo.covariance(model, X)
-    V, d = analytic.best_encoder(W, model.sigma2)
-    model.encoder_weight.data, model.log_var.data = V.T, np.log(d)
+    (model, W), X = at_the_posterior(), cloud()[0]
+    S = elbo.covariance(model, X)
     (gradient,) = engine.grad(model.elbo(X) / len(X), [model.decoder_weight])
     C = np.linalg.inv(W @ W.T + model.sigma2 * np.eye(5))
     exact = (C @ S @ C - C) @ W  # of -1/2 [ln det C + tr C^-1 S], C = W W^T + sigma^2 I
@@ -317,9 +313,9 @@ def amortisation_gap(run: Run) -> float:
 # --- importance weighting -------------------------------------------------------------------------
 
 
-def groups(run: Run) -> evidence.Importance:
+def groups(run: Run) -> elbo.Importance:
     """Bounds L_k of one datum for k = 1, 5 and 50."""
-    return evidence.importance(run, (1, 5, 50), 6000 if run.fast else 20_000)
+    return elbo.importance(run, (1, 5, 50), 6000 if run.fast else 20_000)
 
 
 @claim(
@@ -356,4 +352,4 @@ def importance_rate(run: Run) -> float:
 
 def half_chi_square() -> float:
     """Half of chi^2(p(z | x) || q), for the encoder that is near the posterior."""
-    return evidence.imperfect()[3] / 2
+    return elbo.imperfect()[3] / 2

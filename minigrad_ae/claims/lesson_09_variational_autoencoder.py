@@ -8,9 +8,9 @@ import numpy as np
 
 from .. import analytic
 from ..autodiff.check import check_graph
-from ..autodiff.graph import no_grad
 from ..data import digits
 from ..experiments import variational
+from ..experiments.run import closure, with_weights
 from ..experiments.variational import (
     DRAWS,
     KL_LOG_VAR,
@@ -18,19 +18,15 @@ from ..experiments.variational import (
     MU,
     SHORT,
     SIGMA,
-    generator,
     gradient_of,
     grid_log_p,
     small,
 )
-from ..models import VariationalAutoencoder, diagnostics, estimators
-from ..models.densities import Gaussian, kl_to_prior, log_bernoulli, log_normal
-from ..models.diagnostics import kl_per_unit, log_aggregate_posterior, mutual_information
-from ..models.slide_algorithm import algorithm_1
-from ..models.variational import bounded
+from ..models import densities, diagnostics, estimators, slide_algorithm
+from ..models.variational import VariationalAutoencoder, bounded
 from ..optim import LBFGS
 from .bugs import edit, wrong_rule
-from .definition import Run, claim
+from .definition import Run, claim, generator
 
 ROUNDING = 1e-12
 
@@ -43,20 +39,19 @@ ROUNDING = 1e-12
     expected=lambda run: _divergence(),
     tolerance=lambda run: ROUNDING * abs(_divergence()) * 100,
     reason="rounding: the difference of two bounds about a hundred times as large",
-    sabotage=edit(kl_to_prior, "ops.exp_remainder(log_var)", "ops.exp_remainder(0.5 * log_var)"),
+    sabotage=edit(
+        densities.kl_to_prior, "ops.exp_remainder(log_var)", "ops.exp_remainder(0.5 * log_var)"
+    ),
 )
 def kl_of_the_bound(run: Run) -> float:
     model, X = small()
-    without, with_kl = (
-        model.bound(X, generator(run, 5), 1, beta).numpy()[3] for beta in (0.0, 1.0)
-    )
-    return float(without - with_kl)
+    bounds = [model.bound(X, generator(run, 5), 1, beta).numpy()[3] for beta in (0.0, 1.0)]
+    return float(bounds[0] - bounds[1])
 
 
 def _divergence() -> float:
-    model, X = small()
-    mu, log_var = (s.numpy()[3] for s in model.encode(X))
-    return float(analytic.kl_diagonal(mu, log_var).sum())
+    """KL(q || p(z)) of that datum."""
+    return float(analytic.kl_diagonal(*_code())[3].sum())
 
 
 @claim(
@@ -65,10 +60,10 @@ def _divergence() -> float:
     expected=lambda run: float(analytic.kl_diagonal(*_code()).mean(axis=0)[0]),
     tolerance=ROUNDING,
     reason="rounding of numbers below 1",
-    sabotage=edit(kl_per_unit, "mean(axis=0)", "mean(axis=1)"),
+    sabotage=edit(diagnostics.kl_per_unit, "mean(axis=0)", "mean(axis=1)"),
 )
 def kl_of_one_unit(run: Run) -> float:
-    return float(kl_per_unit(*_code())[0])
+    return float(diagnostics.kl_per_unit(*_code())[0])
 
 
 def _code() -> tuple[np.ndarray, np.ndarray]:
@@ -100,17 +95,10 @@ def loops_of_the_slide(run: Run) -> float:
     for n, x in enumerate(X):
         mu, log_var = (s.numpy()[0] for s in model.encode(x[None, :]))
         for sample in range(3):
-            z = np.array(
-                [[mu[m] + math.exp(0.5 * log_var[m]) * eps[sample, n, m] for m in range(2)]]
-            )
-            p = model.decode(z).numpy()[0]
-            total += (
-                sum(
-                    x_d * math.log(p_d) + (1 - x_d) * math.log(1 - p_d)
-                    for x_d, p_d in zip(x, p, strict=True)
-                )
-                / 3
-            )
+            z = [mu[m] + math.exp(0.5 * log_var[m]) * eps[sample, n, m] for m in range(2)]
+            pairs = zip(x, model.decode(np.array([z])).numpy()[0], strict=True)
+            log_p = sum(x_d * math.log(p) + (1 - x_d) * math.log(1 - p) for x_d, p in pairs)
+            total += log_p / 3
         total += 0.5 * sum(1 + log_var[m] - mu[m] ** 2 - math.exp(log_var[m]) for m in range(2))
     return total / -loss - 1
 
@@ -142,11 +130,9 @@ def _exact_bound(run: Run) -> float:
     sabotage=edit(VariationalAutoencoder.loss, "self.beta * rate", "rate"),
 )
 def beta_slope(run: Run) -> float:
-    model, X = small()
-    losses = []
-    for model.beta in (3.0, 0.0):
-        losses.append(model.loss(X, generator(run, 7)).item())
-    return (losses[0] - losses[1]) / 3
+    at_3, at_0 = small(beta=3.0), small(beta=0.0)
+    high, low = (model.loss(X, generator(run, 7)).item() for model, X in (at_3, at_0))
+    return (high - low) / 3
 
 
 def _rate() -> float:
@@ -160,14 +146,12 @@ def _rate() -> float:
     expected=lambda run: analytic.bernoulli_baseline(digits()[0], _pixel_means()),
     tolerance=1e-9,
     reason="rounding of about 30 nats, through the logarithm of odds",
-    sabotage=edit(log_bernoulli, "ops.softplus(logits)", "ops.relu(logits)"),
+    sabotage=edit(densities.log_bernoulli, "ops.softplus(logits)", "ops.relu(logits)"),
 )
 def collapsed(run: Run) -> float:
     X, p = digits()[0], _pixel_means()
     model = VariationalAutoencoder(64, 2, hidden=(), rng=generator(run, 8))
-    encoder_weight, _, decoder_weight, decoder_bias = model.parameters()
-    encoder_weight.data, decoder_weight.data = np.zeros((64, 4)), np.zeros((2, 64))
-    decoder_bias.data = np.log(p / (1 - p))
+    with_weights(model, np.zeros((64, 4)), np.zeros(4), np.zeros((2, 64)), np.log(p / (1 - p)))
     return -model.elbo(X, generator(run, 8)).item() / len(X)
 
 
@@ -183,21 +167,16 @@ def _pixel_means() -> np.ndarray:
     tolerance=1e-9,
     reason="optimum by L-BFGS: the cost to 1e-9",
     sabotage=edit(
-        Gaussian.negative_log_likelihood, "(LN_2PI + self.log_var)", "(LN_2PI + 0.5 * self.log_var)"
+        densities.Gaussian.negative_log_likelihood,
+        "(LN_2PI + self.log_var)",
+        "(LN_2PI + 0.5 * self.log_var)",
     ),
 )
 def learnt_variance(run: Run) -> float:
     model, X = small(likelihood="gaussian", learn_sigma=True)
     no_noise = np.zeros((len(X), 2))
     optimiser = LBFGS([model.conditional.log_var], max_iter=100)
-
-    def closure() -> object:
-        distortion, _ = model.terms(X, no_noise)
-        distortion.backward()
-        return distortion
-
-    optimiser.step(closure)
-    return float(model.terms(X, no_noise)[0].item()) / len(X)
+    return optimiser.step(closure(lambda: model.terms(X, no_noise)[0])) / len(X)
 
 
 def _mean_squared_error() -> float:
@@ -245,12 +224,15 @@ def log_variance_bound(run: Run) -> float:
     tolerance=1e-9,
     reason="posteriors 1,000 standard deviations apart do not overlap",
     sabotage=edit(
-        log_aggregate_posterior, "np.logaddexp.reduce(log_q, axis=1)", "log_q.mean(axis=1)"
+        diagnostics.log_aggregate_posterior,
+        "np.logaddexp.reduce(log_q, axis=1)",
+        "log_q.mean(axis=1)",
     ),
 )
 def information(run: Run) -> float:
     apart = np.arange(300, dtype=float)[:, None]
-    return mutual_information(apart, np.full((300, 1), -2 * math.log(1000)), generator(run, 11))
+    log_var = np.full((300, 1), -2 * math.log(1000))
+    return diagnostics.mutual_information(apart, log_var, generator(run, 11))
 
 
 @claim(
@@ -305,7 +287,7 @@ def reparameterised_mean(run: Run) -> float:
     expected=2 * MU,
     tolerance=four_errors(SCORE),
     reason="4 standard errors of 400,000 draws",
-    sabotage=edit(log_normal, "-0.5 *", "-1.0 *"),
+    sabotage=edit(densities.log_normal, "-0.5 *", "-1.0 *"),
 )
 def score_mean(run: Run) -> float:
     return float(run.shared(variational.gradient_draws, "score").mean())
@@ -424,7 +406,7 @@ def constant_weights(run: Run) -> float:
     expected=0.0,
     tolerance=1e-12 * 100,
     reason="rounding of log p(x), down to -100 nats",
-    sabotage=edit(log_normal, "LN_2PI + log_var", "log_var"),
+    sabotage=edit(densities.log_normal, "LN_2PI + log_var", "log_var"),
 )
 def weights_are_log_p(run: Run) -> float:
     log_w, exact = variational.weights_at_the_posterior(run)
@@ -451,7 +433,7 @@ def chi_square_rate(run: Run) -> float:
 
 def _rate_tolerance(run: Run) -> float:
     gaps, chi2 = run.shared(variational.wide_encoder, 32)
-    return 4 * float(gaps.std()) / math.sqrt(len(gaps)) / analytic.importance_gap(chi2, 32) + 2 / 32
+    return four_measured_errors(gaps) / analytic.importance_gap(chi2, 32) + 2 / 32
 
 
 @claim(
@@ -473,16 +455,11 @@ def grid(run: Run) -> float:
 
 
 def _grid_tolerance(run: Run) -> float:
-    with no_grad():
-        log_w = (
-            run.shared(variational.trained, SHORT)[0]
-            .log_weights(variational.few_digits(), generator(run, 21), WEIGHTS)
-            .numpy()
-        )
-    variance = np.exp(log_w - run.shared(grid_log_p, SHORT)).var(axis=0)  # chi^2 of each digit
-    return float(
-        4 * math.sqrt(variance.mean() / WEIGHTS / len(variance)) + variance.mean() / 2 / WEIGHTS
-    )
+    model, X = run.shared(variational.trained, SHORT)[0], variational.few_digits()
+    log_w = model.log_weights(X, generator(run, 21), WEIGHTS).numpy()
+    # chi^2 of each digit, mean over digits
+    chi2 = np.exp(log_w - run.shared(grid_log_p, SHORT)).var(axis=0).mean()
+    return float(4 * math.sqrt(chi2 / WEIGHTS / len(X)) + chi2 / 2 / WEIGHTS)
 
 
 @claim(
@@ -512,7 +489,7 @@ def rising(run: Run) -> float:
     tolerance=0.0,
     reason="the same operations on the same numbers",
     sabotage=edit(
-        algorithm_1,
+        slide_algorithm.algorithm_1,
         "ascend(phi, gradients[len(w) :], eta)",
         "ascend(phi, grad(slide_bound(model, x[None, :], eps), phi), eta)",
     ),

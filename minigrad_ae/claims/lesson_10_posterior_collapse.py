@@ -4,6 +4,8 @@ aggregate posterior.
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from .. import analytic
@@ -13,7 +15,7 @@ from ..experiments.elbo import cloud, matrices
 from ..models import KLWarmUp, LinearVAE, densities, diagnostics
 from ..ops import compositions
 from .bugs import edit, wrong_rule
-from .definition import Run, claim
+from .definition import Run, claim, mean_and_error
 
 LBFGS_OPTIMUM = 1e-6  # of a matrix or a divergence at an optimum found by L-BFGS
 CASE = (0.5, 2.5)  # sigma^2 and beta: tau = 1.25 lies between the third and the fourth eigenvalue
@@ -41,19 +43,10 @@ def largest_error(measured: np.ndarray, expected: np.ndarray) -> float:
     sabotage=edit(LinearVAE._maximise, "beta=self.beta", "beta=1.0"),
 )
 def active_units(run: Run) -> float:
-    noises, weights = (
-        (collapse.NOISES[1:3], collapse.WEIGHTS[1:])
-        if run.fast
-        else (collapse.NOISES, collapse.WEIGHTS)
-    )
-    l = cloud()[1]
-    return float(
-        sum(
-            collapse.active(run, s, b) != analytic.active_units(l, UNITS, s, b)
-            for s in noises
-            for b in weights
-        )
-    )
+    l, short = cloud()[1], (collapse.NOISES[1:3], collapse.WEIGHTS[1:])
+    grid = product(*short) if run.fast else product(collapse.NOISES, collapse.WEIGHTS)
+    wrong = [collapse.active(run, *at) != analytic.active_units(l, UNITS, *at) for at in grid]
+    return float(sum(wrong))
 
 
 @claim(
@@ -123,10 +116,8 @@ def beta_optimum(run: Run) -> float:
 )
 def complete_collapse(run: Run) -> float:
     threshold = float(cloud()[1][0]) / 2.0
-    below, above = (
-        collapse.active_units(collapse.linear(run, 2.0, f * threshold, 2), cloud()[0])
-        for f in (0.95, 1.05)
-    )
+    models = [collapse.linear(run, 2.0, f * threshold, 2) for f in (0.95, 1.05)]
+    below, above = (collapse.active_units(model, cloud()[0]) for model in models)
     return 10.0 * below + above
 
 
@@ -174,22 +165,13 @@ def noise_under_beta(run: Run) -> float:
 )
 def loss_conventions(run: Run) -> float:
     units = ("0 to 3.4",) if run.fast else ("0 to 1", "0 to 3.4")
-    return float(
-        sum(
-            conventions_wrong(run, name, collapse.PIXELS[unit])
-            for name in collapse.CONVENTIONS
-            for unit in units
-        )
-    )
-
-
-def conventions_wrong(run: Run, name: str, largest: float) -> bool:
-    """Whether the number of active units differs from the prediction."""
-    model = run.shared(collapse.written_as, name, largest)
-    return (
-        collapse.active_units(model, collapse.small_digits(largest))
-        != collapse.predicted(name, largest)[1]
-    )
+    wrong = 0
+    for name, unit in product(collapse.CONVENTIONS, units):
+        largest = collapse.PIXELS[unit]
+        model = run.shared(collapse.written_as, name, largest)
+        active = collapse.active_units(model, collapse.small_digits(largest))
+        wrong += active != collapse.predicted(name, largest)[1]
+    return float(wrong)
 
 
 # --- rate and distortion --------------------------------------------------------------------------
@@ -280,15 +262,13 @@ def rate_splits(run: Run) -> float:
 
 def single_unit(run: Run) -> LinearVAE:
     """A linear VAE of one unit with little noise, at its maximum."""
-    model: LinearVAE = run.shared(linear, 0.02, 1.0, 1)
-    return model
+    return run.shared(linear, 0.02, 1.0, 1)  # type: ignore[no-any-return]
 
 
 def marginal_kls(run: Run) -> tuple[float, float]:
     """(mean, standard error) of KL(q(z) || p(z)) as `diagnose` estimates it."""
     model = single_unit(run)
-    values = [report(model, cloud()[0], seed=k).marginal_kl for k in range(40)]
-    return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
+    return mean_and_error([report(model, cloud()[0], seed=k).marginal_kl for k in range(40)])
 
 
 @claim(

@@ -1,7 +1,7 @@
 """Trainings that lessons and claims share: each is done once in a run, and both read its numbers.
 
 ===============  ===================================================================================
-run              one run: its settings, and each result computed once (`Run.shared`)
+run              one run: its settings, and each result computed once (`Run.shared`); ways to train
 linear           lesson 02: starts on the digits, and descent from a saddle and along single modes
 two_layer        lesson 03: non-linear hidden units approach PCA's loss and stay above it
 deep             lesson 04: four layers on a curve, a helix, a surface, and the digits
@@ -10,8 +10,7 @@ denoising        lesson 06: linear and deep denoisers, and the floors of their l
 masked           lesson 07: fixed masks, references on the same masks, short trainings
 masked_transfer  lesson 07: the trainings of minutes that ship as numbers
 masked_pictures  lesson 07: its figures
-elbo             lesson 08: the bound at any weights, E and M steps, joint steps, parts of the gap
-evidence         lesson 08: log p(x) on a grid and by importance weighting
+elbo             lesson 08: the bound at any weights, E and M steps, parts of the gap; log p(x)
 variational      lesson 09: estimators, Algorithm 1, a trained model and its log p(x)
 collapse         lesson 10: collapsed units, loss conventions, rate against distortion
 ===============  ===================================================================================

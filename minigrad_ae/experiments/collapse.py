@@ -16,18 +16,15 @@ from typing import Any
 import numpy as np
 
 from .. import analytic, ops
-from ..autodiff import engine
-from ..autodiff.graph import no_grad
-from ..data import digits, mnist, shipped_results
-from ..data.mnist_files import SHA256
+from ..data import digits, mnist, mnist_files, shipped_results
 from ..files import write_json
-from ..models import KLWarmUp, LatentReport, LinearVAE, VariationalAutoencoder, diagnose
-from ..models.diagnostics import ACTIVE, kl_per_unit, log_aggregate_posterior
+from ..models import KLWarmUp, LinearVAE, VariationalAutoencoder, diagnostics
 from ..optim import LBFGS, Adam
 from ..tensors import Tensor, tensor
 from ..train import fit
-from .elbo import cloud, maximise
-from .run import Run
+from .elbo import cloud, maximise, trained
+from .linear import hessian_of
+from .run import Run, closure, generator
 
 UNITS = 4
 SPECTRUM = "10_mnist_spectrum.json"
@@ -38,40 +35,35 @@ def linear(run: Run, sigma2: float, beta: float, M: int = UNITS) -> LinearVAE:
     """A linear VAE on the five features of lesson 08, trained to its maximum at fixed sigma^2 and
     beta.
     """
-    model = LinearVAE(5, M, sigma2=sigma2, beta=beta, rng=np.random.default_rng([run.seed, M]))
-    model.fit(cloud()[0])
-    return model
+    return trained(run, M, sigma2=sigma2, beta=beta)
 
 
-def noise_learnt(run: Run, beta: float, M: int = 2) -> LinearVAE:
-    """The same with sigma^2 learnt under beta."""
-    model = LinearVAE(5, M, learn_sigma2=True, beta=beta, rng=np.random.default_rng([run.seed, M]))
-    model.fit(cloud()[0])
-    return model
+def noise_learnt(run: Run, beta: float) -> LinearVAE:
+    """The same with two units and sigma^2 learnt under beta."""
+    return trained(run, 2, learn_sigma2=True, beta=beta)
 
 
-def report(model: Any, X: np.ndarray, seed: int = 0) -> LatentReport:
+def report(model: Any, X: np.ndarray, seed: int = 0) -> diagnostics.LatentReport:
     """What the units of a model do (`diagnose`), with the same draws each time."""
-    return diagnose(model, X, np.random.default_rng([seed, 10]), draws=1)
+    return diagnostics.diagnose(model, X, np.random.default_rng([seed, 10]), draws=1)
 
 
 def posteriors(model: Any, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means and log-variances (n, M) of q(z | x) for every row of X."""
-    with no_grad():
-        mu, log_var = model.encode(X)
+    mu, log_var = model.encode(X)
     return np.asarray(mu.numpy(), np.float64), np.asarray(log_var.numpy(), np.float64)
 
 
 def unit_kl(model: Any, X: np.ndarray) -> np.ndarray:
     """(M,), KL term of each unit, largest first, nats."""
-    return np.sort(kl_per_unit(*posteriors(model, X)))[::-1]
+    return np.sort(diagnostics.kl_per_unit(*posteriors(model, X)))[::-1]
 
 
 def active_units(model: Any, X: np.ndarray) -> int:
     """Units whose posterior mean varies over the data with a variance above 0.01 (Burda et al.
     2016).
     """
-    return int((posteriors(model, X)[0].var(axis=0) > ACTIVE).sum())
+    return int((posteriors(model, X)[0].var(axis=0) > diagnostics.ACTIVE).sum())
 
 
 def active(run: Run, sigma2: float, beta: float) -> int:
@@ -142,32 +134,24 @@ def written_as(run: Run, name: str, largest: float, M: int = 10) -> LinearVAE:
     multiplied to make up for it.
     """
     mean, R, _ = small_moments(largest)
-    model = LinearVAE(16, M, rng=np.random.default_rng([run.seed, 16]))
+    model = LinearVAE(16, M, rng=generator(run, 16))
     model.mean.data = mean.copy()
     data, n = tensor(R + mean), len(digits()[0])
     share = len(R) / n
 
-    def closure() -> Tensor:
+    def loss() -> Tensor:
         mu, log_var = model.encode(data)
         # what the noise in z adds to each squared error
         noise = ops.exp(log_var) @ model.decoder_weight**2
         errors = (data - model.decode(mu)) ** 2 + noise / share
-        per_row = CONVENTIONS[name].loss(errors, kl_terms(mu, log_var, share))
-        loss = ops.sum(per_row) / n
-        loss.backward()
-        return loss
+        kl = 0.5 * (mu**2 + ops.exp_remainder(log_var) / share)
+        return ops.sum(CONVENTIONS[name].loss(errors, kl)) / n
 
-    trained = [model.encoder_weight, model.log_var, model.decoder_weight]
+    weights = [model.encoder_weight, model.log_var, model.decoder_weight]
     tolerance = 1e-5 * CONVENTIONS[name].error_weight(16)
-    LBFGS(trained, history=50, max_iter=400, gradient_tolerance=tolerance).step(closure)
+    optimiser = LBFGS(weights, history=50, max_iter=400, gradient_tolerance=tolerance)
+    optimiser.step(closure(loss))
     return model
-
-
-def kl_terms(mu: Any, log_var: Any, share: float) -> Any:
-    """(n, M), KL(q || p(z)) entry by entry; the part without mu counts 1/share times, for rows that
-    stand for more data.
-    """
-    return 0.5 * (mu**2 + ops.exp_remainder(log_var) / share)
 
 
 def mnist_spectrum(run: Run) -> np.ndarray:
@@ -184,7 +168,7 @@ def mnist_spectrum(run: Run) -> np.ndarray:
             "command": "minigrad-ae lesson 10 --full",
             "what": "eigenvalues of the covariance (divided by n) of MNIST's 60,000 training "
             "images, pixels from 0 to 1",
-            "sha256": SHA256["train-images-idx3-ubyte.gz"],
+            "sha256": mnist_files.SHA256["train-images-idx3-ubyte.gz"],
             "eigenvalues": [float(f"{max(value, 0):.6g}") for value in values],
         }
         write_json(shipped_results.FOLDER / SPECTRUM, record)
@@ -214,12 +198,7 @@ def curvatures(sigma2: float, beta: float) -> np.ndarray:
     model.mean.data = X.mean(axis=0)
     model.decoder_weight.data, model.encoder_weight.data = np.zeros((1, 5)), np.zeros((5, 1))
     parameters = [model.decoder_weight, model.encoder_weight, model.log_var]
-    gradients = engine.grad(model.loss(X) / len(X), parameters, create_graph=True)
-    rows: list[Any] = []
-    for g in gradients:
-        for i in np.ndindex(g.shape):
-            rows.append(np.concatenate([h.ravel() for h in engine.grad(g[i], parameters)]))
-    H = np.array(rows)
+    H = hessian_of(model.loss(X) / len(X), parameters)
     schur = H[:5, :5] - H[:5, 5:] @ np.linalg.solve(H[5:, 5:], H[5:, :5])
     return np.linalg.eigvalsh(schur)
 
@@ -243,7 +222,7 @@ def warmed(run: Run) -> LinearVAE:
     where the last one ended.
     """
     X, _ = cloud()
-    model = LinearVAE(5, 2, sigma2=0.5, beta=2.0, rng=np.random.default_rng([run.seed, 2]))
+    model = LinearVAE(5, 2, sigma2=0.5, beta=2.0, rng=generator(run, 2))
     model.mean.data = X.mean(axis=0)
     warm_up = KLWarmUp(model, 4)
     for stage in (1, 2, 3, 4):
@@ -256,46 +235,31 @@ def deep(run: Run, M: int, beta: float, epochs: int, sigma: float = 0.2) -> Vari
     """A VAE with one tanh layer of 64 units on the digits, Gaussian likelihood of fixed deviation,
     by Adam in float32.
     """
-    model = VariationalAutoencoder(
-        64,
-        M,
-        hidden=(64,),
-        likelihood="gaussian",
-        sigma=sigma,
-        beta=beta,
-        rng=np.random.default_rng([run.seed, M]),
-        dtype=np.float32,
-    )
-    return _trained(run, model, epochs)
+    gaussian: dict[str, Any] = {"likelihood": "gaussian", "sigma": sigma, "beta": beta}
+    return _deep(run, M, epochs, rng=generator(run, M), hidden=(64,), **gaussian)
 
 
 def very_deep(run: Run, seed: int, epochs: int, warm_up: int) -> VariationalAutoencoder:
     """A VAE with three ReLU layers of 64 units and 16 latent units on the digits: without a warm-up
     it tends to collapse.
     """
-    model = VariationalAutoencoder(
-        64,
-        16,
-        hidden=(64, 64, 64),
-        activation="relu",
-        rng=np.random.default_rng([run.seed, seed]),
-        dtype=np.float32,
-    )
-    return _trained(run, model, epochs, [KLWarmUp(model, warm_up)] if warm_up else [])
+    layers: dict[str, Any] = {"hidden": (64, 64, 64), "activation": "relu"}
+    return _deep(run, 16, epochs, warm_up, rng=generator(run, seed), **layers)
 
 
-def _trained(
-    run: Run, model: VariationalAutoencoder, epochs: int, callbacks: Any = ()
+def _deep(
+    run: Run, M: int, epochs: int, warm_up: int = 0, **settings: Any
 ) -> VariationalAutoencoder:
+    model = VariationalAutoencoder(64, M, dtype=np.float32, **settings)
     fit(
         model,
         pixels(),
         optimizer=Adam(model.parameters(), lr=3e-3),
         epochs=epochs,
         batch_size=64,
-        callbacks=callbacks,
-        rng=np.random.default_rng([run.seed, 1]),
-        noise=np.random.default_rng([run.seed, 2]),
+        callbacks=[KLWarmUp(model, warm_up)] if warm_up else [],
+        rng=generator(run, 1),
+        noise=generator(run, 2),
         progress=False,
     )
     return model
@@ -316,7 +280,7 @@ def holes(model: Any, X: np.ndarray, n: int = 1000) -> float:
     mu, log_var = posteriors(model, X)
     z = np.random.default_rng(0).standard_normal((n, mu.shape[1]))
     a_tenth = analytic.log_normal(z) - np.log(10)
-    return float(np.mean(log_aggregate_posterior(z, mu, log_var) < a_tenth))
+    return float(np.mean(diagnostics.log_aggregate_posterior(z, mu, log_var) < a_tenth))
 
 
 def marginal_kl_on_grid(model: Any, X: np.ndarray) -> float:

@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import analytic, train
+from .. import analytic
 from ..data import arch, digits, helix, parabola
 from ..models import DeepAutoencoder
-from ..optim import LBFGS, SGD, Adam, cosine_schedule
-from ..tensors import Tensor, tensor
-from .run import Run
+from ..optim import LBFGS, SGD, Adam
+from .run import Run, adam, closure, descent, generator
 
 H = 8  # hidden units on the parabola, as few as the slide draws
 WIDE = 16  # on the helix and the surface
@@ -38,9 +37,14 @@ def starts(run: Run, least: int = 2) -> int:
     return max(least, min(run.starts, 5))
 
 
-def error(model: DeepAutoencoder, X: np.ndarray) -> float:
+def squared_error(Y: np.ndarray, X: np.ndarray) -> float:
     """Sum over features, mean over data."""
-    return float(np.mean(np.sum((model(X).numpy().astype(np.float64) - X) ** 2, axis=1)))
+    return float(np.mean(np.sum((Y.astype(np.float64) - X) ** 2, axis=1)))
+
+
+def error(model: DeepAutoencoder, X: np.ndarray) -> float:
+    """The squared error of what the model makes of X."""
+    return squared_error(model(X).numpy(), X)
 
 
 # --- L-BFGS on all the data -----------------------------------------------------------------------
@@ -48,35 +52,27 @@ def error(model: DeepAutoencoder, X: np.ndarray) -> float:
 
 def minimise(model: DeepAutoencoder, X: np.ndarray, count: int) -> np.ndarray:
     """The error at each of `count` evaluations of E and its gradient by L-BFGS."""
-    data, errors = tensor(X), list[float]()
-
-    def closure() -> Tensor:
-        loss = model.loss(data)
-        loss.backward()
-        errors.append(2 * loss.item() / len(X))
-        return loss
-
-    LBFGS(model.parameters(), history=20, max_iter=count, max_evaluations=count).step(closure)
-    return np.array(errors)
+    losses: list[float] = []
+    optimiser = LBFGS(model.parameters(), history=20, max_iter=count, max_evaluations=count)
+    optimiser.step(closure(lambda: model.loss(X), losses.append))
+    return 2 * np.array(losses) / len(X)
 
 
 def on_parabola(run: Run, activation: str, start: int) -> Nets:
     """2-8-1-8-2 on 201 points of the parabola."""
-    model = DeepAutoencoder(
-        2, 1, H, activation=activation, rng=np.random.default_rng([run.seed, start])
-    )
+    model = DeepAutoencoder(2, 1, H, activation=activation, rng=generator(run, start))
     return model, minimise(model, parabola()[0], evaluations(run))
 
 
 def on_helix(run: Run, start: int) -> Nets:
     """3-16-1-16-3 on one turn of a helix."""
-    model = DeepAutoencoder(3, 1, WIDE, rng=np.random.default_rng([run.seed, start]))
+    model = DeepAutoencoder(3, 1, WIDE, rng=generator(run, start))
     return model, minimise(model, helix()[0], evaluations(run))
 
 
 def on_arch(run: Run, start: int) -> Nets:
     """3-16-2-16-3 on a saddle surface."""
-    model = DeepAutoencoder(3, 2, WIDE, rng=np.random.default_rng([run.seed, start]))
+    model = DeepAutoencoder(3, 2, WIDE, rng=generator(run, start))
     return model, minimise(model, arch()[0], evaluations(run))
 
 
@@ -101,19 +97,10 @@ def first_order(run: Run, name: str, start: int) -> np.ndarray:
     """The error at each step of SGD or Adam on the mean loss of all the points, from the same start
     as L-BFGS.
     """
-    model = DeepAutoencoder(2, 1, H, rng=np.random.default_rng([run.seed, start]))
-    optimiser, X, errors = (
-        FIRST_ORDER[name](model.parameters()),
-        tensor(parabola()[0]),
-        list[float](),
-    )
-    for _ in range(evaluations(run)):
-        optimiser.zero_grad()
-        loss = model.loss(X) / len(X)
-        loss.backward()
-        errors.append(2 * loss.item())
-        optimiser.step()
-    return np.array(errors)
+    model = DeepAutoencoder(2, 1, H, rng=generator(run, start))
+    optimiser, X = FIRST_ORDER[name](model.parameters()), parabola()[0]
+    losses = descent(optimiser, lambda: model.loss(X) / len(X), evaluations(run) - 1)
+    return 2 * np.array(list(losses))
 
 
 # --- digits, in batches ---------------------------------------------------------------------------
@@ -122,33 +109,23 @@ def first_order(run: Run, name: str, start: int) -> np.ndarray:
 def on_digits(run: Run, activation: str, M: int, start: int, epochs: int) -> DeepAutoencoder:
     """64-128-M-128-64 on the training digits, float32, by Adam with a cosine schedule."""
     X = digits("train")[0]
-    init, shuffle = (
-        np.random.default_rng([run.seed, start, 0]),
-        np.random.default_rng([run.seed, start, 1]),
-    )
+    init, shuffle = generator(run, start, 0), generator(run, start, 1)
     model = DeepAutoencoder(64, M, DIGITS_H, activation=activation, rng=init, dtype=np.float32)
     model.start_at(X.mean(axis=0))
-    optimiser = Adam(model.parameters(), lr=DIGITS_LR[activation])
-    schedule = cosine_schedule(optimiser, epochs * -(-len(X) // 64))
-    train.fit(
-        model, X, optimizer=optimiser, epochs=epochs, rng=shuffle, schedule=schedule, progress=False
-    )
+    adam(model, X, lr=DIGITS_LR[activation], epochs=epochs, batch=64, rng=shuffle)
     return model
 
 
 def test_errors(run: Run, activation: str, sizes: tuple[int, ...], epochs: int) -> dict[int, float]:
     """{M: error on the test digits}."""
-    return {
-        M: error(run.shared(on_digits, activation, M, 0, epochs), digits("test")[0]) for M in sizes
-    }
+    X = digits("test")[0]
+    return {M: error(run.shared(on_digits, activation, M, 0, epochs), X) for M in sizes}
 
 
 def pca_test_errors(run: Run, sizes: tuple[int, ...]) -> dict[int, float]:
     """{M: error on the test digits} of PCA of the training digits."""
     principal, X = analytic.pca(digits("train")[0]), digits("test")[0]
-    return {
-        M: float(np.mean(np.sum((principal.reconstruct(X, M) - X) ** 2, axis=1))) for M in sizes
-    }
+    return {M: squared_error(principal.reconstruct(X, M), X) for M in sizes}
 
 
 def neighbour_accuracy(z: np.ndarray, y: np.ndarray) -> float:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 from .. import analytic
-from ..autodiff.graph import no_grad
 from ..data import digits
 from ..models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder, TwoLayerAutoencoder
-from ..optim import Adam, cosine_schedule
-from ..train import History, fit
+from ..train import History
 from .linear import five_features
-from .run import Run
+from .run import Run, adam, generator, mean_and_error
 
 
 def denoise(
@@ -32,29 +31,15 @@ def denoise(
     other noise.
     """
     X = np.tile(X, (copies, 1))
-    optimizer = Adam(model.parameters(), lr=lr)
-    schedule = cosine_schedule(optimizer, epochs * -(-len(X) // batch))
-    order, noise = (np.random.default_rng([run.seed, k]) for k in (61, 62))
-    return fit(
-        model,
-        X,
-        optimizer=optimizer,
-        epochs=epochs,
-        rng=order,
-        batch_size=batch,
-        noise=noise,
-        schedule=schedule,
-        progress=False,
-    )
+    order, noise = generator(run, 61), generator(run, 62)
+    return adam(model, X, lr=lr, epochs=epochs, batch=batch, rng=order, noise=noise)
 
 
 def mean_loss(
     model: DenoisingAutoencoder, X: np.ndarray, rng: np.random.Generator, sweeps: int
 ) -> tuple[float, float]:
     """(mean loss per datum, its standard error): each row of X is corrupted `sweeps` times."""
-    with no_grad():
-        losses = [model.loss(X, rng=rng).item() / len(X) for _ in range(sweeps)]
-    return float(np.mean(losses)), float(np.std(losses, ddof=1) / np.sqrt(sweeps))
+    return mean_and_error([model.loss(X, rng=rng).item() / len(X) for _ in range(sweeps)])
 
 
 # --- bugs -----------------------------------------------------------------------------------------
@@ -73,11 +58,8 @@ def frozen() -> Iterator[None]:
             [kept.setdefault(row.tobytes(), noisy) for row, noisy in zip(x, fresh, strict=True)]
         )
 
-    DenoisingAutoencoder.corrupt = corrupt  # type: ignore[method-assign]
-    try:
+    with mock.patch.object(DenoisingAutoencoder, "corrupt", corrupt):
         yield
-    finally:
-        DenoisingAutoencoder.corrupt = right  # type: ignore[method-assign]
 
 
 # --- linear, on five features: against reduced-rank regression ------------------------------------
@@ -97,7 +79,7 @@ RANK, COPIES, STEPS = 2, 25, 300
 def linear(run: Run, kind: str) -> DenoisingAutoencoder:
     """A linear denoiser of rank 2, trained on 80 points with this noise."""
     X, _ = five_features()
-    net = LinearAutoencoder(5, RANK, rng=np.random.default_rng([run.seed, 60]))
+    net = LinearAutoencoder(5, RANK, rng=generator(run, 60))
     model = DenoisingAutoencoder(net, **NOISES[kind])
     denoise(model, X, run, lr=0.1, epochs=STEPS, batch=COPIES * len(X), copies=COPIES)
     return model
@@ -133,13 +115,9 @@ def few_points(run: Run) -> tuple[float, float, np.ndarray]:
     rank, 5 points.
     """
     X = five_features()[0][:5]
-    model = DenoisingAutoencoder(
-        LinearAutoencoder(5, 5, rng=np.random.default_rng([run.seed, 63])), sigma=SIGMA
-    )
-    losses = denoise(model, X, run, lr=0.05, epochs=STEPS, batch=200 * 5, copies=200).loss[
-        -STEPS // 10 :
-    ]
-    return float(np.mean(losses)), float(np.std(losses, ddof=1) / np.sqrt(len(losses))), X
+    model = DenoisingAutoencoder(LinearAutoencoder(5, 5, rng=generator(run, 63)), sigma=SIGMA)
+    history = denoise(model, X, run, lr=0.05, epochs=STEPS, batch=200 * 5, copies=200)
+    return *mean_and_error(history.loss[-STEPS // 10 :]), X
 
 
 # --- two points, one tanh unit: the posterior mean itself -----------------------------------------
@@ -149,9 +127,7 @@ TWIN = np.array([1.2, 0.9])  # the points are TWIN and -TWIN, sigma = 1
 
 def twins(run: Run) -> DenoisingAutoencoder:
     """y = W2 tanh(W1 x~ + b1) + b2 with one unit, trained on two points."""
-    model = DenoisingAutoencoder(
-        TwoLayerAutoencoder(2, 1, rng=np.random.default_rng([run.seed, 64])), sigma=1.0
-    )
+    model = DenoisingAutoencoder(TwoLayerAutoencoder(2, 1, rng=generator(run, 64)), sigma=1.0)
     denoise(model, np.array([TWIN, -TWIN]), run, lr=0.2, epochs=400, batch=2000, copies=1000)
     return model
 
@@ -163,21 +139,19 @@ FLOOR_SIGMA = 0.6
 
 def ring(run: Run) -> np.ndarray:
     """(20, 2): twenty points scattered around a circle."""
-    rng = np.random.default_rng([run.seed, 65])
+    rng = generator(run, 65)
     angle = 2 * np.pi * np.arange(20) / 20
     return np.stack([np.cos(angle), np.sin(angle)], axis=1) + 0.1 * rng.standard_normal((20, 2))
 
 
 def ring_floor(run: Run) -> tuple[float, float]:
     """(floor, standard error): the least loss per datum of any function of x~ on these points."""
-    return analytic.kernel_floor(
-        run.shared(ring), FLOOR_SIGMA, np.random.default_rng([run.seed, 71]), sweeps=400
-    )
+    return analytic.kernel_floor(run.shared(ring), FLOOR_SIGMA, generator(run, 71), sweeps=400)
 
 
 def on_ring(run: Run) -> tuple[DenoisingAutoencoder, History]:
     """A deep denoiser of these points, and how its loss fell."""
-    net = DeepAutoencoder(2, 2, 32, activation="relu", rng=np.random.default_rng([run.seed, 66]))
+    net = DeepAutoencoder(2, 2, 32, activation="relu", rng=generator(run, 66))
     model = DenoisingAutoencoder(net, sigma=FLOOR_SIGMA)
     return model, denoise(model, run.shared(ring), run, lr=0.02, epochs=300, batch=200, copies=10)
 
@@ -198,9 +172,9 @@ def mixture() -> analytic.GaussianMixture:
 
 def on_mixture(run: Run, n: int, epochs: int) -> DenoisingAutoencoder:
     """A deep denoiser trained on n draws of the mixture."""
-    net = DeepAutoencoder(2, 2, 64, activation="relu", rng=np.random.default_rng([run.seed, 67]))
+    net = DeepAutoencoder(2, 2, 64, activation="relu", rng=generator(run, 67))
     model = DenoisingAutoencoder(net, sigma=FIELD_SIGMA)
-    X = mixture().sample(n, np.random.default_rng([run.seed, 68]))
+    X = mixture().sample(n, generator(run, 68))
     denoise(model, X, run, lr=0.01, epochs=epochs, batch=250)
     return model
 
@@ -211,7 +185,7 @@ def on_mixture(run: Run, n: int, epochs: int) -> DenoisingAutoencoder:
 def on_digits(run: Run, kind: str, noise: str, M: int, epochs: int) -> DenoisingAutoencoder:
     """A "linear" or "deep" denoiser of the training digits, with one of DIGIT_NOISE."""
     X, _ = digits("train")
-    rng = np.random.default_rng([run.seed, 69])
+    rng = generator(run, 69)
     net = (
         LinearAutoencoder(64, M, rng=rng)
         if kind == "linear"
@@ -227,11 +201,10 @@ DIGIT_NOISE: dict[str, dict[str, float]] = {"gaussian": {"sigma": 0.3}, "drop": 
 
 def noisy_test(run: Run, noise: str, sweeps: int = 10) -> tuple[np.ndarray, np.ndarray]:
     """(clean, noisy), (sweeps * 360, 64) each: the test digits, corrupted `sweeps` times."""
-    model = DenoisingAutoencoder(
-        LinearAutoencoder(64, 1, rng=np.random.default_rng(0)), **DIGIT_NOISE[noise]
-    )
+    net = LinearAutoencoder(64, 1, rng=np.random.default_rng(0))
     clean = np.tile(digits("test")[0], (sweeps, 1))
-    return clean, model.corrupt(clean, np.random.default_rng([run.seed, 70]))
+    model = DenoisingAutoencoder(net, **DIGIT_NOISE[noise])
+    return clean, model.corrupt(clean, generator(run, 70))
 
 
 def best_linear(run: Run, noise: str, M: int) -> tuple[np.ndarray, np.ndarray]:
@@ -240,10 +213,9 @@ def best_linear(run: Run, noise: str, M: int) -> tuple[np.ndarray, np.ndarray]:
     """
     X, _ = digits("train")
     mean, S = X.mean(axis=0), np.cov(X.T, ddof=0)
-    if noise == "gaussian":
-        moments, keep = analytic.gaussian_moments(S, DIGIT_NOISE[noise]["sigma"]), 1.0
-    else:
-        keep = 1 - DIGIT_NOISE[noise]["drop"]
+    keep, sigma = 1 - DIGIT_NOISE[noise].get("drop", 0.0), DIGIT_NOISE[noise].get("sigma", 0.0)
+    moments = analytic.gaussian_moments(S, sigma)
+    if noise == "drop":
         moments = analytic.dropout_moments(S, keep, mean)
     A = analytic.best_denoiser(moments, M).matrix
     return A, mean - keep * A @ mean

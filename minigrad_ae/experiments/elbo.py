@@ -1,5 +1,5 @@
-"""What lesson 08 and its claims share: the bound at any weights, E and M steps, joint steps, and
-the gap between.
+"""What lesson 08 and its claims share: the bound at any weights, E and M steps, joint steps, the
+gap between, and log p(x) itself: with any q and any decoder on a grid, and by importance weighting.
 
 Everything that is trained here is a production model with a production optimiser; log p and the
 divergences that it is compared with come from `analytic`.
@@ -7,18 +7,20 @@ divergences that it is compared with come from `analytic`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from .. import analytic, ops
-from ..autodiff.graph import no_grad
-from ..models import LinearVAE
+from .. import analytic
+from ..models import LinearVAE, VariationalAutoencoder
+from ..models.densities import LN_2PI
+from ..ops import exp_remainder
 from ..optim import LBFGS, SGD
 from ..tensors import Tensor, tensor
 from .linear import five_features
-from .run import Run
+from .run import Run, closure, descent, generator, mean_and_error, with_weights
 
 OFFSET = np.array([1.0, -2.0, 0.5, 3.0, -1.0])  # the data are not centred: mu must be found
 
@@ -40,23 +42,20 @@ def anywhere(M: int = 2, seed: int = 8) -> LinearVAE:
     return model
 
 
-def one_unit() -> LinearVAE:
-    """The start of `alternate` with one latent unit, where a diagonal covariance is a full one; mu
-    is the data's mean.
-    """
-    return started(1)
-
-
 def started(M: int) -> LinearVAE:
-    """Random weights, and the data's mean as mu."""
+    """The start of `alternate`: random weights, and the data's mean as mu.  With M = 1 a diagonal
+    covariance is a full one.
+    """
     model = anywhere(M, seed=3)
     model.mean.data = cloud()[0].mean(axis=0)
     return model
 
 
-def trained(run: Run, M: int) -> LinearVAE:
-    """Trained to its maximum by L-BFGS from a random start, sigma^2 with it."""
-    model = LinearVAE(5, M, learn_sigma2=True, rng=np.random.default_rng([run.seed, M]))
+def trained(run: Run, M: int, **settings: Any) -> LinearVAE:
+    """Trained to its maximum by L-BFGS from a random start; sigma^2 with it, unless `settings` of
+    the model are given.
+    """
+    model = LinearVAE(5, M, **(settings or {"learn_sigma2": True}), rng=generator(run, M))
     model.fit(cloud()[0])
     return model
 
@@ -89,7 +88,8 @@ def matrices(model: LinearVAE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def covariance(model: LinearVAE, X: np.ndarray) -> np.ndarray:
     """(D, D), of the data about the model's mean."""
-    return (X - model.mean.numpy()).T @ (X - model.mean.numpy()) / len(X)
+    centred = X - model.mean.numpy()
+    return centred.T @ centred / len(X)
 
 
 def second_moments(
@@ -102,17 +102,15 @@ def second_moments(
 def terms(model: LinearVAE, X: np.ndarray) -> Terms:
     """Where log p, the bound and the divergence are now."""
     S, (W, V, d) = covariance(model, X), matrices(model)
+    log_p = analytic.ppca_log_likelihood(S, W, model.sigma2)
     approximation = analytic.hadamard_gap(W, model.sigma2)
     kl = approximation + analytic.amortisation_gap(S, W, V, d, model.sigma2)
-    return Terms(
-        analytic.ppca_log_likelihood(S, W, model.sigma2), mean_bound(model, X), kl, approximation
-    )
+    return Terms(log_p, mean_bound(model, X), kl, approximation)
 
 
-def mean_bound(model: LinearVAE, X: np.ndarray) -> float:
-    """The exact bound per datum."""
-    with no_grad():
-        return float(model.elbo(X)) / len(X)
+def mean_bound(model: LinearVAE, X: np.ndarray, rng: np.random.Generator | None = None) -> float:
+    """The bound per datum: exact, or sampled with `rng`."""
+    return float(model.elbo(X, rng).item()) / len(X)
 
 
 # --- E and M steps, joint steps -------------------------------------------------------------------
@@ -122,14 +120,8 @@ def maximise(
     model: LinearVAE, X: np.ndarray, parameters: Iterable[Tensor], tolerance: float = 1e-10
 ) -> None:
     """Raise the bound per datum to its maximum in some of the parameters, by L-BFGS."""
-    data = tensor(X)
-
-    def closure() -> Tensor:
-        loss = model.loss(data) / len(X)
-        loss.backward()
-        return loss
-
-    LBFGS(parameters, max_iter=300, gradient_tolerance=tolerance).step(closure)
+    optimiser = LBFGS(parameters, max_iter=300, gradient_tolerance=tolerance)
+    optimiser.step(closure(lambda: model.loss(X) / len(X)))
 
 
 def e_step(model: LinearVAE, X: np.ndarray) -> None:
@@ -167,33 +159,23 @@ def joint(
     if decoder_from is not None:
         model.decoder_weight.data = decoder_from.decoder_weight.data.copy()
         model.log_sigma2.data = decoder_from.log_sigma2.data.copy()
-    data, path = tensor(X), [terms(model, X)]
-    optimiser = SGD([p for p in model.parameters() if p is not model.mean], lr=lr)
-    for _ in range(steps):
-        optimiser.zero_grad()
-        (model.loss(data) / len(X)).backward()
-        optimiser.step()
-        path.append(terms(model, X))
-    return path
+    return [terms(model, X) for _ in joint_steps(model, X, steps, lr)]
+
+
+def joint_steps(model: LinearVAE, X: np.ndarray, steps: int, lr: float) -> Iterator[float]:
+    """Minus the bound per datum before each step in all parameters but mu, and after the last."""
+    moved = [p for p in model.parameters() if p.requires_grad and p is not model.mean]
+    return descent(SGD(moved, lr=lr), lambda: model.loss(X) / len(X), steps)
 
 
 def free_posteriors(model: LinearVAE, X: np.ndarray) -> float:
     """The bound per datum with a diagonal Gaussian of its own for every datum, each the best: no
     encoder in between.
     """
-    mu, log_var = (
-        tensor(np.zeros((len(X), model.n_latent)), True),
-        tensor(np.zeros((len(X), model.n_latent)), True),
-    )
-    data = tensor(X)
-
-    def closure() -> Tensor:
-        loss = -ops.sum(model.bound_of(data, mu, log_var)) / len(X)
-        loss.backward()
-        return loss
-
+    start = np.zeros((len(X), model.n_latent))
+    mu, log_var = (tensor(start, requires_grad=True) for _ in range(2))
     optimiser = LBFGS([mu, log_var], max_iter=500, gradient_tolerance=1e-12)
-    return -optimiser.step(closure)
+    return -optimiser.step(closure(lambda: -model.bound_of(X, mu, log_var).sum() / len(X)))
 
 
 # --- one weight: the slide's figure ---------------------------------------------------------------
@@ -206,10 +188,8 @@ def scalar() -> tuple[LinearVAE, np.ndarray]:
     x = np.random.default_rng(1).standard_normal(200)
     x = (x - x.mean()) / x.std() * np.sqrt(5)
     model = LinearVAE(1, 1, sigma2=1.0, rng=np.random.default_rng(0))
-    model.decoder_weight.data, model.encoder_weight.data = (
-        np.full((1, 1), 0.7),
-        np.full((1, 1), 0.05),
-    )
+    model.decoder_weight.data = np.full((1, 1), 0.7)
+    model.encoder_weight.data = np.full((1, 1), 0.05)
     return model, x[:, None]
 
 
@@ -259,12 +239,106 @@ def bounds_of_joint_steps(ws: np.ndarray, steps: int, every: int, lr: float) -> 
     """The bound at the encoder and w that joint gradient steps have reached, after 0, every, 2
     every ... steps.
     """
-    (model, X), bounds = scalar(), []
-    optimiser = SGD([model.encoder_weight, model.log_var, model.decoder_weight], lr=lr)
-    for step in range(steps + 1):
-        if step % every == 0:
-            bounds.append(bound_here(model, X, ws))
-        optimiser.zero_grad()
-        (model.loss(X) / len(X)).backward()
-        optimiser.step()
-    return bounds
+    model, X = scalar()
+    passed = enumerate(joint_steps(model, X, steps, lr))
+    return [bound_here(model, X, ws) for step, _ in passed if step % every == 0]
+
+
+# --- any q, any decoder: a grid -------------------------------------------------------------------
+
+
+def hairpin() -> tuple[VariationalAutoencoder, np.ndarray]:
+    """A decoder that folds the line of z like a hairpin, and a datum x (1, 2) between its legs: p(z
+    | x) has two peaks.
+    """
+    model = VariationalAutoencoder(
+        2, 1, hidden=(3,), likelihood="gaussian", sigma=0.4, rng=np.random.default_rng(0)
+    )
+    weights = [[2.0, 2.0, 1.0]], [-2.0, 2.0, 0.0], [[1.0, 0.0], [-1.0, 0.0], [0.0, 0.4]], [2.0, 0.0]
+    with_weights(model.decoder, *weights)
+    return model, np.array([[1.2, 0.05]])
+
+
+def posterior_on_grid(
+    model: VariationalAutoencoder, x: np.ndarray, z: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(log p(x, z), log p(z | x)) of one datum on an even grid z (G,): a sum in place of the
+    integral over z.
+    """
+    log_conditional = model.conditional.log_prob(model.decoder(z[:, None]), x).numpy()
+    log_joint = log_conditional - 0.5 * (LN_2PI + z**2)
+    return log_joint, log_joint - np.logaddexp.reduce(log_joint) - np.log(z[1] - z[0])
+
+
+def on_grid(
+    model: VariationalAutoencoder, x: np.ndarray, z: np.ndarray, q: np.ndarray
+) -> tuple[float, float]:
+    """(L, KL(q || p(z | x))) of one datum for any density q (G,) on an even grid z (G,)."""
+    step = z[1] - z[0]
+    q = q / (q.sum() * step)
+    log_joint, log_posterior = posterior_on_grid(model, x, z)
+    log_q = np.log(np.where(q > 0, q, 1.0))
+    bound = (q * (log_joint - log_q)).sum() * step
+    divergence = (q * (log_q - log_posterior)).sum() * step
+    return float(bound), float(divergence)
+
+
+def shapes(z: np.ndarray) -> dict[str, np.ndarray]:
+    """Densities q on the grid (up to a constant) that have nothing to do with each other."""
+
+    def normal(mean: float, twice_variance: float) -> np.ndarray:
+        return np.exp(-((z - mean) ** 2) / twice_variance)
+
+    left, right = normal(-1.1, 0.12), normal(1.1, 0.12)
+    inside = (z > -1) & (z < 2)
+    sawtooth = np.where(np.abs(z) < 2, 1 + z % 1.0, 0.0)
+    return {
+        "prior N(0, 1)": normal(0.0, 2.0),
+        "normal on one peak": right,
+        "normal over both peaks": normal(0.1, 2.4),
+        "two normals": 2 * left + 3 * right,
+        "box from -1 to 2": inside.astype(float),
+        "sawtooth": sawtooth,
+    }
+
+
+# --- importance weights ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Of one datum: ``gap`` (K,) = log p(x) - L_k with standard errors ``error`` (K,)."""
+
+    gap: np.ndarray
+    error: np.ndarray
+
+
+def imperfect() -> tuple[LinearVAE, np.ndarray, float, float]:
+    """(model, x (1, 5), log p(x), chi^2): an encoder that is near the posterior of x, but is not
+    it.
+    """
+    X, _ = cloud()
+    model = anywhere()
+    model.mean.data = X.mean(axis=0)
+    e_step(model, X)
+    model.log_var.data = model.log_var.data + 0.25
+    model.encoder_weight.data = 0.93 * model.encoder_weight.data
+    x, (W, V, d) = X[:1], matrices(model)
+    truth = analytic.PPCA(W, model.mean.numpy(), model.sigma2)
+    precision = analytic.posterior_precision(W, model.sigma2)
+    exact_mean, mean = truth.posterior(x)[0][0], V @ (x[0] - model.mean.numpy())
+    chi2 = analytic.chi_square(exact_mean, precision, mean, d)
+    return model, x, float(truth.log_prob(x)[0]), chi2
+
+
+def importance(run: Run, ks: tuple[int, ...], repeats: int) -> Importance:
+    """log p(x) - L_k from `repeats` independent groups of k draws.
+
+    With r = exp(L - log p), the mean of k weights over p(x), E r = 1 exactly.  So the gap -E ln r
+    is also E (r - 1 - ln r), whose terms are never negative and scatter far less.
+    """
+    model, x, log_p, _ = imperfect()
+    rng, xs = generator(run, 50), np.repeat(x, repeats, axis=0)
+    gaps = [exp_remainder(model.log_likelihood(xs, rng, k) - log_p) for k in ks]
+    means, errors = np.array([mean_and_error(gap) for gap in gaps]).T
+    return Importance(means, errors)

@@ -12,41 +12,36 @@ from typing import Any
 import numpy as np
 
 from .. import analytic
-from ..autodiff import engine
+from ..autodiff.curvature import hessian_product
 from ..data import digits
 from ..models import LinearAutoencoder
-from ..models.linear import half_squared_error
 from ..optim import SGD
-from ..tensors import tensor
-from .run import Run
+from ..tensors import Tensor
+from .run import Run, descent, generator
 
 # --- trained from random starts -------------------------------------------------------------------
 
 
-def trained(run: Run, M: int, start: int) -> LinearAutoencoder:
+def trained(run: Run, M: int, start: int = 0, **settings: Any) -> LinearAutoencoder:
     """A linear autoencoder on the digits, trained from one random start."""
-    return _fitted(run, M, start)
+    model = LinearAutoencoder(64, M, rng=generator(run, M, start), **settings)
+    model.fit(digits()[0])
+    return model
 
 
 def penalised(run: Run, M: int, lam: float) -> LinearAutoencoder:
     """The same with an L2 penalty."""
-    return _fitted(run, M, 0, l2=lam)
+    return trained(run, M, l2=lam)
 
 
 def uncentred(run: Run, M: int) -> LinearAutoencoder:
     """The same without offsets, on data that are not centred."""
-    return _fitted(run, M, 0, bias=False)
+    return trained(run, M, bias=False)
 
 
 def tied(run: Run, M: int) -> LinearAutoencoder:
     """The same with tied weights."""
-    return _fitted(run, M, 0, tied=True)
-
-
-def _fitted(run: Run, M: int, start: int, **settings: Any) -> LinearAutoencoder:
-    model = LinearAutoencoder(64, M, rng=np.random.default_rng([run.seed, M, start]), **settings)
-    model.fit(digits()[0])
-    return model
+    return trained(run, M, tied=True)
 
 
 # --- started from known eigenvectors --------------------------------------------------------------
@@ -75,14 +70,7 @@ def linear_model(encoder: np.ndarray, decoder: np.ndarray) -> LinearAutoencoder:
 
 def descend_losses(model: LinearAutoencoder, X: np.ndarray, eta: float, steps: int) -> list[float]:
     """The loss before each of `steps` steps of gradient descent, and after the last."""
-    optimiser, data, losses = SGD(model.parameters(), lr=eta), tensor(X), []
-    for _ in range(steps):
-        optimiser.zero_grad()
-        loss = model.loss(data)
-        loss.backward()
-        losses.append(loss.item())
-        optimiser.step()
-    return [*losses, model.loss(data).item()]
+    return list(descent(SGD(model.parameters(), lr=eta), lambda: model.loss(X), steps))
 
 
 def escape(run: Run) -> list[float]:
@@ -108,11 +96,11 @@ def descend(X: np.ndarray, eta: float, steps: int) -> np.ndarray:
     return np.abs(losses / found.optimal_loss(2) - 1)
 
 
-def growth(X: np.ndarray, factor: float, steps: int = 20) -> float:
-    """By what factor a small step away from the balanced optimum, along its sharpest direction,
-    grows per descent step.
+def growth(factor: float, steps: int = 20) -> float:
+    """By what factor a small step away from the balanced optimum of five features, along its
+    sharpest direction, grows per descent step.
     """
-    found = analytic.pca(X)
+    X, found = five_features()
     U, s1 = found.components[:, :2], float(found.eigenvalues[0])
     # the sharpest direction: both weights of mode 1 grow together
     first = np.outer([1.0, 0.0], U[:, 0])
@@ -130,13 +118,10 @@ def mode_strengths(run: Run, eta: float) -> tuple[np.ndarray, np.ndarray]:
     U, rates = found.components[:, :2], found.eigenvalues[:2] / len(X)
     model = linear_model(np.sqrt(A0) * U.T, np.sqrt(A0) * U)
     steps = int(1.6 * analytic.half_rise_time(rates[1], A0) / eta)
-    optimiser, data, strengths = SGD(model.parameters(), lr=eta), tensor(X), []
-    for _ in range(steps):
+    optimiser, strengths = SGD(model.parameters(), lr=eta), []
+    for _ in descent(optimiser, lambda: model.loss(X) / len(X), steps - 1):
         W = model.encoder_weight.numpy() @ model.decoder_weight.numpy()
         strengths.append(np.diag(U.T @ W @ U))
-        optimiser.zero_grad()
-        (half_squared_error(model(data), data) / len(X)).backward()
-        optimiser.step()
     return eta * np.arange(steps), np.array(strengths)
 
 
@@ -149,30 +134,29 @@ def mode_error(run: Run, eta: float) -> float:
     return float(np.max(np.abs(strengths - exact)))
 
 
-def drift(X: np.ndarray, eta: float, time: float = 0.05) -> float:
+def drift(eta: float, time: float = 0.05) -> float:
     """How far W1 W1^T - W2^T W2, which gradient flow conserves, moves under descent on the mean
-    loss for a given time.
+    loss of five features for a given time.
     """
-    rng = np.random.default_rng(5)
-    model = linear_model(
-        0.5 * rng.standard_normal((2, X.shape[1])), 0.5 * rng.standard_normal((X.shape[1], 2))
-    )
-
-    def difference() -> np.ndarray:
-        encoder, decoder = model.encoder_weight.numpy(), model.decoder_weight.numpy()
-        return encoder.T @ encoder - decoder @ decoder.T
-
-    start = difference()
+    X, rng = five_features()[0], np.random.default_rng(5)
+    model = linear_model(0.5 * rng.standard_normal((2, 5)), 0.5 * rng.standard_normal((5, 2)))
+    start = imbalance(model)
     descend_losses(model, X, eta / len(X), round(time / eta))
-    return float(np.linalg.norm(difference() - start))
+    return float(np.linalg.norm(imbalance(model) - start))
+
+
+def imbalance(model: LinearAutoencoder) -> np.ndarray:
+    """(M, M): W1 W1^T - W2^T W2."""
+    encoder, decoder = (p.numpy() for p in model.weights())
+    return encoder.T @ encoder - decoder @ decoder.T
 
 
 def engine_hessian(model: LinearAutoencoder, X: np.ndarray) -> np.ndarray:
     """The Hessian of E by the engine's own gradients of gradients, one row per weight."""
-    weights = [model.encoder_weight, model.decoder_weight]
-    gradients = engine.grad(model.loss(X), weights, create_graph=True)
-    rows: list[Any] = []
-    for g in gradients:
-        for i in np.ndindex(g.shape):
-            rows.append(np.concatenate([h.ravel() for h in engine.grad(g[i], weights)]))
-    return np.array(rows)
+    return hessian_of(model.loss(X), [model.encoder_weight, model.decoder_weight])
+
+
+def hessian_of(loss: Tensor, weights: list[Tensor]) -> np.ndarray:
+    """The Hessian in all weights laid end to end, one row for each number."""
+    product = hessian_product(loss, weights)
+    return np.array([product(unit) for unit in np.eye(sum(w.size for w in weights))])

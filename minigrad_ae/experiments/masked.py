@@ -6,8 +6,10 @@ Everything is float32 unless it is compared to rounding.  A mask is True where a
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ import numpy as np
 from .. import analytic, checkpoint
 from ..autodiff.graph import no_grad
 from ..data import digits, shipped
-from ..models import MaskedAutoencoder
+from ..models.masked import MaskedAutoencoder, visible_patches
 from ..nn import unpatchify
 from ..optim import AdamW, cosine_schedule
 from ..train import History, fit
@@ -43,11 +45,8 @@ def frozen_masks(n: int, ratio: float = 0.75, tokens: int = TOKENS) -> np.ndarra
     """(n, L): always the same masks, each for a whole set of pictures; the first that
     default_rng(0).permutation gives.
     """
-    rng = np.random.default_rng(0)
-    masks = np.ones((n, tokens), bool)
-    for mask in masks:
-        mask[rng.permutation(tokens)[: int(tokens * (1 - ratio) + 1e-9)]] = False
-    return masks
+    rng, visible = np.random.default_rng(0), visible_patches(tokens, ratio)
+    return np.array([rng.permutation(tokens).argsort() >= visible for _ in range(n)])
 
 
 def train(
@@ -129,7 +128,12 @@ def live(run: Run) -> Live:
 
 def ready(run: Run, name: str) -> MaskedAutoencoder:
     """A network that was trained for minutes and ships with the package."""
-    model = checkpoint.load(shipped(name)).model
+    return loaded(shipped(name))
+
+
+def loaded(path: Path) -> MaskedAutoencoder:
+    """The network in a file."""
+    model = checkpoint.load(path).model
     assert isinstance(model, MaskedAutoencoder)
     return model
 
@@ -145,8 +149,7 @@ def masked_errors(model: MaskedAutoencoder, X: np.ndarray, masks: np.ndarray) ->
 
 def hidden_pixels(mask: np.ndarray, image_shape: Any, patch: int) -> np.ndarray:
     """A mask of patches (L,) as one of pixels (D,)."""
-    channels = (*image_shape, 1)[2]
-    pixels = np.repeat(mask[None, :, None], patch * patch * channels, axis=2)
+    pixels = np.repeat(mask[None, :, None], patch**2 * math.prod(image_shape[2:]), axis=2)
     return unpatchify(pixels, image_shape, patch)[0]
 
 
@@ -163,12 +166,12 @@ def gaussian_errors(
     X_train, X = X_train.astype(np.float64), X.astype(np.float64)
     mean = X_train.mean(axis=0)
     S = np.cov(X_train.T, bias=True) + RIDGE * np.eye(len(mean))
-    errors = []
-    for mask in masks:
-        hidden = hidden_pixels(mask, image_shape, patch)
+
+    def error(hidden: np.ndarray) -> float:
         prediction = analytic.gaussian_conditional(S, hidden).predict(X, mean)
-        errors.append(np.mean((prediction - X[:, hidden]) ** 2))
-    return np.array(errors)
+        return float(np.mean((prediction - X[:, hidden]) ** 2))
+
+    return np.array([error(hidden_pixels(mask, image_shape, patch)) for mask in masks])
 
 
 def mean_picture_errors(

@@ -6,50 +6,42 @@ from __future__ import annotations
 
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from ..autodiff.graph import no_grad
 from ..models import MaskedAutoencoder
 from ..nn import patchify
 from .masked import hidden_pixels
+from .run import mean_and_error
 
-PAPER, INK, HIDDEN, ENCODER, DECODER = "#FFFFFF", "#000000", "#BFD9EA", "#0072B2", "#E69F00"
-
-
-def grey(value: float) -> tuple[float, float, float]:
-    level = 1 - float(np.clip(value, 0, 1))
-    return level, level, level
+HIDDEN, ENCODER, DECODER = "#BFD9EA", "#0072B2", "#E69F00"
+INK: dict[str, Any] = {"cmap": "gray_r", "vmin": 0, "vmax": 1}  # of an image: 0 white, 1 black
 
 
-def with_holes(x: np.ndarray, mask: np.ndarray, image_shape: Any, patch: int) -> np.ndarray:
-    """A picture (H, W, 3) in which hidden patches are light blue."""
-    H, W = image_shape[:2]
-    shades = np.repeat(1 - np.clip(x, 0, 1).reshape(H, W, 1), 3, axis=2)
-    holes = hidden_pixels(mask, image_shape, patch).reshape(H, W)
-    shades[holes] = np.array([int(HIDDEN[k : k + 2], 16) for k in (1, 3, 5)]) / 255
-    return shades
+def shades(ink: np.ndarray) -> np.ndarray:
+    """Amounts of ink, 0 to 1, as grey: (..., 3) from white to black."""
+    return np.repeat(1 - np.clip(ink, 0, 1)[..., None], 3, axis=-1)
+
+
+def with_holes(picture: np.ndarray, mask: np.ndarray, patch: int) -> np.ndarray:
+    """A picture (H, W) as one (H, W, 3) in which hidden patches are light blue."""
+    coloured = shades(picture)
+    holes = hidden_pixels(mask, picture.shape, patch).reshape(picture.shape)
+    coloured[holes] = np.array([int(HIDDEN[k : k + 2], 16) for k in (1, 3, 5)]) / 255
+    return coloured
 
 
 def rows_of_pictures(ax: Any, rows: list[tuple[str, list[np.ndarray]]], margin: int = 1) -> None:
     """Each row side by side in one axes, its label at the left; pictures (H, W) of ink or (H, W, 3)
     of colours.
     """
-    table = []
-    for _, images in rows:
-        coloured = [
-            i if i.ndim == 3 else np.repeat(1 - np.clip(i, 0, 1)[..., None], 3, axis=2)
-            for i in images
-        ]
-        framed = [
-            np.pad(i, ((margin, margin), (margin, margin), (0, 0)), constant_values=1.0)
-            for i in coloured
-        ]
-        table.append(np.hstack(framed))
+    coloured = [[i if i.ndim == 3 else shades(i) for i in images] for _, images in rows]
+    frame = ((margin, margin), (margin, margin), (0, 0))
+    table = [np.hstack([np.pad(i, frame, constant_values=1.0) for i in row]) for row in coloured]
     ax.imshow(np.vstack(table), interpolation="nearest")
-    height = table[0].shape[0]
-    ax.set_yticks(
-        [height * (k + 0.5) - 0.5 for k in range(len(rows))], [label for label, _ in rows]
-    )
+    middles = len(table[0]) * (np.arange(len(rows)) + 0.5) - 0.5
+    ax.set_yticks(middles, [label for label, _ in rows])
     ax.set_xticks([])
     ax.tick_params(length=0)
     ax.grid(False)
@@ -63,10 +55,9 @@ def reconstruction_rows(
     output as it is.
     """
     H, W = model.image_shape[:2]
-    with no_grad():
-        pasted, raw = model.reconstruct(x, masks), model.reconstruct(x, masks, paste=False)
+    pasted, raw = model.reconstruct(x, masks), model.reconstruct(x, masks, paste=False)
     original, filled_in, alone = (list(row.reshape(-1, H, W)) for row in (x, pasted, raw))
-    seen = [with_holes(a, m, (H, W), model.patch) for a, m in zip(x, masks, strict=True)]
+    seen = [with_holes(a, m, model.patch) for a, m in zip(original, masks, strict=True)]
     return [
         ("original", original),
         (f"{masks[0].mean():.0%} hidden", seen),
@@ -85,29 +76,18 @@ def draw_masked_autoencoder(
     y = model.reconstruct(x[None], mask[None])[0].reshape(H, W)
     kept = np.flatnonzero(~mask)
     patches = patchify(x[None], (H, W), model.patch)[0].reshape(-1, model.patch, model.patch)
-    columns = model.encoder.embedding.grid[1]
-    for k in range(len(mask)):
-        r, c = divmod(k, columns)
+    for k, (r, c) in enumerate(np.ndindex(model.encoder.embedding.grid)):
         _patch(ax, 0.0 + 1.1 * c, 3.9 - 1.1 * r, None if mask[k] else patches[k])
-    for j, k in enumerate(kept.tolist()):
-        _patch(ax, 6.0, 3.9 - 1.1 * j, patches[k])
-        _square(ax, 12.0, 3.9 - 1.1 * j, ENCODER)
-    for k in range(len(mask)):
-        r, c = divmod(k, columns)
         _square(ax, 14.6 + 1.1 * c, 3.9 - 1.1 * r, DECODER if mask[k] else ENCODER)
+    for j, visible in enumerate(patches[kept]):
+        _patch(ax, 6.0, 3.9 - 1.1 * j, visible)
+        _square(ax, 12.0, 3.9 - 1.1 * j, ENCODER)
     encoder = f"encoder\n{model.depth} blocks\nwidth {model.width}\n{model.heads} heads"
     decoder = f"decoder\n{model.decoder_depth} blocks\nwidth {model.decoder_width}"
     _box(ax, 8.0, 11.0, ENCODER, encoder)
     _box(ax, 20.0, 23.0, DECODER, decoder)
-    ax.imshow(
-        y,
-        cmap="gray_r",
-        vmin=0,
-        vmax=1,
-        extent=(24.2, 28.6, 0.6, 5.0),
-        interpolation="nearest",
-        zorder=2,
-    )
+    place = (24.2, 28.6, 0.6, 5.0)
+    ax.imshow(y, **INK, extent=place, interpolation="nearest", zorder=2)
     for x0, x1 in ((4.6, 5.8), (7.15, 7.9), (11.1, 11.9), (13.2, 14.4), (19.1, 19.9), (23.1, 24.0)):
         ax.annotate(
             "", (x1, 2.8), (x0, 2.8), arrowprops={"arrowstyle": "->", "color": "#555555", "lw": 1.4}
@@ -126,70 +106,50 @@ def draw_masked_autoencoder(
 
 def _patch(ax: Any, x: float, y: float, pixels: np.ndarray | None) -> None:
     """A patch with its pixels, or light blue where it is hidden."""
-    from matplotlib.patches import Rectangle
-
     if pixels is None:
-        ax.add_patch(Rectangle((x, y), 1, 1, facecolor=HIDDEN, edgecolor="#777777", lw=0.6))
+        _square(ax, x, y, HIDDEN, "#777777", 1.0)
         return
     n = len(pixels)
-    for i in range(n):
-        for j in range(n):
-            corner = (x + j / n, y + 1 - (i + 1) / n)
-            ax.add_patch(Rectangle(corner, 1 / n, 1 / n, facecolor=grey(pixels[i, j]), lw=0))
-    ax.add_patch(Rectangle((x, y), 1, 1, fill=False, edgecolor="#777777", lw=0.6))
+    for i, j in np.ndindex(n, n):
+        corner = (x + j / n, y + 1 - (i + 1) / n)
+        ax.add_patch(Rectangle(corner, 1 / n, 1 / n, facecolor=shades(pixels[i, j]), lw=0))
+    _square(ax, x, y, "none", "#777777", 1.0)
 
 
-def _square(ax: Any, x: float, y: float, color: str) -> None:
-    from matplotlib.patches import Rectangle
-
-    ax.add_patch(Rectangle((x, y), 1, 1, facecolor=color, edgecolor="white", lw=0.6, alpha=0.85))
+def _square(
+    ax: Any, x: float, y: float, color: str, edge: str = "white", alpha: float = 0.85
+) -> None:
+    look: dict[str, Any] = {"facecolor": color, "edgecolor": edge, "lw": 0.6, "alpha": alpha}
+    ax.add_patch(Rectangle((x, y), 1, 1, **look))
 
 
 def _box(ax: Any, left: float, right: float, color: str, text: str) -> None:
-    from matplotlib.patches import FancyBboxPatch
-
-    style: dict[str, Any] = {
-        "boxstyle": "round,pad=0.05",
-        "facecolor": "white",
-        "edgecolor": color,
-        "lw": 2,
-    }
-    ax.add_patch(FancyBboxPatch((left, 0.8), right - left, 4.0, **style))
+    style: dict[str, Any] = {"boxstyle": "round,pad=0.05", "facecolor": "white", "lw": 2}
+    box = FancyBboxPatch((left, 0.8), right - left, 4.0, edgecolor=color, **style)
+    ax.add_patch(box)
     ax.text((left + right) / 2, 2.8, text, ha="center", va="center", fontsize=9)
 
 
 # --- figures --------------------------------------------------------------------------------------
 
-
-def mean_and_error(values: Any) -> tuple[float, float]:
-    """(mean, its standard error)."""
-    values = np.asarray(values)
-    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+POINTS: dict[str, Any] = {"marker": "o", "ms": 4, "capsize": 3}
+LINES = [  # (colour, style) of each method
+    (ENCODER, "-"),
+    (ENCODER, ":"),
+    ("#56B4E9", "-"),
+    (DECODER, "--"),
+    ("#D55E00", "--"),
+    ("#000000", "--"),
+]
 
 
 def ablation_figure(study: dict[str, Any]) -> Any:
     """Reconstruction and transfer against the share of hidden patches."""
-    import matplotlib.pyplot as plt
-
     rows, ratios = list(study["ablation"].values()), [100 * float(r) for r in study["ablation"]]
     fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.9))
-    left.plot(
-        ratios,
-        [r["gaussian"] for r in rows],
-        color=DECODER,
-        ls="--",
-        marker="s",
-        ms=4,
-        label="Gaussian conditional",
-    )
-    left.plot(
-        ratios,
-        [np.mean(r["error"]) for r in rows],
-        color=ENCODER,
-        marker="o",
-        ms=4,
-        label="masked autoencoder",
-    )
+    gaussian, ours = [r["gaussian"] for r in rows], [np.mean(r["error"]) for r in rows]
+    left.plot(ratios, gaussian, "s--", color=DECODER, ms=4, label="Gaussian conditional")
+    left.plot(ratios, ours, "o-", color=ENCODER, ms=4, label="masked autoencoder")
     left.set(
         ylabel="squared error per hidden pixel",
         title="Better than second moments at every ratio",
@@ -197,16 +157,9 @@ def ablation_figure(study: dict[str, Any]) -> Any:
     )
     for share, key, color in (("5%", "0.05", ENCODER), ("1%", "0.01", "#009E73")):
         found = [mean_and_error(np.mean(r[f"accuracy at {share}"], axis=0)) for r in rows]
-        right.errorbar(
-            ratios,
-            [m for m, _ in found],
-            [e for _, e in found],
-            color=color,
-            marker="o",
-            ms=4,
-            capsize=3,
-            label=f"fine-tuned with {share} of the labels",
-        )
+        means, errors = np.array(found).T
+        label = f"fine-tuned with {share} of the labels"
+        right.errorbar(ratios, means, errors, **POINTS, color=color, label=label)
         scratch = np.mean(study["transfer"][key]["from scratch"])
         right.axhline(scratch, color=color, ls=":", label=f"from scratch, {share}")
     right.set(
@@ -222,38 +175,13 @@ def ablation_figure(study: dict[str, Any]) -> Any:
 
 def labels_figure(study: dict[str, Any]) -> Any:
     """Test accuracy against the number of labels, one curve for each method."""
-    import matplotlib.pyplot as plt
-
     methods, counts = list(study["transfer"]["0.05"]), list(study["labels"].values())
-    styles = dict(
-        zip(
-            methods,
-            [
-                (ENCODER, "-"),
-                (ENCODER, ":"),
-                ("#56B4E9", "-"),
-                (DECODER, "--"),
-                ("#D55E00", "--"),
-                ("#000000", "--"),
-            ],
-            strict=True,
-        )
-    )
     fig, ax = plt.subplots(figsize=(7.4, 4.6))
-    for k, (method, (color, line)) in enumerate(styles.items()):
+    for k, (method, (color, line)) in enumerate(zip(methods, LINES, strict=True)):
         found = [mean_and_error(study["transfer"][share][method]) for share in study["labels"]]
         x = np.array(counts) * 1.03 ** (k - 2.5)  # side by side, so that the bars can be told apart
-        ax.errorbar(
-            x,
-            [m for m, _ in found],
-            [e for _, e in found],
-            color=color,
-            ls=line,
-            marker="o",
-            ms=4,
-            capsize=3,
-            label=method,
-        )
+        means, errors = np.array(found).T
+        ax.errorbar(x, means, errors, **POINTS, color=color, ls=line, label=method)
     ax.set(
         xscale="log",
         xlabel="labelled digits: 1, 5, 10 and 100 % of 1,437",
@@ -272,22 +200,16 @@ def attention_figure(
     """(figure, weights): for each picture and block, how much patch `query` takes from each patch,
     mean over heads.
     """
-    import matplotlib.pyplot as plt
-    from matplotlib.patches import Rectangle
-
     rows, columns = model.encoder.embedding.grid
-    with no_grad():
-        maps = [
-            m.numpy()[:, :, query].mean(axis=1).reshape(-1, rows, columns)
-            for m in model.encoder.attention_maps(pictures)
-        ]
+    maps = [
+        m.numpy()[:, :, query].mean(axis=1).reshape(-1, rows, columns)
+        for m in model.encoder.attention_maps(pictures)
+    ]
     size = 1.7 * len(pictures) + 0.6, 1.7 * (1 + model.depth) + 0.7
     fig, axes = plt.subplots(1 + model.depth, len(pictures), figsize=size)
     edges = (-0.5, columns - 0.5, rows - 0.5, -0.5)
     for k, column in enumerate(axes.T):
-        column[0].imshow(
-            pictures[k].reshape(model.image_shape[:2]), cmap="gray_r", vmin=0, vmax=1, extent=edges
-        )
+        column[0].imshow(pictures[k].reshape(model.image_shape[:2]), **INK, extent=edges)
         for weights, ax in zip(maps, column[1:], strict=True):
             ax.imshow(weights[k], cmap="viridis", vmin=0)
         for ax in column:

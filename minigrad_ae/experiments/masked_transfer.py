@@ -14,7 +14,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from .masked import (
     fresh,
     frozen_masks,
     gaussian_errors,
+    loaded,
     masked_errors,
     pictures,
     train,
@@ -87,9 +88,7 @@ def _made(
 ) -> MaskedAutoencoder:
     """The network in the file `path`, or `model` trained now and kept there."""
     if path.exists():
-        found = checkpoint.load(path).model
-        assert isinstance(found, MaskedAutoencoder)
-        return found
+        return loaded(path)
     start = time.perf_counter()
     history = train(model, pictures("train"), epochs=epochs, lr=lr, seed=seed)
     masks = frozen_masks(MASKS, model.mask_ratio)
@@ -166,19 +165,13 @@ def regression(features: np.ndarray, test_features: np.ndarray, rows: np.ndarray
 
 def nearest(X: np.ndarray, T: np.ndarray, rows: np.ndarray) -> float:
     """Test accuracy of the label of the nearest labelled picture."""
-    y = digits("train")[1][rows]
-    if len(rows) < 200:
-        distance = ((T[:, None] - X[rows]) ** 2).sum(axis=2)
-    else:
-        distance = _distances(T, X[rows])
+    known, y = X[rows], digits("train")[1][rows]
+    distance = (T**2).sum(axis=1)[:, None] - 2 * T @ known.T + (known**2).sum(axis=1)
     return float(np.mean(y[distance.argmin(axis=1)] == digits("test")[1]))
 
 
-def _distances(A: np.ndarray, B: np.ndarray) -> np.ndarray:
-    return (A**2).sum(axis=1)[:, None] - 2 * A @ B.T + (B**2).sum(axis=1)
-
-
-def _features(encoder: VisionTransformer, X: np.ndarray) -> np.ndarray:
+def features_of(encoder: VisionTransformer, X: np.ndarray) -> np.ndarray:
+    """(n, width) float64: what the encoder makes of whole pictures."""
     return np.asarray(encoder.features(X.astype(np.float32)).numpy(), np.float64)
 
 
@@ -186,7 +179,7 @@ def transfer(model: MaskedAutoencoder, share: float, seed: int) -> dict[str, flo
     """{method: test accuracy}, all methods with the same labels."""
     (X, y), (T, _) = digits("train"), digits("test")
     encoder, components = classifier(model, 10), analytic.pca(X).components[:, :COMPONENTS]
-    features, test_features = (_features(encoder, A) for A in (X, T))
+    features, test_features = (features_of(encoder, A) for A in (X, T))
     scores, test_scores = ((A - X.mean(axis=0)) @ components for A in (X, T))
     rows, steps = few_labels(y, share, seed), LABELS[share][1]
     tuned = fine_tuned(model, rows, steps, seed)
@@ -213,84 +206,79 @@ def errors(model: MaskedAutoencoder) -> dict[str, float]:
 
 def ablated(model: MaskedAutoencoder, share: float, seed: int) -> dict[str, float]:
     """{"accuracy": of the network fine-tuned with these labels}."""
-    return {
-        "accuracy": fine_tuned(
-            model, few_labels(digits("train")[1], share, seed), LABELS[share][1], seed
-        )
-    }
+    rows = few_labels(digits("train")[1], share, seed)
+    return {"accuracy": fine_tuned(model, rows, LABELS[share][1], seed)}
 
 
-def pieces(folder: Path) -> Iterator[tuple[str, Callable[[], dict[str, float]]]]:
-    """(name, how to make it) of everything that `study` puts together; each takes some seconds."""
-    for share, (seeds, _steps) in LABELS.items():
-        for seed in range(seeds):
-            yield (
-                f"transfer {share} {seed}",
-                lambda a=share, b=seed: transfer(pretrained(folder, TRANSFER_RATIO, 0), a, b),  # type: ignore[misc]
-            )
-    for ratio in RATIOS:
-        for start in SEEDS:
-            yield (
-                f"error {ratio} {start}",
-                lambda a=ratio, b=start: errors(pretrained(folder, a, b)),  # type: ignore[misc]
-            )
-            for share in FEW:
-                for seed in range(LABELS[share][0]):
-                    yield (
-                        f"ablation {ratio} {start} {share} {seed}",
-                        lambda a=ratio, b=start, c=share, d=seed: ablated(  # type: ignore[misc]
-                            pretrained(folder, a, b), c, d
-                        ),
-                    )
+class Pieces:
+    """What `study` puts together; each piece takes some seconds, and is kept in `folder`."""
+
+    def __init__(self, folder: Path, pause: float) -> None:
+        self.folder, self.file = folder, folder / "07_pieces.json"
+        self.end = time.perf_counter() + pause
+        self.known: dict[str, dict[str, float]] = {}
+        if self.file.exists():
+            self.known = json.loads(self.file.read_text(encoding="utf-8"))
+
+    def made(
+        self, kind: str, make: Callable[..., dict[str, float]], ratio: float, start: int, *key: Any
+    ) -> dict[str, float]:
+        """``make(network of this ratio and start, *key)``, or what is kept of it; TimeoutError
+        where it is time to pause.
+        """
+        name = " ".join([kind, *map(str, key if kind == "transfer" else (ratio, start, *key))])
+        if name not in self.known:
+            if time.perf_counter() > self.end:
+                raise TimeoutError
+            self.known[name] = make(pretrained(self.folder, ratio, start), *key)
+            write_text(self.file, json.dumps(self.known))
+            print(name, self.known[name], flush=True)
+        return self.known[name]
 
 
 def study(folder: Path, pause: float = math.inf) -> Path | None:
     """Everything, as 07_study.json in `folder`; None if it stopped after `pause` seconds, to be
     continued later.
     """
-    start, kept = time.perf_counter(), folder / "07_pieces.json"
-    known: dict[str, dict[str, float]] = (
-        json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
-    )
+    pieces = Pieces(folder, pause)
     best(folder)
-    for name, make in pieces(folder):
-        if name not in known:
-            if time.perf_counter() - start > pause:
-                return None
-            known[name] = make()
-            write_text(kept, json.dumps(known))
-            print(name, known[name], flush=True)
     table: dict[str, Any] = {
         "command": COMMAND,
         "pretraining seeds": SEEDS,
         "epochs": EPOCHS,
         "transfer ratio": TRANSFER_RATIO,
         "labels": {str(share): len(few_labels(digits("train")[1], share, 0)) for share in LABELS},
-        "transfer": {},
-        "ablation": {},
     }
-    for share, (seeds, _steps) in LABELS.items():
-        runs = [known[f"transfer {share} {seed}"] for seed in range(seeds)]
-        table["transfer"][str(share)] = {
-            method: [run[method] for run in runs] for method in runs[0]
-        }
-    for ratio in RATIOS:
-        own = [known[f"error {ratio} {start}"] for start in SEEDS]
-        row: dict[str, Any] = {"error": [e["error"] for e in own], "gaussian": own[0]["gaussian"]}
-        for share in FEW:
-            row[f"accuracy at {share:.0%}"] = [
-                [
-                    known[f"ablation {ratio} {start} {share} {seed}"]["accuracy"]
-                    for seed in range(LABELS[share][0])
-                ]
-                for start in SEEDS
-            ]
-        table["ablation"][str(ratio)] = row
+    try:
+        table["transfer"] = {str(share): _transfers(pieces, share) for share in LABELS}
+        table["ablation"] = {str(ratio): _ablation(pieces, ratio) for ratio in RATIOS}
+    except TimeoutError:
+        return None
     # of all the rest
     table["sha256"] = hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
-    path = folder / "07_study.json"
-    write_text(path, json.dumps(table, indent=1) + "\n")
-    return path
+    return write_text(folder / "07_study.json", json.dumps(table, indent=1) + "\n")
+
+
+def _transfers(pieces: Pieces, share: float) -> dict[str, list[float]]:
+    """{method: accuracy for each seed}."""
+    seeds = range(LABELS[share][0])
+    runs = [pieces.made("transfer", transfer, TRANSFER_RATIO, 0, share, seed) for seed in seeds]
+    return {method: [run[method] for run in runs] for method in runs[0]}
+
+
+def _ablation(pieces: Pieces, ratio: float) -> dict[str, Any]:
+    """The row of one mask ratio."""
+    own = [pieces.made("error", errors, ratio, start) for start in SEEDS]
+    row: dict[str, Any] = {"error": [e["error"] for e in own], "gaussian": own[0]["gaussian"]}
+    for share in FEW:
+        row[f"accuracy at {share:.0%}"] = [
+            [
+                pieces.made("ablation", ablated, ratio, start, share, seed)["accuracy"]
+                for seed in range(LABELS[share][0])
+            ]
+            for start in SEEDS
+        ]
+    return row
 
 
 if __name__ == "__main__":

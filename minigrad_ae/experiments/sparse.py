@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..autodiff.graph import no_grad
 from ..data import digits, patches
 from ..models import SparseAutoencoder
-from ..optim import LBFGS, Adam, cosine_schedule
-from ..train import fit
-from .run import Run
+from ..optim import LBFGS
+from .run import Run, adam, closure, generator
 
 
 def minimise(
     model: SparseAutoencoder,
     X: np.ndarray,
     evaluations: int = 3000,
-    seen: list[tuple[float, float]] | None = None,
-) -> None:
-    """Train by L-BFGS on all the data; `seen` receives (E, sum |z|) at each evaluation."""
-
-    def closure() -> Any:
-        loss = model.loss(X)
-        loss.backward()
-        if seen is not None:
-            seen.append(parts(model, X))
-        return loss
-
-    LBFGS(model.parameters(), history=30, max_iter=evaluations, max_evaluations=evaluations).step(
-        closure
-    )
+    watch: Callable[[float], Any] | None = None,
+) -> SparseAutoencoder:
+    """Train by L-BFGS on all the data; `watch` is called with the loss at each evaluation."""
+    limits = {"max_iter": evaluations, "max_evaluations": evaluations}
+    optimiser = LBFGS(model.parameters(), history=30, **limits)
+    optimiser.step(closure(lambda: model.loss(X), watch))
+    return model
 
 
 def parts(model: SparseAutoencoder, X: np.ndarray) -> tuple[float, float]:
     """(E, sum over n and k of |z|) of the data."""
-    with no_grad():
-        z = model.encode(X)
-        return ops.half_squared_error(model.decode(z), X).item(), float(np.abs(z.numpy()).sum())
+    z = model.encode(X)
+    return ops.half_squared_error(model.decode(z), X).item(), float(np.abs(z.numpy()).sum())
 
 
 # --- a decoder that is given and orthonormal ------------------------------------------------------
@@ -50,7 +41,7 @@ LAM = 0.5
 
 def laplace(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """200 points in four dimensions with heavy tails, and a random orthonormal basis U (4, 4)."""
-    rng = np.random.default_rng([run.seed, 5])
+    rng = generator(run, 5)
     return rng.laplace(size=(200, 4)), np.linalg.qr(rng.standard_normal((4, 4)))[0]
 
 
@@ -59,7 +50,7 @@ def untrained_encoder(run: Run) -> SparseAutoencoder:
     and -u_k, as z >= 0.
     """
     _, U = run.shared(laplace)
-    model = SparseAutoencoder(4, 8, lam=LAM, rng=np.random.default_rng([run.seed, 6]))
+    model = SparseAutoencoder(4, 8, lam=LAM, rng=generator(run, 6))
     model.decoder_weight.data = np.vstack([U.T, -U.T])
     model.decoder_weight.requires_grad = model.decoder_bias.requires_grad = False
     return model
@@ -67,9 +58,7 @@ def untrained_encoder(run: Run) -> SparseAutoencoder:
 
 def trained_encoder(run: Run) -> SparseAutoencoder:
     """The same, trained: its encoder has learned to compute sparse codes."""
-    model = untrained_encoder(run)
-    minimise(model, run.shared(laplace)[0])
-    return model
+    return minimise(untrained_encoder(run), run.shared(laplace)[0])
 
 
 def signed_codes(model: SparseAutoencoder, X: np.ndarray) -> np.ndarray:
@@ -92,10 +81,10 @@ def held(run: Run, constraint: str) -> tuple[SparseAutoencoder, list[tuple[float
         constraint=constraint,
         decay=20.0,
         activation=None,
-        rng=np.random.default_rng([run.seed, 7]),
+        rng=generator(run, 7),
     )
-    seen: list[tuple[float, float]] = []
-    minimise(model, few_digits(run), evaluations=60 if run.fast else 600, seen=seen)
+    X, seen = few_digits(run), list[tuple[float, float]]()
+    minimise(model, X, 60 if run.fast else 600, lambda loss: seen.append(parts(model, X)))
     return model, seen
 
 
@@ -118,11 +107,9 @@ def decayed(run: Run) -> SparseAutoencoder:
     """Eight ReLU units on `laplace`, their decoder held by a weight decay, trained to the rounding
     of the loss.
     """
-    model = SparseAutoencoder(
-        4, 8, lam=0.3, constraint="decay", decay=3.0, rng=np.random.default_rng([run.seed, 8])
-    )
-    minimise(model, run.shared(laplace)[0])
-    return model
+    rng = generator(run, 8)
+    model = SparseAutoencoder(4, 8, lam=0.3, constraint="decay", decay=3.0, rng=rng)
+    return minimise(model, run.shared(laplace)[0])
 
 
 # --- a dictionary that is known -------------------------------------------------------------------
@@ -132,7 +119,7 @@ def sources(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """x = A s: 1,000 mixtures X of six independent sparse sources by an orthogonal A (6, 6), which
     PCA cannot see.
     """
-    rng = np.random.default_rng([run.seed, 9])
+    rng = generator(run, 9)
     A = np.linalg.qr(rng.standard_normal((6, 6)))[0]
     S = rng.laplace(size=(1000, 6)) * (rng.random((1000, 6)) < 0.3)
     X = S @ A.T
@@ -141,9 +128,8 @@ def sources(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 def planted(run: Run) -> SparseAutoencoder:
     """Twelve ReLU units trained on the mixtures, from random weights."""
-    model = SparseAutoencoder(6, 12, lam=0.1, rng=np.random.default_rng([run.seed, 10]))
-    minimise(model, run.shared(sources)[0], evaluations=400)
-    return model
+    model = SparseAutoencoder(6, 12, lam=0.1, rng=generator(run, 10))
+    return minimise(model, run.shared(sources)[0], evaluations=400)
 
 
 # --- digits, and patches of a photograph ----------------------------------------------------------
@@ -153,18 +139,7 @@ def descend(
     run: Run, model: SparseAutoencoder, X: np.ndarray, epochs: int, batch: int
 ) -> SparseAutoencoder:
     """Train by Adam with a rate that falls to 0; returns the model."""
-    optimizer = Adam(model.parameters(), lr=3e-3)
-    schedule = cosine_schedule(optimizer, epochs * -(-len(X) // batch))
-    fit(
-        model,
-        X,
-        optimizer=optimizer,
-        epochs=epochs,
-        rng=np.random.default_rng([run.seed, 12]),
-        batch_size=batch,
-        schedule=schedule,
-        progress=False,
-    )
+    adam(model, X, lr=3e-3, epochs=epochs, batch=batch, rng=generator(run, 12))
     return model
 
 
@@ -172,38 +147,33 @@ def on_digits(run: Run) -> tuple[SparseAutoencoder, np.ndarray]:
     """100 units for 64 pixels, trained on the training digits, centred; and 24 test digits,
     likewise.
     """
-    train, test = digits("train")[0], digits("test")[0]
-    model = SparseAutoencoder(64, 100, lam=0.2, rng=np.random.default_rng([run.seed, 11]))
-    return descend(run, model, train - train.mean(axis=0), epochs=20, batch=64), test[
-        :24
-    ] - train.mean(axis=0)
+    X, T = digits("train")[0], digits("test")[0][:24]
+    model = SparseAutoencoder(64, 100, lam=0.2, rng=generator(run, 11))
+    return descend(run, model, X - X.mean(axis=0), epochs=20, batch=64), T - X.mean(axis=0)
 
 
 def on_patches(
     run: Run, lam: float, size: int, units: int, n: int, epochs: int
 ) -> SparseAutoencoder:
     """A sparse autoencoder of n patches of size x size, float32."""
-    model = SparseAutoencoder(
-        size * size, units, lam=lam, rng=np.random.default_rng([run.seed, 11]), dtype=np.float32
-    )
+    rng = generator(run, 11)
+    model = SparseAutoencoder(size * size, units, lam=lam, rng=rng, dtype=np.float32)
     return descend(run, model, run.shared(photo, n, size), epochs, batch=256 if n > 10_000 else 128)
 
 
 def photo(run: Run, n: int, size: int, which: int = 0) -> np.ndarray:
     """n whitened patches; `which` = 1 draws others."""
-    return patches(n, size, rng=np.random.default_rng([run.seed, 13, which]))
+    return patches(n, size, rng=generator(run, 13, which))
 
 
 def activity(model: SparseAutoencoder, X: np.ndarray) -> tuple[float, float]:
     """(units that are not 0, per patch; squared error as a share of the patches' own squares) of
     the encoder's codes.
     """
-    with no_grad():
-        z = model.encode(X)
-        y = model.decode(z).numpy()
-    return float(np.mean(np.sum(z.numpy() != 0, axis=1))), float(
-        np.sum((y - X) ** 2) / np.sum(X**2)
-    )
+    z = model.encode(X).numpy()
+    y = model.decode(z).numpy()
+    active = float(np.mean(np.sum(z != 0, axis=1)))
+    return active, float(np.sum((y - X) ** 2) / np.sum(X**2))
 
 
 def localised(pictures: np.ndarray) -> float:
@@ -223,15 +193,3 @@ def oriented(pictures: np.ndarray) -> float:
     vertical, horizontal = np.meshgrid(*[np.fft.fftfreq(size)] * 2, indexing="ij")
     turn = np.exp(2j * np.arctan2(vertical, horizontal))
     return float(np.median(np.abs((power * turn).sum(axis=(1, 2))) / power.sum(axis=(1, 2))))
-
-
-def mosaic(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """Square pictures (n, size^2), each divided by its largest pixel, in one image with a thin
-    frame around each.
-    """
-    size = int(np.sqrt(pictures.shape[1]))
-    framed = [np.pad((p / np.abs(p).max()).reshape(size, size), 1) for p in pictures]
-    rows = [
-        np.hstack(framed[k : k + columns]) for k in range(0, len(framed) - columns + 1, columns)
-    ]
-    return np.vstack(rows)

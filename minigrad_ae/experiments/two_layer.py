@@ -8,7 +8,6 @@ Training starts from random weights and knows nothing of PCA.  The second part i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -16,8 +15,7 @@ from .. import analytic
 from ..data import digits, parabola
 from ..models import TwoLayerAutoencoder
 from ..optim import LBFGS
-from ..tensors import tensor
-from .run import Run
+from .run import Run, closure, generator, with_weights
 
 M = 2
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
@@ -53,38 +51,28 @@ def starts(run: Run) -> int:
 
 def pressed(run: Run, activation: str, start: int) -> Descent:
     """Trained on the digits by L-BFGS, from random weights."""
-    model = TwoLayerAutoencoder(
-        64, M, activation=activation, rng=np.random.default_rng([run.seed, start])
-    )
+    model = TwoLayerAutoencoder(64, M, activation=activation, rng=generator(run, start))
     return descend(model, run.shared(images), 100 if run.fast else 400)
 
 
 def on_parabola(run: Run, activation: str, start: int, lift: float = 0.0) -> Descent:
     """The same on the parabola, with one hidden unit whose bias starts at `lift`."""
-    model = TwoLayerAutoencoder(
-        2, 1, activation=activation, rng=np.random.default_rng([run.seed, start])
-    )
-    assert model.encoder.bias is not None
-    model.encoder.bias.data = np.array([lift])
+    model = TwoLayerAutoencoder(2, 1, activation=activation, rng=generator(run, start))
+    _, b1, _, _ = model.parameters()
+    b1.data = np.array([lift])
     return descend(model, parabola()[0], 400)
 
 
 def descend(model: TwoLayerAutoencoder, X: np.ndarray, evaluations: int) -> Descent:
     """`evaluations` of the loss and its gradient by L-BFGS, in twenty parts."""
-    data, losses, places = tensor(X), list[float](), list[tuple[float, float]]()
+    losses, places = list[float](), list[tuple[float, float]]()
     optimiser = LBFGS(
         model.parameters(), history=20, max_iter=evaluations, max_evaluations=evaluations // 20
     )
-
-    def closure() -> Any:
-        loss = model.loss(data)
-        loss.backward()
-        losses.append(loss.item())
-        return loss
-
+    evaluate = closure(lambda: model.loss(X), losses.append)
     for _ in range(20):
-        optimiser.step(closure)
-        places.append((optimiser.loss, float(np.linalg.norm(model.decoder.weight.numpy()))))
+        loss = optimiser.step(evaluate)
+        places.append((loss, float(np.linalg.norm(model.decoder.weight.numpy()))))
     return Descent(model, np.array(losses), np.array(places))
 
 
@@ -94,12 +82,9 @@ def descend(model: TwoLayerAutoencoder, X: np.ndarray, evaluations: int) -> Desc
 def production(net: analytic.TwoLayerNet) -> TwoLayerAutoencoder:
     """The package's model with the weights of `net`, which are in the notation of the slides."""
     hidden, features = net.W1.shape
-    model = TwoLayerAutoencoder(
-        features, hidden, activation=net.activation, rng=np.random.default_rng(0)
-    )
-    for p, value in zip(model.parameters(), (net.W1.T, net.b1, net.W2.T, net.b2), strict=True):
-        p.data = value.copy()
-    return model
+    rng = np.random.default_rng(0)
+    model = TwoLayerAutoencoder(features, hidden, activation=net.activation, rng=rng)
+    return with_weights(model, net.W1.T, net.b1, net.W2.T, net.b2)
 
 
 def gap(run: Run, activation: str, epsilon: float) -> float:

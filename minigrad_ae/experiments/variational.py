@@ -9,24 +9,18 @@ import numpy as np
 
 from .. import analytic
 from ..autodiff.engine import grad
-from ..autodiff.graph import no_grad
 from ..data import digits
 from ..models import VariationalAutoencoder
 from ..models.estimators import kl_samples, reparameterised_gradients, score_function_gradients
 from ..models.slide_algorithm import algorithm_1
 from ..ops import exp_remainder, reparameterise
-from ..optim import SGD, Adam, cosine_schedule
+from ..optim import SGD
 from ..tensors import tensor
-from ..train import History, fit
-from .run import Run
+from ..train import History
+from .run import Run, adam, generator, mean_and_error, with_weights
 
 Array = np.ndarray
 DRAWS = 400_000  # of each estimator: the spread of a measured variance is then below 1 %
-
-
-def generator(run: Run, *key: int) -> np.random.Generator:
-    """A generator for one purpose."""
-    return np.random.default_rng([run.seed, *key])
 
 
 # --- estimators of a gradient ---------------------------------------------------------------------
@@ -76,16 +70,11 @@ def linear_gaussian(W: Array, V: Array, d: Array, sigma2: float) -> VariationalA
     without hidden layers.
     """
     D, M = W.shape
-    rng = np.random.default_rng(0)
-    model = VariationalAutoencoder(
-        D, M, hidden=(), likelihood="gaussian", sigma=math.sqrt(sigma2), rng=rng
-    )
-    encoder_weight, encoder_bias, decoder_weight, _ = (
-        model.encoder.parameters() + model.decoder.parameters()
-    )
-    encoder_weight.data = np.hstack([V.T, np.zeros((D, M))])
-    encoder_bias.data = np.concatenate([np.zeros(M), np.log(d)])
-    decoder_weight.data = W.T
+    rng, sigma = np.random.default_rng(0), math.sqrt(sigma2)
+    model = VariationalAutoencoder(D, M, hidden=(), likelihood="gaussian", sigma=sigma, rng=rng)
+    bias = np.concatenate([np.zeros(M), np.log(d)])
+    with_weights(model.encoder, np.hstack([V.T, np.zeros((D, M))]), bias)
+    with_weights(model.decoder, W.T, np.zeros(D))
     return model
 
 
@@ -95,13 +84,6 @@ SIGMA2 = 0.36
 def orthogonal_weights() -> Array:
     """W (6, 2) with orthogonal columns: the exact posterior is then diagonal."""
     return np.linalg.qr(np.random.default_rng(4).standard_normal((6, 2)))[0] * [1.5, 0.8]
-
-
-def exact_log_p(W: Array, sigma2: float, X: Array) -> Array:
-    """(n,), log N(x; 0, W W^T + sigma2 I), written out."""
-    C = W @ W.T + sigma2 * np.eye(len(W))
-    squares = (X @ np.linalg.inv(C) * X).sum(axis=1)
-    return np.asarray(-0.5 * (len(W) * np.log(2 * np.pi) + np.linalg.slogdet(C)[1] + squares))
 
 
 def gaussian_data(run: Run) -> Array:
@@ -115,7 +97,8 @@ def weights_at_the_posterior(run: Run) -> tuple[Array, Array]:
     """
     W, X = orthogonal_weights(), gaussian_data(run)
     model = linear_gaussian(W, *analytic.best_encoder(W, SIGMA2), SIGMA2)
-    return model.log_weights(X, generator(run, 95), 50).numpy(), exact_log_p(W, SIGMA2, X)
+    exact = analytic.PPCA(W, np.zeros(6), SIGMA2).log_prob(X)
+    return model.log_weights(X, generator(run, 95), 50).numpy(), exact
 
 
 def sampled_bounds(run: Run) -> Array:
@@ -124,13 +107,8 @@ def sampled_bounds(run: Run) -> Array:
     """
     W, V, d = misfit()
     model, X = linear_gaussian(W, V, d, SIGMA2), gaussian_data(run)
-    with no_grad():
-        return np.asarray(
-            model.bound(np.tile(X, (2000, 1)), generator(run, 96), 5)
-            .numpy()
-            .reshape(2000, -1)
-            .mean(axis=1)
-        )
+    bounds = model.bound(np.tile(X, (2000, 1)), generator(run, 96), 5).numpy()
+    return np.asarray(bounds.reshape(2000, -1).mean(axis=1))
 
 
 def misfit() -> tuple[Array, Array, Array]:
@@ -150,9 +128,8 @@ def wide_encoder(run: Run, k: int) -> tuple[Array, float]:
     V, d = analytic.best_encoder(W, SIGMA2)
     x = np.array([[1.0, -0.5, 0.3, 0.8, -1.2, 0.4]])
     model = linear_gaussian(W, V, 2.5 * d, SIGMA2)
-    log_r = model.log_likelihood(np.repeat(x, 20_000, axis=0), generator(run, 97), k) - exact_log_p(
-        W, SIGMA2, x
-    )
+    log_p = analytic.PPCA(W, np.zeros(6), SIGMA2).log_prob(x)
+    log_r = model.log_likelihood(np.repeat(x, 20_000, axis=0), generator(run, 97), k) - log_p
     return exp_remainder(log_r), analytic.chi_square(V @ x[0], np.diag(1 / d), V @ x[0], 2.5 * d)
 
 
@@ -196,29 +173,10 @@ def trained(run: Run, epochs: int = SHORT) -> tuple[VariationalAutoencoder, Hist
     """Two latent units, one hidden layer, a Gaussian likelihood with learnt variance, on the
     training digits.
     """
-    X = digits("train")[0]
-    model = VariationalAutoencoder(
-        64,
-        2,
-        hidden=(64,),
-        likelihood="gaussian",
-        sigma=0.3,
-        learn_sigma=True,
-        rng=generator(run, 1),
-    )
-    schedule = cosine_schedule(1e-2, epochs * -(-len(X) // 128))
-    history = fit(
-        model,
-        X,
-        optimizer=Adam(model.parameters(), lr=1e-2),
-        epochs=epochs,
-        rng=generator(run, 2),
-        batch_size=128,
-        noise=generator(run, 3),
-        schedule=schedule,
-        progress=False,
-    )
-    return model, history
+    gaussian: dict[str, Any] = {"likelihood": "gaussian", "sigma": 0.3, "learn_sigma": True}
+    model = VariationalAutoencoder(64, 2, hidden=(64,), **gaussian, rng=generator(run, 1))
+    X, order, noise = digits("train")[0], generator(run, 2), generator(run, 3)
+    return model, adam(model, X, lr=1e-2, epochs=epochs, batch=128, rng=order, noise=noise)
 
 
 def few_digits() -> Array:
@@ -232,12 +190,11 @@ def grid_log_p(run: Run, epochs: int = SHORT) -> Array:
     sigma2 = float(model.sigma or 0) ** 2
 
     def log_conditional(Z: Array) -> Array:
-        a = model.decoder(tensor(Z)).numpy()
+        a = model.decoder(Z).numpy()
         squares = (a**2).sum(axis=1)[:, None] - 2 * a @ X.T + (X**2).sum(axis=1)
         return np.asarray(-0.5 * (64 * np.log(2 * np.pi * sigma2) + squares / sigma2))
 
-    with no_grad():
-        return analytic.grid_log_prob(log_conditional, 2, limit=6.0, points=145)
+    return analytic.grid_log_prob(log_conditional, 2, limit=6.0, points=145)
 
 
 def rising_bounds(run: Run, sizes: tuple[int, ...] = (1, 5, 50), epochs: int = SHORT) -> Array:
@@ -246,11 +203,9 @@ def rising_bounds(run: Run, sizes: tuple[int, ...] = (1, 5, 50), epochs: int = S
     """
     model, X = run.shared(trained, epochs)[0], few_digits()
     found = []
-    with no_grad():
-        for k in sizes:
-            bounds = model.iwae(np.repeat(X, 1000 // k, axis=0), generator(run, 99), k).numpy()
-            means = bounds.reshape(len(X), -1).mean(axis=0)
-            found.append((means.mean(), means.std(ddof=1) / math.sqrt(len(means))))
+    for k in sizes:
+        bounds = model.iwae(np.repeat(X, 1000 // k, axis=0), generator(run, 99), k).numpy()
+        found.append(mean_and_error(bounds.reshape(len(X), -1).mean(axis=0)))
     return np.array(found)
 
 
@@ -261,15 +216,10 @@ def spread_over_samples(
     L samples.
     """
     model, X = run.shared(trained, epochs)[0], few_digits()
-    found, rng = {}, generator(run, 90)
-    with no_grad():
-        log_p = (
-            model.bound(np.repeat(X, 1000, axis=0), rng).numpy().reshape(len(X), 1000).mean(axis=0)
-        )
-    for L in sizes:
-        means = log_p[: 1000 // L * L].reshape(-1, L).mean(axis=1)
-        found[L] = float(means.mean()), float(means.std())
-    return found
+    bounds = model.bound(np.repeat(X, 1000, axis=0), generator(run, 90)).numpy()
+    single = bounds.reshape(len(X), 1000).mean(axis=0)
+    means = {L: single[: 1000 // L * L].reshape(-1, L).mean(axis=1) for L in sizes}
+    return {L: (float(mean.mean()), float(mean.std())) for L, mean in means.items()}
 
 
 def gradient_flow(reparameterised: bool) -> dict[str, float]:
@@ -285,10 +235,5 @@ def gradient_flow(reparameterised: bool) -> dict[str, float]:
     found = grad(log_p, [z, mu, log_var, *phi, *w])
     norm = [float(np.linalg.norm(g)) for g in found]
     ends = 3 + len(phi)
-    return {
-        "z": norm[0],
-        "mu": norm[1],
-        "log_var": norm[2],
-        "encoder": math.hypot(*norm[3:ends]),
-        "decoder": math.hypot(*norm[ends:]),
-    }
+    layers = {"encoder": math.hypot(*norm[3:ends]), "decoder": math.hypot(*norm[ends:])}
+    return dict(zip(("z", "mu", "log_var"), norm, strict=False)) | layers

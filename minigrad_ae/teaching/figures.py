@@ -18,10 +18,11 @@ CLASSES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, "#A0A000", BLACK, "#7F7F7F", "
 
 
 def sheet(images: Array, columns: int, pad: int = 1) -> Array:
-    """Square images (n, D) as one picture, `columns` in a row, with white lines between; n a
-    multiple of `columns`.
+    """Square images (n, D) as one picture, `columns` in a row, with white lines between; what
+    would leave the last row incomplete is not shown.
     """
     side = round(images.shape[1] ** 0.5)
+    images = images[: len(images) // columns * columns]
     framed = np.pad(images.reshape(-1, side, side), ((0, 0), (pad, pad), (pad, pad)))
     rows = framed.reshape(-1, columns, side + 2 * pad, side + 2 * pad)
     return np.vstack([np.hstack(list(row)) for row in rows])
@@ -57,13 +58,8 @@ def show_codes(ax: Any, codes: Array, labels: Array) -> None:
     of the prior.
     """
     for label in np.unique(labels):
-        ax.scatter(
-            *codes[labels == label].T,
-            marker=f"${label}$",
-            color=CLASSES[label],
-            s=22,
-            linewidth=0.2,
-        )
+        look = {"marker": f"${label}$", "color": CLASSES[label], "s": 22, "linewidth": 0.2}
+        ax.scatter(*codes[labels == label].T, **look)
     turn = np.linspace(0, 2 * np.pi, 100)
     for share in (0.5, 0.95):
         radius = np.sqrt(-2 * np.log(1 - share))
@@ -89,10 +85,11 @@ WORDS = {
     "encoder": "encoder\n$\\phi$",
     "mu": "$\\mu$",
     "log_var": "$\\ln \\sigma^2$",
+    "z": "$z \\sim N(\\mu, \\sigma^2)$",
     "decoder": "decoder\n$w$",
     "loss": "$\\ln p(x|z)$",
-    "eps": "$\\epsilon \\sim N(0, I)$",
 }
+NOISE_OUTSIDE = {"z": "$z = \\mu + \\sigma \\epsilon$", "eps": "$\\epsilon \\sim N(0, I)$"}
 FORWARD = [
     ("x", "encoder"),
     ("encoder", "mu"),
@@ -110,40 +107,23 @@ def show_gradient_flow(ax: Any, norms: Mapping[str, float], reparameterised: boo
 
     norms : of d ln p(x | z) / d(z, mu, log_var, encoder, decoder), by these names.
     """
-    words = {
-        **WORDS,
-        "z": "$z = \\mu + \\sigma \\epsilon$"
-        if reparameterised
-        else "$z \\sim N(\\mu, \\sigma^2)$",
-    }
-    arrows = [*FORWARD, ("eps", "z")] if reparameterised else FORWARD
+    arrows, words = FORWARD, WORDS
+    if reparameterised:
+        arrows, words = [*FORWARD, ("eps", "z")], WORDS | NOISE_OUTSIDE
+    centred: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9}
     for start, end in arrows:
         _arrow(ax, PLACES[start], PLACES[end], BLACK, 0.8, 0.0)
         if start in norms and norms[start] > 0:
             _arrow(ax, PLACES[end], PLACES[start], ORANGE, 2.2, 0.25)
-    for name, place in PLACES.items():
-        if name == "eps" and not reparameterised:
-            continue
-        random = name == "eps" or (name == "z" and not reparameterised)
-        box = {
-            "boxstyle": "round,pad=0.35",
-            "facecolor": YELLOW if random else "white",
-            "edgecolor": BLUE,
-        }
-        ax.text(*place, words[name], ha="center", va="center", fontsize=9, bbox=box, zorder=3)
+    for name in words:
+        place, random = PLACES[name], name == ("eps" if reparameterised else "z")
+        face = YELLOW if random else "white"
+        box = {"boxstyle": "round,pad=0.35", "facecolor": face, "edgecolor": BLUE}
+        ax.text(*place, words[name], bbox=box, zorder=3, **centred)
         if name in norms:
             color = ORANGE if norms[name] > 0 else RED
-            above = place[1] >= 0
-            ax.text(
-                place[0],
-                place[1] + (0.42 if above else -0.42),
-                f"{norms[name]:.3g}",
-                color=color,
-                fontsize=9,
-                weight="bold",
-                ha="center",
-                va="center",
-            )
+            y = place[1] + (0.42 if place[1] >= 0 else -0.42)
+            ax.text(place[0], y, f"{norms[name]:.3g}", color=color, weight="bold", **centred)
     ax.set(xlim=(-0.4, 8.7), ylim=(-1.5, 1.2))
     ax.axis("off")
 

@@ -15,7 +15,7 @@ import argparse
 import json
 import sys
 import time
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy as np
 
 from ..arguments import Parser, end_with_the_reader, seed, spell_out
 from ..claims import Run, ledger
-from ..files import write_text, write_whole
+from ..files import write_png, write_text
 
 # Okabe & Ito's colours, which people with any kind of colour vision can tell apart.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, BLACK = (
@@ -106,11 +106,8 @@ class Lesson:
         matplotlib.rcParams.update(STYLE)
         # it takes longer than the drawing
         matplotlib.rcParams["figure.constrained_layout.use"] = not args.fast
-        self.show, self.answers, self.start = (
-            args.show or notebook,
-            list[tuple[str, str]](),
-            time.perf_counter(),
-        )
+        self.show, self.start = args.show or notebook, time.perf_counter()
+        self.answers: list[tuple[str, str]] = []
         print(f"Lesson {name.replace('_', ' ')}  ({duration})")
 
     def cell(self, title: str) -> None:
@@ -133,7 +130,7 @@ class Lesson:
 
         self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / f"{self.name[:2]}_{name}.png"
-        save_png(path, fig, dpi=75 if self.fast else 150)
+        write_png(path, fig, dpi=75 if self.fast else 150)
         text = json.dumps(plain(numbers), indent=1, allow_nan=False)
         write_text(path.with_suffix(".json"), text + "\n")
         print(f"  figure: {path}")
@@ -180,12 +177,6 @@ class Lesson:
             raise SystemExit(1)
 
 
-def save_png(path: Path, figure: Any, dpi: int) -> None:
-    """Write a figure as a PNG, whole or not at all; the same figure gives the same bytes."""
-    metadata = {"Software": None}
-    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=dpi, metadata=metadata))
-
-
 def plain(value: Any) -> Any:
     """Arrays and NumPy numbers as lists and floats of 6 digits, for JSON."""
     if isinstance(value, dict):
@@ -203,19 +194,12 @@ def draw_network(ax: Any, layers: list[int], labels: list[str], weights: list[st
     """
     places = [[(float(k), (n - 1) / 2 - i) for i in range(n)] for k, n in enumerate(layers)]
     for left, right in pairwise(places):
-        for x0, y0 in left:
-            for x1, y1 in right:
-                ax.plot([x0, x1], [y0, y1], color="#888888", lw=0.7, zorder=1)
+        for ends in product(left, right):
+            ax.plot(*zip(*ends, strict=True), color="#888888", lw=0.7, zorder=1)
     bottom = -max(layers) / 2
     for column, label in zip(places, labels, strict=True):
-        ax.scatter(
-            *zip(*column, strict=True),
-            s=420,
-            color="white",
-            edgecolor=BLUE,
-            linewidth=1.8,
-            zorder=2,
-        )
+        units = {"s": 420, "color": "white", "edgecolor": BLUE, "linewidth": 1.8}
+        ax.scatter(*zip(*column, strict=True), **units, zorder=2)
         ax.text(column[0][0], bottom - 0.25, label, ha="center", va="top")
     for k, label in enumerate(weights):
         ax.text(k + 0.5, max(layers) / 2 - 0.2, label, ha="center", color=ORANGE, weight="bold")
