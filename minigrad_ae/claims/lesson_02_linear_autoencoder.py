@@ -11,6 +11,7 @@ from ..autodiff import engine
 from ..autodiff.curvature import extreme_curvatures, hessian_product
 from ..data import digits, scaling
 from ..experiments import linear
+from ..models import subspace
 from ..models.linear import LinearAutoencoder, half_squared_error
 from ..optim import SGD
 from .bugs import Bug, edit, wrong_rule
@@ -161,7 +162,7 @@ def is_projection(run: Run) -> float:
     expected=0.0,
     tolerance=lambda run: _relative_angle(run, 8),
     reason="first order in the angle that the loss allows",
-    sabotage=edit(LinearAutoencoder.fit, "final = self.l2 / unit**2", "final = 20.0"),
+    sabotage=edit(LinearAutoencoder._fit_both_layers, "final = self.l2 / unit**2", "final = 20.0"),
 )
 def code_survives(run: Run) -> float:
     W1, W2 = (p.numpy() for p in run.shared(linear.trained, 8, 0).weights())
@@ -224,7 +225,7 @@ def l2_singular_values(run: Run) -> float:
     expected=1.0,
     tolerance=1e-9,
     reason="1 - cos is the square of an angle below 1e-5",
-    sabotage=edit(LinearAutoencoder.fit, "final = self.l2 / unit**2", "final = 0.0"),
+    sabotage=edit(LinearAutoencoder._fit_both_layers, "final = self.l2 / unit**2", "final = 0.0"),
 )
 def l2_directions(run: Run) -> float:
     model = run.shared(linear.penalised, 4, lam_between(run, 4, 0.2))
@@ -293,9 +294,9 @@ def uncentred(run: Run) -> float:
     tolerance=64 * EPS,
     reason="64 roundings of 1/2 ||X||^2",
     sabotage=edit(
-        LinearAutoencoder._minimise,
-        "max_evaluations=limit - report.evaluations",
-        "max_evaluations=4",
+        LinearAutoencoder._fit_subspace,
+        "tolerance, limit)",
+        "tolerance, 1)",
     ),
 )
 def full_rank(run: Run) -> float:
@@ -312,9 +313,7 @@ def full_rank(run: Run) -> float:
     tolerance=1e-9,
     expected=lambda run: analytic.pca(_few(run)).optimal_loss(2),
     reason="1e-10 of about 6",
-    sabotage=edit(
-        LinearAutoencoder.fit, "if len(X) > X.shape[1] else X", "if len(X) > X.shape[1] else X[1:]"
-    ),
+    sabotage=edit(subspace.triangle, "if N > D else R", "if N > D else R[1:]"),
 )
 def fewer_rows(run: Run) -> float:
     model = LinearAutoencoder(10, 2, rng=np.random.default_rng(run.seed))

@@ -15,14 +15,16 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import flag, real_number, whole_number
+from ..arguments import choice, flag, real_number, whole_number
 from ..autodiff.graph import no_grad
-from ..data import centre, check_matrix, scale
+from ..data import check_matrix, scale
 from ..data.validate import demand_squares
+from ..errors import DataError
 from ..nn import Linear, Module, Parameter, init
 from ..nn.module import Renamed
 from ..optim import LBFGS
 from ..tensors import Tensor, tensor
+from . import subspace
 from .base import Autoencoder, name_as_on_the_slides
 
 # pairs that L-BFGS keeps: more help data with columns of very different size, and cost time
@@ -49,9 +51,9 @@ class Fit:
     losses : list of float, optional
         The loss without penalty at each evaluation.
     penalties : list of float, optional
-        lambda in each stage of `LinearAutoencoder.fit`.
+        lambda in each stage of `LinearAutoencoder.fit` by L-BFGS.
     reason : str, optional
-        Why L-BFGS ended.
+        Why it ended.
     finished : bool, optional
         False where a limit ended the run: it would have gone on.
 
@@ -332,8 +334,9 @@ class LinearAutoencoder(Autoencoder):
         *,
         tolerance: float = 1e-12,
         max_evaluations: int = 20_000,
+        method: str | None = None,
     ) -> Fit:
-        """Train to the minimum by L-BFGS.
+        """Train to the minimum.
 
         Parameters
         ----------
@@ -342,11 +345,16 @@ class LinearAutoencoder(Autoencoder):
         rng : numpy.random.Generator, optional
             Draws new start weights first; None starts from the present ones.
         tolerance : float, optional
-            The last stage ends when no entry of the gradient is larger (data scaled to mean square
-            1), or when the loss no longer resolves a step; the others at 1e-5.  0 goes down to the
-            rounding of the loss.
+            It ends when no entry of the gradient is larger (data scaled to mean square 1), or when
+            the loss no longer resolves a step.  0 goes down to the rounding of the loss.
         max_evaluations : int, optional
-            Of the loss and its gradient, in all stages together, >= 1.
+            Of the loss, in all stages together, >= 1.
+        method : {"subspace", "lbfgs"}, optional
+            "subspace" alternates between least squares for one layer, and L-BFGS over the subspace
+            that the decoder spans: right for columns of any size, and the default; it knows no
+            penalty.  "lbfgs" trains both layers at once, with a penalty that is taken back in
+            stages; the default where l2 > 0, and slow where columns differ in size 300 times or
+            more.
 
         Returns
         -------
@@ -359,49 +367,82 @@ class LinearAutoencoder(Autoencoder):
             If X is not a matrix of D columns.
         DataError
             If X is empty, or has entries that are masked, not finite, or so large or small that
-            their squares are lost; if `tolerance` is below 0 or `max_evaluations` below 1.
+            their squares are lost; if `tolerance` is below 0 or `max_evaluations` below 1; if
+            `method` is another one, or "subspace" where l2 > 0.
         DtypeError
             If X is not made of real numbers, or an argument is not a number.
 
         Notes
         -----
-        Three things make it short, and none of them looks at an eigenvalue.  The loss depends on X
-        only through X^T X = R^T R, so R of a QR decomposition (D x D) stands in for X.  The best
-        offsets are known for any weights, b_dec = mean - (mean W_enc + b_enc) W_dec, so centred
-        data and no offsets leave the same problem.  And a penalty lambda, from ||X||^2 / D down to
-        its final value, keeps the two layers balanced on the way: without it, every invertible C
-        gives the equally good (W_enc C, C^-1 W_dec), and some of them are far away.
+        Neither method looks at an eigenvalue.  The loss depends on X only through X^T X = R^T R, so
+        R of a QR decomposition (D x D) stands in for X.  The best offsets are known for any
+        weights, b_dec = mean - (mean W_enc + b_enc) W_dec, so centred data and no offsets leave
+        the same problem.
+
+        "subspace" (the module `models.subspace` derives it) ends at W_enc = Q, W_dec = Q^T with
+        orthonormal columns, turned inside their span as the start weights were.  "lbfgs" has to
+        choose among (W_enc C, C^-1 W_dec), equally good for every invertible C: its penalty
+        lambda, from ||X||^2 / D down to its final value, keeps the two layers balanced.
 
         References
         ----------
+        Roweis (1998), EM algorithms for PCA and SPCA.
         Kunin, Bloom, Goeva & Seed (2019), Loss landscapes of regularized linear autoencoders.
         """
+        if method is None:
+            method = "lbfgs" if self.l2 else "subspace"
+        choice(method, ("subspace", "lbfgs"), "LinearAutoencoder.fit", "method")
+        if method == "subspace" and self.l2:
+            raise DataError(
+                "LinearAutoencoder.fit: the method 'subspace' knows no penalty",
+                f"l2 = {self.l2}",
+                "leave method out, or pass method='lbfgs'",
+            )
         given = ready_to_fit(self, self.weights(), X, rng, tolerance, max_evaluations)
-        X = given.astype(np.float64, copy=False)  # the mean of float32 data would be a wrong offset
         with no_grad():
-            report = Fit(start_loss=float(self.loss(X)))
-        mean = np.zeros(X.shape[1])
-        if self.bias:
-            X, mean = centre(X)
-        demand_squares(X)
-        R, unit = scale(np.linalg.qr(X, mode="r") if len(X) > X.shape[1] else X)
-        data = tensor(R, dtype=self.encoder.weight.dtype)
-        final = self.l2 / unit**2
-        stages = [
-            lam
-            for lam in float(np.sum(R**2)) / X.shape[1] * 100.0 ** -np.arange(0.0, 4.0)
-            if lam > final
-        ]
-        for lam in stages:
-            self._minimise(data, lam, unit, STAGE_TOLERANCE, max_evaluations, report)
-        self._minimise(data, final, unit, tolerance, max_evaluations, report)
+            report = Fit(start_loss=float(self.loss(given)))
+        R, mean = subspace.triangle(given, self.bias)
+        demand_squares(R)
+        R, unit = scale(R)
+        if method == "subspace":
+            self._fit_subspace(R, unit, tolerance, max_evaluations, report)
+        else:
+            self._fit_both_layers(R, unit, tolerance, max_evaluations, report)
         if self.bias:
             self._centre_on(mean)
-        report.penalties = [lam * unit**2 for lam in [*stages, final]]
         with no_grad():
             report.loss = float(self.loss(given))
         self.record = report
         return report
+
+    def _fit_subspace(
+        self, R: np.ndarray, unit: float, tolerance: float, limit: int, report: Fit
+    ) -> None:
+        dtype, start = self.encoder.weight.dtype, self.decoding_weight().numpy().T
+        run = subspace.minimise(R, start.astype(np.float64), tolerance, limit)
+        turn = np.linalg.qr(run.basis.T @ start)[0]  # the units are not made the components
+        basis = (run.basis @ turn).astype(dtype)
+        self.encoder.weight.data = basis
+        if not self.tied:
+            self.decoder.weight.data = basis.T.copy()
+        report.losses = [loss * unit**2 for loss in run.losses]
+        report.evaluations = len(run.losses)
+        report.reason, report.finished = run.reason, run.finished
+
+    def _fit_both_layers(
+        self, R: np.ndarray, unit: float, tolerance: float, limit: int, report: Fit
+    ) -> None:
+        data = tensor(R, dtype=self.encoder.weight.dtype)
+        final = self.l2 / unit**2
+        stages = [
+            lam
+            for lam in float(np.sum(R**2)) / R.shape[1] * 100.0 ** -np.arange(0.0, 4.0)
+            if lam > final
+        ]
+        for lam in stages:
+            self._minimise(data, lam, unit, STAGE_TOLERANCE, limit, report)
+        self._minimise(data, final, unit, tolerance, limit, report)
+        report.penalties = [lam * unit**2 for lam in [*stages, final]]
 
     def _minimise(
         self, data: Tensor, lam: float, unit: float, tolerance: float, limit: int, report: Fit

@@ -1,0 +1,179 @@
+"""The minimum of E = 1/2 ||X - X W1 W2||^2 over all encoders W1 (D, M) and decoders W2 (M, D), for
+columns of any size.
+
+Two methods take turns, since each is slow where the other is fast.
+
+half-steps   The best encoder for a decoder, and the best decoder for an encoder, are least squares,
+             solved by QR decompositions alone: EM for PCA (Roweis 1998).  The error in direction j
+             against i shrinks by s_j / s_i in a pair of half-steps, s the eigenvalues of X^T X: the
+             sizes of the columns do not matter, but a small gap at the cut does.
+L-BFGS       over C (D - M, M) in the decoder V^T, V = Q + P C R_z^-T: Q a basis of the present
+             decoder's rows, P of what is orthogonal to it, R_z the triangle of the codes,
+             X Q = U R_z.  In C the curvatures of E are 1 - s_j / s_i, whatever the sizes; a gap of
+             1e-5 is a condition of 1e5, which takes some hundred evaluations.
+
+No eigenvalue and no singular value of the data is looked at anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from tqdm import tqdm
+
+from .. import ops
+from ..optim import LBFGS
+from ..tensors import tensor
+
+EPS = float(np.finfo(np.float64).eps)
+FIRST, BETWEEN = 60, 3  # half-steps before the first round of L-BFGS, and after each
+ROUND = 150  # iterations of L-BFGS before Q, P and R_z are made anew
+HISTORY = 30  # pairs that L-BFGS keeps
+BLOCK = 65_536  # rows that `triangle` takes at once
+SHOWN = 8  # blocks, from which on it shows a bar
+
+
+def triangle(X: np.ndarray, centred: bool) -> tuple[np.ndarray, np.ndarray]:
+    """A small matrix with the same X^T X, by blocks of rows, so that little more memory is taken
+    than X has: R (D, D) of the QR decomposition of X - mean.
+
+    Parameters
+    ----------
+    X : ndarray, (N, D)
+        Data in rows, float32 or float64; of a `numpy.memmap` the file is read block by block.
+    centred : bool
+        Whether the mean is taken off.
+
+    Returns
+    -------
+    R : ndarray, (D, D), float64
+        X - mean itself, (N, D), where there are at most D rows.
+    mean : ndarray, (D,), float64
+        Zeros unless `centred`.
+    """
+    N, D = X.shape
+    mean = rest = np.zeros(D)
+    if centred:
+        mean = X.mean(axis=0, dtype=np.float64)
+        # what rounding left of the mean; without this a constant column is not quite zero
+        rest = sum((b - mean).sum(axis=0) for b in _blocks(X, "centring")) / N
+    R: np.ndarray = np.zeros((0, D))
+    for block in _blocks(X, "reading"):
+        R = np.vstack([R, block - mean - rest])
+        R = np.linalg.qr(R, mode="r") if N > D else R
+    return R, mean + rest
+
+
+def _blocks(X: np.ndarray, what: str) -> Iterator[np.ndarray]:
+    size = max(BLOCK, X.shape[1])
+    starts = range(0, len(X), size)
+    hidden = None if len(starts) >= SHOWN else True  # None: unless it is a terminal
+    shown = tqdm(starts, what, unit=" blocks", leave=False, disable=hidden)
+    return (X[k : k + size] for k in shown)
+
+
+@dataclass
+class Descent:
+    """What `minimise` did: the basis (D, M) that it found, E after each evaluation, why it ended,
+    and whether that was not a limit.
+    """
+
+    basis: np.ndarray
+    losses: list[float] = field(default_factory=list)
+    reason: str = ""
+    finished: bool = True
+
+
+def minimise(X: np.ndarray, start: np.ndarray, tolerance: float, limit: int) -> Descent:
+    """Train to the minimum from the span of the columns of `start` (D, M).
+
+    Parameters
+    ----------
+    X : ndarray, (N, D)
+        Data in rows, of mean square 1.
+    start : ndarray, (D, M)
+        M <= D; the first basis.
+    tolerance : float
+        A round of L-BFGS ends where no entry of the gradient in C is larger, or the loss does not
+        resolve a step.
+    limit : int
+        How many evaluations of E there may be; a half-step counts as one.
+
+    Returns
+    -------
+    Descent
+        The basis has orthonormal columns.
+    """
+    run = Descent(np.linalg.qr(start)[0])
+    if len(X) < start.shape[1]:  # fewer rows than units: rows of zeros change nothing
+        X = np.vstack([X, np.zeros((start.shape[1] - len(X), X.shape[1]))])
+    # of the residual of an exact fit: K roundings of each of the numbers of X
+    floor = X.shape[1] * (8 * EPS) ** 2 * float(np.sum(X**2))
+    _half_steps(X, run, FIRST, limit)
+    while run.losses[-1] > floor and len(run.losses) < limit:
+        before, evaluations = run.losses[-1], len(run.losses)
+        if not _round(X, run, tolerance, limit):
+            run.reason = "rounding"
+            return run
+        # a gradient may vanish far from C = 0, too: V can go to infinity
+        if run.reason == "gradient tolerance" and len(run.losses) == evaluations + 1:
+            return run
+        _half_steps(X, run, BETWEEN, limit)
+        if run.reason == "rounding" and before - run.losses[-1] <= 64 * EPS * before:
+            return run
+    run.finished = run.losses[-1] <= floor
+    run.reason = "rounding" if run.finished else "evaluation limit"
+    return run
+
+
+def _half_steps(X: np.ndarray, run: Descent, steps: int, limit: int) -> None:
+    """The best codes for the basis, then the best basis for the codes, and so on."""
+    codes = None
+    for _ in range(min(steps, limit - len(run.losses))):
+        if codes is None:
+            codes = np.linalg.qr(X @ run.basis)[0]
+        else:
+            run.basis, codes = np.linalg.qr(X.T @ codes)[0], None
+        run.losses.append(_loss(X, run.basis))
+
+
+def _loss(X: np.ndarray, basis: np.ndarray) -> float:
+    return 0.5 * float(np.sum((X - (X @ basis) @ basis.T) ** 2))
+
+
+def _round(X: np.ndarray, run: Descent, tolerance: float, limit: int) -> bool:
+    """L-BFGS over C; False where nothing is left to do: every direction is in the basis, or fewer
+    than M directions of the codes are more than rounding.
+    """
+    D, M = run.basis.shape
+    Q, P = np.split(np.linalg.qr(run.basis, mode="complete")[0], [M], axis=1)
+    triangle = np.linalg.qr(X @ Q, mode="r")
+    sizes = np.abs(np.diag(triangle))
+    if M == D or len(triangle) < M or sizes.min() <= D * EPS * sizes.max():
+        return False
+    back = np.linalg.inv(triangle).T
+    C = tensor(np.zeros((D - M, M)), requires_grad=True)
+    data = tensor(X)
+
+    def closure() -> object:
+        V = Q + P @ C @ back
+        basis, R_v = np.linalg.qr(V.data)
+        codes = X @ basis @ np.linalg.inv(R_v).T  # the best for this decoder: X V (V^T V)^-1
+        loss = ops.half_squared_error(tensor(codes) @ V.T, data)
+        loss.backward()
+        run.losses.append(float(loss))
+        return loss
+
+    optimiser = LBFGS(
+        [C],
+        history=HISTORY,
+        max_iter=ROUND,
+        max_evaluations=limit - len(run.losses),
+        gradient_tolerance=tolerance,
+    )
+    optimiser.step(closure)
+    run.reason = str(optimiser.reason)
+    run.basis = np.linalg.qr(Q + P @ C.data @ back)[0]
+    return True

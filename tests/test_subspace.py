@@ -1,0 +1,143 @@
+"""`LinearAutoencoder.fit` by the subspace method: certified for columns of any size, gaps and ties,
+any number of units, few rows, float32; and by L-BFGS over both layers as before.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minigrad_ae as mg
+from minigrad_ae.errors import DataError
+from minigrad_ae.models import subspace
+
+
+def matrix(n, D, variances, seed):
+    """(n, D) with these eigenvalues of X^T X, in a random rotation."""
+    rng = np.random.default_rng(seed)
+    U = np.linalg.qr(rng.standard_normal((n, len(variances))))[0]
+    V = np.linalg.qr(rng.standard_normal((D, D)))[0][:, : len(variances)]
+    return (U * np.sqrt(variances)) @ V.T
+
+
+def spectrum(D, M, gap, ratio):
+    """Falling from 1 to 1 / ratio over the first M and on, with a relative gap behind the M-th."""
+    s = np.geomspace(1, 1 / ratio, D)
+    if M < D:
+        s[M:] = s[M - 1] * (1 - gap) * np.geomspace(1, max(1e-3, 1 / ratio), D - M)
+    return s
+
+
+def certified(X, M, dtype=np.float64, seed=1, **settings):
+    model = mg.models.LinearAutoencoder(
+        X.shape[1], M, rng=np.random.default_rng(seed), dtype=dtype, **settings
+    )
+    report = model.fit(X)
+    return model, report, mg.certify_pca(model, X)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("gap", [1e-1, 1e-3, 1e-5, 0.0])
+@pytest.mark.parametrize("ratio", [1.0, 1e6, 1e12])
+def test_any_spectrum_is_certified(ratio, gap, dtype):
+    for D, n, M in [(8, 100, 1), (8, 100, 4), (20, 60, 19), (20, 60, 20), (6, 300, 3)]:
+        X = (5.0 + matrix(n, D, spectrum(D, M, gap, ratio), seed=M)).astype(dtype)
+        _, report, certificate = certified(X, M, dtype)
+        assert certificate, f"D {D}, M {M}:\n{certificate}"
+        assert report.finished and report.evaluations <= 1000, (D, M, report.evaluations)
+
+
+@pytest.mark.parametrize("M", [1, 3, 5, 6])
+def test_columns_from_a_millionth_to_a_thousand_million(M):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 6)) @ rng.standard_normal((6, 6))
+    X *= np.array([1e-6, 1e-3, 1.0, 1e3, 1e6, 1e9])
+    _, report, certificate = certified(X, M)
+    assert certificate, str(certificate)
+    assert report.finished and report.evaluations <= 1000
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("n", "rank"), [(1, 1), (2, 2), (3, 3), (40, 2), (40, 0)])
+def test_few_rows_and_low_rank(n, rank, bias, tied):
+    rng = np.random.default_rng(n + rank)
+    X = rng.standard_normal((n, rank)) @ rng.standard_normal((rank, 5))
+    X = X - X.mean(axis=0) if not bias else X + 2.0
+    model, report, certificate = certified(X, 3, bias=bias, tied=tied)
+    assert certificate, str(certificate)
+    assert report.finished
+    assert float(model.loss(X)) <= 1e-25 * max(1.0, float(np.sum(X**2)))
+
+
+def test_the_layers_are_an_orthonormal_basis_and_its_transpose():
+    X = matrix(50, 6, spectrum(6, 2, 0.5, 10.0), 0)
+    model, _, _ = certified(X, 2)
+    W1, W2 = model.encoder.weight.data, model.decoder.weight.data
+    np.testing.assert_allclose(W2 @ W1, np.eye(2), atol=1e-14)
+    np.testing.assert_array_equal(W2, W1.T)
+
+
+def test_the_units_are_not_made_the_components():
+    """Inside the subspace the basis stays turned as the start weights were."""
+    X = matrix(50, 6, [9.0, 4.0, 1.0, 0.1, 0.1, 0.1], 0)
+    units = [np.abs(certified(X, 2, seed=k)[0].decoder.weight.data[0]) for k in (1, 2)]
+    first = np.abs(mg.analytic.pca(X).components[:, 0])
+    assert not np.allclose(units[0], units[1], atol=0.01)
+    assert not any(np.allclose(unit, first, atol=0.01) for unit in units)
+
+
+def test_the_loss_never_rises_over_half_steps():
+    X = matrix(80, 10, spectrum(10, 3, 0.3, 1e3), 0)
+    run = subspace.Descent(np.linalg.qr(np.random.default_rng(0).standard_normal((10, 3)))[0])
+    subspace._half_steps(X, run, 40, 40)
+    assert len(run.losses) == 40
+    assert (np.diff(run.losses) <= 1e-14 * run.losses[0]).all() and run.losses[-1] < run.losses[0]
+
+
+def test_no_eigenvalue_of_the_data_is_asked_for(monkeypatch):
+    for name in ("svd", "eigh", "eig", "eigvalsh", "eigvals", "lstsq", "pinv"):
+        monkeypatch.setattr(np.linalg, name, None)
+    X = matrix(80, 10, spectrum(10, 3, 0.1, 1e3), 0)
+    report = mg.models.LinearAutoencoder(10, 3, rng=np.random.default_rng(0)).fit(X)
+    assert report.finished
+
+
+def test_both_methods_reach_the_same_loss():
+    X = matrix(60, 8, spectrum(8, 3, 0.2, 30.0), 0)
+    losses = []
+    for method in ("subspace", "lbfgs"):
+        model = mg.models.LinearAutoencoder(8, 3, rng=np.random.default_rng(0))
+        losses.append(model.fit(X, method=method).loss)
+        assert bool(model.record.penalties) == (method == "lbfgs")
+    best = mg.analytic.pca(X).optimal_loss(3)
+    np.testing.assert_allclose(losses, best, rtol=1e-10)
+
+
+def test_a_method_is_checked():
+    model = mg.models.LinearAutoencoder(4, 2, l2=0.1, rng=np.random.default_rng(0))
+    with pytest.raises(DataError, match="'subspace' knows no penalty"):
+        model.fit(np.eye(4), method="subspace")
+    with pytest.raises(DataError, match="method"):
+        model.fit(np.eye(4), method="svd")
+    assert model.fit(np.eye(4)).penalties, "with a penalty the default is L-BFGS"
+
+
+def test_a_limit_is_said():
+    X = matrix(60, 8, spectrum(8, 3, 1e-5, 1.0), 0)
+    model = mg.models.LinearAutoencoder(8, 3, rng=np.random.default_rng(0))
+    report = model.fit(X, max_evaluations=70)
+    assert (report.evaluations, report.reason, report.finished) == (70, "evaluation limit", False)
+
+
+def test_blocks_of_rows_have_the_same_triangle(monkeypatch):
+    X = np.random.default_rng(0).standard_normal((500, 6)) + 100.0
+    R, mean = subspace.triangle(X, True)
+    monkeypatch.setattr(subspace, "BLOCK", 64)
+    S, again = subspace.triangle(X.astype(np.float32), True)
+    np.testing.assert_allclose(mean, X.mean(axis=0), rtol=1e-15)
+    np.testing.assert_allclose(again, mean, rtol=1e-6)
+    np.testing.assert_allclose(S.T @ S, R.T @ R, atol=1e-3)
+    S, again = subspace.triangle(X, True)
+    np.testing.assert_allclose(S.T @ S, R.T @ R, rtol=0, atol=1e-12 * np.sum(R**2))
+    np.testing.assert_allclose(again, mean, rtol=1e-15)
