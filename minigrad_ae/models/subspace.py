@@ -62,7 +62,8 @@ def triangle(X: np.ndarray, centred: bool) -> tuple[np.ndarray, np.ndarray]:
     R: np.ndarray = np.zeros((0, D))
     for block in _blocks(X, "reading"):
         R = np.vstack([R, block - mean - rest])
-        R = np.linalg.qr(R, mode="r") if N > D else R
+        if N > D:
+            R = np.asarray(np.linalg.qr(R, mode="r"))
     return R, mean + rest
 
 
