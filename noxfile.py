@@ -112,6 +112,13 @@ def torch(session: nox.Session) -> None:
 
 
 @nox.session
+def fits(session: nox.Session) -> None:
+    """Linear autoencoders on matrices of any spectrum, each certified as PCA or not (minutes)."""
+    session.install("-e", ".")
+    session.run("python", "benchmarks/bench_fits.py", "--out", "benchmarks/results/fits.json")
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The page of the public API, in docs/_build; a warning of Sphinx is an error."""
     session.install("-e", ".[docs]")

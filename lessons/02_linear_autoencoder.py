@@ -75,6 +75,13 @@ print(
     "E depends on X only through X^T X = R^T R, so R of a QR decomposition (64 x 64) stands in for "
     "the 1797 rows."
 )
+print(
+    "Here both layers are trained at once by L-BFGS, fit(X, method='lbfgs'): gradients alone, and a "
+    "penalty that is taken back in stages (the plateaus of the figure).  fit(X) alone takes "
+    "method='subspace': least squares for one layer at a time (EM for PCA, Roweis 1998), then "
+    "L-BFGS over the subspace; it ends at the same minimum, and does so for columns of any size, "
+    "which gradients of both layers do not."
+)
 print("  M start  loss at start         final loss        PCA optimum  difference  evaluations")
 sizes = (2, 8) if lesson.fast else (1, 2, 4, 8, 16, 32)
 principal = analytic.pca(X)
@@ -82,7 +89,7 @@ fig, ax = plt.subplots(figsize=(6.8, 4.2))
 models, numbers = {}, {}
 for M, color in zip(sizes, (BLUE, ORANGE, GREEN, RED, SKY, BLACK), strict=False):
     for start in range(2 if lesson.fast else 3):
-        # LinearAutoencoder(D, M, rng=rng), then .fit(X): see below
+        # LinearAutoencoder(D, M, rng=rng), then .fit(X, method="lbfgs")
         model = lesson.run.shared(trained, M, start)
         record = model.record
         best = principal.optimal_loss(M)
