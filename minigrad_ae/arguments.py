@@ -210,9 +210,6 @@ def generator(rng: Any, who: str, purpose: str) -> np.random.Generator:
 # --- arrays under a mask ---
 
 
-_NESTED = (np.ma.MaskedArray, list, tuple)
-
-
 def unmasked(value: Any, name: str) -> Any:
     """`value` as it is, a masked array as the plain array below its mask; lists and tuples are
     looked into.
@@ -220,8 +217,10 @@ def unmasked(value: Any, name: str) -> Any:
     Raises DataError where a mask hides something: what lies below a mask may not be computed with,
     and np.asarray would take it for a number.
     """
-    if isinstance(value, np.ma.MaskedArray):
-        hidden = np.ma.getmaskarray(value)
+    # NumPy loads this module when it is asked for; before that there is no masked array
+    ma = sys.modules.get("numpy.ma")
+    if ma is not None and isinstance(value, ma.MaskedArray):
+        hidden = ma.getmaskarray(value)
         if hidden.any():
             by_row = ", or drop their rows, np.ma.compress_rows(X)" if value.ndim == 2 else ""
             raise DataError(
@@ -232,7 +231,7 @@ def unmasked(value: Any, name: str) -> Any:
         return np.asarray(value)
     if isinstance(value, list | tuple):
         for each in value:
-            if isinstance(each, _NESTED):
+            if isinstance(each, list | tuple | np.ndarray):
                 unmasked(each, name)
     return value
 

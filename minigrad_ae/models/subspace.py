@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from tqdm import tqdm
 
 from .. import ops
 from ..optim import LBFGS
@@ -68,6 +67,8 @@ def triangle(X: np.ndarray, centred: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _blocks(X: np.ndarray, what: str) -> Iterator[np.ndarray]:
+    from tqdm import tqdm
+
     size = max(BLOCK, X.shape[1])
     starts = range(0, len(X), size)
     hidden = None if len(starts) >= SHOWN else True  # None: unless it is a terminal
