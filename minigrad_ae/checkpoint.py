@@ -4,6 +4,7 @@ from it.
     model/NAME        the values of parameter NAME                       (arrays, as in
                       `Module.state_dict`)
     optimizer/KEY     the arrays of the optimiser's state, if it was saved
+    seen/KEY          of a linear autoencoder: the mean of its data, the covariance of their codes
     __meta__          JSON in a 0-d text array: format, package version, class and settings of the
                       model, numbers of the optimiser, states of the generators, the caller's own
                       `meta`, and a SHA-256 of all arrays
@@ -28,6 +29,7 @@ import numpy as np
 from . import models
 from .errors import CheckpointError, DataError, MinigradError
 from .files import previous_of, write_whole
+from .models.components import PrincipalAxes
 from .nn import Module
 from .optim import Optimizer
 from .version import __version__
@@ -127,6 +129,8 @@ def save(
     'model/encoder.weight']
     """
     arrays = {f"model/{name}": value for name, value in model.state_dict().items()}
+    if isinstance(model, PrincipalAxes):
+        arrays |= {f"seen/{key}": value for key, value in model.seen_state().items()}
     header: dict[str, Any] = {
         "format": FORMAT,
         "version": __version__,
@@ -208,6 +212,8 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoin
         raise CheckpointError(
             "the checkpoint does not fit the model", f"{path}: {error.where}", error.fix
         ) from None
+    if isinstance(model, PrincipalAxes):
+        model.load_seen_state(_part("seen/", arrays))
     optimizer = None
     if "optimizer" in header:
         optimizer = header["optimizer"]["numbers"] | _part("optimizer/", arrays)
