@@ -9,7 +9,7 @@ manifolds        points on a parabola, a helix, a saddle surface
 corruptions      the two kinds of noise of a denoising autoencoder
 matrix_files     a matrix from a .npy file
 validate         is this a matrix that can be learned from?
-scaling          centring, and one common unit
+scaling          centring, and one common unit; how to undo both
 minibatches      seeded mini-batches
 shipped_results  small results that took minutes to compute
 ===============  ========================================================================
@@ -22,11 +22,12 @@ from .matrix_files import load_matrix
 from .minibatches import batches
 from .mnist_files import mnist
 from .optical_digits import digits
-from .scaling import centre, scale
+from .scaling import Scaling, centre, scale
 from .shipped_results import shipped
 from .validate import check_matrix
 
 __all__ = [
+    "Scaling",
     "additive_gaussian",
     "arch",
     "batches",
