@@ -71,7 +71,9 @@ def test_they_are_those_of_scikit_learn():
     scores = theirs.transform(CURVED)
     size = np.abs(scores).max()
     assert_allclose(ours.transform(CURVED), scores, atol=1e-6 * size)
-    assert_allclose(ours.inverse_transform(scores), theirs.inverse_transform(scores), atol=1e-6 * size)
+    assert_allclose(
+        ours.inverse_transform(scores), theirs.inverse_transform(scores), atol=1e-6 * size
+    )
 
 
 @pytest.mark.parametrize("settings", [{}, {"bias": False}, {"tied": True}])

@@ -128,8 +128,8 @@ class PrincipalAxes(Module):
     @property
     def mean_(self) -> np.ndarray:
         """(D,): the reconstruction of the data's mean; at the minimum it is that mean."""
-        code = self._seen().mean @ self.encoder.weight.numpy() + _offset(self.encoder)
-        mean: np.ndarray = code @ self.decoder.weight.numpy() + _offset(self.decoder)
+        code = self._seen().mean @ self.encoder.weight.numpy() + offset_of(self.encoder)
+        mean: np.ndarray = code @ self.decoder.weight.numpy() + offset_of(self.decoder)
         return mean
 
     def transform(self, X: Any) -> np.ndarray:
@@ -245,7 +245,8 @@ class PrincipalAxes(Module):
             self.seen = Seen(n, state["mean"], total, state["factor"], weight)
 
 
-def _offset(layer: Any) -> Any:
+def offset_of(layer: Any) -> Any:
+    """The bias of a layer as an array; 0 where it has none."""
     return 0.0 if layer.bias is None else layer.bias.numpy()
 
 
