@@ -76,15 +76,14 @@ def keep(
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=150, metadata={"Software": None})
     words = json.dumps(certificate.as_dict(), indent=1, allow_nan=False) + "\n"
-    files: dict[str, Callable[[BinaryIO], object]] = {
-        checkpoint.FILE: lambda file: np.savez(file, **packed),  # type: ignore[arg-type]
-        "codes.npy": lambda file: np.save(file, codes),
-        "codes.csv": lambda file: table(file, heads, codes, "label", labels),
-        "codes.png": lambda file: file.write(drawn.getvalue()),
-        "components.npy": lambda file: np.save(file, rows),
-        "components.csv": lambda file: table(file, [*variances, *columns], shares),
-        CERTIFICATE: lambda file: file.write(words.encode("utf-8")),
-    }
+    files: dict[str, Callable[[BinaryIO], object]] = {}
+    files[checkpoint.FILE] = lambda file: np.savez(file, **packed)  # type: ignore[arg-type]
+    files["codes.npy"] = lambda file: np.save(file, codes)
+    files["codes.csv"] = lambda file: table(file, heads, codes, labels)
+    files["codes.png"] = lambda file: file.write(drawn.getvalue())
+    files["components.npy"] = lambda file: np.save(file, rows)
+    files["components.csv"] = lambda file: table(file, [*variances, *columns], shares)
+    files[CERTIFICATE] = lambda file: file.write(words.encode("utf-8"))
     write_folder(out, files)
     return list(files)
 
@@ -93,15 +92,16 @@ def table(
     file: BinaryIO,
     heads: Sequence[str],
     rows: np.ndarray,
-    last: str = "",
-    texts: Sequence[Any] | np.ndarray | None = None,
+    labels: Sequence[Any] | np.ndarray | None = None,
 ) -> None:
     """A .csv file in UTF-8: a line of heads, and each number in as many digits as it takes to read
-    it back; where there are `texts`, they are the column `last`.
+    it back; where there are labels, they are the last column.
     """
-    ends = [""] * len(rows) if texts is None else ["," + quoted(str(text)) for text in texts]
-    line = ",".join(quoted(head) for head in heads) + ("" if texts is None else f",{last}")
-    file.write(f"{line}\n".encode())
+    ends = [""] * len(rows)
+    if labels is not None:
+        heads = [*heads, "label"]
+        ends = [f",{quoted(str(label))}" for label in labels]
+    file.write((",".join(map(quoted, heads)) + "\n").encode())
     for row, end in zip(rows.tolist(), ends, strict=True):
         file.write((",".join(map(repr, row)) + end + "\n").encode())
 
