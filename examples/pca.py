@@ -30,8 +30,9 @@ for who in filter(None, (ours, theirs)):
 print(mg.certify_pca(ours, X))  # what training can promise, whether scikit-learn is there or not
 
 codes, shares = ours.transform(X), ours.explained_variance_ratio_
-drawn = plt.scatter(*codes.T, c=y, cmap="tab10", vmin=-0.5, vmax=9.5, s=8)
-plt.colorbar(drawn, label="digit", ticks=range(10))
+for digit in range(10):
+    plt.scatter(*codes[y == digit].T, marker=f"${digit}$", s=24, linewidths=0.2)
+plt.title(f"Two components hold {shares.sum():.1%} of the variance of {len(X):,} digits")
 plt.xlabel(f"component 1 ({shares[0]:.1%} of the variance)")
 plt.ylabel(f"component 2 ({shares[1]:.1%} of the variance)")
 plt.savefig("pca.png", dpi=150)

@@ -92,6 +92,8 @@ def test_a_scaling_is_part_of_the_model(tmp_path, how, dtype):
         model = mg.models.LinearAutoencoder(5, 2, rng=np.random.default_rng(0), dtype=dtype)
         if name == "deep":
             model = mg.models.DeepAutoencoder(5, 2, 4, rng=np.random.default_rng(0), dtype=dtype)
+        for p in model.parameters():  # offsets, too
+            p.data = p.data + RNG.standard_normal(p.shape).astype(dtype)
         checkpoint.save(tmp_path / "checkpoint.npz", model, scaling=scaling)
         found, scaled = mg.load(tmp_path), scaling.apply(X)
         assert isinstance(found, Scaled if name == "deep" else mg.models.LinearAutoencoder)
@@ -162,6 +164,14 @@ def test_what_cannot_be_kept_is_refused_before_the_work(capsys, matrix, tmp_path
     for option in ("--out", "--labels"):
         assert f"{option} without --data" in wrong_use(capsys, "verify", option, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_without_permission_is_refused_before_the_work(capsys, matrix, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    refused = wrong_use(
+        capsys, "verify", "--data", matrix, "--latent", 2, "--out", matrix.parent / "run"
+    )
+    assert "--out cannot be written to" in refused
 
 
 # --- labels ---------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,6 +32,8 @@ def demand_folder(out: Path) -> None:
     above = next(p for p in [out, *out.absolute().parents] if p.exists())
     if not above.is_dir():
         raise DataError("--out is not a folder", f"{above} is a file", "name a folder")
+    if not os.access(above, os.W_OK):
+        raise DataError("--out cannot be written to", f"no permission in {above}", "name another")
     if (out / checkpoint.FILE).exists() and not (out / CERTIFICATE).exists():
         raise CheckpointError(
             "there is a checkpoint of another run",
