@@ -355,7 +355,7 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     -------
     Module
         In evaluation mode.  Where the run scaled its data, the model that does so itself: of a
-        linear autoencoder one with other weights, of any other a `mg.models.scaled.Scaled`.
+        linear autoencoder one in float64 with other weights, of others a `mg.models.scaled.Scaled`.
 
     Raises
     ------

@@ -94,16 +94,14 @@ def in_units_of_the_table(model: Any, scaling: Scaling | None) -> Any:
 
 
 def _absorbed(model: LinearAutoencoder, scaling: Scaling) -> LinearAutoencoder:
-    """The linear autoencoder that does the scaling by its own weights and offsets."""
-    dtype = model.encoder.weight.dtype
-    D, M = model.n_features, model.n_latent
-    new = LinearAutoencoder(D, M, rng=np.random.default_rng(0), dtype=dtype)
-    factor = np.broadcast_to(scaling.factor, (D,))
+    """The linear autoencoder that does the scaling by its own weights and offsets: in float64, as
+    the offsets have to cancel the mean of the table.
+    """
+    new = LinearAutoencoder(model.n_features, model.n_latent, rng=np.random.default_rng(0))
+    factor = np.broadcast_to(scaling.factor, (model.n_features,))
     W = model.encoder.weight.numpy() / factor[:, None]
-    code = offset_of(model.encoder) - scaling.mean @ W
-    new.encoder.weight.data = W.astype(dtype)
-    new.encoder.bias.data = code.astype(dtype)
-    new.decoder.weight.data = (model.decoder.weight.numpy() * factor).astype(dtype)
-    offset = offset_of(model.decoder) * factor + scaling.mean
-    new.decoder.bias.data = offset.astype(dtype)
+    new.encoder.weight.data = W
+    new.encoder.bias.data = offset_of(model.encoder) - scaling.mean @ W
+    new.decoder.weight.data = model.decoder.weight.numpy() * factor
+    new.decoder.bias.data = offset_of(model.decoder) * factor + scaling.mean
     return new
