@@ -40,6 +40,7 @@ LINES = 50  # about as many epochs are printed and kept
 # learning rates where none is given, if not 0.001; and the steps after which one has halved
 RATE, FALL = {"linear": 0.01}, {"linear": 1000}
 FAR = 1.5  # times the error of PCA
+ENOUGH_ROWS = 5000  # of the training data, to see whether they are known by heart
 # with options in the units of the data, which mean something for pixels
 PIXELS = ("sparse", "denoising")
 # a masked autoencoder does it itself
@@ -260,23 +261,20 @@ def report(
     X: np.ndarray,
     X_test: np.ndarray,
     M: int,
-    scaling: Scaling | None = None,
-    hints: Sequence[str] = (),
+    scaling: Scaling | None,
+    hints: Sequence[str],
 ) -> None:
     """Print the error on data held out, of the model and of PCA with as many numbers, in the units
     of the table; a denoiser is given noisy ones.  Far above PCA, what to try is said in a line.
     """
     if isinstance(model, models.MaskedAutoencoder):
         return report_masked(model, X, X_test, hints)
-    denoises = isinstance(model, models.DenoisingAutoencoder)
     S, S_test = (A if scaling is None else scaling.apply(A) for A in (X, X_test))
     factor = np.array(1.0) if scaling is None else scaling.factor
-    given = model.corrupt(S_test, np.random.default_rng(0)) if denoises else S_test
     pca = analytic.pca(S)
-    best = pca.reconstruct(given, min(M, X.shape[1])) - S_test
     model.eval()
-    with no_grad():
-        ours = model(given).numpy().astype(np.float64) - S_test
+    ours, best = differences(model, pca, M, S_test)
+    denoises = isinstance(model, models.DenoisingAutoencoder)
     held_out = "held out, with noise" if denoises else "held out"
     print(
         f"{held_out}: squared error {sum_of_squares(ours * factor):.6g} (sum over features, mean "
@@ -285,12 +283,33 @@ def report(
     error, reference = sum_of_squares(ours), sum_of_squares(best)
     if factor.ndim:
         print(f"of scaled columns: squared error {error:.6g}; PCA: {reference:.6g}")
-    spread = sum_of_squares(S_test - S.mean(axis=0))
-    advise(error, reference, spread, f"PCA with M = {M}", hints)
+    if is_far(error, reference, sum_of_squares(S_test - S.mean(axis=0))):
+        ours, best = differences(model, pca, M, S[:ENOUGH_ROWS])
+        if sum_of_squares(ours) < sum_of_squares(best):
+            hints = ["more data, or fewer units: it is better than PCA on the training rows"]
+        print(f"this is far above PCA with M = {M}: try {', or '.join(hints)}")
+
+
+def differences(model: Any, pca: Any, M: int, S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is wrong with the rows S as the model makes them, and as PCA does; a denoiser and its
+    PCA see noisy ones.
+    """
+    denoises = isinstance(model, models.DenoisingAutoencoder)
+    given = model.corrupt(S, np.random.default_rng(0)) if denoises else S
+    with no_grad():
+        ours = model(given).numpy().astype(np.float64) - S
+    return ours, pca.reconstruct(given, min(M, S.shape[1])) - S
+
+
+def is_far(error: float, best: float, spread: float) -> bool:
+    """Whether `error` is far above the reference `best`; `spread` is the error of the mean, a
+    thousandth of which nobody minds.
+    """
+    return error > FAR * best + 1e-3 * spread
 
 
 def report_masked(
-    model: models.MaskedAutoencoder, X: np.ndarray, X_test: np.ndarray, hints: Sequence[str] = ()
+    model: models.MaskedAutoencoder, X: np.ndarray, X_test: np.ndarray, hints: Sequence[str]
 ) -> None:
     """Print the error in hidden pixels of data held out, beside the Gaussian conditional's and the
     mean picture's with the same masks.
@@ -304,15 +323,8 @@ def report_masked(
         f"held out: squared error {ours:.6g} per hidden pixel; Gaussian conditional: "
         f"{gaussian:.6g}, mean picture: {mean:.6g}, the same {MASKS} masks"
     )
-    advise(ours, gaussian, mean, "the Gaussian conditional", hints)
-
-
-def advise(error: float, best: float, spread: float, whose: str, hints: Sequence[str]) -> None:
-    """One line where `error` is far above the reference `best`; `spread` is the error of the mean,
-    a thousandth of which nobody minds.
-    """
-    if hints and error > FAR * best + 1e-3 * spread:
-        print(f"this is far above {whose}: try {', or '.join(hints)}")
+    if is_far(ours, gaussian, mean):
+        print(f"this is far above the Gaussian conditional: try {', or '.join(hints)}")
 
 
 def hints(options: Namespace, epochs: int, history: History) -> list[str]:
@@ -324,12 +336,11 @@ def hints(options: Namespace, epochs: int, history: History) -> list[str]:
     losses = history.loss
     before = losses[-1 - -(-len(losses) // 10)] if len(losses) > 1 else math.inf
     on = " --resume" if options.checkpoint else ""
+    own = {"sparse": "--lam", "vae": "--beta", "linear-vae": "--beta"}
+    weight = [f"a smaller {own[options.model]}"] if options.model in own else []
     if losses and abs(before - losses[-1]) > 0.01 * abs(losses[-1]):
-        found.append(f"--epochs {4 * epochs}{on}")
-    else:
-        found.append(f"--lr {options.lr / 10:g} or {options.lr * 10:g}")
-    own = {"sparse": "a smaller --lam", "vae": "a smaller --beta", "linear-vae": "a smaller --beta"}
-    return [*found, own[options.model]] if options.model in own else found
+        return [*found, f"--epochs {4 * epochs}{on}", *weight]
+    return [*found, *weight, f"--lr {options.lr / 10:g} or {options.lr * 10:g}"]
 
 
 def sum_of_squares(difference: np.ndarray) -> float:
