@@ -95,16 +95,18 @@ def train(options: Namespace, rest: list[str]) -> int:
         f"{len(X_test)} held out"
     )
     print(said_of(model, scaling))
+    scaled = X if scaling is None else scaling.apply(X)
+    schedule = falling(options.lr, options.fall)
     try:
         fit(
             model,
-            X if scaling is None else scaling.apply(X),
+            scaled,
             optimizer=optimizer,
             epochs=epochs,
             rng=shuffle,
             batch_size=options.batch_size,
             noise=noise,
-            schedule=falling(options.lr, options.fall),
+            schedule=schedule,
             callbacks=[keep],
             progress=sys.stderr.isatty(),
             history=history,
