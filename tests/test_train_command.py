@@ -501,6 +501,7 @@ def test_pictures_in_0_to_255_have_the_same_gaussian_reference(capsys, tmp_path)
         argv = ["masked", "--latent", 8, "--epochs", 1, "--data", tmp_path / "X.npy"]
         code, out, _ = run(capsys, "train", *argv)
         assert code == 0
+        assert "this is nearer to the mean picture: try --epochs 4" in out.splitlines()[-1]
         line = next(line for line in out.splitlines() if line.startswith("held out"))
         numbers = [part.split(",")[0] for part in line.split(": ")[2:]]
         said.append([float(number) / unit**2 for number in numbers])
