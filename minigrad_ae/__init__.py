@@ -19,6 +19,7 @@ from . import (
     tensors,
     train,
 )
+from .checkpoint import load_model as load
 from .claims.certify import certify_pca
 from .autodiff.check import check_graph, gradcheck
 from .autodiff.curvature import hessian, hvp, jacobian
@@ -48,6 +49,7 @@ __all__ = [
     "inspect",
     "jacobian",
     "kernels",
+    "load",
     "models",
     "nn",
     "no_grad",

@@ -4,6 +4,8 @@ from it.
     model/NAME        the values of parameter NAME                       (arrays, as in
                       `Module.state_dict`)
     optimizer/KEY     the arrays of the optimiser's state, if it was saved
+    seen/KEY          of a linear autoencoder: the mean of its data, the covariance of their codes
+    scaling/NAME      mean and factor of the `Scaling` of the data, if it was saved
     __meta__          JSON in a 0-d text array: format, package version, class and settings of the
                       model, numbers of the optimiser, states of the generators, the caller's own
                       `meta`, and a SHA-256 of all arrays
@@ -26,14 +28,19 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from . import models
+from .autodiff.graph import no_grad
+from .data import Scaling
 from .errors import CheckpointError, DataError, MinigradError
 from .files import previous_of, write_whole
+from .models.components import PrincipalAxes
+from .models.scaled import in_units_of_the_table
 from .nn import Module
 from .optim import Optimizer
 from .version import __version__
 
 FORMAT = 1
 META = "__meta__"
+FILE = "checkpoint.npz"  # in the folder of a run
 NAME_ONE = "name a file that checkpoint.save wrote"
 # what every header has, besides format and version
 KEYS = {"class", "config", "meta", "generators", "sha256"}
@@ -56,6 +63,9 @@ class Checkpoint:
         For ``optimizer.load_state_dict``; None if no optimiser was saved.
     generators : dict of str to numpy.random.Generator
         The generators under their names, in the state they were in.
+    scaling : Scaling or None, optional
+        What was done to the data before the model saw them; None if nothing was, or it was not
+        saved.  `model` itself sees scaled rows; `encode`, `decode` and `reconstruct` do both steps.
 
     Examples
     --------
@@ -74,6 +84,81 @@ class Checkpoint:
     meta: dict[str, Any]
     optimizer: dict[str, Any] | None
     generators: dict[str, np.random.Generator]
+    scaling: Scaling | None = None
+
+    def encode(self, X: Any) -> np.ndarray:
+        """The codes of rows of the table.
+
+        Parameters
+        ----------
+        X : array_like, (n, D)
+            Rows in the units of the table: as they were before any scaling.
+
+        Returns
+        -------
+        ndarray, (n, M)
+            What ``model.encode`` says; of a variational model the mean of q(z | x).
+
+        Raises
+        ------
+        ShapeError, DataError, DtypeError
+            For rows that do not fit the scaling or the model.
+        """
+        model: Any = self.model
+        with no_grad():
+            codes = model.encode(X if self.scaling is None else self.scaling.apply(X))
+        mean = codes[0] if isinstance(codes, tuple) else codes
+        return np.array(mean.numpy())
+
+    def decode(self, Z: Any) -> np.ndarray:
+        """Rows of the table from codes.
+
+        Parameters
+        ----------
+        Z : array_like, (n, M)
+            Codes, as `encode` gives them.
+
+        Returns
+        -------
+        ndarray, (n, D)
+            In the units of the table.
+        """
+        model: Any = self.model
+        with no_grad():
+            Y = np.array(model.decode(Z).numpy())
+        return Y if self.scaling is None else self.scaling.undo(Y)
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """What the model makes of rows of the table.
+
+        Parameters
+        ----------
+        X : array_like, (n, D)
+            Rows in the units of the table.
+
+        Returns
+        -------
+        ndarray, (n, D)
+            In the units of the table.
+
+        Raises
+        ------
+        ShapeError, DataError, DtypeError
+            For rows that do not fit the scaling or the model.
+
+        Examples
+        --------
+        >>> X = np.array([[10.0, 400.0], [30.0, 200.0], [50.0, 0.0]])
+        >>> scaling = mg.data.Scaling.learn(X)
+        >>> model = mg.models.LinearAutoencoder(2, 1, rng=np.random.default_rng(0))
+        >>> _ = model.fit(scaling.apply(X))
+        >>> path = mg.checkpoint.save("model.npz", model, scaling=scaling)
+        >>> bool(np.allclose(mg.checkpoint.load(path).reconstruct(X), X, atol=1e-3))
+        True
+        """
+        with no_grad():
+            Y = self.model(X if self.scaling is None else self.scaling.apply(X))
+        return np.array(Y.numpy()) if self.scaling is None else self.scaling.undo(Y.numpy())
 
 
 def save(
@@ -83,6 +168,7 @@ def save(
     optimizer: Optimizer | None = None,
     meta: Mapping[str, Any] | None = None,
     generators: Mapping[str, np.random.Generator] | None = None,
+    scaling: Scaling | None = None,
 ) -> Path:
     """Write `model`, and what its training needs to go on, to `path`.
 
@@ -98,6 +184,8 @@ def save(
         Anything that JSON can hold.
     generators : mapping of str to numpy.random.Generator, optional
         Under a name for their purpose, such as ``{"shuffle": rng, "noise": noise}``.
+    scaling : Scaling, optional
+        What was done to the data before the model saw them.
 
     Returns
     -------
@@ -126,7 +214,49 @@ def save(
     ['__meta__', 'model/decoder.bias', 'model/decoder.weight', 'model/encoder.bias',
     'model/encoder.weight']
     """
+    whole = packed(model, optimizer=optimizer, meta=meta, generators=generators, scaling=scaling)
+    # an older file that was cut short must not take the place of the last good one
+    keep = os.path.isfile(path) and zipfile.is_zipfile(path)
+    try:
+        return write_whole(path, lambda file: _write(file, whole), keep_previous=keep)
+    except OSError as error:
+        needed = sum(value.nbytes for value in whole.values())
+        raise CheckpointError(
+            f"the checkpoint cannot be written: {error.strerror or error}",
+            f"{path}: about {needed:,} bytes are needed, {_free(Path(path))}; an older file of "
+            "that name is untouched",
+            "make room, or name a file in a folder that exists and may be written to",
+        ) from None
+
+
+def packed(
+    model: Module,
+    *,
+    optimizer: Optimizer | None = None,
+    meta: Mapping[str, Any] | None = None,
+    generators: Mapping[str, np.random.Generator] | None = None,
+    scaling: Scaling | None = None,
+) -> dict[str, np.ndarray]:
+    """The arrays that `save` writes, header included: what ``np.savez`` makes a checkpoint of.
+
+    Parameters
+    ----------
+    model, optimizer, meta, generators, scaling : object
+        As for `save`.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Under the names that stand at the top of this file.
+
+    Raises
+    ------
+    DataError
+        For a `meta` that JSON cannot hold.
+    """
     arrays = {f"model/{name}": value for name, value in model.state_dict().items()}
+    if isinstance(model, PrincipalAxes):
+        arrays |= {f"seen/{key}": value for key, value in model.seen_state().items()}
     header: dict[str, Any] = {
         "format": FORMAT,
         "version": __version__,
@@ -144,21 +274,10 @@ def save(
         }
         numbers = {key: value for key, value in state.items() if not isinstance(value, np.ndarray)}
         header["optimizer"] = {"class": type(optimizer).__name__, "numbers": numbers}
+    if scaling is not None:
+        arrays |= {"scaling/mean": scaling.mean, "scaling/factor": scaling.factor}
     header["sha256"] = digest(arrays)
-    text = _as_json(header)
-    whole = {**arrays, META: np.array(text)}
-    # an older file that was cut short must not take the place of the last good one
-    keep = os.path.isfile(path) and zipfile.is_zipfile(path)
-    try:
-        return write_whole(path, lambda file: _write(file, whole), keep_previous=keep)
-    except OSError as error:
-        needed = sum(value.nbytes for value in arrays.values()) + len(text)
-        raise CheckpointError(
-            f"the checkpoint cannot be written: {error.strerror or error}",
-            f"{path}: about {needed:,} bytes are needed, {_free(Path(path))}; an older file of "
-            "that name is untouched",
-            "make room, or name a file in a folder that exists and may be written to",
-        ) from None
+    return {**arrays, META: np.array(_as_json(header))}
 
 
 def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoint:
@@ -208,6 +327,8 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoin
         raise CheckpointError(
             "the checkpoint does not fit the model", f"{path}: {error.where}", error.fix
         ) from None
+    if isinstance(model, PrincipalAxes):
+        model.load_seen_state(_part("seen/", arrays))
     optimizer = None
     if "optimizer" in header:
         optimizer = header["optimizer"]["numbers"] | _part("optimizer/", arrays)
@@ -217,7 +338,42 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoin
         raise CheckpointError(
             "the states of its generators cannot be understood", f"{path}", older(path)
         ) from None
-    return Checkpoint(Path(path), model, header["meta"], optimizer, generators)
+    scaling = _scaling(_part("scaling/", arrays), path)
+    return Checkpoint(Path(path), model, header["meta"], optimizer, generators, scaling)
+
+
+def load_model(path: str | os.PathLike[str]) -> Any:
+    """The model that a run has kept, ready for rows in the units of its own data: `mg.load`.
+
+    Parameters
+    ----------
+    path : path-like
+        A checkpoint, or the folder that ``minigrad-ae train --checkpoint`` or ``minigrad-ae verify
+        --out`` wrote.
+
+    Returns
+    -------
+    Module
+        In evaluation mode.  Where the run scaled its data, the model that does so itself: of a
+        linear autoencoder one in float64 with other weights, of others a `mg.models.scaled.Scaled`.
+
+    Raises
+    ------
+    CheckpointError
+        What `load` raises, and for a folder without a checkpoint.
+
+    Examples
+    --------
+    >>> X = np.array([[10.0, 400.0], [30.0, 200.0], [50.0, 0.0]])
+    >>> scaling = mg.data.Scaling.learn(X)
+    >>> model = mg.models.LinearAutoencoder(2, 1, rng=np.random.default_rng(0))
+    >>> _ = model.fit(scaling.apply(X))
+    >>> path = mg.checkpoint.save("checkpoint.npz", model, scaling=scaling)
+    >>> bool(np.allclose(mg.load(".")(X).numpy(), X, atol=1e-3))
+    True
+    """
+    found = load(Path(path) / FILE if os.path.isdir(path) else path)
+    return in_units_of_the_table(found.model, found.scaling).eval()
 
 
 def settings_of(model: Module) -> dict[str, Any] | None:
@@ -440,6 +596,16 @@ def _built(described: Mapping[str, Any], dtype: np.dtype) -> Module:
         **settings,
         **{name: drawn[name] for name in DRAWN if name in inspect.signature(kind).parameters},
     )
+
+
+def _scaling(kept: Mapping[str, np.ndarray], path: str | os.PathLike[str]) -> Scaling | None:
+    """What was done to the data; None in a file without it, as older versions wrote them."""
+    if not kept:
+        return None
+    if kept.keys() != {"mean", "factor"}:
+        where = f"{path}: the scaling of the data has {', '.join(sorted(kept))}"
+        raise CheckpointError("the scaling of its data cannot be understood", where, older(path))
+    return Scaling(**kept)
 
 
 # --- generators: their states are nested dicts of numbers and, some of them, arrays ---

@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -53,6 +53,37 @@ def write_whole(
         raise
     _sync_folder(target.parent)
     return Path(path)
+
+
+def write_folder(
+    folder: str | os.PathLike[str], files: Mapping[str, Callable[[BinaryIO], object]]
+) -> None:
+    """Let each `write(file)` fill a file, and give all of them their names in `folder` once all are
+    complete and on the disk.
+
+    Whatever goes wrong before that, older files of these names stay as they are, and a folder that
+    was not there is not left behind.  Between the first name and the last there are only renames.
+    """
+    target = Path(os.path.realpath(folder))
+    made = not target.exists()
+    target.mkdir(parents=True, exist_ok=True)
+    parts = {target / name: temporary_name(target / name) for name in files}
+    try:
+        for temporary, write in zip(parts.values(), files.values(), strict=True):
+            with open(temporary, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, temporary in parts.items():
+            os.replace(temporary, path)
+    except BaseException:
+        for temporary in parts.values():
+            temporary.unlink(missing_ok=True)
+        if made:
+            with suppress(OSError):  # not empty
+                target.rmdir()
+        raise
+    _sync_folder(target)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> Path:

@@ -18,7 +18,7 @@ import numpy as np
 from .arguments import flag, generator, plain, whole_number
 from .data import batches, check_matrix
 from .data.progress import progress_of
-from .data.validate import demand_squares
+from .data.validate import demand_differences, demand_squares
 from .errors import DataError, DtypeError, GradientError
 from .optim import LBFGS, SGD, Adam
 
@@ -296,13 +296,7 @@ def _checked(X: Any, dtype: Any) -> np.ndarray:
     """
     X = plain(X, "X")
     flat = check_matrix(X.reshape(len(X), -1) if X.ndim > 2 and X.size else X)
-    if len(flat) > 1 and (flat == flat[0]).all():
-        raise DataError(
-            "there is nothing to learn: all rows of X are the same",
-            f"X has shape {X.shape}, and each row begins "
-            f"{', '.join(f'{v:.4g}' for v in flat[0, :3])}",
-            "check how the data were read; a constant needs no autoencoder",
-        )
+    demand_differences(X)
     with np.errstate(over="ignore"):
         cast = (
             flat

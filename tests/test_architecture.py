@@ -47,7 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "optim": {*GROUND, *CORE, "kernels"},
     "models": {*GROUND, *CORE, "data", "nn", "optim"},
     "train": {*GROUND, *CORE, "data", "nn", "optim", "models"},
-    "checkpoint": {*GROUND, "files", "version", "nn", "optim", "models"},
+    "checkpoint": {*GROUND, "files", "version", "autodiff", "data", "nn", "optim", "models"},
     "experiments": {*GROUND, *CORE, *TRAINED, "analytic", "checkpoint", "files"},
     "claims": {
         *GROUND,

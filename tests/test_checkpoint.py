@@ -19,8 +19,9 @@ from zoo import MODELS, model_and_loss
 
 from minigrad_ae import checkpoint, nn
 from minigrad_ae import files as atomic
+from minigrad_ae.data import Scaling
 from minigrad_ae.errors import CheckpointError, DataError
-from minigrad_ae.models import LinearAutoencoder
+from minigrad_ae.models import LinearAutoencoder, LinearVAE, VariationalAutoencoder
 from minigrad_ae.optim import SGD, Adam
 
 X = np.random.default_rng(3).standard_normal((20, 5))
@@ -121,6 +122,46 @@ def test_all_that_does_not_fit_is_listed_at_once(tmp_path):
     ):
         assert part in text
     assert all(np.array_equal(before[k], v) for k, v in other.state_dict().items())
+
+
+@pytest.mark.parametrize("how", ["one", "column"])
+def test_the_scaling_of_the_data_is_kept(tmp_path, how):
+    scaling = Scaling.learn(1000 + X * [1, 10, 100, 1e3, 1e4], how)
+    found = checkpoint.load(checkpoint.save(tmp_path / "a.npz", linear(), scaling=scaling))
+    assert found.scaling is not None
+    assert found.scaling.mean.tobytes() == scaling.mean.tobytes()
+    assert found.scaling.factor.tobytes() == scaling.factor.tobytes()
+    raw = scaling.undo(X)
+    assert np.allclose(found.encode(raw), found.model.encode(X).numpy(), rtol=1e-9, atol=1e-9)
+    expected = scaling.undo(found.model(X).numpy())
+    assert np.allclose(found.reconstruct(raw), expected, rtol=1e-9)
+    assert np.allclose(found.decode(found.encode(raw)), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["vae", "linear-vae"])
+def test_a_code_of_a_variational_model_is_the_mean(tmp_path, name):
+    found = checkpoint.load(checkpoint.save(tmp_path / "a.npz", vae(name)))
+    assert found.scaling is None
+    assert np.array_equal(found.encode(X), found.model.encode(X)[0].numpy())
+    assert np.array_equal(found.reconstruct(X), found.model(X).numpy())
+
+
+def vae(name):
+    if name == "linear-vae":
+        return LinearVAE(5, 2, rng=np.random.default_rng(0))
+    return VariationalAutoencoder(
+        5, 2, hidden=(3,), likelihood="gaussian", rng=np.random.default_rng(0)
+    )
+
+
+def test_half_a_scaling_is_refused(tmp_path):
+    path = checkpoint.save(tmp_path / "a.npz", linear(), scaling=Scaling.learn(X))
+    with np.load(path) as old:
+        arrays = {name: old[name] for name in old.files if name != "scaling/mean"}
+    header = json.loads(str(arrays.pop("__meta__")))
+    header["sha256"] = checkpoint.digest(arrays)
+    archive(path, **arrays, __meta__=np.array(json.dumps(header)))
+    assert "the scaling of its data" in message_of(CheckpointError, checkpoint.load, path)
 
 
 # --- files that are no checkpoints, or no longer ---

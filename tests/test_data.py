@@ -15,7 +15,16 @@ import pytest
 from helpers import message_of
 
 from minigrad_ae.analytic import pca
-from minigrad_ae.data import batches, centre, check_matrix, digits, load_matrix, scale, validate
+from minigrad_ae.data import (
+    Scaling,
+    batches,
+    centre,
+    check_matrix,
+    digits,
+    load_matrix,
+    scale,
+    validate,
+)
 from minigrad_ae.errors import DataError, DtypeError, FileError, ShapeError
 
 
@@ -440,3 +449,33 @@ def test_a_header_with_an_impossible_shape(tmp_path, shape):
         file.write(bytes(200))
     text = message_of(FileError, load_matrix, tmp_path / "X.npy")
     assert str(shape) in str(text)
+
+
+@pytest.mark.parametrize("how", ["one", "column"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_scaling_is_learned_from_some_rows_and_undone_in_others(how, dtype):
+    rng = np.random.default_rng(0)
+    X = (rng.standard_normal((40, 4)) * [1e-3, 1, 50, 4] + [0, 3, 1000, -7]).astype(dtype)
+    scaling = Scaling.learn(X[:30], how)
+    scaled = scaling.apply(X)
+    rounding = 3e-4 if dtype == np.float32 else 1e-12
+    assert scaled.dtype == dtype and np.abs(scaled[:30].mean(axis=0)).max() < rounding
+    squares = np.mean(scaled[:30].astype(np.float64) ** 2, axis=0)
+    squares = squares if how == "column" else squares.mean()
+    assert squares == pytest.approx(np.ones(np.shape(squares)), rel=rounding)
+    assert np.allclose(scaling.undo(scaled), X, rtol=0, atol=rounding * np.abs(X).max())
+
+
+def test_a_scaling_keeps_constant_columns_and_tiny_ones():
+    X = np.array([[0.1, 1e-200, 5.0], [0.1, -1e-200, 7.0], [0.1, 3e-200, 9.0]])
+    scaling = Scaling.learn(X, "column")
+    assert scaling.factor[0] == 1.0 and np.abs(scaling.apply(X)[:, 0]).max() < 1e-16
+    assert np.std(scaling.apply(X)[:, 1]) == pytest.approx(1.0)
+
+
+def test_rows_that_do_not_fit_a_scaling_are_refused():
+    X = np.arange(12.0).reshape(4, 3)
+    scaling = Scaling.learn(X)
+    text = message_of(ShapeError, scaling.apply, X[:, :2])
+    assert "got shape (4, 2), expected (n, 3)" in text
+    assert "unknown how 'columns'" in message_of(DataError, Scaling.learn, X, "columns")

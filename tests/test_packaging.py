@@ -45,7 +45,7 @@ def test_what_the_tests_need_travels_in_the_source_distribution():
     rules = [line.split() for line in lines if not line.startswith("#")]
     grafted = {name for rule, *names in rules for name in names if rule == "graft"}
     included = {name for rule, *names in rules for name in names if rule == "include"}
-    assert grafted >= {"tests", "figures", "benchmarks"}
+    assert grafted >= {"tests", "figures", "benchmarks", "examples"}
     assert {name for name in included | grafted if not (ROOT / name).exists()} == set()
 
 
@@ -76,7 +76,7 @@ def test_the_readme_opens_with_a_picture_and_two_commands():
         assert (ROOT / picture).is_file(), picture
 
 
-@pytest.mark.parametrize("folder", ["minigrad_ae", "lessons", "tests", "benchmarks"])
+@pytest.mark.parametrize("folder", ["minigrad_ae", "lessons", "tests", "benchmarks", "examples"])
 def test_no_path_of_one_machine(folder):
     for path in (ROOT / folder).rglob("*.py"):
         assert not re.search(r"[\"']/(home|root|work|Users)/", path.read_text(encoding="utf-8")), (
@@ -115,7 +115,7 @@ def without_encoding(source: str) -> Iterator[str]:
             yield ast.unparse(call)
 
 
-@pytest.mark.parametrize("folder", ["minigrad_ae", "lessons", "tests", "benchmarks"])
+@pytest.mark.parametrize("folder", ["minigrad_ae", "lessons", "tests", "benchmarks", "examples"])
 def test_text_files_name_their_encoding(folder):
     for path in (ROOT / folder).rglob("*.py"):
         assert list(without_encoding(path.read_text(encoding="utf-8"))) == [], path
@@ -159,7 +159,7 @@ def test_the_readme_calls_python_in_one_way():
 
 # (not setup.cfg: setuptools writes it anew in a source distribution)
 WRITTEN = {".py", ".md", ".toml", ".yml", ".yaml", ".in", ".js", ".css", ".html"}
-FOLDERS = ["minigrad_ae", "lessons", "tests", "benchmarks", ".github"]
+FOLDERS = ["minigrad_ae", "lessons", "tests", "benchmarks", "examples", ".github"]
 
 
 def badly_ended(root: Path) -> list[str]:

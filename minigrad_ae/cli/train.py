@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from argparse import SUPPRESS, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,31 @@ import numpy as np
 from .. import analytic, checkpoint, models
 from ..arguments import demand_room, seed
 from ..autodiff.graph import no_grad
-from ..data import check_matrix, digits, load_matrix, mnist
+from ..data import Scaling, check_matrix, digits, load_matrix, mnist
+from ..data.validate import demand_differences, demand_squares
 from ..errors import CheckpointError, DataError
-from ..experiments.masked import gaussian_errors, masked_errors
+from ..experiments.masked import (
+    gaussian_errors,
+    masked_errors,
+    mean_picture_errors,
+    ridge_of,
+)
+from ..models.base import VariationalModel
 from ..models.masked import random_masks
 from ..optim import Adam
 from ..train import History, State, fit
 
 FILE = "checkpoint.npz"
+EPOCHS, STEPS = 10, 3000  # at least, where --epochs is not given
+LINES = 50  # about as many epochs are printed and kept
+# learning rates where none is given, if not 0.001; and the steps after which one has halved
+RATE, FALL = {"linear": 0.01}, {"linear": 1000}
+FAR = 1.5  # times the error of PCA
+ENOUGH_ROWS = 5000  # of the training data, to see whether they are known by heart
+# with options in the units of the data, which mean something for pixels
+PIXELS = ("sparse", "denoising")
+# a masked autoencoder does it itself
+SCALED = ("linear", "two-layer", "deep", "sparse", "denoising", "linear-vae", "vae")
 MASKS = 20  # how many a masked autoencoder is tested with
 HELD_OUT = 5  # every fifth row of the user's own matrix is for testing
 # options that may differ on --resume
@@ -34,15 +52,12 @@ MAY_CHANGE = {"epochs", "resume", "overwrite", "checkpoint", "command", "handler
 
 
 def train(options: Namespace, rest: list[str]) -> int:
-    """Train, report the loss of every epoch and the error on data held out, beside PCA's; returns
+    """Train, report the loss of the epochs and the error on data held out, beside PCA's; returns
     the exit code.
     """
-    from tqdm import tqdm
-
     _complete(options)
     path = _path(options)
     X, X_test = data_of(options)
-    settings = {name: value for name, value in vars(options).items() if name not in MAY_CHANGE}
     seeds = np.random.SeedSequence(options.seed).spawn(3)
     init, shuffle, noise = map(np.random.default_rng, seeds)
     model = MODELS[options.model](options, X.shape[1], rng=init, dtype=options.dtype)
@@ -51,55 +66,185 @@ def train(options: Namespace, rest: list[str]) -> int:
     # each parameter gets a gradient and Adam's two moments, in the middle of the first step
     size = 3 * sum(p.size * p.dtype.itemsize for p in model.parameters())
     demand_room(size, "training this model", "choose fewer units (--latent, --hidden)")
-    optimizer = Adam(model.parameters(), lr=options.lr)
-    history = History()
+    found = None
     if options.resume and path is not None:
         found = checkpoint.load(path, model)
         then, history = _training_of(found)
-        _demand_same(settings, then, path)
+        _demand_same(options, then, path)
+        scaling = found.scaling
+    else:
+        _choose(options, X)
+        history = History()
+        scaling = None if options.scale == "none" else Scaling.learn(X, options.scale)
+    if scaling is not None:
+        X, X_test = scaling.apply(X), scaling.apply(X_test)
+    epochs = options.epochs
+    if epochs is None:
+        epochs = enough_epochs(len(X), options.batch_size)
+    optimizer = Adam(model.parameters(), lr=options.lr)
+    if found is not None:
         optimizer.load_state_dict(found.optimizer or {})
         shuffle, noise = found.generators["shuffle"], found.generators["noise"]
-        left = max(0, options.epochs - history.epochs)
+        left = max(0, epochs - history.epochs)
         print(f"continuing after epoch {history.epochs}, with {path}; epochs left: {left}")
-
-    def keep(state: State) -> None:
-        # above the bar, where there is one
-        tqdm.write(f"epoch {state.epoch:>4}  loss {state.loss:.10g}")
-        sys.stdout.flush()
-        if path is not None:
-            generators = {"shuffle": shuffle, "noise": noise}
-            meta = {"settings": settings, "history": state.history.as_dict()}
-            checkpoint.save(path, model, optimizer=optimizer, generators=generators, meta=meta)
-
+    keep = Keeper(
+        path, settings_of(options), scaling, epochs, {"shuffle": shuffle, "noise": noise}, history
+    )
     count = sum(p.size for p in model.parameters())
     print(
         f"{type(model).__name__}, {count:,} parameters; {len(X)} data of {X.shape[1]} features, "
         f"{len(X_test)} held out"
     )
-    print("loss: the model's own, a sum over features, mean over data, while training")
+    print(said_of(model, scaling))
+    schedule = falling(options.lr, options.fall)
     try:
         fit(
             model,
             X,
             optimizer=optimizer,
-            epochs=options.epochs,
+            epochs=epochs,
             rng=shuffle,
             batch_size=options.batch_size,
             noise=noise,
+            schedule=schedule,
             callbacks=[keep],
             progress=sys.stderr.isatty(),
             history=history,
         )
     except KeyboardInterrupt:
         kept = "nothing was kept"
-        if path and history.epochs:
-            kept = f"epoch {history.epochs} is in {path}: continue with --resume"
+        if path and keep.epoch:
+            kept = f"epoch {keep.epoch} is in {path}: continue with --resume"
         print(f"\nminigrad-ae: interrupted; {kept}", file=sys.stderr)
         return 130
-    report(model, X, X_test, options.latent)
+    factor = np.array(1.0) if scaling is None else scaling.factor
+    report(model, X, X_test, options.latent, factor, hints(options, epochs, history))
     if path is not None:
         print(f"kept in {path}")
     return 0
+
+
+class Keeper:
+    """A callback: says the loss, in the units of the table, and keeps the model.
+
+    Of many short epochs it says and keeps some: every one that lasts a second, and at least
+    `LINES` in all.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        settings: dict[str, Any],
+        scaling: Scaling | None,
+        epochs: int,
+        generators: dict[str, np.random.Generator],
+        history: History,
+    ) -> None:
+        self.path, self.settings, self.scaling = path, settings, scaling
+        self.epochs, self.generators = epochs, generators
+        self.epoch = history.epochs  # of the model that is kept
+        self.every = -(-epochs // LINES)
+        self.time = time.monotonic()
+
+    def __call__(self, state: State) -> None:
+        """After an epoch."""
+        from tqdm import tqdm
+
+        late = time.monotonic() - self.time >= 1.0
+        round_one = state.epoch % self.every == 0 or state.epoch in (1, self.epochs)
+        if not (late or round_one):
+            return
+        loss = in_units(state.model, self.scaling, state.loss)
+        # above the bar, where there is one
+        tqdm.write(f"epoch {state.epoch:>4}  loss {loss:.10g}")
+        sys.stdout.flush()
+        if self.path is not None:
+            checkpoint.save(
+                self.path,
+                state.model,
+                optimizer=state.optimizer,
+                generators=self.generators,
+                meta={"settings": self.settings, "history": state.history.as_dict()},
+                scaling=self.scaling,
+            )
+        self.epoch, self.time = state.epoch, time.monotonic()
+
+
+# --- what is chosen where nothing is said ---------------------------------------------------------
+
+
+def enough_epochs(rows: int, batch_size: int) -> int:
+    """EPOCHS, or as many as make STEPS steps: a pass through a small table is short."""
+    return max(EPOCHS, -(-STEPS // -(-rows // max(1, batch_size))))
+
+
+def falling(lr: float, fall: int | None) -> Callable[[int], float] | None:
+    """The learning rate of step k, lr / (1 + k / fall): it does not depend on the number of epochs,
+    so that a run can go on.
+    """
+    return None if fall is None else lambda k: lr / (1 + k / fall)
+
+
+def _choose(options: Namespace, X: np.ndarray) -> None:
+    """Complete the options whose default depends on the model and the data, for a run that
+    begins.
+    """
+    options.fall = FALL.get(options.model)
+    if options.lr is None:
+        options.lr = RATE.get(options.model, 1e-3)
+    pixels = options.model == "vae" and options.likelihood == "bernoulli"
+    if options.model == "masked" or pixels:
+        if pixels and options.scale not in (None, "none"):
+            raise DataError(
+                f"--scale {options.scale} and a Bernoulli likelihood do not go together",
+                "p(x | z) is about pixels in [0, 1], and scaled data lie on both sides of 0",
+                "choose --likelihood gaussian, or leave out --scale",
+            )
+        options.scale = "none"
+    if options.scale is None:
+        left_alone = options.model in PIXELS and X.min() >= 0 and X.max() <= 1
+        options.scale = "none" if left_alone else "one"
+    demand_differences(X)
+    if options.scale != "none":
+        demand_squares(X)
+
+
+def settings_of(options: Namespace) -> dict[str, Any]:
+    """What must be the same on --resume, and is kept for it."""
+    return {name: value for name, value in vars(options).items() if name not in MAY_CHANGE}
+
+
+# --- units ----------------------------------------------------------------------------------------
+
+
+def in_units(model: Any, scaling: Scaling | None, loss: float) -> float:
+    """The loss of a datum in the units of the table, where one number says it: a squared error has
+    their square, and a density of the scaled data is one of the table times their product.
+    """
+    if scaling is None:
+        return loss
+    if isinstance(model, VariationalModel):
+        return loss + float(np.sum(np.log(np.broadcast_to(scaling.factor, scaling.mean.shape))))
+    return loss if scaling.factor.ndim else loss * float(scaling.factor) ** 2
+
+
+def said_of(model: Any, scaling: Scaling | None) -> str:
+    """What was done to the data, and what the losses are, in a line each."""
+    loss = "loss: the model's own, a sum over features, mean over data, while training"
+    if isinstance(model, models.MaskedAutoencoder):
+        return loss
+    if scaling is None:
+        return f"scaling: none, the data as they are\n{loss}"
+    if scaling.factor.ndim == 0:
+        done = f"less the mean of each column, and divided by {float(scaling.factor):.6g}"
+        return f"scaling: {done} (training rows)\n{loss}, in the units of the table"
+    done = "less the mean of each column, and divided by its deviation (training rows)"
+    units = "" if isinstance(model, VariationalModel) else ", of scaled columns"
+    return (
+        f"scaling: {done}\n"
+        "  this changes the principal components: PCA stands here for PCA of the scaled columns\n"
+        f"{loss}{units}"
+    )
 
 
 def data_of(options: Namespace) -> tuple[np.ndarray, np.ndarray]:
@@ -114,41 +259,90 @@ def data_of(options: Namespace) -> tuple[np.ndarray, np.ndarray]:
     return X[~test], X[test]
 
 
-def report(model: Any, X: np.ndarray, X_test: np.ndarray, M: int) -> None:
-    """Print the error on data held out, of the model and of PCA with as many numbers; a denoiser is
-    given noisy ones.
+def report(
+    model: Any, X: np.ndarray, X_test: np.ndarray, M: int, factor: np.ndarray, hints: Sequence[str]
+) -> None:
+    """Print the error on data held out, of the model and of PCA with as many numbers, in the units
+    of the table: `factor` times those of the scaled data.  A denoiser is given noisy ones.  Far
+    above PCA, what to try is said in a line.
     """
     if isinstance(model, models.MaskedAutoencoder):
-        return report_masked(model, X, X_test)
-    denoises = isinstance(model, models.DenoisingAutoencoder)
-    given = model.corrupt(X_test, np.random.default_rng(0)) if denoises else X_test
-    best = analytic.pca(X).reconstruct(given, min(M, X.shape[1]))
+        return report_masked(model, X, X_test, hints)
+    pca = analytic.pca(X)
     model.eval()
-    with no_grad():
-        error = squared_error(model(given).numpy(), X_test)
+    ours, best = differences(model, pca, M, X_test)
+    denoises = isinstance(model, models.DenoisingAutoencoder)
     held_out = "held out, with noise" if denoises else "held out"
     print(
-        f"{held_out}: squared error {error:.6g} (sum over features, mean over data); PCA with M = "
-        f"{M}: {squared_error(best, X_test):.6g}"
+        f"{held_out}: squared error {sum_of_squares(ours * factor):.6g} (sum over features, mean "
+        f"over data); PCA with M = {M}: {sum_of_squares(best * factor):.6g}"
     )
+    error, reference = sum_of_squares(ours), sum_of_squares(best)
+    if factor.ndim:
+        print(f"of scaled columns: squared error {error:.6g}; PCA: {reference:.6g}")
+    if is_far(error, reference, sum_of_squares(X_test - X.mean(axis=0))):
+        ours, best = differences(model, pca, M, X[:ENOUGH_ROWS])
+        if sum_of_squares(ours) < sum_of_squares(best):
+            hints = ["more data, or fewer units: it is better than PCA on the training rows"]
+        print(f"this is far above PCA with M = {M}: try {', or '.join(hints)}")
 
 
-def report_masked(model: models.MaskedAutoencoder, X: np.ndarray, X_test: np.ndarray) -> None:
-    """Print the error in hidden pixels of data held out, beside the Gaussian conditional's with the
-    same masks.
+def differences(model: Any, pca: Any, M: int, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is wrong with the rows X as the model makes them, and as PCA does; a denoiser and its
+    PCA see noisy ones.
+    """
+    denoises = isinstance(model, models.DenoisingAutoencoder)
+    given = model.corrupt(X, np.random.default_rng(0)) if denoises else X
+    with no_grad():
+        ours = model(given).numpy().astype(np.float64) - X
+    return ours, pca.reconstruct(given, min(M, X.shape[1])) - X
+
+
+def is_far(error: float, best: float, spread: float) -> bool:
+    """Whether `error` is far above the reference `best`; `spread` is the error of the mean, a
+    thousandth of which nobody minds.
+    """
+    return error > FAR * best + 1e-3 * spread
+
+
+def report_masked(
+    model: models.MaskedAutoencoder, X: np.ndarray, X_test: np.ndarray, hints: Sequence[str]
+) -> None:
+    """Print the error in hidden pixels of data held out, beside the Gaussian conditional's and the
+    mean picture's with the same masks.
     """
     masks = random_masks(MASKS, model.n_patches, model.mask_ratio, np.random.default_rng(0))
-    ours = masked_errors(model, X_test, masks).mean()
-    gaussian = gaussian_errors(X, X_test, masks, model.image_shape, model.patch).mean()
+    shape, patch = model.image_shape, model.patch
+    ours = float(masked_errors(model, X_test, masks).mean())
+    gaussian = float(gaussian_errors(X, X_test, masks, shape, patch, ridge_of(X)).mean())
+    mean = float(mean_picture_errors(X, X_test, masks, shape, patch).mean())
     print(
         f"held out: squared error {ours:.6g} per hidden pixel; Gaussian conditional: "
-        f"{gaussian:.6g}, the same {MASKS} masks"
+        f"{gaussian:.6g}, mean picture: {mean:.6g}, the same {MASKS} masks"
     )
+    if ours > (gaussian + mean) / 2:
+        print(f"this is nearer to the mean picture: try {', or '.join(hints)}")
 
 
-def squared_error(Y: np.ndarray, X: np.ndarray) -> float:
+def hints(options: Namespace, epochs: int, history: History) -> list[str]:
+    """What may bring a run further, the likeliest first."""
+    found = []
+    bernoulli = options.model == "vae" and options.likelihood == "bernoulli"
+    if options.scale == "none" and options.model in SCALED and not bernoulli:
+        found.append("--scale one")
+    losses = history.loss
+    before = losses[-1 - -(-len(losses) // 10)] if len(losses) > 1 else math.inf
+    on = " --resume" if options.checkpoint else ""
+    own = {"sparse": "--lam", "vae": "--beta", "linear-vae": "--beta"}
+    weight = [f"a smaller {own[options.model]}"] if options.model in own else []
+    if losses and abs(before - losses[-1]) > 0.01 * abs(losses[-1]):
+        return [*found, f"--epochs {4 * epochs}{on}", *weight]
+    return [*found, *weight, f"--lr {options.lr / 10:g} or {options.lr * 10:g}"]
+
+
+def sum_of_squares(difference: np.ndarray) -> float:
     """Sum over features, mean over data, in float64, without the slides' factor 1/2."""
-    return float(np.mean(np.sum((Y.astype(np.float64) - X) ** 2, axis=1)))
+    return float(np.mean(np.sum(difference.astype(np.float64) ** 2, axis=1)))
 
 
 def _path(options: Namespace) -> Path | None:
@@ -211,10 +405,17 @@ def _training_of(found: checkpoint.Checkpoint) -> tuple[dict[str, Any], History]
         ) from None
 
 
-def _demand_same(now: dict[str, Any], then: dict[str, Any], path: Path) -> None:
+def _demand_same(options: Namespace, then: dict[str, Any], path: Path) -> None:
     """On --resume every option but the number of epochs must be what it was (one that came later
-    had its default).
+    had its default); what is not given is taken from there.
     """
+    # before there was scaling, data were as they are, and rates stayed
+    then = {"scale": "none", "fall": None, **then}
+    options.fall = then["fall"]
+    for name in ("lr", "scale"):
+        if getattr(options, name, None) is None:
+            setattr(options, name, then[name])
+    now = settings_of(options)
     changed = [name for name in sorted(now.keys() & then.keys()) if now[name] != then[name]]
     if changed:
         differ = [f"--{n.replace('_', '-')} was {then[n]}, is {now[n]}" for n in changed]
@@ -319,14 +520,14 @@ OPTIONS = {
     },
     "--epochs": {
         "type": int,
-        "default": 10,
         "metavar": "E",
-        "help": "epochs in all, also with --resume (10)",
+        "help": "epochs in all, also with --resume (10; for small data as many as make 3,000 "
+        "steps)",
     },
     "--checkpoint": {
         "type": Path,
         "metavar": "DIR",
-        "help": "keep the model here, in checkpoint.npz, after every epoch",
+        "help": "keep the model here, in checkpoint.npz, after every epoch, or every second",
     },
     "either": {
         "--resume": {"action": "store_true", "help": "go on with the model in --checkpoint"},
@@ -340,7 +541,10 @@ OPTIONS = {
         "default": 0,
         "help": "of the first weights, the order of the data, and the noise (0)",
     },
-    "--lr": {"type": float, "default": 1e-3, "help": "learning rate of Adam (0.001)"},
+    "--lr": {
+        "type": float,
+        "help": "learning rate of Adam (0.001; linear: from 0.01, halved after 1,000 steps)",
+    },
     "--batch-size": {"type": int, "default": 64, "metavar": "B", "help": "data per step (64)"},
     "--dtype": {
         "default": "float64",
@@ -348,6 +552,14 @@ OPTIONS = {
         "help": "of weights and data (float64)",
     },
     # options of single models
+    "--scale": {
+        "choices": ["one", "column", "none"],
+        "default": SUPPRESS,
+        "help": "data less their mean and divided by one number for all columns, learned from the "
+        "training rows and undone in the report; by one for each column, which changes the PCA; or "
+        "as they are (one; none for pixels in [0, 1] with sparse and denoising, and for a "
+        "Bernoulli vae). --noise, --lam and --sigma are in the units of scaled data",
+    },
     "--hidden": {**WHOLE, "metavar": "H", "help": "hidden units in each of the outer layers (128)"},
     "--activation": {
         "choices": ["sigmoid", "tanh", "relu"],
@@ -382,6 +594,7 @@ OPTIONS = {
 }
 # option of single models -> (default, its models); every other model refuses it
 USED_BY: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "scale": (None, SCALED),
     "hidden": (128, ("deep", "denoising", "vae")),
     "activation": ("sigmoid", ("two-layer", "deep", "denoising", "vae")),
     "lam": (0.1, ("sparse",)),

@@ -34,6 +34,15 @@ OPTIONS = {
         "metavar": "M",
         "help": "with --data: the number of latent units",
     },
+    "--out": {
+        "type": Path,
+        "metavar": "DIR",
+        "help": "with --data: keep model, codes, components, certificate and a picture here",
+    },
+    "--labels": {
+        "metavar": "FILE",
+        "help": "with --out: one label a row, which colour the picture of the codes",
+    },
 }
 
 
@@ -54,6 +63,10 @@ def verify(args: argparse.Namespace, rest: list[str]) -> int:
         raise DataError(
             "--latent without --data", f"--latent {args.latent}", "name the matrix: --data X.npy"
         )
+    for option in ("out", "labels"):
+        if (given := getattr(args, option)) is not None:
+            where, fix = f"--{option} {given}", "name the matrix: --data X.npy"
+            raise DataError(f"--{option} without --data", where, fix)
     writable(args.json)
     run = Run(fast=args.fast, full=args.full, seed=args.seed)
     if args.sabotage:
@@ -71,8 +84,9 @@ def certify(args: argparse.Namespace) -> int:
     """Train a linear autoencoder on the centred matrix and print its PCA certificate."""
     from ..claims.certificate import claims_of
     from ..claims.certify import certify_pca, demand_latent
-    from ..data import centre, load_matrix
+    from ..data import centre, load_labels, load_matrix
     from ..models import LinearAutoencoder
+    from . import kept
 
     if args.latent is None:
         raise DataError(
@@ -81,6 +95,14 @@ def certify(args: argparse.Namespace) -> int:
     X = load_matrix(args.data).astype(np.float64)
     demand_latent(args.latent, X.shape)
     writable(args.json)
+    labels = None
+    if args.labels is not None:
+        if args.out is None:
+            where, fix = f"--labels {args.labels}", "say where it is kept: --out DIR"
+            raise DataError("--labels colours a picture, and none is kept", where, fix)
+        labels = load_labels(args.labels, len(X))
+    if args.out is not None:
+        kept.demand_folder(args.out)
     centred, mean = centre(X)
     print(
         f"{args.data}: {X.shape[0]} x {X.shape[1]}; columns centred (largest mean taken off "
@@ -98,4 +120,9 @@ def certify(args: argparse.Namespace) -> int:
     print(certificate)
     if args.json:
         ledger.write_results(args.json, claims_of(certificate))
+    if args.out is not None:
+        model = kept.centred_by_itself(model, mean)
+        model.measure_codes(X)
+        files = kept.keep(args.out, model, X, certificate, source=str(args.data), labels=labels)
+        print(f"kept in {args.out}: {', '.join(files)}")
     return int(not certificate.passed)

@@ -8,8 +8,9 @@ image_patches    whitened patches of a photograph that matplotlib ships
 manifolds        points on a parabola, a helix, a saddle surface
 corruptions      the two kinds of noise of a denoising autoencoder
 matrix_files     a matrix from a .npy file
+labels           labels from a file, one for each row
 validate         is this a matrix that can be learned from?
-scaling          centring, and one common unit
+scaling          centring, and one common unit; how to undo both
 minibatches      seeded mini-batches
 shipped_results  small results that took minutes to compute
 ===============  ========================================================================
@@ -17,16 +18,18 @@ shipped_results  small results that took minutes to compute
 
 from .corruptions import additive_gaussian, zero_random_subset
 from .image_patches import patches, photograph, whiten
+from .labels import load_labels
 from .manifolds import arch, helix, parabola
 from .matrix_files import load_matrix
 from .minibatches import batches
 from .mnist_files import mnist
 from .optical_digits import digits
-from .scaling import centre, scale
+from .scaling import Scaling, centre, scale
 from .shipped_results import shipped
 from .validate import check_matrix
 
 __all__ = [
+    "Scaling",
     "additive_gaussian",
     "arch",
     "batches",
@@ -34,6 +37,7 @@ __all__ = [
     "check_matrix",
     "digits",
     "helix",
+    "load_labels",
     "load_matrix",
     "mnist",
     "parabola",

@@ -154,6 +154,19 @@ def demand_squares(X: NDArray[np.floating], dtype: Any = np.float64) -> None:
         )
 
 
+def demand_differences(X: NDArray[np.floating]) -> None:
+    """DataError for several data (n, ...) that are all the same; one alone may be learned by
+    heart.
+    """
+    if len(X) > 1 and (X[0] == X).all():
+        first = ", ".join(f"{v:.4g}" for v in X[0].ravel()[:3])
+        raise DataError(
+            "there is nothing to learn: all rows of X are the same",
+            f"X has shape {X.shape}, and each row begins {first}",
+            "check how the data were read; a constant needs no autoencoder",
+        )
+
+
 @cache  # once for each dtype
 def _say_once(dtype: str) -> None:
     log.warning("%s data are converted to float64", dtype)

@@ -159,19 +159,27 @@ def gaussian_errors(
     masks: np.ndarray,
     image_shape: Any = (SIDE, SIDE),
     patch: int = PATCH,
+    ridge: float = RIDGE,
 ) -> np.ndarray:
-    """The same for the Gaussian conditional mean, from mean and covariance (+ RIDGE I) of the
+    """The same for the Gaussian conditional mean, from mean and covariance (+ ridge I) of the
     training pictures.
     """
     X_train, X = X_train.astype(np.float64), X.astype(np.float64)
     mean = X_train.mean(axis=0)
-    S = np.cov(X_train.T, bias=True) + RIDGE * np.eye(len(mean))
+    S = np.cov(X_train.T, bias=True) + ridge * np.eye(len(mean))
 
     def error(hidden: np.ndarray) -> float:
         prediction = analytic.gaussian_conditional(S, hidden).predict(X, mean)
         return float(np.mean((prediction - X[:, hidden]) ** 2))
 
     return np.array([error(hidden_pixels(mask, image_shape, patch)) for mask in masks])
+
+
+def ridge_of(X_train: np.ndarray) -> float:
+    """A ridge for pictures in any unit and number: their total variance, divided by how many they
+    are, about the square of what the covariance of so few pictures is wrong by.
+    """
+    return float(X_train.var(axis=0, dtype=np.float64).sum()) / len(X_train)
 
 
 def mean_picture_errors(

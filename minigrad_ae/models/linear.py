@@ -26,6 +26,7 @@ from ..optim import LBFGS
 from ..tensors import Tensor, tensor
 from . import subspace
 from .base import Autoencoder, name_as_on_the_slides
+from .components import PrincipalAxes
 
 # pairs that L-BFGS keeps: more help data with columns of very different size, and cost time
 HISTORY = 30
@@ -113,7 +114,7 @@ class TiedDecoder(Module):
         return ops.linear(z, self.weight, self.bias)
 
 
-class LinearAutoencoder(Autoencoder):
+class LinearAutoencoder(PrincipalAxes, Autoencoder):
     """Two layers of weights and no other function: y = (x W_enc + b_enc) W_dec + b_dec.
 
     The loss is 1/2 sum (y - x)^2, a sum over features and data, with the slide's factor 1/2.
@@ -145,6 +146,8 @@ class LinearAutoencoder(Autoencoder):
         W2^T = decoder.weight (M, D) and b2 = decoder.bias (D,), or None.
     record : Fit or None
         What the last `fit` did.
+    components_, explained_variance_, explained_variance_ratio_, mean_ : ndarray
+        As in scikit-learn's PCA; see `components_`.
 
     Raises
     ------
@@ -412,6 +415,7 @@ class LinearAutoencoder(Autoencoder):
             self._centre_on(mean)
         with no_grad():
             report.loss = float(self.loss(given))
+        self.measure_codes(given)
         self.record = report
         return report
 
