@@ -82,6 +82,8 @@ def whole_number(
     if whole and low <= value and (high is None or value <= high):
         return int(value)
     limits = f"at least {low}" if high is None else f"from {low} to {high}"
+    if low == high:
+        limits = f"and here only {low} is possible"
     usual, fix = f"{name} must be a whole number, {limits}", fix or f"pass an int, {limits}"
     if not whole:
         raise DtypeError(usual, _got(value), fix)

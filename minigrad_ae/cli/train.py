@@ -19,12 +19,14 @@ import numpy as np
 from .. import analytic, checkpoint, models
 from ..arguments import demand_room, seed
 from ..autodiff.graph import no_grad
-from ..data import check_matrix, digits, load_matrix, mnist
+from ..data import check_matrix, digits, mnist
+from ..data.mnist_files import SETS
 from ..errors import CheckpointError, DataError
 from ..experiments.masked import gaussian_errors, masked_errors
 from ..models.masked import random_masks
 from ..optim import Adam
 from ..train import History, State, fit
+from . import input
 
 FILE = "checkpoint.npz"
 MASKS = 20  # how many a masked autoencoder is tested with
@@ -104,12 +106,19 @@ def train(options: Namespace, rest: list[str]) -> int:
 
 def data_of(options: Namespace) -> tuple[np.ndarray, np.ndarray]:
     """(training data, data held out)."""
+    if options.data in {"digits", *SETS}:
+        input.demand_none(options, f"to {options.data}", "key", "drop_columns")
     if options.data == "digits":
         return digits("train")[0], digits("test")[0]
-    if options.data == "mnist":
-        dtype = options.dtype
-        return mnist(split="train", dtype=dtype)[0], mnist(split="test", dtype=dtype)[0]
-    X = check_matrix(load_matrix(options.data), Path(options.data).name, min_rows=HELD_OUT)
+    if options.data in SETS:
+        train, test = (
+            mnist(split=split, dtype=options.dtype, which=options.data)[0]
+            for split in ("train", "test")
+        )
+        return train, test
+    table = input.matrix(options)
+    X = check_matrix(table.X, Path(options.data).name, min_rows=HELD_OUT)
+    input.say(options, table)
     test = np.arange(len(X)) % HELD_OUT == HELD_OUT - 1
     return X[~test], X[test]
 
@@ -309,8 +318,9 @@ OPTIONS = {
     "--data": {
         "default": "digits",
         "metavar": "DATA",
-        "help": "digits, mnist, or a matrix X.npy (digits)",
+        "help": "digits, mnist, fashion-mnist, kmnist, or a file of numbers (digits)",
     },
+    **input.OPTIONS,
     "--latent": {
         "type": int,
         "required": True,

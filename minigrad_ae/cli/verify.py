@@ -11,6 +11,7 @@ from ..arguments import seed
 from ..claims import Run, ledger
 from ..errors import DataError
 from ..files import write_json
+from . import input
 from .output import writable
 
 HELP = "read the whole ledger, or certify your own matrix"
@@ -26,9 +27,11 @@ OPTIONS = {
     "--json": {"type": Path, "metavar": "FILE", "help": "also write the rows as JSON"},
     "--sabotage": {"action": "store_true", "help": "plant each claim's bug and see it caught"},
     "--data": {
-        "metavar": "X.npy",
-        "help": "train a linear autoencoder on this matrix and certify it as PCA",
+        "metavar": "DATA",
+        "help": "train a linear autoencoder on digits, mnist, fashion-mnist, kmnist or a file of "
+        "numbers, and certify it as PCA",
     },
+    **input.OPTIONS,
     "--latent": {
         "type": int,
         "metavar": "M",
@@ -54,6 +57,7 @@ def verify(args: argparse.Namespace, rest: list[str]) -> int:
         raise DataError(
             "--latent without --data", f"--latent {args.latent}", "name the matrix: --data X.npy"
         )
+    input.demand_none(args, "without --data", "key", "drop_columns", "labels")
     writable(args.json)
     run = Run(fast=args.fast, full=args.full, seed=args.seed)
     if args.sabotage:
@@ -71,16 +75,18 @@ def certify(args: argparse.Namespace) -> int:
     """Train a linear autoencoder on the centred matrix and print its PCA certificate."""
     from ..claims.certificate import claims_of
     from ..claims.certify import certify_pca, demand_latent
-    from ..data import centre, load_matrix
+    from ..data import centre
     from ..models import LinearAutoencoder
 
     if args.latent is None:
         raise DataError(
             "--data needs --latent", f"--data {args.data}", "say how many latent units: --latent 2"
         )
-    X = load_matrix(args.data).astype(np.float64)
+    table = input.matrix(args)
+    X = table.X.astype(np.float64)
     demand_latent(args.latent, X.shape)
     writable(args.json)
+    input.say(args, table)
     centred, mean = centre(X)
     print(
         f"{args.data}: {X.shape[0]} x {X.shape[1]}; columns centred (largest mean taken off "

@@ -3,11 +3,17 @@ during training.
 
 ===============  ========================================================================
 optical_digits   1,797 real images of 8 x 8 pixels, shipped with the package
-mnist_files      the 70,000 images of MNIST, from their IDX files; `download` fetches them
+mnist_files      the 70,000 images of MNIST (and Fashion-MNIST and Kuzushiji-MNIST), from their
+                 IDX files; `download` fetches them
 image_patches    whitened patches of a photograph that matplotlib ships
 manifolds        points on a parabola, a helix, a saddle surface
 corruptions      the two kinds of noise of a denoising autoencoder
-matrix_files     a matrix from a .npy file
+matrix_files     a matrix from the user's own file; each kind of file has its reader
+numpy_files      .npy and .npz
+text_tables      .csv, .tsv, .txt
+idx_files        IDX, of any size
+picture_folders  a folder of pictures
+columns          which columns are features, and which one holds labels
 validate         is this a matrix that can be learned from?
 scaling          centring, and one common unit
 minibatches      seeded mini-batches

@@ -82,13 +82,15 @@ def batches(
             "give arrays with one row for each datum, in the same order",
         )
     n = len(arrays[0])
-    where = f"size = {size}, X has {n} rows"
+    where = f"size = {size}, X has {n} {'row' if n == 1 else 'rows'}"
     if n == 0:
         raise DataError("there are no rows to batch", where, "give data")
     size = whole_number(
         size,
         "the batch size",
-        f"choose a size from 1 to {n}; {n} is one batch of everything",
+        "the only size is 1"
+        if n == 1
+        else f"choose a size from 1 to {n}; {n} is one batch of everything",
         high=n,
         what=f"a batch size of {size} is out of range",
         where=where,

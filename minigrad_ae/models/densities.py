@@ -195,9 +195,12 @@ class Bernoulli(Module):
         """
         low, high = x.min(), x.max()
         if not (low >= 0 and high <= 1):
+            entries = f"runs from {low:.6g} to {high:.6g}"
+            if low == high:
+                entries = f"is {low:.6g} throughout"
             raise DataError(
                 "a Bernoulli likelihood needs data in [0, 1]",
-                f"x of shape {x.shape} runs from {low:.6g} to {high:.6g}",
+                f"x of shape {x.shape} {entries}",
                 "divide by the largest grey level, or choose likelihood='gaussian'",
             )
 
