@@ -240,6 +240,16 @@ def test_a_column_that_is_not_there(tmp_path):
     assert "numbers 0, 1" in message_of(DataError, load_matrix, twice, drop="length")
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"drop": None}, {"drop": 1.5}, {"drop": [None]}, {"labels": True}, {"labels": []}]
+)
+def test_a_column_is_a_name_or_a_number(tmp_path, wrong):
+    path = write(tmp_path / "table.csv", lines())
+    assert "name columns" in message_of(DtypeError, load_matrix, path, **wrong)
+    assert "name of an array" in message_of(DtypeError, load_matrix, path, key=1)
+    assert np.array_equal(load_matrix(path, drop=np.array([0, 2])), X[:, 1:2])
+
+
 # --- NumPy's files ---
 def test_npy_of_every_form(tmp_path):
     path = tmp_path / "X.npy"
@@ -282,6 +292,19 @@ def test_the_fields_of_a_structured_array_are_columns(tmp_path):
     wide = np.ones(2, dtype=[(f"measurement number {k}", "f8") for k in range(3000)])
     np.save(tmp_path / "wide.npy", wide)  # its header is longer than NumPy reads unasked
     assert load_matrix(tmp_path / "wide.npy").shape == (2, 3000)
+
+
+@pytest.mark.parametrize("cut", range(0, 150, 7))
+@pytest.mark.parametrize("change", [b"", b"\0", b"'", b"9", b"("])
+def test_damaged_npy_files(tmp_path, cut, change):
+    """Whatever byte is lost or changed, the numbers are read or it is said in three lines."""
+    np.save(tmp_path / "X.npy", X)
+    whole = (tmp_path / "X.npy").read_bytes()
+    path = write(tmp_path / "damaged.npy", whole[:cut] + change + whole[cut + 1 :])
+    try:
+        assert load_matrix(path).ndim == 2
+    except MinigradError as error:
+        assert len(str(error).splitlines()) == 3
 
 
 def test_archives_and_their_keys(tmp_path):

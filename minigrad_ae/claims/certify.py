@@ -41,6 +41,7 @@ from typing import Any
 import numpy as np
 
 from .. import analytic
+from ..arguments import counted
 from ..autodiff import engine
 from ..autodiff.curvature import extreme_curvatures, hessian_product
 from ..autodiff.graph import no_grad
@@ -117,14 +118,9 @@ def demand_latent(latent: int, shape: tuple[int, ...]) -> None:
     if not 1 <= latent <= shape[1]:
         raise DataError(
             f"--latent {latent} is not possible",
-            f"the matrix has {_count(shape[0], 'row')} and {_count(shape[1], 'column')}",
+            f"the matrix has {counted(shape[0], 'row')} and {counted(shape[1], 'column')}",
             "M = 1 is the only choice" if shape[1] == 1 else f"choose 1 <= M <= {shape[1]}",
         )
-
-
-def _count(n: int, what: str) -> str:
-    """'1 row', '50 rows'."""
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _sizes(X: np.ndarray, found: analytic.PCA) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import analytic, checkpoint, models
-from ..arguments import demand_room, seed
+from ..arguments import counted, demand_room, seed
 from ..autodiff.graph import no_grad
 from ..data import check_matrix, digits, mnist
 from ..data.mnist_files import SETS
@@ -290,7 +290,7 @@ def square(D: int) -> tuple[int, int]:
     if side * side != D:
         raise DataError(
             "a masked autoencoder needs pictures",
-            f"the data have {D} features, which is not a square number",
+            f"the data have {counted(D, 'feature')}, which is not a square number",
             "from Python, MaskedAutoencoder((height, width), patch) takes any rectangle",
         )
     return side, side

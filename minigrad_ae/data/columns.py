@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import demand_room
+from ..arguments import counted, demand_room
 from ..errors import DataError
 
 SHOWN = 12  # names in a message
+LARGEST_WHOLE = 2.0**53  # below it float64 has every whole number
 
 
 @dataclass
@@ -101,15 +102,10 @@ def split_pictures(array: NDArray[np.uint8], columns: Columns, place: str) -> Ta
     return table
 
 
-def count(n: int, one: str, several: str = "") -> str:
-    """'1 column', '3 columns'."""
-    return f"{n:,} {one if n == 1 else several or one + 's'}"
-
-
 def _listed(names: Sequence[str]) -> str:
     """'the columns are a, b and 70 more'."""
     if list(names) == [str(k) for k in range(len(names))]:
-        return f"it has {count(len(names), 'column')} without names"
+        return f"it has {counted(len(names), 'column')} without names"
     shown = ", ".join(names[:SHOWN])
     more = len(names) - SHOWN
     return f"the columns are {shown}" + (f" and {more} more" if more > 0 else "")
@@ -122,7 +118,10 @@ def as_labels(values: NDArray[Any]) -> NDArray[Any]:
             values = values.astype(np.float64)
         except ValueError:
             return np.char.strip(values.astype(str))
-    if values.dtype.kind == "f" and np.isfinite(values).all():
+        except SystemError:
+            broken = f"dtype {values.dtype}, with characters that do not exist"
+            raise DataError("the labels are damaged", broken, "save them again") from None
+    if values.dtype.kind == "f" and (np.abs(values.astype(np.float64)) < LARGEST_WHOLE).all():
         whole = values.astype(np.int64)
         return whole if np.array_equal(whole, values) else values
     return values

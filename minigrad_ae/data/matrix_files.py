@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, FileError, ShapeError
+from ..arguments import counted
+from ..errors import DataError, DtypeError, FileError, ShapeError
 from .columns import Columns, Table, as_labels, split_array, split_pictures
 from .idx_files import is_idx, read_idx
 from .mnist_files import SETS, mnist
@@ -90,7 +91,8 @@ def load_matrix(
     FileError
         For a file that is missing, unreadable, damaged, or of a kind that is not read.
     DtypeError
-        For a column of text, Python objects and other entries that are no numbers.
+        For a column of text, Python objects and other entries that are no numbers, and for a `key`,
+        `drop` or `labels` that is neither a name nor a number.
     ShapeError
         Unless there are 2 dimensions.
     DataError
@@ -122,9 +124,15 @@ def read_table(
     labels: str | int | None = None,
 ) -> Table:
     """What `load_matrix` reads, with the names of the columns and what was decided on the way."""
-    dropped = [drop] if isinstance(drop, str | int) else drop
-    label = None if labels is None else str(labels)
-    columns = Columns(tuple(map(str, dropped)), label)
+    several = isinstance(drop, Sequence | np.ndarray) and not isinstance(drop, str)
+    given: Any = drop if several else [drop]
+    dropped = tuple(_column(each, "drop") for each in given)
+    label = None if labels is None else _column(labels, "labels")
+    columns = Columns(dropped, label)
+    if not isinstance(key, str | None):
+        raise DtypeError(
+            "load_matrix: key must be the name of an array", f"got {key!r:.60}", "pass a str"
+        )
     if str(path) in {"digits", *SETS}:
         demand_no_key(key, path)
         return _named(str(path), columns)
@@ -140,10 +148,22 @@ def read_table(
     if table.labels is not None and len(table.labels) != len(table.X):
         raise DataError(
             "there must be a label for each row",
-            f"path {str(path)!r}: {len(table.X)} rows, {len(table.labels)} labels",
+            f"path {str(path)!r}: {counted(len(table.X), 'row')}, "
+            f"{counted(len(table.labels), 'label')}",
             "name the labels of these data",
         )
     return table
+
+
+def _column(value: Any, name: str) -> str:
+    """A column as text, by name or number."""
+    if isinstance(value, str | int | np.integer) and not isinstance(value, bool):
+        return str(value)
+    raise DtypeError(
+        f"load_matrix: {name} must name columns",
+        f"got {value!r:.60}",
+        "pass a name, or a whole number that counts from 0",
+    )
 
 
 def demand_no_key(key: str | None, path: str | os.PathLike[str]) -> None:
@@ -271,7 +291,8 @@ def _convert_floats(table: Table) -> None:
     if dtype.kind != "f" or dtype.itemsize in (4, 8):
         return
     wanted = np.float32 if dtype.itemsize < 4 else np.float64
-    table.X = table.X.astype(wanted)
+    with np.errstate(over="ignore", invalid="ignore"):  # `check_matrix` finds what is not finite
+        table.X = table.X.astype(wanted)
     table.notes.append(f"{dtype.name} is converted to {table.X.dtype.name}")
     if table.line:
         table.line = f"{table.line}.astype(np.{table.X.dtype.name})"

@@ -14,8 +14,9 @@ from numpy.lib import format as npy
 from numpy.lib.recfunctions import structured_to_unstructured
 from numpy.typing import NDArray
 
+from ..arguments import counted
 from ..errors import DataError, DtypeError, FileError, ShapeError
-from .columns import Columns, Table, as_labels, count, split_array, split_pictures
+from .columns import Columns, Table, as_labels, split_array, split_pictures
 
 SAVE = "write it with np.save(path, X), X a matrix of numbers"
 LARGEST_HEADER = 1 << 24  # bytes; a table of 100,000 named columns has 4 MB
@@ -127,7 +128,12 @@ def _array(file: IO[bytes], size: int, place: str) -> NDArray[Any]:
             "save or copy it again",
         )
     file.seek(0)
-    array: NDArray[Any] = npy.read_array(file, allow_pickle=False, max_header_size=LARGEST_HEADER)
+    try:
+        array: NDArray[Any] = npy.read_array(
+            file, allow_pickle=False, max_header_size=LARGEST_HEADER
+        )
+    except ValueError:  # keys that are missing or too many
+        raise _damaged(place) from None
     return array
 
 
@@ -146,14 +152,16 @@ def _header(file: IO[bytes], place: str) -> tuple[tuple[int, ...], np.dtype[Any]
         shape, dtype = header["shape"], npy.descr_to_dtype(header["descr"])
         whole = isinstance(shape, tuple)
     except (ValueError, KeyError, SyntaxError, TypeError, MemoryError, RecursionError):
-        raise FileError(
-            "the .npy header cannot be read", f"{place}: damaged or cut short", SAVE
-        ) from None
+        raise _damaged(place) from None
     if not (whole and all(type(n) is int and n >= 0 for n in shape)):
         raise FileError(
             "the .npy header cannot be read", f"{place}: it gives the shape {shape}", SAVE
         )
     return shape, dtype
+
+
+def _damaged(place: str) -> FileError:
+    return FileError("the .npy header cannot be read", f"{place}: damaged or cut short", SAVE)
 
 
 def _table(array: NDArray[Any], columns: Columns, place: str) -> Table:
@@ -194,7 +202,7 @@ def _structured(array: NDArray[Any], columns: Columns, place: str) -> Table:
             )
     X = structured_to_unstructured(array[chosen]) if chosen else np.empty((len(array), 0))
     named = chosen if X.shape[1] == len(chosen) else [str(k) for k in range(X.shape[1])]
-    table = Table(X, named, notes=[f"a structured array of {count(len(chosen), 'field')}"])
+    table = Table(X, named, notes=[f"a structured array of {counted(len(chosen), 'field')}"])
     if label is not None:
         table.labels = as_labels(array[names[label]])
     return table

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import demand_room
+from ..arguments import counted, demand_room
 from ..errors import DataError, FileError
-from .columns import Columns, Table, count, split_array
+from .columns import Columns, Table, split_array
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 LABEL = "label"  # what --labels calls the names of the subfolders
@@ -33,7 +33,7 @@ def read_pictures(folder: Path, columns: Columns) -> Table:
     demand_room(size, "all these pictures", "choose fewer or smaller pictures")
     pictures = [first] + [_picture(path) for path in paths[1:]]
     _demand_one_size(paths, pictures)
-    notes = [f"{count(len(paths), 'picture')} of {first.shape[1]} x {first.shape[0]} pixels"]
+    notes = [f"{counted(len(paths), 'picture')} of {first.shape[1]} x {first.shape[0]} pixels"]
     if any(picture.ndim == 3 for picture in pictures):
         pictures = [_coloured(picture) for picture in pictures]
         notes = [f"{notes[0]}, in colour: red, green and blue of each pixel"]

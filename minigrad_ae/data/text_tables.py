@@ -20,8 +20,9 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import counted
 from ..errors import DataError, DtypeError, FileError
-from .columns import Columns, Table, as_labels, count
+from .columns import Columns, Table, as_labels
 
 SAMPLE = 200  # lines that are looked at
 PIECE = 1 << 20  # bytes
@@ -111,7 +112,7 @@ def layout_of(path: Path) -> Layout:
         skipped += 1
     text = [line for line in lines[skipped:] if line.strip()]
     if not text:
-        raise _no_table(path, f"{count(len(lines), 'line')}, none with data")
+        raise _no_table(path, f"{counted(len(lines), 'line')}, none with data")
     separator = said or max(SEPARATORS, key=lambda each: _score(text, each))
     rows = list(_fields(text, separator))
     decimal = _decimal(rows, separator, path)
@@ -124,7 +125,7 @@ def layout_of(path: Path) -> Layout:
         layout.rows = rows[1:]
         layout.before += 1 + next(k for k, line in enumerate(lines[skipped:]) if line.strip())
         if not layout.rows:
-            raise _no_table(path, f"a header of {count(width, 'column')}, and no data below it")
+            raise _no_table(path, f"a header of {counted(width, 'column')}, and no data below it")
     else:
         names = named[0] if named and len(named[0]) == width else []
     layout.header = bool(names)
@@ -400,7 +401,7 @@ def _find_fault(layout: Layout, features: list[int]) -> None:
         missing += [f"{where}, {layout.column(k)}" for k in features if _is_missing(fields[k])]
     if missing:
         raise DataError(
-            f"the table has {count(len(missing), 'missing value')}",
+            f"the table has {counted(len(missing), 'missing value')}",
             f"{layout.place}: the first in {missing[0]}",
             "fill them in or drop their rows (in pandas df.dropna()), and save the table again",
         )
@@ -414,6 +415,6 @@ def _demand_width(layout: Layout) -> None:
             raise DataError(
                 "the rows of the table differ in length",
                 f"{layout.place}: line {line}, row {row} (from 0), has "
-                f"{count(len(fields), 'cell')}, most of the first rows have {width}",
+                f"{counted(len(fields), 'cell')}, most of the first rows have {width}",
                 "write an empty cell for a missing one, and quote text that has the separator",
             )

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import flag, real_number
+from ..arguments import extent, flag, real_number
 from ..errors import DataError
 from ..nn import Module, Parameter
 
@@ -195,12 +195,9 @@ class Bernoulli(Module):
         """
         low, high = x.min(), x.max()
         if not (low >= 0 and high <= 1):
-            entries = f"runs from {low:.6g} to {high:.6g}"
-            if low == high:
-                entries = f"is {low:.6g} throughout"
             raise DataError(
                 "a Bernoulli likelihood needs data in [0, 1]",
-                f"x of shape {x.shape} {entries}",
+                f"the entries of x, of shape {x.shape}, {extent(low, high)}",
                 "divide by the largest grey level, or choose likelihood='gaussian'",
             )
 
