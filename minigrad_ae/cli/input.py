@@ -27,8 +27,9 @@ OPTIONS = {
 
 def matrix(args: argparse.Namespace) -> Table:
     """What ``--data`` names."""
-    dropped = args.drop_columns or ()
-    return read_table(args.data, key=args.key, drop=dropped, labels=args.labels)
+    given = vars(args)
+    dropped = given.get("drop_columns") or ()
+    return read_table(args.data, key=given.get("key"), drop=dropped, labels=given.get("labels"))
 
 
 def say(args: argparse.Namespace, table: Table) -> None:
@@ -42,7 +43,7 @@ def say(args: argparse.Namespace, table: Table) -> None:
 def demand_none(args: argparse.Namespace, where: str, *names: str) -> None:
     """DataError for the first of these options that was given, where it means nothing."""
     for name in names:
-        value = getattr(args, name)
+        value = vars(args).get(name)
         if value is not None:
             flag = f"--{name.replace('_', '-')}"
             text = value if isinstance(value, str) else " ".join(value)
