@@ -60,6 +60,21 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n  {usage}\n  fix: see {self.prog} --help\n")
 
 
+def counted(n: int, one: str, several: str = "") -> str:
+    """'1 column', '3 columns', '1,797 columns'."""
+    return f"{n:,} {one if n == 1 else several or one + 's'}"
+
+
+def span(low: int, high: int) -> str:
+    """'from 1 to 5'; '1 and nothing else' where there is no choice."""
+    return f"{low} and nothing else" if low == high else f"from {low} to {high}"
+
+
+def extent(low: float, high: float) -> str:
+    """'run from 0 to 255'; 'are all 1'."""
+    return f"are all {low:.6g}" if low == high else f"run from {low:.6g} to {high:.6g}"
+
+
 # --- numbers, names, dtypes, generators ---
 #
 # A wrong type (True for a number, "2", 2.0 for a whole number) is a DtypeError; a value that is not
@@ -81,7 +96,7 @@ def whole_number(
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if whole and low <= value and (high is None or value <= high):
         return int(value)
-    limits = f"at least {low}" if high is None else f"from {low} to {high}"
+    limits = f"at least {low}" if high is None else span(low, high)
     usual, fix = f"{name} must be a whole number, {limits}", fix or f"pass an int, {limits}"
     if not whole:
         raise DtypeError(usual, _got(value), fix)

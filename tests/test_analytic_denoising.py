@@ -190,7 +190,7 @@ WRONG = [
     (
         lambda: gaussian_moments(S, -0.1),
         DataError,
-        "sigma must lie in [0, inf)\n  its entries run from -0.1 to -0.1\n"
+        "sigma must lie in [0, inf)\n  its entries are all -0.1\n"
         "  fix: sigma is a standard deviation (not a variance): choose it >= 0",
     ),
     (
@@ -203,7 +203,7 @@ WRONG = [
     (
         lambda: dropout_moments(S, 0.0),
         DataError,
-        "keep must lie in (0, 1]\n  its entries run from 0 to 0\n"
+        "keep must lie in (0, 1]\n  its entries are all 0\n"
         "  fix: keep is the probability that a feature survives; the probability of zeroing it is "
         "1 - keep",
     ),

@@ -140,7 +140,7 @@ WRONG = [
     (
         lambda: log_bernoulli([2.0], [0.0]),
         DataError,
-        "x must lie in [0, 1]\n  its entries run from 2 to 2\n"
+        "x must lie in [0, 1]\n  its entries are all 2\n"
         "  fix: a Bernoulli pixel is a probability: divide by the largest grey level",
     ),
     (

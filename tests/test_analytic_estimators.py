@@ -204,7 +204,7 @@ WRONG = [
     (
         lambda: chi_square([0.0], [[-1.0]], [0.0], [1.0]),
         DataError,
-        "the eigenvalues of precision must lie in (0, inf)\n  its entries run from -1 to -1\n"
+        "the eigenvalues of precision must lie in (0, inf)\n  its entries are all -1\n"
         "  fix: give an inverse covariance",
     ),
     (

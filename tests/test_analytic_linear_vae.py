@@ -267,7 +267,7 @@ WRONG = [
     (
         lambda: linear_elbo(S, *weights()[:2], -np.ones(M), 1.0),
         DataError,
-        "d must lie in (0, inf)\n  its entries run from -1 to -1\n"
+        "d must lie in (0, inf)\n  its entries are all -1\n"
         "  fix: d are the encoder's variances: exponentiate log-variances",
     ),
     (

@@ -88,7 +88,7 @@ for kind, parameters in {
     "optional factors": "lr_factors",
     "flag": "bias tied learn_sigma learn_sigma2 class_token norm_pix nesterov matrices_only "
     "drop_last progress paste pixels mode strict",
-    "name": "activation constraint likelihood positions readout approximate split",
+    "name": "activation constraint likelihood positions readout approximate split which",
     "dtype": "dtype",
     "generator": "rng",
     "optional generator": "dropout_rng noise",
@@ -131,6 +131,9 @@ SPECIAL = {  # where a name means something else, or more is allowed
     "data.helix.rng": "optional generator",
     "data.arch.rng": "optional generator",
     "data.check_matrix.min_rows": "count",
+    "data.load_matrix.key": FREE,  # of columns and archives; see tests/test_data_files.py
+    "data.load_matrix.drop": FREE,
+    "data.load_matrix.labels": FREE,
 }
 
 

@@ -415,7 +415,8 @@ def test_a_wrong_file_is_described_in_three_lines(content, kind, what, where, fi
 
 def test_a_directory_and_a_forbidden_file_are_named(tmp_path, monkeypatch):
     assert message_of(FileError, load_matrix, tmp_path) == (
-        f"this is a directory, not a file\n  path {str(tmp_path)!r}\n  fix: name a .npy file in it"
+        f"this is a directory, not a file\n  path {str(tmp_path)!r}\n  fix: name a file in it, or "
+        "a folder of pictures"
     )
 
     def forbidden(*arguments):

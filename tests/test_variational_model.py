@@ -363,10 +363,10 @@ WRONG = [
     (
         lambda: build().loss(data() + 1, RNG),
         DataError,
-        r"needs data in \[0, 1\]\n  x of shape .* runs from",
+        r"needs data in \[0, 1\]\n  the entries of x, of shape .*, run from",
     ),
     (lambda: build().loss(-data(), RNG), DataError, "divide by the largest grey level"),
-    (lambda: build().loss(np.full((2, D), np.nan), RNG), DataError, "runs from nan to nan"),
+    (lambda: build().loss(np.full((2, D), np.nan), RNG), DataError, "run from nan to nan"),
     (
         lambda: build().loss(data()),
         DtypeError,

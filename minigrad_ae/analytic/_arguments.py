@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import arguments
-from ..arguments import inside, plain, unmasked
+from ..arguments import extent, inside, plain, span, unmasked
 from ..errors import DataError, DtypeError, ShapeError
 
 Array = NDArray[np.float64]
@@ -54,7 +54,7 @@ def real_array(value: ArrayLike, name: str, ndim: int | None) -> Array:
 
 def whole_number(value: Any, name: str, low: int, high: int, why: str) -> int:
     """``value`` as an int with ``low <= value <= high``; ``why`` says whence the limits come."""
-    what, fix = f"{name} = {value} is out of range", f"choose {name} from {low} to {high}"
+    what, fix = f"{name} = {value} is out of range", f"choose {name} {span(low, high)}"
     return arguments.whole_number(value, name, fix, low, high, what=what, where=why)
 
 
@@ -76,7 +76,7 @@ def within(value: ArrayLike, name: str, interval: str, fix: str) -> None:
         found = (
             f"{name} = {array:.6g}"
             if array.ndim == 0
-            else f"its entries run from {array.min():.6g} to {array.max():.6g}"
+            else f"its entries {extent(array.min(), array.max())}"
         )
         raise DataError(f"{name} must lie in {interval}", found, fix)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arguments import counted
 from ._arguments import (
     Array,
     covariance,
@@ -271,7 +272,7 @@ def best_denoiser(moments: Moments, M: int | None = None) -> LinearDenoiser:
     """
     S, P, Q = moments.S, moments.P, moments.Q
     D = len(S)
-    M = D if M is None else whole_number(M, "M", 0, D, f"the data have {D} features")
+    M = D if M is None else whole_number(M, "M", 0, D, f"the data have {counted(D, 'feature')}")
     full = P @ inverse_covariance(Q)
     explained = full @ P.T
     eigenvalues, vectors = np.linalg.eigh((explained + explained.T) / 2)

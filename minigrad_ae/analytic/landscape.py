@@ -20,6 +20,7 @@ from math import comb
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arguments import counted
 from ..errors import DataError, ShapeError
 from ._arguments import Array, real_array, spectrum, whole_number, with_units
 
@@ -208,7 +209,7 @@ def saddle(
     """
     U = real_array(U, "U", 2)
     D, K = U.shape
-    M = whole_number(M, "M", 1, D, f"U has {D} rows")
+    M = whole_number(M, "M", 1, D, f"U has {counted(D, 'row')}")
     chosen = _components(components, K, M)
     padded = np.pad(U[:, chosen], ((0, 0), (0, M - len(chosen))))
     C = np.eye(M) if C is None else real_array(C, "C", 2)

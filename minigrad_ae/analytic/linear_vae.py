@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arguments import plain
+from ..arguments import counted, plain
 from ..errors import DataError
 from ._arguments import (
     Array,
@@ -399,7 +399,7 @@ def linear_vae_weights(
     """
     l, M, tau = _units(l, M, sigma2, beta)
     U = of_shape(U, "U", (len(l), None), "its columns are the components; use pca(X).components")
-    whole_number(M, "M", 1, U.shape[1], f"U has {U.shape[1]} columns")
+    whole_number(M, "M", 1, U.shape[1], f"U has {counted(U.shape[1], 'column')}")
     W = U[:, :M] * np.sqrt(np.maximum(l[:M] - tau, 0.0))
     return W, *best_encoder(W, sigma2, beta)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arguments import counted
 from ..errors import DataError
 from ._arguments import Array, real_array, real_number, spectrum, whole_number, with_units
 from .principal_components import PCA, pca
@@ -284,7 +285,7 @@ def parabola_residual(points: int | None = 201) -> float:
 def _scores(X: ArrayLike, M: int) -> tuple[PCA, Array, Array]:
     """PCA of X, U_M (D x M) with zero columns beyond the rank, and the scores a (N x M)."""
     X = real_array(X, "X", 2)
-    M = whole_number(M, "M", 1, X.shape[1], f"X has {X.shape[1]} features")
+    M = whole_number(M, "M", 1, X.shape[1], f"X has {counted(X.shape[1], 'feature')}")
     result = pca(X, M)
     U = np.zeros((X.shape[1], M))
     U[:, : min(M, result.rank)] = result.basis()

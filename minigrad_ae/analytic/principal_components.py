@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arguments import counted
 from ..errors import DataError, ShapeError
 from ._arguments import Array, real_array, whole_number
 
@@ -265,7 +266,7 @@ class PCA:
 
     def _latent(self, M: int | None) -> int:
         D = len(self.mean)
-        return whole_number(self.M if M is None else M, "M", 0, D, f"X has {D} features")
+        return whole_number(self.M if M is None else M, "M", 0, D, f"X has {counted(D, 'feature')}")
 
 
 def pca(X: ArrayLike, M: int | None = None) -> PCA:
@@ -326,7 +327,7 @@ def pca(X: ArrayLike, M: int | None = None) -> PCA:
     eigenvalues = np.pad(singular[:rank] ** 2, (0, D - rank))
     largest = np.take_along_axis(right, np.abs(right).argmax(axis=1)[:, None], axis=1)
     components = np.ascontiguousarray((right * np.where(largest < 0, -1.0, 1.0)).T)
-    latent = rank if M is None else whole_number(M, "M", 0, D, f"X has {D} features")
+    latent = rank if M is None else whole_number(M, "M", 0, D, f"X has {counted(D, 'feature')}")
     return PCA(mean + rest, components, eigenvalues, rank, tolerance, latent)
 
 

@@ -41,6 +41,7 @@ from typing import Any
 import numpy as np
 
 from .. import analytic
+from ..arguments import counted
 from ..autodiff import engine
 from ..autodiff.curvature import extreme_curvatures, hessian_product
 from ..data import check_matrix, scale
@@ -178,8 +179,8 @@ def demand_latent(latent: int, shape: tuple[int, ...]) -> None:
     if not 1 <= latent <= shape[1]:
         raise DataError(
             f"--latent {latent} is not possible",
-            f"the matrix has {shape[0]} rows and {shape[1]} columns",
-            f"choose 1 <= M <= {shape[1]}",
+            f"the matrix has {counted(shape[0], 'row')} and {counted(shape[1], 'column')}",
+            "M = 1 is the only choice" if shape[1] == 1 else f"choose 1 <= M <= {shape[1]}",
         )
 
 

@@ -58,13 +58,10 @@ def doctor(args: argparse.Namespace, rest: list[str]) -> int:
 
 def _mnist() -> str:
     """Where MNIST is, or how to get it."""
-    from ..data.mnist_files import SHA256, folder_of
+    from ..data.mnist_files import folder_of, is_there
 
     folder = folder_of(None)
-    if all(
-        (folder / name).is_file() or (folder / name.removesuffix(".gz")).is_file()
-        for name in SHA256
-    ):
+    if is_there():
         return str(folder)
     return (
         f"not in {folder}; minigrad-ae data mnist fetches it, everything else runs on the "

@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import checkpoint
 from ..claims.certificate import Certificate
+from ..data.columns import Table
 from ..errors import CheckpointError, DataError
 from ..files import write_folder
 from ..models import LinearAutoencoder
@@ -59,20 +60,19 @@ def keep(
     model: LinearAutoencoder,
     X: np.ndarray,
     certificate: Certificate,
-    *,
     source: str,
-    labels: Sequence[Any] | np.ndarray | None = None,
-    names: Sequence[str] | None = None,
+    read: Table,
 ) -> list[str]:
     """Write all files of a run into the folder `out`, or none; returns their names.
 
-    The model is for the rows X (n, D) of the table itself.  `labels`: one for each row; `names`: of
-    the columns.
+    The model is for the rows X (n, D) of the table itself.  `read` has its columns' names and,
+    where they were asked for, a label for each row; `source` is what was read.
     """
+    labels, named = read.labels, not all(name.isdigit() for name in read.names)
     codes, rows = model.transform(X), model.components_
     heads = [f"component {k}" for k in range(1, len(rows) + 1)]
     shares = np.column_stack([model.explained_variance_, model.explained_variance_ratio_, rows])
-    columns = names or [f"column {j}" for j in range(X.shape[1])]
+    columns = read.names if named else [f"column {j}" for j in read.names]
     variances = ["explained variance", "explained variance ratio"]
     packed = checkpoint.packed(model, meta={"data": source, "passed": certificate.passed})
     figure = picture(codes, model.explained_variance_ratio_, labels, Path(source).name)

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from .. import analytic, checkpoint, models
-from ..arguments import demand_room, seed
+from ..arguments import counted, demand_room, seed
 from ..autodiff.graph import no_grad
-from ..data import Scaling, check_matrix, digits, load_matrix, mnist
+from ..data import Scaling, check_matrix, digits, mnist
+from ..data.mnist_files import SETS
 from ..data.validate import demand_differences, demand_squares
 from ..errors import CheckpointError, DataError
 from ..experiments.masked import (
@@ -33,6 +34,7 @@ from ..models.base import VariationalModel
 from ..models.masked import random_masks
 from ..optim import Adam
 from ..train import History, State, fit
+from . import input
 
 FILE = "checkpoint.npz"
 EPOCHS, STEPS = 10, 3000  # at least, where --epochs is not given
@@ -249,12 +251,19 @@ def said_of(model: Any, scaling: Scaling | None) -> str:
 
 def data_of(options: Namespace) -> tuple[np.ndarray, np.ndarray]:
     """(training data, data held out)."""
+    if options.data in {"digits", *SETS}:
+        input.demand_none(options, f"to {options.data}", "key", "drop_columns")
     if options.data == "digits":
         return digits("train")[0], digits("test")[0]
-    if options.data == "mnist":
-        dtype = options.dtype
-        return mnist(split="train", dtype=dtype)[0], mnist(split="test", dtype=dtype)[0]
-    X = check_matrix(load_matrix(options.data), Path(options.data).name, min_rows=HELD_OUT)
+    if options.data in SETS:
+        train, test = (
+            mnist(split=split, dtype=options.dtype, which=options.data)[0]
+            for split in ("train", "test")
+        )
+        return train, test
+    table = input.matrix(options)
+    X = check_matrix(table.X, Path(options.data).name, min_rows=HELD_OUT)
+    input.say(options, table)
     test = np.arange(len(X)) % HELD_OUT == HELD_OUT - 1
     return X[~test], X[test]
 
@@ -482,7 +491,7 @@ def square(D: int) -> tuple[int, int]:
     if side * side != D:
         raise DataError(
             "a masked autoencoder needs pictures",
-            f"the data have {D} features, which is not a square number",
+            f"the data have {counted(D, 'feature')}, which is not a square number",
             "from Python, MaskedAutoencoder((height, width), patch) takes any rectangle",
         )
     return side, side
@@ -510,8 +519,9 @@ OPTIONS = {
     "--data": {
         "default": "digits",
         "metavar": "DATA",
-        "help": "digits, mnist, or a matrix X.npy (digits)",
+        "help": "digits, mnist, fashion-mnist, kmnist, or a file of numbers (digits)",
     },
+    **input.OPTIONS,
     "--latent": {
         "type": int,
         "required": True,

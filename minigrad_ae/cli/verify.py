@@ -11,6 +11,7 @@ from ..arguments import seed
 from ..claims import Run, ledger
 from ..errors import DataError
 from ..files import write_json
+from . import input
 from .output import writable
 
 HELP = "read the whole ledger, or certify your own matrix"
@@ -26,9 +27,11 @@ OPTIONS = {
     "--json": {"type": Path, "metavar": "FILE", "help": "also write the rows as JSON"},
     "--sabotage": {"action": "store_true", "help": "plant each claim's bug and see it caught"},
     "--data": {
-        "metavar": "X.npy",
-        "help": "train a linear autoencoder on this matrix and certify it as PCA",
+        "metavar": "DATA",
+        "help": "train a linear autoencoder on digits, mnist, fashion-mnist, kmnist or a file of "
+        "numbers, and certify it as PCA",
     },
+    **input.OPTIONS,
     "--latent": {
         "type": int,
         "metavar": "M",
@@ -38,10 +41,6 @@ OPTIONS = {
         "type": Path,
         "metavar": "DIR",
         "help": "with --data: keep model, codes, components, certificate and a picture here",
-    },
-    "--labels": {
-        "metavar": "FILE",
-        "help": "with --out: one label a row, which colour the picture of the codes",
     },
 }
 
@@ -63,10 +62,11 @@ def verify(args: argparse.Namespace, rest: list[str]) -> int:
         raise DataError(
             "--latent without --data", f"--latent {args.latent}", "name the matrix: --data X.npy"
         )
-    for option in ("out", "labels"):
-        if (given := getattr(args, option)) is not None:
-            where, fix = f"--{option} {given}", "name the matrix: --data X.npy"
-            raise DataError(f"--{option} without --data", where, fix)
+    if args.out is not None:
+        raise DataError(
+            "--out without --data", f"--out {args.out}", "name the matrix: --data X.npy"
+        )
+    input.demand_none(args, "without --data", "key", "drop_columns", "labels")
     writable(args.json)
     run = Run(fast=args.fast, full=args.full, seed=args.seed)
     if args.sabotage:
@@ -84,7 +84,7 @@ def certify(args: argparse.Namespace) -> int:
     """Train a linear autoencoder on the centred matrix and print its PCA certificate."""
     from ..claims.certificate import claims_of
     from ..claims.certify import certify_pca, demand_latent
-    from ..data import centre, load_labels, load_matrix
+    from ..data import centre
     from ..models import LinearAutoencoder
     from . import kept
 
@@ -92,25 +92,21 @@ def certify(args: argparse.Namespace) -> int:
         raise DataError(
             "--data needs --latent", f"--data {args.data}", "say how many latent units: --latent 2"
         )
-    X = load_matrix(args.data).astype(np.float64)
+    table = input.matrix(args)
+    X = table.X.astype(np.float64)
     demand_latent(args.latent, X.shape)
     writable(args.json)
-    labels = None
-    if args.labels is not None:
-        if args.out is None:
-            where, fix = f"--labels {args.labels}", "say where it is kept: --out DIR"
-            raise DataError("--labels colours a picture, and none is kept", where, fix)
-        labels = load_labels(args.labels, len(X))
     if args.out is not None:
         kept.demand_folder(args.out)
+    input.say(args, table)
     centred, mean = centre(X)
     print(
         f"{args.data}: {X.shape[0]} x {X.shape[1]}; columns centred (largest mean taken off "
         f"{np.abs(mean).max():.4g})"
     )
     print(
-        "training a linear autoencoder on it, by L-BFGS from random weights; PCA is computed "
-        "apart, by SVD",
+        "training a linear autoencoder on it from random weights, by least squares and L-BFGS; "
+        "PCA is computed apart, by SVD",
         flush=True,
     )
     rng = np.random.default_rng(args.seed)
@@ -123,6 +119,6 @@ def certify(args: argparse.Namespace) -> int:
     if args.out is not None:
         model = kept.centred_by_itself(model, mean)
         model.measure_codes(X)
-        files = kept.keep(args.out, model, X, certificate, source=str(args.data), labels=labels)
+        files = kept.keep(args.out, model, X, certificate, str(args.data), table)
         print(f"kept in {args.out}: {', '.join(files)}")
     return int(not certificate.passed)

@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import flag, generator, plain, whole_number
+from ..arguments import counted, flag, generator, plain, span, whole_number
 from ..errors import DataError, ShapeError
 
 Array = NDArray[Any]
@@ -82,13 +82,13 @@ def batches(
             "give arrays with one row for each datum, in the same order",
         )
     n = len(arrays[0])
-    where = f"size = {size}, X has {n} rows"
+    where = f"size = {size}, X has {counted(n, 'row')}"
     if n == 0:
         raise DataError("there are no rows to batch", where, "give data")
     size = whole_number(
         size,
         "the batch size",
-        f"choose a size from 1 to {n}; {n} is one batch of everything",
+        f"choose a size {span(1, n)}; {n} is one batch of everything",
         high=n,
         what=f"a batch size of {size} is out of range",
         where=where,

@@ -1,16 +1,17 @@
 """MNIST: 70,000 handwritten digits of 28 x 28 pixels, in the IDX files of Y. LeCun, C. Cortes and
-C. J. C. Burges.
+C. J. C. Burges; and Fashion-MNIST and Kuzushiji-MNIST, which have the same form.
 
 The files are not shipped.  They are looked for in `root`, in $MINIGRAD_AE_DATA, or in the cache,
-packed or unpacked; ``minigrad-ae data mnist`` fetches them once.
+packed or unpacked, under the names that LeCun, Kaggle and torchvision give them;
+``minigrad-ae data mnist`` fetches them once.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
+import logging
 import os
-import zlib
+from dataclasses import dataclass
 from operator import methodcaller
 from pathlib import Path
 from typing import Any
@@ -21,36 +22,93 @@ from numpy.typing import NDArray
 from ..arguments import choice, real_dtype
 from ..errors import FileError
 from ..files import write_whole
+from .idx_files import read_idx
 
-MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-SHA256 = {  # of the packed files
-    "train-images-idx3-ubyte.gz": "0b367032e93c5d0cea0925647cfdb18614af8ee15f83e6f2fc2ad904a6835971",  # noqa: E501
-    "train-labels-idx1-ubyte.gz": "1787548bbe0bff1ec2ecdc0ef292b02df999e2d1a6002d27500982c652b17203",  # noqa: E501
-    "t10k-images-idx3-ubyte.gz": "1a1a05eab793c14bb050b398624a11b0ffd1a2953baed553b1b9bd079e2a20be",
-    "t10k-labels-idx1-ubyte.gz": "b91679a0acfe4ba0e50a2437a903084cba1f5f92592b016a25a7dfd00455798b",
+log = logging.getLogger(__name__)
+FILES = (  # LeCun's names; the sums below are of these files, packed, in this order
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A data set in the form of MNIST: where it comes from, and the folders that others keep it
+    in.
+    """
+
+    title: str
+    mirror: str
+    sums: tuple[str, ...]  # SHA-256
+    folders: tuple[str, ...]
+
+    def sha256(self) -> dict[str, str]:
+        """{name of a file: its sum}."""
+        return dict(zip(FILES, self.sums, strict=True))
+
+
+SETS = {
+    "mnist": ImageSet(
+        "MNIST",
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        (
+            "0b367032e93c5d0cea0925647cfdb18614af8ee15f83e6f2fc2ad904a6835971",
+            "1787548bbe0bff1ec2ecdc0ef292b02df999e2d1a6002d27500982c652b17203",
+            "1a1a05eab793c14bb050b398624a11b0ffd1a2953baed553b1b9bd079e2a20be",
+            "b91679a0acfe4ba0e50a2437a903084cba1f5f92592b016a25a7dfd00455798b",
+        ),
+        ("mnist", "MNIST/raw"),
+    ),
+    "fashion-mnist": ImageSet(
+        "Fashion-MNIST",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        (
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        ),
+        ("fashion-mnist", "FashionMNIST/raw"),
+    ),
+    "kmnist": ImageSet(
+        "Kuzushiji-MNIST",
+        "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+        (
+            "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+            "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+            "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+            "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+        ),
+        ("kmnist", "KMNIST/raw"),
+    ),
 }
+SHA256 = SETS["mnist"].sha256()
 PREFIX = {"train": "train", "test": "t10k"}
-# the third byte of an IDX file: its entries are unsigned bytes; the fourth is the number of axes
-UBYTE = 0x08
 SIDE = 28
 TIMEOUT = 30.0  # seconds without an answer
-AGAIN = "fetch it again: minigrad-ae data mnist"
 
 
 def mnist(
-    root: str | os.PathLike[str] | None = None, split: str = "train", dtype: Any = np.float64
+    root: str | os.PathLike[str] | None = None,
+    split: str = "train",
+    dtype: Any = np.float64,
+    which: str = "mnist",
 ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
     """The handwritten digits of MNIST, from their IDX files.
 
     Parameters
     ----------
     root : str or path-like, optional
-        The folder of the files; by default $MINIGRAD_AE_DATA, else the cache, which
-        ``minigrad-ae data mnist`` fills.
+        The folder of the files, or the one that torchvision was given; by default
+        $MINIGRAD_AE_DATA, else the cache, which ``minigrad-ae data mnist`` fills.
     split : {'train', 'test'}, optional
         n = 60,000 or 10,000 images.
     dtype : dtype, optional
         Of X, float32 or float64; float64 takes 376 MB for the training images.
+    which : {'mnist', 'fashion-mnist', 'kmnist'}, optional
+        Digits, clothes, or cursive Japanese characters.
 
     Returns
     -------
@@ -65,13 +123,16 @@ def mnist(
     FileError
         Where the files are missing, cut short, or not in IDX format.
     DataError
-        For another split.
+        For another split or another set.
     DtypeError
         For another dtype.
 
     References
     ----------
     LeCun, Cortes & Burges (1998), The MNIST database of handwritten digits.
+    Xiao, Rasul & Vollgraf (2017), Fashion-MNIST, https://arxiv.org/abs/1708.07747.
+    Clanuwat et al. (2018), Deep Learning for Classical Japanese Literature,
+    https://arxiv.org/abs/1812.01718.
     """
     choice(
         split,
@@ -82,38 +143,62 @@ def mnist(
         what=f"there is no split {split!r} of MNIST",
         where="the splits are 'train' and 'test'",
     )
+    choice(which, SETS, "mnist", "data set", "name one of them")
     dtype = real_dtype(dtype, "mnist", "images")
-    images = _idx(_find(f"{PREFIX[split]}-images-idx3-ubyte", root), 3)
-    labels = _idx(_find(f"{PREFIX[split]}-labels-idx1-ubyte", root), 1)
-    if images.shape[1:] != (SIDE, SIDE) or len(images) != len(labels):
+    images = _read(f"{PREFIX[split]}-images-idx3-ubyte", root, which)
+    labels = _read(f"{PREFIX[split]}-labels-idx1-ubyte", root, which)
+    if images.shape[1:] != (SIDE, SIDE) or labels.shape != (len(images),):
         raise FileError(
-            "these are not the images and labels of MNIST",
+            f"these are not the images and labels of {SETS[which].title}",
             f"images {images.shape}, labels {labels.shape}; expected (n, {SIDE}, {SIDE}) and (n,)",
-            AGAIN,
+            "name the file of the images itself as data; or another folder",
         )
     return np.divide(images.reshape(len(images), -1), 255, dtype=dtype), labels.astype(np.int64)
 
 
-def folder_of(root: str | os.PathLike[str] | None) -> Path:
-    """Where the files are looked for: `root` if it is named, else $MINIGRAD_AE_DATA, else the
+def _read(name: str, root: str | os.PathLike[str] | None, which: str) -> NDArray[Any]:
+    path = _find(name, root, which)
+    array = read_idx(path, f"fetch it again: minigrad-ae data {which}")
+    if array.dtype != np.uint8:
+        raise FileError(
+            f"these are not bytes, as {SETS[which].title} has them",
+            f"{path}: {array.dtype.name}, shape {array.shape}",
+            "name this file itself as data",
+        )
+    return array
+
+
+def folder_of(root: str | os.PathLike[str] | None, which: str = "mnist") -> Path:
+    """Where the files are looked for first: `root` if it is named, else $MINIGRAD_AE_DATA, else the
     cache.
     """
-    return Path(root or os.environ.get("MINIGRAD_AE_DATA") or cache_folder())
+    return Path(root or os.environ.get("MINIGRAD_AE_DATA") or cache_folder(which))
 
 
-def cache_folder() -> Path:
+def is_there(which: str = "mnist") -> bool:
+    """Whether all four files are found."""
+    try:
+        return all(_find(name.removesuffix(".gz"), None, which) for name in FILES)
+    except FileError:
+        return False
+
+
+def cache_folder(which: str = "mnist") -> Path:
     """Where `download` puts the files."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "minigrad_ae", "mnist")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "minigrad_ae", which)
 
 
-def download(folder: str | os.PathLike[str] | None = None, mirror: str = MIRROR) -> list[Path]:
+def download(
+    folder: str | os.PathLike[str] | None = None, mirror: str = "", which: str = "mnist"
+) -> list[Path]:
     """Fetch those of the four files that are not in `folder` (by default the cache) yet, each
     checked by its SHA-256.
 
-    Raises FileError without a connection, for a wrong sum (nothing is written then), and where it
-    cannot be written.
+    A file that is whole is never replaced, whatever its sum: it may have been packed again.  Raises
+    FileError without a connection, for a wrong sum (nothing is written then), where a file belongs
+    to another of the sets, and where it cannot be written.
     """
-    folder = Path(folder) if folder is not None else cache_folder()
+    folder = Path(folder) if folder is not None else cache_folder(which)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -122,14 +207,37 @@ def download(folder: str | os.PathLike[str] | None = None, mirror: str = MIRROR)
             f"{folder}: {error.strerror}",
             "name another one: --root DIR",
         ) from None
-    paths = {folder / name: expected for name, expected in SHA256.items()}
+    paths = {folder / name: expected for name, expected in SETS[which].sha256().items()}
     for path, expected in paths.items():
-        if not (path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == expected):
-            write_whole(path, methodcaller("write", _fetch(mirror + path.name, expected)))
+        if not _is_kept(path, expected, which):
+            content = _fetch((mirror or SETS[which].mirror) + path.name, expected, which)
+            write_whole(path, methodcaller("write", content))
     return list(paths)
 
 
-def _fetch(url: str, expected: str) -> bytes:
+def _is_kept(path: Path, expected: str, which: str) -> bool:
+    """Whether a file is there and whole; FileError where it belongs to another set."""
+    if not path.is_file():
+        return False
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found == expected:
+        return True
+    for each in SETS.values():
+        if found in each.sums:
+            raise FileError(
+                f"the folder holds {each.title}, whose files have the same names",
+                f"{path}",
+                f"put {SETS[which].title} elsewhere: --root DIR",
+            )
+    try:
+        read_idx(path)
+    except FileError:
+        return False
+    log.warning("%s is kept: it is whole, though not the file that was published", path)
+    return True
+
+
+def _fetch(url: str, expected: str, which: str) -> bytes:
     """What lies at `url`, if it has the SHA-256 that is expected."""
     # imported here: who only computes gradients loads no network code
     import http.client
@@ -137,71 +245,46 @@ def _fetch(url: str, expected: str) -> bytes:
 
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-            content = answer.read()
+            content: bytes = answer.read()
     except (http.client.HTTPException, OSError, ValueError) as error:
         raise FileError(
-            "MNIST cannot be downloaded",
+            f"{SETS[which].title} cannot be downloaded",
             f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}",
             "check the connection, or copy the four files yourself and set MINIGRAD_AE_DATA to "
             "their folder; "
-            "everything but MNIST runs offline on mg.data.digits()",
+            f"everything but {SETS[which].title} runs offline on mg.data.digits()",
         ) from None
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise FileError(
             "what was downloaded is not the file that was expected; nothing was written",
             f"{url}: {len(content):,} bytes, SHA-256 {found[:12]}..., expected {expected[:12]}...",
-            "try another network or mirror: minigrad-ae data mnist --mirror URL",
+            f"try another network or mirror: minigrad-ae data {which} --mirror URL",
         )
     return content
 
 
-def _find(name: str, root: str | os.PathLike[str] | None) -> Path:
-    """The file, packed or not."""
-    folder = folder_of(root)
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
-            return path
+def _find(name: str, root: str | os.PathLike[str] | None, which: str) -> Path:
+    """The file, packed or not, under the names that LeCun, Kaggle and torchvision give it."""
+    dotted = name.replace("-idx", ".idx")
+    for folder in _folders(root, which):
+        for each in (name, f"{name}.gz", dotted, f"{dotted}.gz", f"{name}/{name}"):
+            if (folder / each).is_file():
+                return folder / each
     raise FileError(
-        "a file of MNIST is missing",
-        f"no {name} or {name}.gz in {folder}",
-        "fetch the files with: minigrad-ae data mnist; or set MINIGRAD_AE_DATA to the folder that "
-        "has them",
+        f"a file of {SETS[which].title} is missing",
+        f"no {name} or {name}.gz in {folder_of(root, which)}",
+        f"fetch the files with: minigrad-ae data {which}; or set MINIGRAD_AE_DATA to the folder "
+        "that has them",
     )
 
 
-def _idx(path: Path, ndim: int) -> NDArray[np.uint8]:
-    """The array of unsigned bytes in an IDX file: 0, 0, type, number of axes, their lengths
-    (big-endian), the data.
+def _folders(root: str | os.PathLike[str] | None, which: str) -> list[Path]:
+    """Where the files may be.  All sets have the same names: in $MINIGRAD_AE_DATA itself they are
+    those of MNIST, and the others lie in folders of their own, or in the cache.
     """
-    try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, zlib.error):
-        raise FileError(
-            "the file is cut short or damaged", f"{path}: gzip cannot unpack it", AGAIN
-        ) from None
-    except gzip.BadGzipFile:
-        raise FileError(
-            "the file is not packed by gzip, as its name says", f"{path}", AGAIN
-        ) from None
-    except OSError as error:
-        raise FileError(
-            "the file cannot be read", f"{path}: {error.strerror}", "check its permissions"
-        ) from None
-    if raw[:4] != bytes([0, 0, UBYTE, ndim]):
-        raise FileError(
-            "the file is not in IDX format, or holds something else",
-            f"{path}: it begins with {raw[:4].hex(' ') or 'nothing'}, expected "
-            f"{bytes([0, 0, UBYTE, ndim]).hex(' ')}",
-            AGAIN,
-        )
-    header = 4 + 4 * ndim
-    shape = tuple(int.from_bytes(raw[k : k + 4], "big") for k in range(4, header, 4))
-    if len(raw) != header + int(np.prod(shape, dtype=np.int64)):
-        raise FileError(
-            "the file is cut short, or too long",
-            f"{path}: {len(raw) - header:,} bytes of data, but shape {shape} needs "
-            f"{int(np.prod(shape, dtype=np.int64)):,}",
-            AGAIN,
-        )
-    return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)
+    first = folder_of(root, which)
+    own = [first / name for name in SETS[which].folders]
+    if root or which == "mnist":
+        return [first, first / "raw", *own]
+    return [*own, cache_folder(which)]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import flag, real_number
+from ..arguments import extent, flag, real_number
 from ..errors import DataError
 from ..nn import Module, Parameter
 
@@ -197,7 +197,7 @@ class Bernoulli(Module):
         if not (low >= 0 and high <= 1):
             raise DataError(
                 "a Bernoulli likelihood needs data in [0, 1]",
-                f"x of shape {x.shape} runs from {low:.6g} to {high:.6g}",
+                f"the entries of x, of shape {x.shape}, {extent(low, high)}",
                 "divide by the largest grey level, or choose likelihood='gaussian'",
             )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import generator, whole_number
+from ..arguments import counted, generator, whole_number
 from ..autodiff.graph import no_grad
 from ..errors import DataError
 from .densities import LN_2PI, kl_to_prior
@@ -165,7 +165,7 @@ def diagnose(model: Any, X: Any, rng: np.random.Generator, draws: int = 10) -> L
     if len(X) < 2:
         raise DataError(
             "diagnose: one datum has no spread",
-            f"X has {len(X)} rows",
+            f"X has {counted(len(X), 'row')}",
             "pass at least two, better all of them",
         )
     with no_grad():

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import choice, plain, real_dtype, real_number, whole_number
+from ..arguments import choice, counted, plain, real_dtype, real_number, whole_number
 from ..autodiff.graph import no_grad
 from ..data import batches
 from ..errors import DataError, ShapeError
@@ -180,7 +180,7 @@ def fine_tune(
     if len(X) != len(y):
         raise ShapeError(
             "each picture needs a label",
-            f"{len(X)} pictures, {len(y)} labels",
+            f"{counted(len(X), 'picture')}, {counted(len(y), 'label')}",
             "pass rows that belong together",
         )
     optimizer = AdamW(

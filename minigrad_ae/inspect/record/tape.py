@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...arguments import counted, span
 from ...errors import DataError
 from .steps import Contribution
 
@@ -60,8 +61,8 @@ class BackwardSteps(Generator[Contribution, None, None]):
         if not 1 <= k <= self.total:
             raise DataError(
                 f"step {k} does not exist",
-                f"this pass has {self.total} steps (1..{self.total}), from {self._loss}",
-                f"choose a step from 1 to {self.total}",
+                f"this pass has {counted(self.total, 'step')}, from {self._loss}",
+                f"choose step {span(1, self.total)}",
             )
         if self.position and self._seen[self.position - 1].k >= k:
             self.rewind()

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...arguments import counted, span
 from ...display import brief, cut, is_finite, many
 from ...errors import DataError, DtypeError
 from ..record.notation import bar_notation
@@ -64,11 +65,11 @@ class Screen:
         if not isinstance(k, int):
             fix = "text(step=3) shows step 3, text() the table of all"
             raise DtypeError("step must be a whole number", f"got {k!r}", fix)
-        known = f"this trace has {t.total} steps (1..{t.total}), recorded from {t.loss}"
+        known = f"this trace has {counted(t.total, 'step')}, recorded from {t.loss}"
         if 1 <= k <= t.total:
             kept = f"{known}; {len(t.steps)} of them were kept"
             raise DataError(f"step {k} was not kept", kept, "trace again with a larger max_steps")
-        fix = f"choose a step from 1 to {t.total}; text() lists them"
+        fix = f"choose step {span(1, t.total)}; text() lists them"
         raise DataError(f"step {k} does not exist", known, fix)
 
     # --- the table ---
