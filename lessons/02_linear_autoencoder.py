@@ -76,8 +76,8 @@ print(
     "the 1797 rows."
 )
 print(
-    "Here both layers are trained at once by L-BFGS, fit(X, method='lbfgs'): gradients alone, and a "
-    "penalty that is taken back in stages (the plateaus of the figure).  fit(X) alone takes "
+    "Here both layers are trained at once by L-BFGS, fit(X, method='lbfgs'): gradients alone, and "
+    "a penalty that is taken back in stages (the plateaus of the figure).  fit(X) alone takes "
     "method='subspace': least squares for one layer at a time (EM for PCA, Roweis 1998), then "
     "L-BFGS over the subspace; it ends at the same minimum, and does so for columns of any size, "
     "which gradients of both layers do not."

@@ -255,9 +255,7 @@ print(
 
 # %% Break it
 lesson.cell("Break it: one of these lines is wrong now, and nothing crashes")
-with edit(
-    places, "= np.arange(np.count_nonzero(visible))", "= np.arange(np.count_nonzero(visible))[::-1]"
-)():
+with edit(places, "= np.arange(n_visible)", "= np.arange(n_visible)[::-1]")():
     broken = masked_errors(model, T, frozen).mean()
 right = masked_errors(model, T, frozen).mean()
 print(f"masked error {right:.4f} -> {broken:.4f}; the mean picture has {mean:.4f}.")

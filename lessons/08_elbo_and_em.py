@@ -19,7 +19,7 @@ import minigrad_ae as mg
 from minigrad_ae import analytic
 from minigrad_ae.claims.bugs import edit
 from minigrad_ae.experiments import elbo
-from minigrad_ae.models import LinearVAE
+from minigrad_ae.models import LinearVAE, densities
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, Lesson
 
 lesson = Lesson("08_elbo_and_em", "about 7 s; --fast 4 s")
@@ -295,11 +295,11 @@ print(mg.check_graph(model.loss(X)))
 # %% Break it
 lesson.cell("Break it: which identity notices?")
 # the mean over latent units, not the sum
-with edit(LinearVAE.bound_of, "0.5 * ops.sum(mu**2", "0.5 * ops.mean(mu**2")():
+with edit(densities.kl_to_prior, "0.5 * ops.sum(", "0.5 * ops.mean(")():
     L = elbo.mean_bound(model, X)
 print(
-    f"with one word changed in `bound_of`, log p - L - KL = {t.log_p - L - t.kl:.4f} nats in place "
-    "of 0: which word?"
+    f"with one word changed in `kl_to_prior`, log p - L - KL = {t.log_p - L - t.kl:.4f} nats in "
+    "place of 0: which word?"
 )
 print(
     "  (the KL term was averaged over latent units: the most common mistake with VAEs, see lesson "

@@ -6,10 +6,20 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+MANY = 8  # items, from which on `counted_off` shows a bar
 LINES = 10  # at most, in one run that is not watched on a terminal
+
+
+def counted_off(items: range, what: str, unit: str) -> Iterable[int]:
+    """The items, one by one, with a bar on a terminal where there are many."""
+    if len(items) < MANY:
+        return items
+    from tqdm import tqdm
+
+    return tqdm(items, what, unit=f" {unit}", leave=False, disable=None)
 
 
 class Progress:

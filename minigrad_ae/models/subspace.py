@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import ops
+from ..data.progress import counted_off
 from ..optim import LBFGS
 from ..tensors import tensor
 
@@ -31,7 +32,6 @@ FIRST, BETWEEN = 60, 3  # half-steps before the first round of L-BFGS, and after
 ROUND = 150  # iterations of L-BFGS before Q, P and R_z are made anew
 HISTORY = 30  # pairs that L-BFGS keeps
 BLOCK = 65_536  # rows that `triangle` takes at once
-SHOWN = 8  # blocks, from which on it shows a bar
 
 
 def triangle(X: np.ndarray, centred: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -67,13 +67,8 @@ def triangle(X: np.ndarray, centred: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _blocks(X: np.ndarray, what: str) -> Iterator[np.ndarray]:
-    from tqdm import tqdm
-
     size = max(BLOCK, X.shape[1])
-    starts = range(0, len(X), size)
-    hidden = None if len(starts) >= SHOWN else True  # None: unless it is a terminal
-    shown = tqdm(starts, what, unit=" blocks", leave=False, disable=hidden)
-    return (X[k : k + size] for k in shown)
+    return (X[k : k + size] for k in counted_off(range(0, len(X), size), what, "blocks"))
 
 
 @dataclass
