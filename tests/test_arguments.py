@@ -88,7 +88,7 @@ for kind, parameters in {
     "optional factors": "lr_factors",
     "flag": "bias tied learn_sigma learn_sigma2 class_token norm_pix nesterov matrices_only "
     "drop_last progress paste pixels mode strict",
-    "name": "activation constraint likelihood positions readout approximate split which",
+    "name": "activation constraint likelihood method positions readout approximate split which",
     "dtype": "dtype",
     "generator": "rng",
     "optional generator": "dropout_rng noise",

@@ -221,3 +221,79 @@ def test_a_gradient_whose_square_overflows(factors):
     for f in factors:
         y = y * f
     assert "the gradient is huge" in mg.why(q, y.sum())
+
+
+# --- what an op's block says of it ----------------------------------------------------------------
+
+
+def vector(*numbers):
+    return mg.tensor(np.array(numbers), requires_grad=True, name="x")
+
+
+ONES = np.ones((2, 2))
+EYE = np.eye(2)
+LOST = {  # name: (loss of x, x, what is said of the gradient)
+    "relu, in part": (lambda x: (mg.relu(x) * np.array([0.0, 1.0])).sum(), [1.0, -1.0],
+                      "relu is off (input <= 0) wherever a gradient comes in (1 of 2 elements)"),
+    "a mask of zeros": (lambda x: (x * np.zeros(3)).sum(), [1.0, 2.0, 3.0],
+                        "which is 0 everywhere"),
+    "orthogonal": (lambda x: (mg.reshape(x, (1, 2)) @ ONES * np.array([1.0, -1.0])).sum(),
+                   [1.0, 2.0], "it is orthogonal to it"),
+    "softmax": (lambda x: (mg.softmax(x) * np.array([1.0, 2.0])).sum(), [1000.0, 0.0],
+                "saturated softmax: one output is 1 and the others next to 0"),
+    "power": (lambda x: (x ** mg.tensor(3.0)).sum(), [1e-200],
+              "x ** p is flat there: x is as small as 1e-200"),
+    "sin": (lambda x: mg.sin(x).sum(), [np.pi / 2],
+            "sin has slope next to 0 at every input: it is at a maximum or minimum there"),
+    "numerator": (lambda x: (0.0 / x).sum(), [2.0],
+                  "the numerator is 0, so the denominator does not matter"),
+    "linear": (lambda x: (mg.linear(mg.reshape(x, (1, 2)), EYE, activation="relu")
+                          * np.array([0.0, 1.0])).sum(), [1.0, -1.0],
+               "the relu inside linear is off wherever a gradient comes in"),
+    "values": (lambda x: mg.attention(ONES[:1], ONES, mg.reshape(x, (2, 2)),
+                                      mask=np.zeros((1, 2), bool)).sum(), [1.0, 2.0, 3.0, 4.0],
+               "no query looks at it: its attention weights are at most 0.0e+00 (masked?)"),
+    "maximum": (lambda x: mg.maximum(mg.sqrt(x), 1.0).sum(), [0.0, 4.0],
+                "0 · inf: maximum did not choose this element"),
+    "an index": (lambda x: mg.sqrt(x)[1:].sum(), [0.0, 4.0],
+                 "0 · inf: this element was not picked"),
+    "short rows": (lambda x: (mg.ops.unit_rows(mg.reshape(x, (1, 2))) * np.array([1.0, 2.0])).sum(),
+                   [1e-12, 1e-12], "the shortest row has length 1.4e-12"),
+    "close to 0": (lambda x: mg.sqrt(x).sum(), [1e-20],
+                   "the slope of sqrt close to its end (argument 1e-20)"),
+}  # fmt: skip
+NOT_FINITE = {  # a call, and what is said of its result
+    "a large quotient": (lambda: vector(1e308) / 1e-10, "overflow: 1e+308 / 1e-10"),
+    "1 / 0": (lambda: vector(1.0) / 0.0, "1 / 0: division by zero"),
+    "0 / 0": (lambda: vector(0.0) / 0.0, "0 / 0"),
+    "an infinite row": (
+        lambda: mg.ops.unit_rows(mg.reshape(vector(np.inf, 1.0), (1, 2))),
+        "inf / inf: a row has an infinite element",
+    ),
+    "far apart": (
+        lambda: mg.log_softmax(vector(1e308, -1e308)),
+        "overflow: the inputs of a row are too far apart",
+    ),
+    "an infinite score": (lambda: mg.softmax(vector(np.inf, 0.0)), "inf - inf: an input is +inf"),
+    "equal inputs": (
+        lambda: mg.layer_norm(vector(1.0, 1.0), eps=0.0),
+        "all inputs of a row are the same",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_what_became_of_a_gradient(name):
+    loss_of, numbers, said = LOST[name]
+    x = vector(*numbers)
+    with np.errstate(all="ignore"):
+        told = mg.why(x, loss_of(x))
+    assert said in told, told
+
+
+@pytest.mark.parametrize("name", NOT_FINITE)
+def test_why_a_result_is_not_finite(name):
+    call, said = NOT_FINITE[name]
+    with mg.detect_anomaly(), pytest.raises(mg.inspect.AnomalyError) as caught:
+        call()
+    assert said in str(caught.value)
