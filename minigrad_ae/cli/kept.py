@@ -136,8 +136,9 @@ def picture(
     shown = shares[:2].sum()
     axes = [f"component {k} ({share:.1%} of the variance)" for k, share in enumerate(shares[:2], 1)]
     what = "the first component holds" if flat else "the first two components hold"
+    finding = f"{what} {shown:.1%} of the variance of {len(codes):,} rows"
+    ax.set_title(f"{name}\n{finding}", fontsize=10)
     ax.set(
-        title=f"{name}: {what} {shown:.1%} of the variance of {len(codes):,} rows",
         xlabel=axes[0],
         ylabel="row of the table" if flat else axes[1],
     )
@@ -163,7 +164,7 @@ def _draw_labelled(figure: Any, ax: Any, points: np.ndarray, labels: Any) -> Non
         return
     for label, color, mark, here in _kinds(np.asarray(labels, str), numbers is not None):
         ax.scatter(*points[here].T, color=color, marker=mark, label=label, **look)
-    figure.legend(loc="outside right upper", fontsize=8, markerscale=1.4)
+    figure.legend(loc="outside right center", fontsize=8, markerscale=1.4)
 
 
 def _kinds(labels: np.ndarray, numeric: bool) -> Iterator[tuple[str, str, str, np.ndarray]]:
