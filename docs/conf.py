@@ -95,10 +95,12 @@ def text(x: Any) -> str:
 
 
 def offered(part: str) -> dict[str, Any]:
-    """What a page lists."""
+    """What a page lists; what ``mg`` offers, too, stands on its page alone."""
     module = mg if part == "mg" else getattr(mg, part)
     names = set(mg.__all__) - set(mg.ops.__all__) if part == "mg" else set()
     names = names or freeze_surface.public(module, part)
+    if part not in ("mg", "ops"):
+        names = {name for name in names if getattr(mg, name, None) is not getattr(module, name)}
     found = {name: getattr(module, name) for name in names}
     return {
         name: each

@@ -36,7 +36,7 @@ def add_rows(x: Array, rows: Array, shape: tuple[int, ...]) -> Array:
 
     Parameters
     ----------
-    x : ndarray, (*rows.shape, *shape[1:]), float32 or float64
+    x : ndarray, ``(*rows.shape, *shape[1:])``, float32 or float64
         The rows that are added; ``rows.size`` times ``shape[1:]`` numbers.
     rows : ndarray of int, any shape
         Where each goes, from -shape[0] to shape[0] - 1; a negative number counts from the back.
