@@ -141,3 +141,43 @@ def test_blocks_of_rows_have_the_same_triangle(monkeypatch):
     S, again = subspace.triangle(X, True)
     np.testing.assert_allclose(S.T @ S, R.T @ R, rtol=0, atol=1e-12 * np.sum(R**2))
     np.testing.assert_allclose(again, mean, rtol=1e-15)
+
+
+def test_the_curvatures_are_those_of_the_gaps():
+    """At the minimum, in C: 1 - s_j / s_i for each direction j outside against each i inside."""
+    s = np.array([1e6, 1e3, 5.0, 4.0, 1.0, 1e-2])
+    X, M = matrix(50, 6, s, 0), 3
+    turn = np.linalg.qr(np.random.default_rng(1).standard_normal((M, M)))[0]
+    Q, P, back = subspace.coordinates(X, np.linalg.svd(X)[2][:M].T @ turn)
+    start = np.zeros((6 - M, M))
+
+    def error(C):
+        basis = np.linalg.qr(Q + P @ C @ back)[0]
+        return 0.5 * np.sum((X - X @ basis @ basis.T) ** 2)
+
+    h = 2e-3  # with which rounding of E and its fourth derivative are below a thousandth
+    units = np.eye(start.size).reshape(-1, *start.shape)
+    H = np.array(
+        [
+            [
+                error(h * a + h * b)
+                - error(h * a - h * b)
+                - error(h * b - h * a)
+                + error(-h * a - h * b)
+                for b in units
+            ]
+            for a in units
+        ]
+    ) / (4 * h * h)
+    gaps = np.sort((1 - s[M:, None] / s[None, :M]).ravel())
+    np.testing.assert_allclose(np.sort(np.linalg.eigvalsh(H)), gaps, rtol=1e-3)
+
+
+def test_a_gradient_that_vanishes_far_away_is_not_the_end():
+    """Where V goes to infinity E is flat, too: the first round does, and the next ones do not."""
+    X = matrix(100, 8, spectrum(8, 1, 1e-5, 1.0), 0)
+    R = np.linalg.qr(X, mode="r")
+    R = R / np.sqrt(np.mean(R**2))
+    run = subspace.minimise(R, np.random.default_rng(1).standard_normal((8, 1)), 1e-12, 20_000)
+    squares = np.linalg.svd(R, compute_uv=False) ** 2
+    assert run.finished and run.losses[-1] - 0.5 * squares[1:].sum() <= 1e-9 * squares[0]

@@ -140,18 +140,30 @@ def _loss(X: np.ndarray, basis: np.ndarray) -> float:
     return 0.5 * float(np.sum((X - (X @ basis) @ basis.T) ** 2))
 
 
-def _round(X: np.ndarray, run: Descent, tolerance: float, limit: int) -> bool:
-    """L-BFGS over C; False where nothing is left to do: every direction is in the basis, or fewer
-    than M directions of the codes are more than rounding.
+def coordinates(
+    X: np.ndarray, basis: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Q (D, M), P (D, D - M) and R_z^-T (M, M) of V = Q + P C R_z^-T, for the span of `basis`.
+
+    None where nothing is left to do: every direction is in the basis, or fewer than M directions of
+    the codes are more than rounding.
     """
-    D, M = run.basis.shape
-    Q, P = np.split(np.linalg.qr(run.basis, mode="complete")[0], [M], axis=1)
-    triangle = np.linalg.qr(X @ Q, mode="r")
-    sizes = np.abs(np.diag(triangle))
-    if M == D or len(triangle) < M or sizes.min() <= D * EPS * sizes.max():
+    D, M = basis.shape
+    Q, P = np.split(np.linalg.qr(basis, mode="complete")[0], [M], axis=1)
+    R_z = np.linalg.qr(X @ Q, mode="r")
+    sizes = np.abs(np.diag(R_z))
+    if M == D or len(R_z) < M or sizes.min() <= D * EPS * sizes.max():
+        return None
+    return Q, P, np.linalg.inv(R_z).T
+
+
+def _round(X: np.ndarray, run: Descent, tolerance: float, limit: int) -> bool:
+    """L-BFGS over C; False where nothing is left to do."""
+    found = coordinates(X, run.basis)
+    if found is None:
         return False
-    back = np.linalg.inv(triangle).T
-    C = tensor(np.zeros((D - M, M)), requires_grad=True)
+    Q, P, back = found
+    C = tensor(np.zeros((P.shape[1], Q.shape[1])), requires_grad=True)
     data = tensor(X)
 
     def closure() -> object:
