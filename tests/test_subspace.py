@@ -181,3 +181,27 @@ def test_a_gradient_that_vanishes_far_away_is_not_the_end():
     run = subspace.minimise(R, np.random.default_rng(1).standard_normal((8, 1)), 1e-12, 20_000)
     squares = np.linalg.svd(R, compute_uv=False) ** 2
     assert run.finished and run.losses[-1] - 0.5 * squares[1:].sum() <= 1e-9 * squares[0]
+
+
+def test_more_columns_than_rows_are_trained_in_the_span_of_the_rows(monkeypatch):
+    X = np.random.default_rng(0).standard_normal((12, 3000)) * np.geomspace(1, 1e-3, 12)[:, None]
+    seen = []
+    qr = np.linalg.qr
+    monkeypatch.setattr(
+        np.linalg, "qr", lambda a, *mode, **k: seen.append(a.shape) or qr(a, *mode, **k)
+    )
+    model = mg.models.LinearAutoencoder(3000, 4, rng=np.random.default_rng(0))
+    report = model.fit(X)
+    monkeypatch.undo()
+    assert report.finished and max(min(shape) for shape in seen) <= 12
+    np.testing.assert_allclose(report.loss, mg.analytic.pca(X).optimal_loss(4), rtol=1e-10)
+
+
+def test_what_does_not_fit_into_memory_is_refused(monkeypatch):
+    monkeypatch.setattr(mg.arguments, "available", lambda: 10**6)
+    monkeypatch.setattr(mg.arguments, "SMALL", 0)
+    model = mg.models.LinearAutoencoder(300, 2, rng=np.random.default_rng(0))
+    before = model.encoder.weight.data.copy()
+    with pytest.raises(DataError, match="training on this matrix would not fit"):
+        model.fit(np.ones((400, 300)))
+    assert np.array_equal(model.encoder.weight.data, before)

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..arguments import seed
+from ..arguments import seed, spelt
 from ..claims import Run, ledger
 from ..errors import DataError
 from ..files import write_json
 from . import input
 from .output import writable
 
+WORTH_SAYING = 10**9  # bytes
 HELP = "read the whole ledger, or certify your own matrix"
 OPTIONS = {
     "either": {
@@ -86,6 +87,7 @@ def certify(args: argparse.Namespace) -> int:
     from ..claims.certify import certify_pca, demand_latent
     from ..data import centre
     from ..models import LinearAutoencoder
+    from ..models.subspace import room_for
     from . import kept
 
     if args.latent is None:
@@ -109,6 +111,9 @@ def certify(args: argparse.Namespace) -> int:
         "PCA is computed apart, by SVD",
         flush=True,
     )
+    room = 2 * room_for(*X.shape)  # training, and the certificate beside it
+    if room > WORTH_SAYING:
+        print(f"this takes about {spelt(room)} of memory", flush=True)
     rng = np.random.default_rng(args.seed)
     model = LinearAutoencoder(X.shape[1], args.latent, bias=False, rng=rng)
     model.fit(centred)

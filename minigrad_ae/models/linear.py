@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import choice, flag, real_number, whole_number
+from ..arguments import choice, demand_room, flag, real_number, whole_number
 from ..autodiff.graph import no_grad
 from ..data import check_matrix, scale
 from ..data.validate import demand_squares
@@ -369,9 +369,9 @@ class LinearAutoencoder(PrincipalAxes, Autoencoder):
         ShapeError
             If X is not a matrix of D columns.
         DataError
-            If X is empty, or has entries that are masked, not finite, or so large or small that
-            their squares are lost; if `tolerance` is below 0 or `max_evaluations` below 1; if
-            `method` is another one, or "subspace" where l2 > 0.
+            If X is empty, has entries that are masked, not finite, or so large or small that their
+            squares are lost, or would not fit into memory; if `tolerance` is below 0 or
+            `max_evaluations` below 1; if `method` is another one, or "subspace" where l2 > 0.
         DtypeError
             If X is not made of real numbers, or an argument is not a number.
 
@@ -402,6 +402,8 @@ class LinearAutoencoder(PrincipalAxes, Autoencoder):
                 "leave method out, or pass method='lbfgs'",
             )
         given = ready_to_fit(self, self.weights(), X, rng, tolerance, max_evaluations)
+        room = subspace.room_for(*given.shape)
+        demand_room(room, "training on this matrix", "take fewer rows or columns")
         with no_grad():
             report = Fit(start_loss=float(self.loss(given)))
         R, mean = subspace.triangle(given, self.bias)

@@ -71,6 +71,11 @@ def _blocks(X: np.ndarray, what: str) -> Iterator[np.ndarray]:
     return (X[k : k + size] for k in counted_off(range(0, len(X), size), what, "blocks"))
 
 
+def room_for(N: int, D: int) -> int:
+    """About how many bytes training on N x D numbers takes at its most, beside the data."""
+    return 8 * D * (6 * N if N < D else 8 * D + max(BLOCK, D))
+
+
 @dataclass
 class Descent:
     """What `minimise` did: the basis (D, M) that it found, E after each evaluation, why it ended,
@@ -103,9 +108,14 @@ def minimise(X: np.ndarray, start: np.ndarray, tolerance: float, limit: int) -> 
     Descent
         The basis has orthonormal columns.
     """
-    run = Descent(np.linalg.qr(start)[0])
     if len(X) < start.shape[1]:  # fewer rows than units: rows of zeros change nothing
         X = np.vstack([X, np.zeros((start.shape[1] - len(X), X.shape[1]))])
+    if len(X) < X.shape[1]:  # the minimum lies in the span of the rows, which has N directions
+        rows, R = np.linalg.qr(X.T)
+        run = minimise(R.T, rows.T @ start, tolerance, limit)
+        run.basis = rows @ run.basis
+        return run
+    run = Descent(np.linalg.qr(start)[0])
     # of the residual of an exact fit: K roundings of each of the numbers of X
     floor = X.shape[1] * (8 * EPS) ** 2 * float(np.sum(X**2))
     _half_steps(X, run, FIRST, limit)
