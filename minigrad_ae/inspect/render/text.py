@@ -65,7 +65,8 @@ class Screen:
         if not isinstance(k, int):
             fix = "text(step=3) shows step 3, text() the table of all"
             raise DtypeError("step must be a whole number", f"got {k!r}", fix)
-        known = f"this trace has {counted(t.total, 'step')}, recorded from {t.loss}"
+        numbers = f" (1..{t.total})" if t.total > 1 else ""
+        known = f"this trace has {counted(t.total, 'step')}{numbers}, recorded from {t.loss}"
         if 1 <= k <= t.total:
             kept = f"{known}; {len(t.steps)} of them were kept"
             raise DataError(f"step {k} was not kept", kept, "trace again with a larger max_steps")
