@@ -292,9 +292,9 @@ def uncentred(run: Run) -> float:
     tolerance=64 * EPS,
     reason="64 roundings of 1/2 ||X||^2",
     sabotage=edit(
-        LinearAutoencoder._fit_subspace,
-        "tolerance, limit)",
-        "tolerance, 1)",
+        LinearAutoencoder.fit,
+        "tolerance, max_evaluations, stored)",
+        "tolerance, 1, stored)",
     ),
 )
 def full_rank(run: Run) -> float:

@@ -410,7 +410,9 @@ class LinearAutoencoder(PrincipalAxes, Autoencoder):
         demand_squares(R)
         R, unit = scale(R)
         if method == "subspace":
-            self._fit_subspace(R, unit, tolerance, max_evaluations, report)
+            stored = max(float(np.finfo(t).eps) for t in (given.dtype, self.encoder.weight.dtype))
+            run = subspace.minimise(R, self._start(), tolerance, max_evaluations, stored)
+            self._take(run, unit, report)
         else:
             self._fit_both_layers(R, unit, tolerance, max_evaluations, report)
         if self.bias:
@@ -421,13 +423,15 @@ class LinearAutoencoder(PrincipalAxes, Autoencoder):
         self.record = report
         return report
 
-    def _fit_subspace(
-        self, R: np.ndarray, unit: float, tolerance: float, limit: int, report: Fit
-    ) -> None:
-        dtype, start = self.encoder.weight.dtype, self.decoding_weight().numpy().T
-        run = subspace.minimise(R, start.astype(np.float64), tolerance, limit)
-        turn = np.linalg.qr(run.basis.T @ start)[0]  # the units are not made the components
-        basis = (run.basis @ turn).astype(dtype)
+    def _start(self) -> np.ndarray:
+        """(D, M), float64: the decoder's rows, whose span the subspace method starts from."""
+        rows: np.ndarray = self.decoding_weight().numpy().T
+        return rows.astype(np.float64)
+
+    def _take(self, run: subspace.Descent, unit: float, report: Fit) -> None:
+        """The weights that the subspace method found, and what it did."""
+        turn = np.linalg.qr(run.basis.T @ self._start())[0]  # the units are not made the components
+        basis = (run.basis @ turn).astype(self.encoder.weight.dtype)
         self.encoder.weight.data = basis
         if not self.tied:
             self.decoder.weight.data = basis.T.copy()

@@ -88,7 +88,9 @@ class Descent:
     finished: bool = True
 
 
-def minimise(X: np.ndarray, start: np.ndarray, tolerance: float, limit: int) -> Descent:
+def minimise(
+    X: np.ndarray, start: np.ndarray, tolerance: float, limit: int, resolution: float = EPS
+) -> Descent:
     """Train to the minimum from the span of the columns of `start` (D, M).
 
     Parameters
@@ -102,6 +104,9 @@ def minimise(X: np.ndarray, start: np.ndarray, tolerance: float, limit: int) -> 
         resolve a step.
     limit : int
         How many evaluations of E there may be; a half-step counts as one.
+    resolution : float, optional
+        What part of E counts: less than that, in ten iterations of L-BFGS, is no progress.  It is
+        the rounding of float32 where data or weights are stored so.
 
     Returns
     -------
@@ -112,7 +117,7 @@ def minimise(X: np.ndarray, start: np.ndarray, tolerance: float, limit: int) -> 
         X = np.vstack([X, np.zeros((start.shape[1] - len(X), X.shape[1]))])
     if len(X) < X.shape[1]:  # the minimum lies in the span of the rows, which has N directions
         rows, R = np.linalg.qr(X.T)
-        run = minimise(R.T, rows.T @ start, tolerance, limit)
+        run = minimise(R.T, rows.T @ start, tolerance, limit, resolution)
         run.basis = rows @ run.basis
         return run
     run = Descent(np.linalg.qr(start)[0])
@@ -121,14 +126,15 @@ def minimise(X: np.ndarray, start: np.ndarray, tolerance: float, limit: int) -> 
     _half_steps(X, run, FIRST, limit)
     while run.losses[-1] > floor and len(run.losses) < limit:
         before, evaluations = run.losses[-1], len(run.losses)
-        if not _round(X, run, tolerance, limit):
+        if not _round(X, run, tolerance, limit, resolution):
             run.reason = "rounding"
             return run
         # a gradient may vanish far from C = 0, too: V can go to infinity
         if run.reason == "gradient tolerance" and len(run.losses) == evaluations + 1:
             return run
         _half_steps(X, run, BETWEEN, limit)
-        if run.reason == "rounding" and before - run.losses[-1] <= 64 * EPS * before:
+        settled = before - run.losses[-1] <= max(64 * EPS, resolution) * before
+        if settled and run.reason in ("rounding", "loss tolerance"):
             return run
     run.finished = run.losses[-1] <= floor
     run.reason = "rounding" if run.finished else "evaluation limit"
@@ -167,7 +173,7 @@ def coordinates(
     return Q, P, np.linalg.inv(R_z).T
 
 
-def _round(X: np.ndarray, run: Descent, tolerance: float, limit: int) -> bool:
+def _round(X: np.ndarray, run: Descent, tolerance: float, limit: int, resolution: float) -> bool:
     """L-BFGS over C; False where nothing is left to do."""
     found = coordinates(X, run.basis)
     if found is None:
@@ -191,6 +197,7 @@ def _round(X: np.ndarray, run: Descent, tolerance: float, limit: int) -> bool:
         max_iter=ROUND,
         max_evaluations=limit - len(run.losses),
         gradient_tolerance=tolerance,
+        loss_tolerance=resolution,
     )
     optimiser.step(closure)
     run.reason = str(optimiser.reason)
