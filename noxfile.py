@@ -114,7 +114,7 @@ def torch(session: nox.Session) -> None:
 @nox.session
 def fits(session: nox.Session) -> None:
     """Linear autoencoders on matrices of any spectrum, each certified as PCA or not (minutes)."""
-    session.install("-e", ".")
+    session.install("-e", ".", "scikit-learn")
     session.run("python", "benchmarks/bench_fits.py", "--out", "benchmarks/results/fits.json")
 
 
