@@ -205,3 +205,14 @@ def test_what_does_not_fit_into_memory_is_refused(monkeypatch):
     with pytest.raises(DataError, match="training on this matrix would not fit"):
         model.fit(np.ones((400, 300)))
     assert np.array_equal(model.encoder.weight.data, before)
+
+
+def test_a_constant_column_is_nothing_once_it_is_centred():
+    """A mean is rounded; what is left of the column is taken off, too, and has no direction."""
+    X = np.random.default_rng(0).standard_normal((1003, 3))
+    X[:, 1] = 1e6 / 7
+    assert np.any(X[:, 1] - X[:, 1].mean()), "the mean of equal numbers is not always that number"
+    R, mean = subspace.triangle(X, True)
+    left = np.finfo(float).eps * abs(X[0, 1] - X[:, 1].mean())
+    assert np.linalg.norm(R[:, 1]) <= len(X) * left
+    assert mean[1] == X[0, 1]
