@@ -20,19 +20,9 @@ lesson = Lesson("01_backpropagation", "about 3 s; --fast 2 s")
 
 # %% Predict: answer before you run on (the answers come at the end)
 lesson.cell("Predict")
-lesson.predict(
-    "b = a + a and c = b + b, with a = 1.  What is dc/da?", "4: each of the two sums doubles."
-)
-lesson.predict(
-    "A bias of shape (3,) is added to a matrix of shape (6, 3).  What is the shape of its "
-    "gradient?",
-    "(3,), the shape of the bias: it was used 6 times, so 6 gradients are summed over axis 0.",
-)
-lesson.predict(
-    "How many digits of a derivative can (f(x + h) - f(x - h)) / 2h give in float64?",
-    "About 10 or 11 of 16: its error is about eps^(2/3) = 4e-11; at a lucky h a digit more (see "
-    "the figure).",
-)
+lesson.predict("fan-out")
+lesson.predict("bias")
+lesson.predict("difference")
 
 # %% [markdown]
 # ## Build: a graph with a rule at each op

@@ -30,22 +30,9 @@ N, D = X.shape
 
 # %% Predict
 lesson.cell("Predict")
-lesson.predict(
-    "Two layers of weights make E non-convex.  Will different random starts end in different "
-    "minima?",
-    "No: every minimum is global, everything else where the gradient vanishes is a saddle (see the "
-    "table below).",
-)
-lesson.predict(
-    "Are the columns of the decoder the principal components?",
-    "No: they span the same subspace, but any invertible M x M matrix may mix them.  An L2 penalty "
-    "removes the freedom.",
-)
-lesson.predict(
-    "Gradient descent on E = 1/2 sum of squares: what is the largest step that converges?",
-    "eta < 1/s_1, s_1 the largest eigenvalue of X^T X: at the balanced optimum the curvature is 2 "
-    "s_1.",
-)
+lesson.predict("minima")
+lesson.predict("components")
+lesson.predict("step")
 
 # %% [markdown]
 # ## Build

@@ -32,22 +32,9 @@ NAME = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU"}
 
 # %% Predict
 lesson.cell("Predict")
-lesson.predict(
-    "The hidden units bend their input.  Can the network now follow data that lie on a curve?",
-    "No: the outputs are linear in the M hidden units, so they all lie in a flat M-dimensional "
-    "plane; PCA's is the best.",
-)
-lesson.predict(
-    "The slide says that the minimum is again PCA.  Which weights of a tanh network have exactly "
-    "PCA's loss?",
-    "None: it is an infimum.  The loss falls for ever, as W1 -> 0 and W2 -> infinity make the "
-    "units linear.",
-)
-lesson.predict(
-    "And ReLU units: can they have exactly PCA's loss?",
-    "Yes: a large bias keeps each unit in its linear half on all the data.  From a random start "
-    "few get there.",
-)
+lesson.predict("curve")
+lesson.predict("infimum")
+lesson.predict("relu")
 
 # %% [markdown]
 # ## Build

@@ -27,22 +27,9 @@ COLOR = {"sigmoid": ORANGE, "tanh": GREEN, "relu": BLUE}
 
 # %% Predict
 lesson.cell("Predict")
-lesson.predict(
-    "Two layers with one hidden unit stop at .0907 on the parabola (t, t^2).  How far do four "
-    "layers come, 2-8-1-8-2?",
-    "To about 1e-7: t is all there is to know, F1 finds it, and F2 bends a line into the parabola.",
-)
-lesson.predict(
-    "Which is closer to a helix in three dimensions: PCA's best plane (M = 2), or one curved "
-    "dimension (M = 1)?",
-    "The curved one, by more than a factor of a thousand: it winds through the points, the plane "
-    "cuts through the screw.",
-)
-lesson.predict(
-    "Linear autoencoders reach the same loss from every start (lesson 2).  And deep ones?",
-    "No: final errors differ by orders of magnitude from start to start, and some nets are stuck "
-    "for good.",
-)
+lesson.predict("four-layers")
+lesson.predict("helix")
+lesson.predict("starts")
 
 # %% [markdown]
 # ## Build

@@ -25,21 +25,9 @@ shared = lesson.run.shared
 
 # %% Predict
 lesson.cell("Predict")
-lesson.predict(
-    "The slide adds lambda sum |z_k| to E and trains encoder and decoder.  Where does this end?",
-    "Nowhere: halve z and double the decoder, and E stays while the penalty halves.  The decoder's "
-    "rows must be held.",
-)
-lesson.predict(
-    "Decoder given, orthonormal: which function of a = u_k^T x is the best code z_k?",
-    "soft(a, lambda) = sign(a) max(|a| - lambda, 0): a ReLU with bias -lambda for each sign.  "
-    "Small ones become exactly 0.",
-)
-lesson.predict(
-    "Patches of a photograph, 144 pixels, 144 units: what does one row of the decoder look like?",
-    "An edge: at one place, with one direction.  PCA's components, of the same patches, are waves "
-    "all over the patch.",
-)
+lesson.predict("degenerate")
+lesson.predict("threshold")
+lesson.predict("atoms")
 
 # %% [markdown]
 # ## Build

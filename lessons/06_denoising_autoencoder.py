@@ -25,22 +25,9 @@ shared = lesson.run.shared
 
 # %% Predict
 lesson.cell("Predict")
-lesson.predict(
-    "A denoiser sees the same digit many times.  May its noise be drawn once, and the corrupted "
-    "copy kept?",
-    "No: the network learns that copy by heart.  Its training loss falls below what any function "
-    "can reach on fresh noise.",
-)
-lesson.predict(
-    "Gaussian noise, linear network, M units.  Is the best denoiser PCA's projection?",
-    "Same directions, but shrunk by l_i / (l_i + sigma^2): a projection passes on all the noise "
-    "that lies in its subspace.",
-)
-lesson.predict(
-    "What does y(x~) - x~ tell about the density of the noisy data, when y is the best of all "
-    "functions?",
-    "(y - x~) / sigma^2 = grad log p(x~), exactly and for every sigma (Tweedie's formula).",
-)
+lesson.predict("noise-once")
+lesson.predict("projection")
+lesson.predict("arrow")
 
 # %% [markdown]
 # ## Build

@@ -37,27 +37,10 @@ X, T = pictures("train"), pictures("test")
 
 # %% Predict
 lesson.cell("Predict")
-lesson.predict(
-    "A quarter of the pixels is enough to predict the rest exactly if pixels are Gaussian.  True?",
-    "No: the best prediction still has the conditional variance, .051 per pixel here.  But digits "
-    "are not Gaussian.",
-)
-lesson.predict(
-    "All hidden patches enter the decoder as the same mask token.  How can their predictions "
-    "differ?",
-    "By their positions only.  A decoder without position codes says the same in every hidden "
-    "place.",
-)
-lesson.predict(
-    "The loss ignores visible patches.  What does the decoder draw there?",
-    "Rubbish: nothing ever taught it anything about them.  For a picture, paste the visible "
-    "patches in.",
-)
-lesson.predict(
-    "The slide says that hiding 75 % is typically best.  Is it so for 16 patches of 8 x 8 digits?",
-    "No: 25 to 75 % are hard to tell apart, and 50 % is best with 5 % of the labels.  See the "
-    "ablation.",
-)
+lesson.predict("quarter")
+lesson.predict("positions")
+lesson.predict("visible")
+lesson.predict("ratio")
 
 # %% [markdown]
 # ## Build

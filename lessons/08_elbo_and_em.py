@@ -28,23 +28,9 @@ N, D = X.shape
 
 # %% Predict
 lesson.cell("Predict")
-lesson.predict(
-    "The encoder gets better and the decoder stays.  Does log p(x; w) change?",
-    "No: log p depends on w alone.  The bound L rises and the divergence KL falls by the same "
-    "amount.",
-)
-lesson.predict(
-    "A VAE takes one gradient step in encoder and decoder together, and the bound L rises.  Can "
-    "log p fall?",
-    "Yes: L = log p - KL, and KL may fall by more than log p does.  EM cannot do that, since its E "
-    "step makes KL = 0.",
-)
-lesson.predict(
-    "Two latent units whose decoder columns are not orthogonal.  Can a diagonal Gaussian q be the "
-    "posterior?",
-    "No: the units explain the same x, so they are correlated given x.  What is missing is "
-    "Hadamard's gap.",
-)
+lesson.predict("encoder-alone")
+lesson.predict("one-step")
+lesson.predict("diagonal")
 
 # %% [markdown]
 # ## Build

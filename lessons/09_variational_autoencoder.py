@@ -26,24 +26,9 @@ X_test, y_test = mg.data.digits("test")
 
 # %% Predict
 lesson.cell("Predict")
-lesson.predict(
-    "z ~ N(1.5, 0.7^2).  Two unbiased ways to estimate d/dmu E z^2 = 3: one needs the derivative "
-    "of z^2, one does not.\n"
-    "    How much more does the second one scatter?",
-    "25 times in variance: 49.2 against 1.96, mu^4/sigma^2 + 14 mu^2 + 15 sigma^2 against 4 "
-    "sigma^2.",
-)
-lesson.predict(
-    "Does averaging log p(x | z) over more samples L bring the bound closer to log p(x)?",
-    "No: every L has the same mean, only less scatter.  What rises to log p(x) is the log of a "
-    "mean of weights, L_k.",
-)
-lesson.predict(
-    "Algorithm 1 computes L once and then updates w, then phi.  May the gradient for phi be taken "
-    "after w has moved?",
-    "No: both gradients belong to the old (w, phi).  The engine refuses the second one: the graph "
-    "no longer describes w.",
-)
+lesson.predict("scatter")
+lesson.predict("samples")
+lesson.predict("two-updates")
 
 # %% [markdown]
 # ## Build: Algorithm 1, line by line

@@ -32,22 +32,9 @@ l_digits = analytic.pca(digits).eigenvalues / len(digits)
 
 # %% Predict
 lesson.cell("Predict")
-lesson.predict(
-    "Pixels between 0 and 1, loss = mean squared error over pixels + KL.  How many of 10 units "
-    "stay active?",
-    "None: the mean over D pixels makes sigma^2 = D/2, far above every eigenvalue.  Collapse is "
-    "the optimum, no bug.",
-)
-lesson.predict(
-    "A linear VAE has collapsed units.  Will more training, another start or KL warm-up wake them?",
-    "No: it has no bad local maxima, they are collapsed at the maximum.  In a deep VAE warm-up can "
-    "help: see below.",
-)
-lesson.predict(
-    "beta = 0.02 gives the best reconstructions.  What is wrong with samples from the prior then?",
-    "The aggregate posterior is a cluster of spikes, one for each datum; most z from the prior "
-    "fall into holes between.",
-)
+lesson.predict("mean-over-pixels")
+lesson.predict("wake")
+lesson.predict("holes")
 
 # %% [markdown]
 # ## Build

@@ -1,7 +1,10 @@
 """What every lesson shares.
 
-=======  ===========================================================================================
-lesson   the frame: options, cells, questions, where figures go, the recap, and one plotting style
-figures  what lessons on codes draw: sheets of images, a manifold, a map of codes, gradient flow
-=======  ===========================================================================================
+=========  =========================================================================================
+lesson     the frame: options, cells, where figures go, and one plotting style
+questions  what the reader predicts, and the sealed answers
+glossary   the words of the outputs, explained
+recap      the end: what this run measured, and the ledger's rows
+figures    what lessons draw: rows of data, a manifold, a map of codes, a graph with its gradients
+=========  =========================================================================================
 """

@@ -28,14 +28,59 @@ def sheet(images: Array, columns: int, pad: int = 1) -> Array:
     return np.vstack([np.hstack(list(row)) for row in rows])
 
 
-def show_sheet(ax: Any, images: Array, columns: int, label: str = "") -> None:
-    """A sheet of grey images, 0 white and 1 black, in one axes."""
-    ax.imshow(sheet(images, columns), cmap="gray_r", vmin=0, vmax=1)
+def is_picture(features: int) -> bool:
+    """Whether a row of so many features is drawn as a square picture: 5 x 5 pixels or more."""
+    side = round(features**0.5)
+    return side >= 5 and side * side == features
+
+
+def show_sheet(
+    ax: Any, images: Array, columns: int, label: str = "", limits: tuple[float, float] = (0, 1)
+) -> None:
+    """A sheet of grey images, from white at the lower of `limits` to black, in one axes."""
+    low, high = limits
+    scaled = (images - low) / (high - low)
+    ax.imshow(sheet(scaled, columns), cmap="gray_r", vmin=0, vmax=1)
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
     ax.spines[:].set_visible(False)
     if label:
         ax.set_ylabel(label, fontsize=8)
+
+
+def show_rows(
+    ax: Any, rows: Array, label: str = "", limits: tuple[float, float] | None = None
+) -> None:
+    """Rows of data (n, D) side by side: as grey pictures where D is a square of 5 or more,
+    otherwise as columns of a table of shades, one feature below the other.
+
+    limits : of the values, white and black; by default those of `rows`.
+    """
+    low, high = limits or (float(rows.min()), float(rows.max()))
+    high = high if high > low else low + 1
+    if is_picture(rows.shape[1]):
+        show_sheet(ax, rows, len(rows), label, (low, high))
+        return
+    ax.imshow(rows.T, cmap="gray_r", vmin=low, vmax=high, aspect="auto", interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    ax.set_ylabel(f"{label}\n({rows.shape[1]} features)" if label else "features", fontsize=8)
+
+
+def show_vector(ax: Any, vector: Array, title: str = "") -> None:
+    """A direction in the space of the data (D,), orange below zero and purple above: as a picture
+    where D is a square of 5 or more, otherwise as bars, one for each feature.
+    """
+    ax.set_title(title)
+    if is_picture(len(vector)):
+        side, size = round(len(vector) ** 0.5), float(np.abs(vector).max())
+        ax.imshow(vector.reshape(side, side), cmap="PuOr", vmin=-size, vmax=size)
+        ax.set(xticks=[], yticks=[])
+        return
+    colors = [PURPLE if entry > 0 else ORANGE for entry in vector]
+    ax.bar(np.arange(1, len(vector) + 1), vector, color=colors)
+    ax.axhline(0, color=BLACK, lw=0.8)
+    ax.set_xlabel("feature")
 
 
 def prior_grid(n: int) -> Array:

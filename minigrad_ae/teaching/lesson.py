@@ -1,20 +1,24 @@
-"""What every lesson shares: its options, where figures go, questions to predict, the recap table.
+"""What every lesson shares: its options, where figures go, questions to predict, the recap.
 
-    lesson = Lesson("02_linear_autoencoder", "about 12 s; --fast 3 s")
+    lesson = Lesson("02_linear_autoencoder", "about 12 s; --fast 4 s")
     ...
     lesson.figure("loss", fig, {"loss": losses})
-    lesson.finish()          # prints the recap; as a script, exits with 1 if a claim fails
+    lesson.result("loss above PCA's, relative", excess, exact=0.0, tolerance=1e-10)
+    lesson.finish()  # prints the recap; a script exits with 1 if something does not hold
 
-The lessons are plain scripts in cells, so they also open as notebooks; there the options keep their
-defaults.
+The lessons are plain scripts in cells, so they also open as notebooks; there the options are those
+that the first cell gives to `Lesson`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
@@ -22,8 +26,12 @@ from typing import Any
 import numpy as np
 
 from ..arguments import Parser, end_with_the_reader, seed, spell_out
-from ..claims import Run, ledger
+from ..claims import Run
+from ..errors import DataError
 from ..files import write_png, write_text
+from . import recap
+from .glossary import WORDS
+from .questions import Questions, wrapped
 
 # Okabe & Ito's colours, which people with any kind of colour vision can tell apart.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, BLACK = (
@@ -70,7 +78,13 @@ def options(prog: str | None = None) -> argparse.ArgumentParser:
     size.add_argument("--fast", action="store_true", help="smaller runs, a few seconds")
     size.add_argument("--full", action="store_true", help="also remake what takes minutes")
     parser.add_argument("--seed", type=seed, default=0, help="of every random number (default 0)")
-    parser.add_argument("--out", type=Path, help="folder for figures")
+    out = parser.add_mutually_exclusive_group()
+    out.add_argument("--out", type=Path, help="folder for figures (default ./minigrad_ae_figures)")
+    out.add_argument(
+        "--update-figures",
+        action="store_true",
+        help="write to the figures/ that a checkout keeps (default data, seed and size only)",
+    )
     parser.add_argument("--show", action="store_true", help="show each figure in a window")
     parser.add_argument(
         "--quiz", action="store_true", help="ask the questions and wait for answers (in a terminal)"
@@ -78,62 +92,165 @@ def options(prog: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
-class Lesson:
-    """One run of a lesson: the settings ``fast``, ``full``, ``seed``, ``rng`` and ``out``, and the
-    methods below.
+INSPECTED = False  # whether `minigrad-ae inspect` runs the lesson for its loss alone
 
-    ``run.shared(make, *key)`` is what the recap's claims use too: a model that the lesson trains is
-    not trained again.
+
+@contextmanager
+def inspected() -> Iterator[None]:
+    """In here a lesson runs in its short form, prints and writes nothing, and has no recap."""
+    global INSPECTED
+    before, stdout, INSPECTED = INSPECTED, sys.stdout, True
+    try:
+        yield
+    finally:
+        INSPECTED, sys.stdout = before, stdout
+
+
+def in_notebook() -> bool:
+    """Whether the lesson runs in the cells of a notebook."""
+    return "ipykernel" in sys.modules
+
+
+class Lesson:
+    """One run of a lesson: the settings ``fast``, ``full``, ``seed`` and ``out``, and the methods
+    below.
+
+    ``run.shared(make, *key)`` is what the recap's claims use too: what the lesson has computed for
+    one of them is not computed again.
+
+    Parameters
+    ----------
+    name : str
+        The lesson's file, without its ending.
+    duration : str
+        How long it takes, as printed first.
+    seed : int, optional
+        Where ``--seed`` does not say otherwise (a notebook has no command line).
+    fast : bool, optional
+        The short form, as ``--fast``.
+    out : str, optional
+        Folder for figures, where ``--out`` does not say otherwise.
     """
 
-    def __init__(self, name: str, duration: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        duration: str,
+        *,
+        seed: int = 0,
+        fast: bool = False,
+        out: str = "minigrad_ae_figures",
+    ) -> None:
         import matplotlib
 
         spell_out()
-        notebook = "ipykernel" in sys.modules
+        notebook = in_notebook()
         if not notebook:
             end_with_the_reader()
-        args = options(f"minigrad-ae lesson {int(name[:2])}").parse_args([] if notebook else None)
+        parser = options(f"minigrad-ae lesson {int(name[:2])}")
+        parser.set_defaults(seed=seed, fast=fast or INSPECTED)
+        args = parser.parse_args([] if notebook or INSPECTED else None)
         self.name, self.fast, self.full, self.seed = name, args.fast, args.full, args.seed
         self.rng = np.random.default_rng(args.seed)
-        self.run = Run(fast=self.fast, full=self.full, seed=self.seed, starts=2 if self.fast else 3)
-        root = lessons_folder().parent
-        checkout = (root / "setup.cfg").is_file() and not args.fast
-        self.out: Path = args.out or (root / "figures" if checkout else Path("minigrad_ae_figures"))
-        self.quiz = args.quiz and sys.stdin is not None and sys.stdin.isatty()
+        self.out: Path = _tracked(args) if args.update_figures else args.out or Path(out)
+        ask = args.quiz and sys.stdin is not None and sys.stdin.isatty()
+        self.questions = Questions(lessons_folder() / "sealed" / f"{name}.json", ask)
+        self.results: list[recap.Measured] = []
+        self.settings(seed=self.seed)
         if not (args.show or notebook):
             matplotlib.use("Agg")
         matplotlib.rcParams.update(STYLE)
         # it takes longer than the drawing
         matplotlib.rcParams["figure.constrained_layout.use"] = not args.fast
-        self.show, self.start = args.show or notebook, time.perf_counter()
-        self.answers: list[tuple[str, str]] = []
+        self.show, self.start = args.show, time.perf_counter()
+        if INSPECTED:
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         print(f"Lesson {name.replace('_', ' ')}  ({duration})")
+        if not notebook:
+            source = lessons_folder() / f"{name}.py"
+            print(
+                f"The text and the code: {source}; as a notebook: minigrad-ae notebook {name[:2]}"
+            )
+
+    def settings(self, **values: Any) -> None:
+        """Take note of what the first cell sets; the recap tells it.
+
+        Parameters
+        ----------
+        **values
+            Arrays of data by their names, sizes, and ``seed``, from which every later random number
+            comes.
+        """
+        self.run = Run(self.fast, self.full, values["seed"], starts=2 if self.fast else 3)
+        self.described = ", ".join(f"{name} = {_short(value)}" for name, value in values.items())
+        if len(values) > 1:
+            print(self.described)
 
     def cell(self, title: str) -> None:
-        """The heading of a cell."""
-        print(f"\n== {title} " + "=" * max(3, 84 - len(title)), flush=True)
+        """The heading of a cell; a notebook has its own."""
+        if not in_notebook():
+            print(f"\n== {title} " + "=" * max(3, 84 - len(title)), flush=True)
 
-    def predict(self, question: str, answer: str) -> None:
-        """A question to answer before the run; the answer is printed at the end."""
-        print(f"  ? {question}")
-        if self.quiz:
-            given = input("    your answer: ")
-            print(f"    noted: {given}")
-        self.answers.append((question, answer))
+    def words(self, *words: str) -> None:
+        """Explain words that the lesson's outputs use."""
+        for word in words:
+            print(wrapped(f"{word}: ", WORDS[word]))
 
-    def figure(self, name: str, fig: Any, numbers: dict[str, Any]) -> Path:
-        """Save a figure as PNG, and the numbers behind it beside it as JSON; show it if asked
-        to.
+    def predict(self, key: str, guess: str = "") -> None:
+        """A question to answer before the run.
+
+        Parameters
+        ----------
+        key : str
+            Which of the questions in the lesson's sealed file.
+        guess : str, optional
+            What you expect; it is shown beside the answer.  ``--quiz`` asks for it in a terminal.
+        """
+        self.questions.predict(key, guess)
+
+    def answers(self, **numbers: Any) -> None:
+        """The answers to the questions so far, beside what the reader said.
+
+        Parameters
+        ----------
+        **numbers
+            What this run found, for answers that name it as ``{name}``.
+        """
+        self.questions.reveal(numbers)
+
+    def figure(self, name: str, fig: Any, numbers: dict[str, Any], alt: str = "") -> Path:
+        """Save a figure as PNG, and the numbers behind it beside it as JSON; show it in a notebook,
+        or if asked to.
+
+        Parameters
+        ----------
+        name : str
+            Of the file, behind the lesson's number.
+        fig : matplotlib Figure
+            Closed afterwards.
+        numbers : dict
+            What was drawn.
+        alt : str, optional
+            What there is to see, for those who do not see it; by default the figure's titles,
+            axes and legends.
         """
         import matplotlib.pyplot as plt
 
-        self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / f"{self.name[:2]}_{name}.png"
+        if INSPECTED:
+            plt.close(fig)
+            return path
+        self.out.mkdir(parents=True, exist_ok=True)
         write_png(path, fig, dpi=75 if self.fast else 150)
         text = json.dumps(plain(numbers), indent=1, allow_nan=False)
         write_text(path.with_suffix(".json"), text + "\n")
-        print(f"  figure: {path}")
+        if in_notebook():
+            from IPython.display import Image, display
+
+            inches = fig.get_size_inches()[0]
+            display(Image(path.read_bytes(), alt=alt or seen(fig), width=round(75 * inches)))
+        else:
+            print(f"  figure: {path}")
         if self.show:
             plt.show()
         plt.close(fig)
@@ -141,40 +258,97 @@ class Lesson:
 
     def page(self, name: str, trace: Any) -> Path:
         """Write the page of a trace (shown at once in a notebook), and say how to open it."""
-        self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / f"{self.name[:2]}_{name}.html"
+        if INSPECTED:
+            return path
+        self.out.mkdir(parents=True, exist_ok=True)
         trace.html(path)
         print(
             f"  page: {path}   open it in a browser: the arrow keys walk, p asks you first, ? "
             "lists the keys"
         )
-        if "ipykernel" in sys.modules:
+        if in_notebook():
             from IPython.display import display
 
             display(trace)
         return path
 
-    def finish(self) -> None:
-        """The answers, and this lesson's part of the ledger as the recap; a script exits with 1 if
-        a claim fails.
+    def result(
+        self,
+        what: str,
+        value: float,
+        *,
+        exact: float | None = None,
+        tolerance: float = 0.0,
+        at_most: float | None = None,
+        at_least: float | None = None,
+    ) -> None:
+        """A number of this run for the recap.
+
+        Parameters
+        ----------
+        what : str
+            What was measured, with its unit: at most 50 characters.
+        value : float
+            The number.
+        exact : float, optional
+            What theory says of any data; then the recap says whether it holds.
+        tolerance : float, optional
+            How far from `exact` it may be.
+        at_most, at_least : float, optional
+            In place of `exact`: a bound that theory gives.
         """
-        if self.answers:
+        row = recap.Measured(what, float(value), exact, float(tolerance), at_most, at_least)
+        self.results.append(row)
+
+    def finish(self) -> None:
+        """The recap: what this run measured, and this lesson's part of the ledger.  A script exits
+        with 1 if something does not hold.
+        """
+        if INSPECTED:
+            return
+        if self.questions.said:
             self.cell("Answers to what you predicted")
-            for question, answer in self.answers:
-                print(f"  ? {question}\n    {answer}")
+            self.answers()
         self.cell("Recap")
-        claims = ledger.claims(self.name)
-        short = [c for c in claims if not (self.fast and c.thorough)]
-        results = ledger.read(short, self.run, sys.stdout)
-        print(ledger.table(results))
-        if len(short) < len(claims):
-            print(
-                f"{len(claims) - len(short)} more claims take longer: `minigrad-ae verify` reads "
-                "them too"
-            )
-        print(f"\n{time.perf_counter() - self.start:.1f} s; figures in {self.out}")
-        if not all(r.passed for r in results):
+        print(f"This run: {self.described}\n")
+        here = recap.this_run(self.results) if self.results else True
+        print("\nThe ledger, on the shipped data (whatever the first cell says):\n")
+        there = recap.the_ledger(self.name, self.run)
+        print(recap.contradiction(here, there))
+        print(f"{time.perf_counter() - self.start:.1f} s; figures in {self.out}")
+        if not (here and there):
             raise SystemExit(1)
+
+
+def _short(value: Any) -> str:
+    """A setting in a few words: of an array its shape and range."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"{value.shape} from {np.min(value):.4g} to {np.max(value):.4g}"
+    return str(value)
+
+
+def _tracked(args: argparse.Namespace) -> Path:
+    """The folder of figures that a checkout keeps."""
+    root = lessons_folder().parent
+    if args.fast or args.seed or not (root / "setup.cfg").is_file():
+        raise DataError(
+            "--update-figures is for the figures that a checkout keeps",
+            f"fast = {args.fast}, seed = {args.seed}, lessons in {lessons_folder()}",
+            "use --out DIR; or run from a checkout, without --fast and --seed",
+        )
+    return root / "figures"
+
+
+def seen(fig: Any) -> str:
+    """What a figure shows, in words: its title, and of each of its axes title, labels, legend."""
+    parts = [fig.get_suptitle()]
+    for ax in fig.axes:
+        words = [ax.get_title(), ax.get_ylabel(), ax.get_xlabel()]
+        legend = ax.get_legend()
+        words += [text.get_text() for text in legend.get_texts()] if legend else []
+        parts.append("; ".join(word for word in words if word))
+    return ".  ".join(part.replace("\n", " ").replace("$", "") for part in parts if part)
 
 
 def plain(value: Any) -> Any:

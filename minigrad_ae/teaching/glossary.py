@@ -1,0 +1,51 @@
+"""The words of the lessons' outputs, each explained in one or two sentences; `Lesson.words` prints
+those that a lesson uses.
+"""
+
+from __future__ import annotations
+
+WORDS = {
+    "active unit": "a latent unit whose mean moves with the input: the variance of mu over the "
+    "data is above .01 (Burda et al. 2016).",
+    "amortisation gap": "how far the bound of an encoder's q(z | x) lies below the bound of the "
+    "best q of the same family, found for each x by itself.",
+    "balancedness": "W1 W1^T - W2^T W2: 0 where both layers share the strength of each unit "
+    "equally.  Gradient flow (descent with tiny steps) keeps it as it was.",
+    "certificate": "a list of what PCA promises of a linear autoencoder (loss, subspace, gradient, "
+    "curvature), each beside what was measured and how far apart they may be.",
+    "closure": "a function that computes the loss and its gradient anew; L-BFGS calls it as often "
+    "as a step needs.",
+    "complex step": "f'(x) = Im f(x + ih) / h with a tiny h: no difference is taken, so no digits "
+    "are lost.",
+    "condition number": "the largest curvature divided by the smallest: the larger it is, the "
+    "slower descent with one step size for all directions.",
+    "ELBO": "evidence lower bound: L = E_q ln p(x | z) - KL(q(z | x) || p(z)), never above "
+    "ln p(x).",
+    "exact": "computed by a formula or by linear algebra, without training.",
+    "floor": "a value that no function whatever can be below; measured with its own standard "
+    "error where it is a mean over samples.",
+    "Gaussian conditional": "the mean of the hidden pixels given the visible ones, if pixels "
+    "were jointly Gaussian: the best that means and covariances alone allow.",
+    "gradient norm": "the length of the vector of all derivatives of E; 0 at a minimum.",
+    "KL": "KL(q || p) = E_q ln q/p, how far a distribution q is from p: at least 0, and 0 only if "
+    "they are equal.",
+    "latent unit": "one of the M numbers z that the encoder makes of a row; also called code.",
+    "mask ratio": "the share of patches that the encoder does not see.",
+    "nats": "the unit of information if logarithms are natural: 1 nat = 1.44 bits.",
+    "negative curvature": "a direction in which E falls on both sides of a point where the "
+    "gradient is 0: the point is a saddle.",
+    "PCA's loss": "E of the best projection onto M dimensions: half the sum of the eigenvalues of "
+    "X^T X (X centred) from number M + 1 on.",
+    "posterior collapse": "a latent unit has KL 0: q(z_j | x) is the prior for every x, and the "
+    "unit says nothing about x.",
+    "principal angle": "the angle between two subspaces, direction by direction; all 0 if they are "
+    "the same subspace.",
+    "projector distance": "the Frobenius norm of the difference between the projections onto two "
+    "subspaces; 0 if they are the same subspace.",
+    "rel.": "relative: divided by the size of what it is compared with.",
+    "score": "the gradient of ln p(x) by x: it points to where data are more likely.",
+    "standard error": "how far a mean over samples is off, typically: their standard deviation "
+    "divided by the root of their number.",
+    "tau": "a tolerance: how far apart two numbers may be that should be equal, derived from "
+    "rounding or from the number of samples.",
+}
