@@ -15,6 +15,7 @@ IRIS = 'X = np.load("iris.npy")'
 
 # lesson, and what is put at the end of its first cell
 CHANGES = [
+    ("01", f"{IRIS}\nM = 2"),
     ("02", "X = X[:500]\nM = 5"),
     ("02", f"{IRIS}\nM = 2\nseed = 7"),
     ("02", f"{STANDARDISED}\nM = 3"),

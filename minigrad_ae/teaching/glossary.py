@@ -22,6 +22,8 @@ WORDS = {
     "ELBO": "evidence lower bound: L = E_q ln p(x | z) - KL(q(z | x) || p(z)), never above "
     "ln p(x).",
     "exact": "computed by a formula or by linear algebra, without training.",
+    "fan-out": "a value that is used more than once; its gradient is the sum of what comes back "
+    "from each use.",
     "floor": "a value that no function whatever can be below; measured with its own standard "
     "error where it is a mean over samples.",
     "Gaussian conditional": "the mean of the hidden pixels given the visible ones, if pixels "
@@ -43,6 +45,8 @@ WORDS = {
     "projector distance": "the Frobenius norm of the difference between the projections onto two "
     "subspaces; 0 if they are the same subspace.",
     "rel.": "relative: divided by the size of what it is compared with.",
+    "rule": "of an op y = f(x): the line that turns g = dL/dy into dL/dx (a vector-Jacobian "
+    "product, vjp).",
     "score": "the gradient of ln p(x) by x: it points to where data are more likely.",
     "standard error": "how far a mean over samples is off, typically: their standard deviation "
     "divided by the root of their number.",
