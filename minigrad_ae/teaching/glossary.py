@@ -9,6 +9,8 @@ WORDS = {
     "data is above .01 (Burda et al. 2016).",
     "amortisation gap": "how far the bound of an encoder's q(z | x) lies below the bound of the "
     "best q of the same family, found for each x by itself.",
+    "approximation gap": "how far the bound lies below ln p(x) with the best q of its family, "
+    "because the posterior is not in the family.",
     "balancedness": "W1 W1^T - W2^T W2: 0 where both layers share the strength of each unit "
     "equally.  Gradient flow (descent with tiny steps) keeps it as it was.",
     "certificate": "a list of what PCA promises of a linear autoencoder (loss, subspace, gradient, "
