@@ -7,7 +7,9 @@
 # Duvenaud 2018.)
 #
 # The linear VAE is the one case in which everything has a closed form: the bound, the posterior,
-# and ln p itself.  So each number below can stand beside the exact one.
+# and ln p itself.  So each number below can stand beside the exact one.  The next cell holds all
+# that you may want to change; the rest follows.  (`cloud`, of `experiments.elbo`, draws 80 points
+# from a Gaussian whose axes have standard deviations 3, 2.2, 1.5, 1 and .6.)
 
 # %% Settings
 import matplotlib.pyplot as plt

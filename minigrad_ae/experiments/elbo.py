@@ -1,5 +1,5 @@
-"""What the claims of lesson 08 measure: the bound at any weights, E and M steps, the gap between, and
-log p(x) itself: with any q and any decoder on a grid, and by importance weighting.
+"""What the claims of lesson 08 measure: the bound at any weights, E and M steps, the gap between,
+and log p(x) itself: with any q and any decoder on a grid, and by importance weighting.
 
 Everything that is trained here is a production model with a production optimiser; log p and the
 divergences that it is compared with come from `analytic`.
