@@ -238,7 +238,8 @@ lesson.figure("active_units", fig, {**numbers, "deep_beta": betas, "deep_kl": de
 # and KL the terms of the units (M).  A loss $a \sum e + b \sum \mathrm{KL}$ has
 # $\tau = b / 2a$.  "MSE + KL" with a mean over D pixels is a = 1/D: $\tau = D/2$, whatever beta
 # somebody believes to have.  And $\tau$ is in squared units of x: pixels from 0 to 255 in place of 0
-# to 1 multiply every eigenvalue by 65,025.  Here X in three units, trained and predicted.
+# to 1 multiply every eigenvalue by 65,025.  Here X in other units, trained and predicted; and for
+# MNIST, whose eigenvalues are shipped (`mnist_spectrum`, of `experiments.collapse`), the prediction.
 
 # %% Train: loss conventions
 lesson.cell("Train: sum or mean, over features or units: what each does to active units")
