@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Lesson 8: the evidence lower bound, and EM
 #
-# **Goal.** See that ln p(x) = L + KL for *any* q, watch the bound L touch the likelihood, and compare
-# the EM algorithm with what a variational autoencoder does: both climb the same bound, but only EM
-# makes it touch at every round.  (Bishop & Bishop, section 19.2; Tipping & Bishop 1999; Cremer, Li &
-# Duvenaud 2018.)
+# **Goal.** See that ln p(x) = L + KL for *any* q, watch the bound L touch the likelihood, and
+# compare the EM algorithm with what a variational autoencoder does: both climb the same bound, but
+# only EM makes it touch at every round.  (Bishop & Bishop, section 19.2; Tipping & Bishop 1999;
+# Cremer, Li & Duvenaud 2018.)
 #
 # The linear VAE is the one case in which everything has a closed form: the bound, the posterior,
 # and ln p itself.  So each number below can stand beside the exact one.  The next cell holds all
@@ -55,14 +55,14 @@ lesson.words("nats", "ELBO", "KL", "standard error", "amortisation gap", "approx
 #
 # $$p(z) = N(0, I), \qquad p(x \mid z) = N(W z, \sigma^2 I),$$
 #
-# and the encoder answers each x with a distribution over z, $q(z \mid x) = N(V x, \mathrm{diag}\, d)$
-# (x has mean 0 here).  The evidence lower bound of one x is
+# and the encoder answers each x with a distribution over z, $q(z \mid x) = N(V x, \mathrm{diag}\,
+# d)$ (x has mean 0 here).  The evidence lower bound of one x is
 #
 # $$L = \int q \ln p(x \mid z)\, dz - \mathrm{KL}(q \,\|\, p(z)) .$$
 #
-# With m = V x, both terms can be integrated: $E_q \lVert x - W z \rVert^2 = \lVert x - W m \rVert^2 +
-# \sum_j d_j \lVert w_j \rVert^2$, and the KL of two Gaussians is a line of its own.  A row of `x` is
-# one datum, so $V x$ for all of them is `x @ V.T`.
+# With m = V x, both terms can be integrated: $E_q \lVert x - W z \rVert^2 = \lVert x - W m \rVert^2
+# + \sum_j d_j \lVert w_j \rVert^2$, and the KL of two Gaussians is a line of its own.  A row of `x`
+# is one datum, so $V x$ for all of them is `x @ V.T`.
 
 # %% Build
 lesson.cell("Build: the bound, exact and sampled")
@@ -231,11 +231,10 @@ lesson.figure("touching", fig, {"w": ws, "log_p": ln_p1, "em": em, "joint": join
 # %% [markdown]
 # ## EM against joint steps, on your data
 #
-# For M units the same two steps are six lines.  *E step*: $L$ is quadratic in V, and its best is the
-# posterior's mean, $V = (W^T W + \sigma^2 I)^{-1} W^T$; the best diagonal q has
-# $1 / d_j = \lVert w_j \rVert^2 / \sigma^2 + 1$.  *M step*: least squares,
-# $W = \sum x m^T (\sum m m^T + N \mathrm{diag}\, d)^{-1}$, and $\sigma^2$ is the mean square that is
-# left.
+# For M units the same two steps are six lines.  *E step*: $L$ is quadratic in V, and its best is
+# the posterior's mean, $V = (W^T W + \sigma^2 I)^{-1} W^T$; the best diagonal q has $1 / d_j =
+# \lVert w_j \rVert^2 / \sigma^2 + 1$.  *M step*: least squares, $W = \sum x m^T (\sum m m^T + N
+# \mathrm{diag}\, d)^{-1}$, and $\sigma^2$ is the mean square that is left.
 #
 # *Joint steps* are gradient ascent on L / N in all weights at once; a step that would lower L is
 # halved.  ln p itself is known: $p(x) = N(0, C)$, $C = W W^T + \sigma^2 I$ (probabilistic PCA).
@@ -344,10 +343,10 @@ lesson.figure("em", fig, {**numbers, "optimum": optimum})
 # $\frac12 (\sum_j \ln P_{jj} - \ln \det P)$, 0 only if the columns of W are orthogonal.  So at any
 # weights: put the best encoder in, and what is left must be Hadamard's gap.
 #
-# More samples help, too.  With k draws $z_i$ from q and $r_i = p(x, z_i) / q(z_i \mid x)$, the bound
-# $L_k = E \ln \frac1k \sum r_i$ rises towards ln p, and the gap falls as $\chi^2 / 2k$ once k is large,
-# $\chi^2$ the variance of $r / p(x)$, if that is finite.  Measured for one datum, with an encoder that
-# is a little off.
+# More samples help, too.  With k draws $z_i$ from q and $r_i = p(x, z_i) / q(z_i \mid x)$, the
+# bound $L_k = E \ln \frac1k \sum r_i$ rises towards ln p, and the gap falls as $\chi^2 / 2k$ once k
+# is large, $\chi^2$ the variance of $r / p(x)$, if that is finite.  Measured for one datum, with an
+# encoder that is a little off.
 
 # %% Look: the two parts of the gap
 lesson.cell("Look: approximation gap and amortisation gap; many samples")
@@ -407,10 +406,10 @@ lesson.figure("gaps", fig, {**numbers, "k": ks, "gap": gaps, "half_chi2": chi2 /
 # %% [markdown]
 # ## At its maximum the linear VAE is probabilistic PCA
 #
-# Now L-BFGS climbs L in all weights from random ones, no eigenvalue in sight.  If the bound is tight
-# at its maximum, L must reach the largest ln p, and $\sigma^2$ the mean of the eigenvalues of S that
-# are left out.  Probabilistic PCA leaves a rotation of W free; the diagonal q fixes it, so look
-# whether $W^T W$ is diagonal.
+# Now L-BFGS climbs L in all weights from random ones, no eigenvalue in sight.  If the bound is
+# tight at its maximum, L must reach the largest ln p, and $\sigma^2$ the mean of the eigenvalues of
+# S that are left out.  Probabilistic PCA leaves a rotation of W free; the diagonal q fixes it, so
+# look whether $W^T W$ is diagonal.
 
 # %% Train: to the maximum
 lesson.cell("Train: all weights to the maximum of L, by L-BFGS")
@@ -428,19 +427,13 @@ optimizer = mg.optim.LBFGS(weights, history=50, max_iter=2000, max_evaluations=2
 optimizer.step(closure)
 truth = analytic.ppca(x, M)
 L, W = -optimizer.loss, W.data
-print(
-    f"{optimizer.evaluations} evaluations ({optimizer.reason}); in nats per datum, x in units of {unit:.4g}"
-)
-print(f"  L        {L:.10f}   largest ln p                       {optimum:.10f}")
-print(
-    f"  sigma^2  {np.exp(log_s2.data):.10f}   mean of the eigenvalues left out   {truth.sigma2:.10f}"
-)
+print(f"{optimizer.evaluations} evaluations ({optimizer.reason}); nats per datum, x / {unit:.4g}")
+print(f"  L        {L:.10f}   largest ln p               {optimum:.10f}")
+print(f"  sigma^2  {np.exp(log_s2.data):.10f}   mean eigenvalue left out   {truth.sigma2:.10f}")
 difference = np.abs(W @ W.T - truth.W @ truth.W.T).max()
 inner = W.T @ W
 off = np.abs(inner - np.diag(np.diag(inner))).max() / np.abs(inner).max()
-print(
-    f"  largest difference of an entry of W W^T {difference:.1e}; W^T W off its diagonal, rel. {off:.1e}"
-)
+print(f"  W W^T: largest difference {difference:.1e};  W^T W off its diagonal, rel.: {off:.1e}")
 lesson.result("trained: largest ln p - L, nats", optimum - L, at_least=-1e-9 * abs(optimum))
 lesson.result("trained: sigma^2 - mean of what is left out", np.exp(log_s2.item()) - truth.sigma2)
 
@@ -466,9 +459,9 @@ print(mg.check_graph(-bound(x[:50], *start(seed))))
 # %% [markdown]
 # ## Break it
 #
-# The identity ln p = L + KL is a test, too: KL has a closed form of its own here (Hadamard's gap, and
-# the distance from the best encoder).  The next cell takes the mean over latent units in the KL to
-# the prior, where the slide has a sum.  Training would still run, and the loss would fall.
+# The identity ln p = L + KL is a test, too: KL has a closed form of its own here (Hadamard's gap,
+# and the distance from the best encoder).  The next cell takes the mean over latent units in the KL
+# to the prior, where the slide has a sum.  Training would still run, and the loss would fall.
 
 # %% Break it
 lesson.cell("Break it: a mean in place of a sum")
@@ -487,8 +480,8 @@ lesson.result("ln p - L - KL, nats", ln_p - L - kl, exact=0, tolerance=scale)
 # %% [markdown]
 # ## Exercises
 #
-# 1. Give the one weight a noise of $\sigma^2 = .2$ in place of 1.  How many rounds does EM need now,
-#    and why does less noise make it slower?
+# 1. Give the one weight a noise of $\sigma^2 = .2$ in place of 1.  How many rounds does EM need
+#    now, and why does less noise make it slower?
 # 2. Weigh the KL in `bound` by .5.  Is it still below ln p?  When is it not?
 # 3. Make the columns of W orthogonal by hand.  What happens to the approximation gap?
 # 4. Halve d in the cell on many samples until $\chi^2$ is infinite.  What do the bounds $L_k$ do?

@@ -2,16 +2,17 @@
 # # Lesson 10: posterior collapse, and what beta does
 #
 # **Goal.** Predict which latent units of a VAE collapse before training it, and see the prediction
-# come true: a unit can live only on a component whose eigenvalue exceeds $\beta \sigma^2$.  Then see
-# what beta and KL warm-up can do about it.  (Bishop & Bishop, section 19.2; Lucas, Tucker, Grosse &
-# Norouzi 2019; Burda et al. 2016; Hoffman & Johnson 2016.)
+# come true: a unit can live only on a component whose eigenvalue exceeds $\beta \sigma^2$.  Then
+# see what beta and KL warm-up can do about it.  (Bishop & Bishop, section 19.2; Lucas, Tucker,
+# Grosse & Norouzi 2019; Burda et al. 2016; Hoffman & Johnson 2016.)
 #
-# The slide names two problems: *posterior collapse*, $q(z \mid x)$ is the prior for every x; and *the
-# code is not compressed*, $q(z \mid x)$ is so narrow that z names the datum.  They are the two ends
-# of one curve.
+# The slide names two problems: *posterior collapse*, $q(z \mid x)$ is the prior for every x; and
+# *the code is not compressed*, $q(z \mid x)$ is so narrow that z names the datum.  They are the two
+# ends of one curve.
 #
 # The next cell holds all that you may want to change.  `X` is for the linear VAE, where everything
-# is exact (`cloud`, of `experiments.elbo`, is the data of lesson 8); `pictures` is for the deep ones.
+# is exact (`cloud`, of `experiments.elbo`, is the data of lesson 8); `pictures` is for the deep
+# ones.
 
 # %% Settings
 import matplotlib.pyplot as plt
@@ -65,14 +66,14 @@ lesson.words("aggregate posterior", "rate", "distortion")
 # %% [markdown]
 # ## Build
 #
-# The slide weighs the KL by $\beta$: $L = E_q \ln p(x \mid z) - \beta\, \mathrm{KL}(q \| p(z))$.  With
-# the linear VAE of lesson 8 and fixed noise, $-L$ is, per datum and up to a constant,
+# The slide weighs the KL by $\beta$: $L = E_q \ln p(x \mid z) - \beta\, \mathrm{KL}(q \| p(z))$.
+# With the linear VAE of lesson 8 and fixed noise, $-L$ is, per datum and up to a constant,
 #
 # $$\frac{1}{2 \sigma^2} E_q \lVert x - W z \rVert^2 + \beta\, \mathrm{KL} ,$$
 #
 # so only $\tau = \beta \sigma^2$ counts: it is the loss of beta = 1 with noise $\tau$.  Let a unit
-# hold component i with eigenvalue $l_i$.  The best it can do costs $\frac12 \ln (l_i / \tau)$ nats of
-# KL, if $l_i > \tau$.  If not, the best is q = p(z): it says nothing, and costs nothing.
+# hold component i with eigenvalue $l_i$.  The best it can do costs $\frac12 \ln (l_i / \tau)$ nats
+# of KL, if $l_i > \tau$.  If not, the best is q = p(z): it says nothing, and costs nothing.
 #
 # `r` has few rows and the same second moments as all the data (lesson 2), and nothing else counts.
 
@@ -130,7 +131,8 @@ print(f"{optimizer.evaluations} evaluations ({optimizer.reason})")
 print("unit    KL predicted     measured   variance of the mean of q, predicted    measured")
 for k, m in enumerate(np.argsort(-kl)):
     print(
-        f"{m:>4} {best.kl[k]:>15.9f} {kl[m]:>12.9f} {best.mean_variances[k]:>39.9f} {moves[m]:>11.9f}"
+        f"{m:>4} {best.kl[k]:>15.9f} {kl[m]:>12.9f} {best.mean_variances[k]:>39.9f} "
+        f"{moves[m]:>11.9f}"
     )
 least = -best.value - 0.5 * D * np.log(2 * np.pi * sigma2)
 lesson.result("-L at the end, nats", optimizer.loss, at_least=least - 1e-9 * abs(least))
@@ -140,8 +142,8 @@ lesson.result("sum of KL, nats", kl.sum())
 # %% [markdown]
 # Now for several noises and betas.  A unit counts as *active* if the mean of its q has a variance
 # above .01 over the data.  The right panel does the same to a deep VAE on the pictures, where no
-# formula is known; the linear one is drawn as a guide.  (`VariationalAutoencoder` was built by hand in
-# lesson 9; its training loop is here.)
+# formula is known; the linear one is drawn as a guide.  (`VariationalAutoencoder` was built by hand
+# in lesson 9; its training loop is here.)
 
 # %% Train: a grid, and deep VAEs
 lesson.cell("Train: active units for several sigma^2 and beta; deep VAEs")
@@ -235,11 +237,11 @@ lesson.figure("active_units", fig, {**numbers, "deep_beta": betas, "deep_kl": de
 # ## Sum or mean?
 #
 # The most common reason for collapse is a word.  Per datum let e be the squared errors (D of them)
-# and KL the terms of the units (M).  A loss $a \sum e + b \sum \mathrm{KL}$ has
-# $\tau = b / 2a$.  "MSE + KL" with a mean over D pixels is a = 1/D: $\tau = D/2$, whatever beta
-# somebody believes to have.  And $\tau$ is in squared units of x: pixels from 0 to 255 in place of 0
-# to 1 multiply every eigenvalue by 65,025.  Here X in other units, trained and predicted; and for
-# MNIST, whose eigenvalues are shipped (`mnist_spectrum`, of `experiments.collapse`), the prediction.
+# and KL the terms of the units (M).  A loss $a \sum e + b \sum \mathrm{KL}$ has $\tau = b / 2a$.
+# "MSE + KL" with a mean over D pixels is a = 1/D: $\tau = D/2$, whatever beta somebody believes to
+# have.  And $\tau$ is in squared units of x: pixels from 0 to 255 in place of 0 to 1 multiply every
+# eigenvalue by 65,025.  Here X in other units, trained and predicted; and for MNIST, whose
+# eigenvalues are shipped (`mnist_spectrum`, of `experiments.collapse`), the prediction.
 
 # %% Train: loss conventions
 lesson.cell("Train: sum or mean, over features or units: what each does to active units")
@@ -277,11 +279,11 @@ for name, factors in conventions.items():
 # %% [markdown]
 # ## Rate and distortion
 #
-# The *rate* is the KL, in nats per datum: what the code costs.  The *distortion* is
-# $E \lVert x - y \rVert^2$.  Each $\tau$ is a point on a curve that is known for Gaussian data, reverse
-# water-filling: every component with $l_i > \tau$ is coded down to an error of $\tau$, the others not
-# at all.  Both problems of the slide are on it: the right end is collapse, the upper left a code
-# that is not compressed.
+# The *rate* is the KL, in nats per datum: what the code costs.  The *distortion* is $E \lVert x - y
+# \rVert^2$.  Each $\tau$ is a point on a curve that is known for Gaussian data, reverse
+# water-filling: every component with $l_i > \tau$ is coded down to an error of $\tau$, the others
+# not at all.  Both problems of the slide are on it: the right end is collapse, the upper left a
+# code that is not compressed.
 
 # %% Look: rate and distortion
 lesson.cell("Look: rate against distortion, one linear VAE for each tau")
@@ -304,7 +306,8 @@ for units_, color in ((M, BLUE), (few, RED))[: 1 + (few < M)]:
     numbers[f"M={units_}"] = {"tau": sweep, "rate_distortion": points}
     lesson.result(f"rate, M = {units_}, tau = {sweep[0]:g}, nats", points[0, 0])
 ax.axvline(eigenvalues.sum(), color=BLACK, lw=0.8, ls=":", label="rate 0: total collapse")
-ax.set(xlabel="distortion E‖x − y‖² (mean variance of a column: 1)", ylabel="rate (nats per datum)")
+ax.set_xlabel("distortion E‖x − y‖² (mean variance of a column: 1)")
+ax.set_ylabel("rate (nats per datum)")
 ax.set_title("$\\beta$ chooses a point on the curve")
 ax.legend(fontsize=8)
 lesson.figure("rate_distortion", fig, numbers)
@@ -313,8 +316,9 @@ lesson.figure("rate_distortion", fig, numbers)
 # ## KL warm-up
 #
 # A deep VAE can collapse although its maximum does not: early on the decoder ignores z, and giving
-# z up costs the encoder nothing.  *Warm-up* raises beta from 0 during the first epochs.  If the ELBO
-# at the end (with beta = 1) is higher with it, collapse was a failure of training, not the optimum.
+# z up costs the encoder nothing.  *Warm-up* raises beta from 0 during the first epochs.  If the
+# ELBO at the end (with beta = 1) is higher with it, collapse was a failure of training, not the
+# optimum.
 
 # %% Train: KL warm-up
 lesson.cell("Train: KL warm-up, three ReLU layers, 16 units, beta = 1 at the end")
@@ -345,10 +349,11 @@ lesson.result("warm-up: mean change of the ELBO, nats", np.mean(gains))
 # %% [markdown]
 # ## The other end: holes
 #
-# The average of $q(z \mid x)$ over the data is the *aggregate posterior* q(z).  Samples are drawn from
-# the prior, so q(z) should look like it.  The rate splits into two: what z tells about x, I(x; z),
-# and KL(q(z) || p(z)).  The smaller beta, the smaller the spot of each x, and the more draws from the
-# prior can fall between the spots: a *hole* is a place where q(z) has less than a tenth of p(z).
+# The average of $q(z \mid x)$ over the data is the *aggregate posterior* q(z).  Samples are drawn
+# from the prior, so q(z) should look like it.  The rate splits into two: what z tells about x, I(x;
+# z), and KL(q(z) || p(z)).  The smaller beta, the smaller the spot of each x, and the more draws
+# from the prior can fall between the spots: a *hole* is a place where q(z) has less than a tenth of
+# p(z).
 
 # %% Look: holes
 lesson.cell("Look: the aggregate posterior of deep VAEs with two units, and its holes")
@@ -400,10 +405,10 @@ lesson.page("pull", trace)
 # %% [markdown]
 # ## Verify: the curvature at W = 0 decides
 #
-# Can a collapsed unit escape?  At W = 0, V = 0, d = 1 the gradient vanishes.  The best q follows W, so
-# the curvature that counts is the Schur complement $H_{WW} - H_{Wq} H_{qq}^{-1} H_{qW}$ of the Hessian.
-# In closed form it is $\beta (\tau - l_i) / \tau^2$ along component i: negative, an escape, exactly
-# where $l_i > \tau$.
+# Can a collapsed unit escape?  At W = 0, V = 0, d = 1 the gradient vanishes.  The best q follows W,
+# so the curvature that counts is the Schur complement $H_{WW} - H_{Wq} H_{qq}^{-1} H_{qW}$ of the
+# Hessian. In closed form it is $\beta (\tau - l_i) / \tau^2$ along component i: negative, an
+# escape, exactly where $l_i > \tau$.
 
 # %% Verify
 lesson.cell("Verify: the curvature at W = 0, by the engine's own Hessian")
@@ -439,7 +444,8 @@ lesson.cell("Break it: a beta that is never used")
 print(f"beta = {beta}: {active(hears)} active units; if training forgets it: {active(deaf)}")
 forgotten = ((r @ deaf.T) ** 2).sum(axis=0)
 print(
-    f"variances of the means of q: {np.sort(moves)[::-1].round(3)}, {np.sort(forgotten)[::-1].round(3)}"
+    f"variances of the means of q: {np.sort(moves)[::-1].round(3)},",
+    np.sort(forgotten)[::-1].round(3),
 )
 lesson.predict("forgotten")  # which number tells?
 
@@ -462,7 +468,8 @@ lesson.finish()
 # %% [markdown]
 # ## What you can do now
 #
-# - Say how many units of a (linear) VAE will live, from eigenvalues, noise and beta, before training.
+# - Say how many units of a (linear) VAE will live, from eigenvalues, noise and beta, before
+#   training.
 # - Read a loss as people write it, and say which beta it really has.
 # - Tell collapse at the optimum from collapse in training, by warm-up.
 # - Look into your own model: `mg.models.diagnose(model, X, rng)`; train one:

@@ -19,6 +19,7 @@ CHANGES = [
     ("02", "X = X[:500]\nM = 5"),
     ("02", f"{IRIS}\nM = 2\nseed = 7"),
     ("02", f"{STANDARDISED}\nM = 3"),
+    ("03", f"{STANDARDISED}\nM = 1\ncurve = curve[:50]\nseed = 3"),
     ("08", f"{IRIS}\nM = 1\nseed = 2"),
     ("10", f"{IRIS}\nM = 2\npictures = X\nseed = 4"),
 ]

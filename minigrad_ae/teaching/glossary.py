@@ -36,6 +36,7 @@ WORDS = {
     "gradient norm": "the length of the vector of all derivatives of E; 0 at a minimum.",
     "KL": "KL(q || p) = E_q ln q/p, how far a distribution q is from p: at least 0, and 0 only if "
     "they are equal.",
+    "infimum": "the greatest number that a loss is never below; perhaps no weights reach it.",
     "latent unit": "one of the M numbers z that the encoder makes of a row; also called code.",
     "mask ratio": "the share of patches that the encoder does not see.",
     "nats": "the unit of information if logarithms are natural: 1 nat = 1.44 bits.",
