@@ -89,7 +89,7 @@ def test_masked(tmp_path):
     assert gaussian < 0.8 * mean
 
 
-def test_pca(tmp_path):
+def test_the_example_is_a_page_and_runs(tmp_path):
     text = printed("pca.py", tmp_path)
     assert "this linear autoencoder IS PCA" in text
     ours, *theirs = re.split(r"^\w+\n", text.split("PCA certificate")[0], flags=re.M)[1:]
