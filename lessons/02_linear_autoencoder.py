@@ -1,326 +1,530 @@
 # %% [markdown]
 # # Lesson 2: a linear autoencoder is PCA
 #
-# **Goal.** Train a network with two layers of weights to reproduce its input through M < D linear
-# units, and see it find the principal components: the same loss to ten digits, the same subspace,
-# from every random
-# start. (Bishop & Bishop, section 19.1.1; Baldi & Hornik 1989.)
+# **Goal.** Build a network with two layers of weights, train it to reproduce its input through
+# M < D linear units, and see what it has found: the subspace of the first M principal components,
+# from every random start.  (Bishop & Bishop, section 19.1.1; Baldi & Hornik 1989.)
+#
+# The next cell holds all that you may want to change.  Whatever you put there, the rest follows:
+# what is trained, drawn, certified and said.
 
-# %% Goal
+# %% Settings
 import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.experiments.linear import (
-    descend,
-    escape,
-    five_features,
-    mode_strengths,
-    penalised,
-    trained,
-    uncentred,
-)
+from minigrad_ae.experiments.linear import five_features
 from minigrad_ae.models import LinearAutoencoder
-from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson, draw_network
+from minigrad_ae.teaching.figures import show_rows, show_vector
+from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, Lesson, draw_network
 
-lesson = Lesson("02_linear_autoencoder", "about 12 s; --fast 4 s")
-X, _ = mg.data.digits()  # (1797, 64): real handwritten digits, 8 x 8 pixels in [0, 1]
+lesson = Lesson("02_linear_autoencoder", "about 8 s; --fast 5 s")
+X, _ = mg.data.digits()  # (1797, 64); yours: X = mg.data.load_matrix("table.csv"), rows are data
+M = 8  # latent units, at most as many as X has columns
+starts = 2 if lesson.fast else 3  # random starts
+seed = lesson.seed
+toy = five_features()[0]  # (80, 5): made up, with five well separated variances, for the saddles
+
+# %% Data
+lesson.cell("Data")
 N, D = X.shape
+lesson.settings(X=X, M=M, starts=starts, seed=seed)
+mean = X.mean(axis=0)
+centred = X - mean
+R = np.linalg.qr(centred, mode="r")  # centred = Q R, Q^T Q = I: the next text says why
+variance = 0.5 * np.sum(centred**2)  # E of the best constant output: what M = 0 units leave
 
 # %% Predict
 lesson.cell("Predict")
-lesson.predict("minima")
-lesson.predict("components")
-lesson.predict("step")
+lesson.predict("minima")  # does every start end in the same place?
+lesson.predict("components")  # are the decoder's columns the principal components?
+lesson.predict("step")  # how large may a step of descent be?
+
+# %% Words
+lesson.cell("Words")
+lesson.words("PCA's loss", "principal angle", "projector distance", "closure", "rel.")
+lesson.words("negative curvature", "balancedness", "certificate")
 
 # %% [markdown]
 # ## Build
 #
+# The slide's network maps each input vector onto itself:
+#
 # | slide | code |
 # |---|---|
-# | z = W1 x,  y = W2 z | `z = x @ encoder_weight`, `y = z @ decoder_weight` (rows are data, so weights are transposed) |
-# | E(w) = 1/2 sum_n ‖y(x_n; w) − x_n‖² | `0.5 * ((y - x) ** 2).sum()` |
+# | $z = W_1 x$, $W_1$ is $M \times D$ | `Z = X @ W1.T` (data are rows: one row of `Z` for each row of `X`) |
+# | $y = W_2 z$, $W_2$ is $D \times M$ | `Y = Z @ W2.T` |
+# | $E(w) = \frac12 \sum_n \lVert y(x_n; w) - x_n \rVert^2$ | `0.5 * ((Y - X) ** 2).sum()` |
+#
+# **Offsets.**  With $y = W_2 (W_1 x + b_1) + b_2$ the best offset for any weights is known:
+# dE/db2 = 0 says that the mean error is 0, so $y - \bar x = W_2 W_1 (x - \bar x)$.  It is the same
+# to take the mean off the data and to leave the offsets away, as here.
+#
+# **Fewer rows.**  Write all rows at once, $P = W_1^T W_2^T$:
+# $E = \frac12 \lVert X P - X \rVert_F^2 = \frac12 \mathrm{tr}\,(P - I)^T X^T X (P - I)$.
+# Only $X^T X$ occurs.  If $X = QR$ with $Q^T Q = I$ (a QR decomposition), then
+# $X^T X = R^T Q^T Q R = R^T R$, so the small matrix R has the same E, for all weights.
 
 # %% Build
 lesson.cell("Build: the slide's network")
-model = LinearAutoencoder(D, 2, rng=lesson.rng)
+
+
+def new_weights(rng, size):
+    """W1 (M, D) and W2 (D, M), normal, about so large that W2 W1 has entries of size^2 / D."""
+    W1 = mg.tensor(size * rng.standard_normal((M, D)) / D**0.5, requires_grad=True, name="W1")
+    W2 = mg.tensor(size * rng.standard_normal((D, M)) / D**0.5, requires_grad=True, name="W2")
+    return W1, W2
+
+
+def E(X, W1, W2):
+    """1/2 sum over data and features of (y - x)^2."""
+    Z = X @ W1.T
+    Y = Z @ W2.T
+    return 0.5 * ((Y - X) ** 2).sum()
+
+
+W1, W2 = new_weights(np.random.default_rng(seed), 1.0)
+model = LinearAutoencoder(D, M, rng=np.random.default_rng(seed))
+
+
+def hand_over(W1, W2, model):
+    """Give the library's class these weights, with the offsets that do what centring did."""
+    model.encoder.weight.data, model.decoder.weight.data = W1.data.T.copy(), W2.data.T.copy()
+    model.encoder.bias.data, model.decoder.bias.data = -W1.data @ mean, mean.copy()
+
+
+hand_over(W1, W2, model)
 print(model)
+values = [E(centred, W1, W2).item(), E(R, W1, W2).item(), model.loss(X).item()]
+print(f"E of these lines on the {N} centred rows  {values[0]:.12g}")
+print(f"E of these lines on the {len(R)} rows of R        {values[1]:.12g}")
+print(f"E of the library's class on X itself   {values[2]:.12g}")
+lesson.result(
+    "E of R, and of all rows: difference, rel.",
+    values[1] / values[0] - 1,
+    exact=0,
+    tolerance=N * 2.2e-16,
+)
 fig, ax = plt.subplots(figsize=(5.6, 3.8))
-draw_network(
-    ax,
-    [5, 2, 5],
-    ["inputs $x_1 \\ldots x_D$", "$z_1 \\ldots z_M$", "outputs $y_1 \\ldots y_D$"],
-    ["$W_1$: encoder", "$W_2$: decoder"],
-)
+columns = ["inputs $x_1 \\ldots x_D$", "$z_1 \\ldots z_M$", "outputs $y_1 \\ldots y_D$"]
+draw_network(ax, [5, 2, 5], columns, ["$W_1$: encoder", "$W_2$: decoder"])
 ax.set_title("Two layers of weights and a bottleneck: M < D")
-lesson.figure("network", fig, {"units": [D, 2, D]})
+lesson.figure("network", fig, {"units": [D, M, D]})
 
-# %% Run: three random starts for each M
-lesson.cell("Run: random starts, and the line that PCA predicts")
-print(
-    "E depends on X only through X^T X = R^T R, so R of a QR decomposition (64 x 64) stands in for "
-    "the 1797 rows."
-)
-print(
-    "Here both layers are trained at once by L-BFGS, fit(X, method='lbfgs'): gradients alone, and "
-    "a penalty that is taken back in stages (the plateaus of the figure).  fit(X) alone takes "
-    "method='subspace': least squares for one layer at a time (EM for PCA, Roweis 1998), then "
-    "L-BFGS over the subspace; it ends at the same minimum, and does so for columns of any size, "
-    "which gradients of both layers do not."
-)
-print("  M start  loss at start         final loss        PCA optimum  difference  evaluations")
-sizes = (2, 8) if lesson.fast else (1, 2, 4, 8, 16, 32)
+# %% [markdown]
+# ## Train
+#
+# **Descent** goes against the gradient, $W \leftarrow W - \eta\, \partial E / \partial W$, here
+# with all data at each step, and from tiny weights.  At W = 0 the gradient vanishes; so it does
+# wherever $W_2 W_1$ projects onto *some* of the principal components.  Descent passes near such
+# saddles, waits there, and finds one more component: look how long E stays where it is, and where.
+# The dashed lines of the figure are what PCA leaves with 0, 1, 2, ... components.
+
+# %% Train: descent
+lesson.cell("Train: descent, from tiny weights")
 principal = analytic.pca(X)
-fig, ax = plt.subplots(figsize=(6.8, 4.2))
-models, numbers = {}, {}
-for M, color in zip(sizes, (BLUE, ORANGE, GREEN, RED, SKY, BLACK), strict=False):
-    for start in range(2 if lesson.fast else 3):
-        # LinearAutoencoder(D, M, rng=rng), then .fit(X, method="lbfgs")
-        model = lesson.run.shared(trained, M, start)
-        record = model.record
-        best = principal.optimal_loss(M)
-        final = float(model.loss(X))
-        print(
-            f"{M:>3} {start:>5} {record.start_loss:>14.6g} {final:>18.12g} {best:>18.12g} "
-            f"{final - best:>11.1e} "
-            f"{record.evaluations:>11}"
-        )
-        excess = np.minimum.accumulate(np.array(record.losses)) / best - 1
-        ax.loglog(
-            np.arange(1, len(excess) + 1),
-            np.maximum(excess, 1e-16),
-            color=color,
-            lw=1.2,
-            label=f"M = {M}" if not start else None,
-        )
-        numbers[f"M={M} start={start}"] = {
-            "final": final,
-            "optimum": best,
-            "evaluations": record.evaluations,
-        }
-    models[M] = model
-ax.axhline(1e-10, color=BLACK, ls=":", lw=0.8)
-ax.text(1, 1.3e-10, "ten digits", fontsize=8, va="bottom")
-ax.set(
-    xlabel="evaluations of E and its gradient",
-    ylabel="loss above the PCA optimum, relative",
-    title="From every random start the loss falls onto the PCA line",
-)
-ax.legend(ncols=3)
-lesson.figure("loss", fig, numbers)
+eta = 0.25 / principal.eigenvalues[0]
+W1, W2 = new_weights(np.random.default_rng(seed), 1e-4)
+optimizer = mg.optim.SGD([W1, W2], lr=eta)
+fall = []
+for step in range(400):
+    optimizer.zero_grad()
+    loss = E(R, W1, W2)
+    loss.backward()
+    optimizer.step()
+    fall.append(loss.item() / variance)
+    if step % 50 == 0:
+        print(f"  step {step:>3}: E is {fall[-1]:.4f} of the variance")
+left = [principal.optimal_loss(m) / variance for m in range(M + 1)]
+print(f"  PCA with M = {M} leaves {left[M]:.4f}, descent after 400 steps {fall[-1]:.4f}")
+lesson.result(f"E after 400 steps of descent / variance (PCA {left[M]:.4g})", fall[-1])
 
-# %% Run: the certificate
-lesson.cell("Run: the certificate")
-certificate = mg.certify_pca(models[8], X)
+# %% [markdown]
+# **Faster.**  Adam gives each weight a step of its own; L-BFGS estimates the curvature from the
+# gradients that it has seen, and calls the *closure* for E and its gradient as often as it needs.
+# Both train the same E from the same random starts, with 300 evaluations each.  In the figure below
+# look where they linger: after a steep fall each creeps.  Two things are flat there.  $(C W_1,
+# W_2 C^{-1})$ has the same E for every invertible C, so there are whole valleys of equal loss; and
+# turning a direction of the code towards component M + 1 costs only $\frac12 (s_M - s_{M+1})$, which
+# is small beside the largest curvature, $2 s_1$.
+
+# %% Train: Adam and L-BFGS, then fit
+lesson.cell("Train: Adam and L-BFGS, 300 evaluations each; then fit")
+curves = {"Adam": [], "L-BFGS": [], "fit": []}
+best = principal.optimal_loss(M)
+print("start         at first      Adam, 300   L-BFGS, 300     fit, evaluations   PCA's loss")
+for start in range(starts):
+    W1, W2 = new_weights(np.random.default_rng([seed, start]), 1.0)
+    first = W1.data.copy(), W2.data.copy()
+    optimizer, losses = mg.optim.Adam([W1, W2], lr=0.02), []
+    for _ in range(300):
+        optimizer.zero_grad()
+        loss = E(R, W1, W2)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    curves["Adam"].append(np.array(losses))
+
+    W1.data, W2.data = first  # the same start again
+    losses = []
+
+    def closure(W1=W1, W2=W2, losses=losses):
+        loss = E(R, W1, W2)
+        loss.backward()
+        losses.append(loss.item())
+        return loss
+
+    mg.optim.LBFGS([W1, W2], history=20, max_iter=300, max_evaluations=300).step(closure)
+    curves["L-BFGS"].append(np.array(losses))
+
+    model = LinearAutoencoder(D, M, rng=np.random.default_rng(seed))
+    hand_over(W1, W2, model)
+    record = model.fit(X)  # from where L-BFGS stopped; the text below says how
+    curves["fit"].append(np.array(record.losses))
+    print(
+        f"{start:>5} {losses[0]:>16.6f} {curves['Adam'][-1][-1]:>14.6f} {losses[-1]:>13.6f} "
+        f"{model.loss(X).item():>14.6f} {record.evaluations:>5} {best:>14.6f}"
+    )
+
+# %% [markdown]
+# **How `fit` finishes.**  For a given decoder the best encoder is a least squares problem, and the
+# other way round:
+#
+# $$W_1 \leftarrow (W_2^T W_2)^{-1} W_2^T, \qquad
+#   W_2^T \leftarrow (Z^T Z)^{-1} Z^T X,\quad Z = X W_1^T .$$
+#
+# Such a pair of half-steps (EM for PCA: Roweis 1998) shrinks what points towards component j > M by
+# $s_j / s_i$, whatever the columns' sizes; between them L-BFGS moves the subspace alone, where the
+# valleys of equal loss are gone.  No eigenvalue is looked at.  `fit(X, method="lbfgs")` would train
+# both layers at once, with an L2 penalty that is taken back in stages: its curve has plateaus, which
+# are these stages, not saddles.
+#
+# In the right panel each line is one start; every loss is drawn as it was evaluated, also of points
+# that L-BFGS tries and leaves again (the peak where `fit` goes from half-steps to L-BFGS).
+
+# %% Look: the fall
+lesson.cell("Look: how E falls, and where it lingers")
+fig, (ax, right) = plt.subplots(1, 2, figsize=(9.8, 4.0))
+ax.plot(fall, color=BLUE, label="descent from tiny weights")
+for m, level in enumerate(left):
+    ax.axhline(level, color=BLACK, ls="--", lw=0.6, label=None if m else "PCA, m = 0, 1, ... M")
+ax.set(xlabel="steps", ylabel="E / variance")
+ax.legend(frameon=True, framealpha=0.9)
+worst = {}
+for (name, runs), color in zip(curves.items(), (ORANGE, BLUE, GREEN), strict=True):
+    worst[name] = max(abs(run[-1] - best) / variance for run in runs)
+    for k, run in enumerate(runs):
+        began = len(curves["L-BFGS"][k]) if name == "fit" else 0
+        above = np.maximum(np.abs(run - best) / variance, 1e-16)
+        label = None if k else f"{name}, from {'there on' if began else 'random weights'}"
+        right.semilogy(began + np.arange(len(run)), above, color=color, lw=1.1, label=label)
+right.set(
+    xlabel="evaluations of E",
+    ylabel="|E - PCA's loss| / variance",
+    title=", ".join(f"{name} {value:.0e}" for name, value in worst.items()) + " (worst start)",
+)
+right.legend(fontsize=8)
+ax.set_title("Descent from tiny weights, beside PCA with m units")
+lesson.figure("loss", fig, {"descent": fall[::5], "pca": left, "worst": worst})
+for name, value in worst.items():
+    lesson.result(f"{name}: |E - PCA's loss| / variance, worst start", value)
+
+# %% [markdown]
+# ## The certificate
+#
+# The loss alone could be right by accident.  `mg.certify_pca` asks all that theory promises of the
+# model trained above: the loss, the subspace (angles, projectors), a gradient of 0, and no direction
+# in which E falls.  Each tolerance is derived from the rounding of the data.
+
+# %% Look: the certificate
+lesson.cell("Look: the certificate of the model trained above")
+certificate = mg.certify_pca(model, X)
 print(certificate)
 lesson.figure("certificate", certificate.figure(), certificate.as_dict())
+C = certificate
+lesson.result("E", C.loss, exact=C.optimal_loss, tolerance=C.loss_tolerance)
+lesson.result("sine of the largest angle", C.largest_sine, exact=0, tolerance=C.sine_tolerance)
+lesson.result("gradient norm, rel.", C.gradient_norm, exact=0, tolerance=C.gradient_tolerance)
+lesson.result("lowest curvature, rel.", C.lowest_curvature, at_least=-C.curvature_tolerance)
 
-# %% Run: subspace and reconstructions, seen
-lesson.cell("Run: what the decoder has learned")
-model = models[2]
-decoder = model.decoder_weight.numpy()
-U = principal.components[:, :2]
-mixing = decoder @ U  # (2, 2): the decoder's rows, written in principal components
-fig, axes = plt.subplots(1, 5, figsize=(9.5, 2.5))
-pictures = [
-    ("component 1", U[:, 0]),
-    ("component 2", U[:, 1]),
-    ("decoder row 1", decoder[0]),
-    ("decoder row 2", decoder[1]),
-    ("row 1 from 1, 2", mixing[0] @ U.T),
-]
-for ax, (title, picture) in zip(axes, pictures, strict=True):
-    size = np.abs(picture).max()
-    ax.imshow(picture.reshape(8, 8), cmap="PuOr", vmin=-size, vmax=size)
-    ax.set(title=title, xticks=[], yticks=[])
-fig.suptitle(
-    "The decoder's rows are not the components, but mixtures of them: the subspace is the same",
-    weight="bold",
-)
-lesson.figure(
-    "subspace", fig, {"mixing": mixing, "outside": float(np.linalg.norm(decoder - mixing @ U.T))}
-)
+# %% [markdown]
+# Next, the weights themselves.  Each column of the decoder is a direction in the space of the data.
+# If it lies in the span of the components $u_1 \ldots u_M$, it can be written in them,
+# $w_k = \sum_i u_i\, (u_i^T w_k)$, and nothing is left over.
 
-shown = X[[0, 1, 2, 3, 4, 5, 6, 7]]
-M = max(models)
-rows = [
-    ("original", shown),
-    (f"network, M = {M}", models[M](shown).numpy()),
-    (f"PCA, M = {M}", principal.reconstruct(shown, M)),
-]
-fig, axes = plt.subplots(3, 1, figsize=(7.4, 3.6))
-for ax, (label, images) in zip(axes, rows, strict=True):
-    ax.imshow(
-        np.hstack([np.pad(image.reshape(8, 8), 1) for image in images]),
-        cmap="gray_r",
-        vmin=0,
-        vmax=1,
-    )
-    ax.set(xticks=[], yticks=[])
-    ax.set_ylabel(label, fontsize=8)
-difference = float(np.abs(rows[1][1] - rows[2][1]).max())
+# %% Look: the decoder's columns
+lesson.cell("Look: what the decoder has learned")
+U = principal.components[:, :M]
+decoder = model.decoder.weight.numpy().T  # (D, M): W2
+mixing = U.T @ decoder  # (M, M): its columns, written in components
+outside = float(np.linalg.norm(decoder - U @ mixing) / np.linalg.norm(decoder))
+shown = min(M, 3)
+fig, axes = plt.subplots(2, shown, figsize=(2.6 * shown + 1, 5.0), squeeze=False)
+for k in range(shown):
+    show_vector(axes[0, k], U[:, k], f"component {k + 1}")
+    show_vector(axes[1, k], decoder[:, k], f"decoder column {k + 1}")
+fig.suptitle(f"Outside the span of {M} components: {outside:.0e} of the decoder", weight="bold")
+lesson.figure("subspace", fig, {"mixing": mixing, "outside": outside})
+alone = np.abs(mixing).max(axis=0) / np.linalg.norm(mixing, axis=0)
+print(f"part of the decoder outside the span of the first {M} components: {outside:.1e}")
+print(
+    f"how much of a column is one component alone (|cos|): {alone.min():.3f} to {alone.max():.3f}"
+)
+lesson.result("part of W2 outside the components' span, rel.", outside)
+
+few = X[np.random.default_rng(seed).permutation(N)[: min(N, 10)]]
+ours, theirs = model(few).numpy(), principal.reconstruct(few, M)
+difference = float(np.abs(ours - theirs).max())
+limits = float(few.min()), float(few.max())
+fig, axes = plt.subplots(3, 1, figsize=(7.6, 3.9))
+for ax, rows, label in zip(axes, (few, ours, theirs), ("x", "network", "PCA"), strict=True):
+    show_rows(ax, rows, label, limits)
 fig.suptitle(
-    f"Network and PCA reconstruct the same pictures (largest difference {difference:.0e})",
+    f"{len(few)} rows through M = {M} units: network and PCA differ by {difference:.0e} at most",
     weight="bold",
 )
 lesson.figure("reconstructions", fig, {"M": M, "largest_difference": difference})
 
-# %% Run: the saddles
-lesson.cell("Run: every other critical point is a saddle")
-small, found = five_features()
-print(
-    "Five features, M = 2: at each of these points the gradient vanishes, and W2 W1 projects onto "
-    "the components in I."
-)
-print(
-    "Negative curvatures count the directions in which E falls; along the flat ones the code is "
-    "only mixed differently."
-)
-print(f"{'I':<10} {'loss':>10} {'negative curvatures':>20} {'flat directions':>16}")
-for point in analytic.critical_points(found.eigenvalues, 2):
+# %% [markdown]
+# The same for other M: the three lines that were shown (new weights, `fit`, the loss), repeated.
+
+# %% Look: other M
+lesson.cell("Look: other numbers of units")
+sizes = sorted({m for m in ((1, M) if lesson.fast else (1, 2, 4, M, 16, 32)) if m <= D})
+print("  m      E after fit       PCA's loss   evaluations")
+for m in sizes:
+    other = LinearAutoencoder(D, m, rng=np.random.default_rng([seed, m]))
+    record = other.fit(X)
+    print(
+        f"{m:>3} {record.loss:>16.8g} {principal.optimal_loss(m):>16.8g} {record.evaluations:>13}"
+    )
+
+# %% [markdown]
+# ## Saddles
+#
+# Where is the gradient of E zero?  Baldi & Hornik: exactly where $W_2 W_1$ projects onto some set I
+# of principal components (at most M of them).  Only I = {1 ... M} is a minimum.  At every other such
+# point, exchanging a component of I for a larger one that is missing lowers E: a negative curvature
+# for each such exchange.  The table lists them for `toy`, M = 2: 80 points which `five_features`
+# (of `experiments.linear`) draws from a Gaussian with standard deviations 3, 2.2, 1.5, 1 and .6
+# along five turned axes, so that eigenvalues lie well apart and a table stays short.
+#
+# The loop below is the descent from above, on this toy; W starts one millionth beside the saddle
+# {1, 3}, in which component 2 is missing.
+
+# %% Look: every other critical point is a saddle
+lesson.cell("Look: every other critical point is a saddle (five features, M = 2)")
+found = analytic.pca(toy)
+s = found.eigenvalues
+points = analytic.critical_points(s, 2)
+print(f"{'I':<10} {'E':>10} {'negative curvatures':>20} {'flat directions':>16}")
+for point in points:
     name = "{" + ", ".join(map(str, point.components)) + "}"
     print(f"{name:<10} {point.loss:>10.4f} {point.index:>20} {point.nullity:>16}")
-losses = lesson.run.shared(escape)
-saddle_loss = next(
-    p.loss for p in analytic.critical_points(found.eigenvalues, 2) if set(p.components) == {1, 3}
-)
-fig, ax = plt.subplots(figsize=(6.8, 3.8))
-ax.plot(losses, color=BLUE)
-ax.axhline(saddle_loss, color=RED, ls="--", lw=1, label="saddle {1, 3}, one negative curvature")
-ax.axhline(found.optimal_loss(2), color=BLACK, ls=":", lw=1, label="minimum {1, 2}")
-ax.set(
-    xlabel="steps of gradient descent",
-    ylabel="loss E",
-    title="A plateau is a saddle: started 1e-6 beside it, descent escapes",
-)
-ax.legend()
-lesson.figure(
-    "saddle",
-    fig,
-    {
-        "loss": losses[:: max(1, len(losses) // 200)],
-        "saddle": saddle_loss,
-        "minimum": found.optimal_loss(2),
-    },
-)
+(start_point,) = (point for point in points if tuple(point.components) == (1, 3))
 
-# %% Run: how fast may it go, and how does it get there?
-lesson.cell("Run: the largest step, and the order in which modes are learned")
-s1 = found.eigenvalues[0]
-fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.8))
+
+def descend(W1, W2, eta, steps):
+    """E at each step, and after the last; W1 and W2 are the weights at the end."""
+    optimizer, losses = mg.optim.SGD([W1, W2], lr=eta), []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = E(toy, W1, W2)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return np.array([*losses, E(toy, W1, W2).item()])
+
+
+def weights(*values):
+    return [mg.tensor(value, requires_grad=True) for value in values]
+
+
+rng = np.random.default_rng(seed)
+beside = [
+    W + 1e-6 * rng.standard_normal(W.shape) for W in analytic.saddle(found.components, (1, 3), 2)
+]
+losses = descend(*weights(*beside), eta=0.3 / s[0], steps=700)
+fig, ax = plt.subplots(figsize=(6.8, 3.8))
+ax.plot(losses, color=BLUE, label="descent, started 1e-6 beside the saddle")
+ax.axhline(start_point.loss, color=RED, ls="--", lw=1, label="E at the saddle {1, 3}")
+ax.axhline(found.optimal_loss(2), color=BLACK, ls=":", lw=1, label="E at the minimum {1, 2}")
+gone = losses < start_point.loss - 0.01 * (start_point.loss - found.optimal_loss(2))
+stay = f"until step {np.argmax(gone)}" if gone.any() else "to the end"
+ax.set(xlabel="steps of descent", ylabel="E", title=f"Beside a saddle {stay}")
+ax.legend(loc="lower left")
+every = max(1, len(losses) // 200)
+lesson.figure("saddle", fig, {"loss": losses[::every], "saddle": start_point.loss})
+
+# %% [markdown]
+# ## How large a step, and in which order
+#
+# Let one unit of the code hold component i with strength a in both layers, $W_2 W_1 = a^2 u u^T$:
+# $E = \frac12 s_i (1 - a^2)^2$ + what is left.  In the two strengths the curvature at a = 1 is
+# $2 s_i$ along "both grow", so a step $\eta$ multiplies a small deviation by $1 - 2 \eta s_i$.
+#
+# From small, aligned, equal weights the strength $a^2$ of mode i follows, in the limit of small
+# steps on E / N, $\dot{(a^2)} = 2 \frac{s_i}{N} a^2 (1 - a^2)$: a sigmoid (Saxe et al. 2014), and
+# strong modes rise first.  These two experiments start, by definition, from known eigenvectors.
+
+# %% Look: steps and modes
+lesson.cell("Look: the largest step, and the order in which modes are learned (five features)")
+U2 = found.components[:, :2]
+fig, (ax, right) = plt.subplots(1, 2, figsize=(9.6, 3.8))
 limits = {}
+print("E - minimum, rel. to the minimum, after 60 steps from 1e-4 beside the balanced optimum:")
 for factor, color in ((0.5, GREEN), (0.9, BLUE), (1.1, RED)):
-    excess = descend(small, eta=factor / s1, steps=60)
-    left.semilogy(np.maximum(excess, 1e-17), color=color, label=f"$\\eta$ = {factor} / $s_1$")
+    losses = descend(*weights(U2.T * (1 + 1e-4), U2 * (1 + 1e-4)), eta=factor / s[0], steps=60)
+    excess = np.abs(losses / found.optimal_loss(2) - 1)
+    ax.semilogy(np.maximum(excess, 1e-17), color=color, label=f"$\\eta$ = {factor} / $s_1$")
     limits[str(factor)] = excess
-left.set(
-    xlabel="steps",
-    ylabel="loss above the optimum",
-    title="Descent converges if and only if $\\eta < 1/s_1$",
-    ylim=(1e-17, 1e3),
-)
-left.legend()
-times, measured = lesson.run.shared(mode_strengths, 0.004 if lesson.fast else 0.001)
-rates = found.eigenvalues[:2] / len(small)
+    print(f"  eta = {factor} / s_1: {excess[0]:.1e} at first, {excess[-1]:.1e} at the end")
+ax.set(xlabel="steps", ylabel="E - minimum, rel.", title="Beside the balanced optimum")
+ax.legend()
+small, pace = np.sqrt(1e-3), 0.004 if lesson.fast else 0.001
+W1, W2 = weights(small * U2.T, small * U2)
+rates = s[:2] / len(toy)
+count = int(1.6 * analytic.half_rise_time(rates[1], 1e-3) / pace)
+optimizer, strengths = mg.optim.SGD([W1, W2], lr=pace), []
+for _ in range(count):
+    strengths.append(np.diag(U2.T @ W2.data @ W1.data @ U2))
+    optimizer.zero_grad()
+    loss = E(toy, W1, W2) / len(toy)
+    loss.backward()
+    optimizer.step()
+times, strengths = pace * np.arange(count), np.array(strengths)
+exact = np.stack([analytic.mode_strength(times, rate, 1e-3) for rate in rates], axis=1)
 for k, color in enumerate((BLUE, ORANGE)):
-    right.plot(
-        times[::20], measured[::20, k], color=color, lw=3, alpha=0.5, label=f"descent, mode {k + 1}"
-    )
-    right.plot(
-        times,
-        analytic.mode_strength(times, rates[k], 1e-3),
-        color=BLACK,
-        lw=1,
-        ls="--",
-        label="Saxe et al." if k else None,
-    )
+    label = f"descent, mode {k + 1}"
+    right.plot(times, strengths[:, k], color=color, lw=3, alpha=0.5, label=label)
+    formula = {"color": BLACK, "lw": 1, "ls": "--", "label": None if k else "Saxe et al."}
+    right.plot(times, exact[:, k], **formula)
+off = float(np.abs(strengths - exact).max())
 right.set(
     xlabel="time = step size x steps",
-    ylabel="strength of the mode",
-    title="Modes are learned one by one, along sigmoids",
+    ylabel="strength of the mode, $a^2$",
+    title=f"At most {off:.0e} off the sigmoids",
 )
 right.legend()
-print(f"s_1 = {s1:.4f}.  After 60 steps the loss above the optimum, relative to the optimum, is")
-for factor, excess in limits.items():
-    print(f"  {excess[-1]:.1e}  with eta = {factor} / s_1")
 lesson.figure(
-    "dynamics", fig, {"excess": limits, "time": times[::100], "strength": measured[::100]}
+    "dynamics", fig, {"excess": limits, "time": times[::100], "strength": strengths[::100]}
 )
 
-# %% Run: L2 recovers the single components
-lesson.cell("Run: a penalty that finds the components themselves")
-K = 4
+# %% [markdown]
+# ## A penalty that finds the components themselves
+#
+# Add $\frac{\lambda}{2} (\lVert W_1 \rVert^2 + \lVert W_2 \rVert^2)$.  Now $(C W_1, W_2 C^{-1})$ is
+# no longer as good for every C, only for rotations, and each mode shrinks by itself: at the minimum
+# $W_2$ has the singular values $\sqrt{1 - \lambda / s_i}$ along $u_i$, for $s_i > \lambda$ (Kunin et
+# al. 2019).  So $s_i = \lambda / (1 - \sigma_i^2)$ can be read out of the weights.
+
+# %% Train: with a penalty
+lesson.cell("Train: with a penalty, by L-BFGS")
+K = min(M, 4, int(np.sum(principal.eigenvalues > 1e-9 * principal.eigenvalues[0])))
 lam = 0.2 * float(principal.eigenvalues[K - 1])
-# LinearAutoencoder(D, K, l2=lam, rng=rng), then .fit(X)
-shrunk = lesson.run.shared(penalised, K, lam)
-left_vectors, singular, _ = np.linalg.svd(shrunk.decoder_weight.numpy().T, full_matrices=False)
+rng = np.random.default_rng([seed, 4])
+W1 = mg.tensor(rng.standard_normal((K, D)) / D**0.5, requires_grad=True)
+W2 = mg.tensor(rng.standard_normal((D, K)) / D**0.5, requires_grad=True)
+
+
+def closure():
+    loss = E(R, W1, W2) + lam / 2 * ((W1**2).sum() + (W2**2).sum())
+    loss.backward()
+    return loss
+
+
+optimizer = mg.optim.LBFGS([W1, W2], history=20, max_iter=1000, max_evaluations=1000)
+optimizer.step(closure)
+vectors, singular, _ = np.linalg.svd(W2.data, full_matrices=False)
 read_out = analytic.eigenvalues_from_singular_values(singular, lam)
-fig, axes = plt.subplots(2, K, figsize=(7.2, 3.9))
+print(
+    f"K = {K} units, lambda = {lam:.4g}, {optimizer.evaluations} evaluations ({optimizer.reason})"
+)
+print("  k     s_k of X^T X   lambda / (1 - sv^2)   |cos| of u_k and singular vector")
+cosines = np.abs(np.sum(principal.components[:, :K] * vectors, axis=0))
 for k in range(K):
-    u, v = principal.components[:, k], left_vectors[:, k]
-    v = v * np.sign(u @ v)
-    for ax, picture, title in (
-        (axes[0, k], u, f"$u_{k + 1}$"),
-        (axes[1, k], v, f"|cos| = {u @ v:.6f}"),
-    ):
-        size = np.abs(picture).max()
-        ax.imshow(picture.reshape(8, 8), cmap="PuOr", vmin=-size, vmax=size)
-        ax.set(title=title, xticks=[], yticks=[])
+    print(f"{k + 1:>3} {principal.eigenvalues[k]:>16.8g} {read_out[k]:>21.8g} {cosines[k]:>14.9f}")
+fig, axes = plt.subplots(2, K, figsize=(1.8 * K + 1.2, 4.2), squeeze=False)
+for k in range(K):
+    u, v = principal.components[:, k], vectors[:, k]
+    show_vector(axes[0, k], u, f"$u_{k + 1}$")
+    show_vector(axes[1, k], v * np.sign(u @ v), f"|cos| = {cosines[k]:.6f}")
 axes[0, 0].set_ylabel("PCA", fontsize=9)
 axes[1, 0].set_ylabel("network", fontsize=9)
-fig.suptitle("With an L2 penalty the decoder's singular vectors are the components", weight="bold")
-lesson.figure(
-    "l2",
-    fig,
-    {"singular_values": singular, "eigenvalues": principal.eigenvalues[:K], "read_out": read_out},
+fig.suptitle(
+    f"Singular vectors of $W_2$ with a penalty: |cos| from {cosines.min():.6f}", weight="bold"
 )
-print(
-    f"lambda = {lam:.1f}.  The eigenvalues of X^T X, and as read out of the decoder's singular "
-    "values, lambda / (1 - sv^2):"
-)
-for s, r in zip(principal.eigenvalues[:K], read_out, strict=True):
-    print(f"  {s:.6f}   {r:.6f}")
+lesson.figure("l2", fig, {"eigenvalues": principal.eigenvalues[:K], "read_out": read_out})
+lesson.result("with a penalty: smallest |cos| to a component", cosines.min())
 
-# %% Inspect: the backward pass of this network
-lesson.cell("Inspect: the backward pass, printed as a program")
-tiny = LinearAutoencoder(3, 1, bias=False, rng=np.random.default_rng(lesson.seed))
-tiny.encoder_weight.name, tiny.decoder_weight.name = "W1", "W2"
-loss = tiny.loss(mg.tensor(np.array([[1.0, 0.5, -1.0], [0.0, 1.0, 2.0]]), name="x"))
+# %% [markdown]
+# ## Inspect
+#
+# The same lines with three features, one unit and two data, small enough to follow by hand.  Before
+# you look: at the step that sends to W2, which shape is sent, and what is one entry of it?  As a
+# program, two lines are the slide's gradient: $\partial E / \partial W_2 = (y - x)^T z$ and
+# $\partial E / \partial W_1 = ((y - x) W_2)^T x$, rows of data summed.
+
+# %% Inspect
+lesson.cell("Inspect: the backward pass, step by step, and as a program")
+x = mg.tensor([[1.0, 0.5, -1.0], [0.0, 1.0, 2.0]], name="x")
+W1 = mg.tensor([[0.1, -0.1, 0.5]], requires_grad=True, name="W1")
+W2 = mg.tensor([[0.1], [-0.4], [0.3]], requires_grad=True, name="W2")
+z = x @ W1.T
+y = z @ W2.T
+loss = 0.5 * ((y - x) ** 2).sum()
 trace = mg.trace(loss)
 print(trace.text())
 lesson.page("backward_pass", trace)
-print(
-    "Before you look: at the step that sends to W2, press p, and say the shape and one entry of "
-    "what is sent."
-)
-print(
-    "As a program, two lines are the slide's gradient: dE/dW2 = z^T (y - x) and dE/dW1 = x^T ((y - "
-    "x) W2^T).\n"
-)
 print(mg.emit_numpy(loss))
 
-# %% Verify: every rule of the graph of E
-lesson.cell("Verify: the gradient of E proves itself")
-print(mg.check_graph(models[2].loss(X[:50])))
+# %% Verify
+lesson.cell("Verify: the gradient of E proves itself, rule by rule, on 50 rows")
+print(mg.check_graph(model.loss(X[:50])))
+
+# %% [markdown]
+# ## Break it
+#
+# Leave the offsets away *and* do not centre.  What does the network find now?  (The components of
+# $X^T X$ as it is, the first of which points at the mean.)
 
 # %% Break it
-lesson.cell("Break it: forget to centre")
-# LinearAutoencoder(D, 2, bias=False, rng=rng), then .fit(X)
-forgetful = lesson.run.shared(uncentred, 2)
+lesson.cell("Break it: no offsets, and no centring")
+forgetful = LinearAutoencoder(D, M, bias=False, rng=np.random.default_rng(seed))
+forgetful.fit(X)
+more = (forgetful.loss(X).item() - best) / variance
+towards = forgetful.decoder.weight.numpy()
+inside = np.linalg.lstsq(towards.T, mean, rcond=None)[0] @ towards
+share = float(inside @ inside / max(mean @ mean, 1e-300))
+print(f"E is PCA's loss {more:+.2%} of the variance")
+print(f"of the mean's square {share:.2%} lies in the decoder's span")
 verdict = mg.certify_pca(forgetful, X)
-print(f"without bias and without centring the certificate says passed = {verdict.passed}")
-print("  " + "\n  ".join(verdict.notes))
+print(f"the certificate says passed = {verdict.passed}", *verdict.failures, sep="\n  ")
 
 # %% [markdown]
 # ## Exercises
 #
-# 1. `python -m minigrad_ae verify --data yours.npy --latent 2`: is a linear autoencoder PCA on your
-#    data?
+# 1. Put your own table into the first cell.  Which M leaves a tenth of the variance?
 # 2. Start at the saddle {2, 3} instead of {1, 3}.  How many negative curvatures does the table
 #    predict, and how does the plateau change?
-# 3. Tie the weights (`tied=True`).  What is W^T W at the optimum, and why?
-# 4. Choose `l2` between the third and the fourth eigenvalue.  How many latent units survive?
+# 3. Tie the weights, $W_2 = W_1^T$, in `E` above.  What is $W_1 W_1^T$ at the optimum, and why?
+# 4. Choose lambda between the third and the fourth eigenvalue.  How many units survive?
+# 5. Replace the tiny weights of descent by larger ones (`new_weights(..., 1.0)`).  Does E still wait
+#    on the way?
+
+# %% Answers
+lesson.cell("Answers to what you predicted")
+lesson.answers(spread=worst["fit"], alone=alone.max())
 
 # %% Recap
 lesson.finish()
+
+# %% [markdown]
+# ## What you can do now
+#
+# - Say why a linear autoencoder cannot beat PCA, and check that yours does not lose to it:
+#   `minigrad-ae verify --data table.csv --latent 2`.
+# - Train a network by descent, Adam or L-BFGS in ten lines, and tell a saddle from a minimum.
+# - Replace a data matrix by its R where only X^T X matters.
+# - Walk through a backward pass: `minigrad-ae inspect lessons/02_linear_autoencoder.py`.

@@ -2,6 +2,7 @@
 skeleton.
 """
 
+import ast
 import json
 import re
 import subprocess
@@ -16,16 +17,23 @@ from minigrad_ae.teaching.lesson import lesson_files, lessons_folder, plain
 LESSONS = lesson_files()
 ROOT = lessons_folder().parent
 SKELETON = [
-    "Goal",
+    "Lesson",  # the title, with the goal
+    "Settings",
+    "Data",
     "Predict",
+    "Words",
     "Build",
-    "Run",
     "Inspect",
     "Verify",
     "Break it",
     "Exercises",
+    "Answers",
     "Recap",
+    "What you can do now",
 ]
+ANYWHERE = ["Build", "Train", "Inspect"], ["Build", "Look", "Inspect"]  # in turns
+# cells of lessons that are not in this form yet
+BEFORE = ["Goal", "Predict", "Build", "Run", "Inspect", "Verify", "Break it", "Exercises", "Recap"]
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
@@ -65,10 +73,27 @@ def test_committed_figures_are_those_of_the_lesson(path):
 def test_the_skeleton_is_kept(path):
     text = path.read_text(encoding="utf-8")
     cells = re.findall(r"^# %% (?:\[markdown\]\n# #+ )?([A-Z][\w ]*)", text, re.M)
-    places = [next(k for k, cell in enumerate(cells) if cell.startswith(name)) for name in SKELETON]
-    assert places == sorted(places)
+    for wanted in (SKELETON, *ANYWHERE) if "Settings" in cells else (BEFORE,):
+        first = [
+            next(k for k, cell in enumerate(cells) if cell.startswith(name)) for name in wanted
+        ]
+        assert first == sorted(first)
     assert text.count("lesson.predict(") >= 3
     assert re.search(r"^# \d\. ", text, re.M), "exercises are numbered"
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_what_a_lesson_imports_is_in_its_text(path):
+    text = path.read_text(encoding="utf-8")
+    if "# %% Settings" not in text:
+        pytest.skip("not in this form yet")
+    imported = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
+    assert not [node.lineno for node in imported if ".claims" in (node.module or "")]
+    prose = " ".join(line for line in text.splitlines() if line.startswith("# "))
+    for node in imported:
+        if ".experiments" in (node.module or ""):
+            for name in node.names:
+                assert re.search(rf"`[\w.]*\b{name.name}\b[^`]*`", prose), name.name
 
 
 def test_options_reach_the_lesson_and_wrong_ones_are_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""What lesson 02 and its claims both train: once in a run (`Run.shared`).
+"""What the claims of lesson 02 train, on the shipped digits and on five made-up features.
 
 The second part starts, by definition, from known eigenvectors: a saddle, a step-size limit, mode
 curves.  It uses the production model, engine and optimiser; only the starting weights come from
@@ -84,17 +84,6 @@ def escape(run: Run) -> list[float]:
     moved = [W + 1e-6 * rng.standard_normal(W.shape) for W in (W1, W2)]
     eta = 0.3 / float(found.eigenvalues[0])
     return descend_losses(linear_model(*moved), X, eta, 700)
-
-
-def descend(X: np.ndarray, eta: float, steps: int) -> np.ndarray:
-    """(loss - optimum) / optimum of descent from beside the balanced optimum with one latent unit
-    per component 1, 2.
-    """
-    found = analytic.pca(X)
-    U = found.components[:, :2]
-    model = linear_model(U.T * (1 + 1e-4), U * (1 + 1e-4))
-    losses = np.array(descend_losses(model, X, eta, steps))
-    return np.abs(losses / found.optimal_loss(2) - 1)
 
 
 def growth(factor: float, steps: int = 20) -> float:
