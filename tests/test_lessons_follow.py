@@ -20,6 +20,7 @@ CHANGES = [
     ("02", f"{IRIS}\nM = 2\nseed = 7"),
     ("02", f"{STANDARDISED}\nM = 3"),
     ("08", f"{IRIS}\nM = 1\nseed = 2"),
+    ("10", f"{IRIS}\nM = 2\npictures = X\nseed = 4"),
 ]
 _runs = {}
 
