@@ -199,7 +199,6 @@ class _Data:
             "script": short_path(t.script),
             "total": t.total,
             "hints": HINTS,
-            "again": t.command(AT).split(str(AT)),
         }
         tables = {
             "nodes": [self.node(n) for n in t.nodes],
@@ -209,6 +208,7 @@ class _Data:
             "places": self.places,
         }
         leaves = {f.node: {"st": f.status, "e": f.error, "why": f.reason} for f in t.leaves}
+        tables["again"] = t.command(AT).split(str(AT))
         return {**head, **tables, "origin": t.origin.k if t.origin else None, "leaves": leaves}
 
     def node(self, n: Node) -> dict[str, Any]:
