@@ -35,9 +35,12 @@ def _run_command(argv: Sequence[str] | None) -> int:
     """Parse and run; every error that a user can cause is reported in three lines."""
     spell_out()
     parser = build_parser()
-    args, rest = parser.parse_known_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    own = words.index("--") if words[:1] == ["inspect"] and "--" in words else len(words)
+    args, rest = parser.parse_known_args(words[:own])
     if rest and args.handler is not lesson.lesson:
         parser.error(f"unknown argument {rest[0]!r}")
+    rest += words[own + 1 :]  # those of the inspected script
     try:
         return int(args.handler(args, rest))
     except MinigradError as error:
