@@ -19,6 +19,8 @@ CHANGES = [
     ("02", "X = X[:500]\nM = 5"),
     ("02", f"{IRIS}\nM = 2\nseed = 7"),
     ("02", f"{STANDARDISED}\nM = 3"),
+    ("04", f"{IRIS}\nM = 1\nseed = 7"),
+    ("04", f"{STANDARDISED}\nM = 3\nX = X[:500]"),
 ]
 _runs = {}
 
