@@ -145,8 +145,8 @@ lesson.figure("network", fig, {"units": [D, H, M, H, D]})
 # No formula gives the best weights, and E is not convex: "computationally intensive non-linear
 # optimisation techniques must be used".  Here Adam, on a minibatch of 64 rows at each step.  E of a
 # minibatch is divided by its number of rows, so that the step does not depend on it, and the rate
-# falls to 0 along a cosine, which lets the weights settle.  Look at the last two columns: as long as
-# train and test fall together, the network learns what the rows have in common; where only train
+# falls to 0 along a cosine, which lets the weights settle.  Look at the last two columns: as long
+# as train and test fall together, the network learns what the rows have in common; where only train
 # goes on falling, it learns the rows themselves.
 
 # %% Train: Adam
@@ -183,10 +183,10 @@ for name, found in (("deep", deep), ("PCA", pca)):
     lesson.result(f"{name}: share of variance left, test", found["test"])
 
 # %% [markdown]
-# The comparison is fair in one way only: both pass the same number M of values on.  The deep network
-# has many more weights.  With $H \ge M$ it *can* do what PCA does (small weights in layers 1 and 3
-# use the nearly straight part of $s$), so its best E is never above PCA's.  But nobody hands us its
-# best weights, and the test rows promise nothing.
+# The comparison is fair in one way only: both pass the same number M of values on.  The deep
+# network has many more weights.  With $H \ge M$ it *can* do what PCA does (small weights in layers
+# 1 and 3 use the nearly straight part of $s$), so its best E is never above PCA's.  But nobody
+# hands us its best weights, and the test rows promise nothing.
 #
 # Rows that were not trained on, in their own units:
 
@@ -246,8 +246,8 @@ lesson.figure("codes", fig, {"nearest_neighbours_of_the_same_label": agree})
 # ## M has to be chosen beforehand
 #
 # PCA of M components contains PCA of M - 1: compute once, cut anywhere.  A deep network has to be
-# trained anew for each M, and there is no order among its units.  The loop from above, repeated as a
-# function (with the library's class, which the first lines showed to be the same):
+# trained anew for each M, and there is no order among its units.  The loop from above, repeated as
+# a function (with the library's class, which the first lines showed to be the same):
 
 # %% Train: other M
 lesson.cell("Train: the same loop for other M")
@@ -299,9 +299,9 @@ ax.legend()
 lesson.figure("error_against_m", fig, {"M": sizes, **dict(zip(looks, curves, strict=True))})
 
 # %% [markdown]
-# Look where the deep network's advantage is largest, and whether it lasts: with a wide code there is
-# little left to gain by bending, and training has to find what PCA has for nothing.  (On the digits
-# as shipped, 600 steps: at M = 32 PCA wins.)
+# Look where the deep network's advantage is largest, and whether it lasts: with a wide code there
+# is little left to gain by bending, and training has to find what PCA has for nothing.  (On the
+# digits as shipped, 600 steps: at M = 32 PCA wins.)
 #
 # Larger pictures need minutes.  The next lines are shipped measurements on MNIST, not of this run.
 
@@ -388,8 +388,8 @@ lesson.figure("maps", fig, {"error": bent_error, "pca_plane": plane, "code": z[:
 # %% [markdown]
 # **One curved dimension.**  The same function on `curve` of the first cell, with M = 1: the better
 # of two starts.  PCA may use a line (M = 1), and a whole plane (M = 2).  The right panel shows the
-# code along the curve: if it only rises or only falls, z is a coordinate on the curve; where it turns
-# back, two places share a code, and $F_2$ can give only one answer to both.
+# code along the curve: if it only rises or only falls, z is a coordinate on the curve; where it
+# turns back, two places share a code, and $F_2$ can give only one answer to both.
 
 # %% Train: a curve
 lesson.cell("Train: one curved dimension, on the made-up curve")
@@ -431,17 +431,19 @@ lesson.figure(
 # %% [markdown]
 # ## Where it ends depends on where it starts
 #
-# "There is the risk of finding a sub-optimal local minimum."  The linear autoencoder of lesson 2 had
-# only saddles beside its minimum.  Here `trained` runs again, with the same data, M and steps, and
-# nothing but the random numbers changed: the start and the minibatches.  The spread has two causes
-# which a few starts cannot tell apart, different minima, and training that has not reached any.
+# "There is the risk of finding a sub-optimal local minimum."  The linear autoencoder of lesson 2
+# had only saddles beside its minimum.  Here `trained` runs again, with the same data, M and steps,
+# and nothing but the random numbers changed: the start and the minibatches.  The spread has two
+# causes which a few starts cannot tell apart, different minima, and training that has not reached
+# any.
 #
 # The left panel is this run, each point one start.  The other two are a shipped experiment
 # (`experiments.deep.many_starts`, minutes; `--full` makes it again): the same kind of training, 20
 # starts each.  On the parabola $(t, t^2)$ of lesson 3 by L-BFGS, 1,000 evaluations, 8 hidden units;
-# on the shipped digits by Adam, 60 epochs, M = 2, with errors summed over the pixels of a test digit
-# (the PCA line is from `experiments.deep.pca_test_errors`).  Look for points on PCA's line: these
-# starts are stuck.  A ReLU unit that is 0 for every row gets no gradient, and never comes back.
+# on the shipped digits by Adam, 60 epochs, M = 2, with errors summed over the pixels of a test
+# digit (the PCA line is from `experiments.deep.pca_test_errors`).  Look for points on PCA's line:
+# these starts are stuck.  A ReLU unit that is 0 for every row gets no gradient, and never comes
+# back.
 
 # %% Look: many starts
 lesson.cell("Look: other starts, on your data and in a shipped experiment")
@@ -483,8 +485,8 @@ lesson.figure("starts", fig, {"this_run": ends, "pca": pca, **many})
 # %% [markdown]
 # ## Which optimiser
 #
-# On a small problem all three can be compared at equal cost, in evaluations of E and its gradient on
-# all rows: `P` is lesson 3's parabola, 201 points, and a 2-8-1-8-2 network.  The step sizes
+# On a small problem all three can be compared at equal cost, in evaluations of E and its gradient
+# on all rows: `P` is lesson 3's parabola, 201 points, and a 2-8-1-8-2 network.  The step sizes
 # are the best of those we tried on other starts (SGD .1 .3 1, Adam .01 .03).  PCA's line leaves
 # .0907, and no network of two layers with one hidden unit less (lesson 3).  Look where each curve
 # lingers: at .43 the outputs are constant, at .0907 they are PCA's line.  L-BFGS also tries points
@@ -528,8 +530,8 @@ lesson.figure("optimisers", fig, {name: errors[::20] for name, errors in traces.
 # ## Inspect
 #
 # The slide's four layers by hand, small enough to follow: two points of the parabola, two hidden
-# units, one number z.  Before you look: how many times does the backward pass go through a sigmoid on
-# its way from E to W1, and by what does each multiply?
+# units, one number z.  Before you look: how many times does the backward pass go through a sigmoid
+# on its way from E to W1, and by what does each multiply?
 
 # %% Inspect
 lesson.cell("Inspect: the backward pass of four layers")
@@ -597,12 +599,12 @@ lesson.result("curve, layer 3 straight: error", missing[3], at_least=flat[0] * (
 # 1. Put `activation = "relu"` into the first cell.  What changes in train and in test?
 # 2. Put `curve = mg.data.helix(turns=3)[0]` there.  How many hidden units does one curved dimension
 #    need to follow it?
-# 3. Give the deep network fewer rows, `X = X[:300]`.  For which M does it still beat PCA on the test
-#    rows, and why does more training not help?
+# 3. Give the deep network fewer rows, `X = X[:300]`.  For which M does it still beat PCA on the
+#    test rows, and why does more training not help?
 # 4. The code is linear: replace z by z C + c and undo it in layer 3.  Which figures above change,
 #    and which do not?
-# 5. Train 2-8-1-8-2 with `activation="relu"` on the parabola from ten starts by `fall`.  How many end
-#    exactly at .0907, and what do they draw?
+# 5. Train 2-8-1-8-2 with `activation="relu"` on the parabola from ten starts by `fall`.  How many
+#    end exactly at .0907, and what do they draw?
 
 # %% Answers
 lesson.cell("Answers to what you predicted")
