@@ -22,6 +22,8 @@ CHANGES = [
     ("03", f"{STANDARDISED}\nM = 1\ncurve = curve[:50]\nseed = 3"),
     ("08", f"{IRIS}\nM = 1\nseed = 2"),
     ("10", f"{IRIS}\nM = 2\npictures = X\nseed = 4"),
+    ("04", f"{IRIS}\nM = 1\nseed = 7"),
+    ("04", f"{STANDARDISED}\nM = 3\nX = X[:500]"),
 ]
 _runs = {}
 

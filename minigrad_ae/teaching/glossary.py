@@ -39,6 +39,8 @@ WORDS = {
     "infimum": "the greatest number that a loss is never below; perhaps no weights reach it.",
     "latent unit": "one of the M numbers z that the encoder makes of a row; also called code.",
     "mask ratio": "the share of patches that the encoder does not see.",
+    "minibatch": "a few rows, drawn at random for one step; their gradient, divided by their "
+    "number, stands for that of all rows.",
     "nats": "the unit of information if logarithms are natural: 1 nat = 1.44 bits.",
     "negative curvature": "a direction in which E falls on both sides of a point where the "
     "gradient is 0: the point is a saddle.",
@@ -55,6 +57,8 @@ WORDS = {
     "rule": "of an op y = f(x): the line that turns g = dL/dy into dL/dx (a vector-Jacobian "
     "product, vjp).",
     "score": "the gradient of ln p(x) by x: it points to where data are more likely.",
+    "share of variance left": "sum of (y - x)^2 over the sum of (x - mean)^2, mean of the training "
+    "rows: 0 is perfect, 1 is what answering with the mean leaves.",
     "standard error": "how far a mean over samples is off, typically: their standard deviation "
     "divided by the root of their number.",
     "tau": "a tolerance: how far apart two numbers may be that should be equal, derived from "
