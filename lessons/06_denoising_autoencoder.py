@@ -21,7 +21,7 @@ from minigrad_ae.nn import Linear, Module, Sequential
 from minigrad_ae.teaching.figures import show_rows
 from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, RED, Lesson
 
-lesson = Lesson("06_denoising_autoencoder", "about 20 s; --fast 7 s")
+lesson = Lesson("06_denoising_autoencoder", "about 20 s; --fast 6 s")
 X, _ = mg.data.digits()  # (1797, 64); yours: X = mg.data.load_matrix("table.csv"), rows are data
 M = 16  # latent units, at most as many as X has columns
 H = 128  # hidden units of the deep networks
@@ -133,8 +133,8 @@ lesson.result("E of these lines / the library's", ours / library, exact=1, toler
 # ## Train
 #
 # One thing is new in the loop: each time a row is visited it gets *other* noise, and the target is
-# the row without it.  So no noisy row is seen twice, and the loss below is also an estimate of what new
-# noise costs.  (The learning rate falls to 0, so that the noise of single steps averages out.)
+# the row without it.  So no noisy row is seen twice, and the loss below is also an estimate of what
+# new noise costs.  (The learning rate falls to 0, so that the noise of single steps averages out.)
 
 # %% Train: a deep denoiser
 lesson.cell("Train: a deep denoiser, Gaussian noise")
@@ -207,16 +207,18 @@ names = {
 }
 shown = min(len(test), 14)
 limits = float(test[:shown].min()), float(test[:shown].max())
-fig, axes = plt.subplots(6, 1, figsize=(8.6, 5.0))
+heights = [1, 1, 1, 0.3, 1, 1, 1]
+fig, axes = plt.subplots(7, 1, figsize=(8.6, 5.2), height_ratios=heights)
+axes[3].axis("off")  # a gap
 numbers = {}
 for k, (kind, name) in enumerate(names.items()):
     noisy = corrupted[kind]
     denoised = nets[kind, "deep", M](noisy).numpy()
     before, after = numbers[kind] = error(noisy), error(denoised)
     rows = {"noisy": noisy, "denoised": denoised, "clean": clean}
-    for ax, (label, part) in zip(axes[3 * k : 3 * k + 3], rows.items(), strict=True):
+    for ax, (label, part) in zip(axes[4 * k : 4 * k + 3], rows.items(), strict=True):
         show_rows(ax, part[:shown], label, limits)
-    axes[3 * k].set_title(f"{name}: squared error {before:.3g} before, {after:.3g} after")
+    axes[4 * k].set_title(f"{name}: squared error {before:.3g} before, {after:.3g} after")
     print(f"  {kind:<9} squared error per held-out row {before:.4g} before, {after:.4g} after")
     lesson.result(f"{kind}: squared error per held-out row, noisy", before)
     lesson.result(f"{kind}: ... after the deep network", after)
@@ -285,7 +287,16 @@ strengths = np.diag(U.T @ A @ U)
 off = float(np.abs(strengths - exact).max())
 fig, (ax, right) = plt.subplots(1, 2, figsize=(9.8, 4.0))
 index = np.arange(1, K + 1)
-ax.plot(index, exact, color=ORANGE, lw=4, alpha=0.7, label=r"exact: $l_i / (l_i + \sigma^2)$")
+ax.plot(
+    index,
+    exact,
+    "s-",
+    color=ORANGE,
+    ms=9,
+    lw=4,
+    alpha=0.7,
+    label=r"exact: $l_i / (l_i + \sigma^2)$",
+)
 ax.plot(index, strengths, "o", color=BLUE, label="trained: $u_i^T W_2 W_1 u_i$")
 ax.axhline(1, color=BLACK, ls="--", lw=1, label="PCA's projection")
 ax.set(xlabel="component i", ylabel="strength", ylim=(-0.05, 1.1))
@@ -305,14 +316,14 @@ lesson.figure("linear", fig, {"l": l, "strength": strengths, "exact": exact})
 # %% [markdown]
 # ## Four denoisers on held-out rows
 #
-# PCA's projection of the noisy row; the exact linear denoiser of the training rows; a trained linear
-# network; a trained deep one.  Look how the curves go on as M grows: what does more room help each
+# PCA's projection of the noisy row; the exact linear denoiser of the training rows; a trained
+# linear network; a trained deep one.  Look how the curves go on as M grows: what does more room help each
 # of them, and where does it harm?  (Other M: new networks, the function `trained` again.)
 
 # %% Look: PCA, linear, deep
 lesson.cell("Look: PCA, linear and deep denoisers on held-out rows")
 sizes = sorted(m for m in {M} | (set() if lesson.fast else {2, 8, 32}) if m <= D)
-grid = sorted({*range(1, min(D, 40) + 1, 5 if lesson.fast else 1), *sizes})
+grid = sorted({*range(1, min(D, 40) + 1, max(1, D // 12) if lesson.fast else 1), *sizes})
 print(f"{len(clean)} noisy rows; squared error, sum over features, mean over rows")
 print("noise        M       PCA   linear, exact   linear, trained      deep")
 fig, axes = plt.subplots(1, 2, figsize=(9.8, 4.0), sharey=True)
@@ -367,12 +378,12 @@ lesson.result("gaussian: linear, squared error per held-out row", linear_error)
 # exactly and for every $\sigma$ (Tweedie's formula).  A denoiser has learned the score, and nobody
 # told it a density.  To compare, a density must be known: here not your data but `toy`, the mixture
 # of the first cell (`experiments.denoising.mixture`), and the function `trained` on 8,000 draws of
-# it.  Orange arrows are the exact score, blue ones the network's; contours, the density of the noisy
-# points.
+# it.  Orange arrows are the exact score, blue ones the network's; contours, the density of the
+# noisy points.
 #
 # The right panel has just two points, m and -m, and $\sigma = 1$, where the posterior mean is
-# $m \tanh(m^T \tilde x)$: one tanh unit is enough (`experiments.denoising.twins`: the same loop, 400
-# steps, 2 features).
+# $m \tanh(m^T \tilde x)$: one tanh unit is enough (`experiments.denoising.twins`: the same loop,
+# 400 steps, 2 features).
 
 # %% Look: the score
 lesson.cell("Look: arrows from noise to data (the toy mixture)")
@@ -452,7 +463,8 @@ print(mg.check_graph(E(nets["gaussian", "deep", M], gaussian(rows), rows)))
 # before the loop, not at each visit.  To make a difference visible soon: few rows (50 at most), and
 # three times the noise.  The dashed line is a floor that theory gives: E of the posterior mean,
 # computed with the few rows as the only possible x (`analytic.kernel_floor`).  On fresh noise no
-# function whatever is below it.  Compare the end of each curve with its dot, and with that line.
+# function whatever is below it (a mean of a few steps scatters, so a curve may dip below; the dots
+# are means of 50 draws).  Compare the end of each curve with its dot, and with that line.
 
 # %% Break it: the noise is drawn once
 lesson.cell("Break it: the noise is drawn once")
@@ -573,6 +585,6 @@ lesson.finish()
 # - Turn any autoencoder into a denoiser: one line of noise, and the clean row as the target; or
 #   `mg.models.DenoisingAutoencoder(net, sigma=0.3)`.
 # - Compare a linear denoiser with the best there is: `analytic.best_denoiser`.
-# - Read a score off a trained denoiser, `(y - x~) / sigma**2`, which is where diffusion models start.
+# - Read a score off a trained denoiser, `(y - x~) / sigma**2`: where diffusion models start.
 # - Tell a low loss from a good one: fresh noise, clean rows, a floor.
 # - Walk through a backward pass: `minigrad-ae inspect lessons/06_denoising_autoencoder.py`.
