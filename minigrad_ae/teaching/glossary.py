@@ -7,8 +7,11 @@ from __future__ import annotations
 WORDS = {
     "active unit": "a latent unit whose mean moves with the input: the variance of mu over the "
     "data is above .01 (Burda et al. 2016).",
+    "aggregate posterior": "q(z), the mean of q(z | x) over the data: where codes are.",
     "amortisation gap": "how far the bound of an encoder's q(z | x) lies below the bound of the "
     "best q of the same family, found for each x by itself.",
+    "approximation gap": "how far the bound lies below ln p(x) with the best q of its family, "
+    "because the posterior is not in the family.",
     "balancedness": "W1 W1^T - W2^T W2: 0 where both layers share the strength of each unit "
     "equally.  Gradient flow (descent with tiny steps) keeps it as it was.",
     "certificate": "a list of what PCA promises of a linear autoencoder (loss, subspace, gradient, "
@@ -19,9 +22,13 @@ WORDS = {
     "are lost.",
     "condition number": "the largest curvature divided by the smallest: the larger it is, the "
     "slower descent with one step size for all directions.",
+    "distortion": "E ||x - y||^2, the squared error of reconstructions from drawn codes; a sum "
+    "over features, a mean over data.",
     "ELBO": "evidence lower bound: L = E_q ln p(x | z) - KL(q(z | x) || p(z)), never above "
     "ln p(x).",
     "exact": "computed by a formula or by linear algebra, without training.",
+    "fan-out": "a value that is used more than once; its gradient is the sum of what comes back "
+    "from each use.",
     "floor": "a value that no function whatever can be below; measured with its own standard "
     "error where it is a mean over samples.",
     "Gaussian conditional": "the mean of the hidden pixels given the visible ones, if pixels "
@@ -47,7 +54,10 @@ WORDS = {
     "subspaces; 0 if they are the same subspace.",
     "reduced-rank regression": "the linear map of a given rank from inputs to targets with the "
     "least squared error, found by linear algebra (Izenman 1975).",
+    "rate": "the KL of q(z | x) to the prior, a mean over data, in nats: what the code costs.",
     "rel.": "relative: divided by the size of what it is compared with.",
+    "rule": "of an op y = f(x): the line that turns g = dL/dy into dL/dx (a vector-Jacobian "
+    "product, vjp).",
     "score": "the gradient of ln p(x) by x: it points to where data are more likely.",
     "standard error": "how far a mean over samples is off, typically: their standard deviation "
     "divided by the root of their number.",
