@@ -52,9 +52,9 @@ WORDS = {
     "the same subspace.",
     "projector distance": "the Frobenius norm of the difference between the projections onto two "
     "subspaces; 0 if they are the same subspace.",
+    "rate": "the KL of q(z | x) to the prior, a mean over data, in nats: what the code costs.",
     "reduced-rank regression": "the linear map of a given rank from inputs to targets with the "
     "least squared error, found by linear algebra (Izenman 1975).",
-    "rate": "the KL of q(z | x) to the prior, a mean over data, in nats: what the code costs.",
     "rel.": "relative: divided by the size of what it is compared with.",
     "rule": "of an op y = f(x): the line that turns g = dL/dy into dL/dx (a vector-Jacobian "
     "product, vjp).",
