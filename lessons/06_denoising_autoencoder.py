@@ -317,8 +317,8 @@ lesson.figure("linear", fig, {"l": l, "strength": strengths, "exact": exact})
 # ## Four denoisers on held-out rows
 #
 # PCA's projection of the noisy row; the exact linear denoiser of the training rows; a trained
-# linear network; a trained deep one.  Look how the curves go on as M grows: what does more room help
-# each of them, and where does it harm?  (Other M: new networks, the function `trained` again.)
+# linear network; a trained deep one.  Look how the curves go on as M grows: what does more room
+# help each of them, and where does it harm?  (Other M: new networks, the function `trained` again.)
 
 # %% Look: PCA, linear, deep
 lesson.cell("Look: PCA, linear and deep denoisers on held-out rows")
