@@ -19,7 +19,7 @@ CHANGES = [
     ("02", "X = X[:500]\nM = 5"),
     ("02", f"{IRIS}\nM = 2\nseed = 7"),
     ("02", f"{STANDARDISED}\nM = 3"),
-    ("06", "X = X[:500]\nM = 5"),
+    ("06", "X = X[:500]"),
     ("06", f"{IRIS}\nM = 2\nseed = 7"),
     ("06", f"{STANDARDISED}\nM = 3"),
     ("08", f"{IRIS}\nM = 1\nseed = 2"),
