@@ -34,6 +34,7 @@ WORDS = {
     "Gaussian conditional": "the mean of the hidden pixels given the visible ones, if pixels "
     "were jointly Gaussian: the best that means and covariances alone allow.",
     "gradient norm": "the length of the vector of all derivatives of E; 0 at a minimum.",
+    "held-out rows": "rows of the data that training has not seen.",
     "KL": "KL(q || p) = E_q ln q/p, how far a distribution q is from p: at least 0, and 0 only if "
     "they are equal.",
     "infimum": "the greatest number that a loss is never below; perhaps no weights reach it.",
@@ -48,11 +49,15 @@ WORDS = {
     "X^T X (X centred) from number M + 1 on.",
     "posterior collapse": "a latent unit has KL 0: q(z_j | x) is the prior for every x, and the "
     "unit says nothing about x.",
+    "posterior mean": "E[x | x~]: the mean of all clean x that may have become the noisy x~, each "
+    "weighed by how probable it is.  No answer has a smaller squared error on average.",
     "principal angle": "the angle between two subspaces, direction by direction; all 0 if they are "
     "the same subspace.",
     "projector distance": "the Frobenius norm of the difference between the projections onto two "
     "subspaces; 0 if they are the same subspace.",
     "rate": "the KL of q(z | x) to the prior, a mean over data, in nats: what the code costs.",
+    "reduced-rank regression": "the linear map of a given rank from inputs to targets with the "
+    "least squared error, found by linear algebra (Izenman 1975).",
     "rel.": "relative: divided by the size of what it is compared with.",
     "rule": "of an op y = f(x): the line that turns g = dL/dy into dL/dx (a vector-Jacobian "
     "product, vjp).",
