@@ -9,6 +9,8 @@ WORDS = {
     "data is above .01 (Burda et al. 2016).",
     "amortisation gap": "how far the bound of an encoder's q(z | x) lies below the bound of the "
     "best q of the same family, found for each x by itself.",
+    "attention weight": "how much a token takes from another: numbers >= 0 which sum to 1 over all "
+    "tokens that are looked at.",
     "balancedness": "W1 W1^T - W2^T W2: 0 where both layers share the strength of each unit "
     "equally.  Gradient flow (descent with tiny steps) keeps it as it was.",
     "certificate": "a list of what PCA promises of a linear autoencoder (loss, subspace, gradient, "
@@ -33,6 +35,8 @@ WORDS = {
     "they are equal.",
     "latent unit": "one of the M numbers z that the encoder makes of a row; also called code.",
     "mask ratio": "the share of patches that the encoder does not see.",
+    "mask token": "the one learnt vector that stands for every hidden patch where the decoder "
+    "starts.",
     "nats": "the unit of information if logarithms are natural: 1 nat = 1.44 bits.",
     "negative curvature": "a direction in which E falls on both sides of a point where the "
     "gradient is 0: the point is a saddle.",
@@ -52,4 +56,5 @@ WORDS = {
     "divided by the root of their number.",
     "tau": "a tolerance: how far apart two numbers may be that should be equal, derived from "
     "rounding or from the number of samples.",
+    "token": "a vector of numbers that stands for one patch (or word) inside a transformer.",
 }
