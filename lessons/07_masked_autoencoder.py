@@ -77,9 +77,11 @@ lesson.words("Gaussian conditional", "standard error")
 # |---|---|
 # | the picture as a sequence of L patches | `cut(x)`, (n, L, P): `reshape` and `swapaxes` |
 # | part of it is masked, another part in each picture | `draw_masks(n)`, (n, L), True where hidden |
-# | a vision transformer encodes the visible patches | `project`, `+ positions`, `encoder_blocks`: (n, V, width) |
-# | the decoder reconstructs the picture | codes and mask tokens in their places, `decoder_blocks`, `head`: (n, L, P) |
-# | the error, on hidden patches only | $E(w) = \frac12 \sum_n \sum_{i\ \mathrm{hidden}} (y_i(x_n; w) - x_{ni})^2$ |
+# | a vision transformer encodes the visible patches | `project`, `encoder_blocks`: (n, V, width) |
+# | the decoder reconstructs the picture | `put_back`, `decoder_blocks`, `head`: (n, L, P) |
+# | the error, on hidden pixels i only | `E(x, mask)` |
+#
+# $$E(w) = \frac12 \sum_n \sum_{i\ \mathrm{hidden}} (y_i(x_n; w) - x_{ni})^2$$
 #
 # **Patches.**  A pixel at row $pr + i$ and column $pc + j$ is pixel (i, j) of patch (r, c).  So an
 # array of axes (r, i, c, j) holds the picture as it is, and (r, c, i, j) holds its patches: one
