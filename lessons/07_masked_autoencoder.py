@@ -76,7 +76,7 @@ lesson.words("Gaussian conditional", "standard error")
 # | slide | code |
 # |---|---|
 # | the picture as a sequence of L patches | `cut(x)`, (n, L, P): `reshape` and `swapaxes` |
-# | part of it is masked, another part in each picture | `draw_masks(n)`, (n, L), True where hidden |
+# | part of it is masked, another part in each picture | `draw_masks(n)`: (n, L), True: hidden |
 # | a vision transformer encodes the visible patches | `project`, `encoder_blocks`: (n, V, width) |
 # | the decoder reconstructs the picture | `put_back`, `decoder_blocks`, `head`: (n, L, P) |
 # | the error, on hidden pixels i only | `E(x, mask)` |
@@ -126,7 +126,8 @@ lesson.result("cut and put together: largest difference", there_and_back, exact=
 # $t \leftarrow t + \mathrm{attention}(\mathrm{norm}\,t)$, and works on each by itself,
 # $t \leftarrow t + \mathrm{mlp}(\mathrm{norm}\,t)$; `nn.TransformerBlock` is these two lines.
 #
-# **The decoder** gets a full sequence again.  `put_back` says which row stands in which place: codes
+# **The decoder** gets a full sequence again.  `put_back` says which row stands in which place:
+# codes
 # are numbered picture by picture, patch by patch, and the row after the last code is *the* mask
 # token, one learnt vector for all hidden places.  Positions are added once more.
 #
@@ -398,7 +399,8 @@ else:
 #
 # Everything from here to *Inspect* was not computed from your first cell.  `ready` (of
 # `experiments.masked`) loads a network that was trained like the one above, for longer, on the
-# package's digits or on MNIST.  `shipped_errors` and `conditional_errors` measure the digits one and
+# package's digits or on MNIST.  `shipped_errors` and `conditional_errors` measure the digits one
+# and
 # the Gaussian conditional, mask by mask, as `held_out_errors` and `gauss_errors` above do;
 # `masked_pictures` draws.
 
@@ -460,13 +462,15 @@ lesson.figure("ablation", masked_pictures.ablation_figure(study, origin), study[
 lesson.figure("labels", masked_pictures.labels_figure(study, origin), study["transfer"])
 
 # %% [markdown]
-# Read the second table as a sceptic: how far is the frozen encoder from the fine-tuned one, how good
+# Read the second table as a sceptic: how far is the frozen encoder from the fine-tuned one, how
+# good
 # is the nearest neighbour on pixels, and is the gain with all labels more than a few of 360 digits?
 #
 # ## Inspect
 #
 # One step, small enough to follow: four patches of two pixels, of which 1 and 3 are visible, one
-# attention in the encoder and one in the decoder.  The mask token stands in places 0 and 2.  What is
+# attention in the encoder and one in the decoder.  The mask token stands in places 0 and 2.  What
+# is
 # its gradient, if $g_l$ is the gradient that arrives at place l?
 
 # %% Inspect
