@@ -27,6 +27,7 @@ CHANGES = [
     ("10", f"{IRIS}\nM = 2\npictures = X\nseed = 4"),
     ("04", f"{IRIS}\nM = 1\nseed = 7"),
     ("04", f"{STANDARDISED}\nM = 3\nX = X[:500]"),
+    ("07", f"{IRIS}\nwidth = 16\nseed = 7"),
 ]
 _runs = {}
 

@@ -12,6 +12,8 @@ WORDS = {
     "best q of the same family, found for each x by itself.",
     "approximation gap": "how far the bound lies below ln p(x) with the best q of its family, "
     "because the posterior is not in the family.",
+    "attention weight": "how much a token takes from another: numbers >= 0 which sum to 1 over all "
+    "tokens that are looked at.",
     "balancedness": "W1 W1^T - W2^T W2: 0 where both layers share the strength of each unit "
     "equally.  Gradient flow (descent with tiny steps) keeps it as it was.",
     "certificate": "a list of what PCA promises of a linear autoencoder (loss, subspace, gradient, "
@@ -42,6 +44,8 @@ WORDS = {
     "mask ratio": "the share of patches that the encoder does not see.",
     "minibatch": "a few rows, drawn at random for one step; their gradient, divided by their "
     "number, stands for that of all rows.",
+    "mask token": "the one learnt vector that stands for every hidden patch where the decoder "
+    "starts.",
     "nats": "the unit of information if logarithms are natural: 1 nat = 1.44 bits.",
     "negative curvature": "a direction in which E falls on both sides of a point where the "
     "gradient is 0: the point is a saddle.",
@@ -68,4 +72,5 @@ WORDS = {
     "divided by the root of their number.",
     "tau": "a tolerance: how far apart two numbers may be that should be equal, derived from "
     "rounding or from the number of samples.",
+    "token": "a vector of numbers that stands for one patch (or word) inside a transformer.",
 }
