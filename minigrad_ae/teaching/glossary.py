@@ -27,6 +27,8 @@ WORDS = {
     "Gaussian conditional": "the mean of the hidden pixels given the visible ones, if pixels "
     "were jointly Gaussian: the best that means and covariances alone allow.",
     "gradient norm": "the length of the vector of all derivatives of E; 0 at a minimum.",
+    "importance weight": "w = p(x | z) p(z) / q(z | x) for a z drawn from q.  Its mean is p(x), "
+    "whatever q is; how much it scatters tells how good q is.",
     "KL": "KL(q || p) = E_q ln q/p, how far a distribution q is from p: at least 0, and 0 only if "
     "they are equal.",
     "latent unit": "one of the M numbers z that the encoder makes of a row; also called code.",
@@ -42,8 +44,12 @@ WORDS = {
     "the same subspace.",
     "projector distance": "the Frobenius norm of the difference between the projections onto two "
     "subspaces; 0 if they are the same subspace.",
+    "rate and distortion": "the two terms of minus the ELBO: KL(q(z | x) || p(z)), and the mean of "
+    "-ln p(x | z).",
     "rel.": "relative: divided by the size of what it is compared with.",
     "score": "the gradient of ln p(x) by x: it points to where data are more likely.",
+    "score function": "the gradient of ln q(z) by the parameters of q; times f(z) it estimates the "
+    "gradient of E f(z) without a derivative of f (REINFORCE).",
     "standard error": "how far a mean over samples is off, typically: their standard deviation "
     "divided by the root of their number.",
     "tau": "a tolerance: how far apart two numbers may be that should be equal, derived from "
