@@ -1,78 +1,143 @@
 # %% [markdown]
 # # Lesson 1: backpropagation, and how to believe it
 #
-# **Goal.** A gradient is computed by one walk back through a graph, with one small rule per op, and
-# it can prove that it is right.  (Bishop & Bishop, *Deep Learning*, chapter 8; everything in
-# chapter 19 is trained
-# this way.)
+# **Goal.** Compute a gradient by one walk back through a graph, with one small rule per op, train a
+# first network with it, and make the gradient prove that it is right.  (Bishop & Bishop, *Deep
+# Learning*, chapter 8; everything in chapter 19 is trained this way.)
 #
-# Run it as a script (`python lessons/01_backpropagation.py`) or cell by cell as a notebook.
+# Run it as a script (`minigrad-ae lesson 1`) or cell by cell as a notebook (`minigrad-ae notebook
+# 1`).  The next cell holds all that you may want to change; the rest follows.
 
-# %% Goal
+# %% Settings
 import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad_ae as mg
-from minigrad_ae.claims.bugs import wrong_rule
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, Lesson
 
 lesson = Lesson("01_backpropagation", "about 3 s; --fast 2 s")
+X = mg.data.digits()[0][:6, 18:22]  # six digits, four pixels of each; yours: (n, D) numbers
+M = 3  # hidden units
+steps = 200  # of descent
+seed = lesson.seed
 
-# %% Predict: answer before you run on (the answers come at the end)
-lesson.cell("Predict")
-lesson.predict("fan-out")
-lesson.predict("bias")
-lesson.predict("difference")
+# %% Data
+lesson.cell("Data")
+N, D = X.shape
+lesson.settings(X=X, M=M, steps=steps, seed=seed)
+rng = np.random.default_rng(seed)
+EPS = np.finfo(float).eps  # the rounding of a number, relative: 2.2e-16
+
+# %% Predict
+lesson.cell("Predict: say what you expect before you run on (the answers come at the end)")
+lesson.predict("fan-out")  # dc/da of c = b + b, b = a + a
+lesson.predict("bias")  # the shape of a bias's gradient
+lesson.predict("difference")  # how many digits a difference gives
+
+# %% Words
+lesson.cell("Words")
+lesson.words("fan-out", "rule", "complex step", "rel.")
 
 # %% [markdown]
-# ## Build: a graph with a rule at each op
+# ## Build
 #
-# For y = f(x) a rule answers: *given g = dL/dy, what is dL/dx?*  For tanh it is `g * (1 - y * y)`,
-# and that text is its definition: the engine runs it, and everything below prints it.  (On arrays
-# of more than a few hundred numbers a compiled kernel runs in its place, which the tests hold to
-# the same text; with `mg.kernels.use("numpy")`, and whenever a pass is traced or checked, the text
-# itself runs.)
+# A first autoencoder: M units $h = \tanh(W^T x + b)$ of the D inputs, and the way back with the
+# *same* weights, $y = W h$.  It is trained to return its input,
+#
+# $$E = \tfrac12 \sum_n \lVert y(x_n) - x_n \rVert^2 .$$
+#
+# Data are rows, so $W^T x$ for all data at once is `x @ W`, with `x` (N, D) and `W` (D, M), and
+# $W h$ is `h @ W.T`.  Each operation notes what it was made of; that is the graph.
+#
+# `E.backward()` walks it backwards.  At each operation y = f(x) a *rule* answers: given
+# $g = \partial E / \partial y$, what is $\partial E / \partial x$?  For tanh it is
+# `g * (1 - y * y)`, since $\tanh' = 1 - \tanh^2$.  That text is its definition: the engine runs it,
+# and everything below prints it.  (On arrays of more than a few hundred numbers a compiled kernel
+# runs in its place, which the tests hold to the same text; whenever a pass is traced or checked,
+# the text itself runs.)
 
 # %% Build
-lesson.cell("Build: one neuron, one graph")
-rng = lesson.rng
-x = rng.standard_normal((6, 4))  # six data points of four features
-W = mg.tensor(rng.standard_normal((4, 3)), requires_grad=True, name="W")
-b = mg.tensor(np.zeros(3), requires_grad=True, name="b")
+lesson.cell("Build: one layer, used in both directions, and its graph")
+x = mg.tensor(X, name="x")
+W = mg.tensor(rng.standard_normal((D, M)) / D**0.5, requires_grad=True, name="W")
+b = mg.tensor(np.zeros(M), requires_grad=True, name="b")
 
-h = mg.tanh(x @ W + b)  # (6, 4) @ (4, 3) -> (6, 3); b is stretched over the six rows
-loss = (h * h).sum() / 2  # h is used twice: a fan-out
 
+def network(x):
+    h = mg.tanh(x @ W + b)  # b is stretched over the N rows
+    return h @ W.T  # W is used a second time: a fan-out
+
+
+def E(x):
+    return 0.5 * ((network(x) - x) ** 2).sum()
+
+
+loss = E(x)
 loss.backward()
-print(h)
-print(f"loss {loss:.6f};  dL/dW has shape {W.grad.shape}, dL/db has shape {b.grad.shape}")
-print(
-    f"the rule of tanh: dL/dx = {mg.ops.REGISTRY['tanh'].rules['x']}   because "
-    f"{mg.ops.REGISTRY['tanh'].why}"
-)
+tanh = mg.ops.REGISTRY["tanh"]
+print(network(x))
+print(f"E = {loss:.6f};  dE/dW has shape {W.grad.shape}, dE/db has shape {b.grad.shape}")
+print(f"the rule of tanh: dL/dx = {tanh.rules['x']}   because {tanh.why}")
 
-# %% Run: why the order matters
-lesson.cell("Run: fan-out, and why the order of the walk matters")
+# %% [markdown]
+# By hand, with $\delta = y - x$ (N, D) and the chain rule: W hears from the decoder,
+# $\delta^T h$, and through h from the encoder, $x^T (\delta W \odot (1 - h^2))$.  Both are added.
+
+# %% Build: the same by hand
+lesson.cell("Build: the same gradient by hand")
+h = np.tanh(X @ W.data + b.data)
+delta = h @ W.data.T - X
+from_decoder = delta.T @ h
+from_encoder = X.T @ (delta @ W.data * (1 - h**2))
+difference = np.abs(W.grad - from_decoder - from_encoder).max() / np.abs(W.grad).max()
+print(f"largest difference from the engine's dE/dW, rel.: {difference:.1e}")
+lesson.result("dE/dW by hand, rel. difference", difference, exact=0, tolerance=N * D * EPS)
+
+# %% [markdown]
+# ## Train
+#
+# Descent: a small step against the gradient, again and again.  `backward()` *adds* to `.grad`
+# (useful when a batch does not fit into memory), so it is set back to zero before each pass.  The
+# step size is a guess from the size of the data; if E rises, take a smaller one.
+
+# %% Train
+lesson.cell("Train: descent, written out")
+eta, fall = 0.5 / np.sum(X**2), []
+for step in range(steps):
+    W.zero_grad()
+    b.zero_grad()
+    loss = E(x)
+    loss.backward()
+    W.data -= eta * W.grad
+    b.data -= eta * b.grad
+    fall.append(loss.item())
+    if step % max(1, steps // 5) == 0:
+        print(f"  step {step:>4}: E = {loss.item():.6f}")
+loss = E(x)
+print(f"  after {steps} steps E = {loss.item():.6f}, from {fall[0]:.6f}")
+lesson.result("E at the start", fall[0])
+lesson.result("E at the end", loss.item())
+
+# %% [markdown]
+# ## Why the order of the walk matters
+#
+# If b = a + a and c = b + b, then b must hear from both of its uses before it speaks to a.  So the
+# walk goes back in reverse order of creation, and visits each edge once.  A walk path by path would
+# come by a as often as there are paths: they double with each sum.  The next cell counts how often
+# a rule really runs: it puts a counter in front of the rules of `add`.
+
+# %% Look: order
+lesson.cell("Look: fan-out, and how often a rule runs")
 a = mg.tensor(1.0, requires_grad=True, name="a")
 doubled = a + a
 quadrupled = doubled + doubled
 quadrupled.backward()
 print(f"b = a + a; c = b + b: dc/da = {a.grad:g}")
-print(
-    "b must hear from both of its uses before it speaks to a: the walk goes back in reverse order "
-    "of creation."
-)
+lesson.result("dc/da of two doublings", float(a.grad), exact=2**2)
 
 
-def paths(n: int) -> int:
-    """How many paths lead from the end of n doublings to the start: what a walk path by path would
-    have to follow.
-    """
-    return 2**n
-
-
-def rules_run(n: int) -> int:
-    """How many rules the engine really runs for n doublings (counted)."""
+def rules_run(n):
+    """How many rules the engine runs for n doublings (counted)."""
     count, rules = [0], mg.ops.REGISTRY["add"].vjps
     original = list(rules)
 
@@ -93,89 +158,104 @@ def rules_run(n: int) -> int:
 
 
 lengths = np.arange(1, 31)
-counted = [rules_run(n) for n in lengths]
+counted = np.array([rules_run(n) for n in lengths])
+paths = 2.0**lengths
 fig, ax = plt.subplots(figsize=(6.4, 3.6))
-ax.semilogy(lengths, [paths(n) for n in lengths], color=RED, label="paths from end to start")
+ax.semilogy(lengths, paths, color=RED, label="paths from end to start, $2^n$")
 ax.semilogy(lengths, counted, color=BLUE, marker=".", label="rules that the engine runs (counted)")
 ax.set(
-    xlabel="doublings y = y + y in a row",
+    xlabel="n doublings y = y + y in a row",
     ylabel="number",
-    title="One visit per edge: linear work, where paths double",
+    title=f"{lengths[-1]} doublings: {counted[-1]} rules, {paths[-1]:,.0f} paths",
 )
 ax.legend()
-lesson.figure(
-    "order", fig, {"doublings": lengths, "rules": counted, "paths": [paths(n) for n in lengths]}
-)
+lesson.figure("order", fig, {"doublings": lengths, "rules": counted, "paths": paths})
+lesson.result("rules run for 30 doublings", counted[-1], exact=2 * lengths[-1])
 
-# %% Run: a derivative without differences
-lesson.cell("Run: a witness that is exact")
-steps = 10.0 ** np.arange(-20, 0)
-point, exact = 0.8, 1 - np.tanh(0.8) ** 2
-central = [abs((np.tanh(point + s) - np.tanh(point - s)) / (2 * s) - exact) / exact for s in steps]
-complex_step = [abs(np.tanh(point + 1j * s).imag / s - exact) / exact for s in steps]
+# %% [markdown]
+# ## A witness that is exact
+#
+# How would you check a derivative?  A central difference $(f(t + s) - f(t - s)) / 2s$ has two
+# errors: $s^2 f''' / 6$ from the next term of the series, and about $\epsilon / s$ from the rounding
+# of two numbers that nearly cancel.  A *complex step* $\mathrm{Im}\, f(t + i s) / s$ subtracts
+# nothing, so s may be tiny.  Look at both over twenty powers of ten.
+
+# %% Look: a derivative without differences
+lesson.cell("Look: a difference, and a complex step")
+sizes = 10.0 ** np.arange(-20, 0)
+point = 0.8
+exact = 1 - np.tanh(point) ** 2
+central = [abs((np.tanh(point + s) - np.tanh(point - s)) / (2 * s) / exact - 1) for s in sizes]
+complex_step = [abs(np.tanh(point + 1j * s).imag / s / exact - 1) for s in sizes]
 fig, ax = plt.subplots(figsize=(6.4, 3.6))
-ax.loglog(steps, np.maximum(central, 1e-17), color=ORANGE, marker="o", label="central difference")
-ax.loglog(
-    steps,
-    np.maximum(complex_step, 1e-17),
-    color=GREEN,
-    marker="s",
-    label="complex step  Im f(x + ih) / h",
-)
-ax.axhline(np.finfo(float).eps, color=BLACK, lw=0.8, ls=":", label="rounding, 2.2e-16")
+look = {"color": ORANGE, "marker": "o", "label": "central difference"}
+ax.loglog(sizes, np.maximum(central, 1e-17), **look)
+look = {"color": GREEN, "marker": "s", "label": "complex step  Im f(t + is) / s"}
+ax.loglog(sizes, np.maximum(complex_step, 1e-17), **look)
+ax.axhline(EPS, color=BLACK, lw=0.8, ls=":", label="rounding, 2.2e-16")
 ax.set(
-    xlabel="step h",
-    ylabel="relative error of tanh'(0.8)",
-    title="A complex step subtracts nothing, so it loses nothing",
+    xlabel="step s",
+    ylabel=f"relative error of tanh'({point})",
+    title=f"Error: best difference {min(central):.0e}, tiniest complex step {complex_step[0]:.1g}",
 )
 ax.legend()
-lesson.figure("complex_step", fig, {"h": steps, "central": central, "complex": complex_step})
-print(
-    f"relative error of tanh'(0.8): {min(central):.1e} by the best difference, "
-    f"{complex_step[0]:.1e} by a complex step"
-)
-print(
-    "A difference of two close numbers loses digits; a complex step takes no difference.  It is "
-    "the witness from here on."
-)
+lesson.figure("complex_step", fig, {"s": sizes, "central": central, "complex": complex_step})
+print(f"relative error of tanh'({point}): {min(central):.1e} by the best difference,")
+print(f"{complex_step[0]:.1e} by a complex step with s = {sizes[0]:g}")
 
-# %% Inspect: walk back step by step
+# %% [markdown]
+# ## Inspect
+#
+# `mg.trace` walks back once more and keeps what it saw.  A row is one rule: `in-grad` is the shape
+# of the gradient that comes in, `sends to` names who gets what, and `check` compares the rule with
+# a complex step of its own forward.  Look for W: it is sent two contributions.  (Of more data the
+# first six rows are taken: few enough to read every number.)
+
+# %% Inspect
 lesson.cell("Inspect: the backward pass, step by step")
 W.zero_grad()
 b.zero_grad()
+x = mg.tensor(X[:6], name="x")
+h = mg.tanh(x @ W + b)
+y = h @ W.T
+loss = 0.5 * ((y - x) ** 2).sum()
 trace = mg.trace(loss)
 print(trace.text())
-print(
-    "\n`in-grad` is the shape of what comes in; `check` compares each rule with its own forward.  "
-    "Step 5 in full:\n"
-)
-print(trace.text(step=5))
+print("\nOne step in full, that of tanh:\n")
+print(trace.text(step=next(step.k for step in trace.steps if step.op == "tanh")))
 lesson.page("backward_pass", trace)
 program = mg.emit_numpy(loss)
-print(
-    "\nThe same as a program, printed from the same rules (above this stand x, W and b, digit for "
-    "digit):\n"
-)
+print("\nThe same as a program, printed from the same rules (above this stand x, W and b):\n")
 print(program[program.index("# forward") :])
 
-# %% Verify: every rule of this graph, against its own forward
+# %% Verify
 lesson.cell("Verify: the graph proves itself")
-print(
-    "each rule of this graph against a complex step of its own forward, with random numbers "
-    "(errors are relative):"
-)
-print(mg.check_graph(loss))
+print("each rule of this graph against a complex step of its own forward, with random numbers:")
+report = mg.check_graph(loss)
+print(report)
 print("and the gradient of the gradient, element by element (order=2):")
-print(mg.gradcheck(lambda W, b: (mg.tanh(x @ W + b) ** 2).sum() / 2, W, b, order=2))
+print(mg.gradcheck(lambda W, b: ((mg.tanh(x @ W + b) @ W.T - x) ** 2).sum() / 2, W, b, order=2))
+lesson.result("rules of this graph that are wrong", len(report.failures), exact=0)
+
+# %% [markdown]
+# ## Break it
+#
+# Somebody wrote `g * (1 + y * y)` into the rule of tanh.  Nothing crashes, and training may even go
+# on.  A rule is an entry of a list, so the bug can be planted, and taken out again.
 
 # %% Break it: one wrong sign
 lesson.cell("Break it: find the planted bug")
-with wrong_rule("tanh", "x", "g * (1 + y * y)")():
-    print(mg.check_graph(loss))
-print(
-    "The law is y = tanh x, and tanh' = 1 - tanh^2: the sign was wrong, and check_graph named the "
-    "op and the line."
-)
+right = tanh.vjps[0]
+tanh.vjps[0] = lambda g, y, x: g * (1 + y * y)
+print(mg.check_graph(loss))
+tanh.vjps[0] = right
+
+# %% [markdown]
+# The report names the op and the line where it was called.
+#
+# Another trap has no bug in it.  log u is not needed where u = 0, and `where` does not choose it;
+# but its gradient is computed all the same, and 0 times 1/0 is NaN, in every engine.  `mg.why` says
+# where a NaN came from.
 
 # %% Break it: a NaN that nobody computed
 lesson.cell("Break it: NaN through the branch that was not chosen")
@@ -184,7 +264,7 @@ with np.errstate(divide="ignore", invalid="ignore"):
     trap = mg.where(u > 0, mg.log(u), 0.0).sum()
     trap.backward()
     answer = mg.why(u, trap)
-print(f"where(u > 0, log u, 0) at u = 0: gradient {u.grad}   (0 * 1/0 is NaN, in every engine)")
+print(f"where(u > 0, log u, 0) at u = 0: gradient {u.grad}")
 print(f"mg.why(u, trap) says: {answer}")
 u.zero_grad()
 safe = mg.where(u > 0, u, 1.0)
@@ -194,14 +274,26 @@ print(f"with a second where inside: gradient {u.grad}   (log never sees the 0)")
 # %% [markdown]
 # ## Exercises
 #
-# 1. Take the sum over axis 0 out of the gradient of `b` (use `W.grad` and `b.grad` above and
-#    NumPy).  Which shape do you get, and what does `mg.check_graph` say about a rule that returns
-#    it?
+# 1. Take the sum over axis 0 out of the gradient of `b` (use NumPy and the lines by hand above).
+#    Which shape do you get, and what does `mg.check_graph` say about a rule that returns it?
 # 2. Write `softplus` with `mg.log(1 + mg.exp(x))` and look at its gradient at x = 1000.  What does
 #    `mg.softplus` do?
 # 3. `mg.gradcheck(lambda t: mg.abs(t), np.zeros(3))`: why do the two sides agree, although |t| has
 #    no slope at 0?
-# 4. Call `loss.backward()` twice.  Which `.grad` changes, and why is that useful for large batches?
+# 4. Leave the two `zero_grad()` out of the loop of descent.  What happens to E, and why?
+
+# %% Answers
+lesson.cell("Answers to what you predicted")
+lesson.answers(rows=N, units=M, best=min(central))
 
 # %% Recap
 lesson.finish()
+
+# %% [markdown]
+# ## What you can do now
+#
+# - Write a network with `mg.tensor`, `@` and `mg.tanh`, call `backward()`, and train it by hand.
+# - Read a backward pass step by step: `minigrad-ae inspect lessons/01_backpropagation.py`.
+# - Let a gradient prove itself: `mg.check_graph(loss)` for a graph, `mg.gradcheck(f, x)` for a
+#   function.
+# - Find out where a NaN came from: `mg.why(tensor, loss)`.

@@ -9,6 +9,8 @@ WORDS = {
     "data is above .01 (Burda et al. 2016).",
     "amortisation gap": "how far the bound of an encoder's q(z | x) lies below the bound of the "
     "best q of the same family, found for each x by itself.",
+    "approximation gap": "how far the bound lies below ln p(x) with the best q of its family, "
+    "because the posterior is not in the family.",
     "balancedness": "W1 W1^T - W2^T W2: 0 where both layers share the strength of each unit "
     "equally.  Gradient flow (descent with tiny steps) keeps it as it was.",
     "certificate": "a list of what PCA promises of a linear autoencoder (loss, subspace, gradient, "
@@ -22,6 +24,8 @@ WORDS = {
     "ELBO": "evidence lower bound: L = E_q ln p(x | z) - KL(q(z | x) || p(z)), never above "
     "ln p(x).",
     "exact": "computed by a formula or by linear algebra, without training.",
+    "fan-out": "a value that is used more than once; its gradient is the sum of what comes back "
+    "from each use.",
     "floor": "a value that no function whatever can be below; measured with its own standard "
     "error where it is a mean over samples.",
     "Gaussian conditional": "the mean of the hidden pixels given the visible ones, if pixels "
@@ -47,6 +51,8 @@ WORDS = {
     "rate and distortion": "the two terms of minus the ELBO: KL(q(z | x) || p(z)), and the mean of "
     "-ln p(x | z).",
     "rel.": "relative: divided by the size of what it is compared with.",
+    "rule": "of an op y = f(x): the line that turns g = dL/dy into dL/dx (a vector-Jacobian "
+    "product, vjp).",
     "score": "the gradient of ln p(x) by x: it points to where data are more likely.",
     "score function": "the gradient of ln q(z) by the parameters of q; times f(z) it estimates the "
     "gradient of E f(z) without a derivative of f (REINFORCE).",
