@@ -78,15 +78,18 @@ lesson.words("importance weight", "score function", "standard error")
 # | $q(z \mid x; \phi) = \prod_m N(z_m; \mu_m(x; \phi), \sigma_m^2(x; \phi))$ | `mu, log_var = encode(x)`; `log_var` is $\ln \sigma^2$, so that it may be any number |
 # | $z = \mu + \sigma \epsilon,\quad \epsilon \sim N(0, I)$ | `z = mu + mg.exp(log_var / 2) * eps` |
 # | $g(z; w)$ | `decoder(z)` |
-# | $p(x \mid z; w)$, Bernoulli: $\prod_d \sigma(g_d)^{x_d} (1 - \sigma(g_d))^{1 - x_d}$ | `(x * g - mg.softplus(g)).sum(axis=-1)` is its logarithm |
+# | $p(x \mid z; w)$, Bernoulli: $\prod_d p_d^{x_d} (1 - p_d)^{1 - x_d},\ p_d = 1 / (1 + e^{-g_d})$ | `(x * g - mg.softplus(g)).sum(axis=-1)` is its logarithm |
 # | $p(x \mid z; w)$, Gaussian: $N(x; g, s^2 I)$ | `log_s2` is $\ln s^2$, one number that is trained with w |
 # | $\mathrm{KL}(q \Vert p(z)) = \frac12 \sum_m (-1 - \ln \sigma_m^2 + \mu_m^2 + \sigma_m^2)$ | `0.5 * (-1 - log_var + mu**2 + mg.exp(log_var)).sum(axis=-1)` |
 # | $\mathcal{L}(w, \phi)$ = expected $\ln p(x \mid z; w)$ - KL | `log_p(x, decoder(z)) - kl(mu, log_var)`, one number for each row |
 #
-# For the Bernoulli case use $\ln \sigma(g) = g - \ln(1 + e^g)$ and $\ln(1 - \sigma(g)) =
-# -\ln(1 + e^g)$; `softplus` is $\ln(1 + e^g)$.  The decoder's last bias starts at the
-# constant output that is best for the training rows; what a trained bound gains over that constant
-# is due to z.
+# For the Bernoulli case use $\ln p_d = g_d - \ln(1 + e^{g_d})$ and $\ln(1 - p_d) =
+# -\ln(1 + e^{g_d})$; `softplus` is $\ln(1 + e^g)$.  The decoder's last bias starts at the constant
+# output that is best for the training rows; what a trained bound gains over that constant is due
+# to z.
+#
+# Below, the same weights go into the library's class `VariationalAutoencoder`; look whether its
+# loss is minus this bound.
 
 # %% Build
 lesson.cell("Build: encoder, decoder and bound")
@@ -96,11 +99,11 @@ decoder = mg.nn.Sequential(
     mg.nn.Linear(M, H, activation="tanh", rng=rng), mg.nn.Linear(H, D, rng=rng)
 )
 mean = X_train.mean(axis=0)
-half = 0.5 / len(X_train)
-odds = np.clip(mean, half, 1 - half) if likelihood == "bernoulli" else mean
-constant = (
-    np.log(odds / (1 - odds)) if likelihood == "bernoulli" else mean
-)  # the best for z ignored
+constant = mean  # the best g where z is ignored
+if likelihood == "bernoulli":
+    half = 0.5 / len(X_train)
+    p = np.clip(mean, half, 1 - half)
+    constant = np.log(p / (1 - p))
 decoder[1].bias.data = constant.copy()
 s = float(np.sqrt(np.mean((X_train - mean) ** 2)))
 log_s2 = mg.tensor(2 * np.log(s), requires_grad=True, name="log_s2")

@@ -20,6 +20,9 @@ CHANGES = [
     ("02", f"{IRIS}\nM = 2\nseed = 7"),
     ("02", f"{STANDARDISED}\nM = 3"),
     ("08", f"{IRIS}\nM = 1\nseed = 2"),
+    ("09", "X = (X[:500] > 0.5).astype(float)\nM = 5"),
+    ("09", f"{IRIS}\nM = 2\nseed = 7"),
+    ("09", f"{STANDARDISED}\nM = 3"),
 ]
 _runs = {}
 
