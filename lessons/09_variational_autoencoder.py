@@ -64,7 +64,7 @@ lesson.predict("scatter")  # which estimator of a gradient scatters more?
 
 # %% Words
 lesson.cell("Words")
-lesson.words("latent unit", "nats", "ELBO", "KL", "rate and distortion", "active unit")
+lesson.words("latent unit", "nats", "ELBO", "KL", "rate", "active unit")
 lesson.words("importance weight", "score function", "standard error")
 
 # %% [markdown]
@@ -168,11 +168,11 @@ if likelihood == "bernoulli" and np.any((X > 0) & (X < 1)):
 # ## Why $z = \mu + \sigma \epsilon$
 #
 # The first term of the bound is an expectation over q, estimated by a sample of z.  Its gradient
-# by w is no trouble.  But a number drawn from $N(\mu, \sigma^2)$ is a number: no derivative leads
-# from it back to $\phi$ (left in the figure).  If $\epsilon$ is drawn instead, z is a function of
-# $\mu$ and $\sigma$, with $\partial z / \partial \mu = 1$ and $\partial z / \partial \sigma =
-# \epsilon$ (right).  Both panels show one test row with the weights as they start; orange numbers
-# are sizes of the gradient of ln p(x | z), yellow is what is random.
+# by w is no trouble.  But a z drawn from $N(\mu, \sigma^2)$ is a number: no derivative leads back
+# to $\phi$ (left in the figure).  If $\epsilon$ is drawn instead, z is a function of $\mu$ and
+# $\sigma$, with $\partial z / \partial \mu = 1$ and $\partial z / \partial \sigma = \epsilon$
+# (right).  Orange numbers are sizes of the gradient of ln p(x | z) of one test row with the weights
+# as they start; yellow is what is random.
 
 # %% Build: the gradient through the sample
 lesson.cell("Build: a gradient reaches phi only if z is a function of it")
@@ -323,14 +323,13 @@ print(report)
 lesson.result("KL, summed over units, nats", report.rate, at_least=0)
 
 # %% [markdown]
-# The table: the KL of each unit is what it costs to say more about x than the prior does; the unit
-# counts as active if its mean moves with x.  The sum of the KLs, the *rate*, is what z tells about x
-# plus the distance of all codes together from the prior.
+# The table: a unit's KL is what it costs to say more about x than the prior does; the unit counts
+# as active if its mean moves with x.  Their sum, the *rate*, is what z tells about x plus the
+# distance of all codes together from the prior; the *distortion* is the mean of $-\ln p(x \mid z)$.
 #
-# Next, what the model makes of rows.  A reconstruction is the decoder's mean at $z = \mu(x)$.  A
-# sample is the decoder's mean at $z \sim p(z)$: no row goes in.  The last two lines go from one row
-# to another in ten equal steps, in the code and in the data: look whether rows on the way through
-# the code look like data.
+# Next, what the model makes of rows.  A reconstruction is the decoder's mean at $z = \mu(x)$, a
+# sample its mean at $z \sim p(z)$: no row goes in.  The last two lines go from one row to another
+# in ten equal steps, in the code and in the data: look which of them stays among data.
 
 # %% Look: reconstructions and samples
 lesson.cell("Look: reconstructions, samples, the way from one row to another")
@@ -412,13 +411,14 @@ lesson.figure("manifold", fig, {"codes": mu[:100], "covariance": report.covarian
 #
 # where with $z = \mu + \sigma\epsilon$:
 # $\ln p(z) - \ln q(z \mid x) = \frac12 \sum_m (\epsilon_m^2 + \ln \sigma_m^2 - z_m^2)$.
-# The mean of w is p(x) itself, and $\mathcal{L}_1$ is the ELBO.  Merging two groups of weights never
-# lowers the logarithm of their mean (ln is concave), so as sampled here the values rise for sure.
+# The mean of w is p(x), and $\mathcal{L}_1$ is the ELBO.  Merging two groups of weights never
+# lowers the logarithm of their mean (ln is concave): with the same draws for all k, as here, the
+# values rise for sure.
 #
-# With one or two units there is a third way: integrate $p(x \mid z)\, p(z)$ over a grid of z that is
-# as fine as the narrowest q.  Then how far may a sampled $\mathcal{L}_k$ be above ln p(x)?  The mean
-# of $e^{\hat{\mathcal{L}} - \ln p(x)}$ is 1, so for n independent estimates the sum of the differences
-# is above t with a probability of at most $e^{-t}$ (Markov): t = 14 is one in a million.
+# With one or two units there is a third way: integrate $p(x \mid z)\, p(z)$ over a grid of z as
+# fine as the narrowest q.  How far may a sampled $\mathcal{L}_k$ be above ln p(x)?  The mean of
+# $e^{\hat{\mathcal{L}}_k - \ln p(x)}$ is 1, so the sum of these differences over independent
+# estimates is above t with a probability of at most $e^{-t}$ (Markov): t = 14 is one in a million.
 
 # %% Look: bounds
 lesson.cell("Look: more samples, and more weights")
@@ -440,7 +440,8 @@ for L in (1, 2, 5, 10, 50):
     means = single.reshape(-1, L).mean(axis=1)
     spread[L] = float(means.mean()), float(means.std())
     print(
-        f"  L = {L:<3} samples: bound {spread[L][0]:.3f}, one estimate scatters by {spread[L][1]:.3f}"
+        f"  L = {L:<3} samples: bound {spread[L][0]:.3f}, one estimate scatters by "
+        f"{spread[L][1]:.3f}"
     )
 for k in (1, 5, 50, 250, 1000):
     groups = log_w.reshape(-1, k, len(few))
@@ -470,7 +471,8 @@ if M <= 2 and points**M * D <= 4_000_000:  # what takes about a second
         )
     log_p_x = float(fine)
     print(
-        f"  ln p(x) on a grid: {fine:.6f} of {points} points a side ({points // 2} points: {coarse:.6f})"
+        f"  ln p(x) on a grid of {points} points a side: {fine:.6f} "
+        f"({points // 2} points: {coarse:.6f})"
     )
     allowed = 14 / estimates.size + abs(fine - coarse)
     gap = bounds[1000] - log_p_x
@@ -479,8 +481,8 @@ else:
     weights = np.exp(log_w - log_w.max(axis=0))
     count = weights.sum(axis=0) ** 2 / (weights**2).sum(axis=0)
     print(
-        f"  no grid (M = {M}, {points} points a side); effective number of a row's {draws} weights,\n"
-        f"  (sum w)^2 / sum w^2: {count.min():.0f} to {count.max():.0f}, row by row"
+        f"  no grid (M = {M}, {points} points a side); effective number of {draws} weights,\n"
+        f"  (sum w)^2 / sum w^2, row by row: {count.min():.0f} to {count.max():.0f}"
     )
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
 centres, deviations = zip(*spread.values(), strict=True)
@@ -612,8 +614,8 @@ print(mg.check_graph(-elbo(X_train[:20], eps).mean()))
 # %% [markdown]
 # ## Break it
 #
-# Update w first, and take the gradient for $\phi$ of the same $\mathcal{L}$ afterwards.  What should
-# happen, and what would a framework say that keeps no account of who has changed which array?
+# Update w first, and take the gradient by $\phi$ of the same $\mathcal{L}$ afterwards.  What should
+# happen, and what would a framework say that does not notice who changes an array?
 
 # %% Break it
 lesson.cell("Break it: take the gradient for phi after w has moved")
@@ -639,8 +641,8 @@ for p, value in zip(w, kept, strict=True):
 # 3. Put `likelihood = "bernoulli"` there for the grey digits.  How much of the bound is lost to the
 #    greys, whatever the decoder does, and how much is left for z to gain?
 # 4. Raise M.  How many units stay active, and what do the others cost?  (Lesson 10)
-# 5. Train on $\mathcal{L}_5$ instead of the bound: five samples, logarithm of the mean weight.  What
-#    happens to the ELBO, and what to ln p(x)?
+# 5. Train on $\mathcal{L}_5$ instead of the bound: five samples, logarithm of the mean weight.
+#    What happens to the ELBO, and what to ln p(x)?
 # 6. Draw p(z | x) on a grid for one test row.  How many modes has it, and where between them is the
 #    mean of q(z | x)?
 

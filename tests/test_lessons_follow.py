@@ -23,6 +23,7 @@ CHANGES = [
     ("09", "X = (X[:500] > 0.5).astype(float)\nM = 5"),
     ("09", f"{IRIS}\nM = 2\nseed = 7"),
     ("09", f"{STANDARDISED}\nM = 3"),
+    ("10", f"{IRIS}\nM = 2\npictures = X\nseed = 4"),
 ]
 _runs = {}
 

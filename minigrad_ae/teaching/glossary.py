@@ -7,6 +7,7 @@ from __future__ import annotations
 WORDS = {
     "active unit": "a latent unit whose mean moves with the input: the variance of mu over the "
     "data is above .01 (Burda et al. 2016).",
+    "aggregate posterior": "q(z), the mean of q(z | x) over the data: where codes are.",
     "amortisation gap": "how far the bound of an encoder's q(z | x) lies below the bound of the "
     "best q of the same family, found for each x by itself.",
     "approximation gap": "how far the bound lies below ln p(x) with the best q of its family, "
@@ -21,6 +22,8 @@ WORDS = {
     "are lost.",
     "condition number": "the largest curvature divided by the smallest: the larger it is, the "
     "slower descent with one step size for all directions.",
+    "distortion": "E ||x - y||^2, the squared error of reconstructions from drawn codes; a sum "
+    "over features, a mean over data.",
     "ELBO": "evidence lower bound: L = E_q ln p(x | z) - KL(q(z | x) || p(z)), never above "
     "ln p(x).",
     "exact": "computed by a formula or by linear algebra, without training.",
@@ -48,8 +51,7 @@ WORDS = {
     "the same subspace.",
     "projector distance": "the Frobenius norm of the difference between the projections onto two "
     "subspaces; 0 if they are the same subspace.",
-    "rate and distortion": "the two terms of minus the ELBO: KL(q(z | x) || p(z)), and the mean of "
-    "-ln p(x | z).",
+    "rate": "the KL of q(z | x) to the prior, a mean over data, in nats: what the code costs.",
     "rel.": "relative: divided by the size of what it is compared with.",
     "rule": "of an op y = f(x): the line that turns g = dL/dy into dL/dx (a vector-Jacobian "
     "product, vjp).",
