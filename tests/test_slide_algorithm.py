@@ -74,7 +74,7 @@ def test_the_engine_refuses_a_gradient_for_phi_from_before_w_moved():
         grad(L, phi)
 
 
-def test_the_lesson_shows_the_slide_line_by_line():
+def test_the_lesson_shows_what_the_package_runs():
     """The loop stands in the lesson in the slide's symbols and order, both gradients before either
     update; the lesson's recap holds its result against the library's step.
     """
