@@ -37,6 +37,8 @@ WORDS = {
     "were jointly Gaussian: the best that means and covariances alone allow.",
     "gradient norm": "the length of the vector of all derivatives of E; 0 at a minimum.",
     "held-out rows": "rows of the data that training has not seen.",
+    "importance weight": "w = p(x | z) p(z) / q(z | x) for a z drawn from q.  Its mean is p(x), "
+    "whatever q is; how much it scatters tells how good q is.",
     "KL": "KL(q || p) = E_q ln q/p, how far a distribution q is from p: at least 0, and 0 only if "
     "they are equal.",
     "infimum": "the greatest number that a loss is never below; perhaps no weights reach it.",
@@ -68,6 +70,8 @@ WORDS = {
     "score": "the gradient of ln p(x) by x: it points to where data are more likely.",
     "share of variance left": "sum of (y - x)^2 over the sum of (x - mean)^2, mean of the training "
     "rows: 0 is perfect, 1 is what answering with the mean leaves.",
+    "score function": "the gradient of ln q(z) by the parameters of q; times f(z) it estimates the "
+    "gradient of E f(z) without a derivative of f (REINFORCE).",
     "standard error": "how far a mean over samples is off, typically: their standard deviation "
     "divided by the root of their number.",
     "tau": "a tolerance: how far apart two numbers may be that should be equal, derived from "
