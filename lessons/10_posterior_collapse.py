@@ -279,11 +279,11 @@ for name, factors in conventions.items():
 # %% [markdown]
 # ## Rate and distortion
 #
-# The *rate* is the KL, in nats per datum: what the code costs.  The *distortion* is $E \lVert x - y
-# \rVert^2$.  Each $\tau$ is a point on a curve that is known for Gaussian data, reverse
-# water-filling: every component with $l_i > \tau$ is coded down to an error of $\tau$, the others
-# not at all.  Both problems of the slide are on it: the right end is collapse, the upper left a
-# code that is not compressed.
+# The *rate* is the KL, in nats per datum: what the code costs.  The *distortion* is
+# $E \lVert x - y \rVert^2$.  Each $\tau$ is a point on a curve that is known for Gaussian data,
+# reverse water-filling: every component with $l_i > \tau$ is coded down to an error of $\tau$, the
+# others not at all.  Both problems of the slide are on it: the right end is collapse, the upper
+# left a code that is not compressed.
 
 # %% Look: rate and distortion
 lesson.cell("Look: rate against distortion, one linear VAE for each tau")
