@@ -19,6 +19,7 @@ CHANGES = [
     ("02", "X = X[:500]\nM = 5"),
     ("02", f"{IRIS}\nM = 2\nseed = 7"),
     ("02", f"{STANDARDISED}\nM = 3"),
+    ("05", f"{IRIS}\nM = 6\nseed = 7"),
 ]
 _runs = {}
 

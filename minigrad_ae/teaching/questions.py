@@ -73,17 +73,16 @@ class Questions:
         if self.said[key]:
             print(f"    noted: {self.said[key]}")
 
-    def reveal(self, numbers: dict[str, Any]) -> None:
-        """Print each question that was asked, what the reader said, and the answer, with this
-        run's numbers in it.
+    def reveal(self, numbers: dict[str, Any], *keys: str) -> None:
+        """Print each question that was asked (or these of them), what the reader said, and the
+        answer, with this run's numbers in it.
         """
-        for key, guess in self.said.items():
-            entry = self.entries[key]
+        for key in keys or list(self.said):
+            entry, guess = self.entries[key], self.said.pop(key)
             print(wrapped("? ", entry["question"]))
             if guess:
                 print(wrapped("  you said: ", guess))
             print(wrapped("  answer:   ", entry["answer"].format(**numbers)))
-        self.said.clear()
 
 
 def _typed() -> str:
