@@ -77,6 +77,13 @@ def lessons(session: nox.Session) -> None:
 
 
 @nox.session
+def notebooks(session: nox.Session) -> None:
+    """The notebook of every lesson, executed in its short form; a summary, one line each."""
+    session.install("-e", ".[notebook]")
+    session.run("python", "tests/notebooks.py", *session.posargs, env=QUIET)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """The wheel, outside the checkout: what a user installs."""
     folder = Path(session.create_tmp()).resolve()

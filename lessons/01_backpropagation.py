@@ -176,9 +176,9 @@ lesson.result("rules run for 30 doublings", counted[-1], exact=2 * lengths[-1])
 # ## A witness that is exact
 #
 # How would you check a derivative?  A central difference $(f(t + s) - f(t - s)) / 2s$ has two
-# errors: $s^2 f''' / 6$ from the next term of the series, and about $\epsilon / s$ from the rounding
-# of two numbers that nearly cancel.  A *complex step* $\mathrm{Im}\, f(t + i s) / s$ subtracts
-# nothing, so s may be tiny.  Look at both over twenty powers of ten.
+# errors: $s^2 f''' / 6$ from the next term of the series, and about $\epsilon / s$ from the
+# rounding of two numbers that nearly cancel.  A *complex step* $\mathrm{Im}\, f(t + i s) / s$
+# subtracts nothing, so s may be tiny.  Look at both over twenty powers of ten.
 
 # %% Look: a derivative without differences
 lesson.cell("Look: a difference, and a complex step")

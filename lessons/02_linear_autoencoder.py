@@ -53,7 +53,7 @@ lesson.words("negative curvature", "balancedness", "certificate")
 #
 # | slide | code |
 # |---|---|
-# | $z = W_1 x$, $W_1$ is $M \times D$ | `Z = X @ W1.T` (data are rows: one row of `Z` for each row of `X`) |
+# | $z = W_1 x$, $W_1$ is $M \times D$ | `Z = X @ W1.T` (data are rows: a row of `Z` for each) |
 # | $y = W_2 z$, $W_2$ is $D \times M$ | `Y = Z @ W2.T` |
 # | $E(w) = \frac12 \sum_n \lVert y(x_n; w) - x_n \rVert^2$ | `0.5 * ((Y - X) ** 2).sum()` |
 #
@@ -144,10 +144,10 @@ lesson.result(f"E after 400 steps of descent / variance (PCA {left[M]:.4g})", fa
 # **Faster.**  Adam gives each weight a step of its own; L-BFGS estimates the curvature from the
 # gradients that it has seen, and calls the *closure* for E and its gradient as often as it needs.
 # Both train the same E from the same random starts, with 300 evaluations each.  In the figure below
-# look where they linger: after a steep fall each creeps.  Two things are flat there.  $(C W_1,
-# W_2 C^{-1})$ has the same E for every invertible C, so there are whole valleys of equal loss; and
-# turning a direction of the code towards component M + 1 costs only $\frac12 (s_M - s_{M+1})$, which
-# is small beside the largest curvature, $2 s_1$.
+# look where they linger: after a steep fall each creeps.  Two things are flat there.  $(C W_1, W_2
+# C^{-1})$ has the same E for every invertible C, so there are whole valleys of equal loss; and
+# turning a direction of the code towards component M + 1 costs only $\frac12 (s_M - s_{M+1})$,
+# which is small beside the largest curvature, $2 s_1$.
 
 # %% Train: Adam and L-BFGS, then fit
 lesson.cell("Train: Adam and L-BFGS, 300 evaluations each; then fit")
@@ -197,8 +197,8 @@ for start in range(starts):
 # Such a pair of half-steps (EM for PCA: Roweis 1998) shrinks what points towards component j > M by
 # $s_j / s_i$, whatever the columns' sizes; between them L-BFGS moves the subspace alone, where the
 # valleys of equal loss are gone.  No eigenvalue is looked at.  `fit(X, method="lbfgs")` would train
-# both layers at once, with an L2 penalty that is taken back in stages: its curve has plateaus, which
-# are these stages, not saddles.
+# both layers at once, with an L2 penalty that is taken back in stages: its curve has plateaus,
+# which are these stages, not saddles.
 #
 # In the right panel each line is one start; every loss is drawn as it was evaluated, also of points
 # that L-BFGS tries and leaves again (the peak where `fit` goes from half-steps to L-BFGS).
@@ -234,8 +234,8 @@ for name, value in worst.items():
 # ## The certificate
 #
 # The loss alone could be right by accident.  `mg.certify_pca` asks all that theory promises of the
-# model trained above: the loss, the subspace (angles, projectors), a gradient of 0, and no direction
-# in which E falls.  Each tolerance is derived from the rounding of the data.
+# model trained above: the loss, the subspace (angles, projectors), a gradient of 0, and no
+# direction in which E falls.  Each tolerance is derived from the rounding of the data.
 
 # %% Look: the certificate
 lesson.cell("Look: the certificate of the model trained above")
@@ -304,11 +304,11 @@ for m in sizes:
 # ## Saddles
 #
 # Where is the gradient of E zero?  Baldi & Hornik: exactly where $W_2 W_1$ projects onto some set I
-# of principal components (at most M of them).  Only I = {1 ... M} is a minimum.  At every other such
-# point, exchanging a component of I for a larger one that is missing lowers E: a negative curvature
-# for each such exchange.  The table lists them for `toy`, M = 2: 80 points which `five_features`
-# (of `experiments.linear`) draws from a Gaussian with standard deviations 3, 2.2, 1.5, 1 and .6
-# along five turned axes, so that eigenvalues lie well apart and a table stays short.
+# of principal components (at most M of them).  Only I = {1 ... M} is a minimum.  At every other
+# such point, exchanging a component of I for a larger one that is missing lowers E: a negative
+# curvature for each such exchange.  The table lists them for `toy`, M = 2: 80 points which
+# `five_features` (of `experiments.linear`) draws from a Gaussian with standard deviations 3, 2.2,
+# 1.5, 1 and .6 along five turned axes, so that eigenvalues lie well apart and a table stays short.
 #
 # The loop below is the descent from above, on this toy; W starts one millionth beside the saddle
 # {1, 3}, in which component 2 is missing.
@@ -416,8 +416,8 @@ lesson.figure(
 #
 # Add $\frac{\lambda}{2} (\lVert W_1 \rVert^2 + \lVert W_2 \rVert^2)$.  Now $(C W_1, W_2 C^{-1})$ is
 # no longer as good for every C, only for rotations, and each mode shrinks by itself: at the minimum
-# $W_2$ has the singular values $\sqrt{1 - \lambda / s_i}$ along $u_i$, for $s_i > \lambda$ (Kunin et
-# al. 2019).  So $s_i = \lambda / (1 - \sigma_i^2)$ can be read out of the weights.
+# $W_2$ has the singular values $\sqrt{1 - \lambda / s_i}$ along $u_i$, for $s_i > \lambda$ (Kunin
+# et al. 2019).  So $s_i = \lambda / (1 - \sigma_i^2)$ can be read out of the weights.
 
 # %% Train: with a penalty
 lesson.cell("Train: with a penalty, by L-BFGS")
@@ -510,8 +510,8 @@ print(f"the certificate says passed = {verdict.passed}", *verdict.failures, sep=
 #    predict, and how does the plateau change?
 # 3. Tie the weights, $W_2 = W_1^T$, in `E` above.  What is $W_1 W_1^T$ at the optimum, and why?
 # 4. Choose lambda between the third and the fourth eigenvalue.  How many units survive?
-# 5. Replace the tiny weights of descent by larger ones (`new_weights(..., 1.0)`).  Does E still wait
-#    on the way?
+# 5. Replace the tiny weights of descent by larger ones (`new_weights(..., 1.0)`).  Does E still
+#    wait on the way?
 
 # %% Answers
 lesson.cell("Answers to what you predicted")

@@ -1,12 +1,15 @@
 # %% [markdown]
 # # Lesson 4: a deep autoencoder is a non-linear PCA
 #
-# **Goal.** Put two more layers around the code, and see the network lay a curved surface through
-# data where PCA has only planes; then pay the price: non-linear optimisation, local minima, and an
-# M that must be
-# chosen beforehand. (Bishop & Bishop, section 19.1.2.)
+# **Goal.** Put two more layers around the code, so that the network can lay a curved surface
+# through data where PCA has only planes; then see what it costs: a non-linear optimisation, ends
+# that depend on the start, and an M that must be chosen beforehand.  (Bishop & Bishop, section
+# 19.1.2.)
+#
+# The next cell holds all that you may want to change.  Whatever you put there, the rest follows:
+# what is trained, drawn and said.
 
-# %% Goal
+# %% Settings
 import json
 import os
 
@@ -16,336 +19,620 @@ import numpy as np
 import minigrad_ae as mg
 from minigrad_ae import analytic
 from minigrad_ae.data import shipped_results
-from minigrad_ae.experiments import deep
+from minigrad_ae.experiments.deep import many_starts, pca_test_errors
 from minigrad_ae.files import write_json
 from minigrad_ae.models import DeepAutoencoder
+from minigrad_ae.nn import Linear
+from minigrad_ae.teaching.figures import CLASSES, show_rows
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson, draw_network
 
-lesson = Lesson("04_deep_autoencoder", "about 12 s; --fast 4 s")
-run = lesson.run
-COLOR = {"sigmoid": ORANGE, "tanh": GREEN, "relu": BLUE}
+lesson = Lesson("04_deep_autoencoder", "about 20 s; --fast 7 s")
+X, y = mg.data.digits()  # (1797, 64); yours: X = mg.data.load_matrix("table.csv"), rows are data
+M = 2  # units of the code, at most as many as X has columns: chosen before training
+H = 128  # hidden units in layers 1 and 3
+activation = "sigmoid"  # of layers 1 and 3, as on the slide; or "tanh", "relu"
+steps = 300 if lesson.fast else 600  # of Adam, 64 rows each
+starts = 2 if lesson.fast else 4  # random starts
+seed = lesson.seed
+curve = mg.data.helix()[0]  # (301, 3): made up, for the side show; three columns, rows in order
+
+# %% Data
+lesson.cell("Data")
+N, D = X.shape
+lesson.settings(X=X, M=M, H=H, activation=activation, steps=steps, starts=starts, seed=seed)
+rng = np.random.default_rng(seed)
+order = rng.permutation(N)
+count = max(1, N // 5)
+test_rows, train_rows = order[:count], order[count:]  # a fifth is kept for the test
+mean = X[train_rows].mean(axis=0)
+scale = np.sqrt(np.mean((X[train_rows] - mean) ** 2))  # one number for all columns
+train, test = (X[train_rows] - mean) / scale, (X[test_rows] - mean) / scale
+labels = np.asarray(y)[test_rows] if np.size(y) == N else None
+if labels is not None and len(np.unique(labels)) > 20:
+    labels = None
+print(f"{len(train)} rows to train on, {len(test)} to test")
+print(f"labels: {'none that fit' if labels is None else f'{len(np.unique(labels))} classes'}")
 
 # %% Predict
 lesson.cell("Predict")
-lesson.predict("four-layers")
-lesson.predict("helix")
-lesson.predict("starts")
+lesson.predict("deep-or-pca")  # with the same M: which of the two leaves less of your test rows?
+lesson.predict("curve")  # one curved dimension, or two flat ones?
+lesson.predict("starts")  # does every start end in the same place?
+
+# %% Words
+lesson.cell("Words")
+lesson.words("latent unit", "closure", "minibatch", "share of variance left", "rel.")
 
 # %% [markdown]
 # ## Build
 #
+# The slide's network is two maps, one after the other:
+#
 # | slide | code |
 # |---|---|
-# | F1: layer 1 sigmoidal, layer 2 linear | `z = layer2(layer1(x))`, `layer1 = Linear(D, H, activation="sigmoid")` |
-# | F2: layer 3 sigmoidal, layer 4 linear | `y = layer4(layer3(z))` |
-# | E(w) = 1/2 sum_n ‖y(x_n; w) − x_n‖² | `mg.ops.half_squared_error(y, x)` |
+# | layer 1, sigmoidal: $h_1 = s(W_1 x + b_1)$ | `layer1 = Linear(D, H, activation=activation)` |
+# | layer 2, linear: $z = W_2 h_1 + b_2$, so $z = F_1(x)$ | `z = layer2(layer1(x))` |
+# | layer 3, sigmoidal: $h_2 = s(W_3 z + b_3)$ | `layer3 = Linear(M, H, activation=activation)` |
+# | layer 4, linear: $y = W_4 h_2 + b_4$, so $y = F_2(z)$ | `y = layer4(layer3(z))` |
+# | $E(w) = \frac12 \sum_n \lVert y(x_n; w) - x_n \rVert^2$ | `0.5 * ((y - x) ** 2).sum()` |
+#
+# $F_1$ turns D numbers into M.  $F_2$ turns M numbers into a point of the data space; as z moves,
+# this point runs over a surface of M dimensions, and $s$ may bend it.  With linear layers 1 and 3
+# it would be a plane, and the best plane is PCA's (lesson 2).  With layer 3 alone left out, or with
+# two layers only, the outputs still lie on a plane (lesson 3).
+#
+# The rows had their mean taken off and were divided by one number.  PCA does not care; Adam, whose
+# steps have a fixed size, does.  After that $\sum_n \lVert x_n \rVert^2$ is the variance, and the
+# errors below are shares of it: 0 is perfect, and 1 is what a constant answer leaves.
 
 # %% Build
 lesson.cell("Build: the slide's network")
-print(DeepAutoencoder(64, 2, 128, rng=lesson.rng))
+start = np.random.default_rng([seed, 0])
+layer1 = Linear(D, H, activation=activation, rng=start)
+layer2 = Linear(H, M, rng=start)
+layer3 = Linear(M, H, activation=activation, rng=start)
+layer4 = Linear(H, D, rng=start)
+layers = [layer1, layer2, layer3, layer4]
+weights = [p for layer in layers for p in layer.parameters()]
+
+
+def F1(x):
+    return layer2(layer1(x))
+
+
+def F2(z):
+    return layer4(layer3(z))
+
+
+def E(x):
+    """1/2 sum over data and features of (y - x)^2."""
+    return 0.5 * ((F2(F1(x)) - x) ** 2).sum()
+
+
+model = DeepAutoencoder(D, M, H, activation=activation, rng=np.random.default_rng([seed, 0]))
+print(model)
+values = [E(train).item(), model.loss(train).item()]  # the same generator: the same weights
+print(f"E of these lines          {values[0]:.12g}")
+print(f"E of the library's class  {values[1]:.12g}")
+lesson.result(
+    "E here and of the library's class: difference, rel.",
+    values[1] / values[0] - 1,
+    exact=0,
+    tolerance=1e-12,
+)
 fig, ax = plt.subplots(figsize=(7.6, 4.2))
 columns = [
     "inputs",
-    "layer 1: sigmoidal",
-    "layer 2, the code: linear",
-    "layer 3: sigmoidal",
-    "outputs: linear",
+    f"layer 1:\n{activation}",
+    "layer 2, the code:\nlinear",
+    f"layer 3:\n{activation}",
+    "outputs:\nlinear",
 ]
 draw_network(ax, [5, 6, 2, 6, 5], columns, ["", "", "", ""])
 for x0, label in ((0.15, "$F_1$: D features to M numbers"), (2.15, "$F_2$: and back")):
-    ax.annotate(
-        "", (x0 + 1.7, 3.3), (x0, 3.3), arrowprops={"arrowstyle": "->", "color": RED, "lw": 1.5}
-    )
+    arrow = {"arrowstyle": "->", "color": RED, "lw": 1.5}
+    ax.annotate("", (x0 + 1.7, 3.3), (x0, 3.3), arrowprops=arrow)
     ax.text(x0 + 0.85, 3.42, label, ha="center", color=RED)
 ax.set_ylim(-4.0, 3.8)
 for text in ax.texts:
     text.set_fontsize(9)
-ax.set_title("Four layers of weights: a curve on the way in, and a curve on the way out")
-lesson.figure("network", fig, {"units": ["D", "H", "M", "H", "D"]})
+ax.set_title("Four layers of weights: the slide's network")
+lesson.figure("network", fig, {"units": [D, H, M, H, D]})
 
-# %% Run: what F1 and F2 do (the book's figure 19.3)
-lesson.cell("Run: F1 and F2 as maps, on a surface in three dimensions")
-X, _ = mg.data.arch()
-model, errors = run.shared(deep.on_arch, 0)
-plane = 2 * analytic.pca(X).optimal_loss(2) / len(X)
-print(f"saddle surface, M = 2: mean squared error {errors[-1]:.2e}; PCA's plane has {plane:.4f}")
-z = model.encode(X).numpy()
-# the points are an even grid on the surface
-surface = model.decode(mg.tensor(z)).numpy().reshape(21, 21, 3)
-shade = X[:, 0]
-fig = plt.figure(figsize=(9.5, 3.6))
-places = fig.add_gridspec(1, 5, width_ratios=[1, 0.2, 0.8, 0.12, 1])
-left, middle, right = (
-    fig.add_subplot(places[k], projection=kind) for k, kind in ((0, "3d"), (2, None), (4, "3d"))
-)
-left.scatter(*X.T, c=shade, cmap="cividis", s=6)
-left.set_title("data space: the points $x$")
-middle.scatter(*z.T, c=shade, cmap="cividis", s=6)
-middle.set(xlabel="$z_1$", ylabel="$z_2$", title="code: $z = F_1(x)$")
-right.plot_wireframe(*np.moveaxis(surface, -1, 0), color=BLUE, lw=0.5)
-right.scatter(*X.T, c=shade, cmap="cividis", s=3)
-right.set_title("the surface $y = F_2(z)$")
-for ax in (left, right):
-    ax.set(
-        xlabel="$x_1$",
-        ylabel="$x_2$",
-        xticks=[-1, 0, 1],
-        yticks=[-1, 0, 1],
-        zticks=[0, 1],
-        zlim=(-0.6, 1.1),
-    )
-    ax.set_zlabel("$x_3$", labelpad=-10)
-for place, name in ((1, "$F_1$"), (3, "$F_2$")):
-    ax = fig.add_subplot(places[place])
-    ax.annotate(
-        "",
-        (1, 0.5),
-        (0, 0.5),
-        xycoords="axes fraction",
-        arrowprops={"arrowstyle": "->", "color": RED, "lw": 2},
-    )
-    ax.text(0.5, 0.55, name, ha="center", color=RED, transform=ax.transAxes)
-    ax.axis("off")
+# %% [markdown]
+# ## Train
+#
+# No formula gives the best weights, and E is not convex: "computationally intensive non-linear
+# optimisation techniques must be used".  Here Adam, on a minibatch of 64 rows at each step.  E of a
+# minibatch is divided by its number of rows, so that the step does not depend on it, and the rate
+# falls to 0 along a cosine, which lets the weights settle.  Look at the last two columns: as long
+# as train and test fall together, the network learns what the rows have in common; where only train
+# goes on falling, it learns the rows themselves.
+
+# %% Train: Adam
+lesson.cell("Train: Adam on minibatches")
+
+
+def left(y, x):
+    """Of the variance of these rows (around the training mean), the share that y leaves."""
+    return float(((np.asarray(y) - x) ** 2).sum() / (x**2).sum())
+
+
+batches = np.random.default_rng([seed, 1])
+optimizer = mg.optim.Adam(weights, lr=0.01)
+rate = mg.optim.cosine_schedule(optimizer, steps)
+print("   step    minibatch     train      test   (shares of variance left)")
+for step in range(steps):
+    x = train[batches.choice(len(train), min(64, len(train)), replace=False)]
+    rate(step)  # sets optimizer.lr
+    optimizer.zero_grad()
+    loss = E(x) / len(x)
+    loss.backward()
+    optimizer.step()
+    if (step + 1) % max(1, steps // 6) == 0:
+        now = left(F2(F1(train)).numpy(), train), left(F2(F1(test)).numpy(), test)
+        print(f"{step + 1:>7} {2 * loss.item() / np.mean((x**2).sum(1)):>12.4f}", end="")
+        print(f" {now[0]:>9.4f} {now[1]:>9.4f}")
+principal = analytic.pca(train)
+deep = {"train": left(F2(F1(train)).numpy(), train), "test": left(F2(F1(test)).numpy(), test)}
+pca = {"train": left(principal.reconstruct(train, M), train)}
+pca["test"] = left(principal.reconstruct(test, M), test)
+for name, found in (("deep", deep), ("PCA", pca)):
+    print(f"{name:<5} M = {M}: train {found['train']:.4f}, test {found['test']:.4f}")
+    lesson.result(f"{name}: share of variance left, train", found["train"])
+    lesson.result(f"{name}: share of variance left, test", found["test"])
+
+# %% [markdown]
+# The comparison is fair in one way only: both pass the same number M of values on.  The deep
+# network has many more weights.  With $H \ge M$ it *can* do what PCA does (small weights in layers
+# 1 and 3 use the nearly straight part of $s$), so its best E is never above PCA's.  But nobody
+# hands us its best weights, and the test rows promise nothing.
+#
+# Rows that were not trained on, in their own units:
+
+# %% Look: reconstructions
+lesson.cell("Look: test rows, and what is left of them")
+few = test[:10]
+pictures = {"x": few, "deep": F2(F1(few)).numpy(), "PCA": principal.reconstruct(few, M)}
+pictures = {name: mean + scale * rows for name, rows in pictures.items()}
+limits = float(pictures["x"].min()), float(pictures["x"].max())
+fig, axes = plt.subplots(3, 1, figsize=(7.6, 3.6))
+for ax, (name, rows) in zip(axes, pictures.items(), strict=True):
+    show_rows(ax, rows, name, limits)
 fig.suptitle(
-    "$F_1$ flattens the curved surface, $F_2$ bends it back: error "
-    f"{errors[-1]:.0e}, PCA's plane {plane:.2f}",
+    f"{len(few)} test rows through M = {M}; of all: deep leaves {deep['test']:.3f}, "
+    f"PCA {pca['test']:.3f}",
     weight="bold",
 )
-lesson.figure("maps", fig, {"error": errors[-1], "pca_plane": plane, "code": z[::20]})
+lesson.figure("reconstructions", fig, {"deep": deep, "pca": pca})
 
-# %% Run: one curved dimension against two flat ones
-lesson.cell("Run: on a helix, and on lesson 3's parabola")
-X, t = mg.data.helix()
-principal = analytic.pca(X)
-model, errors = deep.best(run, deep.on_helix)
-flat = {M: 2 * principal.optimal_loss(M) / len(X) for M in (1, 2)}
-print(
-    f"helix: PCA's line (M = 1) {flat[1]:.4f}, PCA's plane (M = 2) {flat[2]:.4f}, one curved "
-    f"dimension {errors[-1]:.1e}"
-)
-y, corners = model(X).numpy(), 1.4 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]])
-fig = plt.figure(figsize=(9.5, 4.0))
-left, right = fig.add_subplot(121, projection="3d"), fig.add_subplot(122)
-left.plot(*X.T, ".", color=SKY, ms=5, label="data")
-left.plot(*y.T, color=BLUE, lw=1.5, label=f"deep, M = 1: error {errors[-1]:.0e}")
-edge = principal.mean + corners @ principal.components[:, :2].T
-left.plot(*edge.T, color=ORANGE, lw=1.2, label=f"PCA's plane, M = 2: error {flat[2]:.2f}")
-left.plot(*principal.reconstruct(X, 2).T, color=ORANGE, ls=":", lw=1.2)
-left.legend(loc="upper left", fontsize=8, bbox_to_anchor=(-0.1, 1.02))
-left.set(
-    xlabel="$x_1$",
-    ylabel="$x_2$",
-    zlabel="$x_3$",
-    xticks=[-1, 0, 1],
-    yticks=[-1, 0, 1],
-    zticks=[-1, 0, 1],
-)
-left.view_init(elev=24, azim=-35)
-P, _ = mg.data.parabola()
-net, parabola_errors = deep.best(run, deep.on_parabola, "sigmoid", least=3)
-right.plot(*P.T, color=SKY, lw=5, label="data $(t, t^2)$")
-right.plot(
-    *net(P).numpy().T,
-    color=BLUE,
-    lw=1.2,
-    label=f"four layers, M = 1: error {parabola_errors[-1]:.0e}",
-)
-right.plot(
-    *analytic.pca(P).reconstruct(P, 1).T,
-    color=ORANGE,
-    lw=1.2,
-    label="PCA, and two layers: error .0907",
-)
-right.set(xlabel="$x_1$", ylabel="$x_2$", ylim=(-0.1, 1.35))
-right.legend(fontsize=8)
-fig.suptitle("One curved dimension is closer to a curve than two flat ones", weight="bold")
-lesson.figure(
-    "curve", fig, {"helix": {"deep": errors[-1], **flat}, "parabola": {"deep": parabola_errors[-1]}}
-)
-print(f"parabola: two layers .0907 (lesson 3), four layers {parabola_errors[-1]:.1e}")
+# %% [markdown]
+# **What do M numbers say about a row?**  The figure shows the codes of the test rows, PCA's on the
+# left and $z = F_1(x)$ on the right (the first two of them; if M = 1, the height is random and only
+# separates the points).  No label was used in training.  Where there are labels, the titles say how
+# often the nearest neighbour, by all M numbers, has the same label.
 
-# %% Run: error against M, on the digits
-lesson.cell("Run: M has to be chosen beforehand")
-sizes, epochs = ((2, 8), 12) if lesson.fast else ((1, 2, 4, 8, 16), 40)
-curves = {"PCA": deep.pca_test_errors(run, sizes)}
-for name in ("relu",) if lesson.fast else ("sigmoid", "relu"):
-    curves[f"deep, {name.replace('relu', 'ReLU')}"] = deep.test_errors(run, name, sizes, epochs)
-print(
-    "360 test digits, squared error per image (sum over 64 pixels); deep: 64-128-M-128-64, "
-    f"{epochs} epochs of Adam"
-)
-print("  M  " + "  ".join(f"{name:>14}" for name in curves))
-fig, ax = plt.subplots(figsize=(6.4, 3.9))
-for M in sizes:
-    print(f"{M:>3}  " + "  ".join(f"{curve[M]:>14.4f}" for curve in curves.values()))
-for (name, curve), color in zip(curves.items(), (BLACK, ORANGE, BLUE), strict=False):
-    ax.loglog(curve.keys(), curve.values(), "o-", color=color, label=name)
-ax.set_xticks(sizes, sizes)
-ax.set_yticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
-ax.set(xlabel="M, units in the code", ylabel="squared error per test image")
-ax.set_title("With the same M the deep net keeps more of a digit than PCA")
-ax.minorticks_off()
-ax.legend()
-lesson.figure("error_against_m", fig, curves)
-# %% Run: what two numbers say about a digit
-digits, labels = mg.data.digits("test")
-principal = analytic.pca(mg.data.digits("train")[0])
-digits_net = run.shared(deep.on_digits, "relu", 2, 0, epochs)
-codes = {
-    "PCA": (digits - principal.mean) @ principal.components[:, :2],
-    "deep": digits_net.encode(digits).numpy(),
-}
+# %% Look: codes
+lesson.cell("Look: the codes")
+codes = {"PCA": test @ principal.components[:, :M], "deep": F1(test).numpy()}
+
+
+def neighbours_agree(z, labels):
+    """The share of rows whose nearest neighbour among the others has their label."""
+    distance = ((z[:, None] - z) ** 2).sum(axis=-1)
+    np.fill_diagonal(distance, np.inf)
+    return float(np.mean(labels[distance.argmin(axis=1)] == labels))
+
+
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 4.2))
-share = {name: deep.neighbour_accuracy(z, labels) for name, z in codes.items()}
+agree = {}
 for ax, (name, z) in zip(axes, codes.items(), strict=True):
-    for label in range(10):
-        ax.scatter(
-            *z[labels == label].T,
-            color=plt.get_cmap("tab10")(label),
-            marker=f"${label}$",
-            s=28,
-            lw=0.2,
-        )
-    ax.set(
-        xlabel="$z_1$",
-        ylabel="$z_2$",
-        title=f"{name}: {share[name]:.0%} are nearest to their own kind",
-    )
-fig.suptitle(
-    "Two curved numbers tell digits apart better than two flat ones, though no label was used",
-    weight="bold",
-)
-lesson.figure("codes", fig, {"nearest_neighbour_of_the_same_class": share})
-print(
-    f"nearest neighbour of the same class, by two numbers: PCA {share['PCA']:.1%}, deep "
-    f"{share['deep']:.1%}"
-)
+    places = z[:, :2] if M > 1 else np.stack([z[:, 0], rng.random(len(z))], axis=1)
+    ax.set(xlabel="$z_1$", ylabel="$z_2$" if M > 1 else "random", title=f"{name}: codes")
+    if labels is None:
+        ax.scatter(*places.T, color=BLUE, s=10)
+        continue
+    for k, label in enumerate(np.unique(labels)):
+        marker = f"${label}$" if len(str(label)) < 3 else "o"
+        look = {"color": CLASSES[k % len(CLASSES)], "marker": marker, "s": 28, "lw": 0.2}
+        ax.scatter(*places[labels == label].T, **look, label=str(label))
+    agree[name] = neighbours_agree(z, labels) if len(labels) > 1 else np.nan
+    ax.set_title(f"{name}: nearest neighbour alike for {agree[name]:.0%}")
+    print(f"{name}: nearest neighbour of the same label {agree[name]:.1%}")
+    lesson.result(f"{name}: nearest neighbours of the same label, share", agree[name])
+lesson.figure("codes", fig, {"nearest_neighbours_of_the_same_label": agree})
 
+# %% [markdown]
+# ## M has to be chosen beforehand
+#
+# PCA of M components contains PCA of M - 1: compute once, cut anywhere.  A deep network has to be
+# trained anew for each M, and there is no order among its units.  The loop from above, repeated as
+# a function (with the library's class, which the first lines showed to be the same):
+
+# %% Train: other M
+lesson.cell("Train: the same loop for other M")
+
+
+def trained(m, start):
+    """A network with m units in the code, trained as above from another start."""
+    model = DeepAutoencoder(
+        D, m, H, activation=activation, rng=np.random.default_rng([seed, start])
+    )
+    batches = np.random.default_rng([seed, start, 1])
+    optimizer = mg.optim.Adam(model.parameters(), lr=0.01)
+    rate = mg.optim.cosine_schedule(optimizer, steps)
+    for step in range(steps):
+        x = train[batches.choice(len(train), min(64, len(train)), replace=False)]
+        rate(step)
+        optimizer.zero_grad()
+        loss = model.loss(x) / len(x)
+        loss.backward()
+        optimizer.step()
+    return left(model(train).numpy(), train), left(model(test).numpy(), test)
+
+
+sizes = sorted({m for m in ((4,) if lesson.fast else (1, 2, 4, 8, 16, 32)) if m <= D} | {M})
+table = {}
+print("  m   PCA, train   PCA, test   deep, train   deep, test   (shares of variance left)")
+for m in sizes:
+    flat = [left(principal.reconstruct(rows, m), rows) for rows in (train, test)]
+    found = (deep["train"], deep["test"]) if m == M else trained(m, 0)
+    table[m] = [*flat, *found]
+    print(f"{m:>3} {flat[0]:>12.4f} {flat[1]:>11.4f} {found[0]:>13.4f} {found[1]:>12.4f}")
+fig, ax = plt.subplots(figsize=(6.4, 3.9))
+curves = np.array(list(table.values())).T
+looks = {
+    "PCA, train": (BLACK, "--"),
+    "PCA, test": (BLACK, "-"),
+    "deep, train": (BLUE, "--"),
+    "deep, test": (BLUE, "-"),
+}
+for values, (name, (color, line)) in zip(curves, looks.items(), strict=True):
+    ax.plot(sizes, values, marker="o", ms=4, color=color, ls=line, label=name)
+ax.set_xscale("log", base=2)
+ax.set_xticks(sizes, sizes)
+ax.minorticks_off()
+ax.set(xlabel="M, units of the code", ylabel="share of variance left", ylim=(0, None))
+below = int(np.sum(curves[3] < curves[1]))
+ax.set_title(f"On test rows deep is below PCA for {below} of {len(sizes)} M ({steps} steps)")
+ax.legend()
+lesson.figure("error_against_m", fig, {"M": sizes, **dict(zip(looks, curves, strict=True))})
+
+# %% [markdown]
+# Look where the deep network's advantage is largest, and whether it lasts: with a wide code there
+# is little left to gain by bending, and training has to find what PCA has for nothing.  (On the
+# digits as shipped, 600 steps: at M = 32 PCA wins.)
+#
+# Larger pictures need minutes.  The next lines are shipped measurements on MNIST, not of this run.
+
+# %% Look: MNIST, as shipped
+lesson.cell("Look: shipped measurements on MNIST")
 mnist = json.loads(mg.data.shipped("04_mnist.json").read_text(encoding="utf-8"))
-print(
-    f"MNIST, squared error of the 10,000 test images (sum over 784 pixels), by {mnist['command']}:"
-)
+print("squared error of the 10,000 test images, a sum over 784 pixels; made by")
+print(f"  {mnist['command']}")
 for row in mnist["rows"]:
     ours, theirs = row["ours"], row["torch"]
     print(
         f"  {row['name']:<28} {ours['median']:6.3f} (PCA {row['pca']:.2f}, torch "
-        f"{theirs['median']:.3f}), median of "
-        f"{len(ours['error'])}; {np.mean(ours['cpu']):.0f} s (torch {np.mean(theirs['cpu']):.0f} s)"
+        f"{theirs['median']:.3f}), median of {len(ours['error'])}; "
+        f"{np.mean(ours['cpu']):.0f} s of CPU (torch {np.mean(theirs['cpu']):.0f} s)"
     )
 
-# %% Run: many starts, many ends
-lesson.cell("Run: local minima and sub-optimal starts")
-many = (
-    deep.many_starts(run)
-    if lesson.full
-    else json.loads(mg.data.shipped("04_starts.json").read_text(encoding="utf-8"))
-)
-if lesson.full and os.access(shipped_results.FOLDER, os.W_OK):
-    write_json(shipped_results.FOLDER / "04_starts.json", many)
-print(f"20 starts each, made by {many['command']}:")
-fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.7))
-lines = {"parabola": analytic.parabola_residual(), "digits": deep.pca_test_errors(run, (2,))[2]}
-for ax, (data, line) in zip(axes, lines.items(), strict=True):
-    for k, (name, values) in enumerate(many[data].items()):
-        print(
-            f"  {data:<9} {name:<8} best {min(values):.3g}, median {np.median(values):.3g}, worst "
-            f"{max(values):.3g}"
-        )
-        ax.plot(
-            k + np.linspace(-0.25, 0.25, len(values)),
-            values,
-            "o",
-            color=COLOR[name],
-            ms=4,
-            alpha=0.8,
-        )
-    ax.axhline(line, color=BLACK, ls="--", lw=1, label=f"PCA, {line:.3g}")
-    ax.set_xticks(range(len(many[data])), [name.replace("relu", "ReLU") for name in many[data]])
-    ax.set(yscale="log" if data == "parabola" else "linear", ylabel="squared error")
-    ax.legend()
-axes[0].set_title("parabola, L-BFGS, 1,000 evaluations")
-axes[1].set_title("digits, M = 2, Adam, 60 epochs, test error")
-fig.suptitle("Where it ends depends on where it starts: 20 starts each", weight="bold")
-lesson.figure("starts", fig, many)
+# %% [markdown]
+# ## What F1 and F2 do, in three dimensions
+#
+# To *see* the surface, data with three columns: `surface` is made up, a grid of 21 x 21 points on a
+# saddle $x_3 = u^2 - v^2 / 2$; M = 2.  For so few data L-BFGS is the better method.  It calls a
+# closure for E and its gradient on *all* rows, and learns the curvature from the gradients it sees.
+# Errors of the made-up data are mean squared errors (a sum over features, a mean over rows).
+#
+# In the figure each point keeps its shade.  Left the data, in the middle the codes, and right the
+# wires: what $F_2$ makes of these codes.
 
-# %% Run: three optimisers
-lesson.cell("Run: computationally intensive non-linear optimisation")
-fig, ax = plt.subplots(figsize=(6.6, 3.9))
-traces = {
-    "SGD, step 0.3": ("SGD", RED),
-    "Adam, step 0.03": ("Adam", ORANGE),
-    "L-BFGS": (None, BLUE),
-}
-for label, (name, color) in traces.items():
-    for k in range(deep.starts(run)):
-        e = (
-            run.shared(deep.first_order, name, k)
-            if name
-            else run.shared(deep.on_parabola, "sigmoid", k)[1]
-        )
-        ax.loglog(
-            np.arange(1, len(e) + 1),
-            np.minimum.accumulate(e),
-            color=color,
-            lw=1.2,
-            label=label if not k else None,
-        )
-        print(
-            f"  {label:<16} start {k}: error {e.min():.2e} after {len(e)} gradients of all 201 "
-            "points"
-        )
-ax.axhline(lines["parabola"], color=BLACK, ls="--", lw=1, label="PCA, and any two layers")
-ax.set(xlabel="evaluations of E and its gradient", ylabel="mean squared error")
-ax.set_title("Curvature pays: L-BFGS is far ahead, descent lingers at PCA's error")
-ax.legend()
+# %% Train: L-BFGS on a surface
+lesson.cell("Train: L-BFGS on a made-up surface, and what F1 and F2 do there")
+evaluations = 200 if lesson.fast else 600
+
+
+def fall(model, x):
+    """Train by L-BFGS; the mean squared error at each evaluation of E, and at the end."""
+    errors = []
+
+    def closure():
+        loss = model.loss(x)
+        loss.backward()
+        errors.append(2 * loss.item() / len(x))
+        return loss
+
+    limit = {"max_iter": evaluations, "max_evaluations": evaluations}
+    mg.optim.LBFGS(model.parameters(), history=20, **limit).step(closure)
+    return np.array([*errors, 2 * model.loss(x).item() / len(x)])
+
+
+surface = mg.data.arch()[0]
+bent = DeepAutoencoder(3, 2, 16, rng=np.random.default_rng([seed, 2]))
+bent_error = fall(bent, surface)[-1]
+plane = 2 * analytic.pca(surface).optimal_loss(2) / len(surface)
+print(f"surface, M = 2: mean squared error {bent_error:.2e}; PCA's plane {plane:.4f}")
+z = bent.encode(surface)
+wires = bent.decode(z).numpy().reshape(21, 21, 3)  # the points are an even grid
+z, shade = z.numpy(), surface[:, 0]
+fig = plt.figure(figsize=(9.5, 3.6))
+places = fig.add_gridspec(1, 5, width_ratios=[1, 0.2, 0.8, 0.12, 1])
+first = fig.add_subplot(places[0], projection="3d")
+middle = fig.add_subplot(places[2])
+last = fig.add_subplot(places[4], projection="3d")
+first.scatter(*surface.T, c=shade, cmap="cividis", s=6)
+first.set_title("data space: the points $x$")
+middle.scatter(*z.T, c=shade, cmap="cividis", s=6)
+middle.set(xlabel="$z_1$", ylabel="$z_2$", title="code: $z = F_1(x)$")
+last.plot_wireframe(*np.moveaxis(wires, -1, 0), color=BLUE, lw=0.5)
+last.scatter(*surface.T, c=shade, cmap="cividis", s=3)
+last.set_title("the surface $y = F_2(z)$")
+for ax in (first, last):
+    ax.set(xlabel="$x_1$", ylabel="$x_2$", zlim=(-0.6, 1.1))
+    ax.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1], zticks=[0, 1])
+    ax.set_zlabel("$x_3$", labelpad=-10)
+for place, name in ((1, "$F_1$"), (3, "$F_2$")):
+    ax = fig.add_subplot(places[place])
+    arrow = {"arrowstyle": "->", "color": RED, "lw": 2}
+    ax.annotate("", (1, 0.5), (0, 0.5), xycoords="axes fraction", arrowprops=arrow)
+    ax.text(0.5, 0.55, name, ha="center", color=RED, transform=ax.transAxes)
+    ax.axis("off")
+fig.suptitle(
+    f"M = 2: the deep network's error is {bent_error:.0e}, that of PCA's plane {plane:.2f}",
+    weight="bold",
+)
+lesson.figure("maps", fig, {"error": bent_error, "pca_plane": plane, "code": z[::20]})
+
+# %% [markdown]
+# **One curved dimension.**  The same function on `curve` of the first cell, with M = 1: the better
+# of two starts.  PCA may use a line (M = 1), and a whole plane (M = 2).  The right panel shows the
+# code along the curve: if it only rises or only falls, z is a coordinate on the curve; where it
+# turns back, two places share a code, and $F_2$ can give only one answer to both.
+
+# %% Train: a curve
+lesson.cell("Train: one curved dimension, on the made-up curve")
+found = analytic.pca(curve)
+flat = [2 * found.optimal_loss(m) / len(curve) for m in (1, 2)]
+runs = []
+for k in range(2):
+    net = DeepAutoencoder(3, 1, 16, rng=np.random.default_rng([seed, 3, k]))
+    runs.append((fall(net, curve)[-1], k, net))
+curved, _, net = min(runs)
+print("mean squared error, M = 1:", ", ".join(f"start {k} {e:.1e}" for e, k, _ in runs))
+print(f"PCA: line (M = 1) {flat[0]:.4f}, plane (M = 2) {flat[1]:.4f}")
+z = net.encode(curve).numpy()[:, 0]
+turns = int(np.sum(np.diff(np.sign(np.diff(z))) != 0))
+print(f"along the curve the code changes its direction {turns} times")
+fig = plt.figure(figsize=(9.5, 4.0))
+ax, right = fig.add_subplot(121, projection="3d"), fig.add_subplot(122)
+ax.plot(*curve.T, ".", color=SKY, ms=5, label="curve")
+ax.plot(*net(curve).numpy().T, color=BLUE, lw=1.5, label=f"deep, M = 1: error {curved:.0e}")
+reach = 1.2 * np.abs((curve - found.mean) @ found.components[:, :2]).max(axis=0)
+corners = reach * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]])
+edge = found.mean + corners @ found.components[:, :2].T
+ax.plot(*edge.T, color=ORANGE, lw=1.2, label=f"PCA's plane, M = 2: error {flat[1]:.2g}")
+ax.plot(*found.reconstruct(curve, 2).T, color=ORANGE, ls=":", lw=1.2)
+ax.legend(loc="upper left", fontsize=8, bbox_to_anchor=(-0.1, 1.02))
+ax.set(xlabel="$x_1$", ylabel="$x_2$", zlabel="$x_3$")
+ax.locator_params(nbins=4)
+ax.view_init(elev=24, azim=-35)
+right.plot(z, color=BLUE)
+right.set(xlabel="row number, along the curve", ylabel="code z")
+right.set_title(f"The code changes its direction {turns} times")
+fig.suptitle(
+    f"Errors: one curved dimension {curved:.0e}, two flat ones {flat[1]:.2g}", weight="bold"
+)
 lesson.figure(
-    "optimisers",
-    fig,
-    {label: run.shared(deep.first_order, n, 0)[::20] for label, (n, _) in traces.items() if n},
+    "curve", fig, {"deep": curved, "pca_line": flat[0], "pca_plane": flat[1], "code": z[::10]}
 )
 
-# %% Inspect: one step of the chain
+# %% [markdown]
+# ## Where it ends depends on where it starts
+#
+# "There is the risk of finding a sub-optimal local minimum."  The linear autoencoder of lesson 2
+# had only saddles beside its minimum.  Here `trained` runs again, with the same data, M and steps,
+# and nothing but the random numbers changed: the start and the minibatches.  The spread has two
+# causes which a few starts cannot tell apart, different minima, and training that has not reached
+# any.
+#
+# The left panel is this run, each point one start.  The other two are a shipped experiment
+# (`experiments.deep.many_starts`, minutes; `--full` makes it again): the same kind of training, 20
+# starts each.  On the parabola $(t, t^2)$ of lesson 3 by L-BFGS, 1,000 evaluations, 8 hidden units;
+# on the shipped digits by Adam, 60 epochs, M = 2, with errors summed over the pixels of a test
+# digit (the PCA line is from `experiments.deep.pca_test_errors`).  Look for points on PCA's line:
+# these starts are stuck.  A ReLU unit that is 0 for every row gets no gradient, and never comes
+# back.
+
+# %% Look: many starts
+lesson.cell("Look: other starts, on your data and in a shipped experiment")
+ends = [(deep["train"], deep["test"]), *(trained(M, k) for k in range(1, starts))]
+for k, (one, other) in enumerate(ends):
+    print(f"  this run, start {k}: train {one:.4f}, test {other:.4f} (share of variance left)")
+spread = [max(column) - min(column) for column in zip(*ends, strict=True)]
+lesson.result("spread of starts: largest - smallest share, train", spread[0])
+many = json.loads(mg.data.shipped("04_starts.json").read_text(encoding="utf-8"))
+if lesson.full:
+    many = many_starts(lesson.run)
+    if os.access(shipped_results.FOLDER, os.W_OK):
+        write_json(shipped_results.FOLDER / "04_starts.json", many)
+print(f"shipped experiment, 20 starts each, made by {many['command']}:")
+fig, (ax, *others) = plt.subplots(1, 3, figsize=(9.8, 3.7))
+for k, name in enumerate(("train", "test")):
+    across = k + np.linspace(-0.2, 0.2, len(ends))
+    ax.plot(across, [end[k] for end in ends], "o", color=BLUE, ms=5)
+    ax.plot([k - 0.35, k + 0.35], 2 * [pca[name]], color=BLACK, ls="--", label=None if k else "PCA")
+ax.set_xticks([0, 1], ["train", "test"])
+ax.set(ylabel="share of variance left", title=f"this run: {starts} starts, M = {M}")
+ax.legend()
+levels = {"parabola": analytic.parabola_residual(), "digits": pca_test_errors(lesson.run, (2,))[2]}
+colors = {"sigmoid": ORANGE, "tanh": GREEN, "relu": BLUE}
+for ax, (data, level) in zip(others, levels.items(), strict=True):
+    for k, (name, values) in enumerate(many[data].items()):
+        print(f"  {data:<9} {name:<8} best {min(values):.3g}, ", end="")
+        print(f"median {np.median(values):.3g}, worst {max(values):.3g}")
+        across = k + np.linspace(-0.25, 0.25, len(values))
+        ax.plot(across, values, "o", color=colors[name], ms=4, alpha=0.8)
+    ax.axhline(level, color=BLACK, ls="--", lw=1, label=f"PCA, {level:.3g}")
+    ax.set_xticks(range(len(many[data])), list(many[data]))
+    ax.set(yscale="log" if data == "parabola" else "linear", ylabel="squared error")
+    ax.legend(loc="lower right" if data == "parabola" else "center right")
+others[0].set(title="shipped: parabola, L-BFGS", ylim=(1e-11, 1))
+others[1].set_title("shipped: digits, test, M = 2")
+lesson.figure("starts", fig, {"this_run": ends, "pca": pca, **many})
+
+# %% [markdown]
+# ## Which optimiser
+#
+# On a small problem all three can be compared at equal cost, in evaluations of E and its gradient
+# on all rows: `P` is lesson 3's parabola, 201 points, and a 2-8-1-8-2 network.  The step sizes
+# are the best of those we tried on other starts (SGD .1 .3 1, Adam .01 .03).  PCA's line leaves
+# .0907, and no network of two layers with one hidden unit less (lesson 3).  Look where each curve
+# lingers: at .43 the outputs are constant, at .0907 they are PCA's line.  L-BFGS also tries points
+# that it leaves again, which are the peaks.
+
+# %% Look: three optimisers
+lesson.cell("Look: three optimisers on the parabola of lesson 3")
+P = mg.data.parabola()[0]
+traces = {}
+for name in ("SGD, step 0.3", "Adam, step 0.03", "L-BFGS"):
+    net = DeepAutoencoder(2, 1, 8, rng=np.random.default_rng([seed, 4]))
+    if name == "L-BFGS":
+        traces[name] = fall(net, P)
+        continue
+    make = mg.optim.SGD if name.startswith("SGD") else mg.optim.Adam
+    optimizer, errors = make(net.parameters(), lr=float(name.split()[-1])), []
+    for _ in range(evaluations):
+        optimizer.zero_grad()
+        loss = net.loss(P) / len(P)
+        loss.backward()
+        errors.append(2 * loss.item())
+        optimizer.step()
+    traces[name] = np.array(errors)
+fig, (ax, right) = plt.subplots(1, 2, figsize=(9.6, 3.8), width_ratios=[3, 2])
+for (name, errors), color in zip(traces.items(), (RED, ORANGE, BLUE), strict=True):
+    print(f"  {name:<16} error {errors[-1]:.2e} after {evaluations} evaluations at most")
+    label = f"{name}: {errors[-1]:.0e}"
+    ax.loglog(np.arange(1, len(errors) + 1), errors, color=color, lw=1.2, label=label)
+ax.axhline(levels["parabola"], color=BLACK, ls="--", lw=1, label="PCA: .0907")
+ax.set(xlabel="evaluations of E and its gradient", ylabel="mean squared error")
+ax.set_title("One start; every evaluation is drawn")
+ax.legend(fontsize=8)
+right.plot(*P.T, color=SKY, lw=5, label="the points $(t, t^2)$")
+right.plot(*net(P).numpy().T, color=BLUE, lw=1.2, label="four layers, L-BFGS")
+right.plot(*analytic.pca(P).reconstruct(P, 1).T, color=BLACK, ls="--", lw=1, label="PCA")
+right.set(xlabel="$x_1$", ylabel="$x_2$", ylim=(-0.1, 1.5), title="What M = 1 can draw")
+right.legend(fontsize=8)
+lesson.figure("optimisers", fig, {name: errors[::20] for name, errors in traces.items()})
+
+# %% [markdown]
+# ## Inspect
+#
+# The slide's four layers by hand, small enough to follow: two points of the parabola, two hidden
+# units, one number z.  Before you look: how many times does the backward pass go through a sigmoid
+# on its way from E to W1, and by what does each multiply?
+
+# %% Inspect
 lesson.cell("Inspect: the backward pass of four layers")
-tiny = DeepAutoencoder(2, 1, 2, rng=np.random.default_rng(lesson.seed))
-trace = mg.trace(tiny.loss(mg.tensor(P[::100], name="x")))
+x = mg.tensor([[-1.0, 1.0], [0.5, 0.25]], name="x")
+W1 = mg.tensor([[1.0, -0.5], [0.5, 1.0]], requires_grad=True, name="W1")
+b1 = mg.tensor([0.0, 0.1], requires_grad=True, name="b1")
+W2 = mg.tensor([[1.0], [-1.0]], requires_grad=True, name="W2")
+b2 = mg.tensor([0.2], requires_grad=True, name="b2")
+W3 = mg.tensor([[0.5, -1.0]], requires_grad=True, name="W3")
+b3 = mg.tensor([0.0, 0.3], requires_grad=True, name="b3")
+W4 = mg.tensor([[1.0, 0.5], [-0.5, 1.0]], requires_grad=True, name="W4")
+b4 = mg.tensor([0.1, 0.0], requires_grad=True, name="b4")
+h1 = mg.sigmoid(x @ W1 + b1)
+z = h1 @ W2 + b2
+h2 = mg.sigmoid(z @ W3 + b3)
+y = h2 @ W4 + b4
+loss = 0.5 * ((y - x) ** 2).sum()
+trace = mg.trace(loss)
 print(trace.text())
 lesson.page("backward_pass", trace)
 
-# %% Verify: every rule of the graph of E
-lesson.cell("Verify: the gradient of E proves itself")
-print(mg.check_graph(net.loss(P[:50])))
+# %% [markdown]
+# ## Verify
+#
+# Two checks on the network trained above.  Each rule of the graph of E is compared with a numerical
+# derivative.  And $y = F_2(F_1(x))$ must have a Jacobian of rank M at every x, since everything
+# passes through M numbers: of its singular values, number M + 1 is 0 to rounding.
 
+# %% Verify
+lesson.cell("Verify: the gradient of E, and the rank of dy/dx, of the network trained above")
+print(mg.check_graph(E(train[:20])))
+slopes = mg.jacobian(lambda x: F2(F1(x)), test[:1]).reshape(D, D)
+singular = np.linalg.svd(slopes, compute_uv=False)
+sizes_of_weights = [float(np.linalg.norm(layer.weight.data)) for layer in layers]
+rounding = 2.2e-16 * (D + H) * float(np.prod(sizes_of_weights))
+print("largest singular values of dy/dx:", *(f"{s:.3g}" for s in singular[: M + 2]))
+if M < D:
+    lesson.result("dy/dx: singular value number M + 1", singular[M], exact=0, tolerance=rounding)
 
-# %% Break it: which layer is it?
-class Broken(DeepAutoencoder):
-    """One activation is missing.  The figures say which: does the net trace a curve, or a line?"""
+# %% [markdown]
+# ## Break it
+#
+# One line changes: layer 3 loses its activation, so that $F_2$ is linear.  The network trains on
+# `curve` as before, M = 1.  What is the least it can reach, however cleverly $F_1$ bends?
 
-    def decode(self, z):
-        return self.layer4(mg.linear(z, self.layer3.weight, self.layer3.bias))
-
-
+# %% Break it: one bend is missing
 lesson.cell("Break it: one bend is missing")
-broken = Broken(2, 1, deep.H, rng=np.random.default_rng(lesson.seed))
-stuck = deep.minimise(broken, P, 300)
-print(
-    f"mean squared error {stuck[-1]:.6f} after 300 evaluations: PCA's {lines['parabola']:.6f} "
-    "again.  F2 is linear, so the"
-)
-print(
-    "outputs lie on a line, however cleverly F1 bends.  Take the bend from layer 1 instead: is "
-    "that as bad?  (exercise 2)"
-)
+lesson.predict("bend")  # and if layer 1 loses its activation instead?
+missing = {}
+for number in (3, 1):
+    broken = DeepAutoencoder(3, 1, 16, rng=np.random.default_rng([seed, 3, 0]))
+    straight = broken.layer3 if number == 3 else broken.layer1
+    straight.activation = None  # the planted bug
+    missing[number] = fall(broken, curve)[-1]
+print(f"layer 3 straight: mean squared error {missing[3]:.6f} after training")
+print(f"PCA's line:                          {flat[0]:.6f}")
+lesson.result("curve, layer 3 straight: error", missing[3], at_least=flat[0] * (1 - 1e-9))
+
+# %% [markdown]
+# The outputs of a straight $F_2$ lie on a line, so PCA's line is the floor, at any weights.
 
 # %% [markdown]
 # ## Exercises
 #
-# 1. Train 2-8-1-8-2 with `activation="relu"` from ten starts.  How many end exactly at .0907, and
-#    what do they draw?
-# 2. Make layer 1 linear instead of layer 3.  What is the error on the parabola, and why is it not
-#    .0907?
-# 3. `mg.data.helix(turns=3)`: how many hidden units does one curved dimension need to follow it?
+# 1. Put `activation = "relu"` into the first cell.  What changes in train and in test?
+# 2. Put `curve = mg.data.helix(turns=3)[0]` there.  How many hidden units does one curved dimension
+#    need to follow it?
+# 3. Give the deep network fewer rows, `X = X[:300]`.  For which M does it still beat PCA on the
+#    test rows, and why does more training not help?
 # 4. The code is linear: replace z by z C + c and undo it in layer 3.  Which figures above change,
 #    and which do not?
+# 5. Train 2-8-1-8-2 with `activation="relu"` on the parabola from ten starts by `fall`.  How many
+#    end exactly at .0907, and what do they draw?
+
+# %% Answers
+lesson.cell("Answers to what you predicted")
+lesson.answers(
+    deep=deep["test"],
+    pca=pca["test"],
+    steps=steps,
+    M=M,
+    curved=curved,
+    line=flat[0],
+    plane=flat[1],
+    low=min(one for one, _ in ends),
+    high=max(one for one, _ in ends),
+    starts=starts,
+    third=missing[3],
+    first=missing[1],
+)
 
 # %% Recap
 lesson.finish()
+
+# %% [markdown]
+# ## What you can do now
+#
+# - Build a four-layer autoencoder from `Linear` layers, and say what $F_1$ and $F_2$ do.
+# - Train it on your own table by Adam, and hold it against PCA on rows kept for the test:
+#   `minigrad-ae train deep --data table.csv --latent 2 --epochs 40`.
+# - Say what non-linear PCA costs: starts that end differently, one training for each M, and no
+#   certificate as in lesson 2.
+# - Choose between L-BFGS on all rows and Adam on minibatches.
+# - Walk through its backward pass: `minigrad-ae inspect lessons/04_deep_autoencoder.py`.

@@ -7,11 +7,11 @@
 # (Bishop & Bishop, section 19.1.3; Olshausen & Field 1996.)
 #
 # The next cell holds all that you may want to change.  Whatever you put there, the rest follows.
-# The data as shipped are patches of a photograph (Rear Admiral Grace Hopper, public domain; it comes
-# with matplotlib).  `mg.data.patches` makes it grey and *whitens* it by the filter of Olshausen &
-# Field, $f \exp(-(f / 0.4)^4)$ at f cycles per pixel: coarse structure, which holds nearly all the
-# variance of a picture, is turned down until every scale counts.  Then squares are cut out at random
-# places, and each loses its mean.
+# The data as shipped are patches of a photograph (Rear Admiral Grace Hopper, public domain; it
+# comes with matplotlib).  `mg.data.patches` makes it grey and *whitens* it by the filter of
+# Olshausen & Field, $f \exp(-(f / 0.4)^4)$ at f cycles per pixel: coarse structure, which holds
+# nearly all the variance of a picture, is turned down until every scale counts.  Then squares are
+# cut out at random places, and each loses its mean.
 
 # %% Settings
 import matplotlib.pyplot as plt
@@ -71,8 +71,9 @@ lesson.words("sparse", "dictionary", "latent unit", "closure", "FISTA", "rel.")
 # | $z = \max(W_1 x + b_1, 0)$, $W_1$ is $M \times D$ | `Z = (X @ W1.T + b1).relu()` |
 # | $y = W_2 z + b_2$, $W_2$ is $D \times M$ | `Y = Z @ W2.T + b2` |
 # | $E(w) = \frac12 \sum_n \lVert y(x_n; w) - x_n \rVert^2$ | `E = 0.5 * ((Y - X) ** 2).sum()` |
-# | $+\ \lambda \sum_k \lvert z_k \rvert$ | `lam * Z.abs().sum()`: also a sum over n, which the slide leaves out, as E has one |
+# | $+\ \lambda \sum_k \lvert z_k \rvert$ | `lam * Z.abs().sum()` |
 #
+# The penalty is a sum over n, too, which the slide leaves out: E has one.
 # Nothing forbids M > D here: without the penalty such a network could copy its input.
 
 # %% Build
@@ -156,7 +157,8 @@ for how in ("slide", "decay", "unit"):
             used = unit_columns(weights[2]) if how == "unit" else weights[2]
             columns[how] = np.linalg.norm(used.data, axis=0).mean()
             print(
-                f"{how:<11} {step + 1:>4} {E.item():>10.5f} {curves[how][-1]:>16.5f} {columns[how]:>20.4f}"
+                f"{how:<11} {step + 1:>4} {E.item():>10.5f} {curves[how][-1]:>16.5f} "
+                f"{columns[how]:>20.4f}"
             )
 
 # %% Look: codes times c, decoder divided by c
@@ -201,7 +203,8 @@ def slope(how):
 
 last = objective(few, *ends["slide"])[1].item()
 print(
-    f"slope of the slide's loss in c, at c = 1: {slope('slide'):.6g}; lambda sum |z|: {lam * last:.6g}"
+    f"slope of the slide's loss in c, at c = 1: {slope('slide'):.6g}; "
+    f"lambda sum |z|: {lam * last:.6g}"
 )
 lesson.result("slide: penalty at half time / at the end", fell)
 lesson.result("slide: mean length of W2's columns at the end", columns["slide"])
@@ -225,10 +228,10 @@ lesson.answers("degenerate", fell=fell, columns=columns["slide"])
 # %% [markdown]
 # In symbols: for any c > 0, $(c W_1, c b_1, W_2 / c)$ has the codes $c z$ and the same outputs, so
 # $\tilde E(c) = E + c\, \lambda \sum |z|$.  Its slope at c = 1 is $\lambda \sum |z| > 0$: unless
-# every code is 0 there is no stationary point, and the infimum is that of E alone.  A descent that is stopped somewhere looks
-# like a result, and $\lambda$ only says how fast it went there.  With columns of length 1 the
-# objective means something: $z_k$ is measured in the units of the data, and $\lambda$ is the price
-# of one such unit.  Under a weight decay the two forces balance where
+# every code is 0 there is no stationary point, and the infimum is that of E alone.  A descent that
+# is stopped somewhere looks like a result, and $\lambda$ only says how fast it went there.  With
+# columns of length 1 the objective means something: $z_k$ is measured in the units of the data,
+# and $\lambda$ is the price of one such unit.  Under a weight decay the two forces balance where
 # $\lambda \sum_n |z_{nk}| = \mu \lVert w_k \rVert^2$ for each unit.  The library's
 # `SparseAutoencoder` holds the columns at length 1, or by a decay with `constraint="decay"`;
 # `constraint="none"` is the slide.
@@ -244,8 +247,9 @@ lesson.answers("degenerate", fell=fell, columns=columns["slide"])
 # A rectified unit cannot be negative: two of them, for $u_k$ and $-u_k$, stand for one z of either
 # sign.  The next cell takes the first principal directions of the data for $u_k$ (any others would
 # do), keeps $W_2 = (U, -U)$ as it is, and trains the encoder alone, from small random weights and
-# biases of 0.3, which keep every unit on at first: a unit that is off for all rows gets no gradient,
-# and stays off.  For the same reason Adam's small steps come before the long ones of L-BFGS.  Look at the biases.
+# biases of 0.3, which keep every unit on at first: a unit that is off for all rows gets no
+# gradient, and stays off.  For the same reason Adam's small steps come before the long ones of
+# L-BFGS.  Look at the biases.
 
 # %% Train: an encoder before a given decoder
 lesson.cell("Train: an encoder before a given decoder")
@@ -330,10 +334,10 @@ lesson.result("given decoder: largest difference of codes", off)
 #
 # ## A dictionary
 #
-# Now everything is trained, on all training rows, in random minibatches: the same loss, by the class of the
-# library (its `decoder.weight` is $W_2^T$, and its columns are held).  First: the same weights give
-# the same loss as the lines above.  Then the loop.  Adam's rate falls to 0 along a cosine, so that
-# the noise of the minibatches dies out.  Look at the share of zeros.
+# Now everything is trained, on all training rows, in random minibatches: the same loss, by the
+# class of the library (its `decoder.weight` is $W_2^T$, and its columns are held).  First: the
+# same weights give the same loss as the lines above.  Then the loop.  Adam's rate falls to 0 along
+# a cosine, so that the noise of the minibatches dies out.  Look at the share of zeros.
 
 # %% Train: a dictionary
 lesson.cell("Train: a dictionary")
@@ -371,7 +375,8 @@ model = train_dictionary(lam, say=True)
 Z = model.encode(test).numpy()
 zeros = np.mean(Z == 0)
 print(
-    f"test rows: {zeros:.1%} of the codes are 0; {np.sum(Z != 0, axis=1).mean():.1f} of {M} units a row"
+    f"test rows: {zeros:.1%} of the codes are 0; "
+    f"{np.sum(Z != 0, axis=1).mean():.1f} of {M} units a row"
 )
 lesson.result("share of codes that are exactly 0, test rows", zeros)
 
@@ -414,12 +419,12 @@ lesson.result("dictionary: squares in the strongest quarter", numbers["dictionar
 # %% [markdown]
 # ## How sparse, and at what price
 #
-# `train_dictionary`, the loop above, for other $\lambda$.  An encoder of one layer need not find the
-# best codes of its own decoder.  FISTA looks for them (of either sign), and its duality gap proves
-# a lower bound for the loss of all codes, so the last column of the table cannot be below 1.  PCA
-# with m components spends the same m numbers on every row; a sparse code chooses others for each.
-# (Which units it uses is information too: this counts numbers, not bits.  And whitening, as in the
-# patches, is hard on PCA.)
+# `train_dictionary`, the loop above, for other $\lambda$.  An encoder of one layer need not find
+# the best codes of its own decoder.  FISTA looks for them (of either sign), and its duality gap
+# proves a lower bound for the loss of all codes, so the last column of the table cannot be below
+# 1.  PCA with m components spends the same m numbers on every row; a sparse code chooses others
+# for each. (Which units it uses is information too: this counts numbers, not bits.  And whitening,
+# as in the patches, is hard on PCA.)
 
 # %% Look: sparsity and error
 lesson.cell("Look: sparsity and error, for several lambdas")
@@ -475,15 +480,16 @@ right.set_title(
 right.legend(fontsize=8)
 lesson.figure("sparsity_error", fig, {"lambda": list(models), "rows": table, "pca": rest})
 print(
-    f"with {count[here]:.1f} numbers a row PCA would leave {pca_error:.1%}, this code {error[here]:.1%}"
+    f"with {count[here]:.1f} numbers a row PCA would leave {pca_error:.1%}, "
+    f"this code {error[here]:.1%}"
 )
 lesson.result("error of the sparse code / PCA's, equal count", error[here] / pca_error)
 
 # %% [markdown]
 # ## Inspect
 #
-# The same lines with three features and two units, small enough to follow by hand.  Before you look:
-# one of the four codes is 0.  What does its unit send back to $W_1$ for that row?  And where
+# The same lines with three features and two units, small enough to follow by hand.  Before you
+# look: one of the four codes is 0.  What does its unit send back to $W_1$ for that row?  And where
 # $\lvert z \rvert$ meets the gradient: what does the penalty add at a code above 0?
 
 # %% Inspect
@@ -509,9 +515,8 @@ print(mg.check_graph(model.loss(train[:20])))
 # %% [markdown]
 # ## Break it
 #
-# A common slip: the *mean* of |z| where the sum is meant, beside an E that is a sum.  The cell trains
-# the encoder of the given decoder again, with that line changed.  How many
-# codes will be 0?
+# A common slip: the *mean* of |z| where the sum is meant, beside an E that is a sum.  The cell
+# trains the encoder of the given decoder again, with that line changed.  How many codes will be 0?
 
 # %% Break it
 lesson.cell("Break it: the mean of |z|")

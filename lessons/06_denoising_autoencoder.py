@@ -1,313 +1,590 @@
 # %% [markdown]
 # # Lesson 6: a denoising autoencoder learns where the data are
 #
-# **Goal.** Corrupt the input, keep the target clean, and see what is learned: with a linear network
-# a closed form that is not PCA; with any network an arrow from each noisy point to the data, which
-# is the score, grad log
-# p.  And see two ways to get the training wrong that look like success.  (Bishop & Bishop, section
-# 19.1.5; Vincent et
-# al. 2008, 2011.)
+# **Goal.** Corrupt the input, keep the target clean, and see what a network learns from that: a
+# linear one learns a map with a closed form, which is not PCA's; any one learns an arrow from each
+# noisy point towards the data.  And see two ways to get the training wrong that look like success.
+# (Bishop & Bishop, section 19.1.4; Vincent et al. 2008, 2011.)
+#
+# The next cell holds all that you may want to change.  Whatever you put there, the rest follows:
+# what is trained, drawn and said.
 
-# %% Goal
+# %% Settings
 import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.claims import Run
-from minigrad_ae.claims.bugs import edit
 from minigrad_ae.experiments import denoising
-from minigrad_ae.models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder
-from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, Lesson
+from minigrad_ae.models import DenoisingAutoencoder
+from minigrad_ae.nn import Linear, Module, Sequential
+from minigrad_ae.teaching.figures import show_rows
+from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, RED, Lesson
 
-lesson = Lesson("06_denoising_autoencoder", "about 25 s; --fast 4 s")
-shared = lesson.run.shared
+lesson = Lesson("06_denoising_autoencoder", "about 20 s; --fast 6 s")
+X, _ = mg.data.digits()  # (1797, 64); yours: X = mg.data.load_matrix("table.csv"), rows are data
+M = 16  # latent units, at most as many as X has columns
+H = 128  # hidden units of the deep networks
+noise = 1.0  # standard deviation of Gaussian noise, > 0; 1 is that of a typical column of X
+drop = 0.5  # probability that an entry is set to zero
+steps = 150 if lesson.fast else 800  # of training, 64 rows each
+seed = lesson.seed
+toy = denoising.mixture()  # three Gaussians in the plane, whose density is known, for the score
+
+# %% Data
+lesson.cell("Data")
+X = np.asarray(X, dtype=float)
+N, D = X.shape
+lesson.settings(X=X, M=M, H=H, noise=noise, drop=drop, steps=steps, seed=seed)
+rng = np.random.default_rng(seed)
+order = rng.permutation(N)
+held_out = max(1, N // 5)
+test, train = X[order[:held_out]], X[order[held_out:]]
+mean = train.mean(axis=0)
+S = (train - mean).T @ (train - mean) / len(train)  # the covariance of the training rows
+variance = np.trace(S)  # the squared error per row of who always answers the mean
+sigma = noise * np.sqrt(variance / D)
+print(f"{len(train)} rows to train, {len(test)} held out; sigma = {sigma:.4g}")
 
 # %% Predict
 lesson.cell("Predict")
-lesson.predict("noise-once")
-lesson.predict("projection")
-lesson.predict("arrow")
+lesson.predict("beats-pca")  # a linear denoiser, or PCA's projection?
+lesson.predict("loud")  # what is the best answer to very much noise?
+lesson.predict("arrow")  # where has the arrow from x~ to y the length 0?
+lesson.predict("noise-once")  # may the noise be drawn once?
+
+# %% Words
+lesson.cell("Words")
+lesson.words("held-out rows", "posterior mean", "reduced-rank regression", "score", "floor")
+lesson.words("standard error", "exact")
 
 # %% [markdown]
 # ## Build
 #
 # | slide | code |
 # |---|---|
-# | zero a random subset | `zero_random_subset(x, drop, rng)`; `drop` is the probability of zeroing, not of keeping |
-# | add Gaussian noise | `additive_gaussian(x, sigma, rng)`; `sigma` is a standard deviation, the slide's variance is sigma² |
-# | E(w) = Σ_n ‖y(x̃_n; w) − x_n‖² | `2 * ops.half_squared_error(forward(noisy), x)`: no factor ½ on this slide |
+# | set a random subset of the inputs to zero | `x * (rng.random(x.shape) >= drop)` |
+# | add zero-mean Gaussian noise | `x + sigma * rng.standard_normal(x.shape)`; the slide's variance is `sigma**2` |
+# | $y(\tilde x; w)$, an autoencoder | `net(noisy)` |
+# | $E(w) = \sum_n \lVert y(\tilde x_n; w) - x_n \rVert^2$ | `((net(noisy) - x) ** 2).sum()`: no factor 1/2 on this slide |
+#
+# The autoencoder is that of lesson 4, D-H-M-H-D, or without its hidden layers that of lesson 2,
+# D-M-D.  Both see $\tilde x$ about the mean of the data and in one common unit, so that the same
+# learning rate suits data of any size; the answer is put back into the units of x.  Nothing else is
+# new: the noise is an array of numbers, through which no gradient has to flow.
 
 # %% Build
-lesson.cell("Build: any autoencoder, trained to undo noise")
-print(
-    DenoisingAutoencoder(DeepAutoencoder(64, 16, 256, activation="relu", rng=lesson.rng), sigma=0.3)
-)
+lesson.cell("Build: two kinds of noise, and a network")
 
-# %% Run: linear denoisers and their closed forms
-lesson.cell("Run: linear denoisers, M = 2, against reduced-rank regression")
-print(
-    "80 points in 5 features; noise redrawn at each of 300 steps; losses per datum, with the noise "
-    "averaged exactly:"
-)
+
+def gaussian(x):
+    return x + sigma * rng.standard_normal(x.shape)
+
+
+def zeroed(x):
+    return x * (rng.random(x.shape) >= drop)
+
+
+class Network(Module):
+    """y = mean + unit * decoder(z), z = encoder((x~ - mean) / unit)."""
+
+    def __init__(self, rows, encoder, decoder):
+        self.n_features, self.mean = rows.shape[1], rows.mean(axis=0)
+        self.unit = np.sqrt(rows.var(axis=0).mean())
+        self.encoder, self.decoder = encoder, decoder
+
+    def encode(self, noisy):
+        return self.encoder((noisy - self.mean) / self.unit)
+
+    def decode(self, z):
+        return self.mean + self.unit * self.decoder(z)
+
+    def forward(self, noisy):
+        return self.decode(self.encode(noisy))
+
+
+def deep(rows, M, H):
+    D = rows.shape[1]
+    F1 = Sequential(Linear(D, H, activation="relu", rng=rng), Linear(H, M, rng=rng))
+    F2 = Sequential(Linear(M, H, activation="relu", rng=rng), Linear(H, D, rng=rng))
+    return Network(rows, F1, F2)
+
+
+def linear(rows, M):
+    D = rows.shape[1]
+    return Network(rows, Linear(D, M, rng=rng), Linear(M, D, rng=rng))
+
+
+def E(net, noisy, x):
+    """sum over data and features of (y(x~) - x)^2."""
+    return ((net(noisy) - x) ** 2).sum()
+
+
+net = deep(train, M, H)
+print(net)
+x = train[:50]
+noisy = x + sigma * np.random.default_rng(seed).standard_normal(x.shape)
+ours = E(net, noisy, x).item()
+library = DenoisingAutoencoder(net, sigma=sigma).loss(x, np.random.default_rng(seed)).item()
+print(f"E of these lines on {len(x)} rows {ours:.12g}, of the library's class {library:.12g}")
+lesson.result("E of these lines / the library's", ours / library, exact=1, tolerance=1e-12)
+
+# %% [markdown]
+# ## Train
+#
+# One thing is new in the loop: each time a row is visited it gets *other* noise, and the target is
+# the row without it.  So no noisy row is seen twice, and the loss below is also an estimate of what
+# new noise costs.  (The learning rate falls to 0, so that the noise of single steps averages out.)
+
+# %% Train: a deep denoiser
+lesson.cell("Train: a deep denoiser, Gaussian noise")
+optimizer = mg.optim.Adam(net.parameters(), lr=0.01)
+losses, fifth = [], max(1, steps // 5)
+for step in range(steps):
+    optimizer.lr = 0.01 * (1 - step / steps)
+    x = train[rng.integers(len(train), size=64)]  # 64 visits
+    noisy = x + sigma * rng.standard_normal(x.shape)  # fresh noise
+    optimizer.zero_grad()
+    loss = ((net(noisy) - x) ** 2).sum()
+    loss.backward()
+    optimizer.step()
+    losses.append(loss.item() / len(x))
+    if (step + 1) % fifth == 0:
+        recent = np.mean(losses[-fifth:])
+        print(f"  to step {step + 1:>4}: E per row {recent:.4g}, a mean of {fifth} steps")
+print(f"  the rows' variance {variance:.4g}; the noise's, D sigma^2: {D * sigma**2:.4g}")
+
+# %% [markdown]
+# The same loop as a function, to repeat it with other networks, rows and noise:
+
+# %% Train: the loop again
+lesson.cell("Train: the same loop, for zeroed entries and for linear networks")
+
+
+def trained(net, rows, corrupt, steps, rate=0.01, batch=64):
+    """(net, E per row at each step)."""
+    optimizer, losses = mg.optim.Adam(net.parameters(), lr=rate), []
+    for step in range(steps):
+        optimizer.lr = rate * (1 - step / steps)
+        x = rows[rng.integers(len(rows), size=batch)]
+        noisy = corrupt(x)
+        optimizer.zero_grad()
+        loss = E(net, noisy, x)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item() / len(x))
+    return net, np.array(losses)
+
+
+kinds = {"gaussian": gaussian, "zeroed": zeroed}
+nets, curves = {("gaussian", "deep", M): net}, {"gaussian": {"deep": np.array(losses)}}
+nets["zeroed", "deep", M], fall = trained(deep(train, M, H), train, zeroed, steps)
+curves["zeroed"] = {"deep": fall}
+for kind, corrupt in kinds.items():
+    nets[kind, "linear", M], fall = trained(linear(train, M), train, corrupt, steps, rate=0.02)
+    curves[kind]["linear"] = fall
+    last = {name: curve[-fifth:].mean() for name, curve in curves[kind].items()}
+    print(f"  {kind:<9} E per row: deep {last['deep']:.4g}, linear {last['linear']:.4g}")
+
+# %% [markdown]
+# Now rows that training has not seen.  Each picture (or column of shades, if your rows are not
+# pictures) is one row: corrupted, after the deep network, and as it was.
+
+# %% Look: held-out rows
+lesson.cell("Look: held-out rows lose their noise?")
+clean = np.tile(test, (max(1, 2000 // len(test)), 1))  # each row several times, with other noise
+corrupted = {kind: corrupt(clean) for kind, corrupt in kinds.items()}
+
+
+def error(y):
+    """Squared error, sum over features, mean over held-out rows."""
+    return float(np.mean(np.sum((y - clean) ** 2, axis=1)))
+
+
 names = {
-    "gaussian": "Gaussian, sigma = 1.5",
-    "anisotropic": "Gaussian, sigma = (3, 5, .2, 5, .2)",
-    "drop": "zeroed with probability 0.4",
+    "gaussian": f"Gaussian noise, $\\sigma$ = {sigma:.3g}",
+    "zeroed": f"entries zeroed with probability {drop:g}",
 }
-for kind, name in names.items():
-    moments = denoising.moments(kind)
-    best, A = analytic.best_denoiser(moments, 2), denoising.product(shared(denoising.linear, kind))
-    U = denoising.five_features()[1].components[:, :2]
-    loss, projected = analytic.denoising_loss(A, moments), analytic.denoising_loss(U @ U.T, moments)
-    turn = np.degrees(analytic.principal_angles(best.basis, U)[-1])
-    print(
-        f"  {name:<36} trained {loss:.5f}   exact {best.loss:.5f}   PCA's projection "
-        f"{projected:.5f}, at {turn:.0f} degrees"
-    )
-
-# %% Run: digits
-lesson.cell("Run: digits, both corruptions")
-M, epochs = 16, 6 if lesson.fast else 40
-titles = {"gaussian": r"Gaussian noise, $\sigma$ = 0.3", "drop": "half of the pixels zeroed"}
-fig, axes = plt.subplots(2, 1, figsize=(8.6, 4.8))
+shown = min(len(test), 14)
+limits = float(test[:shown].min()), float(test[:shown].max())
+heights = [1, 1, 1, 0.3, 1, 1, 1]
+fig, axes = plt.subplots(7, 1, figsize=(8.6, 5.2), height_ratios=heights)
+axes[3].axis("off")  # a gap
 numbers = {}
-for ax, (noise, title) in zip(axes, titles.items(), strict=True):
-    # DenoisingAutoencoder(DeepAutoencoder(64, M, 256), ...)
-    model = shared(denoising.on_digits, "deep", noise, M, epochs)
-    clean, noisy = (part[:14] for part in denoising.noisy_test(lesson.run, noise))
-    rows = [noisy, model(noisy).numpy(), clean]
-    ax.imshow(
-        np.vstack([np.hstack([np.pad(x.reshape(8, 8), 1) for x in row]) for row in rows]),
-        cmap="gray_r",
-        vmin=0,
-        vmax=1,
-    )
-    before, after = (float(np.mean(np.sum((row - clean) ** 2, axis=1))) for row in rows[:2])
-    ax.set(title=f"{title}: error {before:.1f} to {after:.1f}", xticks=[], yticks=[5, 15, 25])
-    ax.set_yticklabels(["noisy", "denoised", "clean"])
-    ax.grid(visible=False)
-    numbers[noise] = {"noisy": before, "denoised": after}
-fig.suptitle(
-    "Digits it has never seen lose their noise (squared error per image, these 14)", weight="bold"
+for k, (kind, name) in enumerate(names.items()):
+    noisy = corrupted[kind]
+    denoised = nets[kind, "deep", M](noisy).numpy()
+    before, after = numbers[kind] = error(noisy), error(denoised)
+    rows = {"noisy": noisy, "denoised": denoised, "clean": clean}
+    for ax, (label, part) in zip(axes[4 * k : 4 * k + 3], rows.items(), strict=True):
+        show_rows(ax, part[:shown], label, limits)
+    axes[4 * k].set_title(f"{name}: squared error {before:.3g} before, {after:.3g} after")
+    print(f"  {kind:<9} squared error per held-out row {before:.4g} before, {after:.4g} after")
+    lesson.result(f"{kind}: squared error per held-out row, noisy", before)
+    lesson.result(f"{kind}: ... after the deep network", after)
+lesson.figure("denoised", fig, numbers)
+
+# %% [markdown]
+# ## Linear networks: a closed form
+#
+# Let $y = A \tilde x + b$ with $A = W_2 W_1$ of rank M at most, and average E over the noise.  With
+# $\tilde x = x + \sigma \epsilon$ the cross term vanishes, and per row
+#
+# $$E\,\lVert y - x \rVert^2 = \mathrm{tr}\,(I - A) S (I - A)^T + \sigma^2 \lVert A \rVert^2
+#   + \lVert y(\bar x) - \bar x \rVert^2 :$$
+#
+# the error without noise, weight decay on the product A, and what a wrong offset adds.  Along the
+# principal component $u_i$, where the data have the variance $l_i$, a strength $a_i$ costs
+# $l_i (1 - a_i)^2 + \sigma^2 a_i^2$.  The derivative is 0 at
+#
+# $$a_i = \frac{l_i}{l_i + \sigma^2},$$
+#
+# the line `exact = l / (l + sigma**2)` below.  PCA's projection has $a_i = 1$.
+#
+# For other noise, such as zeroed entries, the best A of rank M is that of *reduced-rank
+# regression*: with $P = \mathrm{cov}(x, \tilde x)$ and $Q = \mathrm{cov}(\tilde x)$ first regress,
+# $P Q^{-1}$, then keep the M strongest directions V of its answers, $A = V V^T P Q^{-1}$.  In
+# `analytic.gaussian_moments` and `dropout_moments` the noise is averaged exactly.  V need not be
+# PCA's subspace: the table tells the largest angle between them.
+
+# %% Look: linear denoisers
+lesson.cell("Look: linear denoisers and their closed forms")
+principal = analytic.pca(train)
+K = min(M, principal.rank)
+U, l = principal.components[:, :K], principal.eigenvalues[:K] / len(train)
+moments = {
+    "gaussian": analytic.gaussian_moments(S, sigma),
+    "zeroed": analytic.dropout_moments(S, 1 - drop, mean),
+}
+
+
+def product(net):
+    """A = W2 W1 (D, D)."""
+    return (net.encoder.weight.numpy() @ net.decoder.weight.numpy()).T
+
+
+best = {kind: analytic.best_denoiser(moments[kind], M) for kind in kinds}
+print("E per training row, noise averaged exactly:   trained     exact   angle of V to PCA's")
+for kind in kinds:
+    loss_of_A = analytic.denoising_loss(product(nets[kind, "linear", M]), moments[kind])
+    angle = np.degrees(analytic.principal_angles(best[kind].basis[:, :K], U)[-1])
+    print(f"  {kind:<42} {loss_of_A:>9.4g} {best[kind].loss:>9.4g} {angle:>12.1f} degrees")
+    above = (loss_of_A - best[kind].loss) / variance
+    lesson.result(f"{kind}: linear, above exact / variance", above, at_least=-1e-9)
+
+net = nets["gaussian", "linear", M]
+A, offset = product(net), net(mean[None]).numpy()[0] - mean
+formula = sum(analytic.ridge_gaussian(A, S, sigma)) + offset @ offset
+draws = [E(net, gaussian(train), train).item() / len(train) for _ in range(25)]
+lesson.result(
+    "gaussian: linear, E with 25 draws of the noise",
+    np.mean(draws),
+    exact=formula,
+    tolerance=5 * np.std(draws, ddof=1) / 25**0.5,
 )
-lesson.figure("digits", fig, numbers)
+exact = l / (l + sigma**2)
+strengths = np.diag(U.T @ A @ U)
+off = float(np.abs(strengths - exact).max())
+fig, (ax, right) = plt.subplots(1, 2, figsize=(9.8, 4.0))
+index = np.arange(1, K + 1)
+ax.plot(
+    index,
+    exact,
+    "s-",
+    color=ORANGE,
+    ms=9,
+    lw=4,
+    alpha=0.7,
+    label=r"exact: $l_i / (l_i + \sigma^2)$",
+)
+ax.plot(index, strengths, "o", color=BLUE, label="trained: $u_i^T W_2 W_1 u_i$")
+ax.axhline(1, color=BLACK, ls="--", lw=1, label="PCA's projection")
+ax.set(xlabel="component i", ylabel="strength", ylim=(-0.05, 1.1))
+ax.set_title(f"Gaussian noise: strengths at most {off:.2g} off")
+ax.legend(fontsize=8)
+every = max(1, steps // 50)
+for (name, curve), color in zip(curves["gaussian"].items(), (BLUE, ORANGE), strict=True):
+    means = curve[: steps // every * every].reshape(-1, every).mean(axis=1)
+    at = every * (np.arange(len(means)) + 0.5)
+    right.plot(at, means, color=color, label=f"{name}, means of {every} steps")
+right.axhline(best["gaussian"].loss, color=BLACK, ls="--", lw=1, label="linear, exact")
+right.set(xlabel="steps", ylabel="E per row", title="Gaussian noise: E in training")
+right.set_ylim(bottom=0)
+right.legend(fontsize=8)
+lesson.figure("linear", fig, {"l": l, "strength": strengths, "exact": exact})
 
-# %% Run: PCA, linear, deep
-lesson.cell("Run: PCA, linear and deep denoisers")
-sizes = (M,) if lesson.fast else (2, 4, 8, 16, 32)
-principal = analytic.pca(mg.data.digits("train")[0])
+# %% [markdown]
+# ## Four denoisers on held-out rows
+#
+# PCA's projection of the noisy row; the exact linear denoiser of the training rows; a trained
+# linear network; a trained deep one.  Look how the curves go on as M grows: what does more room
+# help each of them, and where does it harm?  (Other M: new networks, the function `trained` again.)
+
+# %% Look: PCA, linear, deep
+lesson.cell("Look: PCA, linear and deep denoisers on held-out rows")
+sizes = sorted(m for m in {M} | (set() if lesson.fast else {2, 8, 32}) if m <= D)
+grid = sorted({*range(1, min(D, 40) + 1, max(1, D // 12) if lesson.fast else 1), *sizes})
+print(f"{len(clean)} noisy rows; squared error, sum over features, mean over rows")
+print("noise        M       PCA   linear, exact   linear, trained      deep")
 fig, axes = plt.subplots(1, 2, figsize=(9.8, 4.0), sharey=True)
-numbers = {}
-print("360 test digits, each corrupted 10 times; squared error, sum over pixels, mean over images")
-print("noise      M     PCA   linear, exact  linear, trained    deep")
-for ax, (noise, title) in zip(axes, titles.items(), strict=True):
-    clean, noisy = denoising.noisy_test(lesson.run, noise)
+numbers, found = {}, {}
+for ax, kind in zip(axes, kinds, strict=True):
+    noisy, keep = corrupted[kind], 1 - drop if kind == "zeroed" else 1.0
+    full = analytic.best_denoiser(moments[kind])  # of any rank: V and P Q^-1
 
-    def error(y, clean=clean):
-        return float(np.mean(np.sum((y - clean) ** 2, axis=1)))
+    def by_formula(m, full=full, noisy=noisy, keep=keep):
+        V = full.basis[:, :m]
+        return error(mean + (noisy - keep * mean) @ (V @ V.T @ full.matrix).T)
 
-    every = np.arange(1, 41, 13 if lesson.fast else 1)
-    exact = [
-        error(noisy @ A.T + b)
-        for A, b in (denoising.best_linear(lesson.run, noise, m) for m in every)
-    ]
-    projected = [error(principal.reconstruct(noisy, m)) for m in every]
-    ax.plot(every, projected, color=BLACK, label="PCA: projects what it is given")
-    ax.plot(every, exact, color=ORANGE, label="linear, exact: reduced-rank regression")
-    found = {}
+    projected = {m: error(principal.reconstruct(noisy, m)) for m in grid}
+    formulas = {m: by_formula(m) for m in grid}
     for m in sizes:
-        A, b = denoising.best_linear(lesson.run, noise, m)
-        linear, deep = (
-            error(shared(denoising.on_digits, kind, noise, m, epochs)(noisy).numpy())
-            for kind in ("linear", "deep")
-        )
-        found[m] = error(principal.reconstruct(noisy, m)), error(noisy @ A.T + b), linear, deep
-        print(
-            f"{noise:<8} {m:>3} {found[m][0]:>7.3f} {found[m][1]:>15.3f} {linear:>16.3f} "
-            f"{deep:>7.3f}"
-        )
-    ax.plot(sizes, [f[2] for f in found.values()], "s", color=ORANGE, label="linear, trained")
-    ax.plot(sizes, [f[3] for f in found.values()], "o-", color=BLUE, label="deep, 64-256-M-256-64")
-    if noise == "gaussian" and not lesson.fast:
-        kernel = error(
-            analytic.kernel_denoiser(
-                mg.data.digits("train")[0], noisy, denoising.DIGIT_NOISE[noise]["sigma"]
-            )
-        )
-        ax.axhline(kernel, color=GREEN, ls=":", label="kernel average of the training digits")
-        numbers["kernel"] = kernel
-        print(
-            "(the kernel average, which no function beats on the training digits, has "
-            f"{kernel:.3f} on the test digits)"
-        )
-    ax.set(title=title, xlabel="latent units $M$", ylim=(0, 7))
-    numbers[noise] = {
-        str(m): dict(zip(("pca", "linear_exact", "linear", "deep"), f, strict=True))
-        for m, f in found.items()
-    }
-axes[0].set_ylabel("squared error per test image")
-axes[0].legend(fontsize=8, loc="upper right")
+        if m != M:
+            nets[kind, "deep", m], _ = trained(deep(train, m, H), train, kinds[kind], steps)
+            nets[kind, "linear", m], _ = trained(linear(train, m), train, kinds[kind], steps, 0.02)
+        after = {name: error(nets[kind, name, m](noisy).numpy()) for name in ("linear", "deep")}
+        found[kind, m] = projected[m], formulas[m], after["linear"], after["deep"]
+        row = "{:>9.4g} {:>15.4g} {:>17.4g} {:>9.4g}".format(*found[kind, m])
+        print(f"{kind:<9} {m:>4} {row}")
+    ax.plot(grid, projected.values(), color=BLACK, label="PCA: projects what it is given")
+    ax.plot(grid, formulas.values(), color=ORANGE, label="linear, exact")
+    ax.plot(sizes, [found[kind, m][2] for m in sizes], "s", color=ORANGE, label="linear, trained")
+    ax.plot(sizes, [found[kind, m][3] for m in sizes], "o-", color=BLUE, label="deep, trained")
+    ax.set(title=names[kind], xlabel="latent units M")
+    numbers[kind] = {m: found[kind, m] for m in sizes}
+axes[0].set_ylabel("squared error per held-out row")
+axes[0].legend(fontsize=8)
+pca_error, exact_error, linear_error, deep_error = found["gaussian", M]
 fig.suptitle(
-    "With M, PCA passes on ever more noise; linear denoisers shrink it; deep ones do best",
+    f"M = {M}, Gaussian noise: PCA {pca_error:.3g}, linear {linear_error:.3g}, "
+    f"deep {deep_error:.3g}",
     weight="bold",
 )
 lesson.figure("errors", fig, numbers)
+lesson.result("gaussian: PCA, squared error per held-out row", pca_error)
+lesson.result("gaussian: linear, squared error per held-out row", linear_error)
 
-# %% Run: the score
-lesson.cell("Run: the arrow from noise to data is the score")
-mixture, sigma = denoising.mixture(), denoising.FIELD_SIGMA
-model = shared(denoising.on_mixture, 2000 if lesson.fast else 8000, 20 if lesson.fast else 60)
+# %% [markdown]
+# ## Any network: the score
+#
+# Of all functions, $y(\tilde x) = E[x | \tilde x]$ has the least E: the *posterior mean*.  With
+# $p(\tilde x) = \int p(x)\, N(\tilde x | x, \sigma^2 I)\, dx$ and the gradient of a Gaussian,
+# $\nabla N = N\, (x - \tilde x) / \sigma^2$,
+#
+# $$\nabla p(\tilde x) = \int p(x)\, N\, \frac{x - \tilde x}{\sigma^2}\, dx
+#   = p(\tilde x)\, \frac{E[x | \tilde x] - \tilde x}{\sigma^2},
+#   \qquad \frac{y(\tilde x) - \tilde x}{\sigma^2} = \nabla \log p(\tilde x),$$
+#
+# exactly and for every $\sigma$ (Tweedie's formula).  A denoiser has learned the score, and nobody
+# told it a density.  To compare, a density must be known: here not your data but `toy`, the mixture
+# of the first cell (`experiments.denoising.mixture`), and the function `trained` on 8,000 draws of
+# it.  Orange arrows are the exact score, blue ones the network's; contours, the density of the
+# noisy points.
+#
+# The right panel has just two points, m and -m, and $\sigma = 1$, where the posterior mean is
+# $m \tanh(m^T \tilde x)$: one tanh unit is enough (`experiments.denoising.twins`: the same loop,
+# 400 steps, 2 features).
+
+# %% Look: the score
+lesson.cell("Look: arrows from noise to data (the toy mixture)")
+toy_sigma = denoising.FIELD_SIGMA
+
+
+def toy_noise(x):
+    return x + toy_sigma * rng.standard_normal(x.shape)
+
+
+draws = toy.sample(8000, rng)
+toy_net, _ = trained(
+    deep(draws, 2, 64), draws, toy_noise, 250 if lesson.fast else 1500, 0.02, batch=250
+)
 axis = np.linspace(-2.8, 2.8, 15)
 points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-fine = np.stack(np.meshgrid(*[np.linspace(-3, 3, 120)] * 2), axis=-1)
-density = np.exp(mixture.log_density(fine.reshape(-1, 2), sigma)).reshape(120, 120)
-learned = analytic.score_of_denoiser(model(points).numpy(), points, sigma)
-exact = mixture.score(points, sigma)
-drawn = mixture.sample(20_000, np.random.default_rng(1)) + sigma * np.random.default_rng(
-    2
-).standard_normal((20_000, 2))
-off = analytic.score_of_denoiser(model(drawn).numpy(), drawn, sigma) - mixture.score(drawn, sigma)
-share = float(np.sum(off**2) / np.sum(mixture.score(drawn, sigma) ** 2))
-print(
-    f"mean square of (y - x~)/sigma^2 - grad log p(x~), where noisy data are: {share:.2%} of that "
-    "of grad log p"
-)
-twins, half = shared(denoising.twins), float(np.linalg.norm(denoising.TWIN))
+learned = (toy_net(points).numpy() - points) / toy_sigma**2
+score = toy.score(points, toy_sigma)
+others = toy_noise(toy.sample(5000, rng))
+true = toy.score(others, toy_sigma)
+off = (toy_net(others).numpy() - others) / toy_sigma**2 - true
+share = float(np.sum(off**2) / np.sum(true**2))
+print(f"mean square of (y - x~) / sigma^2 - score, where noisy points are: {share:.2%} of the")
+print("mean square of the score itself")
+twins, half = lesson.run.shared(denoising.twins), float(np.linalg.norm(denoising.TWIN))
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.8, 4.6), width_ratios=(1.15, 1))
+fine = np.stack(np.meshgrid(*[np.linspace(-3, 3, 80)] * 2), axis=-1)
+density = np.exp(toy.log_density(fine.reshape(-1, 2), toy_sigma)).reshape(80, 80)
 left.contour(fine[..., 0], fine[..., 1], density, levels=6, colors="#bbbbbb", linewidths=0.8)
-left.quiver(
-    *points.T,
-    *exact.T,
-    color=ORANGE,
-    width=0.008,
-    scale=75,
-    label=r"exact: $\nabla \log p(\tilde x)$",
-)
-left.quiver(
-    *points.T,
-    *learned.T,
-    color=BLUE,
-    width=0.0035,
-    scale=75,
-    label=r"learned: $(y-\tilde x)/\sigma^2$",
-)
+arrows = {"scale": 75, "color": ORANGE, "width": 0.008, "label": r"exact: $\nabla\log p(\tilde x)$"}
+left.quiver(*points.T, *score.T, **arrows)
+arrows |= {"color": BLUE, "width": 0.0035, "label": r"learned: $(y-\tilde x)/\sigma^2$"}
+left.quiver(*points.T, *learned.T, **arrows)
 left.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xlabel=r"$\tilde x_1$", ylabel=r"$\tilde x_2$")
-left.set_title("A deep denoiser's arrows lie on the score")
+left.set_title(f"Toy: arrows off the score by {share:.1%} of its square")
 left.legend(loc="lower left", fontsize=8, framealpha=0.9, frameon=True)
 t = np.linspace(-4, 4, 200)
-on_line = t[:, None] * denoising.TWIN / half
+answers = twins(t[:, None] * denoising.TWIN / half).numpy() @ denoising.TWIN / half
+posterior = half * np.tanh(half * t)
 right.plot(t, t, color="#999999", lw=1, ls=":", label="no denoising")
-right.plot(
-    t,
-    half * np.tanh(half * t),
-    color=ORANGE,
-    lw=4,
-    alpha=0.7,
-    label=r"exact $m\,\tanh(m \tilde x)$",
-)
-right.plot(
-    t,
-    twins(on_line).numpy() @ denoising.TWIN / half,
-    color=BLUE,
-    lw=1.2,
-    label="one tanh unit, trained",
-)
-right.set(
-    xlabel=r"noisy $\tilde x$, along the line through both points",
-    ylabel="answer $y$",
-    ylim=(-2.2, 2.2),
-)
-right.set_title("Two points: $y$ is the posterior mean")
+right.plot(t, posterior, color=ORANGE, lw=4, alpha=0.7, label=r"exact: $m\,\tanh(m \tilde x)$")
+right.plot(t, answers, color=BLUE, lw=1.2, label="one tanh unit, trained")
+right.set(xlabel=r"noisy $\tilde x$, along the line through both points", ylabel="answer $y$")
+right.set(ylim=(-2.2, 2.2))
+right.set_title(f"Toy of two points: at most {np.abs(answers - posterior).max():.2g} off")
 right.legend(fontsize=8)
-lesson.figure(
-    "score", fig, {"share_off": share, "points": points, "learned": learned, "exact": exact}
-)
+lesson.figure("score", fig, {"share_off": share, "points": points, "learned": learned})
+
+# %% [markdown]
+# ## Inspect
+#
+# A step of a linear denoiser, small enough to follow by hand.  Before you look: which of x, noisy,
+# W1 and W2 get a gradient, and what would change in the backward pass without the noise?
 
 # %% Inspect
 lesson.cell("Inspect: the noisy input is a constant, the clean one the target")
-tiny = DenoisingAutoencoder(
-    LinearAutoencoder(3, 1, rng=np.random.default_rng(lesson.seed)), sigma=0.3
-)
-loss = tiny.loss(
-    mg.tensor(np.array([[1.0, 0.5, -1.0], [0.0, 1.0, 2.0]]), name="x"), rng=np.random.default_rng(0)
-)
+x = mg.tensor([[1.0, 0.5, -1.0], [0.0, 1.0, 2.0]], name="x")
+noisy = mg.tensor([[1.4, 0.2, -0.9], [-0.2, 1.1, 2.3]], name="noisy")  # x + noise
+W1 = mg.tensor([[0.1, -0.1, 0.5]], requires_grad=True, name="W1")
+W2 = mg.tensor([[0.1], [-0.4], [0.3]], requires_grad=True, name="W2")
+z = noisy @ W1.T
+y = z @ W2.T
+loss = ((y - x) ** 2).sum()
 trace = mg.trace(loss)
 print(trace.text())
 lesson.page("backward_pass", trace)
 
 # %% Verify
-lesson.cell("Verify: the gradient of the denoising loss proves itself")
-print(mg.check_graph(model.loss(drawn[:50], rng=np.random.default_rng(0))))
+lesson.cell("Verify: the gradient of E proves itself, rule by rule, on held-out rows")
+rows = test[:50]
+print(mg.check_graph(E(nets["gaussian", "deep", M], gaussian(rows), rows)))
 
-# %% Break it
-lesson.cell("Break it: a corrupted copy, made once")
-X, (floor, floor_error) = shared(denoising.ring), shared(denoising.ring_floor)
-right_model, right_history = shared(denoising.on_ring)
-with denoising.frozen():  # the noise of each datum is drawn at its first visit and kept
-    wrong_model, wrong_history = denoising.on_ring(lesson.run)
-fig, ax = plt.subplots(figsize=(6.8, 4.0))
-numbers = {"floor": floor}
-for name, model, history, color in (
-    ("drawn at each visit", right_model, right_history, BLUE),
-    ("drawn once, kept", wrong_model, wrong_history, RED),
-):
-    fresh, error = denoising.mean_loss(
-        model, X, np.random.default_rng(3), 200 if lesson.fast else 3000
-    )
-    ax.semilogy(
-        np.arange(1, len(history.loss) + 1),
-        history.loss,
-        color=color,
-        label=f"noise {name}: training",
-    )
-    ax.plot(
-        len(history.loss),
-        fresh,
-        "o",
-        color=color,
-        label=f"... and its loss on fresh noise, {fresh:.2f}",
-    )
+# %% [markdown]
+# ## Break it
+#
+# **A corrupted copy, made once.**  One line of the loop is changed: the noise of each row is drawn
+# before the loop, not at each visit.  To make a difference visible soon: few rows (50 at most), and
+# three times the noise.  The dashed line is a floor that theory gives: E of the posterior mean,
+# computed with the few rows as the only possible x (`analytic.kernel_floor`).  On fresh noise no
+# function whatever is below it (a mean of a few steps scatters, so a curve may dip below; the dots
+# are means of 50 draws).  Compare the end of each curve with its dot, and with that line.
+
+# %% Break it: the noise is drawn once
+lesson.cell("Break it: the noise is drawn once")
+few, loud = train[:50], 3 * sigma
+
+
+def louder(x):
+    return x + loud * rng.standard_normal(x.shape)
+
+
+right_net, right_fall = trained(deep(few, M, H), few, louder, steps)
+wrong_net = deep(few, M, H)
+kept = few + loud * rng.standard_normal(few.shape)
+optimizer, wrong_fall = mg.optim.Adam(wrong_net.parameters(), lr=0.01), []
+for step in range(steps):
+    optimizer.lr = 0.01 * (1 - step / steps)
+    n = rng.integers(len(few), size=64)
+    noisy = kept[n]  # the changed line: it was louder(few[n])
+    optimizer.zero_grad()
+    loss = E(wrong_net, noisy, few[n])
+    loss.backward()
+    optimizer.step()
+    wrong_fall.append(loss.item() / len(n))
+floor, floor_error = analytic.kernel_floor(few, loud, rng, sweeps=50)
+fig, ax = plt.subplots(figsize=(7.2, 4.2))
+ends = {}
+pairs = {"at each visit": (right_net, right_fall, BLUE), "once": (wrong_net, wrong_fall, RED)}
+for name, (net, fall, color) in pairs.items():
+    draws = [E(net, louder(few), few).item() / len(few) for _ in range(50)]
+    fresh, spread = np.mean(draws), np.std(draws, ddof=1) / len(draws) ** 0.5
+    means = np.reshape(fall[: steps // every * every], (-1, every)).mean(axis=1)
+    at = every * (np.arange(len(means)) + 0.5)
+    label = f"noise drawn {name}: training, means of {every} steps"
+    ax.plot(at, means, color=color, label=label)
+    ax.plot(steps, fresh, "o", color=color, label=f"... on fresh noise, {fresh:.3g}")
+    ends[name] = float(means[-1]), float(fresh)
     print(
-        f"  noise {name:<20} training loss {history.loss[-1]:.4f}   on fresh noise {fresh:.4f} +- "
-        f"{error:.4f}"
+        f"  noise drawn {name:<14} training {means[-1]:>9.4g}   fresh noise {fresh:>9.4g} "
+        f"+- {spread:.2g}"
     )
-    numbers[name] = {"training": history.loss, "fresh": fresh}
-print(
-    f"  no function of x~ is below {floor:.4f} +- {floor_error:.4f} (standard errors: noise is "
-    "sampled, also for the floor)"
-)
-ax.axhline(
-    floor, color=BLACK, ls="--", lw=1, label=f"no function of $\\tilde x$ is below {floor:.2f}"
-)
-ax.set(
-    xlabel="epochs",
-    ylabel="loss per datum",
-    title="A loss below the floor: noise was learned by heart",
-)
+    lesson.result(
+        f"noise drawn {name}: fresh loss - floor",
+        fresh - floor,
+        at_least=-5 * float(np.hypot(spread, floor_error)),
+    )
+print(f"  no function is below{floor:>33.4g} on fresh noise, +- {floor_error:.2g}")
+ax.axhline(floor, color=BLACK, ls="--", lw=1, label=f"floor of all functions, {floor:.3g}")
+ax.set(xlabel="steps", ylabel="E per row")
+ax.set_ylim(bottom=0)
+train_end, fresh_end = ends["once"]
+ax.set_title(f"Noise drawn once: {train_end:.3g} in training, {fresh_end:.3g} on fresh noise")
 ax.legend(fontsize=8)
-lesson.figure("frozen", fig, numbers)
-lesson.cell("Break it: the noisy input as the target")
-with edit(DenoisingAutoencoder.loss, "self.forward(noisy), x)", "self.forward(noisy), noisy)")():
-    A = denoising.product(denoising.linear(Run(fast=True, seed=lesson.seed), "gaussian"))
-U = denoising.five_features()[1].components[:, :2]
-print(
-    f"W2 W1 along the first two components: {np.diag(U.T @ A @ U).round(3)}: PCA of noisy data, "
-    "which shrinks nothing;"
-)
-print("its own loss looks fine.  The claim 'gaussian-rank-m' catches it.")
+lesson.figure("frozen", fig, {"floor": floor, "ends": ends})
+
+# %% [markdown]
+# **The noisy input as the target.**  A slip of one word in the loop of a linear network.  Its loss
+# falls as a loss should; think of what you would look at.
+
+# %% Break it: the target is noisy
+lesson.cell("Break it: the target is noisy")
+lesson.predict("target")
+wrong_net = linear(train, M)
+optimizer, wrong_fall = mg.optim.Adam(wrong_net.parameters(), lr=0.02), []
+for step in range(steps):
+    optimizer.lr = 0.02 * (1 - step / steps)
+    noisy = gaussian(train[rng.integers(len(train), size=64)])
+    optimizer.zero_grad()
+    loss = ((wrong_net(noisy) - noisy) ** 2).sum()  # the changed line
+    loss.backward()
+    optimizer.step()
+    wrong_fall.append(loss.item() / len(noisy))
+print(f"  its own loss per row: {wrong_fall[0]:.4g} at first, {wrong_fall[-1]:.4g} at the end")
+wrong_error = error(wrong_net(corrupted["gaussian"]).numpy())
+print(f"  squared error per held-out row {wrong_error:.4g}; target clean {linear_error:.4g}")
+wrong_strengths = np.diag(U.T @ product(wrong_net) @ U)
+print("  strengths:   component   target noisy   target clean   exact")
+for k in sorted({0, K // 2, K - 1}):
+    row = f"{wrong_strengths[k]:>14.3f} {strengths[k]:>14.3f} {exact[k]:>7.3f}"
+    print(f"               {k + 1:>9} {row}")
+lesson.result("target noisy: squared error per held-out row", wrong_error)
 
 # %% [markdown]
 # ## Exercises
 #
-# 1. Show E‖x − A x̃‖² = tr (I−A) S (I−A)ᵀ + σ² ‖A‖²: for a linear network, noise *is* weight decay
-#    on W2 W1.
-# 2. Two points ±m: derive E[x | x̃] = m tanh(mᵀx̃ / σ²).  Which weights must the tanh unit have?
-#    Read them off.
-# 3. Train with `drop=0.5` and test with `drop=0.1`, and the other way round.  Which is worse, and
-#    why?
-# 4. Start at noise, go x ← x + ½ η score + √η ε with the learned score.  Do you get samples of the
-#    mixture?
+# 1. Show $E\,\lVert x - A \tilde x \rVert^2 = \mathrm{tr}\,(I - A) S (I - A)^T + \sigma^2
+#    \lVert A \rVert^2$ for centred data: for a linear network noise *is* weight decay on $W_2 W_1$.
+# 2. Two points, m and -m: derive $E[x | \tilde x] = m \tanh(m^T \tilde x / \sigma^2)$.  Which
+#    weights must the tanh unit have?  Read them off `twins`.
+# 3. Set `drop = 0.1` and try the network on rows with half of the entries zeroed, and the other way
+#    round.  Which is worse, and why?
+# 4. Give each column noise of its own: `sigma` in `gaussian` as an array of length D, the same in
+#    `analytic.gaussian_moments`.  How far does the subspace turn from PCA's now?
+# 5. Start at noise and go $x \leftarrow x + \frac12 \eta s(x) + \sqrt{\eta}\, \epsilon$ with the
+#    learned score s of the toy.  Do you get draws of the mixture?
+
+# %% Answers
+lesson.cell("Answers to what you predicted")
+lesson.answers(
+    pca=pca_error,
+    exact=exact_error,
+    linear=linear_error,
+    sigma=sigma,
+    strongest=exact[0],
+    weakest=exact[-1],
+    rows=len(few),
+    kept=train_end,
+    fresh=fresh_end,
+    floor=floor,
+    wrong=wrong_error,
+)
 
 # %% Recap
 lesson.finish()
+
+# %% [markdown]
+# ## What you can do now
+#
+# - Turn any autoencoder into a denoiser: one line of noise, and the clean row as the target; or
+#   `mg.models.DenoisingAutoencoder(net, sigma=0.3)`.
+# - Compare a linear denoiser with the best there is: `analytic.best_denoiser`.
+# - Read a score off a trained denoiser, `(y - x~) / sigma**2`: where diffusion models start.
+# - Tell a low loss from a good one: fresh noise, clean rows, a floor.
+# - Walk through a backward pass: `minigrad-ae inspect lessons/06_denoising_autoencoder.py`.

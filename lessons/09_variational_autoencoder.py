@@ -1,12 +1,15 @@
 # %% [markdown]
 # # Lesson 9: the variational autoencoder
 #
-# **Goal.** Train an encoder and a decoder together on a lower bound of the likelihood, with the one
-# trick that lets a gradient pass through a random number; follow Algorithm 1 line by line; and
-# measure how far the
-# bound is from log p(x). (Bishop & Bishop, section 19.2; Kingma & Welling 2013.)
+# **Goal.** Build an encoder and a decoder that are trained together on a lower bound of the
+# likelihood, with the one trick that lets a gradient pass through a random number; follow
+# Algorithm 1 line by line; and measure how far the bound is from ln p(x).  (Bishop & Bishop,
+# section 19.2; Kingma & Welling 2013.)
+#
+# The next cell holds all that you may want to change.  Whatever you put there, the rest follows:
+# what is trained, drawn and said.
 
-# %% Goal
+# %% Settings
 import json
 
 import matplotlib.pyplot as plt
@@ -15,306 +18,656 @@ import numpy as np
 import minigrad_ae as mg
 from minigrad_ae import analytic
 from minigrad_ae.errors import GradientError
-from minigrad_ae.experiments import variational
 from minigrad_ae.models import VariationalAutoencoder, diagnose
-from minigrad_ae.teaching.figures import show_codes, show_gradient_flow, show_manifold, show_sheet
+from minigrad_ae.teaching.figures import (
+    is_picture,
+    show_codes,
+    show_gradient_flow,
+    show_manifold,
+    show_rows,
+    show_sheet,
+)
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, Lesson
 
-lesson = Lesson("09_variational_autoencoder", "about 15 s; --fast 4 s")
-X, _ = mg.data.digits("train")  # (1437, 64), pixels in [0, 1]
-X_test, y_test = mg.data.digits("test")
+lesson = Lesson("09_variational_autoencoder", "about 14 s; --fast 7 s")
+X, y = mg.data.digits()  # (1797, 64); yours: X = mg.data.load_matrix("table.csv"), rows are data
+M = 2  # latent units
+H = 64  # hidden units of the encoder, and of the decoder
+likelihood = "from the data"  # "bernoulli" if X holds only zeros and ones, otherwise "gaussian"
+steps = 600 if lesson.fast else 4000  # of Adam, on `batch` rows each
+batch, lr = 100, 0.01
+seed = lesson.seed
+
+# %% Data
+lesson.cell("Data")
+N, D = X.shape
+lesson.settings(X=X, M=M, H=H, steps=steps, seed=seed)
+rng = np.random.default_rng(seed)
+rows = rng.permutation(N)
+test, train = rows[: max(2, N // 5)], rows[max(2, N // 5) :]
+X_test, X_train = X[test], X[train]
+batch = min(batch, len(X_train))
+print(f"{len(X_train)} rows to train on, {len(X_test)} to test on, drawn at random")
+if likelihood == "from the data":
+    likelihood = "bernoulli" if np.all((X == 0) | (X == 1)) else "gaussian"
+    print(f"{np.mean((X == 0) | (X == 1)):.0%} of the entries are 0 or 1: {likelihood} likelihood")
+labels, classes = np.unique(y, return_inverse=True) if len(y) == N else ([], None)
+coloured = 1 < len(labels) <= 10
+print("labels: " + (f"{len(labels)} classes, for colours" if coloured else "none that fit X"))
 
 # %% Predict
 lesson.cell("Predict")
-lesson.predict("scatter")
-lesson.predict("samples")
-lesson.predict("two-updates")
+lesson.predict("two-updates")  # may phi be updated after w has moved?
+lesson.predict("units")  # what is the KL of a unit that says nothing?
+lesson.predict("samples")  # do more samples tighten the bound?
+lesson.predict("scatter")  # which estimator of a gradient scatters more?
+
+# %% Words
+lesson.cell("Words")
+lesson.words("latent unit", "nats", "ELBO", "KL", "rate", "active unit")
+lesson.words("importance weight", "score function", "standard error")
 
 # %% [markdown]
-# ## Build: Algorithm 1, line by line
+# ## Build
 #
-# The slide's loop has no "for n": it takes one data point after the other.  Here all M units are
-# handled at once.  Its two updates share one L, so both gradients are taken before either parameter
-# moves.  It climbs L
-# (+ eta); the library descends -L.  It draws one sample, the text L of them: the mean over L is of
-# log p(x | z) alone,
-# the KL stands outside.
+# The generative model, with M latent variables for each row x, and the encoder that approximates
+# all posteriors p(z | x; w) at once:
+#
+# | slide | code |
+# |---|---|
+# | $q(z \mid x; \phi) = \prod_m N(z_m; \mu_m(x; \phi), \sigma_m^2(x; \phi))$ | `mu, log_var = encode(x)`; `log_var` is $\ln \sigma^2$, so that it may be any number |
+# | $z = \mu + \sigma \epsilon,\quad \epsilon \sim N(0, I)$ | `z = mu + mg.exp(log_var / 2) * eps` |
+# | $g(z; w)$ | `decoder(z)` |
+# | $p(x \mid z; w)$, Bernoulli: $\prod_d p_d^{x_d} (1 - p_d)^{1 - x_d},\ p_d = 1 / (1 + e^{-g_d})$ | `(x * g - mg.softplus(g)).sum(axis=-1)` is its logarithm |
+# | $p(x \mid z; w)$, Gaussian: $N(x; g, s^2 I)$ | `log_s2` is $\ln s^2$, one number that is trained with w |
+# | $\mathrm{KL}(q \Vert p(z)) = \frac12 \sum_m (-1 - \ln \sigma_m^2 + \mu_m^2 + \sigma_m^2)$ | `0.5 * (-1 - log_var + mu**2 + mg.exp(log_var)).sum(axis=-1)` |
+# | $\mathcal{L}(w, \phi)$ = expected $\ln p(x \mid z; w)$ - KL | `log_p(x, decoder(z)) - kl(mu, log_var)`, one number for each row |
+#
+# For the Bernoulli case use $\ln p_d = g_d - \ln(1 + e^{g_d})$ and $\ln(1 - p_d) =
+# -\ln(1 + e^{g_d})$; `softplus` is $\ln(1 + e^g)$.  The decoder's last bias starts at the constant
+# output that is best for the training rows; what a trained bound gains over that constant is due
+# to z.
+#
+# Below, the same weights go into the library's class `VariationalAutoencoder`; look whether its
+# loss is minus this bound.
 
 # %% Build
-lesson.cell("Build: Algorithm 1")
-model, data = variational.small()  # a Bernoulli VAE 6-8-2-8-6, and 20 data in [0, 1]
-w, phi = model.decoder.parameters(), model.encoder.parameters()
-eta, noise = variational.ETA, variational.generator(lesson.run, 98)
-for x in data:  # repeat
-    #     for m <- 1 to M do   eps_nm ~ N(0, 1)
-    eps = noise.standard_normal((1, model.n_latent))
-    mu, log_var = model.encode(x[None, :])
-    #         z_nm <- mu_nm + sigma_nm eps_nm
-    z = mg.ops.reparameterise(mu, log_var, eps)
-    #         L <- L + 1/2 (1 + ln sigma^2 - mu^2 - sigma^2)
-    L = -mg.ops.gaussian_kl(mu, log_var)
-    L = L - mg.ops.bernoulli_loss(model.decoder(z), x[None, :])  #     L <- L + log p(x_n | z_n; w)
-    gradients = mg.grad(L, [*w, *phi])  #     (both at the old w and phi)
-    for p, g in zip([*w, *phi], gradients, strict=True):  #     w <- w + eta grad_w L
-        p.data = p.data + eta * g  #     phi <- phi + eta grad_phi L
-library = variational.by_mini_batches(lesson.run)  # model.loss(x), backward, SGD: batches of one
-difference = max(
-    float(np.abs(p.data - q).max()) for p, q in zip(model.parameters(), library, strict=True)
+lesson.cell("Build: encoder, decoder and bound")
+encoder = mg.nn.Linear(D, H, activation="tanh", rng=rng)
+to_mu, to_log_var = mg.nn.Linear(H, M, rng=rng), mg.nn.Linear(H, M, rng=rng)
+decoder = mg.nn.Sequential(
+    mg.nn.Linear(M, H, activation="tanh", rng=rng), mg.nn.Linear(H, D, rng=rng)
 )
-print(
-    "after 20 data, these lines and the library's mini-batch step in batches of one differ by "
-    f"{difference:g}"
-)
+mean = X_train.mean(axis=0)
+constant = mean  # the best g where z is ignored
+if likelihood == "bernoulli":
+    half = 0.5 / len(X_train)
+    p = np.clip(mean, half, 1 - half)
+    constant = np.log(p / (1 - p))
+decoder[1].bias.data = constant.copy()
+s = float(np.sqrt(np.mean((X_train - mean) ** 2)))
+log_s2 = mg.tensor(2 * np.log(s), requires_grad=True, name="log_s2")
+phi = [*encoder.parameters(), *to_mu.parameters(), *to_log_var.parameters()]
+w = [*decoder.parameters(), *([log_s2] if likelihood == "gaussian" else [])]
 
-# %% Run: why z = mu + sigma eps
-lesson.cell("Run: a gradient reaches phi only if z is a function of it")
+
+def encode(x):
+    h = encoder(x)
+    return to_mu(h), to_log_var(h)
+
+
+def log_p(x, g):
+    """ln p(x | z; w) of each row, for the decoder's output g."""
+    if likelihood == "bernoulli":
+        return (x * g - mg.softplus(g)).sum(axis=-1)
+    return -0.5 * (np.log(2 * np.pi) + log_s2 + (x - g) ** 2 * mg.exp(-log_s2)).sum(axis=-1)
+
+
+def kl(mu, log_var):
+    """KL(q(z | x) || p(z)) of each row."""
+    return 0.5 * (-1 - log_var + mu**2 + mg.exp(log_var)).sum(axis=-1)
+
+
+def elbo(x, eps):
+    """The bound L of each row, with one sample z."""
+    mu, log_var = encode(x)
+    z = mu + mg.exp(log_var / 2) * eps
+    return log_p(x, decoder(z)) - kl(mu, log_var)
+
+
+def as_library():
+    """The library's class with the weights that these layers have now."""
+    gaussian = {"sigma": s, "learn_sigma": True} if likelihood == "gaussian" else {}
+    model = VariationalAutoencoder(D, M, hidden=(H,), likelihood=likelihood, rng=rng, **gaussian)
+    heads = [np.hstack([to_mu.weight.data, to_log_var.weight.data])]
+    heads += [np.hstack([to_mu.bias.data, to_log_var.bias.data])]
+    values = [encoder.weight.data, encoder.bias.data, *heads, *(p.data for p in w)]
+    for p, value in zip(model.parameters(), values, strict=True):
+        p.data = value.copy()
+    return model
+
+
+model = as_library()
+print(model)
+ignored = log_p(X_test, mg.tensor(np.tile(constant, (len(X_test), 1)))).mean().item()
+eps = np.random.default_rng(seed).standard_normal((len(X_test), M))
+ours = elbo(X_test, eps).sum().item()
+theirs = -model.loss(X_test, np.random.default_rng(seed)).item()
+print(f"L of these lines, summed over the test rows  {ours:.12g}")
+print(f"minus the loss of the library's class        {theirs:.12g}")
+lesson.result("L, these lines and the library: rel.", ours / theirs - 1, exact=0, tolerance=1e-10)
+if likelihood == "bernoulli" and np.any((X > 0) & (X < 1)):
+    print(
+        f"{np.mean((X > 0) & (X < 1)):.0%} of the entries are grey, between 0 and 1: for these "
+        "ln p(x | z) is minus a\ncross-entropy and no likelihood; ln p(x) is then short for ln of "
+        "the integral of\nexp(ln p(x | z)) p(z), and all inequalities between bounds hold as they "
+        "are"
+    )
+
+# %% [markdown]
+# ## Why $z = \mu + \sigma \epsilon$
+#
+# The first term of the bound is an expectation over q, estimated by a sample of z.  Its gradient
+# by w is no trouble.  But a z drawn from $N(\mu, \sigma^2)$ is a number: no derivative leads back
+# to $\phi$ (left in the figure).  If $\epsilon$ is drawn instead, z is a function of $\mu$ and
+# $\sigma$, with $\partial z / \partial \mu = 1$ and $\partial z / \partial \sigma = \epsilon$
+# (right).  Orange numbers are sizes of the gradient of ln p(x | z) of one test row with the weights
+# as they start; yellow is what is random.
+
+# %% Build: the gradient through the sample
+lesson.cell("Build: a gradient reaches phi only if z is a function of it")
 fig, axes = plt.subplots(1, 2, figsize=(11, 3.1))
-flows = {
-    name: variational.gradient_flow(name == "reparameterised")
-    for name in ("sampled", "reparameterised")
-}
-for ax, (name, norms) in zip(axes, flows.items(), strict=True):
-    show_gradient_flow(ax, norms, reparameterised=name == "reparameterised")
+flows = {}
+for ax, name in zip(axes, ("sampled", "reparameterised"), strict=True):
+    mu, log_var = encode(X_test[:1])
+    z = mu + mg.exp(log_var / 2) * eps[:1]
+    if name == "sampled":
+        z = mg.tensor(z.numpy(), requires_grad=True)  # the same number, drawn: it has no history
+    found = mg.grad(log_p(X_test[:1], decoder(z)).sum(), [z, mu, log_var, *phi, *w])
+    size = [float(np.sum(g**2)) for g in found]
+    squares = [*size[:3], sum(size[3 : 3 + len(phi)]), sum(size[3 + len(phi) :])]
+    places = ("z", "mu", "log_var", "encoder", "decoder")
+    flows[name] = dict(zip(places, np.sqrt(squares), strict=True))
+    show_gradient_flow(ax, flows[name], reparameterised=name == "reparameterised")
+    print(f"  z {name:<16}", ", ".join(f"{k} {v:.3g}" for k, v in flows[name].items()))
 axes[0].set_title("z drawn from q: nothing reaches $\\phi$")
-axes[1].set_title("z a function of $\\mu$, $\\sigma$ and given noise: gradients flow to $\\phi$")
-fig.suptitle(
-    "orange: size of the gradient of ln p(x|z) at one datum; yellow: random", fontsize=9, y=0.04
-)
+axes[1].set_title("z a function of $\\mu$, $\\sigma$ and given noise")
 lesson.figure("graph", fig, flows)
 
-# %% Run: two estimators of one gradient
-lesson.cell("Run: reparameterised against score function")
-kinds = {"reparameterised": BLUE, "baseline": GREEN, "score": ORANGE}
-reparameterised, score = analytic.square_gradient_variances(variational.MU, variational.SIGMA)
-curve = analytic.Quadratic(np.array([[2.0]]), np.zeros(1))  # f(z) = z^2
-baseline = curve.score_function_variance(
-    [variational.MU], [variational.SIGMA], variational.MU**2 + variational.SIGMA**2
-)
-derived = {"reparameterised": reparameterised, "baseline": float(baseline[0]), "score": score}
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8))
-found = {}
-print("d/dmu E z^2 = 3, one draw           mean    variance    derived")
-for kind, color in kinds.items():
-    draws = lesson.run.shared(variational.gradient_draws, kind)
-    found[kind] = {"mean": draws.mean(), "variance": draws.var(), "derived": derived[kind]}
-    print(f"  {kind:<26} {draws.mean():>10.4f} {draws.var():>11.3f} {derived[kind]:>10.3f}")
-    left.hist(
-        draws,
-        bins=100,
-        range=(-5, 25),
-        density=True,
-        histtype="step",
-        color=color,
-        lw=1.5,
-        label=kind,
-    )
-left.axvline(2 * variational.MU, color=BLACK, lw=0.8, ls=":")
+# %% [markdown]
+# ## Algorithm 1, line by line
+#
+# The slide's loop has no "for n": it takes one row after the other.  Here its inner loop over m is
+# done for all M units at once.  It draws one sample where the error function has a mean over L of
+# them.  It climbs, $w \leftarrow w + \eta \nabla_w \mathcal{L}$, where the library descends
+# $-\mathcal{L}$.  And it computes $\mathcal{L}$ once for two updates: these lines take both
+# gradients first (the first question above asks whether they have to).
+
+# %% Build: Algorithm 1
+lesson.cell("Build: Algorithm 1, on the first rows")
+data, eta = X_train[:20], 1e-3
+noise, twin = np.random.default_rng([seed, 1]), as_library()
+for x in data[:, None, :]:  # repeat; x is one row, (1, D)
+    #     for m <- 1 to M do   eps_nm ~ N(0, 1)
+    eps = noise.standard_normal((1, M))
+    mu, log_var = encode(x)
+    #         z_nm <- mu_nm + sigma_nm eps_nm
+    z = mu + mg.exp(log_var / 2) * eps
+    #         L <- L + 1/2 (1 + ln sigma_nm^2 - mu_nm^2 - sigma_nm^2)
+    L = 0.5 * (1 + log_var - mu**2 - mg.exp(log_var)).sum()
+    L = L + log_p(x, decoder(z)).sum()  #     L <- L + ln p(x_n | z_n; w)
+    gradients = mg.grad(L, [*w, *phi])
+    for p, g in zip([*w, *phi], gradients, strict=True):  #     w <- w + eta grad_w L
+        p.data = p.data + eta * g  #     phi <- phi + eta grad_phi L
+
+noise, optimizer = np.random.default_rng([seed, 1]), mg.optim.SGD(twin.parameters(), lr=eta)
+for x in data[:, None, :]:  # the library's step, in batches of one
+    optimizer.zero_grad()
+    twin.loss(x, noise).backward()
+    optimizer.step()
+pairs = zip(as_library().parameters(), twin.parameters(), strict=True)
+difference = max(float(np.abs(p.data - q.data).max()) for p, q in pairs)
+print(f"after {len(data)} rows the parameters of these lines and of the library's class differ by")
+print(f"{difference:.1e} at most: Algorithm 1 is its mini-batch step with batches of one")
+lesson.result("Algorithm 1 and the library: parameters", difference, exact=0, tolerance=1e-9)
+
+# %% [markdown]
+# ## Train
+#
+# The same with batches and Adam: the loss is $-\mathcal{L}$, a mean over the rows of a batch, each
+# row with its own $\epsilon$ and one sample.  The rate falls to 0 along a cosine.  On the way the
+# bound is measured on the test rows, and on as many training rows, always with the same noise, so
+# that the curves show the weights and not the dice; and the KL of each unit on the test rows.
+
+# %% Train
+lesson.cell("Train: minus the ELBO, by Adam")
+optimizer = mg.optim.Adam([*w, *phi], lr=lr)
+schedule = mg.optim.cosine_schedule(optimizer, steps)
+fixed = rng.standard_normal((len(X_test), M))
+some = X_train[: len(X_test)]
+at, curves, kl_curves = [], [], []
+
+
+def watch(step):
+    """Note where training is."""
+    with mg.no_grad():
+        curves.append([elbo(x, fixed[: len(x)]).mean().item() for x in (some, X_test)])
+        mu, log_var = (v.numpy() for v in encode(X_test))
+    kl_curves.append(0.5 * (-1 - log_var + mu**2 + np.exp(log_var)).mean(axis=0))
+    at.append(step)
+    if len(at) % 5 == 1:
+        print(
+            f"  step {step:>5}: ELBO {curves[-1][0]:10.3f} (training) {curves[-1][1]:10.3f} (test),"
+            f" KL {kl_curves[-1].sum():.3f} nats a row"
+        )
+
+
+for step in range(steps):
+    if step % max(1, steps // 40) == 0:
+        watch(step)
+    x = X_train[rng.choice(len(X_train), batch, replace=False)]
+    eps = rng.standard_normal((batch, M))
+    optimizer.zero_grad()
+    loss = -elbo(x, eps).mean()
+    loss.backward()
+    schedule(step)  # sets the rate of this step
+    optimizer.step()
+watch(steps)
+model = as_library()  # for what the class offers: samples, and a report on the code
+if likelihood == "gaussian":
+    print(f"one entry of x scatters about g(z) with the learnt s = {np.exp(log_s2.item() / 2):.4g}")
+
+# %% [markdown]
+# Lines to compare with, all for the test rows.  *z ignored*: ln p for the constant output from
+# above, where the bound would be if the code carried nothing.  For a Gaussian likelihood,
+# probabilistic PCA with as many units, fitted to the training rows: the exact ln p of their best
+# *linear* decoder (if M leaves it some variance).  For a Bernoulli likelihood, minus the entropy of
+# the entries: no decoder comes above (0 for black and white data).  In the right panel each line is
+# one unit.
+
+# %% Look: the bound while training
+lesson.cell("Look: the bound, and the units, while training")
+curves, kl_curves = np.array(curves), np.array(kl_curves)
+lines = {f"z ignored: {ignored:.4g}": (ignored, "--")}
+principal = analytic.pca(X_train)
+if likelihood == "bernoulli":
+    ceiling = -analytic.pixel_entropy(X_test)
+    lines[f"no decoder above: {ceiling:.4g}"] = (ceiling, ":")
+elif principal.rank > M:
+    variances = principal.eigenvalues / len(X_train)
+    noise2 = float(variances[M:].mean())  # W = U (L - noise2 I)^(1/2)
+    W = principal.components[:, :M] * np.sqrt(variances[:M] - noise2)
+    linear = float(analytic.PPCA(W, mean, noise2).log_prob(X_test).mean())
+    lines[f"probabilistic PCA, M = {M}: {linear:.4g}"] = (linear, ":")
+fig, (left, right) = plt.subplots(1, 2, figsize=(10.4, 3.8))
+for k, (name, color) in enumerate((("training rows", BLUE), ("test rows", ORANGE))):
+    left.plot(at, curves[:, k], color=color, label=f"ELBO of {name}")
+for label, (value, style) in lines.items():
+    left.axhline(value, color=BLACK, lw=1, ls=style, label=label)
+    print(f"  ln p(x) of the test rows, {label}")
 left.set(
-    xlabel="one draw of the gradient (exact mean 3, dotted)",
-    ylabel="density",
-    title="Same mean, very different spread",
+    xlabel="steps", ylabel="nats per row", title=f"ELBO of test rows: {curves[-1, 1]:.4g} nats"
 )
-left.legend()
-means = np.linspace(0, 3, 60)
-for kind, color in (("reparameterised", BLUE), ("score", ORANGE)):
-    lines = [
-        analytic.square_gradient_variances(m, variational.SIGMA)[kind == "score"] for m in means
-    ]
-    right.semilogy(means, lines, color=color, label=f"{kind}, derived")
-    right.semilogy(
-        variational.MU, found[kind]["variance"], "o", color=color, label="measured, 400,000 draws"
-    )
+left.legend(fontsize=8, frameon=True, framealpha=0.9)
+right.plot(at, kl_curves)
 right.set(
-    xlabel="$\\mu$", ylabel="variance of one draw", title="The score function scatters as f grows"
+    xlabel="steps", ylabel="KL of a unit, nats", title=f"KL of each unit (M = {M}), test rows"
 )
-right.legend(fontsize=8)
-lesson.figure("estimators", fig, found)
-
-# %% Run: two latent units for the digits
-lesson.cell("Run: the digits through two latent units")
-epochs = variational.SHORT if lesson.fast else variational.LONG
-# VariationalAutoencoder(64, 2, likelihood="gaussian", ...), fit
-vae, history = lesson.run.shared(variational.trained, epochs)
-linear, _ = analytic.ppca_optimum(analytic.pca(X).eigenvalues / len(X), 2)
-print(vae)
-floor = analytic.pixel_entropy(X_test)
-print(
-    f"a Gaussian decoder: a Bernoulli one would be judged by a cross-entropy, at least {floor:.2f} "
-    "nats on grey pixels,"
-)
-print("which is minus a log likelihood for black and white only")
-print(f"pixels have the learnt standard deviation {vae.sigma:.3f}; code of the test digits:")
-report = diagnose(vae, X_test, lesson.rng)
+lesson.figure("training", fig, {"steps": at, "elbo": curves, "kl": kl_curves, "lines": lines})
+bound = {"at_most": ceiling} if likelihood == "bernoulli" else {}
+lesson.result("ELBO of training rows, nats", curves[-1, 0])
+lesson.result("ELBO of test rows, nats", curves[-1, 1], **bound)
+lesson.result("... where z is ignored, nats", ignored)
+report = diagnose(model, X_test, rng)
 print(report)
-log_p = float(vae.log_likelihood(X_test, lesson.rng, 200).mean())
-print(
-    f"log p(x) of the test digits, by importance weighting (k = 200): {log_p:.2f} nats; above the "
-    "ELBO, as it must be"
-)
-fig, ax = plt.subplots(figsize=(6.8, 3.6))
-ax.plot(
-    np.arange(1, history.epochs + 1),
-    -np.array(history.loss),
-    color=BLUE,
-    label="ELBO of the VAE, while training",
-)
-ax.axhline(
-    linear,
-    color=BLACK,
-    ls=":",
-    label=f"log p of probabilistic PCA, M = 2: {linear:.2f}, the best linear decoder",
-)
-ax.set(
-    xlabel="epochs",
-    ylabel="nats per image",
-    ylim=(linear - 25, -history.loss[-1] + 3),
-    title="A lower bound, yet above log p of any linear decoder with 2 units",
-)
-ax.legend()
-numbers = {
-    "elbo": -np.array(history.loss),
-    "ppca": linear,
-    "test_elbo": report.elbo,
-    "test_log_p": log_p,
-}
-lesson.figure("training", fig, numbers)
+lesson.result("KL, summed over units, nats", report.rate, at_least=0)
 
-# %% Run: what the model has learned
-lesson.cell("Run: reconstructions, samples, the way from one digit to another")
-first, second = (int(np.flatnonzero(y_test == label)[0]) for label in (0, 6))
-steps = np.linspace(0, 1, 10)[:, None]
-ends = vae.encode(X_test[[first, second]])[0].numpy()
-rows = {
-    "test digits": X_test[:10],
-    "reconstructed": vae.reconstruct(X_test[:10]),
-    "samples, z ~ p(z)": vae.sample(10, lesson.rng),
-    "between codes": vae.decode((1 - steps) * ends[0] + steps * ends[1]).numpy(),
-    "between pixels": (1 - steps) * X_test[first] + steps * X_test[second],
+# %% [markdown]
+# The table: a unit's KL is what it costs to say more about x than the prior does; the unit counts
+# as active if its mean moves with x.  Their sum, the *rate*, is what z tells about x plus the
+# distance of all codes together from the prior; the *distortion* is the mean of $-\ln p(x \mid z)$.
+#
+# Next, what the model makes of rows.  A reconstruction is the decoder's mean at $z = \mu(x)$, a
+# sample its mean at $z \sim p(z)$: no row goes in.  The last two lines go from one row to another
+# in ten equal steps, in the code and in the data: look which of them stays among data.
+
+# %% Look: reconstructions and samples
+lesson.cell("Look: reconstructions, samples, the way from one row to another")
+ends = [0, 1]
+if coloured:  # from one class to another
+    ends[1] = int(np.argmax(classes[test] != classes[test[0]]))
+path = np.linspace(0, 1, 10)[:, None]
+mu, log_var = (v.numpy() for v in model.encode(X_test))
+again = model.decode(mu).numpy()
+pictures = {
+    "test rows": X_test[:10],
+    "reconstructed": again[:10],
+    "samples": model.sample(10, rng),
+    "between codes": model.decode((1 - path) * mu[ends[0]] + path * mu[ends[1]]).numpy(),
+    "between rows": (1 - path) * X_test[ends[0]] + path * X_test[ends[1]],
 }
-fig, axes = plt.subplots(5, 1, figsize=(7.2, 4.6))
-for ax, (label, images) in zip(axes, rows.items(), strict=True):
-    show_sheet(ax, images.clip(0, 1), 10)
-    ax.set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center")
+low, high = np.percentile(X_test, [1, 99])  # white and black
+limits = (low, high) if high > low else (float(X_test.min()), float(X_test.max()))
+height = 1.1 if is_picture(D) else 1.5
+fig, axes = plt.subplots(5, 1, figsize=(7.4, 5 * height + 0.4))
+for ax, (label, values) in zip(axes, pictures.items(), strict=True):
+    show_rows(ax, values, label, limits)
+variance = np.sum((X_test - mean) ** 2)
+left_over = float(np.sum((again - X_test) ** 2) / variance)
+by_pca = float(np.sum((principal.reconstruct(X_test, M) - X_test) ** 2) / variance)
 fig.suptitle(
-    "Two numbers carry a digit; the way between two codes leads through digits", weight="bold"
+    f"{D} numbers through {M}: {left_over:.1%} of the test rows' variance is lost", weight="bold"
 )
-error = float(((vae.reconstruct(X_test) - X_test) ** 2).sum(axis=1).mean())
-lesson.figure("digits", fig, {"codes_of_the_ends": ends, "squared_error": error})
+lesson.figure("reconstructions", fig, {"lost": left_over, "lost_by_pca": by_pca})
+print(f"lost of the test rows' variance: {left_over:.2%}, by PCA with {M} components {by_pca:.2%}")
+lesson.result("variance of test rows lost, share", left_over)
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 5.7))
-show_manifold(left, lambda codes: vae.decode(codes).numpy(), 15)
-left.set_title("Decoder: digits all over the plane")
-codes = vae.encode(X_test)[0].numpy()
-show_codes(right, codes, y_test)
-right.set_title("Encoder: test digits of one class lie together")
-lesson.figure(
-    "manifold", fig, {"codes": codes[:100], "labels": y_test[:100], "covariance": report.covariance}
-)
+# %% [markdown]
+# Below left, the decoder alone.  With two units and pictures: the whole plane, in equal steps of
+# probability under p(z).  Otherwise: up to six units, those with the largest KL first, each from -2
+# to 2 with the others at 0.  Right, the encoder: where the test rows lie.
 
-# %% Run: the bound, and the likelihood itself
-lesson.cell("Run: more samples, and more weights")
-exact = float(lesson.run.shared(variational.grid_log_p, epochs).mean())
-spread = variational.spread_over_samples(lesson.run, epochs)
-sizes = (1, 5, 50) if lesson.fast else (1, 5, 20, 100, 250)
-bounds = dict(zip(sizes, variational.rising_bounds(lesson.run, sizes, epochs)[:, 0], strict=True))
-print(f"20 test digits, exact log p(x) by integration over a grid of z: {exact:.3f} nats")
-for L, (mean, deviation) in spread.items():
+# %% Look: the code
+lesson.cell("Look: the code")
+order = np.argsort(report.kl)[::-1]
+fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 5.4))
+if M == 2 and is_picture(D):
+    show_manifold(left, lambda codes: model.decode(codes).numpy(), 15, limits)
+    left.set_title("Decoder: the plane of codes")
+else:
+    walk = np.linspace(-2, 2, 9)
+    codes = np.zeros((min(M, 6), len(walk), M))
+    for k, unit in enumerate(order[:6]):
+        codes[k, :, unit] = walk
+    made = model.decode(codes.reshape(-1, M)).numpy()
+    units = ", ".join(str(unit + 1) for unit in order[:6])
+    if is_picture(D):
+        show_sheet(left, made, len(walk), limits=limits)
+    else:
+        show_rows(left, made, "decoded", limits)
+    left.set(xlabel=f"unit {units}, from -2 to 2 each", title="Decoder: one unit at a time")
+if M == 1:
+    right.hist(mu[:, 0], bins=30, density=True, color=BLUE, label="means of $q(z | x)$")
+    line = np.linspace(-3, 3, 100)
+    right.plot(line, np.exp(-(line**2) / 2) / np.sqrt(2 * np.pi), color=BLACK, label="p(z)")
+    right.set_xlabel("z")
+    right.legend()
+else:
+    pair = np.sort(order[:2])
+    show_codes(right, mu[:, pair], classes[test] if coloured else None)
+    names = [f"mean of $q(z_{{{unit + 1}}} | x)$" for unit in pair]
+    right.set(xlabel=names[0], ylabel=names[1])
+right.set_title(f"Encoder: {len(X_test)} test rows")
+lesson.figure("manifold", fig, {"codes": mu[:100], "covariance": report.covariance})
+
+# %% [markdown]
+# ## How far is the bound from ln p(x)?
+#
+# Two ways to use more samples.  The slide's error function takes the mean of L values of
+# $\ln p(x \mid z^{(l)})$.  The other way takes the logarithm of a mean of *importance weights*,
+#
+# $$\mathcal{L}_k = \mathrm{E} \ln \frac1k \sum_{j=1}^k w_j, \qquad
+#   w_j = \frac{p(x \mid z_j)\, p(z_j)}{q(z_j \mid x)}, \qquad z_j \sim q(z \mid x),$$
+#
+# where with $z = \mu + \sigma\epsilon$:
+# $\ln p(z) - \ln q(z \mid x) = \frac12 \sum_m (\epsilon_m^2 + \ln \sigma_m^2 - z_m^2)$.
+# The mean of w is p(x), and $\mathcal{L}_1$ is the ELBO.  Merging two groups of weights never
+# lowers the logarithm of their mean (ln is concave): with the same draws for all k, as here, the
+# values rise for sure.
+#
+# With one or two units there is a third way: integrate $p(x \mid z)\, p(z)$ over a grid of z as
+# fine as the narrowest q.  How far may a sampled $\mathcal{L}_k$ be above ln p(x)?  The mean of
+# $e^{\hat{\mathcal{L}}_k - \ln p(x)}$ is 1, so the sum of these differences over independent
+# estimates is above t with a probability of at most $e^{-t}$ (Markov): t = 14 is one in a million.
+
+# %% Look: bounds
+lesson.cell("Look: more samples, and more weights")
+few = X_test[:20]
+mu, log_var = (v.numpy() for v in encode(few))
+draws = 1000 if lesson.fast else 4000
+log_w, first_terms = [], []
+with mg.no_grad():
+    for _ in range(draws // 100):
+        eps = rng.standard_normal((100, len(few), M))
+        z = mu + np.exp(log_var / 2) * eps
+        term = log_p(few, decoder(z)).numpy()
+        first_terms.append(term)
+        log_w.append(term + 0.5 * (eps**2 + log_var - z**2).sum(axis=-1))
+log_w, first_terms = np.concatenate(log_w), np.concatenate(first_terms)  # (draws, rows)
+single = (first_terms - kl(mu, log_var)).mean(axis=1)  # one-sample bounds, mean over the rows
+spread, bounds = {}, {}
+for L in (1, 2, 5, 10, 50):
+    means = single.reshape(-1, L).mean(axis=1)
+    spread[L] = float(means.mean()), float(means.std())
     print(
-        f"  L = {L:>2} samples of log p(x|z): bound {mean:.3f}, one estimate scatters by "
-        f"{deviation:.3f}"
+        f"  L = {L:<3} samples: bound {spread[L][0]:.3f}, one estimate scatters by "
+        f"{spread[L][1]:.3f}"
     )
-for k, value in bounds.items():
-    print(f"  L_{k:<3} (log of the mean of k weights): {value:.3f}")
-few = variational.few_digits()
-gaps = lesson.run.shared(variational.grid_log_p, epochs) - vae.log_likelihood(few, lesson.rng, 250)
-print(
-    f"log p(x) - L_250, digit by digit: median {np.median(gaps):.2f}, largest {gaps.max():.2f} "
-    f"nats (no. {gaps.argmax()})"
-)
+for k in (1, 5, 50, 250, 1000):
+    groups = log_w.reshape(-1, k, len(few))
+    estimates = np.logaddexp.reduce(groups, axis=1) - np.log(k)
+    bounds[k] = float(estimates.mean())
+    print(f"  L_{k:<5} (ln of the mean of k weights): {bounds[k]:.3f}")
+rises = np.diff(list(bounds.values()))
+lesson.result("L_k: smallest rise from k to the next, nats", rises.min(), at_least=-1e-9)
+lesson.result("L_1, nats", bounds[1])
+lesson.result("L_1000, nats", bounds[1000])
+
+
+def on_a_grid(Z):
+    """ln p(x | z) for each z and each of the few rows, some z at a time."""
+    parts = np.array_split(Z, 1 + len(Z) * D * len(few) // 2**20)
+    return np.concatenate([log_p(few, decoder(part[:, None, :])).numpy() for part in parts])
+
+
+limit = max(6.0, float(np.abs(mu).max() + 6 * np.exp(log_var / 2).max()))
+points = 1 + int(np.ceil(2 * limit / np.exp(log_var / 2).min()))
+log_p_x = None
+if M <= 2 and points**M * D <= 4_000_000:  # what takes about a second
+    with mg.no_grad():
+        coarse, fine = (
+            analytic.grid_log_prob(on_a_grid, M, limit=limit, points=n).mean()
+            for n in (points // 2, points)
+        )
+    log_p_x = float(fine)
+    print(
+        f"  ln p(x) on a grid of {points} points a side: {fine:.6f} "
+        f"({points // 2} points: {coarse:.6f})"
+    )
+    allowed = 14 / estimates.size + abs(fine - coarse)
+    gap = bounds[1000] - log_p_x
+    lesson.result("L_1000 - ln p(x) on a grid, nats", gap, at_most=allowed)
+else:
+    weights = np.exp(log_w - log_w.max(axis=0))
+    count = weights.sum(axis=0) ** 2 / (weights**2).sum(axis=0)
+    print(
+        f"  no grid (M = {M}, {points} points a side); effective number of {draws} weights,\n"
+        f"  (sum w)^2 / sum w^2, row by row: {count.min():.0f} to {count.max():.0f}"
+    )
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
 centres, deviations = zip(*spread.values(), strict=True)
-left.errorbar(
-    list(spread),
-    centres,
-    deviations,
-    fmt="o",
-    color=BLUE,
-    capsize=4,
-    label="one estimate, and its scatter",
-)
+bars = {"fmt": "o", "color": BLUE, "capsize": 4}
+left.errorbar(list(spread), centres, deviations, **bars, label="one estimate, and its scatter")
 right.plot(list(bounds), list(bounds.values()), "o-", color=GREEN, label="$L_k$")
 for ax, ticks in ((left, list(spread)), (right, list(bounds))):
-    ax.axhline(exact, color=BLACK, ls=":", label="log p(x), exact")
+    if log_p_x is not None:
+        ax.axhline(log_p_x, color=BLACK, ls=":", label="ln p(x), grid")
     ax.set_xscale("log")
     ax.set_xticks(ticks, ticks)
     ax.set_xticks([], minor=True)
-    ax.legend(loc="center right")
-left.set(
-    xlabel="L, samples in the first term",
-    ylabel="nats per image",
-    title="More samples: steadier, not tighter",
-)
-right.set(xlabel="k, importance weights", title="Log of a mean: it rises to log p(x)")
-lesson.figure(
-    "bounds",
-    fig,
-    {"exact": exact, "L": list(spread), "mean": centres, "deviation": deviations, "L_k": bounds},
-)
+    ax.legend()
+change = f"scatter {deviations[0]:.2g} to {deviations[-1]:.2g}"
+left.set(xlabel="L, samples in the first term", ylabel="nats per row", title=f"L samples: {change}")
+right.set(xlabel="k, weights", title=f"k weights: {bounds[1]:.5g} to {bounds[1000]:.5g} nats")
+lesson.figure("bounds", fig, {"ln_p": log_p_x, "L": spread, "L_k": bounds})
 
-# %% Run: MNIST, as it was measured
-lesson.cell("Run: the same on MNIST, in black and white")
+# %% [markdown]
+# ## Two estimators of one gradient
+#
+# Reparameterising is not the only way to a gradient by $\phi$.  From
+# $\partial_\mu q = q\, \partial_\mu \ln q$ follows
+# $\partial_\mu \mathrm{E}_q f(z) = \mathrm{E}_q [f(z)\, \partial_\mu \ln q(z)]$, and for a Gaussian
+# $\partial_\mu \ln q = (z - \mu) / \sigma^2 = \epsilon / \sigma$: the *score function* estimator,
+# which needs no derivative of f.  The other one is
+# $\partial_\mu f(\mu + \sigma \epsilon) = f'(z)$.
+#
+# For $f = z^2$ all moments are known.  Reparameterised: one draw is $2z$.  Score function:
+# $z^2 \epsilon / \sigma$, or with a *baseline* $(z^2 - \mathrm{E} z^2)\, \epsilon / \sigma$, which
+# has the same mean since E eps = 0.  Take $\mu$ and $\sigma$ from the encoder: the first test row,
+# the unit with the largest KL.  Then the same for f = ln p(x | z) of the decoder trained above,
+# where nobody knows the variance beforehand.
+
+# %% Look: estimators
+lesson.cell("Look: reparameterised against score function")
+unit = int(order[0])
+m, sd = float(mu[0, unit]), float(np.exp(log_var[0, unit] / 2))
+count = 100_000
+eps = rng.standard_normal(count)
+z = m + sd * eps
+toy = {
+    "reparameterised": 2 * z,
+    "baseline": (z**2 - m**2 - sd**2) * eps / sd,
+    "score": z**2 * eps / sd,
+}
+along_z, by_score = analytic.square_gradient_variances(m, sd)
+square = analytic.Quadratic([[2.0]], [0.0])  # f = z^2
+with_baseline = float(square.score_function_variance([m], [sd], m**2 + sd**2)[0])
+derived = {"reparameterised": along_z, "baseline": with_baseline, "score": by_score}
+print(f"d/dmu E z^2 = {2 * m:.4f} for z ~ N({m:.4f}, {sd:.4f}^2), one draw")
+print(f"  {'':<16} {'mean':>10} {'variance':>12} {'derived':>12}")
+for name, values in toy.items():
+    print(f"  {name:<16} {values.mean():>10.4f} {values.var():>12.5g} {derived[name]:>12.5g}")
+    error = 6 * np.sqrt(derived[name] / count)  # six standard errors
+    lesson.result(f"d/dmu E z^2, {name}", values.mean(), exact=2 * m, tolerance=error)
+ratio = derived["score"] / derived["reparameterised"]
+
+count = 2000
+eps = rng.standard_normal((count, M))
+leaf = mg.tensor(np.tile(mu[0], (count, 1)), requires_grad=True)
+value = log_p(few[0], decoder(leaf + np.exp(log_var[0] / 2) * eps))
+(by_path,) = mg.grad(value.sum(), [leaf])
+f = value.numpy()
+trained = {
+    "reparameterised": by_path[:, unit],
+    "baseline": (f - f.mean()) * eps[:, unit] / sd,
+    "score": f * eps[:, unit] / sd,
+}
+print(f"d/dmu_{unit + 1} E ln p(x | z) of the trained decoder, one row, one draw")
+for name, values in trained.items():
+    off = values.std() / np.sqrt(count)
+    print(f"  {name:<16} {values.mean():>10.4f} +- {off:<8.2g} variance {values.var():.5g}")
+fig, axes = plt.subplots(1, 2, figsize=(10, 3.8))
+colors = {"reparameterised": BLUE, "baseline": GREEN, "score": ORANGE}
+for ax, found, what in zip(axes, (toy, trained), ("$z^2$", "ln p(x | z)"), strict=True):
+    reach = np.percentile(found["score"], [0.5, 99.5])
+    for name, values in found.items():
+        look = {"bins": 80, "range": reach, "density": True, "histtype": "step", "lw": 1.5}
+        ax.hist(values, **look, color=colors[name], label=name)
+    more = found["score"].var() / found["reparameterised"].var()
+    ax.set(xlabel="one draw of the gradient by $\\mu$", ylabel="density", yscale="log")
+    ax.set_title(f"f = {what}: ratio of variances {more:,.1f}")
+    ax.legend(fontsize=8)
+summary = {name: {"mean": v.mean(), "variance": v.var()} for name, v in toy.items()}
+lesson.figure("estimators", fig, summary)
+lesson.result("ln p(x | z): ratio of the two variances", more)
+
+# %% Look: MNIST, as it was measured
+lesson.cell("Look: beside your run, MNIST in black and white, as it was measured")
 mnist = json.loads(mg.data.shipped("09_mnist.json").read_text(encoding="utf-8"))
 print(f"measured by `{mnist['command']}` (picture: figures/mnist_vae.png); nats per test image")
-print(f"  collapsed (independent pixels)  ELBO {mnist['baseline']:8.2f}")
+print(f"  z ignored (independent pixels)  ELBO {mnist['baseline']:8.2f}")
 for name, r in mnist["runs"].items():
     words = f"{name}, {r['setting']['epochs']} epochs"
-    print(
-        f"  {words:<31} ELBO {r['elbo']:8.2f}   log p {r['log_p']:8.2f}   in {r['seconds']:.0f} s"
-    )
+    print(f"  {words:<31} ELBO {r['elbo']:8.2f}   ln p {r['log_p']:8.2f}")
 
-# %% Inspect: the backward pass through the noise
+# %% [markdown]
+# ## Inspect
+#
+# The same bound small enough to follow by hand: three black and white pixels, one unit, linear
+# networks.  Before you look: which steps send something to `log_var`, and which of them would be
+# missing if z were drawn and not computed?
+
+# %% Inspect
 lesson.cell("Inspect: from the loss to phi")
-tiny = VariationalAutoencoder(3, 1, hidden=(), rng=np.random.default_rng(lesson.seed))
-trace = mg.trace(tiny.loss(np.array([[1.0, 0.0, 0.5]]), np.random.default_rng(1)))
+x = mg.tensor([[1.0, 0.0, 1.0]], name="x")
+eps = mg.tensor([[0.7]], name="eps")
+A = mg.tensor([[0.2], [-0.1], [0.4]], requires_grad=True, name="A")  # of the encoder: mu
+B = mg.tensor([[0.1], [0.3], [-0.5]], requires_grad=True, name="B")  # of the encoder: log_var
+W = mg.tensor([[1.0, -0.6, 0.8]], requires_grad=True, name="W")  # of the decoder
+mu = x @ A
+log_var = x @ B
+sigma = mg.exp(log_var / 2)
+z = mu + sigma * eps
+g = z @ W
+likely = (x * g - mg.softplus(g)).sum()
+divergence = 0.5 * (-1 - log_var + mu**2 + mg.exp(log_var)).sum()
+loss = divergence - likely
+trace = mg.trace(loss)
 print(trace.text())
 lesson.page("backward_pass", trace)
 
-# %% Verify: every rule of the graph of the loss
-lesson.cell("Verify: the gradient of the bound proves itself")
-print(mg.check_graph(vae.loss(X[:20], lesson.rng)))
+# %% Verify
+lesson.cell("Verify: the gradient of the bound proves itself, rule by rule, on 20 rows")
+eps = rng.standard_normal((len(X_train[:20]), M))
+print(mg.check_graph(-elbo(X_train[:20], eps).mean()))
 
-# %% Break it: update w first
+# %% [markdown]
+# ## Break it
+#
+# Update w first, and take the gradient by $\phi$ of the same $\mathcal{L}$ afterwards.  What should
+# happen, and what would a framework say that does not notice who changes an array?
+
+# %% Break it
 lesson.cell("Break it: take the gradient for phi after w has moved")
-L = -model.loss(data[:1], np.random.default_rng(2))
+kept = [p.data for p in w]
+L = elbo(data[:1], rng.standard_normal((1, M))).sum()
 for p, g in zip(w, mg.grad(L, w), strict=True):
     p.data = p.data + eta * g
 try:
     mg.grad(L, phi)
+    print("no error: a gradient of nothing went unnoticed")
 except GradientError as error:
     print(error)
-print(
-    "A framework without this check returns a number: the old activations times the new weights, a "
-    "gradient of nothing."
-)
-print(
-    "And if L is computed again for phi?  That is another algorithm: the claim on Algorithm 1 "
-    "notices (verify --sabotage)."
-)
+for p, value in zip(w, kept, strict=True):
+    p.data = value
 
 # %% [markdown]
 # ## Exercises
 #
 # 1. Give the score function the best constant baseline instead of E f
 #    (`analytic.Quadratic.best_baseline`).  How much variance is left?
-# 2. Train with `sigma=1.0` and without `learn_sigma`.  How many units are active, and could you
-#    have known?  (Lesson 10)
-# 3. `n_samples=10`: is the trained bound better, at ten times the cost of the decoder?
-# 4. Train on `model.iwae(x, rng, 5)` instead of the bound.  What happens to the ELBO, what to log
-#    p(x)?
-# 5. Draw p(z | x) on a grid for the test digit whose L_250 is furthest from log p(x).  How many
-#    modes has it, and where between them is the mean of q(z | x)?
-# 6. `python benchmarks/bench_mnist_vae.py`: the same on MNIST, and `minigrad-ae train vae --data
-#    mnist --latent 2`.
+# 2. Black and white data: put `X = (X > 0.5).astype(float)` at the end of the first cell.  What is
+#    the highest value that ln p(x) can have now, and why had it no such limit before?
+# 3. Put `likelihood = "bernoulli"` there for the grey digits.  How much of the bound is lost to the
+#    greys, whatever the decoder does, and how much is left for z to gain?
+# 4. Raise M.  How many units stay active, and what do the others cost?  (Lesson 10)
+# 5. Train on $\mathcal{L}_5$ instead of the bound: five samples, logarithm of the mean weight.
+#    What happens to the ELBO, and what to ln p(x)?
+# 6. Draw p(z | x) on a grid for one test row.  How many modes has it, and where between them is the
+#    mean of q(z | x)?
+
+# %% Answers
+lesson.cell("Answers to what you predicted")
+lesson.answers(
+    ratio=ratio,
+    mean=m,
+    sigma=sd,
+    low=bounds[1],
+    high=bounds[1000],
+    active=int(report.active.sum()),
+    units=M,
+    least=report.kl.min(),
+    most=report.kl.max(),
+)
 
 # %% Recap
 lesson.finish()
+
+# %% [markdown]
+# ## What you can do now
+#
+# - Write a variational autoencoder from two networks and one line for z, and train it in ten lines.
+# - Say which of the bound's gaps more samples, more weights or another encoder can close.
+# - Choose between estimators of a gradient by their variance, measured on your own model.
+# - Train one on your own table: `minigrad-ae train vae --data table.csv --latent 2`.
+# - Walk through its gradient: `minigrad-ae inspect lessons/09_variational_autoencoder.py`.

@@ -1,6 +1,7 @@
 """Sheets of images, and the grid of codes that a manifold is drawn from."""
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 
 from minigrad_ae.teaching import figures as pictures
@@ -46,3 +47,19 @@ def test_a_gradient_that_is_zero_gets_no_arrow():
             )
         )
     assert counts == [2, 6]
+
+
+@pytest.mark.parametrize(("labels", "drawn"), [(np.array([3, 3, 7]), [2, 1]), (None, [3])])
+def test_codes_are_drawn_by_class_or_as_points(labels, drawn):
+    ax = Figure().subplots()
+    pictures.show_codes(ax, np.arange(6.0).reshape(3, 2), labels)
+    assert [len(points.get_offsets()) for points in ax.collections] == drawn
+
+
+def test_a_manifold_of_standardised_pictures_keeps_its_shades():
+    ax = Figure().subplots()
+    pictures.show_manifold(ax, lambda codes: np.outer(codes[:, 0], np.ones(25)), 3, (-2.0, 2.0))
+    shades = ax.images[0].get_array()[3]  # the middle of the first row of pictures
+    np.testing.assert_allclose(
+        shades[[3, 10, 17]], (pictures.prior_grid(3)[:3, 0] + 2) / 4, rtol=1e-12
+    )

@@ -6,7 +6,11 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +19,9 @@ import pytest
 from helpers import run
 
 import minigrad_ae as mg
+from minigrad_ae.inspect.record.asked import PROGRAM
 from minigrad_ae.inspect.render.stepper import coloured, walk_by_lines, wants_colour
+from minigrad_ae.teaching.lesson import lesson_files
 
 SCRIPT = """
 import numpy as np
@@ -65,10 +71,8 @@ def test_on_a_terminal_it_says_what_to_do_next(capsys, script, monkeypatch):
     assert "next:" not in inspected(capsys, path)[2]
     capsys.readouterr()
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    assert (
-        "next: --step K" in inspected(capsys, path)[2]
-        and "next:" not in inspected(capsys, path, "--step", 3)[2]
-    )
+    assert f"next: {PROGRAM} {path} --step 1 " in inspected(capsys, path)[2]
+    assert "next:" not in inspected(capsys, path, "--step", 3)[2]
 
 
 def test_one_step_one_parameter_ascii(capsys, script):
@@ -399,3 +403,132 @@ def test_colour_only_on_a_terminal_that_wants_it(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     assert not wants_colour(Terminal())
     assert coloured("a\nWRONG") == "\x1b[1ma\x1b[0m\n\x1b[1;31mWRONG\x1b[0m"
+
+
+# --- the command that a page prints ---------------------------------------------------------------
+
+OWN_PAGES = """
+import sys
+import numpy as np
+import minigrad_ae as mg
+
+def half_error(x):
+    h = mg.tanh(x @ W)
+    return 0.5 * ((h @ W.T - x) ** 2).sum()
+
+rows = int(sys.argv[2])
+W = mg.tensor(np.ones((4, 2)), requires_grad=True)
+for k in (1, 2):
+    E = half_error(np.full((rows, 4), 0.1 * k))
+    mg.trace(E).html(f"page{k}.html")
+loss = W.sum()
+"""
+
+
+def python(folder, *argv):
+    """What ``python *argv`` says in a folder; it must end well."""
+    done = subprocess.run(
+        [sys.executable, *map(str, argv)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def on_the_page(page, k):
+    """(what a page prints under "This step in a terminal" for step `k`, the name of its value)."""
+    text = page.read_text(encoding="utf-8")
+    data = json.loads(re.search(r"<script type=\"application/json\"[^>]*>(.*?)</script>", text)[1])
+    step = next(s for s in data["steps"] if s["k"] == k)
+    return str(k).join(data["again"]), data["nodes"][step["n"]]
+
+
+def shows_the_same(folder, page, k):
+    """The printed command runs as it is, and prints the step of the page; returns both."""
+    command, made = on_the_page(page, k)
+    assert command.startswith("python ")
+    printed = python(folder, *shlex.split(command)[1:]).stdout
+    head = printed.partition("\n")[0]
+    assert head.startswith(f"Step {k} of ") and f"{made['op'].upper()}   {made['name']} = " in head
+    return command, printed
+
+
+def test_a_page_that_a_script_wrote(tmp_path):
+    folder = tmp_path / "my lessons"
+    folder.mkdir()
+    (folder / "own.py").write_text(OWN_PAGES, encoding="utf-8")
+    python(tmp_path, "my lessons/own.py", "--rows", 3)
+    for k in (1, 2):  # neither is the trace of `loss`
+        command, printed = shows_the_same(tmp_path, tmp_path / f"page{k}.html", 7)
+        assert command == (f"{PROGRAM} 'my lessons/own.py' --trace {k} --step 7 -- --rows 3"), (
+            "relative to where the reader is"
+        )
+        assert "h = mg.tanh(x @ W)" in printed and f"min {math.tanh(0.4 * k):.4g}  max" in printed
+    missing = subprocess.run(
+        [sys.executable, "-m", "minigrad_ae", "inspect", "own.py", "--trace", "3", "--", "a", "3"],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+    )
+    assert missing.returncode == 2 and "has no trace number 3" in missing.stderr
+
+
+def test_a_page_of_inspect(capsys, script, tmp_path):
+    path, page = script(), tmp_path / "page.html"
+    assert inspected(capsys, path, "--html", page)[0] == 0
+    command, printed = shows_the_same(tmp_path, page, 8)
+    assert shlex.split(command)[4] == path, "not below the folder: the whole path"
+    assert "add_1 = matmul_1 + b" in printed
+
+
+def test_a_page_of_a_lesson(tmp_path):
+    lesson = lesson_files()[0]
+    python(tmp_path, lesson, "--fast")
+    pages = sorted((tmp_path / "minigrad_ae_figures").glob("*.html"))
+    assert pages
+    for page in pages:
+        command, _ = shows_the_same(tmp_path, page, 2)
+        assert lesson.name in command
+
+
+def test_without_a_script_there_is_a_line_of_python(tmp_path):
+    program = (
+        "import minigrad_ae as mg\n"
+        "x = mg.tensor([3.0, 4.0], requires_grad=True)\n"
+        "loss = (x * x).sum()\n"
+        "print(mg.trace(loss).command(2))\n"
+    )
+    line = python(tmp_path, "-c", program).stdout.strip()
+    assert line == "print(mg.trace(loss).text(step=2))"
+    assert "Step 2 of 2   MUL" in python(tmp_path, "-c", program + line).stdout
+    assert (
+        mg.trace((mg.tensor([1.0], requires_grad=True) * 2.0).sum()).command(1).startswith("print(")
+    ), "the program that runs these tests is not the reader's script"
+
+
+# --- lessons --------------------------------------------------------------------------------------
+
+
+def quiet(done, folder, files):
+    """The table is all that was printed, and nothing was written."""
+    assert re.match(r"\w+ = \S+   \d+ steps, ", done.stdout), done.stdout
+    assert "==" not in done.stdout and "Lesson" not in done.stdout + done.stderr
+    said = [line for line in done.stderr.splitlines() if not line.startswith(("note:", "compil"))]
+    assert said == [] and sorted(p.name for p in folder.iterdir()) == files
+
+
+@pytest.mark.parametrize("path", lesson_files(), ids=lambda p: p.stem)
+def test_a_lesson_is_silent_and_writes_nothing(path, tmp_path):
+    quiet(python(tmp_path, "-m", "minigrad_ae", "inspect", path), tmp_path, [])
+
+
+def test_a_copied_and_edited_lesson(tmp_path):
+    path = tmp_path / "mine.py"
+    shutil.copy(lesson_files()[0], path)
+    path.write_text(path.read_text(encoding="utf-8") + "loss = 2.0 * loss\n", encoding="utf-8")
+    done = python(tmp_path, "-m", "minigrad_ae", "inspect", "mine.py")
+    quiet(done, tmp_path, ["mine.py"])
+    assert "loss = 2.0 * " in done.stdout, "the variable that it leaves"

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigrad_ae.teaching.lesson import lesson_files, lessons_folder, plain
+from minigrad_ae.errors import DataError
+from minigrad_ae.teaching.lesson import Lesson, lesson_files, lessons_folder, plain
 
 LESSONS = lesson_files()
 ROOT = lessons_folder().parent
@@ -23,8 +24,6 @@ SKELETON = [
     "Predict",
     "Words",
     "Build",
-    "Train",
-    "Look",
     "Inspect",
     "Verify",
     "Break it",
@@ -33,6 +32,7 @@ SKELETON = [
     "Recap",
     "What you can do now",
 ]
+ANYWHERE = ["Build", "Train", "Inspect"], ["Build", "Look", "Inspect"]  # in turns
 # cells of lessons that are not in this form yet
 BEFORE = ["Goal", "Predict", "Build", "Run", "Inspect", "Verify", "Break it", "Exercises", "Recap"]
 
@@ -74,9 +74,11 @@ def test_committed_figures_are_those_of_the_lesson(path):
 def test_the_skeleton_is_kept(path):
     text = path.read_text(encoding="utf-8")
     cells = re.findall(r"^# %% (?:\[markdown\]\n# #+ )?([A-Z][\w ]*)", text, re.M)
-    wanted = SKELETON if "Settings" in cells else BEFORE
-    places = [next(k for k, cell in enumerate(cells) if cell.startswith(name)) for name in wanted]
-    assert places == sorted(places)
+    for wanted in (SKELETON, *ANYWHERE) if "Settings" in cells else (BEFORE,):
+        first = [
+            next(k for k, cell in enumerate(cells) if cell.startswith(name)) for name in wanted
+        ]
+        assert first == sorted(first)
     assert text.count("lesson.predict(") >= 3
     assert re.search(r"^# \d\. ", text, re.M), "exercises are numbered"
 
@@ -115,3 +117,30 @@ def test_plain_makes_json_of_numpy():
         "c": ["nan", 2],
         "d": True,
     }
+
+
+def test_tracked_figures_are_refused_to_any_other_run(tmp_path, monkeypatch):
+    for arguments in (["--fast"], ["--seed", "3"]):
+        monkeypatch.setattr(sys, "argv", ["lesson", "--update-figures", *arguments])
+        with pytest.raises(DataError, match="a checkout keeps"):
+            Lesson("01_backpropagation", "1 s")
+    monkeypatch.setattr(sys, "argv", ["lesson", "--update-figures"])
+    monkeypatch.setattr("minigrad_ae.teaching.lesson.lessons_folder", lambda: tmp_path / "lessons")
+    with pytest.raises(DataError, match="a checkout keeps"):
+        Lesson("01_backpropagation", "1 s")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "said"),
+    [(2.0, True, "A row of this run is NOT"), (1.0, False, "A claim of the ledger FAILS")],
+)
+def test_what_does_not_hold_ends_a_lesson_with_1(here, there, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["lesson", "--fast"])
+    monkeypatch.setattr("minigrad_ae.teaching.recap.the_ledger", lambda topic, run: there)
+    lesson = Lesson("01_backpropagation", "1 s")
+    lesson.result("sum", here, exact=1.0)
+    with pytest.raises(SystemExit) as stop:
+        lesson.finish()
+    assert stop.value.code == 1
+    assert said in capsys.readouterr().out

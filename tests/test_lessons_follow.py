@@ -16,10 +16,22 @@ IRIS = 'X = np.load("iris.npy")'
 # lesson, and what is put at the end of its first cell
 CHANGES = [
     ("01", f"{IRIS}\nM = 2"),
-    ("02", "X = X[:500]\nM = 5"),
+    ("02", "X = X[:500]"),
     ("02", f"{IRIS}\nM = 2\nseed = 7"),
     ("02", f"{STANDARDISED}\nM = 3"),
+    ("03", f"{STANDARDISED}\nM = 1\ncurve = curve[:50]\nseed = 3"),
+    ("04", f"{IRIS}\nM = 1\nseed = 7"),
+    ("04", f"{STANDARDISED}\nM = 3\nX = X[:500]"),
     ("05", f"{IRIS}\nM = 6\nseed = 7"),
+    ("06", "X = X[:500]"),
+    ("06", f"{IRIS}\nM = 2\nseed = 7"),
+    ("06", f"{STANDARDISED}\nM = 3"),
+    ("07", f"{IRIS}\nwidth = 16\nseed = 7"),
+    ("08", f"{IRIS}\nM = 1\nseed = 2"),
+    ("09", "X = (X[:500] > 0.5).astype(float)\nM = 5"),
+    ("09", f"{IRIS}\nM = 2\nseed = 7"),
+    ("09", f"{STANDARDISED}\nM = 3"),
+    ("10", f"{IRIS}\nM = 2\npictures = X\nseed = 4"),
 ]
 _runs = {}
 

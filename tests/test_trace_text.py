@@ -69,6 +69,85 @@ def test_names_come_from_name_then_variables_then_numbers():
     assert sorted(name_values(engine.topological(y), []).values()) == ["loss", "w", "w_2"]
 
 
+def names_of(loss):
+    """The names of a graph's values and constants where no variable of a caller is known."""
+    return [n.name for n in trace(loss, scope={}, numeric=False).nodes]
+
+
+def test_values_are_called_as_the_code_that_made_them_calls_them():
+    model = mg.models.VariationalAutoencoder(3, 1, hidden=(), rng=np.random.default_rng(0))
+    loss = model.loss(np.array([[1.0, 0.0, 0.5]]), np.random.default_rng(1))
+    t = trace(loss)
+    named = [n.name for n in t.nodes if n.kind != "param"]
+    assert set(named) == set("x statistics mu log_var eps z a distortion rate loss".split())
+    params = [n.name for n in t.nodes if n.kind == "param"]
+    assert set(params) == {f"{c}.0.{p}" for c in ("encoder", "decoder") for p in ("weight", "bias")}
+    assert [s.node.computes for s in t.steps if s.op == "gaussian_kl"] == [
+        "gaussian_kl(mu, log_var)"
+    ]
+    program = mg.emit_numpy(loss)
+    assert "z = mu + np.exp(0.5 * log_var) * eps" in program and "getitem" not in program
+
+
+def test_names_of_variables_that_are_gone():
+    W = mg.tensor(np.linspace(-1, 1, 16).reshape(4, 4), requires_grad=True, name="W")
+
+    def bound(X):
+        h = mg.tanh(X @ W)
+        first, second = mg.split(h, 2, axis=1)
+        top, low = first[:2], (second.exp().sum())
+        noise = np.ones(2)
+        z = top * noise if len(top) else None
+        z = mg.max(z, axis=0) * 2.0
+        for _ in range(2):
+            z = z * 0.5
+        low -= mg.ops.half_squared_error(z, noise)
+        return low + z.sum()
+
+    names = names_of(bound(np.ones((3, 4))))
+    assert {"X", "h", "first", "second", "top", "noise", "z", "low", "W", "loss"} <= set(names)
+    assert [n for n in names if n.startswith("z")] == ["z", "z_2", "z_3", "z_4"]
+    assert "low_2" in names and len(names) == len(set(names))
+
+
+def test_what_could_be_called_two_things_keeps_its_number():
+    a = mg.tensor([0.5, 1.5], requires_grad=True)
+
+    def maker(t):
+        return t * t
+
+    def first(u):
+        return mg.exp(u)
+
+    def second(w):
+        return mg.tanh(w)
+
+    def several():
+        parts = mg.split(a, 2)
+        both = list(map(mg.exp, [a]))
+        only, _ = mg.split(a, 2)
+        total = sum(x * 1.0 for x in [parts[0], both[0], only])
+        return total.sum()
+
+    square = maker(a)
+    names = names_of((first(square) + second(square)).sum())
+    assert names[:2] == ["x0", "mul_1"], "u in one place, w in another: neither"
+    assert not {"parts", "both", "only"} & set(names_of(several())), "a list is not its part"
+
+
+def test_the_callers_variable_comes_before_the_makers():
+    W = mg.tensor([1.0, 2.0], requires_grad=True)
+
+    def made(x):
+        z = W * x
+        return mg.exp(z)
+
+    code = made(np.ones(2))
+    z = code.sum()
+    names = {n.name: n.op for n in trace(z).nodes}
+    assert names == {"x": None, "W": None, "z_2": "mul", "code": "exp", "z": "sum"}
+
+
 def test_source_line_and_bytes_saved():
     a = mg.tensor(np.ones((3, 4)), requires_grad=True)
     h = mg.tanh(a)  # this line

@@ -3,9 +3,6 @@
 import csv
 import json
 import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -242,25 +239,3 @@ def test_numbers_are_sorted_as_numbers_and_many_have_a_scale():
 @pytest.mark.parametrize("M, words", [(1, "the first component holds 25.0%"), (3, "hold 50.0%")])
 def test_the_title_says_what_the_numbers_show(M, words):
     assert words in drawn(None, M).axes[0].get_title()
-
-
-# --- the example ----------------------------------------------------------------------------------
-
-
-def test_the_example_is_a_page_and_runs(tmp_path):
-    page = ROOT / "examples" / "pca.py"
-    text = page.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 40
-    imported = set(re.findall(r"^\s*(?:import|from) (\w+)", text, re.M))
-    assert imported == {"matplotlib", "numpy", "minigrad_ae", "sklearn"}
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
-    command = [sys.executable, str(page)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=True
-    )
-    assert "this linear autoencoder IS PCA" in done.stdout
-    assert (tmp_path / "pca.png").read_bytes().startswith(b"\x89PNG")
-    printed = done.stdout.split("PCA certificate")[0]
-    ours, *theirs = re.split(r"^\w+\n", printed, flags=re.M)[1:]
-    assert "explained variance ratio" in ours
-    assert theirs in ([], [ours])

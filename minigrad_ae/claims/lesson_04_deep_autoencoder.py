@@ -48,6 +48,7 @@ def anywhere(
     tolerance=1e-5,
     reason="one number describes the curve; 300 evaluations of L-BFGS come below 1e-5",
     sabotage=edit(Linear.forward, "activation=self.activation", "activation=None"),
+    thorough=True,
 )
 def parabola_error(run: Run) -> float:
     return float(best(run, on_parabola, "sigmoid", least=3)[1][-1])
@@ -198,6 +199,7 @@ def dead_start(run: Run) -> float:
     tolerance=0.0,
     reason="a count; the three differ by factors of ten and more",
     sabotage=edit(LBFGS._remember, "self.pairs.append((s, y, curvature))", "pass"),
+    thorough=True,
 )
 def optimisers(run: Run) -> float:
     every = range(starts(run))

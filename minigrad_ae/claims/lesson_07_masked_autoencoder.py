@@ -458,7 +458,7 @@ def _(run: Run) -> float:
     masks, T, bar = masks_of(run)[:50], pictures("test"), ERROR_LIVE
     if run.fast:
         bar = LIVE_SHARE * mean_picture_errors(pictures("train"), T, masks).mean()
-    return max(0.0, float(masked_errors(run.shared(live).model, T, masks).mean() - bar))
+    return max(0.0, float(masked_errors(run.shared(live), T, masks).mean() - bar))
 
 
 def shortfall(gains: list[float], bar: float = 0.0) -> float:
@@ -478,6 +478,7 @@ def shortfall(gains: list[float], bar: float = 0.0) -> float:
         "copy.deepcopy(autoencoder.encoder)",
         "VisionTransformer((8, 8), 2, 64, 2, 2, rng=np.random.default_rng(0), dtype=np.float32)",
     ),
+    thorough=True,
 )
 def _(run: Run) -> float:
     """(The bug: the trained weights are not copied.)"""

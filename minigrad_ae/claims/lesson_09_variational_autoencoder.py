@@ -470,6 +470,7 @@ def _grid_tolerance(run: Run) -> float:
     tolerance=0.0,
     reason="a count",
     sabotage=edit(VariationalAutoencoder.iwae, "- math.log(len(log_w))", ""),
+    thorough=True,
 )
 def rising(run: Run) -> float:
     means, errors = variational.rising_bounds(run).T

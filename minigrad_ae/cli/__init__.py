@@ -17,7 +17,7 @@ from typing import Any
 from ..arguments import Parser, spell_out
 from ..errors import MinigradError
 from ..version import __version__
-from . import bench, data, doctor, inspect, lesson, train, verify
+from . import bench, data, doctor, inspect, lesson, notebook, train, verify
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,9 +35,12 @@ def _run_command(argv: Sequence[str] | None) -> int:
     """Parse and run; every error that a user can cause is reported in three lines."""
     spell_out()
     parser = build_parser()
-    args, rest = parser.parse_known_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    own = words.index("--") if words[:1] == ["inspect"] and "--" in words else len(words)
+    args, rest = parser.parse_known_args(words[:own])
     if rest and args.handler is not lesson.lesson:
         parser.error(f"unknown argument {rest[0]!r}")
+    rest += words[own + 1 :]  # those of the inspected script
     try:
         return int(args.handler(args, rest))
     except MinigradError as error:
@@ -85,7 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", parser_class=Parser
     )
-    for module in (lesson, verify, inspect, train, data, bench, doctor):
+    for module in (lesson, notebook, verify, inspect, train, data, bench, doctor):
         name = module.__name__.rpartition(".")[2]
         # a lesson prints the help of its own options
         command = commands.add_parser(name, help=module.HELP, add_help=module is not lesson)

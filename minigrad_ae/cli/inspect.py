@@ -7,22 +7,25 @@ import shutil
 import sys
 import traceback
 import types
-from contextlib import redirect_stdout, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
+from ..arguments import span
 from ..autodiff import engine
 from ..autodiff.graph import Value, watchers
 from ..autodiff.staleness import refuse_changed
 from ..errors import DataError, FileError, GradientError, MinigradError
 from ..inspect.diagnose.diff import compare_files
+from ..inspect.record.asked import Asked
 from ..inspect.render.stepper import only_ascii, say, typed, walk_by_lines
 from ..inspect.render.text import NARROW
-from ..inspect.tracing import Trace, trace
+from ..inspect.tracing import Trace, listeners, trace
 from .output import writable
 
 STDOUT = Path("-")
-NEXT = "next: --step K shows one step in full, -i walks by typing, --html page.html writes the page"
+NEXT = "next: {}   (or -i: walk by typing; --html page.html: write the page)"
 AGAIN = (
     "the parameters were changed after the loss was computed: it is computed again here, from the "
     "same ops"
@@ -40,6 +43,12 @@ OPTIONS = {
     "--from": {"type": int, "metavar": "A", "dest": "first", "help": "steps from A on in full"},
     "--to": {"type": int, "metavar": "B", "dest": "last", "help": "steps up to B in full"},
     "--all": {"action": "store_true", "help": "every step in full"},
+    "--trace": {
+        "type": int,
+        "metavar": "N",
+        "dest": "number",
+        "help": "the N-th trace that the script makes itself, in place of that of `loss`",
+    },
     "--param": {"metavar": "NAME", "help": "all that flowed into NAME"},
     "--html": {"type": Path, "metavar": "F", "help": "write the page: one file, no network"},
     "--png": {
@@ -87,8 +96,7 @@ def inspect(args: argparse.Namespace, rest: list[str]) -> int:
         if path != STDOUT:
             writable(path, option)
     args.ascii = args.ascii or only_ascii(sys.stdout)
-    loss, scope, note = loss_of(args.script)
-    t = trace(loss, max_steps=args.max_steps, scope=scope, script=str(args.script))
+    t, note = _traced(args, rest)
     text = _shown(t, args)
     if note:
         print(f"note: {note}", file=sys.stderr)
@@ -100,8 +108,18 @@ def inspect(args: argparse.Namespace, rest: list[str]) -> int:
         views = (args.step, args.param, args.first, args.last, args.html, args.png, args.json)
         asked = args.all or any(option is not None for option in views)
         if sys.stderr.isatty() and not asked:
-            print(f"\n{NEXT}", file=sys.stderr)
+            print(f"\n{NEXT.format(t.command(t.steps[0].k))}", file=sys.stderr)
     return int(not t.ok)
+
+
+def _traced(args: argparse.Namespace, arguments: Sequence[str]) -> tuple[Trace, str]:
+    """(the trace that is asked for, a note or '')."""
+    if args.number is not None:
+        return made_by(args.script, args.number, arguments), ""
+    loss, scope, note = loss_of(args.script, arguments)
+    t = trace(loss, max_steps=args.max_steps, scope=scope, script=str(args.script))
+    t.asked = Asked(str(args.script), None, tuple(arguments))
+    return t, note
 
 
 def _shown(t: Trace, args: argparse.Namespace) -> str:
@@ -150,14 +168,33 @@ class _LastRoot:
     sent = computed
 
 
-def loss_of(script: Path) -> tuple[Value, dict[str, Any], str]:
+def made_by(script: Path, number: int, arguments: Sequence[str] = ()) -> Trace:
+    """The trace number `number` of those that a script makes when it is run."""
+    traces: list[Trace] = []
+    listeners.append(traces)
+    try:
+        run(script, arguments)
+    finally:
+        listeners.remove(traces)
+    own = [t for t in traces if t.asked and t.asked.number == number]
+    if not own:
+        made = sum(t.asked is not None for t in traces)
+        raise DataError(
+            f"{script.name} has no trace number {number}",
+            f"it called mg.trace {made} times" if made else "it never called mg.trace",
+            f"choose {span(1, made)}" if made else "leave --trace out: its `loss` is traced",
+        )
+    return own[0]
+
+
+def loss_of(script: Path, arguments: Sequence[str] = ()) -> tuple[Value, dict[str, Any], str]:
     """(loss, the script's variables, a note or '') of a script, which is run: `loss`, or where
     the last backward pass started.
     """
     last = _LastRoot()
     watchers.append(last)
     try:
-        scope = run(script)
+        scope = run(script, arguments)
     finally:
         watchers.remove(last)
     newest = sorted(filter(_is_loss, scope.values()), key=lambda v: -v.serial)
@@ -212,9 +249,9 @@ def recomputed(loss: Value) -> dict[Value, Value]:
     return new
 
 
-def run(script: Path) -> dict[str, Any]:
-    """The variables of a script after it ran as ``python script`` would; what it prints goes to
-    stderr.
+def run(script: Path, arguments: Sequence[str] = ()) -> dict[str, Any]:
+    """The variables of a script after it ran as ``python script *arguments`` would; what it prints
+    goes to stderr, what a lesson prints nowhere.
     """
     if script.suffix == ".json":
         fix = (
@@ -223,7 +260,8 @@ def run(script: Path) -> dict[str, Any]:
         )
         raise DataError("a recorded trace cannot be run", str(script), fix)
     try:
-        code = compile(script.read_bytes(), str(script), "exec")
+        text = script.read_bytes()
+        code = compile(text, str(script), "exec")
     except OSError as error:
         raise FileError(
             "the script cannot be read", f"{script}: {error.strerror}", "name a Python script"
@@ -235,11 +273,11 @@ def run(script: Path) -> dict[str, Any]:
     module = types.ModuleType("__main__")
     module.__dict__.update(__file__=str(script), __builtins__=__builtins__)
     before = sys.argv, sys.modules["__main__"], list(sys.path)
-    sys.argv, sys.modules["__main__"] = [str(script)], module
+    sys.argv, sys.modules["__main__"] = [str(script), *arguments], module
     sys.path.insert(0, str(script.resolve().parent))
     try:
         # a script that ends by sys.exit still leaves its variables
-        with redirect_stdout(sys.stderr), suppress(SystemExit):
+        with redirect_stdout(sys.stderr), _short_form(text), suppress(SystemExit):
             exec(code, module.__dict__)
     except MinigradError:
         raise
@@ -256,3 +294,12 @@ def run(script: Path) -> dict[str, Any]:
     finally:
         sys.argv, sys.modules["__main__"], sys.path[:] = before
     return dict(module.__dict__)
+
+
+def _short_form(text: bytes) -> AbstractContextManager[None]:
+    """In here a lesson runs in its short form, and prints and writes nothing."""
+    if b"teaching.lesson" not in text:
+        return nullcontext()
+    from ..teaching.lesson import inspected
+
+    return inspected()

@@ -1,5 +1,5 @@
-"""What lesson 04 and its claims train: the four-layer network on curves, on a surface, and on the
-digits.
+"""What the claims of lesson 04 train, and its shipped starts: the four-layer network on curves and
+on the digits.
 
 Errors are squared errors, a sum over features and a mean over data, without the slides' factor 1/2.
 """
@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from .. import analytic
-from ..data import arch, digits, helix, parabola
+from ..data import digits, helix, parabola
 from ..models import DeepAutoencoder
 from ..optim import LBFGS, SGD, Adam
 from .run import Run, adam, closure, descent, generator
 
 H = 8  # hidden units on the parabola, as few as the slide draws
-WIDE = 16  # on the helix and the surface
+WIDE = 16  # on the helix
 DIGITS_H = 128
 DIGITS_LR = {"sigmoid": 1e-2, "relu": 5e-3}  # of Adam, at the start of a cosine
 STARTS = 20
@@ -70,12 +70,6 @@ def on_helix(run: Run, start: int) -> Nets:
     return model, minimise(model, helix()[0], evaluations(run))
 
 
-def on_arch(run: Run, start: int) -> Nets:
-    """3-16-2-16-3 on a saddle surface."""
-    model = DeepAutoencoder(3, 2, WIDE, rng=generator(run, start))
-    return model, minimise(model, arch()[0], evaluations(run))
-
-
 def best(run: Run, train_one: Callable[..., Nets], *key: Any, least: int = 2) -> Nets:
     """The start with the smallest error at the end, of at least so many."""
     return min(
@@ -116,25 +110,10 @@ def on_digits(run: Run, activation: str, M: int, start: int, epochs: int) -> Dee
     return model
 
 
-def test_errors(run: Run, activation: str, sizes: tuple[int, ...], epochs: int) -> dict[int, float]:
-    """{M: error on the test digits}."""
-    X = digits("test")[0]
-    return {M: error(run.shared(on_digits, activation, M, 0, epochs), X) for M in sizes}
-
-
 def pca_test_errors(run: Run, sizes: tuple[int, ...]) -> dict[int, float]:
     """{M: error on the test digits} of PCA of the training digits."""
     principal, X = analytic.pca(digits("train")[0]), digits("test")[0]
     return {M: squared_error(principal.reconstruct(X, M), X) for M in sizes}
-
-
-def neighbour_accuracy(z: np.ndarray, y: np.ndarray) -> float:
-    """How many data (z (n, M), y (n,)) have the label of their nearest neighbour among the others:
-    a share of n.
-    """
-    distance = np.sum((z[:, None] - z) ** 2, axis=-1)
-    np.fill_diagonal(distance, np.inf)
-    return float(np.mean(y[distance.argmin(axis=1)] == y))
 
 
 def many_starts(run: Run) -> dict[str, Any]:

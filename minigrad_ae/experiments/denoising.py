@@ -1,4 +1,6 @@
-"""What lesson 06 and its claims both train: once in a run (`Run.shared`)."""
+"""What the claims of lesson 06 train, once in a run (`Run.shared`), and two toys that the lesson
+shows: a mixture of Gaussians and two points.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,6 @@ from unittest import mock
 import numpy as np
 
 from .. import analytic
-from ..data import digits
 from ..models import DeepAutoencoder, DenoisingAutoencoder, LinearAutoencoder, TwoLayerAutoencoder
 from ..train import History
 from .linear import five_features
@@ -168,54 +169,3 @@ def mixture() -> analytic.GaussianMixture:
     return analytic.GaussianMixture(
         np.array([0.4, 0.35, 0.25]), np.array(means), np.array(covariances)
     )
-
-
-def on_mixture(run: Run, n: int, epochs: int) -> DenoisingAutoencoder:
-    """A deep denoiser trained on n draws of the mixture."""
-    net = DeepAutoencoder(2, 2, 64, activation="relu", rng=generator(run, 67))
-    model = DenoisingAutoencoder(net, sigma=FIELD_SIGMA)
-    X = mixture().sample(n, generator(run, 68))
-    denoise(model, X, run, lr=0.01, epochs=epochs, batch=250)
-    return model
-
-
-# --- digits ---------------------------------------------------------------------------------------
-
-
-def on_digits(run: Run, kind: str, noise: str, M: int, epochs: int) -> DenoisingAutoencoder:
-    """A "linear" or "deep" denoiser of the training digits, with one of DIGIT_NOISE."""
-    X, _ = digits("train")
-    rng = generator(run, 69)
-    net = (
-        LinearAutoencoder(64, M, rng=rng)
-        if kind == "linear"
-        else DeepAutoencoder(64, M, 256, activation="relu", rng=rng)
-    )
-    model = DenoisingAutoencoder(net, **DIGIT_NOISE[noise])
-    denoise(model, X, run, lr=0.02 if kind == "linear" else 3e-3, epochs=epochs, batch=64)
-    return model
-
-
-DIGIT_NOISE: dict[str, dict[str, float]] = {"gaussian": {"sigma": 0.3}, "drop": {"drop": 0.5}}
-
-
-def noisy_test(run: Run, noise: str, sweeps: int = 10) -> tuple[np.ndarray, np.ndarray]:
-    """(clean, noisy), (sweeps * 360, 64) each: the test digits, corrupted `sweeps` times."""
-    net = LinearAutoencoder(64, 1, rng=np.random.default_rng(0))
-    clean = np.tile(digits("test")[0], (sweeps, 1))
-    model = DenoisingAutoencoder(net, **DIGIT_NOISE[noise])
-    return clean, model.corrupt(clean, generator(run, 70))
-
-
-def best_linear(run: Run, noise: str, M: int) -> tuple[np.ndarray, np.ndarray]:
-    """(A, b): the best linear denoiser y = A x~ + b of rank M of the training digits, noise
-    averaged exactly.
-    """
-    X, _ = digits("train")
-    mean, S = X.mean(axis=0), np.cov(X.T, ddof=0)
-    keep, sigma = 1 - DIGIT_NOISE[noise].get("drop", 0.0), DIGIT_NOISE[noise].get("sigma", 0.0)
-    moments = analytic.gaussian_moments(S, sigma)
-    if noise == "drop":
-        moments = analytic.dropout_moments(S, keep, mean)
-    A = analytic.best_denoiser(moments, M).matrix
-    return A, mean - keep * A @ mean

@@ -1,5 +1,5 @@
-"""What lesson 08 and its claims share: the bound at any weights, E and M steps, joint steps, the
-gap between, and log p(x) itself: with any q and any decoder on a grid, and by importance weighting.
+"""What the claims of lesson 08 measure: the bound at any weights, E and M steps, the gap between,
+and log p(x) itself: with any q and any decoder on a grid, and by importance weighting.
 
 Everything that is trained here is a production model with a production optimiser; log p and the
 divergences that it is compared with come from `analytic`.
@@ -7,8 +7,8 @@ divergences that it is compared with come from `analytic`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,10 @@ from .. import analytic
 from ..models import LinearVAE, VariationalAutoencoder
 from ..models.densities import LN_2PI
 from ..ops import exp_remainder
-from ..optim import LBFGS, SGD
+from ..optim import LBFGS
 from ..tensors import Tensor, tensor
 from .linear import five_features
-from .run import Run, closure, descent, generator, mean_and_error, with_weights
+from .run import Run, closure, generator, mean_and_error, with_weights
 
 OFFSET = np.array([1.0, -2.0, 0.5, 3.0, -1.0])  # the data are not centred: mu must be found
 
@@ -113,7 +113,7 @@ def mean_bound(model: LinearVAE, X: np.ndarray, rng: np.random.Generator | None 
     return float(model.elbo(X, rng).item()) / len(X)
 
 
-# --- E and M steps, joint steps -------------------------------------------------------------------
+# --- E and M steps --------------------------------------------------------------------------------
 
 
 def maximise(
@@ -147,27 +147,6 @@ def alternate(run: Run, M: int, steps: int) -> tuple[LinearVAE, list[Terms]]:
     return model, path
 
 
-def joint(
-    run: Run, M: int, steps: int, lr: float, decoder_from: LinearVAE | None = None
-) -> list[Terms]:
-    """Steps of gradient ascent on the bound in all parameters at once: the terms at the start and
-    after each step.
-
-    From the start of `alternate`, or with the decoder of another model beside that start's encoder.
-    """
-    (X, _), model = cloud(), started(M)
-    if decoder_from is not None:
-        model.decoder_weight.data = decoder_from.decoder_weight.data.copy()
-        model.log_sigma2.data = decoder_from.log_sigma2.data.copy()
-    return [terms(model, X) for _ in joint_steps(model, X, steps, lr)]
-
-
-def joint_steps(model: LinearVAE, X: np.ndarray, steps: int, lr: float) -> Iterator[float]:
-    """Minus the bound per datum before each step in all parameters but mu, and after the last."""
-    moved = [p for p in model.parameters() if p.requires_grad and p is not model.mean]
-    return descent(SGD(moved, lr=lr), lambda: model.loss(X) / len(X), steps)
-
-
 def free_posteriors(model: LinearVAE, X: np.ndarray) -> float:
     """The bound per datum with a diagonal Gaussian of its own for every datum, each the best: no
     encoder in between.
@@ -176,72 +155,6 @@ def free_posteriors(model: LinearVAE, X: np.ndarray) -> float:
     mu, log_var = (tensor(start, requires_grad=True) for _ in range(2))
     optimiser = LBFGS([mu, log_var], max_iter=500, gradient_tolerance=1e-12)
     return -optimiser.step(closure(lambda: -model.bound_of(X, mu, log_var).sum() / len(X)))
-
-
-# --- one weight: the slide's figure ---------------------------------------------------------------
-
-
-def scalar() -> tuple[LinearVAE, np.ndarray]:
-    """x = w z + noise with one weight w, x one number: (model at w = 0.7, X (200, 1) with variance
-    5 exactly).
-    """
-    x = np.random.default_rng(1).standard_normal(200)
-    x = (x - x.mean()) / x.std() * np.sqrt(5)
-    model = LinearVAE(1, 1, sigma2=1.0, rng=np.random.default_rng(0))
-    model.decoder_weight.data = np.full((1, 1), 0.7)
-    model.encoder_weight.data = np.full((1, 1), 0.05)
-    return model, x[:, None]
-
-
-@dataclass(frozen=True)
-class Bound:
-    """One bound L(w) at a fixed encoder, per datum: ``curve`` over the given w.
-
-    The encoder was fitted at ``w``, where the bound is ``gap`` below ``log_p``; w then moved to
-    ``after``.
-    """
-
-    curve: np.ndarray
-    w: float
-    log_p: float
-    gap: float
-    after: float
-
-
-def bound_here(model: LinearVAE, X: np.ndarray, ws: np.ndarray) -> Bound:
-    """The bound at the encoder and w that the model has now."""
-    w, now = model.decoder_weight.item(), terms(model, X)
-    return Bound(curve(model, X, ws), w, now.log_p, now.log_p - now.elbo, w)
-
-
-def curve(model: LinearVAE, X: np.ndarray, ws: np.ndarray) -> np.ndarray:
-    """The bound per datum as a function of w, the encoder as it is."""
-    now, values = model.decoder_weight.data.copy(), []
-    for w in ws:
-        model.decoder_weight.data = np.full((1, 1), w)
-        values.append(mean_bound(model, X))
-    model.decoder_weight.data = now
-    return np.array(values)
-
-
-def bounds_of_em(ws: np.ndarray, steps: int) -> list[Bound]:
-    """The bound after each E step, and where the M step then goes."""
-    (model, X), bounds = scalar(), []
-    for _ in range(steps):
-        e_step(model, X)
-        here = bound_here(model, X, ws)
-        m_step(model, X)
-        bounds.append(replace(here, after=model.decoder_weight.item()))
-    return bounds
-
-
-def bounds_of_joint_steps(ws: np.ndarray, steps: int, every: int, lr: float) -> list[Bound]:
-    """The bound at the encoder and w that joint gradient steps have reached, after 0, every, 2
-    every ... steps.
-    """
-    model, X = scalar()
-    passed = enumerate(joint_steps(model, X, steps, lr))
-    return [bound_here(model, X, ws) for step, _ in passed if step % every == 0]
 
 
 # --- any q, any decoder: a grid -------------------------------------------------------------------

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
+from ..arguments import counted
 from ..models import MaskedAutoencoder
 from ..nn import patchify
 from .masked import hidden_pixels
@@ -17,6 +18,12 @@ from .run import mean_and_error
 
 HIDDEN, ENCODER, DECODER = "#BFD9EA", "#0072B2", "#E69F00"
 INK: dict[str, Any] = {"cmap": "gray_r", "vmin": 0, "vmax": 1}  # of an image: 0 white, 1 black
+
+
+def ink(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """Values as amounts of ink: 0 at the lower limit, 1 at the upper."""
+    low, high = limits
+    return (values - low) / (high - low if high > low else 1.0)
 
 
 def shades(ink: np.ndarray) -> np.ndarray:
@@ -49,14 +56,20 @@ def rows_of_pictures(ax: Any, rows: list[tuple[str, list[np.ndarray]]], margin: 
 
 
 def reconstruction_rows(
-    model: MaskedAutoencoder, x: np.ndarray, masks: np.ndarray
+    model: MaskedAutoencoder,
+    x: np.ndarray,
+    masks: np.ndarray,
+    limits: tuple[float, float] = (0.0, 1.0),
 ) -> list[tuple[str, list[np.ndarray]]]:
     """The book's figure: what is there, what the encoder sees, what comes out; and the decoder's
     output as it is.
+
+    limits : of the values, white and black.
     """
     H, W = model.image_shape[:2]
     pasted, raw = model.reconstruct(x, masks), model.reconstruct(x, masks, paste=False)
-    original, filled_in, alone = (list(row.reshape(-1, H, W)) for row in (x, pasted, raw))
+    inks = [ink(row, limits).reshape(-1, H, W) for row in (x, pasted, raw)]
+    original, filled_in, alone = map(list, inks)
     seen = [with_holes(a, m, model.patch) for a, m in zip(original, masks, strict=True)]
     return [
         ("original", original),
@@ -67,26 +80,37 @@ def reconstruction_rows(
 
 
 def draw_masked_autoencoder(
-    ax: Any, model: MaskedAutoencoder, x: np.ndarray, mask: np.ndarray
+    ax: Any,
+    model: MaskedAutoencoder,
+    x: np.ndarray,
+    mask: np.ndarray,
+    limits: tuple[float, float] = (0.0, 1.0),
 ) -> None:
     """The slide, left to right, with the model's own sizes, one real picture, and what the model
     makes of it.
+
+    limits : of the values, white and black.
     """
     H, W = model.image_shape[:2]
-    y = model.reconstruct(x[None], mask[None])[0].reshape(H, W)
-    kept = np.flatnonzero(~mask)
-    patches = patchify(x[None], (H, W), model.patch)[0].reshape(-1, model.patch, model.patch)
-    for k, (r, c) in enumerate(np.ndindex(model.encoder.embedding.grid)):
-        _patch(ax, 0.0 + 1.1 * c, 3.9 - 1.1 * r, None if mask[k] else patches[k])
-        _square(ax, 14.6 + 1.1 * c, 3.9 - 1.1 * r, DECODER if mask[k] else ENCODER)
+    y = ink(model.reconstruct(x[None], mask[None])[0], limits).reshape(H, W)
+    kept, grid = np.flatnonzero(~mask), model.encoder.embedding.grid
+    patches = ink(patchify(x[None], (H, W), model.patch)[0], limits)
+    patches = patches.reshape(-1, model.patch, model.patch)
+    step, apart = 4.4 / max(grid), min(1.1, 4.4 / len(kept))  # of the grid, of the column
+    for k, (r, c) in enumerate(np.ndindex(grid)):
+        across, y0 = step * (c + (max(grid) - grid[1]) / 2), 5.0 - step * (r + 1)
+        _patch(ax, across, y0, step / 1.1, None if mask[k] else patches[k])
+        _square(ax, 14.6 + across, y0, step / 1.1, DECODER if mask[k] else ENCODER)
     for j, visible in enumerate(patches[kept]):
-        _patch(ax, 6.0, 3.9 - 1.1 * j, visible)
-        _square(ax, 12.0, 3.9 - 1.1 * j, ENCODER)
-    encoder = f"encoder\n{model.depth} blocks\nwidth {model.width}\n{model.heads} heads"
-    decoder = f"decoder\n{model.decoder_depth} blocks\nwidth {model.decoder_width}"
+        _patch(ax, 6.0, 5.0 - apart * (j + 1), apart / 1.1, visible)
+        _square(ax, 12.0, 5.0 - apart * (j + 1), apart / 1.1, ENCODER)
+    blocks = f"{counted(model.depth, 'block')}\nwidth {model.width}"
+    encoder = f"encoder\n{blocks}\n{counted(model.heads, 'head')}"
+    again = f"{counted(model.decoder_depth, 'block')}\nwidth {model.decoder_width}"
     _box(ax, 8.0, 11.0, ENCODER, encoder)
-    _box(ax, 20.0, 23.0, DECODER, decoder)
-    place = (24.2, 28.6, 0.6, 5.0)
+    _box(ax, 20.0, 23.0, DECODER, f"decoder\n{again}")
+    wide = 4.4 * W / max(H, W)
+    place = (26.4 - wide / 2, 26.4 + wide / 2, 0.6, 5.0)
     ax.imshow(y, **INK, extent=place, interpolation="nearest", zorder=2)
     for x0, x1 in ((4.6, 5.8), (7.15, 7.9), (11.1, 11.9), (13.2, 14.4), (19.1, 19.9), (23.1, 24.0)):
         ax.annotate(
@@ -104,23 +128,24 @@ def draw_masked_autoencoder(
     ax.axis("off")
 
 
-def _patch(ax: Any, x: float, y: float, pixels: np.ndarray | None) -> None:
+def _patch(ax: Any, x: float, y: float, size: float, pixels: np.ndarray | None) -> None:
     """A patch with its pixels, or light blue where it is hidden."""
     if pixels is None:
-        _square(ax, x, y, HIDDEN, "#777777", 1.0)
+        _square(ax, x, y, size, HIDDEN, "#777777", 1.0)
         return
     n = len(pixels)
     for i, j in np.ndindex(n, n):
-        corner = (x + j / n, y + 1 - (i + 1) / n)
-        ax.add_patch(Rectangle(corner, 1 / n, 1 / n, facecolor=shades(pixels[i, j]), lw=0))
-    _square(ax, x, y, "none", "#777777", 1.0)
+        corner = (x + size * j / n, y + size * (1 - (i + 1) / n))
+        shade = shades(pixels[i, j])
+        ax.add_patch(Rectangle(corner, size / n, size / n, facecolor=shade, lw=0))
+    _square(ax, x, y, size, "none", "#777777", 1.0)
 
 
 def _square(
-    ax: Any, x: float, y: float, color: str, edge: str = "white", alpha: float = 0.85
+    ax: Any, x: float, y: float, size: float, color: str, edge: str = "white", alpha: float = 0.85
 ) -> None:
     look: dict[str, Any] = {"facecolor": color, "edgecolor": edge, "lw": 0.6, "alpha": alpha}
-    ax.add_patch(Rectangle((x, y), 1, 1, **look))
+    ax.add_patch(Rectangle((x, y), size, size, **look))
 
 
 def _box(ax: Any, left: float, right: float, color: str, text: str) -> None:
@@ -143,38 +168,44 @@ LINES = [  # (colour, style) of each method
 ]
 
 
-def ablation_figure(study: dict[str, Any]) -> Any:
-    """Reconstruction and transfer against the share of hidden patches."""
+def ablation_figure(study: dict[str, Any], origin: str) -> Any:
+    """Reconstruction and transfer against the share of hidden patches; `origin` is who made it."""
     rows, ratios = list(study["ablation"].values()), [100 * float(r) for r in study["ablation"]]
     fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.9))
     gaussian, ours = [r["gaussian"] for r in rows], [np.mean(r["error"]) for r in rows]
+    below = sum(mine < theirs for mine, theirs in zip(ours, gaussian, strict=True))
     left.plot(ratios, gaussian, "s--", color=DECODER, ms=4, label="Gaussian conditional")
     left.plot(ratios, ours, "o-", color=ENCODER, ms=4, label="masked autoencoder")
     left.set(
         ylabel="squared error per hidden pixel",
-        title="Better than second moments at every ratio",
+        title=f"Below the Gaussian at {below} of {len(rows)} ratios",
         ylim=(0, None),
     )
+    best: dict[str, float] = {}
     for share, key, color in (("5%", "0.05", ENCODER), ("1%", "0.01", "#009E73")):
         found = [mean_and_error(np.mean(r[f"accuracy at {share}"], axis=0)) for r in rows]
         means, errors = np.array(found).T
+        best[share] = ratios[int(means.argmax())]
         label = f"fine-tuned with {share} of the labels"
         right.errorbar(ratios, means, errors, **POINTS, color=color, label=label)
         scratch = np.mean(study["transfer"][key]["from scratch"])
         right.axhline(scratch, color=color, ls=":", label=f"from scratch, {share}")
     right.set(
         ylabel="accuracy on test digits",
-        title="Transfer: a broad plateau, then a drop",
+        title="Highest at " + ", ".join(f"{r:g} % hidden ({s})" for s, r in best.items()),
         ylim=(0.5, 1.0),
     )
     for ax in (left, right):
         ax.set(xlabel="hidden patches (% of 16)", xticks=ratios)
         ax.legend(fontsize=8)
+    fig.suptitle(f"{origin}: digits, one network for each ratio", fontsize=10)
     return fig
 
 
-def labels_figure(study: dict[str, Any]) -> Any:
-    """Test accuracy against the number of labels, one curve for each method."""
+def labels_figure(study: dict[str, Any], origin: str) -> Any:
+    """Test accuracy against the number of labels, one curve for each method.  The title says what
+    pre-training gains, and who made the study (`origin`).
+    """
     methods, counts = list(study["transfer"]["0.05"]), list(study["labels"].values())
     fig, ax = plt.subplots(figsize=(7.4, 4.6))
     for k, (method, (color, line)) in enumerate(zip(methods, LINES, strict=True)):
@@ -182,11 +213,15 @@ def labels_figure(study: dict[str, Any]) -> Any:
         x = np.array(counts) * 1.03 ** (k - 2.5)  # side by side, so that the bars can be told apart
         means, errors = np.array(found).T
         ax.errorbar(x, means, errors, **POINTS, color=color, ls=line, label=method)
+    gains = ", ".join(
+        f"{np.mean(runs['fine-tuned']) - np.mean(runs['from scratch']):+.3f} ({float(share):.0%})"
+        for share, runs in study["transfer"].items()
+    )
     ax.set(
         xscale="log",
         xlabel="labelled digits: 1, 5, 10 and 100 % of 1,437",
         ylabel="accuracy on 360 test digits",
-        title="Where labels are few, pre-training without labels helps",
+        title=f"{origin}, digits: fine-tuned minus from scratch\n{gains}",
     )
     ax.set_xticks(counts, [str(c) for c in counts])
     ax.minorticks_off()
@@ -195,10 +230,15 @@ def labels_figure(study: dict[str, Any]) -> Any:
 
 
 def attention_figure(
-    model: MaskedAutoencoder, pictures: np.ndarray, query: int
-) -> tuple[Any, list[Any]]:
-    """(figure, weights): for each picture and block, how much patch `query` takes from each patch,
-    mean over heads.
+    model: MaskedAutoencoder,
+    pictures: np.ndarray,
+    query: int,
+    limits: tuple[float, float] = (0.0, 1.0),
+) -> tuple[Any, list[np.ndarray]]:
+    """(figure, weights of each block): for each picture and block, how much patch `query` takes
+    from each patch, mean over heads.
+
+    limits : of the values, white and black.
     """
     rows, columns = model.encoder.embedding.grid
     maps = [
@@ -206,10 +246,12 @@ def attention_figure(
         for m in model.encoder.attention_maps(pictures)
     ]
     size = 1.7 * len(pictures) + 0.6, 1.7 * (1 + model.depth) + 0.7
-    fig, axes = plt.subplots(1 + model.depth, len(pictures), figsize=size)
+    fig, axes = plt.subplots(1 + model.depth, len(pictures), figsize=size, squeeze=False)
     edges = (-0.5, columns - 0.5, rows - 0.5, -0.5)
+    H, W = model.image_shape[:2]
     for k, column in enumerate(axes.T):
-        column[0].imshow(pictures[k].reshape(model.image_shape[:2]), **INK, extent=edges)
+        shown = ink(pictures[k], limits).reshape(H, W)
+        column[0].imshow(shown, **INK, extent=edges)
         for weights, ax in zip(maps, column[1:], strict=True):
             ax.imshow(weights[k], cmap="viridis", vmin=0)
         for ax in column:
@@ -219,9 +261,12 @@ def attention_figure(
             ax.grid(False)
     for k, ax in enumerate(axes[:, 0]):
         ax.set_ylabel(f"block {k}" if k else "picture", fontsize=9)
+    heads = [weights.reshape(len(pictures), -1) for weights in maps]
+    itself = sum(int(np.sum(weights.argmax(axis=1) == query)) for weights in heads)
     fig.suptitle(
-        "The framed patch looks at itself first,\nthen at other parts of the digit (bright: much)",
+        f"The framed patch takes most from itself in {itself} of {len(pictures) * len(maps)} maps\n"
+        "(bright: takes much)",
         weight="bold",
         fontsize=10,
     )
-    return fig, [np.round(weights, 4).tolist() for weights in maps]
+    return fig, maps

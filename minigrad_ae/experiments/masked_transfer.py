@@ -37,6 +37,7 @@ from .masked import (
     pictures,
     train,
 )
+from .run import mean_and_error
 
 COMMAND = "python -m minigrad_ae.experiments.masked_transfer FOLDER"
 RATIOS, SEEDS = (0.25, 0.5, 0.75, 0.875), (0,)
@@ -279,6 +280,27 @@ def _ablation(pieces: Pieces, ratio: float) -> dict[str, Any]:
             for start in SEEDS
         ]
     return row
+
+
+def tables(study: dict[str, Any]) -> str:
+    """The two tables of a study, as lines: mask ratios, and methods against shares of labels."""
+    lines = ["hidden    error  Gaussian   fine-tuned with 1 % and 5 % of the labels: accuracy"]
+    for ratio, row in study["ablation"].items():
+        errors = f"{np.mean(row['error']):>8.4f} {row['gaussian']:>9.4f}"
+        gains = [_summary(np.mean(row[f"accuracy at {share:.0%}"], axis=0)) for share in FEW]
+        lines.append(f"{float(ratio):>6.1%} {errors}    {' '.join(gains)}")
+    shares = list(study["labels"])
+    lines.append(f"{'accuracy, labels':<36}" + "".join(f"{float(s):>17.0%}" for s in shares))
+    for method in study["transfer"][shares[0]]:
+        cells = [_summary(study["transfer"][share][method]) for share in shares]
+        lines.append(f"{method:<36}" + "".join(f"{cell:>17}" for cell in cells))
+    return "\n".join(lines)
+
+
+def _summary(values: Any) -> str:
+    """Mean and standard error of a list of numbers."""
+    mean, error = mean_and_error(values)
+    return f"{mean:.3f} +- {error:.3f}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What lesson 09 and its claims both compute: once in a run (`Run.shared`)."""
+"""What the claims of lesson 09 compute, once in a run where several share it (`Run.shared`)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 
 from .. import analytic
-from ..autodiff.engine import grad
 from ..data import digits
 from ..models import VariationalAutoencoder
 from ..models.estimators import kl_samples, reparameterised_gradients, score_function_gradients
 from ..models.slide_algorithm import algorithm_1
-from ..ops import exp_remainder, reparameterise
+from ..ops import exp_remainder
 from ..optim import SGD
-from ..tensors import tensor
 from ..train import History
 from .run import Run, adam, generator, mean_and_error, with_weights
 
@@ -166,7 +164,7 @@ def gradient_of(model: VariationalAutoencoder, x: Array, rng: np.random.Generato
 # --- a model of the digits ------------------------------------------------------------------------
 
 
-SHORT, LONG = 60, 400  # epochs: what claims train, and what makes good pictures
+SHORT = 60  # epochs of `trained`
 
 
 def trained(run: Run, epochs: int = SHORT) -> tuple[VariationalAutoencoder, History]:
@@ -197,43 +195,13 @@ def grid_log_p(run: Run, epochs: int = SHORT) -> Array:
     return analytic.grid_log_prob(log_conditional, 2, limit=6.0, points=145)
 
 
-def rising_bounds(run: Run, sizes: tuple[int, ...] = (1, 5, 50), epochs: int = SHORT) -> Array:
-    """(len(sizes), 2): L_k, averaged over `few_digits` and 1,000 draws of z for each, and its
-    standard error.
+def rising_bounds(run: Run) -> Array:
+    """(3, 2): L_k at k = 1, 5, 50, averaged over `few_digits` and 1,000 draws of z for each, and
+    its standard error.
     """
-    model, X = run.shared(trained, epochs)[0], few_digits()
+    model, X = run.shared(trained, SHORT)[0], few_digits()
     found = []
-    for k in sizes:
+    for k in (1, 5, 50):
         bounds = model.iwae(np.repeat(X, 1000 // k, axis=0), generator(run, 99), k).numpy()
         found.append(mean_and_error(bounds.reshape(len(X), -1).mean(axis=0)))
     return np.array(found)
-
-
-def spread_over_samples(
-    run: Run, epochs: int, sizes: tuple[int, ...] = (1, 2, 5, 10, 50)
-) -> dict[int, tuple[float, float]]:
-    """{L: (mean, standard deviation)} of the ELBO of `few_digits` (mean over them), estimated with
-    L samples.
-    """
-    model, X = run.shared(trained, epochs)[0], few_digits()
-    bounds = model.bound(np.repeat(X, 1000, axis=0), generator(run, 90)).numpy()
-    single = bounds.reshape(len(X), 1000).mean(axis=0)
-    means = {L: single[: 1000 // L * L].reshape(-1, L).mean(axis=1) for L in sizes}
-    return {L: (float(mean.mean()), float(mean.std())) for L, mean in means.items()}
-
-
-def gradient_flow(reparameterised: bool) -> dict[str, float]:
-    """Norms of d ln p(x | z) / d(z, mu, log_var, encoder, decoder) at one datum of the small
-    model.
-    """
-    model, X = small()
-    mu, log_var = model.encode(X[:1])
-    z = reparameterise(mu, log_var, np.array([[0.7, -1.1]]))
-    z = z if reparameterised else tensor(z.numpy(), requires_grad=True)
-    log_p = -model.conditional.negative_log_likelihood(model.decoder(z), X[:1])
-    phi, w = model.encoder.parameters(), model.decoder.parameters()
-    found = grad(log_p, [z, mu, log_var, *phi, *w])
-    norm = [float(np.linalg.norm(g)) for g in found]
-    ends = 3 + len(phi)
-    layers = {"encoder": math.hypot(*norm[3:ends]), "decoder": math.hypot(*norm[ends:])}
-    return dict(zip(("z", "mu", "log_var"), norm, strict=False)) | layers

@@ -26,6 +26,7 @@ from ..errors import DataError, FileError
 from ..files import write_text
 from .diagnose.reasons import backward_trouble, forward_trouble, made_here
 from .record.applications import Application, demand_loss, walk
+from .record.asked import Asked, asking
 from .record.leaf_checks import LeafCheck, check_leaves
 from .record.names import caller_scopes, name_values, seed_in
 from .record.notation import bar_notation, bytes_saved, computes, rule_of
@@ -42,6 +43,9 @@ LIMIT = 50_000  # steps; a longer backward pass is traced only on request, with 
 RAW = 100_000
 
 
+listeners: list[list[Trace]] = []  # each receives every trace that is made
+
+
 class Trace(Recording):
     """A recorded backward pass, made by `trace`.
 
@@ -54,7 +58,7 @@ class Trace(Recording):
     dtype : str
         Its dtype.
     script : str or None
-        The file of the code that made it.
+        The file of the script that asked, or else of the code that made it.
     nodes : list of Node
         The values and constants of the graph, inputs before outputs.
     steps : list of Step
@@ -69,6 +73,8 @@ class Trace(Recording):
         ``{"kept": int, "total": int, "reason": str}`` where steps were left out.
     seed : int or None, optional
         The variable `seed` of the code that asked.
+    asked : Asked, optional
+        The script that asked, and how to have it ask again.
 
     Examples
     --------
@@ -235,7 +241,8 @@ def trace(
     scope : mapping of str to object, optional
         The variables to take names from; by default the caller's, and `seed`, if there is one.
     script : str, optional
-        The file to name; by default that of the code that made the loss.
+        The file to name; by default the script that asks, or else (at a prompt, in a notebook)
+        that of the code that made the loss.
 
     Returns
     -------
@@ -289,10 +296,12 @@ def trace(
         rest = "first and last steps, failures, NaN/Inf and parameters are kept"
         reason = f"max_steps={max_steps}: {rest}"
         cut = {"kept": len(steps), "total": total, "reason": reason}
+    asked = asking() if script is None else Asked(script)
     if script is None:
-        script = next((n.file for n in reversed(recorder.nodes) if n.file), None)
+        made = (n.file for n in reversed(recorder.nodes) if n.file)
+        script = asked.script if asked else next(made, None)
     value = float(loss._data.reshape(()))
-    return Trace(
+    t = Trace(
         recorder.names[id(loss)],
         value,
         str(loss._data.dtype),
@@ -304,7 +313,11 @@ def trace(
         leaves=recorder.leaves(),
         truncated=cut,
         seed=seed_in(scopes),
+        asked=asked,
     )
+    for listener in listeners:
+        listener.append(t)
+    return t
 
 
 def _kept(recorder: _Recorder, most: int) -> list[Step]:

@@ -219,15 +219,15 @@ class VariationalAutoencoder(VariationalModel):
         """
         return self._terms(self._rows(x), noise)
 
-    def _terms(self, x: Any, noise: np.ndarray) -> tuple[Any, Any]:
+    def _terms(self, x: Any, eps: np.ndarray) -> tuple[Any, Any]:
         mu, log_var = self._encode(x)
-        a = self.decoder(ops.reparameterise(mu, log_var, noise))
+        z = ops.reparameterise(mu, log_var, eps)
+        a = self.decoder(z)
         rate = ops.gaussian_kl(mu, log_var)
-        if noise.ndim == 2:  # L = 1
+        if eps.ndim == 2:  # L = 1
             return self.conditional.negative_log_likelihood(a, x), rate
-        return self.conditional.negative_log_likelihood(a, ops.broadcast_to(x, a.shape)) / len(
-            noise
-        ), rate
+        x = ops.broadcast_to(x, a.shape)
+        return self.conditional.negative_log_likelihood(a, x) / len(eps), rate
 
     def loss(self, x: Any, rng: np.random.Generator | None = None) -> Any:
         """-L(w, phi) with this model's ``beta`` and ``n_samples``: distortion + beta rate.
@@ -434,7 +434,8 @@ class VariationalAutoencoder(VariationalModel):
     def _draw(self, mu: Any, log_var: Any, rng: Any, n_samples: int) -> Any:
         """z = mu + sigma eps, (L, n, M), also for L = 1."""
         noise = self._noise(rng, len(mu), self._samples(n_samples))
-        return ops.reparameterise(mu, log_var, noise.reshape(-1, *mu.shape))
+        eps = noise.reshape(-1, *mu.shape)
+        return ops.reparameterise(mu, log_var, eps)
 
     def _log_prob(self, x: Any, z: Any) -> Any:
         return self.conditional.log_prob(self.decoder(z), x)

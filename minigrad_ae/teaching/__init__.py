@@ -2,6 +2,7 @@
 
 =========  =========================================================================================
 lesson     the frame: options, cells, where figures go, and one plotting style
+notebook   a lesson's script as a notebook
 questions  what the reader predicts, and the sealed answers
 glossary   the words of the outputs, explained
 recap      the end: what this run measured, and the ledger's rows

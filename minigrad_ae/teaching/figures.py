@@ -92,16 +92,21 @@ def prior_grid(n: int) -> Array:
     return np.stack([across.ravel(), down.ravel()], axis=1)
 
 
-def show_manifold(ax: Any, decode: Callable[[Array], Array], n: int) -> None:
+def show_manifold(
+    ax: Any, decode: Callable[[Array], Array], n: int, limits: tuple[float, float] = (0, 1)
+) -> None:
     """The images that a decoder of two latent units makes of `prior_grid`."""
-    show_sheet(ax, decode(prior_grid(n)).clip(0, 1), n)
+    show_sheet(ax, decode(prior_grid(n)), n, limits=limits)
     ax.set(xlabel="$z_1$ at equal steps of probability", ylabel="$z_2$")
 
 
-def show_codes(ax: Any, codes: Array, labels: Array) -> None:
-    """Codes (n, 2), each drawn as its digit in the colour of its class; circles hold half and 95 %
-    of the prior.
+def show_codes(ax: Any, codes: Array, labels: Array | None) -> None:
+    """Codes (n, 2), each drawn as its digit in the colour of its class, or as a point where there
+    are no labels; circles hold half and 95 % of the prior.
     """
+    if labels is None:
+        ax.scatter(*codes.T, color=BLUE, s=10)
+        labels = np.empty(0)
     for label in np.unique(labels):
         look = {"marker": f"${label}$", "color": CLASSES[label], "s": 22, "linewidth": 0.2}
         ax.scatter(*codes[labels == label].T, **look)

@@ -27,7 +27,7 @@ import numpy as np
 
 from ..arguments import Parser, end_with_the_reader, seed, spell_out
 from ..claims import Run
-from ..errors import DataError
+from ..errors import DataError, MinigradError
 from ..files import write_png, write_text
 from . import recap
 from .glossary import WORDS
@@ -220,7 +220,7 @@ class Lesson:
         """
         self.questions.reveal(numbers, *keys)
 
-    def figure(self, name: str, fig: Any, numbers: dict[str, Any], alt: str = "") -> Path:
+    def figure(self, name: str, fig: Any, numbers: dict[str, Any], alt: str = "") -> None:
         """Save a figure as PNG, and the numbers behind it beside it as JSON; show it in a notebook,
         or if asked to.
 
@@ -241,28 +241,24 @@ class Lesson:
         path = self.out / f"{self.name[:2]}_{name}.png"
         if INSPECTED:
             plt.close(fig)
-            return path
+            return
         self.out.mkdir(parents=True, exist_ok=True)
         write_png(path, fig, dpi=75 if self.fast else 150)
         text = json.dumps(plain(numbers), indent=1, allow_nan=False)
         write_text(path.with_suffix(".json"), text + "\n")
         if in_notebook():
-            from IPython.display import Image, display
-
-            inches = fig.get_size_inches()[0]
-            display(Image(path.read_bytes(), alt=alt or seen(fig), width=round(75 * inches)))
+            _display(path, alt or seen(fig), round(75 * fig.get_size_inches()[0]))
         else:
             print(f"  figure: {path}")
         if self.show:
             plt.show()
         plt.close(fig)
-        return path
 
-    def page(self, name: str, trace: Any) -> Path:
+    def page(self, name: str, trace: Any) -> None:
         """Write the page of a trace (shown at once in a notebook), and say how to open it."""
         path = self.out / f"{self.name[:2]}_{name}.html"
         if INSPECTED:
-            return path
+            return
         self.out.mkdir(parents=True, exist_ok=True)
         trace.html(path)
         print(
@@ -273,7 +269,6 @@ class Lesson:
             from IPython.display import display
 
             display(trace)
-        return path
 
     def result(
         self,
@@ -305,7 +300,7 @@ class Lesson:
 
     def finish(self) -> None:
         """The recap: what this run measured, and this lesson's part of the ledger.  A script exits
-        with 1 if something does not hold.
+        with 1 if something does not hold; a notebook stops.
         """
         if INSPECTED:
             return
@@ -320,7 +315,38 @@ class Lesson:
         print(recap.contradiction(here, there))
         print(f"{time.perf_counter() - self.start:.1f} s; figures in {self.out}")
         if not (here and there):
-            raise SystemExit(1)
+            raise DoesNotHold(self.name) if in_notebook() else SystemExit(1)
+
+
+class DoesNotHold(MinigradError):
+    """What ends a notebook whose recap has a row that theory or the ledger contradicts."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            "a row of the recap does not hold",
+            f"lesson {name}: it says NOT or FAIL above",
+            "undo the last change of the settings cell, and run all cells again",
+        )
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the sentence, since the lines that raised it say nothing."""
+        return [str(self)]
+
+
+def _display(path: Path, alt: str, width: int) -> None:
+    """A picture in a notebook, with its description where screen readers look: nbconvert finds that
+    of a PNG in its metadata, JupyterLab in HTML alone.
+    """
+    from base64 import b64encode
+    from html import escape
+
+    from IPython.display import display
+
+    data = b64encode(path.read_bytes()).decode("ascii")
+    source = f'src="data:image/png;base64,{data}"'
+    picture = f'<img {source} alt="{escape(alt)}" width="{width}">'
+    bundle = {"text/html": picture, "image/png": data, "text/plain": alt}
+    display(bundle, raw=True, metadata={"image/png": {"alt": alt, "width": width}})
 
 
 def _short(value: Any) -> str:

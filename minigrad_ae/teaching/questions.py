@@ -59,6 +59,7 @@ class Questions:
         self.entries = read(path) if path.is_file() else {}
         self.ask = ask
         self.said: dict[str, str] = {}  # in the order in which they were asked
+        self.numbers: dict[str, Any] = {}  # of this run
 
     def predict(self, key: str, guess: str) -> None:
         """Print a question; in a quiz, wait for what the reader says."""
@@ -77,12 +78,13 @@ class Questions:
         """Print each question that was asked (or these of them), what the reader said, and the
         answer, with this run's numbers in it.
         """
-        for key in keys or list(self.said):
-            entry, guess = self.entries[key], self.said.pop(key)
+        self.numbers |= numbers  # a cell of a notebook may ask once more
+        for key in keys or tuple(self.said):
+            entry, guess = self.entries[key], self.said.pop(key, "")
             print(wrapped("? ", entry["question"]))
             if guess:
                 print(wrapped("  you said: ", guess))
-            print(wrapped("  answer:   ", entry["answer"].format(**numbers)))
+            print(wrapped("  answer:   ", entry["answer"].format(**self.numbers)))
 
 
 def _typed() -> str:

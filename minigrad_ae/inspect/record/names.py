@@ -1,5 +1,5 @@
-"""What the values of a graph are called: by `name=`, by the caller's own variables, or by a made-up
-name.
+"""What the values of a graph are called: by `name=`, by the caller's own variables, by those of the
+functions that made them, or by a made-up name.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...autodiff.graph import Value
+from .variables import source_names
 
 
 def caller_scopes(depth: int) -> list[Mapping[str, Any]]:
@@ -80,6 +81,10 @@ def name_values(order: Sequence[Value], scopes: Iterable[Mapping[str, Any]]) -> 
     root = id(order[-1])
     if root not in names and order[-1].op is not None:
         names[root] = unique("loss", taken)
+    written = source_names(order)
+    for thing in things:
+        if id(thing) not in names and id(thing) in written:
+            names[id(thing)] = unique(written[id(thing)], taken)
     for thing in things:
         if id(thing) not in names:
             names[id(thing)] = unique(_counted(thing, counts), taken)

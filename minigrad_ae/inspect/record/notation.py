@@ -121,5 +121,6 @@ def computes(value: Value, inputs: list[str]) -> str:
     params = [
         f"{k}={v}" if not hasattr(v, "ndim") else f"{k}=array{v.shape}"
         for k, v in value.params.items()
+        if v is not None  # activation=None says nothing
     ]
     return f"{op.name}({', '.join([*inputs, *params])})"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...display import is_finite, number, numbers, summary
+from .asked import Asked, again
 from .leaf_checks import LeafCheck
 from .names import short_path
 from .witness import Check
@@ -226,6 +227,7 @@ class Recording:
     leaves: list[LeafCheck] = field(default_factory=list)
     truncated: dict[str, Any] | None = None
     seed: int | None = None
+    asked: Asked | None = None
 
     @property
     def ok(self) -> bool:
@@ -243,6 +245,28 @@ class Recording:
             f"<trace of {self.loss} = {self.value:.6g}: {self.total} steps, "
             f"{'ok' if self.ok else 'WRONG'}; see text()>"
         )
+
+    def command(self, step: int) -> str:
+        """What shows a step again.
+
+        Parameters
+        ----------
+        step : int
+            Its number.
+
+        Returns
+        -------
+        str
+            A command for the terminal, which runs as it is in the current folder; a line of Python
+            where no script made the trace: at a prompt, or in a notebook.
+
+        Examples
+        --------
+        >>> x = mg.tensor([3.0, 4.0], requires_grad=True, name="x")
+        >>> mg.trace((x * x).sum()).command(2)
+        'print(mg.trace(loss).text(step=2))'
+        """
+        return again(self.asked, self.loss, step)
 
     def record(self) -> dict[str, Any]:
         """The trace as plain data, schema 1: what `json` writes.

@@ -29,6 +29,7 @@ CAP = 5_000_000  # bytes of a page
 DRAWN = 150  # nodes; a larger graph is shown as the neighbourhood of the current step
 TOLD = 200  # steps; the text report has each of a shorter trace in full
 SCRIPTS = ("base", "cards", "predict", "graph", "walk")
+AT = 987_654_321  # in place of a step's number
 HEADS = (64, 16, 4)  # elements of an array on the page: as many as the cap allows
 
 
@@ -207,6 +208,7 @@ class _Data:
             "places": self.places,
         }
         leaves = {f.node: {"st": f.status, "e": f.error, "why": f.reason} for f in t.leaves}
+        tables["again"] = t.command(AT).split(str(AT))
         return {**head, **tables, "origin": t.origin.k if t.origin else None, "leaves": leaves}
 
     def node(self, n: Node) -> dict[str, Any]:

@@ -82,7 +82,7 @@ function leavesCard() {
 }
 function bottomCard(s) {
   const n = nodes[s.n], box = card("Memory, and this step in a terminal", el("p", "", `${n.mem.toLocaleString("en")} bytes are kept for the backward pass`));
-  const command = `python -m minigrad_ae inspect ${data.script || "SCRIPT"} --step ${s.k}`, copy = el("button", "", "Copy");
+  const command = data.again.join(s.k), copy = el("button", "", "Copy");
   copy.addEventListener("click", () => navigator.clipboard && navigator.clipboard.writeText(command).then(() => say("copied"), () => say("copying is not allowed here")));
   box.append(el("p", "", el("code", "", command), " ", copy));
   return box;
