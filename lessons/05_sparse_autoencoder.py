@@ -24,7 +24,7 @@ from minigrad_ae.models import SparseAutoencoder
 from minigrad_ae.teaching.figures import is_picture, show_rows, show_sheet
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson
 
-lesson = Lesson("05_sparse_autoencoder", "about 20 s; --fast 7 s")
+lesson = Lesson("05_sparse_autoencoder", "about 25 s; --fast 6 s")
 seed = lesson.seed
 # whitened patches, one a row; yours: X = mg.data.load_matrix("table.csv")
 X = mg.data.patches(
@@ -139,7 +139,7 @@ def terms(how, X, W1, b1, W2, b2):
     return E, size, loss
 
 
-few_steps = 80 if lesson.fast else 250
+few_steps = 80 if lesson.fast else 200
 start = [w.data.copy() for w in (W1, b1, W2, b2)]
 curves, ends, columns = {}, {}, {}
 print("objective   step          E   lambda sum |z|   mean length of W2's columns")
@@ -160,6 +160,11 @@ for how in ("slide", "decay", "unit"):
                 f"{how:<11} {step + 1:>4} {E.item():>10.5f} {curves[how][-1]:>16.5f} "
                 f"{columns[how]:>20.4f}"
             )
+
+# %% [markdown]
+# The figure shows the penalty during the three trainings (left).  Right: each trained network with
+# its codes multiplied by c and the weights of its decoder divided by c.  Where is each curve lowest?
+# The last line takes the slope of the slide's curve at c = 1, by the engine.
 
 # %% Look: codes times c, decoder divided by c
 lesson.cell("Look: codes times c, decoder divided by c")
@@ -383,10 +388,10 @@ lesson.result("share of codes that are exactly 0, test rows", zeros)
 # %% [markdown]
 # Each output is a sum of columns of $W_2$: the dictionary.  Below are some rows of the data,
 # principal components, and the columns, those first that are used most often, each scaled to its
-# own largest value (grey is 0).  Two
-# numbers say what the eye sees.  `localised`, of `experiments.sparse`: the share of a column's
-# squares that lies in its strongest quarter of features, 25 % if all are alike (median over
-# columns).  `oriented`, for pictures: 0 if its waves run in all directions, 1 for stripes.
+# own largest value (grey is 0).  Two numbers say what the eye sees.  `localised`, of
+# `experiments.sparse`: the share of a column's squares that lies in its strongest quarter of
+# features, 25 % if all are alike (median over columns).  `oriented`, for pictures: 0 if its waves
+# run in all directions, 1 for stripes.
 
 # %% Look: the dictionary
 lesson.cell("Look: the dictionary")
