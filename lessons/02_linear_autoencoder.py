@@ -144,10 +144,10 @@ lesson.result(f"E after 400 steps of descent / variance (PCA {left[M]:.4g})", fa
 # **Faster.**  Adam gives each weight a step of its own; L-BFGS estimates the curvature from the
 # gradients that it has seen, and calls the *closure* for E and its gradient as often as it needs.
 # Both train the same E from the same random starts, with 300 evaluations each.  In the figure below
-# look where they linger: after a steep fall each creeps.  Two things are flat there.  $(C W_1, W_2
-# C^{-1})$ has the same E for every invertible C, so there are whole valleys of equal loss; and
-# turning a direction of the code towards component M + 1 costs only $\frac12 (s_M - s_{M+1})$,
-# which is small beside the largest curvature, $2 s_1$.
+# look where they linger: after a steep fall each creeps.  Two things are flat there.
+# $(C W_1, W_2 C^{-1})$ has the same E for every invertible C, so there are whole valleys of equal
+# loss; and turning a direction of the code towards component M + 1 costs only
+# $\frac12 (s_M - s_{M+1})$, which is small beside the largest curvature, $2 s_1$.
 
 # %% Train: Adam and L-BFGS, then fit
 lesson.cell("Train: Adam and L-BFGS, 300 evaluations each; then fit")

@@ -199,9 +199,10 @@ lesson.figure("pressing", fig, {"pca": best / variance, **numbers})
 # $$E - E_\mathrm{PCA} = \frac{\epsilon^4}{18} \sum a^6 + \ldots, \qquad
 #   \text{and } \frac{\epsilon^4}{288} \sum a^6 \text{ for sigmoids } (W_2 = 4 U / \epsilon).$$
 #
-# PCA's loss is an infimum: half the $\epsilon$, a sixteenth of the gap, and no end, while $\lVert
-# W_2 \rVert = \sqrt M / \epsilon$ grows without bound.  (If few points are in general position, N
-# <= D + 1, tanh can bend itself onto PCA's answers exactly; then there is a minimum, too.)
+# PCA's loss is an infimum: half the $\epsilon$, a sixteenth of the gap, and no end, while
+# $\lVert W_2 \rVert = \sqrt M / \epsilon$ grows without bound.  (If few points are in general
+# position, N <= D + 1, tanh can bend itself onto PCA's answers exactly; then there is a minimum,
+# too.)
 
 # %% Look: how close they can come
 lesson.cell("Look: weights made from principal components, and what training does")

@@ -549,8 +549,9 @@ lesson.result("target noisy: squared error per held-out row", wrong_error)
 # %% [markdown]
 # ## Exercises
 #
-# 1. Show $E\,\lVert x - A \tilde x \rVert^2 = \mathrm{tr}\,(I - A) S (I - A)^T + \sigma^2
-#    \lVert A \rVert^2$ for centred data: for a linear network noise *is* weight decay on $W_2 W_1$.
+# 1. Show that $E\,\lVert x - A \tilde x \rVert^2$ is
+#    $\mathrm{tr}\,(I - A) S (I - A)^T + \sigma^2 \lVert A \rVert^2$ for centred data: for a linear
+#    network noise *is* weight decay on $W_2 W_1$.
 # 2. Two points, m and -m: derive $E[x | \tilde x] = m \tanh(m^T \tilde x / \sigma^2)$.  Which
 #    weights must the tanh unit have?  Read them off `twins`.
 # 3. Set `drop = 0.1` and try the network on rows with half of the entries zeroed, and the other way

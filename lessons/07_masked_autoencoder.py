@@ -121,9 +121,9 @@ lesson.result("cut and put together: largest difference", there_and_back, exact=
 
 # %% [markdown]
 # **The encoder** works on the V visible patches as if there were no others: that is what makes it
-# cheap, and nothing hidden can leak into it.  Token l is $W\,\mathrm{patch}_l + b +
-# \mathrm{position}_l$.  A transformer block then lets tokens look at each other,
-# $t \leftarrow t + \mathrm{attention}(\mathrm{norm}\,t)$, and works on each by itself,
+# cheap, and nothing hidden can leak into it.  Token l is
+# $W\,\mathrm{patch}_l + b + \mathrm{position}_l$.  A transformer block then lets tokens look at
+# each other, $t \leftarrow t + \mathrm{attention}(\mathrm{norm}\,t)$, and works on each by itself,
 # $t \leftarrow t + \mathrm{mlp}(\mathrm{norm}\,t)$; `nn.TransformerBlock` is these two lines.
 #
 # **The decoder** gets a full sequence again.  `put_back` says which row stands in which place:

@@ -55,14 +55,16 @@ lesson.words("nats", "ELBO", "KL", "standard error", "amortisation gap", "approx
 #
 # $$p(z) = N(0, I), \qquad p(x \mid z) = N(W z, \sigma^2 I),$$
 #
-# and the encoder answers each x with a distribution over z, $q(z \mid x) = N(V x, \mathrm{diag}\,
-# d)$ (x has mean 0 here).  The evidence lower bound of one x is
+# and the encoder answers each x with a distribution over z,
+# $q(z \mid x) = N(V x, \mathrm{diag}\, d)$ (x has mean 0 here).  The evidence lower bound of one x
+# is
 #
 # $$L = \int q \ln p(x \mid z)\, dz - \mathrm{KL}(q \,\|\, p(z)) .$$
 #
-# With m = V x, both terms can be integrated: $E_q \lVert x - W z \rVert^2 = \lVert x - W m \rVert^2
-# + \sum_j d_j \lVert w_j \rVert^2$, and the KL of two Gaussians is a line of its own.  A row of `x`
-# is one datum, so $V x$ for all of them is `x @ V.T`.
+# With m = V x, both terms can be integrated:
+# $E_q \lVert x - W z \rVert^2 = \lVert x - W m \rVert^2 + \sum_j d_j \lVert w_j \rVert^2$, and the
+# KL of two Gaussians is a line of its own.  A row of `x` is one datum, so $V x$ for all of them is
+# `x @ V.T`.
 
 # %% Build
 lesson.cell("Build: the bound, exact and sampled")
@@ -232,9 +234,10 @@ lesson.figure("touching", fig, {"w": ws, "log_p": ln_p1, "em": em, "joint": join
 # ## EM against joint steps, on your data
 #
 # For M units the same two steps are six lines.  *E step*: $L$ is quadratic in V, and its best is
-# the posterior's mean, $V = (W^T W + \sigma^2 I)^{-1} W^T$; the best diagonal q has $1 / d_j =
-# \lVert w_j \rVert^2 / \sigma^2 + 1$.  *M step*: least squares, $W = \sum x m^T (\sum m m^T + N
-# \mathrm{diag}\, d)^{-1}$, and $\sigma^2$ is the mean square that is left.
+# the posterior's mean, $V = (W^T W + \sigma^2 I)^{-1} W^T$; the best diagonal q has
+# $1 / d_j = \lVert w_j \rVert^2 / \sigma^2 + 1$.  *M step*: least squares,
+# $W = \sum x m^T (\sum m m^T + N \mathrm{diag}\, d)^{-1}$, and $\sigma^2$ is the mean square that
+# is left.
 #
 # *Joint steps* are gradient ascent on L / N in all weights at once; a step that would lower L is
 # halved.  ln p itself is known: $p(x) = N(0, C)$, $C = W W^T + \sigma^2 I$ (probabilistic PCA).

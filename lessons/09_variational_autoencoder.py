@@ -83,10 +83,10 @@ lesson.words("importance weight", "score function", "standard error")
 # | $\mathrm{KL}(q \Vert p(z)) = \frac12 \sum_m (-1 - \ln \sigma_m^2 + \mu_m^2 + \sigma_m^2)$ | `0.5 * (-1 - log_var + mu**2 + mg.exp(log_var)).sum(axis=-1)` |
 # | $\mathcal{L}(w, \phi)$ = expected $\ln p(x \mid z; w)$ - KL | `log_p(x, decoder(z)) - kl(mu, log_var)`, one number for each row |
 #
-# For the Bernoulli case use $\ln p_d = g_d - \ln(1 + e^{g_d})$ and $\ln(1 - p_d) =
-# -\ln(1 + e^{g_d})$; `softplus` is $\ln(1 + e^g)$.  The decoder's last bias starts at the constant
-# output that is best for the training rows; what a trained bound gains over that constant is due
-# to z.
+# For the Bernoulli case use $\ln p_d = g_d - \ln(1 + e^{g_d})$ and
+# $\ln(1 - p_d) = -\ln(1 + e^{g_d})$; `softplus` is $\ln(1 + e^g)$.  The decoder's last bias starts
+# at the constant output that is best for the training rows; what a trained bound gains over that
+# constant is due to z.
 #
 # Below, the same weights go into the library's class `VariationalAutoencoder`; look whether its
 # loss is minus this bound.

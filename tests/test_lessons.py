@@ -144,3 +144,11 @@ def test_what_does_not_hold_ends_a_lesson_with_1(here, there, said, monkeypatch,
         lesson.finish()
     assert stop.value.code == 1
     assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_no_formula_is_broken_by_a_line_end(path):
+    # a line that begins with + or - in the middle of a formula is a list to a notebook
+    text = re.sub(r"\$\$.*?\$\$", "", path.read_text(encoding="utf-8"), flags=re.S)
+    prose = [line for line in text.splitlines() if line.startswith("#")]
+    assert not [line for line in prose if line.count("$") % 2]

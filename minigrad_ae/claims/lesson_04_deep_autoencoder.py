@@ -219,6 +219,7 @@ SHORT_EPOCHS = 12
     tolerance=0.0,
     reason="a count; by a seventh and more",
     sabotage=edit(DeepAutoencoder.loss, "(self.forward(x), x)", "(self.forward(x), x[::-1])"),
+    thorough=True,
 )
 def digits_error(run: Run) -> float:
     X, principal = digits("test")[0], pca_test_errors(run, SHORT)

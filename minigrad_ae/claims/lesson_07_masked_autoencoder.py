@@ -452,6 +452,7 @@ def _(run: Run) -> float:
     tolerance=EXACT,
     reason=INEQUALITY,
     sabotage=edit(MaskedAutoencoder.loss, "self.predict(z, mask)", "self.predict(0 * z, mask)"),
+    thorough=True,
 )
 def _(run: Run) -> float:
     """(The bug: no code reaches the decoder.)"""

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 INSTALL = """\
-# Hosted notebooks (Colab, Kaggle) start without the package.  If it cannot be imported, this cell
-# installs it with pip, into the environment of this notebook; otherwise it does nothing.
+# Hosted notebooks (Colab, Kaggle) start without the package.  If it cannot be imported, write here
+# where it is: a wheel that you have uploaded, the path of a checkout, or git+https://...
 import importlib.util
 
-source = "minigrad_ae"  # or the path of a checkout, or of a wheel that you have uploaded
+source = ""
 if importlib.util.find_spec("minigrad_ae") is None:
+    if not source:
+        raise ImportError("minigrad_ae is not installed: say in `source` where it is")
     %pip install --quiet {source}"""
 GUESSES = (
     "Run the next cell to read the questions, write what you expect between the quotes, and run it "
