@@ -1,301 +1,583 @@
 # %% [markdown]
-# # Lesson 5: a sparse autoencoder finds the parts that data are made of
+# # Lesson 5: a sparse autoencoder
 #
-# **Goal.** Constrain the code by a penalty lambda sum |z| instead of a bottleneck.  See the slide's
-# objective fail, see one line fix it, check what the encoder learns against the exact sparse
-# codes, and watch it
-# turn patches of a photograph into a dictionary of oriented edges.  (Bishop & Bishop, section
-# 19.1.4; Olshausen &
-# Field 1996.)
+# **Goal.** Constrain the code by a penalty $\lambda \sum_k |z_k|$ in place of a bottleneck.  Train
+# the slide's objective as it is written, see where it goes, and hold what has to be held; find the
+# best code by hand where that is possible; and look at the dictionary that a network learns.
+# (Bishop & Bishop, section 19.1.3; Olshausen & Field 1996.)
+#
+# The next cell holds all that you may want to change.  Whatever you put there, the rest follows.
+# The data as shipped are patches of a photograph (Rear Admiral Grace Hopper, public domain; it
+# comes with matplotlib).  `mg.data.patches` makes it grey and *whitens* it by the filter of
+# Olshausen & Field, $f \exp(-(f / 0.4)^4)$ at f cycles per pixel: coarse structure, which holds
+# nearly all the variance of a picture, is turned down until every scale counts.  Then squares are
+# cut out at random places, and each loses its mean.
 
-# %% Goal
+# %% Settings
 import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.claims.bugs import edit
-from minigrad_ae.experiments import sparse
+from minigrad_ae.experiments.sparse import localised, oriented
 from minigrad_ae.models import SparseAutoencoder
-from minigrad_ae.teaching.figures import sheet
+from minigrad_ae.teaching.figures import is_picture, show_rows, show_sheet
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson
 
-lesson = Lesson("05_sparse_autoencoder", "about 25 s; --fast 4 s")
-shared = lesson.run.shared
+lesson = Lesson("05_sparse_autoencoder", "about 25 s; --fast 6 s")
+seed = lesson.seed
+# whitened patches, one a row; yours: X = mg.data.load_matrix("table.csv")
+X = mg.data.patches(
+    4000 if lesson.fast else 30_000, 8 if lesson.fast else 12, rng=np.random.default_rng(seed)
+)
+M = 64 if lesson.fast else 144  # units; may be more than X has columns
+lam = 0.1  # lambda, if the rows of X have the length 1 (root mean square)
+steps = 300 if lesson.fast else 1500  # of training the dictionary
+
+# %% Data
+lesson.cell("Data")
+N, D = X.shape
+lesson.settings(X=X, M=M, lam=lam, steps=steps, seed=seed)
+rng = np.random.default_rng(seed)
+order = rng.permutation(N)
+train, test = X[order[: N - N // 5]], X[order[N - N // 5 :]]
+mean = train.mean(axis=0)
+length = np.sqrt(np.mean(np.sum((train - mean) ** 2, axis=1)))
+train, test = (train - mean) / length, (test - mean) / length
+few = train[:200]
+print(
+    f"{len(train)} rows to train on, {len(test)} to test; centred, and divided by {length:.4g}, so"
+)
+print("that lambda has a meaning whatever the data: rows shorter than lambda are best coded as 0")
 
 # %% Predict
 lesson.cell("Predict")
-lesson.predict("degenerate")
-lesson.predict("threshold")
-lesson.predict("atoms")
+lesson.predict("degenerate")  # where does the slide's objective end?
+lesson.predict("threshold")  # which function is the best code?
+lesson.predict("atoms")  # what does one column of the decoder look like?
+lesson.predict("price")  # what does a sparse code cost?
+
+# %% Words
+lesson.cell("Words")
+lesson.words("sparse", "dictionary", "latent unit", "closure", "FISTA", "rel.")
 
 # %% [markdown]
 # ## Build
 #
+# The network has one hidden layer of M units, rectified, so that a unit can be exactly 0:
+#
 # | slide | code |
 # |---|---|
-# | E(w) | `ops.half_squared_error(decode(z), x)` |
-# | + lambda sum_k abs(z_k) | `lam * ops.l1_norm(z)`: also a sum over n, which the slide leaves out, as E has one |
-# | (what the slide lacks) | `ops.unit_rows(W)`: row k of the decoder is W[k] / ‖W[k]‖ |
+# | $z = \max(W_1 x + b_1, 0)$, $W_1$ is $M \times D$ | `Z = (X @ W1.T + b1).relu()` |
+# | $y = W_2 z + b_2$, $W_2$ is $D \times M$ | `Y = Z @ W2.T + b2` |
+# | $E(w) = \frac12 \sum_n \lVert y(x_n; w) - x_n \rVert^2$ | `E = 0.5 * ((Y - X) ** 2).sum()` |
+# | $+\ \lambda \sum_k \lvert z_k \rvert$ | `lam * Z.abs().sum()` |
+#
+# The penalty is a sum over n, too, which the slide leaves out: E has one.
+# Nothing forbids M > D here: without the penalty such a network could copy its input.
 
 # %% Build
-lesson.cell("Build: a penalty instead of a bottleneck")
-# more units than features are allowed now
-model = SparseAutoencoder(64, 100, lam=0.5, rng=lesson.rng)
-print(model)
+lesson.cell("Build: a penalty in place of a bottleneck")
 
-# %% Run: the slide's objective has no minimum
-lesson.cell("Run: the slide's objective, and two ways to fix it")
-X = shared(sparse.few_digits)
-fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.9))
-colors = {"none": RED, "decay": ORANGE, "unit": BLUE}
-names = {
-    "none": "the slide: nothing holds the decoder",
-    "decay": "weight decay on the decoder",
-    "unit": "rows of length 1",
-}
-factors, numbers = np.geomspace(0.05, 4, 60), {}
-print("300 digits, 8 linear units, lambda = 0.5, L-BFGS from the same random weights:")
-for constraint, color in colors.items():
-    model, seen = shared(sparse.held, constraint)
-    error, size = np.array(seen).T
-    left.loglog(np.arange(1, len(size) + 1), model.lam * size, color=color, label=names[constraint])
-    losses = [sparse.rescaled(model, c).loss(X).item() for c in factors]
-    right.semilogx(factors, np.array(losses) / model.loss(X).item(), color=color)
-    length = np.linalg.norm(model.decoding_weight().numpy(), axis=1).mean()
-    penalty = model.lam * size[-1]
-    print(
-        f"  {constraint:<6} E = {error[-1]:8.3f}   lambda sum |z| = {penalty:10.5f}   mean ||w_k|| "
-        f"= {length:.4g}"
-    )
-    numbers[constraint] = {
-        "E": error[-1],
-        "penalty": penalty,
-        "row_length": length,
-        "rescaled": losses,
-    }
-print(
-    f"  PCA with 8 components: E = {analytic.pca(X).optimal_loss(8):.3f}, the infimum of the "
-    "slide's objective"
-)
-left.set(
-    xlabel="evaluations",
-    ylabel=r"$\lambda \sum |z|$",
-    title="The slide's penalty trains itself away",
-)
-right.set(
-    xlabel="$c$: codes times $c$, decoder divided by $c$",
-    ylabel=r"$\tilde E(c)\ /\ \tilde E(1)$",
-    ylim=(0.6, 2.2),
-    title="Unless $W_2$ is held, smaller codes always pay",
-)
-left.legend(loc="lower left", fontsize=8)
-lesson.figure("degeneracy", fig, {"c": factors, **numbers})
 
-# %% Run: what an encoder learns when the decoder is given
-lesson.cell("Run: a ReLU layer learns the soft threshold")
-X, U = shared(sparse.laplace)
-a = X @ U  # u_k^T x for each of 200 points and 4 directions
-best = analytic.sparse_loss(X, U, analytic.soft_threshold(a, sparse.LAM), sparse.LAM).sum()
-print(
-    "decoder (U, -U) given, encoder trained from random weights; least E + lambda sum |z| of any "
-    f"codes: {best:.12g}"
-)
-fig, ax = plt.subplots(figsize=(6.4, 4.2))
-for name, model, color in (
-    ("before", sparse.untrained_encoder(lesson.run), SKY),
-    ("after", shared(sparse.trained_encoder), BLUE),
-):
-    ax.plot(
-        a.ravel(),
-        sparse.signed_codes(model, X).ravel(),
-        ".",
-        ms=4,
-        color=color,
-        label=f"the encoder {name} training",
-    )
-    bias = model.encoder_bias.numpy()
-    print(
-        f"  {name:<7} {model.loss(X).item():.12g}   biases from {bias.min():.9f} to "
-        f"{bias.max():.9f} (-lambda = {-sparse.LAM})"
-    )
-line = np.linspace(-5, 5, 201)
-ax.plot(
-    line,
-    analytic.soft_threshold(line, sparse.LAM),
-    color=BLACK,
-    lw=1,
-    label=r"soft$(a, \lambda)$, the exact answer",
-)
-ax.set(
-    xlabel="$a = u_k^T x$",
-    ylabel="code $z_k$ ($u_k$ minus $-u_k$)",
-    xlim=(-5, 5),
-    ylim=(-5, 5),
-    title="Training turns a ReLU layer into the soft threshold",
-)
-ax.legend()
-lesson.figure(
-    "soft_threshold",
-    fig,
-    {"a": a[:50], "code": sparse.signed_codes(model, X)[:50], "loss": model.loss(X).item()},
-)
+def new_weights(rng):
+    """W1, b1, W2, b2 to train: W1 normal, W2 = W1^T with columns of length 1."""
+    W1 = rng.standard_normal((M, D))
+    W1 /= np.linalg.norm(W1, axis=1, keepdims=True)
+    values = {"W1": W1, "b1": np.zeros(M), "W2": W1.T, "b2": np.zeros(D)}
+    return [mg.tensor(value, requires_grad=True, name=name) for name, value in values.items()]
+
+
+def network(X, W1, b1, W2, b2):
+    """The code z and the output y of each row."""
+    Z = (X @ W1.T + b1).relu()
+    Y = Z @ W2.T + b2
+    return Z, Y
+
+
+def objective(X, W1, b1, W2, b2):
+    """(E, sum over n and k of |z_nk|), the two terms of the slide."""
+    Z, Y = network(X, W1, b1, W2, b2)
+    return 0.5 * ((Y - X) ** 2).sum(), Z.abs().sum()
+
+
+W1, b1, W2, b2 = new_weights(rng)
+E, size = objective(few, W1, b1, W2, b2)
+print(f"{D} -> {M} -> {D}; before training, on {len(few)} rows:")
+print(f"  E = {E.item():.6g}, lambda sum |z| = {lam * size.item():.6g}")
 
 # %% [markdown]
-# ## Run: patches of a photograph
+# ## The slide's objective, trained as it is written
 #
-# The photograph comes with matplotlib (Rear Admiral Grace Hopper, public domain).  It is made grey
-# and *whitened* by the filter of Olshausen & Field, f exp(−(f / 0.4)⁴) in cycles per pixel: coarse
-# structure, which holds
-# nearly all the variance of a picture, is turned down until every scale counts.  Then patches are
-# cut out at
-# random places, and each loses its mean.  `mg.data.patches` does this.
+# The loop below trains all weights by Adam, on the first rows of the training data.  It runs three
+# times from the same start, and differs in one line:
+#
+# - *slide*: $\tilde E = E + \lambda \sum |z|$ and nothing else;
+# - *decay*: $+\ \frac{\mu}{2} \lVert W_2 \rVert^2$, a weight decay on the decoder;
+# - *unit*: $W_2$ is divided by the length of its columns before it is used.
+#
+# Look at the penalty and at the mean length of the decoder's columns.  Which of the three are still
+# on their way at the last step?
 
-# %% Run: patches of a photograph
-lesson.cell("Run: a dictionary for patches of a photograph")
-size, units, n, epochs = (8, 64, 6000, 9) if lesson.fast else (12, 144, 30_000, 22)
-lams = (0.5, 1.0, 2.0) if lesson.fast else (0.5, 1.0, 2.0, 4.0)
-# SparseAutoencoder(size**2, units, ...)
-models = {lam: shared(sparse.on_patches, lam, size, units, n, epochs) for lam in lams}
-patches, fresh = shared(sparse.photo, n, size), shared(sparse.photo, 2000, size, 1)
-principal = analytic.pca(patches)
-W = models[1.0].decoding_weight().numpy()
-used = np.argsort(-np.mean(models[1.0].encode(fresh).numpy() > 0, axis=0))
-columns = int(np.sqrt(units))
-fig, axes = plt.subplots(1, 2, figsize=(9.8, 5.4))
-numbers = {"lambda": 1.0}
-for ax, name, title, pictures in (
-    (axes[0], "pca", "PCA: waves all over the patch", principal.components.T),
-    (axes[1], "sparse", r"sparse code, $\lambda = 1$: edges", W[used]),
-):
-    tiles = sheet(pictures / np.abs(pictures).max(axis=1, keepdims=True), columns)
-    ax.imshow(tiles, cmap="gray", vmin=-1, vmax=1)
-    ax.set_title(title)
-    ax.axis("off")
-    where, direction = sparse.localised(pictures), sparse.oriented(pictures)
-    numbers[name] = {"localised": where, "oriented": direction}
+# %% Train: the slide's objective
+lesson.cell("Train: the slide's objective, and two that hold the decoder")
+mu = 0.2 * lam * len(few) / min(M, D)
+
+
+def unit_columns(W2):
+    return W2 / ((W2**2).sum(axis=0, keepdims=True) + 1e-12).sqrt()
+
+
+def terms(how, X, W1, b1, W2, b2):
+    """E, sum |z| and the whole loss of one of the three objectives."""
+    if how == "unit":
+        W2 = unit_columns(W2)
+    E, size = objective(X, W1, b1, W2, b2)
+    loss = E + lam * size
+    if how == "decay":
+        loss = loss + mu / 2 * (W2**2).sum()
+    return E, size, loss
+
+
+few_steps = 80 if lesson.fast else 200
+start = [w.data.copy() for w in (W1, b1, W2, b2)]
+curves, ends, columns = {}, {}, {}
+print("objective   step          E   lambda sum |z|   mean length of W2's columns")
+for how in ("slide", "decay", "unit"):
+    weights = [mg.tensor(value, requires_grad=True) for value in start]
+    optimizer = mg.optim.Adam(weights, lr=0.01)
+    curves[how], ends[how] = [], weights
+    for step in range(few_steps):
+        optimizer.zero_grad()
+        E, size, loss = terms(how, few, *weights)
+        loss.backward()
+        optimizer.step()
+        curves[how].append(lam * size.item())
+        if step in (0, few_steps // 2, few_steps - 1):
+            used = unit_columns(weights[2]) if how == "unit" else weights[2]
+            columns[how] = np.linalg.norm(used.data, axis=0).mean()
+            print(
+                f"{how:<11} {step + 1:>4} {E.item():>10.5f} {curves[how][-1]:>16.5f} "
+                f"{columns[how]:>20.4f}"
+            )
+
+# %% [markdown]
+# The figure shows the penalty during the three trainings (left).  Right: each trained network with
+# its codes multiplied by c and the weights of its decoder divided by c.  Where is each curve lowest?
+# The last line takes the slope of the slide's curve at c = 1, by the engine.
+
+# %% Look: codes times c, decoder divided by c
+lesson.cell("Look: codes times c, decoder divided by c")
+factors = 2.0 ** np.linspace(-4, 2, 13 if lesson.fast else 37)  # 1 is one of them
+
+
+def rescaled(how, c):
+    """The loss with codes c times as large and the decoder's weights divided by c."""
+    W1, b1, W2, b2 = ends[how]
+    return terms(how, few, c * W1, c * b1, W2 / c, b2)[2].item()
+
+
+fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.9))
+names = {"slide": "the slide", "decay": "weight decay", "unit": "columns of length 1"}
+numbers = {}
+for how, color in (("slide", RED), ("decay", ORANGE), ("unit", BLUE)):
+    left.loglog(np.arange(1, few_steps + 1), curves[how], color=color, label=names[how])
+    ratios = np.array([rescaled(how, c) for c in factors]) / rescaled(how, 1.0)
+    right.semilogx(factors, ratios, color=color, label=names[how])
+    low = factors[np.argmin(ratios)]
     print(
-        f"  {name:<7} strongest quarter of pixels: {where:4.0%} of a picture's squares; direction: "
-        f"{direction:.2f}"
+        f"  {how:<6} lowest loss at c = {low:.3g}, of c from {factors[0]:.3g} to {factors[-1]:.3g}"
     )
-print(
-    "(even pictures would have 25%; direction: 0 for waves in all directions, 1 for stripes; "
-    "medians over pictures)"
-)
-print("(PCA's last component, white, is the constant, which every patch has lost)")
-fig.suptitle(
-    f"The decoder's {units} rows are edges, each with a place and a direction", weight="bold"
-)
-lesson.figure("dictionary", fig, numbers)
-
-# %% Run: codes against lambda
-lesson.cell("Run: how sparse, and at what price")
-fig, (left, right) = plt.subplots(1, 2, figsize=(9.8, 4.0))
-points, numbers = [], {}
-palette = dict(zip(lams, (SKY, BLUE, GREEN, RED), strict=False))
-print(
-    "on patches that were not trained on; FISTA finds the best codes (of either sign) for the same "
-    "decoder, and a dual"
-)
-print("bound says how far they can be from the minimum at most; both losses are E + lambda sum |z|")
-print(
-    "lambda  zeros   units used  error  |  best codes: units  error   proved to   loss: encoder / "
-    "best"
-)
-for lam, model in models.items():
-    z = model.encode(fresh).numpy()
-    some, W = fresh[:100] - model.decoder_bias.numpy(), model.decoding_weight().numpy().T
-    found = analytic.fista(some, W, lam, steps=50 if lesson.fast else 1000)
-    count, error = sparse.activity(model, fresh)
-    exact = (
-        np.mean(np.sum(found.codes != 0, axis=1)),
-        np.sum((some - found.codes @ W.T) ** 2) / np.sum(some**2),
-    )
-    least = analytic.sparse_loss(some, W, found.codes, lam).sum()
-    ratio = model.loss(fresh[:100]).item() / least
-    zeros = np.mean(z == 0)
-    proof = found.duality_gap.sum() / least
-    print(f"{lam:>6} {zeros:>6.1%} {count:>12.1f} {error:>6.1%}  |", end="")
-    print(f" {exact[0]:>18.1f} {exact[1]:>6.1%} {proof:>11.0e} {ratio:>22.3f}")
-    left.hist(
-        z[z > 0],
-        bins=np.linspace(0, 8, 60),
-        weights=np.full(np.sum(z > 0), 1 / z.size),
-        histtype="step",
-        lw=1.5,
-        color=palette[lam],
-        label=rf"$\lambda$ = {lam:g}: {zeros:.0%} zeros",
-    )
-    points.append((count, error, *exact))
-    numbers[str(lam)] = {
-        "zeros": zeros,
-        "encoder": [count, error],
-        "best": exact,
-        "loss_over_best": ratio,
-        "gap": proof,
-    }
-left.set(yscale="log", xlabel="code $z_k > 0$", ylabel="share of all codes, per bin")
-left.set_title("The larger the penalty, the more exact zeros")
+    numbers[how] = {"penalty": curves[how][::10], "rescaled": ratios}
+fell = curves["slide"][few_steps // 2] / max(curves["slide"][-1], 1e-300)
+left.set(xlabel="steps", ylabel=r"$\lambda \sum |z|$")
+left.set_title(f"Decoder columns {columns['slide']:.1f} long (slide), {columns['unit']:.1f} (unit)")
+right.set(xlabel="$c$", ylabel=r"$\tilde E(c)\ /\ \tilde E(1)$", ylim=(0.6, 2.2))
+right.set_title("Codes times $c$, decoder divided by $c$")
 left.legend(fontsize=8)
-curve = np.array(points).T
-M = np.arange(1, units + 1)
-rest = np.array([np.sum((fresh - principal.reconstruct(fresh, m)) ** 2) for m in M]) / np.sum(
-    fresh**2
+lesson.figure("degeneracy", fig, {"c": factors, **numbers})
+
+
+def slope(how):
+    """d loss / dc at c = 1, by the engine."""
+    c = mg.tensor(1.0, requires_grad=True)
+    W1, b1, W2, b2 = (w.data for w in ends[how])
+    (g,) = mg.grad(terms(how, few, c * W1, c * b1, W2 / c, b2)[2], [c])
+    return float(g)
+
+
+last = objective(few, *ends["slide"])[1].item()
+print(
+    f"slope of the slide's loss in c, at c = 1: {slope('slide'):.6g}; "
+    f"lambda sum |z|: {lam * last:.6g}"
 )
-right.plot(M, rest, color=BLACK, label="PCA: the first $M$ components, for every patch")
-right.plot(curve[0], curve[1], "o-", color=BLUE, label="sparse encoder: other units for each patch")
-right.plot(curve[2], curve[3], "s--", color=GREEN, label="best codes, same decoders (FISTA)")
-right.set(
-    xlabel="numbers that are not 0, per patch",
-    ylabel="squared error / squares",
-    xlim=(0, 0.6 * units),
-    ylim=(0, 1),
-    title="At equal count, sparse codes err less than PCA",
+lesson.result("slide: penalty at half time / at the end", fell)
+lesson.result("slide: mean length of W2's columns at the end", columns["slide"])
+lesson.result(
+    "slide: slope in c - lambda sum |z|", slope("slide") - lam * last, exact=0, tolerance=1e-9
+)
+W2_end = mg.tensor(ends["unit"][2].data, requires_grad=True)
+loss = terms("unit", few, *ends["unit"][:2], W2_end, ends["unit"][3])[2]
+(g,) = mg.grad(loss, [W2_end])
+lesson.result(
+    "unit: gradient along the length of a column",
+    np.abs(np.sum(g * W2_end.data, axis=0)).max(),
+    exact=0,
+    tolerance=1e-9,
+)
+
+# %% Answer: where the slide's objective ends
+lesson.cell("Answer: where the slide's objective ends")
+lesson.answers("degenerate", fell=fell, columns=columns["slide"])
+
+# %% [markdown]
+# In symbols: for any c > 0, $(c W_1, c b_1, W_2 / c)$ has the codes $c z$ and the same outputs, so
+# $\tilde E(c) = E + c\, \lambda \sum |z|$.  Its slope at c = 1 is $\lambda \sum |z| > 0$: unless
+# every code is 0 there is no stationary point, and the infimum is that of E alone.  A descent that
+# is stopped somewhere looks like a result, and $\lambda$ only says how fast it went there.  With
+# columns of length 1 the objective means something: $z_k$ is measured in the units of the data,
+# and $\lambda$ is the price of one such unit.  Under a weight decay the two forces balance where
+# $\lambda \sum_n |z_{nk}| = \mu \lVert w_k \rVert^2$ for each unit.  The library's
+# `SparseAutoencoder` holds the columns at length 1, or by a decay with `constraint="decay"`;
+# `constraint="none"` is the slide.
+#
+# ## What the best code is
+#
+# Now let the decoder be given, with orthonormal columns $u_k$.  Then $\lVert x - \sum_k u_k z_k
+# \rVert^2 = \sum_k (u_k^T x - z_k)^2$ + what no code can change, so each unit has a problem of its
+# own, with $a = u_k^T x$:
+#
+# $$\min_z\ \frac12 (a - z)^2 + \lambda |z| .$$
+#
+# A rectified unit cannot be negative: two of them, for $u_k$ and $-u_k$, stand for one z of either
+# sign.  The next cell takes the first principal directions of the data for $u_k$ (any others would
+# do), keeps $W_2 = (U, -U)$ as it is, and trains the encoder alone, from small random weights and
+# biases of 0.3, which keep every unit on at first: a unit that is off for all rows gets no
+# gradient, and stays off.  For the same reason Adam's small steps come before the long ones of
+# L-BFGS.  Look at the biases.
+
+# %% Train: an encoder before a given decoder
+lesson.cell("Train: an encoder before a given decoder")
+principal = analytic.pca(train)
+K = min(4, D)
+U = principal.components[:, :K]
+some = train[:500]
+decoder = mg.tensor(np.hstack([U, -U]))
+zero = mg.tensor(np.zeros(D))
+
+
+def new_encoder():
+    rng = np.random.default_rng([seed, 1])
+    W1 = mg.tensor(0.1 * rng.standard_normal((2 * K, D)) / D**0.5, requires_grad=True)
+    return W1, mg.tensor(np.full(2 * K, 0.3), requires_grad=True)
+
+
+def signed(W1, b1):
+    """The code of u_k minus that of -u_k."""
+    Z = network(some, W1, b1, decoder, zero)[0].data
+    return Z[:, :K] - Z[:, K:]
+
+
+W1, b1 = new_encoder()
+before = signed(W1, b1)
+
+
+def closure():
+    E, size = objective(some, W1, b1, decoder, zero)
+    loss = E + lam * size
+    loss.backward()
+    return loss
+
+
+def train_encoder(weights, closure):
+    """Adam's small steps first, then L-BFGS to finish; the number of evaluations."""
+    optimizer = mg.optim.Adam(weights, lr=0.01)
+    for _ in range(200):
+        optimizer.zero_grad()
+        closure()
+        optimizer.step()
+    most = 60 if lesson.fast else 300
+    optimizer = mg.optim.LBFGS(weights, max_iter=most, max_evaluations=most)
+    optimizer.step(closure)
+    return 200 + optimizer.evaluations
+
+
+evaluations = train_encoder([W1, b1], closure)
+E, size = objective(some, W1, b1, decoder, zero)
+trained = (E + lam * size).item()
+sum_bias, sum_zeros = b1.data.mean() / lam, np.mean(signed(W1, b1) == 0)
+a = some @ U
+print(f"E + lambda sum |z| after {evaluations} evaluations: {trained:.9g}")
+print(f"biases / lambda: from {b1.data.min() / lam:.6f} to {b1.data.max() / lam:.6f}")
+
+# %% Answer: the best code
+lesson.cell("Answer: the best code")
+lesson.answers("threshold", bias=sum_bias)
+best = analytic.soft_threshold(a, lam)
+least = analytic.sparse_loss(some, U, best, lam).sum()
+after = signed(W1, b1)
+off = np.abs(after - best).max()
+fig, ax = plt.subplots(figsize=(6.4, 4.2))
+ax.plot(a.ravel(), before.ravel(), ".", ms=3, color=SKY, label="the encoder before training")
+ax.plot(a.ravel(), after.ravel(), ".", ms=3, color=BLUE, label="the encoder after training")
+line = np.linspace(-np.abs(a).max(), np.abs(a).max(), 201)
+ax.plot(line, analytic.soft_threshold(line, lam), color=BLACK, lw=1, label="the exact answer")
+ax.set(xlabel="$a = u_k^T x$", ylabel="code $z_k$ ($u_k$ minus $-u_k$)")
+ax.set_title(f"Codes differ from the exact answer by {off:.1e} at most")
+ax.legend()
+shown = slice(0, 50)
+lesson.figure("soft_threshold", fig, {"a": a[shown], "code": after[shown], "loss": trained})
+print(f"least E + lambda sum |z| of any codes: {least:.9g}; the encoder's: {trained:.9g}")
+lesson.result("given decoder: loss / least of any codes", trained / least, at_least=1 - 1e-12)
+lesson.result("given decoder: largest difference of codes", off)
+
+# %% [markdown]
+# Why: for z > 0 the derivative is $z - a + \lambda$, 0 at $z = a - \lambda$, which is positive only
+# if $a > \lambda$.  For z < 0 it is the mirror image.  In between, $|a| \le \lambda$, the kink of
+# |z| is the minimum: z = 0, exactly.  (A penalty $z^2$ has no kink: it shrinks every code and makes
+# none 0.)  One line of NumPy: `np.sign(a) * np.maximum(np.abs(a) - lam, 0)`.
+#
+# ## A dictionary
+#
+# Now everything is trained, on all training rows, in random minibatches: the same loss, by the
+# class of the library (its `decoder.weight` is $W_2^T$, and its columns are held).  First: the
+# same weights give the same loss as the lines above.  Then the loop.  Adam's rate falls to 0 along
+# a cosine, so that the noise of the minibatches dies out.  Look at the share of zeros.
+
+# %% Train: a dictionary
+lesson.cell("Train: a dictionary")
+model = SparseAutoencoder(D, M, lam=lam, rng=np.random.default_rng(seed))
+weights = ends["unit"]
+model.encoder.weight.data, model.encoder.bias.data = weights[0].data.T.copy(), weights[1].data
+model.decoder.weight.data, model.decoder.bias.data = weights[2].data.T.copy(), weights[3].data
+values = model.loss(few).item(), terms("unit", few, *weights)[2].item()
+print(f"the library's class {values[0]:.12g}, the lines above {values[1]:.12g}")
+lesson.result(
+    "library's loss / that of the lines above", values[0] / values[1], exact=1, tolerance=1e-9
+)
+
+
+def train_dictionary(lam, say=False):
+    """A new network, trained for `steps` minibatches; float32, for speed."""
+    rng = np.random.default_rng([seed, 2])
+    model = SparseAutoencoder(D, M, lam=lam, rng=rng, dtype=np.float32)
+    optimizer = mg.optim.Adam(model.parameters(), lr=3e-3)
+    rate = mg.optim.cosine_schedule(optimizer, steps)
+    for step in range(steps):
+        rate(step)
+        x = train[rng.integers(len(train), size=min(128, len(train)))]
+        optimizer.zero_grad()
+        loss = model.loss(x)
+        loss.backward()
+        optimizer.step()
+        if say and (step % max(1, steps // 5) == 0 or step == steps - 1):
+            zeros = np.mean(model.encode(x).numpy() == 0)
+            print(f"  step {step + 1:>5}: loss a row {loss.item() / len(x):.5f}, zeros {zeros:.1%}")
+    return model
+
+
+model = train_dictionary(lam, say=True)
+Z = model.encode(test).numpy()
+zeros = np.mean(Z == 0)
+print(
+    f"test rows: {zeros:.1%} of the codes are 0; "
+    f"{np.sum(Z != 0, axis=1).mean():.1f} of {M} units a row"
+)
+lesson.result("share of codes that are exactly 0, test rows", zeros)
+
+# %% [markdown]
+# Each output is a sum of columns of $W_2$: the dictionary.  Below are some rows of the data,
+# principal components, and the columns, those first that are used most often, each scaled to its
+# own largest value (grey is 0).  Two numbers say what the eye sees.  `localised`, of
+# `experiments.sparse`: the share of a column's squares that lies in its strongest quarter of
+# features, 25 % if all are alike (median over columns).  `oriented`, for pictures: 0 if its waves
+# run in all directions, 1 for stripes.
+
+# %% Look: the dictionary
+lesson.cell("Look: the dictionary")
+atoms = model.decoding_weight().numpy()
+used = np.argsort(-np.mean(Z > 0, axis=0), kind="stable")
+across = int(min(12, np.sqrt(M), np.sqrt(len(test)), np.sqrt(principal.components.shape[1])))
+fig, axes = plt.subplots(1, 3, figsize=(12, 4.6))
+numbers = {"lambda": lam}
+directions = {"PCA": principal.components.T, "dictionary": atoms[used]}
+for ax, (name, rows) in zip(axes, {"data": test, **directions}.items(), strict=True):
+    shown = rows[: across**2] / np.maximum(
+        np.abs(rows[: across**2]).max(axis=1, keepdims=True), 1e-12
+    )
+    if is_picture(D):
+        show_sheet(ax, shown, across, limits=(-1, 1))
+    else:
+        show_rows(ax, shown, name, limits=(-1, 1))
+    where = localised(rows)
+    numbers[name] = {"localised": where}
+    ax.set_title(f"{name}: {where:.0%} in the strongest quarter", fontsize=9)
+    print(f"  {name:<11} strongest quarter of features: {where:4.0%} of the squares", end="")
+    if is_picture(D):
+        numbers[name]["oriented"] = oriented(rows)
+        print(f"; direction: {numbers[name]['oriented']:.2f}", end="")
+    print()
+fig.suptitle("Rows of data, principal components, columns of $W_2$", weight="bold")
+lesson.figure("dictionary", fig, numbers)
+lesson.result("dictionary: squares in the strongest quarter", numbers["dictionary"]["localised"])
+
+# %% [markdown]
+# ## How sparse, and at what price
+#
+# `train_dictionary`, the loop above, for other $\lambda$.  An encoder of one layer need not find
+# the best codes of its own decoder.  FISTA looks for them (of either sign), and its duality gap
+# proves a lower bound for the loss of all codes, so the last column of the table cannot be below
+# 1.  PCA with m components spends the same m numbers on every row; a sparse code chooses others
+# for each. (Which units it uses is information too: this counts numbers, not bits.  And whitening,
+# as in the patches, is hard on PCA.)
+
+# %% Look: sparsity and error
+lesson.cell("Look: sparsity and error, for several lambdas")
+multiples = (0.5, 1, 2)
+models = {k * lam: model if k == 1 else train_dictionary(k * lam) for k in multiples}
+squares = np.sum(test**2)
+scores = test @ principal.components
+rest = 1 - np.cumsum(np.sum(scores**2, axis=0)) / squares  # with m = 1, 2, ... components
+table = []
+print("on test rows; FISTA on at most 100 of them; both losses are E + lambda sum |z|")
+print("lambda   zeros  units used  error  |  best codes: units  error   loss: encoder / bound")
+fig, (left, right) = plt.subplots(1, 2, figsize=(9.8, 4.0))
+for (weight, net), color in zip(models.items(), (SKY, BLUE, GREEN), strict=True):
+    Z = net.encode(test).numpy()
+    count, error = (
+        np.sum(Z != 0, axis=1).mean(),
+        np.sum((net.decode(Z).numpy() - test) ** 2) / squares,
+    )
+    rows, W2 = test[:100] - net.decoder.bias.numpy(), net.decoding_weight().numpy().T.astype(float)
+    found = analytic.fista(rows, W2, weight, steps=50 if lesson.fast else 300)
+    proven = np.sum(analytic.sparse_loss(rows, W2, found.codes, weight) - found.duality_gap)
+    units = np.mean(np.sum(found.codes != 0, axis=1))
+    left_over = np.sum((rows - found.codes @ W2.T) ** 2) / np.sum(rows**2)
+    ratio = net.loss(test[:100]).item() / proven
+    print(f"{weight:>6.3g} {np.mean(Z == 0):>7.1%} {count:>11.1f} {error:>6.1%}  |", end="")
+    print(f" {units:>18.1f} {left_over:>6.1%} {ratio:>23.3f}")
+    lesson.result(f"lambda {weight:.3g}: encoder's loss / proven bound", ratio, at_least=1 - 1e-4)
+    table.append((count, error, units, left_over, ratio))
+    positive = Z[Z > 0]
+    label = rf"$\lambda$ = {weight:.3g}: {np.mean(Z == 0):.0%} zeros"
+    bins = np.linspace(0, max(1.0, float(Z.max())), 60)
+    share = np.histogram(positive, bins)[0] / Z.size
+    left.stairs(np.maximum(share, 1e-9), bins, color=color, lw=1.5, label=label)
+left.set(
+    yscale="log",
+    ylim=(0.5 / Z.size, 1),
+    xlabel="code $z_k > 0$",
+    ylabel="share of all codes, per bin",
+)
+left.set_title("Codes of test rows that are not 0")
+left.legend(fontsize=8)
+count, error, units, left_over, ratios = np.array(table).T
+right.plot(np.arange(1, len(rest) + 1), rest, color=BLACK, label="PCA: the same $m$ for every row")
+right.plot(count, error, "o-", color=BLUE, label="sparse encoder: others for each row")
+right.plot(units, left_over, "s--", color=GREEN, label="best codes, same decoders (FISTA)")
+here = list(models).index(lam)
+pca_error = float(np.interp(count[here], np.arange(len(rest) + 1), [1, *rest]))
+right.set(xlabel="numbers that are not 0, per row", ylabel="squared error / squares", ylim=(0, 1))
+right.set_xlim(0, 3 * max(count.max(), units.max(), 1))
+right.set_title(
+    f"At {count[here]:.1f} numbers a row: PCA {pca_error:.0%}, sparse {error[here]:.0%}"
 )
 right.legend(fontsize=8)
-lesson.figure("sparsity_error", fig, {**numbers, "pca": rest})
+lesson.figure("sparsity_error", fig, {"lambda": list(models), "rows": table, "pca": rest})
 print(
-    "(which units are used is information too: this counts numbers, not bits; and whitening is "
-    "hard on PCA)"
+    f"with {count[here]:.1f} numbers a row PCA would leave {pca_error:.1%}, "
+    f"this code {error[here]:.1%}"
 )
+lesson.result("error of the sparse code / PCA's, equal count", error[here] / pca_error)
+
+# %% [markdown]
+# ## Inspect
+#
+# The same lines with three features and two units, small enough to follow by hand.  Before you
+# look: one of the four codes is 0.  What does its unit send back to $W_1$ for that row?  And where
+# $\lvert z \rvert$ meets the gradient: what does the penalty add at a code above 0?
 
 # %% Inspect
-lesson.cell("Inspect: where |z| and the length of a row meet the gradient")
-tiny = SparseAutoencoder(3, 2, lam=0.5, rng=np.random.default_rng(lesson.seed))
-loss = tiny.loss(mg.tensor(np.array([[1.0, 0.5, -1.0], [0.0, 1.0, 2.0]]), name="x"))
+lesson.cell("Inspect: where |z| and the length of a column meet the gradient")
+x = mg.tensor([[1.0, 0.5, -1.0], [0.0, 1.0, 2.0]], name="x")
+W1 = mg.tensor([[0.6, 0.2, -0.4], [0.3, 0.5, 0.4]], requires_grad=True, name="W1")
+b1 = mg.tensor([-0.1, -0.1], requires_grad=True, name="b1")
+V = mg.tensor([[1.2, 0.2], [0.4, 0.9], [-0.8, 0.8]], requires_grad=True, name="V")
+length = (V**2).sum(axis=0, keepdims=True).sqrt()
+W2 = V / length
+z = (x @ W1.T + b1).relu()
+y = z @ W2.T
+loss = 0.5 * ((y - x) ** 2).sum() + 0.5 * z.abs().sum()
+print(f"z =\n{z.numpy()}")
 trace = mg.trace(loss)
 print(trace.text())
 lesson.page("backward_pass", trace)
 
 # %% Verify
-lesson.cell("Verify: the gradient of E + lambda sum |z| proves itself")
-print(mg.check_graph(models[1.0].loss(fresh[:20])))
+lesson.cell("Verify: the gradient of E + lambda sum |z| proves itself, on 20 rows")
+print(mg.check_graph(model.loss(train[:20])))
+
+# %% [markdown]
+# ## Break it
+#
+# A common slip: the *mean* of |z| where the sum is meant, beside an E that is a sum.  The cell
+# trains the encoder of the given decoder again, with that line changed.  How many codes will be 0?
 
 # %% Break it
-lesson.cell("Break it: take the mean of |z| where the sum is meant")
-X, _ = shared(sparse.laplace)
-with edit(SparseAutoencoder.loss, "ops.l1_norm(z)", "ops.mean(ops.abs(z))")():
-    bias = sparse.trained_encoder(lesson.run).encoder_bias.numpy()
-print(
-    f"the biases end at {bias.mean():.2e} instead of {-sparse.LAM}: "
-    f"divided by {X.shape[0]} data and "
-    f"{len(bias)} units, lambda"
-)
-print(
-    "means something else for every size of batch and layer.  The claim 'soft-threshold-loss' "
-    "catches it."
-)
+lesson.cell("Break it: the mean of |z|")
+lesson.predict("mean")
+W1, b1 = new_encoder()
+
+
+def broken():
+    Z, Y = network(some, W1, b1, decoder, zero)
+    loss = 0.5 * ((Y - some) ** 2).sum() + lam * Z.abs().mean()  # it was .sum()
+    loss.backward()
+    return loss
+
+
+train_encoder([W1, b1], broken)
+zeros_of_mean = np.mean(signed(W1, b1) == 0)
+print(f"zeros of {len(some)} x {K} codes: {zeros_of_mean:.1%}; with the sum {sum_zeros:.1%}")
 
 # %% [markdown]
 # ## Exercises
 #
-# 1. Derive soft(a, λ) from ½ (a − z)² + λ |z|.  What does λ z² give instead, and is anything
-#    exactly 0?
-# 2. Under weight decay μ every unit ends with λ Σ_n |z_nk| = μ ‖w_k‖².  Derive it from z → c z, w →
-#    w / c.
-# 3. Train on patches with `activation=None`.  Are the codes still sparse?  Are they ever exactly 0?
-# 4. Set `image=` of `mg.data.patches` to a photograph of your own.  Which directions do its edges
-#    have?
+# 1. Put your own table into the first cell, with M larger than its number of columns.  At which
+#    `lam` does a row use three units?
+# 2. Derive $\lambda \sum_n |z_{nk}| = \mu \lVert w_k \rVert^2$ for the weight decay from $z_k \to c
+#    z_k$, $w_k \to w_k / c$.  Does the run above satisfy it?
+# 3. Replace `.relu()` in `network` by nothing.  Are codes still small?  Are they ever exactly 0?
+# 4. Replace $|z|$ by $z^2$ in the penalty.  What is the best code now, and what happens to the
+#    dictionary?
+# 5. Give `mg.data.patches` an `image=` of your own.  Which directions do its edges have?
+
+# %% Answers
+lesson.cell("Answers to what you predicted")
+found, pca = numbers["dictionary"]["localised"], numbers["PCA"]["localised"]
+lesson.answers(
+    found=found,
+    pca=pca,
+    zeros=zeros,
+    count=count[here],
+    M=M,
+    error=error[here],
+    pca_error=pca_error,
+    ratio=ratios[here],
+    with_mean=zeros_of_mean,
+    with_sum=sum_zeros,
+    codes=len(some) * 2 * K,
+)
 
 # %% Recap
 lesson.finish()
+
+# %% [markdown]
+# ## What you can do now
+#
+# - Say why an L1 penalty needs a decoder that is held, and see at once if a program forgets it.
+# - Write down the best code of an orthonormal dictionary, and why a rectified layer can compute it.
+# - Train a dictionary on a table: `minigrad-ae train sparse --data digits --latent 100 --epochs 5
+#   --checkpoint sparse`.
+# - Prove how good an encoder's codes are: `mg.analytic.fista(X, W2, lam).duality_gap`.
+# - Walk through the backward pass: `minigrad-ae inspect lessons/05_sparse_autoencoder.py`.

@@ -22,6 +22,7 @@ CHANGES = [
     ("03", f"{STANDARDISED}\nM = 1\ncurve = curve[:50]\nseed = 3"),
     ("04", f"{IRIS}\nM = 1\nseed = 7"),
     ("04", f"{STANDARDISED}\nM = 3\nX = X[:500]"),
+    ("05", f"{IRIS}\nM = 6\nseed = 7"),
     ("06", "X = X[:500]"),
     ("06", f"{IRIS}\nM = 2\nseed = 7"),
     ("06", f"{STANDARDISED}\nM = 3"),

@@ -97,6 +97,21 @@ def test_what_the_reader_said_stands_beside_the_answer(tmp_path, capsys):
     assert "It is 2.0" in capsys.readouterr().out
 
 
+def test_one_question_can_be_answered_before_the_others(tmp_path, capsys):
+    questions.write(tmp_path / "q.json", ENTRIES)
+    asked = questions.Questions(tmp_path / "q.json", ask=False)
+    asked.predict("one", "about two")
+    asked.predict("two", "three, perhaps")
+    asked.reveal({"half": 2.0}, "one")
+    first = capsys.readouterr().out
+    assert "It is 2.0" in first
+    assert "you said: three" not in first
+    asked.reveal({})
+    rest = capsys.readouterr().out
+    assert "you said: three, perhaps" in rest
+    assert "It is 2.0" not in rest
+
+
 def test_an_unknown_question_is_refused(tmp_path):
     questions.write(tmp_path / "q.json", ENTRIES)
     with pytest.raises(DataError, match="'three'") as caught:

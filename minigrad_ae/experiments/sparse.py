@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..data import digits, patches
+from ..data import digits
 from ..models import SparseAutoencoder
 from ..optim import LBFGS
 from .run import Run, adam, closure, generator
@@ -132,7 +132,7 @@ def planted(run: Run) -> SparseAutoencoder:
     return minimise(model, run.shared(sources)[0], evaluations=400)
 
 
-# --- digits, and patches of a photograph ----------------------------------------------------------
+# --- digits, and what pictures look like ----------------------------------------------------------
 
 
 def descend(
@@ -152,36 +152,13 @@ def on_digits(run: Run) -> tuple[SparseAutoencoder, np.ndarray]:
     return descend(run, model, X - X.mean(axis=0), epochs=20, batch=64), T - X.mean(axis=0)
 
 
-def on_patches(
-    run: Run, lam: float, size: int, units: int, n: int, epochs: int
-) -> SparseAutoencoder:
-    """A sparse autoencoder of n patches of size x size, float32."""
-    rng = generator(run, 11)
-    model = SparseAutoencoder(size * size, units, lam=lam, rng=rng, dtype=np.float32)
-    return descend(run, model, run.shared(photo, n, size), epochs, batch=256 if n > 10_000 else 128)
-
-
-def photo(run: Run, n: int, size: int, which: int = 0) -> np.ndarray:
-    """n whitened patches; `which` = 1 draws others."""
-    return patches(n, size, rng=generator(run, 13, which))
-
-
-def activity(model: SparseAutoencoder, X: np.ndarray) -> tuple[float, float]:
-    """(units that are not 0, per patch; squared error as a share of the patches' own squares) of
-    the encoder's codes.
-    """
-    z = model.encode(X).numpy()
-    y = model.decode(z).numpy()
-    active = float(np.mean(np.sum(z != 0, axis=1)))
-    return active, float(np.sum((y - X) ** 2) / np.sum(X**2))
-
-
 def localised(pictures: np.ndarray) -> float:
     """Median over rows of the share of a picture's squares that lies in its strongest quarter of
     pixels: 1/4 if even.
     """
     squares = np.sort(pictures**2, axis=1)[:, ::-1]
-    return float(np.median(squares[:, : squares.shape[1] // 4].sum(axis=1) / squares.sum(axis=1)))
+    quarter = max(1, squares.shape[1] // 4)
+    return float(np.median(squares[:, :quarter].sum(axis=1) / squares.sum(axis=1)))
 
 
 def oriented(pictures: np.ndarray) -> float:

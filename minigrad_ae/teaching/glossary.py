@@ -24,6 +24,8 @@ WORDS = {
     "digits are lost.",
     "condition number": "the largest curvature divided by the smallest: the larger it is, the "
     "slower descent with one step size for all directions.",
+    "dictionary": "the columns of the decoder W2: each output is a sum of them, weighted by the "
+    "code.",
     "distortion": "E ||x - y||^2, the squared error of reconstructions from drawn codes; a sum"
     " over features, a mean over data.",
     "ELBO": "evidence lower bound: L = E_q ln p(x | z) - KL(q(z | x) || p(z)), never above ln "
@@ -31,6 +33,8 @@ WORDS = {
     "exact": "computed by a formula or by linear algebra, without training.",
     "fan-out": "a value that is used more than once; its gradient is the sum of what comes "
     "back from each use.",
+    "FISTA": "an iteration (Beck & Teboulle 2009) towards the best codes z of given x and W2; its "
+    "duality gap bounds how far E + lambda sum |z| still is above the minimum.",
     "floor": "a value that no function whatever can be below; measured with its own standard "
     "error where it is a mean over samples.",
     "Gaussian conditional": "the mean of the hidden pixels given the visible ones, if pixels "
@@ -72,6 +76,8 @@ WORDS = {
     " the gradient of E f(z) without a derivative of f (REINFORCE).",
     "share of variance left": "sum of (y - x)^2 over the sum of (x - mean)^2, mean of the "
     "training rows: 0 is perfect, 1 is what answering with the mean leaves.",
+    "sparse": "a code of which most entries are exactly 0; which ones are not may differ from row "
+    "to row.",
     "standard error": "how far a mean over samples is off, typically: their standard deviation"
     " divided by the root of their number.",
     "tau": "a tolerance: how far apart two numbers may be that should be equal, derived from "

@@ -208,15 +208,17 @@ class Lesson:
         """
         self.questions.predict(key, guess)
 
-    def answers(self, **numbers: Any) -> None:
+    def answers(self, *keys: str, **numbers: Any) -> None:
         """The answers to the questions so far, beside what the reader said.
 
         Parameters
         ----------
+        *keys : str
+            Of the questions to answer now; by default all that are open.
         **numbers
             What this run found, for answers that name it as ``{name}``.
         """
-        self.questions.reveal(numbers)
+        self.questions.reveal(numbers, *keys)
 
     def figure(self, name: str, fig: Any, numbers: dict[str, Any], alt: str = "") -> None:
         """Save a figure as PNG, and the numbers behind it beside it as JSON; show it in a notebook,

@@ -74,18 +74,17 @@ class Questions:
         if self.said[key]:
             print(f"    noted: {self.said[key]}")
 
-    def reveal(self, numbers: dict[str, Any]) -> None:
-        """Print each question that was asked, what the reader said, and the answer, with this
-        run's numbers in it.
+    def reveal(self, numbers: dict[str, Any], *keys: str) -> None:
+        """Print each question that was asked (or these of them), what the reader said, and the
+        answer, with this run's numbers in it.
         """
         self.numbers |= numbers  # a cell of a notebook may ask once more
-        for key, guess in self.said.items():
-            entry = self.entries[key]
+        for key in keys or tuple(self.said):
+            entry, guess = self.entries[key], self.said.pop(key, "")
             print(wrapped("? ", entry["question"]))
             if guess:
                 print(wrapped("  you said: ", guess))
             print(wrapped("  answer:   ", entry["answer"].format(**self.numbers)))
-        self.said.clear()
 
 
 def _typed() -> str:
