@@ -44,7 +44,7 @@ lesson.predict("step")  # how large may a step of descent be?
 # %% Words
 lesson.cell("Words")
 lesson.words("PCA's loss", "principal angle", "projector distance", "closure", "rel.")
-lesson.words("negative curvature", "balancedness", "certificate")
+lesson.words("negative curvature", "balancedness", "certificate", "tau")
 
 # %% [markdown]
 # ## Build

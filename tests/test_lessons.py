@@ -33,8 +33,6 @@ SKELETON = [
     "What you can do now",
 ]
 ANYWHERE = ["Build", "Train", "Inspect"], ["Build", "Look", "Inspect"]  # in turns
-# cells of lessons that are not in this form yet
-BEFORE = ["Goal", "Predict", "Build", "Run", "Inspect", "Verify", "Break it", "Exercises", "Recap"]
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
@@ -74,7 +72,7 @@ def test_committed_figures_are_those_of_the_lesson(path):
 def test_the_skeleton_is_kept(path):
     text = path.read_text(encoding="utf-8")
     cells = re.findall(r"^# %% (?:\[markdown\]\n# #+ )?([A-Z][\w ]*)", text, re.M)
-    for wanted in (SKELETON, *ANYWHERE) if "Settings" in cells else (BEFORE,):
+    for wanted in (SKELETON, *ANYWHERE):
         first = [
             next(k for k, cell in enumerate(cells) if cell.startswith(name)) for name in wanted
         ]
@@ -86,8 +84,6 @@ def test_the_skeleton_is_kept(path):
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 def test_what_a_lesson_imports_is_in_its_text(path):
     text = path.read_text(encoding="utf-8")
-    if "# %% Settings" not in text:
-        pytest.skip("not in this form yet")
     imported = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
     assert not [node.lineno for node in imported if ".claims" in (node.module or "")]
     prose = " ".join(line for line in text.splitlines() if line.startswith("# "))

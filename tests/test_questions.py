@@ -165,3 +165,7 @@ def test_quiz_without_a_terminal_asks_nothing(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "your answer" not in done.stdout
     assert "piped" not in done.stdout
+
+
+def test_every_word_of_the_glossary_is_used_by_a_lesson():
+    assert set(WORDS) == {word for path in LESSONS for word in calls(path, "words")}

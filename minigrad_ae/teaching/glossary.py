@@ -22,8 +22,6 @@ WORDS = {
     "often as a step needs.",
     "complex step": "f'(x) = Im f(x + ih) / h with a tiny h: no difference is taken, so no "
     "digits are lost.",
-    "condition number": "the largest curvature divided by the smallest: the larger it is, the "
-    "slower descent with one step size for all directions.",
     "dictionary": "the columns of the decoder W2: each output is a sum of them, weighted by the "
     "code.",
     "distortion": "E ||x - y||^2, the squared error of reconstructions from drawn codes; a sum"
@@ -39,7 +37,6 @@ WORDS = {
     "error where it is a mean over samples.",
     "Gaussian conditional": "the mean of the hidden pixels given the visible ones, if pixels "
     "were jointly Gaussian: the best that means and covariances alone allow.",
-    "gradient norm": "the length of the vector of all derivatives of E; 0 at a minimum.",
     "held-out rows": "rows of the data that training has not seen.",
     "importance weight": "w = p(x | z) p(z) / q(z | x) for a z drawn from q.  Its mean is "
     "p(x), whatever q is; how much it scatters tells how good q is.",

@@ -151,7 +151,6 @@ class Lesson:
         parser.set_defaults(seed=seed, fast=fast or INSPECTED)
         args = parser.parse_args([] if notebook or INSPECTED else None)
         self.name, self.fast, self.full, self.seed = name, args.fast, args.full, args.seed
-        self.rng = np.random.default_rng(args.seed)
         self.out: Path = _tracked(args) if args.update_figures else args.out or Path(out)
         ask = args.quiz and sys.stdin is not None and sys.stdin.isatty()
         self.questions = Questions(lessons_folder() / "sealed" / f"{name}.json", ask)
