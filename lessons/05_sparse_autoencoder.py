@@ -243,9 +243,9 @@ lesson.answers("degenerate", fell=fell, columns=columns["slide"])
 #
 # ## What the best code is
 #
-# Now let the decoder be given, with orthonormal columns $u_k$.  Then $\lVert x - \sum_k u_k z_k
-# \rVert^2 = \sum_k (u_k^T x - z_k)^2$ + what no code can change, so each unit has a problem of its
-# own, with $a = u_k^T x$:
+# Now let the decoder be given, with orthonormal columns $u_k$.  Then
+# $\lVert x - \sum_k u_k z_k \rVert^2 = \sum_k (u_k^T x - z_k)^2$ + what no code can change, so each
+# unit has a problem of its own, with $a = u_k^T x$:
 #
 # $$\min_z\ \frac12 (a - z)^2 + \lambda |z| .$$
 #
@@ -545,8 +545,8 @@ print(f"zeros of {len(some)} x {K} codes: {zeros_of_mean:.1%}; with the sum {sum
 #
 # 1. Put your own table into the first cell, with M larger than its number of columns.  At which
 #    `lam` does a row use three units?
-# 2. Derive $\lambda \sum_n |z_{nk}| = \mu \lVert w_k \rVert^2$ for the weight decay from $z_k \to c
-#    z_k$, $w_k \to w_k / c$.  Does the run above satisfy it?
+# 2. Derive $\lambda \sum_n |z_{nk}| = \mu \lVert w_k \rVert^2$ for the weight decay from
+#    $z_k \to c z_k$, $w_k \to w_k / c$.  Does the run above satisfy it?
 # 3. Replace `.relu()` in `network` by nothing.  Are codes still small?  Are they ever exactly 0?
 # 4. Replace $|z|$ by $z^2$ in the penalty.  What is the best code now, and what happens to the
 #    dictionary?
