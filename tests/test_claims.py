@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import minigrad_ae as mg
-from minigrad_ae.claims import Claim, Run, claims, ledger, topics
+from minigrad_ae.claims import KINDS, Claim, Run, claim, claims, ledger, topics
 from minigrad_ae.claims.bugs import edit, wrong_rule
 
 
@@ -46,6 +46,53 @@ def test_ids_topics_and_reasons():
     assert len({id(c.sabotage) for c in everything}) >= len(everything) / 2
 
 
+# such as  bar: .05,  count: 3,  count: all
+BAR_OR_COUNT = re.compile(r"\b(bar|count): (all|none|\d*\.?\d)")
+
+
+@pytest.mark.parametrize("each", claims(), ids=lambda c: c.id)
+def test_a_claim_is_of_its_kind(each):
+    assert each.kind in KINDS
+    if each.kind == "statistical":
+        assert "standard error" in each.reason
+    if each.kind == "bound":  # 0, where it is never crossed, or how many inequalities there are
+        assert float(each.expected).is_integer()
+    assert bool(BAR_OR_COUNT.search(each.statement)) == (each.kind == "empirical")
+
+
+def test_claims_that_differ_in_a_number_are_of_one_kind_and_count_as_one():
+    groups = {}
+    for c in claims():
+        groups.setdefault((c.topic, re.sub(r"\d*\.?\d+", "#", c.statement)), set()).add(c.kind)
+    assert [key for key, kinds in groups.items() if len(kinds) > 1] == []
+    counts = ledger.counts()
+    assert list(counts) == list(KINDS)
+    assert sum(counts.values()) == len(groups) < len(claims())
+    first, second = [c for c in claims() if c.id in ("digits-loss-2", "digits-loss-8")]
+    assert ledger.counts([first, second]) == ledger.counts([first])
+    assert sum(ledger.counts([first, claims()[0]]).values()) == 2
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(mg.errors.DataError, match="unknown kind of claim 'true'"):
+        claim("x", "x", kind="true", expected=0, tolerance=0, reason="x", sabotage=wrong_rule)
+
+
+def test_the_table_names_the_kind(fast_run):
+    lines = ledger.table([r for r in fast_run if r.id in ("fan-out", "vae-price")]).splitlines()
+    assert [line.split()[-5] for line in lines[1:] if line.endswith("PASS")] == [
+        "exact",
+        "statistical",
+    ]
+    unknown = ledger.Result("x", "topic", "statement", 1.0, 1.0, 0.1, True)
+    assert ledger.table([unknown]).splitlines()[-1].split()[1] == "1"
+
+
+def test_the_last_line_counts_by_kind(capsys):
+    ledger.verify(Run(fast=True), "01_backpropagation")
+    assert capsys.readouterr().out.endswith("hold\n17 different statements: 17 exact\n")
+
+
 def test_the_json_form_is_finite_and_has_just_these_fields(fast_run, tmp_path):
     ledger.write_results(tmp_path / "ledger.json", fast_run)
     rows = json.loads((tmp_path / "ledger.json").read_text(encoding="utf-8"))
@@ -58,7 +105,7 @@ def test_the_json_form_is_finite_and_has_just_these_fields(fast_run, tmp_path):
 
 def _claim(measure, tolerance=0.1, sabotage=None):
     nothing = sabotage or wrong_rule("tanh", "x", "g")
-    return Claim("x", "topic", "statement", 1.0, tolerance, "reason", nothing, measure)
+    return Claim("x", "topic", "exact", "statement", 1.0, tolerance, "reason", nothing, measure)
 
 
 def test_an_exception_is_an_error_and_never_a_catch(capsys):
@@ -126,16 +173,20 @@ def test_the_table_shows_a_long_statement_whole():
         "and more"
     )
     result = ledger.Result("x", "topic", words, 1.0, 1.0, 0.1, True)
-    lines = ledger.table([result]).splitlines()[1:]
-    assert max(map(len, lines)) <= 100
-    assert " ".join(" ".join(line[:58].split()) for line in lines) == words
+    heading, *lines = ledger.table([result]).splitlines()
+    assert max(map(len, [heading, *lines])) <= 100
+    assert " ".join(" ".join(line[:43].split()) for line in lines) == words
     assert lines[-1].endswith("PASS")
 
 
 def test_the_readme_counts_the_claims():
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    (count,) = re.findall(r"(\d+) of them stand in a ledger", readme)
-    assert int(count) == len(claims())
+    counts = ledger.counts()
+    (total,) = re.findall(r"A ledger holds (\d+) statements", readme)
+    assert int(total) == sum(counts.values())
+    for kind in KINDS:
+        (said,) = re.findall(rf"(\d+) {kind} \(", readme)
+        assert int(said) == counts[kind], kind
 
 
 def test_every_bug_can_be_planted_and_taken_out():

@@ -3,9 +3,10 @@
 The network is y = W2 h(W1 x + b1) + b2 with W1 (M x D), W2 (D x M), h applied to each hidden unit
 by itself.  Whatever h does, the rows of Y − 1 b2ᵀ span at most M dimensions, so by Eckart & Young E
 = ½ Σ_n ‖x_n − y_n‖² >= ½ Σ_{j>M} s_j on the data it is trained on.  Bourlard & Kamp, Biol. Cybern.
-59:291-294 (1988).  With tanh or sigmoid units the bound is an infimum: approached as W1 -> 0 and W2
--> ∞, never attained (unless the data have rank <= M and it is 0 anyway). With ReLU units and a bias
-it is attained.  None of this holds for non-linear *outputs*, nor on other data.
+59:291-294 (1988).  With tanh or sigmoid units the bound is an infimum, approached as W1 -> 0 and
+W2 -> ∞.  Few points attain it: on N <= D + 1 of them in general position W1 and b1 can give the
+hidden units any values, PCA's scores among them.  With ReLU units and a bias it is attained on any
+data.  None of this holds for non-linear *outputs*, nor on data that are not trained on.
 
 For the constructions here W1 = ε Uᵀ, so E − PCA = ½ Σ_n ‖a_n − h_ε(a_n)‖² with a = U_Mᵀ (x − mean):
 the residual orthogonal to U_M does not mix with the distortion h_ε inside it.

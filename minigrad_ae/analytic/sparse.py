@@ -119,7 +119,7 @@ def sparse_loss(X: ArrayLike, W: ArrayLike, Z: ArrayLike, lam: float) -> Array:
 
     References
     ----------
-    Bishop & Bishop (2024), section 19.1, sparse autoencoders.
+    Bishop & Bishop (2024), section 19.1.3.
 
     Examples
     --------

@@ -1,13 +1,16 @@
-"""A claim: a sentence of the chapter, the exact answer, what the code measures, and a bug that it
+"""A claim: a sentence of the chapter, what it is held to, what the code measures, and a bug that it
 must catch.
 
 A claim is written as its measurement, with everything else in the decorator:
 
-    @claim("fan-out", "a value that is used twice receives both gradients", expected=4.0,
-    tolerance=0.0,
-           reason="small integers are exact", sabotage=edit(engine.backpropagate, "known +
-           contribution", "contribution"))
+    @claim("fan-out", "a value that is used twice receives both gradients", kind="exact",
+           expected=4.0, tolerance=0.0, reason="small integers are exact",
+           sabotage=edit(engine.backpropagate, "add(known, new)", "new"))
     def _(run): ...
+
+Its kind says what it is held to: `exact`, a closed form or an identity; `bound`, a side that theory
+forbids; `statistical`, an exact value to which a sample comes within standard errors; `empirical`,
+a bar or a count that its statement names, which no theory gives.
 
 `expected` comes from `analytic/` or from a formula that is written out, never from what is
 measured; the tolerance comes with its reason (rounding, order of convergence, 4 standard errors).
@@ -27,10 +30,22 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import choice
 from ..experiments.run import Run, generator, mean_and_error
 
-__all__ = ["CLAIMS", "EPS", "Claim", "Result", "Run", "claim", "generator", "mean_and_error"]
+__all__ = [
+    "CLAIMS",
+    "EPS",
+    "KINDS",
+    "Claim",
+    "Result",
+    "Run",
+    "claim",
+    "generator",
+    "mean_and_error",
+]
 EPS = float(np.finfo(float).eps)  # twice the rounding of a float64, relative
+KINDS = ("exact", "bound", "statistical", "empirical")
 
 
 @dataclass(frozen=True)
@@ -46,7 +61,7 @@ class Result:
     statement : str
         The sentence of the chapter, with the number that is measured.
     expected : float
-        The exact answer.
+        What it is held to.
     measured : float
         What the code gave; the largest float where that is infinite or NaN, which JSON lacks.
     tolerance : float
@@ -75,7 +90,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the chapter with its exact answer, its measurement, and a bug it must catch.
+    """A sentence of the chapter with what it is held to, its measurement, and a bug it must catch.
 
     Written with the decorator `claim`; `mg.claims.claims` lists those of the lessons.
 
@@ -85,10 +100,13 @@ class Claim:
         Name of the claim; no other has it.
     topic : str
         The lesson it belongs to.
+    kind : {"exact", "bound", "statistical", "empirical"}
+        What it is held to: a closed form or an identity; a side that theory forbids; an exact
+        value, to within standard errors; a bar or a count that the statement names.
     statement : str
         The sentence, with the number that is measured.
     expected : float or callable
-        The exact answer, or a function of the run that computes it: from `mg.analytic` or a
+        What it is held to, or a function of the run that computes it: from `mg.analytic` or a
         formula that is written out, never from what is measured.
     tolerance : float or callable
         How far off the measurement may be, or a function of the run that computes it.
@@ -104,8 +122,8 @@ class Claim:
     Examples
     --------
     >>> fan_out = mg.claims.claims("01_backpropagation")[1]
-    >>> fan_out.reason
-    'small integers are exact'
+    >>> fan_out.kind, fan_out.reason
+    ('exact', 'small integers are exact')
     >>> fan_out.check(mg.claims.Run(fast=True)).passed
     True
 
@@ -117,6 +135,7 @@ class Claim:
 
     id: str
     topic: str
+    kind: str
     statement: str
     expected: float | Callable[[Run], float]
     tolerance: float | Callable[[Run], float]
@@ -193,6 +212,7 @@ def claim(
     id: str,
     statement: str,
     *,
+    kind: str,
     expected: float | Callable[[Run], float],
     tolerance: float | Callable[[Run], float],
     reason: str,
@@ -207,8 +227,10 @@ def claim(
         Name of the claim; no other has it.
     statement : str
         The sentence of the chapter, with the number that is measured.
+    kind : {"exact", "bound", "statistical", "empirical"}
+        What it is held to; see `Claim`.
     expected : float or callable
-        The exact answer, or a function of the run that computes it.
+        The number, or a function of the run that computes it.
     tolerance : float or callable
         How far off the measurement may be, or a function of the run that computes it.
     reason : str
@@ -228,11 +250,16 @@ def claim(
     ------
     ValueError
         If another claim has this id.
+    DataError
+        If there is no such kind.
     """
+
+    choice(kind, KINDS, f"claim {id!r}", "kind of claim")
 
     def register(measure: Callable[[Run], float]) -> Claim:
         topic = Path(measure.__code__.co_filename).stem.removeprefix("lesson_")
-        made = Claim(id, topic, statement, expected, tolerance, reason, sabotage, measure, thorough)
+        held_to = (kind, statement, expected, tolerance, reason)
+        made = Claim(id, topic, *held_to, sabotage, measure, thorough)
         if any(c.id == id for c in CLAIMS):
             raise ValueError(f"two claims are called {id!r}")
         CLAIMS.append(made)

@@ -1,4 +1,4 @@
-"""The ledger: every claim of every lesson, read against its exact answer, or each under its own
+"""The ledger: every claim of every lesson, read against what it is held to, or each under its own
 bug.
 """
 
@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
+import re
 import sys
 import textwrap
 import time
@@ -17,7 +18,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..files import write_json
-from .definition import CLAIMS, Claim, Result, Run
+from .definition import CLAIMS, KINDS, Claim, Result, Run
+
+NUMBER = re.compile(r"\d*\.?\d+")
 
 
 def topics() -> list[str]:
@@ -62,6 +65,34 @@ def claims(topic: str | None = None) -> list[Claim]:
     return [c for name in wanted for c in CLAIMS if c.topic == name]
 
 
+def counts(selected: Iterable[Claim] | None = None) -> dict[str, int]:
+    """How many different statements there are of each kind.
+
+    Claims of a lesson whose statements differ in a number only (a size, a seed) are one.
+
+    Parameters
+    ----------
+    selected : iterable of Claim or None, optional
+        Which claims; None for those of all lessons.
+
+    Returns
+    -------
+    dict of str to int
+        By kind: exact, bound, statistical, empirical.
+
+    Examples
+    --------
+    >>> mg.claims.counts(mg.claims.claims("01_backpropagation"))
+    {'exact': 17, 'bound': 0, 'statistical': 0, 'empirical': 0}
+    >>> six = [c for c in mg.claims.claims() if c.id.startswith("digits-loss")]
+    >>> len(six), mg.claims.counts(six)["exact"]
+    (6, 1)
+    """
+    everything = claims() if selected is None else selected
+    different = {(c.topic, NUMBER.sub("#", c.statement)): c.kind for c in everything}
+    return {kind: list(different.values()).count(kind) for kind in KINDS}
+
+
 def read(selected: Iterable[Claim], run: Run, out: TextIO | None = None) -> list[Result]:
     """Check the claims one after the other; one that raises is reported on `out` and counts as
     failed.
@@ -77,12 +108,13 @@ def read(selected: Iterable[Claim], run: Run, out: TextIO | None = None) -> list
 
 
 def table(results: Sequence[Result]) -> str:
-    """Results as lines of ``claim | expected | measured | tolerance | verdict``.
+    """Results as lines of ``claim | kind | expected | measured | tolerance | verdict``.
 
     Parameters
     ----------
     results : sequence of Result
-        One row each; a long statement takes several lines.
+        One row each; a long statement takes several lines.  The kind is that of the claim with
+        this id, and blank where there is none.
 
     Returns
     -------
@@ -92,17 +124,17 @@ def table(results: Sequence[Result]) -> str:
     Examples
     --------
     >>> result = mg.claims.claims("01_backpropagation")[1].check(mg.claims.Run(fast=True))
-    >>> print(mg.claims.table([result]).splitlines()[-1].split())
-    ['c', '=', 'b', '+', 'b,', 'dc/da', '4', '4', '0.0e+00', 'PASS']
+    >>> print(mg.claims.table([result]).splitlines()[-1].split()[-6:])
+    ['dc/da', 'exact', '4', '4', '0.0e+00', 'PASS']
     """
-    lines = [f"{'claim':<58} {'expected':>12} {'measured':>12} {'tolerance':>9}  verdict"]
+    kinds = {c.id: c.kind for c in CLAIMS}
+    heads = f"{'claim':<43} {'kind':<11} {'expected':>12} {'measured':>12} {'tolerance':>9}"
+    lines = [f"{heads}  verdict"]
     for r in results:
-        *above, last = textwrap.wrap(r.statement, 58, subsequent_indent="  ")
+        *above, last = textwrap.wrap(r.statement, 43, subsequent_indent="  ")
         verdict = "PASS" if r.passed else "FAIL"
-        lines += [
-            *above,
-            f"{last:<58} {r.expected:>12.6g} {r.measured:>12.6g} {r.tolerance:>9.1e}  {verdict}",
-        ]
+        numbers = f"{r.expected:>12.6g} {r.measured:>12.6g} {r.tolerance:>9.1e}"
+        lines += [*above, f"{last:<43} {kinds.get(r.id, ''):<11} {numbers}  {verdict}"]
     return "\n".join(lines)
 
 
@@ -131,7 +163,10 @@ def verify(run: Run, topic: str | None = None, out: TextIO | None = None) -> lis
         print(f"\n{name}  ({seconds:.1f} s)\n{table(part)}", file=out, flush=True)
         results += part
     good = sum(r.passed for r in results)
+    counted = counts(claims(topic))
+    kinds = ", ".join(f"{n} {kind}" for kind, n in counted.items() if n)
     print(f"\n{good} of {len(results)} claims hold", file=out)
+    print(f"{sum(counted.values())} different statements: {kinds}", file=out)
     return results
 
 

@@ -24,6 +24,7 @@ from .definition import EPS, Run, claim
 @claim(
     "chain-rule",
     "a product of local slopes: d/dw of tanh(w x) is x (1 - tanh^2)",
+    kind="exact",
     expected=lambda run: 0.7 * (1 - math.tanh(1.3 * 0.7) ** 2),
     tolerance=8 * EPS,
     reason="four roundings, each eps/2 relative",
@@ -38,6 +39,7 @@ def chain_rule(run: Run) -> float:
 @claim(
     "fan-out",
     "a value that is used twice adds both gradients: b = a + a, c = b + b, dc/da",
+    kind="exact",
     expected=4.0,
     tolerance=0.0,
     reason="small integers are exact",
@@ -54,6 +56,7 @@ def fan_out(run: Run) -> float:
 @claim(
     "one-visit-per-edge",
     "each rule runs once per edge: 60 applications for 30 doublings, not 2^31 - 2 paths",
+    kind="exact",
     expected=60.0,
     tolerance=0.0,
     reason="a count",
@@ -74,6 +77,7 @@ def one_visit(run: Run) -> float:
 @claim(
     "un-broadcasting",
     "a bias that was stretched over 5 rows receives the sum of their gradients",
+    kind="exact",
     expected=15.0,
     tolerance=0.0,
     reason="small integers are exact",
@@ -89,6 +93,7 @@ def unbroadcasting(run: Run) -> float:
 @claim(
     "where-keeps-nan-out",
     "a NaN that comes in for one branch of `where` does not reach the other: NaNs there",
+    kind="exact",
     expected=0.0,
     tolerance=0.0,
     reason="a count",
@@ -104,6 +109,7 @@ def where_nan(run: Run) -> float:
 @claim(
     "double-where",
     "the double-where cure: d/dx of where(x > 0, log x, 0) at x = 0 is 0, not NaN",
+    kind="exact",
     expected=0.0,
     tolerance=0.0,
     reason="a selected constant",
@@ -120,6 +126,7 @@ def double_where(run: Run) -> float:
 @claim(
     "repeated-index",
     "an element that is picked twice receives both gradients: x[[0, 0, 2]]",
+    kind="exact",
     expected=2.0,
     tolerance=0.0,
     reason="small integers are exact",
@@ -134,6 +141,7 @@ def repeated_index(run: Run) -> float:
 @claim(
     "backward-accumulates",
     "a second backward adds to .grad (and no interior gradient is counted twice)",
+    kind="exact",
     expected=24.0,
     tolerance=0.0,
     reason="small integers are exact",
@@ -150,6 +158,7 @@ def accumulates(run: Run) -> float:
 @claim(
     "max-ties",
     "three equal maxima share the gradient: a third each",
+    kind="exact",
     expected=1 / 3,
     tolerance=EPS,
     reason="one division",
@@ -164,6 +173,7 @@ def max_ties(run: Run) -> float:
 @claim(
     "softmax-invariance",
     "softmax ignores a shift of all its inputs: its gradients sum to zero",
+    kind="exact",
     expected=0.0,
     tolerance=64 * EPS,
     reason="a sum of 8 terms below 1",
@@ -200,6 +210,7 @@ def small_network(run: Run) -> tuple[Callable[..., Any], list[Any]]:
 @claim(
     "network-gradient",
     "all gradients of a small tanh network agree with a complex step of its forward",
+    kind="exact",
     expected=0.0,
     tolerance=1e-10,
     reason="DESIGN: complex step to 1e-10 in float64; rounding alone is about 1e-15",
@@ -220,6 +231,7 @@ def network_gradient(run: Run) -> float:
 @claim(
     "check-graph-clean",
     "check_graph finds no fault in a correct graph: rules it calls wrong",
+    kind="exact",
     expected=0.0,
     tolerance=0.0,
     reason="a count",
@@ -233,6 +245,7 @@ def check_graph_clean(run: Run) -> float:
 @claim(
     "check-graph-blames",
     "with a factor 1.0001 planted in one rule of tanh, check_graph names just that op: names",
+    kind="exact",
     expected=1.0,
     tolerance=0.0,
     reason="a count",
@@ -248,6 +261,7 @@ def check_graph_blames(run: Run) -> float:
 @claim(
     "second-order",
     "the gradient of the gradient: tanh'' = -2 tanh (1 - tanh^2) at 0.4",
+    kind="exact",
     expected=lambda run: -2 * math.tanh(0.4) * (1 - math.tanh(0.4) ** 2),
     tolerance=16 * EPS,
     reason="about eight roundings of numbers below 2",
@@ -262,6 +276,7 @@ def second_order(run: Run) -> float:
 @claim(
     "hessian-symmetry",
     "Hessians are symmetric: <u, H v> - <v, H u> over their size, on the small network",
+    kind="exact",
     expected=0.0,
     tolerance=1e-13,
     reason="sums of about 100 products: 100 eps",
@@ -278,6 +293,7 @@ def hessian_symmetry(run: Run) -> float:
 @claim(
     "emitted-program",
     "the NumPy program that emit_numpy prints gives every gradient bit for bit: largest difference",
+    kind="exact",
     expected=0.0,
     tolerance=0.0,
     reason="the same operations in the same order",
@@ -296,6 +312,7 @@ def emitted_program(run: Run) -> float:
     "trace-adds-up",
     "the contributions that the trace records for a value add up to its gradient: largest "
     "difference",
+    kind="exact",
     expected=0.0,
     tolerance=0.0,
     reason="the same additions in the same order",

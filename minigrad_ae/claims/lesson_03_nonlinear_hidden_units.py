@@ -68,6 +68,7 @@ def next_term(run: Run, epsilon: float) -> float:
     "two-layer-bound",
     "E >= PCA's at every evaluation of every training, tanh, sigmoid and ReLU: largest shortfall, "
     "relative",
+    kind="bound",
     expected=0.0,
     tolerance=rounding,
     reason="Eckart & Young: linear outputs lie in a plane; 64 roundings of 1/2 ||X||^2",
@@ -85,6 +86,7 @@ def bound(run: Run) -> float:
 @claim(
     "two-layer-plane",
     "the reason: all outputs lie in a plane of M dimensions; singular value M + 1 over the first",
+    kind="exact",
     expected=0.0,
     tolerance=lambda run: EPS * math.sqrt(len(run.shared(images)) * 64),
     reason="rounding of the outputs, eps each, in the 2-norm",
@@ -99,6 +101,7 @@ def plane(run: Run) -> float:
 @claim(
     "two-layer-tanh-gap",
     "tanh, W1 = eps U^T, W2 = U / eps: the gap to PCA over eps^4 sum a^6",
+    kind="exact",
     expected=1 / 18,
     tolerance=lambda run: next_term(run, EPSILON) / 18,
     reason="the next term of the expansion, 4/5 eps^2 sum a^8 / sum a^6 relative",
@@ -111,6 +114,7 @@ def tanh_gap(run: Run) -> float:
 @claim(
     "two-layer-sigmoid-gap",
     "sigmoid, W1 = eps U^T, W2 = 4 U / eps: the gap over eps^4 sum a^6",
+    kind="exact",
     expected=1 / 288,
     tolerance=lambda run: next_term(run, EPSILON / 2) / 288,
     reason="the next term, a quarter of tanh's",
@@ -125,6 +129,7 @@ def sigmoid_gap(run: Run) -> float:
 @claim(
     "two-layer-fourth-order",
     "the gap closes with the fourth power: log2 of the gap at eps over that at eps / 2",
+    kind="exact",
     expected=4.0,
     tolerance=lambda run: 2 * next_term(run, EPSILON) / math.log(2),
     reason="log2 of (1 - c eps^2) / (1 - c eps^2 / 4), c eps^2 the next term",
@@ -136,7 +141,8 @@ def fourth_order(run: Run) -> float:
 
 @claim(
     "two-layer-no-minimum",
-    "tanh has no minimum there: dE/d eps over 4 gap / eps, so E falls as the weights grow",
+    "tanh has no minimum on this path: dE/d eps over 4 gap / eps, so E falls as W2 grows",
+    kind="exact",
     expected=1.0,
     tolerance=lambda run: 2 * next_term(run, EPSILON),
     reason="gap = c eps^4; the next term, half as much again by the derivative",
@@ -149,7 +155,9 @@ def no_minimum(run: Run) -> float:
 
 @claim(
     "two-layer-weights-grow",
-    "so training runs away: tanh and sigmoid nets whose decoder grew in its second half, of all",
+    "so training runs away: tanh and sigmoid nets whose decoder grew in its second half; "
+    "count: all",
+    kind="empirical",
     expected=lambda run: 2.0 * starts(run),
     tolerance=0.0,
     reason="a count",
@@ -165,7 +173,9 @@ def weights_grow(run: Run) -> float:
 
 @claim(
     "two-layer-parabola",
-    "parabola, one hidden tanh unit: it stops at PCA's error, the variance of t^2 (best start)",
+    "parabola, one hidden tanh unit: its error comes down to PCA's, the variance of t^2 "
+    "(best start)",
+    kind="exact",
     expected=lambda run: analytic.parabola_residual(POINTS),
     tolerance=1e-6,
     reason="an infimum, approached as the fourth power of the weights: 400 evaluations come within "
@@ -180,6 +190,7 @@ def parabola_error(run: Run) -> float:
 @claim(
     "two-layer-relu-exact",
     "ReLU with the bias -min a attains PCA's loss: E / E_PCA - 1",
+    kind="exact",
     expected=0.0,
     tolerance=rounding,
     reason="64 roundings of 1/2 ||X||^2",
@@ -194,6 +205,7 @@ def relu_exact(run: Run) -> float:
 @claim(
     "two-layer-relu-trained",
     "parabola, ReLU trained from a bias of 3: mean squared error over PCA's (worst start)",
+    kind="exact",
     expected=1.0,
     tolerance=1e-9,
     reason="optimum by L-BFGS: 1e-9 relative",
@@ -207,6 +219,7 @@ def relu_trained(run: Run) -> float:
 @claim(
     "two-layer-relu-scale",
     "a ReLU unit has no scale: <w_in, dE/dw_in> = <w_out, dE/dw_out> for each unit, relative",
+    kind="exact",
     expected=0.0,
     tolerance=1e-12,
     reason="E(c w_in, w_out / c) does not depend on c; sums of 1e5 products",
@@ -226,6 +239,7 @@ def relu_scale(run: Run) -> float:
 @claim(
     "two-layer-sigmoid-is-tanh",
     "tanh a = 2 sigmoid(2a) - 1: for each trained tanh net a sigmoid net with the same E, relative",
+    kind="exact",
     expected=0.0,
     tolerance=rounding,
     reason="64 roundings of 1/2 ||X||^2",

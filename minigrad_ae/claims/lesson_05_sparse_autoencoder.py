@@ -33,6 +33,7 @@ def best_loss(run: Run) -> float:
     "soft-threshold-loss",
     "an encoder trained before an orthonormal decoder reaches the least E + lambda sum |z| that "
     "any code has",
+    kind="exact",
     expected=best_loss,
     tolerance=lambda run: 1e-9 * best_loss(run),
     reason="optimum by L-BFGS: loss to 1e-9 relative",
@@ -47,6 +48,7 @@ def soft_threshold_loss(run: Run) -> float:
 @claim(
     "soft-threshold-codes",
     "... its codes are soft(u_k^T x, lambda): largest difference over 200 points",
+    kind="exact",
     expected=0.0,
     tolerance=1e-6,
     reason="optimum by L-BFGS: matrices to 1e-6",
@@ -59,7 +61,8 @@ def soft_threshold_codes(run: Run) -> float:
 
 @claim(
     "soft-threshold-bias",
-    "... which a ReLU layer computes exactly, with weights u_k and bias -lambda: mean bias",
+    "... which a ReLU layer computes exactly, from u_k and from -u_k with bias -lambda: mean bias",
+    kind="exact",
     expected=-sparse.LAM,
     tolerance=1e-6,
     reason="optimum by L-BFGS: matrices to 1e-6",
@@ -76,6 +79,7 @@ def soft_threshold_bias(run: Run) -> float:
     "bare-degenerate",
     "the slide's objective: with codes shrunk to 1/1000 it is PCA's loss + lambda sum |U^T x| / "
     "1000",
+    kind="exact",
     expected=lambda run: analytic.degenerate_loss(run.shared(sparse.few_digits), 4, 1.0, 1e-3),
     tolerance=1e-9,
     reason="1e-12 of about 300: an algebraic identity in float64",
@@ -94,8 +98,9 @@ def bare_degenerate(run: Run) -> float:
 
 @claim(
     "bare-downhill",
-    "... and it has no stationary point: its slope as codes grow and decoder shrinks is +lambda "
-    "sum |z|; ratio",
+    "... and it is stationary only where all codes are 0: its slope as codes grow and decoder "
+    "shrinks is +lambda sum |z|; ratio",
+    kind="exact",
     expected=1.0,
     tolerance=1e-9,
     reason="exact; the derivative of E along this direction cancels to 1e-12 of its terms",
@@ -114,6 +119,7 @@ def bare_downhill(run: Run) -> float:
     "unit-rows",
     "with rows of unit length, the length of the weights behind them receives no gradient: largest "
     "share",
+    kind="exact",
     expected=0.0,
     tolerance=1e-12,
     reason="the gradient is orthogonal to each row: cancellation of 64 terms in float64",
@@ -132,6 +138,7 @@ def unit_rows(run: Run) -> float:
     "decay-balance",
     "with weight decay mu every unit ends where lambda sum_n |z_nk| = mu ||w_k||^2: largest "
     "relative error",
+    kind="exact",
     expected=0.0,
     tolerance=1e-3,
     reason="stationary under z_k -> c z_k, w_k -> w_k / c; L-BFGS may stop at a kink, where the "
@@ -160,6 +167,7 @@ def pca_loss(run: Run) -> float:
 @claim(
     "no-penalty",
     "lambda = 0, linear units: E ends at PCA's optimum, as every linear autoencoder does (M = 2)",
+    kind="exact",
     expected=pca_loss,
     tolerance=lambda run: 1e-9 * pca_loss(run),
     reason="optimum by L-BFGS: loss to 1e-9 relative",
@@ -197,6 +205,7 @@ def error_gradient(model: SparseAutoencoder, x: np.ndarray, z: np.ndarray) -> np
     "optimality",
     "at the optimal codes of a trained decoder the engine's -dE/dz is lambda sign z, or within "
     "lambda at z = 0",
+    kind="exact",
     expected=0.0,
     tolerance=2e-8,
     reason="FISTA stops where its own optimality conditions hold to 1e-8",
@@ -213,6 +222,7 @@ def optimality(run: Run) -> float:
 @claim(
     "lambda-max",
     "z = 0 is optimal from lambda = max |w_k^T x| on: the largest |dE/dz| at z = 0",
+    kind="exact",
     expected=lambda run: float(analytic.lambda_max(*run.shared(best_codes)[:2]).max()),
     tolerance=1e-12,
     reason="64 eps of about 3",
@@ -229,6 +239,7 @@ def lambda_max(run: Run) -> float:
     "never-below",
     "no encoder beats the codes that FISTA's dual bound proves optimal: digits where E + lambda "
     "sum |z| is below it",
+    kind="bound",
     expected=0.0,
     tolerance=0.0,
     reason="a count; weak duality",
@@ -244,7 +255,8 @@ def never_below(run: Run) -> float:
 @claim(
     "dictionary-found",
     "x = A s, A orthogonal, s sparse: the trained rows are the columns of A up to sign: smallest "
-    "|cos|",
+    "|cos|; bar: .997",
+    kind="empirical",
     expected=1.0,
     tolerance=3e-3,
     reason="1 - cos is half a squared angle, and that is of order D / N with N = 1,000",

@@ -44,9 +44,11 @@ def rank_claim(kind: str) -> None:
     @claim(
         f"{kind}-rank-m",
         statement,
+        kind="statistical",
         expected=0.0,
         tolerance=lambda run: 2 * denoising.sampling_error(),
-        reason="twice the free parameters per noisy pair seen in the last tenth of training",
+        reason="twice the sum of the squared standard errors of the free parameters: their number "
+        "per noisy pair seen in the last tenth of training",
         sabotage=bug,
     )
     def _(run: Run) -> float:
@@ -63,9 +65,10 @@ for noise in RANK_CLAIMS:
 @claim(
     "shrinkage",
     "... with PCA's directions, shrunk: eigenvalues l_i / (l_i + sigma^2) of W2 W1; largest error",
+    kind="statistical",
     expected=0.0,
     tolerance=0.02,
-    reason="an excess loss of 3.5e-4 is the square of an error of 2e-2",
+    reason="standard errors of the parameters: an excess loss of 3.5e-4 is the square of 2e-2",
     sabotage=edit(
         DenoisingAutoencoder.corrupt, "if self.sigma.any() else x", "if self.drop else x"
     ),
@@ -90,11 +93,12 @@ def angle_to_pca(basis: np.ndarray) -> float:
     "not-pca",
     "... and with anisotropic noise its output subspace turns away from PCA's: sine of the angle "
     "to PCA's",
+    kind="statistical",
     expected=lambda run: angle_to_pca(
         analytic.best_denoiser(denoising.moments("anisotropic"), denoising.RANK).basis
     ),
     tolerance=0.02,
-    reason="an excess loss of 3.5e-4 is the square of an error of 2e-2",
+    reason="standard errors of the parameters: an excess loss of 3.5e-4 is the square of 2e-2",
     sabotage=edit(
         DenoisingAutoencoder.corrupt,
         "self.sigma, rng)",
@@ -132,6 +136,7 @@ def ridge_loss(
     "ridge-gaussian",
     "at any weights Gaussian noise is weight decay on A = W2 W1: tr (I-A) S (I-A)^T + sigma^2 "
     "||A||^2",
+    kind="statistical",
     expected=lambda run: ridge_loss(analytic.ridge_gaussian, denoising.SIGMA),
     tolerance=lambda run: 4 * run.shared(sampled, "gaussian")[1],
     reason="4 standard errors of 80,000 noisy points",
@@ -145,6 +150,7 @@ def ridge_gaussian(run: Run) -> float:
     "ridge-drop",
     "... and zeroing is decay weighted by each feature's variance: with q = 1 - drop, as in "
     "`ridge_dropout`",
+    kind="statistical",
     expected=lambda run: ridge_loss(analytic.ridge_dropout, 1 - denoising.DROP),
     tolerance=lambda run: 4 * run.shared(sampled, "drop")[1],
     reason="4 standard errors of 80,000 noisy points",
@@ -170,6 +176,7 @@ def best_of_few(run: Run) -> float:
     "few-points",
     "five points, five features, full rank: fresh noise leaves the closed-form loss; a frozen copy "
     "would be memorised",
+    kind="statistical",
     expected=best_of_few,
     tolerance=lambda run: (
         4 * run.shared(denoising.few_points)[1] + denoising.sampling_error() * best_of_few(run)
@@ -191,6 +198,7 @@ def ring_losses(run: Run) -> np.ndarray:
     "kernel-floor",
     "twenty points: no function of x~ has a loss below the kernel average's; by how much a deep "
     "net ends below it",
+    kind="bound",
     expected=0.0,
     tolerance=lambda run: (
         4 * float(np.hypot(run.shared(denoising.ring_floor)[1], ring_losses(run).std(ddof=1) / 10))
@@ -208,7 +216,8 @@ def kernel_floor(run: Run) -> float:
 @claim(
     "posterior-mean",
     "two points m and -m: one tanh unit learns E[x | x~] = m tanh(m^T x~ / sigma^2), the floor "
-    "itself: relative excess",
+    "itself: relative excess; bar: .002",
+    kind="empirical",
     expected=0.0,
     tolerance=2e-3,
     reason="7 parameters per 80,000 pairs in the last tenth of training, 9e-5, and what Adam's "
@@ -246,6 +255,7 @@ def matching(run: Run) -> tuple[float, float, float]:
     "score-matching",
     "a mixture, any weights: the loss is its least value + sigma^4 E ||(y - x~)/sigma^2 - grad log "
     "p(x~)||^2",
+    kind="statistical",
     expected=lambda run: run.shared(matching)[1],
     tolerance=lambda run: 4 * run.shared(matching)[2],
     reason="4 standard errors of the cross term, which has mean 0 (Vincent 2011; Tweedie's "

@@ -36,6 +36,7 @@ ROUNDING = 1e-12
 @claim(
     "vae-kl-of-the-bound",
     "what beta = 1 takes from the bound of a datum is 1/2 sum_m (sigma^2 + mu^2 - 1 - ln sigma^2)",
+    kind="exact",
     expected=lambda run: _divergence(),
     tolerance=lambda run: ROUNDING * abs(_divergence()) * 100,
     reason="rounding: the difference of two bounds about a hundred times as large",
@@ -57,6 +58,7 @@ def _divergence() -> float:
 @claim(
     "vae-kl-per-unit",
     "KL of the first unit, averaged over the data",
+    kind="exact",
     expected=lambda run: float(analytic.kl_diagonal(*_code()).mean(axis=0)[0]),
     tolerance=ROUNDING,
     reason="rounding of numbers below 1",
@@ -79,6 +81,7 @@ def _code() -> tuple[np.ndarray, np.ndarray]:
     "vae-loops-of-the-slide",
     "the error function of the slide, by loops over n, l and m, is minus the loss: relative "
     "difference",
+    kind="exact",
     expected=0.0,
     tolerance=ROUNDING,
     reason="rounding of some hundred additions",
@@ -106,6 +109,7 @@ def loops_of_the_slide(run: Run) -> float:
 @claim(
     "vae-sampled-bound",
     "the sampled ELBO (L = 5) of a linear-Gaussian model, averaged, is the exact one",
+    kind="statistical",
     expected=lambda run: _exact_bound(run),
     tolerance=lambda run: four_measured_errors(run.shared(variational.sampled_bounds)),
     reason="4 standard errors of 2,000 repetitions",
@@ -124,6 +128,7 @@ def _exact_bound(run: Run) -> float:
 @claim(
     "vae-beta",
     "d loss / d beta is the rate: (loss at beta = 3 minus loss at beta = 0) / 3",
+    kind="exact",
     expected=lambda run: _rate(),
     tolerance=lambda run: 100 * ROUNDING * _rate(),
     reason="rounding: the difference of two losses about a hundred times as large",
@@ -143,6 +148,7 @@ def _rate() -> float:
 @claim(
     "vae-collapsed",
     "a decoder that ignores z costs what independent pixels cost (digits, nats per image)",
+    kind="exact",
     expected=lambda run: analytic.bernoulli_baseline(digits()[0], _pixel_means()),
     tolerance=1e-9,
     reason="rounding of about 30 nats, through the logarithm of odds",
@@ -163,6 +169,7 @@ def _pixel_means() -> np.ndarray:
 @claim(
     "vae-learnt-variance",
     "a learnt variance ends at the mean squared error: cost D/2 (ln 2 pi MSE + 1) per datum",
+    kind="exact",
     expected=lambda run: -analytic.log_likelihood_at_best_variance(_mean_squared_error(), 6),
     tolerance=1e-9,
     reason="optimum by L-BFGS: the cost to 1e-9",
@@ -187,6 +194,7 @@ def _mean_squared_error() -> float:
 @claim(
     "vae-rules",
     "rules of the backward pass of the loss that contradict their own forward",
+    kind="exact",
     expected=0.0,
     tolerance=0.0,
     reason="a count",
@@ -200,6 +208,7 @@ def rules(run: Run) -> float:
 @claim(
     "vae-log-variance-bound",
     "an encoder that says sigma^2 = e^1000: entries of the gradient that are not finite",
+    kind="exact",
     expected=0.0,
     tolerance=0.0,
     reason="a count",
@@ -220,6 +229,7 @@ def log_variance_bound(run: Run) -> float:
 @claim(
     "vae-information",
     "a code that tells all N data apart carries ln N nats about them (N = 300)",
+    kind="exact",
     expected=math.log(300),
     tolerance=1e-9,
     reason="posteriors 1,000 standard deviations apart do not overlap",
@@ -237,7 +247,9 @@ def information(run: Run) -> float:
 
 @claim(
     "vae-active-units",
-    "of three units, one made constant, those that count as active (variance of their mean > 0.01)",
+    "of three units, one made constant, those that are active (variance of their mean > 0.01); "
+    "count: 2",
+    kind="empirical",
     expected=2.0,
     tolerance=0.0,
     reason="a count",
@@ -272,6 +284,7 @@ def four_measured_errors(draws: np.ndarray) -> float:
 @claim(
     "vae-reparameterised-mean",
     "z = mu + sigma eps lets d/dmu reach inside: mean gradient of E z^2 is 2 mu",
+    kind="statistical",
     expected=2 * MU,
     tolerance=four_errors(REPARAMETERISED),
     reason="4 standard errors of 400,000 draws",
@@ -284,6 +297,7 @@ def reparameterised_mean(run: Run) -> float:
 @claim(
     "vae-score-mean",
     "f(z) d/dmu log q(z) has the same mean 2 mu, without the derivative of f",
+    kind="statistical",
     expected=2 * MU,
     tolerance=four_errors(SCORE),
     reason="4 standard errors of 400,000 draws",
@@ -296,6 +310,7 @@ def score_mean(run: Run) -> float:
 @claim(
     "vae-reparameterised-variance",
     "variance of one reparameterised draw: 4 sigma^2",
+    kind="statistical",
     expected=REPARAMETERISED,
     tolerance=0.05 * REPARAMETERISED,
     reason="5 %, more than 6 standard errors of a variance from 400,000 draws",
@@ -311,7 +326,9 @@ def reparameterised_variance(run: Run) -> float:
 
 @claim(
     "vae-score-variance",
-    "variance of one score-function draw: mu^4/sigma^2 + 14 mu^2 + 15 sigma^2, 25 times as large",
+    "variance of one score-function draw: mu^4/sigma^2 + 14 mu^2 + 15 sigma^2, here 25 times as "
+    "large",
+    kind="statistical",
     expected=SCORE,
     tolerance=0.05 * SCORE,
     reason="5 %, more than 5 standard errors of a variance from 400,000 draws",
@@ -325,7 +342,8 @@ def score_variance(run: Run) -> float:
 
 @claim(
     "vae-baseline-variance",
-    "a baseline E f takes more than half of it away",
+    "a baseline E f takes more than half of it away: the variance that is left here",
+    kind="statistical",
     expected=WITH_BASELINE,
     tolerance=0.05 * WITH_BASELINE,
     reason="5 %, more than 5 standard errors of a variance from 400,000 draws",
@@ -340,6 +358,7 @@ def baseline_variance(run: Run) -> float:
 @claim(
     "vae-price",
     "mean gradient of E z^2 in ln sigma^2: sigma^2 (Price's theorem)",
+    kind="statistical",
     expected=0.5 * float(SQUARE.gradient_in_log_sigma([MU], [SIGMA])[0]),
     tolerance=lambda run: four_measured_errors(run.shared(variational.curvature_draws)),
     reason="4 standard errors of 400,000 draws",
@@ -355,6 +374,7 @@ def price(run: Run) -> float:
 @claim(
     "vae-kl-monte-carlo",
     "log q(z) - log p(z), averaged over draws from q, is the analytic KL",
+    kind="statistical",
     expected=float(analytic.kl_diagonal(KL_MU, KL_LOG_VAR).sum()),
     tolerance=four_errors(float(analytic.kl_sample_variance(KL_MU, KL_LOG_VAR))),
     reason="4 standard errors of 400,000 draws",
@@ -367,6 +387,7 @@ def kl_monte_carlo(run: Run) -> float:
 @claim(
     "vae-kl-monte-carlo-variance",
     "... with variance sum_m [(s^2 - 1)^2 / 2 + mu^2 s^2] for one draw",
+    kind="statistical",
     expected=float(analytic.kl_sample_variance(KL_MU, KL_LOG_VAR)),
     tolerance=0.05 * float(analytic.kl_sample_variance(KL_MU, KL_LOG_VAR)),
     reason="5 %, more than 5 standard errors of a variance from 400,000 draws",
@@ -387,6 +408,7 @@ WEIGHTS = 6000  # importance weights for each digit where log p(x) is compared w
     "vae-constant-weights",
     "with q the exact posterior, log p(x|z) + log p(z) - log q(z|x) does not depend on z: largest "
     "deviation",
+    kind="exact",
     expected=0.0,
     tolerance=1e-12,
     reason="rounding of terms of about 10",
@@ -403,6 +425,7 @@ def constant_weights(run: Run) -> float:
 @claim(
     "vae-weights-are-log-p",
     "... and is log p(x), with every 2 pi: largest difference",
+    kind="exact",
     expected=0.0,
     tolerance=1e-12 * 100,
     reason="rounding of log p(x), down to -100 nats",
@@ -416,6 +439,7 @@ def weights_are_log_p(run: Run) -> float:
 @claim(
     "vae-chi-square-rate",
     "log p - L_k approaches chi^2 / 2k: their ratio at k = 32",
+    kind="statistical",
     expected=1.0,
     tolerance=lambda run: _rate_tolerance(run),
     reason="4 standard errors of 20,000 repetitions, and 2 / k for the next term of the expansion",
@@ -439,6 +463,7 @@ def _rate_tolerance(run: Run) -> float:
 @claim(
     "vae-grid",
     "log p(x) of the trained model by importance weighting is that of a grid over z (20 digits)",
+    kind="statistical",
     expected=lambda run: float(run.shared(grid_log_p, SHORT).mean()),
     tolerance=lambda run: _grid_tolerance(run),
     reason="4 standard errors of 6,000 draws for each digit, and chi^2 / 2k",
@@ -466,6 +491,7 @@ def _grid_tolerance(run: Run) -> float:
     "vae-rising",
     "L_1 <= L_5 <= L_50 <= log p(x) on the trained model: inequalities that hold, to 4 standard "
     "errors",
+    kind="bound",
     expected=3.0,
     tolerance=0.0,
     reason="a count",
@@ -486,6 +512,7 @@ def rising(run: Run) -> float:
     "vae-algorithm-1",
     "Algorithm 1 over 20 data is the library's step in batches of one, bit for bit: largest "
     "difference",
+    kind="exact",
     expected=0.0,
     tolerance=0.0,
     reason="the same operations on the same numbers",
@@ -504,6 +531,7 @@ def algorithm_1_bits(run: Run) -> float:
     "vae-gradients-add",
     "at fixed w and phi the gradients of the single data add up to that of the batch: relative "
     "difference",
+    kind="exact",
     expected=0.0,
     tolerance=1e-13,
     reason="rounding of 20 additions",

@@ -36,7 +36,9 @@ def largest_error(measured: np.ndarray, expected: np.ndarray) -> float:
 
 @claim(
     "active-units",
-    "units are active if and only if their eigenvalue exceeds beta sigma^2: wrong counts in a grid",
+    "at the maximum as many units are active as eigenvalues exceed beta sigma^2, M at most: wrong "
+    "counts in a grid",
+    kind="exact",
     expected=0.0,
     tolerance=0.0,
     reason="a count; no eigenvalue of the data is within 3 % of a beta sigma^2 of the grid",
@@ -53,6 +55,7 @@ def active_units(run: Run) -> float:
     "unit-kl",
     "each unit's KL term is 1/2 ln(l_i / beta sigma^2), and 0 if it is collapsed: largest error, "
     "nats",
+    kind="exact",
     expected=0.0,
     tolerance=LBFGS_OPTIMUM,
     reason="optimum by L-BFGS",
@@ -65,6 +68,7 @@ def unit_kl(run: Run) -> float:
 @claim(
     "mean-variance",
     "the posterior mean of unit i has variance 1 - beta sigma^2 / l_i over the data: largest error",
+    kind="exact",
     expected=0.0,
     tolerance=LBFGS_OPTIMUM,
     reason="optimum by L-BFGS",
@@ -79,6 +83,7 @@ def mean_variance(run: Run) -> float:
 @claim(
     "decoder-norms",
     "decoder columns shrink to ||w_i||^2 = l_i - beta sigma^2, collapsed ones to 0: largest error",
+    kind="exact",
     expected=0.0,
     tolerance=1e-5,
     reason="optimum by L-BFGS, norms up to 8",
@@ -92,6 +97,7 @@ def decoder_norms(run: Run) -> float:
 @claim(
     "beta-optimum",
     "training ends at the largest E log p(x | z) - beta KL there is, nats per datum",
+    kind="exact",
     expected=lambda run: optimum(run).value,
     tolerance=1e-8,
     reason="1e-9 of about 12: optimum by L-BFGS",
@@ -108,6 +114,7 @@ def beta_optimum(run: Run) -> float:
     "complete-collapse",
     "all units collapse from beta = l_1 / sigma^2 on: active units at 0.95 and at 1.05 of it, as "
     "10 a + b",
+    kind="exact",
     expected=10.0,
     tolerance=0.0,
     reason="a count; just below, the variance of the mean is 1 - 0.95 = 0.05",
@@ -125,6 +132,7 @@ def complete_collapse(run: Run) -> float:
     "collapse-curvature",
     "curvatures of the loss at W = 0 (engine's Hessian, best q) are beta (tau - l_i)/tau^2: "
     "largest error",
+    kind="exact",
     expected=0.0,
     tolerance=1e-10,
     reason="algebraic identity in float64, and a symmetric eigenvalue problem",
@@ -139,6 +147,7 @@ def collapse_curvature(run: Run) -> float:
     "noise-under-beta",
     "sigma^2 learnt under beta = 1.5 is sum_{i>M} l_i / (D - beta M), not the mean of what is left "
     "out",
+    kind="exact",
     expected=lambda run: float(cloud()[1][2:].sum()) / (5 - 1.5 * 2),
     tolerance=1e-6,
     reason="optimum by L-BFGS",
@@ -157,7 +166,9 @@ def noise_under_beta(run: Run) -> float:
 
 @claim(
     "loss-conventions",
-    "five ways to write the loss, two pixel units: active units as predicted by tau, wrong counts",
+    "five ways to write the loss, in each pixel unit of the run: active units as predicted by tau, "
+    "wrong counts",
+    kind="exact",
     expected=0.0,
     tolerance=0.0,
     reason="a count; no eigenvalue is within 6 % of a tau",
@@ -180,6 +191,7 @@ def loss_conventions(run: Run) -> float:
 @claim(
     "rate-distortion",
     "sweeping beta walks along the rate-distortion function of a Gaussian (reverse water-filling)",
+    kind="exact",
     expected=0.0,
     tolerance=1e-6,
     reason="optima by L-BFGS; sum over the sweep of the distance in nats and in squared error",
@@ -197,6 +209,7 @@ def rate_distortion(run: Run) -> float:
     "rate-distortion-slope",
     "its slope is -1 / (2 beta sigma^2): -2 tau d rate / d distortion, by a difference about tau = "
     "0.5",
+    kind="exact",
     expected=1.0,
     tolerance=1e-3,
     reason="a central difference of a logarithm: (0.04)^2 / 3 = 5e-4",
@@ -213,8 +226,9 @@ def rate_distortion_slope(run: Run) -> float:
 
 @claim(
     "warm-up",
-    "KL warm-up ends at the same maximum in the linear model: it has no bad local ones, nats per "
-    "datum",
+    "in the linear model training with KL warm-up ends at the maximum, as without it: nats per "
+    "datum (beta = 2)",
+    kind="exact",
     expected=lambda run: analytic.linear_vae_optimum(cloud()[1], 2, 0.5, 2.0).value,
     tolerance=1e-8,
     reason="1e-9 of about 12: optimum by L-BFGS",
@@ -228,8 +242,9 @@ def warm_up(run: Run) -> float:
 
 @claim(
     "aggregate-moments",
-    "at the maximum the aggregate posterior has the prior's moments for every beta: ||Cov - I|| + "
-    "||mean||",
+    "at the maximum the aggregate posterior has the prior's mean and covariance, here under beta = "
+    "2.5: ||Cov - I|| + ||mean||",
+    kind="exact",
     expected=0.0,
     tolerance=1e-5,
     reason="optimum by L-BFGS",
@@ -248,7 +263,8 @@ def aggregate_moments(run: Run) -> float:
     "rate-splits",
     "rate = I(x; z) + KL(q(z) || p(z)): the last by sampling, against an integral on a grid (M = "
     "1), nats",
-    expected=lambda run: collapse.marginal_kl_on_grid(single_unit(run), cloud()[0]),
+    kind="statistical",
+    expected=lambda run: marginal_kl(run),
     tolerance=lambda run: 4 * run.shared(marginal_kls)[1],
     reason="4 standard errors of 40 reports",
     sabotage=edit(
@@ -265,6 +281,11 @@ def single_unit(run: Run) -> LinearVAE:
     return run.shared(linear, 0.02, 1.0, 1)  # type: ignore[no-any-return]
 
 
+def marginal_kl(run: Run) -> float:
+    """Its KL(q(z) || p(z)), by an integral on a grid."""
+    return collapse.marginal_kl_on_grid(single_unit(run), cloud()[0])
+
+
 def marginal_kls(run: Run) -> tuple[float, float]:
     """(mean, standard error) of KL(q(z) || p(z)) as `diagnose` estimates it."""
     model = single_unit(run)
@@ -273,7 +294,9 @@ def marginal_kls(run: Run) -> tuple[float, float]:
 
 @claim(
     "uncompressed",
-    "with beta = 0.01 the code names the datum: I(x; z) = ln N for the 80 data, nats",
+    "with beta = 0.01 the code names the datum: I(x; z) beside ln N for the 80 data, nats; bar: "
+    ".001",
+    kind="empirical",
     expected=float(np.log(80)),
     tolerance=1e-3,
     reason="the data's posteriors hardly overlap: the next one is some ten of their deviations "

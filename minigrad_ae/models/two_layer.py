@@ -6,8 +6,8 @@ section 19.1.1).
 The outputs are linear, so all y lie in a plane of M dimensions, and no plane is closer to the data
 than PCA's: whatever h and the weights are, E >= 1/2 sum_{j>M} s_j on the data it is trained on
 (Bourlard & Kamp 1988).  For tanh and sigmoid units this is an infimum, approached where the units
-are nearly linear, as W1 -> 0 and W2 -> infinity; it is attained with ReLU units whose biases keep
-them in their linear half.
+are nearly linear, as W1 -> 0 and W2 -> infinity (on as few as D + 1 points in general position
+weights can attain it); it is attained with ReLU units whose biases keep them in their linear half.
 """
 
 from __future__ import annotations
