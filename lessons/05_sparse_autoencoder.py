@@ -163,8 +163,8 @@ for how in ("slide", "decay", "unit"):
 
 # %% [markdown]
 # The figure shows the penalty during the three trainings (left).  Right: each trained network with
-# its codes multiplied by c and the weights of its decoder divided by c.  Where is each curve lowest?
-# The last line takes the slope of the slide's curve at c = 1, by the engine.
+# its codes multiplied by c and the weights of its decoder divided by c.  Where is each curve
+# lowest?  The last line takes the slope of the slide's curve at c = 1, by the engine.
 
 # %% Look: codes times c, decoder divided by c
 lesson.cell("Look: codes times c, decoder divided by c")

@@ -10,7 +10,6 @@ import math
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -527,8 +526,10 @@ def test_a_lesson_is_silent_and_writes_nothing(path, tmp_path):
 
 def test_a_copied_and_edited_lesson(tmp_path):
     path = tmp_path / "mine.py"
-    shutil.copy(lesson_files()[0], path)
-    path.write_text(path.read_text(encoding="utf-8") + "loss = 2.0 * loss\n", encoding="utf-8")
+    text = lesson_files()[0].read_text(encoding="utf-8")
+    edited = text.replace("trace = mg.trace(loss)", "loss = 2.0 * loss\ntrace = mg.trace(loss)")
+    assert edited != text
+    path.write_text(edited, encoding="utf-8")
     done = python(tmp_path, "-m", "minigrad_ae", "inspect", "mine.py")
     quiet(done, tmp_path, ["mine.py"])
-    assert "loss = 2.0 * " in done.stdout, "the variable that it leaves"
+    assert "loss = 2.0 * " in done.stdout, "the loss of the cell that inspects"

@@ -254,10 +254,12 @@ class Lesson:
         plt.close(fig)
 
     def page(self, name: str, trace: Any) -> None:
-        """Write the page of a trace (shown at once in a notebook), and say how to open it."""
+        """Write the page of a trace (shown at once in a notebook), and say how to open it.  Where
+        the lesson is inspected it ends here: its loss is there.
+        """
         path = self.out / f"{self.name[:2]}_{name}.html"
         if INSPECTED:
-            return
+            raise SystemExit
         self.out.mkdir(parents=True, exist_ok=True)
         trace.html(path)
         print(
