@@ -130,7 +130,9 @@ def sharpness(s: ArrayLike) -> float:
 def stability_limit(s: ArrayLike) -> float:
     """1 / s_1: gradient descent with a constant step reaches the balanced optimum only below it.
 
-    A quadratic of curvature h diverges from η = 2/h on; here h = 2 s_1, see `sharpness`.
+    A quadratic of curvature h diverges from η = 2/h on; here h = 2 s_1, see `sharpness`.  That is
+    so beside this optimum only: where one layer is large and the other small the curvature is
+    larger, and descent that starts there can diverge below 1 / s_1, too.
 
     Parameters
     ----------
