@@ -188,7 +188,7 @@ def distinct_masks(n: int) -> tuple[float, float]:
 
 @claim(
     "masked-own-mask",
-    "each picture of a batch has a mask of its own",
+    "each picture of a batch draws a mask of its own: different masks among 64 draws",
     kind="statistical",
     expected=distinct_masks(64)[0],
     tolerance=4 * math.sqrt(distinct_masks(64)[1]),
@@ -453,8 +453,8 @@ def _(run: Run) -> float:
 
 @claim(
     "masked-beats-gaussian",
-    "it beats the Gaussian conditional, all that second moments know: masks of the run on which it "
-    "does not; count: none",
+    "it beats the Gaussian conditional, the best that second moments allow: masks of the run on "
+    "which it does not; count: none",
     kind="empirical",
     expected=0.0,
     tolerance=0.0,

@@ -226,8 +226,8 @@ def rate_distortion_slope(run: Run) -> float:
 
 @claim(
     "warm-up",
-    "in the linear model training with KL warm-up ends at the maximum, as without it: nats per "
-    "datum (beta = 2)",
+    "in the linear model training with KL warm-up ends at the maximum of the bound for beta = 2, "
+    "nats per datum",
     kind="exact",
     expected=lambda run: analytic.linear_vae_optimum(cloud()[1], 2, 0.5, 2.0).value,
     tolerance=1e-8,
