@@ -52,12 +52,12 @@ lesson.words("fan-out", "rule", "complex step", "rel.")
 # Data are rows, so $W^T x$ for all data at once is `x @ W`, with `x` (N, D) and `W` (D, M), and
 # $W h$ is `h @ W.T`.  Each operation notes what it was made of; that is the graph.
 #
-# `backward()` of E walks it backwards.  At each operation y = f(x), where x and y now stand for that
-# operation's own input and output, a *rule* answers: given $g = \partial E / \partial y$, what is
-# $\partial E / \partial x$?  For tanh it is `g * (1 - y * y)`, since $\tanh' = 1 - \tanh^2$.
-# That text is its definition: the engine runs it, and what is printed below is the same text.  (On arrays of more than a few hundred numbers a compiled kernel
-# runs in its place, which the tests hold to the same text; whenever a pass is traced or checked,
-# the text itself runs.)
+# `backward()` of E walks it backwards.  At each operation y = f(x), where x and y now stand for
+# that operation's own input and output, a *rule* answers: given $g = \partial E / \partial y$, what
+# is $\partial E / \partial x$?  For tanh it is `g * (1 - y * y)`, since $\tanh' = 1 - \tanh^2$.
+# That text is its definition: the engine runs it, and what is printed below is the same text.  (On
+# arrays of more than a few hundred numbers a compiled kernel runs in its place, which the tests
+# hold to the same text; whenever a pass is traced or checked, the text itself runs.)
 
 # %% Build
 lesson.cell("Build: one layer, used in both directions, and its graph")

@@ -62,8 +62,8 @@ lesson.words("negative curvature", "balancedness", "certificate")
 #
 # **Offsets.**  With $y = W_2 (W_1 x + b_1) + b_2$ the best offset for any weights is known:
 # $\partial E / \partial b_2 = 0$ says that the mean error is 0, so
-# $y - \bar x = W_2 W_1 (x - \bar x)$.  Subtracting the mean from the data and leaving out the offsets
-# comes to the same; that is done here, and from now on x and X are centred.
+# $y - \bar x = W_2 W_1 (x - \bar x)$.  Subtracting the mean from the data and leaving out the
+# offsets comes to the same; that is done here, and from now on x and X are centred.
 #
 # **Fewer rows.**  Write all rows at once, with $P = W_1^T W_2^T$:
 # $E = \frac12 \lVert X P - X \rVert_F^2 = \frac12 \mathrm{tr}\,(P - I)^T X^T X (P - I)$.
@@ -121,8 +121,8 @@ lesson.figure("network", fig, {"units": [D, M, D]})
 #
 # **Descent** goes against the gradient, $W \leftarrow W - \eta\, \partial E / \partial W$, here
 # with all data at each step, and from tiny weights.  At W = 0 the gradient vanishes; it also
-# vanishes where $W_2 W_1$ projects onto *some* of the principal components.  Descent that comes near
-# such a saddle slows down until it has found one more component: look at where E stays almost
+# vanishes where $W_2 W_1$ projects onto *some* of the principal components.  Descent that comes
+# near such a saddle slows down until it has found one more component: look at where E stays almost
 # constant, and for how long.  The dashed lines of the figure below are what PCA leaves with 0, 1,
 # 2, ... components.
 
@@ -206,8 +206,8 @@ for start in range(starts):
 # both layers at once, with an L2 penalty that is reduced to 0 in stages, which its curve shows as
 # plateaus that are not saddles.
 #
-# In the right panel each line is one start.  Every evaluation is drawn, including points that L-BFGS
-# tries and rejects (so there may be a peak where `fit` goes from half-steps to L-BFGS).
+# In the right panel each line is one start.  Every evaluation is drawn, including points that
+# L-BFGS tries and rejects (so there may be a peak where `fit` goes from half-steps to L-BFGS).
 
 # %% Look: the fall
 lesson.cell("Look: how E falls, and where it lingers")
@@ -239,9 +239,9 @@ for name, value in worst.items():
 # %% [markdown]
 # ## The certificate
 #
-# The loss alone could be right by accident.  `mg.certify_pca` checks everything that theory promises
-# of the model trained above: the loss, the subspace (angles, projectors), a gradient of 0, and no
-# direction in which E falls.  Each tolerance is derived from the rounding of the data.
+# The loss alone could be right by accident.  `mg.certify_pca` checks everything that theory
+# promises of the model trained above: the loss, the subspace (angles, projectors), a gradient of 0,
+# and no direction in which E falls.  Each tolerance is derived from the rounding of the data.
 
 # %% Look: the certificate
 lesson.cell("Look: the certificate of the model trained above")
@@ -311,10 +311,10 @@ for m in sizes:
 #
 # Where is the gradient of E zero?  Baldi & Hornik: exactly where $W_2 W_1$ projects onto some set I
 # of principal components (at most M of them).  Only I = {1 ... M} is a minimum.  At every other
-# such point E falls where a component of I is exchanged for a larger one that is missing, or where a
-# unit that is not used takes up a missing one: a negative curvature for each of these.  The table
-# lists them for `toy`, M = 2: 80 points which `five_features` (of `experiments.linear`) draws from a
-# Gaussian with standard deviations 3, 2.2, 1.5, 1 and .6 along five rotated axes, so that the
+# such point E falls where a component of I is exchanged for a larger one that is missing, or where
+# a unit that is not used takes up a missing one: a negative curvature for each of these.  The table
+# lists them for `toy`, M = 2: 80 points which `five_features` (of `experiments.linear`) draws from
+# a Gaussian with standard deviations 3, 2.2, 1.5, 1 and .6 along five rotated axes, so that the
 # eigenvalues lie well apart and the table stays short.
 #
 # The loop below is the descent from above, on this toy; the weights start 1e-6 away from the saddle
@@ -424,7 +424,8 @@ lesson.figure(
 # Add $\frac{\lambda}{2} (\lVert W_1 \rVert^2 + \lVert W_2 \rVert^2)$.  Now $(C W_1, W_2 C^{-1})$ is
 # no longer as good for every C, only for rotations, and each mode shrinks by itself: at the minimum
 # $W_2$ has the singular values $\sigma_i = \sqrt{1 - \lambda / s_i}$ along $u_i$, where
-# $s_i > \lambda$ (Kunin et al. 2019).  So $s_i = \lambda / (1 - \sigma_i^2)$ can be read out of the weights.
+# $s_i > \lambda$ (Kunin et al. 2019).  So $s_i = \lambda / (1 - \sigma_i^2)$ can be read out of the
+# weights.
 
 # %% Train: with a penalty
 lesson.cell("Train: with a penalty, by L-BFGS")
@@ -505,10 +506,8 @@ more = (forgetful.loss(X).item() - best) / variance
 towards = forgetful.decoder.weight.numpy()
 inside = np.linalg.lstsq(towards.T, mean, rcond=None)[0] @ towards
 share = float(inside @ inside / max(mean @ mean, 1e-300))
-print(f"E - PCA's loss is {more:.2%} of the variance")
-print(
-    f"squared length of the mean, of which {share:.2%} lies in the decoder's span: {mean @ mean:.4g}"
-)
+print(f"E - PCA's loss is {max(more, 0):.2%} of the variance")
+print(f"squared length of the mean: {mean @ mean:.4g}; in the decoder's span: {share:.2%} of it")
 verdict = mg.certify_pca(forgetful, X)
 print(f"the certificate says passed = {verdict.passed}")
 for failure in verdict.failures:

@@ -203,9 +203,9 @@ lesson.figure("pressing", fig, {"pca": best / variance, **numbers})
 #   \text{and } \frac{\epsilon^4}{288} \sum a^6 \text{ for sigmoids } (W_2 = 4 U / \epsilon).$$
 #
 # PCA's loss is an infimum: halve $\epsilon$ and the gap falls to a sixteenth, without end, while
-# $\lVert W_2 \rVert = \sqrt M / \epsilon$ grows without bound.  (N <= D + 1 points in general position
-# are an exception: the input of a unit can then be chosen freely for each row, so tanh can give
-# PCA's answers exactly, and there is a minimum.)
+# $\lVert W_2 \rVert = \sqrt M / \epsilon$ grows without bound.  (N <= D + 1 points in general
+# position are an exception: the input of a unit can then be chosen freely for each row, so tanh can
+# give PCA's answers exactly, and there is a minimum.)
 
 # %% Look: how close they can come
 lesson.cell("Look: weights made from principal components, and what training does")
@@ -260,9 +260,9 @@ lesson.figure("infimum", fig, {"epsilon": sizes, "gap": gaps, "predicted": predi
 # %% [markdown]
 # ## Inspect
 #
-# The same lines with three features, one unit and two data, small enough to follow by hand.  Look at
-# the step of tanh: what is the gradient multiplied by there, and what becomes of it where the unit
-# is close to 1 or -1?
+# The same lines with three features, one unit and two data, small enough to follow by hand.  Look
+# at the step of tanh: what is the gradient multiplied by there, and what becomes of it where the
+# unit is close to 1 or -1?
 
 # %% Inspect
 lesson.cell("Inspect: where the bend enters the gradient")
@@ -311,8 +311,8 @@ print(f"E - PCA's loss is {(helped - best) / variance:+.4f} of the variance")
 # 2. Put `mg.sigmoid` around the outputs, "because pixels lie in [0, 1]".  Train for 1,000
 #    evaluations: where is E?
 # 3. Raise the bias at which ReLU units start.  From where on do all starts reach PCA's loss?
-# 4. Train by `mg.optim.AdamW`, which has a weight decay: where does $\lVert W_2 \rVert$ settle, and how far above PCA's
-#    loss is E?
+# 4. Train by `mg.optim.AdamW`, which has a weight decay: where does $\lVert W_2 \rVert$ settle, and
+#    how far above PCA's loss is E?
 
 # %% Answers
 lesson.cell("Answers to what you predicted")

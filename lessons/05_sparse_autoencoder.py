@@ -36,6 +36,7 @@ steps = 300 if lesson.fast else 1500  # of training the dictionary
 
 # %% Data
 lesson.cell("Data")
+X = np.asarray(X, dtype=float)  # float64: the tolerances below are those of its rounding
 N, D = X.shape
 lesson.settings(X=X, M=M, lam=lam, steps=steps, seed=seed)
 rng = np.random.default_rng(seed)
@@ -73,8 +74,8 @@ lesson.words("sparse", "dictionary", "latent unit", "closure", "FISTA", "rel.")
 # | $E(w) = \frac12 \sum_n \lVert y(x_n; w) - x_n \rVert^2$ | `E = 0.5 * ((Y - X) ** 2).sum()` |
 # | $+\ \lambda \sum_k \lvert z_k \rvert$ | `lam * Z.abs().sum()` |
 #
-# The penalty is a sum over n, too, which the slide leaves out: E has one.
-# Nothing forbids M > D here: without the penalty such a network could copy its input.
+# The penalty is summed over the rows n as well, as E is; the slide does not write that sum.  M > D
+# is allowed here, although without the penalty a network with enough units could copy its input.
 
 # %% Build
 lesson.cell("Build: a penalty in place of a bottleneck")
@@ -121,7 +122,7 @@ print(f"  E = {E.item():.6g}, lambda sum |z| = {lam * size.item():.6g}")
 
 # %% Train: the slide's objective
 lesson.cell("Train: the slide's objective, and two that hold the decoder")
-mu = 0.2 * lam * len(few) / min(M, D)
+mu = 0.2 * lam * len(few) / min(M, D)  # a size at which columns stay about as long as now
 
 
 def unit_columns(W2):
@@ -163,8 +164,8 @@ for how in ("slide", "decay", "unit"):
 
 # %% [markdown]
 # The figure shows the penalty during the three trainings (left).  Right: each trained network with
-# its codes multiplied by c and the weights of its decoder divided by c.  Where is each curve lowest?
-# The last line takes the slope of the slide's curve at c = 1, by the engine.
+# its codes multiplied by c and the weights of its decoder divided by c.  Where is each curve
+# lowest?  The last line takes the slope of the slide's curve at c = 1, by the engine.
 
 # %% Look: codes times c, decoder divided by c
 lesson.cell("Look: codes times c, decoder divided by c")
@@ -426,10 +427,11 @@ lesson.result("dictionary: squares in the strongest quarter", numbers["dictionar
 #
 # `train_dictionary`, the loop above, for other $\lambda$.  An encoder of one layer need not find
 # the best codes of its own decoder.  FISTA looks for them (of either sign), and its duality gap
-# proves a lower bound for the loss of all codes, so the last column of the table cannot be below
-# 1.  PCA with m components spends the same m numbers on every row; a sparse code chooses others
-# for each. (Which units it uses is information too: this counts numbers, not bits.  And whitening,
-# as in the patches, is hard on PCA.)
+# proves a lower bound for the loss of all codes, so the last column of the table is at least 1.
+# (Both errors are shares of the same thing, the sum of squares of the rows in question.)  PCA with
+# m components spends the same m numbers on every row; a sparse code chooses different ones for
+# each.  (Which units it uses is information too: this counts numbers, not bits.  And whitened data,
+# such as the patches, are hard for PCA.)
 
 # %% Look: sparsity and error
 lesson.cell("Look: sparsity and error, for several lambdas")
@@ -452,7 +454,7 @@ for (weight, net), color in zip(models.items(), (SKY, BLUE, GREEN), strict=True)
     found = analytic.fista(rows, W2, weight, steps=50 if lesson.fast else 300)
     proven = np.sum(analytic.sparse_loss(rows, W2, found.codes, weight) - found.duality_gap)
     units = np.mean(np.sum(found.codes != 0, axis=1))
-    left_over = np.sum((rows - found.codes @ W2.T) ** 2) / np.sum(rows**2)
+    left_over = np.sum((rows - found.codes @ W2.T) ** 2) / np.sum(test[:100] ** 2)
     ratio = net.loss(test[:100]).item() / proven
     print(f"{weight:>6.3g} {np.mean(Z == 0):>7.1%} {count:>11.1f} {error:>6.1%}  |", end="")
     print(f" {units:>18.1f} {left_over:>6.1%} {ratio:>23.3f}")
@@ -494,8 +496,9 @@ lesson.result("error of the sparse code / PCA's, equal count", error[here] / pca
 # ## Inspect
 #
 # The same lines with three features and two units, small enough to follow by hand.  Before you
-# look: one of the four codes is 0.  What does its unit send back to $W_1$ for that row?  And where
-# $\lvert z \rvert$ meets the gradient: what does the penalty add at a code above 0?
+# look: one of the four codes is 0.  What does its unit send back to $W_1$ for that row?  And what
+# does the penalty add to the gradient at a code above 0?  ($V$ is what is trained here, and $W_2$
+# is $V$ with columns of length 1.)
 
 # %% Inspect
 lesson.cell("Inspect: where |z| and the length of a column meet the gradient")
@@ -538,7 +541,7 @@ def broken():
 
 train_encoder([W1, b1], broken)
 zeros_of_mean = np.mean(signed(W1, b1) == 0)
-print(f"zeros of {len(some)} x {K} codes: {zeros_of_mean:.1%}; with the sum {sum_zeros:.1%}")
+print(f"zeros among {len(some)} x {K} codes: {zeros_of_mean:.1%}; with the sum {sum_zeros:.1%}")
 
 # %% [markdown]
 # ## Exercises
@@ -575,8 +578,10 @@ lesson.finish()
 # %% [markdown]
 # ## What you can do now
 #
-# - Say why an L1 penalty needs a decoder that is held, and see at once if a program forgets it.
-# - Write down the best code of an orthonormal dictionary, and why a rectified layer can compute it.
+# - Say why a penalty on codes needs a decoder whose length is held, and notice where a program
+#   forgets it.
+# - Write down the best code for an orthonormal dictionary, and say why a rectified layer can
+#   compute it.
 # - Train a dictionary on a table: `minigrad-ae train sparse --data digits --latent 100 --epochs 5
 #   --checkpoint sparse`.
 # - Prove how good an encoder's codes are: `mg.analytic.fista(X, W2, lam).duality_gap`.
