@@ -67,7 +67,7 @@ b = mg.tensor(np.zeros(M), requires_grad=True, name="b")
 
 
 def network(x):
-    h = mg.tanh(x @ W + b)  # b is stretched over the N rows
+    h = mg.tanh(x @ W + b)  # b is broadcast to the N rows
     # W is used a second time: a fan-out
     return h @ W.T
 
@@ -268,7 +268,7 @@ tanh.vjps[0] = right
 # but its gradient is computed all the same, and 0 times 1/0 is NaN by the rules of floating point.
 # `mg.why` says where a NaN came from.
 
-# %% Break it: a NaN that nobody computed
+# %% Break it: a NaN from a branch that was not chosen
 lesson.cell("Break it: NaN through the branch that was not chosen")
 u = mg.tensor([0.0, 2.0], requires_grad=True)
 with np.errstate(divide="ignore", invalid="ignore"):
@@ -291,7 +291,7 @@ print(f"with a second where inside: gradient {u.grad}   (log never sees the 0)")
 #    `mg.softplus` do?
 # 3. `mg.gradcheck(lambda t: mg.abs(t), np.zeros(3))`: why do the two sides agree, although |t| has
 #    no slope at 0?
-# 4. Leave the two `zero_grad()` out of the loop of descent.  What happens to E, and why?
+# 4. Leave out the two `zero_grad()` in the loop of descent.  What happens to E, and why?
 
 # %% Answers
 lesson.cell("Answers to what you predicted")

@@ -360,7 +360,7 @@ ax.axhline(found.optimal_loss(2), color=BLACK, ls=":", lw=1, label="E at the min
 gone = losses < start_point.loss - 0.01 * (start_point.loss - found.optimal_loss(2))
 stay = f"until step {np.argmax(gone)}" if gone.any() else "to the end"
 ax.set(xlabel="steps of descent", ylabel="E", title=f"Beside a saddle {stay}")
-ax.legend(loc="lower left")
+ax.legend(loc="center right")
 every = max(1, len(losses) // 200)
 lesson.figure("saddle", fig, {"loss": losses[::every], "saddle": start_point.loss})
 
@@ -469,7 +469,7 @@ lesson.result("with a penalty: smallest |cos| to a component", cosines.min())
 # %% [markdown]
 # ## Inspect
 #
-# The same lines with three features, one unit and two data, small enough to follow by hand.  Before
+# The same lines with three features, one unit and two rows, small enough to follow by hand.  Before
 # you look: at the step that sends to W2, which shape is sent, and what is one entry of it?  As a
 # program, two lines are the slide's gradient: $\partial E / \partial W_2 = (y - x)^T z$ and
 # $\partial E / \partial W_1 = ((y - x) W_2)^T x$, rows of data summed.

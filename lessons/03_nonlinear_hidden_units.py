@@ -260,7 +260,7 @@ lesson.figure("infimum", fig, {"epsilon": sizes, "gap": gaps, "predicted": predi
 # %% [markdown]
 # ## Inspect
 #
-# The same lines with three features, one unit and two data, small enough to follow by hand.  Look
+# The same lines with three features, one unit and two rows, small enough to follow by hand.  Look
 # at the step of tanh: what is the gradient multiplied by there, and what becomes of it where the
 # unit is close to 1 or -1?
 

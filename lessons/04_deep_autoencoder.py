@@ -632,7 +632,7 @@ lesson.finish()
 # ## What you can do now
 #
 # - Build a four-layer autoencoder from `Linear` layers, and say what $F_1$ and $F_2$ do.
-# - Train it on your own table by Adam, and hold it against PCA on rows kept for the test:
+# - Train it on your own table by Adam, and compare it with PCA on rows kept for the test:
 #   `minigrad-ae train deep --data table.csv --latent 2 --epochs 40`.
 # - Say what non-linear PCA costs: starts that end differently, one training for each M, and no
 #   certificate as in lesson 2.

@@ -2,9 +2,9 @@
 # # Lesson 5: a sparse autoencoder
 #
 # **Goal.** Constrain the code by a penalty $\lambda \sum_k |z_k|$ in place of a bottleneck.  Train
-# the slide's objective as it is written, see where it goes, and hold what has to be held; find the
-# best code by hand where that is possible; and look at the dictionary that a network learns.
-# (Bishop & Bishop, section 19.1.3; Olshausen & Field 1996.)
+# the slide's objective as it is written, see where it goes, and hold fixed what has to be held;
+# find the best code by hand where that is possible; and look at the dictionary that a network
+# learns.  (Bishop & Bishop, section 19.1.3; Olshausen & Field 1996.)
 #
 # The next cell holds all that you may want to change.  Whatever you put there, the rest follows.
 # The data as shipped are patches of a photograph (Rear Admiral Grace Hopper, public domain; it

@@ -184,7 +184,7 @@ class Lesson:
         self.run = Run(self.fast, self.full, values["seed"], starts=2 if self.fast else 3)
         self.described = ", ".join(f"{name} = {_short(value)}" for name, value in values.items())
         if len(values) > 1:
-            print(fill(self.described, WIDTH))
+            print(_folded(self.described))
 
     def cell(self, title: str) -> None:
         """The heading of a cell; a notebook has its own."""
@@ -308,7 +308,7 @@ class Lesson:
             self.cell("Answers to what you predicted")
             self.answers()
         self.cell("Recap")
-        print(fill(f"This run: {self.described}", WIDTH) + "\n")
+        print(_folded(f"This run: {self.described}") + "\n")
         here = recap.this_run(self.results) if self.results else True
         print("\nThe ledger, on the shipped data (whatever the first cell says):\n")
         there = recap.the_ledger(self.name, self.run)
@@ -347,6 +347,11 @@ def _display(path: Path, alt: str, width: int) -> None:
     picture = f'<img {source} alt="{escape(alt)}" width="{width}">'
     bundle = {"text/html": picture, "image/png": data, "text/plain": alt}
     display(bundle, raw=True, metadata={"image/png": {"alt": alt, "width": width}})
+
+
+def _folded(text: str) -> str:
+    """Settings in lines of the page's width, none broken at its equals sign."""
+    return fill(text.replace(" = ", "\xa0=\xa0"), WIDTH).replace("\xa0", " ")
 
 
 def _short(value: Any) -> str:
