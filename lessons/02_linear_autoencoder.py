@@ -360,7 +360,7 @@ ax.axhline(found.optimal_loss(2), color=BLACK, ls=":", lw=1, label="E at the min
 gone = losses < start_point.loss - 0.01 * (start_point.loss - found.optimal_loss(2))
 stay = f"until step {np.argmax(gone)}" if gone.any() else "to the end"
 ax.set(xlabel="steps of descent", ylabel="E", title=f"Beside a saddle {stay}")
-ax.legend(loc="center right")
+ax.legend(loc="center right", fontsize=8)
 every = max(1, len(losses) // 200)
 lesson.figure("saddle", fig, {"loss": losses[::every], "saddle": start_point.loss})
 

@@ -595,7 +595,8 @@ lesson.result("curve, layer 3 straight: error", missing[3], at_least=flat[0] * (
 
 # %% [markdown]
 # The outputs of a linear $F_2$ lie on a line, so no weights can do better than PCA's line.
-#
+
+# %% [markdown]
 # ## Exercises
 #
 # 1. Put `activation = "relu"` into the first cell.  What changes in train and in test?

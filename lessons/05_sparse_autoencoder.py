@@ -389,7 +389,8 @@ lesson.result("share of codes that are exactly 0, test rows", zeros)
 # %% [markdown]
 # Each output is a sum of columns of $W_2$: the dictionary.  Below are some rows of the data,
 # principal components, and the columns, those first that are used most often, each scaled to its
-# own largest value (grey is 0).  Two numbers say what the eye sees.  `localised`, of
+# own largest value (grey is 0; the last component of the shipped patches is constant, since each
+# patch has lost its mean).  Two numbers say what the eye sees.  `localised`, of
 # `experiments.sparse`: the share of a column's squares that lies in its strongest quarter of
 # features, 25 % if all are alike (median over columns).  `oriented`, for pictures: 0 if its waves
 # run in all directions, 1 for stripes.
