@@ -334,7 +334,7 @@ for row in mnist["rows"]:
 
 # %% Train: L-BFGS on a surface
 lesson.cell("Train: L-BFGS on a made-up surface, and what F1 and F2 do there")
-evaluations = 200 if lesson.fast else 600
+evaluations = 150 if lesson.fast else 600
 
 
 def fall(model, x):
