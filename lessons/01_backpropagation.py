@@ -9,6 +9,8 @@
 # 1`).  The next cell holds all that you may want to change; the rest follows.
 
 # %% Settings
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -23,6 +25,7 @@ seed = lesson.seed
 
 # %% Data
 lesson.cell("Data")
+X = np.asarray(X, dtype=float)  # float64: what is called rounding below is its rounding
 N, D = X.shape
 lesson.settings(X=X, M=M, steps=steps, seed=seed)
 rng = np.random.default_rng(seed)
@@ -41,20 +44,20 @@ lesson.words("fan-out", "rule", "complex step", "rel.")
 # %% [markdown]
 # ## Build
 #
-# A first autoencoder: M units $h = \tanh(W^T x + b)$ of the D inputs, and the way back with the
-# *same* weights, $y = W h$.  It is trained to return its input,
+# A first autoencoder: M units $h = \tanh(W^T x + b)$ of the D inputs, and outputs by the *same*
+# weights, $y = W h$.  It is trained to return its input,
 #
 # $$E = \tfrac12 \sum_n \lVert y(x_n) - x_n \rVert^2 .$$
 #
 # Data are rows, so $W^T x$ for all data at once is `x @ W`, with `x` (N, D) and `W` (D, M), and
 # $W h$ is `h @ W.T`.  Each operation notes what it was made of; that is the graph.
 #
-# `E.backward()` walks it backwards.  At each operation y = f(x) a *rule* answers: given
-# $g = \partial E / \partial y$, what is $\partial E / \partial x$?  For tanh it is
-# `g * (1 - y * y)`, since $\tanh' = 1 - \tanh^2$.  That text is its definition: the engine runs it,
-# and everything below prints it.  (On arrays of more than a few hundred numbers a compiled kernel
-# runs in its place, which the tests hold to the same text; whenever a pass is traced or checked,
-# the text itself runs.)
+# `backward()` of E walks it backwards.  At each operation y = f(x), where x and y now stand for
+# that operation's own input and output, a *rule* answers: given $g = \partial E / \partial y$, what
+# is $\partial E / \partial x$?  For tanh it is `g * (1 - y * y)`, since $\tanh' = 1 - \tanh^2$.
+# That text is its definition: the engine runs it, and what is printed below is the same text.  (On
+# arrays of more than a few hundred numbers a compiled kernel runs in its place, which the tests
+# hold to the same text; whenever a pass is traced or checked, the text itself runs.)
 
 # %% Build
 lesson.cell("Build: one layer, used in both directions, and its graph")
@@ -64,8 +67,9 @@ b = mg.tensor(np.zeros(M), requires_grad=True, name="b")
 
 
 def network(x):
-    h = mg.tanh(x @ W + b)  # b is stretched over the N rows
-    return h @ W.T  # W is used a second time: a fan-out
+    h = mg.tanh(x @ W + b)  # b is broadcast to the N rows
+    # W is used a second time: a fan-out
+    return h @ W.T
 
 
 def E(x):
@@ -77,11 +81,12 @@ loss.backward()
 tanh = mg.ops.REGISTRY["tanh"]
 print(network(x))
 print(f"E = {loss:.6f};  dE/dW has shape {W.grad.shape}, dE/db has shape {b.grad.shape}")
-print(f"the rule of tanh: dL/dx = {tanh.rules['x']}   because {tanh.why}")
+print(f"the rule of tanh: dE/dx = {tanh.rules['x']}   because {tanh.why}")
 
 # %% [markdown]
-# By hand, with $\delta = y - x$ (N, D) and the chain rule: W hears from the decoder,
-# $\delta^T h$, and through h from the encoder, $x^T (\delta W \odot (1 - h^2))$.  Both are added.
+# By hand, with rows as in the code, $\delta = y - x$ (N, D) and the chain rule: W receives
+# $\delta^T h$ where it is the decoder, and $x^T (\delta W \odot (1 - h^2))$, through h, where it is
+# the encoder ($\odot$: entry by entry).  The two are added.
 
 # %% Build: the same by hand
 lesson.cell("Build: the same gradient by hand")
@@ -89,20 +94,25 @@ h = np.tanh(X @ W.data + b.data)
 delta = h @ W.data.T - X
 from_decoder = delta.T @ h
 from_encoder = X.T @ (delta @ W.data * (1 - h**2))
-difference = np.abs(W.grad - from_decoder - from_encoder).max() / np.abs(W.grad).max()
-print(f"largest difference from the engine's dE/dW, rel.: {difference:.1e}")
-lesson.result("dE/dW by hand, rel. difference", difference, exact=0, tolerance=N * D * EPS)
+# what rounding can do is in proportion to the sizes that are added, before they cancel
+sizes = np.abs(h) @ np.abs(W.data.T) + np.abs(X)  # of the terms of delta
+largest = (sizes.T @ np.abs(h) + np.abs(X.T) @ (sizes @ np.abs(W.data))).max()
+difference = np.abs(W.grad - from_decoder - from_encoder).max() / largest
+print(f"largest difference from the engine's dE/dW, rel. to the terms: {difference:.1e}")
+rounding = (N + D + M + 8) * EPS  # one for each operation in a row
+lesson.result("dE/dW by hand, rel. difference", difference, exact=0, tolerance=rounding)
 
 # %% [markdown]
 # ## Train
 #
 # Descent: a small step against the gradient, again and again.  `backward()` *adds* to `.grad`
 # (useful when a batch does not fit into memory), so it is set back to zero before each pass.  The
-# step size is a guess from the size of the data; if E rises, take a smaller one.
+# step size is a guess from the size of the data (and of the 1 that b multiplies in each row); if E
+# rises, take a smaller one.
 
 # %% Train
 lesson.cell("Train: descent, written out")
-eta, fall = 0.5 / np.sum(X**2), []
+eta, fall = 0.5 / (np.sum(X**2) + N), []
 for step in range(steps):
     W.zero_grad()
     b.zero_grad()
@@ -115,16 +125,17 @@ for step in range(steps):
         print(f"  step {step:>4}: E = {loss.item():.6f}")
 loss = E(x)
 print(f"  after {steps} steps E = {loss.item():.6f}, from {fall[0]:.6f}")
-lesson.result("E at the start", fall[0])
+lesson.result("E at the start (half a sum of squares)", fall[0])
 lesson.result("E at the end", loss.item())
 
 # %% [markdown]
 # ## Why the order of the walk matters
 #
-# If b = a + a and c = b + b, then b must hear from both of its uses before it speaks to a.  So the
-# walk goes back in reverse order of creation, and visits each edge once.  A walk path by path would
-# come by a as often as there are paths: they double with each sum.  The next cell counts how often
-# a rule really runs: it puts a counter in front of the rules of `add`.
+# If b = a + a and c = b + b, then the gradient of b must be complete, from both of its uses, before
+# it is passed on to a.  So the walk goes back in reverse order of creation, and visits each edge
+# once.  A walk along one path after another would reach a once for each path, and the number of
+# paths doubles with each sum.  The next cell counts how often a rule really runs: it puts a counter
+# in front of the rules of `add`.
 
 # %% Look: order
 lesson.cell("Look: fan-out, and how often a rule runs")
@@ -207,9 +218,9 @@ print(f"{complex_step[0]:.1e} by a complex step with s = {sizes[0]:g}")
 # ## Inspect
 #
 # `mg.trace` walks back once more and keeps what it saw.  A row is one rule: `in-grad` is the shape
-# of the gradient that comes in, `sends to` names who gets what, and `check` compares the rule with
-# a complex step of its own forward.  Look for W: it is sent two contributions.  (Of more data the
-# first six rows are taken: few enough to read every number.)
+# of the gradient that comes in, `sends to` says what receives a gradient and of which shape, and
+# `check` compares the rule with a complex step of the operation itself.  Look for W: it is sent two
+# contributions.  (Where X has more than six rows, the first six are taken.)
 
 # %% Inspect
 lesson.cell("Inspect: the backward pass, step by step")
@@ -254,10 +265,10 @@ tanh.vjps[0] = right
 # The report names the op and the line where it was called.
 #
 # Another trap has no bug in it.  log u is not needed where u = 0, and `where` does not choose it;
-# but its gradient is computed all the same, and 0 times 1/0 is NaN, in every engine.  `mg.why` says
-# where a NaN came from.
+# but its gradient is computed all the same, and 0 times 1/0 is NaN by the rules of floating point.
+# `mg.why` says where a NaN came from.
 
-# %% Break it: a NaN that nobody computed
+# %% Break it: a NaN from a branch that was not chosen
 lesson.cell("Break it: NaN through the branch that was not chosen")
 u = mg.tensor([0.0, 2.0], requires_grad=True)
 with np.errstate(divide="ignore", invalid="ignore"):
@@ -265,7 +276,7 @@ with np.errstate(divide="ignore", invalid="ignore"):
     trap.backward()
     answer = mg.why(u, trap)
 print(f"where(u > 0, log u, 0) at u = 0: gradient {u.grad}")
-print(f"mg.why(u, trap) says: {answer}")
+print(textwrap.fill(f"mg.why(u, trap) says: {answer}", 88))
 u.zero_grad()
 safe = mg.where(u > 0, u, 1.0)
 mg.where(u > 0, mg.log(safe), 0.0).sum().backward()
@@ -274,13 +285,13 @@ print(f"with a second where inside: gradient {u.grad}   (log never sees the 0)")
 # %% [markdown]
 # ## Exercises
 #
-# 1. Take the sum over axis 0 out of the gradient of `b` (use NumPy and the lines by hand above).
-#    Which shape do you get, and what does `mg.check_graph` say about a rule that returns it?
+# 1. Add the gradient of `b` to the lines by hand above, and compare it with `b.grad`.  Which shape
+#    does it have before it is summed over axis 0, and what does each of its rows mean?
 # 2. Write `softplus` with `mg.log(1 + mg.exp(x))` and look at its gradient at x = 1000.  What does
 #    `mg.softplus` do?
 # 3. `mg.gradcheck(lambda t: mg.abs(t), np.zeros(3))`: why do the two sides agree, although |t| has
 #    no slope at 0?
-# 4. Leave the two `zero_grad()` out of the loop of descent.  What happens to E, and why?
+# 4. Leave out the two `zero_grad()` in the loop of descent.  What happens to E, and why?
 
 # %% Answers
 lesson.cell("Answers to what you predicted")

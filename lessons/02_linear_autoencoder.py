@@ -9,6 +9,8 @@
 # what is trained, drawn, certified and said.
 
 # %% Settings
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -28,12 +30,13 @@ toy = five_features()[0]  # (80, 5): made up, with five well separated variances
 
 # %% Data
 lesson.cell("Data")
+X = np.asarray(X, dtype=float)  # float64: the tolerances below are those of its rounding
 N, D = X.shape
 lesson.settings(X=X, M=M, starts=starts, seed=seed)
 mean = X.mean(axis=0)
 centred = X - mean
 R = np.linalg.qr(centred, mode="r")  # centred = Q R, Q^T Q = I: the next text says why
-variance = 0.5 * np.sum(centred**2)  # E of the best constant output: what M = 0 units leave
+variance = 0.5 * np.sum(centred**2)  # what M = 0 units leave; E is given as a share of it
 
 # %% Predict
 lesson.cell("Predict")
@@ -44,7 +47,7 @@ lesson.predict("step")  # how large may a step of descent be?
 # %% Words
 lesson.cell("Words")
 lesson.words("PCA's loss", "principal angle", "projector distance", "closure", "rel.")
-lesson.words("negative curvature", "balancedness", "certificate", "tau")
+lesson.words("negative curvature", "balancedness", "certificate")
 
 # %% [markdown]
 # ## Build
@@ -58,10 +61,11 @@ lesson.words("negative curvature", "balancedness", "certificate", "tau")
 # | $E(w) = \frac12 \sum_n \lVert y(x_n; w) - x_n \rVert^2$ | `0.5 * ((Y - X) ** 2).sum()` |
 #
 # **Offsets.**  With $y = W_2 (W_1 x + b_1) + b_2$ the best offset for any weights is known:
-# dE/db2 = 0 says that the mean error is 0, so $y - \bar x = W_2 W_1 (x - \bar x)$.  It is the same
-# to take the mean off the data and to leave the offsets away, as here.
+# $\partial E / \partial b_2 = 0$ says that the mean error is 0, so
+# $y - \bar x = W_2 W_1 (x - \bar x)$.  Subtracting the mean from the data and leaving out the
+# offsets comes to the same; that is done here, and from now on x and X are centred.
 #
-# **Fewer rows.**  Write all rows at once, $P = W_1^T W_2^T$:
+# **Fewer rows.**  Write all rows at once, with $P = W_1^T W_2^T$:
 # $E = \frac12 \lVert X P - X \rVert_F^2 = \frac12 \mathrm{tr}\,(P - I)^T X^T X (P - I)$.
 # Only $X^T X$ occurs.  If $X = QR$ with $Q^T Q = I$ (a QR decomposition), then
 # $X^T X = R^T Q^T Q R = R^T R$, so the small matrix R has the same E, for all weights.
@@ -71,7 +75,7 @@ lesson.cell("Build: the slide's network")
 
 
 def new_weights(rng, size):
-    """W1 (M, D) and W2 (D, M), normal, about so large that W2 W1 has entries of size^2 / D."""
+    """W1 (M, D) and W2 (D, M), normal, with standard deviation size / sqrt(D)."""
     W1 = mg.tensor(size * rng.standard_normal((M, D)) / D**0.5, requires_grad=True, name="W1")
     W2 = mg.tensor(size * rng.standard_normal((D, M)) / D**0.5, requires_grad=True, name="W2")
     return W1, W2
@@ -88,13 +92,13 @@ W1, W2 = new_weights(np.random.default_rng(seed), 1.0)
 model = LinearAutoencoder(D, M, rng=np.random.default_rng(seed))
 
 
-def hand_over(W1, W2, model):
+def copy_into(model, W1, W2):
     """Give the library's class these weights, with the offsets that do what centring did."""
     model.encoder.weight.data, model.decoder.weight.data = W1.data.T.copy(), W2.data.T.copy()
     model.encoder.bias.data, model.decoder.bias.data = -W1.data @ mean, mean.copy()
 
 
-hand_over(W1, W2, model)
+copy_into(model, W1, W2)
 print(model)
 values = [E(centred, W1, W2).item(), E(R, W1, W2).item(), model.loss(X).item()]
 print(f"E of these lines on the {N} centred rows  {values[0]:.12g}")
@@ -104,7 +108,7 @@ lesson.result(
     "E of R, and of all rows: difference, rel.",
     values[1] / values[0] - 1,
     exact=0,
-    tolerance=N * 2.2e-16,
+    tolerance=N * D * 2.2e-16,
 )
 fig, ax = plt.subplots(figsize=(5.6, 3.8))
 columns = ["inputs $x_1 \\ldots x_D$", "$z_1 \\ldots z_M$", "outputs $y_1 \\ldots y_D$"]
@@ -116,10 +120,11 @@ lesson.figure("network", fig, {"units": [D, M, D]})
 # ## Train
 #
 # **Descent** goes against the gradient, $W \leftarrow W - \eta\, \partial E / \partial W$, here
-# with all data at each step, and from tiny weights.  At W = 0 the gradient vanishes; so it does
-# wherever $W_2 W_1$ projects onto *some* of the principal components.  Descent passes near such
-# saddles, waits there, and finds one more component: look how long E stays where it is, and where.
-# The dashed lines of the figure are what PCA leaves with 0, 1, 2, ... components.
+# with all data at each step, and from tiny weights.  At W = 0 the gradient vanishes; it also
+# vanishes where $W_2 W_1$ projects onto *some* of the principal components.  Descent that comes
+# near such a saddle slows down until it has found one more component: look at where E stays almost
+# constant, and for how long.  The dashed lines of the figure below are what PCA leaves with 0, 1,
+# 2, ... components.
 
 # %% Train: descent
 lesson.cell("Train: descent, from tiny weights")
@@ -138,16 +143,17 @@ for step in range(400):
         print(f"  step {step:>3}: E is {fall[-1]:.4f} of the variance")
 left = [principal.optimal_loss(m) / variance for m in range(M + 1)]
 print(f"  PCA with M = {M} leaves {left[M]:.4f}, descent after 400 steps {fall[-1]:.4f}")
-lesson.result(f"E after 400 steps of descent / variance (PCA {left[M]:.4g})", fall[-1])
+lesson.result("E after 400 steps of descent / variance", fall[-1])
+lesson.result("PCA's loss / variance", left[M])
 
 # %% [markdown]
 # **Faster.**  Adam gives each weight a step of its own; L-BFGS estimates the curvature from the
 # gradients that it has seen, and calls the *closure* for E and its gradient as often as it needs.
 # Both train the same E from the same random starts, with 300 evaluations each.  In the figure below
-# look where they linger: after a steep fall each creeps.  Two things are flat there.
-# $(C W_1, W_2 C^{-1})$ has the same E for every invertible C, so there are whole valleys of equal
-# loss; and turning a direction of the code towards component M + 1 costs only
-# $\frac12 (s_M - s_{M+1})$, which is small beside the largest curvature, $2 s_1$.
+# look for a slow stretch after the steep fall.  Two things can cause it.  $(C W_1, W_2 C^{-1})$ has
+# the same E for every invertible C, so there are whole valleys of equal loss; and exchanging
+# component M for component M + 1 costs only $\frac12 (s_M - s_{M+1})$, where $s_i$ is the i-th
+# eigenvalue of $X^T X$: often little beside the largest curvature, $2 s_1$.
 
 # %% Train: Adam and L-BFGS, then fit
 lesson.cell("Train: Adam and L-BFGS, 300 evaluations each; then fit")
@@ -179,7 +185,7 @@ for start in range(starts):
     curves["L-BFGS"].append(np.array(losses))
 
     model = LinearAutoencoder(D, M, rng=np.random.default_rng(seed))
-    hand_over(W1, W2, model)
+    copy_into(model, W1, W2)
     record = model.fit(X)  # from where L-BFGS stopped; the text below says how
     curves["fit"].append(np.array(record.losses))
     print(
@@ -188,8 +194,8 @@ for start in range(starts):
     )
 
 # %% [markdown]
-# **How `fit` finishes.**  For a given decoder the best encoder is a least squares problem, and the
-# other way round:
+# **How `fit` finishes.**  For a given decoder, finding the best encoder is a least squares problem,
+# and vice versa:
 #
 # $$W_1 \leftarrow (W_2^T W_2)^{-1} W_2^T, \qquad
 #   W_2^T \leftarrow (Z^T Z)^{-1} Z^T X,\quad Z = X W_1^T .$$
@@ -197,11 +203,11 @@ for start in range(starts):
 # Such a pair of half-steps (EM for PCA: Roweis 1998) shrinks what points towards component j > M by
 # $s_j / s_i$, whatever the columns' sizes; between them L-BFGS moves the subspace alone, where the
 # valleys of equal loss are gone.  No eigenvalue is looked at.  `fit(X, method="lbfgs")` would train
-# both layers at once, with an L2 penalty that is taken back in stages: its curve has plateaus,
-# which are these stages, not saddles.
+# both layers at once, with an L2 penalty that is reduced to 0 in stages, which its curve shows as
+# plateaus that are not saddles.
 #
-# In the right panel each line is one start; every loss is drawn as it was evaluated, also of points
-# that L-BFGS tries and leaves again (the peak where `fit` goes from half-steps to L-BFGS).
+# In the right panel each line is one start.  Every evaluation is drawn, including points that
+# L-BFGS tries and rejects (so there may be a peak where `fit` goes from half-steps to L-BFGS).
 
 # %% Look: the fall
 lesson.cell("Look: how E falls, and where it lingers")
@@ -233,9 +239,9 @@ for name, value in worst.items():
 # %% [markdown]
 # ## The certificate
 #
-# The loss alone could be right by accident.  `mg.certify_pca` asks all that theory promises of the
-# model trained above: the loss, the subspace (angles, projectors), a gradient of 0, and no
-# direction in which E falls.  Each tolerance is derived from the rounding of the data.
+# The loss alone could be right by accident.  `mg.certify_pca` checks everything that theory
+# promises of the model trained above: the loss, the subspace (angles, projectors), a gradient of 0,
+# and no direction in which E falls.  Each tolerance is derived from the rounding of the data.
 
 # %% Look: the certificate
 lesson.cell("Look: the certificate of the model trained above")
@@ -305,12 +311,13 @@ for m in sizes:
 #
 # Where is the gradient of E zero?  Baldi & Hornik: exactly where $W_2 W_1$ projects onto some set I
 # of principal components (at most M of them).  Only I = {1 ... M} is a minimum.  At every other
-# such point, exchanging a component of I for a larger one that is missing lowers E: a negative
-# curvature for each such exchange.  The table lists them for `toy`, M = 2: 80 points which
-# `five_features` (of `experiments.linear`) draws from a Gaussian with standard deviations 3, 2.2,
-# 1.5, 1 and .6 along five turned axes, so that eigenvalues lie well apart and a table stays short.
+# such point E falls where a component of I is exchanged for a larger one that is missing, or where
+# a unit that is not used takes up a missing one: a negative curvature for each of these.  The table
+# lists them for `toy`, M = 2: 80 points which `five_features` (of `experiments.linear`) draws from
+# a Gaussian with standard deviations 3, 2.2, 1.5, 1 and .6 along five rotated axes, so that the
+# eigenvalues lie well apart and the table stays short.
 #
-# The loop below is the descent from above, on this toy; W starts one millionth beside the saddle
+# The loop below is the descent from above, on this toy; the weights start 1e-6 away from the saddle
 # {1, 3}, in which component 2 is missing.
 
 # %% Look: every other critical point is a saddle
@@ -353,7 +360,7 @@ ax.axhline(found.optimal_loss(2), color=BLACK, ls=":", lw=1, label="E at the min
 gone = losses < start_point.loss - 0.01 * (start_point.loss - found.optimal_loss(2))
 stay = f"until step {np.argmax(gone)}" if gone.any() else "to the end"
 ax.set(xlabel="steps of descent", ylabel="E", title=f"Beside a saddle {stay}")
-ax.legend(loc="lower left")
+ax.legend(loc="center right", fontsize=8)
 every = max(1, len(losses) // 200)
 lesson.figure("saddle", fig, {"loss": losses[::every], "saddle": start_point.loss})
 
@@ -366,7 +373,7 @@ lesson.figure("saddle", fig, {"loss": losses[::every], "saddle": start_point.los
 #
 # From small, aligned, equal weights the strength $a^2$ of mode i follows, in the limit of small
 # steps on E / N, $\dot{(a^2)} = 2 \frac{s_i}{N} a^2 (1 - a^2)$: a sigmoid (Saxe et al. 2014), and
-# strong modes rise first.  These two experiments start, by definition, from known eigenvectors.
+# strong modes rise first.  Both experiments start from known eigenvectors, to make theory exact.
 
 # %% Look: steps and modes
 lesson.cell("Look: the largest step, and the order in which modes are learned (five features)")
@@ -416,8 +423,9 @@ lesson.figure(
 #
 # Add $\frac{\lambda}{2} (\lVert W_1 \rVert^2 + \lVert W_2 \rVert^2)$.  Now $(C W_1, W_2 C^{-1})$ is
 # no longer as good for every C, only for rotations, and each mode shrinks by itself: at the minimum
-# $W_2$ has the singular values $\sqrt{1 - \lambda / s_i}$ along $u_i$, for $s_i > \lambda$ (Kunin
-# et al. 2019).  So $s_i = \lambda / (1 - \sigma_i^2)$ can be read out of the weights.
+# $W_2$ has the singular values $\sigma_i = \sqrt{1 - \lambda / s_i}$ along $u_i$, where
+# $s_i > \lambda$ (Kunin et al. 2019).  So $s_i = \lambda / (1 - \sigma_i^2)$ can be read out of the
+# weights.
 
 # %% Train: with a penalty
 lesson.cell("Train: with a penalty, by L-BFGS")
@@ -441,7 +449,7 @@ read_out = analytic.eigenvalues_from_singular_values(singular, lam)
 print(
     f"K = {K} units, lambda = {lam:.4g}, {optimizer.evaluations} evaluations ({optimizer.reason})"
 )
-print("  k     s_k of X^T X   lambda / (1 - sv^2)   |cos| of u_k and singular vector")
+print("  k     s_k of X^T X   lambda/(1 - sigma^2)   |cos| of u_k and singular vector")
 cosines = np.abs(np.sum(principal.components[:, :K] * vectors, axis=0))
 for k in range(K):
     print(f"{k + 1:>3} {principal.eigenvalues[k]:>16.8g} {read_out[k]:>21.8g} {cosines[k]:>14.9f}")
@@ -461,7 +469,7 @@ lesson.result("with a penalty: smallest |cos| to a component", cosines.min())
 # %% [markdown]
 # ## Inspect
 #
-# The same lines with three features, one unit and two data, small enough to follow by hand.  Before
+# The same lines with three features, one unit and two rows, small enough to follow by hand.  Before
 # you look: at the step that sends to W2, which shape is sent, and what is one entry of it?  As a
 # program, two lines are the slide's gradient: $\partial E / \partial W_2 = (y - x)^T z$ and
 # $\partial E / \partial W_1 = ((y - x) W_2)^T x$, rows of data summed.
@@ -480,14 +488,15 @@ lesson.page("backward_pass", trace)
 print(mg.emit_numpy(loss))
 
 # %% Verify
-lesson.cell("Verify: the gradient of E proves itself, rule by rule, on 50 rows")
+lesson.cell("Verify: the gradient of E proves itself, rule by rule, on a few rows")
 print(mg.check_graph(model.loss(X[:50])))
 
 # %% [markdown]
 # ## Break it
 #
-# Leave the offsets away *and* do not centre.  What does the network find now?  (The components of
-# $X^T X$ as it is, the first of which points at the mean.)
+# Leave out the offsets *and* do not centre.  What does the network find now?  (The first M
+# eigenvectors of $X^T X$ as it is.  Where the mean is long, the first of them points along it, more
+# or less, and one unit is spent on it.)
 
 # %% Break it
 lesson.cell("Break it: no offsets, and no centring")
@@ -497,10 +506,12 @@ more = (forgetful.loss(X).item() - best) / variance
 towards = forgetful.decoder.weight.numpy()
 inside = np.linalg.lstsq(towards.T, mean, rcond=None)[0] @ towards
 share = float(inside @ inside / max(mean @ mean, 1e-300))
-print(f"E is PCA's loss {more:+.2%} of the variance")
-print(f"of the mean's square {share:.2%} lies in the decoder's span")
+print(f"E - PCA's loss is {max(more, 0):.2%} of the variance")
+print(f"squared length of the mean: {mean @ mean:.4g}; in the decoder's span: {share:.2%} of it")
 verdict = mg.certify_pca(forgetful, X)
-print(f"the certificate says passed = {verdict.passed}", *verdict.failures, sep="\n  ")
+print(f"the certificate says passed = {verdict.passed}")
+for failure in verdict.failures:
+    print(textwrap.fill(failure, 88, initial_indent="  ", subsequent_indent="    "))
 
 # %% [markdown]
 # ## Exercises
@@ -523,8 +534,8 @@ lesson.finish()
 # %% [markdown]
 # ## What you can do now
 #
-# - Say why a linear autoencoder cannot beat PCA, and check that yours does not lose to it:
+# - Say why a linear autoencoder cannot beat PCA, and check that it does not lose to PCA either:
 #   `minigrad-ae verify --data table.csv --latent 2`.
 # - Train a network by descent, Adam or L-BFGS in ten lines, and tell a saddle from a minimum.
-# - Replace a data matrix by its R where only X^T X matters.
+# - Replace a data matrix by its R where only $X^T X$ matters.
 # - Walk through a backward pass: `minigrad-ae inspect lessons/02_linear_autoencoder.py`.

@@ -1,9 +1,9 @@
 # %% [markdown]
-# # Lesson 3: non-linear hidden units are no advantage over PCA
+# # Lesson 3: non-linear hidden units have no advantage over PCA
 #
-# **Goal.** Put tanh, sigmoid and ReLU units between two layers of weights, train, and see every
-# loss stay above PCA's, however far it is pressed.  (Bishop & Bishop, section 19.1.1; Bourlard &
-# Kamp 1988.)
+# **Goal.** Put tanh, sigmoid and ReLU units between two layers of weights, train, and see that no
+# loss falls below PCA's, however long you train.  (Bishop & Bishop, section 19.1.1; Bourlard & Kamp
+# 1988.)
 #
 # The next cell holds all that you may want to change; the rest follows.
 
@@ -26,8 +26,9 @@ seed = lesson.seed
 
 # %% Data
 lesson.cell("Data")
+X = np.asarray(X, dtype=float)  # float64: the tolerances below are those of its rounding
 N, D = X.shape
-M = min(M, D - 1)
+M = min(M, D - 1)  # with M = D units PCA loses nothing, and there is nothing to compare
 lesson.settings(X=X, M=M, curve=curve, evaluations=evaluations, starts=starts, seed=seed)
 variance = 0.5 * np.sum((X - X.mean(axis=0)) ** 2)  # E of the best constant output
 best = analytic.pca(X).optimal_loss(M)
@@ -96,8 +97,8 @@ lesson.figure("network", fig, {"units": [D, M, D]})
 # %% [markdown]
 # ## Train
 #
-# L-BFGS, as in lesson 2.  After every four of its iterations E is noted, and the length of $W_2$,
-# which is about to matter.  Each line is a random start.
+# L-BFGS, as in lesson 2.  After every four of its iterations E is noted, and the length (Frobenius
+# norm) of $W_2$, which will matter below.  Each line is a random start.
 
 # %% Train
 lesson.cell("Train: three kinds of units, by L-BFGS")
@@ -124,7 +125,7 @@ def train(X, h, weights, evaluations):
 
 
 runs, trained, lowest = {}, {}, np.inf
-print("E above PCA's loss, as a part of the variance:")
+print("E - PCA's loss, as a share of the variance:")
 for name, h in UNITS.items():
     for start in range(starts):
         weights = new_weights(D, M, [seed, start])
@@ -145,12 +146,14 @@ alive = []
 for start in range(starts):
     W1, b1, _, _ = trained["relu", start]
     alive.append(int((X @ W1.data.T + b1.data > 0).any(axis=0).sum()))
-print(f"ReLU units that fire on any row at the end: {alive} of {M}.  One that never fires has no")
-print("gradient, so training cannot wake it; what is left is PCA with fewer units at best.")
+print(f"ReLU units that fire (are above 0) on any row at the end of each start, of {M}: {alive}")
+print("(One that never fires has no gradient, so training cannot wake it; the others can do no")
+print("better than PCA with as many units as are left.)")
 
 # %% [markdown]
-# The same with one hidden unit on the curve $(t, t^2)$, which one number describes.  A ReLU unit
-# whose bias starts at 3 is in its linear half on all of it.
+# The same with one hidden unit on `curve`, as shipped the points $(t, t^2)$, which one number t
+# describes.  The bias of its ReLU unit starts at 3, so that the unit begins in its linear half on a
+# curve as small as this one.
 
 # %% Train: a curve
 lesson.cell("Train: one hidden unit on a curve")
@@ -180,7 +183,7 @@ for (name, start), (at, losses, _) in on_curve.items():
     above = np.maximum((losses - line) / spread, 1e-16)
     label = f"ReLU, bias starts at {kinds[name][1]:g}" if name == "relu" else name
     right.loglog(at, above, color=COLOR[name], lw=1.2, label=None if start else label)
-right.set(xlabel="evaluations of E", title="Curve $(t, t^2)$, M = 1")
+right.set(xlabel="evaluations of E", title="curve, M = 1")
 right.legend(fontsize=8)
 least = (lowest - best) / variance
 fig.suptitle(f"Lowest E of all evaluations: {least:+.0e} of the variance from PCA's", weight="bold")
@@ -199,10 +202,10 @@ lesson.figure("pressing", fig, {"pca": best / variance, **numbers})
 # $$E - E_\mathrm{PCA} = \frac{\epsilon^4}{18} \sum a^6 + \ldots, \qquad
 #   \text{and } \frac{\epsilon^4}{288} \sum a^6 \text{ for sigmoids } (W_2 = 4 U / \epsilon).$$
 #
-# PCA's loss is an infimum: half the $\epsilon$, a sixteenth of the gap, and no end, while
-# $\lVert W_2 \rVert = \sqrt M / \epsilon$ grows without bound.  (If few points are in general
-# position, N <= D + 1, tanh can bend itself onto PCA's answers exactly; then there is a minimum,
-# too.)
+# PCA's loss is an infimum: halve $\epsilon$ and the gap falls to a sixteenth, without end, while
+# $\lVert W_2 \rVert = \sqrt M / \epsilon$ grows without bound.  (N <= D + 1 points in general
+# position are an exception: the input of a unit can then be chosen freely for each row, so tanh can
+# give PCA's answers exactly, and there is a minimum.)
 
 # %% Look: how close they can come
 lesson.cell("Look: weights made from principal components, and what training does")
@@ -221,7 +224,7 @@ predicted["tanh"] = sizes**4 / 18 * np.sum(a**6)
 predicted["sigmoid"] = sizes**4 / 288 * np.sum(a**6)
 print("      eps    tanh: gap   predicted   sigmoid: gap   predicted")
 for k, eps in enumerate(sizes):
-    row = f"{eps:>9.5f} {gaps['tanh'][k]:>12.5g} {predicted['tanh'][k]:>11.5g}"
+    row = f"{eps:>9.3g} {gaps['tanh'][k]:>12.5g} {predicted['tanh'][k]:>11.5g}"
     print(f"{row} {gaps['sigmoid'][k]:>14.5g} {predicted['sigmoid'][k]:>11.5g}")
 k = 3  # small enough for the first term, and large beside rounding
 next_term = 0.8 * sizes[k] ** 2 * np.sum(a**8) / np.sum(a**6)
@@ -254,6 +257,13 @@ right.set_title("Training, and weights made from U")
 right.legend(fontsize=8)
 lesson.figure("infimum", fig, {"epsilon": sizes, "gap": gaps, "predicted": predicted})
 
+# %% [markdown]
+# ## Inspect
+#
+# The same lines with three features, one unit and two rows, small enough to follow by hand.  Look
+# at the step of tanh: what is the gradient multiplied by there, and what becomes of it where the
+# unit is close to 1 or -1?
+
 # %% Inspect
 lesson.cell("Inspect: where the bend enters the gradient")
 x = mg.tensor([[1.0, 0.5, -1.0], [0.0, 1.0, 2.0]], name="x")
@@ -268,14 +278,14 @@ print(trace.text())
 lesson.page("backward_pass", trace)
 
 # %% Verify
-lesson.cell("Verify: the gradient of E proves itself, on 50 rows")
+lesson.cell("Verify: the gradient of E proves itself, on a few rows")
 print(mg.check_graph(E(X[:50], mg.tanh, *trained["tanh", 0])))
 
 # %% [markdown]
 # ## Break it
 #
 # A colleague "helps" the outputs: `Y = network(...) + 0.1 * X`.  Does the bound still hold?  Look
-# at the sign of what is printed.
+# at the sign of what is printed.  (A plus sign decides nothing: training may not have come far.)
 
 # %% Break it
 lesson.cell("Break it: the colleague's network")
@@ -290,19 +300,19 @@ def closure():
     return loss
 
 
-optimizer = mg.optim.LBFGS(weights, history=20, max_iter=300, max_evaluations=300)
+optimizer = mg.optim.LBFGS(weights, history=20, max_iter=evaluations, max_evaluations=evaluations)
 helped = optimizer.step(closure)
 print(f"E - PCA's loss is {(helped - best) / variance:+.4f} of the variance")
 
 # %% [markdown]
 # ## Exercises
 #
-# 1. Leave $b_2$ away.  Does the bound still hold for data that are not centred?
+# 1. Leave out $b_2$.  Does the bound still hold for data that are not centred?
 # 2. Put `mg.sigmoid` around the outputs, "because pixels lie in [0, 1]".  Train for 1,000
 #    evaluations: where is E?
 # 3. Raise the bias at which ReLU units start.  From where on do all starts reach PCA's loss?
-# 4. Add `AdamW` with weight decay: where does $\lVert W_2 \rVert$ settle, and how far above PCA's
-#    loss is E?
+# 4. Train by `mg.optim.AdamW`, which has a weight decay: where does $\lVert W_2 \rVert$ settle, and
+#    how far above PCA's loss is E?
 
 # %% Answers
 lesson.cell("Answers to what you predicted")
@@ -314,7 +324,7 @@ lesson.finish()
 # %% [markdown]
 # ## What you can do now
 #
-# - Say why two layers cannot beat PCA, and what a claim of the contrary must have done.
+# - Say why two layers cannot beat PCA, and what to look for where somebody claims that they do.
 # - Recognise a loss that creeps towards an infimum by weights that grow.
 # - Find dead ReLU units.
 # - Train one on your table: `minigrad-ae train two-layer --data table.csv --latent 2`.

@@ -38,6 +38,7 @@ curve = mg.data.helix()[0]  # (301, 3): made up, for the side show; three column
 
 # %% Data
 lesson.cell("Data")
+X = np.asarray(X, dtype=float)  # float64: the tolerances below are those of its rounding
 N, D = X.shape
 lesson.settings(X=X, M=M, H=H, activation=activation, steps=steps, starts=starts, seed=seed)
 rng = np.random.default_rng(seed)
@@ -81,9 +82,10 @@ lesson.words("latent unit", "closure", "minibatch", "share of variance left", "r
 # it would be a plane, and the best plane is PCA's (lesson 2).  With layer 3 alone left out, or with
 # two layers only, the outputs still lie on a plane (lesson 3).
 #
-# The rows had their mean taken off and were divided by one number.  PCA does not care; Adam, whose
-# steps have a fixed size, does.  After that $\sum_n \lVert x_n \rVert^2$ is the variance, and the
-# errors below are shares of it: 0 is perfect, and 1 is what a constant answer leaves.
+# The mean was subtracted from the rows, and they were divided by one number.  That makes no
+# difference to PCA, but it does to Adam, whose steps have a fixed size.  After that
+# $\sum_n \lVert x_n \rVert^2$ measures the variance, and the errors below are shares of it: 0 is
+# perfect, and 1 is what answering with the mean of the training rows leaves.
 
 # %% Build
 lesson.cell("Build: the slide's network")
@@ -115,7 +117,7 @@ values = [E(train).item(), model.loss(train).item()]  # the same generator: the 
 print(f"E of these lines          {values[0]:.12g}")
 print(f"E of the library's class  {values[1]:.12g}")
 lesson.result(
-    "E here and of the library's class: difference, rel.",
+    "E here and in the class: difference, rel.",
     values[1] / values[0] - 1,
     exact=0,
     tolerance=1e-12,
@@ -142,12 +144,12 @@ lesson.figure("network", fig, {"units": [D, H, M, H, D]})
 # %% [markdown]
 # ## Train
 #
-# No formula gives the best weights, and E is not convex: "computationally intensive non-linear
-# optimisation techniques must be used".  Here Adam, on a minibatch of 64 rows at each step.  E of a
-# minibatch is divided by its number of rows, so that the step does not depend on it, and the rate
-# falls to 0 along a cosine, which lets the weights settle.  Look at the last two columns: as long
-# as train and test fall together, the network learns what the rows have in common; where only train
-# goes on falling, it learns the rows themselves.
+# No formula gives the best weights, and E is not convex: "computationally intensive nonlinear
+# optimization techniques must be used", says the slide.  Here it is Adam, on a minibatch of 64 rows
+# at each step.  E of a minibatch is divided by its number of rows, so that the step does not depend
+# on that number, and the step size falls to 0 along a cosine, which lets the weights settle.  Look
+# at the last two columns: as long as train and test fall together, the network learns what the rows
+# have in common; where only train goes on falling, it learns the rows themselves.
 
 # %% Train: Adam
 lesson.cell("Train: Adam on minibatches")
@@ -183,12 +185,13 @@ for name, found in (("deep", deep), ("PCA", pca)):
     lesson.result(f"{name}: share of variance left, test", found["test"])
 
 # %% [markdown]
-# The comparison is fair in one way only: both pass the same number M of values on.  The deep
-# network has many more weights.  With $H \ge M$ it *can* do what PCA does (small weights in layers
-# 1 and 3 use the nearly straight part of $s$), so its best E is never above PCA's.  But nobody
-# hands us its best weights, and the test rows promise nothing.
+# The comparison is fair in one way only: both pass on the same number M of values.  The deep
+# network has many more weights.  With $H \ge M$ it *can* come as close as you like to what PCA does
+# (small weights in layers 1 and 3 use the nearly straight part of $s$), so the infimum of its E on
+# the training rows is not above PCA's.  But training need not find such weights, and nothing is
+# promised about the test rows.
 #
-# Rows that were not trained on, in their own units:
+# Rows that were not used for training, in the units of X:
 
 # %% Look: reconstructions
 lesson.cell("Look: test rows, and what is left of them")
@@ -245,9 +248,9 @@ lesson.figure("codes", fig, {"nearest_neighbours_of_the_same_label": agree})
 # %% [markdown]
 # ## M has to be chosen beforehand
 #
-# PCA of M components contains PCA of M - 1: compute once, cut anywhere.  A deep network has to be
-# trained anew for each M, and there is no order among its units.  The loop from above, repeated as
-# a function (with the library's class, which the first lines showed to be the same):
+# PCA with M components contains PCA with M - 1: compute once, cut anywhere.  A deep network has to
+# be trained anew for each M, and its units have no order.  The loop from above, repeated as a
+# function (with the library's class, which has the same E, as shown above):
 
 # %% Train: other M
 lesson.cell("Train: the same loop for other M")
@@ -299,8 +302,8 @@ ax.legend()
 lesson.figure("error_against_m", fig, {"M": sizes, **dict(zip(looks, curves, strict=True))})
 
 # %% [markdown]
-# Look where the deep network's advantage is largest, and whether it lasts: with a wide code there
-# is little left to gain by bending, and training has to find what PCA has for nothing.  (On the
+# Look for the M at which the deep network's advantage is largest, and whether it lasts: with a wide
+# code little is left to gain by bending, and training has to find what PCA gives at once.  (On the
 # digits as shipped, 600 steps: at M = 32 PCA wins.)
 #
 # Larger pictures need minutes.  The next lines are shipped measurements on MNIST, not of this run.
@@ -308,14 +311,14 @@ lesson.figure("error_against_m", fig, {"M": sizes, **dict(zip(looks, curves, str
 # %% Look: MNIST, as shipped
 lesson.cell("Look: shipped measurements on MNIST")
 mnist = json.loads(mg.data.shipped("04_mnist.json").read_text(encoding="utf-8"))
-print("squared error of the 10,000 test images, a sum over 784 pixels; made by")
-print(f"  {mnist['command']}")
+print(f"made by {mnist['command']}")
+print("squared error, a sum over 784 pixels, mean of 10,000 test images, median of seeds:")
 for row in mnist["rows"]:
     ours, theirs = row["ours"], row["torch"]
     print(
-        f"  {row['name']:<28} {ours['median']:6.3f} (PCA {row['pca']:.2f}, torch "
-        f"{theirs['median']:.3f}), median of {len(ours['error'])}; "
-        f"{np.mean(ours['cpu']):.0f} s of CPU (torch {np.mean(theirs['cpu']):.0f} s)"
+        f"  {row['name']:<26} {ours['median']:6.3f} (PCA {row['pca']:.2f}, torch "
+        f"{theirs['median']:.3f}); CPU {np.mean(ours['cpu']):.0f} s "
+        f"(torch {np.mean(theirs['cpu']):.0f} s)"
     )
 
 # %% [markdown]
@@ -331,7 +334,7 @@ for row in mnist["rows"]:
 
 # %% Train: L-BFGS on a surface
 lesson.cell("Train: L-BFGS on a made-up surface, and what F1 and F2 do there")
-evaluations = 200 if lesson.fast else 600
+evaluations = 150 if lesson.fast else 600
 
 
 def fall(model, x):
@@ -457,7 +460,7 @@ if lesson.full:
     many = many_starts(lesson.run)
     if os.access(shipped_results.FOLDER, os.W_OK):
         write_json(shipped_results.FOLDER / "04_starts.json", many)
-print(f"shipped experiment, 20 starts each, made by {many['command']}:")
+print(f"shipped experiment, 20 starts each ({many['command']}):")
 fig, (ax, *others) = plt.subplots(1, 3, figsize=(9.8, 3.7))
 for k, name in enumerate(("train", "test")):
     across = k + np.linspace(-0.2, 0.2, len(ends))
@@ -486,11 +489,11 @@ lesson.figure("starts", fig, {"this_run": ends, "pca": pca, **many})
 # ## Which optimiser
 #
 # On a small problem all three can be compared at equal cost, in evaluations of E and its gradient
-# on all rows: `P` is lesson 3's parabola, 201 points, and a 2-8-1-8-2 network.  The step sizes
-# are the best of those we tried on other starts (SGD .1 .3 1, Adam .01 .03).  PCA's line leaves
-# .0907, and no network of two layers with one hidden unit less (lesson 3).  Look where each curve
-# lingers: at .43 the outputs are constant, at .0907 they are PCA's line.  L-BFGS also tries points
-# that it leaves again, which are the peaks.
+# on all rows: `P` is lesson 3's parabola, 201 points, and a 2-8-1-8-2 network.  The step sizes are
+# the best of those tried on other starts (SGD .1 .3 1, Adam .01 .03).  PCA's line leaves .0907, and
+# no two-layer network with one hidden unit can leave less (lesson 3).  Look for levels where a
+# curve lingers: at .43 the outputs are constant, at .0907 they are PCA's line.  Peaks are points
+# that L-BFGS tries and rejects.
 
 # %% Look: three optimisers
 lesson.cell("Look: three optimisers on the parabola of lesson 3")
@@ -591,7 +594,7 @@ print(f"PCA's line:                          {flat[0]:.6f}")
 lesson.result("curve, layer 3 straight: error", missing[3], at_least=flat[0] * (1 - 1e-9))
 
 # %% [markdown]
-# The outputs of a straight $F_2$ lie on a line, so PCA's line is the floor, at any weights.
+# The outputs of a linear $F_2$ lie on a line, so no weights can do better than PCA's line.
 
 # %% [markdown]
 # ## Exercises
@@ -630,7 +633,7 @@ lesson.finish()
 # ## What you can do now
 #
 # - Build a four-layer autoencoder from `Linear` layers, and say what $F_1$ and $F_2$ do.
-# - Train it on your own table by Adam, and hold it against PCA on rows kept for the test:
+# - Train it on your own table by Adam, and compare it with PCA on rows kept for the test:
 #   `minigrad-ae train deep --data table.csv --latent 2 --epochs 40`.
 # - Say what non-linear PCA costs: starts that end differently, one training for each M, and no
 #   certificate as in lesson 2.

@@ -2,9 +2,9 @@
 # # Lesson 5: a sparse autoencoder
 #
 # **Goal.** Constrain the code by a penalty $\lambda \sum_k |z_k|$ in place of a bottleneck.  Train
-# the slide's objective as it is written, see where it goes, and hold what has to be held; find the
-# best code by hand where that is possible; and look at the dictionary that a network learns.
-# (Bishop & Bishop, section 19.1.3; Olshausen & Field 1996.)
+# the slide's objective as it is written, see where it goes, and hold fixed what has to be held;
+# find the best code by hand where that is possible; and look at the dictionary that a network
+# learns.  (Bishop & Bishop, section 19.1.3; Olshausen & Field 1996.)
 #
 # The next cell holds all that you may want to change.  Whatever you put there, the rest follows.
 # The data as shipped are patches of a photograph (Rear Admiral Grace Hopper, public domain; it
@@ -36,6 +36,7 @@ steps = 300 if lesson.fast else 1500  # of training the dictionary
 
 # %% Data
 lesson.cell("Data")
+X = np.asarray(X, dtype=float)  # float64: the tolerances below are those of its rounding
 N, D = X.shape
 lesson.settings(X=X, M=M, lam=lam, steps=steps, seed=seed)
 rng = np.random.default_rng(seed)
@@ -73,8 +74,8 @@ lesson.words("sparse", "dictionary", "latent unit", "closure", "FISTA", "rel.")
 # | $E(w) = \frac12 \sum_n \lVert y(x_n; w) - x_n \rVert^2$ | `E = 0.5 * ((Y - X) ** 2).sum()` |
 # | $+\ \lambda \sum_k \lvert z_k \rvert$ | `lam * Z.abs().sum()` |
 #
-# The penalty is a sum over n, too, which the slide leaves out: E has one.
-# Nothing forbids M > D here: without the penalty such a network could copy its input.
+# The penalty is summed over the rows n as well, as E is; the slide does not write that sum.  M > D
+# is allowed here, although without the penalty a network with enough units could copy its input.
 
 # %% Build
 lesson.cell("Build: a penalty in place of a bottleneck")
@@ -121,7 +122,7 @@ print(f"  E = {E.item():.6g}, lambda sum |z| = {lam * size.item():.6g}")
 
 # %% Train: the slide's objective
 lesson.cell("Train: the slide's objective, and two that hold the decoder")
-mu = 0.2 * lam * len(few) / min(M, D)
+mu = 0.2 * lam * len(few) / min(M, D)  # a size at which columns stay about as long as now
 
 
 def unit_columns(W2):
@@ -388,7 +389,8 @@ lesson.result("share of codes that are exactly 0, test rows", zeros)
 # %% [markdown]
 # Each output is a sum of columns of $W_2$: the dictionary.  Below are some rows of the data,
 # principal components, and the columns, those first that are used most often, each scaled to its
-# own largest value (grey is 0).  Two numbers say what the eye sees.  `localised`, of
+# own largest value (grey is 0; the last component of the shipped patches is constant, since each
+# patch has lost its mean).  Two numbers say what the eye sees.  `localised`, of
 # `experiments.sparse`: the share of a column's squares that lies in its strongest quarter of
 # features, 25 % if all are alike (median over columns).  `oriented`, for pictures: 0 if its waves
 # run in all directions, 1 for stripes.
@@ -426,10 +428,11 @@ lesson.result("dictionary: squares in the strongest quarter", numbers["dictionar
 #
 # `train_dictionary`, the loop above, for other $\lambda$.  An encoder of one layer need not find
 # the best codes of its own decoder.  FISTA looks for them (of either sign), and its duality gap
-# proves a lower bound for the loss of all codes, so the last column of the table cannot be below
-# 1.  PCA with m components spends the same m numbers on every row; a sparse code chooses others
-# for each. (Which units it uses is information too: this counts numbers, not bits.  And whitening,
-# as in the patches, is hard on PCA.)
+# proves a lower bound for the loss of all codes, so the last column of the table is at least 1.
+# (Both errors are shares of the same thing, the sum of squares of the rows in question.)  PCA with
+# m components spends the same m numbers on every row; a sparse code chooses different ones for
+# each.  (Which units it uses is information too: this counts numbers, not bits.  And whitened data,
+# such as the patches, are hard for PCA.)
 
 # %% Look: sparsity and error
 lesson.cell("Look: sparsity and error, for several lambdas")
@@ -452,7 +455,7 @@ for (weight, net), color in zip(models.items(), (SKY, BLUE, GREEN), strict=True)
     found = analytic.fista(rows, W2, weight, steps=50 if lesson.fast else 300)
     proven = np.sum(analytic.sparse_loss(rows, W2, found.codes, weight) - found.duality_gap)
     units = np.mean(np.sum(found.codes != 0, axis=1))
-    left_over = np.sum((rows - found.codes @ W2.T) ** 2) / np.sum(rows**2)
+    left_over = np.sum((rows - found.codes @ W2.T) ** 2) / np.sum(test[:100] ** 2)
     ratio = net.loss(test[:100]).item() / proven
     print(f"{weight:>6.3g} {np.mean(Z == 0):>7.1%} {count:>11.1f} {error:>6.1%}  |", end="")
     print(f" {units:>18.1f} {left_over:>6.1%} {ratio:>23.3f}")
@@ -494,8 +497,9 @@ lesson.result("error of the sparse code / PCA's, equal count", error[here] / pca
 # ## Inspect
 #
 # The same lines with three features and two units, small enough to follow by hand.  Before you
-# look: one of the four codes is 0.  What does its unit send back to $W_1$ for that row?  And where
-# $\lvert z \rvert$ meets the gradient: what does the penalty add at a code above 0?
+# look: one of the four codes is 0.  What does its unit send back to $W_1$ for that row?  And what
+# does the penalty add to the gradient at a code above 0?  ($V$ is what is trained here, and $W_2$
+# is $V$ with columns of length 1.)
 
 # %% Inspect
 lesson.cell("Inspect: where |z| and the length of a column meet the gradient")
@@ -538,7 +542,7 @@ def broken():
 
 train_encoder([W1, b1], broken)
 zeros_of_mean = np.mean(signed(W1, b1) == 0)
-print(f"zeros of {len(some)} x {K} codes: {zeros_of_mean:.1%}; with the sum {sum_zeros:.1%}")
+print(f"zeros among {len(some)} x {K} codes: {zeros_of_mean:.1%}; with the sum {sum_zeros:.1%}")
 
 # %% [markdown]
 # ## Exercises
@@ -575,8 +579,10 @@ lesson.finish()
 # %% [markdown]
 # ## What you can do now
 #
-# - Say why an L1 penalty needs a decoder that is held, and see at once if a program forgets it.
-# - Write down the best code of an orthonormal dictionary, and why a rectified layer can compute it.
+# - Say why a penalty on codes needs a decoder whose length is held, and notice where a program
+#   forgets it.
+# - Write down the best code for an orthonormal dictionary, and say why a rectified layer can
+#   compute it.
 # - Train a dictionary on a table: `minigrad-ae train sparse --data digits --latent 100 --epochs 5
 #   --checkpoint sparse`.
 # - Prove how good an encoder's codes are: `mg.analytic.fista(X, W2, lam).duality_gap`.

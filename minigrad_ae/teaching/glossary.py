@@ -20,7 +20,7 @@ WORDS = {
     "gradient, curvature), each beside what was measured and how far apart they may be.",
     "closure": "a function that computes the loss and its gradient anew; L-BFGS calls it as "
     "often as a step needs.",
-    "complex step": "f'(x) = Im f(x + ih) / h with a tiny h: no difference is taken, so no "
+    "complex step": "f'(t) = Im f(t + is) / s with a tiny s: no difference is taken, so no "
     "digits are lost.",
     "dictionary": "the columns of the decoder W2: each output is a sum of them, weighted by the "
     "code.",
@@ -77,7 +77,5 @@ WORDS = {
     "to row.",
     "standard error": "how far a mean over samples is off, typically: their standard deviation"
     " divided by the root of their number.",
-    "tau": "a tolerance: how far apart two numbers may be that should be equal, derived from "
-    "rounding or from the number of samples.",
     "token": "a vector of numbers that stands for one patch (or word) inside a transformer.",
 }

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise, product
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from ..errors import DataError, MinigradError
 from ..files import write_png, write_text
 from . import recap
 from .glossary import WORDS
-from .questions import Questions, wrapped
+from .questions import WIDTH, Questions, wrapped
 
 # Okabe & Ito's colours, which people with any kind of colour vision can tell apart.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, BLACK = (
@@ -183,7 +184,7 @@ class Lesson:
         self.run = Run(self.fast, self.full, values["seed"], starts=2 if self.fast else 3)
         self.described = ", ".join(f"{name} = {_short(value)}" for name, value in values.items())
         if len(values) > 1:
-            print(self.described)
+            print(_folded(self.described))
 
     def cell(self, title: str) -> None:
         """The heading of a cell; a notebook has its own."""
@@ -309,7 +310,7 @@ class Lesson:
             self.cell("Answers to what you predicted")
             self.answers()
         self.cell("Recap")
-        print(f"This run: {self.described}\n")
+        print(_folded(f"This run: {self.described}") + "\n")
         here = recap.this_run(self.results) if self.results else True
         print("\nThe ledger, on the shipped data (whatever the first cell says):\n")
         there = recap.the_ledger(self.name, self.run)
@@ -348,6 +349,11 @@ def _display(path: Path, alt: str, width: int) -> None:
     picture = f'<img {source} alt="{escape(alt)}" width="{width}">'
     bundle = {"text/html": picture, "image/png": data, "text/plain": alt}
     display(bundle, raw=True, metadata={"image/png": {"alt": alt, "width": width}})
+
+
+def _folded(text: str) -> str:
+    """Settings in lines of the page's width, none broken at its equals sign."""
+    return fill(text.replace(" = ", "\xa0=\xa0"), WIDTH).replace("\xa0", " ")
 
 
 def _short(value: Any) -> str:
