@@ -394,7 +394,7 @@ def toy_noise(x):
 
 draws = toy.sample(8000, rng)
 toy_net, _ = trained(
-    deep(draws, 2, 64), fresh(draws, toy_noise), 250 if lesson.fast else 1500, 0.02, batch=250
+    deep(draws, 2, 64), fresh(draws, toy_noise), 150 if lesson.fast else 1500, 0.02, batch=250
 )
 axis = np.linspace(-2.8, 2.8, 15)
 points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)

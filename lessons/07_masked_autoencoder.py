@@ -32,7 +32,7 @@ patch = 2  # the side of a patch in pixels, a divisor of the picture's side
 mask_ratio = 0.75  # the share of patches that is hidden
 width = 32  # numbers in a token, of encoder and decoder
 depth = 1  # transformer blocks of the encoder; the decoder has one more
-steps = 200 if lesson.fast else 1100  # of training, with 64 pictures each
+steps = 150 if lesson.fast else 1100  # of training, with 64 pictures each
 seed = lesson.seed
 
 # %% Data
@@ -574,5 +574,6 @@ lesson.finish()
 # - Say what a masked error is worth, by the Gaussian conditional on the same masks.
 # - Train one from the command line:
 #   `minigrad-ae train masked --data digits --latent 64 --epochs 60 --lr 0.004`.
-# - Hand the encoder on: `mg.models.transfer.classifier(model, 10)` and `fine_tune`.
+# - Use the encoder for another task:
+#   `from minigrad_ae.models.transfer import classifier, fine_tune`.
 # - Walk through the small step: `minigrad-ae inspect lessons/07_masked_autoencoder.py`.

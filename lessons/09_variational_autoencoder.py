@@ -660,5 +660,6 @@ lesson.finish()
 # - Write a variational autoencoder from two networks and one line for z, and train it in ten lines.
 # - Say which of the bound's gaps more samples, more weights or another encoder can close.
 # - Choose between estimators of a gradient by their variance, measured on your own model.
-# - Train one on your own table: `minigrad-ae train vae --data table.csv --latent 2`.
+# - Train one on your own table:
+#   `minigrad-ae train vae --data table.csv --latent 2 --likelihood gaussian`.
 # - Walk through its gradient: `minigrad-ae inspect lessons/09_variational_autoencoder.py`.

@@ -475,4 +475,4 @@ lesson.finish()
 # - Read a loss as people write it, and say which beta it really has.
 # - Tell collapse at the optimum from collapse in training, by warm-up.
 # - Look into your own model: `mg.models.diagnose(model, X, rng)`; train one:
-#   `minigrad-ae train vae --data table.csv --latent 2 --beta 4`.
+#   `minigrad-ae train vae --data table.csv --latent 2 --beta 4 --likelihood gaussian`.
