@@ -374,10 +374,10 @@ lesson.result("gaussian: linear, squared error per held-out row", linear_error)
 #   \qquad \frac{y(\tilde x) - \tilde x}{\sigma^2} = \nabla \log p(\tilde x),$$
 #
 # exactly and for every $\sigma$ (Tweedie's formula).  So a denoiser learns the score without ever
-# being given a density.  To compare, a density must be known: here not your data but `toy`, the mixture
-# of the first cell (`experiments.denoising.mixture`), and the function `trained` on 8,000 draws of
-# it.  Orange arrows are the exact score, blue ones the network's; contours, the density of the
-# noisy points.
+# being given a density.  To compare, a density must be known: here not your data but `toy`, the
+# mixture of the first cell (`experiments.denoising.mixture`), and the function `trained` on 8,000
+# draws of it.  Orange arrows are the exact score, blue ones the network's; contours, the density
+# of the noisy points.
 #
 # The right panel has just two points, m and -m, and $\sigma = 1$, where the posterior mean is
 # $m \tanh(m^T \tilde x)$: one tanh unit is enough (`experiments.denoising.twins` trains it with the

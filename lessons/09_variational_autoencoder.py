@@ -279,10 +279,10 @@ if likelihood == "gaussian":
 # %% [markdown]
 # Lines to compare with, all for the test rows.  *z ignored*: ln p for the constant output from
 # above, where the bound would be if the code carried nothing.  For a Gaussian likelihood,
-# probabilistic PCA (lesson 8) with as many units, fitted to the training rows: the exact ln p of their best
-# *linear* decoder (if M leaves it some variance).  For a Bernoulli likelihood, minus the entropy of
-# the entries: no decoder comes above (0 for black and white data).  In the right panel each line is
-# one unit.
+# probabilistic PCA (lesson 8) with as many units, fitted to the training rows: the exact ln p of
+# their best *linear* decoder (if M leaves it some variance).  For a Bernoulli likelihood, minus
+# the entropy of the entries: no decoder comes above (0 for black and white data).  In the right
+# panel each line is one unit.
 
 # %% Look: the bound while training
 lesson.cell("Look: the bound, and the units, while training")
