@@ -35,6 +35,7 @@ toy = denoising.mixture()  # three Gaussians in the plane, whose density is know
 lesson.cell("Data")
 X = np.asarray(X, dtype=float)
 N, D = X.shape
+M = min(M, D)
 lesson.settings(X=X, M=M, H=H, noise=noise, drop=drop, steps=steps, seed=seed)
 rng = np.random.default_rng(seed)
 order = rng.permutation(N)
@@ -69,9 +70,9 @@ lesson.words("standard error", "exact")
 # | $E(w) = \sum_n \lVert y(\tilde x_n; w) - x_n \rVert^2$ | `((net(noisy) - x) ** 2).sum()`: no factor 1/2 on this slide |
 #
 # The autoencoder is that of lesson 4, D-H-M-H-D, or without its hidden layers that of lesson 2,
-# D-M-D.  Both see $\tilde x$ about the mean of the data and in one common unit, so that the same
-# learning rate suits data of any size; the answer is put back into the units of x.  Nothing else is
-# new: the noise is an array of numbers, through which no gradient has to flow.
+# D-M-D.  Both get $\tilde x$ minus the mean of the data, divided by one unit for all columns, so
+# that the same learning rate suits data of any size; the answer is put back into the units of x.
+# Nothing else is new: the noise is an array of numbers, through which no gradient has to flow.
 
 # %% Build
 lesson.cell("Build: two kinds of noise, and a network")
@@ -133,58 +134,51 @@ lesson.result("E of these lines / the library's", ours / library, exact=1, toler
 # ## Train
 #
 # One thing is new in the loop: each time a row is visited it gets *other* noise, and the target is
-# the row without it.  So no noisy row is seen twice, and the loss below is also an estimate of what
-# new noise costs.  (The learning rate falls to 0, so that the noise of single steps averages out.)
+# the row without it.  `fresh` draws such a batch.  No noisy row is seen twice, so the loss printed
+# below is also an estimate of what new noise costs.  (The learning rate falls to 0, so that the
+# noise of single steps averages out.)  `trained` is used for every network on this page.
 
-# %% Train: a deep denoiser
-lesson.cell("Train: a deep denoiser, Gaussian noise")
-optimizer = mg.optim.Adam(net.parameters(), lr=0.01)
-losses, fifth = [], max(1, steps // 5)
-for step in range(steps):
-    optimizer.lr = 0.01 * (1 - step / steps)
-    x = train[rng.integers(len(train), size=64)]  # 64 visits
-    noisy = x + sigma * rng.standard_normal(x.shape)  # fresh noise
-    optimizer.zero_grad()
-    loss = ((net(noisy) - x) ** 2).sum()
-    loss.backward()
-    optimizer.step()
-    losses.append(loss.item() / len(x))
-    if (step + 1) % fifth == 0:
-        recent = np.mean(losses[-fifth:])
-        print(f"  to step {step + 1:>4}: E per row {recent:.4g}, a mean of {fifth} steps")
-print(f"  the rows' variance {variance:.4g}; the noise's, D sigma^2: {D * sigma**2:.4g}")
-
-# %% [markdown]
-# The same loop as a function, to repeat it with other networks, rows and noise:
-
-# %% Train: the loop again
-lesson.cell("Train: the same loop, for zeroed entries and for linear networks")
+# %% Train: deep and linear denoisers
+lesson.cell("Train: deep and linear denoisers, for both kinds of noise")
 
 
-def trained(net, rows, corrupt, steps, rate=0.01, batch=64):
+def fresh(rows, corrupt):
+    """A function that draws a batch: rows with new noise, and the same rows without it."""
+
+    def draw(batch):
+        x = rows[rng.integers(len(rows), size=batch)]
+        return corrupt(x), x
+
+    return draw
+
+
+def trained(net, draw, steps, rate=0.01, batch=64):
     """(net, E per row at each step)."""
     optimizer, losses = mg.optim.Adam(net.parameters(), lr=rate), []
     for step in range(steps):
         optimizer.lr = rate * (1 - step / steps)
-        x = rows[rng.integers(len(rows), size=batch)]
-        noisy = corrupt(x)
+        noisy, target = draw(batch)
         optimizer.zero_grad()
-        loss = E(net, noisy, x)
+        loss = E(net, noisy, target)
         loss.backward()
         optimizer.step()
-        losses.append(loss.item() / len(x))
+        losses.append(loss.item() / batch)
     return net, np.array(losses)
 
 
 kinds = {"gaussian": gaussian, "zeroed": zeroed}
-nets, curves = {("gaussian", "deep", M): net}, {"gaussian": {"deep": np.array(losses)}}
-nets["zeroed", "deep", M], fall = trained(deep(train, M, H), train, zeroed, steps)
-curves["zeroed"] = {"deep": fall}
+fifth = max(1, steps // 5)
+nets, curves = {}, {}
+print(f"E per row, means of {fifth} steps, from the first to the last")
 for kind, corrupt in kinds.items():
-    nets[kind, "linear", M], fall = trained(linear(train, M), train, corrupt, steps, rate=0.02)
-    curves[kind]["linear"] = fall
-    last = {name: curve[-fifth:].mean() for name, curve in curves[kind].items()}
-    print(f"  {kind:<9} E per row: deep {last['deep']:.4g}, linear {last['linear']:.4g}")
+    starts = {"deep": deep(train, M, H), "linear": linear(train, M)}
+    for name, start in starts.items():
+        rate = 0.01 if name == "deep" else 0.02
+        nets[kind, name, M], fall = trained(start, fresh(train, corrupt), steps, rate)
+        curves[kind, name] = fall
+        means = [fall[k : k + fifth].mean() for k in range(0, fifth * (steps // fifth), fifth)]
+        print(f"  {kind:<9} {name:<7}" + "".join(f"{value:>9.4g}" for value in means))
+print(f"the rows' variance {variance:.4g}; the Gaussian noise's, D sigma^2: {D * sigma**2:.4g}")
 
 # %% [markdown]
 # Now rows that training has not seen.  Each picture (or column of shades, if your rows are not
@@ -245,7 +239,7 @@ lesson.figure("denoised", fig, numbers)
 # regression*: with $P = \mathrm{cov}(x, \tilde x)$ and $Q = \mathrm{cov}(\tilde x)$ first regress,
 # $P Q^{-1}$, then keep the M strongest directions V of its answers, $A = V V^T P Q^{-1}$.  In
 # `analytic.gaussian_moments` and `dropout_moments` the noise is averaged exactly.  V need not be
-# PCA's subspace: the table tells the largest angle between them.
+# PCA's subspace: the last column of the table is the largest angle between them.
 
 # %% Look: linear denoisers
 lesson.cell("Look: linear denoisers and their closed forms")
@@ -264,13 +258,15 @@ def product(net):
 
 
 best = {kind: analytic.best_denoiser(moments[kind], M) for kind in kinds}
-print("E per training row, noise averaged exactly:   trained     exact   angle of V to PCA's")
+full = {kind: analytic.best_denoiser(moments[kind]) for kind in kinds}  # of any rank
+print("E per training row, best b, noise averaged exactly:")
+print(f"{'noise':<9} {'trained A':>12} {'exact A':>12}   angle between V and PCA's subspace")
 for kind in kinds:
     loss_of_A = analytic.denoising_loss(product(nets[kind, "linear", M]), moments[kind])
     angle = np.degrees(analytic.principal_angles(best[kind].basis[:, :K], U)[-1])
-    print(f"  {kind:<42} {loss_of_A:>9.4g} {best[kind].loss:>9.4g} {angle:>12.1f} degrees")
+    print(f"{kind:<9} {loss_of_A:>12.4g} {best[kind].loss:>12.4g} {angle:>12.1f} degrees")
     above = (loss_of_A - best[kind].loss) / variance
-    lesson.result(f"{kind}: linear, above exact / variance", above, at_least=-1e-9)
+    lesson.result(f"{kind}: (E of trained A - least E) / variance", above, at_least=-1e-9)
 
 net = nets["gaussian", "linear", M]
 A, offset = product(net), net(mean[None]).numpy()[0] - mean
@@ -287,24 +283,16 @@ strengths = np.diag(U.T @ A @ U)
 off = float(np.abs(strengths - exact).max())
 fig, (ax, right) = plt.subplots(1, 2, figsize=(9.8, 4.0))
 index = np.arange(1, K + 1)
-ax.plot(
-    index,
-    exact,
-    "s-",
-    color=ORANGE,
-    ms=9,
-    lw=4,
-    alpha=0.7,
-    label=r"exact: $l_i / (l_i + \sigma^2)$",
-)
+look = {"color": ORANGE, "ms": 9, "lw": 4, "alpha": 0.7}
+ax.plot(index, exact, "s-", **look, label=r"exact: $l_i / (l_i + \sigma^2)$")
 ax.plot(index, strengths, "o", color=BLUE, label="trained: $u_i^T W_2 W_1 u_i$")
 ax.axhline(1, color=BLACK, ls="--", lw=1, label="PCA's projection")
 ax.set(xlabel="component i", ylabel="strength", ylim=(-0.05, 1.1))
 ax.set_title(f"Gaussian noise: strengths at most {off:.2g} off")
 ax.legend(fontsize=8)
 every = max(1, steps // 50)
-for (name, curve), color in zip(curves["gaussian"].items(), (BLUE, ORANGE), strict=True):
-    means = curve[: steps // every * every].reshape(-1, every).mean(axis=1)
+for name, color in (("deep", BLUE), ("linear", ORANGE)):
+    means = curves["gaussian", name][: steps // every * every].reshape(-1, every).mean(axis=1)
     at = every * (np.arange(len(means)) + 0.5)
     right.plot(at, means, color=color, label=f"{name}, means of {every} steps")
 right.axhline(best["gaussian"].loss, color=BLACK, ls="--", lw=1, label="linear, exact")
@@ -317,31 +305,36 @@ lesson.figure("linear", fig, {"l": l, "strength": strengths, "exact": exact})
 # ## Four denoisers on held-out rows
 #
 # PCA's projection of the noisy row; the exact linear denoiser of the training rows; a trained
-# linear network; a trained deep one.  Look how the curves go on as M grows: what does more room
-# help each of them, and where does it harm?  (Other M: new networks, the function `trained` again.)
+# linear network; a trained deep one.  Look at how the curves go on as M grows: which of them gain
+# from more units, and which lose?  If PCA's curve for zeroed entries has a step, the last printed
+# lines say where it comes from.  (Other M: new networks, the function `trained` again.)
 
 # %% Look: PCA, linear, deep
 lesson.cell("Look: PCA, linear and deep denoisers on held-out rows")
 sizes = sorted(m for m in {M} | (set() if lesson.fast else {2, 8, 32}) if m <= D)
 grid = sorted({*range(1, min(D, 40) + 1, max(1, D // 12) if lesson.fast else 1), *sizes})
+arrives = {"gaussian": mean, "zeroed": (1 - drop) * mean}  # the mean of x~
+
+
+def by_formula(kind, m):
+    """Held-out error of the exact linear denoiser with m units: V V^T P Q^-1."""
+    V = full[kind].basis[:, :m]
+    return error(mean + (corrupted[kind] - arrives[kind]) @ (V @ V.T @ full[kind].matrix).T)
+
+
 print(f"{len(clean)} noisy rows; squared error, sum over features, mean over rows")
 print("noise        M       PCA   linear, exact   linear, trained      deep")
 fig, axes = plt.subplots(1, 2, figsize=(9.8, 4.0), sharey=True)
 numbers, found = {}, {}
 for ax, kind in zip(axes, kinds, strict=True):
-    noisy, keep = corrupted[kind], 1 - drop if kind == "zeroed" else 1.0
-    full = analytic.best_denoiser(moments[kind])  # of any rank: V and P Q^-1
-
-    def by_formula(m, full=full, noisy=noisy, keep=keep):
-        V = full.basis[:, :m]
-        return error(mean + (noisy - keep * mean) @ (V @ V.T @ full.matrix).T)
-
+    noisy = corrupted[kind]
     projected = {m: error(principal.reconstruct(noisy, m)) for m in grid}
-    formulas = {m: by_formula(m) for m in grid}
+    formulas = {m: by_formula(kind, m) for m in grid}
     for m in sizes:
         if m != M:
-            nets[kind, "deep", m], _ = trained(deep(train, m, H), train, kinds[kind], steps)
-            nets[kind, "linear", m], _ = trained(linear(train, m), train, kinds[kind], steps, 0.02)
+            draw = fresh(train, kinds[kind])
+            nets[kind, "deep", m], _ = trained(deep(train, m, H), draw, steps)
+            nets[kind, "linear", m], _ = trained(linear(train, m), draw, steps, 0.02)
         after = {name: error(nets[kind, name, m](noisy).numpy()) for name in ("linear", "deep")}
         found[kind, m] = projected[m], formulas[m], after["linear"], after["deep"]
         row = "{:>9.4g} {:>15.4g} {:>17.4g} {:>9.4g}".format(*found[kind, m])
@@ -352,11 +345,16 @@ for ax, kind in zip(axes, kinds, strict=True):
     ax.plot(sizes, [found[kind, m][3] for m in sizes], "o-", color=BLUE, label="deep, trained")
     ax.set(title=names[kind], xlabel="latent units M")
     numbers[kind] = {m: found[kind, m] for m in sizes}
+shift = (drop * mean @ principal.components) ** 2
+k = int(np.argmax(shift))
+print("zeroed: the mean of x~ is (1 - drop) times the mean of x.  PCA takes off the mean of x")
+print("and passes on the difference within its subspace.  Its largest part is along component")
+print(f"{k + 1}, and adds {shift[k]:.3g} to the squared error as soon as M >= {k + 1}")
 axes[0].set_ylabel("squared error per held-out row")
 axes[0].legend(fontsize=8)
 pca_error, exact_error, linear_error, deep_error = found["gaussian", M]
 fig.suptitle(
-    f"M = {M}, Gaussian noise: PCA {pca_error:.3g}, linear {linear_error:.3g}, "
+    f"M = {M}, Gaussian noise: PCA {pca_error:.3g}, trained linear {linear_error:.3g}, "
     f"deep {deep_error:.3g}",
     weight="bold",
 )
@@ -375,15 +373,15 @@ lesson.result("gaussian: linear, squared error per held-out row", linear_error)
 #   = p(\tilde x)\, \frac{E[x | \tilde x] - \tilde x}{\sigma^2},
 #   \qquad \frac{y(\tilde x) - \tilde x}{\sigma^2} = \nabla \log p(\tilde x),$$
 #
-# exactly and for every $\sigma$ (Tweedie's formula).  A denoiser has learned the score, and nobody
-# told it a density.  To compare, a density must be known: here not your data but `toy`, the mixture
-# of the first cell (`experiments.denoising.mixture`), and the function `trained` on 8,000 draws of
-# it.  Orange arrows are the exact score, blue ones the network's; contours, the density of the
-# noisy points.
+# exactly and for every $\sigma$ (Tweedie's formula).  So a denoiser learns the score without ever
+# being given a density.  To compare, a density must be known: here not your data but `toy`, the
+# mixture of the first cell (`experiments.denoising.mixture`), and the function `trained` on 8,000
+# draws of it.  Orange arrows are the exact score, blue ones the network's; contours, the density
+# of the noisy points.
 #
 # The right panel has just two points, m and -m, and $\sigma = 1$, where the posterior mean is
-# $m \tanh(m^T \tilde x)$: one tanh unit is enough (`experiments.denoising.twins`: the same loop,
-# 400 steps, 2 features).
+# $m \tanh(m^T \tilde x)$: one tanh unit is enough (`experiments.denoising.twins` trains it with the
+# same loop).
 
 # %% Look: the score
 lesson.cell("Look: arrows from noise to data (the toy mixture)")
@@ -396,7 +394,7 @@ def toy_noise(x):
 
 draws = toy.sample(8000, rng)
 toy_net, _ = trained(
-    deep(draws, 2, 64), draws, toy_noise, 250 if lesson.fast else 1500, 0.02, batch=250
+    deep(draws, 2, 64), fresh(draws, toy_noise), 150 if lesson.fast else 1500, 0.02, batch=250
 )
 axis = np.linspace(-2.8, 2.8, 15)
 points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
@@ -406,8 +404,8 @@ others = toy_noise(toy.sample(5000, rng))
 true = toy.score(others, toy_sigma)
 off = (toy_net(others).numpy() - others) / toy_sigma**2 - true
 share = float(np.sum(off**2) / np.sum(true**2))
-print(f"mean square of (y - x~) / sigma^2 - score, where noisy points are: {share:.2%} of the")
-print("mean square of the score itself")
+print("on new noisy points of the toy: the mean square of (y - x~) / sigma^2 - score is")
+print(f"{share:.2%} of the mean square of the score")
 twins, half = lesson.run.shared(denoising.twins), float(np.linalg.norm(denoising.TWIN))
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.8, 4.6), width_ratios=(1.15, 1))
 fine = np.stack(np.meshgrid(*[np.linspace(-3, 3, 80)] * 2), axis=-1)
@@ -452,19 +450,20 @@ print(trace.text())
 lesson.page("backward_pass", trace)
 
 # %% Verify
-lesson.cell("Verify: the gradient of E proves itself, rule by rule, on held-out rows")
+lesson.cell("Verify: each rule in the graph of E, on held-out rows")
 rows = test[:50]
 print(mg.check_graph(E(nets["gaussian", "deep", M], gaussian(rows), rows)))
 
 # %% [markdown]
 # ## Break it
 #
-# **A corrupted copy, made once.**  One line of the loop is changed: the noise of each row is drawn
-# before the loop, not at each visit.  To make a difference visible soon: few rows (50 at most), and
-# three times the noise.  The dashed line is a floor that theory gives: E of the posterior mean,
-# computed with the few rows as the only possible x (`analytic.kernel_floor`).  On fresh noise no
-# function whatever is below it (a mean of a few steps scatters, so a curve may dip below; the dots
-# are means of 50 draws).  Compare the end of each curve with its dot, and with that line.
+# **A corrupted copy, made once.**  One line that draws the batch is changed: the noise of each row
+# was drawn before training, not at each visit.  To make a difference visible soon: few rows (50 at
+# most), and three times the noise.  The dashed line is a floor that theory gives: E of the
+# posterior mean, computed with the few rows as the only possible x (`analytic.kernel_floor`).  On
+# fresh noise no function at all is below it (a mean of a few steps scatters, so a curve may dip
+# below; the dots are means of 50 draws).  Compare the end of each curve with its dot, and with that
+# line.
 
 # %% Break it: the noise is drawn once
 lesson.cell("Break it: the noise is drawn once")
@@ -475,42 +474,32 @@ def louder(x):
     return x + loud * rng.standard_normal(x.shape)
 
 
-right_net, right_fall = trained(deep(few, M, H), few, louder, steps)
-wrong_net = deep(few, M, H)
-kept = few + loud * rng.standard_normal(few.shape)
-optimizer, wrong_fall = mg.optim.Adam(wrong_net.parameters(), lr=0.01), []
-for step in range(steps):
-    optimizer.lr = 0.01 * (1 - step / steps)
-    n = rng.integers(len(few), size=64)
-    noisy = kept[n]  # the changed line: it was louder(few[n])
-    optimizer.zero_grad()
-    loss = E(wrong_net, noisy, few[n])
-    loss.backward()
-    optimizer.step()
-    wrong_fall.append(loss.item() / len(n))
+def once(batch):
+    n = rng.integers(len(few), size=batch)
+    return kept[n], few[n]  # it was louder(few[n]), few[n]
+
+
+right_net, right_fall = trained(deep(few, M, H), fresh(few, louder), steps)
+kept = louder(few)
+wrong_net, wrong_fall = trained(deep(few, M, H), once, steps)
 floor, floor_error = analytic.kernel_floor(few, loud, rng, sweeps=50)
 fig, ax = plt.subplots(figsize=(7.2, 4.2))
 ends = {}
 pairs = {"at each visit": (right_net, right_fall, BLUE), "once": (wrong_net, wrong_fall, RED)}
 for name, (net, fall, color) in pairs.items():
-    draws = [E(net, louder(few), few).item() / len(few) for _ in range(50)]
-    fresh, spread = np.mean(draws), np.std(draws, ddof=1) / len(draws) ** 0.5
+    costs = [E(net, louder(few), few).item() / len(few) for _ in range(50)]
+    on_fresh, spread = np.mean(costs), np.std(costs, ddof=1) / len(costs) ** 0.5
     means = np.reshape(fall[: steps // every * every], (-1, every)).mean(axis=1)
     at = every * (np.arange(len(means)) + 0.5)
     label = f"noise drawn {name}: training, means of {every} steps"
     ax.plot(at, means, color=color, label=label)
-    ax.plot(steps, fresh, "o", color=color, label=f"... on fresh noise, {fresh:.3g}")
-    ends[name] = float(means[-1]), float(fresh)
-    print(
-        f"  noise drawn {name:<14} training {means[-1]:>9.4g}   fresh noise {fresh:>9.4g} "
-        f"+- {spread:.2g}"
-    )
-    lesson.result(
-        f"noise drawn {name}: fresh loss - floor",
-        fresh - floor,
-        at_least=-5 * float(np.hypot(spread, floor_error)),
-    )
-print(f"  no function is below{floor:>33.4g} on fresh noise, +- {floor_error:.2g}")
+    ax.plot(steps, on_fresh, "o", color=color, label=f"... on fresh noise, {on_fresh:.3g}")
+    ends[name] = float(means[-1]), float(on_fresh)
+    print(f"  noise drawn {name:<14} training {means[-1]:>9.4g}", end="")
+    print(f"   fresh noise {on_fresh:>9.4g} +- {spread:.2g}")
+    least = -5 * float(np.hypot(spread, floor_error))
+    lesson.result(f"noise drawn {name}: E on fresh noise - floor", on_fresh - floor, at_least=least)
+print(f"  no function is below {floor:>32.4g} on fresh noise, +- {floor_error:.2g}")
 ax.axhline(floor, color=BLACK, ls="--", lw=1, label=f"floor of all functions, {floor:.3g}")
 ax.set(xlabel="steps", ylabel="E per row")
 ax.set_ylim(bottom=0)
@@ -520,22 +509,21 @@ ax.legend(fontsize=8)
 lesson.figure("frozen", fig, {"floor": floor, "ends": ends})
 
 # %% [markdown]
-# **The noisy input as the target.**  A slip of one word in the loop of a linear network.  Its loss
-# falls as a loss should; think of what you would look at.
+# **The noisy input as the target.**  A slip of one word where the batch of a linear network is
+# drawn.  Its loss falls as a loss should; think about which other number to look at.
 
 # %% Break it: the target is noisy
 lesson.cell("Break it: the target is noisy")
 lesson.predict("target")
-wrong_net = linear(train, M)
-optimizer, wrong_fall = mg.optim.Adam(wrong_net.parameters(), lr=0.02), []
-for step in range(steps):
-    optimizer.lr = 0.02 * (1 - step / steps)
-    noisy = gaussian(train[rng.integers(len(train), size=64)])
-    optimizer.zero_grad()
-    loss = ((wrong_net(noisy) - noisy) ** 2).sum()  # the changed line
-    loss.backward()
-    optimizer.step()
-    wrong_fall.append(loss.item() / len(noisy))
+
+
+def slip(batch):
+    x = train[rng.integers(len(train), size=batch)]
+    noisy = gaussian(x)
+    return noisy, noisy  # it was noisy, x
+
+
+wrong_net, wrong_fall = trained(linear(train, M), slip, steps, 0.02)
 print(f"  its own loss per row: {wrong_fall[0]:.4g} at first, {wrong_fall[-1]:.4g} at the end")
 wrong_error = error(wrong_net(corrupted["gaussian"]).numpy())
 print(f"  squared error per held-out row {wrong_error:.4g}; target clean {linear_error:.4g}")

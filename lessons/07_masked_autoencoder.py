@@ -32,7 +32,7 @@ patch = 2  # the side of a patch in pixels, a divisor of the picture's side
 mask_ratio = 0.75  # the share of patches that is hidden
 width = 32  # numbers in a token, of encoder and decoder
 depth = 1  # transformer blocks of the encoder; the decoder has one more
-steps = 200 if lesson.fast else 1100  # of training, with 64 pictures each
+steps = 150 if lesson.fast else 1100  # of training, with 64 pictures each
 seed = lesson.seed
 
 # %% Data
@@ -127,9 +127,8 @@ lesson.result("cut and put together: largest difference", there_and_back, exact=
 # $t \leftarrow t + \mathrm{mlp}(\mathrm{norm}\,t)$; `nn.TransformerBlock` is these two lines.
 #
 # **The decoder** gets a full sequence again.  `put_back` says which row stands in which place:
-# codes
-# are numbered picture by picture, patch by patch, and the row after the last code is *the* mask
-# token, one learnt vector for all hidden places.  Positions are added once more.
+# codes are numbered picture by picture, patch by patch, and the row after the last code is *the*
+# mask token, one learnt vector for all hidden places.  Positions are added once more.
 #
 # The network works on $(x - \bar x) / s$, with the mean picture $\bar x$ and one number s, the root
 # mean square about it; $s^2$ brings E back to the data's units.  The head starts at 0, so the
@@ -257,8 +256,8 @@ lesson.result(
     exact=0,
     tolerance=1e-3,
 )
-lesson.result("mean row: squared error per hidden pixel", mean_error)
-lesson.result("Gaussian conditional: the same error", gauss)
+lesson.result("mean row: squared error per hidden pixel, held out", mean_error)
+lesson.result("Gaussian conditional: error per hidden pixel", gauss)
 
 # %% [markdown]
 # ## Train
@@ -289,7 +288,7 @@ error = errors.mean()
 gains = np.array(gauss_errors) - errors
 print(f"mean {what} {mean_error:.4g}, Gaussian conditional {gauss:.4g}, this network {error:.4g}")
 print(f"below the Gaussian conditional on {np.sum(gains > 0)} of {len(fixed)} masks")
-lesson.result("this network: the same error", error)
+lesson.result("this network: error per hidden pixel", error)
 on_page, of_class = E(few, few_masks).item(), model.loss(few, mask=few_masks).item()
 same = (on_page - of_class) / (of_class or 1.0)
 lesson.result("E on this page - E of the class, rel.", same, exact=0, tolerance=1e-4)
@@ -310,12 +309,12 @@ numbers = {"curve": curve, "gaussian": gauss, "mean_picture": mean_error}
 lesson.figure("training", fig, numbers)
 
 # %% [markdown]
-# A network below the dashed line knows more about hidden pixels than any linear prediction from
-# means and covariances can: on the digits as shipped, the default run ends near it or below, and
-# the short one between the two lines.  (On few rows the Gaussian, which has a closed form, is hard
-# to beat.)  The next figures are the slide, with this network's sizes and a held-out row in it, and
-# the book's figure: original, what the encoder sees, what comes out.  The last line of pictures is
-# the decoder's output as it is: no term of E asks anything of it on visible patches.
+# A network below the dashed line uses more than means and covariances: on the digits as shipped,
+# the default run ends near that line or below it, and the short one between the two lines.  (On
+# few rows the Gaussian, which has a closed form, is hard to beat.) The next figures are the
+# slide, with this network's sizes and a held-out row in it, and the book's figure: original, what
+# the encoder sees, what comes out.  The last line of pictures is the decoder's output as it is:
+# no term of E asks anything of it on visible patches.
 
 # %% Look: what the network makes of held-out rows
 lesson.cell("Look: the network at work")
@@ -399,10 +398,9 @@ else:
 #
 # Everything from here to *Inspect* was not computed from your first cell.  `ready` (of
 # `experiments.masked`) loads a network that was trained like the one above, for longer, on the
-# package's digits or on MNIST.  `shipped_errors` and `conditional_errors` measure the digits one
-# and
-# the Gaussian conditional, mask by mask, as `held_out_errors` and `gauss_errors` above do;
-# `masked_pictures` draws.
+# package's digits or on MNIST.  `shipped_errors` and `conditional_errors` measure the network for
+# digits and the Gaussian conditional, mask by mask, as `held_out_errors` and `gauss_errors` above
+# do; `masked_pictures` draws.
 
 # %% Look: shipped networks
 lesson.cell("Look: the shipped networks, on the package's digits and on MNIST")
@@ -418,11 +416,13 @@ for (name, command), network in zip(commands.items(), (larger, mnist), strict=Tr
 ours, theirs = lesson.run.shared(shipped_errors), lesson.run.shared(conditional_errors)
 better = theirs - ours
 uncertain = better.std(ddof=1) / len(better) ** 0.5
-print(f"digits, the split by writers: error per hidden pixel {ours.mean():.4f}, Gaussian")
-print(f"{theirs.mean():.4f}; better on {np.sum(better > 0)} of {len(better)} masks,")
-print(f"by {better.mean():.4f} +- {uncertain:.4f}")
+print("squared error per hidden pixel, held out:")
+print(f"  digits (split by writers) {ours.mean():.4f}, Gaussian conditional {theirs.mean():.4f};")
+print(f"  lower on {np.sum(better > 0)} of {len(better)} masks, by {better.mean():.4f}", end="")
+print(f" +- {uncertain:.4f} on average")
 kept = json.loads(mg.data.shipped("07_mnist.json").read_text(encoding="utf-8"))
-print(f"MNIST, as kept: {kept['masked_error']:.4f}, Gaussian {kept['gaussian']:.4f}")
+print(f"  MNIST (measured when it was trained) {kept['masked_error']:.4f}", end="")
+print(f", Gaussian conditional {kept['gaussian']:.4f}")
 side_by_side = mg.data.digits("test")[0][:10]
 numerals = np.load(mg.data.shipped("07_mnist_pictures.npz"))["pictures"].reshape(-1, 784)[:10] / 255
 draw = np.random.default_rng(seed)
@@ -463,15 +463,14 @@ lesson.figure("labels", masked_pictures.labels_figure(study, origin), study["tra
 
 # %% [markdown]
 # Read the second table as a sceptic: how far is the frozen encoder from the fine-tuned one, how
-# good
-# is the nearest neighbour on pixels, and is the gain with all labels more than a few of 360 digits?
+# good is the nearest neighbour on pixels, and is the gain with all labels more than a few of 360
+# digits?
 #
 # ## Inspect
 #
 # One step, small enough to follow: four patches of two pixels, of which 1 and 3 are visible, one
 # attention in the encoder and one in the decoder.  The mask token stands in places 0 and 2.  What
-# is
-# its gradient, if $g_l$ is the gradient that arrives at place l?
+# is its gradient, if $g_l$ is the gradient that arrives at place l?
 
 # %% Inspect
 lesson.cell("Inspect: where gradients meet")
@@ -517,7 +516,7 @@ print(mg.check_graph(E(few[:2], few_masks[:2])))
 # crashes, shapes agree, and whoever tries it with a single picture finds no fault.
 
 # %% Break it
-lesson.cell("Break it: codes that do not find back")
+lesson.cell("Break it: codes in the wrong places")
 lesson.predict("batch")  # what is wrong, and why does a batch of one not show it?
 
 
@@ -537,7 +536,7 @@ with mg.no_grad():
     singly = [E(T[:1], mask[None], put_back_otherwise).item() for mask in fixed]
     rightly = [E(T[:1], mask[None]).item() for mask in fixed]
 apart = float(np.abs(np.array(singly) - rightly).max())
-print(f"E of one {what} alone, largest difference to the right E: {apart}")
+print(f"E of one {what} alone, largest difference from the right E: {apart}")
 lesson.result("codes put back wrongly: error per hidden pixel", broken)
 
 # %% [markdown]
@@ -575,5 +574,6 @@ lesson.finish()
 # - Say what a masked error is worth, by the Gaussian conditional on the same masks.
 # - Train one from the command line:
 #   `minigrad-ae train masked --data digits --latent 64 --epochs 60 --lr 0.004`.
-# - Hand the encoder on: `mg.models.transfer.classifier(model, 10)` and `fine_tune`.
+# - Use the encoder for another task:
+#   `from minigrad_ae.models.transfer import classifier, fine_tune`.
 # - Walk through the small step: `minigrad-ae inspect lessons/07_masked_autoencoder.py`.

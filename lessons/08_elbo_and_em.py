@@ -30,13 +30,14 @@ seed = lesson.seed
 
 # %% Data
 lesson.cell("Data")
+X = np.asarray(X, dtype=float)
 N, D = X.shape
 M = min(M, D - 1)
 lesson.settings(X=X, M=M, rounds=rounds, steps=steps, seed=seed)
 unit = np.sqrt(X.var(axis=0).mean())  # one unit for all columns: their root mean variance
 x = (X - X.mean(axis=0)) / unit
 S = x.T @ x / N
-print(f"taken off: the mean; divided by {unit:.4g}, so that the mean variance of a column is 1")
+print(f"x is X without its mean, divided by {unit:.4g}: the mean variance of a column is 1")
 
 # %% Predict
 lesson.cell("Predict")
@@ -308,11 +309,12 @@ late[0].data, late[3].data = fitted[0].copy(), np.array(fitted[1])
 late = climb(late)
 runs = {"E steps and M steps": em, "joint steps, same start": joint, "joint, EM's decoder": late}
 optimum = analytic.ppca(x, M).log_prob(x).mean()  # the largest ln p, in closed form
+print(f"largest ln p {optimum:.4f} nats per datum; what L lacks of it at the end:")
 for name, path in runs.items():
     falls = [int(np.sum(np.diff([t[k] for t in path]) < -1e-12)) for k in (0, 1)]
     print(
-        f"{name:<24} ln p falls in {falls[0]:>3} of {len(path) - 1} steps, L in {falls[1]}; L ends "
-        f"{optimum - path[-1][1]:.4f} below the largest ln p"
+        f"{name:<24} ln p falls in {falls[0]:>3} of {len(path) - 1} steps, L in {falls[1]}; "
+        f"at the end L lacks {optimum - path[-1][1]:.4f}"
     )
     what = f"{name}: largest ln p - L, nats"
     lesson.result(what, optimum - path[-1][1], at_least=-1e-9 * abs(optimum))
@@ -333,7 +335,7 @@ for ax, (title, path) in zip(axes, runs.items(), strict=True):
 axes[0].set(ylabel="nats per datum", ylim=(bottom, optimum + 0.1 * (optimum - bottom)))
 axes[0].legend(fontsize=8, loc="lower right")
 counts = ", ".join(str(count) for count in fell.values())
-fig.suptitle(f"Steps in which ln p falls while L rises: {counts}", weight="bold")
+fig.suptitle(f"Steps in which ln p falls: {counts}", weight="bold")
 numbers = {name: {"log_p_and_bound": [t[:2] for t in path]} for name, path in runs.items()}
 lesson.figure("em", fig, {**numbers, "optimum": optimum})
 

@@ -36,6 +36,7 @@ seed = lesson.seed
 
 # %% Data
 lesson.cell("Data")
+X = np.asarray(X, dtype=float)
 N, D = X.shape
 M = min(M, D)
 lesson.settings(X=X, M=M, pictures=pictures, sigma2=sigma2, beta=beta, epochs=epochs, seed=seed)
@@ -122,6 +123,7 @@ def train(error_weight, kl_weight, M, key=0):
 tau = beta * sigma2
 (W, V, log_d), optimizer = train(1 / (2 * sigma2), beta, M)
 error, kl = terms(W, V, log_d)
+kl = kl.round(12) + 0.0  # no -0
 moves = ((r @ V.T) ** 2).sum(axis=0)  # variance of the mean of q over the data
 best = analytic.linear_vae_optimum(eigenvalues, M, sigma2, beta)
 print(
@@ -435,14 +437,14 @@ print(mg.check_graph(negative_bound(*start(M))))
 # ## Break it
 #
 # Somebody's training forgets beta: it is stored, printed, and never used.  The loss falls and looks
-# healthy.  Which number above would have told you?
+# healthy.  Which of the numbers above would have shown it?
 
 # %% Break it
 lesson.cell("Break it: a beta that is never used")
-(_, deaf, _), _ = train(1 / (2 * sigma2), 1.0, M)
-(_, hears, _), _ = train(1 / (2 * sigma2), beta, M)
-print(f"beta = {beta}: {active(hears)} active units; if training forgets it: {active(deaf)}")
-forgotten = ((r @ deaf.T) ** 2).sum(axis=0)
+(_, forgets, _), _ = train(1 / (2 * sigma2), 1.0, M)
+(_, heeds, _), _ = train(1 / (2 * sigma2), beta, M)
+print(f"beta = {beta}: {active(heeds)} active units; if training forgets it: {active(forgets)}")
+forgotten = ((r @ forgets.T) ** 2).sum(axis=0)
 print(
     f"variances of the means of q: {np.sort(moves)[::-1].round(3)},",
     np.sort(forgotten)[::-1].round(3),
@@ -473,4 +475,4 @@ lesson.finish()
 # - Read a loss as people write it, and say which beta it really has.
 # - Tell collapse at the optimum from collapse in training, by warm-up.
 # - Look into your own model: `mg.models.diagnose(model, X, rng)`; train one:
-#   `minigrad-ae train vae --data table.csv --latent 2 --beta 4`.
+#   `minigrad-ae train vae --data table.csv --latent 2 --beta 4 --likelihood gaussian`.
