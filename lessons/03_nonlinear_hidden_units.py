@@ -20,7 +20,7 @@ lesson = Lesson("03_nonlinear_hidden_units", "about 6 s; --fast 4 s")
 X = mg.data.digits()[0][: 500 if lesson.fast else None]  # yours: X = mg.data.load_matrix("t.csv")
 M = 2  # hidden units, fewer than X has columns
 curve = mg.data.parabola()[0]  # (201, 2): points (t, t^2), for one hidden unit
-evaluations = 80 if lesson.fast else 400  # of E and its gradient, in each training
+evaluations = 80 if lesson.fast else 240  # of E and its gradient, in each training
 starts = 2 if lesson.fast else 3
 seed = lesson.seed
 

@@ -31,7 +31,7 @@ X = cloud()[0]  # (80, 5); yours: X = mg.data.load_matrix("table.csv")
 M = 4  # latent units of the linear VAE, at most as many as X has columns
 pictures = mg.data.digits("train")[0]  # (1437, 64), for the deep VAEs
 sigma2, beta = 0.15, 2.5  # noise of the decoder, weight of the KL; the mean variance of X is 1
-epochs = 8 if lesson.fast else 30
+epochs = 8 if lesson.fast else 20
 seed = lesson.seed
 
 # %% Data

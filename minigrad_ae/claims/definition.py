@@ -117,7 +117,7 @@ class Claim:
     measure : callable
         ``measure(run) -> float``.
     thorough : bool, optional
-        Whether it takes seconds: the short form of a lesson leaves it to ``verify``.
+        Whether it takes seconds: a lesson leaves it to ``verify``, unless run with ``--full``.
 
     Examples
     --------
@@ -142,7 +142,7 @@ class Claim:
     reason: str
     sabotage: Callable[[], AbstractContextManager[Any]]
     measure: Callable[[Run], float]
-    thorough: bool = False  # takes seconds: the short form of a lesson leaves it to `verify`
+    thorough: bool = False  # takes seconds: a lesson leaves it to `verify`
 
     def _allowed(self, run: Run) -> tuple[float, float]:
         """(expected, tolerance), computed where they are functions of the run."""
@@ -238,7 +238,7 @@ def claim(
     sabotage : callable
         Returns a context manager that plants a bug in production code (see `bugs`).
     thorough : bool, optional
-        Whether it takes seconds: the short form of a lesson leaves it to ``verify``.
+        Whether it takes seconds: a lesson leaves it to ``verify``, unless run with ``--full``.
 
     Returns
     -------

@@ -18,7 +18,7 @@ from .bugs import Bug, edit, wrong_rule
 from .definition import EPS, Run, claim
 
 SIZES = (1, 2, 4, 8, 16, 32)
-SHORT = (2, 8)  # those that the short form of the lesson trains
+SHORT = (2, 8)  # those that a lesson reads
 # squared error per image of the digits that PCA leaves at M = 10, found once and written down
 RESIDUAL_10 = 1.2286
 
