@@ -32,7 +32,7 @@ patch = 2  # the side of a patch in pixels, a divisor of the picture's side
 mask_ratio = 0.75  # the share of patches that is hidden
 width = 32  # numbers in a token, of encoder and decoder
 depth = 1  # transformer blocks of the encoder; the decoder has one more
-steps = 150 if lesson.fast else 600  # of training, with 64 pictures each
+steps = 150 if lesson.fast else 900  # of training, with 64 pictures each
 seed = lesson.seed
 
 # %% Data
@@ -304,7 +304,7 @@ ax.set(
     ylabel="squared error per hidden pixel",
     title=f"Held out: network {error:.3g}, Gaussian {gauss:.3g}, mean {what} {mean_error:.3g}",
 )
-ax.legend()
+ax.legend(loc="center right")
 numbers = {"curve": curve, "gaussian": gauss, "mean_picture": mean_error}
 lesson.figure("training", fig, numbers)
 
