@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from minigrad_ae.errors import DataError
-from minigrad_ae.teaching.lesson import Lesson, lesson_files, lessons_folder, plain
+from minigrad_ae.teaching import recap
+from minigrad_ae.teaching.lesson import Lesson, lesson_files, lessons_folder, plain, seen
 
 LESSONS = lesson_files()
 ROOT = lessons_folder().parent
@@ -148,3 +150,53 @@ def test_no_formula_is_broken_by_a_line_end(path):
     text = re.sub(r"\$\$.*?\$\$", "", path.read_text(encoding="utf-8"), flags=re.S)
     prose = [line for line in text.splitlines() if line.startswith("#")]
     assert not [line for line in prose if line.count("$") % 2]
+
+
+@pytest.mark.parametrize("options", [[], ["--fast"], ["--seed", "3"]])
+def test_only_an_update_writes_into_a_checkout(options, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["lesson", *options])
+    made = Lesson("01_backpropagation", "about 3 s")
+    assert made.out.resolve() == tmp_path / "minigrad_ae_figures"
+    monkeypatch.setattr(sys, "argv", ["lesson", "--update-figures"])
+    assert Lesson("01_backpropagation", "about 3 s").out == ROOT / "figures"
+
+
+def test_the_ledger_of_a_lesson_follows_its_seed(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["lesson"])
+    made = Lesson("01_backpropagation", "about 3 s")
+    made.settings(X=np.array([[0.5, 2.0]]), M=3, seed=7)
+    assert made.run.seed == 7
+    assert "X = (1, 2) from 0.5 to 2, M = 3, seed = 7" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("value", "held_to", "holds"),
+    [
+        (1.0, {"exact": 1.1, "tolerance": 0.2}, True),
+        (1.0, {"exact": 1.3, "tolerance": 0.2}, False),
+        (0.0, {"exact": 0.0}, True),
+        (2.0, {"at_most": 2.0}, True),
+        (2.1, {"at_most": 2.0}, False),
+        (2.0, {"at_least": 2.0}, True),
+        (1.9, {"at_least": 2.0}, False),
+        (float("nan"), {"at_least": 2.0}, False),
+        (float("nan"), {"exact": 0.0, "tolerance": 1.0}, False),
+        (5.0, {}, None),
+    ],
+)
+def test_a_row_says_whether_it_holds(value, held_to, holds, capsys):
+    row = recap.Measured("what, nats", value, **held_to)
+    assert row.holds is holds
+    assert recap.this_run([row]) is (holds is not False)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.endswith({True: "holds", False: "NOT", None: "5"}[holds])
+
+
+def test_a_figure_is_told_in_words():
+    fig = Figure()
+    ax = fig.subplots()
+    ax.plot([1, 2], label="descent")
+    ax.set(title="$E$ falls", xlabel="steps", ylabel="E")
+    ax.legend()
+    assert seen(fig) == "E falls; E; steps; descent"
