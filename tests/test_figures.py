@@ -63,3 +63,43 @@ def test_a_manifold_of_standardised_pictures_keeps_its_shades():
     np.testing.assert_allclose(
         shades[[3, 10, 17]], (pictures.prior_grid(3)[:3, 0] + 2) / 4, rtol=1e-12
     )
+
+
+def test_rows_that_are_no_pictures_become_a_table_of_shades():
+    rows = np.arange(12.0).reshape(3, 4)  # 4 is a square, but nobody sees a picture in 2 x 2
+    ax = Figure().subplots()
+    pictures.show_rows(ax, rows, "x")
+    (image,) = ax.get_images()
+    np.testing.assert_array_equal(image.get_array(), rows.T)
+    assert image.get_clim() == (0, 11)
+    assert [pictures.is_picture(n) for n in (4, 16, 24, 25, 64)] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_pictures_in_any_unit_go_from_white_to_black():
+    rows = -3 + 10 * np.eye(25)
+    ax = Figure().subplots()
+    pictures.show_rows(ax, rows)
+    (image,) = ax.get_images()
+    drawn = np.asarray(image.get_array())
+    assert drawn.min() == 0 and drawn.max() == 1 and drawn.sum() == len(rows)
+
+
+def test_rows_that_are_all_alike_are_drawn():
+    ax = Figure().subplots()
+    pictures.show_rows(ax, np.full((3, 4), 7.0))
+    low, high = ax.get_images()[0].get_clim()
+    assert low == 7 and high > low
+
+
+def test_a_direction_is_drawn_as_bars_or_as_a_picture():
+    flat, square = Figure().subplots(), Figure().subplots()
+    pictures.show_vector(flat, np.array([1.0, -2.0, 0.5]), "u")
+    assert [bar.get_height() for bar in flat.patches] == [1.0, -2.0, 0.5]
+    pictures.show_vector(square, np.linspace(-1, 2, 25))
+    assert square.get_images()[0].get_clim() == (-2, 2)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from minigrad_ae.claims import Run
 from minigrad_ae.errors import DataError
 from minigrad_ae.teaching import recap
 from minigrad_ae.teaching.lesson import Lesson, lesson_files, lessons_folder, plain, seen
@@ -200,3 +201,14 @@ def test_a_figure_is_told_in_words():
     ax.set(title="$E$ falls", xlabel="steps", ylabel="E")
     ax.legend()
     assert seen(fig) == "E falls; E; steps; descent"
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_claims_that_take_seconds_are_left_to_verify(full, monkeypatch, capsys):
+    read = []
+    monkeypatch.setattr(recap.ledger, "read", lambda chosen, run, out: read.extend(chosen) or [])
+    recap.the_ledger("07_masked_autoencoder", Run(fast=True, full=full))
+    claims = recap.ledger.claims("07_masked_autoencoder")
+    left = [c for c in claims if c.thorough]
+    assert left and set(read) == set(claims if full else [c for c in claims if not c.thorough])
+    assert (f"{len(left)} more claims take longer" in capsys.readouterr().out) is not full
