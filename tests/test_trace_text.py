@@ -74,6 +74,12 @@ def names_of(loss):
     return [n.name for n in trace(loss, scope={}, numeric=False).nodes]
 
 
+PLACES = pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="code knows no columns before Python 3.11: older names stay"
+)
+
+
+@PLACES
 def test_values_are_called_as_the_code_that_made_them_calls_them():
     model = mg.models.VariationalAutoencoder(3, 1, hidden=(), rng=np.random.default_rng(0))
     loss = model.loss(np.array([[1.0, 0.0, 0.5]]), np.random.default_rng(1))
@@ -89,6 +95,7 @@ def test_values_are_called_as_the_code_that_made_them_calls_them():
     assert "z = mu + np.exp(0.5 * log_var) * eps" in program and "getitem" not in program
 
 
+@PLACES
 def test_names_of_variables_that_are_gone():
     W = mg.tensor(np.linspace(-1, 1, 16).reshape(4, 4), requires_grad=True, name="W")
 
@@ -135,6 +142,7 @@ def test_what_could_be_called_two_things_keeps_its_number():
     assert not {"parts", "both", "only"} & set(names_of(several())), "a list is not its part"
 
 
+@PLACES
 def test_the_callers_variable_comes_before_the_makers():
     W = mg.tensor([1.0, 2.0], requires_grad=True)
 
