@@ -16,7 +16,14 @@ from matplotlib.figure import Figure
 from minigrad_ae.claims import Run
 from minigrad_ae.errors import DataError
 from minigrad_ae.teaching import recap
-from minigrad_ae.teaching.lesson import Lesson, lesson_files, lessons_folder, plain, seen
+from minigrad_ae.teaching.lesson import (
+    Lesson,
+    in_notebook,
+    lesson_files,
+    lessons_folder,
+    plain,
+    seen,
+)
 
 LESSONS = lesson_files()
 ROOT = lessons_folder().parent
@@ -212,3 +219,9 @@ def test_claims_that_take_seconds_are_left_to_verify(full, monkeypatch, capsys):
     left = [c for c in claims if c.thorough]
     assert left and set(read) == set(claims if full else [c for c in claims if not c.thorough])
     assert (f"{len(left)} more claims take longer" in capsys.readouterr().out) is not full
+
+
+def test_a_script_that_has_imported_ipykernel_is_no_notebook():
+    pytest.importorskip("ipykernel")
+    pytest.importorskip("IPython")
+    assert not in_notebook()

@@ -108,8 +108,9 @@ def inspected() -> Iterator[None]:
 
 
 def in_notebook() -> bool:
-    """Whether the lesson runs in the cells of a notebook."""
-    return "ipykernel" in sys.modules
+    """Whether the lesson runs in the cells of a notebook: in a shell of IPython with a kernel."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 class Lesson:
