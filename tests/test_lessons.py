@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.image
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -45,10 +46,15 @@ SKELETON = [
 ANYWHERE = ["Build", "Train", "Inspect"], ["Build", "Look", "Inspect"]  # in turns
 
 
+@pytest.fixture(autouse=True)
+def plain_figures():
+    """A lesson sets the style of its own figures: here it does not outlive the test."""
+    with matplotlib.rc_context():
+        yield
+
+
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 def test_short_form(path, tmp_path):
-    import matplotlib.image
-
     before = {p.name: p.stat().st_mtime for p in (ROOT / "figures").glob("*")}
     command = [sys.executable, str(path), "--fast"]
     done = subprocess.run(

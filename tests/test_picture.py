@@ -6,6 +6,7 @@ import hashlib
 import html
 import re
 
+import matplotlib
 import numpy as np
 import pytest
 import zoo
@@ -79,6 +80,15 @@ def test_the_picture_has_names_values_gradients_shapes_and_fan_out(tmp_path):
     assert digest(tmp_path / "a.png") == digest(tmp_path / "b.png")
     with pytest.raises(DataError, match="unknown kind"):
         trace.png(tmp_path / "a.xyz")
+
+
+def test_the_picture_is_the_same_in_any_style_of_the_reader(tmp_path):
+    trace = mg.trace(network(2))
+    trace.png(tmp_path / "a.svg")
+    style = {"figure.constrained_layout.use": True, "lines.linewidth": 7, "font.size": 30}
+    with matplotlib.rc_context(style):  # a warning would be an error here
+        trace.png(tmp_path / "b.svg")
+    assert digest(tmp_path / "a.svg") == digest(tmp_path / "b.svg")
 
 
 def test_nan_and_wrong_rules_are_written_out(tmp_path):

@@ -33,7 +33,7 @@ FORMATS = {".png": ["Software"], ".svg": ["Date", "Creator"], ".pdf": ["Creation
 
 def draw(record: dict[str, Any], path: str | Path, max_nodes: int = 60) -> None:
     """Write the picture of a trace's record; the ending of `path` says in which format."""
-    from matplotlib import rc_context
+    from matplotlib import rc_context, style
     from matplotlib.figure import Figure
 
     path = Path(path)
@@ -44,9 +44,9 @@ def draw(record: dict[str, Any], path: str | Path, max_nodes: int = 60) -> None:
     edges = sorted({(b.id, x) for b in blocks.values() for x in b.inputs})
     layout = arrange(list(blocks), edges)
     width, height = (layout.height - 1) * COLUMN + BOX[0] + 1.0, layout.width * ROW + BOX[1] + 1.6
-    with rc_context(
-        {"svg.hashsalt": "minigrad_ae", "font.family": "DejaVu Sans", "svg.fonttype": "none"}
-    ):
+    fixed = {"svg.hashsalt": "minigrad_ae", "font.family": "DejaVu Sans", "svg.fonttype": "none"}
+    # whatever style the reader's own figures have
+    with style.context("default"), rc_context(fixed):
         figure = Figure(figsize=(max(width, NARROW), height), dpi=100, facecolor=PAPER)
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_xlim(-0.5, max(width, NARROW) - 0.5)
