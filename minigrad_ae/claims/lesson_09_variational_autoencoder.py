@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -21,38 +22,17 @@ from ..experiments.variational import (
     gradient_of,
     grid_log_p,
     small,
+    written_out,
 )
 from ..models import densities, diagnostics, estimators, slide_algorithm
 from ..models.variational import VariationalAutoencoder, bounded
 from ..optim import LBFGS
 from .bugs import edit, wrong_rule
-from .definition import Run, claim, generator
+from .definition import EPS, Run, claim, generator
 
-ROUNDING = 1e-12
+ROUNDING = 100 * EPS  # a hundred roundings, relative: what an identity in float64 may miss
 
 # --- the divergence -------------------------------------------------------------------------------
-
-
-@claim(
-    "vae-kl-of-the-bound",
-    "what beta = 1 takes from the bound of a datum is 1/2 sum_m (sigma^2 + mu^2 - 1 - ln sigma^2)",
-    kind="exact",
-    expected=lambda run: _divergence(),
-    tolerance=lambda run: ROUNDING * abs(_divergence()) * 100,
-    reason="rounding: the difference of two bounds about a hundred times as large",
-    sabotage=edit(
-        densities.kl_to_prior, "ops.exp_remainder(log_var)", "ops.exp_remainder(0.5 * log_var)"
-    ),
-)
-def kl_of_the_bound(run: Run) -> float:
-    model, X = small()
-    bounds = [model.bound(X, generator(run, 5), 1, beta).numpy()[3] for beta in (0.0, 1.0)]
-    return float(bounds[0] - bounds[1])
-
-
-def _divergence() -> float:
-    """KL(q || p(z)) of that datum."""
-    return float(analytic.kl_diagonal(*_code())[3].sum())
 
 
 @claim(
@@ -61,7 +41,7 @@ def _divergence() -> float:
     kind="exact",
     expected=lambda run: float(analytic.kl_diagonal(*_code()).mean(axis=0)[0]),
     tolerance=ROUNDING,
-    reason="rounding of numbers below 1",
+    reason="a hundred roundings of numbers below 1",
     sabotage=edit(diagnostics.kl_per_unit, "mean(axis=0)", "mean(axis=1)"),
 )
 def kl_of_one_unit(run: Run) -> float:
@@ -84,7 +64,7 @@ def _code() -> tuple[np.ndarray, np.ndarray]:
     kind="exact",
     expected=0.0,
     tolerance=ROUNDING,
-    reason="rounding of some hundred additions",
+    reason="a hundred roundings",
     sabotage=edit(
         VariationalAutoencoder._terms,
         "ops.gaussian_kl(mu, log_var)",
@@ -111,8 +91,8 @@ def loops_of_the_slide(run: Run) -> float:
     "the sampled ELBO (L = 5) of a linear-Gaussian model, averaged, is the exact one",
     kind="statistical",
     expected=lambda run: _exact_bound(run),
-    tolerance=lambda run: four_measured_errors(run.shared(variational.sampled_bounds)),
-    reason="4 standard errors of 2,000 repetitions",
+    tolerance=lambda run: five_measured_errors(run.shared(variational.sampled_bounds)),
+    reason="5 standard errors of 2,000 repetitions",
     sabotage=edit(VariationalAutoencoder._draw, "noise.reshape(", "0 * noise.reshape("),
 )
 def sampled_bound(run: Run) -> float:
@@ -130,8 +110,8 @@ def _exact_bound(run: Run) -> float:
     "d loss / d beta is the rate: (loss at beta = 3 minus loss at beta = 0) / 3",
     kind="exact",
     expected=lambda run: _rate(),
-    tolerance=lambda run: 100 * ROUNDING * _rate(),
-    reason="rounding: the difference of two losses about a hundred times as large",
+    tolerance=lambda run: 200 * ROUNDING,
+    reason="a hundred roundings of two losses, about 100 each",
     sabotage=edit(VariationalAutoencoder.loss, "self.beta * rate", "rate"),
 )
 def beta_slope(run: Run) -> float:
@@ -150,8 +130,8 @@ def _rate() -> float:
     "a decoder that ignores z costs what independent pixels cost (digits, nats per image)",
     kind="exact",
     expected=lambda run: analytic.bernoulli_baseline(digits()[0], _pixel_means()),
-    tolerance=1e-9,
-    reason="rounding of about 30 nats, through the logarithm of odds",
+    tolerance=30 * ROUNDING,
+    reason="a hundred roundings of about 30 nats",
     sabotage=edit(densities.log_bernoulli, "ops.softplus(logits)", "ops.relu(logits)"),
 )
 def collapsed(run: Run) -> float:
@@ -171,8 +151,8 @@ def _pixel_means() -> np.ndarray:
     "a learnt variance ends at the mean squared error: cost D/2 (ln 2 pi MSE + 1) per datum",
     kind="exact",
     expected=lambda run: -analytic.log_likelihood_at_best_variance(_mean_squared_error(), 6),
-    tolerance=1e-9,
-    reason="optimum by L-BFGS: the cost to 1e-9",
+    tolerance=10 * ROUNDING,
+    reason="a hundred roundings of about 7 nats; L-BFGS goes on to the rounding of the cost",
     sabotage=edit(
         densities.Gaussian.negative_log_likelihood,
         "(LN_2PI + self.log_var)",
@@ -223,6 +203,55 @@ def log_variance_bound(run: Run) -> float:
         return float(np.sum(~np.isfinite(gradient_of(model, X, generator(run, 10)))))
 
 
+# --- a generative model ---------------------------------------------------------------------------
+
+
+@claim(
+    "vae-samples",
+    "a linear-Gaussian model's samples of x have the covariance W W^T + sigma^2 I: largest "
+    "difference of an entry, in standard errors",
+    kind="statistical",
+    expected=0.0,
+    tolerance=5.0,
+    reason="5 standard errors, by the variances of a Wishart matrix of 400,000 samples",
+    sabotage=edit(densities.Gaussian.draw, "a + self.sigma *", "a + 0.5 * self.sigma *"),
+)
+def samples(run: Run) -> float:
+    W = variational.misfit()[0]
+    return variational.samples_off(run, True, W @ W.T + variational.SIGMA2 * np.eye(6))
+
+
+@claim(
+    "vae-sample-means",
+    "... and those of E[x | z] have the covariance W W^T",
+    kind="statistical",
+    expected=0.0,
+    tolerance=5.0,
+    reason="5 standard errors, by the variances of a Wishart matrix of 400,000 samples",
+    sabotage=edit(VariationalAutoencoder.sample, "z = self._noise(", "z = 0.5 * self._noise("),
+)
+def sample_means(run: Run) -> float:
+    W = variational.misfit()[0]
+    return variational.samples_off(run, False, W @ W.T)
+
+
+@claim(
+    "vae-reconstruct",
+    "a reconstruction is the decoder at mu(x), both networks written out: largest difference",
+    kind="exact",
+    expected=0.0,
+    tolerance=ROUNDING,
+    reason="a hundred roundings of numbers below 1",
+    sabotage=edit(VariationalAutoencoder.reconstruct, "z = mu if", "z = 0 * mu if"),
+)
+def reconstruct(run: Run) -> float:
+    model, X = small()
+    encoder, decoder = ([p.numpy() for p in m.parameters()] for m in (model.encoder, model.decoder))
+    mu = written_out(X, encoder)[:, :2]
+    y = 1 / (1 + np.exp(-written_out(mu, decoder)))
+    return float(np.abs(model.reconstruct(X) - y).max())
+
+
 # --- what a code holds ----------------------------------------------------------------------------
 
 
@@ -231,8 +260,9 @@ def log_variance_bound(run: Run) -> float:
     "a code that tells all N data apart carries ln N nats about them (N = 300)",
     kind="exact",
     expected=math.log(300),
-    tolerance=1e-9,
-    reason="posteriors 1,000 standard deviations apart do not overlap",
+    tolerance=300 * 1000 * EPS,
+    reason="posteriors 1,000 standard deviations apart do not overlap; a place up to 300 is "
+    "rounded, and measured in units of 1/1000",
     sabotage=edit(
         diagnostics.log_aggregate_posterior,
         "np.logaddexp.reduce(log_q, axis=1)",
@@ -271,14 +301,37 @@ MEAN_SQUARE = SQUARE.expectation([MU], [SIGMA])
 WITH_BASELINE = float(SQUARE.score_function_variance([MU], [SIGMA], MEAN_SQUARE)[0])
 
 
-def four_errors(variance: float) -> float:
-    """4 standard errors of the mean of DRAWS draws."""
-    return 4 * math.sqrt(variance / DRAWS)
+def five_errors(variance: float) -> float:
+    """5 standard errors of the mean of DRAWS draws."""
+    return 5 * math.sqrt(variance / DRAWS)
 
 
-def four_measured_errors(draws: np.ndarray) -> float:
+def five_measured_errors(draws: np.ndarray) -> float:
     """The same where the variance of a draw is known from the draws alone."""
-    return 4 * float(draws.std()) / math.sqrt(len(draws))
+    return 5 * float(draws.std(ddof=1)) / math.sqrt(len(draws))
+
+
+def cumulants(f: Callable[[np.ndarray], np.ndarray]) -> tuple[float, float]:
+    """(variance, fourth cumulant) of f(eps), eps ~ N(0, 1), for a polynomial f of a degree up to 4:
+    exact by 16 nodes.
+    """
+    nodes, weights = np.polynomial.hermite_e.hermegauss(16)
+    values, weights = f(nodes), weights / weights.sum()
+    second, fourth = (float(weights @ (values - weights @ values) ** k) for k in (2, 4))
+    return second, fourth - 3 * second**2
+
+
+def five_errors_of_a_variance(*fs: Callable[[np.ndarray], np.ndarray]) -> float:
+    """5 standard errors of the variance of DRAWS draws of f(eps_1) + g(eps_2) + ...: its variance
+    is (fourth cumulant + 2 variance^2) / DRAWS, and cumulants of independent terms add.
+    """
+    variance, fourth = np.sum([cumulants(f) for f in fs], axis=0)
+    return 5 * math.sqrt((fourth + 2 * variance**2) / DRAWS)
+
+
+def score_draw(eps: np.ndarray, baseline: float = 0.0) -> np.ndarray:
+    """(z^2 - baseline) d/dmu log q(z) at z = mu + sigma eps."""
+    return ((MU + SIGMA * eps) ** 2 - baseline) * eps / SIGMA
 
 
 @claim(
@@ -286,8 +339,8 @@ def four_measured_errors(draws: np.ndarray) -> float:
     "z = mu + sigma eps lets d/dmu reach inside: mean gradient of E z^2 is 2 mu",
     kind="statistical",
     expected=2 * MU,
-    tolerance=four_errors(REPARAMETERISED),
-    reason="4 standard errors of 400,000 draws",
+    tolerance=five_errors(REPARAMETERISED),
+    reason="5 standard errors of 400,000 draws",
     sabotage=edit(estimators.reparameterised_gradients, "_values(f, z)", "_values(f, z.detach())"),
 )
 def reparameterised_mean(run: Run) -> float:
@@ -299,8 +352,8 @@ def reparameterised_mean(run: Run) -> float:
     "f(z) d/dmu log q(z) has the same mean 2 mu, without the derivative of f",
     kind="statistical",
     expected=2 * MU,
-    tolerance=four_errors(SCORE),
-    reason="4 standard errors of 400,000 draws",
+    tolerance=five_errors(SCORE),
+    reason="5 standard errors of 400,000 draws",
     sabotage=edit(densities.log_normal, "-0.5 *", "-1.0 *"),
 )
 def score_mean(run: Run) -> float:
@@ -312,8 +365,8 @@ def score_mean(run: Run) -> float:
     "variance of one reparameterised draw: 4 sigma^2",
     kind="statistical",
     expected=REPARAMETERISED,
-    tolerance=0.05 * REPARAMETERISED,
-    reason="5 %, more than 6 standard errors of a variance from 400,000 draws",
+    tolerance=five_errors_of_a_variance(lambda eps: 2 * (MU + SIGMA * eps)),
+    reason="5 standard errors of a variance of 400,000 draws",
     sabotage=edit(
         estimators._draws,
         "rng.standard_normal(mu.shape)",
@@ -330,8 +383,8 @@ def reparameterised_variance(run: Run) -> float:
     "large",
     kind="statistical",
     expected=SCORE,
-    tolerance=0.05 * SCORE,
-    reason="5 %, more than 5 standard errors of a variance from 400,000 draws",
+    tolerance=five_errors_of_a_variance(score_draw),
+    reason="5 standard errors of a variance of 400,000 draws",
     sabotage=edit(
         estimators._draws, "reparameterise(mu, log_var, ", "reparameterise(mu, 2 * log_var, "
     ),
@@ -345,8 +398,8 @@ def score_variance(run: Run) -> float:
     "a baseline E f takes more than half of it away: the variance that is left here",
     kind="statistical",
     expected=WITH_BASELINE,
-    tolerance=0.05 * WITH_BASELINE,
-    reason="5 %, more than 5 standard errors of a variance from 400,000 draws",
+    tolerance=five_errors_of_a_variance(lambda eps: score_draw(eps, MEAN_SQUARE)),
+    reason="5 standard errors of a variance of 400,000 draws",
     sabotage=edit(
         estimators.score_function_gradients, ".numpy() - baseline", ".numpy() - 0 * baseline"
     ),
@@ -360,8 +413,8 @@ def baseline_variance(run: Run) -> float:
     "mean gradient of E z^2 in ln sigma^2: sigma^2 (Price's theorem)",
     kind="statistical",
     expected=0.5 * float(SQUARE.gradient_in_log_sigma([MU], [SIGMA])[0]),
-    tolerance=lambda run: four_measured_errors(run.shared(variational.curvature_draws)),
-    reason="4 standard errors of 400,000 draws",
+    tolerance=lambda run: five_measured_errors(run.shared(variational.curvature_draws)),
+    reason="5 standard errors of 400,000 draws",
     sabotage=wrong_rule("reparameterise", "log_var", "g * (exp(0.5 * log_var) * noise)"),
 )
 def price(run: Run) -> float:
@@ -371,13 +424,22 @@ def price(run: Run) -> float:
 # --- the divergence -------------------------------------------------------------------------------
 
 
+def divergence_terms() -> list[Callable[[np.ndarray], np.ndarray]]:
+    """log q(z) - log p(z) for each unit, as a function of its eps."""
+
+    def term(mean: float, spread: float) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda eps: 0.5 * ((mean + spread * eps) ** 2 - eps**2) - math.log(spread)
+
+    return [term(mean, math.exp(v / 2)) for mean, v in zip(KL_MU, KL_LOG_VAR, strict=True)]
+
+
 @claim(
     "vae-kl-monte-carlo",
     "log q(z) - log p(z), averaged over draws from q, is the analytic KL",
     kind="statistical",
     expected=float(analytic.kl_diagonal(KL_MU, KL_LOG_VAR).sum()),
-    tolerance=four_errors(float(analytic.kl_sample_variance(KL_MU, KL_LOG_VAR))),
-    reason="4 standard errors of 400,000 draws",
+    tolerance=five_errors(float(analytic.kl_sample_variance(KL_MU, KL_LOG_VAR))),
+    reason="5 standard errors of 400,000 draws",
     sabotage=edit(estimators.kl_samples, "- log_normal(z))", "- log_normal(z, log_var=log_var))"),
 )
 def kl_monte_carlo(run: Run) -> float:
@@ -389,8 +451,8 @@ def kl_monte_carlo(run: Run) -> float:
     "... with variance sum_m [(s^2 - 1)^2 / 2 + mu^2 s^2] for one draw",
     kind="statistical",
     expected=float(analytic.kl_sample_variance(KL_MU, KL_LOG_VAR)),
-    tolerance=0.05 * float(analytic.kl_sample_variance(KL_MU, KL_LOG_VAR)),
-    reason="5 %, more than 5 standard errors of a variance from 400,000 draws",
+    tolerance=five_errors_of_a_variance(*divergence_terms()),
+    reason="5 standard errors of a variance of 400,000 draws",
     sabotage=edit(
         estimators._draws, "rng.standard_normal(mu.shape)", "rng.standard_normal((n, 1))"
     ),
@@ -405,30 +467,13 @@ WEIGHTS = 6000  # importance weights for each digit where log p(x) is compared w
 
 
 @claim(
-    "vae-constant-weights",
-    "with q the exact posterior, log p(x|z) + log p(z) - log q(z|x) does not depend on z: largest "
-    "deviation",
-    kind="exact",
-    expected=0.0,
-    tolerance=1e-12,
-    reason="rounding of terms of about 10",
-    sabotage=edit(
-        VariationalAutoencoder._encode,
-        "bounded(statistics[:, M:])",
-        "bounded(0.5 * statistics[:, M:])",
-    ),
-)
-def constant_weights(run: Run) -> float:
-    return float(variational.weights_at_the_posterior(run)[0].std(axis=0).max())
-
-
-@claim(
     "vae-weights-are-log-p",
-    "... and is log p(x), with every 2 pi: largest difference",
+    "with q the exact posterior, log p(x | z) + log p(z) - log q(z | x) is log p(x) for every z, "
+    "with every 2 pi: largest difference",
     kind="exact",
     expected=0.0,
-    tolerance=1e-12 * 100,
-    reason="rounding of log p(x), down to -100 nats",
+    tolerance=100 * ROUNDING,
+    reason="a hundred roundings of log p(x), down to -100 nats",
     sabotage=edit(densities.log_normal, "LN_2PI + log_var", "log_var"),
 )
 def weights_are_log_p(run: Run) -> float:
@@ -437,36 +482,12 @@ def weights_are_log_p(run: Run) -> float:
 
 
 @claim(
-    "vae-chi-square-rate",
-    "log p - L_k approaches chi^2 / 2k: their ratio at k = 32",
-    kind="statistical",
-    expected=1.0,
-    tolerance=lambda run: _rate_tolerance(run),
-    reason="4 standard errors of 20,000 repetitions, and 2 / k for the next term of the expansion",
-    sabotage=edit(
-        VariationalAutoencoder._log_weights,
-        "log_normal(z, mu, log_var)",
-        "log_normal(z, mu, 0.5 * log_var)",
-    ),
-    thorough=True,
-)
-def chi_square_rate(run: Run) -> float:
-    gaps, chi2 = run.shared(variational.wide_encoder, 32)
-    return float(gaps.mean()) / analytic.importance_gap(chi2, 32)
-
-
-def _rate_tolerance(run: Run) -> float:
-    gaps, chi2 = run.shared(variational.wide_encoder, 32)
-    return four_measured_errors(gaps) / analytic.importance_gap(chi2, 32) + 2 / 32
-
-
-@claim(
     "vae-grid",
     "log p(x) of the trained model by importance weighting is that of a grid over z (20 digits)",
     kind="statistical",
     expected=lambda run: float(run.shared(grid_log_p, SHORT).mean()),
     tolerance=lambda run: _grid_tolerance(run),
-    reason="4 standard errors of 6,000 draws for each digit, and chi^2 / 2k",
+    reason="5 standard errors of 6,000 draws for each digit, and chi^2 / 2k",
     sabotage=edit(
         VariationalAutoencoder.log_likelihood,
         "np.logaddexp.reduce(log_w, axis=0, dtype=np.float64)",
@@ -484,13 +505,13 @@ def _grid_tolerance(run: Run) -> float:
     log_w = model.log_weights(X, generator(run, 21), WEIGHTS).numpy()
     # chi^2 of each digit, mean over digits
     chi2 = np.exp(log_w - run.shared(grid_log_p, SHORT)).var(axis=0).mean()
-    return float(4 * math.sqrt(chi2 / WEIGHTS / len(X)) + chi2 / 2 / WEIGHTS)
+    return float(5 * math.sqrt(chi2 / WEIGHTS / len(X)) + chi2 / 2 / WEIGHTS)
 
 
 @claim(
     "vae-rising",
-    "L_1 <= L_5 <= L_50 <= log p(x) on the trained model: inequalities that hold, to 4 standard "
-    "errors",
+    "L_1 < L_5 < L_50 < log p(x) on the trained model: how many of the three hold by more than 5 "
+    "standard errors",
     kind="bound",
     expected=3.0,
     tolerance=0.0,
@@ -501,8 +522,8 @@ def _grid_tolerance(run: Run) -> float:
 def rising(run: Run) -> float:
     means, errors = variational.rising_bounds(run).T
     steps = np.diff([*means, float(run.shared(grid_log_p, SHORT).mean())])
-    slack = 4 * np.hypot(errors, [*errors[1:], 0.0])  # the grid has no error
-    return float(np.sum(steps > -slack))
+    least = 5 * np.hypot(errors, [*errors[1:], 0.0])  # the grid has no error
+    return float(np.sum(steps > least))
 
 
 # --- Algorithm 1 ----------------------------------------------------------------------------------
@@ -533,8 +554,8 @@ def algorithm_1_bits(run: Run) -> float:
     "difference",
     kind="exact",
     expected=0.0,
-    tolerance=1e-13,
-    reason="rounding of 20 additions",
+    tolerance=ROUNDING,
+    reason="a hundred roundings",
     sabotage=edit(
         VariationalAutoencoder._noise,
         "rng.standard_normal(shape, self._dtype)",
@@ -546,3 +567,23 @@ def gradients_add(run: Run) -> float:
     whole, rng = gradient_of(model, X, generator(run, 22)), generator(run, 22)
     parts = sum(gradient_of(model, x[None, :], rng) for x in X)
     return float(np.linalg.norm(parts - whole) / np.linalg.norm(whole))
+
+
+@claim(
+    "vae-algorithm-1-converges",
+    "until converged, return w, phi: what the exact bound lacks of probabilistic PCA's largest log "
+    "p, eta/4 tr (covariance of a gradient) on average",
+    kind="statistical",
+    expected=lambda run: variational.excess_at_the_end(),
+    tolerance=lambda run: 5 * math.sqrt(2) * variational.excess_at_the_end(),
+    reason="5 standard errors of one run: its excess is a sum of weighted chi^2, with a standard "
+    "deviation of at most sqrt(2) times the mean",
+    sabotage=edit(
+        slide_algorithm.one_pass,
+        "ascend(phi, gradients[len(w) :], eta)",
+        "ascend(phi, gradients[len(w) :], 0 * eta)",
+    ),
+    thorough=True,
+)
+def algorithm_1_converges(run: Run) -> float:
+    return variational.lacking_at_the_end(run)

@@ -15,9 +15,9 @@ import numpy as np
 
 from .. import analytic
 from ..models import LinearVAE, VariationalAutoencoder
-from ..models.densities import LN_2PI
+from ..models.densities import log_normal
 from ..ops import exp_remainder
-from ..optim import LBFGS
+from ..optim import LBFGS, SGD
 from ..tensors import Tensor, tensor
 from .linear import five_features
 from .run import Run, closure, generator, mean_and_error, with_weights
@@ -108,6 +108,13 @@ def terms(model: LinearVAE, X: np.ndarray) -> Terms:
     return Terms(log_p, mean_bound(model, X), kl, approximation)
 
 
+def covariance_errors(C: np.ndarray, n: int) -> np.ndarray:
+    """(D, D): the standard error of each entry of the covariance of n draws from N(0, C) about the
+    known mean 0, by the variances of a Wishart matrix.
+    """
+    return np.asarray(np.sqrt((C**2 + np.outer(np.diag(C), np.diag(C))) / n))
+
+
 def mean_bound(model: LinearVAE, X: np.ndarray, rng: np.random.Generator | None = None) -> float:
     """The bound per datum: exact, or sampled with `rng`."""
     return float(model.elbo(X, rng).item()) / len(X)
@@ -147,6 +154,20 @@ def alternate(run: Run, M: int, steps: int) -> tuple[LinearVAE, list[Terms]]:
     return model, path
 
 
+def stepped(model: LinearVAE, parameters: list[Tensor], steps: int) -> list[Terms]:
+    """Gradient steps on the bound per datum in some of the parameters: the terms at the start and
+    after each.
+    """
+    X, optimiser = cloud()[0], SGD(parameters, lr=0.005)
+    path = [terms(model, X)]
+    for _ in range(steps):
+        optimiser.zero_grad()
+        (model.loss(X) / len(X)).backward()
+        optimiser.step()
+        path.append(terms(model, X))
+    return path
+
+
 def free_posteriors(model: LinearVAE, X: np.ndarray) -> float:
     """The bound per datum with a diagonal Gaussian of its own for every datum, each the best: no
     encoder in between.
@@ -172,46 +193,66 @@ def hairpin() -> tuple[VariationalAutoencoder, np.ndarray]:
     return model, np.array([[1.2, 0.05]])
 
 
-def posterior_on_grid(
-    model: VariationalAutoencoder, x: np.ndarray, z: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """(log p(x, z), log p(z | x)) of one datum on an even grid z (G,): a sum in place of the
-    integral over z.
+def bound_on_grid(
+    model: VariationalAutoencoder, x: np.ndarray, z: np.ndarray, log_q: np.ndarray
+) -> float:
+    """L of one datum, the integral of q ln [p(x | z) p(z) / q], as a sum over an even grid z (G,);
+    q is given by its logarithm there, and p by the model.
     """
-    log_conditional = model.conditional.log_prob(model.decoder(z[:, None]), x).numpy()
-    log_joint = log_conditional - 0.5 * (LN_2PI + z**2)
-    return log_joint, log_joint - np.logaddexp.reduce(log_joint) - np.log(z[1] - z[0])
+    points = z[:, None]
+    log_conditional = model.conditional.log_prob(model.decoder(points), x).numpy()
+    terms = np.exp(log_q) * (log_conditional + log_normal(points) - log_q)
+    return float(terms.sum() * (z[-1] - z[0]) / (len(z) - 1))
 
 
-def on_grid(
-    model: VariationalAutoencoder, x: np.ndarray, z: np.ndarray, q: np.ndarray
-) -> tuple[float, float]:
-    """(L, KL(q || p(z | x))) of one datum for any density q (G,) on an even grid z (G,)."""
-    step = z[1] - z[0]
-    q = q / (q.sum() * step)
-    log_joint, log_posterior = posterior_on_grid(model, x, z)
-    log_q = np.log(np.where(q > 0, q, 1.0))
-    bound = (q * (log_joint - log_q)).sum() * step
-    divergence = (q * (log_q - log_posterior)).sum() * step
-    return float(bound), float(divergence)
+@dataclass(frozen=True)
+class Mixture:
+    """A density of one number z: sum_k weights_k N(z; means_k, e^log_vars_k), arrays (K,)."""
+
+    weights: np.ndarray
+    means: np.ndarray
+    log_vars: np.ndarray
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """ln q(z) at the points z (G,), by the densities of the models."""
+        parts = [
+            np.log(weight) + log_normal(z[:, None], mean, log_var)
+            for weight, mean, log_var in zip(self.weights, self.means, self.log_vars, strict=True)
+        ]
+        return np.asarray(np.logaddexp.reduce(parts, axis=0))
+
+
+def mixtures(rng: np.random.Generator, n: int) -> list[Mixture]:
+    """n random mixtures of three Gaussians between -3 and 3, with standard deviations from .2 to
+    .8: on a grid of [-10, 10] nothing of them is missing.
+    """
+    return [
+        Mixture(
+            rng.dirichlet(np.ones(3)), rng.uniform(-3, 3, 3), 2 * np.log(rng.uniform(0.2, 0.8, 3))
+        )
+        for _ in range(n)
+    ]
 
 
 def shapes(z: np.ndarray) -> dict[str, np.ndarray]:
-    """Densities q on the grid (up to a constant) that have nothing to do with each other."""
+    """ln q(z) of densities that have nothing to do with each other, each normalised by a formula
+    and not by a sum over z.
+    """
 
-    def normal(mean: float, twice_variance: float) -> np.ndarray:
-        return np.exp(-((z - mean) ** 2) / twice_variance)
+    def normal(mean: float, s: float) -> np.ndarray:
+        return -0.5 * (np.log(2 * np.pi * s**2) + ((z - mean) / s) ** 2)
 
-    left, right = normal(-1.1, 0.12), normal(1.1, 0.12)
-    inside = (z > -1) & (z < 2)
-    sawtooth = np.where(np.abs(z) < 2, 1 + z % 1.0, 0.0)
+    two = np.logaddexp(np.log(0.4) + normal(-1.1, 0.25), np.log(0.6) + normal(1.1, 0.25))
+    u, s = (z - 0.3) / 0.25, 0.25  # the Gumbel and the logistic density have these units
+    ripples = np.log1p(0.8 * np.cos(5 * z)) - np.log1p(0.8 * np.exp(-12.5))
     return {
-        "prior N(0, 1)": normal(0.0, 2.0),
-        "normal on one peak": right,
-        "normal over both peaks": normal(0.1, 2.4),
-        "two normals": 2 * left + 3 * right,
-        "box from -1 to 2": inside.astype(float),
-        "sawtooth": sawtooth,
+        "prior N(0, 1)": normal(0.0, 1.0),
+        "normal on one peak": normal(1.1, 0.25),
+        "normal over both peaks": normal(0.1, 1.1),
+        "two normals": two,
+        "Gumbel, skewed": -(u + np.exp(-u)) - np.log(s),
+        "logistic": -np.log(4 * s) - 2 * np.log(np.cosh(u / 2)),
+        "normal with ripples": normal(0.0, 1.0) + ripples,
     }
 
 

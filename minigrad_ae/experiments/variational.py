@@ -11,10 +11,10 @@ from .. import analytic
 from ..data import digits
 from ..models import VariationalAutoencoder
 from ..models.estimators import kl_samples, reparameterised_gradients, score_function_gradients
-from ..models.slide_algorithm import algorithm_1
-from ..ops import exp_remainder
+from ..models.slide_algorithm import algorithm_1, until_converged
 from ..optim import SGD
 from ..train import History
+from .elbo import covariance_errors
 from .run import Run, adam, generator, mean_and_error, with_weights
 
 Array = np.ndarray
@@ -61,6 +61,12 @@ def small(seed: int = 1, **settings: Any) -> tuple[VariationalAutoencoder, Array
     """A Bernoulli VAE 6-8-2-8-6 as it starts, and 20 data in [0, 1]."""
     rng = np.random.default_rng(seed)
     return VariationalAutoencoder(6, 2, hidden=(8,), rng=rng, **settings), rng.random((20, 6))
+
+
+def written_out(x: Array, weights: list[Array]) -> Array:
+    """A network with one hidden layer of tanh units in NumPy, without any code of the models."""
+    w1, b1, w2, b2 = weights
+    return np.tanh(x @ w1 + b1) @ w2 + b2
 
 
 def linear_gaussian(W: Array, V: Array, d: Array, sigma2: float) -> VariationalAutoencoder:
@@ -115,20 +121,13 @@ def misfit() -> tuple[Array, Array, Array]:
     return rng.standard_normal((6, 2)), 0.3 * rng.standard_normal((2, 6)), np.array([0.3, 0.5])
 
 
-def wide_encoder(run: Run, k: int) -> tuple[Array, float]:
-    """(20,000 draws whose mean is log p(x) - L_k, chi^2) at one x: q has the exact means, and 2.5
-    times the variances.
-
-    With r the mean of k weights over p(x), a draw is -ln r + r - 1: since E r = 1, the mean is that
-    of -ln r, and the spread far smaller (a control variate).
+def samples_off(run: Run, pixels: bool, C: Array) -> float:
+    """By how many standard errors the covariance of 400,000 samples of a linear-Gaussian model is
+    off C in the worst entry; samples of x with `pixels`, of E[x | z] without.
     """
-    W = orthogonal_weights()
-    V, d = analytic.best_encoder(W, SIGMA2)
-    x = np.array([[1.0, -0.5, 0.3, 0.8, -1.2, 0.4]])
-    model = linear_gaussian(W, V, 2.5 * d, SIGMA2)
-    log_p = analytic.PPCA(W, np.zeros(6), SIGMA2).log_prob(x)
-    log_r = model.log_likelihood(np.repeat(x, 20_000, axis=0), generator(run, 97), k) - log_p
-    return exp_remainder(log_r), analytic.chi_square(V @ x[0], np.diag(1 / d), V @ x[0], 2.5 * d)
+    model = linear_gaussian(*misfit(), SIGMA2)
+    X = model.sample(400_000, generator(run, 90), pixels=pixels)
+    return float((np.abs(X.T @ X / len(X) - C) / covariance_errors(C, len(X))).max())
 
 
 # --- Algorithm 1 ----------------------------------------------------------------------------------
@@ -152,6 +151,55 @@ def by_mini_batches(run: Run) -> list[Array]:
         model.loss(x[None, :], rng).backward()
         optimiser.step()
     return [p.data for p in model.parameters()]
+
+
+CONVERGED = {"eta": 0.1, "halvings": 6, "passes": 25}
+
+
+def ellipse() -> tuple[Array, float]:
+    """(X (8, 2), 1): eight points on an ellipse, whose covariance has the eigenvalues 3 and 1;
+    probabilistic PCA's sigma^2 for one unit is 1.
+    """
+    angle = 2 * np.pi * np.arange(8) / 8
+    return np.sqrt(2) * np.stack([np.sqrt(3) * np.cos(angle), np.sin(angle)], axis=1), 1.0
+
+
+def lacking_at_the_end(run: Run) -> float:
+    """What the exact bound lacks of the largest log p where Algorithm 1 returns (w, phi), nats per
+    datum; one unit, from random weights.
+    """
+    (X, sigma2), rng = ellipse(), generator(run, 100)
+    model = VariationalAutoencoder(
+        2, 1, hidden=(), likelihood="gaussian", sigma=math.sqrt(sigma2), rng=rng
+    )
+    (w, b), (v, c) = until_converged(model, X, rng=rng, **CONVERGED)
+    W, b, statistics = w.numpy(), b.numpy(), X @ v.numpy() + c.numpy()
+    mu, log_var = statistics[:, :1], statistics[:, 1:]
+    square = ((X - b - mu @ W) ** 2).sum(axis=1) + np.exp(log_var[:, 0]) * np.sum(W**2)
+    log_conditional = -0.5 * (2 * np.log(2 * np.pi * sigma2) + square / sigma2)
+    bounds = log_conditional - analytic.kl_diagonal(mu, log_var)[:, 0]
+    return float(analytic.ppca_optimum([3.0, 1.0], 1)[0] - bounds.mean())
+
+
+def excess_at_the_end() -> float:
+    """eta/4 tr C, the mean excess of descent with small steps eta around a minimum, C the
+    covariance of the gradient of one datum there; the gradient by hand, exact by 16 nodes.
+    """
+    X, sigma2 = ellipse()
+    W, V, d = analytic.linear_vae_weights(np.eye(2), [3.0, 1.0], 1, sigma2)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(16)
+    total = 0.0
+    for x in X:
+        for eps, weight in zip(nodes, weights / weights.sum(), strict=True):
+            mu, noise = float(V[0] @ x), math.sqrt(d[0]) * eps
+            error = (x - W[:, 0] * (mu + noise)) / sigma2  # of log p(x | z), by the output
+            dmu = W[:, 0] @ error - mu
+            dlog_var = 0.5 * (W[:, 0] @ error * noise + 1 - d[0])
+            # a weight's gradient is that of its output times its input, a bias has the input 1
+            squares = error @ error * ((mu + noise) ** 2 + 1) + (dmu**2 + dlog_var**2) * (x @ x + 1)
+            total += weight * float(squares) / len(X)
+    last = CONVERGED["eta"] / 2 ** (CONVERGED["halvings"] - 1)
+    return last / 4 * total
 
 
 def gradient_of(model: VariationalAutoencoder, x: Array, rng: np.random.Generator) -> Array:
@@ -183,12 +231,15 @@ def few_digits() -> Array:
 
 
 def grid_log_p(run: Run, epochs: int = SHORT) -> Array:
-    """(20,), log p(x) of the trained model at `few_digits` by integration on a grid over z."""
+    """(20,), log p(x) of the trained model at `few_digits` by integration on a grid over z; the
+    decoder is written out.
+    """
     model, X = run.shared(trained, epochs)[0], few_digits()
-    sigma2 = float(model.sigma or 0) ** 2
+    sigma2 = math.exp(model.conditional.log_var.item())
+    weights = [p.numpy() for p in model.decoder.parameters()]
 
     def log_conditional(Z: Array) -> Array:
-        a = model.decoder(Z).numpy()
+        a = written_out(Z, weights)
         squares = (a**2).sum(axis=1)[:, None] - 2 * a @ X.T + (X**2).sum(axis=1)
         return np.asarray(-0.5 * (64 * np.log(2 * np.pi * sigma2) + squares / sigma2))
 

@@ -9,13 +9,14 @@ anything; this engine refuses to compute it.)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..arguments import generator, plain, real_number
+from ..arguments import generator, plain, real_number, whole_number
 from ..autodiff.engine import grad
 from .variational import VariationalAutoencoder
 
@@ -63,13 +64,111 @@ def algorithm_1(
     """
     eta = real_number(eta, "algorithm_1: eta", "[0, inf)", "pass a step size such as 1e-3")
     rng = generator(rng, "algorithm_1", "the noise eps in z = mu + sigma eps")
-    w, phi = generative(model), model.encoder.parameters()
+    one_pass(model, X, eta, rng)
+
+
+def one_pass(
+    model: VariationalAutoencoder, X: np.ndarray, eta: float, rng: np.random.Generator
+) -> float:
+    """What is between "repeat" and "until", for each row of X.
+
+    Parameters
+    ----------
+    model : VariationalAutoencoder
+        Its parameters are changed in place.
+    X : ndarray, (N, D)
+        Data in rows.
+    eta : float
+        The step size.
+    rng : numpy.random.Generator
+        Draws M numbers eps for each datum.
+
+    Returns
+    -------
+    float
+        The mean of L over the data, each before its own step, in nats.
+    """
+    w, phi, bounds = generative(model), model.encoder.parameters(), []
     for x in plain(X, "X", phi[0].dtype):
         eps = rng.standard_normal((1, model.n_latent), x.dtype)  # eps_nm ~ N(0, 1), all m at once
         L = slide_bound(model, x[None, :], eps)
         gradients = grad(L, [*w, *phi])
         ascend(w, gradients[: len(w)], eta)  # w <- w + eta grad_w L
         ascend(phi, gradients[len(w) :], eta)  # phi <- phi + eta grad_phi L
+        bounds.append(L.item())
+    return float(np.mean(bounds))
+
+
+def until_converged(
+    model: VariationalAutoencoder,
+    X: np.ndarray,
+    eta: float,
+    rng: np.random.Generator,
+    *,
+    halvings: int = 5,
+    passes: int = 10,
+) -> tuple[list[Any], list[Any]]:
+    """Algorithm 1 with its last two lines: until converged, return w, phi.
+
+    L is noisy, so "converged" needs a rule.  This one judges blocks of passes by their mean of L.
+    Where a block is not above the one before by more than the standard error of the difference,
+    the noise of the steps hides what is left to gain, and eta is halved; after so many halvings it
+    has converged.  What is lacking then is proportional to the last eta.
+
+    Parameters
+    ----------
+    model : VariationalAutoencoder
+        Its parameters are changed in place.
+    X : ndarray, (N, D)
+        Data in rows.
+    eta : float
+        The first step size, > 0.
+    rng : numpy.random.Generator
+        Draws M numbers eps for each visit of a datum.
+    halvings : int, optional
+        Converged once eta has been halved so often, >= 1.
+    passes : int, optional
+        Over X in a block, >= 2.
+
+    Returns
+    -------
+    w : list of Parameter
+        Of the decoder, and the likelihood's if it learns.
+    phi : list of Parameter
+        Of the encoder.
+
+    Raises
+    ------
+    DataError
+        If eta is not above 0, `halvings` below 1, `passes` below 2, or entries of X are masked.
+    DtypeError
+        If one of them is not a number, or `rng` not a generator.
+
+    References
+    ----------
+    Bishop & Bishop (2024), algorithm 19.1.
+
+    Examples
+    --------
+    >>> from minigrad_ae.models.slide_algorithm import until_converged
+    >>> rng = np.random.default_rng(0)
+    >>> model = mg.models.VariationalAutoencoder(2, 1, hidden=(), rng=rng)
+    >>> w, phi = until_converged(model, np.array([[1.0, 0.0]] * 8), 0.1, rng, halvings=2)
+    >>> model.decode(np.zeros((1, 1))).numpy().round().tolist()  # what it expects of every datum
+    [[1.0, 0.0]]
+    """
+    eta = real_number(eta, "until_converged: eta", "(0, inf)", "pass a step size such as 1e-3")
+    rng = generator(rng, "until_converged", "the noise eps in z = mu + sigma eps")
+    halvings = whole_number(halvings, "halvings", "converged once eta has been halved so often")
+    whole_number(passes, "passes", "a block of passes needs two for a standard error", low=2)
+    before, variance_before = -np.inf, 0.0
+    while halvings:
+        bounds = [one_pass(model, X, eta, rng) for _ in range(passes)]
+        mean, variance = float(np.mean(bounds)), float(np.var(bounds, ddof=1)) / passes
+        if not mean - before > math.sqrt(variance + variance_before):  # NaN, too
+            eta, halvings = eta / 2, halvings - 1
+        before, variance_before = mean, variance
+    return generative(model), model.encoder.parameters()
 
 
 def slide_bound(model: VariationalAutoencoder, x: np.ndarray, eps: np.ndarray) -> Any:
