@@ -95,8 +95,8 @@ def evidence_identity(run: Run) -> float:
     kind="exact",
     expected=0.0,
     tolerance=roundings(20),
-    reason="a hundred roundings of L and KL, up to 20; the trapezoid rule converges exponentially for "
-    "these smooth integrands: spacings are a fortieth of the least width",
+    reason="a hundred roundings of L and KL, up to 20; the trapezoid rule converges exponentially "
+    "for smooth integrands, and its spacings are below a thirtieth of the least width",
     sabotage=edit(densities.log_normal, "ops.exp(-log_var)", "ops.exp(-0.5 * log_var)"),
 )
 def any_q(run: Run) -> float:

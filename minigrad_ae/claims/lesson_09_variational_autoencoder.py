@@ -510,7 +510,7 @@ def _grid_tolerance(run: Run) -> float:
 
 @claim(
     "vae-rising",
-    "L_1 < L_5 < L_50 < log p(x) on the trained model: how many of the three hold by more than 5 "
+    "L_1 < L_5 < L_25 < log p(x) on the trained model: how many of the three hold by more than 5 "
     "standard errors",
     kind="bound",
     expected=3.0,
@@ -538,7 +538,7 @@ def rising(run: Run) -> float:
     tolerance=0.0,
     reason="the same operations on the same numbers",
     sabotage=edit(
-        slide_algorithm.algorithm_1,
+        slide_algorithm.one_pass,
         "ascend(phi, gradients[len(w) :], eta)",
         "ascend(phi, grad(slide_bound(model, x[None, :], eps), phi), eta)",
     ),
