@@ -157,14 +157,14 @@ fig, (ax, right) = plt.subplots(1, 2, figsize=(9.6, 3.6), width_ratios=[1, 1.1])
 ax.fill_between(z, posterior, color=BLACK, alpha=0.2, lw=0, label="posterior p(z | x)")
 for (name, (ln_q, _)), color in zip(list(ln_qs.items())[3:6], (BLUE, ORANGE, GREEN), strict=True):
     ax.plot(z, np.exp(ln_q), color=color, lw=1.5, label=f"q: {name}")
-ax.set(xlim=(-3, 3), ylim=(0, 2.9), xlabel="latent z", ylabel="density")
+ax.set(xlim=(-3, 3), ylim=(0, 2.1), xlabel="latent z", ylabel="density")
 ax.set_title("One posterior, and three of the q")
 ax.legend(fontsize=8, loc="upper left")
 right.barh(names[::-1], KL[::-1], left=L[::-1], color=SKY, label="KL(q ‖ posterior)")
 right.plot(L[::-1], names[::-1], "o", color=BLUE, label="bound L")
 right.axvline(ln_p, color=BLACK, lw=1.2, label="ln p(x)")
-right.set(xlabel="nats", xlim=(-3.0, -1.5), title=f"L + KL = ln p(x), to {off:.0e}")
-right.legend(fontsize=8, loc="lower left")
+right.set(xlabel="nats", xlim=(-4.1, -1.4), title=f"L + KL = ln p(x), to {off:.0e}")
+right.legend(fontsize=8, loc="upper left")
 lesson.figure("any_q", fig, {"q": names, "bound": L, "kl": KL, "log_p": ln_p})
 
 # %% [markdown]
@@ -271,14 +271,14 @@ for ax, title, k in zip(axes, titles, (0, 1), strict=True):
         if j > k or k == 0:
             which = f"L(w), phi {when}" if k == 0 else "L(w), phi fixed"
             ax.plot(ws, [bound1(u, v, ln_d) for u in ws], color=BLUE, ls=style, lw=1.4, label=which)
-        shift = 0.02 * (j - k) if k == 0 else 0.0  # the bars of (a) are at the same w
+        shift = 0.12 * (j - k) - 0.06 if k == 0 else 0.0  # in (a) both are at the same w
         ax.plot([w + shift] * 2, [top, low], color=color, lw=4, alpha=0.6, label=f"KL {when}")
         ax.plot(w, low, "o", color=color)
     arrow = {"arrowstyle": "->", "color": RED, "lw": 1.6, "shrinkA": 4, "shrinkB": 4}
     before, after = ((places[j][0], states[j][1]) for j in (k, k + 1))
     ax.annotate("", after, before, arrowprops=arrow)
-    ax.set(xlabel="decoder weight w", title=title, ylim=(-4.6, -2.1))
-    ax.legend(fontsize=8, loc="lower right")
+    ax.set(xlabel="decoder weight w", title=title, ylim=(-4.6, -1.6))
+    ax.legend(fontsize=8, loc="upper left", ncols=3)
 axes[0].set_ylabel("nats per datum")
 lesson.figure("elbo", fig, {"w": ws, "log_p": ln_p1, "places": places, "log_p_bound_kl": states})
 
@@ -427,7 +427,7 @@ for ax, (title, path) in zip(axes.flat, runs.items(), strict=True):
     ax.axhline(largest, color=RED, lw=1, ls="--", label="largest ln p (closed form)")
     if by_em:
         ax.plot(at[1::2], L[1::2], "o", color=ORANGE, ms=5, label="L after an E step")
-    ax.set(title=f"{title}: ln p falls in {fell[title]} of {len(path) - 1}")
+    ax.set(title=f"{title}: ln p falls in {fell[title]} of {len(path) - 1} steps")
     ax.set_xlabel("rounds of E and M" if by_em else "gradient steps")
     ax.legend(fontsize=8, loc="lower right")
 axes[0, 0].set_ylim(bottom, optimum + 0.1 * (optimum - bottom))
