@@ -428,10 +428,10 @@ def grid_log_prob(
 
     The grid covers [−limit, limit]^M; the prior beyond `limit` = 10 weighs 1e-23.  Where the log
     p(x) of three interleaved thirds of the points differ by more than 0.1 nats, the posterior is
-    about as narrow as the spacing, and the grid is refused.  What passes is off by 2 · 0.06⁹ =
-    2e-11 nats a dimension at most if the posterior is Gaussian (the error falls as exp(−2π² (σ/h)²),
-    h the spacing, three times as large for a third), by about 0.01 nats if the decoder has
-    kinks there.
+    about as narrow as the spacing h, and the grid is refused.  What passes is off by 2 · 0.06⁹ =
+    2e-11 nats a dimension at most if the posterior is Gaussian (the error falls as exp(−2π²
+    (σ/h)²), and h is three times as large for a third), by about 0.01 nats if the decoder has kinks
+    there.
 
     Parameters
     ----------
