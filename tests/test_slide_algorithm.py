@@ -1,10 +1,12 @@
 """Algorithm 1: in the package, in the lesson, and beside the mini-batch step."""
 
+import math
+
 import numpy as np
 import pytest
 
-from minigrad_ae.errors import GradientError
-from minigrad_ae.models import VariationalAutoencoder
+from minigrad_ae.errors import DataError, GradientError
+from minigrad_ae.models import VariationalAutoencoder, slide_algorithm
 from minigrad_ae.models.slide_algorithm import algorithm_1, ascend, generative, slide_bound
 from minigrad_ae.optim import SGD
 from minigrad_ae.teaching.lesson import lessons_folder
@@ -42,6 +44,54 @@ def test_it_is_the_mini_batch_step_in_batches_of_one_bit_for_bit(settings, dtype
 
 
 @pytest.mark.parametrize("settings", KINDS)
+def test_until_converged_halves_eta_where_a_block_is_no_better_and_returns_w_and_phi(monkeypatch):
+    model, X = build()
+    steps, means = [], iter([-9.0, -9.2, -5.0, -5.2, -5.1, -5.3, -4.0, -4.2, math.nan, math.nan])
+
+    def one_pass(model, X, eta, rng):
+        steps.append(eta)
+        return next(means)
+
+    monkeypatch.setattr(slide_algorithm, "one_pass", one_pass)
+    rng = np.random.default_rng(0)
+    w, phi = slide_algorithm.until_converged(model, X, 0.4, rng, halvings=2, passes=2)
+    assert steps == [0.4] * 6 + [0.2] * 4  # better, worse, better, lost
+    assert [id(p) for p in w] == [id(p) for p in generative(model)]
+    assert [id(p) for p in phi] == [id(p) for p in model.encoder.parameters()]
+
+
+def test_a_rise_within_the_standard_error_is_no_rise(monkeypatch):
+    model, X = build()
+    means, count = iter([0.0, 2.0, 1.3, 3.3, 2.8, 4.8, 9.0, 9.0]), []
+
+    def one_pass(model, X, eta, rng):
+        count.append(eta)
+        return next(means)
+
+    monkeypatch.setattr(slide_algorithm, "one_pass", one_pass)
+    rng = np.random.default_rng(0)
+    # of a block: 2 / sqrt(2) / sqrt(2) = 1, of a difference sqrt(2): 1.3 is within, 1.5 is not
+    slide_algorithm.until_converged(model, X, 1.0, rng, halvings=1, passes=2)
+    assert len(count) == 4
+
+
+def test_one_pass_gives_the_mean_bound_of_the_pass():
+    model, X = build()
+    found = slide_algorithm.one_pass(model, X, 0.0, np.random.default_rng(3))
+    rng = np.random.default_rng(3)
+    bounds = [slide_bound(model, x[None, :], rng.standard_normal((1, 3))).item() for x in X]
+    assert found == np.mean(bounds)
+
+
+@pytest.mark.parametrize("wrong", [{"eta": 0.0}, {"halvings": 0}, {"passes": 1}])
+def test_until_converged_refuses(wrong):
+    model, X = build()
+    with pytest.raises(DataError):
+        slide_algorithm.until_converged(
+            model, X, **{"eta": 0.1, "rng": np.random.default_rng(0), **wrong}
+        )
+
+
 def test_gradients_of_single_data_add_up_to_that_of_the_batch(settings):
     model, X = build(**settings)
     parameters = [*generative(model), *model.encoder.parameters()]
