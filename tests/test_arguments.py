@@ -31,7 +31,7 @@ PARTS = {
         transfer.LogisticRegression,
     ],
     "models.masked": [masked.random_masks],
-    "models.slide_algorithm": [slide_algorithm.algorithm_1],
+    "models.slide_algorithm": [slide_algorithm.algorithm_1, slide_algorithm.until_converged],
     "models.estimators": [
         estimators.kl_samples,
         estimators.reparameterised_gradients,
@@ -75,7 +75,7 @@ KINDS: dict[str, str] = {}
 for kind, parameters in {
     "size": "n_features n_latent n_hidden n_samples epochs batch_size in_features out_features "
     "features width heads patch decoder_width decoder_heads max_iter history draws n n_patches "
-    "size steps min_rows max_evaluations",
+    "size steps min_rows max_evaluations halvings passes",
     "optional size": "n_classes",
     "count": "depth decoder_depth warmup done",
     "positive": "sigma2 mlp_ratio max_norm base",
@@ -121,6 +121,7 @@ SPECIAL = {  # where a name means something else, or more is allowed
     "models.transfer.layer_factors.decay": "positive",
     "models.transfer.fine_tune.warmup": "share",
     "models.masked.random_masks.n": "count",
+    "models.slide_algorithm.until_converged.eta": "positive",
     "nn.init.zeros.rng": FREE,  # not used
     "nn.Parameter.dtype": "optional dtype",
     "nn.Module.load_state_dict.strict": "flag",
@@ -252,6 +253,9 @@ CALLS: dict[str, Callable[[], tuple[Any, dict[str, Any]]]] = {
     "models.masked.random_masks": drawn(masked.random_masks, n=3, n_patches=4, ratio=0.5),
     "models.slide_algorithm.algorithm_1": drawn(
         slide_algorithm.algorithm_1, model=vae(), X=X, eta=1e-3
+    ),
+    "models.slide_algorithm.until_converged": drawn(
+        slide_algorithm.until_converged, model=vae(), X=X, eta=1e-3, halvings=1, passes=2
     ),
     "models.estimators.kl_samples": drawn(estimators.kl_samples, **AT),
     "models.estimators.reparameterised_gradients": drawn(

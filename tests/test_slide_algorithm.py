@@ -43,7 +43,6 @@ def test_it_is_the_mini_batch_step_in_batches_of_one_bit_for_bit(settings, dtype
         )
 
 
-@pytest.mark.parametrize("settings", KINDS)
 def test_until_converged_halves_eta_where_a_block_is_no_better_and_returns_w_and_phi(monkeypatch):
     model, X = build()
     steps, means = [], iter([-9.0, -9.2, -5.0, -5.2, -5.1, -5.3, -4.0, -4.2, math.nan, math.nan])
@@ -92,6 +91,7 @@ def test_until_converged_refuses(wrong):
         )
 
 
+@pytest.mark.parametrize("settings", KINDS)
 def test_gradients_of_single_data_add_up_to_that_of_the_batch(settings):
     model, X = build(**settings)
     parameters = [*generative(model), *model.encoder.parameters()]
