@@ -61,7 +61,7 @@ BEST: dict[str, Any] = {
 BEST_EPOCHS, BEST_RATE = 218, 3e-3  # 5,014 steps
 # share of labels: (seeds, steps of fine-tuning)
 LABELS = {0.01: (8, 100), 0.05: (8, 200), 0.1: (5, 250), 1.0: (3, 400)}
-TRANSFER_RATIO = 0.5  # of the network whose transfer is shown at all label shares
+TRANSFER_RATIO = 0.75  # of the network whose transfer is shown at all label shares
 FEW = (0.01, 0.05)  # label shares of the ablation
 COMPONENTS = 20
 
@@ -113,12 +113,17 @@ def _made(
 
 def few_labels(y: np.ndarray, share: float, seed: int) -> np.ndarray:
     """The rows of a random subset of that share, as many of each class as possible."""
+    return few_of_each(y, round(share * len(y)), seed)
+
+
+def few_of_each(y: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """The rows of a random subset of n, as many of each class as possible."""
     rng = np.random.default_rng([seed, 3])
     rank = np.empty(len(y))
     for digit in np.unique(y):
         rows = rng.permutation(np.flatnonzero(y == digit))
         rank[rows] = np.arange(len(rows))
-    return np.argsort(rank + rng.random(len(y)), kind="stable")[: round(share * len(y))]
+    return np.argsort(rank + rng.random(len(y)), kind="stable")[:n]
 
 
 def fine_tuned(model: MaskedAutoencoder, rows: np.ndarray, steps: int, seed: int) -> float:
