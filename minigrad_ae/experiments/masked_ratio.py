@@ -29,7 +29,7 @@ from .masked import frozen_masks, gaussian_errors, masked_errors, train
 from .masked_transfer import features_of, few_of_each
 
 COMMAND = "python -m minigrad_ae.experiments.masked_ratio FOLDER"
-RATIOS, STARTS = (0.25, 0.5, 0.65, 0.75, 0.9), (0, 1, 2)
+RATIOS, STARTS = (0.25, 0.5, 0.75, 0.9), (0, 1, 2)
 SIZES: dict[str, Any] = {
     "width": 48,
     "depth": 2,
@@ -38,7 +38,7 @@ SIZES: dict[str, Any] = {
     "decoder_depth": 1,
     "decoder_heads": 2,
 }
-BATCH, RATE, STEPS = 64, 4e-3, 1000
+BATCH, RATE = 64, 4e-3
 TOKENS, MASKS = 49, 8  # patches, masks of the comparison
 DRAWS, LABELS = 4, 320  # of labels, and how many
 TEST = 2000  # held-out pictures whose classes are predicted
@@ -53,14 +53,17 @@ class Pictures:
     ----------
     train, test : tuple of ndarray
         (X, y) of each.
+    steps : int
+        Of training.
     """
 
     def __init__(
         self,
         train: tuple[np.ndarray, np.ndarray],
         test: tuple[np.ndarray, np.ndarray],
+        steps: int,
     ) -> None:
-        (self.X, self.y), (self.T, self.t) = train, test
+        (self.X, self.y), (self.T, self.t), self.steps = train, test, steps
         side = round(self.X.shape[1] ** 0.5)
         self.shape, self.patch = (side, side), side // 7
 
@@ -69,7 +72,7 @@ def digits_of_mnist() -> Pictures:
     """MNIST: 60,000 to train on; the first of the 10,000 others."""
     X, y = mnist(split="train", dtype=np.float32)
     T, t = mnist(split="test", dtype=np.float32)
-    return Pictures((X, y), (T[:TEST], t[:TEST]))
+    return Pictures((X, y), (T[:TEST], t[:TEST]), 1000)
 
 
 def photograph() -> np.ndarray:
@@ -92,7 +95,7 @@ def crops() -> Pictures:
         x = picture[top[:, None, None] + down, left[:, None, None] + across]
         return x.reshape(n, -1), tile
 
-    return Pictures(cut(20_000, 0, 44), cut(TEST, 44, 20))
+    return Pictures(cut(20_000, 0, 44), cut(TEST, 44, 20), 500)
 
 
 SOURCES: dict[str, Callable[[], Pictures]] = {"MNIST": digits_of_mnist, "photograph": crops}
@@ -138,7 +141,9 @@ def network(pictures: Pictures, ratio: float, start: int) -> tuple[MaskedAutoenc
         pictures.shape, pictures.patch, **SIZES, mask_ratio=ratio, rng=rng, dtype=np.float32
     ).standardise(pictures.X)
     # the same pictures for all ratios of a start
-    rows = np.random.default_rng([start, 7]).permutation(len(pictures.X))[: STEPS * BATCH // 10]
+    rows = np.random.default_rng([start, 7]).permutation(len(pictures.X))[
+        : pictures.steps * BATCH // 10
+    ]
     steps = train(model, pictures.X[rows], epochs=10, lr=RATE, seed=start, batch_size=BATCH).steps
     return model, steps
 
