@@ -26,7 +26,8 @@ REACH = {1: 8, 2: 3}  # how far away, in symbols along each axis
 
 def book() -> np.ndarray:
     """(64, 1024) numbers of letters, 0 for all that is none: the first 65,536 of Lewis Carroll,
-    Alice's Adventures in Wonderland (1865), in the public domain.
+    Alice's Adventures in Wonderland (1865), in the public domain; the file is alice29.txt of the
+    Canterbury corpus, without trailing blanks.
     """
     text = gzip.decompress(shipped("07_text.txt.gz").read_bytes()).decode("ascii")
     words = re.sub("[^a-z]+", " ", text[text.index("CHAPTER I") :].lower().replace("'", ""))
