@@ -1,7 +1,7 @@
 """Trainings that lessons and claims share: each is done once in a run, and both read its numbers.
 
 =================  =================================================================================
-run                one run: its settings, and each result computed once (`Run.shared`); ways to train
+run                one run, each result computed once in it (`Run.shared`); ways to train
 linear             lesson 02: starts on the digits, and descent from a saddle and along single modes
 two_layer          lesson 03: non-linear hidden units approach PCA's loss and stay above it
 deep               lesson 04: four layers on a curve, a helix, a surface, and the digits
