@@ -168,37 +168,57 @@ LINES = [  # (colour, style) of each method
 ]
 
 
-def ablation_figure(study: dict[str, Any], origin: str) -> Any:
-    """Reconstruction and transfer against the share of hidden patches; `origin` is who made it."""
-    rows, ratios = list(study["ablation"].values()), [100 * float(r) for r in study["ablation"]]
-    fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.9))
-    gaussian, ours = [r["gaussian"] for r in rows], [np.mean(r["error"]) for r in rows]
-    below = sum(mine < theirs for mine, theirs in zip(ours, gaussian, strict=True))
-    left.plot(ratios, gaussian, "s--", color=DECODER, ms=4, label="Gaussian conditional")
-    left.plot(ratios, ours, "o-", color=ENCODER, ms=4, label="masked autoencoder")
-    left.set(
-        ylabel="squared error per hidden pixel",
-        title=f"Below the Gaussian at {below} of {len(rows)} ratios",
-        ylim=(0, None),
-    )
-    best: dict[str, float] = {}
-    for share, key, color in (("5%", "0.05", ENCODER), ("1%", "0.01", "#009E73")):
-        found = [mean_and_error(np.mean(r[f"accuracy at {share}"], axis=0)) for r in rows]
-        means, errors = np.array(found).T
-        best[share] = ratios[int(means.argmax())]
-        label = f"fine-tuned with {share} of the labels"
-        right.errorbar(ratios, means, errors, **POINTS, color=color, label=label)
-        scratch = np.mean(study["transfer"][key]["from scratch"])
-        right.axhline(scratch, color=color, ls=":", label=f"from scratch, {share}")
-    right.set(
-        ylabel="accuracy on test digits",
-        title="Highest at " + ", ".join(f"{r:g} % hidden ({s})" for s, r in best.items()),
-        ylim=(0.5, 1.0),
-    )
-    for ax in (left, right):
-        ax.set(xlabel="hidden patches (% of 16)", xticks=ratios)
+def ratios_figure(study: dict[str, Any]) -> Any:
+    """What a linear classifier of the frozen encoder reaches against the share of hidden patches,
+    one panel for each source of pictures, a dot for each network.
+    """
+    sources = [name for name in ("MNIST", "photograph") if name in study]
+    fig, axes = plt.subplots(1, len(sources), figsize=(4.6 * len(sources), 3.9), squeeze=False)
+    for ax, name in zip(axes[0], sources, strict=True):
+        ratios = [100 * float(r) for r in study[name]["ratios"]]
+        nets = np.array(
+            [[np.mean(n["accuracy"]) for n in row] for row in study[name]["ratios"].values()]
+        )
+        means, errors = np.array([mean_and_error(row) for row in nets]).T
+        for row, label in zip(nets.T, ("one network", None, None), strict=True):
+            ax.plot(ratios, row, "o", color="#56B4E9", ms=4, label=label)
+        ax.errorbar(ratios, means, errors, **POINTS, color=ENCODER, label="mean, standard error")
+        pixels = float(np.mean(study[name]["pixels"]))
+        ax.axhline(pixels, color=DECODER, ls="--", label="the classifier on pixels")
+        best = int(means.argmax())
+        close = [
+            f"{r:g}"
+            for r, m, e in zip(ratios, means, errors, strict=True)
+            if means[best] - m <= 2 * np.hypot(e, errors[best])
+        ]
+        ax.set(
+            xlabel="hidden patches (% of 49)",
+            ylabel="held-out accuracy",
+            xticks=ratios,
+            title=f"{name}: highest mean at {ratios[best]:g} %\n"
+            f"(within two standard errors: {', '.join(close)} %)",
+        )
         ax.legend(fontsize=8)
-    fig.suptitle(f"{origin}: digits, one network for each ratio", fontsize=10)
+    return fig
+
+
+def redundancy_figure(found: dict[str, dict[float, Any]], title: str) -> Any:
+    """The share of a symbol that its visible neighbours leave open, against the hidden share."""
+    fig, ax = plt.subplots(figsize=(6.8, 3.9))
+    looks = (("#D55E00", "o-"), (ENCODER, "s-"), ("#009E73", "^--"))
+    for (name, row), (color, style) in zip(found.items(), looks, strict=True):
+        shares = [100 * u.share for u in row.values()]
+        errors = [100 * u.error for u in row.values()]
+        x = [100 * ratio for ratio in row]
+        ax.errorbar(x, shares, errors, fmt=style, ms=5, capsize=3, color=color, label=name)
+    ax.set(
+        xlabel="hidden symbols (%)",
+        ylabel="unknown, given visible\nneighbours (% of its bits)",
+        ylim=(0, 105),
+        xticks=x,
+        title=title,
+    )
+    ax.legend(fontsize=9)
     return fig
 
 
@@ -221,7 +241,8 @@ def labels_figure(study: dict[str, Any], origin: str) -> Any:
         xscale="log",
         xlabel="labelled digits: 1, 5, 10 and 100 % of 1,437",
         ylabel="accuracy on 360 test digits",
-        title=f"{origin}, digits: fine-tuned minus from scratch\n{gains}",
+        title=f"{origin}, digits, {study['transfer ratio']:.0%} hidden before: "
+        f"fine-tuned minus from scratch\n{gains}",
     )
     ax.set_xticks(counts, [str(c) for c in counts])
     ax.minorticks_off()
@@ -245,15 +266,18 @@ def attention_figure(
         m.numpy()[:, :, query].mean(axis=1).reshape(-1, rows, columns)
         for m in model.encoder.attention_maps(pictures)
     ]
-    size = 1.7 * len(pictures) + 0.6, 1.7 * (1 + model.depth) + 0.7
-    fig, axes = plt.subplots(1 + model.depth, len(pictures), figsize=size, squeeze=False)
+    size = 1.7 * len(pictures) + 1.4, 1.7 * (1 + model.depth) + 0.7
+    fig, axes = plt.subplots(
+        1 + model.depth, len(pictures), figsize=size, squeeze=False, layout="constrained"
+    )
+    most = max(float(weights.max()) for weights in maps)
     edges = (-0.5, columns - 0.5, rows - 0.5, -0.5)
     H, W = model.image_shape[:2]
     for k, column in enumerate(axes.T):
         shown = ink(pictures[k], limits).reshape(H, W)
         column[0].imshow(shown, **INK, extent=edges)
         for weights, ax in zip(maps, column[1:], strict=True):
-            ax.imshow(weights[k], cmap="viridis", vmin=0)
+            image = ax.imshow(weights[k], cmap="viridis", vmin=0, vmax=most)
         for ax in column:
             corner = query % columns - 0.5, query // columns - 0.5
             ax.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="#D55E00", lw=2.2))
@@ -261,12 +285,12 @@ def attention_figure(
             ax.grid(False)
     for k, ax in enumerate(axes[:, 0]):
         ax.set_ylabel(f"block {k}" if k else "picture", fontsize=9)
-    heads = [weights.reshape(len(pictures), -1) for weights in maps]
-    itself = sum(int(np.sum(weights.argmax(axis=1) == query)) for weights in heads)
+    bar = fig.colorbar(image, ax=axes[1:], shrink=0.9, pad=0.02)
+    bar.set_label(f"attention weight\n(all alike: {1 / (rows * columns):.3f})", fontsize=9)
+    shares = [weights.reshape(len(pictures), -1) for weights in maps]
+    itself = sum(int(np.sum(weights.argmax(axis=1) == query)) for weights in shares)
     fig.suptitle(
-        f"The framed patch takes most from itself in {itself} of {len(pictures) * len(maps)} maps\n"
-        "(bright: takes much)",
-        weight="bold",
-        fontsize=10,
+        f"The framed patch takes most from itself in {itself} of {len(pictures) * len(maps)} maps",
+        fontsize=11,
     )
     return fig, maps

@@ -1,10 +1,11 @@
 """The long experiments of lesson 07, which ship as numbers.
 
-`python -m minigrad_ae.experiments.masked_transfer FOLDER` makes them again, in 15 minutes.
+`python -m minigrad_ae.experiments.masked_transfer FOLDER` makes them again, in ten minutes.
 
-A larger network at 75 %; networks at four mask ratios, and their transfer to few labels.  What
-FOLDER holds already is not made again, so the work can be done in pieces: ``--ratio .75 --seed 0``
-pre-trains one network and stops, ``--best`` the larger one.
+A larger network of the digits, which is shown; a smaller one, and its transfer to few labels.  Both
+hide 75 %.  What FOLDER holds already is not made again, so the work can be done in pieces:
+``--ratio .75 --seed 0`` pre-trains one network and stops, ``--best`` the larger one.  How much to
+hide is varied in `masked_ratio`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,6 @@ from .masked import (
     SIDE,
     fresh,
     frozen_masks,
-    gaussian_errors,
     loaded,
     masked_errors,
     pictures,
@@ -40,7 +39,6 @@ from .masked import (
 from .run import mean_and_error
 
 COMMAND = "python -m minigrad_ae.experiments.masked_transfer FOLDER"
-RATIOS, SEEDS = (0.25, 0.5, 0.75, 0.875), (0,)
 SIZES: dict[str, Any] = {
     "width": 64,
     "depth": 2,
@@ -61,8 +59,7 @@ BEST: dict[str, Any] = {
 BEST_EPOCHS, BEST_RATE = 218, 3e-3  # 5,014 steps
 # share of labels: (seeds, steps of fine-tuning)
 LABELS = {0.01: (8, 100), 0.05: (8, 200), 0.1: (5, 250), 1.0: (3, 400)}
-TRANSFER_RATIO = 0.5  # of the network whose transfer is shown at all label shares
-FEW = (0.01, 0.05)  # label shares of the ablation
+TRANSFER_RATIO = 0.75  # hidden, of the network whose transfer is measured
 COMPONENTS = 20
 
 
@@ -113,12 +110,17 @@ def _made(
 
 def few_labels(y: np.ndarray, share: float, seed: int) -> np.ndarray:
     """The rows of a random subset of that share, as many of each class as possible."""
+    return few_of_each(y, round(share * len(y)), seed)
+
+
+def few_of_each(y: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """The rows of a random subset of n, as many of each class as possible."""
     rng = np.random.default_rng([seed, 3])
     rank = np.empty(len(y))
     for digit in np.unique(y):
         rows = rng.permutation(np.flatnonzero(y == digit))
         rank[rows] = np.arange(len(rows))
-    return np.argsort(rank + rng.random(len(y)), kind="stable")[: round(share * len(y))]
+    return np.argsort(rank + rng.random(len(y)), kind="stable")[:n]
 
 
 def fine_tuned(model: MaskedAutoencoder, rows: np.ndarray, steps: int, seed: int) -> float:
@@ -194,23 +196,6 @@ def transfer(model: MaskedAutoencoder, share: float, seed: int) -> dict[str, flo
     }
 
 
-def errors(model: MaskedAutoencoder) -> dict[str, float]:
-    """Masked error of the test digits at the network's own ratio, and the Gaussian conditional's,
-    with the same masks.
-    """
-    X, T, masks = pictures("train"), pictures("test"), frozen_masks(MASKS, model.mask_ratio)
-    return {
-        "error": float(masked_errors(model, T, masks).mean()),
-        "gaussian": float(gaussian_errors(X, T, masks).mean()),
-    }
-
-
-def ablated(model: MaskedAutoencoder, share: float, seed: int) -> dict[str, float]:
-    """{"accuracy": of the network fine-tuned with these labels}."""
-    rows = few_labels(digits("train")[1], share, seed)
-    return {"accuracy": fine_tuned(model, rows, LABELS[share][1], seed)}
-
-
 class Pieces:
     """What `study` puts together; each piece takes some seconds, and is kept in `folder`."""
 
@@ -221,17 +206,15 @@ class Pieces:
         if self.file.exists():
             self.known = json.loads(self.file.read_text(encoding="utf-8"))
 
-    def made(
-        self, kind: str, make: Callable[..., dict[str, float]], ratio: float, start: int, *key: Any
-    ) -> dict[str, float]:
-        """``make(network of this ratio and start, *key)``, or what is kept of it; TimeoutError
-        where it is time to pause.
+    def made(self, share: float, seed: int) -> dict[str, float]:
+        """What `transfer` returns with these labels, or what is kept of it; TimeoutError where it
+        is time to pause.
         """
-        name = " ".join([kind, *map(str, key if kind == "transfer" else (ratio, start, *key))])
+        name = f"transfer {share} {seed}"
         if name not in self.known:
             if time.perf_counter() > self.end:
                 raise TimeoutError
-            self.known[name] = make(pretrained(self.folder, ratio, start), *key)
+            self.known[name] = transfer(pretrained(self.folder, TRANSFER_RATIO, 0), share, seed)
             write_text(self.file, json.dumps(self.known))
             print(name, self.known[name], flush=True)
         return self.known[name]
@@ -243,54 +226,32 @@ def study(folder: Path, pause: float = math.inf) -> Path | None:
     """
     pieces = Pieces(folder, pause)
     best(folder)
-    table: dict[str, Any] = {
+    found: dict[str, Any] = {
         "command": COMMAND,
-        "pretraining seeds": SEEDS,
         "epochs": EPOCHS,
         "transfer ratio": TRANSFER_RATIO,
         "labels": {str(share): len(few_labels(digits("train")[1], share, 0)) for share in LABELS},
     }
     try:
-        table["transfer"] = {str(share): _transfers(pieces, share) for share in LABELS}
-        table["ablation"] = {str(ratio): _ablation(pieces, ratio) for ratio in RATIOS}
+        found["transfer"] = {str(share): _transfers(pieces, share) for share in LABELS}
     except TimeoutError:
         return None
     # of all the rest
-    table["sha256"] = hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
-    return write_text(folder / "07_study.json", json.dumps(table, indent=1) + "\n")
+    found["sha256"] = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+    return write_text(folder / "07_study.json", json.dumps(found, indent=1) + "\n")
 
 
 def _transfers(pieces: Pieces, share: float) -> dict[str, list[float]]:
     """{method: accuracy for each seed}."""
     seeds = range(LABELS[share][0])
-    runs = [pieces.made("transfer", transfer, TRANSFER_RATIO, 0, share, seed) for seed in seeds]
+    runs = [pieces.made(share, seed) for seed in seeds]
     return {method: [run[method] for run in runs] for method in runs[0]}
 
 
-def _ablation(pieces: Pieces, ratio: float) -> dict[str, Any]:
-    """The row of one mask ratio."""
-    own = [pieces.made("error", errors, ratio, start) for start in SEEDS]
-    row: dict[str, Any] = {"error": [e["error"] for e in own], "gaussian": own[0]["gaussian"]}
-    for share in FEW:
-        row[f"accuracy at {share:.0%}"] = [
-            [
-                pieces.made("ablation", ablated, ratio, start, share, seed)["accuracy"]
-                for seed in range(LABELS[share][0])
-            ]
-            for start in SEEDS
-        ]
-    return row
-
-
-def tables(study: dict[str, Any]) -> str:
-    """The two tables of a study, as lines: mask ratios, and methods against shares of labels."""
-    lines = ["hidden    error  Gaussian   fine-tuned with 1 % and 5 % of the labels: accuracy"]
-    for ratio, row in study["ablation"].items():
-        errors = f"{np.mean(row['error']):>8.4f} {row['gaussian']:>9.4f}"
-        gains = [_summary(np.mean(row[f"accuracy at {share:.0%}"], axis=0)) for share in FEW]
-        lines.append(f"{float(ratio):>6.1%} {errors}    {' '.join(gains)}")
+def table(study: dict[str, Any]) -> str:
+    """The table of a study, as lines: methods against shares of labels."""
     shares = list(study["labels"])
-    lines.append(f"{'accuracy, labels':<36}" + "".join(f"{float(s):>17.0%}" for s in shares))
+    lines = [f"{'accuracy, labels':<36}" + "".join(f"{float(s):>17.0%}" for s in shares)]
     for method in study["transfer"][shares[0]]:
         cells = [_summary(study["transfer"][share][method]) for share in shares]
         lines.append(f"{method:<36}" + "".join(f"{cell:>17}" for cell in cells))
