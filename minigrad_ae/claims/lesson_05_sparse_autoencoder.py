@@ -1,8 +1,10 @@
-"""Claims of lesson 05: a ReLU layer learns the soft threshold, the decoder must be held, and what
-codes can be at best.
+"""Claims of lesson 05: a ReLU layer learns the soft threshold, lambda empties the code, the decoder
+must be held, and what codes can be at best.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from ..experiments import sparse
 from ..models import SparseAutoencoder
 from ..tensors import tensor
 from .bugs import edit, wrong_rule
-from .definition import Run, claim
+from .definition import EPS, Run, claim
 
 # --- a given orthonormal decoder: the optimal code is a soft threshold ----------------------------
 
@@ -70,6 +72,66 @@ def soft_threshold_codes(run: Run) -> float:
 )
 def soft_threshold_bias(run: Run) -> float:
     return float(run.shared(sparse.trained_encoder).encoder_bias.numpy().mean())
+
+
+# --- all weights trained, as lambda grows ---------------------------------------------------------
+
+STARTS = range(3)
+
+
+@claim(
+    "sparser",
+    "trained from 3 starts at lambda = .05, .1, .2, .4 of the longest row: steps of lambda at "
+    "which the codes in use become fewer; count: 9",
+    kind="empirical",
+    expected=9,
+    tolerance=0.0,
+    reason="a count; no theory forbids that a local minimum uses more codes at a larger lambda",
+    sabotage=edit(SparseAutoencoder.loss, "self.lam * ops", "0.0 * ops"),
+)
+def sparser(run: Run) -> float:
+    counts = [[run.shared(sparse.codes_in_use, s, k) for s in sparse.SHARES] for k in STARTS]
+    return float(np.count_nonzero(np.diff(counts, axis=1) < 0))
+
+
+@claim(
+    "dead-net",
+    "... and from lambda = the length of the longest centred row on every stationary point has all "
+    "codes 0: codes in use at 1.01 of it",
+    kind="exact",
+    expected=0.0,
+    tolerance=0.0,
+    reason="a count: E~ >= sum ||x||^2 / 2 + (lambda - longest) sum |z|, as columns have length 1, "
+    "and E~ is least along (c z, c b) at a stationary point",
+    sabotage=edit(
+        SparseAutoencoder.loss, "self.lam * ops.l1_norm(z)", "self.lam * ops.mean(ops.abs(z))"
+    ),
+)
+def dead_net(run: Run) -> float:
+    return float(sum(run.shared(sparse.codes_in_use, 1.01, k) for k in STARTS))
+
+
+def least_with_one_code(run: Run) -> float:
+    """sum ||x||^2 / 2 - N d^2 / 2 (N - 1): the dual point (lambda u, x_m + d u / (N - 1)) proves that
+    nothing is below.
+    """
+    N, (_, dead, below) = len(run.shared(sparse.centred)[0]), run.shared(sparse.first_code)
+    return float(dead - N * below**2 / (2 * (N - 1)))
+
+
+@claim(
+    "first-code",
+    "... and with lambda d below the longest row, above the second longest, one code is the "
+    "optimum: sum ||x||^2 / 2 - N d^2 / 2 (N - 1)",
+    kind="exact",
+    expected=least_with_one_code,
+    # d^2 is of order 1, and the sum of 800 squares of order 800
+    tolerance=lambda run: 100 * EPS * least_with_one_code(run),
+    reason="100 eps of the loss: rounding, as the error at an optimum is of second order",
+    sabotage=edit(SparseAutoencoder.decode, "self.decoder.bias)", "0 * self.decoder.bias)"),
+)
+def first_code(run: Run) -> float:
+    return float(run.shared(sparse.first_code)[0])
 
 
 # --- the decoder must be held ---------------------------------------------------------------------
@@ -219,20 +281,38 @@ def optimality(run: Run) -> float:
     return float(np.max(np.where(Z != 0, np.abs(pull - model.lam * np.sign(Z)), outside)))
 
 
+def codes_near_lambda_max(run: Run, factor: float) -> np.ndarray:
+    """sum_k |z_k| of each digit, in units of 1e-6 lambda_max, with lambda = factor x lambda_max.
+
+    From z = 0 by steps along the engine's -dE/dz, a soft threshold after each.  1/e of the error is
+    lost in L steps, L the curvature.
+    """
+    model, X = run.shared(sparse.on_digits)
+    most = analytic.lambda_max(*run.shared(best_codes)[:2])[:, None]
+    L = float(np.linalg.norm(model.decoding_weight().numpy(), 2) ** 2)
+    z = np.zeros((len(X), model.n_latent))
+    for _ in range(math.ceil(-math.log(EPS) * L)):
+        ahead = z - error_gradient(model, X, z) / L
+        z = np.sign(ahead) * np.maximum(np.abs(ahead) - factor * most / L, 0.0)
+    total: np.ndarray = np.abs(z).sum(axis=1) / (1e-6 * most[:, 0])
+    return total
+
+
 @claim(
     "lambda-max",
-    "z = 0 is optimal from lambda = max |w_k^T x| on: the largest |dE/dz| at z = 0",
+    "codes that the engine's gradient finds are all 0 at 1 + 1e-6 times max |w_k^T x|, and at 1 - "
+    "1e-6 times it one code is 1e-6 of it: largest relative error",
     kind="exact",
-    expected=lambda run: float(analytic.lambda_max(*run.shared(best_codes)[:2]).max()),
-    tolerance=1e-12,
-    reason="64 eps of about 3",
+    expected=0.0,
+    tolerance=100 * EPS / 1e-6,
+    reason="100 eps of max |w_k^T x|, of which a code is 1e-6",
     sabotage=edit(
         SparseAutoencoder.decode, "self.decoding_weight()", "0.9 * self.decoding_weight()"
     ),
 )
 def lambda_max(run: Run) -> float:
-    model, X = run.shared(sparse.on_digits)
-    return float(np.max(np.abs(error_gradient(model, X, np.zeros((len(X), model.n_latent))))))
+    above, below = (codes_near_lambda_max(run, factor) for factor in (1 + 1e-6, 1 - 1e-6))
+    return float(max(above.max(), np.abs(below - 1).max()))
 
 
 @claim(
