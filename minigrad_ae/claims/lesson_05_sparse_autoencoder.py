@@ -31,14 +31,24 @@ def best_loss(run: Run) -> float:
     return float(analytic.sparse_loss(X, U, soft(run), sparse.LAM).sum())
 
 
+def condition(run: Run) -> float:
+    """The largest condition number of a unit's problem: least squares of (x, 1) on the rows where it
+    is on.
+    """
+    X, U = run.shared(sparse.laplace)
+    rows, a = np.hstack([X, np.ones((len(X), 1))]), X @ U
+    on = [rows[sign * a[:, k] > sparse.LAM] for k in range(4) for sign in (1, -1)]
+    return float(max(np.linalg.cond(each.T @ each) for each in on))
+
+
 @claim(
     "soft-threshold-loss",
     "an encoder trained before an orthonormal decoder reaches the least E + lambda sum |z| that "
     "any code has",
     kind="exact",
     expected=best_loss,
-    tolerance=lambda run: 1e-9 * best_loss(run),
-    reason="optimum by L-BFGS: loss to 1e-9 relative",
+    tolerance=lambda run: 100 * EPS * best_loss(run),
+    reason="100 eps of the loss: rounding, as the error at an optimum is of second order",
     sabotage=edit(
         SparseAutoencoder.loss, "self.lam * ops.l1_norm(z)", "self.lam * ops.mean(ops.abs(z))"
     ),
@@ -52,8 +62,8 @@ def soft_threshold_loss(run: Run) -> float:
     "... its codes are soft(u_k^T x, lambda): largest difference over 200 points",
     kind="exact",
     expected=0.0,
-    tolerance=1e-6,
-    reason="optimum by L-BFGS: matrices to 1e-6",
+    tolerance=lambda run: 100 * EPS * condition(run),
+    reason="100 eps x condition: once the units' signs are right each solves a least-squares problem",
     sabotage=edit(SparseAutoencoder.encode, "activation=self.activation", "activation=None"),
 )
 def soft_threshold_codes(run: Run) -> float:
@@ -66,8 +76,8 @@ def soft_threshold_codes(run: Run) -> float:
     "... which a ReLU layer computes exactly, from u_k and from -u_k with bias -lambda: mean bias",
     kind="exact",
     expected=-sparse.LAM,
-    tolerance=1e-6,
-    reason="optimum by L-BFGS: matrices to 1e-6",
+    tolerance=lambda run: 100 * EPS * condition(run),
+    reason="100 eps x condition: once the units' signs are right each solves a least-squares problem",
     sabotage=edit(SparseAutoencoder.encode, " W, b,", " W, 2 * b,"),
 )
 def soft_threshold_bias(run: Run) -> float:
@@ -143,8 +153,10 @@ def first_code(run: Run) -> float:
     "1000",
     kind="exact",
     expected=lambda run: analytic.degenerate_loss(run.shared(sparse.few_digits), 4, 1.0, 1e-3),
-    tolerance=1e-9,
-    reason="1e-12 of about 300: an algebraic identity in float64",
+    tolerance=lambda run: (
+        100 * EPS * analytic.degenerate_loss(run.shared(sparse.few_digits), 4, 1.0, 1e-3)
+    ),
+    reason="100 eps of the loss: an algebraic identity in float64",
     sabotage=edit(
         SparseAutoencoder.decoding_weight, 'self.constraint == "unit"', 'self.constraint != "decay"'
     ),
@@ -158,23 +170,29 @@ def bare_degenerate(run: Run) -> float:
     return sparse.rescaled(model, 1e-3).loss(X).item()
 
 
+def downhill(run: Run) -> np.ndarray:
+    """The terms of the slope over lambda sum |z|: gradient times weight, less that of the decoder."""
+    X = run.shared(sparse.few_digits)
+    model, _ = run.shared(sparse.held, "none")
+    weights = [model.encoder_weight, model.encoder_bias, model.decoder_weight]
+    gradients = engine.grad(model.loss(X), weights)
+    *gained, lost = ((g * p.numpy()).ravel() for g, p in zip(gradients, weights, strict=True))
+    terms: np.ndarray = np.concatenate([*gained, -lost])
+    return terms / (model.lam * sparse.parts(model, X)[1])
+
+
 @claim(
     "bare-downhill",
     "... and it is stationary only where all codes are 0: its slope as codes grow and decoder "
     "shrinks is +lambda sum |z|; ratio",
     kind="exact",
     expected=1.0,
-    tolerance=1e-9,
-    reason="exact; the derivative of E along this direction cancels to 1e-12 of its terms",
+    tolerance=lambda run: 100 * EPS * float(np.sum(np.abs(run.shared(downhill)))),
+    reason="100 eps of the terms that are added, in which the derivative of E cancels",
     sabotage=wrong_rule("l1_norm", "x", "0.9 * g * sign(x)"),
 )
 def bare_downhill(run: Run) -> float:
-    X = run.shared(sparse.few_digits)
-    model, _ = run.shared(sparse.held, "none")
-    weights = [model.encoder_weight, model.encoder_bias, model.decoder_weight]
-    gradients = engine.grad(model.loss(X), weights)
-    *gained, lost = (float(np.vdot(g, p.numpy())) for g, p in zip(gradients, weights, strict=True))
-    return (sum(gained) - lost) / (model.lam * sparse.parts(model, X)[1])
+    return float(np.sum(run.shared(downhill)))
 
 
 @claim(
@@ -183,8 +201,8 @@ def bare_downhill(run: Run) -> float:
     "share",
     kind="exact",
     expected=0.0,
-    tolerance=1e-12,
-    reason="the gradient is orthogonal to each row: cancellation of 64 terms in float64",
+    tolerance=100 * EPS,
+    reason="100 eps: the 64 products of unit vectors cancel in float64",
     sabotage=wrong_rule("unit_rows", "x", "g / sqrt(sum(x * x, axis=-1, keepdims=True))"),
 )
 def unit_rows(run: Run) -> float:
@@ -231,8 +249,8 @@ def pca_loss(run: Run) -> float:
     "lambda = 0, linear units: E ends at PCA's optimum, as every linear autoencoder does (M = 2)",
     kind="exact",
     expected=pca_loss,
-    tolerance=lambda run: 1e-9 * pca_loss(run),
-    reason="optimum by L-BFGS: loss to 1e-9 relative",
+    tolerance=lambda run: 100 * EPS * pca_loss(run),
+    reason="100 eps of the loss: rounding, as the error at an optimum is of second order",
     sabotage=edit(
         SparseAutoencoder.decode, "self.decoder.bias)", "self.decoder.bias.numpy() + 0.1)"
     ),
@@ -269,8 +287,9 @@ def error_gradient(model: SparseAutoencoder, x: np.ndarray, z: np.ndarray) -> np
     "lambda at z = 0",
     kind="exact",
     expected=0.0,
-    tolerance=2e-8,
-    reason="FISTA stops where its own optimality conditions hold to 1e-8",
+    tolerance=1e-8 + 1e-12,
+    reason="FISTA stops where its own optimality conditions hold to 1e-8; the engine's gradient "
+    "differs from its own by some 1,000 eps of sums of about 3",
     sabotage=wrong_rule("half_squared_error", "output", "1.02 * g * (output - target)"),
 )
 def optimality(run: Run) -> float:
@@ -329,17 +348,33 @@ def never_below(run: Run) -> float:
     model, X = run.shared(sparse.on_digits)
     shifted, W, found = run.shared(best_codes)
     bound = analytic.sparse_loss(shifted, W, found.codes, model.lam) - found.duality_gap
-    return float(sum(model.loss(x[None]).item() < b - 1e-9 for x, b in zip(X, bound, strict=True)))
+    losses = np.array([model.loss(x[None]).item() for x in X])
+    return float(np.count_nonzero(losses < bound - 100 * EPS * losses))
+
+
+def dictionary_scatter(run: Run) -> float:
+    """1 - cos that the angle of a trained row to its column of A stays below by sampling.
+
+    Turning w_k towards a_j has the gradient -clip(s_j, lambda) z_k at the truth, of mean 0, and the
+    curvature z_k^2 where |s_j| <= lambda.  So 2 (1 - cos) is a sum of D - 1 squared angles, each of
+    this variance: chi-squared, of mean D - 1 and standard deviation sqrt(2 (D - 1)).
+    """
+    X, A = run.shared(sparse.sources)
+    s, lam = X @ A, run.shared(sparse.planted).lam
+    z, inside = np.maximum(s - lam, 0.0), np.abs(s) <= lam  # a unit sees one sign
+    variance = np.mean(np.clip(s, -lam, lam) ** 2) / np.mean(z**2) / np.mean(inside) ** 2 / len(s)
+    others = s.shape[1] - 1
+    return float((others + 5 * np.sqrt(2 * others)) * variance / 2)
 
 
 @claim(
     "dictionary-found",
     "x = A s, A orthogonal, s sparse: the trained rows are the columns of A up to sign: smallest "
-    "|cos|; bar: .997",
-    kind="empirical",
+    "|cos|",
+    kind="statistical",
     expected=1.0,
-    tolerance=3e-3,
-    reason="1 - cos is half a squared angle, and that is of order D / N with N = 1,000",
+    tolerance=dictionary_scatter,
+    reason="5 standard errors of the squared angle, which 1,000 rows leave",
     sabotage=edit(SparseAutoencoder.loss, "ops.l1_norm(z)", "ops.sum(z**2)"),
 )
 def dictionary_found(run: Run) -> float:
