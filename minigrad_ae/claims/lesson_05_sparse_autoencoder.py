@@ -32,8 +32,8 @@ def best_loss(run: Run) -> float:
 
 
 def condition(run: Run) -> float:
-    """The largest condition number of a unit's problem: least squares of (x, 1) on the rows where it
-    is on.
+    """The largest condition number of a unit's problem: least squares of (x, 1) on the rows where
+    it is on.
     """
     X, U = run.shared(sparse.laplace)
     rows, a = np.hstack([X, np.ones((len(X), 1))]), X @ U
@@ -63,7 +63,7 @@ def soft_threshold_loss(run: Run) -> float:
     kind="exact",
     expected=0.0,
     tolerance=lambda run: 100 * EPS * condition(run),
-    reason="100 eps x condition: once the units' signs are right each solves a least-squares problem",
+    reason="100 eps x condition: with its rows known, a unit solves a least-squares problem",
     sabotage=edit(SparseAutoencoder.encode, "activation=self.activation", "activation=None"),
 )
 def soft_threshold_codes(run: Run) -> float:
@@ -77,7 +77,7 @@ def soft_threshold_codes(run: Run) -> float:
     kind="exact",
     expected=-sparse.LAM,
     tolerance=lambda run: 100 * EPS * condition(run),
-    reason="100 eps x condition: once the units' signs are right each solves a least-squares problem",
+    reason="100 eps x condition: with its rows known, a unit solves a least-squares problem",
     sabotage=edit(SparseAutoencoder.encode, " W, b,", " W, 2 * b,"),
 )
 def soft_threshold_bias(run: Run) -> float:
@@ -122,8 +122,8 @@ def dead_net(run: Run) -> float:
 
 
 def least_with_one_code(run: Run) -> float:
-    """sum ||x||^2 / 2 - N d^2 / 2 (N - 1): the dual point (lambda u, x_m + d u / (N - 1)) proves that
-    nothing is below.
+    """sum ||x||^2 / 2 - N d^2 / 2 (N - 1); the dual point lambda u for the longest row u ||x||, and
+    x_m + d u / (N - 1) for the others, proves that no net is below.
     """
     N, (_, dead, below) = len(run.shared(sparse.centred)[0]), run.shared(sparse.first_code)
     return float(dead - N * below**2 / (2 * (N - 1)))
@@ -171,7 +171,7 @@ def bare_degenerate(run: Run) -> float:
 
 
 def downhill(run: Run) -> np.ndarray:
-    """The terms of the slope over lambda sum |z|: gradient times weight, less that of the decoder."""
+    """The slope's terms, gradient times weight (the decoder's negative), over lambda sum |z|."""
     X = run.shared(sparse.few_digits)
     model, _ = run.shared(sparse.held, "none")
     weights = [model.encoder_weight, model.encoder_bias, model.decoder_weight]

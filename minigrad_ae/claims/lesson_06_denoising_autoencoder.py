@@ -37,7 +37,7 @@ def noise_variance(run: Run) -> float:
 
 @claim(
     "drop-share",
-    "set a random subset to zero: with drop = 0.4 that is the share of the zeros among 10^7 entries",
+    "set a random subset to zero: the share of zeros among 10^7 entries with drop = 0.4",
     kind="statistical",
     expected=denoising.DROP,
     tolerance=5 * (denoising.DROP * (1 - denoising.DROP) / 1e7) ** 0.5,
