@@ -24,7 +24,7 @@ from minigrad_ae.models import SparseAutoencoder
 from minigrad_ae.teaching.figures import is_picture, show_rows, show_sheet
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson
 
-lesson = Lesson("05_sparse_autoencoder", "about 25 s; --fast 6 s")
+lesson = Lesson("05_sparse_autoencoder", "about 30 s; --fast 9 s")
 seed = lesson.seed
 # whitened patches, one a row; yours: X = mg.data.load_matrix("table.csv")
 X = mg.data.patches(
@@ -534,7 +534,7 @@ lesson.result("error of the sparse code / PCA's, equal count", error[here] / pca
 lesson.cell("Look: units in use as lambda grows")
 rows = train[:300] - train[:300].mean(axis=0)
 R = np.linalg.norm(rows, axis=1).max()
-few_units, n_starts = min(M, 32), 3 if lesson.fast else 5
+few_units, n_starts = min(M, 32), 3
 shares = np.array([0.02, 0.05, 0.1, 0.2, 0.4, 1.01])  # lambda / R
 
 
@@ -542,7 +542,7 @@ def in_use(lam, k):
     """Codes that are not 0, per row, and E as a share of E with all codes 0."""
     model = SparseAutoencoder(D, few_units, lam=lam, rng=np.random.default_rng([seed, 20 + k]))
     optimizer = mg.optim.Adam(model.parameters(), lr=0.05)
-    for _ in range(120 if lesson.fast else 300):
+    for _ in range(120 if lesson.fast else 200):
         optimizer.zero_grad()
         model.loss(rows).backward()
         optimizer.step()
