@@ -279,8 +279,8 @@ def kernel_floor(run: Run) -> float:
     kind="empirical",
     expected=0.0,
     tolerance=2e-3,
-    reason="7 parameters per 80,000 pairs in the last tenth of training, 9e-5, and what Adam's "
-    "rate of 0.2 adds to it",
+    reason="7 parameters per 40,000 pairs in the last tenth of training, 2e-4, and what Adam's "
+    "rate adds to it",
     sabotage=edit(DenoisingAutoencoder.loss, "self.forward(noisy), x)", "self.forward(x), x)"),
 )
 def posterior_mean(run: Run) -> float:

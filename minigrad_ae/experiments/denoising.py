@@ -141,9 +141,16 @@ TWIN = np.array([1.2, 0.9])  # the points are TWIN and -TWIN, sigma = 1
 
 
 def twins(run: Run) -> DenoisingAutoencoder:
-    """y = W2 tanh(W1 x~ + b1) + b2 with one unit, trained on two points."""
+    """y = W2 tanh(W1 x~ + b1) + b2 with one unit, trained on two points, twice.
+
+    Where the start answers with the wrong sign, W1 ends the first training nearly twice too long:
+    the first gradients were large, and Adam's mean of squares, which has a memory of 1,000 steps,
+    keeps its steps short from then on.  The second training forgets them.
+    """
     model = DenoisingAutoencoder(TwoLayerAutoencoder(2, 1, rng=generator(run, 64)), sigma=1.0)
-    denoise(model, np.array([TWIN, -TWIN]), run, lr=0.2, epochs=400, batch=2000, copies=1000)
+    for rate in (0.2, 0.05):
+        points = np.array([TWIN, -TWIN])
+        denoise(model, points, run, lr=rate, epochs=200, batch=2000, copies=1000)
     return model
 
 
