@@ -513,8 +513,9 @@ lesson.result("error of the sparse code / PCA's, equal count", error[here] / pca
 # ## How many units are left
 #
 # So much for three values of $\lambda$.  What happens if it goes on growing?  Let the rows have
-# mean 0, and let R be the length of the longest.  As $\frac12 \lVert x - v \rVert^2 \ge
-# \frac12 \lVert x \rVert^2 - x^T v$, with $v = W_2 z + b_2$ and columns of length 1,
+# mean 0, and let R be the length of the longest.  For any v,
+# $\frac12 \lVert x - v \rVert^2 \ge \frac12 \lVert x \rVert^2 - x^T v$; with $v = W_2 z + b_2$ and
+# columns of length 1,
 #
 # $$\tilde E \ge \frac12 \sum_n \lVert x_n \rVert^2 - b_2^T \sum_n x_n
 #   - \sum_n x_n^T W_2 z_n + \lambda \sum_{nk} z_{nk}
