@@ -176,8 +176,9 @@ for how in ("slide", "decay", "unit"):
 
 # %% [markdown]
 # The figure shows the penalty during the trainings (left; the bands hold all three starts).  Right:
-# each network trained from the first start with its codes multiplied by c and the weights of its decoder divided by c.  Where is each curve
-# lowest?  The last line takes the slope of the slide's curve at c = 1, by the engine.
+# each network trained from the first start, with its codes multiplied by c and the weights of its
+# decoder divided by c.  Where is each curve lowest?  The last line takes the slope of the slide's
+# curve at c = 1, by the engine.
 
 # %% Look: codes times c, decoder divided by c
 lesson.cell("Look: codes times c, decoder divided by c")

@@ -534,7 +534,6 @@ lesson.result(
     exact=0,
     tolerance=5 * outwards.std(ddof=1) / len(outwards) ** 0.5,
 )
-lesson.result("circle: networks' arrows off, largest share", shares.max())
 
 # %% [markdown]
 # ## Inspect
