@@ -24,7 +24,7 @@ from minigrad_ae.models import SparseAutoencoder
 from minigrad_ae.teaching.figures import is_picture, show_rows, show_sheet
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson
 
-lesson = Lesson("05_sparse_autoencoder", "about 25 s; --fast 6 s")
+lesson = Lesson("05_sparse_autoencoder", "about 30 s; --fast 9 s")
 seed = lesson.seed
 # whitened patches, one a row; yours: X = mg.data.load_matrix("table.csv")
 X = mg.data.patches(
@@ -110,8 +110,9 @@ print(f"  E = {E.item():.6g}, lambda sum |z| = {lam * size.item():.6g}")
 # %% [markdown]
 # ## The slide's objective, trained as it is written
 #
-# The loop below trains all weights by Adam, on the first rows of the training data.  It runs three
-# times from the same start, and differs in one line:
+# The loop below trains all weights by Adam, on the first rows of the training data.  It runs with
+# three objectives from the same start (and from two other starts, of which only the penalty is
+# kept, to see what the start does).  They differ in one line:
 #
 # - *slide*: $\tilde E = E + \lambda \sum |z|$ and nothing else;
 # - *decay*: $+\ \frac{\mu}{2} \lVert W_2 \rVert^2$, a weight decay on the decoder;
@@ -141,31 +142,43 @@ def terms(how, X, W1, b1, W2, b2):
 
 
 few_steps = 80 if lesson.fast else 200
-start = [w.data.copy() for w in (W1, b1, W2, b2)]
-curves, ends, columns = {}, {}, {}
-print("objective   step          E   lambda sum |z|   mean length of W2's columns")
-for how in ("slide", "decay", "unit"):
+
+
+def trained(how, start, say=False):
+    """The weights after training from `start`, and lambda sum |z| at each step."""
     weights = [mg.tensor(value, requires_grad=True) for value in start]
-    optimizer = mg.optim.Adam(weights, lr=0.01)
-    curves[how], ends[how] = [], weights
+    optimizer, curve = mg.optim.Adam(weights, lr=0.01), []
     for step in range(few_steps):
         optimizer.zero_grad()
         E, size, loss = terms(how, few, *weights)
         loss.backward()
         optimizer.step()
-        curves[how].append(lam * size.item())
-        if step in (0, few_steps // 2, few_steps - 1):
-            used = unit_columns(weights[2]) if how == "unit" else weights[2]
-            columns[how] = np.linalg.norm(used.data, axis=0).mean()
-            print(
-                f"{how:<11} {step + 1:>4} {E.item():>10.5f} {curves[how][-1]:>16.5f} "
-                f"{columns[how]:>20.4f}"
-            )
+        curve.append(lam * size.item())
+        if say and step in (0, few_steps // 2, few_steps - 1):
+            length = column_length(how, weights)
+            print(f"{how:<9} {step + 1:>4} {E.item():>10.5f} {curve[-1]:>16.5f} {length:>20.4f}")
+    return weights, curve
+
+
+def column_length(how, weights):
+    W2 = unit_columns(weights[2]) if how == "unit" else weights[2]
+    return np.linalg.norm(W2.data, axis=0).mean()
+
+
+start = [w.data.copy() for w in (W1, b1, W2, b2)]
+others = [[w.data for w in new_weights(np.random.default_rng([seed, 10 + k]))] for k in range(2)]
+curves, again, ends, columns = {}, {}, {}, {}
+print("objective step          E   lambda sum |z|   mean length of W2's columns")
+for how in ("slide", "decay", "unit"):
+    ends[how], curves[how] = trained(how, start, say=True)
+    again[how] = [trained(how, other)[1] for other in others]
+    columns[how] = column_length(how, ends[how])
 
 # %% [markdown]
-# The figure shows the penalty during the three trainings (left).  Right: each trained network with
-# its codes multiplied by c and the weights of its decoder divided by c.  Where is each curve
-# lowest?  The last line takes the slope of the slide's curve at c = 1, by the engine.
+# The figure shows the penalty during the trainings (left; the bands hold all three starts).  Right:
+# each network trained from the first start, with its codes multiplied by c and the weights of its
+# decoder divided by c.  Where is each curve lowest?  The last line takes the slope of the slide's
+# curve at c = 1, by the engine.
 
 # %% Look: codes times c, decoder divided by c
 lesson.cell("Look: codes times c, decoder divided by c")
@@ -183,6 +196,10 @@ names = {"slide": "the slide", "decay": "weight decay", "unit": "columns of leng
 numbers = {}
 for how, color in (("slide", RED), ("decay", ORANGE), ("unit", BLUE)):
     left.loglog(np.arange(1, few_steps + 1), curves[how], color=color, label=names[how])
+    band = np.array([curves[how], *again[how]])
+    left.fill_between(
+        np.arange(1, few_steps + 1), band.min(axis=0), band.max(axis=0), color=color, alpha=0.2
+    )
     ratios = np.array([rescaled(how, c) for c in factors]) / rescaled(how, 1.0)
     right.semilogx(factors, ratios, color=color, label=names[how])
     low = factors[np.argmin(ratios)]
@@ -492,6 +509,71 @@ print(
     f"this code {error[here]:.1%}"
 )
 lesson.result("error of the sparse code / PCA's, equal count", error[here] / pca_error)
+
+# %% [markdown]
+# ## How many units are left
+#
+# So much for three values of $\lambda$.  What happens if it goes on growing?  Let the rows have
+# mean 0, and let R be the length of the longest.  For any v,
+# $\frac12 \lVert x - v \rVert^2 \ge \frac12 \lVert x \rVert^2 - x^T v$; with $v = W_2 z + b_2$ and
+# columns of length 1,
+#
+# $$\tilde E \ge \frac12 \sum_n \lVert x_n \rVert^2 - b_2^T \sum_n x_n
+#   - \sum_n x_n^T W_2 z_n + \lambda \sum_{nk} z_{nk}
+#   \ge \frac12 \sum_n \lVert x_n \rVert^2 + (\lambda - R) \sum_{nk} z_{nk} :$$
+#
+# from $\lambda = R$ on nothing beats all codes 0.  Nor can a training stop elsewhere: along
+# $(c z, c\, b_2)$ the loss is convex in c, so where its slope at c = 1 is 0 it is at most the loss
+# at c = 0, and for $\lambda > R$ that leaves only z = 0.  Just below R a single unit, on for the
+# longest row alone, pays (the claim `first-code` knows by how much).  But a net can be caught with
+# all units off long before: their gradient is 0 as well.
+#
+# The cell trains all weights (columns of length 1) for several $\lambda$, from several starts, by
+# Adam on all of the rows at once: `train_dictionary` with fewer units and no minibatches, so that
+# the argument holds for what is minimised.  It counts exact zeros.
+
+# %% Look: units in use as lambda grows
+lesson.cell("Look: units in use as lambda grows")
+rows = train[:300] - train[:300].mean(axis=0)
+R = np.linalg.norm(rows, axis=1).max()
+few_units, n_starts = min(M, 32), 3
+shares = np.array([0.02, 0.05, 0.1, 0.2, 0.4, 1.01])  # lambda / R
+
+
+def in_use(lam, k):
+    """Codes that are not 0, per row, and E as a share of E with all codes 0."""
+    model = SparseAutoencoder(D, few_units, lam=lam, rng=np.random.default_rng([seed, 20 + k]))
+    optimizer = mg.optim.Adam(model.parameters(), lr=0.05)
+    for _ in range(120 if lesson.fast else 200):
+        optimizer.zero_grad()
+        model.loss(rows).backward()
+        optimizer.step()
+    Z = model.encode(rows).numpy()
+    return np.sum(Z != 0) / len(rows), np.sum((model.decode(Z).numpy() - rows) ** 2)
+
+
+ended = np.array([[in_use(share * R, k) for k in range(n_starts)] for share in shares])
+counts, errors = ended[..., 0], ended[..., 1] / max(np.sum(rows**2), 1e-300)
+print(f"{len(rows)} rows, the longest {R:.4g}; {few_units} units, {n_starts} starts: mean (range)")
+print("lambda / R   codes in use per row      E / E of all codes 0")
+for share, codes, left_over in zip(shares, counts, errors, strict=True):
+    print(f"{share:>10.2f} {codes.mean():>9.3f} ({codes.min():.3f} to {codes.max():.3f})", end="")
+    print(f" {left_over.mean():>9.3f} ({left_over.min():.3f} to {left_over.max():.3f})")
+fig, panels = plt.subplots(1, 2, figsize=(9.6, 3.9))
+for ax, values, color in zip(panels, (counts, errors), (BLUE, ORANGE), strict=True):
+    ax.plot(shares, values.mean(axis=1), color=color, label=f"mean of {n_starts} starts")
+    ax.plot(np.repeat(shares, n_starts), values.ravel(), "o", color=color, ms=4, label="each start")
+    ax.axvline(1, color=BLACK, ls="--", lw=1, label=r"$\lambda = R$")
+    ax.set(xscale="log", xlabel=r"$\lambda\ /$ length of the longest row", ylim=(0, None))
+rises, rises_of = int(np.sum(np.diff(counts, axis=0) > 0)), counts[1:].size
+panels[0].set(ylabel="codes that are not 0, per row")
+panels[0].set_title(f"Codes in use: more at a larger $\\lambda$ in {rises} of {rises_of} steps")
+panels[1].set(ylabel="$E\\ /\\ E$ of all codes 0")
+panels[1].set_title("What is given up for it")
+panels[0].legend(fontsize=8)
+lesson.figure("emptied", fig, {"lambda / R": shares, "in use": counts, "error": errors})
+lesson.result("codes in use per row at lambda = .05 R", counts[1].mean())
+lesson.result("codes in use at lambda = 1.01 R, all starts", counts[-1].sum(), exact=0)
 
 # %% [markdown]
 # ## Inspect

@@ -2,8 +2,9 @@
 # # Lesson 6: a denoising autoencoder learns where the data are
 #
 # **Goal.** Corrupt the input, keep the target clean, and see what a network learns from that: a
-# linear one learns a map with a closed form, which is not PCA's; any one learns an arrow from each
-# noisy point towards the data.  And see two ways to get the training wrong that look like success.
+# linear one learns a map with a closed form, which is not PCA's; a flexible one learns an arrow from
+# each noisy point to the mean of what it may have been.  And see two ways to get the training wrong
+# that look like success.
 # (Bishop & Bishop, section 19.1.4; Vincent et al. 2008, 2011.)
 #
 # The next cell holds all that you may want to change.  Whatever you put there, the rest follows:
@@ -21,7 +22,7 @@ from minigrad_ae.nn import Linear, Module, Sequential
 from minigrad_ae.teaching.figures import show_rows
 from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, RED, Lesson
 
-lesson = Lesson("06_denoising_autoencoder", "about 20 s; --fast 6 s")
+lesson = Lesson("06_denoising_autoencoder", "about 30 s; --fast 9 s")
 X, _ = mg.data.digits()  # (1797, 64); yours: X = mg.data.load_matrix("table.csv"), rows are data
 M = 16  # latent units, at most as many as X has columns
 H = 128  # hidden units of the deep networks
@@ -305,9 +306,10 @@ lesson.figure("linear", fig, {"l": l, "strength": strengths, "exact": exact})
 # ## Four denoisers on held-out rows
 #
 # PCA's projection of the noisy row; the exact linear denoiser of the training rows; a trained
-# linear network; a trained deep one.  Look at how the curves go on as M grows: which of them gain
-# from more units, and which lose?  If PCA's curve for zeroed entries has a step, the last printed
-# lines say where it comes from.  (Other M: new networks, the function `trained` again.)
+# linear network; a trained deep one.  All linear ones first take off the mean of what arrives, for
+# zeroed entries (1 - drop) times the mean of x, and answer around the mean of x.  Look at how the
+# curves go on as M grows: which of them gain from more units, and which lose?  (Other M, and two
+# more starts at the M of the first cell: new networks, the function `trained` again.)
 
 # %% Look: PCA, linear, deep
 lesson.cell("Look: PCA, linear and deep denoisers on held-out rows")
@@ -322,13 +324,19 @@ def by_formula(kind, m):
     return error(mean + (corrupted[kind] - arrives[kind]) @ (V @ V.T @ full[kind].matrix).T)
 
 
+def by_pca(kind, m):
+    """Held-out error of PCA's projection onto m components."""
+    U = principal.components[:, :m]
+    return error(mean + (corrupted[kind] - arrives[kind]) @ U @ U.T)
+
+
 print(f"{len(clean)} noisy rows; squared error, sum over features, mean over rows")
 print("noise        M       PCA   linear, exact   linear, trained      deep")
 fig, axes = plt.subplots(1, 2, figsize=(9.8, 4.0), sharey=True)
 numbers, found = {}, {}
 for ax, kind in zip(axes, kinds, strict=True):
     noisy = corrupted[kind]
-    projected = {m: error(principal.reconstruct(noisy, m)) for m in grid}
+    projected = {m: by_pca(kind, m) for m in grid}
     formulas = {m: by_formula(kind, m) for m in grid}
     for m in sizes:
         if m != M:
@@ -343,13 +351,13 @@ for ax, kind in zip(axes, kinds, strict=True):
     ax.plot(grid, formulas.values(), color=ORANGE, label="linear, exact")
     ax.plot(sizes, [found[kind, m][2] for m in sizes], "s", color=ORANGE, label="linear, trained")
     ax.plot(sizes, [found[kind, m][3] for m in sizes], "o-", color=BLUE, label="deep, trained")
+    draw = fresh(train, kinds[kind])
+    more = [trained(deep(train, M, H), draw, steps)[0] for _ in range(2)]
+    starts = [found[kind, M][3], *(error(net(noisy).numpy()) for net in more)]
+    ax.plot([M] * 3, starts, "_", color=BLUE, ms=12, label=f"deep, each of 3 starts at M = {M}")
+    print(f"{kind:<9} {M:>4} deep, from 3 starts: {min(starts):.4g} to {max(starts):.4g}")
     ax.set(title=names[kind], xlabel="latent units M")
-    numbers[kind] = {m: found[kind, m] for m in sizes}
-shift = (drop * mean @ principal.components) ** 2
-k = int(np.argmax(shift))
-print("zeroed: the mean of x~ is (1 - drop) times the mean of x.  PCA takes off the mean of x")
-print("and passes on the difference within its subspace.  Its largest part is along component")
-print(f"{k + 1}, and adds {shift[k]:.3g} to the squared error as soon as M >= {k + 1}")
+    numbers[kind] = {m: found[kind, m] for m in sizes} | {"starts": starts}
 axes[0].set_ylabel("squared error per held-out row")
 axes[0].legend(fontsize=8)
 pca_error, exact_error, linear_error, deep_error = found["gaussian", M]
@@ -429,6 +437,103 @@ right.set(ylim=(-2.2, 2.2))
 right.set_title(f"Toy of two points: at most {np.abs(answers - posterior).max():.2g} off")
 right.legend(fontsize=8)
 lesson.figure("score", fig, {"share_off": share, "points": points, "learned": learned})
+
+# %% [markdown]
+# ## Arrows onto a curve
+#
+# Data often lie near a curved surface of few dimensions.  The simplest one: x uniform on the unit
+# circle.  There $p(x | \tilde x) \propto e^{\kappa \cos \theta}$, $\theta$ the angle between x
+# and $\tilde x$ and $\kappa = \lVert \tilde x \rVert / \sigma^2$, and so the posterior mean is
+#
+# $$E[x | \tilde x] = \frac{I_1(\kappa)}{I_0(\kappa)} \frac{\tilde x}{\lVert \tilde x \rVert},$$
+#
+# a ratio of Bessel functions below 1: every arrow ends *inside* the circle.  Even a noisy point
+# that lies on the circle is moved, by $\sigma^2 / 2 + O(\sigma^4)$, since the mean of the arc that
+# it may have come from lies on the hollow side.  A denoiser does not project onto its manifold; it
+# does so as $\sigma \to 0$.  The function `trained`, from three starts, on 4,000 points; beside it
+# the posterior mean by quadrature (`analytic.kernel_denoiser` over 256 points of the circle).  The
+# arrows over $\sigma^2$ are again the score: the engine takes the gradient of $\log p(\tilde x)$.
+
+# %% Look: arrows onto a circle
+lesson.cell("Look: arrows onto a curve (the toy circle)")
+bow = denoising.CIRCLE_SIGMA  # its sigma
+around = denoising.circle(256)
+
+
+def bow_noise(x):
+    return x + bow * rng.standard_normal(x.shape)
+
+
+circle = denoising.circle(4000)
+bow_steps = 100 if lesson.fast else 500
+bow_nets = [
+    trained(deep(circle, 2, 32), fresh(circle, bow_noise), bow_steps, 0.02, batch=250)[0]
+    for _ in range(3)
+]
+spokes = np.array([0.3, 0.65, 1.0, 1.35, 1.7])
+starts = np.concatenate([denoising.circle(36)[k::3] for k in (0, 1, 2, 0, 1)])  # 12 directions
+points = np.repeat(spokes, 12)[:, None] * starts
+exact_ends = analytic.kernel_denoiser(around, points, bow)
+answers = [net(points).numpy() for net in bow_nets]
+noisy = bow_noise(circle)
+best_answer = analytic.kernel_denoiser(around, noisy, bow)
+arrow = np.mean(np.sum((best_answer - noisy) ** 2, axis=1))
+off = [np.mean(np.sum((net(noisy).numpy() - best_answer) ** 2, axis=1)) for net in bow_nets]
+shares = np.array(off) / arrow
+outwards = np.sum((circle - best_answer) * noisy, axis=1) / np.linalg.norm(noisy, axis=1)
+x_noisy = mg.tensor(points[:, None], requires_grad=True)
+exponents = ((x_noisy - around) ** 2).sum(axis=2) / (-2 * bow**2)
+(gradient,) = mg.grad(mg.logsumexp(exponents, axis=1).sum(), [x_noisy])  # of log p + constant
+tweedie = np.abs(gradient[:, 0] - (exact_ends - points) / bow**2).max()
+formula = denoising.circle_shrinkage(np.linalg.norm(points, axis=1), bow)
+bessel = np.abs(np.linalg.norm(exact_ends, axis=1) - formula).max()
+at_one = float(denoising.circle_shrinkage(1.0, bow))
+print(
+    f"three networks: arrows off by {shares.min():.2%} to {shares.max():.2%} of their mean square"
+)
+print(
+    f"a noisy point on the circle is taken to the radius {at_one:.4f}; 1 - sigma^2 / 2 = ", end=""
+)
+print(f"{1 - bow**2 / 2:.4f}")
+fig, (left, right) = plt.subplots(1, 2, figsize=(9.8, 4.6), width_ratios=(1.05, 1))
+left.plot(*np.vstack([around, around[:1]]).T, color="#999999", lw=1, label="where x lies")
+scale = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006}
+label = "exact arrows, to scale"
+left.quiver(*points.T, *(exact_ends - points).T, color=ORANGE, label=label, **scale)
+left.plot(*answers[0].T, ".", color=BLUE, ms=6, label="where a network's end")
+left.set(xlim=(-1.9, 1.9), ylim=(-1.9, 1.9), aspect="equal")
+left.set(xlabel=r"$\tilde x_1$", ylabel=r"$\tilde x_2$", title=r"Arrows from $\tilde x$ to $y$")
+left.legend(loc="lower left", fontsize=8, framealpha=0.9, frameon=True)
+r = np.linspace(0.02, 2, 100)
+right.plot(r, denoising.circle_shrinkage(r, bow), color=ORANGE, lw=4, alpha=0.7, label="exact")
+for k, answer in enumerate(answers):
+    along = np.sum(answer * points, axis=1) / np.linalg.norm(points, axis=1)
+    radii = along.reshape(len(spokes), -1)
+    label = "three networks, 12 directions" if k == 0 else None
+    right.errorbar(
+        spokes + 0.04 * (k - 1),
+        radii.mean(axis=1),
+        np.abs(np.array([radii.min(axis=1), radii.max(axis=1)]) - radii.mean(axis=1)),
+        fmt="o",
+        ms=4,
+        color=BLUE,
+        label=label,
+    )
+right.axhline(1, color="#999999", lw=1, label="the circle")
+right.plot(r, r, color="#999999", lw=1, ls=":", label="no denoising")
+right.set(xlabel=r"$\Vert \tilde x \Vert$", ylabel=r"$y$ along $\tilde x$: mean and range")
+right.set(ylim=(0, 1.25))
+right.set_title(f"At $\\Vert \\tilde x \\Vert$ = 1 the best answer lies at {at_one:.3f}")
+right.legend(fontsize=8, loc="lower right")
+lesson.figure("circle", fig, {"radii": spokes, "share_off": shares, "at_one": at_one})
+lesson.result("circle: quadrature - I1/I0, largest", bessel, exact=0, tolerance=1e-13)
+lesson.result("circle: arrow / sigma^2 - grad log p, largest", tweedie, exact=0, tolerance=1e-12)
+lesson.result(
+    "circle: mean of (x - E[x | x~]) outwards",
+    outwards.mean(),
+    exact=0,
+    tolerance=5 * outwards.std(ddof=1) / len(outwards) ** 0.5,
+)
 
 # %% [markdown]
 # ## Inspect
@@ -545,7 +650,8 @@ lesson.result("target noisy: squared error per held-out row", wrong_error)
 # 3. Set `drop = 0.1` and try the network on rows with half of the entries zeroed, and the other way
 #    round.  Which is worse, and why?
 # 4. Give each column noise of its own: `sigma` in `gaussian` as an array of length D, the same in
-#    `analytic.gaussian_moments`.  How far does the subspace turn from PCA's now?
+#    `analytic.gaussian_moments`.  How far does the subspace turn from PCA's now?  (And on the
+#    circle: at which radius is the arrow 0, and where does that radius go as sigma grows?)
 # 5. Start at noise and go $x \leftarrow x + \frac12 \eta s(x) + \sqrt{\eta}\, \epsilon$ with the
 #    learned score s of the toy.  Do you get draws of the mixture?
 

@@ -101,14 +101,25 @@ def moments(kind: str) -> analytic.Moments:
     return analytic.gaussian_moments(S, NOISES[kind]["sigma"])
 
 
-def sampling_error() -> float:
-    """How far above its minimum a loss may end, as a share: free parameters per pair seen in the
-    last tenth of training.
+PAIRS = STEPS // 10 * COPIES * 80  # seen in the last tenth of training, as its rate falls to 0
 
-    A map of rank M has M (2 D - M) free numbers and D offsets; each costs about loss / pairs.
+
+def residual(moments: analytic.Moments, M: int) -> np.ndarray:
+    """cov(x - A x~), A the best map of rank M."""
+    best = analytic.best_denoiser(moments, M)
+    covariance: np.ndarray = moments.S - best.basis * best.captured[:M] @ best.basis.T
+    return covariance
+
+
+def excess(moments: analytic.Moments, M: int, pairs: int) -> float:
+    """How far above its minimum a loss may end: a map of rank M has p = M (2 D - M) free numbers
+    and D offsets, and a fit to this many pairs is above the minimum by chi-squared of p, of mean p
+    and standard deviation sqrt(2 p), times the variance of a residual / pairs.
     """
-    pairs = STEPS // 10 * COPIES * len(five_features()[0])
-    return (RANK * (10 - RANK) + 5) / pairs
+    D = len(moments.S)
+    p = M * (2 * D - M) + D
+    largest = float(np.linalg.eigvalsh(residual(moments, M))[-1])
+    return float((p + 5 * np.sqrt(2 * p)) * largest / pairs)
 
 
 def few_points(run: Run) -> tuple[float, float, np.ndarray]:
@@ -121,15 +132,25 @@ def few_points(run: Run) -> tuple[float, float, np.ndarray]:
     return *mean_and_error(history.loss[-STEPS // 10 :]), X
 
 
+FEW_PAIRS = STEPS // 10 * 200 * 5
+
+
 # --- two points, one tanh unit: the posterior mean itself -----------------------------------------
 
 TWIN = np.array([1.2, 0.9])  # the points are TWIN and -TWIN, sigma = 1
 
 
 def twins(run: Run) -> DenoisingAutoencoder:
-    """y = W2 tanh(W1 x~ + b1) + b2 with one unit, trained on two points."""
+    """y = W2 tanh(W1 x~ + b1) + b2 with one unit, trained on two points, twice.
+
+    Where the start answers with the wrong sign, W1 ends the first training nearly twice too long:
+    the first gradients were large, and Adam's mean of squares, which has a memory of 1,000 steps,
+    keeps its steps short from then on.  The second training forgets them.
+    """
     model = DenoisingAutoencoder(TwoLayerAutoencoder(2, 1, rng=generator(run, 64)), sigma=1.0)
-    denoise(model, np.array([TWIN, -TWIN]), run, lr=0.2, epochs=400, batch=2000, copies=1000)
+    for rate in (0.2, 0.05):
+        points = np.array([TWIN, -TWIN])
+        denoise(model, points, run, lr=rate, epochs=200, batch=2000, copies=1000)
     return model
 
 
@@ -155,6 +176,37 @@ def on_ring(run: Run) -> tuple[DenoisingAutoencoder, History]:
     net = DeepAutoencoder(2, 2, 32, activation="relu", rng=generator(run, 66))
     model = DenoisingAutoencoder(net, sigma=FLOOR_SIGMA)
     return model, denoise(model, run.shared(ring), run, lr=0.02, epochs=300, batch=200, copies=10)
+
+
+# --- a curved manifold: the unit circle -----------------------------------------------------------
+
+CIRCLE_SIGMA = 0.5
+
+
+def circle(n: int) -> np.ndarray:
+    """(n, 2): points at equal steps around the unit circle."""
+    angle = 2 * np.pi * np.arange(n) / n
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def circle_shrinkage(r: np.ndarray, sigma: float) -> np.ndarray:
+    """I1(k) / I0(k), k = r / sigma^2: how long E[x | x~] is at ||x~|| = r, x uniform on the circle.
+
+    By Gauss's continued fraction of the ratio, which has no cancellation.
+    """
+    half = 2 * sigma**2 / np.asarray(r, dtype=float)
+    ratio = np.zeros_like(half)
+    for n in range(60, 0, -1):
+        ratio = 1 / (n * half + ratio)
+    return ratio
+
+
+def on_circle(run: Run) -> DenoisingAutoencoder:
+    """A deep denoiser of 2,000 points of the circle."""
+    net = DeepAutoencoder(2, 2, 32, activation="relu", rng=generator(run, 67))
+    model = DenoisingAutoencoder(net, sigma=CIRCLE_SIGMA)
+    denoise(model, circle(2000), run, lr=0.02, epochs=60, batch=200)
+    return model
 
 
 # --- a mixture of Gaussians: the score ------------------------------------------------------------

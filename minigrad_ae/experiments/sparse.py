@@ -11,8 +11,8 @@ import numpy as np
 from .. import ops
 from ..data import digits
 from ..models import SparseAutoencoder
-from ..optim import LBFGS
-from .run import Run, adam, closure, generator
+from ..optim import LBFGS, Adam
+from .run import Run, adam, closure, descent, generator
 
 
 def minimise(
@@ -65,6 +65,42 @@ def signed_codes(model: SparseAutoencoder, X: np.ndarray) -> np.ndarray:
     """(n, 4): the units of u_k minus those of -u_k."""
     z = model.encode(X).numpy()
     return z[:, :4] - z[:, 4:]
+
+
+# --- all weights trained, as lambda grows ---------------------------------------------------------
+
+SHARES = (0.05, 0.1, 0.2, 0.4)  # lambda, as a share of the length of the longest row
+
+
+def centred(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """(200, 4) and (200,): `laplace` about its mean, and the lengths of the rows."""
+    X = run.shared(laplace)[0]
+    X = X - X.mean(axis=0)
+    return X, np.linalg.norm(X, axis=1)
+
+
+def codes_in_use(run: Run, share: float, start: int) -> float:
+    """Codes that are not 0, per row, of eight ReLU units, all weights trained by Adam with lambda =
+    share x the longest row.
+    """
+    X, lengths = run.shared(centred)
+    model = SparseAutoencoder(4, 8, lam=share * lengths.max(), rng=generator(run, 13, start))
+    list(descent(Adam(model.parameters(), lr=0.1), lambda: model.loss(X), 100))
+    return float(np.count_nonzero(model.encode(X).numpy())) / len(X)
+
+
+def first_code(run: Run) -> tuple[float, float, float]:
+    """(loss of a trained net, sum ||x||^2 / 2, the length that lambda lacks to the longest row):
+    lambda lies half-way from the second longest row to the longest, on which one unit starts.
+    """
+    X, lengths = run.shared(centred)
+    second, longest = np.sort(lengths)[-2:]
+    along = X[np.argmax(lengths)] / longest
+    model = SparseAutoencoder(4, 4, lam=(second + longest) / 2, rng=generator(run, 14))
+    model.encoder_weight.data[:, 0] = model.decoder_weight.data[0] = along
+    model.encoder_bias.data[0] = -(np.sort(X @ along)[-2] + longest) / 2
+    minimise(model, X, 300)
+    return model.loss(X).item(), float(np.sum(X**2)) / 2, float(longest - second) / 2
 
 
 # --- what holds the decoder -----------------------------------------------------------------------
@@ -127,9 +163,14 @@ def sources(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 
 def planted(run: Run) -> SparseAutoencoder:
-    """Twelve ReLU units trained on the mixtures, from random weights."""
-    model = SparseAutoencoder(6, 12, lam=0.1, rng=generator(run, 10))
-    return minimise(model, run.shared(sources)[0], evaluations=400)
+    """Twelve ReLU units trained on the mixtures, from random weights: the least loss of 3 starts,
+    as one start in 25 ends in a minimum that lacks a column.
+    """
+    X, found = run.shared(sources)[0], list[SparseAutoencoder]()
+    for key in ((10,), (10, 1), (10, 2)):
+        model = SparseAutoencoder(6, 12, lam=0.1, rng=generator(run, *key))
+        found.append(minimise(model, X, evaluations=400))
+    return min(found, key=lambda model: model.loss(X).item())
 
 
 # --- digits, and what pictures look like ----------------------------------------------------------
