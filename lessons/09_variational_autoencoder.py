@@ -335,7 +335,8 @@ left.plot(at, others.T, color=ORANGE, lw=0.7, label=["... of two more runs", Non
 for label, (value, style) in lines.items():
     left.axhline(value, color=BLACK, lw=1, ls=style, label=label)
     print(f"  ln p(x) of the test rows, {' '.join(label.split())}")
-left.set(xlabel="steps", ylabel="nats per row")
+low, high = min(curves.min(), ignored), max(curves.max(), *last)
+left.set(xlabel="steps", ylabel="nats per row", ylim=(low - 0.6 * (high - low), None))
 left.set_title(f"ELBO of test rows: {min(last):.3g} to {max(last):.3g} nats", fontsize=10)
 left.legend(fontsize=8, frameon=True, framealpha=0.9, loc="lower right")
 right.plot(at, kl_curves)
@@ -438,9 +439,9 @@ lesson.result("variance of test rows lost, share", left_over)
 # %% Look: the code
 lesson.cell("Look: the code")
 order = np.argsort(report.kl)[::-1]
-fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 5.4))
+fig, (left, right) = plt.subplots(1, 2, figsize=(7.6, 4.3))
 if M == 2 and is_picture(D):
-    show_manifold(left, lambda codes: model.decode(codes).numpy(), 15, limits)
+    show_manifold(left, lambda codes: model.decode(codes).numpy(), 13, limits)
     left.set_title("Decoder: the plane of codes")
 else:
     walk = np.linspace(-2, 2, 9)
@@ -523,9 +524,8 @@ for k in (1, 4, 16, 64, 256, 1024)[: 5 if lesson.fast else 6]:
     scatter = estimates.var(axis=0, ddof=1).mean()  # of one estimate of one row
     errors[k] = float(np.sqrt(scatter / estimates.size))
     print(f"  L_{k:<5} (ln of the mean of k weights): {bounds[k]:.3f} +- {errors[k]:.2g}")
-doubt = np.sqrt(
-    np.array(list(errors.values()))[1:] ** 2 + np.array(list(errors.values()))[:-1] ** 2
-)
+sizes = np.array(list(errors.values()))
+doubt = np.hypot(sizes[1:], sizes[:-1])
 rises = np.diff(list(bounds.values())) / np.maximum(doubt, 1e-12)
 lesson.result("L_k: smallest rise, in standard errors", rises.min(), at_least=-5)
 lesson.result("L_1, nats", bounds[1])
@@ -569,7 +569,7 @@ bars = {"fmt": "o", "color": BLUE, "capsize": 4}
 left.errorbar(list(spread), centres, deviations, **bars, label="one estimate, and its scatter")
 bars |= {"fmt": "o-", "color": GREEN}
 label = "$L_k$, and 5 standard errors"
-right.errorbar(list(bounds), list(bounds.values()), 5 * np.array(list(errors.values())), **bars)
+right.errorbar(list(bounds), list(bounds.values()), 5 * sizes, **bars)
 right.lines[0].set_label(label)
 for ax, ticks in ((left, list(spread)), (right, list(bounds))):
     if log_p_x is not None:
@@ -577,7 +577,7 @@ for ax, ticks in ((left, list(spread)), (right, list(bounds))):
     ax.set_xscale("log")
     ax.set_xticks(ticks, ticks)
     ax.set_xticks([], minor=True)
-    ax.legend(fontsize=8, loc="center right" if ax is left else "lower right")
+    ax.legend(fontsize=8, loc="lower right")
 change = f"scatter {deviations[0]:.2g} to {deviations[-1]:.2g}"
 left.set(xlabel="L, samples in the first term", ylabel="nats per row")
 left.set_title(f"L samples: {change}", fontsize=10)
@@ -594,8 +594,8 @@ lesson.figure("bounds", fig, {"ln_p": log_p_x, "L": spread, "L_k": bounds, "erro
 # (the *amortisation gap*; Cremer, Li & Duvenaud 2018).  To tell them apart, free each row's own
 # $(\mu, \ln \sigma^2)$, w as it is, and climb from where the encoder put them.  The mean over q is
 # then no sampling but a quadrature where M is 1 or 2 (`hermite`, of `experiments.amortisation`:
-# nodes and weights for N(0, I)), otherwise 200 fixed draws.  In the figure look at the longer one of
-# the two bars; on the right, at one row's exact posterior with both of its Gaussians.
+# nodes and weights for N(0, I)), otherwise 200 fixed draws.  In the figure look which of the two
+# bars is longer; on the right, at one row's exact posterior with both of its Gaussians.
 
 # %% Look: the amortisation gap
 lesson.cell("Look: the encoder's q, each row's own q, and ln p(x)")

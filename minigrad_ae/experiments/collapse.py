@@ -16,11 +16,12 @@ from .. import analytic, ops
 from ..data import digits, mnist, mnist_files, shipped_results
 from ..files import write_json
 from ..models import KLWarmUp, LinearVAE, VariationalAutoencoder, diagnostics
-from ..optim import LBFGS
+from ..optim import LBFGS, SGD
 from ..tensors import Tensor, tensor
+from ..train import fit
 from .elbo import cloud, maximise, trained
 from .linear import hessian_of
-from .run import Run, adam, closure, generator
+from .run import Run, adam, closure, generator, mean_and_error
 
 UNITS = 4
 SPECTRUM = "10_mnist_spectrum.json"
@@ -222,6 +223,23 @@ def warmed(run: Run) -> LinearVAE:
     return model
 
 
+def betas_of_warm_up(run: Run) -> list[float]:
+    """What beta is at the start and after each of six epochs, in a warm-up of four to beta = 2."""
+    model, seen = LinearVAE(5, 2, sigma2=0.5, beta=2.0, rng=generator(run, 3)), list[float]()
+    warm_up = KLWarmUp(model, 4)
+    seen.append(model.beta)
+    fit(
+        model,
+        cloud()[0],
+        optimizer=SGD(model.parameters(), lr=1e-4),
+        epochs=6,
+        rng=generator(run, 4),
+        callbacks=[warm_up, lambda state: seen.append(state.model.beta)],
+        progress=False,
+    )
+    return seen
+
+
 # --- whether a code is compressed -----------------------------------------------------------------
 
 CODES = "10_mnist_codes.npz"
@@ -234,6 +252,51 @@ class Binarised(VariationalAutoencoder):
     def loss(self, x: Any, rng: Any = None) -> Tensor:
         black = rng.random(x.shape, np.float32) < x
         return super().loss(black.astype(np.float32), rng)
+
+
+def information_bounds(mu: np.ndarray, log_var: np.ndarray) -> tuple[float, float]:
+    """Closed forms between which I(x; z) lies, z from one of n Gaussians with independent units,
+    all equally probable (Kolchinsky & Tracey 2017).
+
+    Both are ln n - 1/n sum_i ln sum_j e^-d_ij: the lower with Bhattacharyya's distances, the upper
+    with d_ij = KL(q_i || q_j).
+    """
+    overlap, divergence = np.zeros((2, len(mu), len(mu)))
+    for m in range(mu.shape[1]):
+        center, ln_v = mu[:, m], log_var[:, m]
+        square, v = (center[:, None] - center) ** 2, np.exp(ln_v)
+        both, of_logs = v[:, None] + v, ln_v[:, None] + ln_v
+        overlap += 0.25 * square / both + 0.5 * np.log(0.5 * both) - 0.25 * of_logs
+        divergence += 0.5 * ((v[:, None] + square) / v - 1 - ln_v[:, None] + ln_v)
+    below, above = (
+        float(np.log(len(mu)) - np.logaddexp.reduce(-d, axis=1).mean())
+        for d in (overlap, divergence)
+    )
+    return below, above
+
+
+def information(mu: np.ndarray, log_var: np.ndarray, draws: int = 10) -> tuple[float, float]:
+    """(I(x; z), its standard error) as `mutual_information` estimates it."""
+    rng = np.random.default_rng(17)
+    return mean_and_error([diagnostics.mutual_information(mu, log_var, rng) for _ in range(draws)])
+
+
+DIGITS_SEEDS = 3
+
+
+def digits_codes(run: Run, beta: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(mu, log_var) of the first 500 training digits in three VAEs 64-64-8, from other weights
+    each; 20 epochs, noise of deviation 0.2.
+    """
+    X, found = digits("train")[0].astype(np.float32), []
+    for k in range(DIGITS_SEEDS):
+        start, order, noise = (generator(run, 40, k, purpose) for purpose in range(3))
+        layers: dict[str, Any] = {"hidden": (64,), "likelihood": "gaussian", "sigma": 0.2}
+        layers |= {"dtype": np.float32}
+        model = VariationalAutoencoder(64, 8, beta=beta, rng=start, **layers)
+        adam(model, X, lr=3e-3, epochs=20, batch=64, rng=order, noise=noise)
+        found.append(posteriors(model, X[:500]))
+    return found
 
 
 def mnist_codes(run: Run) -> dict[str, np.ndarray]:
