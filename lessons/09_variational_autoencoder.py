@@ -481,8 +481,8 @@ lesson.figure("manifold", fig, {"codes": mu[:100], "covariance": report.covarian
 # where with $z = \mu + \sigma\epsilon$:
 # $\ln p(z) - \ln q(z \mid x) = \frac12 \sum_m (\epsilon_m^2 + \ln \sigma_m^2 - z_m^2)$.
 # The mean of w is p(x), and $\mathcal{L}_1$ is the ELBO.  $\mathcal{L}_k$ never falls with k,
-# since ln is concave.  All points below come from draws of their own, with what five standard
-# errors leave of doubt.
+# since ln is concave.  Every point below comes from draws of its own; on the left the bars are the
+# scatter of one estimate, on the right five standard errors of a mean.
 #
 # With one or two units there is a third way: integrate $p(x \mid z)\, p(z)$ over a grid of z as
 # fine as the narrowest q.  How far may a sampled $\mathcal{L}_k$ be above ln p(x)?  The mean of
@@ -578,6 +578,8 @@ for ax, ticks in ((left, list(spread)), (right, list(bounds))):
     ax.set_xticks(ticks, ticks)
     ax.set_xticks([], minor=True)
     ax.legend(fontsize=8, loc="lower right")
+low, high = left.get_ylim()
+left.set_ylim(low - 0.3 * (high - low), high)  # room for the legends
 change = f"scatter {deviations[0]:.2g} to {deviations[-1]:.2g}"
 left.set(xlabel="L, samples in the first term", ylabel="nats per row")
 left.set_title(f"L samples: {change}", fontsize=10)

@@ -344,8 +344,7 @@ for b in (1.0, 4.0):
         code = [v.numpy().astype(float) for v in train_deep(deep, p, epochs).encode(some)]
         told = mutual_information(*code, rng)
         codes["pictures"].append([b, unit_kl(deep, some).sum(), told, *information_bounds(*code)])
-shipped = mnist_codes(lesson.run)
-codes["MNIST"] = np.stack([shipped[k] for k in ("beta", "rate", "information")], axis=1).tolist()
+codes["MNIST"] = mnist_codes(lesson.run)[:, [0, 2, 3]].tolist()
 for name, found in codes.items():
     print(f"{name}, ln N = {most[name]:.3f} nats")
     print("  beta      rate   I(x; z)   of ln N" + "   closed forms" * (name == "pictures"))
@@ -366,9 +365,9 @@ for ax, (name, found) in zip(axes, codes.items(), strict=True):
         ax.vlines(where, *np.array([row[3:] for row in found]).T, color=BLUE, lw=1)
     shares = [table[table[:, 0] == b, 2].mean() / most[name] for b in (1.0, 4.0)]
     ax.set_xticks([0, 1], ["$\\beta$ = 1", "$\\beta$ = 4"])
-    ax.set(ylabel="nats", xlim=(-0.5, 1.5), ylim=(0, 1.1 * max(table[:, 1].max(), most[name])))
+    ax.set(ylabel="nats", xlim=(-0.5, 1.5), ylim=(0, 1.25 * max(table[:, 1].max(), most[name])))
     what = f"{len(some):,} pictures" if name == "pictures" else "10,000 of MNIST"
-    ax.set_title(f"{what}: I is {shares[0]:.0%},\n{shares[1]:.0%} of ln N", fontsize=10)
+    ax.set_title(f"{what}: I is {shares[0]:.1%},\n{shares[1]:.1%} of ln N", fontsize=10)
     ax.legend(fontsize=8)
 lesson.figure("compression", fig, codes)
 

@@ -366,32 +366,3 @@ def beta_compresses(run: Run) -> float:
         for loose, tight in zip(*codes, strict=True)
     ]
     return float(sum(above < below for below, above in pairs))
-
-
-def _mnist_code(run: Run, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Shipped posteriors of 400 test images of MNIST, for the beta with that number."""
-    record = run.shared(collapse.mnist_codes)
-    mu, log_var = (record[name][k, :400].astype(np.float64) for name in ("mu", "log_var"))
-    return mu, log_var
-
-
-def _between(run: Run, k: int) -> tuple[float, float]:
-    """(middle, half the width) of where theory allows I(x; z) of that code."""
-    code = _mnist_code(run, k)
-    below, above = collapse.information_bounds(*code)
-    above = min(above, float(np.log(len(code[0]))))
-    return (above + below) / 2, (above - below) / 2
-
-
-@claim(
-    "mnist-uncompressed",
-    "MNIST, VAE 784-400-20, beta = 1: I(x; z) about 400 test images lies between the closed form "
-    "below it and ln 400, nats",
-    kind="bound",
-    expected=lambda run: _between(run, 0)[0],
-    tolerance=lambda run: _between(run, 0)[1] + 1e-12,
-    reason="half the distance of the two; both hold for any code",
-    sabotage=edit(diagnostics.mutual_information, "np.exp(0.5 * log_var)", "np.exp(log_var)"),
-)
-def mnist_uncompressed(run: Run) -> float:
-    return collapse.information(*_mnist_code(run, 0), draws=4)[0]

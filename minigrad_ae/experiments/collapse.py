@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -242,8 +243,8 @@ def betas_of_warm_up(run: Run) -> list[float]:
 
 # --- whether a code is compressed -----------------------------------------------------------------
 
-CODES = "10_mnist_codes.npz"
-CODE_BETAS, CODE_SEEDS = (1.0, 4.0), (0, 1, 2)
+CODES = "10_mnist_codes.json"
+CODE_BETAS, CODE_SEEDS = (1.0, 4.0), (0, 1)
 
 
 class Binarised(VariationalAutoencoder):
@@ -299,33 +300,31 @@ def digits_codes(run: Run, beta: float) -> list[tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def mnist_codes(run: Run) -> dict[str, np.ndarray]:
-    """What six VAEs 784-400-20 say about MNIST's test images, for two betas and three seeds.
+def mnist_codes(run: Run) -> np.ndarray:
+    """(4, 5): beta, seed, rate, I(x; z) and ELBO, in nats, of VAEs 784-400-20 about MNIST's 10,000
+    test images, for two betas and two seeds.
 
-    ``beta``, ``seed``, ``rate``, ``information`` and ``elbo`` (6,), in nats, of all 10,000 images;
-    ``mu`` and ``log_var`` (2, 1000, 20), posteriors of the first 1,000 with seed 0, one beta after
-    the other.  Shipped; the full form of the lesson trains again (six times four epochs) and
-    writes it.
+    Shipped, to three decimals; the full form of the lesson trains them again (four times four
+    epochs) and writes it.
     """
     if run.full:
         train, (test, _) = mnist(dtype=np.float32)[0], mnist(split="test", dtype=np.float32)
         test = (np.random.default_rng([0, 1]).random(test.shape) < test).astype(np.float32)
-        rows, codes = [], []
-        for seed in CODE_SEEDS:
-            for beta in CODE_BETAS:
-                model = _mnist_model(train, beta, seed)
-                found = diagnostics.diagnose(model, test, np.random.default_rng(seed), draws=1)
-                rows.append([beta, seed, found.rate, found.mutual_information, found.elbo])
-                codes.append(posteriors(model, test[:1000]))
-        mu, log_var = (np.stack(c[: len(CODE_BETAS)]) for c in zip(*codes, strict=True))
-        columns = np.array(rows, dtype=np.float64).T
-        names = ("beta", "seed", "rate", "information", "elbo")
-        record = dict(zip(names, columns, strict=True))
-        record |= {"mu": mu.astype(np.float16), "log_var": log_var.astype(np.float16)}
-        record["command"] = np.array("minigrad-ae lesson 10 --full")
-        np.savez_compressed(shipped_results.FOLDER / CODES, **record)
-    with np.load(shipped_results.shipped(CODES)) as record:
-        return {name: record[name] for name in record.files}
+        rows = []
+        for seed, beta in product(CODE_SEEDS, CODE_BETAS):
+            model = _mnist_model(train, beta, seed)
+            found = diagnostics.diagnose(model, test, np.random.default_rng(seed), draws=1)
+            nats = (found.rate, found.mutual_information, found.elbo)
+            rows.append([beta, seed, *(round(value, 3) for value in nats)])
+        record = {
+            "command": "minigrad-ae lesson 10 --full",
+            "what": "VAEs 784-400-20, binarised MNIST, four epochs of Adam; 10,000 test images",
+            "columns": ["beta", "seed", "rate", "mutual_information", "elbo"],
+            "rows": rows,
+        }
+        write_json(shipped_results.FOLDER / CODES, record)
+    record = json.loads(shipped_results.shipped(CODES).read_text(encoding="utf-8"))
+    return np.array(record["rows"])
 
 
 def _mnist_model(train: np.ndarray, beta: float, seed: int) -> VariationalAutoencoder:
