@@ -20,13 +20,13 @@ import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.experiments.collapse import mnist_spectrum
+from minigrad_ae.experiments.collapse import information_bounds, mnist_codes, mnist_spectrum
 from minigrad_ae.experiments.elbo import cloud
 from minigrad_ae.models import VariationalAutoencoder, diagnose
-from minigrad_ae.models.diagnostics import log_aggregate_posterior
+from minigrad_ae.models.diagnostics import log_aggregate_posterior, mutual_information
 from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, RED, Lesson
 
-lesson = Lesson("10_posterior_collapse", "about 20 s; --fast 5 s")
+lesson = Lesson("10_posterior_collapse", "about 30 s; --fast 8 s")
 X = cloud()[0]  # (80, 5); yours: X = mg.data.load_matrix("table.csv")
 M = 4  # latent units of the linear VAE, at most as many as X has columns
 pictures = mg.data.digits("train")[0]  # (1437, 64), for the deep VAEs
@@ -238,7 +238,7 @@ lesson.figure("active_units", fig, {**numbers, "deep_beta": betas, "deep_kl": de
 # %% [markdown]
 # ## Sum or mean?
 #
-# The most common reason for collapse is a word.  Per datum let e be the squared errors (D of them)
+# A common reason for collapse is a word.  Per datum let e be the squared errors (D of them)
 # and KL the terms of the units (M).  A loss $a \sum e + b \sum \mathrm{KL}$ has $\tau = b / 2a$.
 # "MSE + KL" with a mean over D pixels is a = 1/D: $\tau = D/2$, whatever beta somebody believes to
 # have.  And $\tau$ is in squared units of x: pixels from 0 to 255 in place of 0 to 1 multiply every
@@ -315,12 +315,69 @@ ax.legend(fontsize=8)
 lesson.figure("rate_distortion", fig, numbers)
 
 # %% [markdown]
+# ## Is the code compressed?
+#
+# The slide's second problem: with $q(z \mid x)$ narrow enough, z names the datum.  How much z tells
+# about which of N rows x is, is the mutual information I(x; z) of $q(z \mid x_n)$ and the mixture
+# q(z) of all N of them.  It cannot exceed ln N, and a code that reaches it tells all rows apart:
+# *not compressed*.  Neither can it exceed the rate.  I is estimated by draws, since no integral of
+# ln q(z) is known; but it lies between two closed forms (Kolchinsky & Tracey 2017),
+#
+# $$\ln N - \frac1N \sum_i \ln \sum_j e^{-d_{ij}} ,$$
+#
+# with Bhattacharyya's distance of $q(z \mid x_i)$ and $q(z \mid x_j)$ for $d_{ij}$ below, their KL
+# above (`information_bounds`, of `experiments.collapse`).  Deep VAEs on the pictures, from several
+# starts, with noise of deviation .4; beside them 784-400-20 on MNIST, trained with `--full`, else
+# shipped.  Compare I with ln N: by how much does beta = 4 lower it?
+
+# %% Train: is the code compressed?
+lesson.cell("Train: is the code compressed, with beta = 1 and 4?")
+some = p[:1000]
+codes = {"pictures": [], "MNIST": []}  # rows: beta, rate, I(x; z), closed forms below and above
+most = {"pictures": float(np.log(len(some))), "MNIST": float(np.log(10_000))}
+for b in (1.0, 4.0):
+    for key in (0, 1) if lesson.fast else (0, 1, 2):
+        rng = np.random.default_rng([seed, 3, key])
+        deep = VariationalAutoencoder(
+            p.shape[1], units, beta=b, rng=rng, **{**gaussian, "sigma": 0.4}
+        )
+        code = [v.numpy().astype(float) for v in train_deep(deep, p, epochs).encode(some)]
+        told = mutual_information(*code, rng)
+        codes["pictures"].append([b, unit_kl(deep, some).sum(), told, *information_bounds(*code)])
+codes["MNIST"] = mnist_codes(lesson.run)[:, [0, 2, 3]].tolist()
+for name, found in codes.items():
+    print(f"{name}, ln N = {most[name]:.3f} nats")
+    print("  beta      rate   I(x; z)   of ln N" + "   closed forms" * (name == "pictures"))
+    for b, rate, told, *forms in found:
+        row = f"{b:>6g} {rate:>9.3f} {told:>9.3f} {told / most[name]:>9.1%}"
+        print(row + "".join(f"{form:>9.3f}" for form in forms))
+for b in (1.0, 4.0):
+    told = np.mean([row[2] for row in codes["pictures"] if row[0] == b])
+    lesson.result(f"pictures, beta = {b:g}: I(x; z), nats", told, at_most=most["pictures"] + 1e-9)
+fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.4))
+for ax, (name, found) in zip(axes, codes.items(), strict=True):
+    table = np.array([row[:3] for row in found])
+    where = np.searchsorted([1.0, 4.0], table[:, 0]) + np.linspace(-0.15, 0.15, len(table))
+    ax.axhline(most[name], color=BLACK, lw=1, ls=":", label=f"ln N = {most[name]:.2f}")
+    ax.plot(where, table[:, 1], "s", mfc="none", color=RED, label="rate")
+    ax.plot(where, table[:, 2], "o", color=BLUE, label="I(x; z)")
+    if name == "pictures":
+        ax.vlines(where, *np.array([row[3:] for row in found]).T, color=BLUE, lw=1)
+    shares = [table[table[:, 0] == b, 2].mean() / most[name] for b in (1.0, 4.0)]
+    ax.set_xticks([0, 1], ["$\\beta$ = 1", "$\\beta$ = 4"])
+    ax.set(ylabel="nats", xlim=(-0.5, 1.5), ylim=(0, 1.25 * max(table[:, 1].max(), most[name])))
+    what = f"{len(some):,} pictures" if name == "pictures" else "10,000 of MNIST"
+    ax.set_title(f"{what}: I is {shares[0]:.1%},\n{shares[1]:.1%} of ln N", fontsize=10)
+    ax.legend(fontsize=8)
+lesson.figure("compression", fig, codes)
+
+# %% [markdown]
 # ## KL warm-up
 #
 # A deep VAE can collapse although its maximum does not: early on the decoder ignores z, and giving
-# z up costs the encoder nothing.  *Warm-up* raises beta from 0 during the first epochs.  If the
-# ELBO at the end (with beta = 1) is higher with it, collapse was a failure of training, not the
-# optimum.
+# z up costs the encoder nothing.  *Warm-up* raises beta from 0 during the first epochs.  If more
+# units live at the end and the ELBO (with beta = 1) is higher, their collapse was a failure of
+# training, not the optimum.
 
 # %% Train: KL warm-up
 lesson.cell("Train: KL warm-up, three ReLU layers, 16 units, beta = 1 at the end")

@@ -49,6 +49,15 @@ def test_a_gradient_that_is_zero_gets_no_arrow():
     assert counts == [2, 6]
 
 
+def test_the_machine_shows_datum_and_output_in_the_same_shades_and_all_its_words():
+    ax, x = Figure().subplots(), np.linspace(0, 1, 25)
+    words = {name: f"{name}!" for name in ("mu", "sigma", "eps", "z", "kl", "log_p", "bound")}
+    pictures.show_autoencoder(ax, words, {"x": x, "y": 0.5 * x})
+    assert set(words.values()) <= {text.get_text() for text in ax.texts}
+    shades = [child.images[0].get_array().max() for child in ax.child_axes]
+    assert shades == [1.0, 0.5]
+
+
 @pytest.mark.parametrize(("labels", "drawn"), [(np.array([3, 3, 7]), [2, 1]), (None, [3])])
 def test_codes_are_drawn_by_class_or_as_points(labels, drawn):
     ax = Figure().subplots()

@@ -10,7 +10,7 @@ import numpy as np
 from .. import analytic
 from ..autodiff.check import check_graph
 from ..data import digits
-from ..experiments import variational
+from ..experiments import amortisation, variational
 from ..experiments.run import closure, with_weights
 from ..experiments.variational import (
     DRAWS,
@@ -587,3 +587,37 @@ def gradients_add(run: Run) -> float:
     whole, rng = gradient_of(model, X, generator(run, 22)), generator(run, 22)
     parts = sum(gradient_of(model, x[None, :], rng) for x in X)
     return float(np.linalg.norm(parts - whole) / np.linalg.norm(whole))
+
+
+# --- one encoder for all data ---------------------------------------------------------------------
+
+
+@claim(
+    "vae-own-posterior",
+    "optimised for each datum alone, q with independent units leaves 1/2 (sum ln P_mm - ln det P) "
+    "of log p, P the precision of the exact posterior (linear model): largest error, nats",
+    kind="exact",
+    expected=0.0,
+    tolerance=100 * 100 * EPS,
+    reason="a hundred roundings of bounds down to -100 nats; what L-BFGS leaves is the square of "
+    "a gradient of 1e-9",
+    sabotage=wrong_rule("reparameterise", "log_var", "g * (exp(0.5 * log_var) * noise)"),
+)
+def own_posterior(run: Run) -> float:
+    return float(np.abs(amortisation.gap_left(run) - amortisation.diagonal_gap()).max())
+
+
+@claim(
+    "vae-amortisation-gap",
+    "trained VAE, 20 digits: the encoder's bound <= the bound optimised over the datum's own mu "
+    "and sigma <= log p(x) on a grid: inequalities that fail, of 40",
+    kind="bound",
+    expected=0.0,
+    tolerance=0.0,
+    reason="a count; each may fail by what twice as many nodes of the quadrature change",
+    sabotage=edit(densities.kl_to_prior, "0.5 * ops.sum(", "0.25 * ops.sum("),
+    thorough=True,
+)
+def amortisation_gap(run: Run) -> float:
+    encoder, own, log_p, error = run.shared(amortisation.three_levels)
+    return float(np.sum(own < encoder) + np.sum(log_p < own - error - 1e-9))

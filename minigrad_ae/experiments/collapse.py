@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,13 @@ import numpy as np
 from .. import analytic, ops
 from ..data import digits, mnist, mnist_files, shipped_results
 from ..files import write_json
-from ..models import KLWarmUp, LinearVAE, diagnostics
-from ..optim import LBFGS
+from ..models import KLWarmUp, LinearVAE, VariationalAutoencoder, diagnostics
+from ..optim import LBFGS, SGD
 from ..tensors import Tensor, tensor
+from ..train import fit
 from .elbo import cloud, maximise, trained
 from .linear import hessian_of
-from .run import Run, closure, generator
+from .run import Run, adam, closure, generator, mean_and_error
 
 UNITS = 4
 SPECTRUM = "10_mnist_spectrum.json"
@@ -219,6 +221,118 @@ def warmed(run: Run) -> LinearVAE:
     for stage in (1, 2, 3, 4):
         model.beta = warm_up.at(stage)
         maximise(model, X, [model.encoder_weight, model.log_var, model.decoder_weight])
+    return model
+
+
+def betas_of_warm_up(run: Run) -> list[float]:
+    """What beta is at the start and after each of six epochs, in a warm-up of four to beta = 2."""
+    model, seen = LinearVAE(5, 2, sigma2=0.5, beta=2.0, rng=generator(run, 3)), list[float]()
+    warm_up = KLWarmUp(model, 4)
+    seen.append(model.beta)
+    fit(
+        model,
+        cloud()[0],
+        optimizer=SGD(model.parameters(), lr=1e-4),
+        epochs=6,
+        rng=generator(run, 4),
+        callbacks=[warm_up, lambda state: seen.append(state.model.beta)],
+        progress=False,
+    )
+    return seen
+
+
+# --- whether a code is compressed -----------------------------------------------------------------
+
+CODES = "10_mnist_codes.json"
+CODE_BETAS, CODE_SEEDS = (1.0, 4.0), (0, 1)
+
+
+class Binarised(VariationalAutoencoder):
+    """Its loss draws black and white pixels from grey ones, again at every step."""
+
+    def loss(self, x: Any, rng: Any = None) -> Tensor:
+        black = rng.random(x.shape, np.float32) < x
+        return super().loss(black.astype(np.float32), rng)
+
+
+def information_bounds(mu: np.ndarray, log_var: np.ndarray) -> tuple[float, float]:
+    """Closed forms between which I(x; z) lies, z from one of n Gaussians with independent units,
+    all equally probable (Kolchinsky & Tracey 2017).
+
+    Both are ln n - 1/n sum_i ln sum_j e^-d_ij: the lower with Bhattacharyya's distances, the upper
+    with d_ij = KL(q_i || q_j).
+    """
+    overlap, divergence = np.zeros((2, len(mu), len(mu)))
+    for m in range(mu.shape[1]):
+        center, ln_v = mu[:, m], log_var[:, m]
+        square, v = (center[:, None] - center) ** 2, np.exp(ln_v)
+        both, of_logs = v[:, None] + v, ln_v[:, None] + ln_v
+        overlap += 0.25 * square / both + 0.5 * np.log(0.5 * both) - 0.25 * of_logs
+        divergence += 0.5 * ((v[:, None] + square) / v - 1 - ln_v[:, None] + ln_v)
+    below, above = (
+        float(np.log(len(mu)) - np.logaddexp.reduce(-d, axis=1).mean())
+        for d in (overlap, divergence)
+    )
+    return below, above
+
+
+def information(mu: np.ndarray, log_var: np.ndarray, draws: int = 10) -> tuple[float, float]:
+    """(I(x; z), its standard error) as `mutual_information` estimates it."""
+    rng = np.random.default_rng(17)
+    return mean_and_error([diagnostics.mutual_information(mu, log_var, rng) for _ in range(draws)])
+
+
+DIGITS_SEEDS = 3
+
+
+def digits_codes(run: Run, beta: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(mu, log_var) of the first 500 training digits in three VAEs 64-64-8, from other weights
+    each; 20 epochs, noise of deviation 0.2.
+    """
+    X, found = digits("train")[0].astype(np.float32), []
+    for k in range(DIGITS_SEEDS):
+        start, order, noise = (generator(run, 40, k, purpose) for purpose in range(3))
+        layers: dict[str, Any] = {"hidden": (64,), "likelihood": "gaussian", "sigma": 0.2}
+        layers |= {"dtype": np.float32}
+        model = VariationalAutoencoder(64, 8, beta=beta, rng=start, **layers)
+        adam(model, X, lr=3e-3, epochs=20, batch=64, rng=order, noise=noise)
+        found.append(posteriors(model, X[:500]))
+    return found
+
+
+def mnist_codes(run: Run) -> np.ndarray:
+    """(4, 5): beta, seed, rate, I(x; z) and ELBO, in nats, of VAEs 784-400-20 about MNIST's 10,000
+    test images, for two betas and two seeds.
+
+    Shipped, to three decimals; the full form of the lesson trains them again (four times four
+    epochs) and writes it.
+    """
+    if run.full:
+        train, (test, _) = mnist(dtype=np.float32)[0], mnist(split="test", dtype=np.float32)
+        test = (np.random.default_rng([0, 1]).random(test.shape) < test).astype(np.float32)
+        rows = []
+        for seed, beta in product(CODE_SEEDS, CODE_BETAS):
+            model = _mnist_model(train, beta, seed)
+            found = diagnostics.diagnose(model, test, np.random.default_rng(seed), draws=1)
+            nats = (found.rate, found.mutual_information, found.elbo)
+            rows.append([beta, seed, *(round(value, 3) for value in nats)])
+        record = {
+            "command": "minigrad-ae lesson 10 --full",
+            "what": "VAEs 784-400-20, binarised MNIST, four epochs of Adam; 10,000 test images",
+            "columns": ["beta", "seed", "rate", "mutual_information", "elbo"],
+            "rows": rows,
+        }
+        write_json(shipped_results.FOLDER / CODES, record)
+    record = json.loads(shipped_results.shipped(CODES).read_text(encoding="utf-8"))
+    return np.array(record["rows"])
+
+
+def _mnist_model(train: np.ndarray, beta: float, seed: int) -> VariationalAutoencoder:
+    """Four epochs of Adam."""
+    start, order, noise = (np.random.default_rng([seed, k]) for k in range(3))
+    layers: dict[str, Any] = {"hidden": (400,), "activation": "relu", "dtype": np.float32}
+    model = Binarised(784, 20, beta=beta, rng=start, **layers)
+    adam(model, train, lr=2e-3, epochs=4, batch=128, rng=order, noise=noise)
     return model
 
 

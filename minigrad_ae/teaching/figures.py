@@ -114,8 +114,67 @@ def show_codes(ax: Any, codes: Array, labels: Array | None) -> None:
     for share in (0.5, 0.95):
         radius = np.sqrt(-2 * np.log(1 - share))
         ax.plot(radius * np.cos(turn), radius * np.sin(turn), color=BLACK, lw=0.8, ls=":")
-        ax.text(0, radius, f"{share:.0%} of p(z)", fontsize=7, ha="center", va="bottom")
+        box = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"}
+        where: dict[str, Any] = {"ha": "center", "va": "center", "zorder": 5, "bbox": box}
+        ax.text(0, radius, f"{share:.0%} of p(z)", fontsize=8, **where)
     ax.set(xlabel="mean of $q(z_1 | x)$", ylabel="mean of $q(z_2 | x)$", aspect="equal")
+
+
+# --- the whole model in one picture ---------------------------------------------------------------
+
+
+def show_autoencoder(ax: Any, words: Mapping[str, str], pictures: Mapping[str, Array]) -> None:
+    """Datum, encoder, code, decoder, reconstruction, from left to right; below, the two terms of
+    the bound where they belong.
+
+    words : under "mu", "sigma", "eps", "z", "kl", "log_p" and "bound", what stands in these places.
+    pictures : rows of data, (D,), under "x" and "y", drawn with the same shades.
+    """
+    both = np.concatenate(list(pictures.values()))
+    for place, (name, row) in zip((0.0, 8.9), pictures.items(), strict=True):
+        picture = ax.inset_axes([place, 1.6, 1.1, 1.5], transform=ax.transData)
+        show_rows(picture, row[None, :], limits=(float(both.min()), float(both.max())))
+        picture.set_ylabel("")
+        picture.spines[:].set_visible(False)
+        ax.text(place + 0.55, 3.3, f"${name}$", ha="center", va="center", fontsize=11)
+    shapes = {  # a network narrows or widens towards what it makes
+        "encoder $\\phi$": [(1.5, 1.2), (1.5, 3.5), (2.9, 2.95), (2.9, 1.75)],
+        "decoder $w$": [(7.1, 1.75), (7.1, 2.95), (8.5, 3.5), (8.5, 1.2)],
+    }
+    for name, corners in shapes.items():
+        ax.fill(*zip(*corners, strict=True), facecolor="#DCEBF5", edgecolor=BLUE, lw=1.2)
+        x = float(np.mean([corner[0] for corner in corners]))
+        ax.text(x, 2.35, name.replace(" ", "\n"), ha="center", va="center", fontsize=9)
+    boxes = {
+        "mu": (4.0, 3.05, "white", BLUE),
+        "sigma": (4.0, 1.65, "white", BLUE),
+        "eps": (6.0, 0.75, YELLOW, BLACK),
+        "z": (6.0, 2.35, "white", BLUE),
+        "kl": (2.9, -0.55, "#F9E3D3", RED),
+        "log_p": (8.0, -0.55, "#D8EFE6", GREEN),
+    }
+    for name, (x, y, face, edge) in boxes.items():
+        box = {"boxstyle": "round,pad=0.4", "facecolor": face, "edgecolor": edge}
+        centred: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8.5}
+        ax.text(x, y, words[name], bbox=box, zorder=3, **centred)
+    arrows = [
+        ((1.1, 2.35), (1.5, 2.35)),
+        ((2.9, 2.6), (3.3, 2.95)),
+        ((2.9, 2.1), (3.3, 1.75)),
+        ((4.75, 2.95), (5.25, 2.55)),
+        ((4.75, 1.75), (5.25, 2.15)),
+        ((6.0, 1.1), (6.0, 1.9)),
+        ((6.75, 2.35), (7.1, 2.35)),
+        ((8.5, 2.35), (8.9, 2.35)),
+    ]
+    for start, end in arrows:
+        ax.annotate("", xy=end, xytext=start, arrowprops={"arrowstyle": "-|>", "color": BLACK})
+    for start, end, color in (((4.0, 1.2), (3.3, 0.0), RED), ((9.45, 1.5), (8.6, 0.0), GREEN)):
+        look = {"arrowstyle": "-|>", "color": color, "ls": "--"}
+        ax.annotate("", xy=end, xytext=start, arrowprops=look)
+    ax.text(5.4, -1.75, words["bound"], ha="center", va="center", fontsize=10, weight="bold")
+    ax.set(xlim=(-0.1, 10.1), ylim=(-2.1, 3.7))
+    ax.axis("off")
 
 
 # --- a graph with its gradients -------------------------------------------------------------------
