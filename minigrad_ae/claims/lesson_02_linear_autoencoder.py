@@ -187,7 +187,8 @@ def digits_constant(run: Run) -> float:
 
 def projection_allowed(run: Run, M: int) -> float:
     """Outputs that are off by A = a sqrt(s_i) and B = b sqrt(s_j) (see `sine_allowed`) cost
-    1/2 (A^2 + B^2) - A B sqrt(s_j / s_i), at least half the square of (A, B) times 1 - sqrt(s_{M+1} / s_M).
+    1/2 (A^2 + B^2) - A B sqrt(s_j / s_i), at least half the square of
+    (A, B) times 1 - sqrt(s_{M+1} / s_M).
     """
     found = run.shared(principal)
     s = found.eigenvalues

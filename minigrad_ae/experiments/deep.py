@@ -16,7 +16,6 @@ from ..autodiff import engine
 from ..autodiff.curvature import hessian
 from ..data import digits, helix, parabola
 from ..models import DeepAutoencoder
-from ..nn import Module
 from ..optim import LBFGS, SGD, Adam
 from .run import Run, adam, closure, descent, generator, with_weights
 
@@ -143,12 +142,12 @@ DEEPER: list[Any] = [
 ]  # fmt: skip
 
 
-def gradient(model: Module, X: np.ndarray) -> np.ndarray:
+def gradient(model: DeepAutoencoder, X: np.ndarray) -> np.ndarray:
     """dE/dw in all weights laid end to end."""
     return np.concatenate([g.ravel() for g in engine.grad(model.loss(X), list(model.parameters()))])
 
 
-def curvatures(model: Module, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def curvatures(model: DeepAutoencoder, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues and eigenvectors of the Hessian of E in all weights, by the size of the values:
     the flat directions come first.
     """
@@ -165,7 +164,7 @@ def curvatures(model: Module, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values[order], vectors[:, order]
 
 
-def newton(model: Module, X: np.ndarray, flat: int, steps: int = 4) -> None:
+def newton(model: DeepAutoencoder, X: np.ndarray, flat: int, steps: int = 4) -> None:
     """Newton's steps across all directions but the flattest, of which there are `flat`."""
     for _ in range(steps):
         values, vectors = curvatures(model, X)
