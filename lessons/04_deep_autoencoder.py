@@ -486,15 +486,15 @@ for k in range(starts):
     print(f"  parabola, start {k}: error {half:.1e} halfway, {end:.1e} at the end")
 
 # %% [markdown]
-# **A minimum that is one.**  To show a local minimum, three things are needed: a gradient of 0, no
-# direction in which E falls, and another place where E is lower.  `TWENTY` (of `experiments.deep`)
-# are 20 points in three dimensions, three of them far out; the network is the slide's, 3-2-1-2-3.
-# The weights `BASIN` were found by a search over random starts and rounded.  From there L-BFGS and
-# then Newton's method (`newton`) train on.  `gradient` is all of $\partial E / \partial w$ in one
-# vector, and `curvatures` the eigenvalues of `mg.hessian` in all 24 weights.  Two of them have to be
-# 0 at every stationary point: $z \to c z + d$, undone in layer 3, leaves E as it is.  If the other
-# 22 are positive, every way out leads uphill.  The weights `DEEPER` are where another start had come
-# to.
+# **A minimum that is one.**  To show a local minimum, three things are needed: a gradient of 0,
+# no direction in which E falls, and another place where E is lower.  `TWENTY` (of
+# `experiments.deep`) are 20 points in three dimensions, three of them far out; the network is the
+# slide's, 3-2-1-2-3. The weights `BASIN` were found by a search over random starts and rounded.
+# From there L-BFGS and then Newton's method (`newton`) train on.  `gradient` is all of
+# $\partial E / \partial w$ in one vector, and `curvatures` the eigenvalues of `mg.hessian` in all
+# 24 weights.  Two of them have to be 0 at every stationary point: $z \to c z + d$, undone in
+# layer 3, leaves E as it is.  If the other 22 are positive, every way out leads uphill.  The
+# weights `DEEPER` are where another start had come to.
 
 # %% Look: a local minimum
 lesson.cell("Look: a local minimum (20 made-up points)")
@@ -550,9 +550,9 @@ lesson.figure("starts", fig, numbers)
 
 # %% [markdown]
 # So the risk is real, for this network and these points: nothing that goes downhill leaves the
-# minimum, though E is lower elsewhere.  (Peaks in the middle panel are points that L-BFGS tries and
-# rejects; the right panel shows the 24 curvatures.)  ReLU units have a risk of their own: one that is 0 for every row gets no gradient, and
-# never comes back.
+# minimum, though E is lower elsewhere.  (Peaks in the middle panel are points that L-BFGS tries
+# and rejects; the right panel shows the 24 curvatures.)  ReLU units have a risk of their own: one
+# that is 0 for every row gets no gradient, and never comes back.
 #
 # **Are the codes nested?**  The first M units of PCA's code with M + 1 units *are* its code with M.
 # For the deep network, regress the code of M units on that of M + 1, trained alike; $R^2$ is the
@@ -587,9 +587,9 @@ lesson.result("deep: R^2 of M units by M + 1, mean of starts", np.mean(shares))
 # on all rows of `P`, by a 2-8-1-8-2 network.  The step sizes did best of .1, .3 and 1 for SGD and
 # .01 and .03 for Adam, on two other starts; they are not the best there are (SGD at .6, or with
 # momentum, goes further).  PCA's line leaves .0907, and no two-layer network with one hidden unit
-# can leave less (lesson 3).  Look for levels where a curve lingers: at .43 the outputs are constant,
-# at .0907 they are PCA's line.  Peaks are points that L-BFGS tries and rejects.  Thin lines are the
-# other starts.
+# can leave less (lesson 3).  Look for levels where a curve lingers: at .43 the outputs are
+# constant, at .0907 they are PCA's line.  Peaks are points that L-BFGS tries and rejects.  Thin
+# lines are the other starts.
 
 # %% Look: three optimisers
 lesson.cell("Look: three optimisers on the parabola of lesson 3")
