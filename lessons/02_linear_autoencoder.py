@@ -10,6 +10,7 @@
 
 # %% Settings
 import textwrap
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -130,19 +131,23 @@ lesson.figure("network", fig, {"units": [D, M, D]})
 lesson.cell("Train: descent, from tiny weights")
 principal = analytic.pca(X)
 eta = 0.25 / principal.eigenvalues[0]
-W1, W2 = new_weights(np.random.default_rng(seed), 1e-4)
-optimizer = mg.optim.SGD([W1, W2], lr=eta)
-fall = []
-for step in range(400):
-    optimizer.zero_grad()
-    loss = E(R, W1, W2)
-    loss.backward()
-    optimizer.step()
-    fall.append(loss.item() / variance)
-    if step % 50 == 0:
-        print(f"  step {step:>3}: E is {fall[-1]:.4f} of the variance")
+falls = []
+for start in range(starts):
+    W1, W2 = new_weights(np.random.default_rng([seed, start]), 1e-4)
+    optimizer = mg.optim.SGD([W1, W2], lr=eta)
+    falls.append([])
+    for step in range(400):
+        optimizer.zero_grad()
+        loss = E(R, W1, W2)
+        loss.backward()
+        optimizer.step()
+        falls[-1].append(loss.item() / variance)
+        if step % 50 == 0 and start == 0:
+            print(f"  step {step:>3}: E is {falls[0][-1]:.4f} of the variance")
+fall = falls[0]
 left = [principal.optimal_loss(m) / variance for m in range(M + 1)]
-print(f"  PCA with M = {M} leaves {left[M]:.4f}, descent after 400 steps {fall[-1]:.4f}")
+ends = ", ".join(f"{run[-1]:.4f}" for run in falls)
+print(f"  PCA with M = {M} leaves {left[M]:.4f}, descent after 400 steps {ends} ({starts} starts)")
 lesson.result("E after 400 steps of descent / variance", fall[-1])
 lesson.result("PCA's loss / variance", left[M])
 
@@ -206,32 +211,35 @@ for start in range(starts):
 # both layers at once, with an L2 penalty that is reduced to 0 in stages, which its curve shows as
 # plateaus that are not saddles.
 #
-# In the right panel each line is one start.  Every evaluation is drawn, including points that
-# L-BFGS tries and rejects (so there may be a peak where `fit` goes from half-steps to L-BFGS).
+# In the right panel each colour is one method, each line one start.  Every evaluation is drawn,
+# including points that L-BFGS tries and rejects: where a green curve jumps upwards, `fit` goes from
+# half-steps to L-BFGS, whose first trial step is long, and is taken back.  The curves end at the
+# rounding of E, below which two losses cannot be told apart.
 
 # %% Look: the fall
 lesson.cell("Look: how E falls, and where it lingers")
-fig, (ax, right) = plt.subplots(1, 2, figsize=(9.8, 4.0))
-ax.plot(fall, color=BLUE, label="descent from tiny weights")
+fig, (ax, right) = plt.subplots(1, 2, figsize=(9.8, 4.2))
+for k, curve in enumerate(falls):
+    label = f"descent, {len(falls)} starts" if k == 0 else None
+    ax.plot(curve, color=BLUE, lw=0.9, label=label)
 for m, level in enumerate(left):
-    ax.axhline(level, color=BLACK, ls="--", lw=0.6, label=None if m else "PCA, m = 0, 1, ... M")
-ax.set(xlabel="steps", ylabel="E / variance")
-ax.legend(frameon=True, framealpha=0.9)
+    label = None if m else f"PCA with m = 0 (top) to {M} (bottom)"
+    ax.axhline(level, color=BLACK, ls="--", lw=0.6, label=label)
+ax.set(xlabel="steps", ylabel="E / variance", ylim=(0, 1.35))
+ax.legend(loc="upper right")
 worst = {}
 for (name, runs), color in zip(curves.items(), (ORANGE, BLUE, GREEN), strict=True):
     worst[name] = max(abs(run[-1] - best) / variance for run in runs)
     for k, run in enumerate(runs):
         began = len(curves["L-BFGS"][k]) if name == "fit" else 0
         above = np.maximum(np.abs(run - best) / variance, 1e-16)
-        label = None if k else f"{name}, from {'there on' if began else 'random weights'}"
+        label = f"{name}{', from there on' if began else ''}: ends at {{:.0e}} or less"
+        label = None if k else label.format(max(worst[name], 1e-16))
         right.semilogy(began + np.arange(len(run)), above, color=color, lw=1.1, label=label)
-right.set(
-    xlabel="evaluations of E",
-    ylabel="|E - PCA's loss| / variance",
-    title=", ".join(f"{name} {value:.0e}" for name, value in worst.items()) + " (worst start)",
-)
-right.legend(fontsize=8)
-ax.set_title("Descent from tiny weights, beside PCA with m units")
+right.set(xlabel="evaluations of E", ylabel="|E - PCA's loss| / variance", ylim=(1e-17, 1e4))
+right.legend(loc="upper right")
+right.set_title(f"From random weights: {starts} starts each")
+ax.set_title(f"Descent from tiny weights, M = {M}")
 lesson.figure("loss", fig, {"descent": fall[::5], "pca": left, "worst": worst})
 for name, value in worst.items():
     lesson.result(f"{name}: |E - PCA's loss| / variance, worst start", value)
@@ -294,17 +302,28 @@ lesson.figure("reconstructions", fig, {"M": M, "largest_difference": difference}
 
 # %% [markdown]
 # The same for other M: the three lines that were shown (new weights, `fit`, the loss), repeated.
+# "The dimensionality must be specified before training", says the slide of networks.  PCA has no
+# such worry: its solutions are nested, since the first m components are the same for every M.  The
+# linear network needs a training for each m, but as it finds these subspaces, each must lie in the
+# next.  The last column is the largest sine of an angle between a subspace and the next larger one
+# in the table: 0 where it is contained.
 
 # %% Look: other M
-lesson.cell("Look: other numbers of units")
+lesson.cell("Look: other numbers of units, one inside the other")
 sizes = sorted({m for m in ((1, M) if lesson.fast else (1, 2, 4, M, 16, 32)) if m <= D})
+spans = []
 print("  m      E after fit       PCA's loss   evaluations")
 for m in sizes:
     other = LinearAutoencoder(D, m, rng=np.random.default_rng([seed, m]))
     record = other.fit(X)
+    spans.append(np.linalg.qr(other.decoder.weight.numpy().T)[0])
     print(
         f"{m:>3} {record.loss:>16.8g} {principal.optimal_loss(m):>16.8g} {record.evaluations:>13}"
     )
+outside = [np.linalg.norm(Q - P @ (P.T @ Q), 2) for Q, P in pairwise(spans)]
+for (m, more), sine in zip(pairwise(sizes), outside, strict=True):
+    print(f"  {m:>3} units inside {more:>3}: largest sine {sine:.1e}")
+lesson.result("smaller M inside larger: largest sine", max(outside, default=0.0))
 
 # %% [markdown]
 # ## Saddles
@@ -369,7 +388,11 @@ lesson.figure("saddle", fig, {"loss": losses[::every], "saddle": start_point.los
 #
 # Let one unit of the code hold component i with strength a in both layers, $W_2 W_1 = a^2 u u^T$:
 # $E = \frac12 s_i (1 - a^2)^2$ + what is left.  In the two strengths the curvature at a = 1 is
-# $2 s_i$ along "both grow", so a step $\eta$ multiplies a small deviation by $1 - 2 \eta s_i$.
+# $2 s_i$ along "both grow", so a step $\eta$ multiplies a small deviation by $1 - 2 \eta s_i$, and
+# it shrinks if $\eta < 1 / s_1$.  That holds beside the *balanced* optimum only.  With strengths c
+# and 1 / c the product is as good, but the curvature is $(c^2 + 1 / c^2)\, s_i$: the dashed line of
+# the left panel starts beside such an optimum, c = .3 for mode 1.  The other lines are drawn until
+# they reach the rounding of E.
 #
 # From small, aligned, equal weights the strength $a^2$ of mode i follows, in the limit of small
 # steps on E / N, $\dot{(a^2)} = 2 \frac{s_i}{N} a^2 (1 - a^2)$: a sigmoid (Saxe et al. 2014), and
@@ -381,14 +404,26 @@ U2 = found.components[:, :2]
 fig, (ax, right) = plt.subplots(1, 2, figsize=(9.6, 3.8))
 limits = {}
 print("E - minimum, rel. to the minimum, after 60 steps from 1e-4 beside the balanced optimum:")
+unequal = np.diag([0.3, 1.0])
 for factor, color in ((0.5, GREEN), (0.9, BLUE), (1.1, RED)):
     losses = descend(*weights(U2.T * (1 + 1e-4), U2 * (1 + 1e-4)), eta=factor / s[0], steps=60)
     excess = np.abs(losses / found.optimal_loss(2) - 1)
-    ax.semilogy(np.maximum(excess, 1e-17), color=color, label=f"$\\eta$ = {factor} / $s_1$")
+    there = np.flatnonzero(excess < 1e-15)  # the rounding of E
+    drawn = excess[: there[0]] if len(there) else excess
+    ax.semilogy(drawn, color=color, label=f"$\\eta$ = {factor} / $s_1$")
     limits[str(factor)] = excess
     print(f"  eta = {factor} / s_1: {excess[0]:.1e} at first, {excess[-1]:.1e} at the end")
-ax.set(xlabel="steps", ylabel="E - minimum, rel.", title="Beside the balanced optimum")
-ax.legend()
+beside = weights(np.linalg.inv(unequal) @ U2.T * (1 + 1e-4), U2 @ unequal * (1 + 1e-4))
+losses = descend(*beside, eta=0.9 / s[0], steps=6)
+excess = np.abs(losses / found.optimal_loss(2) - 1)
+ax.semilogy(excess, color=ORANGE, ls="--", label="$\\eta$ = 0.9 / $s_1$, unequal layers")
+limits["0.9, unequal"] = excess
+print(
+    f"  eta = 0.9 / s_1, layers of .3 and 1 / .3: {excess[0]:.1e}, after 6 steps {excess[-1]:.1e}"
+)
+ax.set(xlabel="steps", ylabel="E - minimum, rel. to it", ylim=(1e-16, 1e9))
+ax.set_title("From 1e-4 beside an optimum")
+ax.legend(fontsize=8, loc="upper right")
 small, pace = np.sqrt(1e-3), 0.004 if lesson.fast else 0.001
 W1, W2 = weights(small * U2.T, small * U2)
 rates = s[:2] / len(toy)

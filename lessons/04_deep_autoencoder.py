@@ -11,20 +11,25 @@
 
 # %% Settings
 import json
-import os
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad_ae as mg
 from minigrad_ae import analytic
-from minigrad_ae.data import shipped_results
-from minigrad_ae.experiments.deep import many_starts, pca_test_errors
-from minigrad_ae.files import write_json
+from minigrad_ae.experiments.deep import (
+    BASIN,
+    DEEPER,
+    TWENTY,
+    curvatures,
+    gradient,
+    newton,
+)
+from minigrad_ae.experiments.run import with_weights
 from minigrad_ae.models import DeepAutoencoder
 from minigrad_ae.nn import Linear
 from minigrad_ae.teaching.figures import CLASSES, show_rows
-from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson, draw_network
+from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, RED, SKY, Lesson, draw_network
 
 lesson = Lesson("04_deep_autoencoder", "about 20 s; --fast 7 s")
 X, y = mg.data.digits()  # (1797, 64); yours: X = mg.data.load_matrix("table.csv"), rows are data
@@ -32,7 +37,7 @@ M = 2  # units of the code, at most as many as X has columns: chosen before trai
 H = 128  # hidden units in layers 1 and 3
 activation = "sigmoid"  # of layers 1 and 3, as on the slide; or "tanh", "relu"
 steps = 300 if lesson.fast else 600  # of Adam, 64 rows each
-starts = 2 if lesson.fast else 4  # random starts
+starts = 2 if lesson.fast else 3  # random starts
 seed = lesson.seed
 curve = mg.data.helix()[0]  # (301, 3): made up, for the side show; three columns, rows in order
 
@@ -246,6 +251,27 @@ for ax, (name, z) in zip(axes, codes.items(), strict=True):
 lesson.figure("codes", fig, {"nearest_neighbours_of_the_same_label": agree})
 
 # %% [markdown]
+# ## What it costs
+#
+# "Computationally intensive", counted in products of two numbers.  A layer of I inputs and J
+# outputs takes I J of them for each row, once on the way forward, once for the gradient of its
+# weights, and once for that of its inputs, which layer 1 does not need.  With weights of $H D$, $H
+# M$, $M H$ and $H D$ numbers, one evaluation of E and its gradient on N rows therefore takes
+# $N H (5 D + 6 M)$ products.  A singular value decomposition, which gives PCA for every M at once,
+# takes about $N D^2 + 6 D^3$ (Golub & Van Loan, 8.6).
+
+# %% Look: what it costs
+lesson.cell("Look: what it costs")
+once = len(train) * H * (5 * D + 6 * M)
+training = steps * min(64, len(train)) * H * (5 * D + 6 * M)
+svd = len(train) * D**2 + 6 * D**3
+print(f"one evaluation of E and its gradient, all rows  {once:>16,} products")
+print(f"the training above, {steps} steps                 {training:>16,}")
+print(f"PCA by SVD, about                               {svd:>16,}")
+print(f"training / SVD: {training / svd:.3g}")
+lesson.result("products: the training / PCA by SVD", training / svd)
+
+# %% [markdown]
 # ## M has to be chosen beforehand
 #
 # PCA with M components contains PCA with M - 1: compute once, cut anywhere.  A deep network has to
@@ -271,7 +297,7 @@ def trained(m, start):
         loss = model.loss(x) / len(x)
         loss.backward()
         optimizer.step()
-    return left(model(train).numpy(), train), left(model(test).numpy(), test)
+    return left(model(train).numpy(), train), left(model(test).numpy(), test), model
 
 
 sizes = sorted({m for m in ((4,) if lesson.fast else (1, 2, 4, 8, 16, 32)) if m <= D} | {M})
@@ -279,7 +305,7 @@ table = {}
 print("  m   PCA, train   PCA, test   deep, train   deep, test   (shares of variance left)")
 for m in sizes:
     flat = [left(principal.reconstruct(rows, m), rows) for rows in (train, test)]
-    found = (deep["train"], deep["test"]) if m == M else trained(m, 0)
+    found = (deep["train"], deep["test"]) if m == M else trained(m, 0)[:2]
     table[m] = [*flat, *found]
     print(f"{m:>3} {flat[0]:>12.4f} {flat[1]:>11.4f} {found[0]:>13.4f} {found[1]:>12.4f}")
 fig, ax = plt.subplots(figsize=(6.4, 3.9))
@@ -436,74 +462,144 @@ lesson.figure(
 #
 # "There is the risk of finding a sub-optimal local minimum."  The linear autoencoder of lesson 2
 # had only saddles beside its minimum.  Here `trained` runs again, with the same data, M and steps,
-# and nothing but the random numbers changed: the start and the minibatches.  The spread has two
-# causes which a few starts cannot tell apart, different minima, and training that has not reached
-# any.
-#
-# The left panel is this run, each point one start.  The other two are a shipped experiment
-# (`experiments.deep.many_starts`, minutes; `--full` makes it again): the same kind of training, 20
-# starts each.  On the parabola $(t, t^2)$ of lesson 3 by L-BFGS, 1,000 evaluations, 8 hidden units;
-# on the shipped digits by Adam, 60 epochs, M = 2, with errors summed over the pixels of a test
-# digit (the PCA line is from `experiments.deep.pca_test_errors`).  Look for points on PCA's line:
-# these starts are stuck.  A ReLU unit that is 0 for every row gets no gradient, and never comes
-# back.
+# and nothing but the random numbers changed: the start and the minibatches.  Such a spread has two
+# possible causes: different minima, and training that has not reached any.  A loss alone does not
+# tell them apart.  The next cell therefore goes on where training usually stops, on `P`, lesson 3's
+# parabola $(t, t^2)$ with 201 points, by L-BFGS from as many starts: look whether the curves in the
+# middle panel are still falling where they end: such a network is in no minimum yet, whatever its
+# loss.
 
-# %% Look: many starts
-lesson.cell("Look: other starts, on your data and in a shipped experiment")
-ends = [(deep["train"], deep["test"]), *(trained(M, k) for k in range(1, starts))]
+# %% Train: other starts
+lesson.cell("Train: other starts, on your data and on a parabola")
+P = mg.data.parabola()[0]
+again = [trained(M, k) for k in range(1, starts)]
+ends = [(deep["train"], deep["test"]), *(run[:2] for run in again)]
 for k, (one, other) in enumerate(ends):
-    print(f"  this run, start {k}: train {one:.4f}, test {other:.4f} (share of variance left)")
+    print(f"  your X, start {k}: train {one:.4f}, test {other:.4f} (share of variance left)")
 spread = [max(column) - min(column) for column in zip(*ends, strict=True)]
 lesson.result("spread of starts: largest - smallest share, train", spread[0])
-many = json.loads(mg.data.shipped("04_starts.json").read_text(encoding="utf-8"))
-if lesson.full:
-    many = many_starts(lesson.run)
-    if os.access(shipped_results.FOLDER, os.W_OK):
-        write_json(shipped_results.FOLDER / "04_starts.json", many)
-print(f"shipped experiment, 20 starts each ({many['command']}):")
-fig, (ax, *others) = plt.subplots(1, 3, figsize=(9.8, 3.7))
+falling = []
+for k in range(starts):
+    net = DeepAutoencoder(2, 1, 8, rng=np.random.default_rng([seed, 5, k]))
+    falling.append(np.concatenate([fall(net, P), fall(net, P)]))
+    half, end = falling[-1][len(falling[-1]) // 2], falling[-1][-1]
+    print(f"  parabola, start {k}: error {half:.1e} halfway, {end:.1e} at the end")
+
+# %% [markdown]
+# **A minimum that is one.**  To show a local minimum, three things are needed: a gradient of 0,
+# no direction in which E falls, and another place where E is lower.  `TWENTY` (of
+# `experiments.deep`) are 20 points in three dimensions, three of them far out; the network is the
+# slide's, 3-2-1-2-3. The weights `BASIN` were found by a search over random starts and rounded.
+# From there L-BFGS and then Newton's method (`newton`) train on.  `gradient` is all of
+# $\partial E / \partial w$ in one vector, and `curvatures` the eigenvalues of `mg.hessian` in all
+# 24 weights.  Two of them have to be 0 at every stationary point: $z \to c z + d$, undone in
+# layer 3, leaves E as it is.  If the other 22 are positive, every way out leads uphill.  The
+# weights `DEEPER` are where another start had come to.
+
+# %% Look: a local minimum
+lesson.cell("Look: a local minimum (20 made-up points)")
+points = np.array(TWENTY)
+
+
+def small(weights):
+    return with_weights(DeepAutoencoder(3, 1, 2, rng=np.random.default_rng(0)), *weights)
+
+
+evaluations, before = 200, evaluations
+stuck = small(BASIN)
+fall(stuck, points)
+newton(stuck, points, flat=2)
+here, lower = stuck.loss(points).item(), small(DEEPER).loss(points).item()
+slope, (bends, _) = float(np.linalg.norm(gradient(stuck, points))), curvatures(stuck, points)
+uphill = int(np.sum(bends > 64 * 2.2e-16 * bends.max()))
+print(f"E = {here:.9f}, norm of the gradient {slope:.0e}")
+print(
+    f"curvatures: two of {abs(bends[0]):.0e} and {abs(bends[1]):.0e}, then {bends[2]:.1e} ", end=""
+)
+print(f"to {bends.max():.1e}; {uphill} of {len(bends)} are positive")
+print(f"another start has E = {lower:.4f}; PCA's line {analytic.pca(points).optimal_loss(1):.4f}")
+lesson.result("local minimum: norm of the gradient", slope, exact=0, tolerance=1e-8)
+lesson.result("local minimum: positive curvatures of 24", uphill, exact=22)
+evaluations = before
+fig, (ax, middle, right) = plt.subplots(1, 3, figsize=(10.5, 3.9))
 for k, name in enumerate(("train", "test")):
     across = k + np.linspace(-0.2, 0.2, len(ends))
-    ax.plot(across, [end[k] for end in ends], "o", color=BLUE, ms=5)
+    ax.plot(across, [end[k] for end in ends], "o", color=BLUE, ms=5, label=None if k else "deep")
     ax.plot([k - 0.35, k + 0.35], 2 * [pca[name]], color=BLACK, ls="--", label=None if k else "PCA")
 ax.set_xticks([0, 1], ["train", "test"])
-ax.set(ylabel="share of variance left", title=f"this run: {starts} starts, M = {M}")
-ax.legend()
-levels = {"parabola": analytic.parabola_residual(), "digits": pca_test_errors(lesson.run, (2,))[2]}
-colors = {"sigmoid": ORANGE, "tanh": GREEN, "relu": BLUE}
-for ax, (data, level) in zip(others, levels.items(), strict=True):
-    for k, (name, values) in enumerate(many[data].items()):
-        print(f"  {data:<9} {name:<8} best {min(values):.3g}, ", end="")
-        print(f"median {np.median(values):.3g}, worst {max(values):.3g}")
-        across = k + np.linspace(-0.25, 0.25, len(values))
-        ax.plot(across, values, "o", color=colors[name], ms=4, alpha=0.8)
-    ax.axhline(level, color=BLACK, ls="--", lw=1, label=f"PCA, {level:.3g}")
-    ax.set_xticks(range(len(many[data])), list(many[data]))
-    ax.set(yscale="log" if data == "parabola" else "linear", ylabel="squared error")
-    ax.legend(loc="lower right" if data == "parabola" else "center right")
-others[0].set(title="shipped: parabola, L-BFGS", ylim=(1e-11, 1))
-others[1].set_title("shipped: digits, test, M = 2")
-lesson.figure("starts", fig, {"this_run": ends, "pca": pca, **many})
+ax.set(ylabel="share of variance left", title=f"X, M = {M}: {starts} starts", ylim=(0, None))
+ax.legend(loc="lower left")
+for errors in falling:
+    middle.loglog(np.arange(1, len(errors) + 1), errors, color=ORANGE, lw=1.2)
+level = analytic.parabola_residual()
+middle.axhline(level, color=BLACK, ls="--", lw=1, label=f"PCA's line, {level:.3g}")
+middle.set(xlabel="evaluations of E", ylabel="mean squared error")
+middle.set_title(f"Parabola: {starts} starts")
+middle.legend(loc="lower left")
+noise = 64 * 2.2e-16 * bends.max()
+count = np.arange(1, len(bends) + 1)
+right.semilogy(count[:2], np.abs(bends[:2]), "x", color=RED, label="the two flat directions")
+right.semilogy(count[2:], np.maximum(bends[2:], 1e-17), "o", color=BLUE, label="the others")
+right.axhline(noise, color=BLACK, ls=":", lw=1, label="rounding of the largest")
+right.set(xlabel="number of the direction", ylabel="curvature of E", ylim=(1e-17, 1e7))
+right.set_title(f"E = {here:.2f}, elsewhere {lower:.2f}")
+right.legend(loc="lower right")
+numbers = {"this_run": ends, "pca": pca, "parabola": [errors[::20] for errors in falling]}
+numbers |= {"local_minimum": here, "elsewhere": lower, "curvatures": bends, "gradient": slope}
+lesson.figure("starts", fig, numbers)
+
+# %% [markdown]
+# So the risk is real, for this network and these points: nothing that goes downhill leaves the
+# minimum, though E is lower elsewhere.  (Peaks in the middle panel are points that L-BFGS tries
+# and rejects; the right panel shows the 24 curvatures.)  ReLU units have a risk of their own: one
+# that is 0 for every row gets no gradient, and never comes back.
+#
+# **Are the codes nested?**  The first M units of PCA's code with M + 1 units *are* its code with M.
+# For the deep network, regress the code of M units on that of M + 1, trained alike; $R^2$ is the
+# share of its variance that a linear map explains, a mean over directions scaled to equal variance,
+# so that the free choice of $z C + c$ does not matter.  It is 1 where one code contains the other.
+
+# %% Look: is one code inside the next?
+lesson.cell("Look: is the code of M units contained in that of M + 1?")
+wider = min(M + 1, D)
+
+
+def explained(z, other):
+    """R^2 of the regression of z on the other code."""
+    Q, P = (np.linalg.qr(code - code.mean(axis=0))[0] for code in (z, other))
+    return float(np.sum((P.T @ Q) ** 2) / Q.shape[1])
+
+
+ours = [F1(train).numpy(), *(run[2].encode(train).numpy() for run in again)]
+wide = [trained(wider, k)[2].encode(train).numpy() for k in range(starts)]
+shares = [explained(z, other) for z, other in zip(ours, wide, strict=True)]
+flat_codes = train @ principal.components
+inside = explained(flat_codes[:, :M], flat_codes[:, :wider])
+print(f"PCA: R^2 = {inside:.15f}")
+print("deep:", ", ".join(f"{share:.3f}" for share in shares), f"({starts} starts)")
+lesson.result("PCA: R^2 of M units by M + 1", inside, exact=1, tolerance=1e-12)
+lesson.result("deep: R^2 of M units by M + 1, mean of starts", np.mean(shares))
 
 # %% [markdown]
 # ## Which optimiser
 #
 # On a small problem all three can be compared at equal cost, in evaluations of E and its gradient
-# on all rows: `P` is lesson 3's parabola, 201 points, and a 2-8-1-8-2 network.  The step sizes are
-# the best of those tried on other starts (SGD .1 .3 1, Adam .01 .03).  PCA's line leaves .0907, and
-# no two-layer network with one hidden unit can leave less (lesson 3).  Look for levels where a
-# curve lingers: at .43 the outputs are constant, at .0907 they are PCA's line.  Peaks are points
-# that L-BFGS tries and rejects.
+# on all rows of `P`, by a 2-8-1-8-2 network.  The step sizes did best of .1, .3 and 1 for SGD and
+# .01 and .03 for Adam, on two other starts; they are not the best there are (SGD at .6, or with
+# momentum, goes further).  PCA's line leaves .0907, and no two-layer network with one hidden unit
+# can leave less (lesson 3).  Look for levels where a curve lingers: at .43 the outputs are
+# constant, at .0907 they are PCA's line.  Peaks are points that L-BFGS tries and rejects.  Thin
+# lines are the other starts.
 
 # %% Look: three optimisers
 lesson.cell("Look: three optimisers on the parabola of lesson 3")
-P = mg.data.parabola()[0]
-traces = {}
-for name in ("SGD, step 0.3", "Adam, step 0.03", "L-BFGS"):
-    net = DeepAutoencoder(2, 1, 8, rng=np.random.default_rng([seed, 4]))
+
+
+def trace_of(name, start):
+    """The network, and the errors of its training."""
+    net = DeepAutoencoder(2, 1, 8, rng=np.random.default_rng([seed, 4, start]))
     if name == "L-BFGS":
-        traces[name] = fall(net, P)
-        continue
+        return net, fall(net, P)
     make = mg.optim.SGD if name.startswith("SGD") else mg.optim.Adam
     optimizer, errors = make(net.parameters(), lr=float(name.split()[-1])), []
     for _ in range(evaluations):
@@ -512,22 +608,35 @@ for name in ("SGD, step 0.3", "Adam, step 0.03", "L-BFGS"):
         loss.backward()
         errors.append(2 * loss.item())
         optimizer.step()
-    traces[name] = np.array(errors)
+    return net, np.array(errors)
+
+
+names = ("SGD, step 0.3", "Adam, step 0.03", "L-BFGS")
+found = {name: [trace_of(name, k) for k in range(starts)] for name in names}
+traces = {name: [errors for _, errors in several] for name, several in found.items()}
+net = found["L-BFGS"][0][0]
 fig, (ax, right) = plt.subplots(1, 2, figsize=(9.6, 3.8), width_ratios=[3, 2])
-for (name, errors), color in zip(traces.items(), (RED, ORANGE, BLUE), strict=True):
-    print(f"  {name:<16} error {errors[-1]:.2e} after {evaluations} evaluations at most")
-    label = f"{name}: {errors[-1]:.0e}"
-    ax.loglog(np.arange(1, len(errors) + 1), errors, color=color, lw=1.2, label=label)
-ax.axhline(levels["parabola"], color=BLACK, ls="--", lw=1, label="PCA: .0907")
+for (name, several), color in zip(traces.items(), (RED, ORANGE, BLUE), strict=True):
+    last = [errors[-1] for errors in several]
+    print(f"  {name:<16} errors", ", ".join(f"{error:.1e}" for error in last))
+    for k, errors in enumerate(several):
+        label = None if k else f"{name}: {min(last):.0e} to {max(last):.0e}"
+        look = {"color": color, "lw": 0.6 if k else 1.4, "label": label}
+        ax.loglog(np.arange(1, len(errors) + 1), errors, **look)
+ax.axhline(level, color=BLACK, ls="--", lw=1, label="PCA: .0907")
 ax.set(xlabel="evaluations of E and its gradient", ylabel="mean squared error")
-ax.set_title("One start; every evaluation is drawn")
+ax.set_title(f"{len(last)} starts; every evaluation is drawn")
 ax.legend(fontsize=8)
 right.plot(*P.T, color=SKY, lw=5, label="the points $(t, t^2)$")
 right.plot(*net(P).numpy().T, color=BLUE, lw=1.2, label="four layers, L-BFGS")
 right.plot(*analytic.pca(P).reconstruct(P, 1).T, color=BLACK, ls="--", lw=1, label="PCA")
 right.set(xlabel="$x_1$", ylabel="$x_2$", ylim=(-0.1, 1.5), title="What M = 1 can draw")
 right.legend(fontsize=8)
-lesson.figure("optimisers", fig, {name: errors[::20] for name, errors in traces.items()})
+lesson.figure(
+    "optimisers",
+    fig,
+    {name: [errors[::20] for errors in several] for name, several in traces.items()},
+)
 
 # %% [markdown]
 # ## Inspect
@@ -622,6 +731,8 @@ lesson.answers(
     low=min(one for one, _ in ends),
     high=max(one for one, _ in ends),
     starts=starts,
+    here=here,
+    lower=lower,
     third=missing[3],
     first=missing[1],
 )
@@ -635,7 +746,7 @@ lesson.finish()
 # - Build a four-layer autoencoder from `Linear` layers, and say what $F_1$ and $F_2$ do.
 # - Train it on your own table by Adam, and compare it with PCA on rows kept for the test:
 #   `minigrad-ae train deep --data table.csv --latent 2 --epochs 40`.
-# - Say what non-linear PCA costs: starts that end differently, one training for each M, and no
-#   certificate as in lesson 2.
+# - Say what non-linear PCA costs: products by the hundred, starts that end differently, one
+#   training for each M, and no certificate as in lesson 2.
 # - Choose between L-BFGS on all rows and Adam on minibatches.
 # - Walk through its backward pass: `minigrad-ae inspect lessons/04_deep_autoencoder.py`.

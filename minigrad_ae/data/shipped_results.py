@@ -31,7 +31,7 @@ def shipped(name: str) -> Path:
 
     Examples
     --------
-    >>> mg.data.shipped("04_starts.json").is_file()
+    >>> mg.data.shipped("04_mnist.json").is_file()
     True
     """
     path = FOLDER / name
