@@ -191,7 +191,7 @@ def test_a_checkpoint_does_not_keep_what_holds_no_more(tmp_path):
 # --- Jacobi's rotations ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("M", range(1, 10))
+@pytest.mark.parametrize("M", [*range(1, 10), 24, 45])
 def test_every_pair_meets_once(M):
     pairs = [{int(p), int(q)} for ps, qs in rounds(M) for p, q in zip(ps, qs, strict=True)]
     assert len(pairs) == M * (M - 1) // 2

@@ -159,6 +159,17 @@ def test_readouts(readout, features):
     ] * 2
 
 
+def test_attention_maps_are_the_weights_of_the_blocks_on_standardised_pictures():
+    net = VisionTransformer((4, 4), 2, 8, 2, 2, n_classes=3, rng=rng(7))
+    net.mean.data, net.scale.data = np.full(16, 0.4), np.array(0.25)
+    x = rng().random((3, 16))
+    tokens, maps = net.start((x - 0.4) / 0.25), net.attention_maps(x)
+    for block, weights in zip(net.blocks, maps, strict=True):
+        expected = block.attention.weights(block.attention_norm(tokens)).numpy()
+        np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-12)
+        tokens = block(tokens)
+
+
 def test_the_class_loss_is_cross_entropy():
     net = VisionTransformer((8, 8), 2, 8, 1, 2, n_classes=3, rng=rng(7))
     x, y = rng().random((5, 64)), np.array([0, 2, 1, 1, 0])
