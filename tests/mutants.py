@@ -178,13 +178,22 @@ def statements(tree: ast.Module) -> Iterator[tuple[str, tuple[int, int], list[as
     yield from within(tree.body, "", False)
 
 
-def results_that_are_not_numbers(tree: ast.Module) -> Iterator[ast.expr]:
-    """Of calls whose result nobody takes, or takes apart."""
+def without_factor(tree: ast.Module) -> Iterator[ast.expr]:
+    """What nobody takes, or takes apart, or asks only for its truth or its sign: there a factor is
+    a type error or nothing.
+    """
     for node in ast.walk(tree):
-        if isinstance(node, ast.Expr):
+        taken_apart = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple)
+        if taken_apart or isinstance(node, ast.Expr):
             yield node.value
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
-            yield node.value
+        elif isinstance(node, ast.If | ast.While | ast.IfExp):
+            yield node.test
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            yield node.operand
+        elif isinstance(node, ast.BoolOp):
+            yield from node.values
+        elif isinstance(node, ast.Compare) and ast.unparse(node.comparators[0]) in ("0", "0.0"):
+            yield node.left
 
 
 def last(node: ast.AST) -> int:
@@ -195,7 +204,7 @@ def mutants_of(source: str, module: str) -> list[Mutant]:
     """One for each computing line of a module, from its first line to its last."""
     tree, lines = ast.parse(source), source.splitlines()
     places = {id(node): place for place, node in enumerate(ast.walk(tree))}
-    not_scaled = {id(node) for node in results_that_are_not_numbers(tree)}
+    not_scaled = {id(node) for node in without_factor(tree)}
     found: dict[int, list[tuple[str, tuple[int, int], Any, list[str]]]] = {}
     for function, span, heads in statements(tree):
         for node in (n for head in heads for n in ast.walk(head)):
@@ -411,12 +420,15 @@ class Session:
         chosen = self.chosen(reached)
         print(f"{len(everything)} computing lines, {len(reached)} of them run by", end=" ")
         print(f"{len(checks)} tests and claims; {len(chosen)} faults", flush=True)
-        verdicts = {}
+        verdicts, begun = {}, time.perf_counter()
         for number, mutant in enumerate(chosen, 1):
             start = time.perf_counter()
             asked = [c for c in checks if c.reaches(mutant)]
             noticed = self.noticed(mutant, sources[mutant.module], asked)
             verdicts[mutant] = noticed
+            if self.options.minutes and time.perf_counter() - begun > 60 * self.options.minutes:
+                print(f"stopped after {len(verdicts)}: no time is left", flush=True)
+                break
             if self.options.verbose or not noticed:
                 took = f"{time.perf_counter() - start:.1f} s of {len(asked)} checks"
                 verdict = f"noticed by {noticed}" if noticed else "SURVIVED"
@@ -565,6 +577,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=Path, metavar="FILE", help="the table")
     made.add_argument("--map", type=Path, metavar="FILE", help="keep which check runs which line")
     made.add_argument("--budget", type=float, default=60.0, help="seconds for one fault")
+    made.add_argument("--minutes", type=float, help="plant no more faults after these")
     made.add_argument("--slowest", type=float, default=10.0, help="seconds of the slowest check")
     made.add_argument("--without-claims", action="store_true", help="tests only")
     made.add_argument("--verbose", action="store_true", help="say what noticed each fault")

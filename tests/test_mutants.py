@@ -74,6 +74,13 @@ def test_what_nobody_takes_as_a_number_has_no_factor():
     assert faults("def f(x, y):\n    check(x, y)") == [("f", "arguments swapped: check(x, y)")]
 
 
+def test_what_is_asked_for_its_truth_or_sign_has_no_factor():
+    asked = ["if found(x): pass", "while left(x): pass", "return not found(x)", "return p and q(x)"]
+    for line in [*asked, "return x(y) > 0"]:
+        assert faults(f"def f(x):\n    {line}") == [], line
+    assert faults("def f(x):\n    return x * y < 0") == [("f", "factor dropped: x * y")]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is forked for each fault")
 def test_a_lax_test_lets_a_fault_live_and_a_good_one_notices(tmp_path):
     pytest.importorskip("coverage")
