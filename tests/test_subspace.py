@@ -95,6 +95,12 @@ def test_the_loss_never_rises_over_half_steps():
     assert (np.diff(run.losses) <= 1e-14 * run.losses[0]).all() and run.losses[-1] < run.losses[0]
 
 
+def test_the_loss_of_a_basis_is_what_it_leaves_out():
+    X = matrix(50, 6, [9.0, 4.0, 1.0, 0.25, 0.1, 0.1], 0)
+    leading = np.linalg.svd(X)[2][:2].T
+    assert subspace._loss(X, leading) == pytest.approx((1.0 + 0.25 + 0.1 + 0.1) / 2, rel=1e-13)
+
+
 def test_no_eigenvalue_of_the_data_is_asked_for(monkeypatch):
     for name in ("svd", "eigh", "eig", "eigvalsh", "eigvals", "lstsq", "pinv"):
         monkeypatch.setattr(np.linalg, name, None)

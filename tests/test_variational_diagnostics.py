@@ -8,7 +8,12 @@ from minigrad_ae import analytic
 from minigrad_ae.errors import DataError, DtypeError, ShapeError
 from minigrad_ae.models import VariationalAutoencoder, diagnose
 from minigrad_ae.models.densities import log_bernoulli, log_normal
-from minigrad_ae.models.diagnostics import kl_per_unit, log_aggregate_posterior, mutual_information
+from minigrad_ae.models.diagnostics import (
+    _mean_and_error,
+    kl_per_unit,
+    log_aggregate_posterior,
+    mutual_information,
+)
 from minigrad_ae.models.estimators import (
     kl_samples,
     reparameterised_gradients,
@@ -92,6 +97,11 @@ def codes(n=900):
     rng = np.random.default_rng(4)
     mu = rng.standard_normal((n, 3)) @ np.diag([1.0, 0.5, 0.0])
     return mu, np.tile([-3.0, -1.0, 0.0], (n, 1))
+
+
+def test_an_error_is_that_of_a_mean():
+    mean, error = _mean_and_error([1.0, 2.0, 3.0, 6.0])
+    assert mean == 3.0 and error == pytest.approx(np.sqrt(14 / 3) / 2, rel=1e-15)
 
 
 def test_kl_per_unit_is_the_average_over_the_data():
@@ -185,6 +195,13 @@ class Fixed:
 
     def bound(self, x, rng, beta):
         return mg.tensor(rng.standard_normal(len(x)))
+
+
+def test_codes_far_apart_tell_which_datum_it_was():
+    n = 30
+    model = Fixed(np.arange(n, dtype=float)[:, None], np.full((n, 1), -14.0))
+    report = diagnose(model, np.zeros((n, 4)), np.random.default_rng(0))
+    assert report.mutual_information == pytest.approx(np.log(n), abs=1e-9)
 
 
 def test_a_unit_far_from_the_prior_is_not_called_collapsed():

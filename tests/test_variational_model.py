@@ -240,6 +240,14 @@ def test_bernoulli_samples_are_pixels():
     assert np.abs((pixels - means).mean(axis=0)).max() < 4 * 0.5 / np.sqrt(20_000)
 
 
+@pytest.mark.parametrize("low, high", [(-0.5, 0.25), (0.25, 1.5)])
+def test_data_outside_0_and_1_are_refused_with_their_extent(low, high):
+    x = np.full((2, D), low)
+    x[0, 0] = high
+    with pytest.raises(DataError, match=f"run from {low} to {high}"):
+        build().loss(x, np.random.default_rng(0))
+
+
 def test_gaussian_samples_scatter_around_their_mean_by_sigma():
     model = build("gaussian")
     means, pixels = (

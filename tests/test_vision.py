@@ -138,6 +138,16 @@ def test_sines_and_cosines():
     )
 
 
+def test_an_embedding_adds_its_position_codes():
+    fixed = PatchEmbedding((4, 6), 2, 8, positions="sincos", rng=rng(9))
+    assert np.array_equal(fixed.positions.data, sincos(2, 3, 8))
+    without = PatchEmbedding((4, 6), 2, 8, positions=None, rng=rng(9))
+    x = rng().random((2, 24))
+    np.testing.assert_allclose(
+        fixed(x).numpy() - without(x).numpy(), np.tile(sincos(2, 3, 8), (2, 1, 1)), atol=1e-14
+    )
+
+
 # --- the vision transformer -----------------------------------------------------------------------
 
 
@@ -168,6 +178,14 @@ def test_attention_maps_are_the_weights_of_the_blocks_on_standardised_pictures()
         expected = block.attention.weights(block.attention_norm(tokens)).numpy()
         np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-12)
         tokens = block(tokens)
+
+
+def test_a_class_token_stands_before_the_embedded_patches():
+    net = VisionTransformer((4, 4), 2, 8, 2, 2, readout="class", n_classes=3, rng=rng(7))
+    x = rng().random((3, 16))
+    tokens = net.start(x).numpy()
+    assert np.array_equal(tokens[:, 1:], net.embedding(x).numpy())
+    assert np.array_equal(tokens[:, 0], np.tile(net.class_token.data.reshape(8), (3, 1)))
 
 
 def test_the_class_loss_is_cross_entropy():
