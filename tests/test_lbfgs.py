@@ -186,6 +186,16 @@ def test_it_says_why_it_ended():
     )
 
 
+def test_loss_and_gradient_at_the_end_are_those_of_the_point():
+    (x,), closure = problem(rosenbrock, np.tile([-1.2, 1.0], 4))
+    optimizer = LBFGS([x], max_iter=3)
+    optimizer.step(closure)
+    left, x.grad = x.grad, None
+    assert optimizer.loss == closure().item()
+    np.testing.assert_allclose(left, x.grad, rtol=1e-12)
+    assert optimizer.gradient_norm == pytest.approx(np.linalg.norm(x.grad), rel=1e-12)
+
+
 def test_a_minimum_costs_one_evaluation():
     (x,), closure = problem(lambda x: (x * x).sum(), np.zeros(3))
     optimizer = LBFGS([x])

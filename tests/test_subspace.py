@@ -120,6 +120,18 @@ def test_both_methods_reach_the_same_loss():
     np.testing.assert_allclose(losses, best, rtol=1e-10)
 
 
+def test_a_penalty_is_in_the_units_of_the_data():
+    X = 37.0 * matrix(60, 8, spectrum(8, 3, 0.2, 30.0), 0)
+    s = mg.analytic.pca(X).eigenvalues
+    model = mg.models.LinearAutoencoder(8, 3, l2=0.4 * s[2], rng=np.random.default_rng(0))
+    report = model.fit(X)
+    assert report.penalties[-1] == pytest.approx(model.l2, rel=1e-12)
+    assert report.penalties[0] == pytest.approx(np.sum((X - X.mean(axis=0)) ** 2) / 8, rel=1e-12)
+    product = model.encoder.weight.numpy() @ model.decoder.weight.numpy()
+    found = np.linalg.svd(product, compute_uv=False)[:3]
+    np.testing.assert_allclose(found, 1 - model.l2 / s[:3], rtol=1e-5)
+
+
 def test_a_method_is_checked():
     model = mg.models.LinearAutoencoder(4, 2, l2=0.1, rng=np.random.default_rng(0))
     with pytest.raises(DataError, match="'subspace' knows no penalty"):

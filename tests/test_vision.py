@@ -99,6 +99,16 @@ def test_tokens_that_no_one_may_see_are_as_good_as_gone():
     np.testing.assert_allclose(hidden, block(mg.tensor(x[:, keep])).numpy(), rtol=0, atol=1e-12)
 
 
+def test_weights_are_the_softmax_of_queries_on_keys():
+    layer, x = attention(), mg.tensor(rng().normal(size=(3, 5, 8)))
+    q, k = (
+        part(x).numpy().reshape(3, 5, 2, 4).swapaxes(1, 2) for part in (layer.query, layer.key)
+    )
+    scores = np.exp(q @ k.swapaxes(2, 3) / np.sqrt(4))
+    expected = scores / scores.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(layer.weights(x).numpy(), expected, rtol=1e-12)
+
+
 def test_equal_tokens_pass_through_the_values():
     layer = attention()
     x = np.repeat(rng().normal(size=(2, 1, 8)), 5, axis=1)
