@@ -218,3 +218,12 @@ def test_small_components_keep_their_digits():
     _, sizes = uncorrelated(C)
     # det(C^T C) = 2e-20 * 2 - 1e-20 = 3e-20, the trace is 2 + 2e-20
     assert_allclose(np.sort(sizes), [np.sqrt(1.5e-20), np.sqrt(2)], rtol=1e-14)
+
+
+def test_small_columns_become_orthogonal_too():
+    rng = np.random.default_rng(1)
+    C = np.zeros((21, 7))
+    C[0, 0], C[1:, 1:] = 1.0, 1e-9 * rng.standard_normal((20, 6)) @ (np.eye(6) + 1.0)
+    V, lengths = uncorrelated(C)
+    columns = (C @ V) / lengths
+    assert_allclose(columns.T @ columns, np.eye(7), rtol=0, atol=1e-13)

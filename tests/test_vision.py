@@ -190,6 +190,14 @@ def test_attention_maps_are_the_weights_of_the_blocks_on_standardised_pictures()
         tokens = block(tokens)
 
 
+def test_logits_are_linear_in_the_read_out():
+    net = VisionTransformer((4, 4), 2, 8, 1, 2, n_classes=3, rng=rng(7))
+    net.head.weight.data = rng(8).normal(size=net.head.weight.shape)
+    x = rng().random((5, 16))
+    expected = net.features(x).numpy() @ net.head.weight.data + net.head.bias.data
+    np.testing.assert_allclose(net(x).numpy(), expected, rtol=1e-12)
+
+
 def test_a_class_token_stands_before_the_embedded_patches():
     net = VisionTransformer((4, 4), 2, 8, 2, 2, readout="class", n_classes=3, rng=rng(7))
     x = rng().random((3, 16))
