@@ -186,6 +186,21 @@ def test_it_says_why_it_ended():
     )
 
 
+def test_the_direction_is_that_of_the_matrix_that_the_pairs_build():
+    """H of Nocedal & Wright, equation 7.16, from s.y / y.y times the unit matrix."""
+    optimizer, r = LBFGS([nn.Parameter(np.zeros(5))]), rng(3)
+    A = np.diag([1.0, 2.0, 4.0, 7.0, 11.0])
+    for s in r.normal(size=(3, 5)):
+        optimizer._remember(s, A @ s)
+    s, y, curvature = optimizer.pairs[-1]
+    H = curvature / (y @ y) * np.eye(5)
+    for s, y, curvature in optimizer.pairs:
+        V = np.eye(5) - np.outer(y, s) / curvature
+        H = V.T @ H @ V + np.outer(s, s) / curvature
+    g = r.normal(size=5)
+    np.testing.assert_allclose(optimizer._direction(g), -H @ g, rtol=1e-12, atol=1e-14)
+
+
 def test_loss_and_gradient_at_the_end_are_those_of_the_point():
     (x,), closure = problem(rosenbrock, np.tile([-1.2, 1.0], 4))
     optimizer = LBFGS([x], max_iter=3)

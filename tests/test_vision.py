@@ -101,9 +101,7 @@ def test_tokens_that_no_one_may_see_are_as_good_as_gone():
 
 def test_weights_are_the_softmax_of_queries_on_keys():
     layer, x = attention(), mg.tensor(rng().normal(size=(3, 5, 8)))
-    q, k = (
-        part(x).numpy().reshape(3, 5, 2, 4).swapaxes(1, 2) for part in (layer.query, layer.key)
-    )
+    q, k = (part(x).numpy().reshape(3, 5, 2, 4).swapaxes(1, 2) for part in (layer.query, layer.key))
     scores = np.exp(q @ k.swapaxes(2, 3) / np.sqrt(4))
     expected = scores / scores.sum(axis=-1, keepdims=True)
     np.testing.assert_allclose(layer.weights(x).numpy(), expected, rtol=1e-12)
