@@ -2,7 +2,7 @@
 
     nox -s mutants                                                  all of them (an hour or two)
     nox -s mutants -- --sample 200 --module models/linear.py        of these, at most so many
-    nox -s mutants -- --again                                       what survived the last time
+    nox -s mutants -- --again                                       the survivors of the last time
 
 The table of results is written by the whole and by `--again`, or where `--out` says.
 
@@ -441,7 +441,7 @@ class Session:
         """A sample of 200 contains that of 100."""
         found = [m for m in reached if self.options.module in (None, m.module)]
         if self.options.again:
-            survived = {tuple(s) for s in survivors(self.before)}
+            survived = {tuple(s) for s in survivors(self.before)} - equivalent(self.before)
             found = [m for m in found if key(m) in survived]
         order = sorted(found, key=lambda m: zlib.crc32(" ".join(key(m)).encode()))
         return order[self.options.skip :][: self.options.sample]
@@ -548,20 +548,26 @@ def merged(old: dict[str, Any], new: dict[str, Any], again: bool) -> dict[str, A
     """The new table; after `--again` the old one, with what is noticed by now."""
     if not again:
         return new
-    left = survivors(new)
+    left = {tuple(s) for s in survivors(new)} | equivalent(old)
     for module, row in old["modules"].items():
-        kept = [s for s in row["survivors"] if [module, *s] in left]
+        kept = [s for s in row["survivors"] if (module, *s) in left]
         row["noticed"] += len(row["survivors"]) - len(kept)
         row["survivors"] = kept
     return old
 
 
-def score(results: dict[str, Any], equivalent: list[dict[str, str]]) -> tuple[int, int]:
+def equivalent(results: dict[str, Any]) -> set[tuple[str, ...]]:
+    """The faults that no test can notice, as whoever looked at them wrote down."""
+    return {
+        tuple(e[k] for k in ("module", "function", "line", "fault")) for e in results["equivalent"]
+    }
+
+
+def score(results: dict[str, Any]) -> tuple[int, int]:
     """(noticed, of how many that can be noticed)."""
-    same = {(e["module"], e["function"], e["line"], e["fault"]) for e in equivalent}
     rows = results["modules"].values()
     planted = sum(row["faults"] for row in rows)
-    without = sum(tuple(s) in same for s in survivors(results))
+    without = sum(tuple(s) in equivalent(results) for s in survivors(results))
     return sum(row["noticed"] for row in rows), planted - without
 
 
@@ -572,7 +578,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--sample", type=int, metavar="N", help="plant at most N faults")
     made.add_argument("--skip", type=int, default=0, metavar="N", help="after the first N of them")
     made.add_argument("--module", metavar="FILE", help="of one module, such as models/linear.py")
-    made.add_argument("--again", action="store_true", help="only what survived the last time")
+    made.add_argument("--again", action="store_true", help="only the survivors of the last time")
     made.add_argument("--package", type=Path, default=PACKAGE, help=argparse.SUPPRESS)
     made.add_argument("--out", type=Path, metavar="FILE", help="the table")
     made.add_argument("--map", type=Path, metavar="FILE", help="keep which check runs which line")
@@ -601,7 +607,7 @@ def main(arguments: list[str] | None = None) -> int:
     old = session.before
     results = merged(old, session.results, options.again)
     results["equivalent"] = old["equivalent"]
-    noticed, planted = score(results, old["equivalent"])
+    noticed, planted = score(results)
     results["score"] = round(noticed / planted, 4) if planted else None
     results["faults"], results["noticed"] = planted, noticed
     here = machine()

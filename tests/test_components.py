@@ -13,7 +13,7 @@ import minigrad_ae as mg
 from minigrad_ae import analytic, checkpoint
 from minigrad_ae.errors import DataError, ShapeError
 from minigrad_ae.models import LinearAutoencoder
-from minigrad_ae.models.components import rounds, uncorrelated
+from minigrad_ae.models.components import _rotate, rounds, uncorrelated
 
 RNG = np.random.default_rng(5)
 CURVED = RNG.standard_normal((80, 6)) * [5, 4, 3, 2, 1, 0.5] @ RNG.standard_normal((6, 6)) + 20
@@ -227,3 +227,11 @@ def test_small_columns_become_orthogonal_too():
     V, lengths = uncorrelated(C)
     columns = (C @ V) / lengths
     assert_allclose(columns.T @ columns, np.eye(7), rtol=0, atol=1e-13)
+
+
+def test_one_rotation_makes_two_columns_orthogonal():
+    both = np.hstack([np.random.default_rng(2).standard_normal((2, 9)), np.eye(2)])
+    a, b = both[:, :9].copy()
+    cosine = _rotate(both, 9, np.array([0]), np.array([1]))
+    assert cosine == pytest.approx(abs(a @ b) / np.sqrt((a @ a) * (b @ b)), rel=1e-14)
+    assert abs(both[0, :9] @ both[1, :9]) < 1e-14 * (a @ a + b @ b)

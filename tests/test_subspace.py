@@ -116,6 +116,7 @@ def test_both_methods_reach_the_same_loss():
         model = mg.models.LinearAutoencoder(8, 3, rng=np.random.default_rng(0))
         losses.append(model.fit(X, method=method).loss)
         assert bool(model.record.penalties) == (method == "lbfgs")
+        assert model.record.losses[-1] == pytest.approx(model.record.loss, rel=1e-9)
     best = mg.analytic.pca(X).optimal_loss(3)
     np.testing.assert_allclose(losses, best, rtol=1e-10)
 

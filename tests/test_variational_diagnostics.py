@@ -141,6 +141,16 @@ def test_information_of_a_gaussian_channel():
     assert found == pytest.approx(-0.5 * np.log(tau), abs=4 * np.sqrt(1 / n))
 
 
+def test_information_of_one_bit_in_noise():
+    """mu = +-1, sigma = 1: I = ln 2 - E ln(1 + exp(-2 - 2 e)), by quadrature over e ~ N(0, 1)."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    lost = weights @ np.log1p(np.exp(-2 - 2 * nodes)) / np.sqrt(2 * np.pi)
+    mu, rng = np.tile([-1.0, 1.0], 250)[:, None], np.random.default_rng(11)
+    found = [mutual_information(mu, np.zeros((500, 1)), rng) for _ in range(200)]
+    error = np.std(found, ddof=1) / np.sqrt(200)
+    assert error < 0.002 and abs(np.mean(found) - (np.log(2) - lost)) < 5 * error
+
+
 def test_the_report_of_a_model_adds_up():
     X = mg.data.digits()[0][:200]
     model = VariationalAutoencoder(64, 3, hidden=(16,), rng=np.random.default_rng(8))

@@ -139,11 +139,9 @@ def test_sines_and_cosines():
     assert codes.shape == (20, 16) and len(np.unique(codes.round(9), axis=0)) == 20
     row, column = codes.reshape(4, 5, 16)[..., :8], codes.reshape(4, 5, 16)[..., 8:]
     assert np.array_equal(row[2, 0], row[2, 4]) and np.array_equal(column[0, 3], column[3, 3])
-    np.testing.assert_allclose(
-        row[3, 0],
-        [*np.sin(3 * 10.0 ** -np.arange(4)), *np.cos(3 * 10.0 ** -np.arange(4))],
-        atol=1e-15,
-    )
+    expected = [*np.sin(3 * 10.0 ** -np.arange(4)), *np.cos(3 * 10.0 ** -np.arange(4))]
+    np.testing.assert_allclose(row[3, 0], expected, atol=1e-15)
+    np.testing.assert_allclose(column[0, 3], expected, atol=1e-15)
 
 
 def test_an_embedding_adds_its_position_codes():
@@ -194,6 +192,11 @@ def test_logits_are_linear_in_the_read_out():
     x = rng().random((5, 16))
     expected = net.features(x).numpy() @ net.head.weight.data + net.head.bias.data
     np.testing.assert_allclose(net(x).numpy(), expected, rtol=1e-12)
+
+
+def test_pictures_are_as_they_are_until_a_mean_and_a_scale_are_learned():
+    net, x = VisionTransformer((4, 4), 2, 8, 1, 2, n_classes=3, rng=rng(7)), rng().random((5, 16))
+    assert np.array_equal(net.standardised(x), x)
 
 
 def test_a_class_token_stands_before_the_embedded_patches():
