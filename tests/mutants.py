@@ -321,6 +321,7 @@ class Session:
         self.options, self.before = options, before
         self.package = options.package.resolve()
         self.results: dict[str, Any] = {}
+        self.noticed_now: set[tuple[str, ...]] = set()
         self.functions: list[Any] = []
         self.caches: list[Any] = []
         self.contexts: Callable[[str], None] = lambda name: None
@@ -435,6 +436,7 @@ class Session:
                 where = f"{mutant.module} {mutant.function}"
                 print(f"{number}/{len(chosen)} {where}: {mutant.fault}: {verdict} ({took})")
             sys.stdout.flush()
+        self.noticed_now = {key(m) for m, name in verdicts.items() if name}
         return summary(everything, reached, verdicts)
 
     def chosen(self, reached: list[Mutant]) -> list[Mutant]:
@@ -544,13 +546,10 @@ def summary(
     return {"modules": rows}
 
 
-def merged(old: dict[str, Any], new: dict[str, Any], again: bool) -> dict[str, Any]:
-    """The new table; after `--again` the old one, with what is noticed by now."""
-    if not again:
-        return new
-    left = {tuple(s) for s in survivors(new)} | equivalent(old)
+def merged(old: dict[str, Any], noticed: set[tuple[str, ...]]) -> dict[str, Any]:
+    """The table after `--again`: the old one, with what is noticed by now."""
     for module, row in old["modules"].items():
-        kept = [s for s in row["survivors"] if (module, *s) in left]
+        kept = [s for s in row["survivors"] if (module, *s) not in noticed]
         row["noticed"] += len(row["survivors"]) - len(kept)
         row["survivors"] = kept
     return old
@@ -605,7 +604,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not session.results:
         return 1
     old = session.before
-    results = merged(old, session.results, options.again)
+    results = merged(old, session.noticed_now) if options.again else session.results
     results["equivalent"] = old["equivalent"]
     noticed, planted = score(results)
     results["score"] = round(noticed / planted, 4) if planted else None

@@ -224,8 +224,8 @@ def test_the_rounding_error_of_a_loss_depends_on_the_largest_so_far():
     """f = r^2 / 2 with residuals off by d = unit sqrt(F): r d + d^2, within a factor sqrt(2)."""
     optimizer = LBFGS([nn.Parameter(np.zeros(2))])
     optimizer.largest, unit = 9.0, lbfgs.ULPS * np.finfo(float).eps
-    assert optimizer._floor(0.0) == pytest.approx(9 * unit**2, rel=1e-12)
-    assert optimizer._floor(4.0) == pytest.approx(6 * unit, rel=1e-12)
+    assert optimizer._floor(0.0) == pytest.approx(9 * unit**2, rel=1e-12, abs=0)
+    assert optimizer._floor(4.0) == pytest.approx(6 * unit, rel=1e-12, abs=0)
 
 
 def test_a_wrong_gradient_is_told_from_rounding():

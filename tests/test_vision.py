@@ -101,6 +101,7 @@ def test_tokens_that_no_one_may_see_are_as_good_as_gone():
 
 def test_weights_are_the_softmax_of_queries_on_keys():
     layer, x = attention(), mg.tensor(rng().normal(size=(3, 5, 8)))
+    layer.key.weight.data = rng(5).normal(size=(8, 8))  # not those of the queries
     q, k = (part(x).numpy().reshape(3, 5, 2, 4).swapaxes(1, 2) for part in (layer.query, layer.key))
     scores = np.exp(q @ k.swapaxes(2, 3) / np.sqrt(4))
     expected = scores / scores.sum(axis=-1, keepdims=True)
@@ -197,6 +198,13 @@ def test_logits_are_linear_in_the_read_out():
 def test_pictures_are_as_they_are_until_a_mean_and_a_scale_are_learned():
     net, x = VisionTransformer((4, 4), 2, 8, 1, 2, n_classes=3, rng=rng(7)), rng().random((5, 16))
     assert np.array_equal(net.standardised(x), x)
+
+
+def test_a_class_token_starts_at_normal_numbers_of_a_fiftieth():
+    one = {"readout": "class", "n_classes": 2}
+    nets = [VisionTransformer((2, 2), 1, 64, 1, 1, **one, rng=rng(seed)) for seed in range(300)]
+    drawn = np.array([net.class_token.data for net in nets])
+    assert abs(drawn.std() / 0.02 - 1) < 5 / np.sqrt(2 * drawn.size)
 
 
 def test_a_class_token_stands_before_the_embedded_patches():
