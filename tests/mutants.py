@@ -609,6 +609,7 @@ def main(arguments: list[str] | None = None) -> int:
     noticed, planted = score(results)
     results["score"] = round(noticed / planted, 4) if planted else None
     results["faults"], results["noticed"] = planted, noticed
+    results["asked"] = "tests" if options.without_claims else "tests and claims"
     here = machine()
     results["machine"] = f"{here['processor']}, Python {here['python']}"
     if options.out or options.again or not (options.sample or options.module):
