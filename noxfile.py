@@ -149,3 +149,13 @@ def coverage(session: nox.Session) -> None:
     watched = ["coverage", "run", "--branch", "--source=minigrad_ae", "-m", "pytest", "-q"]
     session.run(*watched, *session.posargs, env=env)
     session.run("coverage", "report", "--skip-covered", "--show-missing")
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """One fault in every computing line of models, layers and optimisers: which do the tests and
+    claims notice?  (an hour or two; `-- --sample 100` or `-- --module models/linear.py`: less)
+    """
+    session.install("-e", ".[test]", "coverage")
+    one = {**QUIET, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    session.run("python", "tests/mutants.py", *session.posargs, env=one)

@@ -13,7 +13,7 @@ import minigrad_ae as mg
 from minigrad_ae import analytic, checkpoint
 from minigrad_ae.errors import DataError, ShapeError
 from minigrad_ae.models import LinearAutoencoder
-from minigrad_ae.models.components import rounds, uncorrelated
+from minigrad_ae.models.components import _rotate, rounds, uncorrelated
 
 RNG = np.random.default_rng(5)
 CURVED = RNG.standard_normal((80, 6)) * [5, 4, 3, 2, 1, 0.5] @ RNG.standard_normal((6, 6)) + 20
@@ -191,7 +191,7 @@ def test_a_checkpoint_does_not_keep_what_holds_no_more(tmp_path):
 # --- Jacobi's rotations ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("M", range(1, 10))
+@pytest.mark.parametrize("M", [*range(1, 10), 24, 45])
 def test_every_pair_meets_once(M):
     pairs = [{int(p), int(q)} for ps, qs in rounds(M) for p, q in zip(ps, qs, strict=True)]
     assert len(pairs) == M * (M - 1) // 2
@@ -218,3 +218,20 @@ def test_small_components_keep_their_digits():
     _, sizes = uncorrelated(C)
     # det(C^T C) = 2e-20 * 2 - 1e-20 = 3e-20, the trace is 2 + 2e-20
     assert_allclose(np.sort(sizes), [np.sqrt(1.5e-20), np.sqrt(2)], rtol=1e-14)
+
+
+def test_small_columns_become_orthogonal_too():
+    rng = np.random.default_rng(1)
+    C = np.zeros((21, 7))
+    C[0, 0], C[1:, 1:] = 1.0, 1e-9 * rng.standard_normal((20, 6)) @ (np.eye(6) + 1.0)
+    V, lengths = uncorrelated(C)
+    columns = (C @ V) / lengths
+    assert_allclose(columns.T @ columns, np.eye(7), rtol=0, atol=1e-13)
+
+
+def test_one_rotation_makes_two_columns_orthogonal():
+    both = np.hstack([np.random.default_rng(2).standard_normal((2, 9)), np.eye(2)])
+    a, b = both[:, :9].copy()
+    cosine = _rotate(both, 9, np.array([0]), np.array([1]))
+    assert cosine == pytest.approx(abs(a @ b) / np.sqrt((a @ a) * (b @ b)), rel=1e-14)
+    assert abs(both[0, :9] @ both[1, :9]) < 1e-14 * (a @ a + b @ b)

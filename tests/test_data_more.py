@@ -276,6 +276,14 @@ def test_zeroing_keeps_the_rest_as_it_is():
     assert abs(share - 0.3) < 4 * se
 
 
+@pytest.mark.parametrize("drop", [0.05, 0.4, 0.9])
+def test_as_many_entries_are_zeroed_as_asked(drop):
+    x = np.ones((1000, 1000))
+    share = np.mean(data.zero_random_subset(x, drop, np.random.default_rng(3)) == 0)
+    # 5 standard errors: .0025 at .4
+    assert abs(share - drop) < 5 * np.sqrt(drop * (1 - drop) / x.size)
+
+
 def test_zeroing_is_independent_for_every_entry():
     kept = data.zero_random_subset(np.ones((4000, 6)), 0.5, np.random.default_rng(2))
     C = np.cov(kept.T) * 4 - np.eye(6)

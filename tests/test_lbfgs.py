@@ -186,6 +186,31 @@ def test_it_says_why_it_ended():
     )
 
 
+def test_the_direction_is_that_of_the_matrix_that_the_pairs_build():
+    """H of Nocedal & Wright, equation 7.16, from s.y / y.y times the unit matrix."""
+    optimizer, r = LBFGS([nn.Parameter(np.zeros(5))]), rng(3)
+    A = np.diag([1.0, 2.0, 4.0, 7.0, 11.0])
+    for s in r.normal(size=(3, 5)):
+        optimizer._remember(s, A @ s)
+    s, y, curvature = optimizer.pairs[-1]
+    H = curvature / (y @ y) * np.eye(5)
+    for s, y, curvature in optimizer.pairs:
+        V = np.eye(5) - np.outer(y, s) / curvature
+        H = V.T @ H @ V + np.outer(s, s) / curvature
+    g = r.normal(size=5)
+    np.testing.assert_allclose(optimizer._direction(g), -H @ g, rtol=1e-12, atol=1e-14)
+
+
+def test_loss_and_gradient_at_the_end_are_those_of_the_point():
+    (x,), closure = problem(rosenbrock, np.tile([-1.2, 1.0], 4))
+    optimizer = LBFGS([x], max_iter=3)
+    optimizer.step(closure)
+    left, x.grad = x.grad, None
+    assert optimizer.loss == closure().item()
+    np.testing.assert_allclose(left, x.grad, rtol=1e-12)
+    assert optimizer.gradient_norm == pytest.approx(np.linalg.norm(x.grad), rel=1e-12)
+
+
 def test_a_minimum_costs_one_evaluation():
     (x,), closure = problem(lambda x: (x * x).sum(), np.zeros(3))
     optimizer = LBFGS([x])
@@ -193,6 +218,14 @@ def test_a_minimum_costs_one_evaluation():
         "gradient tolerance",
         1,
     )
+
+
+def test_the_rounding_error_of_a_loss_depends_on_the_largest_so_far():
+    """f = r^2 / 2 with residuals off by d = unit sqrt(F): r d + d^2, within a factor sqrt(2)."""
+    optimizer = LBFGS([nn.Parameter(np.zeros(2))])
+    optimizer.largest, unit = 9.0, lbfgs.ULPS * np.finfo(float).eps
+    assert optimizer._floor(0.0) == pytest.approx(9 * unit**2, rel=1e-12, abs=0)
+    assert optimizer._floor(4.0) == pytest.approx(6 * unit, rel=1e-12, abs=0)
 
 
 def test_a_wrong_gradient_is_told_from_rounding():

@@ -62,6 +62,21 @@ def test_where_values_are_only_rounding_the_slopes_lead():
     assert search.left >= 30 - 4, "the straight line through two slopes hits at once"
 
 
+def test_without_evaluations_left_the_lowest_trial_is_the_end():
+    phi, slope = LINES["quartic"]
+    start = Trial(0.0, phi(0.0), slope(0.0))
+    search = LineSearch(lambda a: Trial(a, phi(a), slope(a)), start, c2=1e-9)
+    search.left = 1
+    end, kind = search.search(1.2)  # beyond the minimum, and lower than the start
+    assert (end.step, kind) == (1.2, "failed")
+
+
+def test_a_value_above_the_promised_one_is_approximate():
+    search = LineSearch(None, Trial(0.0, 1.0, -1.0), c1=1e-4)
+    assert search._accept(Trial(1.0, 1.0 - 1e-4, 0.0))[1] == "wolfe"
+    assert search._accept(Trial(1.0, 1.0 - 9e-5, 0.0))[1] == "approximate"
+
+
 def test_the_cubic_minimum_is_exact_for_cubics():
     def cubic(a):
         return Trial(a, a**3 - 6 * a**2 + 5, 3 * a**2 - 12 * a)  # its minimum is at 4

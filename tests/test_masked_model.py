@@ -101,6 +101,17 @@ def test_where_codes_go_back_to():
     assert np.all(restored[mask] == -1) and np.array_equal(np.nonzero(~mask)[1], restored[~mask])
 
 
+def test_the_decoder_is_its_blocks_one_after_the_other():
+    """Two of them: a factor on the last block's output is undone by the norm behind it."""
+    model = made(decoder_depth=2)
+    decoder, z = model.decoder, np.random.default_rng(6).normal(size=(3, 16, 8))
+    tokens = z @ decoder.bridge.weight.data + decoder.bridge.bias.data + decoder.positions.data
+    for block in decoder.blocks:
+        tokens = block(mg.tensor(tokens)).numpy()
+    expected = decoder.head(decoder.norm(mg.tensor(tokens))).numpy()
+    np.testing.assert_allclose(decoder(mg.tensor(z)).numpy(), expected, rtol=0, atol=1e-12)
+
+
 def test_pasted_pictures_keep_what_is_visible():
     model, x = made(), data()
     mask = random_masks(5, 16, 0.75, np.random.default_rng(5))

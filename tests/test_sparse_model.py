@@ -47,6 +47,10 @@ def test_the_loss_is_the_formula(constraint, activation):
     np.testing.assert_allclose(model.decoding_weight().numpy(), used, atol=1e-15)
 
 
+def test_parameters_are_called_as_on_the_slides():
+    assert [p.name for p in make()[0].parameters()] == ["W1", "b1", "W2", "b2"]
+
+
 def test_without_a_decay_twice_the_data_is_twice_the_loss():
     model, X = make()
     assert model.loss(np.vstack([X, X])).item() == pytest.approx(

@@ -95,6 +95,12 @@ def test_the_loss_never_rises_over_half_steps():
     assert (np.diff(run.losses) <= 1e-14 * run.losses[0]).all() and run.losses[-1] < run.losses[0]
 
 
+def test_the_loss_of_a_basis_is_what_it_leaves_out():
+    X = matrix(50, 6, [9.0, 4.0, 1.0, 0.25, 0.1, 0.1], 0)
+    leading = np.linalg.svd(X)[2][:2].T
+    assert subspace._loss(X, leading) == pytest.approx((1.0 + 0.25 + 0.1 + 0.1) / 2, rel=1e-13)
+
+
 def test_no_eigenvalue_of_the_data_is_asked_for(monkeypatch):
     for name in ("svd", "eigh", "eig", "eigvalsh", "eigvals", "lstsq", "pinv"):
         monkeypatch.setattr(np.linalg, name, None)
@@ -110,8 +116,21 @@ def test_both_methods_reach_the_same_loss():
         model = mg.models.LinearAutoencoder(8, 3, rng=np.random.default_rng(0))
         losses.append(model.fit(X, method=method).loss)
         assert bool(model.record.penalties) == (method == "lbfgs")
+        assert model.record.losses[-1] == pytest.approx(model.record.loss, rel=1e-9)
     best = mg.analytic.pca(X).optimal_loss(3)
     np.testing.assert_allclose(losses, best, rtol=1e-10)
+
+
+def test_a_penalty_is_in_the_units_of_the_data():
+    X = 37.0 * matrix(60, 8, spectrum(8, 3, 0.2, 30.0), 0)
+    s = mg.analytic.pca(X).eigenvalues
+    model = mg.models.LinearAutoencoder(8, 3, l2=0.4 * s[2], rng=np.random.default_rng(0))
+    report = model.fit(X)
+    assert report.penalties[-1] == pytest.approx(model.l2, rel=1e-12)
+    assert report.penalties[0] == pytest.approx(np.sum((X - X.mean(axis=0)) ** 2) / 8, rel=1e-12)
+    product = model.encoder.weight.numpy() @ model.decoder.weight.numpy()
+    found = np.linalg.svd(product, compute_uv=False)[:3]
+    np.testing.assert_allclose(found, 1 - model.l2 / s[:3], rtol=1e-5)
 
 
 def test_a_method_is_checked():

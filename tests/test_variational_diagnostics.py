@@ -8,7 +8,12 @@ from minigrad_ae import analytic
 from minigrad_ae.errors import DataError, DtypeError, ShapeError
 from minigrad_ae.models import VariationalAutoencoder, diagnose
 from minigrad_ae.models.densities import log_bernoulli, log_normal
-from minigrad_ae.models.diagnostics import kl_per_unit, log_aggregate_posterior, mutual_information
+from minigrad_ae.models.diagnostics import (
+    _mean_and_error,
+    kl_per_unit,
+    log_aggregate_posterior,
+    mutual_information,
+)
 from minigrad_ae.models.estimators import (
     kl_samples,
     reparameterised_gradients,
@@ -94,6 +99,11 @@ def codes(n=900):
     return mu, np.tile([-3.0, -1.0, 0.0], (n, 1))
 
 
+def test_an_error_is_that_of_a_mean():
+    mean, error = _mean_and_error([1.0, 2.0, 3.0, 6.0])
+    assert mean == 3.0 and error == pytest.approx(np.sqrt(14 / 3) / 2, rel=1e-15)
+
+
 def test_kl_per_unit_is_the_average_over_the_data():
     mu, log_var = codes()
     np.testing.assert_allclose(
@@ -129,6 +139,16 @@ def test_information_of_a_gaussian_channel():
     mu = np.sqrt(1 - tau) * rng.standard_normal((n, 1))
     found = mutual_information(mu, np.full((n, 1), np.log(tau)), rng)
     assert found == pytest.approx(-0.5 * np.log(tau), abs=4 * np.sqrt(1 / n))
+
+
+def test_information_of_one_bit_in_noise():
+    """mu = +-1, sigma = 1: I = ln 2 - E ln(1 + exp(-2 - 2 e)), by quadrature over e ~ N(0, 1)."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    lost = weights @ np.log1p(np.exp(-2 - 2 * nodes)) / np.sqrt(2 * np.pi)
+    mu, rng = np.tile([-1.0, 1.0], 250)[:, None], np.random.default_rng(11)
+    found = [mutual_information(mu, np.zeros((500, 1)), rng) for _ in range(200)]
+    error = np.std(found, ddof=1) / np.sqrt(200)
+    assert error < 0.002 and abs(np.mean(found) - (np.log(2) - lost)) < 5 * error
 
 
 def test_the_report_of_a_model_adds_up():
@@ -185,6 +205,13 @@ class Fixed:
 
     def bound(self, x, rng, beta):
         return mg.tensor(rng.standard_normal(len(x)))
+
+
+def test_codes_far_apart_tell_which_datum_it_was():
+    n = 30
+    model = Fixed(np.arange(n, dtype=float)[:, None], np.full((n, 1), -14.0))
+    report = diagnose(model, np.zeros((n, 4)), np.random.default_rng(0))
+    assert report.mutual_information == pytest.approx(np.log(n), abs=1e-9)
 
 
 def test_a_unit_far_from_the_prior_is_not_called_collapsed():

@@ -240,6 +240,14 @@ def test_bernoulli_samples_are_pixels():
     assert np.abs((pixels - means).mean(axis=0)).max() < 4 * 0.5 / np.sqrt(20_000)
 
 
+@pytest.mark.parametrize("low, high", [(-0.5, 0.25), (0.25, 1.5)])
+def test_data_outside_0_and_1_are_refused_with_their_extent(low, high):
+    x = np.full((2, D), low)
+    x[0, 0] = high
+    with pytest.raises(DataError, match=f"run from {low} to {high}"):
+        build().loss(x, np.random.default_rng(0))
+
+
 def test_gaussian_samples_scatter_around_their_mean_by_sigma():
     model = build("gaussian")
     means, pixels = (
@@ -264,6 +272,42 @@ def test_reconstructions_go_through_the_mean_unless_a_generator_is_given():
     model, x = build(), data()
     assert (model.reconstruct(x) == model(x).numpy()).all()
     assert (model.reconstruct(x, np.random.default_rng(0)) != model.reconstruct(x)).all()
+
+
+def covariance_misses(X, mean, C):
+    """By how many standard errors mean and covariance of normal rows are off, at most."""
+    n = len(X)
+    spread = np.sqrt((np.outer(np.diag(C), np.diag(C)) + C**2) / n)
+    off = np.abs(np.cov(X.T, ddof=0) - C) / spread
+    return max(off.max(), (np.abs(X.mean(axis=0) - mean) / np.sqrt(np.diag(C) / n)).max())
+
+
+def linear_vae():
+    return VariationalAutoencoder(
+        3, 2, hidden=(), likelihood="gaussian", sigma=0.7, rng=np.random.default_rng(4)
+    )
+
+
+def test_samples_of_a_linear_decoder_have_its_covariance():
+    model = linear_vae()
+    model.decoder[0].bias.data = np.array([1.0, -2.0, 0.5])
+    W, b = (p.numpy() for p in model.decoder.parameters())
+    x = model.sample(100_000, np.random.default_rng(0), pixels=True)
+    assert covariance_misses(x, b, W.T @ W + 0.49 * np.eye(3)) < 5
+    means, rng = model.sample(5, np.random.default_rng(1)), np.random.default_rng(1)
+    np.testing.assert_allclose(means, rng.standard_normal((5, 2)) @ W + b, rtol=1e-12)
+
+
+def test_a_linear_reconstruction_goes_through_mu_or_a_draw_around_it():
+    model, x = linear_vae(), np.random.default_rng(5).standard_normal((4, 3))
+    model.encoder[0].bias.data = np.array([0.3, -0.2, -1.0, 0.6])  # of mu, and of ln sigma^2
+    V, c = (p.numpy() for p in model.encoder.parameters())
+    W, b = (p.numpy() for p in model.decoder.parameters())
+    mu, log_var = np.split(x @ V + c, 2, axis=1)
+    np.testing.assert_allclose(model.reconstruct(x), mu @ W + b, rtol=1e-12)
+    drawn = model.reconstruct(np.repeat(x[:1], 100_000, axis=0), np.random.default_rng(0))
+    C = (W.T * np.exp(log_var[0])) @ W
+    assert covariance_misses(drawn, mu[0] @ W + b, C) < 5
 
 
 def test_a_checkpoint_holds_all_that_is_needed_to_build_it_again(tmp_path):

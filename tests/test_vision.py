@@ -99,6 +99,15 @@ def test_tokens_that_no_one_may_see_are_as_good_as_gone():
     np.testing.assert_allclose(hidden, block(mg.tensor(x[:, keep])).numpy(), rtol=0, atol=1e-12)
 
 
+def test_weights_are_the_softmax_of_queries_on_keys():
+    layer, x = attention(), mg.tensor(rng().normal(size=(3, 5, 8)))
+    layer.key.weight.data = rng(5).normal(size=(8, 8))  # not those of the queries
+    q, k = (part(x).numpy().reshape(3, 5, 2, 4).swapaxes(1, 2) for part in (layer.query, layer.key))
+    scores = np.exp(q @ k.swapaxes(2, 3) / np.sqrt(4))
+    expected = scores / scores.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(layer.weights(x).numpy(), expected, rtol=1e-12)
+
+
 def test_equal_tokens_pass_through_the_values():
     layer = attention()
     x = np.repeat(rng().normal(size=(2, 1, 8)), 5, axis=1)
@@ -131,10 +140,18 @@ def test_sines_and_cosines():
     assert codes.shape == (20, 16) and len(np.unique(codes.round(9), axis=0)) == 20
     row, column = codes.reshape(4, 5, 16)[..., :8], codes.reshape(4, 5, 16)[..., 8:]
     assert np.array_equal(row[2, 0], row[2, 4]) and np.array_equal(column[0, 3], column[3, 3])
+    expected = [*np.sin(3 * 10.0 ** -np.arange(4)), *np.cos(3 * 10.0 ** -np.arange(4))]
+    np.testing.assert_allclose(row[3, 0], expected, atol=1e-15)
+    np.testing.assert_allclose(column[0, 3], expected, atol=1e-15)
+
+
+def test_an_embedding_adds_its_position_codes():
+    fixed = PatchEmbedding((4, 6), 2, 8, positions="sincos", rng=rng(9))
+    assert np.array_equal(fixed.positions.data, sincos(2, 3, 8))
+    without = PatchEmbedding((4, 6), 2, 8, positions=None, rng=rng(9))
+    x = rng().random((2, 24))
     np.testing.assert_allclose(
-        row[3, 0],
-        [*np.sin(3 * 10.0 ** -np.arange(4)), *np.cos(3 * 10.0 ** -np.arange(4))],
-        atol=1e-15,
+        fixed(x).numpy() - without(x).numpy(), np.tile(sincos(2, 3, 8), (2, 1, 1)), atol=1e-14
     )
 
 
@@ -157,6 +174,45 @@ def test_readouts(readout, features):
     assert [m.shape for m in net.attention_maps(x)] == [
         (5, 2, tokens.shape[1], tokens.shape[1])
     ] * 2
+
+
+def test_attention_maps_are_the_weights_of_the_blocks_on_standardised_pictures():
+    net = VisionTransformer((4, 4), 2, 8, 2, 2, n_classes=3, rng=rng(7))
+    net.mean.data, net.scale.data = np.full(16, 0.4), np.array(0.25)
+    x = rng().random((3, 16))
+    tokens, maps = net.start((x - 0.4) / 0.25), net.attention_maps(x)
+    for block, weights in zip(net.blocks, maps, strict=True):
+        expected = block.attention.weights(block.attention_norm(tokens)).numpy()
+        np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-12)
+        tokens = block(tokens)
+
+
+def test_logits_are_linear_in_the_read_out():
+    net = VisionTransformer((4, 4), 2, 8, 1, 2, n_classes=3, rng=rng(7))
+    net.head.weight.data = rng(8).normal(size=net.head.weight.shape)
+    x = rng().random((5, 16))
+    expected = net.features(x).numpy() @ net.head.weight.data + net.head.bias.data
+    np.testing.assert_allclose(net(x).numpy(), expected, rtol=1e-12)
+
+
+def test_pictures_are_as_they_are_until_a_mean_and_a_scale_are_learned():
+    net, x = VisionTransformer((4, 4), 2, 8, 1, 2, n_classes=3, rng=rng(7)), rng().random((5, 16))
+    assert np.array_equal(net.standardised(x), x)
+
+
+def test_a_class_token_starts_at_normal_numbers_of_a_fiftieth():
+    one = {"readout": "class", "n_classes": 2}
+    nets = [VisionTransformer((2, 2), 1, 64, 1, 1, **one, rng=rng(seed)) for seed in range(300)]
+    drawn = np.array([net.class_token.data for net in nets])
+    assert abs(drawn.std() / 0.02 - 1) < 5 / np.sqrt(2 * drawn.size)
+
+
+def test_a_class_token_stands_before_the_embedded_patches():
+    net = VisionTransformer((4, 4), 2, 8, 2, 2, readout="class", n_classes=3, rng=rng(7))
+    x = rng().random((3, 16))
+    tokens = net.start(x).numpy()
+    assert np.array_equal(tokens[:, 1:], net.embedding(x).numpy())
+    assert np.array_equal(tokens[:, 0], np.tile(net.class_token.data.reshape(8), (3, 1)))
 
 
 def test_the_class_loss_is_cross_entropy():
