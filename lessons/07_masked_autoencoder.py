@@ -506,7 +506,7 @@ lesson.result("this X, 75 % hidden: share that is unknown", own.share)
 # and of crops of that photograph (of which of its 16 tiles is a crop?), three networks for each
 # ratio, a linear classifier with 320 labels.  The dots are networks from different starts; look
 # whether ratios differ by more than these do.  Reconstruction errors of different ratios are errors
-# of different tasks, and say nothing about it.
+# of different tasks, and say nothing about it; all of these are still above the Gaussian's.
 
 # %% Look: the shipped study of mask ratios
 lesson.cell("Look: the shipped study of mask ratios, 49 patches")
