@@ -66,7 +66,8 @@ def own_posteriors(model: VariationalAutoencoder, X: Array) -> tuple[Array, Arra
 
 
 def _minus_bound(model: VariationalAutoencoder, x: Array, q: list[Tensor]) -> Tensor:
-    return -ops.sum(bounds(model, x, *q))
+    mu, log_var = q
+    return -ops.sum(bounds(model, x, mu, log_var))
 
 
 def gap_left(run: Run) -> Array:
