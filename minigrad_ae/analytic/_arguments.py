@@ -55,6 +55,8 @@ def real_array(value: ArrayLike, name: str, ndim: int | None) -> Array:
 def whole_number(value: Any, name: str, low: int, high: int, why: str) -> int:
     """``value`` as an int with ``low <= value <= high``; ``why`` says whence the limits come."""
     what, fix = f"{name} = {value} is out of range", f"choose {name} {span(low, high)}"
+    if high < low:
+        what, fix = f"no {name} is possible here", f"{name} begins at {low}: give larger data"
     return arguments.whole_number(value, name, fix, low, high, what=what, where=why)
 
 

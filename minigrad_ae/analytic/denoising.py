@@ -31,7 +31,7 @@ from ._arguments import (
     whole_number,
     with_units,
 )
-from .gaussian import inverse_covariance
+from .gaussian import regression
 
 SIGMA = "sigma is a standard deviation (not a variance): choose it >= 0"
 KEEP = "keep is the probability that a feature survives; the probability of zeroing it is 1 - keep"
@@ -273,11 +273,12 @@ def best_denoiser(moments: Moments, M: int | None = None) -> LinearDenoiser:
     S, P, Q = moments.S, moments.P, moments.Q
     D = len(S)
     M = D if M is None else whole_number(M, "M", 0, D, f"the data have {counted(D, 'feature')}")
-    full = P @ inverse_covariance(Q)
+    full = regression(P, Q)
     explained = full @ P.T
     eigenvalues, vectors = np.linalg.eigh((explained + explained.T) / 2)
     captured, V = np.maximum(eigenvalues[::-1], 0.0), vectors[:, ::-1][:, :M]
-    return LinearDenoiser(V @ (V.T @ full), float(np.trace(S) - captured[:M].sum()), captured, V)
+    matrix = full if M == D else V @ (V.T @ full)
+    return LinearDenoiser(matrix, float(np.trace(S) - captured[:M].sum()), captured, V)
 
 
 def gaussian_denoising_loss(l: ArrayLike, sigma: float, M: int) -> float:

@@ -18,9 +18,9 @@ from ..arguments import plain
 from ..errors import DataError, DtypeError, ShapeError
 from ._arguments import Array, covariance, of_shape, real_array, real_number, whole_number, within
 
-# a direction with less than this share of the largest variance counts as constant: rounding fills
-# it
-FLAT = 1e-12
+# A direction of the *correlations* (of D features) whose eigenvalue is below D times this share of
+# the largest counts as constant: a sum of N products and `eigh` leave some D eps there.
+FLAT = 16 * np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def gaussian_conditional(S: ArrayLike, masked: ArrayLike) -> GaussianConditional
     if not hidden.any():
         raise DataError("no feature is masked", f"0 of {len(S)}", "hide at least one feature")
     m, v = np.flatnonzero(hidden), np.flatnonzero(~hidden)
-    predictor = S[np.ix_(m, v)] @ inverse_covariance(S[np.ix_(v, v)])
+    predictor = regression(S[np.ix_(m, v)], S[np.ix_(v, v)])
     rest = S[np.ix_(m, m)] - predictor @ S[np.ix_(v, m)]
     return GaussianConditional(tuple(m.tolist()), tuple(v.tolist()), predictor, (rest + rest.T) / 2)
 
@@ -222,7 +222,7 @@ def zero_filled_map(S: ArrayLike, K: int, patches: ArrayLike | None = None) -> Z
     for patch in range(L):
         i, o = np.flatnonzero(labels == patch), np.flatnonzero(labels != patch)
         inputs = np.where(together[np.ix_(o, o)], one, two) * S[np.ix_(o, o)]
-        matrix[np.ix_(i, o)] = one * S[np.ix_(i, o)] @ inverse_covariance(inputs)
+        matrix[np.ix_(i, o)] = regression(one * S[np.ix_(i, o)], inputs)
     return ZeroFilledMap(matrix, np.diag(S) - one * (matrix * S).sum(axis=1))
 
 
@@ -439,6 +439,18 @@ def _masks(L: int, K: int) -> tuple[int, int]:
     return L, whole_number(K, "K", 1, L, f"K of the {L} patches are hidden")
 
 
-def inverse_covariance(S: Array) -> Array:
-    """S⁻¹ in the directions that are not constant, 0 in those that are; S may be empty (0 x 0)."""
-    return np.asarray(np.linalg.pinv(S, rcond=FLAT, hermitian=True), dtype=np.float64)
+def regression(C: Array, S: Array) -> Array:
+    """C S⁻¹, for the covariance S (D, D) of inputs and that of outputs with them, C (K, D).
+
+    Each input is measured in its own standard deviation, so that units do not matter.  Where inputs
+    are constant or depend on each other it is the smallest of the answers.  D may be 0.
+    """
+    scale = np.sqrt(np.diag(S))
+    scale = np.where(scale > 0, scale, 1.0)  # of a constant input, whose row and column are 0
+    values, vectors = np.linalg.eigh(S / scale / scale[:, None])
+    varies = values > FLAT * len(S) * values.max(initial=0.0)
+    kept = vectors[:, varies]
+    A = (C / scale @ kept) / values[varies] @ kept.T / scale
+    constant = vectors[:, ~varies] / scale[:, None]  # A reads nothing there
+    Q, _ = np.linalg.qr(constant / np.abs(constant).max(axis=0, initial=0.0))
+    return np.asarray(A - A @ Q @ Q.T, dtype=np.float64)

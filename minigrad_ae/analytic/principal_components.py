@@ -291,8 +291,8 @@ def pca(X: ArrayLike, M: int | None = None) -> PCA:
     ShapeError, DtypeError
         If X is not a matrix, or does not hold real numbers.
     DataError
-        If X is empty, has entries that are NaN or infinite or whose squares overflow, or M is not
-        from 0 to D.
+        If X is empty, has entries that are NaN or infinite, its squares overflow or underflow, or M
+        is not from 0 to D.
 
     References
     ----------
@@ -324,6 +324,13 @@ def pca(X: ArrayLike, M: int | None = None) -> PCA:
     largest_size = max(max(N, D) * singular[0], np.linalg.norm(X))
     tolerance = float(np.finfo(np.float64).eps * largest_size)
     rank = int((singular > tolerance).sum())
+    finfo = np.finfo(np.float64)
+    if rank and finfo.eps * singular[0] < np.sqrt(finfo.tiny):
+        raise DataError(
+            "X varies so little that squares underflow",
+            f"the largest singular value is {singular[0]:.6g}, shape {X.shape}",
+            "choose a smaller unit: multiply all of X by one number",
+        )
     eigenvalues = np.pad(singular[:rank] ** 2, (0, D - rank))
     largest = np.take_along_axis(right, np.abs(right).argmax(axis=1)[:, None], axis=1)
     components = np.ascontiguousarray((right * np.where(largest < 0, -1.0, 1.0)).T)

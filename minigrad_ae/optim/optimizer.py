@@ -13,6 +13,7 @@ from ..arguments import plain, real_number
 from ..autodiff.graph import Value
 from ..autodiff.origin import where
 from ..errors import DataError, DtypeError, GradientError
+from ..kernels.memory import keep_freed_memory
 from ..tensors import Tensor
 
 
@@ -65,6 +66,7 @@ class Optimizer:
         self.params = checked_parameters(params, type(self).__name__)
         self.lr = self.initial_lr = lr
         self.state: list[dict[str, Any]] = [{} for _ in self.params]
+        keep_freed_memory()  # steps will follow
 
     @property
     def lr(self) -> float:

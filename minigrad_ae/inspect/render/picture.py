@@ -44,7 +44,8 @@ def draw(record: dict[str, Any], path: str | Path, max_nodes: int = 60) -> None:
     edges = sorted({(b.id, x) for b in blocks.values() for x in b.inputs})
     layout = arrange(list(blocks), edges)
     width, height = (layout.height - 1) * COLUMN + BOX[0] + 1.0, layout.width * ROW + BOX[1] + 1.6
-    fixed = {"svg.hashsalt": "minigrad_ae", "font.family": "DejaVu Sans", "svg.fonttype": "none"}
+    fixed: Any = {"svg.hashsalt": "minigrad_ae", "font.family": "DejaVu Sans"}
+    fixed["svg.fonttype"] = "none"
     # whatever style the reader's own figures have
     with style.context("default"), rc_context(fixed):
         figure = Figure(figsize=(max(width, NARROW), height), dpi=100, facecolor=PAPER)
