@@ -126,6 +126,15 @@ def fits(session: nox.Session) -> None:
 
 
 @nox.session
+def seeds(session: nox.Session) -> None:
+    """The ledger at seeds 0 ... 49, in its short form (``-- --full`` for the long one): at how many
+    of them each claim holds, in benchmarks/results/seeds.json (minutes).
+    """
+    session.install("-e", ".")
+    session.run("python", "tests/seeds.py", *session.posargs, env=QUIET)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The page of the public API, in docs/_build; a warning of Sphinx is an error."""
     session.install("-e", ".[docs]")

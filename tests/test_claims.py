@@ -1,9 +1,15 @@
 """The ledger: what a claim is, that all of them hold, and that each notices its own bug."""
 
+import ast
+import builtins
+import inspect
 import json
 import math
 import re
+import textwrap
+from collections import defaultdict
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -20,6 +26,12 @@ def fast_run():
 
 def test_every_claim_holds(fast_run):
     assert [r.id for r in fast_run if not r.passed] == []
+
+
+def test_every_claim_holds_at_another_seed():
+    """`nox -s seeds` reads the ledger at 50."""
+    results = ledger.read(claims(), Run(fast=True, seed=1))
+    assert [r.id for r in results if not r.passed] == []
 
 
 def test_every_bug_is_caught_by_its_claim(capsys):
@@ -44,6 +56,67 @@ def test_ids_topics_and_reasons():
     }
     assert len(distinct) >= 25  # claims that differ in a number only count once
     assert len({id(c.sabotage) for c in everything}) >= len(everything) / 2
+
+
+def code(function):
+    """The source of a function as one text in which names that it chooses do not matter: its own,
+    those of its arguments and variables, those of other functions of the claims that it calls.
+    """
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    tree.name, tree.decorator_list, tree.returns = "", [], None
+    tree.body = tree.body[ast.get_docstring(tree) is not None :]
+    outside = inspect.getclosurevars(function)
+    known = {**vars(builtins), **outside.globals, **outside.nonlocals}
+    chosen = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.arg, node.annotation = chosen.setdefault(node.arg, f"_{len(chosen)}"), None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AnnAssign):
+            node.annotation = ast.Constant(None)
+        if isinstance(node, ast.Name):
+            value = known.get(node.id)
+            if node.id in chosen or node.id not in known:
+                node.id = chosen.setdefault(node.id, f"_{len(chosen)}")
+            elif isinstance(value, FunctionType) and value.__module__.startswith(CLAIMS_FOLDER):
+                node.id = code(value)
+            elif isinstance(value, int | float | str | tuple):  # of a loop that makes claims
+                node.id = repr(value)
+    return ast.dump(tree)
+
+
+def twins(everything, results):
+    """Claims that measure by the same code and are held to the same number."""
+    same = defaultdict(list)
+    for c, r in zip(everything, results, strict=True):
+        same[code(c.measure), r.expected].append(c.id)
+    return [ids for ids in same.values() if len(ids) > 1]
+
+
+CLAIMS_FOLDER = Claim.__module__.rpartition(".")[0]
+
+
+def test_no_two_claims_are_one(fast_run):
+    assert twins(claims(), fast_run) == []
+
+
+def test_twins_are_found_whatever_they_are_called():
+    def once(run):
+        """One."""
+        total = sum(range(run.starts))
+        return total / 2
+
+    def again(settings):
+        found = sum(range(settings.starts))
+        return found / 2
+
+    def other(run):
+        total = sum(range(run.starts))
+        return total / 3
+
+    a, b, c = (_claim(measure) for measure in (once, again, other))
+    results = ledger.read([a, b, c], Run(fast=True))
+    assert twins([a, b, c], results) == [["x", "x"]]
 
 
 # such as  bar: .05,  count: 3,  count: all

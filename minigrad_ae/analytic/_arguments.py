@@ -156,6 +156,13 @@ def _has_cholesky(matrix: Array) -> bool:
     return True
 
 
+def unit(array: ArrayLike) -> float:
+    """A power of two near the largest entry: dividing by it does not round, and what is left has
+    products that neither overflow nor underflow.  1 where all entries are 0.
+    """
+    return float(2.0 ** np.frexp(np.abs(array).max())[1])
+
+
 def spectrum(s: ArrayLike) -> Array:
     """Eigenvalues of XᵀX: a flat array, none negative, sorted from the largest to the smallest."""
     return _falling(s, "s", "XᵀX", "use pca(X).eigenvalues, or np.sort(s)[::-1]")

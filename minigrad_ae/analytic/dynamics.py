@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from ..arguments import plain
 from ..errors import ShapeError
-from ._arguments import Array, real_array, real_number, within
+from ._arguments import Array, real_array, real_number, unit, within
 
 RATE = "it is an eigenvalue with some variance"
 
@@ -194,7 +194,9 @@ def balancedness(W1: ArrayLike, W2: ArrayLike) -> float:
             f"W1 has shape {W1.shape}, W2 {W2.shape}",
             "W1 is M x D and W2 is D x M; a layer's weight is the transpose",
         )
-    return float(np.linalg.norm(W1 @ W1.T - W2.T @ W2))
+    size = unit(np.append(W1, W2))  # the norm squares what are squares already
+    W1, W2 = W1 / size, W2 / size
+    return float(np.linalg.norm(W1 @ W1.T - W2.T @ W2)) * size * size
 
 
 def _rate_and_odds(rate: float, a0: float) -> tuple[float, float]:

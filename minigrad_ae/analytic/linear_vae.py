@@ -615,7 +615,7 @@ def collapse_curvature(l: ArrayLike, sigma2: float, beta: float = 1.0) -> Array:
     [-0.5, 0.0, 0.25]
     """
     l, _, tau = _units(l, 1, sigma2, beta)
-    return beta * (tau - l) / tau**2
+    return beta * ((tau - l) / tau) / tau
 
 
 def _constant(D: int, sigma2: float) -> float:

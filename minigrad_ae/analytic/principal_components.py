@@ -324,11 +324,11 @@ def pca(X: ArrayLike, M: int | None = None) -> PCA:
     largest_size = max(max(N, D) * singular[0], np.linalg.norm(X))
     tolerance = float(np.finfo(np.float64).eps * largest_size)
     rank = int((singular > tolerance).sum())
-    finfo = np.finfo(np.float64)
-    if rank and finfo.eps * singular[0] < np.sqrt(finfo.tiny):
+    if rank and singular[rank - 1] < np.sqrt(np.finfo(np.float64).tiny):
         raise DataError(
             "X varies so little that squares underflow",
-            f"the largest singular value is {singular[0]:.6g}, shape {X.shape}",
+            f"the smallest singular value of rank {rank} is {singular[rank - 1]:.6g}, "
+            f"shape {X.shape}",
             "choose a smaller unit: multiply all of X by one number",
         )
     eigenvalues = np.pad(singular[:rank] ** 2, (0, D - rank))

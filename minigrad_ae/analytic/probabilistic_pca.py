@@ -23,6 +23,7 @@ from ._arguments import (
     of_shape,
     real_array,
     real_number,
+    unit,
     variances,
     whole_number,
 )
@@ -208,8 +209,10 @@ def ppca_log_likelihood(S: ArrayLike, W: ArrayLike, sigma2: float) -> float:
     True
     """
     S, W, sigma2 = _model(S, W, sigma2)
-    P = posterior_precision(W, sigma2)
-    squared = (np.trace(S) - (np.linalg.solve(P, W.T @ S) * W.T).sum() / sigma2) / sigma2
+    P, size = posterior_precision(W, sigma2), unit(np.sqrt(sigma2))
+    # products of four, in a unit in which they neither overflow nor underflow
+    S, W, noise = S / size / size, W / size, sigma2 / size / size
+    squared = (np.trace(S) - (np.linalg.solve(P, W.T @ S) * W.T).sum() / noise) / noise
     return -0.5 * float(squared + _log_normaliser(P, len(S), sigma2))
 
 
@@ -350,10 +353,14 @@ def em_step(S: ArrayLike, W: ArrayLike, sigma2: float) -> tuple[Array, float]:
     """
     S, W, sigma2 = _model(S, W, sigma2)
     M = W.shape[1]
+    # of a datum, since products of four would overflow or underflow
+    size = unit(np.append(W, np.sqrt(sigma2)))
+    S, W, sigma2 = S / size / size, W / size, sigma2 / size / size
     K = np.linalg.inv(W.T @ W + sigma2 * np.eye(M))
     SW = S @ W
     following = SW @ np.linalg.inv(sigma2 * np.eye(M) + K @ W.T @ SW)
-    return following, float((np.trace(S) - (SW @ K * following).sum()) / len(S))
+    rest = float((np.trace(S) - (SW @ K * following).sum()) / len(S))
+    return following * size, rest * size * size
 
 
 def em_sequence(S: ArrayLike, W: ArrayLike, sigma2: float, steps: int) -> tuple[list[PPCA], Array]:
@@ -438,7 +445,9 @@ def em_step_without_noise(S: ArrayLike, W: ArrayLike) -> Array:
     0.25
     """
     S, W, _ = _model(S, W, 1.0)
-    return S @ W @ np.linalg.solve(W.T @ S @ W, W.T @ W)
+    S, size = S / unit(S), unit(W)  # the step knows no unit of S
+    W = W / size
+    return size * (S @ W @ np.linalg.solve(W.T @ S @ W, W.T @ W))
 
 
 def em_rate(l: ArrayLike, M: int) -> float:
