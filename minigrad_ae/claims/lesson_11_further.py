@@ -184,7 +184,9 @@ def three_samples(run: Run) -> float:
     expected=0.0,
     tolerance=100 * EPS * 10,  # 100 eps times the size of the gradients of single samples
     reason="rounding",
-    sabotage=wrong_rule("logsumexp", "x", "g * exp(x - max(x, axis=-1, keepdims=True))"),
+    sabotage=wrong_rule(
+        "logsumexp", "x", "reshape(g, kept(x.shape, axis)) * softmax(0.9 * x, axis=axis)"
+    ),
 )
 def importance_gradient(run: Run) -> float:
     eps = generator(run, 11, 2).standard_normal((50, 5))
