@@ -17,7 +17,7 @@ import numpy as np
 import minigrad_ae as mg
 from minigrad_ae import analytic
 from minigrad_ae.experiments.elbo import cloud
-from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, Lesson
+from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson
 
 lesson = Lesson("11_further", "about 8 s; --fast 4 s")
 X = cloud()[0]  # (80, 5); yours: X = mg.data.load_matrix("table.csv"), at least 3 columns
@@ -139,7 +139,7 @@ lesson.result("what c is worth, nats", best - alone, at_least=-1e-9 * abs(best))
 # %% [markdown]
 # Left: the column of x that c tells most about, with the mean and two standard deviations of
 # $p(x \mid c)$ as trained, and of the best model without c.  Right: what L lacks of the exact
-# optimum during training.
+# optimum during training (drawn at 1e-16 where rounding leaves less).
 
 # %% Look: the condition
 lesson.cell("Look: what the condition explains")
@@ -172,7 +172,8 @@ lesson.figure("conditional", fig, {**numbers, "worth": best - alone})
 # columns are not orthogonal, and the posterior's precision $P = R^T W^T W R / \sigma^2 + I$ is not
 # diagonal: by lesson 8 the best diagonal q leaves $\frac12 (\sum_j \ln P_{jj} - \ln \det P)$.  A
 # Cholesky factor can be the posterior's.  Hold the decoder (PPCA's, turned by 45 degrees) and train
-# only the encoder, with both kinds of q.
+# only the encoder, with both kinds of q.  In the figure look which curve lies on the posterior's, and
+# where the two gaps end.
 
 # %% Train: the encoder alone
 lesson.cell("Train: two encoders of one rotated decoder")
@@ -180,10 +181,18 @@ turn = np.eye(M)
 turn[:2, :2] = np.array([[1, -1], [1, 1]])[:M, :M] / (2**0.5 if M > 1 else 1)
 slanted, log_noise = truth.W @ turn, np.log(truth.sigma2)
 ends = {}
-for name, full in (("diagonal q", False), ("Cholesky factor", True)):
+
+
+def encoder(full):
+    """Train V and Lambda: L per datum at the end and on the way, and Lambda."""
     V, raw = start(seed + 1, V=(M, D), raw=(M, M))
     value, path = climb(lambda: bound(left, slanted, V, factor(raw, full), log_noise), [V, raw])
-    ends[name] = best - value, best - np.array(path), factor(raw.data, full)
+    return value, path, factor(raw.data, full)
+
+
+for name, full in (("diagonal q", False), ("Cholesky factor", True)):
+    value, path, triangle = encoder(full)
+    ends[name] = best - value, best - np.array(path), triangle
     print(f"{name:<16} ln p - L = {best - value:.3e} nats per datum after {len(path)} evaluations")
 hadamard = analytic.hadamard_gap(slanted, truth.sigma2)
 print(f"exact gap of the best diagonal q: {hadamard:.3e}")
@@ -212,7 +221,9 @@ for name, covariance in {"posterior": np.linalg.inv(P), **covariances}.items():
     color, style, width = looks[name]
     ax.plot(*(np.linalg.cholesky(plane) @ circle), color=color, ls=style, lw=width, label=name)
 ax.set(xlabel="$z_1$ - mean", ylabel="$z_2$ - mean", aspect="equal", title="One standard deviation")
-ax.legend(fontsize=8, loc="upper right")
+low, high = ax.get_ylim()
+ax.set_ylim(low, high + 0.35 * (high - low))  # room for the legend
+ax.legend(fontsize=8, loc="upper left")
 for name, (_, path, _) in ends.items():
     color = looks[name][0]
     right.semilogy(np.maximum(path, 1e-16), color=color, lw=1.8, label=name)
@@ -273,18 +284,22 @@ def ln_p_of(w):
     return -0.5 * (np.log(2 * np.pi * (w**2 + 1)) + S / (w**2 + 1))
 
 
-ks, found = (1, 2, 5, 10) if lesson.fast else (1, 2, 5, 10, 50), []
-here = []  # L_k at one place: the maximum of L_1
-for k in ks:
-    eps, p = draws(k)
+def trained(eps, p):
+    """(w, v) at the maximum of L_k, and the maximum."""
     w, v = (mg.tensor(at, requires_grad=True) for at in (1.0, 0.3))
     value, _ = climb(lambda: many(w, v, eps, p), [w, v])
-    found.append((w.item() ** 2, value, ln_p_of(w.item())))
-    first = (w.item(), v.item()) if k == 1 else first
+    return (w.item(), v.item()), value
+
+
+ks, found = (1, 2, 5, 10) if lesson.fast else (1, 2, 5, 10, 50), []
+first = trained(*draws(1))[0]  # the maximum of L_1
+here = []  # L_k there
+for k in ks:
+    eps, p = draws(k)
+    (w, v), value = trained(eps, p)
+    found.append((w**2, value, ln_p_of(w)))
     here.append(float(many(*first, eps, p)))
-    print(
-        f"k = {k:>2}: w^2 = {found[-1][0]:.4f}, max L_k {value:.4f}, ln p there {found[-1][2]:.4f}"
-    )
+    print(f"k = {k:>2}: w^2 = {w**2:.4f}, max L_k {value:.4f}, ln p there {ln_p_of(w):.4f}")
 squares, values, likelihoods = np.array(found).T
 predicted = max(np.sqrt(S / d) - 1, 0)
 top = ln_p_of(np.sqrt(S - 1))
@@ -399,7 +414,7 @@ right.errorbar(hs, measured, 5 * errors, **kind)
 right.plot(hs, laws, color=RED, ls="--", lw=1.4, label="law of the chain, exact")
 right.axhline(1 + sigma**2, color=BLACK, lw=1.2, label="mixture, exact")
 right.set(xlabel="step h", ylabel="variance", title="The steps' bias")
-right.legend(fontsize=8)
+right.legend(fontsize=8, loc="upper left")
 lesson.figure("langevin", fig, {"h": hs, "variance": measured, "error": errors, "law": laws})
 
 # %% Inspect

@@ -1,5 +1,5 @@
-"""What the claims of lesson 11 measure: a linear VAE with a condition and with a whole covariance in
-its posterior, the bound of many samples, and Langevin steps along a denoiser's score.
+"""What the claims of lesson 11 measure: a linear VAE with a condition and with a whole covariance
+in its posterior, the bound of many samples, and Langevin steps along a denoiser's score.
 
 The conditional model is p(x | c) = N(A c + b, W W^T + sigma^2 I), its encoder
 q(z | x, c) = N(V r, L L^T) of the residual r = x - A c - b, L lower triangular.
@@ -32,7 +32,7 @@ CHAIN = 40  # Langevin steps
 def conditioned() -> tuple[Array, Array]:
     """(x (N, D), c (N, K)): x depends on c, and c has a mean."""
     rng = np.random.default_rng(11)
-    c = rng.standard_normal((N, K)) + [1.0, -2.0]
+    c = rng.standard_normal((N, K)) + np.array([1.0, -2.0])
     x = c @ rng.standard_normal((K, D)) + rng.standard_normal((N, M)) @ SLANTED.T + 3.0
     return x + NOISE**0.5 * rng.standard_normal((N, D)), c
 
