@@ -172,8 +172,8 @@ lesson.figure("conditional", fig, {**numbers, "worth": best - alone})
 # columns are not orthogonal, and the posterior's precision $P = R^T W^T W R / \sigma^2 + I$ is not
 # diagonal: by lesson 8 the best diagonal q leaves $\frac12 (\sum_j \ln P_{jj} - \ln \det P)$.  A
 # Cholesky factor can be the posterior's.  Hold the decoder (PPCA's, turned by 45 degrees) and train
-# only the encoder, with both kinds of q.  In the figure look which curve lies on the posterior's, and
-# where the two gaps end.
+# only the encoder, with both kinds of q.  In the figure look which curve lies on the posterior's,
+# and where the two gaps end.
 
 # %% Train: the encoder alone
 lesson.cell("Train: two encoders of one rotated decoder")
@@ -332,10 +332,10 @@ lesson.figure("importance", fig, {**numbers, "predicted": predicted, "largest_lo
 # ## Look: new data from a denoiser
 #
 # The best denoiser is the posterior mean $E[x \mid \tilde x]$ (lesson 6).  Tweedie's formula turns
-# it into the score of the noisy data, $\nabla \ln p(\tilde x) = (E[x \mid \tilde x] - \tilde x) /
-# \sigma^2$, and Langevin's steps turn the score into samples:
+# it into the score of the noisy data, and Langevin's steps turn the score into samples:
 #
-# $$x \leftarrow x + h \, \nabla \ln p(x) + \sqrt{2 h}\, \epsilon .$$
+# $$\nabla \ln p(\tilde x) = (E[x \mid \tilde x] - \tilde x) / \sigma^2, \qquad
+#   x \leftarrow x + h \, \nabla \ln p(x) + \sqrt{2 h}\, \epsilon .$$
 #
 # Here the clean data are the first principal component of x (standard deviation 1), so the noisy
 # ones are a mixture of as many Gaussians as there are data; its variance is $1 + \sigma^2$.  With

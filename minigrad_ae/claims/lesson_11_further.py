@@ -76,7 +76,8 @@ def conditional_noise(run: Run) -> float:
     sabotage=edit(further.factor, "below * raw", "0 * below * raw"),
 )
 def full_covariance(run: Run) -> float:
-    return further.slanted_log_p() - run.shared(further.encoder, True)[0]  # type: ignore[no-any-return]
+    value: float = run.shared(further.encoder, True)[0]
+    return further.slanted_log_p() - value
 
 
 @claim(
@@ -90,7 +91,8 @@ def full_covariance(run: Run) -> float:
     sabotage=edit(further.bound, " + len(r) * ops.sum((W @ L) ** 2)", ""),
 )
 def diagonal_covariance(run: Run) -> float:
-    return further.slanted_log_p() - run.shared(further.encoder, False)[0]  # type: ignore[no-any-return]
+    value: float = run.shared(further.encoder, False)[0]
+    return further.slanted_log_p() - value
 
 
 @claim(
