@@ -19,7 +19,7 @@ from minigrad_ae import analytic
 from minigrad_ae.experiments.elbo import cloud
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Lesson
 
-lesson = Lesson("11_further", "about 8 s; --fast 4 s")
+lesson = Lesson("11_further", "about 11 s; --fast 6 s")
 X = cloud()[0]  # (80, 5); yours: X = mg.data.load_matrix("table.csv"), at least 3 columns
 M = 2  # latent units
 given = 0  # the column that is the condition c; the others are x
