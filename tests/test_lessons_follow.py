@@ -32,6 +32,7 @@ CHANGES = [
     ("09", f"{IRIS}\nM = 2\nseed = 7"),
     ("09", f"{STANDARDISED}\nM = 3"),
     ("10", f"{IRIS}\nM = 2\npictures = X\nseed = 4"),
+    ("11", f"{IRIS}\nM = 2\ngiven = 3\nseed = 2"),
 ]
 _runs = {}
 

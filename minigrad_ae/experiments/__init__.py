@@ -15,5 +15,5 @@ masked_pictures    lesson 07: its figures
 elbo               lesson 08: the bound at any weights, E and M steps, parts of the gap; log p(x)
 variational        lesson 09: estimators, Algorithm 1, a trained model and its log p(x)
 collapse           lesson 10: collapsed units, loss conventions, rate against distortion
-=================  =================================================================================
-"""
+further            lesson 11: conditions, whole covariances, many samples, Langevin steps
+=================  =========================================================================="""
