@@ -491,7 +491,8 @@ for k in range(starts):
 # `experiments.deep`) are 20 points in three dimensions, three of them far out; the network is the
 # slide's, 3-2-1-2-3. The weights `BASIN` were found by a search over random starts and rounded.
 # From there (`with_weights` puts them in) L-BFGS and then Newton's method (`newton`) train on.
-# `gradient` is all of $\partial E / \partial w$ in one vector, and `curvatures` the eigenvalues of `mg.hessian` in all
+# `gradient` is all of $\partial E / \partial w$ in one vector, and `curvatures` are the
+# eigenvalues of `mg.hessian` in all
 # 24 weights.  Two of them have to be 0 at every stationary point: $z \to c z + d$, undone in
 # layer 3, leaves E as it is.  If the other 22 are positive, every way out leads uphill.  The
 # weights `DEEPER` are where another start had come to.
