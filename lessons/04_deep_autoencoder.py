@@ -255,8 +255,8 @@ lesson.figure("codes", fig, {"nearest_neighbours_of_the_same_label": agree})
 #
 # "Computationally intensive", counted in products of two numbers.  A layer of I inputs and J
 # outputs takes I J of them for each row, once on the way forward, once for the gradient of its
-# weights, and once for that of its inputs, which layer 1 does not need.  With weights of $H D$, $H
-# M$, $M H$ and $H D$ numbers, one evaluation of E and its gradient on N rows therefore takes
+# weights, and once for that of its inputs, which layer 1 does not need.  The layers have $H D$,
+# $H M$, $M H$ and $H D$ weights, so one evaluation of E and its gradient on N rows takes
 # $N H (5 D + 6 M)$ products.  A singular value decomposition, which gives PCA for every M at once,
 # takes about $N D^2 + 6 D^3$ (Golub & Van Loan, 8.6).
 
@@ -490,8 +490,9 @@ for k in range(starts):
 # no direction in which E falls, and another place where E is lower.  `TWENTY` (of
 # `experiments.deep`) are 20 points in three dimensions, three of them far out; the network is the
 # slide's, 3-2-1-2-3. The weights `BASIN` were found by a search over random starts and rounded.
-# From there L-BFGS and then Newton's method (`newton`) train on.  `gradient` is all of
-# $\partial E / \partial w$ in one vector, and `curvatures` the eigenvalues of `mg.hessian` in all
+# From there (`with_weights` puts them in) L-BFGS and then Newton's method (`newton`) train on.
+# `gradient` is all of $\partial E / \partial w$ in one vector, and `curvatures` are the
+# eigenvalues of `mg.hessian` in all
 # 24 weights.  Two of them have to be 0 at every stationary point: $z \to c z + d$, undone in
 # layer 3, leaves E as it is.  If the other 22 are positive, every way out leads uphill.  The
 # weights `DEEPER` are where another start had come to.
