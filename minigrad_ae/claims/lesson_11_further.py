@@ -142,7 +142,7 @@ def one_sample_bound(run: Run) -> float:
     kind="bound",
     expected=0.0,
     tolerance=0.0,
-    reason="the gaps are above 0.01 nats, the rule's error below 1e-6",
+    reason="the gaps are above 0.005 nats, the rule's error below 1e-6",
     sabotage=edit(further.importance_bound, " - np.log(log_w.shape[-1])", ""),
 )
 def bounds_in_order(run: Run) -> float:
