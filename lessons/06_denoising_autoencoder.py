@@ -2,9 +2,9 @@
 # # Lesson 6: a denoising autoencoder learns where the data are
 #
 # **Goal.** Corrupt the input, keep the target clean, and see what a network learns from that: a
-# linear one learns a map with a closed form, which is not PCA's; a flexible one learns an arrow from
-# each noisy point to the mean of what it may have been.  And see two ways to get the training wrong
-# that look like success.
+# linear one learns a map with a closed form, which is not PCA's; a flexible one learns an arrow
+# from each noisy point to the mean of what it may have been.  And see two ways to get the training
+# wrong that look like success.
 # (Bishop & Bishop, section 19.1.4; Vincent et al. 2008, 2011.)
 #
 # The next cell holds all that you may want to change.  Whatever you put there, the rest follows:

@@ -75,6 +75,14 @@ def test_blocks_of_a_hessian():
     np.testing.assert_allclose(pW, H[1][0] @ vx + np.tensordot(H[1][1], vW, 2), atol=256 * EPS)
 
 
+def test_numbers_among_several_inputs():
+    a, b = mg.tensor(2.0, requires_grad=True), mg.tensor([1.0, 3.0], requires_grad=True)
+    blocks = mg.hessian((a * b * b).sum(), [a, b])
+    assert blocks[0][0].shape == () and blocks[0][0].tolist() == 0.0
+    assert blocks[0][1].tolist() == blocks[1][0].tolist() == [2.0, 6.0]
+    assert mg.jacobian(a * a, a).tolist() == 4.0
+
+
 def test_the_hessian_of_a_loss_in_its_parameters():
     model = mg.models.LinearAutoencoder(4, 2, bias=False, rng=np.random.default_rng(0))
     X = random(9, 4)

@@ -50,7 +50,7 @@ def jacobian(y: Any, xs: Any) -> Any:
     rows, found = _rows(y, leaves), []
     for k, x in enumerate(leaves):
         column = np.array([row[k] for row in rows], x._data.dtype)
-        found.append(column.reshape(*y._data.shape, *x._data.shape))
+        found.append(column.reshape((*y._data.shape, *x._data.shape)))
     return found[0] if single else tuple(found)
 
 

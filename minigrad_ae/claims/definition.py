@@ -13,7 +13,7 @@ forbids; `statistical`, an exact value to which a sample comes within standard e
 a bar or a count that its statement names, which no theory gives.
 
 `expected` comes from `analytic/` or from a formula that is written out, never from what is
-measured; the tolerance comes with its reason (rounding, order of convergence, 4 standard errors).
+measured; the tolerance comes with its reason (rounding, order of convergence, 5 standard errors).
 A sabotage changes production code and nothing else (see `bugs`).  A claim has caught it if it still
 ran to a finite number and missed by more than ten tolerances.
 """
@@ -111,7 +111,7 @@ class Claim:
     tolerance : float or callable
         How far off the measurement may be, or a function of the run that computes it.
     reason : str
-        Why that far: rounding, order of convergence, 4 standard errors.
+        Why that far: rounding, order of convergence, 5 standard errors.
     sabotage : callable
         Returns a context manager that plants a bug in production code.
     measure : callable

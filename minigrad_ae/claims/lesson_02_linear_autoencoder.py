@@ -125,11 +125,11 @@ for size in SIZES:
     sabotage=edit(subspace.triangle, "block - mean - rest", "(block - mean - rest) ** 2"),
 )
 def digits_angle(run: Run) -> float:
-    return max(
-        sine(run, M, model) / sine_allowed(run, M, model)
-        for M in (SHORT if run.fast else SIZES)
-        for model in (run.shared(linear.trained, M, k) for k in range(run.starts))
-    )
+    shares = []
+    for M in SHORT if run.fast else SIZES:
+        models = [run.shared(linear.trained, M, k) for k in range(run.starts)]
+        shares += [sine(run, M, model) / sine_allowed(run, M, model) for model in models]
+    return max(shares)
 
 
 @claim(
@@ -380,11 +380,15 @@ def full_rank(run: Run) -> float:
     return model.loss(X).item() / (0.5 * float(np.sum(X**2)))
 
 
+def few_roundings(run: Run) -> float:
+    return 32 * EPS * float(np.sum(_few(run) ** 2))
+
+
 @claim(
     "fewer-rows",
     "6 points in 10 features: E ends at PCA's optimum all the same (M = 2)",
     kind="exact",
-    tolerance=lambda run: 64 * EPS * 0.5 * float(np.sum(_few(run) ** 2)),
+    tolerance=lambda run: few_roundings(run),
     expected=lambda run: analytic.pca(_few(run)).optimal_loss(2),
     reason="64 roundings of 1/2 ||X||^2",
     sabotage=edit(subspace.triangle, "return R, mean + rest", "return R[1:], mean + rest"),
@@ -503,14 +507,17 @@ def saddle_gradients(run: Run) -> float:
     return norms
 
 
+def saddle_roundings(run: Run) -> float:
+    shares = [float(np.sum(X**2)) / point.loss for point, _, X in landscape(run)]
+    return 32 * EPS * sum(shares)
+
+
 @claim(
     "saddle-losses",
     "E there is 1/2 the sum of the eigenvalues left out: sum of relative errors over 42 sets",
     kind="exact",
     expected=0.0,
-    tolerance=lambda run: sum(
-        32 * EPS * float(np.sum(X**2)) / point.loss for point, _, X in landscape(run)
-    ),
+    tolerance=lambda run: saddle_roundings(run),
     reason="64 roundings of 1/2 ||X||^2 beside E, at each",
     sabotage=edit(half_squared_error, "ops.half", "1.000001 * ops.half"),
 )
@@ -563,13 +570,17 @@ def saddle_escape(run: Run) -> float:
 # --- dynamics -------------------------------------------------------------------------------------
 
 
+def largest_eigenvalue() -> float:
+    return float(linear.five_features()[1].eigenvalues[0])
+
+
 @claim(
     "sharpness",
     "the largest curvature at the balanced optimum is 2 s_1 (Lanczos on the engine's "
     "Hessian-vector products)",
     kind="exact",
-    expected=lambda run: 2 * float(linear.five_features()[1].eigenvalues[0]),
-    tolerance=lambda run: 128 * EPS * float(linear.five_features()[1].eigenvalues[0]),
+    expected=lambda run: 2 * largest_eigenvalue(),
+    tolerance=lambda run: 128 * EPS * largest_eigenvalue(),
     reason="a symmetric eigenvalue: 64 eps of the largest",
     sabotage=edit(half_squared_error, "ops.half", "2 * ops.half"),
 )

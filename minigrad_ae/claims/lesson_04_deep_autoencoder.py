@@ -286,8 +286,8 @@ def stationary(run: Run) -> float:
 
 @claim(
     "deep-suboptimal",
-    "... and E there is not the least: E that another start has reached over it, less the bar of "
-    ".9 (0 where below)",
+    "... and E there is not the least: E that another start has reached over it, beyond the bar; "
+    "bar: .9",
     kind="empirical",
     expected=0.0,
     tolerance=0.0,

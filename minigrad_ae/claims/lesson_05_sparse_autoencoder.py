@@ -147,15 +147,17 @@ def first_code(run: Run) -> float:
 # --- the decoder must be held ---------------------------------------------------------------------
 
 
+def shrunk_loss(run: Run) -> float:
+    return analytic.degenerate_loss(run.shared(sparse.few_digits), 4, 1.0, 1e-3)
+
+
 @claim(
     "bare-degenerate",
     "the slide's objective: with codes shrunk to 1/1000 it is PCA's loss + lambda sum |U^T x| / "
     "1000",
     kind="exact",
-    expected=lambda run: analytic.degenerate_loss(run.shared(sparse.few_digits), 4, 1.0, 1e-3),
-    tolerance=lambda run: (
-        100 * EPS * analytic.degenerate_loss(run.shared(sparse.few_digits), 4, 1.0, 1e-3)
-    ),
+    expected=lambda run: shrunk_loss(run),
+    tolerance=lambda run: 100 * EPS * shrunk_loss(run),
     reason="100 eps of the loss: an algebraic identity in float64",
     sabotage=edit(
         SparseAutoencoder.decoding_weight, 'self.constraint == "unit"', 'self.constraint != "decay"'

@@ -70,6 +70,12 @@ RANK_CLAIMS: dict[str, tuple[str, Bug]] = {
 }
 
 
+def relative_excess(kind: str) -> float:
+    moments, rank = denoising.moments(kind), denoising.RANK
+    least = analytic.best_denoiser(moments, rank).loss
+    return denoising.excess(moments, rank, denoising.PAIRS) / least
+
+
 def rank_claim(kind: str) -> None:
     """Register the claim about the loss that a linear denoiser reaches under this noise."""
     statement, bug = RANK_CLAIMS[kind]
@@ -79,10 +85,7 @@ def rank_claim(kind: str) -> None:
         statement,
         kind="statistical",
         expected=0.0,
-        tolerance=lambda run: (
-            denoising.excess(denoising.moments(kind), denoising.RANK, denoising.PAIRS)
-            / analytic.best_denoiser(denoising.moments(kind), denoising.RANK).loss
-        ),
+        tolerance=lambda run: relative_excess(kind),
         reason="chi-squared of the 21 free parameters over the noisy pairs in the last tenth of "
         "training: its mean and 5 standard errors",
         sabotage=bug,
@@ -229,16 +232,18 @@ def few_moments(run: Run) -> analytic.Moments:
     return analytic.gaussian_moments(X.T @ X / len(X), denoising.SIGMA)
 
 
+def few_points_allowed(run: Run) -> float:
+    error = run.shared(denoising.few_points)[1]
+    return 5 * error + denoising.excess(few_moments(run), 5, denoising.FEW_PAIRS)
+
+
 @claim(
     "few-points",
     "five points, five features, full rank: fresh noise leaves the closed-form loss; a frozen copy "
     "would be memorised",
     kind="statistical",
     expected=lambda run: analytic.best_denoiser(few_moments(run)).loss,
-    tolerance=lambda run: (
-        5 * run.shared(denoising.few_points)[1]
-        + denoising.excess(few_moments(run), 5, denoising.FEW_PAIRS)
-    ),
+    tolerance=lambda run: few_points_allowed(run),
     reason="5 standard errors of the training loss, and those of the excess that 30 free "
     "parameters leave",
     sabotage=denoising.frozen,

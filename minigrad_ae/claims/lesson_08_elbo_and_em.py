@@ -225,12 +225,16 @@ def is_ppca_subspace(run: Run) -> float:
     return float(np.abs(W @ W.T - truth @ truth.T).max())
 
 
+def mean_left_out() -> float:
+    return float(cloud()[1][2:].mean())
+
+
 @claim(
     "is-ppca-noise",
     "... and the learnt sigma^2 is the mean of the eigenvalues left out",
     kind="exact",
-    expected=lambda run: float(cloud()[1][2:].mean()),
-    tolerance=lambda run: float(cloud()[1][2:].mean()) * run.shared(weights_off),
+    expected=lambda run: mean_left_out(),
+    tolerance=lambda run: mean_left_out() * run.shared(weights_off),
     reason="sigma^2 times how far L-BFGS has stopped from the optimum, here in ln sigma^2",
     sabotage=edit(
         LinearVAE.expected_log_likelihood, "self.n_features * (", "(self.n_features - 1) * ("
@@ -443,15 +447,17 @@ def importance_order(run: Run) -> float:
     return float(np.sum(-np.diff(gaps) > 5 * np.hypot(errors[1:], errors[:-1])))
 
 
+def rate_allowed(run: Run, k: int) -> float:
+    return 5 * k * float(run.shared(groups).error[-1]) + elbo.imperfect()[3] / k**2
+
+
 @claim(
     "importance-rate",
     "k (log p(x) - L_k) is chi^2/2 + (3 chi^4/4 - m3/3)/k, chi^2 and m3 the central moments of "
     "p(z | x)/q: at k = 50",
     kind="statistical",
     expected=lambda run: rate_at(50),
-    tolerance=lambda run: (
-        50 * 5 * float(run.shared(groups).error[-1]) + elbo.imperfect()[3] / 50**2
-    ),
+    tolerance=lambda run: rate_allowed(run, 50),
     reason="5 standard errors, and the next order in 1/k",
     sabotage=edit(
         LinearVAE.log_likelihood,

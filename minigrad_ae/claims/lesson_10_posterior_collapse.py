@@ -351,7 +351,7 @@ def information_bounds(run: Run) -> float:
 @claim(
     "beta-compresses",
     "deep VAE on digits: with beta = 4 the closed form above I(x; z) is below the one under it "
-    "with beta = 1; trainings from other weights where it is so, of 3",
+    "with beta = 1: trainings from other weights where it is so; count: 3",
     kind="empirical",
     expected=float(collapse.DIGITS_SEEDS),
     tolerance=0.0,

@@ -245,13 +245,15 @@ def shapes(z: np.ndarray) -> dict[str, np.ndarray]:
     two = np.logaddexp(np.log(0.4) + normal(-1.1, 0.25), np.log(0.6) + normal(1.1, 0.25))
     u, s = (z - 0.3) / 0.25, 0.25  # the Gumbel and the logistic density have these units
     ripples = np.log1p(0.8 * np.cos(5 * z)) - np.log1p(0.8 * np.exp(-12.5))
+    gumbel = -(u + np.exp(-u)) - np.log(s)
+    logistic = -np.log(4 * s) - 2 * np.log(np.cosh(u / 2))
     return {
         "prior N(0, 1)": normal(0.0, 1.0),
         "normal on one peak": normal(1.1, 0.25),
         "normal over both peaks": normal(0.1, 1.1),
         "two normals": two,
-        "Gumbel, skewed": -(u + np.exp(-u)) - np.log(s),
-        "logistic": -np.log(4 * s) - 2 * np.log(np.cosh(u / 2)),
+        "Gumbel, skewed": gumbel,
+        "logistic": logistic,
         "normal with ripples": normal(0.0, 1.0) + ripples,
     }
 
