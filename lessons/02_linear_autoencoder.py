@@ -22,7 +22,7 @@ from minigrad_ae.models import LinearAutoencoder
 from minigrad_ae.teaching.figures import show_rows, show_vector
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, Lesson, draw_network
 
-lesson = Lesson("02_linear_autoencoder", "about 10 s; --fast 6 s")
+lesson = Lesson("02_linear_autoencoder", "about 16 s; --fast 8 s")
 X, _ = mg.data.digits()  # (1797, 64); yours: X = mg.data.load_matrix("table.csv"), rows are data
 M = 8  # latent units, at most as many as X has columns
 starts = 2 if lesson.fast else 3  # random starts

@@ -16,7 +16,7 @@ from minigrad_ae import analytic
 from minigrad_ae.models import TwoLayerAutoencoder
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, Lesson, draw_network
 
-lesson = Lesson("03_nonlinear_hidden_units", "about 6 s; --fast 4 s")
+lesson = Lesson("03_nonlinear_hidden_units", "about 8 s; --fast 5 s")
 X = mg.data.digits()[0][: 500 if lesson.fast else None]  # yours: X = mg.data.load_matrix("t.csv")
 M = 2  # hidden units, fewer than X has columns
 curve = mg.data.parabola()[0]  # (201, 2): points (t, t^2), for one hidden unit

@@ -31,7 +31,7 @@ from minigrad_ae.nn import Linear
 from minigrad_ae.teaching.figures import CLASSES, show_rows
 from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, RED, SKY, Lesson, draw_network
 
-lesson = Lesson("04_deep_autoencoder", "about 20 s; --fast 8 s")
+lesson = Lesson("04_deep_autoencoder", "about 27 s; --fast 9 s")
 X, y = mg.data.digits()  # (1797, 64); yours: X = mg.data.load_matrix("table.csv"), rows are data
 M = 2  # units of the code, at most as many as X has columns: chosen before training
 H = 128  # hidden units in layers 1 and 3

@@ -22,13 +22,13 @@ from minigrad_ae.nn import Linear, Module, Sequential
 from minigrad_ae.teaching.figures import show_rows
 from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, RED, Lesson
 
-lesson = Lesson("06_denoising_autoencoder", "about 30 s; --fast 9 s")
+lesson = Lesson("06_denoising_autoencoder", "about 27 s; --fast 8 s")
 X, _ = mg.data.digits()  # (1797, 64); yours: X = mg.data.load_matrix("table.csv"), rows are data
 M = 16  # latent units, at most as many as X has columns
 H = 128  # hidden units of the deep networks
 noise = 1.0  # standard deviation of Gaussian noise, > 0; 1 is that of a typical column of X
 drop = 0.5  # probability that an entry is set to zero
-steps = 150 if lesson.fast else 800  # of training, 64 rows each
+steps = 150 if lesson.fast else 700  # of training, 64 rows each
 seed = lesson.seed
 toy = denoising.mixture()  # three Gaussians in the plane, whose density is known, for the score
 

@@ -31,13 +31,13 @@ from minigrad_ae.models.transfer import LogisticRegression, accuracy, classifier
 from minigrad_ae.teaching.figures import is_picture
 from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, Lesson
 
-lesson = Lesson("07_masked_autoencoder", "about 30 s; --fast 10 s; --full 10 minutes")
+lesson = Lesson("07_masked_autoencoder", "about 29 s; --fast 9 s; --full 10 minutes")
 X, y = mg.data.digits()  # (1797, 64), 8 x 8 pixels, and labels; yours: rows are square pictures
 patch = 2  # the side of a patch in pixels, a divisor of the picture's side
 mask_ratio = 0.75  # the share of patches that is hidden
 width = 32  # numbers in a token, of encoder and decoder
 depth = 1  # transformer blocks of the encoder; the decoder has one more
-steps = 150 if lesson.fast else 900  # of training, with 64 pictures each
+steps = 130 if lesson.fast else 500  # of training, with 64 pictures each
 seed = lesson.seed
 
 # %% Data

@@ -21,7 +21,7 @@ from minigrad_ae.experiments.elbo import cloud, hairpin, shapes
 from minigrad_ae.models import LinearVAE
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, Lesson
 
-lesson = Lesson("08_elbo_and_em", "about 6 s; --fast 4 s")
+lesson = Lesson("08_elbo_and_em", "about 13 s; --fast 6 s")
 X = cloud()[0]  # (80, 5), drawn from a Gaussian; yours: X = mg.data.load_matrix("table.csv")
 M = 2  # latent units, fewer than X has columns
 rounds = 8  # of EM

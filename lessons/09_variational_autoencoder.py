@@ -29,12 +29,12 @@ from minigrad_ae.teaching.figures import (
 )
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, ORANGE, RED, Lesson
 
-lesson = Lesson("09_variational_autoencoder", "about 25 s; --fast 9 s")
+lesson = Lesson("09_variational_autoencoder", "about 27 s; --fast 9 s")
 X, y = mg.data.digits()  # (1797, 64); yours: X = mg.data.load_matrix("table.csv"), rows are data
 M = 2  # latent units
 H = 64  # hidden units of the encoder, and of the decoder
 likelihood = "from the data"  # "bernoulli" if X holds only zeros and ones, otherwise "gaussian"
-steps = 500 if lesson.fast else 4000  # of Adam, on `batch` rows each
+steps = 400 if lesson.fast else 3100  # of Adam, on `batch` rows each
 batch, lr = 100, 0.01
 seed = lesson.seed
 

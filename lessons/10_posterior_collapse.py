@@ -26,12 +26,12 @@ from minigrad_ae.models import VariationalAutoencoder, diagnose
 from minigrad_ae.models.diagnostics import log_aggregate_posterior, mutual_information
 from minigrad_ae.teaching.lesson import BLACK, BLUE, ORANGE, RED, Lesson
 
-lesson = Lesson("10_posterior_collapse", "about 30 s; --fast 8 s")
+lesson = Lesson("10_posterior_collapse", "about 30 s; --fast 9 s")
 X = cloud()[0]  # (80, 5); yours: X = mg.data.load_matrix("table.csv")
 M = 4  # latent units of the linear VAE, at most as many as X has columns
 pictures = mg.data.digits("train")[0]  # (1437, 64), for the deep VAEs
 sigma2, beta = 0.15, 2.5  # noise of the decoder, weight of the KL; the mean variance of X is 1
-epochs = 8 if lesson.fast else 20
+epochs = 6 if lesson.fast else 12
 seed = lesson.seed
 
 # %% Data
