@@ -124,9 +124,11 @@ def goals(setting: Setting, report: dict[str, Any]) -> dict[str, bool]:
     return met
 
 
-def draw(models: dict[int, Any], reports: dict[int, Any], X: Any, binary: Any, y: Any) -> Any:
+def draw(
+    models: dict[int, Any], reports: dict[int, Any], baseline: float, X: Any, binary: Any, y: Any
+) -> Any:
     """What the two models have learned; X grey test images (n, 784), `binary` the same in black and
-    white, labels y.
+    white, labels y; `baseline` the nats of independent pixels.
     """
     import numpy as np
     from matplotlib import rc_context
@@ -136,26 +138,27 @@ def draw(models: dict[int, Any], reports: dict[int, Any], X: Any, binary: Any, y
     from minigrad_ae.teaching.lesson import STYLE
 
     with rc_context(STYLE):
-        figure = Figure(figsize=(12, 8.6))
-        above, below = figure.subfigures(2, 1, height_ratios=(1.5, 1))
+        figure = Figure(figsize=(9, 8.2))
+        above, below = figure.subfigures(2, 1, height_ratios=(1.25, 1))
         left, right = above.subplots(1, 2)
         show_manifold(left, lambda codes: models[2].decode(codes.astype(np.float32)).numpy(), 15)
-        left.set_title("784-400-2: what its decoder makes of the plane")
-        show_codes(right, models[2].encode(binary[:800])[0].numpy(), y[:800])
-        right.set_title(f"800 test images in two numbers each: ELBO {reports[2]['elbo']:.1f} nats")
+        left.set_title("The plane of two numbers, decoded")
+        show_codes(right, models[2].encode(binary[:400])[0].numpy(), y[:400])
+        right.set_title(f"Two numbers each: ELBO {reports[2]['elbo']:.1f} nats")
         rng = np.random.default_rng(SEED)
         rows = {
-            "test images": X[:20],
-            "black and white": binary[:20],
-            "reconstructed": models[20].reconstruct(binary[:20]),
-            "samples, z ~ p(z)": models[20].sample(20, rng),
+            "test images": X[:12],
+            "black and white": binary[:12],
+            "reconstructed": models[20].reconstruct(binary[:12]),
+            "samples": models[20].sample(12, rng),
         }
         for ax, (label, images) in zip(below.subplots(len(rows), 1), rows.items(), strict=True):
-            show_sheet(ax, images, 20)
-            ax.set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center")
+            show_sheet(ax, images, 12)
+            ax.set_ylabel(label, fontsize=10, rotation=0, ha="right", va="center")
         found = reports[20]
         below.suptitle(
-            f"784-400-20: ELBO {found['elbo']:.2f}, log p {found['log_p']:.2f} nats",
+            f"Twenty numbers: log p = {found['log_p']:.1f} nats, ELBO {found['elbo']:.1f}; "
+            f"independent pixels {baseline:.1f}",
             weight="bold",
             fontsize=11,
         )
@@ -236,8 +239,8 @@ def main() -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if target == RESULTS and models.keys() == SETTINGS.keys():
-        draw(models, reports, test, binary, labels).savefig(
-            FIGURE, dpi=80, metadata={"Software": None}
+        draw(models, reports, baseline, test, binary, labels).savefig(
+            FIGURE, dpi=90, metadata={"Software": None}
         )
         FIGURE.with_suffix(".json").write_text(target.read_text(encoding="utf-8"), encoding="utf-8")
         print(f"figure: {FIGURE}")

@@ -496,8 +496,8 @@ for k in ks:
 gaps = np.array(gaps)
 for k, (gap, error) in zip(ks, gaps, strict=True):
     print(f"  k = {k:>2}: ln p - L_k = {gap:.5f} +- {error:.5f},  chi^2 / 2k = {chi2 / 2 / k:.5f}")
-kind = {"fmt": "o", "color": BLUE, "ms": 4, "label": "ln p - $L_k$, 4 standard errors"}
-right.errorbar(ks, gaps[:, 0], 4 * gaps[:, 1], **kind)
+kind = {"fmt": "o", "color": BLUE, "ms": 4, "label": "ln p - $L_k$, 5 standard errors"}
+right.errorbar(ks, gaps[:, 0], 5 * gaps[:, 1], **kind)
 if np.isfinite(chi2):
     right.plot(ks, chi2 / 2 / np.array(ks), color=BLACK, lw=1, ls="--", label="$\\chi^2 / 2k$")
 right.set(xscale="log", yscale="log", xlabel="k samples", ylabel="nats")

@@ -357,7 +357,8 @@ for b in (1.0, 4.0):
 fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.4))
 for ax, (name, found) in zip(axes, codes.items(), strict=True):
     table = np.array([row[:3] for row in found])
-    where = np.searchsorted([1.0, 4.0], table[:, 0]) + np.linspace(-0.15, 0.15, len(table))
+    n = len(table) // 2  # starts, side by side
+    where = np.searchsorted([1.0, 4.0], table[:, 0]) + np.tile((np.arange(n) - (n - 1) / 2) / 10, 2)
     ax.axhline(most[name], color=BLACK, lw=1, ls=":", label=f"ln N = {most[name]:.2f}")
     ax.plot(where, table[:, 1], "s", mfc="none", color=RED, label="rate")
     ax.plot(where, table[:, 2], "o", color=BLUE, label="I(x; z)")
