@@ -501,9 +501,9 @@ scale = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006}
 label = "exact arrows, to scale"
 left.quiver(*points.T, *(exact_ends - points).T, color=ORANGE, label=label, **scale)
 left.plot(*answers[0].T, ".", color=BLUE, ms=6, label="where a network's end")
-left.set(xlim=(-1.9, 1.9), ylim=(-2.6, 1.9), aspect="equal")
+left.set(xlim=(-1.9, 1.9), ylim=(-2.8, 1.9), aspect="equal")
 left.set(xlabel=r"$\tilde x_1$", ylabel=r"$\tilde x_2$", title=r"Arrows from $\tilde x$ to $y$")
-left.legend(loc="lower center", fontsize=8, ncols=3)
+left.legend(loc="lower left", fontsize=8)
 r = np.linspace(0.02, 2, 100)
 right.plot(r, denoising.circle_shrinkage(r, bow), color=ORANGE, lw=4, alpha=0.7, label="exact")
 for k, answer in enumerate(answers):
