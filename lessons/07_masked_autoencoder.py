@@ -504,9 +504,10 @@ lesson.result("this X, 75 % hidden: share that is unknown", own.share)
 # linear classifier of the codes is best near 75 %, and fine-tuning about as good from 40 to 80 %.
 # Measured here, with networks thousands of times smaller, briefly trained: on 49 patches of MNIST,
 # and of crops of that photograph (of which of its 16 tiles is a crop?), three networks for each
-# ratio, a linear classifier with 320 labels.  The dots are networks from different starts; look
-# whether ratios differ by more than these do.  Reconstruction errors of different ratios are errors
-# of different tasks, and say nothing about it; all of these are still above the Gaussian's.
+# ratio, a linear classifier with 320 labels (`experiments.masked_ratio`; its numbers are shipped).
+# The dots are networks from different starts; look whether ratios differ by more than these do.
+# Reconstruction errors of different ratios are errors of different tasks, and say nothing about it;
+# all of these are still above the Gaussian's.
 
 # %% Look: the shipped study of mask ratios
 lesson.cell("Look: the shipped study of mask ratios, 49 patches")

@@ -327,8 +327,8 @@ lesson.figure("rate_distortion", fig, numbers)
 #
 # with Bhattacharyya's distance of $q(z \mid x_i)$ and $q(z \mid x_j)$ for $d_{ij}$ below, their KL
 # above (`information_bounds`, of `experiments.collapse`).  Deep VAEs on the pictures, from several
-# starts, with noise of deviation .4; beside them 784-400-20 on MNIST, trained with `--full`, else
-# shipped.  Compare I with ln N: by how much does beta = 4 lower it?
+# starts, with noise of deviation .4; beside them 784-400-20 on MNIST (`mnist_codes`), trained with
+# `--full`, else shipped.  Compare I with ln N: by how much does beta = 4 lower it?
 
 # %% Train: is the code compressed?
 lesson.cell("Train: is the code compressed, with beta = 1 and 4?")
