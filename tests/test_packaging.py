@@ -228,7 +228,7 @@ def test_what_contributing_names_is_there():
     """Files, tests and names in its text; its examples are Python."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     named = set(re.findall(r"(?:minigrad_ae|tests|lessons|benchmarks)/[\w/]+\.py", text))
-    made = {name for name in named if "11_my_lesson" in name}
+    made = {name for name in named if "12_my_lesson" in name}
     assert made and {name for name in named - made if not (ROOT / name).is_file()} == set()
     examples = re.findall(r"^```python\n(.*?)^```", text, re.S | re.M)
     assert len(examples) == 5
