@@ -51,7 +51,7 @@ def test_until_converged_halves_eta_where_a_block_is_no_better_and_returns_w_and
         steps.append(eta)
         return next(means)
 
-    monkeypatch.setattr(slide_algorithm, "one_pass", one_pass)
+    monkeypatch.setattr(slide_algorithm, "algorithm_1", one_pass)
     rng = np.random.default_rng(0)
     w, phi = slide_algorithm.until_converged(model, X, 0.4, rng, halvings=2, passes=2)
     assert steps == [0.4] * 6 + [0.2] * 4  # better, worse, better, lost
@@ -67,7 +67,7 @@ def test_a_rise_within_the_standard_error_is_no_rise(monkeypatch):
         count.append(eta)
         return next(means)
 
-    monkeypatch.setattr(slide_algorithm, "one_pass", one_pass)
+    monkeypatch.setattr(slide_algorithm, "algorithm_1", one_pass)
     rng = np.random.default_rng(0)
     # of a block: 2 / sqrt(2) / sqrt(2) = 1, of a difference sqrt(2): 1.3 is within, 1.5 is not
     slide_algorithm.until_converged(model, X, 1.0, rng, halvings=1, passes=2)
@@ -76,7 +76,7 @@ def test_a_rise_within_the_standard_error_is_no_rise(monkeypatch):
 
 def test_one_pass_gives_the_mean_bound_of_the_pass():
     model, X = build()
-    found = slide_algorithm.one_pass(model, X, 0.0, np.random.default_rng(3))
+    found = slide_algorithm.algorithm_1(model, X, 0.0, np.random.default_rng(3))
     rng = np.random.default_rng(3)
     bounds = [slide_bound(model, x[None, :], rng.standard_normal((1, 3))).item() for x in X]
     assert found == np.mean(bounds)

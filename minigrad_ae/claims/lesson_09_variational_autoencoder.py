@@ -538,7 +538,7 @@ def rising(run: Run) -> float:
     tolerance=0.0,
     reason="the same operations on the same numbers",
     sabotage=edit(
-        slide_algorithm.one_pass,
+        slide_algorithm.algorithm_1,
         "ascend(phi, gradients[len(w) :], eta)",
         "ascend(phi, grad(slide_bound(model, x[None, :], eps), phi), eta)",
     ),
@@ -558,7 +558,7 @@ def algorithm_1_bits(run: Run) -> float:
     reason="5 standard errors of one run: its excess is a sum of weighted chi^2, with a standard "
     "deviation of at most sqrt(2) times the mean",
     sabotage=edit(
-        slide_algorithm.one_pass,
+        slide_algorithm.algorithm_1,
         "ascend(phi, gradients[len(w) :], eta)",
         "ascend(phi, gradients[len(w) :], 0 * eta)",
     ),

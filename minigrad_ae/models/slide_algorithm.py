@@ -23,8 +23,9 @@ from .variational import VariationalAutoencoder
 
 def algorithm_1(
     model: VariationalAutoencoder, X: np.ndarray, eta: float, rng: np.random.Generator
-) -> None:
-    """Once through the rows of X, in order, by ascent on the bound of one datum at a time.
+) -> float:
+    """Once through the rows of X, in order, by ascent on the bound of one datum at a time: what is
+    between "repeat" and "until".
 
     Parameters
     ----------
@@ -36,6 +37,11 @@ def algorithm_1(
         The step size, >= 0.
     rng : numpy.random.Generator
         Draws M numbers eps for each datum.
+
+    Returns
+    -------
+    float
+        The mean of L over the data, each before its own step, in nats.
 
     Raises
     ------
@@ -58,36 +64,12 @@ def algorithm_1(
     >>> from minigrad_ae.models.slide_algorithm import algorithm_1
     >>> model = mg.models.VariationalAutoencoder(2, 1, hidden=(), rng=np.random.default_rng(0))
     >>> start = model.decoder[0].bias.data.copy()
-    >>> algorithm_1(model, np.array([[1.0, 0.0]]), eta=0.1, rng=np.random.default_rng(1))
+    >>> L = algorithm_1(model, np.array([[1.0, 0.0]]), eta=0.1, rng=np.random.default_rng(1))
     >>> (model.decoder[0].bias.data > start).tolist()  # the bit that is 1 becomes more probable
     [True, False]
     """
     eta = real_number(eta, "algorithm_1: eta", "[0, inf)", "pass a step size such as 1e-3")
     rng = generator(rng, "algorithm_1", "the noise eps in z = mu + sigma eps")
-    one_pass(model, X, eta, rng)
-
-
-def one_pass(
-    model: VariationalAutoencoder, X: np.ndarray, eta: float, rng: np.random.Generator
-) -> float:
-    """What is between "repeat" and "until", for each row of X.
-
-    Parameters
-    ----------
-    model : VariationalAutoencoder
-        Its parameters are changed in place.
-    X : ndarray, (N, D)
-        Data in rows.
-    eta : float
-        The step size.
-    rng : numpy.random.Generator
-        Draws M numbers eps for each datum.
-
-    Returns
-    -------
-    float
-        The mean of L over the data, each before its own step, in nats.
-    """
     w, phi, bounds = generative(model), model.encoder.parameters(), []
     for x in plain(X, "X", phi[0].dtype):
         eps = rng.standard_normal((1, model.n_latent), x.dtype)  # eps_nm ~ N(0, 1), all m at once
@@ -163,7 +145,7 @@ def until_converged(
     whole_number(passes, "passes", "a block of passes needs two for a standard error", low=2)
     before, variance_before = -np.inf, 0.0
     while halvings:
-        bounds = [one_pass(model, X, eta, rng) for _ in range(passes)]
+        bounds = [algorithm_1(model, X, eta, rng) for _ in range(passes)]
         mean, variance = float(np.mean(bounds)), float(np.var(bounds, ddof=1)) / passes
         if not mean - before > math.sqrt(variance + variance_before):  # NaN, too
             eta, halvings = eta / 2, halvings - 1
