@@ -272,7 +272,7 @@ def _(run: Run) -> float:
     expected=0.0,
     tolerance=0.0,
     reason="a count",
-    sabotage=edit(places, "rows[~mask] =", "rows[~mask[::-1]] ="),
+    sabotage=edit(places, "np.cumsum(~mask)", "np.cumsum(~mask[::-1])"),
 )
 def _(run: Run) -> float:
     """Codes that are the numbers of their patches, put in place: how many stand wrong."""
