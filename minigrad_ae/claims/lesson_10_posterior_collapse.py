@@ -330,7 +330,7 @@ def overlap(units: int, tau: float) -> float:
     with the scores a_i of PCA: they are d standard deviations apart, d^2 = sum of
     (1 - tau / l_i) (difference of a_i)^2 / tau.  Towards that mean a draw of e standard deviations
     has the ratio exp(e d - d^2 / 2) of the two densities, and ln(1 + ratios) <= their sum.  Here
-    the closest means are 14 apart: a draw that counts has a probability of 1e-11.
+    the closest means are 13 apart: a draw half way there has a probability of 2e-11.
     """
     X, l = cloud()[0], cloud()[1][:units]
     scores = (X - X.mean(axis=0)) @ analytic.pca(X).components[:, :units]
