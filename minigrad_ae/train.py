@@ -5,22 +5,28 @@ for epoch in 1, 2, ...:   for each batch:   w <- w - step(d/dw loss(batch) / len
 
 from __future__ import annotations
 
+import logging
 import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from statistics import median
 from typing import Any
 
 import numpy as np
 
-from .arguments import flag, generator, plain, whole_number
+from .arguments import choice, flag, generator, plain, whole_number
 from .data import batches, check_matrix
 from .data.progress import progress_of
 from .data.validate import demand_differences, demand_squares
 from .errors import DataError, DtypeError, GradientError
 from .optim import LBFGS, SGD, Adam
+from .program import CompiledStep
+
+_log = logging.getLogger("minigrad_ae")
 
 
 @dataclass
@@ -120,6 +126,7 @@ def fit(
     callbacks: Iterable[Callback] = (),
     progress: bool = True,
     history: History | None = None,
+    compile: bool | str = "auto",
 ) -> History:
     """Train `model` on the rows of X, epoch by epoch in shuffled batches.
 
@@ -151,6 +158,11 @@ def fit(
         Whether to show a bar on a terminal, otherwise at most ten lines, both on standard error.
     history : History, optional
         Of a run to go on with.
+    compile : {"auto", True, False}, optional
+        Whether steps run as a program (`mg.compile`): the same numbers, bit for bit, in less time.
+        "auto" times the first steps, and compiles where the steps that are left would save more
+        than making the program takes; a few hundred steps of a small model never do.  What was done
+        is logged, at level INFO, as "minigrad_ae".
 
     Returns
     -------
@@ -161,8 +173,8 @@ def fit(
     ------
     DataError
         For data that are empty, not finite, or all the same; for ``epochs`` or ``batch_size`` < 1;
-        for an optimiser that needs the same loss again and again (L-BFGS); and where the loss
-        becomes NaN or infinite.
+        for another `compile`; for an optimiser that needs the same loss again and again (L-BFGS);
+        and where the loss becomes NaN or infinite.
     GradientError
         Where a gradient becomes NaN or infinite.
     DtypeError
@@ -211,11 +223,15 @@ def fit(
     if noise is not None:
         generator(noise, "fit", "the noise of the loss")
     flag(progress, "fit: progress")
+    if compile not in (True, False):
+        choice(compile, ("auto",), "fit", "compile")
     X = _checked(X, model.parameters()[0].dtype)
     history = History() if history is None else history
     size = min(batch_size, len(X))
     steps = -(-len(X) // size)
     callbacks = list(callbacks)
+    left = steps * max(epochs - history.epochs, 0)
+    maker = _Steps(model, optimizer, noise, left, compile)
     mode = model.training
     model.train()
     try:
@@ -228,13 +244,8 @@ def fit(
                 for batch in batches(X, size, rng):
                     if schedule is not None:
                         optimizer.lr = schedule(history.steps)
-                    total += _step(
-                        model,
-                        batch,
-                        optimizer,
-                        noise,
-                        f"step {history.steps + 1}, in epoch {epoch} of {epochs}",
-                    )
+                    here = f"step {history.steps + 1}, in epoch {epoch} of {epochs}"
+                    total += maker.step(batch, here)
                     history.steps += 1
                     shown.step()
                     if interrupted():
@@ -250,30 +261,80 @@ def fit(
     return history
 
 
-def _step(
-    model: Any,
-    batch: np.ndarray,
-    optimizer: SGD | Adam,
-    noise: np.random.Generator | None,
-    where: str,
-) -> float:
-    """One step down the mean loss of a batch; returns its summed loss, before the step."""
-    optimizer.zero_grad()
-    loss = _loss(model, batch, noise)
-    value = float(loss.item())
-    if not math.isfinite(value):
-        raise DataError(
-            f"the loss is {value}",
-            f"at {where}; learning rate {optimizer.lr:.3g}",
-            "lower the learning rate; run this batch under mg.detect_anomaly() to see which "
-            "operation it comes from",
-        )
-    (loss / len(batch)).backward()
-    try:
-        optimizer.step()
-    except GradientError as error:
-        raise GradientError(error.what, f"at {where}: {error.where}", error.fix) from None
-    return value
+class _Steps:
+    """Makes the steps of a training, on the tape or, where that pays, by a program.
+
+    With "auto" the first steps are timed.  A program pays if a third of the time of the steps that
+    are left, which it saves at least on small models, is more than `WORTH` seconds; if it then
+    turns out to be slower, the tape has it again.
+    """
+
+    TIMED, WORTH = 32, 2.0
+
+    def __init__(self, model: Any, optimizer: Any, noise: Any, left: int, wanted: Any) -> None:
+        self.model, self.optimizer, self.noise = model, optimizer, noise
+        self.left, self.auto = left, wanted == "auto"
+        self.times: dict[bool, list[float]] = {False: [], True: []}  # {by program: seconds}
+        self.program: Any = self.compiled() if wanted is True else None
+
+    def compiled(self) -> CompiledStep:
+        """The mean loss of a batch and its sum, as a program."""
+        model = self.model  # of what a function closes over, changes are looked for
+
+        def losses(batch: Any, noise: Any) -> Any:
+            loss = _loss(model, batch, noise)
+            return loss / len(batch), loss
+
+        return CompiledStep(losses, quiet=self.auto)
+
+    def step(self, batch: np.ndarray, where: str) -> float:
+        """One step down the mean loss of a batch; returns its summed loss, before the step."""
+        start = time.perf_counter()
+        self.optimizer.zero_grad()
+        loss = _loss(self.model, batch, self.noise) if self.program is None else None
+        if loss is None:
+            _, total = self.program(batch, self.noise)
+            value = total.item()
+        else:
+            value = float(loss.item())
+        if not math.isfinite(value):
+            raise DataError(
+                f"the loss is {value}",
+                f"at {where}; learning rate {self.optimizer.lr:.3g}",
+                "lower the learning rate; run this batch under mg.detect_anomaly() to see which "
+                "operation it comes from",
+            )
+        if loss is not None:
+            (loss / len(batch)).backward()
+        try:
+            self.optimizer.step()
+        except GradientError as error:
+            raise GradientError(error.what, f"at {where}: {error.where}", error.fix) from None
+        self.left -= 1
+        if self.auto:
+            self.decide(time.perf_counter() - start)
+        return value
+
+    def decide(self, seconds: float) -> None:
+        """Compile, or go back to the tape, or ask no more."""
+        by_program = self.program is not None
+        times = self.times[by_program]
+        times.append(seconds)
+        if len(times) < self.TIMED:
+            return
+        tape = median(self.times[False])
+        if not by_program:
+            self.auto = tape * self.left / 3 > self.WORTH
+            if self.auto:
+                self.program = self.compiled()
+                _log.info("fit: %d steps of %.2g s are left: compiling", self.left, tape)
+            return
+        self.auto, program = False, median(times)
+        if program > tape or self.program.reason:
+            self.program = None
+            _log.info("fit: back to the tape (%.2g s a step, %.2g compiled)", tape, program)
+        else:
+            _log.info("fit: compiled, %.2g s a step instead of %.2g", program, tape)
 
 
 def _loss(model: Any, batch: np.ndarray, noise: np.random.Generator | None) -> Any:

@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "nn": {*GROUND, *CORE, "display"},
     "optim": {*GROUND, *CORE, "kernels"},
     "models": {*GROUND, *CORE, "data", "nn", "optim"},
-    "train": {*GROUND, *CORE, "data", "nn", "optim", "models"},
+    "train": {*GROUND, *CORE, "data", "nn", "optim", "models", "program"},
     "checkpoint": {*GROUND, "files", "version", "autodiff", "data", "nn", "optim", "models"},
     "experiments": {*GROUND, *CORE, *TRAINED, "analytic", "checkpoint", "files"},
     "claims": {

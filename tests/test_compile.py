@@ -533,7 +533,7 @@ def test_what_cannot_be_compiled_is_said(arguments, error, match):
     assert len(str(raised.value).splitlines()) == 3
 
 
-# --- what it returns, and how long it goes on ------------------------------------------------------
+# --- what it returns, and how long it goes on -----------------------------------------------------
 
 
 def test_more_than_the_loss_may_be_returned():

@@ -299,3 +299,80 @@ def test_a_loss_that_draws_without_noise_is_told_of_noise():
             progress=False,
         )
     assert "got noise=None" in str(caught.value) and "fix: pass noise=" in str(caught.value)
+
+
+# --- compiled -------------------------------------------------------------------------------------
+
+
+def trained_with(compile, epochs=3, warm_up=False):
+    """(losses, weights) of a small VAE."""
+    rng = np.random.default_rng(0)
+    model = mg.models.VariationalAutoencoder(8, 2, hidden=(6,), rng=rng)
+    X = rng.random((50, 8))
+    callbacks = [mg.models.KLWarmUp(model, epochs=2)] if warm_up else []
+    history = mg.train.fit(
+        model,
+        X,
+        optimizer=mg.optim.Adam(model.parameters(), lr=1e-2),
+        epochs=epochs,
+        rng=np.random.default_rng(1),
+        noise=np.random.default_rng(2),
+        batch_size=16,  # the last batch is smaller
+        callbacks=callbacks,
+        progress=False,
+        compile=compile,
+    )
+    return history.loss, [p.data.copy() for p in model.parameters()]
+
+
+@pytest.mark.parametrize("warm_up", [False, True])
+def test_compiled_training_gives_the_same_bits(warm_up):
+    losses, weights = trained_with(False, warm_up=warm_up)
+    compiled_losses, compiled_weights = trained_with(True, warm_up=warm_up)
+    assert losses == compiled_losses
+    for p, q in zip(weights, compiled_weights, strict=True):
+        np.testing.assert_array_equal(p, q)
+
+
+def test_training_compiles_by_itself_where_that_pays(monkeypatch, caplog):
+    made = []
+    whole = mg.train._Steps.compiled
+    monkeypatch.setattr(mg.train._Steps, "compiled", lambda self: made.append(1) or whole(self))
+    trained_with("auto")
+    assert not made  # twelve steps of a small model
+    monkeypatch.setattr(mg.train._Steps, "WORTH", 0.0)
+    monkeypatch.setattr(mg.train._Steps, "TIMED", 4)
+    with caplog.at_level("INFO", logger="minigrad_ae"):
+        losses, _ = trained_with("auto", epochs=12)
+    assert made and losses == trained_with(False, epochs=12)[0]
+    told = [record.getMessage() for record in caplog.records]
+    assert "compiling" in told[0] and ("compiled" in told[1] or "back" in told[1])
+
+
+def test_training_goes_back_to_the_tape_where_a_program_is_slower(monkeypatch):
+    monkeypatch.setattr(mg.train._Steps, "WORTH", 0.0)
+    monkeypatch.setattr(mg.train._Steps, "TIMED", 2)
+    clock = iter(range(10**6))
+    slow = {"by": 0.0}
+
+    def now():  # the program takes longer at each step
+        slow["by"] += next(clock)
+        return slow["by"]
+
+    monkeypatch.setattr(mg.train.time, "perf_counter", now)
+    steps = []
+    whole = mg.train._Steps.step
+
+    def step(self, batch, where):
+        steps.append(self.program is not None)
+        return whole(self, batch, where)
+
+    monkeypatch.setattr(mg.train._Steps, "step", step)
+    assert trained_with("auto")[0] == trained_with(False)[0]
+    assert steps[:12] == [False, False, True, True] + [False] * 8
+
+
+def test_what_compile_can_be_is_said():
+    with pytest.raises(DataError, match="compile") as raised:
+        trained_with("always")
+    assert len(str(raised.value).splitlines()) == 3

@@ -7,7 +7,7 @@ diagnose     what went wrong: `why` a gradient is None, zero, tiny, huge or NaN;
              where two recordings part
 """
 
-from ..program import emit_numpy
+from ..program.emit import emit_numpy
 from .diagnose.anomaly import AnomalyError, detect_anomaly
 from .diagnose.explanations import why
 from .record.steps import Contribution, Step

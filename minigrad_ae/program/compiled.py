@@ -40,9 +40,17 @@ class CompiledStep:
         Why it stays on the tape, '' where it does not.
     """
 
-    def __init__(self, function: Any, optimizer: Any, check: int, scopes: Any) -> None:
+    def __init__(
+        self,
+        function: Any,
+        optimizer: Any = None,
+        check: int = 0,
+        scopes: Any = (),
+        quiet: bool = False,
+    ) -> None:
         self.function, self.optimizer, self.check = function, optimizer, check
-        self.scopes, self.surroundings = scopes, Surroundings(function)
+        self.scopes, self.quiet = scopes, quiet
+        self.surroundings = Surroundings(function)
         self.programs: dict[Any, Program | None] = {}
         self.proved: set[Any] = set()  # those whose numbers were compared on a second call
         self.reason = ""
@@ -137,7 +145,7 @@ class CompiledStep:
 
     def stay(self, key: Any, reason: str) -> None:
         """From now on the tape; said once."""
-        if not self.reason:
+        if not (self.reason or self.quiet):
             warnings.warn(f"mg.compile: this step stays on the tape: {reason}", stacklevel=5)
         self.programs[key], self.program, self.reason = None, None, reason
 
