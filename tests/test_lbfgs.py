@@ -244,6 +244,31 @@ def test_a_wrong_gradient_is_told_from_rounding():
     )
 
 
+def test_a_slope_that_promises_more_than_rounding_is_not_called_rounding():
+    """A loss that stays 1 although its gradient says that the first step, a hundredth of the
+    parameters' size 1, brings 1e-2 * 1e-9: that is 1e5 roundings of 1.
+    """
+    x = nn.Parameter([1.0])
+
+    def closure():
+        x.grad = np.array([1e-9])
+        return 1.0
+
+    optimizer = LBFGS([x])
+    optimizer.step(closure)
+    assert optimizer.reason == "line search failed"
+
+
+def test_what_counts_as_a_decrease_is_measured_in_last_places_of_the_loss(monkeypatch):
+    """In those of the dtype: 2^-52 of a loss in float64, 2^-23 of one in float32."""
+    for dtype, unit in [(np.float64, 2.0**-52), (np.float32, 2.0**-23)]:
+        seen = []
+        monkeypatch.setattr(Watch, "stalled", lambda self, here, ulp: seen.append((here.loss, ulp)))
+        (x,), closure = problem(lambda x: rosenbrock(x) - 3.0, [-1.2, 1.0], dtype=dtype)
+        LBFGS([x], max_iter=4).step(closure)
+        assert len(seen) == 4 and all(ulp == unit * abs(loss) for loss, ulp in seen), dtype
+
+
 def test_a_trial_step_may_leave_the_domain_of_the_loss():
     (x,), closure = problem(
         lambda x: (x - ops.log(x)).sum() + ops.exp(x * 300).sum() * 1e-250, [0.5, 1e-3, 1.7]

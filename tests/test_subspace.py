@@ -226,6 +226,37 @@ def test_what_does_not_fit_into_memory_is_refused(monkeypatch):
     assert np.array_equal(model.encoder.weight.data, before)
 
 
+@pytest.mark.parametrize("spare", [0, -1])
+def test_what_fits_to_the_byte_is_trained(monkeypatch, spare):
+    X = np.random.default_rng(0).standard_normal((40, 6))
+    monkeypatch.setattr(mg.arguments, "available", lambda: subspace.room_for(40, 6) + spare)
+    monkeypatch.setattr(mg.arguments, "SMALL", 0)
+    model = mg.models.LinearAutoencoder(6, 2, rng=np.random.default_rng(0))
+    if spare < 0:
+        with pytest.raises(DataError, match="training on this matrix would not fit"):
+            model.fit(X)
+    else:
+        assert model.fit(X).finished
+
+
+def test_a_round_that_stalls_is_not_the_end_while_half_steps_go_down(monkeypatch):
+    X = matrix(60, 8, spectrum(8, 2, 0.3, 10.0), 0)
+    X = X / np.sqrt(np.mean(X**2))
+    rounds = []
+
+    def stalls(X, run, *limits):
+        rounds.append(len(run.losses))
+        run.reason = "loss tolerance"
+        return True
+
+    monkeypatch.setattr(subspace, "_round", stalls)
+    monkeypatch.setattr(subspace, "FIRST", 1)
+    run = subspace.minimise(X, np.random.default_rng(1).standard_normal((8, 2)), 0.0, 1000)
+    best = 0.5 * np.sum(np.linalg.svd(X, compute_uv=False)[2:] ** 2)
+    assert run.finished and len(rounds) > 3
+    np.testing.assert_allclose(run.losses[-1], best, rtol=1e-12)
+
+
 def test_a_constant_column_is_nothing_once_it_is_centred():
     """A mean is rounded; what is left of the column is taken off, too, and has no direction."""
     X = np.random.default_rng(0).standard_normal((1003, 3))
