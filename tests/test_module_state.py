@@ -241,6 +241,19 @@ def test_every_model_has_an_encoder_and_a_decoder(kind):
     assert {n for n in names if not n.startswith(of_parts)} <= of_the_model
 
 
+@pytest.mark.parametrize("kind", ["linear", "two-layer", "deep", "sparse"])
+def test_weights_and_biases_are_numbered_from_the_data_to_the_output(kind):
+    parameters = {p.name: p.shape for p in KINDS[kind]().parameters()}
+    layers = len(parameters) // 2
+    assert set(parameters) == {f"{s}{k}" for s in "Wb" for k in range(1, layers + 1)}
+    width = 4  # of the data
+    for k in range(1, layers + 1):
+        assert parameters[f"W{k}"][0] == width, f"W{k} does not take what W{k - 1} gives"
+        width = parameters[f"W{k}"][1]
+        assert parameters[f"b{k}"] == (width,)
+    assert width == 4
+
+
 def test_an_older_name_reads_and_assigns_the_part():
     model = KINDS["linear"]()
     assert model.encoder_weight is model.encoder.weight
