@@ -149,6 +149,45 @@ def test_a_limit_is_said():
     assert (report.evaluations, report.reason, report.finished) == (70, "evaluation limit", False)
 
 
+@pytest.mark.parametrize("limit", [3, 20, 30, 40, 50, 60])
+def test_a_limit_is_for_all_the_penalties_together(limit):
+    X = matrix(60, 8, spectrum(8, 3, 1e-3, 1.0), 0)
+    model = mg.models.LinearAutoencoder(8, 3, rng=np.random.default_rng(0))
+    report = model.fit(X, method="lbfgs", max_evaluations=limit)
+    assert (report.evaluations, report.reason, report.finished) == (
+        limit,
+        "evaluation limit",
+        False,
+    )
+
+
+@pytest.mark.parametrize("method", ["subspace", "lbfgs"])
+def test_the_losses_told_are_those_of_the_weights_before_and_after(method):
+    X = 3.0 + matrix(60, 8, spectrum(8, 3, 0.2, 30.0), 0)
+    model = mg.models.LinearAutoencoder(8, 3, rng=np.random.default_rng(0))
+    before = float(model.loss(X))
+    report = model.fit(X, method=method)
+    assert (report.start_loss, report.loss) == (before, float(model.loss(X)))
+
+
+@pytest.mark.parametrize(
+    ("data", "weights", "digits"), [(64, 64, 52), (32, 64, 23), (64, 32, 23), (32, 32, 23)]
+)
+def test_progress_is_what_the_coarser_of_data_and_weights_resolves(
+    monkeypatch, data, weights, digits
+):
+    seen, minimise = [], subspace.minimise
+
+    def watched(R, start, tolerance, limit, resolution):
+        seen.append(resolution)
+        return minimise(R, start, tolerance, limit, resolution)
+
+    monkeypatch.setattr(subspace, "minimise", watched)
+    X = matrix(30, 5, spectrum(5, 2, 0.5, 10.0), 0).astype(f"float{data}")
+    certified(X, 2, dtype=np.dtype(f"float{weights}"))
+    assert seen == [2.0**-digits]
+
+
 def test_blocks_of_rows_have_the_same_triangle(monkeypatch):
     X = np.random.default_rng(0).standard_normal((500, 6)) + 100.0
     R, mean = subspace.triangle(X, True)
