@@ -15,10 +15,10 @@ factor 1.05, a term or factor dropped, two arguments swapped.
 
 Which tests (`ASKED`) and claims run which line is measured once (coverage.py).  Then one process
 forks for each fault: the child gives the functions that are alive the code with the fault, and runs
-what reaches the line, tests before claims and the quickest first, until one fails.  What hangs is stopped, and counts as
-noticed; what is not noticed within `--budget` seconds has survived.  No file of the checkout is
-changed but the table of results.  There, `equivalent` is written by hand: the survivors that no
-test can notice, as {module, function, line, fault, reason}.
+what reaches the line, tests before claims and the quickest first, until one fails.  What hangs is
+stopped, and counts as noticed; what is not noticed within `--budget` seconds has survived.  No file
+of the checkout is changed but the table of results.  There, `equivalent` is written by hand: the
+survivors that no test can notice, as {module, function, line, fault, reason}.
 """
 
 from __future__ import annotations
@@ -569,7 +569,7 @@ def planted(results: dict[str, Any], module: str) -> int:
 def with_rest(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """The table after `--rest`: the old one, with the modules that were done to the end."""
     for module, row in new["modules"].items():
-        if row["faults"] == row["run by a check"] or module not in old["modules"]:
+        if row["faults"] == row["run by a check"]:
             old["modules"][module] = row
     return old
 

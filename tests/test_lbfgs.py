@@ -259,14 +259,13 @@ def test_a_slope_that_promises_more_than_rounding_is_not_called_rounding():
     assert optimizer.reason == "line search failed"
 
 
-def test_what_counts_as_a_decrease_is_measured_in_last_places_of_the_loss(monkeypatch):
-    """In those of the dtype: 2^-52 of a loss in float64, 2^-23 of one in float32."""
-    for dtype, unit in [(np.float64, 2.0**-52), (np.float32, 2.0**-23)]:
-        seen = []
-        monkeypatch.setattr(Watch, "stalled", lambda self, here, ulp: seen.append((here.loss, ulp)))
-        (x,), closure = problem(lambda x: rosenbrock(x) - 3.0, [-1.2, 1.0], dtype=dtype)
-        LBFGS([x], max_iter=4).step(closure)
-        assert len(seen) == 4 and all(ulp == unit * abs(loss) for loss, ulp in seen), dtype
+@pytest.mark.parametrize(("dtype", "unit"), [(np.float64, 2.0**-52), (np.float32, 2.0**-23)])
+def test_what_counts_as_a_decrease_is_measured_in_last_places_of_the_loss(monkeypatch, dtype, unit):
+    seen = []
+    monkeypatch.setattr(Watch, "stalled", lambda self, here, ulp: seen.append((here.loss, ulp)))
+    (x,), closure = problem(lambda x: rosenbrock(x) - 3.0, [-1.2, 1.0], dtype=dtype)
+    LBFGS([x], max_iter=4).step(closure)
+    assert len(seen) == 4 and all(ulp == unit * abs(loss) for loss, ulp in seen)
 
 
 def test_a_trial_step_may_leave_the_domain_of_the_loss():

@@ -16,7 +16,7 @@ from minigrad_ae.nn import (
     patchify,
     unpatchify,
 )
-from minigrad_ae.nn.positions import sincos
+from minigrad_ae.nn.positions import SPREAD, position_codes, sincos
 
 SHAPES = [((8, 8), 2), ((28, 28), 4), ((4, 6), 2), ((6, 4, 3), 2), ((3, 3, 1), 3), ((2, 2), 1)]
 
@@ -143,6 +143,14 @@ def test_sines_and_cosines():
     expected = [*np.sin(3 * 10.0 ** -np.arange(4)), *np.cos(3 * 10.0 ** -np.arange(4))]
     np.testing.assert_allclose(row[3, 0], expected, atol=1e-15)
     np.testing.assert_allclose(column[0, 3], expected, atol=1e-15)
+
+
+def test_learnt_positions_start_with_their_spread():
+    """Within five standard errors of a standard deviation, 1 / sqrt(2 n) of it."""
+    codes = position_codes("learnt", (40, 50), 20, rng(2), np.float64).data
+    n = 40 * 50 * 20
+    assert codes.size == n and abs(codes.mean()) < 5 * SPREAD / np.sqrt(n)
+    assert abs(codes.std() / SPREAD - 1) < 5 / np.sqrt(2 * n)
 
 
 def test_an_embedding_adds_its_position_codes():
