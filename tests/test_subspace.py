@@ -265,6 +265,33 @@ def test_what_does_not_fit_into_memory_is_refused(monkeypatch):
     assert np.array_equal(model.encoder.weight.data, before)
 
 
+def test_the_room_is_that_of_the_copies():
+    """In numbers of 8 bytes: six of few long rows; of more rows eight D x D and a block of rows."""
+    assert subspace.room_for(10, 100) == 8 * 6 * 10 * 100
+    assert subspace.room_for(10**6, 100) == 8 * (8 * 100 * 100 + 65_536 * 100)
+    assert subspace.room_for(10**6, 10**5) == 8 * 9 * 10**10
+
+
+@pytest.mark.parametrize(("size", "rounds"), [(0.99, 0), (1.01, 1)])
+def test_an_exact_fit_leaves_eight_roundings_in_each_column(monkeypatch, size, rounds):
+    """Of 4 x 4 ones: at most 4 (8 eps)^2 times their 16 squares."""
+    eps, begun = np.finfo(float).eps, []
+
+    def half_steps(X, run, steps, limit):
+        run.losses.append(size * 4 * (8 * eps) ** 2 * 16)
+
+    monkeypatch.setattr(subspace, "_half_steps", half_steps)
+    monkeypatch.setattr(subspace, "_round", lambda *a: begun.append(a) and False)
+    run = subspace.minimise(np.ones((4, 4)), np.eye(4, 2), 0.0, 100)
+    assert len(begun) == rounds and run.finished
+
+
+@pytest.mark.parametrize(("size", "left"), [(0.98, False), (1.02, True)])
+def test_a_direction_of_the_codes_counts_from_a_rounding_for_each_column_on(size, left):
+    X = np.diag([1.0, size * 4 * np.finfo(float).eps, 0.5, 0.25])
+    assert (subspace.coordinates(X, np.eye(4, 2)) is not None) == left
+
+
 @pytest.mark.parametrize("spare", [0, -1])
 def test_what_fits_to_the_byte_is_trained(monkeypatch, spare):
     X = np.random.default_rng(0).standard_normal((40, 6))
