@@ -155,6 +155,13 @@ def test_initialisers_have_mean_zero_and_the_variance_of_their_paper(function):
         assert abs(W).max() <= math.sqrt(3 * variance)
 
 
+def test_a_layer_starts_at_the_weights_of_its_initialiser():
+    W = nn.Linear(300, 200, rng=rng()).weight.data  # Glorot's, unless another is named
+    assert W.var() == pytest.approx(2 / (300 + 200), rel=5 * math.sqrt(2 / 60_000))
+    Q = nn.Linear(7, 3, init=init.orthogonal, rng=rng()).weight.data
+    np.testing.assert_allclose(Q.T @ Q, np.eye(3), atol=1e-14)
+
+
 @pytest.mark.parametrize("shape", [(5, 5), (7, 3), (3, 7), (1, 4)])
 def test_orthogonal_has_orthonormal_rows_or_columns(shape):
     W = init.orthogonal(shape, rng())

@@ -128,8 +128,11 @@ def test_dropout_drops_in_training_only():
     x = mg.tensor(rng().normal(size=(3, 7, 8)))
     a, b = block(x).numpy(), block(x).numpy()
     assert not np.array_equal(a, b)
+    kept = block.drop(x).numpy()
+    assert set(np.unique(kept / x.numpy())) == {0.0, 2.0}  # 1 / (1 - rate), so that the mean stays
     block.eval()
     assert np.array_equal(block(x).numpy(), block(x).numpy())
+    assert np.array_equal(block.drop(x).numpy(), x.numpy())
 
 
 # --- position codes -------------------------------------------------------------------------------
