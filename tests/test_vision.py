@@ -166,6 +166,14 @@ def test_an_embedding_adds_its_position_codes():
     )
 
 
+def test_an_embedding_is_linear_in_the_pixels_of_a_patch():
+    embedding = PatchEmbedding((4, 6), 2, 8, positions=None, rng=rng(9))
+    x = rng().random((2, 24))
+    last = x.reshape(2, 4, 6)[:, 2:, 4:].reshape(2, 4)  # the patch at the lower right
+    expected = last @ embedding.project.weight.data + embedding.project.bias.data
+    np.testing.assert_allclose(embedding(x).numpy()[:, 5], expected, rtol=0, atol=1e-14)
+
+
 # --- the vision transformer -----------------------------------------------------------------------
 
 
@@ -196,6 +204,28 @@ def test_attention_maps_are_the_weights_of_the_blocks_on_standardised_pictures()
         expected = block.attention.weights(block.attention_norm(tokens)).numpy()
         np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-12)
         tokens = block(tokens)
+
+
+def test_codes_are_the_blocks_one_after_the_other_and_a_layer_norm():
+    net = VisionTransformer((4, 4), 2, 8, 2, 2, n_classes=3, rng=rng(7))
+    x = rng().random((3, 16))
+    first, second = net.blocks
+    found = net.tokens(x).numpy()
+    expected = second(first(net.start(x))).numpy()
+    spread = expected - expected.mean(axis=-1, keepdims=True)
+    spread /= np.sqrt(expected.var(axis=-1, keepdims=True) + net.norm.eps)
+    np.testing.assert_allclose(found, spread, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("wants", [False, True])
+def test_standardised_is_x_minus_mean_over_scale_with_and_without_a_graph(wants):
+    net, x = VisionTransformer((2, 2), 2, 8, 1, 2, rng=rng(7)), rng().random((3, 4))
+    net.mean.data, net.scale.data = np.array([0.1, 0.2, 0.3, 0.4]), np.array(0.25)
+    seen = net.standardised(mg.tensor(x, requires_grad=wants))
+    assert isinstance(seen, mg.Tensor) == wants
+    np.testing.assert_allclose(
+        seen.numpy() if wants else seen, (x - [0.1, 0.2, 0.3, 0.4]) / 0.25, rtol=1e-14
+    )
 
 
 def test_logits_are_linear_in_the_read_out():
