@@ -228,6 +228,15 @@ def test_the_rounding_error_of_a_loss_depends_on_the_largest_so_far():
     assert optimizer._floor(4.0) == pytest.approx(6 * unit, rel=1e-12, abs=0)
 
 
+def test_the_largest_loss_of_a_descent_is_that_of_its_start():
+    (x,), closure = problem(rosenbrock, [-1.2, 1.0])
+    optimizer = LBFGS([x], max_iter=50)
+    optimizer.step(closure)  # 100 (1 - 1.44)^2 + 2.2^2
+    assert optimizer.largest == pytest.approx(24.2, rel=1e-14)
+    optimizer.step(closure)
+    assert optimizer.largest == pytest.approx(24.2, rel=1e-14)
+
+
 def test_a_wrong_gradient_is_told_from_rounding():
     (x,) = [nn.Parameter([3.0, 4.0])]
 
