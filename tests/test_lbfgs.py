@@ -228,6 +228,14 @@ def test_the_rounding_error_of_a_loss_depends_on_the_largest_so_far():
     assert optimizer._floor(4.0) == pytest.approx(6 * unit, rel=1e-12, abs=0)
 
 
+def test_iterations_are_counted_over_all_calls():
+    (x,), closure = problem(rosenbrock, [-1.2, 1.0])
+    optimizer = LBFGS([x], max_iter=3)
+    for done in (3, 6):
+        optimizer.step(closure)
+        assert (optimizer.iterations, optimizer.reason) == (done, "iteration limit")
+
+
 def test_the_largest_loss_of_a_descent_is_that_of_its_start():
     (x,), closure = problem(rosenbrock, [-1.2, 1.0])
     optimizer = LBFGS([x], max_iter=50)
