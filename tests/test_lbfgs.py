@@ -276,6 +276,42 @@ def test_a_slope_that_promises_more_than_rounding_is_not_called_rounding():
     assert optimizer.reason == "line search failed"
 
 
+@pytest.mark.parametrize(("promise", "reason"), [(0.98, "rounding"), (1.02, "line search failed")])
+def test_a_promise_is_held_against_the_rounding_error_of_the_loss(promise, reason):
+    """A loss that stays 1; its first step, a hundredth of 1, promises so many of its errors."""
+    x, slope = nn.Parameter([1.0]), promise * 100 * lbfgs.ULPS * EPS
+
+    def closure():
+        x.grad = np.array([slope])
+        return 1.0
+
+    optimizer = LBFGS([x])
+    optimizer.step(closure)
+    assert optimizer.reason == reason
+
+
+def test_what_a_failed_search_finds_within_the_rounding_error_is_not_taken():
+    x = nn.Parameter([1.0])
+
+    def closure():
+        x.grad = np.array([1e-9])
+        return 1.0 if x.data[0] == 1.0 else 1.0 - 10 * EPS
+
+    optimizer = LBFGS([x])
+    optimizer.step(closure)
+    assert (optimizer.iterations, optimizer.loss, x.data.tolist()) == (0, 1.0, [1.0])
+
+
+@pytest.mark.parametrize(("size", "moves"), [(0.98, False), (1.02, True)])
+def test_a_step_below_the_rounding_of_the_parameters_is_not_tried(size, moves):
+    """The first step is lr times a hundredth of the parameters' size."""
+    (x,), closure = problem(lambda x: (x * x).sum(), [1.0])
+    optimizer = LBFGS([x], lr=size * 100 * EPS, max_iter=1)
+    optimizer.step(closure)
+    assert (optimizer.evaluations > 1) == moves
+    assert moves or optimizer.reason == "rounding"
+
+
 @pytest.mark.parametrize(("dtype", "unit"), [(np.float64, 2.0**-52), (np.float32, 2.0**-23)])
 def test_what_counts_as_a_decrease_is_measured_in_last_places_of_the_loss(monkeypatch, dtype, unit):
     seen = []
@@ -385,6 +421,8 @@ def test_two_runs_agree_in_every_bit_and_a_loaded_state_continues():
             assert state["s"].shape == state["y"].shape == (4, 8)
             optimizer = LBFGS([x], history=4, max_iter=7)
             optimizer.load_state_dict(state)
+            for key, value in optimizer.state_dict().items():
+                assert np.array_equal(value, state[key]), key
         optimizer.step(closure)
         runs.append((x.data.tobytes(), optimizer.evaluations, optimizer.iterations))
     assert runs[0] == runs[1] == runs[2]
