@@ -62,9 +62,11 @@ def test_where_values_are_only_rounding_the_slopes_lead():
     assert search.left >= 30 - 4, "the straight line through two slopes hits at once"
 
 
-@pytest.mark.parametrize(("minimum", "second"), [(1.0, 1.0), (0.25, 0.3), (30.0, 2.0)])
-def test_the_next_step_out_is_the_minimum_of_the_cubic_within_its_limits(minimum, second):
-    """Of a parabola after 0 and .2: its minimum, but 1.5 to 10 times as far as before."""
+@pytest.mark.parametrize(
+    ("minimum", "further"), [(1.0, [1.0]), (0.25, [0.3]), (30.0, [2.0]), (300.0, [2.0, 18.2])]
+)
+def test_the_next_step_out_is_the_minimum_of_the_cubic_within_its_limits(minimum, further):
+    """Of a parabola after 0 and .2: its minimum, but 1.5 to 10 times as far as the last advance."""
     steps = []
 
     def evaluate(a):
@@ -72,8 +74,8 @@ def test_the_next_step_out_is_the_minimum_of_the_cubic_within_its_limits(minimum
         return Trial(a, 0.5 * (a - minimum) ** 2, a - minimum)
 
     start = Trial(0.0, 0.5 * minimum**2, -minimum)
-    LineSearch(evaluate, start, c2=0.01, limit=2).search(0.2)
-    assert steps == pytest.approx([0.2, second], rel=1e-12)
+    LineSearch(evaluate, start, c2=0.01, limit=1 + len(further)).search(0.2)
+    assert steps == pytest.approx([0.2, *further], rel=1e-12)
 
 
 @pytest.mark.parametrize("first", [3.0, 10.0, 100.0])

@@ -202,6 +202,11 @@ def test_repr_shows_the_tree_with_shapes_counts_and_ties():
     )
 
 
+def test_a_notebook_shows_the_layers_too():
+    page = mg.models.TwoLayerAutoencoder(4, 2, rng=rng())._repr_html_()
+    assert page.lstrip().startswith("<") and page.count("Linear") >= 2
+
+
 def test_a_module_without_forward_says_so():
     class Empty(nn.Module):
         pass
@@ -289,6 +294,10 @@ def test_a_tied_decoder_has_the_encoders_weight():
     model = KINDS["tied"]()
     assert np.array_equal(model.decoder.weight.data, model.encoder.weight.data.T)
     assert set(model.state_dict()) == {"encoder.weight", "encoder.bias", "decoder.bias"}
+    model.decoder.bias.data = rng(3).normal(size=4)
+    z = rng(2).normal(size=(3, 2))
+    expected = z @ model.encoder.weight.data.T + model.decoder.bias.data
+    np.testing.assert_allclose(model.decoder(z).numpy(), expected, rtol=1e-14)
     model.loss(rng(1).normal(size=(5, 4))).backward()
     assert model.encoder.weight.grad.shape == (4, 2)
     model.encoder.weight.data = np.ones((4, 2))

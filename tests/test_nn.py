@@ -133,6 +133,11 @@ def test_sequential_runs_in_order_and_can_be_looked_into():
     assert len(model) == 3 and model[0] is a and list(model)[-1] is b
 
 
+def test_flatten_keeps_the_data_apart():
+    x = rng().random((2, 3, 4, 5))
+    assert np.array_equal(nn.layers.Flatten()(mg.tensor(x)).numpy(), x.reshape(2, 60))
+
+
 # --- initialisers ---------------------------------------------------------------------------------
 
 VARIANCES = {
