@@ -358,6 +358,14 @@ def test_the_first_trial_moves_the_parameters_by_a_hundredth():
     assert abs(seen[1] - seen[0]).max() == pytest.approx(0.02)
 
 
+def test_from_zeros_the_first_trial_promises_a_hundredth_of_the_loss():
+    """(x - 3)^2 at 0 is 9 with slope -6: a step of .015 promises .09."""
+    (x,), good = problem(lambda x: (x - 3) @ (x - 3), [0.0])
+    seen = []
+    LBFGS([x], max_evaluations=2).step(lambda: (seen.append(x.data.copy()), good())[1])
+    assert seen[1] == pytest.approx([0.015], rel=1e-14)
+
+
 def test_at_the_rounding_level_the_flattest_of_the_lowest_points_is_the_end(monkeypatch):
     points = [
         Point(np.full(1, k), loss, np.full(1, g))
