@@ -446,7 +446,7 @@ class Session:
         found = [m for m in reached if self.options.module in (None, m.module)]
         if self.options.rest:
             lines = Counter(m.module for m in reached)
-            found = [m for m in found if planted(self.before, m.module) < lines[m.module]]
+            found = [m for m in found if faults_of(self.before, m.module) != lines[m.module]]
             return sorted(found, key=lambda m: m.module)
         if self.options.again:
             survived = {tuple(s) for s in survivors(self.before)} - equivalent(self.before)
@@ -561,7 +561,7 @@ def merged(old: dict[str, Any], noticed: set[tuple[str, ...]]) -> dict[str, Any]
     return old
 
 
-def planted(results: dict[str, Any], module: str) -> int:
+def faults_of(results: dict[str, Any], module: str) -> int:
     """How many faults of this module the table knows."""
     return results["modules"].get(module, {"faults": 0})["faults"]
 
@@ -597,7 +597,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--skip", type=int, default=0, metavar="N", help="after the first N of them")
     made.add_argument("--module", metavar="FILE", help="of one module, such as models/linear.py")
     made.add_argument("--again", action="store_true", help="only the survivors of the last time")
-    made.add_argument("--rest", action="store_true", help="only modules that the table lacks")
+    made.add_argument(
+        "--rest",
+        action="store_true",
+        help="only modules of which the table has more or fewer lines",
+    )
     made.add_argument("--package", type=Path, default=PACKAGE, help=argparse.SUPPRESS)
     made.add_argument("--out", type=Path, metavar="FILE", help="the table")
     made.add_argument("--map", type=Path, metavar="FILE", help="keep which check runs which line")
@@ -633,7 +637,8 @@ def main(arguments: list[str] | None = None) -> int:
     noticed, planted = score(results)
     results["score"] = round(noticed / planted, 4) if planted else None
     results["faults"], results["noticed"] = planted, noticed
-    results["asked"] = "tests" if options.without_claims else "tests and claims"
+    only_tests = options.without_claims or (options.rest and old.get("asked") == "tests")
+    results["asked"] = "tests" if only_tests else "tests and claims"
     here = machine()
     results["machine"] = f"{here['processor']}, Python {here['python']}"
     if options.out or options.again or options.rest or not (options.sample or options.module):

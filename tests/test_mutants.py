@@ -109,8 +109,11 @@ def test_a_lax_test_lets_a_fault_live_and_a_good_one_notices(tmp_path):
     done, row = run(good + lax.replace("> 0", "== 8"), "--again")
     assert done.returncode == 0, done.stdout + done.stderr
     assert row["noticed"] == 2 and row["survivors"] == []
-    _, row = run(good, "--rest")  # nothing is left to plant, and the table stays
-    assert row["noticed"] == 2
+    better = good + lax.replace("> 0", "== 8")
+    assert "; 0 faults" in run(better, "--rest")[0].stdout, "nothing is left to plant"
+    out.unlink()
+    done, row = run(better, "--rest")
+    assert "; 2 faults" in done.stdout and row["noticed"] == 2
     assert (package / "area.py").read_text("utf-8") == AREA
 
 
