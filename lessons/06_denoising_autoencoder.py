@@ -28,7 +28,7 @@ M = 16  # latent units, at most as many as X has columns
 H = 128  # hidden units of the deep networks
 noise = 1.0  # standard deviation of Gaussian noise, > 0; 1 is that of a typical column of X
 drop = 0.5  # probability that an entry is set to zero
-steps = 150 if lesson.fast else 700  # of training, 64 rows each
+steps = 150 if lesson.fast else 600  # of training, 64 rows each
 seed = lesson.seed
 toy = denoising.mixture()  # three Gaussians in the plane, whose density is known, for the score
 
@@ -137,7 +137,9 @@ lesson.result("E of these lines / the library's", ours / library, exact=1, toler
 # One thing is new in the loop: each time a row is visited it gets *other* noise, and the target is
 # the row without it.  `fresh` draws such a batch.  No noisy row is seen twice, so the loss printed
 # below is also an estimate of what new noise costs.  (The learning rate falls to 0, so that the
-# noise of single steps averages out.)  `trained` is used for every network on this page.
+# noise of single steps averages out.)  `trained` is used for every network on this page.  Each
+# network is trained from several starts, other weights and other noise, to see what the start does;
+# the table is of the first.
 
 # %% Train: deep and linear denoisers
 lesson.cell("Train: deep and linear denoisers, for both kinds of noise")
@@ -169,14 +171,19 @@ def trained(net, draw, steps, rate=0.01, batch=64):
 
 kinds = {"gaussian": gaussian, "zeroed": zeroed}
 fifth = max(1, steps // 5)
-nets, curves = {}, {}
+n_starts = 2 if lesson.fast else 3
+nets, curves = {}, {}  # of each network all starts
 print(f"E per row, means of {fifth} steps, from the first to the last")
 for kind, corrupt in kinds.items():
-    starts = {"deep": deep(train, M, H), "linear": linear(train, M)}
-    for name, start in starts.items():
-        rate = 0.01 if name == "deep" else 0.02
-        nets[kind, name, M], fall = trained(start, fresh(train, corrupt), steps, rate)
-        curves[kind, name] = fall
+    draw = fresh(train, corrupt)
+    for name, rate in (("deep", 0.01), ("linear", 0.02)):
+        starts = [
+            deep(train, M, H) if name == "deep" else linear(train, M) for _ in range(n_starts)
+        ]
+        pairs = [trained(start, draw, steps, rate) for start in starts]
+        nets[kind, name, M] = [net for net, _ in pairs]
+        curves[kind, name] = np.array([losses for _, losses in pairs])
+        fall = curves[kind, name][0]
         means = [fall[k : k + fifth].mean() for k in range(0, fifth * (steps // fifth), fifth)]
         print(f"  {kind:<9} {name:<7}" + "".join(f"{value:>9.4g}" for value in means))
 print(f"the rows' variance {variance:.4g}; the Gaussian noise's, D sigma^2: {D * sigma**2:.4g}")
@@ -208,7 +215,7 @@ axes[3].axis("off")  # a gap
 numbers = {}
 for k, (kind, name) in enumerate(names.items()):
     noisy = corrupted[kind]
-    denoised = nets[kind, "deep", M](noisy).numpy()
+    denoised = nets[kind, "deep", M][0](noisy).numpy()
     before, after = numbers[kind] = error(noisy), error(denoised)
     rows = {"noisy": noisy, "denoised": denoised, "clean": clean}
     for ax, (label, part) in zip(axes[4 * k : 4 * k + 3], rows.items(), strict=True):
@@ -263,13 +270,13 @@ full = {kind: analytic.best_denoiser(moments[kind]) for kind in kinds}  # of any
 print("E per training row, best b, noise averaged exactly:")
 print(f"{'noise':<9} {'trained A':>12} {'exact A':>12}   angle between V and PCA's subspace")
 for kind in kinds:
-    loss_of_A = analytic.denoising_loss(product(nets[kind, "linear", M]), moments[kind])
+    loss_of_A = analytic.denoising_loss(product(nets[kind, "linear", M][0]), moments[kind])
     angle = np.degrees(analytic.principal_angles(best[kind].basis[:, :K], U)[-1])
     print(f"{kind:<9} {loss_of_A:>12.4g} {best[kind].loss:>12.4g} {angle:>12.1f} degrees")
     above = (loss_of_A - best[kind].loss) / variance
     lesson.result(f"{kind}: (E of trained A - least E) / variance", above, at_least=-1e-9)
 
-net = nets["gaussian", "linear", M]
+net = nets["gaussian", "linear", M][0]
 A, offset = product(net), net(mean[None]).numpy()[0] - mean
 formula = sum(analytic.ridge_gaussian(A, S, sigma)) + offset @ offset
 draws = [E(net, gaussian(train), train).item() / len(train) for _ in range(25)]
@@ -280,24 +287,38 @@ lesson.result(
     tolerance=5 * np.std(draws, ddof=1) / 25**0.5,
 )
 exact = l / (l + sigma**2)
-strengths = np.diag(U.T @ A @ U)
+strengths = np.array([np.diag(U.T @ product(net) @ U) for net in nets["gaussian", "linear", M]])
 off = float(np.abs(strengths - exact).max())
 fig, (ax, right) = plt.subplots(1, 2, figsize=(9.8, 4.0))
 index = np.arange(1, K + 1)
 look = {"color": ORANGE, "ms": 9, "lw": 4, "alpha": 0.7}
 ax.plot(index, exact, "s-", **look, label=r"exact: $l_i / (l_i + \sigma^2)$")
-ax.plot(index, strengths, "o", color=BLUE, label="trained: $u_i^T W_2 W_1 u_i$")
+label = f"trained, {n_starts} starts: $u_i^T W_2 W_1 u_i$"
+ax.plot(np.tile(index, n_starts), strengths.ravel(), "o", ms=4, color=BLUE, label=label)
 ax.axhline(1, color=BLACK, ls="--", lw=1, label="PCA's projection")
 ax.set(xlabel="component i", ylabel="strength", ylim=(-0.05, 1.1))
 ax.set_title(f"Gaussian noise: strengths at most {off:.2g} off")
 ax.legend(fontsize=8)
 every = max(1, steps // 50)
+
+
+def draw_falls(ax, falls, color, label):
+    """Losses (starts, steps): the mean of all starts, a few steps at a time, and their range."""
+    whole = falls[:, : falls.shape[1] // every * every]
+    means = whole.reshape(len(falls), -1, every).mean(axis=2)
+    at = every * (np.arange(means.shape[1]) + 0.5)
+    ax.fill_between(at, means.min(axis=0), means.max(axis=0), color=color, alpha=0.3, lw=0)
+    ax.plot(at, means.mean(axis=0), color=color, lw=1.2, label=label)
+    return means
+
+
 for name, color in (("deep", BLUE), ("linear", ORANGE)):
-    means = curves["gaussian", name][: steps // every * every].reshape(-1, every).mean(axis=1)
-    at = every * (np.arange(len(means)) + 0.5)
-    right.plot(at, means, color=color, label=f"{name}, means of {every} steps")
+    draw_falls(
+        right, curves["gaussian", name], color, f"{name}: mean and range of {n_starts} starts"
+    )
 right.axhline(best["gaussian"].loss, color=BLACK, ls="--", lw=1, label="linear, exact")
-right.set(xlabel="steps", ylabel="E per row", title="Gaussian noise: E in training")
+right.set(xlabel="steps", ylabel=f"E per row, means of {every} steps")
+right.set_title("Gaussian noise: E in training")
 right.set_ylim(bottom=0)
 right.legend(fontsize=8)
 lesson.figure("linear", fig, {"l": l, "strength": strengths, "exact": exact})
@@ -308,8 +329,8 @@ lesson.figure("linear", fig, {"l": l, "strength": strengths, "exact": exact})
 # PCA's projection of the noisy row; the exact linear denoiser of the training rows; a trained
 # linear network; a trained deep one.  All linear ones first take off the mean of what arrives, for
 # zeroed entries (1 - drop) times the mean of x, and answer around the mean of x.  Look at how the
-# curves go on as M grows: which of them gain from more units, and which lose?  (Other M, and two
-# more starts at the M of the first cell: new networks, the function `trained` again.)
+# curves go on as M grows: which of them gain from more units, and which lose?  (Other M: new
+# networks, the function `trained` again.  At the M of the first cell the deep ones from above.)
 
 # %% Look: PCA, linear, deep
 lesson.cell("Look: PCA, linear and deep denoisers on held-out rows")
@@ -341,9 +362,9 @@ for ax, kind in zip(axes, kinds, strict=True):
     for m in sizes:
         if m != M:
             draw = fresh(train, kinds[kind])
-            nets[kind, "deep", m], _ = trained(deep(train, m, H), draw, steps)
-            nets[kind, "linear", m], _ = trained(linear(train, m), draw, steps, 0.02)
-        after = {name: error(nets[kind, name, m](noisy).numpy()) for name in ("linear", "deep")}
+            nets[kind, "deep", m] = [trained(deep(train, m, H), draw, steps)[0]]
+            nets[kind, "linear", m] = [trained(linear(train, m), draw, steps, 0.02)[0]]
+        after = {name: error(nets[kind, name, m][0](noisy).numpy()) for name in ("linear", "deep")}
         found[kind, m] = projected[m], formulas[m], after["linear"], after["deep"]
         row = "{:>9.4g} {:>15.4g} {:>17.4g} {:>9.4g}".format(*found[kind, m])
         print(f"{kind:<9} {m:>4} {row}")
@@ -351,11 +372,10 @@ for ax, kind in zip(axes, kinds, strict=True):
     ax.plot(grid, formulas.values(), color=ORANGE, label="linear, exact")
     ax.plot(sizes, [found[kind, m][2] for m in sizes], "s", color=ORANGE, label="linear, trained")
     ax.plot(sizes, [found[kind, m][3] for m in sizes], "o-", color=BLUE, label="deep, trained")
-    draw = fresh(train, kinds[kind])
-    more = [trained(deep(train, M, H), draw, steps)[0] for _ in range(2)]
-    starts = [found[kind, M][3], *(error(net(noisy).numpy()) for net in more)]
-    ax.plot([M] * 3, starts, "_", color=BLUE, ms=12, label=f"deep, each of 3 starts at M = {M}")
-    print(f"{kind:<9} {M:>4} deep, from 3 starts: {min(starts):.4g} to {max(starts):.4g}")
+    starts = [error(net(noisy).numpy()) for net in nets[kind, "deep", M]]
+    label = f"deep, each of {n_starts} starts at M = {M}"
+    ax.plot([M] * n_starts, starts, "_", color=BLUE, ms=12, label=label)
+    print(f"{kind:<9} {M:>4} deep, from {n_starts} starts: {min(starts):.4g} to {max(starts):.4g}")
     ax.set(title=names[kind], xlabel="latent units M")
     numbers[kind] = {m: found[kind, m] for m in sizes} | {"starts": starts}
 axes[0].set_ylabel("squared error per held-out row")
@@ -402,7 +422,7 @@ def toy_noise(x):
 
 draws = toy.sample(8000, rng)
 toy_net, _ = trained(
-    deep(draws, 2, 64), fresh(draws, toy_noise), 150 if lesson.fast else 1500, 0.02, batch=250
+    deep(draws, 2, 64), fresh(draws, toy_noise), 150 if lesson.fast else 1000, 0.02, batch=250
 )
 axis = np.linspace(-2.8, 2.8, 15)
 points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
@@ -557,7 +577,7 @@ lesson.page("backward_pass", trace)
 # %% Verify
 lesson.cell("Verify: each rule in the graph of E, on held-out rows")
 rows = test[:50]
-print(mg.check_graph(E(nets["gaussian", "deep", M], gaussian(rows), rows)))
+print(mg.check_graph(E(nets["gaussian", "deep", M][0], gaussian(rows), rows)))
 
 # %% [markdown]
 # ## Break it
@@ -567,8 +587,8 @@ print(mg.check_graph(E(nets["gaussian", "deep", M], gaussian(rows), rows)))
 # most), and three times the noise.  The dashed line is a floor that theory gives: E of the
 # posterior mean, computed with the few rows as the only possible x (`analytic.kernel_floor`).  On
 # fresh noise no function at all is below it (a mean of a few steps scatters, so a curve may dip
-# below; the dots are means of 50 draws).  Compare the end of each curve with its dot, and with that
-# line.
+# below; the dots are means of 50 draws, one for each of several starts, which have other weights
+# and other noise).  Compare the end of each curve with its dots, and with that line.
 
 # %% Break it: the noise is drawn once
 lesson.cell("Break it: the noise is drawn once")
@@ -584,32 +604,42 @@ def once(batch):
     return kept[n], few[n]  # it was louder(few[n]), few[n]
 
 
-right_net, right_fall = trained(deep(few, M, H), fresh(few, louder), steps)
-kept = louder(few)
-wrong_net, wrong_fall = trained(deep(few, M, H), once, steps)
+each_visit, only_once = [], []
+for _ in range(n_starts):
+    each_visit.append(trained(deep(few, M, H), fresh(few, louder), steps))
+    kept = louder(few)
+    only_once.append(trained(deep(few, M, H), once, steps))
 floor, floor_error = analytic.kernel_floor(few, loud, rng, sweeps=50)
-fig, ax = plt.subplots(figsize=(7.2, 4.2))
+fig, ax = plt.subplots(figsize=(7.2, 4.4))
 ends = {}
-pairs = {"at each visit": (right_net, right_fall, BLUE), "once": (wrong_net, wrong_fall, RED)}
-for name, (net, fall, color) in pairs.items():
-    costs = [E(net, louder(few), few).item() / len(few) for _ in range(50)]
-    on_fresh, spread = np.mean(costs), np.std(costs, ddof=1) / len(costs) ** 0.5
-    means = np.reshape(fall[: steps // every * every], (-1, every)).mean(axis=1)
-    at = every * (np.arange(len(means)) + 0.5)
-    label = f"noise drawn {name}: training, means of {every} steps"
-    ax.plot(at, means, color=color, label=label)
-    ax.plot(steps, on_fresh, "o", color=color, label=f"... on fresh noise, {on_fresh:.3g}")
-    ends[name] = float(means[-1]), float(on_fresh)
-    print(f"  noise drawn {name:<14} training {means[-1]:>9.4g}", end="")
-    print(f"   fresh noise {on_fresh:>9.4g} +- {spread:.2g}")
-    least = -5 * float(np.hypot(spread, floor_error))
-    lesson.result(f"noise drawn {name}: E on fresh noise - floor", on_fresh - floor, at_least=least)
-print(f"  no function is below {floor:>32.4g} on fresh noise, +- {floor_error:.2g}")
+pairs = {"at each visit": (each_visit, BLUE), "once": (only_once, RED)}
+print(f"the mean of {n_starts} starts (least to largest)")
+for name, (starts, color) in pairs.items():
+    falls = np.array([fall for _, fall in starts])
+    means = draw_falls(ax, falls, color, f"noise drawn {name}: training")[:, -1]
+    costs = np.array([[E(net, louder(few), few).item() for _ in range(50)] for net, _ in starts])
+    costs /= len(few)
+    on_fresh, spread = costs.mean(axis=1), costs.std(axis=1, ddof=1) / 50**0.5
+    label = f"... each start on fresh noise: mean {on_fresh.mean():.3g}"
+    ax.plot([steps] * n_starts, on_fresh, "o", ms=4, color=color, label=label)
+    ends[name] = means, on_fresh
+    print(f"  noise drawn {name}:")
+    for what, values in (("training", means), ("fresh noise", on_fresh)):
+        print(f"    {what:<12} {values.mean():>9.4g} ({values.min():.4g} to {values.max():.4g})")
+    k = np.argmin(on_fresh)
+    least = -5 * float(np.hypot(spread[k], floor_error))
+    what = f"noise drawn {name}: E on fresh noise - floor"
+    lesson.result(what, on_fresh[k] - floor, at_least=least)
+print(f"  no function is below {floor:.4g} on fresh noise, +- {floor_error:.2g}")
 ax.axhline(floor, color=BLACK, ls="--", lw=1, label=f"floor of all functions, {floor:.3g}")
-ax.set(xlabel="steps", ylabel="E per row")
+ax.set(xlabel="steps", ylabel=f"E per row, means of {every} steps")
 ax.set_ylim(bottom=0)
-train_end, fresh_end = ends["once"]
-ax.set_title(f"Noise drawn once: {train_end:.3g} in training, {fresh_end:.3g} on fresh noise")
+train_end, fresh_end = (float(values.mean()) for values in ends["once"])
+ax.set_title(
+    f"Noise drawn once: {train_end:.3g} in training, {fresh_end:.3g} on fresh noise\n"
+    f"(lines: means of {n_starts} starts; bands: their ranges)",
+    fontsize=10,
+)
 ax.legend(fontsize=8)
 lesson.figure("frozen", fig, {"floor": floor, "ends": ends})
 
@@ -635,7 +665,7 @@ print(f"  squared error per held-out row {wrong_error:.4g}; target clean {linear
 wrong_strengths = np.diag(U.T @ product(wrong_net) @ U)
 print("  strengths:   component   target noisy   target clean   exact")
 for k in sorted({0, K // 2, K - 1}):
-    row = f"{wrong_strengths[k]:>14.3f} {strengths[k]:>14.3f} {exact[k]:>7.3f}"
+    row = f"{wrong_strengths[k]:>14.3f} {strengths[0, k]:>14.3f} {exact[k]:>7.3f}"
     print(f"               {k + 1:>9} {row}")
 lesson.result("target noisy: squared error per held-out row", wrong_error)
 

@@ -241,7 +241,7 @@ lesson.result("Algorithm 1 and the library: parameters", difference, exact=0, to
 # that the curves show the weights and not the dice; and the KL of each unit on the test rows.
 #
 # One run is one draw: the library's class is trained twice more, from other weights, with other
-# batches and other noise.  Only their ELBO on the test rows is drawn, thin.
+# batches and other noise.  Their ELBO on the test rows and the KL of their units are drawn thin.
 
 # %% Train
 lesson.cell("Train: minus the ELBO, by Adam")
@@ -252,12 +252,16 @@ some = X_train[: len(X_test)]
 at, curves, kl_curves = [], [], []
 
 
+def kl_of_units(mu, log_var):
+    """KL of each unit, a mean over rows."""
+    return 0.5 * (-1 - log_var + mu**2 + np.exp(log_var)).mean(axis=0)
+
+
 def watch(step):
     """Note where training is."""
     with mg.no_grad():
         curves.append([elbo(x, fixed[: len(x)]).mean().item() for x in (some, X_test)])
-        mu, log_var = (v.numpy() for v in encode(X_test))
-    kl_curves.append(0.5 * (-1 - log_var + mu**2 + np.exp(log_var)).mean(axis=0))
+        kl_curves.append(kl_of_units(*(v.numpy() for v in encode(X_test))))
     at.append(step)
     if len(at) % 5 == 1:
         print(
@@ -281,28 +285,32 @@ model = as_library()  # for what the class offers: samples, and a report on the 
 
 
 def again(key):
-    """The ELBO of the test rows in a run of its own: same sizes, same rates, other draws."""
+    """ELBO and KL of each unit, test rows, in a run of its own: same sizes and rates, other draws."""
     rng = np.random.default_rng([seed, key])
     gaussian = {"sigma": s, "learn_sigma": True} if likelihood == "gaussian" else {}
     other = VariationalAutoencoder(D, M, hidden=(H,), likelihood=likelihood, rng=rng, **gaussian)
     other.decoder.parameters()[-1].data = constant.copy()
-    optimizer, elbos = mg.optim.Adam(other.parameters(), lr=lr), []
+    optimizer, elbos, kls = mg.optim.Adam(other.parameters(), lr=lr), [], []
     schedule = mg.optim.cosine_schedule(optimizer, steps)
     for step in range(steps + 1):
         if step in at:
             distortion, rate = other.terms(X_test, fixed)
             elbos.append(-(distortion.item() + rate.item()) / len(X_test))
+            kls.append(kl_of_units(*(v.numpy() for v in other.encode(X_test))))
         x = X_train[rng.choice(len(X_train), batch, replace=False)]
         optimizer.zero_grad()
         (other.loss(x, rng) / batch).backward()
         schedule(min(step, steps - 1))
         optimizer.step()
-    return elbos
+    return elbos, kls
 
 
-others = np.array([again(key) for key in (1, 2)])
+more = zip(*(again(key) for key in (1, 2)), strict=True)
+others, kl_others = (np.array(values) for values in more)
 last = [curves[-1][1], *others[:, -1]]
+rates = [kl_curves[-1].sum(), *kl_others[:, -1].sum(axis=1)]
 print(f"ELBO of the test rows in three runs: {', '.join(f'{value:.3f}' for value in last)}")
+print(f"KL of all units in three runs: {', '.join(f'{value:.3f}' for value in rates)}")
 if likelihood == "gaussian":
     print(f"one entry of x scatters about g(z) with the learnt s = {np.exp(log_s2.item() / 2):.4g}")
 
@@ -312,7 +320,8 @@ if likelihood == "gaussian":
 # probabilistic PCA (lesson 8) with as many units, fitted to the training rows: the exact ln p of
 # their best *linear* decoder with isotropic noise (if M leaves it some variance).  For a Bernoulli
 # likelihood, minus the entropy of the entries: no decoder comes above (0 for black and white data).
-# In the right panel each line is one unit of the first run.
+# In the right panel each line is one unit, thick in the first run.  Which of a run's units says most
+# is chance: the first colour is the unit whose KL is largest at the end, and so on.
 
 # %% Look: the bound while training
 lesson.cell("Look: the bound, and the units, while training")
@@ -339,10 +348,17 @@ low, high = min(curves.min(), ignored), max(curves.max(), *last)
 left.set(xlabel="steps", ylabel="nats per row", ylim=(low - 0.6 * (high - low), None))
 left.set_title(f"ELBO of test rows: {min(last):.3g} to {max(last):.3g} nats", fontsize=10)
 left.legend(fontsize=8, frameon=True, framealpha=0.9, loc="lower right")
-right.plot(at, kl_curves)
+for kls, width in zip([kl_curves, *kl_others], (2, 0.7, 0.7), strict=True):
+    for k, unit in enumerate(np.argsort(-kls[-1])):
+        right.plot(at, kls[:, unit], color=f"C{k}", lw=width)
+right.plot([], color=BLACK, lw=0.7, label="units of two more runs")
+right.legend(fontsize=8, loc="lower right")
 right.set(xlabel="steps", ylabel="KL of a unit, nats")
-right.set_title(f"KL of each unit (M = {M}), test rows", fontsize=10)
-lesson.figure("training", fig, {"steps": at, "elbo": curves, "kl": kl_curves, "lines": lines})
+right.set_title(
+    f"KL of all units (M = {M}): {min(rates):.3g} to {max(rates):.3g} nats", fontsize=10
+)
+found = {"elbo": curves, "kl": kl_curves, "more_elbos": others, "more_kl": kl_others}
+lesson.figure("training", fig, {"steps": at, **found, "lines": lines})
 bound = {"at_most": ceiling} if likelihood == "bernoulli" else {}
 lesson.result("ELBO of training rows, nats", curves[-1, 0])
 lesson.result("ELBO of test rows, nats", curves[-1, 1], **bound)

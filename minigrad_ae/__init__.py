@@ -26,7 +26,7 @@ from .autodiff.curvature import hessian, hvp, jacobian
 from .autodiff.engine import grad
 from .autodiff.graph import no_grad
 from .inspect import backward_steps, detect_anomaly, trace, why
-from .program import emit_numpy
+from .program import compile, emit_numpy
 from .ops import one_hot
 from .ops.public import *
 from .tensors import Tensor, tensor
@@ -41,6 +41,7 @@ __all__ = [
     "claims",
     "data",
     "detect_anomaly",
+    "compile",
     "emit_numpy",
     "grad",
     "gradcheck",

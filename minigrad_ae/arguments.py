@@ -251,11 +251,16 @@ def unmasked(value: Any, name: str) -> Any:
     return value
 
 
+# kinds of arrays that `plain` leaves as they are: those that `mg.compile` follows
+LEFT: set[type] = set()
+
+
 def plain(value: Any, name: str, dtype: Any = None) -> np.ndarray:
     """`np.asarray`, but DataError where a mask hides something, and DtypeError where a real `dtype`
     would drop imaginary parts.
     """
-    array = np.asarray(unmasked(value, name))
+    value = unmasked(value, name)
+    array = value if type(value) in LEFT else np.asarray(value)
     if dtype is None:
         return array
     if array.dtype.kind == "c" and np.dtype(dtype).kind != "c":

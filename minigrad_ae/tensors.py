@@ -14,7 +14,7 @@ import numpy as np
 from . import ops
 from .arguments import flag, plain, unmasked
 from .autodiff import engine
-from .autodiff.graph import Value, changes, grad_mode, next_serial, read_only
+from .autodiff.graph import Value, changes, copied, grad_mode, next_serial, read, read_only
 from .autodiff.messages import NO_GRAD, not_ours, refuse_mask
 from .autodiff.origin import caller, where
 from .display import tensor_html
@@ -79,11 +79,12 @@ class Tensor(Methods, Value):
         """The values (not a copy), also where a gradient is required; those of a computed tensor
         can only be read.
         """
+        array = read(self)
         if self.op is None and (
             not self.params or self.changed >= 0 or not self.params["borrowed"]
         ):
-            return self._data
-        return read_only(self._data)  # a rule may read it later; kernels get the array itself
+            return array
+        return read_only(array)  # a rule may read it later; kernels get the array itself
 
     @data.setter
     def data(self, new: Any) -> None:
@@ -146,7 +147,7 @@ class Tensor(Methods, Value):
             raise DataError(
                 "item() needs a single element", f"shape {self.shape}", "index or reduce first"
             )
-        return float(self._data.reshape(()))
+        return float(read(self).reshape(()))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.requires_grad and grad_mode.enabled:
@@ -186,7 +187,7 @@ class Tensor(Methods, Value):
         list or float
             Of Python's floats.
         """
-        return self._data.tolist()
+        return read(self).tolist()
 
     def argmax(self, axis: int | None = None) -> Any:
         """Where the largest element is, as ``np.argmax``.
@@ -201,7 +202,7 @@ class Tensor(Methods, Value):
         int or ndarray of int
             Without a gradient.
         """
-        return self._data.argmax(axis)
+        return read(self).argmax(axis)
 
     def argmin(self, axis: int | None = None) -> Any:
         """Where the smallest element is, as ``np.argmin``.
@@ -216,7 +217,7 @@ class Tensor(Methods, Value):
         int or ndarray of int
             Without a gradient.
         """
-        return self._data.argmin(axis)
+        return read(self).argmin(axis)
 
     def astype(self, dtype: Any) -> Any:
         """The same values in another dtype; the gradient comes back in this tensor's.
@@ -312,6 +313,7 @@ class Tensor(Methods, Value):
             It shares memory with this one.
         """
         twin = Tensor.new(self._data, name=self.name)
+        copied(self, twin)
         if self.requires_grad:
             twin.params = {
                 "by": "detach",
@@ -500,7 +502,7 @@ class Tensor(Methods, Value):
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         name = {"amax": "max", "amin": "min"}.get(func.__name__, func.__name__)
         if name in QUERIES:
-            return func(*(x._data if isinstance(x, Value) else x for x in args), **kwargs)
+            return func(*(read(x) if isinstance(x, Value) else x for x in args), **kwargs)
         if name not in PUBLIC and name not in METHODS:  # trace is a method, and no function of mg
             module = func.__module__.replace("numpy", "np", 1)  # of np.linalg.norm: numpy.linalg
             raise not_ours(f"{module}.{func.__name__}", name, {}, PUBLIC)
@@ -508,11 +510,11 @@ class Tensor(Methods, Value):
 
 
 def _comparison(ufunc: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda a, b: ufunc(*(x._data if isinstance(x, Value) else x for x in (a, b)))
+    return lambda a, b: ufunc(*(read(x) if isinstance(x, Value) else x for x in (a, b)))
 
 
 def _question(ufunc: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda x: ufunc(x._data)
+    return lambda x: ufunc(read(x))
 
 
 UFUNCS = {
@@ -617,7 +619,9 @@ def tensor(
         _log.warning(
             "minigrad_ae: %s data became float64 (integers and booleans do; said once)", array.dtype
         )
-    return Tensor.new(_plain(np.array(array, wanted, order="C")), requires_grad, name)
+    made = Tensor.new(_plain(np.array(array, wanted, order="C")), requires_grad, name)
+    copied(data, made)
+    return made
 
 
 def _dtype(name: Any) -> np.dtype:

@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "ops": {*GROUND, "autodiff", "kernels"},
     "tensors": {*GROUND, "autodiff", "display", "ops"},
     "record": {*GROUND, "display", "autodiff", "ops"},  # the data of inspect/, in inspect/record
-    "program": {*GROUND, "autodiff", "ops", "record"},
+    "program": {*GROUND, "autodiff", "ops", "kernels", "record"},
     "inspect": {*GROUND, "files", "display", "autodiff", "ops", "record", "program"},
     "data": {*GROUND, "files"},
     "nn": {*GROUND, *CORE, "display"},

@@ -20,7 +20,7 @@ from minigrad_ae.autodiff import engine
 from minigrad_ae.inspect import backward_steps, trace
 from minigrad_ae.inspect.render.html_page import page
 from minigrad_ae.program import emit_numpy
-from minigrad_ae.program.emit import identifier
+from minigrad_ae.program.writer import identifier
 
 
 def numpy_kernels():

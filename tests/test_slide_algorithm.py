@@ -45,7 +45,7 @@ def test_it_is_the_mini_batch_step_in_batches_of_one_bit_for_bit(settings, dtype
 
 def test_until_converged_halves_eta_where_a_block_is_no_better_and_returns_w_and_phi(monkeypatch):
     model, X = build()
-    steps, means = [], iter([-9.0, -9.2, -5.0, -5.2, -5.1, -5.3, -4.0, -4.2, math.nan, math.nan])
+    steps, means = [], iter([-9.5, -9.7, -9.0, -9.2, -5.0, -5.2, -5.1, -5.3, -4.0, -4.2, -6, -6])
 
     def one_pass(model, X, eta, rng):
         steps.append(eta)
@@ -54,7 +54,8 @@ def test_until_converged_halves_eta_where_a_block_is_no_better_and_returns_w_and
     monkeypatch.setattr(slide_algorithm, "algorithm_1", one_pass)
     rng = np.random.default_rng(0)
     w, phi = slide_algorithm.until_converged(model, X, 0.4, rng, halvings=2, passes=2)
-    assert steps == [0.4] * 6 + [0.2] * 4  # better, worse, better, lost
+    # where it starts, better, better, worse, better, worse
+    assert steps == [0.0] * 2 + [0.4] * 6 + [0.2] * 4
     assert [id(p) for p in w] == [id(p) for p in generative(model)]
     assert [id(p) for p in phi] == [id(p) for p in model.encoder.parameters()]
 
@@ -62,7 +63,7 @@ def test_until_converged_halves_eta_where_a_block_is_no_better_and_returns_w_and
 def test_a_rise_within_the_standard_error_is_no_rise(monkeypatch):
     model, X = build()
     # of a block: 2 / sqrt(2) / sqrt(2) = 1, of a difference sqrt(2): 1.3 is within, 1.5 is not
-    means, count = iter([0.0, 2.0, 1.5, 3.5, 2.8, 4.8, 9.0, 9.0]), []
+    means, count = iter([-9.0, -9.0, 0.0, 2.0, 1.5, 3.5, 2.8, 4.8, 9.0, 9.0]), []
 
     def one_pass(model, X, eta, rng):
         count.append(eta)
@@ -71,7 +72,47 @@ def test_a_rise_within_the_standard_error_is_no_rise(monkeypatch):
     monkeypatch.setattr(slide_algorithm, "algorithm_1", one_pass)
     rng = np.random.default_rng(0)
     slide_algorithm.until_converged(model, X, 1.0, rng, halvings=1, passes=2)
-    assert len(count) == 6
+    assert count == [0.0] * 2 + [1.0] * 6
+
+
+@pytest.mark.parametrize("lost", [math.nan, -math.inf, math.inf, -50.0])
+def test_a_block_that_loses_the_weights_is_taken_back_and_not_counted(monkeypatch, lost):
+    """-50 is more than 5 standard errors below the weights as they are passed, -9 +- 1."""
+    model, X = build()
+    means = iter([-10.0, -8.0, -5.0, -5.0, lost, lost, -4.0, -4.0, -4.1, -4.1, -4.0, -4.0])
+    steps, places, bias = [], [], model.decoder[-1].bias
+
+    def one_pass(model, X, eta, rng):
+        steps.append(eta)
+        places.append(bias.data[0])
+        ascend([bias], [np.ones(bias.shape)], 1.0)
+        return next(means)
+
+    monkeypatch.setattr(slide_algorithm, "algorithm_1", one_pass)
+    rng = np.random.default_rng(0)
+    slide_algorithm.until_converged(model, X, 0.4, rng, halvings=1, passes=2)
+    assert steps == [0.0] * 2 + [0.4] * 4 + [0.2] * 4
+    assert places == [0, 1, 2, 3, 4, 5, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("eta", [1.0, 1e3, 1e12])
+def test_an_eta_that_is_too_large_leads_to_the_same_bound(likelihood, eta):
+    def bound_after(eta):
+        model, X = build(likelihood=likelihood)
+        rng = np.random.default_rng(0)
+        slide_algorithm.until_converged(model, X, eta, rng, halvings=2, passes=4)
+        return model.bound(X, np.random.default_rng(1), 200).numpy().mean()
+
+    small = bound_after(0.02)
+    assert bound_after(eta) > small - 0.05 * abs(small)
+
+
+def test_until_converged_refuses_weights_that_have_no_bound():
+    model, X = build()
+    model.decoder[-1].bias.data[0] = np.nan
+    with pytest.raises(DataError, match="L is not finite at the weights as they are passed"):
+        slide_algorithm.until_converged(model, X, 0.1, np.random.default_rng(0))
 
 
 def test_one_pass_gives_the_mean_bound_of_the_pass():

@@ -68,14 +68,14 @@ def test_every_statement_stands_once():
         ("| s | 08 Build | bound: `any-q` | |", "any-q"),
         ("| s | 08 Build | exact: `any-p` | |", "any-p"),
         ("| s | 08 Build | exact: `any-q` | 08_gap |", "08_gap"),
-        ("| s | 08 Build | empirical: `uncompressed` | |", "no claim that theory holds"),
+        ("| s | 08 Build | empirical: `beta-compresses` | |", "no claim that theory holds"),
     ],
 )
 def test_a_fault_is_found(line, fault):
     found = faults(rows(line)[0])
     assert len(found) == 1 and found[0].startswith(fault)
     assert not faults(rows("| a \\| b | 08 Build | exact: `any-q` | |")[0])
-    assert not faults(rows("| s | 08 Build | empirical: `uncompressed`; reason: taste | |")[0])
+    assert not faults(rows("| s | 08 Build | empirical: `beta-compresses`; reason: taste | |")[0])
 
 
 def test_kinds_are_those_of_the_ledger():

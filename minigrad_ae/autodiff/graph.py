@@ -21,7 +21,66 @@ from ..errors import DtypeError, ShapeError
 from .origin import caller, where
 
 next_serial = itertools.count().__next__
-watchers: list[Any] = []  # of `detect_anomaly`: they see each op and each rule as it runs
+
+
+class Watcher:
+    """Sees what happens to values while it is in `watchers`: each method hears of one kind of
+    thing, and does nothing unless it is overridden.
+    """
+
+    def computed(self, result: Value, op: Any, args: Any, arrays: Any, params: Any) -> None:
+        """An op made `result`."""
+
+    def begins(self, order: list[Value]) -> None:
+        """A backward pass is about to walk back through `order`."""
+
+    def sent(self, value: Value, i: int, gradient: Any, contribution: Any) -> None:
+        """The rule of input number i of `value` has run."""
+
+    def copied(self, source: Any, copy: Any) -> None:
+        """The numbers of `source` went into `copy`, and its history did not.
+
+        Parameters
+        ----------
+        source : object
+            A tensor or an array.
+        copy : object
+            Likewise.
+        """
+
+    def read(self, value: Value, array: np.ndarray) -> np.ndarray:
+        """The numbers of a value are about to leave the graph.
+
+        Parameters
+        ----------
+        value : Value
+            Whose numbers they are.
+        array : ndarray
+            The numbers.
+
+        Returns
+        -------
+        ndarray
+            What is handed out: `array`, or another one in its place.
+        """
+        return array
+
+
+watchers: list[Watcher] = []
+
+
+def copied(source: Any, copy: Any) -> None:
+    """Tell the watchers that `copy` has the numbers of `source`."""
+    for watcher in watchers:
+        watcher.copied(source, copy)
+
+
+def read(value: Value) -> np.ndarray:
+    """The array of `value`, for a computation outside the graph; the watchers are told."""
+    array = value._data
+    for watcher in watchers:
+        array = watcher.read(value, array)
+    return array
 
 
 class _Changes:
@@ -31,6 +90,15 @@ class _Changes:
 
 
 changes = _Changes()
+
+
+class _Settings:
+    """How often an attribute of a module was set: what was derived from one may have changed."""
+
+    changes = 0
+
+
+settings = _Settings()
 
 
 class Value:

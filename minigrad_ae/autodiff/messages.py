@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import unmasked
+from ..arguments import LEFT, unmasked
 from ..errors import DataError, DtypeError, GradientError, MinigradError, RangeError, ShapeError
 from .graph import Value
 from .origin import where
@@ -24,7 +24,7 @@ def constant(what: str, a: Any, kinds: str = "biufc") -> np.ndarray:
     """
     a = unmasked(a, what)
     try:
-        x = np.asarray(a)
+        x = a if type(a) in LEFT else np.asarray(a)
     except ValueError as error:
         raise ShapeError(f"{what} is ragged", str(error), "pass a rectangular array") from None
     if kinds and x.dtype.kind not in kinds:

@@ -428,7 +428,11 @@ class Op:
                 and type(x) is np.ndarray
                 and (x.dtype is arrays[0].dtype or x.dtype == arrays[0].dtype)
             )
-        return arrays if plain else promoted(self, args), edges
+        if plain:
+            return arrays, edges
+        # whoever follows an array has kept what was given; ops compute with plain ones
+        cast = promoted(self, args)
+        return [np.asarray(x) if isinstance(x, np.ndarray) else x for x in cast], edges
 
 
 def op(

@@ -222,9 +222,9 @@ def unit_rows(run: Run) -> float:
     "relative error",
     kind="exact",
     expected=0.0,
-    tolerance=1e-3,
-    reason="stationary under z_k -> c z_k, w_k -> w_k / c; L-BFGS may stop at a kink, where the "
-    "loss is known to 1e-6",
+    tolerance=sparse.SLOPE,
+    reason="the difference is the slope under z_k -> c z_k, w_k -> w_k / c, a direction without a "
+    "kink: L-BFGS leaves 1e-6 of it, and mu ||w_k||^2 is above 1 on average",
     sabotage=edit(SparseAutoencoder.loss, "self.decay / 2", "self.decay"),
     thorough=True,
 )

@@ -272,7 +272,7 @@ def _(run: Run) -> float:
     expected=0.0,
     tolerance=0.0,
     reason="a count",
-    sabotage=edit(places, "rows[~mask] =", "rows[~mask[::-1]] ="),
+    sabotage=edit(places, "np.cumsum(~mask)", "np.cumsum(~mask[::-1])"),
 )
 def _(run: Run) -> float:
     """Codes that are the numbers of their patches, put in place: how many stand wrong."""
@@ -508,10 +508,10 @@ def both_splits() -> tuple[np.ndarray, np.ndarray]:
     return digits("train")[0], digits("test")[0]
 
 
-def subsets(run: Run, share: float) -> list[np.ndarray]:
+def subsets(run: Run, share: float, draws: int) -> list[np.ndarray]:
     """Rows of labelled digits, drawn anew for each."""
     y = digits("train")[1]
-    return [few_labels(y, share, SUBSETS * run.seed + k) for k in range(SUBSETS)]
+    return [few_labels(y, share, draws * run.seed + k) for k in range(draws)]
 
 
 @claim(
@@ -580,8 +580,13 @@ def _(run: Run) -> float:
     """(The bug: the trained weights are not copied.)"""
     encoder, X, T = transfer.classifier(run.shared(ready, TRANSFER), 10), *both_splits()
     F, G = (features_of(encoder, A) for A in (X, T))
-    rows = subsets(run, 0.1)
+    rows = subsets(run, 0.1, SUBSETS)
     return shortfall([regression(F, G, r) - regression(X, T, r) for r in rows])
+
+
+# The gain is .06 in accuracy, from 25 steps to 100, and deviates by .05 to .06 from draw to draw of
+# 14 labels: of 24 draws five standard errors are as large as the gain itself, of 64 half of it.
+TUNINGS = 64
 
 
 @claim(
@@ -591,16 +596,15 @@ def _(run: Run) -> float:
     kind="empirical",
     expected=0.0,
     tolerance=EXACT,
-    reason="the paired gain over 24 draws of the labels exceeds five standard errors",
+    reason="the paired gain over 64 draws of the labels exceeds five standard errors",
     sabotage=edit(transfer.fine_tune, "rng, y, drop_last", "rng, np.roll(y, 1), drop_last"),
     thorough=True,
 )
 def _(run: Run) -> float:
     """(The bug: labels slip by one picture.)"""
-    model, steps = run.shared(ready, TRANSFER), 25 if run.fast else 100
-    rows = subsets(run, 0.01)
+    model, rows = run.shared(ready, TRANSFER), subsets(run, 0.01, TUNINGS)
     return shortfall(
-        [fine_tuned(model, r, steps, k) - from_scratch(r, steps, k) for k, r in enumerate(rows)]
+        [fine_tuned(model, r, 25, k) - from_scratch(r, 25, k) for k, r in enumerate(rows)]
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..arguments import span
 from ..autodiff import engine
-from ..autodiff.graph import Value, watchers
+from ..autodiff.graph import Value, Watcher, watchers
 from ..autodiff.staleness import refuse_changed
 from ..errors import DataError, FileError, GradientError, MinigradError
 from ..inspect.diagnose.diff import compare_files
@@ -154,18 +154,13 @@ def _write(t: Trace, args: argparse.Namespace) -> None:
 # --- the script's loss ----------------------------------------------------------------------------
 
 
-class _LastRoot:
+class _LastRoot(Watcher):
     """Remembers from which value the last backward pass started."""
 
     root: Value | None = None
 
     def begins(self, order: list[Value]) -> None:
         self.root = order[-1]
-
-    def computed(self, *args: Any) -> None:
-        pass
-
-    sent = computed
 
 
 def made_by(script: Path, number: int, arguments: Sequence[str] = ()) -> Trace:

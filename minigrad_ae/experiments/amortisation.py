@@ -71,11 +71,11 @@ def _minus_bound(model: VariationalAutoencoder, x: Array, q: list[Tensor]) -> Te
 
 
 def gap_left(run: Run) -> Array:
-    """(10,) log p(x) minus the bound at the datum's own q, where all is linear and Gaussian; the
+    """(3,) log p(x) minus the bound at the datum's own q, where all is linear and Gaussian; the
     weights fit nothing, and the units are correlated in the exact posterior.
     """
     W, V, d = misfit()
-    model, X = linear_gaussian(W, V, d, SIGMA2), gaussian_data(run)[:10]
+    model, X = linear_gaussian(W, V, d, SIGMA2), gaussian_data(run)[:3]
     log_p = analytic.PPCA(W, np.zeros(6), SIGMA2).log_prob(X)
     best = bounds(model, X, *own_posteriors(model, X)).numpy()
     return np.asarray(log_p - best)

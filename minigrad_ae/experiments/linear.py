@@ -75,7 +75,7 @@ def descend_losses(model: LinearAutoencoder, X: np.ndarray, eta: float, steps: i
 
 
 def escape(run: Run) -> list[float]:
-    """Losses of 700 steps of descent, started 1e-6 away from the saddle {1, 3} in every
+    """Losses of 1,000 steps of descent, started 1e-6 away from the saddle {1, 3} in every
     weight.
     """
     X, found = five_features()
@@ -83,7 +83,7 @@ def escape(run: Run) -> list[float]:
     W1, W2 = analytic.saddle(found.components, (1, 3), 2)
     moved = [W + 1e-6 * rng.standard_normal(W.shape) for W in (W1, W2)]
     eta = 0.3 / float(found.eigenvalues[0])
-    return descend_losses(linear_model(*moved), X, eta, 700)
+    return descend_losses(linear_model(*moved), X, eta, 1000)
 
 
 def growth(factor: float, steps: int = 20) -> float:

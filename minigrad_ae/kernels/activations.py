@@ -25,6 +25,7 @@ from minigrad_ae.kernels.backend import (
     filled_by,
     in_parallel,
 )
+from minigrad_ae.kernels.calls import call, contiguous
 from minigrad_ae.kernels.reference import above_tangent, erf_of_float, into, logistic
 
 Array = np.ndarray
@@ -36,9 +37,9 @@ def fill(name: str, inputs: tuple[Array, ...], out: Array) -> Array:
     unchecked, in one piece per thread.
     """
     loop = getattr(loops, name)
-    flat = [np.ascontiguousarray(a).reshape(-1) for a in inputs] + [out.reshape(-1)]
+    flat = [contiguous(a).reshape(-1) for a in inputs] + [out.reshape(-1)]
     if out.size < 2 * GRAIN:
-        loop(*flat)
+        call(loop, *flat)
     else:
         in_parallel(loop, [tuple(a[i:j] for a in flat) for i, j in chunks(out.size, GRAIN)])
     return out

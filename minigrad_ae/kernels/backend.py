@@ -17,6 +17,7 @@ import numpy as np
 
 from minigrad_ae.arguments import unmasked
 from minigrad_ae.errors import DataError, DtypeError, ShapeError
+from minigrad_ae.kernels.calls import call
 
 F = TypeVar("F", bound=Callable[..., Any])
 NAMES = ("numba", "numpy")
@@ -168,7 +169,15 @@ def get_num_threads() -> int:
 
 
 def in_parallel(kernel: Callable[..., None], tasks: list[tuple[Any, ...]]) -> None:
-    """Run ``kernel(*task)`` for every task; the tasks write to disjoint memory.
+    """Run ``kernel(*task)`` for every task; the tasks write to disjoint memory."""
+    if len(tasks) == 1:
+        call(kernel, *tasks[0])
+    else:
+        call(_in_threads, kernel, tasks)
+
+
+def _in_threads(kernel: Callable[..., None], tasks: list[tuple[Any, ...]]) -> None:
+    """Run the tasks, each in a thread.
 
     Compiled kernels release the GIL, so plain Python threads do.  That needs no second, parallel
     compilation of each kernel, and neither fork nor several calling threads can hang it as they do

@@ -19,6 +19,7 @@ from minigrad_ae.kernels.backend import (
     compiled_form_of,
     in_parallel,
 )
+from minigrad_ae.kernels.calls import contiguous
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 from minigrad_ae.kernels.ladder import triple_loop
 from minigrad_ae.kernels.reference import quiet
@@ -143,8 +144,8 @@ def batched_matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     if not out.size:
         return out
     transposed = not b.flags.c_contiguous
-    stored = np.ascontiguousarray(b.swapaxes(-1, -2) if transposed else b)
-    left, right, result = _stack(np.ascontiguousarray(a)), _stack(stored), _stack(out)
+    stored = contiguous(b.swapaxes(-1, -2) if transposed else b)
+    left, right, result = _stack(contiguous(a)), _stack(stored), _stack(out)
     work = 2.0 * shape[-2] * shape[-1] * a.shape[-1]
     pieces = chunks(len(result), max(1, int(GRAIN_FLOPS / max(work, 1))))
     in_parallel(_batched, [(left[i:j], right[i:j], transposed, result[i:j]) for i, j in pieces])

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from minigrad_ae.kernels import loops, scalar
+from minigrad_ae.kernels.calls import call, contiguous, room, store
 from minigrad_ae.kernels.gemm import accumulate
 from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 
@@ -45,11 +46,11 @@ def _column_sums(x: Any, sums: Any) -> None:
 def linear(x: Array, weight: Array, bias: Array, activation: str | None, y: Array) -> None:
     """``y = f(x @ weight + bias)``: x (n, in), weight (in, out), bias (out,) or a number."""
     # f reads another array than it writes: LLVM does not vectorise a loop onto itself
-    z = y if activation is None else np.empty(y.shape, y.dtype)
-    z[:] = bias
+    z = y if activation is None else room(y.shape, y.dtype)
+    call(np.copyto, z, bias)
     accumulate(x, weight, z)
     if activation is not None:
-        getattr(loops, activation)(z.reshape(-1), y.reshape(-1))
+        call(getattr(loops, activation), z.reshape(-1), y.reshape(-1))
 
 
 def linear_backward(
@@ -63,13 +64,13 @@ def linear_backward(
     dbias: Array | None,
 ) -> None:
     """The gradients of x, weight and bias (out,) from g = dL/dy; None for one that nobody needs."""
-    dz = g = np.ascontiguousarray(g)
+    dz = g = contiguous(g)
     if activation is not None:
-        dz = np.empty(g.shape, g.dtype)
+        dz = room(g.shape, g.dtype)
         backward = getattr(loops, f"{activation}_backward")
-        backward(g.reshape(-1), y.reshape(-1), dz.reshape(-1))
+        call(backward, g.reshape(-1), y.reshape(-1), dz.reshape(-1))
     if dbias is not None:
-        _column_sums(dz, dbias)
+        call(_column_sums, dz, dbias)
     if dx is not None:
         accumulate(dz, weight.T, dx, fresh=True)
     if dweight is not None:
@@ -111,15 +112,14 @@ def _unit_rows_backward(g: Any, y: Any, lengths: Any, dx: Any) -> None:
 def unit_rows(x: Array, y: Array, lengths: Array) -> None:
     """Each row of x (..., n) at length 1, and the lengths (rows,) that they had."""
     rows = (lengths.size, x.shape[-1])
-    _unit_rows(np.ascontiguousarray(x).reshape(rows), y.reshape(rows), lengths)
+    call(_unit_rows, contiguous(x).reshape(rows), y.reshape(rows), lengths)
 
 
 def unit_rows_backward(g: Array, y: Array, lengths: Array, dx: Array) -> None:
     """The gradient of x (..., n), from g = dL/dy."""
     rows = (lengths.size, g.shape[-1])
-    _unit_rows_backward(
-        np.ascontiguousarray(g).reshape(rows), y.reshape(rows), lengths, dx.reshape(rows)
-    )
+    flat = contiguous(g).reshape(rows), y.reshape(rows)
+    call(_unit_rows_backward, *flat, lengths, dx.reshape(rows))
 
 
 # --- losses: the value, and ``slope``, the gradient for g = 1 -------------------------------------
@@ -216,12 +216,13 @@ LOSSES = {
 
 def loss(name: str, a: Array, b: Array, value: Array, slope: Array) -> None:
     """One of LOSSES, and its slope, of the shape of a and b; ``value`` has no axes."""
-    value[...] = LOSSES[name](a.reshape(-1), b.reshape(-1), slope.reshape(-1))
+    flat = contiguous(a).reshape(-1), contiguous(b).reshape(-1), slope.reshape(-1)
+    call(store, value, LOSSES[name], *flat)
 
 
 def l1_norm(x: Array, value: Array, slope: Array) -> None:
     """The sum of |x| over all elements, and the signs of x: -1, 0 or 1."""
-    value[...] = _l1_norm(x.reshape(-1), slope.reshape(-1))
+    call(store, value, _l1_norm, contiguous(x).reshape(-1), slope.reshape(-1))
 
 
 # --- sampling -------------------------------------------------------------------------------------
@@ -238,5 +239,5 @@ def _reparameterise(mu: Any, log_var: Any, noise: Any, z: Any, slope: Any) -> No
 
 def reparameterise(mu: Array, log_var: Array, noise: Array, z: Array, slope: Array) -> None:
     """z = mu + sigma noise, and dz/dlog_var = sigma noise / 2."""
-    mu, log_var, noise = mu.reshape(-1), log_var.reshape(-1), noise.reshape(-1)
-    _reparameterise(mu, log_var, noise, z.reshape(-1), slope.reshape(-1))
+    flat = [contiguous(a).reshape(-1) for a in (mu, log_var, noise)]
+    call(_reparameterise, *flat, z.reshape(-1), slope.reshape(-1))

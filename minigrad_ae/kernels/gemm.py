@@ -25,6 +25,7 @@ from minigrad_ae.kernels.backend import (
     in_parallel,
     state,
 )
+from minigrad_ae.kernels.calls import call, contiguous, room
 from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
 from minigrad_ae.kernels.tile import ROWS, load, store, tile, wide_vector_of_zeros
 
@@ -282,7 +283,7 @@ def accumulate(a: Array, b: Array, c: Array, fresh: bool = False) -> None:
     """
     if a.size == 0 or b.size == 0:  # a sum of nothing
         if fresh:
-            c.fill(0)
+            call(c.fill, 0)
         return
     (m, n), threads = c.shape, state.threads
     if n <= NARROW < m:
@@ -290,7 +291,7 @@ def accumulate(a: Array, b: Array, c: Array, fresh: bool = False) -> None:
         return
     operands = (*_stored(a), *_stored(b), c, fresh)
     if threads == 1 or 2.0 * a.size * n < PARALLEL_FLOPS:
-        gemm(*operands, 0, m, 0, n)
+        call(gemm, *operands, 0, m, 0, n)
     elif n >= 2 * COLUMNS * threads:
         pieces = chunks(n, COLUMNS)
         in_parallel(gemm, [(*operands, 0, m, *columns) for columns in pieces])
@@ -304,19 +305,19 @@ def _accumulate_narrow(a: Array, b: Array, c: Array, fresh: bool) -> None:
     A^T, which has few rows.
     """
     if a.flags.c_contiguous:
-        bt = np.ascontiguousarray(b.T)
+        bt = contiguous(b.T)
         if state.threads == 1:
-            dots(a, bt, c, fresh)
+            call(dots, a, bt, c, fresh)
         else:
             rows = max(1, int(PARALLEL_FLOPS / 2 / b.size))  # per thread
             in_parallel(dots, [(a[i:j], bt, c[i:j], fresh) for i, j in chunks(len(a), rows)])
     else:
-        turned = np.empty(c.shape[::-1], c.dtype)
+        turned = room(c.shape[::-1], c.dtype)
         accumulate(b.T, a.T, turned, fresh=True)
         if fresh:
-            c[:] = turned.T
+            call(np.copyto, c, turned.T)
         else:
-            c += turned.T
+            call(np.add, c, turned.T, c)
 
 
 def _stored(x: Array) -> tuple[Array, bool]:
@@ -325,4 +326,4 @@ def _stored(x: Array) -> tuple[Array, bool]:
     """
     if x.flags.c_contiguous:
         return x, False
-    return (x.T, True) if x.flags.f_contiguous else (np.ascontiguousarray(x), False)
+    return (x.T, True) if x.flags.f_contiguous else (contiguous(x), False)

@@ -22,6 +22,7 @@ from minigrad_ae.kernels.backend import (
     in_parallel,
 )
 from minigrad_ae.kernels.batched import GRAIN_FLOPS
+from minigrad_ae.kernels.calls import contiguous
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 from minigrad_ae.kernels.reference import quiet
 from minigrad_ae.kernels.rows import _softmax, _softmax_backward, softmax
@@ -175,7 +176,7 @@ def fill(q: Array, k: Array, v: Array, bias: Array, heads: int, y: Array, weight
     if not q.size:
         return
     tokens, width = q.shape[-2:]
-    bias = np.ascontiguousarray(np.broadcast_to(bias, (tokens, tokens)))
+    bias = contiguous(np.broadcast_to(bias, (tokens, tokens)))
     scale, w = (width // heads) ** -0.5, weights.reshape(-1, tokens)
     pieces = _pieces(q, heads, q, k, v, y)
     in_parallel(_attend, [(bias, heads, scale, w[own], *lines) for own, lines in pieces])
@@ -251,7 +252,7 @@ def fill_backward(
     if not q.size:
         return
     tokens, width = q.shape[-2:]
-    scale, w = (width // heads) ** -0.5, np.ascontiguousarray(weights).reshape(-1, tokens)
+    scale, w = (width // heads) ** -0.5, contiguous(weights).reshape(-1, tokens)
     pieces = _pieces(q, heads, g, q, k, v, dq, dk, dv)
     in_parallel(_attend_backward, [(heads, scale, w[own], *lines) for own, lines in pieces])
 
@@ -282,7 +283,7 @@ def _pieces(q: Array, heads: int, *arrays: Array) -> list[tuple[slice, list[Arra
     tokens, width = q.shape[-2:]
     work = max(4 * tokens * tokens * width, 1)
     parts = chunks(math.prod(q.shape[:-2]), max(1, int(GRAIN_FLOPS / work)))
-    lines = [np.ascontiguousarray(a).reshape(-1, width) for a in arrays]
+    lines = [contiguous(a).reshape(-1, width) for a in arrays]
     return [
         (slice(i * heads * tokens, j * heads * tokens), [x[i * tokens : j * tokens] for x in lines])
         for i, j in parts

@@ -10,6 +10,7 @@ import numpy as np
 
 from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels.backend import check_floats, check_same_shape, compiled_form_of
+from minigrad_ae.kernels.calls import call, contiguous
 from minigrad_ae.kernels.jit import REDUCTION, jit
 
 Array = np.ndarray
@@ -128,9 +129,9 @@ def fill(
 ) -> None:
     """`layer_norm` into y, normed and scale, unchecked."""
     if x.size:
-        flat = [np.ascontiguousarray(a).reshape(-1, x.shape[-1]) for a in (x, y, normed)]
-        weight, bias = np.ascontiguousarray(weight), np.ascontiguousarray(bias)
-        _layer_norm(flat[0], weight, bias, eps, flat[1], flat[2], scale.reshape(-1))
+        flat = [contiguous(a).reshape(-1, x.shape[-1]) for a in (x, y, normed)]
+        weight, bias = contiguous(weight), contiguous(bias)
+        call(_layer_norm, flat[0], weight, bias, eps, flat[1], flat[2], scale.reshape(-1))
 
 
 @compiled_form_of(_layer_norm_backward_definition)
@@ -186,12 +187,12 @@ def fill_backward(
     dbias: Array,
 ) -> None:
     """`layer_norm_backward` into dx, dweight and dbias, unchecked."""
-    dweight.fill(0)
-    dbias.fill(0)
+    call(dweight.fill, 0)
+    call(dbias.fill, 0)
     if g.size:
-        flat = [np.ascontiguousarray(a).reshape(-1, g.shape[-1]) for a in (g, normed, dx)]
-        rows, weight = np.ascontiguousarray(scale).reshape(-1), np.ascontiguousarray(weight)
-        _layer_norm_backward(flat[0], flat[1], rows, weight, flat[2], dweight, dbias)
+        flat = [contiguous(a).reshape(-1, g.shape[-1]) for a in (g, normed, dx)]
+        rows, weight = contiguous(scale).reshape(-1), contiguous(weight)
+        call(_layer_norm_backward, flat[0], flat[1], rows, weight, flat[2], dweight, dbias)
 
 
 def _check_norm(kernel: str, x: Array, weight: Array, bias: Array) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels.backend import check_floats, compiled_form_of
+from minigrad_ae.kernels.calls import call, contiguous, room
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 
 Array = np.ndarray
@@ -82,13 +83,19 @@ def add_rows(x: Array, rows: Array, shape: tuple[int, ...]) -> Array:
 
 def fill(x: Array, rows: Array, out: Array) -> None:
     """`add_rows` into ``out``, unchecked."""
-    out.fill(0)
-    flat, width = _counted_from_the_front(rows, len(out)), math.prod(out.shape[1:])
-    _add_rows(np.ascontiguousarray(x).reshape(flat.size, width), flat, out.reshape(-1, width))
+    flat, width = room((rows.size,), np.int64), math.prod(out.shape[1:])
+    call(out.fill, 0)
+    call(_count_from_the_front, rows, len(out), flat)
+    call(_add_rows, contiguous(x).reshape(flat.size, width), flat, out.reshape(-1, width))
 
 
 def _counted_from_the_front(rows: Array, n: int) -> Array:
     """Row numbers from 0 on; a negative one counts from the back."""
-    flat = rows.reshape(-1).astype(np.int64)
-    flat[flat < 0] += n
+    flat = np.empty(rows.size, np.int64)
+    _count_from_the_front(rows, n, flat)
     return flat
+
+
+def _count_from_the_front(rows: Array, n: int, flat: Array) -> None:
+    flat[:] = rows.reshape(-1)
+    flat[flat < 0] += n

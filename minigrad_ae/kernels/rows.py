@@ -13,6 +13,7 @@ import numpy as np
 from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels import scalar
 from minigrad_ae.kernels.backend import chunks, filled_by, in_parallel
+from minigrad_ae.kernels.calls import call, contiguous
 from minigrad_ae.kernels.jit import REDUCTION, jit
 
 Array = np.ndarray
@@ -130,7 +131,7 @@ def fill(name: str, inputs: tuple[Array, ...], out: Array) -> Array:
     """
     kernel = KERNELS[name]
     if 0 < out.size < 2 * GRAIN and out.ndim == 2:
-        kernel(*map(np.ascontiguousarray, inputs), out)
+        call(kernel, *map(contiguous, inputs), out)
     elif out.ndim < 1:
         raise ShapeError(
             f"{name}: needs an axis to run along",
@@ -139,7 +140,7 @@ def fill(name: str, inputs: tuple[Array, ...], out: Array) -> Array:
         )
     elif out.size:
         columns = out.shape[-1]
-        views = [np.ascontiguousarray(a).reshape(-1, columns) for a in inputs]
+        views = [contiguous(a).reshape(-1, columns) for a in inputs]
         views.append(out.reshape(-1, columns))
         pieces = chunks(len(views[0]), max(1, GRAIN // columns))
         in_parallel(kernel, [tuple(v[i:j] for v in views) for i, j in pieces])

@@ -74,9 +74,8 @@ def random_masks(
     whole_number(n, "random_masks: n", low=0)
     draws = generator(rng, "random_masks", "which patches to hide").random((n, n_patches))
     order = draws.argsort(axis=1)
-    mask = np.ones((n, n_patches), bool)
-    np.put_along_axis(mask, order[:, :kept], False, axis=1)
-    return mask
+    hidden: np.ndarray = order.argsort(axis=1) >= kept  # by rank among the draws
+    return hidden
 
 
 def visible_patches(n_patches: int, ratio: float) -> int:
@@ -141,10 +140,8 @@ def places(mask: np.ndarray) -> np.ndarray:
     array([[4, 0, 4, 1],
            [2, 4, 4, 3]])
     """
-    n_visible = np.count_nonzero(~mask)
-    rows = np.full(mask.shape, n_visible)
-    rows[~mask] = np.arange(n_visible)
-    return rows
+    visible_so_far = np.cumsum(~mask).reshape(mask.shape)
+    return np.where(mask, np.count_nonzero(~mask), visible_so_far - 1)
 
 
 class MaskedDecoder(Module):

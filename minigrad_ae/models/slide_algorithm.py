@@ -18,6 +18,7 @@ import numpy as np
 from .. import ops
 from ..arguments import generator, plain, real_number, whole_number
 from ..autodiff.engine import grad
+from ..errors import DataError
 from .variational import VariationalAutoencoder
 
 
@@ -97,6 +98,10 @@ def until_converged(
     the noise of the steps hides what is left to gain, and eta is halved; after so many halvings it
     has converged.  What is lacking then is proportional to the last eta.
 
+    An eta that is too large throws the weights off, at last to NaN.  A block whose mean is below
+    that of the weights as they were passed, by more than 5 standard errors of that, or is not
+    finite, is taken back: its weights are forgotten, and eta is halved without being counted.
+
     Parameters
     ----------
     model : VariationalAutoencoder
@@ -122,7 +127,8 @@ def until_converged(
     Raises
     ------
     DataError
-        If eta is not above 0, `halvings` below 1, `passes` below 2, or entries of X are masked.
+        If eta is not above 0, `halvings` below 1, `passes` below 2, entries of X are masked, or L
+        is not finite at the weights as they are passed.
     DtypeError
         If one of them is not a number, or `rng` not a generator.
 
@@ -133,24 +139,46 @@ def until_converged(
     Examples
     --------
     >>> from minigrad_ae.models.slide_algorithm import until_converged
-    >>> rng = np.random.default_rng(0)
-    >>> model = mg.models.VariationalAutoencoder(2, 1, hidden=(), rng=rng)
-    >>> w, phi = until_converged(model, np.array([[1.0, 0.0]] * 8), 0.1, rng, halvings=2)
-    >>> model.decode(np.zeros((1, 1))).numpy().round().tolist()  # what it expects of every datum
-    [[1.0, 0.0]]
+    >>> rng, settings = np.random.default_rng(0), {"hidden": (), "likelihood": "gaussian"}
+    >>> model = mg.models.VariationalAutoencoder(2, 1, **settings, rng=rng)
+    >>> w, phi = until_converged(model, np.array([[1.0, 2.0]] * 8), 0.1, rng, halvings=2)
+    >>> model.decode(np.zeros((1, 1))).numpy().round(2).tolist()  # what it expects of every datum
+    [[1.0, 2.0]]
     """
     eta = real_number(eta, "until_converged: eta", "(0, inf)", "pass a step size such as 1e-3")
     rng = generator(rng, "until_converged", "the noise eps in z = mu + sigma eps")
     halvings = whole_number(halvings, "halvings", "converged once eta has been halved so often")
     whole_number(passes, "passes", "a block of passes needs two for a standard error", low=2)
-    before, variance_before = -np.inf, 0.0
+    w, phi = generative(model), model.encoder.parameters()
+    before, variance_before = _block(model, X, 0.0, rng, passes)
+    least = before - 5 * math.sqrt(variance_before)
+    if not math.isfinite(least):
+        raise DataError(
+            "until_converged: L is not finite at the weights as they are passed",
+            f"its mean over {passes} passes is {before}",
+            "start from finite weights, and data of a size that the likelihood can hold",
+        )
     while halvings:
-        bounds = [algorithm_1(model, X, eta, rng) for _ in range(passes)]
-        mean, variance = float(np.mean(bounds)), float(np.var(bounds, ddof=1)) / passes
-        if not mean - before > math.sqrt(variance + variance_before):  # NaN, too
+        kept = [p.data for p in (*w, *phi)]  # a step makes new arrays
+        mean, variance = _block(model, X, eta, rng, passes)
+        if not least <= mean < math.inf:  # NaN, too
+            for p, value in zip((*w, *phi), kept, strict=True):
+                p.data = value
+            eta /= 2
+            continue
+        if mean - before <= math.sqrt(variance + variance_before):
             eta, halvings = eta / 2, halvings - 1
         before, variance_before = mean, variance
-    return generative(model), model.encoder.parameters()
+    return w, phi
+
+
+def _block(
+    model: VariationalAutoencoder, X: np.ndarray, eta: float, rng: np.random.Generator, passes: int
+) -> tuple[float, float]:
+    """(mean of L over so many passes, the square of its standard error)."""
+    with np.errstate(over="ignore", invalid="ignore"):  # where eta is too large
+        bounds = [algorithm_1(model, X, eta, rng) for _ in range(passes)]
+        return float(np.mean(bounds)), float(np.var(bounds, ddof=1)) / passes
 
 
 def slide_bound(model: VariationalAutoencoder, x: np.ndarray, eps: np.ndarray) -> Any:

@@ -22,7 +22,7 @@ import numpy as np
 
 from .. import ops
 from ..arguments import choice, flag, generator, real_number, sizes, whole_number
-from ..autodiff.graph import Value, no_grad
+from ..autodiff.graph import Value, no_grad, read
 from ..errors import DataError
 from ..nn import Linear, Sequential, init
 from ..ops.functional import ACTIVATIONS
@@ -445,7 +445,7 @@ class VariationalAutoencoder(VariationalModel):
             x = fitting(x.astype(self._dtype, copy=False), self.n_features)
         else:
             x = super()._rows(x)
-        self.conditional.check(x._data if isinstance(x, Value) else x)
+        self.conditional.check(read(x) if isinstance(x, Value) else x)
         return x
 
     @staticmethod
@@ -545,7 +545,7 @@ def bounded(log_var: Any) -> Any:
     Tensor or ndarray, (n, M)
         `clip` of it; where that would be the identity, `log_var` itself.
     """
-    values = np.real(log_var._data if isinstance(log_var, Value) else log_var)
+    values = np.real(read(log_var) if isinstance(log_var, Value) else log_var)
     if values.size and values.min() >= -LOG_VAR_BOUND and values.max() <= LOG_VAR_BOUND:
         return log_var
     return ops.clip(log_var, -LOG_VAR_BOUND, LOG_VAR_BOUND)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..arguments import flag, unmasked
-from ..autodiff.graph import Value
+from ..autodiff.graph import Value, settings
 from ..display import module_html
 from ..errors import DataError, DtypeError, GradientError
 from ..tensors import Tensor, tensor
@@ -145,6 +145,7 @@ class Module:
                 f"module.{name}.data = new values; or assign an nn.Parameter, or None to take it "
                 "out",
             )
+        settings.changes += 1
         super().__setattr__(name, value)
 
     # --- the tree ---

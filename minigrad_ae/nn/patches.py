@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import sizes, whole_number
+from ..arguments import plain, sizes, whole_number
 from ..autodiff.graph import Value
 from ..errors import DataError, ShapeError
 
@@ -88,7 +88,7 @@ def patchify(x: Any, image_shape: Any, patch: int) -> Any:
     """
     (H, W, C), (rows, columns) = image_grid(image_shape, patch)
     check_pictures(x, (H, W, C))
-    x = x if isinstance(x, Value) else np.asarray(x)
+    x = x if isinstance(x, Value) else plain(x, "x")
     tiles = x.reshape((-1, rows, patch, columns, patch, C))
     return tiles.transpose((0, 1, 3, 2, 4, 5)).reshape((-1, rows * columns, patch * patch * C))
 

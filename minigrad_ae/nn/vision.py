@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import ops
 from ..arguments import choice, plain, whole_number
-from ..autodiff.graph import Value
+from ..autodiff.graph import Value, read
 from ..errors import DataError
 from ..tensors import tensor
 from . import init
@@ -282,7 +282,7 @@ class VisionTransformer(Module):
         x = x if isinstance(x, Value) else tensor(x, dtype=self.mean.dtype)
         check_pictures(x, self.embedding.image_shape)
         if not x.requires_grad:
-            return (x._data.reshape(len(x._data), -1) - self.mean.data) / self.scale.data
+            return (read(x).reshape(len(x), -1) - self.mean.data) / self.scale.data
         return (ops.reshape(x, (x.shape[0], -1)) - self.mean) / self.scale
 
     @property

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..arguments import choice, plain, real_number, whole_number
-from ..autodiff.graph import Value
+from ..autodiff.graph import Value, read
 from ..errors import DataError, ShapeError
 from . import arrays, elementwise, reduce
 from .compositions import composition, described, explained, floats, matmul, min, reals, square, var
@@ -488,7 +488,7 @@ def cross_entropy(logits: Any, labels: Any, reduction: str = "sum") -> Any:
     choice(reduction, ("sum", "mean", "none"), "cross_entropy", "reduction")
     log_p = reduce.log_softmax(logits, axis=-1)
     classes = logits.shape[-1]
-    given = labels._data if isinstance(labels, Value) else np.asarray(plain(labels, "labels"))
+    given = read(labels) if isinstance(labels, Value) else plain(labels, "labels")
     if given.shape == logits.shape:
         shares: Any = labels if isinstance(labels, Value) else given.astype(logits.dtype)
     else:
@@ -511,7 +511,7 @@ def cross_entropy(logits: Any, labels: Any, reduction: str = "sum") -> Any:
 
 def _labels(name: str, labels: Any) -> np.ndarray:
     """Whole numbers, also where they are stored as floats, as in a tensor."""
-    numbers = labels._data if isinstance(labels, Value) else np.asarray(plain(labels, "labels"))
+    numbers = read(labels) if isinstance(labels, Value) else plain(labels, "labels")
     if numbers.dtype.kind not in "biuf" or not (numbers == np.floor(numbers)).all():
         raise DataError(
             f"{name}: labels are whole numbers",

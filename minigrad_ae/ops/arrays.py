@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..arguments import plain
-from ..autodiff.graph import Value
+from ..autodiff.graph import Value, copied
 from ..autodiff.operation import Notes, op
 from ..errors import DtypeError
 from . import notes
@@ -69,7 +69,9 @@ def _part(p):
     if isinstance(p, BASIC) or np.isscalar(p):
         return p
     if isinstance(p, Value) and not p.requires_grad and (p._data == np.floor(p._data)).all():
-        return p._data.astype(np.intp)  # whole numbers, stored as floats
+        numbers = p._data.astype(np.intp)  # whole numbers, stored as floats
+        copied(p, numbers)
+        return numbers
     if isinstance(p, Value):
         raise DtypeError(
             "a tensor cannot be an index", f"got a tensor of shape {p._data.shape}, dtype "
@@ -78,7 +80,9 @@ def _part(p):
         )  # fmt: skip
     array = np.array(plain(p, "the index"))
     # [] is an index without elements
-    return array if array.size or isinstance(p, np.ndarray) else array.astype(np.intp)
+    array = array if array.size or isinstance(p, np.ndarray) else array.astype(np.intp)
+    copied(p, array)
+    return array
 
 
 def _index_add(x, index, shape):

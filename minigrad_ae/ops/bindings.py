@@ -26,6 +26,7 @@ import numpy as np
 from .. import kernels
 from ..autodiff.operation import REGISTRY
 from ..kernels.backend import backend, state
+from ..kernels.calls import call, room
 from . import elementwise, functional, losses, reduce  # noqa: F401  (they make the ops that are bound here)
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -87,7 +88,7 @@ def twin(name: str, smallest: int = 0, strided: bool = False) -> Callable[[type]
 def _all_of(gradients: Gradients, inputs: Sequence[Array]) -> list[Array]:
     """A place for every gradient, for kernels that compute them all at once."""
     pairs = zip(gradients, inputs, strict=False)
-    return [np.empty(x.shape, x.dtype) if d is None else d for d, x in pairs]
+    return [room(x.shape, x.dtype) if d is None else d for d, x in pairs]
 
 
 # --- element-wise: y or x is what the backward pass needs -----------------------------------------
@@ -171,7 +172,7 @@ class _Linear:
     @staticmethod
     def shapes(x: Array, weight: Array, bias: Array, activation: Any = None) -> Shapes:
         inputs, outputs = weight.shape
-        if x.shape[-1] != inputs or (bias.ndim and bias.shape != (outputs,)):
+        if x.ndim < 2 or x.shape[-1] != inputs or (bias.ndim and bias.shape != (outputs,)):
             return None
         return ((*x.shape[:-1], outputs),)
 
@@ -198,10 +199,10 @@ class _Linear:
         dx, dweight, dbias = gradients
         if x.ndim > 2:
             g, y, x, dx = _lines(g), _lines(y), _lines(x), None if dx is None else _lines(dx)
-        sums = dbias if bias.ndim or dbias is None else np.empty(weight.shape[1], y.dtype)
+        sums = dbias if bias.ndim or dbias is None else room(weight.shape[1:], y.dtype)
         kernels.fused.linear_backward(g, y, x, weight, activation, dx, dweight, sums)
         if sums is not dbias:
-            sums.sum(out=dbias)
+            call(np.add.reduce, sums, 0, None, dbias)
 
 
 # --- rows -----------------------------------------------------------------------------------------
@@ -298,8 +299,15 @@ class _Attention:
         into = _all_of(gradients, (q, k, v))
         kernels.multi_head.fill_backward(g, q, k, v, saved[0], heads, *into)
         if gradients[3] is not None:
-            pairs = REGISTRY["attention"].vjps[3](g, y, q, k, v, mask, heads=heads)
-            pairs.sum(axis=tuple(range(pairs.ndim - mask.ndim)), out=gradients[3])
+            call(_mask_gradient, gradients[3], g, y, q, k, v, mask, heads)
+
+
+def _mask_gradient(
+    gradient: Array, g: Array, y: Array, q: Array, k: Array, v: Array, mask: Array, heads: int
+) -> None:
+    """By the definition: a mask is seldom trained."""
+    pairs = REGISTRY["attention"].vjps[3](g, y, q, k, v, mask, heads=heads)
+    pairs.sum(axis=tuple(range(pairs.ndim - mask.ndim)), out=gradient)
 
 
 # --- rows picked by number: the backward pass adds each row into its place ------------------------
@@ -322,7 +330,7 @@ class _Pick:
     def forward(filled: Filled, x: Array, index: Any) -> None:
         # "wrap" counts negative numbers from the back; the default would copy
         rows: Any = _row_numbers(index)
-        np.take(x, rows, axis=0, out=filled[0], mode="wrap")
+        call(np.take, x, rows, 0, filled[0], "wrap")
 
     @staticmethod
     def backward(
@@ -338,6 +346,14 @@ def _row_numbers(index: Any) -> Array | None:
 
 
 # --- losses and sampling: what the backward pass needs is computed on the way forward -------------
+
+
+def _minus_product(a: Array, b: Array, out: Array) -> None:
+    np.multiply(-a, b, out=out)
+
+
+def _times_deviation(g: Array, log_var: Array, out: Array) -> None:
+    np.multiply(g, np.exp(0.5 * log_var), out=out)
 
 
 class _Loss:
@@ -365,9 +381,9 @@ class _HalfSquaredError(_Loss):
         (slope,) = saved
         dy, dt = gradients
         if dy is not None:
-            np.multiply(g, slope, out=dy)
+            call(np.multiply, g, slope, dy)
         if dt is not None:
-            np.multiply(-g, slope, out=dt)
+            call(_minus_product, g, slope, dt)
 
 
 @twin("bernoulli_loss", smallest=64, strided=True)
@@ -381,9 +397,9 @@ class _BernoulliLoss(_Loss):
         (slope,) = saved
         dlogits, dt = gradients
         if dlogits is not None:
-            np.multiply(g, slope, out=dlogits)
+            call(np.multiply, g, slope, dlogits)
         if dt is not None:
-            np.multiply(-g, logits, out=dt)
+            call(_minus_product, g, logits, dt)
 
 
 @twin("gaussian_kl", smallest=64, strided=True)
@@ -397,9 +413,9 @@ class _GaussianKL(_Loss):
         (slope,) = saved
         dmu, dlog_var = gradients
         if dmu is not None:
-            np.multiply(g, mu, out=dmu)
+            call(np.multiply, g, mu, dmu)
         if dlog_var is not None:
-            np.multiply(g, slope, out=dlog_var)
+            call(np.multiply, g, slope, dlog_var)
 
 
 @twin("l1_norm", smallest=64, strided=True)
@@ -414,7 +430,7 @@ class _L1Norm:
 
     @staticmethod
     def backward(gradients: Gradients, g: Array, y: Array, saved: Filled, x: Array) -> None:
-        np.multiply(g, saved[0], out=gradients[0])
+        call(np.multiply, g, saved[0], gradients[0])
 
 
 @twin("reparameterise", smallest=64, strided=True)
@@ -441,8 +457,8 @@ class _Reparameterise:
     ) -> None:
         dmu, dlog_var, dnoise = gradients
         if dmu is not None:
-            np.copyto(dmu, g)
+            call(np.copyto, dmu, g)
         if dlog_var is not None:
-            np.multiply(g, saved[0], out=dlog_var)
+            call(np.multiply, g, saved[0], dlog_var)
         if dnoise is not None:
-            np.multiply(g, np.exp(0.5 * log_var), out=dnoise)
+            call(_times_deviation, g, log_var, dnoise)

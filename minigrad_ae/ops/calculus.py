@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autodiff.graph import Value
+from ..autodiff.graph import Value, read
 from ..autodiff.rules import NAMES, quiet
 
 NAMES.update(np=np, ln_2=math.log(2), ln_10=math.log(10), sqrt_half=math.sqrt(0.5))
@@ -37,7 +37,7 @@ def shapes_only(function: Callable[..., Any]) -> Callable[..., Any]:
 @helper
 def real(x: Any) -> Any:
     """The real part as an array: what a complex step must branch on."""
-    return np.real(x._data if isinstance(x, Value) else x)
+    return np.real(read(x) if isinstance(x, Value) else x)
 
 
 @helper

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..arguments import choice, plain
-from ..autodiff.graph import Value
+from ..autodiff.graph import Value, copied, read
 from ..autodiff.messages import constant, described, wrong_call
 from ..autodiff.operation import FLOAT_CODES
 from ..autodiff.rules import NAMES
@@ -169,7 +169,7 @@ def clip(x: Any, low: Any = None, high: Any = None, *, a_min: Any = None, a_max:
 
 def reals(x: Any) -> Any:
     """The real part of a value, array or number, for a comparison."""
-    return np.real(x._data if isinstance(x, Value) else x)
+    return np.real(read(x) if isinstance(x, Value) else x)
 
 
 @composition
@@ -523,6 +523,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     picked = np.array(plain(indices, "take: indices"))
     if picked.dtype == bool or picked.size == 0:  # 0 and 1 as in NumPy, and never a mask
         picked = picked.astype(np.intp)
+    copied(indices, picked)
     if axis is None:
         return arrays.getitem(arrays.reshape(x, -1), picked)
     with explained("take", x, f"axis {axis}"):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from ..autodiff.graph import Value
+from ..autodiff.graph import Value, read
 from ..errors import ShapeError
 from . import arrays, elementwise, reduce
 from .calculus import backwards
@@ -448,7 +448,7 @@ def sort(x: Any, axis: int | None = -1) -> Any:
     """
     if axis is None:
         x, axis = ravel(x), 0
-    data = np.real(x._data if isinstance(x, Value) else x)
+    data = np.real(read(x) if isinstance(x, Value) else x)
     with explained("sort", x, f"axis {axis}"):
         order = np.argsort(data, axis=axis, kind="stable")
     places = list(np.ogrid[tuple(slice(n) for n in x.shape)])

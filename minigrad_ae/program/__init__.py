@@ -1,10 +1,12 @@
 """A backward pass as a program: the NumPy code that a person would have written by hand.
 
+compiled     a training step as a program that runs: `compile`
 emit         the program: `emit_numpy`
 inline       expressions of ops as plain NumPy text, and the functions that a program brings along
 literals     arrays and settings as source that reads back as the same bits
 """
 
+from .compiled import CompiledStep, compile
 from .emit import emit_numpy
 
-__all__ = ["emit_numpy"]
+__all__ = ["CompiledStep", "compile", "emit_numpy"]

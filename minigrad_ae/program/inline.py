@@ -16,6 +16,7 @@ import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -58,6 +59,15 @@ class Library:
         return self.functions[key]
 
 
+@lru_cache(maxsize=256)
+def _definition(function: Any) -> Any:
+    """The syntax tree of a function, which nobody changes; None where there is no source."""
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    except (OSError, TypeError, SyntaxError):
+        return None
+
+
 def recipe(
     function: Any,
 ) -> tuple[str, inspect.Signature, Mapping[str, Any], list[str], list[ast.stmt], str]:
@@ -66,10 +76,7 @@ def recipe(
         body: list[ast.stmt] = [ast.Return(ast.parse(function.forward_text, mode="eval").body)]
         return function.name, function.__signature__, NAMES, [], body, function.law
     plain = inspect.unwrap(function.forward if isinstance(function, Op) else function)
-    try:
-        tree: Any = ast.parse(textwrap.dedent(inspect.getsource(plain))).body[0]
-    except (OSError, TypeError, SyntaxError):
-        tree = None
+    tree = _definition(plain)
     if not isinstance(tree, ast.FunctionDef):
         raise GradientError(
             f"emit_numpy: the source of {getattr(function, 'name', function)!r} cannot be read",

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ...autodiff.graph import Value, watchers
+from ...autodiff.graph import Value, Watcher, watchers
 from ...autodiff.origin import source_line, where
 from ...display import is_finite
 from ...errors import GradientError
@@ -80,7 +80,7 @@ class AnomalyError(GradientError, ArithmeticError):
         self.reason: str = facts.get("reason", "")
 
 
-class detect_anomaly:
+class detect_anomaly(Watcher):
     """A block in which the first NaN or Inf raises AnomalyError where it is made.
 
     Parameters

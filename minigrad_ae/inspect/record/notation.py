@@ -86,6 +86,11 @@ class _Rename(ast.NodeTransformer):
         return ast.Name(self.names.get(node.id, node.id))
 
 
+def in_names(expression: str, names: dict[str, str]) -> str:
+    """An expression with other names in it: 'g * y' with {'y': 'h'} is 'g * h'."""
+    return ast.unparse(_Rename(names).visit(ast.parse(expression, mode="eval")))
+
+
 def subscript(index: Any) -> str:
     """An index as one writes it: ':, 2:', '0', '[0, 2], ...'; an array of many numbers by its
     shape.

@@ -1,0 +1,79 @@
+"""What a function depends on besides its arguments, as far as one can see: numbers, strings, and
+the settings of modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import is_
+from types import FunctionType, MethodType
+from typing import Any
+
+import numpy as np
+
+from ..autodiff.graph import settings
+
+PLAIN = (int, float, complex, bool, str, bytes, type(None), np.generic)
+CONTAINERS = (list, dict, set, bytearray)
+AT_MOST = 100  # things in a container that are looked at
+NOTHING = object()
+
+
+class Surroundings:
+    """The variables that a function finds outside of itself."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.fixed: list[Any] = []
+        if isinstance(function, MethodType):
+            self.fixed, function = [function.__self__], function.__func__
+        self.cells: tuple[Any, ...] = ()
+        self.known: dict[str, Any] = {}
+        self.names: list[str] = []
+        if isinstance(function, FunctionType):
+            self.fixed += [
+                *(function.__defaults__ or ()),
+                *(function.__kwdefaults__ or {}).values(),
+            ]
+            self.cells, self.known = function.__closure__ or (), function.__globals__
+            self.names = [n for n in function.__code__.co_names if n in self.known]
+        self.last: list[Any] | None = None
+        self.clock = -1
+        self.token: Any = None
+
+    def state(self) -> Any:
+        """Something that is equal as long as nothing that can be seen has changed: variables by
+        value (numbers, strings, what containers hold) or identity, and the clock of modules'
+        settings.
+
+        Where all variables are the objects that they were, and none is a container, nothing has.
+        """
+        known = self.known
+        now = [self.look(c) for c in self.cells] + [known.get(n, NOTHING) for n in self.names]
+        if (
+            self.last is None
+            or settings.changes != self.clock
+            or not all(map(is_, now, self.last))
+            or any(isinstance(thing, CONTAINERS) for thing in now)
+        ):
+            self.last, self.clock = now, settings.changes
+            self.token = self.clock, tuple(token(thing) for thing in (*self.fixed, *now))
+        return self.token
+
+    @staticmethod
+    def look(cell: Any) -> Any:
+        """What a cell holds."""
+        try:
+            return cell.cell_contents
+        except ValueError:  # not assigned yet
+            return NOTHING
+
+
+def token(thing: Any) -> Any:
+    """By value where it is plain, otherwise by identity."""
+    if isinstance(thing, PLAIN):
+        return type(thing), thing
+    if isinstance(thing, tuple | list | set) and len(thing) <= AT_MOST:
+        return type(thing), tuple(token(t) for t in thing)
+    if isinstance(thing, dict) and len(thing) <= AT_MOST:
+        return dict, tuple((token(k), token(v)) for k, v in thing.items())
+    return type(thing), id(thing)

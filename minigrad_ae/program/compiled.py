@@ -1,0 +1,322 @@
+"""`mg.compile`: a training step as a program that runs without the tape."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..arguments import whole_number
+from ..autodiff import engine
+from ..autodiff.graph import Value, watchers
+from ..errors import DtypeError, GradientError
+from ..inspect.record.applications import demand_loss
+from ..inspect.record.names import caller_scopes
+from ..kernels.backend import backend, state
+from .closure import Surroundings
+from .follow import Changed
+from .observed import observe
+from .plan import Impossible, Planner
+from .program import Program
+
+STATIC = (int, float, bool, str, type(None), np.generic)
+
+
+class CompiledStep:
+    """A function of arrays, which returns a loss and leaves gradients: what `mg.compile` makes.
+
+    Attributes
+    ----------
+    program : Program or None
+        What runs for arguments like the last ones: its ``source`` is text, its ``lines`` are the
+        same one by one.  None where the step stays on the tape.
+    reason : str
+        Why it stays on the tape, '' where it does not.
+    """
+
+    def __init__(self, function: Any, optimizer: Any, check: int, scopes: Any) -> None:
+        self.function, self.optimizer, self.check = function, optimizer, check
+        self.scopes, self.surroundings = scopes, Surroundings(function)
+        self.programs: dict[Any, Program | None] = {}
+        self.proved: set[Any] = set()  # those whose numbers were compared on a second call
+        self.reason = ""
+        self.program: Program | None = None
+        self.calls = 0
+        self.busy = threading.Lock()
+
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__qualname__", repr(self.function))
+        how = f"on the tape: {self.reason}" if self.reason else f"{len(self.programs)} programs"
+        return f"<compiled step {name}, {how}>"
+
+    def __call__(self, *arguments: Any) -> Any:
+        if not self.busy.acquire(blocking=False):  # called by itself, or by another thread
+            return self.by_tape(arguments)
+        try:
+            return self.step(arguments)
+        finally:
+            self.busy.release()
+
+    def step(self, arguments: tuple[Any, ...]) -> Any:
+        """One step, by a program where there is one that fits."""
+        if watchers:  # anomaly mode, a recorder: they want to see the ops
+            return self.by_tape(arguments)
+        key = self.key(arguments)
+        self.program = program = self.programs.get(key)
+        if program is None:
+            return self.by_tape(arguments) if key in self.programs else self.first(key, arguments)
+        if not program.fits():
+            return self.first(key, arguments)
+        self.calls += 1
+        if key not in self.proved or (self.check and self.calls % self.check == 0):
+            return self.compared(key, program, arguments)
+        states = states_of(arguments)
+        try:
+            program.run([bare(a) for a in arguments])
+        except Exception as error:  # the tape says what is wrong, with the user's line
+            restore(arguments, states)
+            return (
+                self.first(key, arguments)
+                if isinstance(error, Changed)
+                else self.by_tape(arguments)
+            )
+        return self.deliver(program)
+
+    def key(self, arguments: tuple[Any, ...]) -> Any:
+        """What a program depends on: kinds of arguments, kernels, and what the function closes
+        over.
+        """
+        kinds = tuple(kind_of(a, k) for k, a in enumerate(arguments))
+        return kinds, backend(), state.threads, self.surroundings.state()
+
+    # --- on the tape ---
+    def by_tape(self, arguments: Sequence[Any]) -> Any:
+        """The step as if it had never been compiled."""
+        loss = self.function(*arguments)
+        demand_loss(loss, "compile")
+        if self.optimizer is not None:
+            self.optimizer.zero_grad()
+        loss.backward()
+        if self.optimizer is not None:
+            self.optimizer.step()
+        return Value.result_class.new(loss._data.copy())
+
+    # --- making a program ---
+    def first(self, key: Any, arguments: Sequence[Any]) -> Any:
+        """One step on the tape, observed; the program that it becomes, if it can."""
+        seen, loss = observe(self.function, arguments)
+        demand_loss(loss, "compile")
+        gradients = gradients_of(loss)
+        self.proved.discard(key)
+        try:
+            if seen.lines.lost:
+                raise Impossible(seen.lines.lost)
+            program = Planner(seen, loss, self.scopes).program()
+            differs = difference(program, loss._data, gradients)
+            if differs:
+                raise Impossible(f"it does not give the same numbers: {differs}")
+            self.programs[key] = self.program = program
+        except (Impossible, NotImplementedError, GradientError) as error:
+            self.stay(key, str(error).splitlines()[0])
+        self.leave(gradients)
+        return Value.result_class.new(loss._data.copy())
+
+    def stay(self, key: Any, reason: str) -> None:
+        """From now on the tape; said once."""
+        if not self.reason:
+            warnings.warn(f"mg.compile: this step stays on the tape: {reason}", stacklevel=5)
+        self.programs[key], self.program, self.reason = None, None, reason
+
+    def compared(self, key: Any, program: Program, arguments: Sequence[Any]) -> Any:
+        """A step by the program, and beside it one on the tape: the same numbers, or the tape."""
+        states = states_of(arguments)
+        loss = self.function(*arguments)
+        demand_loss(loss, "compile")
+        gradients, after = gradients_of(loss), states_of(arguments)
+        restore(arguments, states)
+        differs = ""
+        try:
+            program.run([bare(a) for a in arguments])
+            differs = difference(program, loss._data, gradients)
+        except Changed:
+            self.programs.pop(key)
+        except Exception as error:
+            differs = f"{type(error).__name__}: {error}"
+        restore(arguments, after)
+        if differs and key in self.proved:
+            raise GradientError(
+                "compile: the program and the tape give different numbers",
+                differs,
+                "what the step depends on has changed unseen: pass it as an argument",
+            )
+        if differs:
+            self.stay(key, f"at its second call {differs}; does it use what is no argument?")
+        else:
+            self.proved.add(key)
+        self.leave(gradients)
+        return Value.result_class.new(loss._data.copy())
+
+    # --- results ---
+    def leave(self, gradients: dict[Value, np.ndarray]) -> None:
+        """What `backward` leaves, and the optimiser's step."""
+        if self.optimizer is not None:
+            self.optimizer.zero_grad()
+        engine.deposit(gradients)
+        if self.optimizer is not None:
+            self.optimizer.step()
+
+    def deliver(self, program: Program) -> Any:
+        """Loss and gradients of a run."""
+        if self.optimizer is not None:
+            for leaf, g in program.gradients.items():
+                leaf._grad = g
+            self.optimizer.step()
+        else:
+            for leaf, g in program.gradients.items():
+                known = leaf._grad
+                leaf._grad = g.copy() if known is None else engine.add(known, g)
+        return Value.result_class.new(program.loss.copy())
+
+
+def compile(function: Callable[..., Any], *, optimizer: Any = None, check: int = 0) -> CompiledStep:
+    """A training step that runs without the tape, from the second call on.
+
+    The first call for given shapes and dtypes runs as always and is observed: it becomes a
+    straight-line program, forward and backward, whose arrays are made once. The second call runs
+    both and compares them, bit for bit. From then on the program runs alone.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(*arguments)`` returns a loss, a tensor of one element. Arguments are arrays and
+        tensors (their shapes and dtypes may change, at the cost of a program for each),
+        `numpy.random.Generator` (its draws are drawn anew at each call), and numbers, strings or
+        None (another value is another program). Parameters are the leaves that it closes over.
+    optimizer : SGD, Adam or another `Optimizer`, optional
+        Makes its step at the end of each call, after ``zero_grad``.
+    check : int, optional
+        Run the tape beside the program at every so manieth call, and compare; 0 for never.
+
+    Returns
+    -------
+    CompiledStep
+        ``step(*arguments)`` returns the loss as a tensor without history, adds the gradients to
+        ``.grad`` of the leaves as ``loss.backward()`` does, and has the program as
+        ``step.program``. With an optimizer ``.grad`` holds the gradients of this call until the
+        next one.
+
+    Raises
+    ------
+    DtypeError
+        If `function` is not callable, or `optimizer` has no ``step`` of no arguments (L-BFGS).
+    GradientError
+        At a call: where the loss is not one number or requires no gradient; and where `check`
+        finds a difference.
+
+    Notes
+    -----
+    Followed is what NumPy makes of the arguments and of numbers that are read from tensors; where
+    Python asks (``if x.max() > 1``), the answer is a condition, and where it comes out otherwise
+    the call runs on the tape and makes another program.  Numbers, strings and modules that the
+    function closes over are looked at when it is called.  Not seen are: other objects that change,
+    and what the function does beside computing its loss (printing, appending), which happens while
+    it is observed and not afterwards.  What cannot be followed (a change in place, a backward pass
+    inside, hooks) stays on the tape, with one warning, as does a step whose second call differs;
+    ``.reason`` says why.
+
+    Examples
+    --------
+    >>> model = mg.models.LinearAutoencoder(3, 1, rng=np.random.default_rng(0))
+    >>> sgd = mg.optim.SGD(model.parameters(), lr=0.01)
+    >>> step = mg.compile(lambda x: model.loss(x) / len(x), optimizer=sgd)
+    >>> X = np.random.default_rng(1).standard_normal((20, 3))
+    >>> losses = [step(X).item() for _ in range(10)]
+    >>> losses[-1] < losses[0], len(step.program.lines) > 5
+    (True, True)
+    """
+    if not callable(function):
+        raise DtypeError(
+            "compile: the step is not a function",
+            f"got a {type(function).__name__}",
+            "pass a function that returns a loss: mg.compile(lambda x: model.loss(x))",
+        )
+    if optimizer is not None:
+        step = getattr(optimizer, "step", None)
+        if step is None or any(
+            p.default is p.empty for p in inspect.signature(step).parameters.values()
+        ):
+            raise DtypeError(
+                "compile: this optimiser cannot make a step of its own accord",
+                f"got a {type(optimizer).__name__}",
+                "pass SGD, Adam or AdamW; L-BFGS calls its loss itself: "
+                "optimizer.step(closure) with closure = a compiled step without optimizer",
+            )
+    check = whole_number(check, "compile: check", "0 for never", low=0)
+    return CompiledStep(function, optimizer, check, caller_scopes(1))
+
+
+# --- arguments ---
+
+
+def kind_of(argument: Any, k: int) -> Any:
+    """What a program depends on in an argument."""
+    if type(argument) is np.ndarray:
+        return argument.shape, argument.dtype, argument.strides
+    if isinstance(argument, Value):
+        data = argument._data
+        return Value, data.shape, data.dtype, argument.requires_grad
+    if isinstance(argument, np.random.Generator):
+        return np.random.Generator
+    if isinstance(argument, STATIC):
+        return type(argument), argument
+    raise DtypeError(
+        f"compile: argument {k + 1} cannot be followed",
+        f"got a {type(argument).__name__}",
+        "pass arrays, tensors, numpy.random.Generator, numbers and strings; others belong into the "
+        "function itself",
+    )
+
+
+def bare(argument: Any) -> Any:
+    return argument._data if isinstance(argument, Value) else argument
+
+
+def states_of(arguments: Sequence[Any]) -> list[Any]:
+    """The states of the generators."""
+    generators = (a for a in arguments if isinstance(a, np.random.Generator))
+    return [g.bit_generator.state for g in generators]
+
+
+def restore(arguments: Sequence[Any], states: list[Any]) -> None:
+    """The generators as they were."""
+    generators = (a for a in arguments if isinstance(a, np.random.Generator))
+    for g, before in zip(generators, states, strict=True):
+        g.bit_generator.state = before
+
+
+# --- numbers ---
+
+
+def gradients_of(loss: Value) -> dict[Value, np.ndarray]:
+    """What `backward` would leave in the leaves."""
+    if not loss.requires_grad:
+        engine.backward(loss)  # which says what is wrong
+    found = engine.backpropagate(loss, engine.seed_for(loss, None))
+    return {x: g for x, g in found.items() if x.op is None}
+
+
+def difference(program: Program, loss: np.ndarray, gradients: dict[Value, np.ndarray]) -> str:
+    """Where the program's numbers are not these, '' if nowhere."""
+    if not np.array_equal(program.loss, loss, equal_nan=True):
+        return f"the loss is {float(program.loss):.9g}, on the tape {float(loss):.9g}"
+    if program.gradients.keys() != gradients.keys():
+        return "other leaves have a gradient"
+    for leaf, g in gradients.items():
+        if not np.array_equal(program.gradients[leaf], g, equal_nan=True):
+            apart = np.max(np.abs(program.gradients[leaf] - g))
+            return f"the gradient of {leaf.name or 'a leaf'} differs by {apart:.2g}"
+    return ""

@@ -1,0 +1,63 @@
+"""Places for the arrays of a program: a block is used again as soon as nobody needs its array."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from typing import Any
+
+import numpy as np
+
+LINE = 64  # bytes of a cache line: where blocks begin
+
+
+class Memory:
+    """Hands out arrays, and takes their blocks back when the last of their users lets go."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[int, np.ndarray] = {}
+        self.free: dict[int, list[np.ndarray]] = defaultdict(list)
+        self.users: Counter[int] = Counter()
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """An array without contents, with one user."""
+        dtype = np.dtype(dtype)
+        size = math.prod(shape) * dtype.itemsize
+        block = self._block(max(LINE, -(-size // LINE) * LINE))
+        start = -block.ctypes.data % LINE
+        array: np.ndarray = block[start : start + size].view(dtype).reshape(shape)
+        self.users[id(block)] = 1
+        return array
+
+    def _block(self, size: int) -> np.ndarray:
+        if self.free[size]:
+            return self.free[size].pop()
+        block = np.empty(size + LINE, np.uint8)
+        self.blocks[id(block)] = block
+        return block
+
+    def owner(self, array: np.ndarray) -> np.ndarray | None:
+        """The block in which an array lies, None of one that was not made here."""
+        while isinstance(array.base, np.ndarray):
+            array = array.base
+        return self.blocks.get(id(array))
+
+    def hold(self, array: np.ndarray) -> None:
+        """One user more."""
+        block = self.owner(array)
+        if block is not None:
+            self.users[id(block)] += 1
+
+    def drop(self, array: np.ndarray) -> None:
+        """One user less."""
+        block = self.owner(array)
+        if block is None:
+            return
+        self.users[id(block)] -= 1
+        if self.users[id(block)] == 0:
+            self.free[block.size - LINE].append(block)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all blocks."""
+        return sum(block.nbytes for block in self.blocks.values())

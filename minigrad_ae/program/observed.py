@@ -1,0 +1,106 @@
+"""One step in eager mode, observed: which ops ran on what, and what NumPy did in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import get_ident
+from typing import Any
+
+import numpy as np
+
+from ..arguments import LEFT
+from ..autodiff.graph import Value, Watcher, watchers
+from .follow import Followed, Line, Lines, bare
+
+LEFT.add(Followed)
+
+
+@dataclass
+class Step:
+    """An op that ran: `inputs` as they were given, `arrays` as it computed with them."""
+
+    result: Value
+    op: Any
+    inputs: Sequence[Any]
+    arrays: Sequence[Any]
+    params: dict[str, Any]
+
+
+@dataclass
+class Observation(Watcher):
+    """What one call of a function did.
+
+    lines    with the story in `lines.found`: NumPy's lines and the ops, in their order
+    source   {id: what a value or array got its numbers from, if not from an op}
+    values   {number of an array: the value whose numbers were read}
+    """
+
+    lines: Lines
+    source: dict[int, Any] = field(default_factory=dict)
+    values: dict[int, Value] = field(default_factory=dict)
+    kept: list[Any] = field(default_factory=list)  # so that no id is given twice
+    thread: int = 0
+
+    def run(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+        """``function(*arguments)``, observed."""
+        self.thread = get_ident()
+        given = [self.given(k, a) for k, a in enumerate(arguments)]
+        watchers.append(self)
+        try:
+            return function(*given)
+        finally:
+            watchers.remove(self)
+            self.lines.open = False
+
+    def given(self, number: int, argument: Any) -> Any:
+        """An argument as the function sees it."""
+        if isinstance(argument, Value):
+            self.note(argument, self.lines.named(argument._data, number))
+            return argument
+        if isinstance(argument, np.ndarray | np.random.Generator):
+            return self.lines.follow(number, argument)
+        return argument
+
+    def note(self, thing: Any, source: Any) -> None:
+        """`thing` has the numbers of `source`."""
+        self.source[id(thing)] = source
+        self.kept.append(thing)
+
+    # --- what a watcher hears ---
+    def computed(self, result: Value, op: Any, args: Any, arrays: Any, params: Any) -> None:
+        if get_ident() == self.thread:
+            self.lines.found.append(Step(result, op, args, arrays, params))
+
+    def copied(self, source: Any, copy: Any) -> None:
+        if get_ident() != self.thread:
+            return
+        if isinstance(source, Value) and isinstance(copy, Value) and copy._data is source._data:
+            self.note(copy, source)  # detached
+            return
+        if isinstance(source, Value):
+            source = self.read(source, source._data)
+        if isinstance(source, Followed):
+            array = copy._data if isinstance(copy, Value) else copy
+            line = Line(np.array, (source,), {"dtype": array.dtype, "order": "C"})
+            self.note(copy, self.lines.add(line, array))
+
+    def read(self, value: Value, array: np.ndarray) -> np.ndarray:
+        if get_ident() != self.thread:
+            return array
+        number = len(self.lines.values)
+        self.lines.values.append(value._data)
+        self.values[number] = value
+        self.kept.append(value)
+        followed: np.ndarray = self.lines.named(value._data, number)
+        return followed
+
+    def begins(self, order: list[Value]) -> None:
+        if get_ident() == self.thread:
+            self.lines.lose("a backward pass is made inside")
+
+
+def observe(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[Observation, Any]:
+    """(what it did, what it returned)."""
+    seen = Observation(Lines([bare(a) for a in arguments]))
+    return seen, seen.run(function, arguments)

@@ -1,0 +1,165 @@
+"""A step as a program: calls on arrays that stay where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..autodiff.graph import Value
+from .follow import Changed, Followed, Line
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The array of this number, among the arguments and what NumPy's lines made."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A line as it is shown: ``name = text``, and how it is done.
+
+    kind : 'given' (copied in), 'kernel', 'numpy', or 'view' (nothing to do)
+    """
+
+    name: str
+    text: str
+    shape: tuple[int, ...]
+    dtype: Any
+    kind: str
+    calls: int
+
+    def __str__(self) -> str:
+        how = {"given": "given", "view": "a view"}.get(self.kind, f"{self.kind}, {self.calls}")
+        return f"{self.name} = {self.text or '...'}  # {self.shape} {how}"
+
+
+class Program:
+    """One step, forward and backward, for arguments of given shapes and dtypes.
+
+    Attributes
+    ----------
+    lines : list of Listed
+        What it does, in order.
+    nbytes : int
+        Bytes of its arrays, without leaves, constants and arguments.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Any],
+        static: list[Any],
+        loss: np.ndarray,
+        gradients: dict[Value, np.ndarray],
+        leaves: list[Value],
+    ) -> None:
+        self.static, self.loss, self.gradients = static, loss, gradients
+        self.leaves = [(leaf, leaf._data, leaf.requires_grad) for leaf in leaves]
+        self.lines: list[Listed] = []
+        self.boundary = self.nbytes = 0  # the number of lines of the forward pass
+        self.parts = segments(items)
+
+    def fits(self) -> bool:
+        """Whether the leaves are where they were, and want what they wanted."""
+        for leaf, array, wants in self.leaves:
+            if leaf._data is not array or leaf.hooks or leaf.requires_grad is not wants:
+                return False
+        return True
+
+    def run(self, arguments: Sequence[Any]) -> None:
+        """Make all calls.  Changed where a condition does not hold."""
+        values = self.static.copy()
+        values[: len(arguments)] = arguments
+        for part in self.parts:
+            part(values)
+
+    @property
+    def source(self) -> str:
+        """The program as text."""
+        lines = [str(line) for line in self.lines]
+        lines.insert(self.boundary, "\n# backward")
+        return "\n".join(["# forward", *lines])
+
+    def __str__(self) -> str:
+        return self.source
+
+
+def segments(items: Sequence[Any]) -> list[Callable[[list[Any]], None]]:
+    """Functions of the numbered values: runs of calls, and between them NumPy's lines."""
+    found: list[Callable[[list[Any]], None]] = []
+    calls: list[Any] = []
+    for item in [*items, None]:
+        if isinstance(item, tuple) and not isinstance(item[0], Slot):
+            calls.append(item)
+            continue
+        if calls:
+            found.append(calling(calls))
+            calls = []
+        if isinstance(item, Line):
+            found.append(doing(item))
+        elif item is not None:
+            found.append(filling_in(*item))
+    return found
+
+
+def calling(calls: list[Any]) -> Callable[[list[Any]], None]:
+    def segment(values: list[Any]) -> None:
+        for function, args in calls:
+            function(*args)
+
+    return segment
+
+
+def filling_in(slot: Slot, buffer: np.ndarray) -> Callable[[list[Any]], None]:
+    number = slot.number
+
+    def segment(values: list[Any]) -> None:
+        np.copyto(buffer, values[number])
+
+    return segment
+
+
+def doing(line: Line) -> Callable[[list[Any]], None]:
+    """A line of NumPy as a function of the numbered values."""
+    args, named = resolver(line.args), resolver(line.named)
+    function, outputs, generator = line.function, line.outputs, line.generator
+    expected = line.expected
+
+    def segment(values: list[Any]) -> None:
+        called = function if generator is None else getattr(values[generator], function)
+        result = called(*args(values), **named(values))
+        if line.several:
+            for number, part in zip(outputs, result, strict=True):
+                values[number] = part
+        elif outputs:
+            values[outputs[0]] = result
+        elif result != expected:
+            raise Changed
+
+    return segment
+
+
+def resolver(thing: Any) -> Callable[[list[Any]], Any]:
+    """A function that puts the numbered values into their places."""
+    if isinstance(thing, Followed):
+        number = thing.number
+        return lambda values: values[number]
+    if isinstance(thing, dict):
+        if not thing:
+            return lambda values: thing
+        inside = {k: resolver(v) for k, v in thing.items()}
+        return lambda values: {k: r(values) for k, r in inside.items()}
+    if isinstance(thing, tuple | list):
+        kind, each = type(thing), [resolver(t) for t in thing]
+        if len(each) == 1 and kind is tuple:
+            (only,) = each
+            return lambda values: (only(values),)
+        return lambda values: kind([r(values) for r in each])
+    if isinstance(thing, slice):
+        ends = resolver((thing.start, thing.stop, thing.step))
+        return lambda values: slice(*ends(values))
+    return lambda values: thing
