@@ -471,7 +471,7 @@ def test_check_finds_what_cannot_be_seen():
     step = mg.compile(lambda x: (x @ params[0]).sum() * settings.factor, check=2)
     for _ in range(6):
         step(batch(0))
-    settings.factor = 2.0
+    Settings.factor = 2.0  # of an object that it closes over it sees what that holds itself
     with pytest.raises(GradientError, match="different numbers"):
         for _ in range(2):
             step(batch(0))
@@ -531,3 +531,50 @@ def test_what_cannot_be_compiled_is_said(arguments, error, match):
     with pytest.raises(error, match=match) as raised:
         arguments()
     assert len(str(raised.value).splitlines()) == 3
+
+
+# --- what it returns, and how long it goes on ------------------------------------------------------
+
+
+def test_more_than_the_loss_may_be_returned():
+    model = mg.models.VariationalAutoencoder(6, 2, hidden=(5,), rng=np.random.default_rng(0))
+    rng = np.random.default_rng(3)
+    X, noise = rng.random((8, 6)), rng.standard_normal((8, 2))
+
+    def loss(x, noise):
+        distortion, rate = model.terms(x, noise)
+        return (distortion + rate) / len(x), distortion, rate, model.encoder(x)
+
+    step = mg.compile(loss)
+    kept = [step(X * s, noise) for s in (1.0, 0.9, 0.8, 0.7)]
+    for s, found in zip((1.0, 0.9, 0.8, 0.7), kept, strict=True):
+        for a, b in zip(found, loss(X * s, noise), strict=True):
+            np.testing.assert_array_equal(a.data, b.data)
+    assert step.program is not None, step.reason
+
+
+def test_a_setting_that_comes_back_finds_its_program():
+    model = mg.models.VariationalAutoencoder(6, 2, hidden=(5,), rng=np.random.default_rng(0))
+    step = mg.compile(lambda x, rng: model.loss(x, rng=rng))
+    X = np.random.default_rng(1).random((8, 6))
+    for beta in (1.0, 1.0, 2.0, 2.0, 1.0, 2.0, 1.0):
+        model.beta = beta
+        step(X, np.random.default_rng(0))
+    assert len(step.programs) == 2
+    for k in range(40):
+        model.beta = float(k)
+        step(X, np.random.default_rng(0))
+    assert len(step.programs) <= 16 and len(step.proved) <= 16
+
+
+def test_a_number_that_is_another_one_each_time_goes_to_the_tape():
+    (W, *_), _ = line()
+
+    def loss(x):
+        return (x @ W).sum() * float(x.mean())
+
+    step = mg.compile(loss)
+    with pytest.warns(UserWarning, match="another one at each call"):
+        for seed in range(20):
+            assert_same([W], loss, step, lambda s=seed: [batch(s)])
+    assert step.program is None

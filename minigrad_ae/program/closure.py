@@ -6,16 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import is_
-from types import FunctionType, MethodType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from ..autodiff.graph import settings
+from ..autodiff.graph import Value, settings
 
 PLAIN = (int, float, complex, bool, str, bytes, type(None), np.generic)
 CONTAINERS = (list, dict, set, bytearray)
 AT_MOST = 100  # things in a container that are looked at
+DEEPEST = 8  # a module in a module in ...
+FOREIGN = (type, FunctionType, ModuleType, np.ndarray, np.random.Generator, Value)
 NOTHING = object()
 
 
@@ -37,15 +39,14 @@ class Surroundings:
             self.cells, self.known = function.__closure__ or (), function.__globals__
             self.names = [n for n in function.__code__.co_names if n in self.known]
         self.last: list[Any] | None = None
-        self.clock = -1
+        self.clock = -1  # of modules' settings, when the token was made
         self.token: Any = None
 
     def state(self) -> Any:
-        """Something that is equal as long as nothing that can be seen has changed: variables by
-        value (numbers, strings, what containers hold) or identity, and the clock of modules'
-        settings.
+        """Something that is equal as long as nothing that can be seen has changed.
 
-        Where all variables are the objects that they were, and none is a container, nothing has.
+        Where all variables are the objects that they were, none is a container, and no module was
+        given an attribute, nothing has; otherwise one looks.
         """
         known = self.known
         now = [self.look(c) for c in self.cells] + [known.get(n, NOTHING) for n in self.names]
@@ -56,7 +57,7 @@ class Surroundings:
             or any(isinstance(thing, CONTAINERS) for thing in now)
         ):
             self.last, self.clock = now, settings.changes
-            self.token = self.clock, tuple(token(thing) for thing in (*self.fixed, *now))
+            self.token = tuple(token(thing) for thing in (*self.fixed, *now))
         return self.token
 
     @staticmethod
@@ -68,12 +69,30 @@ class Surroundings:
             return NOTHING
 
 
-def token(thing: Any) -> Any:
-    """By value where it is plain, otherwise by identity."""
+class Same:
+    """Equal to itself wrapped again, and to nothing else; keeps the object, and so its identity."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.thing is other.thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+
+def token(thing: Any, depth: int = 0) -> Any:
+    """By value what is plain; what holds others (a container, a module, an object) by what it
+    holds; all else by identity.
+    """
     if isinstance(thing, PLAIN):
         return type(thing), thing
     if isinstance(thing, tuple | list | set) and len(thing) <= AT_MOST:
-        return type(thing), tuple(token(t) for t in thing)
+        return type(thing), tuple(token(t, depth) for t in thing)
     if isinstance(thing, dict) and len(thing) <= AT_MOST:
-        return dict, tuple((token(k), token(v)) for k, v in thing.items())
-    return type(thing), id(thing)
+        return dict, tuple((token(k, depth), token(v, depth)) for k, v in thing.items())
+    held = getattr(thing, "__dict__", None)
+    if isinstance(thing, FOREIGN) or not isinstance(held, dict) or depth == DEEPEST:
+        return Same(thing)
+    return Same(thing), token(held, depth + 1)

@@ -23,6 +23,8 @@ from .observed import observe
 from .plan import Impossible, Planner
 from .program import Program
 
+MOST = 16  # programs of a step that are kept
+MISSES = 8  # conditions that fail one after the other, before the step stays on the tape
 STATIC = (int, float, bool, str, type(None), np.generic)
 
 
@@ -45,7 +47,7 @@ class CompiledStep:
         self.proved: set[Any] = set()  # those whose numbers were compared on a second call
         self.reason = ""
         self.program: Program | None = None
-        self.calls = 0
+        self.calls = self.misses = 0
         self.busy = threading.Lock()
 
     def __repr__(self) -> str:
@@ -77,13 +79,12 @@ class CompiledStep:
         states = states_of(arguments)
         try:
             program.run([bare(a) for a in arguments])
-        except Exception as error:  # the tape says what is wrong, with the user's line
+        except Changed:
             restore(arguments, states)
-            return (
-                self.first(key, arguments)
-                if isinstance(error, Changed)
-                else self.by_tape(arguments)
-            )
+            return self.missed(key, arguments)
+        except Exception:  # the tape says what is wrong, with the user's line
+            restore(arguments, states)
+            return self.by_tape(arguments)
         return self.deliver(program)
 
     def key(self, arguments: tuple[Any, ...]) -> Any:
@@ -96,34 +97,43 @@ class CompiledStep:
     # --- on the tape ---
     def by_tape(self, arguments: Sequence[Any]) -> Any:
         """The step as if it had never been compiled."""
-        loss = self.function(*arguments)
-        demand_loss(loss, "compile")
+        loss, others = split(self.function(*arguments))
         if self.optimizer is not None:
             self.optimizer.zero_grad()
         loss.backward()
         if self.optimizer is not None:
             self.optimizer.step()
-        return Value.result_class.new(loss._data.copy())
+        return joined([loss._data, *map(bare, others)])
 
     # --- making a program ---
     def first(self, key: Any, arguments: Sequence[Any]) -> Any:
         """One step on the tape, observed; the program that it becomes, if it can."""
-        seen, loss = observe(self.function, arguments)
-        demand_loss(loss, "compile")
+        seen, returned = observe(self.function, arguments)
+        loss, others = split(returned)
         gradients = gradients_of(loss)
+        numbers = [loss._data, *map(bare, others)]
         self.proved.discard(key)
         try:
             if seen.lines.lost:
                 raise Impossible(seen.lines.lost)
-            program = Planner(seen, loss, self.scopes).program()
-            differs = difference(program, loss._data, gradients)
+            program = Planner(seen, loss, others, self.scopes).program()
+            differs = difference(program, numbers, gradients)
             if differs:
                 raise Impossible(f"it does not give the same numbers: {differs}")
-            self.programs[key] = self.program = program
+            self.keep(key, program)
         except (Impossible, NotImplementedError, GradientError) as error:
             self.stay(key, str(error).splitlines()[0])
         self.leave(gradients)
-        return Value.result_class.new(loss._data.copy())
+        return joined(numbers)
+
+    def keep(self, key: Any, program: Program) -> None:
+        """A program more; the oldest goes where there are many."""
+        self.programs.pop(key, None)
+        self.programs[key] = self.program = program
+        if len(self.programs) > MOST:
+            oldest = next(iter(self.programs))
+            del self.programs[oldest]
+            self.proved.discard(oldest)
 
     def stay(self, key: Any, reason: str) -> None:
         """From now on the tape; said once."""
@@ -131,19 +141,28 @@ class CompiledStep:
             warnings.warn(f"mg.compile: this step stays on the tape: {reason}", stacklevel=5)
         self.programs[key], self.program, self.reason = None, None, reason
 
+    def missed(self, key: Any, arguments: Sequence[Any]) -> Any:
+        """A condition came out otherwise: another program, unless that happens all the time."""
+        self.misses += 1
+        if self.misses < MISSES:
+            return self.first(key, arguments)
+        self.stay(key, "a number that Python asks for is another one at each call")
+        return self.by_tape(arguments)
+
     def compared(self, key: Any, program: Program, arguments: Sequence[Any]) -> Any:
         """A step by the program, and beside it one on the tape: the same numbers, or the tape."""
         states = states_of(arguments)
-        loss = self.function(*arguments)
-        demand_loss(loss, "compile")
-        gradients, after = gradients_of(loss), states_of(arguments)
+        loss, others = split(self.function(*arguments))
+        numbers, gradients = [loss._data, *map(bare, others)], gradients_of(loss)
+        after = states_of(arguments)
         restore(arguments, states)
         differs = ""
         try:
             program.run([bare(a) for a in arguments])
-            differs = difference(program, loss._data, gradients)
+            differs = difference(program, numbers, gradients)
         except Changed:
-            self.programs.pop(key)
+            restore(arguments, states)
+            return self.missed(key, arguments)
         except Exception as error:
             differs = f"{type(error).__name__}: {error}"
         restore(arguments, after)
@@ -158,7 +177,7 @@ class CompiledStep:
         else:
             self.proved.add(key)
         self.leave(gradients)
-        return Value.result_class.new(loss._data.copy())
+        return joined(numbers)
 
     # --- results ---
     def leave(self, gradients: dict[Value, np.ndarray]) -> None:
@@ -170,7 +189,8 @@ class CompiledStep:
             self.optimizer.step()
 
     def deliver(self, program: Program) -> Any:
-        """Loss and gradients of a run."""
+        """Numbers and gradients of a run."""
+        self.misses = 0
         if self.optimizer is not None:
             for leaf, g in program.gradients.items():
                 leaf._grad = g
@@ -179,7 +199,7 @@ class CompiledStep:
             for leaf, g in program.gradients.items():
                 known = leaf._grad
                 leaf._grad = g.copy() if known is None else engine.add(known, g)
-        return Value.result_class.new(program.loss.copy())
+        return joined(program.outputs)
 
 
 def compile(function: Callable[..., Any], *, optimizer: Any = None, check: int = 0) -> CompiledStep:
@@ -192,10 +212,11 @@ def compile(function: Callable[..., Any], *, optimizer: Any = None, check: int =
     Parameters
     ----------
     function : callable
-        ``function(*arguments)`` returns a loss, a tensor of one element. Arguments are arrays and
-        tensors (their shapes and dtypes may change, at the cost of a program for each),
-        `numpy.random.Generator` (its draws are drawn anew at each call), and numbers, strings or
-        None (another value is another program). Parameters are the leaves that it closes over.
+        ``function(*arguments)`` returns a loss, a tensor of one element, or a tuple of the loss and
+        of other tensors that one wants to see. Arguments are arrays and tensors (their shapes and
+        dtypes may change, at the cost of a program for each), `numpy.random.Generator` (its draws
+        are drawn anew at each call), and numbers, strings or None (another value is another
+        program). Parameters are the leaves that it closes over.
     optimizer : SGD, Adam or another `Optimizer`, optional
         Makes its step at the end of each call, after ``zero_grad``.
     check : int, optional
@@ -204,7 +225,7 @@ def compile(function: Callable[..., Any], *, optimizer: Any = None, check: int =
     Returns
     -------
     CompiledStep
-        ``step(*arguments)`` returns the loss as a tensor without history, adds the gradients to
+        ``step(*arguments)`` returns the same as tensors without history, adds the gradients to
         ``.grad`` of the leaves as ``loss.backward()`` does, and has the program as
         ``step.program``. With an optimizer ``.grad`` holds the gradients of this call until the
         next one.
@@ -309,10 +330,35 @@ def gradients_of(loss: Value) -> dict[Value, np.ndarray]:
     return {x: g for x, g in found.items() if x.op is None}
 
 
-def difference(program: Program, loss: np.ndarray, gradients: dict[Value, np.ndarray]) -> str:
+def split(returned: Any) -> tuple[Any, tuple[Any, ...]]:
+    """(the loss, what else a function returned)."""
+    loss, others = (returned[0], returned[1:]) if type(returned) is tuple else (returned, ())
+    demand_loss(loss, "compile")
+    for other in others:
+        if not isinstance(other, Value):
+            raise DtypeError(
+                "compile: what a step returns beside its loss are tensors",
+                f"got a {type(other).__name__}",
+                "return the tensor itself, and ask for its numbers outside",
+            )
+    return loss, others
+
+
+def joined(arrays: Sequence[np.ndarray]) -> Any:
+    """Tensors without history, one or a tuple of several."""
+    tensors = tuple(Value.result_class.new(a.copy()) for a in arrays)
+    return tensors if len(tensors) > 1 else tensors[0]
+
+
+def difference(
+    program: Program, numbers: Sequence[np.ndarray], gradients: dict[Value, np.ndarray]
+) -> str:
     """Where the program's numbers are not these, '' if nowhere."""
-    if not np.array_equal(program.loss, loss, equal_nan=True):
-        return f"the loss is {float(program.loss):.9g}, on the tape {float(loss):.9g}"
+    for found, known in zip(program.outputs, numbers, strict=True):
+        if not np.array_equal(found, known, equal_nan=True):
+            if known.size > 1:
+                return "what it returns differs"
+            return f"a result is {float(found):.9g}, on the tape {float(known):.9g}"
     if program.gradients.keys() != gradients.keys():
         return "other leaves have a gradient"
     for leaf, g in gradients.items():

@@ -34,8 +34,11 @@ class Impossible(Exception):
 class Planner(Writer):
     """Gives every value of a step a place, and writes down what fills it."""
 
-    def __init__(self, seen: Observation, loss: Value, scopes: Any) -> None:
-        self.seen, self.story = seen, needed(seen, loss)
+    def __init__(
+        self, seen: Observation, loss: Value, others: Sequence[Value], scopes: Any
+    ) -> None:
+        self.seen, self.outputs = seen, [loss, *others]
+        self.story = needed(seen, self.outputs)
         self.shown = {id(i.result): shown(i) for i in self.story if isinstance(i, Step)}
         leaves = {a for v in self.shown.values() for _, a in v.edges if a.op is None}
         rest = [v for v in self.shown.values() if v is not loss]
@@ -279,7 +282,7 @@ class Planner(Writer):
                 continue
             self.send(found, value)
             for array in (found.pop(value), self.env[self.vars[id(value)]]):
-                if value is not self.loss:
+                if not any(value is output for output in self.outputs):
                     self.memory.drop(array)
             for array in self.saved.get(id(value), ()):
                 self.memory.drop(array)
@@ -365,8 +368,8 @@ class Planner(Writer):
                 self.forward(item)
         boundary = len(self.listing)
         gradients = self.backward()
-        loss = self.env[self.vars[id(self.loss)]]
-        program = Program(self.items, self.static, loss, gradients, list(self.leaves.values()))
+        outputs = [self.array_of(self.place(output)) for output in self.outputs]
+        program = Program(self.items, self.static, outputs, gradients, list(self.leaves.values()))
         program.lines, program.boundary = self.listing, boundary
         program.nbytes = self.memory.nbytes
         return program
@@ -398,10 +401,10 @@ def shown(step: Step) -> Value:
     return Value.computed(y, step.op, step.inputs, step.arrays, step.params, none, None, None)  # type: ignore[no-any-return]
 
 
-def needed(seen: Observation, loss: Value) -> list[Any]:
-    """The part of the story that the loss, the conditions and the draws need."""
+def needed(seen: Observation, outputs: Sequence[Value]) -> list[Any]:
+    """The part of the story that the outputs, the conditions and the draws need."""
     numbers: set[int] = set()
-    values = {id(loss)}
+    values: set[int] = set()
 
     def want(things: Sequence[Any]) -> None:
         for thing in parts(list(things)):
@@ -415,6 +418,7 @@ def needed(seen: Observation, loss: Value) -> list[Any]:
             elif isinstance(thing, Value):
                 values.add(id(thing))
 
+    want(outputs)
     story = []
     for item in reversed(seen.lines.found):
         if isinstance(item, Step):

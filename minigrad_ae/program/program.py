@@ -53,11 +53,11 @@ class Program:
         self,
         items: Sequence[Any],
         static: list[Any],
-        loss: np.ndarray,
+        outputs: list[np.ndarray],
         gradients: dict[Value, np.ndarray],
         leaves: list[Value],
     ) -> None:
-        self.static, self.loss, self.gradients = static, loss, gradients
+        self.static, self.outputs, self.gradients = static, outputs, gradients
         self.leaves = [(leaf, leaf._data, leaf.requires_grad) for leaf in leaves]
         self.lines: list[Listed] = []
         self.boundary = self.nbytes = 0  # the number of lines of the forward pass
