@@ -3,8 +3,10 @@
     nox -s mutants                                                  all of them (an hour or two)
     nox -s mutants -- --sample 200 --module models/linear.py        of these, at most so many
     nox -s mutants -- --again                                       the survivors of the last time
+    nox -s mutants -- --rest --minutes 8                            modules that the table lacks
 
-The table of results is written by the whole and by `--again`, or where `--out` says.
+The table of results is written by the whole, by `--rest` (of each module that was done to the end)
+and by `--again`, or where `--out` says.
 
 A computing line is one on which an expression of a function in `models/`, `nn/`, `optim/` or
 `data/corruptions.py` begins that adds, multiplies, negates, or calls a function with values.  Its
@@ -13,10 +15,10 @@ factor 1.05, a term or factor dropped, two arguments swapped.
 
 Which tests (`ASKED`) and claims run which line is measured once (coverage.py).  Then one process
 forks for each fault: the child gives the functions that are alive the code with the fault, and runs
-what reaches the line, quickest first, until one fails.  What hangs is stopped, and counts as
-noticed; what is not noticed within `--budget` seconds has survived.  No file of the checkout is
-changed but the table of results.  There, `equivalent` is written by hand: the survivors that no
-test can notice, as {module, function, line, fault, reason}.
+what reaches the line, tests before claims and the quickest first, until one fails.  What hangs is
+stopped, and counts as noticed; what is not noticed within `--budget` seconds has survived.  No file
+of the checkout is changed but the table of results.  There, `equivalent` is written by hand: the
+survivors that no test can notice, as {module, function, line, fault, reason}.
 """
 
 from __future__ import annotations
@@ -371,7 +373,7 @@ class Session:
             path.write_text(json.dumps({"sources": digest, "checks": known}), "utf-8")
         for c in checks:
             c.seconds, c.lines = known[c.name][0], {m: set(v) for m, v in known[c.name][1].items()}
-        good = sorted((c for c in checks if c.lines), key=lambda c: c.seconds)
+        good = sorted((c for c in checks if c.lines), key=lambda c: (c.item is None, c.seconds))
         for c in good[:: len(good) // 50 + 1]:  # kernels are loaded here, not in every child
             c.run(None)
         return good
@@ -442,6 +444,10 @@ class Session:
     def chosen(self, reached: list[Mutant]) -> list[Mutant]:
         """A sample of 200 contains that of 100."""
         found = [m for m in reached if self.options.module in (None, m.module)]
+        if self.options.rest:
+            lines = Counter(m.module for m in reached)
+            found = [m for m in found if faults_of(self.before, m.module) != lines[m.module]]
+            return sorted(found, key=lambda m: m.module)
         if self.options.again:
             survived = {tuple(s) for s in survivors(self.before)} - equivalent(self.before)
             found = [m for m in found if key(m) in survived]
@@ -555,6 +561,19 @@ def merged(old: dict[str, Any], noticed: set[tuple[str, ...]]) -> dict[str, Any]
     return old
 
 
+def faults_of(results: dict[str, Any], module: str) -> int:
+    """How many faults of this module the table knows."""
+    return results["modules"].get(module, {"faults": 0})["faults"]
+
+
+def with_rest(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The table after `--rest`: the old one, with the modules that were done to the end."""
+    for module, row in new["modules"].items():
+        if row["faults"] == row["run by a check"]:
+            old["modules"][module] = row
+    return old
+
+
 def equivalent(results: dict[str, Any]) -> set[tuple[str, ...]]:
     """The faults that no test can notice, as whoever looked at them wrote down."""
     return {
@@ -578,6 +597,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--skip", type=int, default=0, metavar="N", help="after the first N of them")
     made.add_argument("--module", metavar="FILE", help="of one module, such as models/linear.py")
     made.add_argument("--again", action="store_true", help="only the survivors of the last time")
+    made.add_argument(
+        "--rest",
+        action="store_true",
+        help="only modules of which the table has more or fewer lines",
+    )
     made.add_argument("--package", type=Path, default=PACKAGE, help=argparse.SUPPRESS)
     made.add_argument("--out", type=Path, metavar="FILE", help="the table")
     made.add_argument("--map", type=Path, metavar="FILE", help="keep which check runs which line")
@@ -604,15 +628,20 @@ def main(arguments: list[str] | None = None) -> int:
     if not session.results:
         return 1
     old = session.before
-    results = merged(old, session.noticed_now) if options.again else session.results
+    results = session.results
+    if options.again:
+        results = merged(old, session.noticed_now)
+    elif options.rest:
+        results = with_rest(old, results)
     results["equivalent"] = old["equivalent"]
     noticed, planted = score(results)
     results["score"] = round(noticed / planted, 4) if planted else None
     results["faults"], results["noticed"] = planted, noticed
-    results["asked"] = "tests" if options.without_claims else "tests and claims"
+    only_tests = options.without_claims or (options.rest and old.get("asked") == "tests")
+    results["asked"] = "tests" if only_tests else "tests and claims"
     here = machine()
     results["machine"] = f"{here['processor']}, Python {here['python']}"
-    if options.out or options.again or not (options.sample or options.module):
+    if options.out or options.again or options.rest or not (options.sample or options.module):
         table.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", "utf-8")
     used = sum(os.times()[:4])  # of this process and its children
     print(f"{noticed} of {planted} faults noticed ({used:.0f} s of {results['machine']})")

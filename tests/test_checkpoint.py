@@ -138,6 +138,26 @@ def test_the_scaling_of_the_data_is_kept(tmp_path, how):
     assert np.allclose(found.decode(found.encode(raw)), expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize("how", ["one", "column"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"tied": True}, {"bias": False}, {"l2": 0.5}, {"dtype": np.float32}]
+)
+def test_a_loaded_model_takes_and_gives_rows_in_the_units_of_the_table(tmp_path, how, settings):
+    scaling = Scaling.learn(1000 + X * [1, 10, 100, 1e3, 1e4], how)
+    model = linear(**settings)
+    single = model.encoder.weight.dtype == np.float32
+    if model.bias:
+        model.encoder.bias.data[:] = [0.3, -2.0]
+        model.decoder.bias.data[:] = np.arange(5)
+    checkpoint.save(tmp_path / "a.npz", model, scaling=scaling)
+    loaded, raw = checkpoint.load_model(tmp_path / "a.npz"), scaling.undo(X)
+    near = 1e-5 if single else 1e-9
+    codes, outputs = model.encode(X).numpy(), scaling.undo(model(X).numpy().astype(float))
+    assert np.allclose(loaded.encode(raw).numpy(), codes, rtol=near, atol=near)
+    assert np.allclose(loaded(raw).numpy(), outputs, rtol=near)
+    assert np.allclose(loaded.decode(codes).numpy(), outputs, rtol=near)
+
+
 @pytest.mark.parametrize("name", ["vae", "linear-vae"])
 def test_a_code_of_a_variational_model_is_the_mean(tmp_path, name):
     found = checkpoint.load(checkpoint.save(tmp_path / "a.npz", vae(name)))

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 import minigrad_ae as mg
 from minigrad_ae import analytic, checkpoint
 from minigrad_ae.errors import DataError, ShapeError
-from minigrad_ae.models import LinearAutoencoder
+from minigrad_ae.models import LinearAutoencoder, components
 from minigrad_ae.models.components import _rotate, rounds, uncorrelated
 
 RNG = np.random.default_rng(5)
@@ -210,6 +210,23 @@ def test_rotations_find_the_singular_values(shape, scale):
     exact[: min(shape)] = np.linalg.svd(C, compute_uv=False)
     assert_allclose(V.T @ V, np.eye(shape[1]), atol=1e-13)
     assert_allclose(np.sort(sizes)[::-1], exact, rtol=1e-13, atol=1e-14 * exact[0])
+
+
+@pytest.mark.parametrize("cosine, sweeps", [(1.95, 1), (2.05, 2)])
+def test_sweeps_end_where_all_cosines_are_within_a_rounding_for_each_column(
+    monkeypatch, cosine, sweeps
+):
+    left = []
+
+    def watched(*arguments):
+        left.append(_rotate(*arguments))
+        return left[-1]
+
+    monkeypatch.setattr(components, "_rotate", watched)
+    eps = np.finfo(float).eps
+    uncorrelated(np.array([[1.0, cosine * eps], [0.0, 1.0]]))
+    assert len(left) == sweeps and left[-1] <= 2 * eps
+    assert all(each > 2 * eps for each in left[:-1])
 
 
 def test_small_components_keep_their_digits():

@@ -228,6 +228,23 @@ def test_the_rounding_error_of_a_loss_depends_on_the_largest_so_far():
     assert optimizer._floor(4.0) == pytest.approx(6 * unit, rel=1e-12, abs=0)
 
 
+def test_iterations_are_counted_over_all_calls():
+    (x,), closure = problem(rosenbrock, [-1.2, 1.0])
+    optimizer = LBFGS([x], max_iter=3)
+    for done in (3, 6):
+        optimizer.step(closure)
+        assert (optimizer.iterations, optimizer.reason) == (done, "iteration limit")
+
+
+def test_the_largest_loss_of_a_descent_is_that_of_its_start():
+    (x,), closure = problem(rosenbrock, [-1.2, 1.0])
+    optimizer = LBFGS([x], max_iter=50)
+    optimizer.step(closure)  # 100 (1 - 1.44)^2 + 2.2^2
+    assert optimizer.largest == pytest.approx(24.2, rel=1e-14)
+    optimizer.step(closure)
+    assert optimizer.largest == pytest.approx(24.2, rel=1e-14)
+
+
 def test_a_wrong_gradient_is_told_from_rounding():
     (x,) = [nn.Parameter([3.0, 4.0])]
 
@@ -242,6 +259,66 @@ def test_a_wrong_gradient_is_told_from_rounding():
         and not optimizer.converged
         and x.data.tolist() == [3.0, 4.0]
     )
+
+
+def test_a_slope_that_promises_more_than_rounding_is_not_called_rounding():
+    """A loss that stays 1 although its gradient says that the first step, a hundredth of the
+    parameters' size 1, brings 1e-2 * 1e-9: that is 1e5 roundings of 1.
+    """
+    x = nn.Parameter([1.0])
+
+    def closure():
+        x.grad = np.array([1e-9])
+        return 1.0
+
+    optimizer = LBFGS([x])
+    optimizer.step(closure)
+    assert optimizer.reason == "line search failed"
+
+
+@pytest.mark.parametrize(("promise", "reason"), [(0.98, "rounding"), (1.02, "line search failed")])
+def test_a_promise_is_held_against_the_rounding_error_of_the_loss(promise, reason):
+    """A loss that stays 1; its first step, a hundredth of 1, promises so many of its errors."""
+    x, slope = nn.Parameter([1.0]), promise * 100 * lbfgs.ULPS * EPS
+
+    def closure():
+        x.grad = np.array([slope])
+        return 1.0
+
+    optimizer = LBFGS([x])
+    optimizer.step(closure)
+    assert optimizer.reason == reason
+
+
+def test_what_a_failed_search_finds_within_the_rounding_error_is_not_taken():
+    x = nn.Parameter([1.0])
+
+    def closure():
+        x.grad = np.array([1e-9])
+        return 1.0 if x.data[0] == 1.0 else 1.0 - 10 * EPS
+
+    optimizer = LBFGS([x])
+    optimizer.step(closure)
+    assert (optimizer.iterations, optimizer.loss, x.data.tolist()) == (0, 1.0, [1.0])
+
+
+@pytest.mark.parametrize(("size", "moves"), [(0.98, False), (1.02, True)])
+def test_a_step_below_the_rounding_of_the_parameters_is_not_tried(size, moves):
+    """The first step is lr times a hundredth of the parameters' size."""
+    (x,), closure = problem(lambda x: (x * x).sum(), [1.0])
+    optimizer = LBFGS([x], lr=size * 100 * EPS, max_iter=1)
+    optimizer.step(closure)
+    assert (optimizer.evaluations > 1) == moves
+    assert moves or optimizer.reason == "rounding"
+
+
+@pytest.mark.parametrize(("dtype", "unit"), [(np.float64, 2.0**-52), (np.float32, 2.0**-23)])
+def test_what_counts_as_a_decrease_is_measured_in_last_places_of_the_loss(monkeypatch, dtype, unit):
+    seen = []
+    monkeypatch.setattr(Watch, "stalled", lambda self, here, ulp: seen.append((here.loss, ulp)))
+    (x,), closure = problem(lambda x: rosenbrock(x) - 3.0, [-1.2, 1.0], dtype=dtype)
+    LBFGS([x], max_iter=4).step(closure)
+    assert len(seen) == 4 and all(ulp == unit * abs(loss) for loss, ulp in seen)
 
 
 def test_a_trial_step_may_leave_the_domain_of_the_loss():
@@ -279,6 +356,14 @@ def test_the_first_trial_moves_the_parameters_by_a_hundredth():
     seen = []
     LBFGS([x], max_evaluations=2).step(lambda: (seen.append(x.data.copy()), good())[1])
     assert abs(seen[1] - seen[0]).max() == pytest.approx(0.02)
+
+
+def test_from_zeros_the_first_trial_promises_a_hundredth_of_the_loss():
+    """(x - 3)^2 at 0 is 9 with slope -6: a step of .015 promises .09."""
+    (x,), good = problem(lambda x: (x - 3) @ (x - 3), [0.0])
+    seen = []
+    LBFGS([x], max_evaluations=2).step(lambda: (seen.append(x.data.copy()), good())[1])
+    assert seen[1] == pytest.approx([0.015], rel=1e-14)
 
 
 def test_at_the_rounding_level_the_flattest_of_the_lowest_points_is_the_end(monkeypatch):
@@ -344,6 +429,8 @@ def test_two_runs_agree_in_every_bit_and_a_loaded_state_continues():
             assert state["s"].shape == state["y"].shape == (4, 8)
             optimizer = LBFGS([x], history=4, max_iter=7)
             optimizer.load_state_dict(state)
+            for key, value in optimizer.state_dict().items():
+                assert np.array_equal(value, state[key]), key
         optimizer.step(closure)
         runs.append((x.data.tobytes(), optimizer.evaluations, optimizer.iterations))
     assert runs[0] == runs[1] == runs[2]

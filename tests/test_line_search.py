@@ -62,6 +62,55 @@ def test_where_values_are_only_rounding_the_slopes_lead():
     assert search.left >= 30 - 4, "the straight line through two slopes hits at once"
 
 
+@pytest.mark.parametrize(
+    ("minimum", "further"), [(1.0, [1.0]), (0.25, [0.3]), (30.0, [2.0]), (300.0, [2.0, 18.2])]
+)
+def test_the_next_step_out_is_the_minimum_of_the_cubic_within_its_limits(minimum, further):
+    """Of a parabola after 0 and .2: its minimum, but 1.5 to 10 times as far as the last advance."""
+    steps = []
+
+    def evaluate(a):
+        steps.append(a)
+        return Trial(a, 0.5 * (a - minimum) ** 2, a - minimum)
+
+    start = Trial(0.0, 0.5 * minimum**2, -minimum)
+    LineSearch(evaluate, start, c2=0.01, limit=1 + len(further)).search(0.2)
+    assert steps == pytest.approx([0.2, *further], rel=1e-12)
+
+
+@pytest.mark.parametrize("first", [3.0, 10.0, 100.0])
+@pytest.mark.parametrize("name", LINES)
+def test_it_is_faster_than_halving(name, first):
+    """To a slope of 1e-9 of the first one halving takes log2 1e9 = 30 evaluations."""
+    (phi, slope), steps = LINES[name], []
+
+    def evaluate(a):
+        steps.append(a)
+        return Trial(a, phi(a), slope(a))
+
+    start = Trial(0.0, phi(0.0), slope(0.0))
+    _, kind = LineSearch(evaluate, start, c2=1e-9, noise=1e-14).search(first)
+    assert kind != "failed" and len(steps) <= 20
+
+
+@pytest.mark.parametrize(("left", "halved"), [(0.68, True), (0.64, False)])
+def test_an_interval_is_halved_that_two_trials_have_not_shrunk_to_two_thirds(left, halved):
+    """Two thirds are 0.66, as in Moré & Thuente (1994).  The values say nothing here, so that the
+    straight line through the slopes leads: to 0.1, and then to 1 - left.
+    """
+    second = (0.9 - left) / 0.9  # of the way from 0.1 to 1
+    slopes, steps = iter([-9 * second / (1 - second), -1.0, -1.0]), []
+
+    def evaluate(a):
+        steps.append(a)
+        return Trial(a, 0.0, next(slopes))
+
+    low, high = Trial(0.0, 0.0, -1.0), Trial(1.0, 0.0, 9.0)
+    LineSearch(evaluate, low, c2=0.0, noise=1.0, limit=3)._zoom(low, high)
+    part = 0.5 if halved else 0.1  # the slopes -1 and 9 lead to a tenth
+    assert steps == pytest.approx([0.1, 1 - left, 1 - left + part * left], rel=1e-12)
+
+
 def test_without_evaluations_left_the_lowest_trial_is_the_end():
     phi, slope = LINES["quartic"]
     start = Trial(0.0, phi(0.0), slope(0.0))

@@ -15,7 +15,7 @@ import minigrad_ae as mg
 from minigrad_ae import analytic, checkpoint
 from minigrad_ae.errors import DataError, DtypeError, ShapeError
 from minigrad_ae.models import MaskedAutoencoder
-from minigrad_ae.models.masked import places, random_masks, visible_patches
+from minigrad_ae.models.masked import MaskedDecoder, places, random_masks, visible_patches
 from minigrad_ae.nn import unpatchify
 from minigrad_ae.nn.vision import pick
 
@@ -117,10 +117,20 @@ def test_pasted_pictures_keep_what_is_visible():
     mask = random_masks(5, 16, 0.75, np.random.default_rng(5))
     hidden = hidden_pixels(model, mask)
     pasted, raw = model.reconstruct(x, mask), model.reconstruct(x, mask, paste=False)
+    assert np.array_equal(raw, model.forward(x, mask).numpy())
     assert np.array_equal(pasted[~hidden], x[~hidden]) and np.array_equal(
         pasted[hidden], raw[hidden]
     )
     assert not np.any(raw[~hidden] == x[~hidden])
+
+
+def test_the_mask_token_starts_at_random_numbers_of_a_fiftieth():
+    """Within five standard errors of a standard deviation, 1 / sqrt(2 n) of it."""
+    n, rng = 20_000, np.random.default_rng(0)
+    decoder = MaskedDecoder(1, 1, (1, 1), n, 0, 1, 1.0, None, rng, np.float64)
+    token = decoder.mask_token.data
+    assert token.shape == (1, n) and abs(token.mean()) < 5 * 0.02 / np.sqrt(n)
+    assert abs(token.std() / 0.02 - 1) < 5 / np.sqrt(2 * n)
 
 
 # --- masks ----------------------------------------------------------------------------------------

@@ -202,6 +202,11 @@ def test_repr_shows_the_tree_with_shapes_counts_and_ties():
     )
 
 
+def test_a_notebook_shows_the_layers_too():
+    page = mg.models.TwoLayerAutoencoder(4, 2, rng=rng())._repr_html_()
+    assert page.lstrip().startswith("<") and page.count("Linear") >= 2
+
+
 def test_a_module_without_forward_says_so():
     class Empty(nn.Module):
         pass
@@ -241,6 +246,19 @@ def test_every_model_has_an_encoder_and_a_decoder(kind):
     assert {n for n in names if not n.startswith(of_parts)} <= of_the_model
 
 
+@pytest.mark.parametrize("kind", ["linear", "two-layer", "deep", "sparse"])
+def test_weights_and_biases_are_numbered_from_the_data_to_the_output(kind):
+    parameters = {p.name: p.shape for p in KINDS[kind]().parameters()}
+    layers = len(parameters) // 2
+    assert set(parameters) == {f"{s}{k}" for s in "Wb" for k in range(1, layers + 1)}
+    width = 4  # of the data
+    for k in range(1, layers + 1):
+        assert parameters[f"W{k}"][0] == width, f"W{k} does not take what W{k - 1} gives"
+        width = parameters[f"W{k}"][1]
+        assert parameters[f"b{k}"] == (width,)
+    assert width == 4
+
+
 def test_an_older_name_reads_and_assigns_the_part():
     model = KINDS["linear"]()
     assert model.encoder_weight is model.encoder.weight
@@ -276,6 +294,10 @@ def test_a_tied_decoder_has_the_encoders_weight():
     model = KINDS["tied"]()
     assert np.array_equal(model.decoder.weight.data, model.encoder.weight.data.T)
     assert set(model.state_dict()) == {"encoder.weight", "encoder.bias", "decoder.bias"}
+    model.decoder.bias.data = rng(3).normal(size=4)
+    z = rng(2).normal(size=(3, 2))
+    expected = z @ model.encoder.weight.data.T + model.decoder.bias.data
+    np.testing.assert_allclose(model.decoder(z).numpy(), expected, rtol=1e-14)
     model.loss(rng(1).normal(size=(5, 4))).backward()
     assert model.encoder.weight.grad.shape == (4, 2)
     model.encoder.weight.data = np.ones((4, 2))

@@ -133,6 +133,11 @@ def test_sequential_runs_in_order_and_can_be_looked_into():
     assert len(model) == 3 and model[0] is a and list(model)[-1] is b
 
 
+def test_flatten_keeps_the_data_apart():
+    x = rng().random((2, 3, 4, 5))
+    assert np.array_equal(nn.layers.Flatten()(mg.tensor(x)).numpy(), x.reshape(2, 60))
+
+
 # --- initialisers ---------------------------------------------------------------------------------
 
 VARIANCES = {
@@ -153,6 +158,13 @@ def test_initialisers_have_mean_zero_and_the_variance_of_their_paper(function):
     assert W.var() == pytest.approx(variance, rel=5 * math.sqrt(2 / n))
     if "uniform" in function.__name__:
         assert abs(W).max() <= math.sqrt(3 * variance)
+
+
+def test_a_layer_starts_at_the_weights_of_its_initialiser():
+    W = nn.Linear(300, 200, rng=rng()).weight.data  # Glorot's, unless another is named
+    assert W.var() == pytest.approx(2 / (300 + 200), rel=5 * math.sqrt(2 / 60_000))
+    Q = nn.Linear(7, 3, init=init.orthogonal, rng=rng()).weight.data
+    np.testing.assert_allclose(Q.T @ Q, np.eye(3), atol=1e-14)
 
 
 @pytest.mark.parametrize("shape", [(5, 5), (7, 3), (3, 7), (1, 4)])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers import parameter, rng
 
-from minigrad_ae import nn
+from minigrad_ae import kernels, nn
 from minigrad_ae.errors import DataError
 from minigrad_ae.optim import SGD, Adam, AdamW, clip_grad_norm, cosine_schedule
 
@@ -62,7 +62,13 @@ def test_the_first_step_of_adam_is_the_sign_of_the_gradient_whatever_its_size(dt
     assert p.dtype == dtype
 
 
-def test_adam_follows_algorithm_1_of_its_paper():
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_adam_follows_algorithm_1_of_its_paper(backend):
+    with kernels.use(backend):
+        check_algorithm_1()
+
+
+def check_algorithm_1():
     p, theta = parameter(rng().normal(size=(3, 2))), rng().normal(size=(3, 2))
     optimizer, m, v = Adam([p], lr=0.05, betas=(0.8, 0.95), eps=1e-3), 0.0, 0.0
     for t in range(1, 8):

@@ -149,6 +149,47 @@ def test_a_limit_is_said():
     assert (report.evaluations, report.reason, report.finished) == (70, "evaluation limit", False)
 
 
+def test_a_limit_is_for_all_the_penalties_together():
+    """One evaluation fewer than training takes: it ends there, in the last of the penalties."""
+    X = matrix(60, 8, spectrum(8, 3, 0.2, 30.0), 0)
+
+    def fitted(**limit):
+        model = mg.models.LinearAutoencoder(8, 3, rng=np.random.default_rng(0))
+        return model.fit(X, method="lbfgs", **limit)
+
+    needed = fitted().evaluations
+    report = fitted(max_evaluations=needed - 1)
+    assert (report.evaluations, report.finished) == (needed - 1, False)
+    assert report.reason == "evaluation limit"
+
+
+@pytest.mark.parametrize("method", ["subspace", "lbfgs"])
+def test_the_losses_told_are_those_of_the_weights_before_and_after(method):
+    X = 3.0 + matrix(60, 8, spectrum(8, 3, 0.2, 30.0), 0)
+    model = mg.models.LinearAutoencoder(8, 3, rng=np.random.default_rng(0))
+    before = float(model.loss(X))
+    report = model.fit(X, method=method)
+    assert (report.start_loss, report.loss) == (before, float(model.loss(X)))
+
+
+@pytest.mark.parametrize(
+    ("data", "weights", "digits"), [(64, 64, 52), (32, 64, 23), (64, 32, 23), (32, 32, 23)]
+)
+def test_progress_is_what_the_coarser_of_data_and_weights_resolves(
+    monkeypatch, data, weights, digits
+):
+    seen, minimise = [], subspace.minimise
+
+    def watched(R, start, tolerance, limit, resolution):
+        seen.append(resolution)
+        return minimise(R, start, tolerance, limit, resolution)
+
+    monkeypatch.setattr(subspace, "minimise", watched)
+    X = matrix(30, 5, spectrum(5, 2, 0.5, 10.0), 0).astype(f"float{data}")
+    certified(X, 2, dtype=np.dtype(f"float{weights}"))
+    assert seen == [2.0**-digits]
+
+
 def test_blocks_of_rows_have_the_same_triangle(monkeypatch):
     X = np.random.default_rng(0).standard_normal((500, 6)) + 100.0
     R, mean = subspace.triangle(X, True)
@@ -224,6 +265,64 @@ def test_what_does_not_fit_into_memory_is_refused(monkeypatch):
     with pytest.raises(DataError, match="training on this matrix would not fit"):
         model.fit(np.ones((400, 300)))
     assert np.array_equal(model.encoder.weight.data, before)
+
+
+def test_the_room_is_that_of_the_copies():
+    """In numbers of 8 bytes: six of few long rows; of more rows eight D x D and a block of rows."""
+    assert subspace.room_for(10, 100) == 8 * 6 * 10 * 100
+    assert subspace.room_for(10**6, 100) == 8 * (8 * 100 * 100 + 65_536 * 100)
+    assert subspace.room_for(10**6, 10**5) == 8 * 9 * 10**10
+
+
+@pytest.mark.parametrize(("size", "rounds"), [(0.99, 0), (1.01, 1)])
+def test_an_exact_fit_leaves_eight_roundings_in_each_column(monkeypatch, size, rounds):
+    """Of 4 x 4 ones: at most 4 (8 eps)^2 times their 16 squares."""
+    eps, begun = np.finfo(float).eps, []
+
+    def half_steps(X, run, steps, limit):
+        run.losses.append(size * 4 * (8 * eps) ** 2 * 16)
+
+    monkeypatch.setattr(subspace, "_half_steps", half_steps)
+    monkeypatch.setattr(subspace, "_round", lambda *a: begun.append(a) and False)
+    run = subspace.minimise(np.ones((4, 4)), np.eye(4, 2), 0.0, 100)
+    assert len(begun) == rounds and run.finished
+
+
+@pytest.mark.parametrize(("size", "left"), [(0.98, False), (1.02, True)])
+def test_a_direction_of_the_codes_counts_from_a_rounding_for_each_column_on(size, left):
+    X = np.diag([1.0, size * 4 * np.finfo(float).eps, 0.5, 0.25])
+    assert (subspace.coordinates(X, np.eye(4, 2)) is not None) == left
+
+
+@pytest.mark.parametrize("spare", [0, -1])
+def test_what_fits_to_the_byte_is_trained(monkeypatch, spare):
+    X = np.random.default_rng(0).standard_normal((40, 6))
+    monkeypatch.setattr(mg.arguments, "available", lambda: subspace.room_for(40, 6) + spare)
+    monkeypatch.setattr(mg.arguments, "SMALL", 0)
+    model = mg.models.LinearAutoencoder(6, 2, rng=np.random.default_rng(0))
+    if spare < 0:
+        with pytest.raises(DataError, match="training on this matrix would not fit"):
+            model.fit(X)
+    else:
+        assert model.fit(X).finished
+
+
+def test_a_round_that_stalls_is_not_the_end_while_half_steps_go_down(monkeypatch):
+    X = matrix(60, 8, spectrum(8, 2, 0.3, 10.0), 0)
+    X = X / np.sqrt(np.mean(X**2))
+    rounds = []
+
+    def stalls(X, run, *limits):
+        rounds.append(len(run.losses))
+        run.reason = "loss tolerance"
+        return True
+
+    monkeypatch.setattr(subspace, "_round", stalls)
+    monkeypatch.setattr(subspace, "FIRST", 1)
+    run = subspace.minimise(X, np.random.default_rng(1).standard_normal((8, 2)), 0.0, 1000)
+    best = 0.5 * np.sum(np.linalg.svd(X, compute_uv=False)[2:] ** 2)
+    assert run.finished and len(rounds) > 3
+    np.testing.assert_allclose(run.losses[-1], best, rtol=1e-12)
 
 
 def test_a_constant_column_is_nothing_once_it_is_centred():

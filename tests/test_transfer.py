@@ -14,7 +14,7 @@ import minigrad_ae as mg
 from minigrad_ae.errors import DataError, ShapeError
 from minigrad_ae.experiments import masked_ratio
 from minigrad_ae.experiments.masked_transfer import few_labels, nearest, regression
-from minigrad_ae.models import MaskedAutoencoder
+from minigrad_ae.models import MaskedAutoencoder, transfer
 from minigrad_ae.models.transfer import (
     LogisticRegression,
     accuracy,
@@ -75,6 +75,22 @@ def test_fine_tuning_learns_the_labels():
     losses = fine_tune(network, X, y, steps=60, rng=np.random.default_rng(1), lr=1e-2)
     assert len(losses) == 60 and losses[0] == pytest.approx(np.log(10)) and losses[-1] < 0.2
     assert accuracy(network, X, y) > 0.95
+
+
+def test_the_rate_rises_in_the_given_share_of_the_steps_and_falls_in_the_rest(monkeypatch):
+    rates = []
+
+    class Watched(transfer.AdamW):
+        def step(self):
+            rates.append(self.lr)
+            super().step()
+
+    monkeypatch.setattr(transfer, "AdamW", Watched)
+    X, y = labelled(20)
+    network, rng = classifier(autoencoder(), 10), np.random.default_rng(1)
+    fine_tune(network, X, y, steps=40, rng=rng, lr=1e-3, batch_size=5, warmup=0.5)
+    np.testing.assert_allclose(rates[:20], 1e-3 * np.arange(1, 21) / 20, rtol=1e-12)
+    assert len(rates) == 40 and (np.diff(rates[20:]) < 0).all()
 
 
 def test_logistic_regression_is_at_its_minimum():

@@ -171,6 +171,16 @@ def test_the_report_of_a_model_adds_up():
     assert "2 of 3 units active" in text and "collapsed" in text
 
 
+def test_a_decoder_that_says_nothing_costs_ln_2_a_pixel():
+    """Logits of 0 whatever z: -log p(x | z) = D ln 2 for any x in [0, 1]."""
+    X = mg.data.digits()[0][:50]
+    model = VariationalAutoencoder(64, 2, hidden=(), rng=np.random.default_rng(0))
+    model.decoder[-1].weight.data = np.zeros((2, 64))
+    report = diagnose(model, X, np.random.default_rng(1), draws=3)
+    assert report.distortion == pytest.approx(64 * np.log(2), rel=1e-13)
+    assert report.elbo == pytest.approx(-64 * np.log(2) - report.rate, rel=1e-13)
+
+
 def test_a_unit_is_active_from_a_variance_of_a_hundredth_on():
     X = mg.data.digits()[0]
     model = VariationalAutoencoder(64, 2, hidden=(), rng=np.random.default_rng(0))
@@ -220,6 +230,7 @@ def test_a_unit_far_from_the_prior_is_not_called_collapsed():
     mu[:, 0], mu[:, 1] = 369.4, np.linspace(-2, 2, n)
     report = diagnose(Fixed(mu, log_var), np.zeros((n, 4)), np.random.default_rng(0))
     assert report.kl[0] > 68_000
+    np.testing.assert_allclose(report.mean, [369.4, 0, 0], rtol=1e-13, atol=1e-14)
     assert [report.state(m) for m in range(3)] == [
         "inactive, far from the prior",
         "active",

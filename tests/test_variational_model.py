@@ -155,6 +155,20 @@ def test_the_likelihood_does_not_depend_on_how_the_draws_are_parted(monkeypatch)
     )
 
 
+def test_the_decoder_makes_no_more_numbers_at_once_than_it_may(monkeypatch):
+    model, x, sizes = build(), data(), []
+    log_prob = model._log_prob
+
+    def watched(x, z):
+        sizes.append(z.shape[0] * x.size)
+        return log_prob(x, z)
+
+    monkeypatch.setattr(model, "_log_prob", watched)
+    monkeypatch.setattr(base, "AT_ONCE", 7 * N * D)
+    model.log_likelihood(x, np.random.default_rng(8), 30)
+    assert sizes == [7 * N * D] * 4 + [2 * N * D]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_log_likelihood_agrees_with_a_grid(kind):
     model, x = build(kind), data()

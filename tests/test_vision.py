@@ -16,7 +16,7 @@ from minigrad_ae.nn import (
     patchify,
     unpatchify,
 )
-from minigrad_ae.nn.positions import sincos
+from minigrad_ae.nn.positions import SPREAD, position_codes, sincos
 
 SHAPES = [((8, 8), 2), ((28, 28), 4), ((4, 6), 2), ((6, 4, 3), 2), ((3, 3, 1), 3), ((2, 2), 1)]
 
@@ -128,8 +128,11 @@ def test_dropout_drops_in_training_only():
     x = mg.tensor(rng().normal(size=(3, 7, 8)))
     a, b = block(x).numpy(), block(x).numpy()
     assert not np.array_equal(a, b)
+    kept = block.drop(x).numpy()
+    assert set(np.unique(kept / x.numpy())) == {0.0, 2.0}  # 1 / (1 - rate), so that the mean stays
     block.eval()
     assert np.array_equal(block(x).numpy(), block(x).numpy())
+    assert np.array_equal(block.drop(x).numpy(), x.numpy())
 
 
 # --- position codes -------------------------------------------------------------------------------
@@ -145,6 +148,14 @@ def test_sines_and_cosines():
     np.testing.assert_allclose(column[0, 3], expected, atol=1e-15)
 
 
+def test_learnt_positions_start_with_their_spread():
+    """Within five standard errors of a standard deviation, 1 / sqrt(2 n) of it."""
+    codes = position_codes("learnt", (40, 50), 20, rng(2), np.float64).data
+    n = 40 * 50 * 20
+    assert codes.size == n and abs(codes.mean()) < 5 * SPREAD / np.sqrt(n)
+    assert abs(codes.std() / SPREAD - 1) < 5 / np.sqrt(2 * n)
+
+
 def test_an_embedding_adds_its_position_codes():
     fixed = PatchEmbedding((4, 6), 2, 8, positions="sincos", rng=rng(9))
     assert np.array_equal(fixed.positions.data, sincos(2, 3, 8))
@@ -153,6 +164,14 @@ def test_an_embedding_adds_its_position_codes():
     np.testing.assert_allclose(
         fixed(x).numpy() - without(x).numpy(), np.tile(sincos(2, 3, 8), (2, 1, 1)), atol=1e-14
     )
+
+
+def test_an_embedding_is_linear_in_the_pixels_of_a_patch():
+    embedding = PatchEmbedding((4, 6), 2, 8, positions=None, rng=rng(9))
+    x = rng().random((2, 24))
+    last = x.reshape(2, 4, 6)[:, 2:, 4:].reshape(2, 4)  # the patch at the lower right
+    expected = last @ embedding.project.weight.data + embedding.project.bias.data
+    np.testing.assert_allclose(embedding(x).numpy()[:, 5], expected, rtol=0, atol=1e-14)
 
 
 # --- the vision transformer -----------------------------------------------------------------------
@@ -185,6 +204,28 @@ def test_attention_maps_are_the_weights_of_the_blocks_on_standardised_pictures()
         expected = block.attention.weights(block.attention_norm(tokens)).numpy()
         np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-12)
         tokens = block(tokens)
+
+
+def test_codes_are_the_blocks_one_after_the_other_and_a_layer_norm():
+    net = VisionTransformer((4, 4), 2, 8, 2, 2, n_classes=3, rng=rng(7))
+    x = rng().random((3, 16))
+    first, second = net.blocks
+    found = net.tokens(x).numpy()
+    expected = second(first(net.start(x))).numpy()
+    spread = expected - expected.mean(axis=-1, keepdims=True)
+    spread /= np.sqrt(expected.var(axis=-1, keepdims=True) + net.norm.eps)
+    np.testing.assert_allclose(found, spread, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("wants", [False, True])
+def test_standardised_is_x_minus_mean_over_scale_with_and_without_a_graph(wants):
+    net, x = VisionTransformer((2, 2), 2, 8, 1, 2, rng=rng(7)), rng().random((3, 4))
+    net.mean.data, net.scale.data = np.array([0.1, 0.2, 0.3, 0.4]), np.array(0.25)
+    seen = net.standardised(mg.tensor(x, requires_grad=wants))
+    assert isinstance(seen, mg.Tensor) == wants
+    np.testing.assert_allclose(
+        seen.numpy() if wants else seen, (x - [0.1, 0.2, 0.3, 0.4]) / 0.25, rtol=1e-14
+    )
 
 
 def test_logits_are_linear_in_the_read_out():
