@@ -285,7 +285,7 @@ model = as_library()  # for what the class offers: samples, and a report on the 
 
 
 def again(key):
-    """ELBO and KL of each unit, test rows, in a run of its own: same sizes and rates, other draws."""
+    """ELBO and KL of each unit, test rows, in a run of its own: same sizes, other draws."""
     rng = np.random.default_rng([seed, key])
     gaussian = {"sigma": s, "learn_sigma": True} if likelihood == "gaussian" else {}
     other = VariationalAutoencoder(D, M, hidden=(H,), likelihood=likelihood, rng=rng, **gaussian)
@@ -320,7 +320,7 @@ if likelihood == "gaussian":
 # probabilistic PCA (lesson 8) with as many units, fitted to the training rows: the exact ln p of
 # their best *linear* decoder with isotropic noise (if M leaves it some variance).  For a Bernoulli
 # likelihood, minus the entropy of the entries: no decoder comes above (0 for black and white data).
-# In the right panel each line is one unit, thick in the first run.  Which of a run's units says most
+# In the right panel each line is one unit, thick in the first run. Which of a run's units says most
 # is chance: the first colour is the unit whose KL is largest at the end, and so on.
 
 # %% Look: the bound while training

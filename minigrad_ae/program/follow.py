@@ -220,7 +220,7 @@ def run(lines: Lines | None, function: Any, args: tuple[Any, ...], named: dict[s
     result = function(*bare(args), **bare(named))
     if lines is None or function in ABOUT_SHAPES:
         return result
-    if isinstance(result, bool | int | float | str):  # np.array_equal: an answer about numbers
+    if type(result) in (bool, int, float, str):  # np.array_equal: an answer about numbers
         lines.found.append(Line(function, args, named, expected=result))
         return result
     return lines.add(Line(function, args, named), result)
