@@ -50,6 +50,22 @@ def ours(model: Model, threads: int) -> Step:
     return step
 
 
+def program_of(model: Model, threads: int) -> tuple[Step, Any]:
+    """Our step by a compiled program, the optimiser in it; and the compiled step itself."""
+    import minigrad_ae as mg
+
+    mg.kernels.set_num_threads(threads)
+    weights, x, noise = model.draw()
+    params, loss = model.ours(weights)
+    compiled = mg.compile(loss, optimizer=mg.optim.Adam(params, lr=LR))
+    data = mg.tensor(x)
+    return (lambda: compiled(data, noise)), compiled
+
+
+def by_program(model: Model, threads: int) -> Step:
+    return program_of(model, threads)[0]
+
+
 def torch(model: Model, threads: int, fused: bool = False) -> Step:
     """Eager mode; a matrix of weights is stored (out, in), as in torch.nn.Linear."""
     import torch
@@ -207,13 +223,17 @@ STEPS: dict[str, Callable[[Model, int], Step]] = {
 }
 
 
+OWN = {"compiled": by_program}  # see bench_compiled.py
+
+
 def serve(library: str, threads: int) -> None:
     """Answer requests until the input ends."""
+    maker = (STEPS | OWN)[library]
     turns: dict[int, Callable[[], float]] = {}
     for line in sys.stdin:
         request = json.loads(line)
         if "model" in request:
-            step = STEPS[library](MODELS[request["model"]], threads)
+            step = maker(MODELS[request["model"]], threads)
             answer: Any = [float(step()) for _ in range(request["steps"])]
             turns[request["model"]] = turn(step, request["seconds"], timer_for(threads))
         else:

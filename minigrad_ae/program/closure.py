@@ -40,10 +40,12 @@ class Surroundings:
             self.names = [n for n in function.__code__.co_names if n in self.known]
         self.last: list[Any] | None = None
         self.clock = -1  # of modules' settings, when the token was made
-        self.token: Any = None
+        self.tokens: list[tuple[int, Any]] = []  # what was found so far, by number
+        self.number = self.made = 0
 
-    def state(self) -> Any:
-        """Something that is equal as long as nothing that can be seen has changed.
+    def state(self) -> int:
+        """A number that is the same as long as nothing that can be seen has changed, and again when
+        it has changed back.
 
         Where all variables are the objects that they were, none is a container, and no module was
         given an attribute, nothing has; otherwise one looks.
@@ -57,8 +59,13 @@ class Surroundings:
             or any(isinstance(thing, CONTAINERS) for thing in now)
         ):
             self.last, self.clock = now, settings.changes
-            self.token = tuple(token(thing) for thing in (*self.fixed, *now))
-        return self.token
+            found = tuple(token(thing) for thing in (*self.fixed, *now))
+            known_as = [n for n, seen in self.tokens if seen == found]
+            if not known_as:
+                self.made += 1
+                known_as, self.tokens = [self.made], [*self.tokens[-AT_MOST:], (self.made, found)]
+            self.number = known_as[0]
+        return self.number
 
     @staticmethod
     def look(cell: Any) -> Any:

@@ -52,7 +52,6 @@ class CompiledStep:
         self.scopes, self.quiet = scopes, quiet
         self.surroundings = Surroundings(function)
         self.programs: dict[Any, Program | None] = {}
-        self.proved: set[Any] = set()  # those whose numbers were compared on a second call
         self.reason = ""
         self.program: Program | None = None
         self.calls = self.misses = 0
@@ -82,7 +81,7 @@ class CompiledStep:
         if not program.fits():
             return self.first(key, arguments)
         self.calls += 1
-        if key not in self.proved or (self.check and self.calls % self.check == 0):
+        if not program.proved or (self.check and self.calls % self.check == 0):
             return self.compared(key, program, arguments)
         states = states_of(arguments)
         try:
@@ -120,7 +119,6 @@ class CompiledStep:
         loss, others = split(returned)
         gradients = gradients_of(loss)
         numbers = [loss._data, *map(bare, others)]
-        self.proved.discard(key)
         try:
             if seen.lines.lost:
                 raise Impossible(seen.lines.lost)
@@ -139,9 +137,7 @@ class CompiledStep:
         self.programs.pop(key, None)
         self.programs[key] = self.program = program
         if len(self.programs) > MOST:
-            oldest = next(iter(self.programs))
-            del self.programs[oldest]
-            self.proved.discard(oldest)
+            del self.programs[next(iter(self.programs))]
 
     def stay(self, key: Any, reason: str) -> None:
         """From now on the tape; said once."""
@@ -174,7 +170,7 @@ class CompiledStep:
         except Exception as error:
             differs = f"{type(error).__name__}: {error}"
         restore(arguments, after)
-        if differs and key in self.proved:
+        if differs and program.proved:
             raise GradientError(
                 "compile: the program and the tape give different numbers",
                 differs,
@@ -183,7 +179,7 @@ class CompiledStep:
         if differs:
             self.stay(key, f"at its second call {differs}; does it use what is no argument?")
         else:
-            self.proved.add(key)
+            program.proved = True
         self.leave(gradients)
         return joined(numbers)
 
@@ -316,8 +312,7 @@ def bare(argument: Any) -> Any:
 
 def states_of(arguments: Sequence[Any]) -> list[Any]:
     """The states of the generators."""
-    generators = (a for a in arguments if isinstance(a, np.random.Generator))
-    return [g.bit_generator.state for g in generators]
+    return [a.bit_generator.state for a in arguments if isinstance(a, np.random.Generator)]
 
 
 def restore(arguments: Sequence[Any], states: list[Any]) -> None:

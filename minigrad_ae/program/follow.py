@@ -193,7 +193,7 @@ class Lines:
 
     def lose(self, why: str) -> None:
         """Note, once, what cannot be followed, and in which line."""
-        if not self.lost:
+        if self.open and not self.lost:
             self.lost = f"{why} ({place()})"
 
     def add(self, line: Line, result: Any) -> Any:
@@ -210,7 +210,7 @@ class Lines:
         self.values += parts
         self.found.append(line)
         numbered = [self.named(p, k) for p, k in zip(parts, line.outputs, strict=True)]
-        return type(result)(numbered) if line.several else numbered[0]
+        return like(result, numbered) if line.several else numbered[0]
 
 
 def run(lines: Lines | None, function: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
@@ -246,12 +246,18 @@ def lines_of(things: Any) -> Lines | None:
     return None
 
 
+def like(sequence: Any, things: list[Any]) -> Any:
+    """A tuple, list or named tuple as `sequence`, of these things."""
+    kind = type(sequence)
+    return kind._make(things) if hasattr(kind, "_make") else kind(things)
+
+
 def bare(thing: Any) -> Any:
     """The same with plain arrays."""
     if isinstance(thing, Followed):
         return thing.view(np.ndarray)
     if isinstance(thing, tuple | list):
-        return type(thing)(bare(t) for t in thing)
+        return like(thing, [bare(t) for t in thing])
     if isinstance(thing, dict):
         return {k: bare(v) for k, v in thing.items()}
     return thing

@@ -128,13 +128,20 @@ def filling(
     if not named and function in (np.maximum, np.minimum):  # NumPy wants out by its name there
         return partial(function, out=out), tuple(args)
     if not named and (isinstance(function, np.ufunc) or function is _matmul):
-        return function, (*args, out)
+        return function, (*in_dtype(args, out.dtype), out)
     if function is np.where and len(args) == 3:
         return choose, (*args, out)
     if function in REDUCTIONS and len(args) == 1 and named.keys() <= {"axis", "keepdims"}:
         settings = named.get("axis"), None, out, named.get("keepdims", False)
         return REDUCTIONS[function], (args[0], *settings)
     return refill, (out, function, tuple(args), dict(named))
+
+
+def in_dtype(args: list[Any], dtype: Any) -> list[Any]:
+    """Python's numbers beside arrays of this dtype as arrays of it, which NumPy takes faster."""
+    if any(isinstance(a, np.ndarray) and a.dtype != dtype for a in args) or dtype.kind != "f":
+        return args
+    return [np.array(a, dtype) if type(a) in (int, float) else a for a in args]
 
 
 def choose(condition: Any, a: Any, b: Any, out: np.ndarray) -> None:

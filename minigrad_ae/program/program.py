@@ -62,6 +62,7 @@ class Program:
         self.lines: list[Listed] = []
         self.boundary = self.nbytes = 0  # the number of lines of the forward pass
         self.parts = segments(items)
+        self.proved = False  # whether its numbers were compared at another call
 
     def fits(self) -> bool:
         """Whether the leaves are where they were, and want what they wanted."""
