@@ -4,7 +4,8 @@ the settings of modules.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterable
 from operator import is_
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
@@ -67,6 +68,15 @@ class Surroundings:
             self.number = known_as[0]
         return self.number
 
+    def whole(self) -> Any:
+        """All that can be seen, looked at now, and the states of generators: what a function that
+        only computes leaves as it is.
+        """
+        known = self.known
+        now = [self.look(c) for c in self.cells] + [known.get(n, NOTHING) for n in self.names]
+        drawn = [str(g.bit_generator.state) for g in generators_in([*self.fixed, *now])]
+        return token([*self.fixed, *now]), drawn, str(np.random.get_state()), random.getstate()
+
     @staticmethod
     def look(cell: Any) -> Any:
         """What a cell holds."""
@@ -74,6 +84,22 @@ class Surroundings:
             return cell.cell_contents
         except ValueError:  # not assigned yet
             return NOTHING
+
+
+def generators_in(things: Iterable[Any], depth: int = 0) -> list[np.random.Generator]:
+    """The generators among these things, and in what they hold."""
+    found: list[np.random.Generator] = []
+    for thing in things:
+        held = getattr(thing, "__dict__", None)
+        if isinstance(thing, np.random.Generator):
+            found.append(thing)
+        elif depth < DEEPEST and isinstance(thing, list | tuple):
+            found += generators_in(thing[:AT_MOST], depth + 1)
+        elif depth < DEEPEST and isinstance(thing, dict):
+            found += generators_in(list(thing.values())[:AT_MOST], depth + 1)
+        elif depth < DEEPEST and isinstance(held, dict) and not isinstance(thing, FOREIGN):
+            found += generators_in(held.values(), depth + 1)
+    return found
 
 
 class Same:

@@ -17,14 +17,15 @@ from ..errors import DtypeError, GradientError
 from ..inspect.record.applications import demand_loss
 from ..inspect.record.names import caller_scopes
 from ..kernels.backend import backend, state
-from .closure import Surroundings
+from .closure import Same, Surroundings
 from .follow import Changed
 from .observed import observe
 from .plan import Impossible, Planner
 from .program import Program
 
 MOST = 16  # programs of a step that are kept
-MISSES = 8  # conditions that fail one after the other, before the step stays on the tape
+IN_VAIN = 8  # programs made before one runs: then the step stays on the tape
+PLANNING = threading.Lock()  # calls are written down by one thread at a time
 STATIC = (int, float, bool, str, type(None), np.generic)
 
 
@@ -54,7 +55,10 @@ class CompiledStep:
         self.programs: dict[Any, Program | None] = {}
         self.reason = ""
         self.program: Program | None = None
-        self.calls = self.misses = 0
+        self.calls = 0
+        self.made = 0  # programs, since one ran
+        self.given_up = False
+        self.moving: set[Value] = set()  # leaves whose data are another array at each call
         self.busy = threading.Lock()
 
     def __repr__(self) -> str:
@@ -72,13 +76,14 @@ class CompiledStep:
 
     def step(self, arguments: tuple[Any, ...]) -> Any:
         """One step, by a program where there is one that fits."""
-        if watchers:  # anomaly mode, a recorder: they want to see the ops
+        if watchers or self.given_up:  # a watcher, such as anomaly mode, wants to see the ops
             return self.by_tape(arguments)
         key = self.key(arguments)
         self.program = program = self.programs.get(key)
         if program is None:
             return self.by_tape(arguments) if key in self.programs else self.first(key, arguments)
         if not program.fits():
+            self.moving |= program.moved()
             return self.first(key, arguments)
         self.calls += 1
         if not program.proved or (self.check and self.calls % self.check == 0):
@@ -88,7 +93,7 @@ class CompiledStep:
             program.run([bare(a) for a in arguments])
         except Changed:
             restore(arguments, states)
-            return self.missed(key, arguments)
+            return self.first(key, arguments)
         except Exception:  # the tape says what is wrong, with the user's line
             restore(arguments, states)
             return self.by_tape(arguments)
@@ -115,14 +120,28 @@ class CompiledStep:
     # --- making a program ---
     def first(self, key: Any, arguments: Sequence[Any]) -> Any:
         """One step on the tape, observed; the program that it becomes, if it can."""
+        self.made += 1
+        before = self.surroundings.whole()
         seen, returned = observe(self.function, arguments)
         loss, others = split(returned)
         gradients = gradients_of(loss)
         numbers = [loss._data, *map(bare, others)]
         try:
+            if self.made > IN_VAIN:
+                self.given_up = True
+                raise Impossible(
+                    "each call needs another program: shapes, settings, or numbers "
+                    "that Python asks for are other ones all the time"
+                )
+            if self.surroundings.whole() != before:
+                self.given_up = True
+                raise Impossible(
+                    "it changes what it closes over, or draws from a generator that is no argument"
+                )
             if seen.lines.lost:
                 raise Impossible(seen.lines.lost)
-            program = Planner(seen, loss, others, self.scopes).program()
+            with PLANNING:
+                program = Planner(seen, loss, others, self.scopes, self.moving).program()
             differs = difference(program, numbers, gradients)
             if differs:
                 raise Impossible(f"it does not give the same numbers: {differs}")
@@ -145,14 +164,6 @@ class CompiledStep:
             warnings.warn(f"mg.compile: this step stays on the tape: {reason}", stacklevel=5)
         self.programs[key], self.program, self.reason = None, None, reason
 
-    def missed(self, key: Any, arguments: Sequence[Any]) -> Any:
-        """A condition came out otherwise: another program, unless that happens all the time."""
-        self.misses += 1
-        if self.misses < MISSES:
-            return self.first(key, arguments)
-        self.stay(key, "a number that Python asks for is another one at each call")
-        return self.by_tape(arguments)
-
     def compared(self, key: Any, program: Program, arguments: Sequence[Any]) -> Any:
         """A step by the program, and beside it one on the tape: the same numbers, or the tape."""
         states = states_of(arguments)
@@ -166,7 +177,7 @@ class CompiledStep:
             differs = difference(program, numbers, gradients)
         except Changed:
             restore(arguments, states)
-            return self.missed(key, arguments)
+            return self.first(key, arguments)
         except Exception as error:
             differs = f"{type(error).__name__}: {error}"
         restore(arguments, after)
@@ -194,8 +205,9 @@ class CompiledStep:
 
     def deliver(self, program: Program) -> Any:
         """Numbers and gradients of a run."""
-        self.misses = 0
+        self.made = 0
         if self.optimizer is not None:
+            self.optimizer.zero_grad()
             for leaf, g in program.gradients.items():
                 leaf._grad = g
             self.optimizer.step()
@@ -293,7 +305,7 @@ def kind_of(argument: Any, k: int) -> Any:
         return argument.shape, argument.dtype, argument.strides
     if isinstance(argument, Value):
         data = argument._data
-        return Value, data.shape, data.dtype, argument.requires_grad
+        return Value, data.shape, data.dtype, Same(argument) if argument.requires_grad else None
     if isinstance(argument, np.random.Generator):
         return np.random.Generator
     if isinstance(argument, STATIC):

@@ -55,6 +55,8 @@ class Observation(Watcher):
 
     def given(self, number: int, argument: Any) -> Any:
         """An argument as the function sees it."""
+        if isinstance(argument, Value) and argument.requires_grad:
+            return argument  # as a leaf that the function closes over
         if isinstance(argument, Value):
             self.note(argument, self.lines.named(argument._data, number))
             return argument

@@ -8,7 +8,7 @@ prints, taken apart by `lower`.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,14 @@ class Planner(Writer):
     """Gives every value of a step a place, and writes down what fills it."""
 
     def __init__(
-        self, seen: Observation, loss: Value, others: Sequence[Value], scopes: Any
+        self,
+        seen: Observation,
+        loss: Value,
+        others: Sequence[Value],
+        scopes: Any,
+        moving: Set[Value] = frozenset(),
     ) -> None:
+        self.moving = moving
         self.seen, self.outputs = seen, [loss, *others]
         self.story = needed(seen, self.outputs)
         self.shown = {id(i.result): shown(i) for i in self.story if isinstance(i, Step)}
@@ -109,9 +115,19 @@ class Planner(Writer):
         if name not in self.env:
             if value.op is not None:
                 raise Impossible("a tensor of an earlier graph is used")
-            self.leaves[name] = value
-            self.declare(name, value._data)
+            self.declare(name, self.of_leaf(name, value))
         return ast.Name(name)
+
+    def of_leaf(self, name: str, leaf: Value) -> np.ndarray:
+        """The array of a leaf; of one that gets another array again and again, a place to which it
+        is copied.
+        """
+        if leaf not in self.moving:
+            self.leaves[name] = leaf
+            return leaf._data
+        array = self.keep(leaf._data.shape, leaf._data.dtype)
+        self.add(copy_of, leaf, array)
+        return array
 
     def input(self, value: Value, k: int) -> ast.expr:
         """As in the text of a program; but what is given anew at each call has a place."""
@@ -380,6 +396,11 @@ class Planner(Writer):
             if isinstance(thing, Followed) and thing.number in self.seen.values:
                 node = self.place(self.seen.values[thing.number])
                 self.static[thing.number] = self.array_of(node)
+
+
+def copy_of(leaf: Value, array: np.ndarray) -> None:
+    """The data of a leaf, wherever they are now."""
+    np.copyto(array, leaf._data)
 
 
 def parts(thing: Any) -> list[Any]:

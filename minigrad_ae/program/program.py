@@ -71,6 +71,10 @@ class Program:
                 return False
         return True
 
+    def moved(self) -> set[Value]:
+        """Leaves that were given another array since."""
+        return {leaf for leaf, array, _ in self.leaves if leaf._data is not array}
+
     def run(self, arguments: Sequence[Any]) -> None:
         """Make all calls.  Changed where a condition does not hold."""
         values = self.static.copy()
