@@ -15,6 +15,7 @@ import numpy as np
 
 from ..autodiff import engine
 from ..autodiff.graph import Value
+from ..autodiff.operation import REGISTRY
 from ..autodiff.rules import NAMES
 from ..inspect.record.names import unique
 from ..inspect.record.notation import rule_of
@@ -33,6 +34,8 @@ class Impossible(Exception):
 
 class Planner(Writer):
     """Gives every value of a step a place, and writes down what fills it."""
+
+    rule_of_slices = staticmethod(REGISTRY["getitem"].vjps[0])  # a test may plant another
 
     def __init__(
         self,
@@ -319,12 +322,30 @@ class Planner(Writer):
             for i, x in value.edges:
                 text = self.in_own_terms(value, i)
                 self.receive(found, x, self.fitted(gradients[i], x), text, "kernel", calls)
+                calls = 0  # the same ones
                 self.end_line()
             return
         for i, x in value.edges:
-            text, raw, calls = self.lowered(value, i)
+            text, raw, calls = self.spread(value, found[value]) or self.lowered(value, i)
             self.receive(found, x, self.fitted(raw, x), text, "numpy" if calls else "view", calls)
             self.end_line()
+
+    def spread(self, value: Value, g: np.ndarray) -> tuple[str, np.ndarray, int] | None:
+        """The gradient of what slices were taken of: zeros, and g in their place.
+
+        The rule's `index_add`, without the array that it makes; None where something else was
+        picked.
+        """
+        if value.op.name != "getitem" or value.op.vjps[0] is not self.rule_of_slices:
+            return None
+        x, index = value.inputs[0], value.params["index"]
+        picked = x._data[index]
+        if not (isinstance(picked, np.ndarray) and np.may_share_memory(picked, x._data)):
+            return None
+        out = self.keep(x._data.shape, g.dtype)
+        self.add(out.fill, 0)
+        self.add(np.copyto, out[index], g)
+        return self.in_own_terms(value, 0), out, 2
 
     def fitted(self, raw: np.ndarray, x: Value) -> np.ndarray:
         """A contribution in the shape and dtype of the input, as the engine makes it."""

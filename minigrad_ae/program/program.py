@@ -24,6 +24,7 @@ class Listed:
     """A line as it is shown: ``name = text``, and how it is done.
 
     kind : 'given' (copied in), 'kernel', 'numpy', or 'view' (nothing to do)
+    calls : how many; 0 also for what an earlier line's kernel has done
     """
 
     name: str
@@ -34,7 +35,9 @@ class Listed:
     calls: int
 
     def __str__(self) -> str:
-        how = {"given": "given", "view": "a view"}.get(self.kind, f"{self.kind}, {self.calls}")
+        how = {"given": "copied in", "view": "a view"}.get(self.kind, f"{self.kind}, {self.calls}")
+        if self.kind == "kernel" and not self.calls:
+            how = "by the kernel above"
         return f"{self.name} = {self.text or '...'}  # {self.shape} {how}"
 
 
