@@ -50,6 +50,11 @@ def anywhere(
     return model, digits()[0][:50]
 
 
+# Starts of each optimiser: gains of 2.6 and 1.8 decades deviate by 1 and .5.  Of two starts on the
+# parabola one comes below its bar: of so many, all miss it once in 10^5 seeds.
+RIVALS = 16
+
+
 @claim(
     "deep-parabola",
     "parabola, 2-8-1-8-2 sigmoidal: mean squared error, where two layers stay above .0906 (best "
@@ -62,7 +67,7 @@ def anywhere(
     thorough=True,
 )
 def parabola_error(run: Run) -> float:
-    return float(best(run, on_parabola, "sigmoid", least=3)[1][-1])
+    return float(best(run, on_parabola, "sigmoid", least=RIVALS)[1][-1])
 
 
 @claim(
@@ -209,9 +214,6 @@ def dead_start(run: Run) -> float:
     model.start_at(X.mean(axis=0))
     model.loss(X).backward()
     return max(float(np.abs(p.grad).max()) for p in model.parameters())
-
-
-RIVALS = 16  # starts of each optimiser: gains of 2.6 and 1.8 decades deviate by 1 and .5
 
 
 @claim(
