@@ -223,7 +223,7 @@ def fit(
     if noise is not None:
         generator(noise, "fit", "the noise of the loss")
     flag(progress, "fit: progress")
-    if compile not in (True, False):
+    if compile is not True and compile is not False:
         choice(compile, ("auto",), "fit", "compile")
     X = _checked(X, model.parameters()[0].dtype)
     history = History() if history is None else history

@@ -64,6 +64,7 @@ WRONG: dict[str, list[Any]] = {
     "factors": [True, "2", 2.5, -1, 0, math.nan],
     "flag": ["2", 2.5, None, -1, 0, 1, math.nan, math.inf],
     "name": [True, "no such name", 2.5, -1, 0, math.nan, [], {}],
+    "flag or name": ["2", 2.5, None, -1, 0, 1, math.nan, [], {}],
     "dtype": [True, "2", 2.5, None, -1, 0, math.nan, int, complex, np.float16, "no such name"],
     "generator": [True, "2", 2.5, None, -1, 0, math.nan, 7],
     "sizes": [True, "2", 2.5, None, -1, 0, math.nan, (True, 8), ("2", 8), (2.5, 8), (-1, 8)],
@@ -100,6 +101,7 @@ for kind, parameters in {
     KINDS |= dict.fromkeys(parameters.split(), kind)
 SPECIAL = {  # where a name means something else, or more is allowed
     "train.fit.history": FREE,
+    "train.fit.compile": "flag or name",
     "train.fit.noise": "optional generator",
     "models.VariationalAutoencoder.sigma": FREE,  # a likelihood's; see the tests of the model
     "models.VariationalAutoencoder.terms.noise": FREE,
