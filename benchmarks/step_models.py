@@ -232,11 +232,10 @@ def denoising(D: int, M: int, H: int, goals: dict[int, dict[str, float]]) -> Mod
         )
         for p, w in zip(model.parameters(), weights, strict=True):
             p.data = w.copy()
-        given: Any = None
+        given = _Given()
 
         def loss(x: Any, noise: Any) -> Any:
-            nonlocal given
-            given = given or _Given(noise)
+            given.noise = noise
             return model.loss(x, rng=given) / len(x)
 
         return model.parameters(), loss
@@ -255,9 +254,10 @@ def denoising(D: int, M: int, H: int, goals: dict[int, dict[str, float]]) -> Mod
 class _Given(np.random.Generator):
     """A generator whose normal numbers are the given ones."""
 
-    def __init__(self, noise: Array) -> None:
+    noise: Array
+
+    def __init__(self) -> None:
         super().__init__(np.random.PCG64(0))
-        self.noise = noise
 
     def standard_normal(self, *args: Any, **kwargs: Any) -> Any:
         return self.noise
