@@ -688,3 +688,22 @@ def test_two_threads_may_make_programs_at_once():
     for t in threads:
         t.join()
     assert not wrong
+
+
+def test_an_error_takes_no_draw_more_than_on_the_tape():
+    W = mg.tensor(np.arange(6.0), requires_grad=True)
+
+    def loss(rows, rng):
+        noise = rng.standard_normal(3)  # before what goes wrong
+        return (W[rows] * noise).sum()
+
+    step = mg.compile(loss)
+    ours, theirs = np.random.default_rng(0), np.random.default_rng(0)
+    for call, rng in ((step, ours), (loss, theirs)):
+        for _ in range(3):
+            call(np.array([0, 1, 2]), rng)
+    assert step.program.proved
+    for call, rng in ((step, ours), (loss, theirs)):
+        with pytest.raises(mg.errors.RangeError):
+            call(np.array([0, 1, 6]), rng)
+    assert step(np.array([0, 1, 2]), ours).item() == loss(np.array([0, 1, 2]), theirs).item()
