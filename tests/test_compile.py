@@ -707,3 +707,18 @@ def test_an_error_takes_no_draw_more_than_on_the_tape():
         with pytest.raises(mg.errors.RangeError):
             call(np.array([0, 1, 6]), rng)
     assert step(np.array([0, 1, 2]), ours).item() == loss(np.array([0, 1, 2]), theirs).item()
+
+
+def test_a_condition_on_a_draw_draws_once():
+    W = mg.tensor([1.0, 2.0], requires_grad=True)
+
+    def loss(rng):
+        noise = rng.standard_normal(2)
+        y = (W * noise).sum()
+        return y * y if noise[0] > -1 else -y
+
+    step = mg.compile(loss)
+    ours, theirs = np.random.default_rng(0), np.random.default_rng(0)
+    found = [step(ours).item() for _ in range(40)]
+    assert found == [loss(theirs).item() for _ in range(40)]
+    assert ours.bit_generator.state == theirs.bit_generator.state and not step.reason
