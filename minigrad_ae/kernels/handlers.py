@@ -10,25 +10,27 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
+from minigrad_ae.kernels.backend import backend
 from minigrad_ae.kernels.jit import numba
 
-ir: Any
-try:
-    from llvmlite import ir
+ir: Any = None  # without Numba, or with one of another make: Python makes the calls
+with suppress(ImportError):
     from numba.core import types
     from numba.core.compiler_lock import global_compiler_lock
     from numba.core.registry import cpu_target
-except ImportError:  # no Numba, or one of another make: Python makes the calls
-    ir = None
+
+    ir = import_module("llvmlite.ir")
 
 Write = Callable[[Any, str], None]  # a function of a module and a name, which adds it to the module
 
 
 def available() -> bool:
-    """Whether handlers can be made, and kernels are there to be called."""
-    return ir is not None and not numba.config.DISABLE_JIT
+    """Whether handlers can be made, and compiled kernels are what runs."""
+    return ir is not None and backend() == "numba" and not numba.config.DISABLE_JIT
 
 
 if ir is not None:

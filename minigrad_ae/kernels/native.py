@@ -131,7 +131,8 @@ def prepared(calls: Calls) -> list[Callable[[], None]]:
     handlers.complete({e.key: e.write for e in entries if isinstance(e, Entry)})
     found: list[Callable[[], None]] = []
     for on_tape, group in groupby(entries, lambda entry: isinstance(entry, Entry)):
-        found.append(Tape(list(group)) if on_tape else partial(make, list(group)))
+        run = list(group)
+        found.append(Tape(run) if on_tape else partial(make, run))
     return found
 
 

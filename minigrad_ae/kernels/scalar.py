@@ -276,10 +276,11 @@ def expm1_and_remainder(x: Any) -> Any:
     step = scale - t.one
     minus_one = scale * (r + above) + step
     remainder = scale * above + (step * r + ((step - n * t.ln2_high) - n * t.ln2_low))
-    if abs(n) > t.far:  # there 2^n alone may be Inf
-        minus_one = scaled(t.one + (r + above), n) - t.one
-        remainder = minus_one - (t.zero if x > t.zero else x)  # beside so large an e^x no x is seen
-    return minus_one, remainder
+    # where 2^n alone may be Inf; worked out in any case: a loop with a branch is not vectorised
+    whole = scaled(t.one + (r + above), n) - t.one
+    beyond = whole - (t.zero if x > t.zero else x)  # beside so large an e^x no x is seen
+    far = abs(n) > t.far
+    return whole if far else minus_one, beyond if far else remainder
 
 
 @jit(ELEMENTWISE, always_inline=True)

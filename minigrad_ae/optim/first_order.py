@@ -18,7 +18,6 @@ from ..errors import DataError, DtypeError
 from ..tensors import Tensor
 from .optimizer import Optimizer
 from .parameter_rows import Row, Rows
-from .prepared import AdamStep, SGDStep, can_be_prepared
 
 
 # the same for many parameters: worked out once
@@ -114,6 +113,8 @@ class SGD(Optimizer):
 
     def _prepared(self, gradients: Mapping[Tensor, np.ndarray]) -> Any:
         """A step for gradients that stay in these arrays, or None: see prepared.py."""
+        from .prepared import SGDStep, can_be_prepared  # Numba comes with it
+
         ours = type(self).step is SGD.step
         if not ours or not can_be_prepared(self, gradients, begun=bool(self.momentum)):
             return None
@@ -211,12 +212,15 @@ class Adam(Optimizer):
             if compiled and contiguous and g.dtype == data.dtype:
                 kernels.optim.adam(data, g, state["m"], state["v"], _numbers(t, *settings))
             else:
-                kernels.optim.adam_step.definition(data, g, state["m"], state["v"], t, *settings)
+                plain: Any = kernels.optim.adam_step.definition  # type: ignore[attr-defined]
+                plain(data, g, state["m"], state["v"], t, *settings)
             # the same array, but the tensor is told: a backward of an older graph would be too late
             p.data = data
 
     def _prepared(self, gradients: Mapping[Tensor, np.ndarray]) -> Any:
         """A step for gradients that stay in these arrays, or None: see prepared.py."""
+        from .prepared import AdamStep, can_be_prepared  # Numba comes with it
+
         ours = type(self).step is Adam.step
         if not ours or not can_be_prepared(self, gradients, begun=True):
             return None

@@ -1,4 +1,4 @@
-"""Steps of optimisers for gradients that are in the same arrays each time, as `mg.compile` has them.
+"""Steps of optimisers for gradients that are in the same arrays each time: for `mg.compile`.
 
 The update is written down once, as calls of kernels and of NumPy's functions, and from then on made
 by a tape (kernels/native.py): no copies, and no question asked twice.  Parameters, moments and
@@ -122,7 +122,7 @@ class SGDStep(PreparedStep):
 
     def __init__(self, optimizer: Any, gradients: Gradients) -> None:
         super().__init__(optimizer, gradients)
-        self.settings: dict[Any, tuple[np.ndarray, ...]] = {}
+        self.settings: dict[Any, np.ndarray] = {}
         self.asked = self.kind()
         calls: Calls = []
         for _, data, g, state in self.own:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.graph import Value
-from ..kernels.native import prepared
 from .follow import Changed, Followed, Line
 
 
@@ -100,6 +99,8 @@ class Program:
 
 def segments(items: Sequence[Any]) -> list[Callable[[list[Any]], None]]:
     """Functions of the numbered values: runs of calls, and between them NumPy's lines."""
+    from ..kernels.native import prepared  # Numba comes with it
+
     found: list[Callable[[list[Any]], None]] = []
     calls: list[Any] = []
     for item in [*items, None]:
