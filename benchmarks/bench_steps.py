@@ -16,6 +16,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +104,9 @@ def contenders(threads: int, masked: bool, quick: bool) -> list[str]:
 
 def run(
     threads: int, models: list[int], rounds: int, seconds: float, quick: bool
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """All rows for one number of threads."""
     workers: dict[str, Worker] = {}
-    rows = []
     try:
         for number in models:
             names = contenders(threads, MODELS[number].start is not None, quick)
@@ -116,12 +116,11 @@ def run(
             row = race(number, chosen, threads, rounds, seconds)
             if threads == 1:
                 row["footprint"] = footprint(number)
-            rows.append(row)
             report(row)
+            yield row
     finally:
         for worker in workers.values():
             worker.close()
-    return rows
 
 
 def report(row: dict[str, Any]) -> None:
@@ -151,14 +150,17 @@ def main(argv: list[str] | None = None) -> int:
     missing = sorted({p for p in LIBRARIES.values() if not installed(p)})
     if missing:
         print(f"not installed, left out: {', '.join(missing)}   (pip install 'minigrad_ae[bench]')")
-    rows, pinned = [], []
+    rows: list[dict[str, Any]] = []
+    pinned: list[str] = []
+    found = {"pinned": pinned, "missing": missing, "rows": rows}
     for threads in sorted(options.threads, reverse=True):  # pinning only ever narrows
         pinned.append(pin(threads))
         print(pinned[-1])
-        rows += run(threads, options.models, options.rounds, options.seconds, options.quick)
-    if options.json:
-        found = {"pinned": pinned, "missing": missing, "rows": rows}
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        chosen = (options.models, options.rounds, options.seconds, options.quick)
+        for row in run(threads, *chosen):
+            rows.append(row)
+            if options.json:  # after each row: the next may take minutes
+                options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -32,7 +32,7 @@ QUICK = {  # part: script and options; about ten minutes
     "steps": ("bench_steps.py", "--quick", "--threads", "1", "--rounds", "11"),
     "scaling": ("bench_scaling.py", "--rounds", "5", "--budget", "1.5"),
     "gemm": ("bench_gemm.py", "--rounds", "11"),
-    "whole": ("bench_whole.py",),
+    "whole": ("bench_whole.py", "--rounds", "2"),
 }
 FULL = {
     "steps": ("bench_steps.py", "--rounds", "21"),
