@@ -81,6 +81,12 @@ def store(value: np.ndarray, function: Callable[..., Any], *args: Any) -> None:
     value[...] = function(*args)
 
 
+def choose(condition: Any, a: Any, b: Any, out: np.ndarray) -> None:
+    """``out = np.where(condition, a, b)``."""
+    np.copyto(out, b)
+    np.copyto(out, a, where=condition)
+
+
 def make(calls: Calls) -> None:
     """Make the calls, in their order."""
     for function, args in calls:

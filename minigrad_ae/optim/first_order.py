@@ -18,6 +18,7 @@ from ..errors import DataError, DtypeError
 from ..tensors import Tensor
 from .optimizer import Optimizer
 from .parameter_rows import Row, Rows
+from .prepared import AdamStep, SGDStep, can_be_prepared
 
 
 # the same for many parameters: worked out once
@@ -110,6 +111,13 @@ class SGD(Optimizer):
                 v = state["velocity"] = self.momentum * state["velocity"] + g if state else g.copy()
                 g = g + self.momentum * v if self.nesterov else v
             p.data -= self.lr * g
+
+    def _prepared(self, gradients: Mapping[Tensor, np.ndarray]) -> Any:
+        """A step for gradients that stay in these arrays, or None: see prepared.py."""
+        ours = type(self).step is SGD.step
+        if not ours or not can_be_prepared(self, gradients, begun=bool(self.momentum)):
+            return None
+        return SGDStep(self, gradients)
 
 
 class Adam(Optimizer):
@@ -206,6 +214,13 @@ class Adam(Optimizer):
                 kernels.optim.adam_step.definition(data, g, state["m"], state["v"], t, *settings)
             # the same array, but the tensor is told: a backward of an older graph would be too late
             p.data = data
+
+    def _prepared(self, gradients: Mapping[Tensor, np.ndarray]) -> Any:
+        """A step for gradients that stay in these arrays, or None: see prepared.py."""
+        ours = type(self).step is Adam.step
+        if not ours or not can_be_prepared(self, gradients, begun=True):
+            return None
+        return AdamStep(self, gradients)
 
     def factor_and_decay(self, p: Tensor) -> tuple[float, float]:
         """What differs between parameters.

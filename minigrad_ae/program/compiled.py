@@ -210,7 +210,10 @@ class CompiledStep:
             self.optimizer.zero_grad()
             for leaf, g in program.gradients.items():
                 leaf._grad = g
-            self.optimizer.step()
+            if not (program.update and program.update()):
+                self.optimizer.step()
+                prepare = getattr(self.optimizer, "_prepared", None)
+                program.update = prepare(program.gradients) if prepare else None
         else:
             for leaf, g in program.gradients.items():
                 known = leaf._grad

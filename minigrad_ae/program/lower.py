@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.rules import quiet
-from ..kernels.calls import Calls
+from ..kernels.calls import Calls, choose
 
 Empty = Callable[[tuple[int, ...], Any], np.ndarray]
 # Python's signs by the names of their syntax nodes, and NumPy's functions
@@ -142,12 +142,6 @@ def in_dtype(args: list[Any], dtype: Any) -> list[Any]:
     if any(isinstance(a, np.ndarray) and a.dtype != dtype for a in args) or dtype.kind != "f":
         return args
     return [np.array(a, dtype) if type(a) in (int, float) else a for a in args]
-
-
-def choose(condition: Any, a: Any, b: Any, out: np.ndarray) -> None:
-    """``out = np.where(condition, a, b)``."""
-    np.copyto(out, b)
-    np.copyto(out, a, where=condition)
 
 
 def refill(out: np.ndarray, function: Any, args: tuple[Any, ...], named: dict[str, Any]) -> None:

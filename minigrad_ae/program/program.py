@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.graph import Value
+from ..kernels.native import prepared
 from .follow import Changed, Followed, Line
 
 
@@ -66,6 +67,7 @@ class Program:
         self.boundary = self.nbytes = 0  # the number of lines of the forward pass
         self.parts = segments(items)
         self.proved = False  # whether its numbers were compared at another call
+        self.update: Any = None  # the optimiser's step for its gradients
 
     def fits(self) -> bool:
         """Whether the leaves are where they were, and want what they wanted."""
@@ -105,7 +107,7 @@ def segments(items: Sequence[Any]) -> list[Callable[[list[Any]], None]]:
             calls.append(item)
             continue
         if calls:
-            found.append(calling(calls))
+            found += [alone(work) for work in prepared(calls)]
             calls = []
         if isinstance(item, Line):
             found.append(doing(item))
@@ -114,12 +116,9 @@ def segments(items: Sequence[Any]) -> list[Callable[[list[Any]], None]]:
     return found
 
 
-def calling(calls: list[Any]) -> Callable[[list[Any]], None]:
-    def segment(values: list[Any]) -> None:
-        for function, args in calls:
-            function(*args)
-
-    return segment
+def alone(work: Callable[[], None]) -> Callable[[list[Any]], None]:
+    """Calls that need none of the values."""
+    return lambda values: work()
 
 
 def filling_in(slot: Slot, buffer: np.ndarray) -> Callable[[list[Any]], None]:
