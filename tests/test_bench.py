@@ -306,6 +306,7 @@ def test_one_call_more_fails_the_gate(calls, faults, code, capsys):
     counted = {"a": {"now": {"calls": calls, "faults": faults}, "then": {"calls": 10, "faults": 0}}}
     assert gate.report({"a": [1.0] * 7}, counted, 1.08) == code
     assert ("1 slower" in capsys.readouterr().out) == bool(code)
+    assert gate.report({"a": [0.9] * 7}, counted, 1.08) == 0  # it became faster all the same
 
 
 def test_a_row_that_stays_unclear_has_an_exit_code_of_its_own():
