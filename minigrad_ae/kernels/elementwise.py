@@ -127,9 +127,7 @@ class Loop:
 
         for sign, *inputs, out in self.lines:
             like = kind_of(self.arrays[out].dtype)
-            arrays_read = [
-                kind_of(self.arrays[x].dtype) for x in inputs if not isinstance(x, tuple)
-            ]
+            arrays_read = [kind_of(self.arrays[x].dtype) for x in inputs if not isinstance(x, tuple)]
             wanted = arrays_read[-1] if arrays_read else like
             found = result_of(code, sign, [value(x, wanted) for x in inputs], like)
             code.store(found, place(out))
