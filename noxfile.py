@@ -15,6 +15,10 @@ ROOT = Path(__file__).parent
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 QUIET = {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
 
+# PyTensor asks for an older Numba than the kernels', and runs with theirs.
+PYTENSOR = "pytensor scipy filelock cons etuples miniKanren logical-unification toolz".split()
+PYTENSOR += ["multipledispatch"]
+
 nox.options.sessions = ["lint", "types"]
 nox.options.error_on_missing_interpreters = False
 
@@ -145,9 +149,20 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks beside their peers; the numbers hold on the machine that runs them."""
+    """This processor beside the peers, about ten minutes: benchmarks/results/<processor>.json and
+    README's tables.
+    """
     session.install("-e", ".[bench]")
-    session.run("python", "-m", "minigrad_ae", "bench", *session.posargs, env=QUIET)
+    session.install("--no-deps", *PYTENSOR)
+    session.run("python", "benchmarks/run_all.py", *session.posargs)
+    session.run("python", "benchmarks/report.py")
+
+
+@nox.session
+def gate(session: nox.Session) -> None:
+    """Whether steps became slower than at a commit (`-- COMMIT`; HEAD~1)."""
+    session.install("-e", ".")
+    session.run("python", "benchmarks/gate.py", *(session.posargs or ["HEAD~1"]))
 
 
 @nox.session

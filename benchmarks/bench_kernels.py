@@ -3,9 +3,9 @@ installed, torch (one thread).
 
     taskset -c 1 python benchmarks/bench_kernels.py --json kernels.json
 
-Contenders take turns in one process; results are checked first; both sides allocate what they
-return; torch pays for its graph, as its users do.  A ratio is the median over rounds of (their time
-/ our time); ``best`` compares the shortest times.
+Contenders take turns in one process (timing.py); results are checked first; both sides allocate
+what they return; torch pays for its graph, as its users do.  A ratio is the median over rounds of
+(their time / our time).
 """
 
 from __future__ import annotations
@@ -13,28 +13,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
-import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-def clock(function):
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+from benchmarks.timing import clock, interleave
 
 
 def race(contenders, rounds):
-    """``{name: {us, ratio, best}}`` for the others against the first."""
-    times = [{name: clock(run) for name, run in contenders.items()} for _ in range(rounds)]
-    ours = next(iter(contenders))
-    shortest = {name: min(t[name] for t in times) for name in contenders}
-    result = {ours: {"us": shortest[ours] * 1e6}}
-    for name in list(contenders)[1:]:
-        ratios = sorted(t[name] / t[ours] for t in times)
-        best = shortest[name] / shortest[ours]
-        result[name] = {"us": shortest[name] * 1e6, "ratio": ratios[len(ratios) // 2], "best": best}
+    """``{name: {us, ratio}}``; ratios are those of the others to the first."""
+    runs = {name: (lambda run=run: clock(run)) for name, run in contenders.items()}
+    found = interleave(runs, rounds)
+    ours, *others = contenders
+    result = {name: {"us": found.median(name) * 1e6} for name in contenders}
+    for name in others:
+        result[name]["ratio"] = found.ratio(name, ours)
     return result
 
 
@@ -181,7 +175,6 @@ def main(argv=None):
     parser.add_argument("--dtype", default="float32", choices=("float32", "float64"))
     options = parser.parse_args(argv)
     os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     import numpy as np
 
     import minigrad_ae.kernels as kernels
@@ -199,18 +192,10 @@ def main(argv=None):
             run()
         result = race(contenders, options.rounds)
         rows.append({"kernel": label, "dtype": options.dtype} | result)
-        others = ", ".join(
-            f"{n} x{r['ratio']:.2f} (best {r['best']:.2f})"
-            for n, r in result.items()
-            if "ratio" in r
-        )
+        others = ", ".join(f"{n} x{r['ratio']:.2f}" for n, r in result.items() if "ratio" in r)
         print(f"{label:30s} {result['ours']['us']:8.1f} us   {others}", flush=True)
     if options.json:
-        head = {"machine": platform.machine(), "threads": 1, "numpy": np.__version__}
-        head["torch"] = torch.__version__ if torch else None
-        options.json.write_text(
-            json.dumps(head | {"rows": rows}, indent=1) + "\n", encoding="utf-8"
-        )
+        options.json.write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

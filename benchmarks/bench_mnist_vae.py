@@ -27,7 +27,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.timing import machine, restart_with, timer_for
+from benchmarks.machine import machine
+from benchmarks.timing import restart_with, timer_for
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, FIGURE = (

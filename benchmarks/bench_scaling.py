@@ -16,17 +16,19 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.timing import interleave, machine, pin, restart_with, timer_for, turn
+from benchmarks.timing import clock, interleave, pin, restart_with, timer_for, turn
 
 WIDTHS, BATCH = (32, 64, 128, 256, 512, 1024, 2048), 128
 BATCHES, WIDTH = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096), 512
 LARGE = (1024, 1024)  # width, batch
 GOALS = {"product": 0.80, "step": 0.75}  # of the peak, at large sizes
+LATENCY = 4  # ticks of a fused multiply-add: AMD since Zen 3, Intel since Skylake, Arm's Neoverse
 MOVES = 10  # of each number between memory and processor, at least
 
 
@@ -135,6 +137,59 @@ def measure(rounds: int, budget: float) -> list[dict[str, Any]]:
     return rows
 
 
+def roofs(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The two roofs, what the first is checked by, and what does not fit."""
+    import numpy as np
+
+    from minigrad_ae.cli.processor import processor
+    from minigrad_ae.kernels import roofline
+
+    a = np.ones((1024, 1024), np.float32)
+    blas = turn(lambda: a @ a, 0.2, timer_for(1))
+    found = {
+        "peak_gflops": max(r["peak_gflops"] for r in rows),
+        "bandwidth_gbytes": roofline.bandwidth() / 1e9,
+        "openblas_gflops": 2.0 * 1024**3 / min(blas() for _ in range(5)) / 1e9,
+        "clock_ghz": max(clock_rate() for _ in range(5)) / 1e9,
+    }
+    return found | {"notes": misfits(found, processor()["vector_bits"])}
+
+
+def misfits(found: dict[str, Any], bits: int) -> list[str]:
+    """What about the measured peak cannot be, in words."""
+    peak, blas, notes = found["peak_gflops"], found["openblas_gflops"], []
+    if blas > 1.02 * peak:
+        notes.append(f"OpenBLAS reaches {blas:.0f} GFLOP/s: the peak is measured too low")
+    a_tick = peak / found["clock_ghz"]
+    one_unit = 2 * bits / 32  # a multiply and an add in each lane of float32
+    if not 0.85 * one_unit <= a_tick <= 2.1 * one_unit:
+        notes.append(
+            f"the peak is {a_tick:.1f} operations a tick, where one or two units of {bits} bits "
+            f"would do {one_unit:.0f} or {2 * one_unit:.0f}"
+        )
+    return notes
+
+
+def clock_rate(steps: int = 2_000_000) -> float:
+    """Ticks a second, from a chain of fused multiply-adds in which each waits for the last."""
+    chain = _chain()
+    chain(1.0, 0.5, steps)
+    return LATENCY * steps / clock(lambda: chain(1.0, 0.5, steps))
+
+
+@cache
+def _chain() -> Any:
+    import numba
+
+    @numba.njit(fastmath={"contract"})
+    def chain(x: float, a: float, steps: int) -> float:
+        for _ in range(steps):
+            x = x * a + a
+        return x
+
+    return chain
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", type=Path)
@@ -145,28 +200,25 @@ def main(argv: list[str] | None = None) -> int:
     pinned = pin(1)
     print(pinned)
     import minigrad_ae as mg
-    from minigrad_ae.kernels import roofline
 
     mg.kernels.set_num_threads(1)
     rows = measure(options.rounds, options.budget)
-    roofs = {
-        "peak_gflops": max(r["peak_gflops"] for r in rows),
-        "bandwidth_gbytes": roofline.bandwidth() / 1e9,
-    }
+    limits = roofs(rows)
     largest = next(r for r in rows if r["series"] == "large")
     reached = ", ".join(
         f"{name} {largest['fraction_of_peak'][name]:.0%} (goal {goal:.0%})"
         for name, goal in GOALS.items()
     )
     print(
-        f"roofs: {roofs['peak_gflops']:.0f} GFLOP/s, {roofs['bandwidth_gbytes']:.0f} GB/s;  at "
-        f"width and batch 1024: {reached}"
+        f"roofs: {limits['peak_gflops']:.0f} GFLOP/s (OpenBLAS {limits['openblas_gflops']:.0f}, "
+        f"clock {limits['clock_ghz']:.2f} GHz), {limits['bandwidth_gbytes']:.0f} GB/s;  at width "
+        f"and batch 1024: {reached}",
+        *limits["notes"],
+        sep="\n",
     )
     if options.json:
-        head = {"machine": machine(), "pinned": pinned, "roofs": roofs, "goals": GOALS}
-        options.json.write_text(
-            json.dumps(head | {"rows": rows}, indent=1) + "\n", encoding="utf-8"
-        )
+        found = {"pinned": pinned, "roofs": limits, "goals": GOALS, "rows": rows}
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -1,18 +1,22 @@
-"""Whole training steps (loss, gradients, Adam; float32) against torch, HIPS autograd and JAX, on
-one and two threads.
+"""Whole training steps (loss, gradients, Adam; float32): ours on the tape and compiled
+(`mg.compile`), torch, HIPS autograd, torch.compile, JAX and PyTensor in Numba mode.
 
     python benchmarks/bench_steps.py [--json FILE] [--rounds N] [--threads 1 2] [--models 0 1 ...]
 
-Each library has a process of its own, and the processes take turns (timing.py).  Nothing is timed
+Each contender has a process of its own, and the processes take turns (timing.py).  Nothing is timed
 before the losses of the first steps agree, from the same weights, data and noise: a fast wrong step
-counts as a failure, exit code 1.
+counts as a failure, exit code 1.  Beside the times stand the seconds until a first loss, in which
+whoever compiles does so, and what our steps ask of the machine (footprint.py).  `--quick` leaves
+out what compiles a transformer for minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +24,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from benchmarks.step_models import MODELS, Model
+from benchmarks.machine import installed
+from benchmarks.step_models import MODELS
 from benchmarks.step_peers import LIBRARIES
-from benchmarks.timing import Worker, busy, gauge, installed, interleave, machine, pin
+from benchmarks.timing import Worker, busy, environment, gauge, interleave, pin
 
 CHECKED, TOLERANCE = 5, 2e-5  # first losses that are compared, and the relative difference allowed
-PEERS = Path(__file__).with_name("step_peers.py")
+FOLDER = Path(__file__).parent
+OURS = ("tape", "compiled")
+SLOW = ("torch.compile", "pytensor")  # a minute or two, for one of the masked autoencoders
+ONE_THREAD = ("autograd", "pytensor")  # for which a second thread is nothing new
 
 
 def disagreement(losses: dict[str, list[float]], reference: str) -> dict[str, float]:
-    """The largest relative difference of each library's losses from those of `reference`."""
+    """The largest relative difference of each contender's losses from those of `reference`."""
     true = np.array(losses[reference])
     # NaN stays NaN
     return {name: float(np.max(np.abs(np.array(own) / true - 1))) for name, own in losses.items()}
@@ -38,12 +46,14 @@ def disagreement(losses: dict[str, list[float]], reference: str) -> dict[str, fl
 def race(
     number: int, workers: dict[str, Worker], threads: int, rounds: int, seconds: float
 ) -> dict[str, Any]:
-    """One row: every library on model `number`.  ValueError where the losses do not agree."""
+    """One row: every contender on model `number`.  ValueError where the losses do not agree."""
     model = MODELS[number]
-    losses = {
+    answers = {
         name: w.ask(model=number, steps=CHECKED, seconds=seconds) for name, w in workers.items()
     }
-    reference = "torch" if "torch" in losses else next((n for n in losses if n != "ours"), "ours")
+    losses = {name: answer["losses"] for name, answer in answers.items()}
+    others = [name for name in losses if name not in OURS]
+    reference = "torch" if "torch" in losses else next(iter(others), "tape")
     apart = disagreement(losses, reference)
     if not all(difference <= TOLERANCE for difference in apart.values()):
         raise ValueError(
@@ -54,16 +64,22 @@ def race(
         rounds,
         gauge(threads),
     )
-    peers = [name for name in workers if name != "ours"]
+    pairs = {ours: [name for name in workers if name != ours] for ours in OURS if ours in workers}
     return {
         "model": model.name,
         "batch": model.batch,
         "threads": threads,
         "microseconds": {name: result.median(name) * 1e6 for name in workers},
-        "ratio": {name: result.ratio(name) for name in peers},
-        "quartiles": {name: result.spread(name) for name in peers},
-        "goal": goals(model, threads),
-        "losses": losses["ours"],
+        "ratio": {
+            ours: {name: result.ratio(name, ours) for name in names}
+            for ours, names in pairs.items()
+        },
+        "quartiles": {
+            ours: {name: result.spread(name, ours) for name in names}
+            for ours, names in pairs.items()
+        },
+        "seconds_to_first_loss": {name: answer["first"] for name, answer in answers.items()},
+        "losses": losses["tape"] if "tape" in losses else losses[reference],
         "largest_difference": max(apart.values()),
         "busy": busy(result, threads),
         "rounds_kept": result.kept,
@@ -71,62 +87,80 @@ def race(
     }
 
 
-def goals(model: Model, threads: int) -> dict[str, float]:
-    return dict(model.goals.get(threads, {}))
+def footprint(number: int) -> dict[str, Any]:
+    """What our steps of a model ask of the machine; measured in a process of its own."""
+    command = [sys.executable, str(FOLDER / "footprint.py"), str(number)]
+    done = subprocess.run(command, env=environment(1), stdout=subprocess.PIPE, check=True)
+    return dict(json.loads(done.stdout))
 
 
-def run(threads: int, models: list[int], rounds: int, seconds: float) -> list[dict[str, Any]]:
-    """All rows for one number of threads; missing peers are reported and left out."""
+def contenders(threads: int, masked: bool, quick: bool) -> list[str]:
+    """Those that are installed, and worth it for this kind of model."""
     names = [name for name, package in LIBRARIES.items() if installed(package)]
     if threads > 1:
-        names = [name for name in names if name != "autograd"]
-    workers = {name: Worker(PEERS, threads, name, str(threads)) for name in names}
-    rows = []
+        names = [name for name in names if name not in ONE_THREAD]
+    return [name for name in names if not (masked and quick and name in SLOW)]
+
+
+def run(
+    threads: int, models: list[int], rounds: int, seconds: float, quick: bool
+) -> Iterator[dict[str, Any]]:
+    """All rows for one number of threads."""
+    workers: dict[str, Worker] = {}
     try:
         for number in models:
-            row = race(number, workers, threads, rounds, seconds)
-            rows.append(row)
+            names = contenders(threads, MODELS[number].start is not None, quick)
+            for name in (n for n in names if n not in workers):
+                workers[name] = Worker(FOLDER / "step_peers.py", threads, name, str(threads))
+            chosen = {name: workers[name] for name in names}
+            row = race(number, chosen, threads, rounds, seconds)
+            if threads == 1:
+                row["footprint"] = footprint(number)
             report(row)
+            yield row
     finally:
         for worker in workers.values():
             worker.close()
-    return rows
 
 
 def report(row: dict[str, Any]) -> None:
-    ratios = "  ".join(
-        f"{n} x{r:.2f}" + (f" (goal {row['goal'][n]})" if n in row["goal"] else "")
-        for n, r in row["ratio"].items()
-    )
-    dropped = (
-        f"{row['rounds_dropped']} of {row['rounds_dropped'] + row['rounds_kept']} rounds dropped"
-    )
-    dropped += "; the machine is busy: figures for two threads mean little" if row["busy"] else ""
-    took = f"{row['microseconds']['ours']:8.0f} us"
-    print(f"{row['model']:24s} {row['threads']} thr {took}  {ratios}   [{dropped}]", flush=True)
+    """Three lines: the tape's times over which the others' stand, the same compiled, the rest."""
+    for ours, ratios in row["ratio"].items():
+        others = "  ".join(f"{n} x{r:.2f}" for n, r in ratios.items())
+        took = f"{row['microseconds'][ours]:8.0f} us"
+        print(f"{row['model'][:34]:34} {row['threads']} thr {ours:8} {took}  {others}", flush=True)
+    notes = [f"{row['rounds_dropped']} of {row['rounds_dropped'] + row['rounds_kept']} rounds"]
+    notes[0] += " dropped"
+    if row["busy"]:
+        notes.append("the machine is busy: figures for two threads mean little")
+    for ours, own in row.get("footprint", {}).items():
+        notes.append(f"{ours}: {own['faults']} page faults, {own['peak'] / 1e6:.2f} MB at most")
+    print(" " * 40 + "; ".join(notes), flush=True)
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--seconds", type=float, default=0.015, help="of each turn")
     parser.add_argument("--threads", type=int, nargs="+", default=[2, 1])
     parser.add_argument("--models", type=int, nargs="+", default=list(range(len(MODELS))))
+    parser.add_argument("--quick", action="store_true", help="no long compilations")
     options = parser.parse_args(argv)
     missing = sorted({p for p in LIBRARIES.values() if not installed(p)})
     if missing:
         print(f"not installed, left out: {', '.join(missing)}   (pip install 'minigrad_ae[bench]')")
-    rows, pinned = [], []
+    rows: list[dict[str, Any]] = []
+    pinned: list[str] = []
+    found = {"pinned": pinned, "missing": missing, "rows": rows}
     for threads in sorted(options.threads, reverse=True):  # pinning only ever narrows
         pinned.append(pin(threads))
         print(pinned[-1])
-        rows += run(threads, options.models, options.rounds, options.seconds)
-    if options.json:
-        head = {"machine": machine(), "pinned": pinned, "missing": missing}
-        options.json.write_text(
-            json.dumps(head | {"rows": rows}, indent=1) + "\n", encoding="utf-8"
-        )
+        chosen = (options.models, options.rounds, options.seconds, options.quick)
+        for row in run(threads, *chosen):
+            rows.append(row)
+            if options.json:  # after each row: the next may take minutes
+                options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

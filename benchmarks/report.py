@@ -1,333 +1,289 @@
-"""The report of ``minigrad-ae bench``: run the scripts of this folder, print our times beside those
-of other libraries, draw two figures.
+"""README's tables of speed, a column for each processor that was measured, and the figure.
 
-Every script measures in processes of its own and writes JSON; this file turns that into rows
+    python benchmarks/report.py [--check]
 
-    {what, threads, peer, ours (seconds or None), ratio (their time / ours), goal (or None), met (or
-    None), busy}
-
-A missed goal is reported but is not an error, since it also depends on the machine.  A loss or a
-product that does not agree with its reference is an error: exit code 1.
+writes what the files results/<processor>.json say into README.md, between the lines
+``<!-- benchmarks: NAME -->`` and ``<!-- end -->``; `--check` only says whether it is there already.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import math
-import subprocess
+import re
+import statistics
 import sys
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import matplotlib
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
+from benchmarks.goals import PRODUCT_GOALS, goal_of
+from benchmarks.step_models import MODELS
 from minigrad_ae.files import write_png, write_text
 from minigrad_ae.teaching.lesson import BLUE, ORANGE, STYLE, plain
 
-Row = dict[str, Any]
-FOLDER = Path(__file__).resolve().parent
-QUICK = [
-    ("steps", "bench_steps.py", ["--threads", "1", "--rounds", "15"]),
-    ("scaling", "bench_scaling.py", ["--rounds", "5", "--budget", "1.5"]),
-]
-FULL = [
-    ("steps", "bench_steps.py", ["--rounds", "21"]),
-    ("scaling", "bench_scaling.py", ["--rounds", "15", "--budget", "4"]),
-    ("gemm", "bench_gemm.py", []),
-    ("kernels", "bench_kernels.py", []),
-    ("deep", "bench_mnist_deep.py", []),
-    ("vae", "bench_mnist_vae.py", []),
-    ("masked", "bench_mnist_masked.py", []),
-]
-PRODUCT_GOALS = {"NN": 0.95, "TN": 0.95, "NT": 1.0}  # geometric means over the shapes; batched: 1.0
-KERNEL_GOALS = {  # against NumPy, against torch
-    "linear": (1.0, 1.1),
-    "softmax": (3.0, 1.5),
-    "layer norm": (3.0, 1.5),
-    "gelu": (3.0, 1.5),
-    "Adam": (None, 1.0),
-}
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS, README, FIGURES = ROOT / "benchmarks" / "results", ROOT / "README.md", ROOT / "figures"
+BLOCK = re.compile(r"(<!-- benchmarks: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+ON_TAPE = ("torch", "torch fused", "autograd", "jax")
+COMPILED = ("tape", "torch", "torch.compile", "jax", "pytensor")
+COMPILERS = ("compiled", "torch.compile", "jax", "pytensor")
+NOTHING = "-"
+Found = dict[str, Any]  # what is known of a processor: see run_all.py
+Cell = Callable[[Found], str]
 
 
-def make_report(full: bool, destination: Path | None) -> int:
-    """Run the scripts, print the table, draw the figures; 1 if a script failed.
-
-    full : all the scripts, not the quick ones alone.
-    destination : a file for everything measured, as JSON.
-    """
-    found: dict[str, Any] = {}
-    failed: list[str] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for name, script, options in FULL if full else QUICK:
-            print(f"\n== {script} {' '.join(options)}", flush=True)
-            report = Path(folder) / f"{name}.json"
-            command = [sys.executable, str(FOLDER / script), *options, "--json", str(report)]
-            if subprocess.run(command, check=False).returncode:
-                failed.append(script)
-            else:
-                found[name] = json.loads(report.read_text(encoding="utf-8"))
-    rows = table_rows(found)
-    print("\n" + table(rows))
-    for script in failed:
-        print(f"{script} failed: see its message above; its rows are missing")
-    if destination:
-        line = f"minigrad-ae bench{' --full' if full else ''}"
-        everything = {"command": line, "rows": rows, "measured": found}
-        write_text(destination, json.dumps(everything, indent=1) + "\n")
-    for path in draw(found, rows, FOLDER.parent / "figures"):
-        print(f"figure: {path}")
-    return int(bool(failed))
-
-
-# --- rows -----------------------------------------------------------------------------------------
-
-
-def row(
-    what: str,
-    peer: str,
-    ratio: float,
-    goal: float | None,
-    threads: int = 1,
-    ours: float | None = None,
-    busy: bool = False,
-) -> Row:
-    """One comparison.
-
-    busy : measured while others used the cores, so that the ratio neither meets its goal nor misses
-    it.
-    """
-    met = None if goal is None or busy else bool(ratio >= goal)
-    return {
-        "what": what,
-        "threads": threads,
-        "peer": peer,
-        "ours": ours,
-        "ratio": ratio,
-        "goal": goal,
-        "met": met,
-        "busy": busy,
+def processors(folder: Path = RESULTS) -> dict[str, Found]:
+    """{name: what was measured there}, by name."""
+    read = {
+        p.stem: json.loads(p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*.json"))
     }
+    return {name: found for name, found in read.items() if "parts" in found}
 
 
-def table_rows(found: dict[str, Any]) -> list[Row]:
-    """One row per comparison, from what the scripts wrote."""
-    rows = []
-    for r in found.get("steps", {}).get("rows", []):
-        for peer, ratio in r["ratio"].items():
-            what, goal = f"{r['model']}, batch {r['batch']}", r["goal"].get(peer)
-            ours, busy = r["microseconds"]["ours"] * 1e-6, r.get("busy", False)
-            rows.append(row(what, peer, ratio, goal, r["threads"], ours, busy))
-    scaling = found.get("scaling", {})
-    for r in scaling.get("rows", []):
-        if r["series"] == "large":
-            for name, fraction in r["fraction_of_peak"].items():
-                part = "whole step" if name == "step" else "its products"
-                what = f"{part}, width {r['width']}, batch {r['batch']}"
-                goal = scaling["goals"][name]
-                rows.append(row(what, "FMA peak", fraction, goal, ours=r["seconds"]))
-    rows += _products(found.get("gemm", {}).get("rows", []))
-    for r in found.get("kernels", {}).get("rows", []):
-        rows += _kernel(r)
-    for r in found.get("deep", {}).get("rows", []):
-        rows += _deep(r)
-    for name, r in found.get("vae", {}).get("runs", {}).items():
-        rows += _vae(name, r, found["vae"])
-    if "masked" in found:
-        rows += _masked(found["masked"])
-    return rows
+# --- tables ---------------------------------------------------------------------------------------
 
 
-def _products(measured: list[Row]) -> Iterable[Row]:
-    keys = dict.fromkeys((r["kernel"], r["dtype"], r["kind"]) for r in measured)
-    for kernel, dtype, kind in keys:
-        ratios = [
-            r["ratio"]
-            for r in measured
-            if (r["kernel"], r["dtype"], r["kind"]) == (kernel, dtype, kind)
-        ]
-        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-        letters = {"NN": "A B", "TN": "A^T B", "NT": "A B^T"}[kind]
-        goal = 1.0 if kernel == "batched" else PRODUCT_GOALS[kind]
-        stack = "stack of " if kernel == "batched" else ""
-        yield row(f"{stack}{letters}, {dtype}", "OpenBLAS", mean, goal)
+def blocks(measured: dict[str, Found]) -> dict[str, str]:
+    """{name: Markdown} of the tables."""
+    steps = [model.name for model in MODELS]
+    tables: dict[str, tuple[str, Iterable[tuple[str, Cell]]]] = {
+        "processors": ("", PROCESSOR.items()),
+        "tape": ("on the tape", [(name, ratios(name, "tape", ON_TAPE)) for name in steps]),
+        "compiled": ("compiled", [(name, ratios(name, "compiled", COMPILED)) for name in steps]),
+        "memory": ("one training step", [(name, footprint(name)) for name in steps]),
+        "products": ("products", [(what, products(*key)) for key, what in PRODUCTS.items()]),
+        "whole": ("", WHOLE.items()),
+    }
+    return {name: markdown(head, rows, measured) for name, (head, rows) in tables.items()}
 
 
-def _kernel(measured: Row) -> Iterable[Row]:
-    what = measured["kernel"]
-    goals = next((g for name, g in KERNEL_GOALS.items() if what.startswith(name)), (None, None))
-    for peer in (p for p in ("numpy", "torch", "torch fused") if p in measured):
-        goal = goals[0] if peer == "numpy" else goals[1]
-        yield row(what, peer, measured[peer]["ratio"], goal, ours=measured["ours"]["us"] * 1e-6)
+def markdown(head: str, rows: Iterable[tuple[str, Cell]], measured: dict[str, Found]) -> str:
+    """A table, without the columns and rows that say nothing."""
+    cells = {what: {name: cell(found) for name, found in measured.items()} for what, cell in rows}
+    told = [n for n in measured if any(row[n] != NOTHING for row in cells.values())]
+    lines = [[head, *told], ["---"] * (1 + len(told))]
+    for what, row in cells.items():
+        own = [row[name] for name in told]
+        lines += [[what, *own]] if set(own) != {NOTHING} else []
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _deep(measured: Row) -> Iterable[Row]:
-    """A deep autoencoder on MNIST: PCA's test error over ours, and torch's time for the same
-    training over ours.
-    """
-    ours = measured["ours"]
-    yield row(
-        f"{measured['name']}, test error",
-        "PCA",
-        measured["pca"] / ours["median"],
-        measured["pca"] / measured["goal"],
-    )
-    if "torch" in measured:
-        what = f"{measured['name']}, training"
-        ratio = sum(measured["torch"]["cpu"]) / sum(ours["cpu"])
-        yield row(what, "torch fused", ratio, None, ours=sum(ours["cpu"]) / len(ours["cpu"]))
+def measured_part(found: Found, part: str) -> Found:
+    return dict(found["parts"].get(part, {}).get("measured", {}))
 
 
-def _vae(name: str, measured: Row, report: Row) -> Iterable[Row]:
-    """A VAE on MNIST: the nats of independent pixels over ours, and the seconds of a plain NumPy
-    program over ours.
-    """
-    goals, pixels, threads = measured["setting"], report["baseline"], report["threads"]
-    for key, what in (("elbo", "-ELBO"), ("log_p", "-log p")):
-        if goals[key] is not None:
-            yield row(
-                f"{name} on MNIST, {what}",
-                "pixels",
-                pixels / measured[key],
-                pixels / goals[key],
-                threads,
-            )
-    if goals["seconds"] is not None:
-        seconds = measured["seconds_with_log_p"]
-        yield row(
-            f"{name} on MNIST, training",
-            "plain NumPy",
-            goals["seconds"] / seconds,
-            1.0,
-            threads,
-            ours=seconds,
-        )
+def row_of(found: Found, model: str, threads: int = 1) -> Found:
+    """What was measured of a model's steps; empty where nothing was."""
+    rows = measured_part(found, "steps").get("rows", [])
+    return next((r for r in rows if (r["model"], r["threads"]) == (model, threads)), {})
 
 
-def _masked(measured: Row) -> Iterable[Row]:
-    """The masked autoencoder on MNIST: the Gaussian conditional's error over ours, with the same
-    masks; and its seconds.
-    """
-    targets, threads = measured["targets"], measured["threads"]
-    what = "masked AE on MNIST, error in hidden pixels"
-    yield row(
-        what,
-        "conditional",
-        measured["gaussian"] / measured["masked_error"],
-        1 / targets["ratio"],
-        threads,
-    )
-    yield row(what, "target", targets["masked_error"] / measured["masked_error"], 1.0, threads)
-    yield row(
-        "masked AE on MNIST, training",
-        "10 minutes",
-        targets["seconds"] / measured["seconds"],
-        1.0,
-        threads,
-        ours=measured["seconds"],
-    )
+def ratios(model: str, ours: str, peers: Sequence[str]) -> Cell:
+    """Our time, and the peers' over it; in italics what misses its goal."""
+
+    def cell(found: Found) -> str:
+        row = row_of(found, model)
+        own = row.get("ratio", {}).get(ours)
+        if own is None:
+            return NOTHING
+        seconds = row.get("microseconds", {}).get(ours)
+        shown = [beside_goal(own.get(p), goal_of(model, ours, 1, p)) for p in peers]
+        return f"{duration(seconds * 1e-6) if seconds else NOTHING}: {', '.join(shown)}"
+
+    return cell
 
 
-def table(rows: Sequence[Row]) -> str:
-    """what | threads | ours | peer | ratio | goal | met, at most 100 columns."""
-    lines = [f"{'what':<46} {'threads':>7} {'ours':>9} {'peer':>12} {'ratio':>6} {'goal':>5}  met"]
-    for r in rows:
-        ours = "" if r["ours"] is None else duration(r["ours"])
-        goal = "" if r["goal"] is None else f"{r['goal']:.2f}"
-        met = "busy" if r["busy"] else {True: "yes", False: "NO", None: ""}[r["met"]]
-        line = (
-            f"{r['what'][:46]:<46} {r['threads']:>7} {ours:>9} {r['peer']:>12} "
-            f"{r['ratio']:>6.2f} {goal:>5}  {met}"
-        )
-        lines.append(line.rstrip())
-    goals = [r["met"] for r in rows if r["met"] is not None]
-    return "\n".join(
-        [*lines, f"{sum(goals)} of {len(goals)} goals met; a ratio is their time / our time"]
-    )
+def beside_goal(ratio: float | None, goal: float | None) -> str:
+    """'1.23', in italics below the goal."""
+    if ratio is None:
+        return NOTHING
+    text = f"{ratio:.2f}"
+    return f"*{text}*" if goal is not None and ratio < goal else text
 
 
 def duration(seconds: float) -> str:
-    return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} us"
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{seconds * 1e3:.1f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} µs"
 
 
-# --- figures --------------------------------------------------------------------------------------
+def footprint(model: str) -> Cell:
+    """Page faults, and the peak over the arrays that are alive; the tape's, then compiled."""
+
+    def cell(found: Found) -> str:
+        ways = row_of(found, model).get("footprint", {})
+        live = ways.get("tape", {}).get("live")
+        shown = []
+        for own in ways.values():
+            faults = NOTHING if own["faults"] is None else f"{own['faults']:.0f}"
+            peak = "" if "peak" not in own else f", {own['peak'] / 1e6:.2f} MB"
+            over = f" ({own['peak'] / live:.2f})" if live else ""
+            shown.append(faults + peak + over)
+        return "; ".join(shown) or NOTHING
+
+    return cell
 
 
-def draw(found: dict[str, Any], rows: Sequence[Row], folder: Path) -> list[Path]:
-    """bench_ratios and bench_scaling, PNG and the numbers as JSON; those for which there are
-    data.
-    """
-    folder.mkdir(exist_ok=True)
-    drawn = []
+LETTERS = {"NN": "A·B", "TN": "Aᵀ·B", "NT": "A·Bᵀ"}
+PRODUCTS = {(d, k): f"{text}, {d}" for d in ("float32", "float64") for k, text in LETTERS.items()}
+
+
+def products(dtype: str, kind: str) -> Cell:
+    """The geometric mean over shapes of OpenBLAS's time over ours, and the smallest."""
+
+    def cell(found: Found) -> str:
+        part = measured_part(found, "gemm")
+        rows = part.get("rows", [])
+        key = ("matmul", dtype, kind)
+        own = [r["ratio"] for r in rows if (r["kernel"], r["dtype"], r["kind"]) == key]
+        if own:
+            mean = beside_goal(statistics.geometric_mean(own), PRODUCT_GOALS[kind])
+            return f"{mean} ({min(own):.2f})"
+        return beside_goal(part.get("means", {}).get(dtype, {}).get(kind), PRODUCT_GOALS[kind])
+
+    return cell
+
+
+def to_first_loss(peer: str) -> Cell:
+    """Least and most seconds until the first loss of a model."""
+
+    def cell(found: Found) -> str:
+        rows = measured_part(found, "steps").get("rows", [])
+        told = [r["seconds_to_first_loss"] for r in rows if "seconds_to_first_loss" in r]
+        own = sorted(t[peer] for t in told if peer in t)
+        return f"{own[0]:.1f} to {own[-1]:.1f} s" if own else NOTHING
+
+    return cell
+
+
+def said(part: str, *keys: str, form: str = "{}") -> Cell:
+    """One value of a part."""
+
+    def cell(found: Found) -> str:
+        value: Any = measured_part(found, part)
+        for key in keys:
+            value = value.get(key) if value else None
+        return NOTHING if value is None else form.format(value)
+
+    return cell
+
+
+def versions(found: Found) -> str:
+    told = found["parts"]["steps"]["versions"]
+    return ", ".join(f"{name} {version}" for name, version in told.items() if version)
+
+
+def caches(found: Found) -> str:
+    return ", ".join(f"{k} {v}" for k, v in found["processor"]["caches"].items()) or NOTHING
+
+
+def when(found: Found) -> str:
+    part = found["parts"]["steps"]
+    return f"{part['date']}, version {part['minigrad_ae']}"
+
+
+def others(found: Found) -> str:
+    """How much of the cores others took while steps were measured."""
+    part = found["parts"]["steps"]
+    if "others" not in part:
+        return part.get("company", NOTHING)
+    return "quiet" if part["quiet"] else f"others took {part['others']:.2f} cores"
+
+
+def named(found: Found) -> str:
+    told = found["processor"]
+    family = f", family {told['family']}, model {told['model']}" if told["family"] else ""
+    return f"{told['name']}{family}; {told['cores']} cores"
+
+
+def notes(found: Found) -> str:
+    told = measured_part(found, "scaling").get("roofs", {}).get("notes")
+    return NOTHING if told is None else "; ".join(told) or "it fits"
+
+
+PROCESSOR: dict[str, Cell] = {
+    "processor": named,
+    "vectors": lambda found: f"{found['processor']['vector_bits']} bits",
+    "caches": caches,
+    "steps measured": when,
+    "machine": others,
+    "versions": versions,
+    "multiply-adds of one core, at most": said(
+        "scaling", "roofs", "peak_gflops", form="{:.0f} GFLOP/s"
+    ),
+    "a product of OpenBLAS, 1024³": said(
+        "scaling", "roofs", "openblas_gflops", form="{:.0f} GFLOP/s"
+    ),
+    "clock, from a chain of multiply-adds": said(
+        "scaling", "roofs", "clock_ghz", form="{:.2f} GHz"
+    ),
+    "the three beside each other": notes,
+    "memory, one core": said("scaling", "roofs", "bandwidth_gbytes", form="{:.0f} GB/s"),
+}
+
+
+def of_peak(what: str) -> Cell:
+    """The fraction of the peak at width and batch 1024."""
+
+    def cell(found: Found) -> str:
+        rows = measured_part(found, "scaling").get("rows", [])
+        large = next((r for r in rows if r["series"] == "large"), None)
+        return f"{large['fraction_of_peak'][what]:.0%}" if large else NOTHING
+
+    return cell
+
+
+WHOLE: dict[str, Cell] = {
+    **{f"until the first loss: {peer}": to_first_loss(peer) for peer in COMPILERS},
+    "a step at width and batch 1024, of the peak (goal 75 %)": of_peak("step"),
+    "its products alone (goal 80 %)": of_peak("product"),
+    "`import minigrad_ae`": said("whole", "import", "minigrad_ae", form="{:.2f} s"),
+    "`import torch`": said("whole", "import", "torch", form="{:.2f} s"),
+    "`import jax`": said("whole", "import", "jax", form="{:.2f} s"),
+    "lesson 2 in its short form": said("whole", "lesson", form="{:.1f} s"),
+    "an epoch of a VAE 784-400-20 on MNIST, on the tape": said(
+        "whole", "mnist", "tape", form="{:.1f} s"
+    ),
+    'the same by `fit(compile="auto")`, of that time': said(
+        "whole", "mnist", "ratio", form="{:.2f}"
+    ),
+}
+
+
+def filled(text: str, tables: dict[str, str]) -> str:
+    """A text with the tables between its marks."""
+    return BLOCK.sub(lambda m: f"{m[1]}{tables[m[2]]}{m[3]}", text)
+
+
+# --- figure ---------------------------------------------------------------------------------------
+
+
+def draw(measured: dict[str, Found], folder: Path = FIGURES) -> Path | None:
+    """bench_scaling, PNG and the numbers as JSON, of the processor where it was measured last."""
+    dated = [
+        (found["parts"]["scaling"]["date"], name)
+        for name, found in measured.items()
+        if "scaling" in found["parts"]
+    ]
+    if not dated:
+        return None
+    name = max(dated)[1]
+    scaling = measured_part(measured[name], "scaling")
     with matplotlib.rc_context({**STYLE, "backend": "Agg"}):
-        steps = [r for r in rows if r["peer"] in PEERS and "batch" in r["what"] and not r["busy"]]
-        if steps:
-            numbers = {
-                "rows": steps,
-                "machine": found["steps"].get("machine"),
-                "pinned": found["steps"].get("pinned"),
-            }
-            drawn.append(save(folder / "bench_ratios.png", ratios_figure(steps), numbers))
-        if "scaling" in found:
-            drawn.append(
-                save(
-                    folder / "bench_scaling.png", scaling_figure(found["scaling"]), found["scaling"]
-                )
-            )
-    return drawn
-
-
-def save(path: Path, figure: Any, numbers: Any) -> Path:
-    write_png(path, figure, dpi=150)
-    write_text(path.with_suffix(".json"), json.dumps(plain(numbers), indent=1) + "\n")
+        path = folder / "bench_scaling.png"
+        write_png(path, scaling_figure(scaling, name), dpi=150)
+    numbers = json.dumps(plain({"processor": name, **scaling}), indent=1) + "\n"
+    write_text(path.with_suffix(".json"), numbers)
     return path
 
 
-# Okabe and Ito
-PEERS = {"torch": "#0072B2", "torch fused": "#56B4E9", "autograd": "#E69F00", "jax": "#009E73"}
-
-
-def ratios_figure(rows: Sequence[Row]) -> Any:
-    """A bar per peer: how many times as long it takes; a line across the bar marks the goal."""
-    shown = [name for name in PEERS if any(r["peer"] == name for r in rows)]
-    groups = list(dict.fromkeys((r["what"], r["threads"]) for r in rows))
-    figure = Figure(figsize=(9, 1.2 + 0.85 * len(groups)))
-    ax = figure.subplots()
-    for k, group in enumerate(groups):
-        own = [r for r in rows if (r["what"], r["threads"]) == group]
-        for j, r in enumerate(own):
-            y = k + (j - (len(own) - 1) / 2) * 0.2
-            ax.barh(y, r["ratio"], height=0.18, color=PEERS[r["peer"]])
-            ax.text(0.03, y, f"{r['ratio']:.2f}", va="center", fontsize=8)
-            if r["goal"] is not None:
-                ax.plot([r["goal"]] * 2, [y - 0.1, y + 0.1], color="black", lw=2.5, zorder=3)
-    goals = [r["met"] for r in rows if r["met"] is not None]
-    versus = [r for r in rows if r["peer"] == "torch"]
-    title = f"{sum(goals)} of {len(goals)} goals (black marks) are met"
-    if versus:
-        faster = sum(r["ratio"] > 1 for r in versus)
-        title = f"{faster} of {len(versus)} steps are faster than torch's;\n{title}"
-    labels = [f"{what}\n{threads} thread{'s' * (threads > 1)}" for what, threads in groups]
-    ax.set_yticks(range(len(groups)), labels)
-    ax.set(
-        xlabel="time of a training step: theirs / ours   (right of the dashed line ours is faster)",
-        title=title,
-    )
-    ax.invert_yaxis()
-    ax.axvline(1, color="black", lw=1, ls="--")
-    figure.legend(
-        [Patch(color=PEERS[name]) for name in shown],
-        shown,
-        loc="outside lower center",
-        ncols=len(shown),
-    )
-    return figure
-
-
-def scaling_figure(scaling: dict[str, Any]) -> Any:
+def scaling_figure(scaling: dict[str, Any], processor: str) -> Any:
     """Time per step against operations, the two roofs beneath it; and the fraction of the peak."""
     figure = Figure(figsize=(10, 4.4))
     left, right = figure.subplots(1, 2)
@@ -370,7 +326,7 @@ def scaling_figure(scaling: dict[str, Any]) -> Any:
     left.set(
         xlabel="floating-point operations in a step",
         ylabel="time of a step (s)",
-        title="A small step costs its overhead,\na large one follows the multipliers",
+        title=f"{processor}: a small step costs its\noverhead, a large one follows the multipliers",
     )
     right.set(
         xlabel="floating-point operations in a step",
@@ -383,3 +339,22 @@ def scaling_figure(scaling: dict[str, Any]) -> Any:
     for ax in (left, right):
         ax.legend(fontsize=7)
     return figure
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 if README is behind")
+    options = parser.parse_args(argv)
+    measured = processors()
+    text = README.read_text(encoding="utf-8")
+    wanted = filled(text, blocks(measured))
+    if options.check:
+        print("README.md is up to date" if text == wanted else "README.md is behind the results")
+        return int(text != wanted)
+    write_text(README, wanted)
+    print(f"README.md, {draw(measured)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -89,8 +89,8 @@ class Masked:
             f.argsort(order),
         )
         rows, patch, tokens_in_all = self.side // self.patch, self.patch, self.tokens
-        patches = f.permute(x.reshape(n, rows, patch, rows, patch), (0, 1, 3, 2, 4)).reshape(
-            n, tokens_in_all, patch**2
+        patches = f.permute(x.reshape((n, rows, patch, rows, patch)), (0, 1, 3, 2, 4)).reshape(
+            (n, tokens_in_all, patch**2)
         )
         tokens = (
             f.linear(f.pick(patches, visible), next(weights), next(weights))
@@ -102,7 +102,7 @@ class Masked:
         )
         token, positions = f.table(next(weights)), f.table(next(weights))
         masked = f.broadcast(
-            token.reshape(1, 1, -1), (n, tokens_in_all - self.visible, token.shape[-1])
+            token.reshape((1, 1, -1)), (n, tokens_in_all - self.visible, token.shape[-1])
         )
         tokens = f.pick(f.concatenate([tokens, masked], 1), restore) + positions
         tokens = _blocks(f, weights, tokens, self.decoder[1], self.decoder[2])
@@ -118,12 +118,12 @@ def _blocks(f: Any, w: Iterator[Any], x: Any, depth: int, heads: int) -> Any:
         z = f.layer_norm(x, next(w), next(w))
         q, k, v = (
             f.permute(
-                f.linear(z, next(w), next(w)).reshape(n, tokens, heads, width // heads),
+                f.linear(z, next(w), next(w)).reshape((n, tokens, heads, width // heads)),
                 (0, 2, 1, 3),
             )
             for _ in range(3)
         )
-        joined = f.permute(f.attention(q, k, v), (0, 2, 1, 3)).reshape(n, tokens, width)
+        joined = f.permute(f.attention(q, k, v), (0, 2, 1, 3)).reshape((n, tokens, width))
         x = x + f.linear(joined, next(w), next(w))
         z = f.layer_norm(x, next(w), next(w))
         x = x + f.linear(f.gelu(f.linear(z, next(w), next(w))), next(w), next(w))

@@ -1,17 +1,21 @@
-"""A training step of each library: `STEPS[library](model, optimiser) -> step`, a function of no
+"""A training step of each contender: `STEPS[name](model, threads) -> step`, a function of no
 arguments -> the loss.
 
-As a script this is the process in which one library runs (see timing.Worker): it answers
-``{"model": number, "steps": n}`` with the first n losses, and ``{"turn": number, "seconds": s}``
-with the seconds of a step.
+As a script this is the process in which one of them runs (see timing.Worker): it answers
+``{"model": number, "steps": n, "seconds": s}`` with the first n losses and the seconds until the
+first of them, and ``{"turn": number}`` with the seconds of a step, measured for about s seconds.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import sys
+import tempfile
+import time
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,52 +26,53 @@ from benchmarks.timing import timer_for, turn
 
 Step = Callable[[], Any]
 LR, BETAS, EPS = 1e-3, (0.9, 0.999), 1e-8
-LIBRARIES = {
-    "ours": "numba",
+LIBRARIES = {  # the package that each contender needs
+    "tape": "numba",
+    "compiled": "numba",
     "torch": "torch",
     "torch fused": "torch",
     "autograd": "autograd",
+    "torch.compile": "torch",
     "jax": "jax",
+    "pytensor": "pytensor",
 }
 
 
-def ours(model: Model, threads: int) -> Step:
+def prepared(model: Model, threads: int) -> tuple[Any, Any, Any, Any]:
+    """Our loss, an optimiser of its parameters, and the loss's two arguments."""
     import minigrad_ae as mg
 
     mg.kernels.set_num_threads(threads)
     weights, x, noise = model.draw()
     params, loss = model.ours(weights)
-    optimizer = mg.optim.Adam(params, lr=LR)
-    data = mg.tensor(x)
-
-    def step() -> Any:
-        optimizer.zero_grad()
-        value = loss(data, noise)
-        value.backward()
-        optimizer.step()
-        return value
-
-    return step
+    return loss, mg.optim.Adam(params, lr=LR), mg.tensor(x), noise
 
 
-def program_of(model: Model, threads: int) -> tuple[Step, Any]:
-    """Our step by a compiled program, the optimiser in it; and the compiled step itself."""
+def on_tape(loss: Any, optimizer: Any, *given: Any) -> Any:
+    """One step; returns its loss."""
+    optimizer.zero_grad()
+    value = loss(*given)
+    value.backward()
+    optimizer.step()
+    return value
+
+
+def tape(model: Model, threads: int) -> Step:
+    return partial(on_tape, *prepared(model, threads))
+
+
+def compiled(model: Model, threads: int) -> Step:
+    """The same by a program, the optimiser in it."""
     import minigrad_ae as mg
 
-    mg.kernels.set_num_threads(threads)
-    weights, x, noise = model.draw()
-    params, loss = model.ours(weights)
-    compiled = mg.compile(loss, optimizer=mg.optim.Adam(params, lr=LR))
-    data = mg.tensor(x)
-    return (lambda: compiled(data, noise)), compiled
+    loss, optimizer, *given = prepared(model, threads)
+    return partial(mg.compile(loss, optimizer=optimizer), *given)
 
 
-def by_program(model: Model, threads: int) -> Step:
-    return program_of(model, threads)[0]
-
-
-def torch(model: Model, threads: int, fused: bool = False) -> Step:
-    """Eager mode; a matrix of weights is stored (out, in), as in torch.nn.Linear."""
+def torch(model: Model, threads: int, fused: bool = False, compiled: bool = False) -> Step:
+    """Eager mode, or loss and gradients by `torch.compile`; a matrix of weights is stored (out,
+    in), as in torch.nn.Linear.
+    """
     import torch
 
     torch.set_num_threads(threads)
@@ -101,9 +106,16 @@ def torch(model: Model, threads: int, fused: bool = False) -> Step:
     params = [torch.tensor(np.ascontiguousarray(w.T), requires_grad=True) for w in weights]
     optimizer = torch.optim.Adam(params, lr=LR, fused=fused)
 
+    def loss(params: Any, x: Any, noise: Any) -> Any:
+        return model.theirs(f, params, x, noise)
+
+    if compiled:
+        torch.compiler.reset()  # else it goes back to eager mode after a few models
+        loss = torch.compile(loss, dynamic=False)
+
     def step() -> Any:
         optimizer.zero_grad()
-        value = model.theirs(f, params, x, noise)
+        value = loss(params, x, noise)
         value.backward()
         optimizer.step()
         return value.detach()
@@ -210,31 +222,63 @@ def jax(model: Model, threads: int) -> Step:
     return step
 
 
-def fused(model: Model, threads: int) -> Step:
-    return torch(model, threads, fused=True)
+def pytensor(model: Model, threads: int) -> Step:
+    """Loss, gradients and Adam in one function, compiled by Numba; weights are shared variables."""
+    import pytensor
+    import pytensor.tensor as pt
+
+    f = _numpy_like(pt)
+    f.sigmoid, f.relu = pt.sigmoid, lambda x: pt.maximum(x, np.float32(0))
+    f.bernoulli = lambda y, x: pt.sum(pt.softplus(y) - x * y)
+    f.permute = lambda x, axes: x.dimshuffle(*axes)
+    f.pick = lambda x, which: x[pt.arange(x.shape[0])[:, None], which]
+    weights, *given = model.draw()
+    x, noise = (
+        pt.TensorType("float32", shape=array.shape)(name)
+        for array, name in zip(given, ("x", "noise"), strict=True)
+    )
+    params = [pytensor.shared(w, shape=w.shape) for w in weights]
+    value = model.theirs(f, params, x, noise)
+    count = pytensor.shared(np.float32(0))
+    one = count + np.float32(1)
+    rate = LR / (1 - np.float32(BETAS[0]) ** one)
+    root = 1 / pt.sqrt(1 - np.float32(BETAS[1]) ** one)
+    updates = {count: one}
+    for p, g in zip(params, pt.grad(value, params), strict=True):
+        zeros = np.zeros_like(p.get_value())
+        m, v = (pytensor.shared(zeros.copy(), shape=zeros.shape) for _ in range(2))
+        updates[m] = np.float32(BETAS[0]) * m + np.float32(1 - BETAS[0]) * g
+        updates[v] = np.float32(BETAS[1]) * v + np.float32(1 - BETAS[1]) * g * g
+        moved = p - rate * updates[m] / (pt.sqrt(updates[v]) * root + EPS)
+        updates[p] = pt.cast(moved, "float32")
+    unused = {"on_unused_input": "ignore"}  # most models have no noise
+    step = pytensor.function([x, noise], value, updates=updates, mode="NUMBA", **unused)
+    return lambda: step(*given)
 
 
 STEPS: dict[str, Callable[[Model, int], Step]] = {
-    "ours": ours,
+    "tape": tape,
+    "compiled": compiled,
     "torch": torch,
-    "torch fused": fused,
+    "torch fused": partial(torch, fused=True),
     "autograd": autograd,
+    "torch.compile": partial(torch, fused=True, compiled=True),
     "jax": jax,
+    "pytensor": pytensor,
 }
 
 
-OWN = {"compiled": by_program}  # see bench_compiled.py
-
-
-def serve(library: str, threads: int) -> None:
+def serve(name: str, threads: int) -> None:
     """Answer requests until the input ends."""
-    maker = (STEPS | OWN)[library]
     turns: dict[int, Callable[[], float]] = {}
     for line in sys.stdin:
         request = json.loads(line)
         if "model" in request:
-            step = maker(MODELS[request["model"]], threads)
-            answer: Any = [float(step()) for _ in range(request["steps"])]
+            start = time.perf_counter()
+            step = STEPS[name](MODELS[request["model"]], threads)
+            losses = [float(step())]
+            answer: Any = {"first": time.perf_counter() - start}
+            answer["losses"] = losses + [float(step()) for _ in range(request["steps"] - 1)]
             turns[request["model"]] = turn(step, request["seconds"], timer_for(threads))
         else:
             answer = turns[request["turn"]]()
@@ -242,4 +286,9 @@ def serve(library: str, threads: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]))
+    with tempfile.TemporaryDirectory() as cold:  # nothing is found compiled by an earlier run
+        os.environ |= {
+            "TORCHINDUCTOR_CACHE_DIR": cold,
+            "PYTENSOR_FLAGS": f"base_compiledir={cold},floatX=float32",
+        }
+        serve(sys.argv[1], int(sys.argv[2]))

@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -26,7 +25,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -236,36 +234,3 @@ class Worker:
                 with suppress(BrokenPipeError):
                     pipe.close()
         self.process.wait(timeout=30)
-
-
-# --- the machine ----------------------------------------------------------------------------------
-
-
-def installed(package: str) -> str | None:
-    """The version of a package, None where it is missing."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def machine() -> dict[str, Any]:
-    """What a figure must say: processor, cores, versions."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        fields = dict(
-            line.split(":", 1)
-            for line in cpuinfo.read_text(encoding="utf-8").splitlines()
-            if ":" in line
-        )
-        named = {key.strip(): value.strip() for key, value in fields.items()}
-        family = f" (family {named.get('cpu family', '?')}, model {named.get('model', '?')})"
-        model = named.get("model name", model) + (family if "cpu family" in named else "")
-    packages = {name: installed(name) for name in ("numpy", "numba", "torch", "jax", "autograd")}
-    return {
-        "processor": model,
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "versions": packages,
-    }

@@ -49,7 +49,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "benchmarks"))
-from timing import machine  # noqa: E402
+from machine import machine  # noqa: E402
 
 PACKAGE = ROOT / "minigrad_ae"
 SUBJECTS = ("models", "nn", "optim", "data/corruptions.py")
@@ -640,7 +640,7 @@ def main(arguments: list[str] | None = None) -> int:
     only_tests = options.without_claims or (options.rest and old.get("asked") == "tests")
     results["asked"] = "tests" if only_tests else "tests and claims"
     here = machine()
-    results["machine"] = f"{here['processor']}, Python {here['python']}"
+    results["machine"] = f"{here['processor']['name']}, Python {here['python']}"
     if options.out or options.again or options.rest or not (options.sample or options.module):
         table.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", "utf-8")
     used = sum(os.times()[:4])  # of this process and its children

@@ -4,7 +4,9 @@ the machine is.
 
 import argparse
 import json
+import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import pytest
 
 import minigrad_ae as mg
 from minigrad_ae.cli import bench as bench_command
-from minigrad_ae.cli import main
+from minigrad_ae.cli import main, processor
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -23,7 +25,12 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import (  # noqa: E402
     bench_scaling,
     bench_steps,
+    footprint,
+    gate,
+    goals,
+    machine,
     report,
+    run_all,
     step_models,
     step_peers,
     timing,
@@ -176,7 +183,7 @@ def test_both_versions_of_a_model_have_the_same_loss_and_gradients(model):
 
 
 @pytest.mark.parametrize("factor", [1 + 5e-5, float("nan"), float("inf")])
-@pytest.mark.parametrize("names", [("ours", "torch"), ("torch", "ours"), ("jax", "torch")])
+@pytest.mark.parametrize("names", [("tape", "torch"), ("torch", "compiled"), ("jax", "torch")])
 def test_a_wrong_loss_is_never_timed(factor, names):
     class Wrong:
         def __init__(self, factor):
@@ -184,7 +191,7 @@ def test_a_wrong_loss_is_never_timed(factor, names):
 
         def ask(self, **request):
             assert "turn" not in request, "it was timed"
-            return [self.factor * 1.0] * request["steps"]
+            return {"first": 0.1, "losses": [self.factor * 1.0] * request["steps"]}
 
     with pytest.raises(ValueError, match="nothing was timed"):
         bench_steps.race(
@@ -193,7 +200,12 @@ def test_a_wrong_loss_is_never_timed(factor, names):
 
 
 def test_every_library_that_can_be_timed_has_a_step():
-    assert set(step_peers.STEPS) == set(step_peers.LIBRARIES) == {"ours", *report.PEERS}
+    assert set(step_peers.STEPS) == set(step_peers.LIBRARIES)
+    named = {*report.ON_TAPE, *report.COMPILED, *report.COMPILERS, *bench_steps.SLOW}
+    assert named == set(step_peers.LIBRARIES)
+    assert {
+        peer for m in step_models.MODELS for goals in m.goals.values() for peer in goals
+    } <= named
 
 
 def test_operations_are_counted():
@@ -206,19 +218,182 @@ def test_operations_are_counted():
     }
 
 
+# --- what a step asks of the machine --------------------------------------------------------------
+
+
+def test_the_peak_is_what_a_step_holds_above_what_it_leaves():
+    kept, number = [], []
+
+    def step():
+        number.append(1)
+        if len(number) == 1:
+            kept.append(np.ones(30_000))  # there to stay
+            np.ones(90_000)  # a first step may need more
+        np.ones(5000) + np.ones(5000)  # three arrays at once
+
+    three = 3 * 5000 * 8
+    assert three <= footprint.peak(step, []) <= 1.02 * three
+
+
+def test_live_arrays_are_counted_once_with_the_gradients_of_leaves():
+    x = mg.tensor(np.ones((100, 10)))
+    W = mg.tensor(np.ones((10, 20)), requires_grad=True)
+    y = mg.matmul(x, W)
+    loss = (y.reshape(20, 100) + 1.0).sum()  # a reshape is a view
+    assert footprint.live(loss) == 8 * (2000 + 2000 + 1 + 200)
+
+
+def test_calls_are_those_of_the_package():
+    x = mg.tensor(np.ones(3))
+
+    def own():
+        return mg.tanh(x)
+
+    def more():
+        return mg.tanh(mg.tanh(x)), sorted([3, 1], key=lambda k: -k)
+
+    once = footprint.calls(own)
+    assert once == footprint.calls(own) > 0
+    assert footprint.calls(more) == 2 * once
+
+
+# --- gate -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "dropped"), [(7, 0), (9, 1), (14, 2), (35, 11)])
+def test_the_interval_is_the_narrowest_that_holds_95_per_cent(n, dropped):
+    """Between order statistics: the binomial's tail is below 2.5 %, one rank further it is not."""
+    ratios = np.random.default_rng(n).permutation(n) + 1.0
+    low, high = gate.interval(list(ratios))
+    assert (low, high) == (dropped + 1, n - dropped)
+
+    def tail(rank):
+        return sum(math.comb(n, k) for k in range(rank + 1)) / 2**n
+
+    assert tail(dropped) <= 0.025 < tail(dropped + 1)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "word"),
+    [
+        ([1.0] * 6 + [1.07], "passes"),
+        ([1.0] * 6 + [1.09], "unclear"),
+        ([1.09] * 7, "slower"),
+        ([1.09] * 6 + [1.05], "unclear"),
+    ],
+)
+def test_only_what_is_certain_is_called_slower(ratios, word):
+    assert gate.verdict(ratios, bar=1.08) == word
+
+
+def test_what_is_unclear_is_measured_again_alone_and_not_for_ever():
+    asked = []
+
+    def measure(rows):
+        asked.append(list(rows))
+        noise = 1.2 if len(asked) % 2 else 1.0
+        return {row: {"slow": 1.2, "same": 1.0, "noisy": noise}[row] for row in rows}
+
+    found = gate.compared(measure, ["slow", "same", "noisy"], 7, 1.08)
+    assert [len(found[row]) for row in ("slow", "same", "noisy")] == [7, 7, 7 * gate.AGAIN]
+    assert asked[7:] == [["noisy"]] * 7 * (gate.AGAIN - 1)
+
+
+@pytest.mark.parametrize(
+    ("calls", "faults", "code"), [(10, 0.0, 0), (9, 1.0, 0), (11, 0.0, 1), (10, 2.5, 1)]
+)
+def test_one_call_more_fails_the_gate(calls, faults, code, capsys):
+    counted = {"a": {"now": {"calls": calls, "faults": faults}, "then": {"calls": 10, "faults": 0}}}
+    assert gate.report({"a": [1.0] * 7}, counted, 1.08) == code
+    assert ("1 slower" in capsys.readouterr().out) == bool(code)
+    assert gate.report({"a": [0.9] * 7}, counted, 1.08) == 0  # it became faster all the same
+
+
+def test_a_row_that_stays_unclear_has_an_exit_code_of_its_own():
+    assert gate.report({"a": [1.0] * 7, "b": [1.0, 1.2] * 7}, {}, 1.08) == 2
+
+
+# --- processor ------------------------------------------------------------------------------------
+
+
+def test_a_processor_has_a_readable_name_for_files():
+    found = processor.processor()
+    name = processor.slug(found)
+    assert re.fullmatch(r"[a-z0-9]+-[a-z0-9]+-(avx512|avx2|neon|sse2)", name)
+    assert name == processor.slug({**found, "name": "another", "cores": 1})
+    zen = {"vendor": "amd", "generation": "zen3", "vectors": "avx2"}
+    assert processor.slug(zen) == "amd-zen3-avx2"
+    assert found["vector_bits"] in {128, 256, 512}
+    assert f"{found['cores']} cores" in processor.described(found)
+
+
+def test_results_lie_under_the_name_of_their_processor():
+    files = report.processors()
+    assert files
+    for name, found in files.items():
+        assert processor.slug(found["processor"]) == name
+        for part in found["parts"].values():
+            assert part["date"] and part["minigrad_ae"] and part["measured"]
+
+
+def test_company_counts_the_work_of_others_only(monkeypatch):
+    readings = iter([(0.0, 10.0, 5.0), (10.0, 21.0, 14.0)])
+    monkeypatch.setattr(machine, "_work", lambda: next(readings))
+    with machine.company() as others:
+        assert others == {}
+    assert others == {"others": 0.2, "quiet": False}
+
+
+@pytest.mark.parametrize(
+    ("blas", "peak", "clock", "notes"),
+    [
+        (100.0, 115.0, 3.6, 0),  # 32 operations a tick: two units of 8 lanes
+        (100.0, 58.0, 3.6, 1),  # a roof at half the width
+        (100.0, 115.0, 1.2, 1),  # 96 a tick
+        (30.0, 40.0, 3.6, 1),  # 11 a tick
+    ],
+)
+def test_a_roof_that_does_not_fit_is_said(blas, peak, clock, notes):
+    found = {"openblas_gflops": blas, "peak_gflops": peak, "clock_ghz": clock}
+    assert len(bench_scaling.misfits(found, 256)) == notes
+
+
+# --- README ---------------------------------------------------------------------------------------
+
+
+def test_the_tables_of_the_readme_are_what_the_results_say():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    tables = report.blocks(report.processors())
+    assert set(tables) == {name for _, name, _ in report.BLOCK.findall(text)}
+    assert report.filled(text, tables) == text
+
+
+def test_a_column_holds_the_figures_of_its_processor():
+    rows = steps_report()["rows"]
+    rows[0] |= {"model": step_models.MODELS[0].name}
+    part = {"measured": {"rows": rows}}
+    found = {"here": {"parts": {"steps": part}}, "there": {"parts": {}}}
+    head, _, line = report.markdown(
+        "x",
+        [("row", report.ratios(step_models.MODELS[0].name, "tape", ("torch", "autograd")))],
+        found,
+    ).splitlines()
+    assert head == "| x | here |"
+    assert line == "| row | 100 µs: *2.00*, *0.50* |"  # both miss their goals, 3.8 and 4.4
+
+
 # --- command --------------------------------------------------------------------------------------
 
 
 def steps_report(ratio=2.0):
     row = {
-        "model": "VAE",
-        "batch": 128,
+        "model": "linear AE 64-8-64",
+        "batch": 64,
         "threads": 1,
-        "microseconds": {"ours": 100.0},
-        "ratio": {"torch": ratio, "jax": 0.5},
-        "goal": {"torch": 2.0},
+        "microseconds": {"tape": 100.0},
+        "ratio": {"tape": {"torch": ratio, "autograd": 0.5}},
     }
-    return {"rows": [row], "machine": {}, "pinned": []}
+    return {"rows": [row], "pinned": []}
 
 
 def scaling_report():
@@ -239,11 +414,11 @@ def scaling_report():
     return {"rows": rows, "roofs": roofs, "goals": {"product": 0.8, "step": 0.75}}
 
 
-@pytest.mark.parametrize(("ratio", "met"), [(2.0, True), (1.99, False)])
+@pytest.mark.parametrize(("ratio", "met"), [(3.0, True), (2.99, False)])
 def test_a_goal_is_met_from_its_value_on(ratio, met):
-    rows = report.table_rows({"steps": steps_report(ratio)})
+    rows = goals.table_rows({"steps": steps_report(ratio)})
     assert [r["met"] for r in rows] == [met, None]
-    text = report.table(rows)
+    text = goals.table(rows)
     assert f"{int(met)} of 1 goals met" in text
     assert max(map(len, text.splitlines())) <= 100
 
@@ -256,28 +431,28 @@ def test_a_masked_autoencoder_on_mnist_is_held_to_the_gaussian_conditional_and_t
         "gaussian": 0.043,
         "seconds": 700.0,
     }
-    rows = report.table_rows({"masked": measured})
+    rows = goals.table_rows({"masked": measured})
     assert [r["met"] for r in rows] == [True, True, False]
-    assert report.table_rows({"masked": {**measured, "gaussian": 0.037}})[0]["met"] is False
+    assert goals.table_rows({"masked": {**measured, "gaussian": 0.037}})[0]["met"] is False
 
 
 @pytest.mark.parametrize(("elbo", "seconds", "met"), [(-99.0, 272.0, True), (-99.1, 274.0, False)])
 def test_a_vae_on_mnist_is_held_to_nats_and_seconds(elbo, seconds, met):
     setting = {"elbo": -99.0, "log_p": None, "seconds": 273.0}
     measured = {"setting": setting, "elbo": elbo, "seconds_with_log_p": seconds}
-    rows = report.table_rows(
+    rows = goals.table_rows(
         {"vae": {"baseline": -205.8, "threads": 1, "runs": {"784-400-20": measured}}}
     )
     assert [r["met"] for r in rows] == [met, met]
-    assert max(map(len, report.table(rows).splitlines())) <= 100
+    assert max(map(len, goals.table(rows).splitlines())) <= 100
 
 
 def test_a_ratio_from_a_busy_machine_meets_no_goal_and_misses_none():
     busy = steps_report()
     busy["rows"][0]["busy"] = True
-    rows = report.table_rows({"steps": busy})
+    rows = goals.table_rows({"steps": busy})
     assert [r["met"] for r in rows] == [None, None]
-    assert "0 of 0 goals met" in report.table(rows)
+    assert "0 of 0 goals met" in goals.table(rows)
 
 
 def test_busy_is_told_from_the_gauge():
@@ -292,59 +467,83 @@ def test_products_are_summed_up_by_their_geometric_mean():
     measured = [
         {"kernel": "matmul", "dtype": "float32", "kind": "TN", "ratio": r} for r in (0.5, 2.0)
     ]
-    (row,) = report.table_rows({"gemm": {"rows": measured}})
+    (row,) = goals.table_rows({"gemm": {"rows": measured}})
     assert row["ratio"] == pytest.approx(1) and row["met"] and "A^T B" in row["what"]
 
 
 @pytest.fixture
-def checkout(tmp_path, monkeypatch):
-    """A folder of benchmarks whose scripts write ready measurements; how each ends is given by
-    `codes`.
+def scripts(tmp_path, monkeypatch):
+    """Scripts that write ready measurements in place of the benchmarks'; how each ends is given by
+    `codes`.  Returns the file of this processor's results.
     """
 
     def build(codes):
-        folder = tmp_path / "benchmarks"
-        folder.mkdir()
-        shutil.copy(ROOT / "benchmarks" / "report.py", folder)
-        for script, measured in (
-            ("bench_steps.py", steps_report()),
-            ("bench_scaling.py", scaling_report()),
-        ):
+        quick = {}
+        for part, measured in (("steps", steps_report()), ("scaling", scaling_report())):
             body = (
                 "import pathlib, "
                 f"sys\npathlib.Path(sys.argv[-1]).write_text({json.dumps(measured)!r})\n"
             )
-            (folder / script).write_text(
-                body + f"sys.exit({codes.get(script, 0)})\n", encoding="utf-8"
-            )
-        monkeypatch.setattr(bench_command, "FOLDER", folder)
-        return tmp_path
+            script = tmp_path / f"{part}.py"
+            script.write_text(body + f"sys.exit({codes.get(part, 0)})\n", encoding="utf-8")
+            quick[part] = (script.name,)
+        monkeypatch.setattr(run_all, "FOLDER", tmp_path)
+        monkeypatch.setattr(run_all, "RESULTS", tmp_path / "results")
+        monkeypatch.setattr(run_all, "QUICK", quick)
+        return run_all.kept(machine.machine()["processor"])
 
     return build
 
 
-def test_the_command_writes_figures_and_numbers(checkout, capfd):
-    root = checkout({})
-    assert main(["bench", "--json", str(root / "all.json")]) == 0
-    assert "2.00  2.00  yes" in capfd.readouterr().out
-    written = sorted(p.name for p in (root / "figures").iterdir())
-    assert written == [
-        "bench_ratios.json",
-        "bench_ratios.png",
-        "bench_scaling.json",
-        "bench_scaling.png",
-    ]
-    written = json.loads((root / "all.json").read_text(encoding="utf-8"))
-    assert {"what", "threads", "peer", "ours", "ratio", "goal", "met", "busy"} == set(
-        written["rows"][0]
-    )
+def test_what_was_measured_is_kept_with_its_machine(scripts, capfd):
+    file = scripts({})
+    assert run_all.make() == 0
+    assert "2.00  3.00  NO" in capfd.readouterr().out
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert found["processor"] == machine.machine()["processor"]
+    assert set(found["parts"]) == {"steps", "scaling"}
+    part = found["parts"]["steps"]
+    assert part["measured"] == steps_report() and part["command"].startswith("python benchmarks/")
+    assert {"date", "python", "versions", "minigrad_ae"} <= set(part)
 
 
-def test_a_script_that_fails_ends_with_1_and_the_others_are_still_shown(checkout, capfd):
-    root = checkout({"bench_steps.py": 1})
-    assert main(["bench"]) == 1
-    assert "bench_steps.py failed" in capfd.readouterr().out
-    assert (root / "figures" / "bench_scaling.png").is_file()
+def test_a_script_that_fails_ends_with_1_and_leaves_its_part_as_it_was(scripts, capfd):
+    file = scripts({})
+    run_all.make()
+    before = json.loads(file.read_text(encoding="utf-8"))["parts"]
+    scripts({"steps": 1})
+    second = file.parent.parent / "second.json"
+    assert run_all.make(destination=second) == 1
+    assert "steps.py failed" in capfd.readouterr().out
+    after = json.loads(file.read_text(encoding="utf-8"))
+    assert after["parts"]["steps"] == before["steps"]
+    assert json.loads(second.read_text(encoding="utf-8")) == after
+
+
+def test_one_part_can_be_measured_alone(scripts):
+    file = scripts({})
+    assert run_all.make(only=["scaling"]) == 0
+    assert set(json.loads(file.read_text(encoding="utf-8"))["parts"]) == {"scaling"}
+
+
+def test_the_command_runs_the_scripts_of_the_checkout(tmp_path, monkeypatch):
+    """With the options given, by `make` of run_all.py."""
+    file = tmp_path / "run_all.py"
+    file.write_text("def make(full, destination):\n    return 40 + full\n", encoding="utf-8")
+    monkeypatch.setattr(bench_command, "FOLDER", tmp_path)
+    assert [main(["bench"]), main(["bench", "--full"])] == [40, 41]
+
+
+def test_the_figure_is_of_the_processor_that_was_measured_last(tmp_path):
+    found = {
+        name: {"parts": {"scaling": {"date": date, "measured": scaling_report()}}}
+        for name, date in (("a", "2026-01-02"), ("b", "2026-01-03"), ("c", "2026-01-01"))
+    }
+    path = report.draw(found, tmp_path)
+    assert path.is_file()
+    written = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert written["processor"] == "b"
+    assert report.draw({"a": {"parts": {}}}, tmp_path) is None
 
 
 @pytest.mark.parametrize("options", [[], ["--full"]])
@@ -372,7 +571,9 @@ def test_an_output_that_cannot_be_written_is_refused_first(tmp_path, capsys):
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_doctor_shows_the_kernels(capsys):
+def test_doctor_shows_processor_and_kernels(capsys):
     assert main(["doctor"]) == 0
-    line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("kernels: "))
+    lines = capsys.readouterr().out.splitlines()
+    assert f"processor: {processor.described(processor.processor())}" in lines
+    line = next(x for x in lines if x.startswith("kernels: "))
     assert "thread(s)" in line and mg.kernels.info()["backend"] in line

@@ -18,7 +18,7 @@ from minigrad_ae.experiments import deep as experiments_deep
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks import report
+from benchmarks import goals
 
 PROGRAM = """
 from minigrad_ae.claims import Run
@@ -89,7 +89,7 @@ def test_the_benchmark_compares_errors_with_pca_and_times_with_torch():
         "ours": {"median": 7.0, "cpu": [20.0, 30.0]},
         "torch": {"cpu": [30.0, 30.0]},
     }
-    error, training = report.table_rows({"deep": {"rows": [measured]}})
+    error, training = goals.table_rows({"deep": {"rows": [measured]}})
     assert (error["peer"], error["ratio"], error["goal"], error["met"]) == ("PCA", 2.0, 1.75, True)
     assert (training["peer"], training["ratio"], training["ours"], training["met"]) == (
         "torch fused",

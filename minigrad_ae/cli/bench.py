@@ -1,6 +1,6 @@
-"""``minigrad-ae bench``: time the kernels and training steps, in a checkout.
+"""``minigrad-ae bench``: measure this processor, in a checkout.
 
-What is measured, and how it is reported, is in the folder `benchmarks/` of a checkout, which is not
+What is measured, and where it is kept, says `benchmarks/run_all.py` of a checkout, which is not
 part of the installed package.
 """
 
@@ -25,13 +25,13 @@ OPTIONS = {
 
 
 def bench(args: argparse.Namespace, rest: list[str]) -> int:
-    """Make the report of the checkout's benchmarks; 1 if one of them failed."""
+    """Run the checkout's benchmarks and keep what they found; 1 if one of them failed."""
     writable(args.json)
-    report = FOLDER / "report.py"
-    if not report.is_file():
+    script = FOLDER / "run_all.py"
+    if not script.is_file():
         raise DataError(
             "the benchmarks are not here",
             f"{FOLDER} is missing: they belong to a checkout, not to the installed package",
             "clone the repository and run `python -m minigrad_ae bench` inside it",
         )
-    return int(runpy.run_path(str(report))["make_report"](args.full, args.json))
+    return int(runpy.run_path(str(script))["make"](args.full, args.json))

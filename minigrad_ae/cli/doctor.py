@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import os
 import platform
 from pathlib import Path
 
 from ..version import __version__
+from .processor import described, processor
 
 HELP = "what is installed, and what is missing"
 OPTIONS: dict[str, dict[str, str]] = {}
@@ -21,6 +21,7 @@ PACKAGES = {
     "autograd": "for benchmarks",
     "torch": "for benchmarks",
     "jax": "for benchmarks",
+    "pytensor": "for benchmarks",
 }
 
 
@@ -31,7 +32,8 @@ def doctor(args: argparse.Namespace, rest: list[str]) -> int:
     from ..teaching.lesson import lesson_files, lessons_folder
 
     print(f"minigrad_ae {__version__} in {Path(__file__).parent.parent}")
-    print(f"Python {platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores")
+    print(f"Python {platform.python_version()} on {platform.platform()}")
+    print(f"processor: {described(processor())}")
     missing, damaged = [], []
     for package, role in PACKAGES.items():
         try:
