@@ -11,6 +11,7 @@ import numpy as np
 from ..autodiff.graph import Value
 from ..kernels.native import prepared
 from .follow import Changed, Followed, Line
+from .listing import Listed, Story
 
 
 @dataclass(frozen=True)
@@ -18,28 +19,6 @@ class Slot:
     """The array of this number, among the arguments and what NumPy's lines made."""
 
     number: int
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A line as it is shown: ``name = text``, and how it is done.
-
-    kind : 'given' (copied in), 'kernel', 'numpy', or 'view' (nothing to do)
-    calls : how many; 0 also for what an earlier line's kernel has done
-    """
-
-    name: str
-    text: str
-    shape: tuple[int, ...]
-    dtype: Any
-    kind: str
-    calls: int
-
-    def __str__(self) -> str:
-        how = {"given": "copied in", "view": "a view"}.get(self.kind, f"{self.kind}, {self.calls}")
-        if self.kind == "kernel" and not self.calls:
-            how = "by the kernel above"
-        return f"{self.name} = {self.text or '...'}  # {self.shape} {how}"
 
 
 class Program:
@@ -65,6 +44,8 @@ class Program:
         self.leaves = [(leaf, leaf._data, leaf.requires_grad) for leaf in leaves]
         self.lines: list[Listed] = []
         self.boundary = self.nbytes = 0  # the number of lines of the forward pass
+        self.story: Story | None = None
+        self.items = items
         self.parts = segments(items)
         self.proved = False  # whether its numbers were compared at another call
         self.update: Any = None  # the optimiser's step for its gradients
@@ -89,13 +70,25 @@ class Program:
 
     @property
     def source(self) -> str:
-        """The program as text."""
+        """The program as a Python module that needs NumPy only.
+
+        It has a function ``step(<arguments>, <leaves>)``, which returns the loss (or a tuple of
+        all that the step returns) and ``{name: gradient}``. What the step computes by NumPy has the
+        same bits there, what it computes by a kernel is shown as the NumPy expression that defines
+        the kernel. Its arrays are made once, in blocks of memory as in the program. `arrays` are
+        those that it is to be called with, beside the arguments.
+        """
+        return self.story.source() if self.story else ""
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """{name: array} of leaves, and of constants above 4,096 numbers, as they are now."""
+        return self.story.passed() if self.story else {}
+
+    def __str__(self) -> str:
         lines = [str(line) for line in self.lines]
         lines.insert(self.boundary, "\n# backward")
         return "\n".join(["# forward", *lines])
-
-    def __str__(self) -> str:
-        return self.source
 
 
 def segments(items: Sequence[Any]) -> list[Callable[[list[Any]], None]]:
