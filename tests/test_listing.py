@@ -111,3 +111,71 @@ def test_lines_of_the_function_itself_are_in_the_text():
     np.testing.assert_array_equal(by_text[W], gradients[W])
     for text in ("def step(x, rng, W):", "rng.normal(", "np.argsort(", "assert bool("):
         assert text in step.program.source
+
+
+# --- what lines cost ------------------------------------------------------------------------------
+
+
+def products():
+    """A step of two products and a tanh: (W, the step, its argument)."""
+    W = mg.tensor(np.random.default_rng(0).normal(size=(4, 3)), requires_grad=True, name="W")
+    step = mg.compile(lambda x, rng: (mg.tanh(x @ W) * rng.normal(size=(5, 3))).sum())
+    return W, step, np.ones((5, 4))
+
+
+def test_operations_and_bytes_are_counted_from_the_shapes():
+    _, step, x = products()
+    with mg.kernels.use("numpy"):
+        step(x, np.random.default_rng(0))
+        text = str(step.program).splitlines()
+    spent = {line.split(" = ")[0]: line.split(", ")[-2:] for line in text if " flops" in line}
+    assert spent["x"] == ["0 flops", "320 bytes"]  # 20 numbers read, 20 written
+    assert spent["matmul_1"] == ["120 flops", "376 bytes"]  # 2 * 5 * 4 * 3; 20 + 12 + 15 numbers
+    assert spent["tanh_1"] == ["15 flops", "240 bytes"]
+    assert spent["loss"] == ["15 flops", "128 bytes"]
+    assert spent["grad_matmul_1"] == ["45 flops", "360 bytes"]  # g * (1 - y * y)
+    assert spent["grad_W"] == ["120 flops", "376 bytes"]
+
+
+def test_a_sum_that_is_read_in_slices_counts_its_slices():
+    x = mg.tensor(np.ones((6, 4)), requires_grad=True, name="x")
+    step = mg.compile(lambda: (x[:, :1] * x[:, 1:2]).sum())
+    with mg.kernels.use("numpy"):
+        step()
+        lines = [line for line in str(step.program).splitlines() if line.startswith("grad_x = ")]
+    assert "6 flops" not in lines[0] and "24 flops" in lines[1]  # the sum of both
+
+
+def test_a_profile_times_every_line_and_changes_nothing():
+    W, step, x = products()
+    rng = np.random.default_rng(1)
+    step(x, rng)
+    step(x, rng)
+    state, gradient = rng.bit_generator.state, W.grad.copy()
+    profile = step.program.profile(2 * x, rng, rounds=3)
+    assert rng.bit_generator.state == state
+    np.testing.assert_array_equal(W.grad, gradient)
+    lines = step.program.lines
+    covered = sorted(k for row in profile.rows for k in row.lines)
+    assert covered == [k for k, n in enumerate(lines) if n.calls or n.kind == "kernel"]
+    assert sum(row.share for row in profile.rows) == pytest.approx(1)
+    table = str(profile).splitlines()
+    assert len(table) == len(profile.rows) + 2 and len({len(row) for row in table[:-1]}) == 1
+    for row in profile.rows:
+        if row.cost.nbytes:
+            peak = profile.peak * 4 / 8  # of float64
+            roof = max(row.cost.flops / peak, row.cost.nbytes / profile.bandwidth)
+            assert row.of_roof == pytest.approx(roof / row.seconds)
+
+
+def test_a_profile_wants_the_arguments_of_its_program():
+    W, step, x = products()
+    step(x, np.random.default_rng(1))
+    with pytest.raises(mg.errors.DataError, match=r"pass \(x, rng\)"):
+        step.program.profile(x)
+    with pytest.raises(mg.errors.DataError, match="rounds"):
+        step.program.profile(x, np.random.default_rng(1), rounds=0)
+    branch = mg.compile(lambda x: (W * W).sum() if x.max() > 0 else W.sum())
+    branch(x)
+    with pytest.raises(mg.errors.DataError, match="another branch"):
+        branch.program.profile(-x)

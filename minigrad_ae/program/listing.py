@@ -122,6 +122,7 @@ class Story:
             self.library.shapes.setdefault(name, array.shape)
         self.by_id = {id(array): name for name, array in arrays.items()}
         self.functions: dict[str, Any] = {"np": np}
+        self.costs: Any = None  # see `profile`
         self.written: list[tuple[str, str]] | None = None
 
     def constant(self, array: np.ndarray) -> ast.expr:

@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import whole_number
 from ..autodiff.graph import Value
+from ..errors import DataError
 from ..kernels.native import prepared
 from .follow import Changed, Followed, Line
 from .listing import Listed, Story
+from .profile import Profile, measured, story_costs
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,76 @@ class Program:
         """{name: array} of leaves, and of constants above 4,096 numbers, as they are now."""
         return self.story.passed() if self.story else {}
 
+    def profile(self, *arguments: Any, rounds: int = 20) -> Profile:
+        """Where the time of a step goes, line by line.
+
+        Each line is run and timed by itself, in the order of the step; its operations and bytes
+        are counted from the shapes, and compared with the roof of this machine: the lower of its
+        peak and of what its memory can deliver.
+
+        Parameters
+        ----------
+        *arguments
+            As of the step.
+        rounds : int
+            How often; times are medians.
+
+        Returns
+        -------
+        Profile
+            Printed it is a table; its ``rows`` hold the numbers.
+
+        Raises
+        ------
+        DataError
+            If there are more or fewer arguments than the step has, or the program does not hold for
+            them.
+
+        Notes
+        -----
+        Operations: 2 m k n of a product, one per number that any other function gives; bytes: each
+        array is read and written once. A call from Python adds some tenths of a microsecond to each
+        line, which the program itself does not spend.  What is in a cache comes faster than the
+        roof says, so a small line may be above 100 %.  Gradients and generators stay as they were.
+
+        References
+        ----------
+        Williams, Waterman & Patterson, *Roofline: an insightful visual performance model for
+        multicore architectures*, Communications of the ACM 52(4), 2009.
+        """
+        rounds = whole_number(rounds, "profile: rounds", "how often each line is timed")
+        story: Any = self.story
+        if len(arguments) != len(story.parameters):
+            raise DataError(
+                "profile: arguments as of the step are needed",
+                f"got {len(arguments)}, the step has {len(story.parameters)}",
+                f"pass ({', '.join(story.parameters)})",
+            )
+        given = [a._data if isinstance(a, Value) else a for a in arguments]
+        generators = [a.bit_generator for a in given if isinstance(a, np.random.Generator)]
+        states = [g.state for g in generators]
+        kept = [*self.outputs, *self.gradients.values()]
+        before = [array.copy() for array in kept]
+        pieces = [segments(self.items[line.items]) for line in self.lines]
+        try:
+            return measured(story, pieces, lambda: [*given, *self.static[len(given) :]], rounds)
+        except Changed:
+            raise DataError(
+                "profile: the program does not hold for these arguments",
+                "a condition comes out otherwise: another branch, another program",
+                "call the step with them first, and take its program then",
+            ) from None
+        finally:
+            for generator, state in zip(generators, states, strict=True):
+                generator.state = state
+            for array, numbers in zip(kept, before, strict=True):
+                array[...] = numbers
+
     def __str__(self) -> str:
         lines = [str(line) for line in self.lines]
+        if self.story:
+            spent = story_costs(self.story)
+            lines = [f"{t}, {c}" if c.nbytes else t for t, c in zip(lines, spent, strict=True)]
         lines.insert(self.boundary, "\n# backward")
         return "\n".join(["# forward", *lines])
 
