@@ -83,7 +83,7 @@ def test_an_extra_runs_and_draws(path, tmp_path):
     assert "Warning" not in done.stderr
     (figure,) = (tmp_path / "out").glob("*.png")
     assert matplotlib.image.imread(figure).std() > 0.05
-    json.loads(figure.with_suffix(".json").read_text())
+    json.loads(figure.with_suffix(".json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
