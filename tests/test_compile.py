@@ -482,7 +482,6 @@ def test_the_program_is_listed_and_printed():
     step = mg.compile(loss)
     step(batch(0, rows=200))
     text = str(step.program)
-    assert text == step.program.source
     forward, backward = text.split("# backward")
     for name in ("matmul", "@ W", "tanh", "loss = "):
         assert name in forward

@@ -27,6 +27,7 @@ from minigrad_ae.teaching.lesson import (
 )
 
 LESSONS = lesson_files()
+EXTRAS = sorted(lessons_folder().glob("extra_*.py"))
 ROOT = lessons_folder().parent
 SKELETON = [
     "Lesson",  # the title, with the goal
@@ -72,6 +73,17 @@ def test_short_form(path, tmp_path):
         assert np.ptp(pixels[..., :3]) > 0.5  # not blank
         json.loads(figure.with_suffix(".json").read_text(encoding="utf-8"))
     assert {p.name: p.stat().st_mtime for p in (ROOT / "figures").glob("*")} == before
+
+
+@pytest.mark.parametrize("path", EXTRAS, ids=lambda p: p.stem)
+def test_an_extra_runs_and_draws(path, tmp_path):
+    command = [sys.executable, str(path), "--fast", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Warning" not in done.stderr
+    (figure,) = (tmp_path / "out").glob("*.png")
+    assert matplotlib.image.imread(figure).std() > 0.05
+    json.loads(figure.with_suffix(".json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)

@@ -35,8 +35,9 @@ class CompiledStep:
     Attributes
     ----------
     program : Program or None
-        What runs for arguments like the last ones: its ``source`` is text, its ``lines`` are the
-        same one by one.  None where the step stays on the tape.
+        What runs for arguments like the last ones.  Printed it is a list of its lines; its
+        ``source`` is a NumPy module that runs, and ``profile(*arguments)`` says where the time
+        goes.  None where the step stays on the tape.
     reason : str
         Why it stays on the tape, '' where it does not.
     """

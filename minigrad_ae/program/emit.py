@@ -20,7 +20,7 @@ from ..errors import GradientError
 from ..inspect.record.applications import Application, demand_loss, walk
 from ..inspect.record.names import caller_scopes
 from .literals import STRIDED, UNPACK, array_text
-from .writer import Writer
+from .writer import Writer, fitted_text
 
 _HEAD = "# A loss and its gradients, step by step.  Needs NumPy only.\nimport numpy as np"
 _HELPERS = {"unpack": UNPACK, "strided": STRIDED}
@@ -87,13 +87,7 @@ class _Program(Writer):
         """The backward line of one rule application."""
         text = self.rule_text(a.value, a.i)
         name, shape, dtype = self.grads[id(a.x)], a.x._data.shape, a.x._data.dtype
-        if a.axes:
-            text = f"np.sum({text}, axis={a.axes[0] if len(a.axes) == 1 else a.axes})"
-            left = tuple(n for k, n in enumerate(a.raw_shape) if k not in a.axes)
-            if left != shape:
-                text = f"{text}.reshape({shape})"
-        if a.raw.dtype != dtype:
-            text = f"({text}).astype(np.{dtype})"
+        text = fitted_text(text, a.raw_shape, a.raw.dtype, shape, dtype)
         if a.nth > 1:
             text = f"{name} + ({text})"
         # written anew, without brackets that are not needed

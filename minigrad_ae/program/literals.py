@@ -15,6 +15,7 @@ import numpy as np
 
 LITERAL = 4096  # elements; larger arrays are packed
 WIDTH = 100
+ABSTRACT = (np.integer, np.floating, np.number, np.generic)  # of many dtypes
 
 UNPACK = """
 SIX = np.zeros(123, np.uint8)
@@ -124,6 +125,13 @@ def _packed(a: np.ndarray) -> str:
     return f"unpack(\n{lines},\n    {_dtype(a.dtype)}, {a.shape})"
 
 
+def type_text(kind: type) -> str:
+    """``int``, ``np.integer``, ``type(None)``."""
+    if kind in (type(None), type(Ellipsis)):
+        return "type(None)" if kind is type(None) else "type(Ellipsis)"
+    return f"np.{kind.__name__}" if kind in ABSTRACT else kind.__name__
+
+
 def setting(value: Any, constant: Callable[[np.ndarray], ast.expr]) -> ast.expr:
     """A setting (axis, shape, index, dtype, number) as a syntax tree; an array becomes what
     `constant` makes of it.
@@ -140,6 +148,8 @@ def setting(value: Any, constant: Callable[[np.ndarray], ast.expr]) -> ast.expr:
     if isinstance(value, slice):
         ends = [value.start, value.stop] + ([value.step] if value.step is not None else [])
         return ast.Call(ast.Name("slice"), [setting(v, constant) for v in ends], [])
+    if isinstance(value, type) and (value in ABSTRACT or not issubclass(value, np.generic)):
+        return ast.Name(type_text(value))
     if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
         return ast.Name(_dtype(np.dtype(value)))
     if isinstance(value, int | float | np.floating) and not isinstance(value, bool):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import get_ident
@@ -32,11 +33,13 @@ class Observation(Watcher):
     """What one call of a function did.
 
     lines    with the story in `lines.found`: NumPy's lines and the ops, in their order
+    names    of the arguments
     source   {id: what a value or array got its numbers from, if not from an op}
     values   {number of an array: the value whose numbers were read}
     """
 
     lines: Lines
+    names: list[str] = field(default_factory=list)
     source: dict[int, Any] = field(default_factory=dict)
     values: dict[int, Value] = field(default_factory=dict)
     kept: list[Any] = field(default_factory=list)  # so that no id is given twice
@@ -104,5 +107,18 @@ class Observation(Watcher):
 
 def observe(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[Observation, Any]:
     """(what it did, what it returned)."""
-    seen = Observation(Lines([bare(a) for a in arguments]))
+    seen = Observation(Lines([bare(a) for a in arguments]), names_of(function, arguments))
     return seen, seen.run(function, arguments)
+
+
+def names_of(function: Callable[..., Any], arguments: Sequence[Any]) -> list[str]:
+    """What the function calls its arguments."""
+    try:
+        bound = inspect.signature(function).bind(*arguments)
+    except (TypeError, ValueError):
+        return [f"argument_{k + 1}" for k in range(len(arguments))]
+    names = []
+    for name, value in bound.arguments.items():
+        several = bound.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
+        names += [f"{name}_{k + 1}" for k in range(len(value))] if several else [name]
+    return names

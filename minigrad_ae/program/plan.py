@@ -21,10 +21,14 @@ from ..inspect.record.names import unique
 from ..inspect.record.notation import rule_of
 from ..kernels.calls import recorded
 from .follow import Followed, Line
+from .inline import Inliner
+from .listing import Code, Listed, Story, called, named_after
+from .literals import array_text
+from .literals import setting as literal
 from .lower import Lowering
 from .memory import Memory
 from .observed import Observation, Step
-from .program import Listed, Program, Slot
+from .program import Program, Slot
 from .writer import Writer, identifier
 
 
@@ -61,13 +65,23 @@ class Planner(Writer):
         self.fed: dict[int, str] = {}  # {number of an array of NumPy's lines: its name}
         self.leaves: dict[str, Value] = {}
         self.static: list[Any] = [None] * len(seen.lines.values)
+        self.casts: dict[tuple[str, Any], str] = {}
+        self.given: dict[str, Callable[[], np.ndarray]] = {}  # leaves and constants
         self.items: list[Any] = []
         self.listing: list[Listed] = []
+        self.said = 0  # items that a line of the listing does
+        self.parameters = [self.fresh(name) for name in seen.names]
+        self.spoken = dict(enumerate(self.parameters))  # {number of an array: its name}
+
+    def choose_names(self) -> None:
+        self.library.taken.add("step")  # the function's own, in the text
+        super().choose_names()
 
     # --- where things are ---
     def declare(self, name: str, array: np.ndarray) -> ast.expr:
         """An array that is there already: a leaf, a constant."""
         self.env[name] = array
+        self.given[name] = lambda: array
         return ast.Name(name)
 
     def constant(self, array: np.ndarray, label: str = "index", key: Any = None) -> ast.expr:
@@ -96,13 +110,15 @@ class Planner(Writer):
         if source.number in self.seen.values:
             return self.place(self.seen.values[source.number])
         if source.number not in self.fed:
-            name = self.fed[source.number] = self.fresh("given")
+            parameter = source.number < len(self.parameters)
+            name = self.spoken[source.number] if parameter else self.fresh("given")
+            self.fed[source.number] = name
             array = np.asarray(source)
             buffer = self.memory.empty(array.shape, array.dtype)
             buffer[...] = array
             self.env[name] = buffer
             self.items.append((Slot(source.number), buffer))
-            self.say(name, "", buffer, "given", 0)
+            self.say(name, "", buffer, "given", lambda _: self.spoken[source.number])
         return ast.Name(self.fed[source.number])
 
     def place(self, value: Value) -> ast.expr:
@@ -119,6 +135,7 @@ class Planner(Writer):
             if value.op is not None:
                 raise Impossible("a tensor of an earlier graph is used")
             self.declare(name, self.of_leaf(name, value))
+            self.given[name] = lambda: value._data
         return ast.Name(name)
 
     def of_leaf(self, name: str, leaf: Value) -> np.ndarray:
@@ -146,10 +163,14 @@ class Planner(Writer):
         there = self.array_of(node)
         if there.dtype == array.dtype:
             return node
-        name = self.fresh(f"{ast.unparse(node)}_{array.dtype}")
-        self.env[name] = self.keep(array.shape, array.dtype)
-        self.add(np.copyto, self.env[name], there)
-        return ast.Name(name)
+        key = ast.unparse(node), array.dtype
+        if key not in self.casts:
+            name = self.casts[key] = self.fresh(f"{key[0]}_{array.dtype}")
+            self.env[name] = self.keep(array.shape, array.dtype)
+            self.add(np.copyto, self.env[name], there)
+            text = f"{key[0]}.astype(np.{array.dtype})"
+            self.say(name, text, self.env[name], "numpy", lambda _: text)
+        return ast.Name(self.casts[key])
 
     def array_of(self, node: ast.expr) -> np.ndarray:
         return self.env[ast.unparse(node)]  # type: ignore[no-any-return]
@@ -175,15 +196,14 @@ class Planner(Writer):
         function(*args)
         self.items.append((function, args))
 
-    def written(self, work: Callable[[], None]) -> int:
-        """The calls of a kernel, made now and written down; how many."""
+    def written(self, work: Callable[[], None]) -> None:
+        """The calls of a kernel, made now and written down."""
         with recorded(self.spend) as calls:
             work()
         self.items += calls
-        return len(calls)
 
-    def lowered(self, value: Value, i: int | None = None) -> tuple[str, np.ndarray, int]:
-        """An op's forward (i None) or rule: its text, its array, and how many calls fill it.
+    def lowered(self, value: Value, i: int | None = None) -> tuple[str, np.ndarray]:
+        """An op's forward (i None) or rule: its text and its array.
 
         With an index that is another one at each call nothing can be worked out beforehand: then
         the ops in the expression are called as they are.
@@ -193,9 +213,9 @@ class Planner(Writer):
             for rest, name in self.library.functions.items():
                 if name not in self.env:
                     exec(f"def {name}{rest}", self.env)
-            return text, *self.filled(text, self.env)
+            return text, self.filled(text, self.env)
         text = self.in_own_terms(value, i)
-        return text, *self.filled(*self.as_it_is(value, i))
+        return text, self.filled(*self.as_it_is(value, i))
 
     def as_it_is(self, value: Value, i: int | None) -> tuple[str, dict[str, Any]]:
         """An expression as the registry has it, and what its names stand for."""
@@ -213,8 +233,8 @@ class Planner(Writer):
         names["forward"] = op.forward
         return f"forward({', '.join([*op.rules, settings])})", names
 
-    def filled(self, text: str, names: dict[str, Any]) -> tuple[np.ndarray, int]:
-        """An expression: its array, and how many calls fill it."""
+    def filled(self, text: str, names: dict[str, Any]) -> np.ndarray:
+        """The array of an expression."""
         lowering, made = Lowering(names, self.spend), []
 
         def lasting(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -225,7 +245,7 @@ class Planner(Writer):
             array = lowering.array(text, lasting)
         self.items += lowering.calls
         self.take_over(array, made)
-        return array, len(lowering.calls)
+        return array
 
     def take_over(self, array: np.ndarray, made: list[np.ndarray]) -> None:
         """One user more for the memory of a result: its own, this line's, or that of an array which
@@ -240,9 +260,81 @@ class Planner(Writer):
         elif not any(self.memory.owner(m) is owner for m in made):
             self.memory.hold(array)
 
-    def say(self, name: str, text: str, array: np.ndarray, kind: str, calls: int) -> None:
-        self.listing.append(Listed(name, text, array.shape, array.dtype, kind, calls))
-        self.library.shapes[name] = array.shape
+    # --- lines as they are shown ---
+    def say(
+        self,
+        name: str,
+        text: str,
+        array: np.ndarray | None,
+        kind: str,
+        write: Callable[[Story], str],
+        adds: bool = False,
+    ) -> None:
+        """A line of the listing: what was written down since the last one."""
+        items = slice(self.said, len(self.items))
+        self.said, calls = items.stop, items.stop - items.start
+        if kind == "numpy" and not calls:
+            kind = "view"
+        shape, dtype = ((), None) if array is None else (array.shape, array.dtype)
+        line = Listed(name, text, shape, dtype, kind, calls, array, items, write, adds)
+        self.listing.append(line)
+        if array is not None:
+            self.library.shapes[name] = array.shape
+
+    def code(self, value: Value, i: int | None = None, x: Value | None = None) -> Code:
+        """The NumPy text of an op's forward (i None) or rule, which is written when it is read."""
+        op: Any = value.op
+        inliner = self.inliner(value, i)
+        text = rule_of(op, i) if i is not None else self.call_of(op, inliner)
+        return Code(inliner, text, None if x is None else like(x._data))
+
+    def inliner(self, value: Value, i: int | None) -> Inliner:
+        """As always, but of arrays in their places: those of the observed step may go."""
+        found = super().inliner(value, i)
+        for name, stands in found.names.items():
+            if isinstance(stands, ast.Name) and isinstance(self.env.get(stands.id), np.ndarray):
+                found.values[name] = self.env[stands.id]  # type: ignore[index]
+            elif isinstance(stands, list) and name in value.op.rules:
+                nodes = (self.env.get(ast.unparse(n)) for n in stands)
+                old = found.values[name]
+                new = (a if b is None else b for a, b in zip(old, nodes, strict=True))
+                found.values[name] = tuple(new)  # type: ignore[index]
+        return found
+
+    def say_line(self, line: Line) -> None:
+        """A line of the function itself."""
+        names = [self.fresh(named_after(line.function)) for _ in line.outputs]
+        self.spoken |= zip(line.outputs, names, strict=True)
+        args = [self.in_words(a) for a in line.args]
+        named = {k: self.in_words(v) for k, v in line.named.items()}
+        generator = "" if line.generator is None else self.spoken[line.generator]
+        text = called(line.function, args, named, generator)
+        shown = text or f"{named_after(line.function)}({', '.join(args)})"
+        if not names:
+            answer = f" == {line.expected!r}"
+            self.say("", shown + answer, None, "asked", lambda _: text and text + answer)
+            return
+        first = like(np.asarray(self.seen.lines.values[line.outputs[0]]))
+        self.say(", ".join(names), shown, first, "yours", lambda _: text)
+
+    def in_words(self, thing: Any) -> str:
+        """An argument of NumPy's line as text."""
+        if isinstance(thing, Followed):
+            if thing.number in self.seen.values:
+                return ast.unparse(self.place(self.seen.values[thing.number]))
+            return self.spoken[thing.number]
+        if isinstance(thing, tuple | list):
+            inside = ", ".join(self.in_words(t) for t in thing) + "," * (len(thing) == 1)
+            return f"[{inside}]" if isinstance(thing, list) else f"({inside})"
+        if isinstance(thing, slice):
+            return f"slice({', '.join(map(self.in_words, (thing.start, thing.stop, thing.step)))})"
+        if isinstance(thing, np.ndarray) and thing.ndim:
+            return ast.unparse(self.constant(thing))
+        if thing is Ellipsis:
+            return "..."
+        if isinstance(thing, type) and not issubclass(thing, np.generic):
+            return thing.__name__
+        return ast.unparse(literal(thing, self.constant))
 
     # --- forward ---
     def forward(self, step: Step) -> None:
@@ -253,12 +345,12 @@ class Planner(Writer):
         if self.by_kernel(value, step):
             shapes = op.twin.shapes(*arrays, **params)
             filled = [self.keep(shape, value._data.dtype) for shape in shapes]
-            calls = self.written(lambda: op.twin.forward(filled, *arrays, **params))
+            self.written(lambda: op.twin.forward(filled, *arrays, **params))
             array, self.saved[id(value)] = filled[0], filled[1:]
-            self.say(name, self.in_own_terms(value), array, "kernel", calls)
+            text, kind = self.in_own_terms(value), "kernel"
         else:
-            text, array, calls = self.lowered(value)
-            self.say(name, text, array, "numpy" if calls else "view", calls)
+            (text, array), kind = self.lowered(value), "numpy"
+        self.say(name, text, array, kind, self.code(value))
         if array.shape != value._data.shape or array.dtype != value._data.dtype:
             raise Impossible(f"{op.name} was not written as it runs")
         self.env[name] = array
@@ -293,7 +385,7 @@ class Planner(Writer):
         """The gradients of the leaves, each in an array of its own."""
         seed = np.ones_like(self.loss._data)  # it stays, and so must its place
         found: dict[Value, np.ndarray] = {}
-        self.receive(found, self.loss, seed, "1")
+        self.receive(found, self.loss, seed, "1", lambda _: array_text(seed), "constant")
         for value in reversed(engine.topological(self.loss)):
             if value.hooks or (value.retains_grad and value.op is not None):
                 raise Impossible("a tensor has a hook, or retains its gradient")
@@ -317,20 +409,20 @@ class Planner(Writer):
                 gradients[i] = self.keep(value.arrays[i].shape, value._data.dtype)
             g, y = found[value], self.env[self.vars[id(value)]]
             work = (gradients, g, y, self.saved[id(value)], *arrays)
-            calls = self.written(lambda: op.twin.backward(*work, **params))
+            self.written(lambda: op.twin.backward(*work, **params))
             self.end_line()
             for i, x in value.edges:
-                text = self.in_own_terms(value, i)
-                self.receive(found, x, self.fitted(gradients[i], x), text, "kernel", calls)
-                calls = 0  # the same ones
+                text, code = self.in_own_terms(value, i), self.code(value, i, x)
+                self.receive(found, x, self.fitted(gradients[i], x), text, code, "kernel")
                 self.end_line()
             return
         for i, x in value.edges:
-            text, raw, calls = self.spread(value, found[value]) or self.lowered(value, i)
-            self.receive(found, x, self.fitted(raw, x), text, "numpy" if calls else "view", calls)
+            text, raw = self.spread(value, found[value]) or self.lowered(value, i)
+            code = self.code(value, i, x)
+            self.receive(found, x, self.fitted(raw, x), text, code)
             self.end_line()
 
-    def spread(self, value: Value, g: np.ndarray) -> tuple[str, np.ndarray, int] | None:
+    def spread(self, value: Value, g: np.ndarray) -> tuple[str, np.ndarray] | None:
         """The gradient of what slices were taken of: zeros, and g in their place.
 
         The rule's `index_add`, without the array that it makes; None where something else was
@@ -345,7 +437,7 @@ class Planner(Writer):
         out = self.keep(x._data.shape, g.dtype)
         self.add(out.fill, 0)
         self.add(np.copyto, out[index], g)
-        return self.in_own_terms(value, 0), out, 2
+        return self.in_own_terms(value, 0), out
 
     def fitted(self, raw: np.ndarray, x: Value) -> np.ndarray:
         """A contribution in the shape and dtype of the input, as the engine makes it."""
@@ -370,8 +462,8 @@ class Planner(Writer):
         x: Value,
         new: np.ndarray,
         text: str,
+        write: Callable[[Story], str],
         kind: str = "numpy",
-        calls: int = 0,
     ) -> None:
         """Add a contribution to the gradient of x."""
         known, name = found.get(x), self.grads[id(x)]
@@ -380,9 +472,9 @@ class Planner(Writer):
             self.add(np.add, known, new, total)
             for array in (known, new):
                 self.memory.drop(array)
-            new, text, calls = total, f"{name} + ({text})", calls + 1
+            new, text = total, f"{name} + ({text})"
         found[x] = self.env[name] = new
-        self.say(name, text, new, kind, calls)
+        self.say(name, text, new, kind, write, adds=known is not None)
 
     def alone(self, leaf: Value, g: np.ndarray, found: dict[Value, np.ndarray]) -> np.ndarray:
         """A leaf's gradient in an array that nothing else uses."""
@@ -401,15 +493,25 @@ class Planner(Writer):
             if isinstance(item, Line):
                 self.reads(item)
                 self.items.append(item)
+                self.say_line(item)
             else:
                 self.forward(item)
-        boundary = len(self.listing)
+        self.boundary = len(self.listing)
         gradients = self.backward()
         outputs = [self.array_of(self.place(output)) for output in self.outputs]
         program = Program(self.items, self.static, outputs, gradients, list(self.leaves.values()))
-        program.lines, program.boundary = self.listing, boundary
-        program.nbytes = self.memory.nbytes
+        program.lines, program.boundary = self.listing, self.boundary
+        program.nbytes, program.story = self.memory.nbytes, self.to_be_read(gradients)
         return program
+
+    def to_be_read(self, gradients: dict[Value, np.ndarray]) -> Story:
+        """What the text of the program needs."""
+        arrays = {k: v for k, v in self.env.items() if isinstance(v, np.ndarray)}
+        lines, boundary, kept = self.listing, self.boundary, (self.memory, self.library)
+        story = Story(lines, boundary, self.parameters, arrays, self.given, *kept)
+        story.results = [ast.unparse(self.place(output)) for output in self.outputs]
+        story.gradients = {self.vars[id(x)]: self.grads[id(x)] for x in gradients}
+        return story
 
     def reads(self, line: Line) -> None:
         """What a line of NumPy reads of the graph has to have its place by now."""
@@ -422,6 +524,11 @@ class Planner(Writer):
 def copy_of(leaf: Value, array: np.ndarray) -> None:
     """The data of a leaf, wherever they are now."""
     np.copyto(array, leaf._data)
+
+
+def like(array: np.ndarray) -> np.ndarray:
+    """Its shape and dtype, and no memory."""
+    return np.broadcast_to(np.zeros((), array.dtype), array.shape)
 
 
 def parts(thing: Any) -> list[Any]:

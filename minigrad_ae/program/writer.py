@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autodiff import engine
 from ..autodiff.graph import Value
 from ..autodiff.rules import NAMES
 from ..inspect.record.names import name_values, unique
@@ -151,14 +152,16 @@ class Writer:
 
     def forward_text(self, value: Value) -> str:
         """The right-hand side of the line that computes `value`."""
-        op: Any = value.op
         inliner = self.inliner(value, None)
-        text = op.forward_text
-        if not text:
-            inputs = [f"*{n}" if op.variadic else n for n in op.rules]
-            settings = [f"{k}={k}" for k in inliner.names if k in op.defaults]
-            text = f"{op.name}({', '.join([*inputs, *settings])})"
-        return inliner.text(text)
+        return inliner.text(self.call_of(value.op, inliner))
+
+    def call_of(self, op: Any, inliner: Inliner) -> str:
+        """The forward of an op in its own names: its expression, or a call."""
+        if op.forward_text:
+            return op.forward_text  # type: ignore[no-any-return]
+        inputs = [f"*{n}" if op.variadic else n for n in op.rules]
+        settings = [f"{k}={k}" for k in inliner.names if k in op.defaults]
+        return f"{op.name}({', '.join([*inputs, *settings])})"
 
     def in_own_terms(self, value: Value, i: int | None = None) -> str:
         """The forward of an op (i None) or a rule as the registry has it, in the program's names:
@@ -175,3 +178,18 @@ class Writer:
     def rule_text(self, value: Value, i: int) -> str:
         """What the rule for input number i makes of the gradient of `value`."""
         return self.inliner(value, i).text(rule_of(value.op, i))
+
+
+def fitted_text(
+    text: str, raw_shape: tuple[int, ...], raw_dtype: Any, shape: tuple[int, ...], dtype: Any
+) -> str:
+    """A contribution to a gradient in the shape and dtype of the input, as the engine makes it."""
+    axes = engine.summed_axes(raw_shape, shape)
+    if axes:
+        text = f"np.sum({text}, axis={axes[0] if len(axes) == 1 else axes})"
+        left = tuple(n for k, n in enumerate(raw_shape) if k not in axes)
+        if left != shape:
+            text = f"{text}.reshape({shape})"
+    if raw_dtype != dtype:
+        text = f"({text}).astype(np.{dtype})"
+    return text
