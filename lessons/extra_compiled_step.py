@@ -2,8 +2,8 @@
 # # Extra: from the tape to a program
 #
 # **Goal.** A training step runs thousands of times, and each time it does the same: the same ops on
-# arrays of the same shapes.  The tape finds that out anew at every step.  Here you climb, one idea a
-# rung, from the tape to a program that has nothing left to find out, and at each rung you check that
+# arrays of the same shapes.  The tape finds that out anew at every step.  Here you climb, one idea
+# a rung, from the tape to a program that has nothing left to find out; at each rung you check that
 # the loss and the gradients are still the same bits.
 #
 # Run it as a script (`python lessons/extra_compiled_step.py [--fast]`, under 10 s) or cell by cell
