@@ -7,7 +7,8 @@ imported when the first kernel is called for.
 jit.py (how a kernel is compiled), backend.py (which runs, on how many threads, what is checked),
 then the kernels: tile.py gemm.py ladder.py batched.py (products), small_products.py multi_head.py
 (attention), scalar.py loops.py activations.py, rows.py norm.py row_scatter.py, optim.py; fused.py
-(whole layers and losses, for ops/bindings.py); reference.py (NumPy definitions).
+(whole layers and losses, for ops/bindings.py); reference.py (NumPy definitions); calls.py native.py
+handlers.py elementwise.py (calls that are made again and again, for compiled steps).
 """
 
 from __future__ import annotations
