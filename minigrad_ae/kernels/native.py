@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from minigrad_ae.kernels import elementwise
-from minigrad_ae.kernels.calls import Calls, make, store
-from minigrad_ae.kernels.handlers import Write, available, handlers, jump
+from minigrad_ae.kernels.calls import Calls, demand, make, store
+from minigrad_ae.kernels.handlers import Write, all_set, available, handlers, jump
 from minigrad_ae.kernels.jit import numba
 
 
@@ -88,6 +88,12 @@ def numbers_of(kind: Any, argument: Any) -> list[int] | None:
     return None
 
 
+def demand_call(flags: np.ndarray, error: type[Exception]) -> Entry:
+    """A demand as an entry: it is where a tape stops, and Python raises the error."""
+    slots = [flags.ctypes.data, flags.size]
+    return Entry("demand", all_set, slots, flags, [(demand, (flags, error))])
+
+
 def loop_call(loop: elementwise.Loop, calls: Calls) -> Entry:
     """A loop over the element-wise functions of these calls as an entry."""
     addresses = [array.ctypes.data for array in loop.arrays]
@@ -95,7 +101,7 @@ def loop_call(loop: elementwise.Loop, calls: Calls) -> Entry:
 
 
 class Tape:
-    """Calls that are made in one go.
+    """Calls that are made in one go; they need none of the `values` that a program hands on.
 
     Attributes
     ----------
@@ -116,7 +122,7 @@ class Tape:
         self.where = self.numbers.ctypes.data, self.numbers.size
         self.play = handlers.play
 
-    def __call__(self) -> None:
+    def __call__(self, values: Any = None) -> None:
         failed = self.play(*self.where)
         if failed >= 0:
             make(self.entries[self.starts.index(failed)].calls)  # which says what is wrong
@@ -136,11 +142,24 @@ def prepared(calls: Calls) -> list[Callable[[], None]]:
     return found
 
 
+def in_one(works: Sequence[Callable[..., None]]) -> list[Callable[..., None]]:
+    """The same functions; tapes that follow one another are one."""
+    found: list[Callable[..., None]] = []
+    for work in works:
+        last = found[-1] if found else None
+        if isinstance(work, Tape) and isinstance(last, Tape):
+            found[-1] = Tape([*last.entries, *work.entries])
+        else:
+            found.append(work)
+    return found
+
+
 def entries_of(calls: Calls) -> Iterator[Any]:
     """The calls in their order: entries, and calls that stay with Python."""
     for loop, group in elementwise.grouped(calls):
         if loop is not None:
             yield loop_call(loop, group)
         else:
-            for call in group:
-                yield kernel_call(*call) or call
+            for function, args in group:
+                found = demand_call(*args) if function is demand else kernel_call(function, args)
+                yield found or (function, args)

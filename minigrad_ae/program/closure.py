@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from operator import is_
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -39,7 +38,7 @@ class Surroundings:
             ]
             self.cells, self.known = function.__closure__ or (), function.__globals__
             self.names = [n for n in function.__code__.co_names if n in self.known]
-        self.last: list[Any] | None = None
+        self.last: list[Any] = []
         self.clock = -1  # of modules' settings, when the token was made
         self.tokens: list[tuple[int, Any]] = []  # what was found so far, by number
         self.number = self.made = 0
@@ -51,14 +50,9 @@ class Surroundings:
         Where all variables are the objects that they were, none is a container, and no module was
         given an attribute, nothing has; otherwise one looks.
         """
-        known = self.known
-        now = [self.look(c) for c in self.cells] + [known.get(n, NOTHING) for n in self.names]
-        if (
-            self.last is None
-            or settings.changes != self.clock
-            or not all(map(is_, now, self.last))
-            or any(isinstance(thing, CONTAINERS) for thing in now)
-        ):
+        if settings.changes != self.clock or not self.as_before():
+            known = self.known
+            now = [self.look(c) for c in self.cells] + [known.get(n, NOTHING) for n in self.names]
             self.last, self.clock = now, settings.changes
             found = tuple(token(thing) for thing in (*self.fixed, *now))
             known_as = [n for n, seen in self.tokens if seen == found]
@@ -67,6 +61,19 @@ class Surroundings:
                 known_as, self.tokens = [self.made], [*self.tokens[-AT_MOST:], (self.made, found)]
             self.number = known_as[0]
         return self.number
+
+    def as_before(self) -> bool:
+        """Whether all variables are the objects that they were, and none is a container."""
+        last = iter(self.last)
+        for cell in self.cells:
+            thing = next(last)
+            if self.look(cell) is not thing or isinstance(thing, CONTAINERS):
+                return False
+        for name in self.names:
+            thing = next(last)
+            if self.known.get(name, NOTHING) is not thing or isinstance(thing, CONTAINERS):
+                return False
+        return True
 
     def whole(self) -> Any:
         """All that can be seen, looked at now, and the states of generators: what a function that
