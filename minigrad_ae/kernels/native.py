@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from ctypes import c_int64, c_void_p
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -119,7 +120,8 @@ class Tape:
             self.starts.append(len(numbers))
             numbers += [handlers.addresses[entry.key], len(entry.slots) + 2, *entry.slots]
         self.numbers = np.array(numbers, np.int64)
-        self.where = self.numbers.ctypes.data, self.numbers.size
+        # as ctypes wants them: converted once
+        self.where = c_void_p(self.numbers.ctypes.data), c_int64(self.numbers.size)
         self.play = handlers.play
 
     def __call__(self, values: Any = None) -> None:

@@ -5,6 +5,10 @@ Adam   m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  p <- p - lr m^ / (sqr
 AdamW  the same after p <- (1 - lr weight_decay) p      (Loshchilov & Hutter 2019)
 
 For Adam weight decay is added to the gradient: g + weight_decay p.
+
+Where a unit has no gradient any more, m shrinks by b1 at each step.  Below the smallest normal
+number it is taken for 0, so that it gets there: subnormal numbers never would (0.9 of the smallest
+one rounds to itself), and many processors need a hundred cycles for each operation with one.
 """
 
 from __future__ import annotations
@@ -21,10 +25,16 @@ from minigrad_ae.kernels.backend import (
     compiled_form_of,
     in_parallel,
 )
-from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
+from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit, known_when_compiling
 
 Array = np.ndarray
 GRAIN = 1 << 15
+
+
+@known_when_compiling
+def smallest_normal(x: Any) -> Any:
+    """In the dtype of the number x."""
+    return np.finfo(x.dtype).tiny
 
 
 @jit(ELEMENTWISE)
@@ -34,9 +44,9 @@ def _adam(
     m: Any,
     v: Any,
     rate: float,
+    root: float,
     b1: float,
     b2: float,
-    root: float,
     eps: float,
     l2: float,
     keep: float,
@@ -47,10 +57,11 @@ def _adam(
     kind = p.dtype.type
     step, first, second, correct, floor = kind(rate), kind(b1), kind(b2), kind(root), kind(eps)
     new_first, new_second, shrink, stay = kind(1 - b1), kind(1 - b2), kind(l2), kind(keep)
-    zero, one = kind(0), kind(1)
+    zero, one, tiny = kind(0), kind(1), smallest_normal(p.dtype.type(0))
     for i in range(p.size):
         grad = g[i] + shrink * p[i]
-        m[i] = first * m[i] + new_first * grad
+        mean = first * m[i] + new_first * grad
+        m[i] = zero if abs(mean) < tiny else mean
         v[i] = second * v[i] + new_second * (grad * grad)
         bottom = np.sqrt(v[i]) * correct + floor
         # never had a gradient, and eps = 0: it stays
@@ -84,6 +95,7 @@ def _adam_definition(
         g = g + weight_decay * p
     m *= b1
     m += (1 - b1) * g
+    m[np.abs(m) < np.finfo(m.dtype).tiny] = 0
     v *= b2
     v += (1 - b2) * g * g
     bottom = np.sqrt(v) / np.sqrt(1 - b2**step) + eps
@@ -169,7 +181,7 @@ def adam_numbers(
     """What the loop of a step needs to know, the same for all arrays."""
     b1, b2 = betas
     l2, keep = (0.0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1.0)
-    return lr / (1 - b1**step), b1, b2, (1 - b2**step) ** -0.5, eps, l2, keep
+    return lr / (1 - b1**step), (1 - b2**step) ** -0.5, b1, b2, eps, l2, keep
 
 
 def adam(p: Array, g: Array, m: Array, v: Array, numbers: tuple[float, ...]) -> None:

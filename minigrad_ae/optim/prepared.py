@@ -38,9 +38,6 @@ class PreparedStep:
         self.optimizer, self.states = optimizer, optimizer.state
         self.params = [p for p, _ in own]
         self.own = [state for _, state in own]
-        self.data = [(p, p._data) for p in self.params]
-        names = optimizer.arrays
-        self.moments = [(s, name, s[name]) for s in self.own for name in names if name in s]
         self.gradients = list(gradients.items())
         self.without = [p for p in optimizer.params if p not in gradients]
         flat = [gradients[p].reshape(-1) for p in self.params]
@@ -62,20 +59,9 @@ class PreparedStep:
         """The calls are the last ones of this tape."""
 
     def ready(self) -> bool:
-        """Whether all arrays are where they were; the settings are written then."""
-        if self.optimizer.state is not self.states:
-            return False
-        for p, data in self.data:
-            if p._data is not data:
-                return False
-        for state, name, array in self.moments:
-            if state.get(name) is not array:
-                return False
-        self.set()
-        return True
-
-    def set(self) -> None:
-        """Write the settings of the next step."""
+        """Whether the moments are where they were (of the parameters the program knows); the
+        settings are written then.
+        """
         raise NotImplementedError
 
     def done(self) -> None:
@@ -110,7 +96,9 @@ class AdamStep(PreparedStep):
     def __init__(self, optimizer: Any, gradients: Gradients, alike: bool) -> None:
         self.alike = alike  # whether factor and decay are those of all parameters
         self.steps: list[int] = []
+        self.others: list[float] = []  # settings on the tape that are not others at each step
         super().__init__(optimizer, gradients)
+        self.moments = [(state, state["m"], state["v"]) for state in self.own]
 
     def updates(self, gradients: list[np.ndarray]) -> Calls:
         calls: Calls = []
@@ -123,17 +111,37 @@ class AdamStep(PreparedStep):
         ends = [*tape.starts[1:], len(tape.numbers)][-len(self.params) :]
         between = ends[-1] - tape.starts[-1]  # entries of one kind: they are of one length
         first = tape.numbers.view(np.float64)[ends[0] - SETTINGS :]
-        self.settings = as_strided(first, (len(ends), SETTINGS), (8 * between, 8))
+        self.rates, self.roots, *_ = as_strided(first, (SETTINGS, len(ends)), (8, 8 * between))
+        self.table = as_strided(first, (len(ends), SETTINGS), (8 * between, 8))
+        self.others = []
 
-    def set(self) -> None:
-        self.steps = steps = [state["t"] + 1 for state in self.own]
+    def ready(self) -> bool:
+        if self.optimizer.state is not self.states:
+            return False
+        self.steps = steps = []
+        try:
+            for state, m, v in self.moments:
+                if state["m"] is not m or state["v"] is not v:
+                    return False
+                steps.append(state["t"] + 1)
+        except KeyError:  # a state that was emptied
+            return False
+        self.set(steps)
+        return True
+
+    def set(self, steps: list[int]) -> None:
+        """Write the settings of these steps."""
         settings = self.optimizer._settings
-        if self.alike and steps.count(steps[0]) == len(steps):
-            self.settings[:] = adam_numbers(steps[0], *settings(self.params[0]))
+        if not self.alike or steps.count(steps[0]) < len(steps):
+            pairs = zip(self.params, steps, strict=True)
+            self.table[:], self.others = [adam_numbers(t, *settings(p)) for p, t in pairs], []
+            return
+        rate, root, *others = numbers = adam_numbers(steps[0], *settings(self.params[0]))
+        if others == self.others:  # as almost always
+            self.rates.fill(rate)
+            self.roots.fill(root)
         else:
-            self.settings[:] = [
-                adam_numbers(t, *settings(p)) for p, t in zip(self.params, steps, strict=True)
-            ]
+            self.table[:], self.others = numbers, others
 
     def done(self) -> None:
         for state, t in zip(self.own, self.steps, strict=True):
@@ -148,6 +156,7 @@ class SGDStep(PreparedStep):
         self.settings: dict[Any, np.ndarray] = {}
         self.asked = kind(optimizer)
         super().__init__(optimizer, gradients)
+        self.velocities = [(state, state.get("velocity")) for state in self.own]
 
     def setting(self, name: str, dtype: Any) -> np.ndarray:
         """The optimiser's number of this name, in an array of this dtype."""
@@ -183,11 +192,14 @@ class SGDStep(PreparedStep):
         return [*calls, (np.multiply, (rate, g, step)), (np.subtract, (p, step, p))]
 
     def ready(self) -> bool:
-        return self.asked == kind(self.optimizer) and super().ready()
-
-    def set(self) -> None:
+        if self.optimizer.state is not self.states or self.asked != kind(self.optimizer):
+            return False
+        for state, v in self.velocities:
+            if state.get("velocity") is not v:
+                return False
         for (name, _), array in self.settings.items():
             array[...] = getattr(self.optimizer, name)
+        return True
 
 
 def kind(sgd: Any) -> tuple[bool, bool, bool]:

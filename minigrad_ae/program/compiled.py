@@ -69,7 +69,7 @@ class CompiledStep:
         return f"<compiled step {name}, {how}>"
 
     def __call__(self, *arguments: Any) -> Any:
-        if not self.busy.acquire(blocking=False):  # called by itself, or by another thread
+        if not self.busy.acquire(False):  # called by itself, or by another thread
             return self.by_tape(arguments)
         try:
             return self.step(arguments)

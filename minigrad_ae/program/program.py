@@ -76,6 +76,8 @@ class Program:
         """Make an optimiser's step the end of the program, on the same tape as what is before it."""
         from ..kernels.native import Tape, in_one
 
+        if not {leaf for leaf, _, _ in self.leaves}.issuperset(update.params):
+            return  # `fits` does not look at all of them
         parts = in_one([*self.parts, *segments(update.calls)])
         if isinstance(parts[-1], Tape):
             update.on_tape(parts[-1])
