@@ -11,7 +11,7 @@ An array is the seven or more numbers that Numba's kernels take for one (size, a
 strides among them), a number is itself.  The kernels are those that are there already, so that the
 results are the same to the last bit; handlers.py has the few lines that read the tape, which are
 compiled in 10 milliseconds or so.  Runs of NumPy's element-wise functions become loops
-(elementwise.py).  What is left is called from Python.
+(elementwise.py), as do sums along rows (row_sums.py).  What is left is called from Python.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from minigrad_ae.kernels import elementwise
 from minigrad_ae.kernels.calls import Calls, demand, make, store
 from minigrad_ae.kernels.handlers import Write, all_set, available, handlers, jump
 from minigrad_ae.kernels.jit import numba
+from minigrad_ae.kernels.row_sums import RowSums, row_sums
 
 
 @dataclass
@@ -95,8 +96,14 @@ def demand_call(flags: np.ndarray, error: type[Exception]) -> Entry:
     return Entry("demand", all_set, slots, flags, [(demand, (flags, error))])
 
 
-def loop_call(loop: elementwise.Loop, calls: Calls) -> Entry:
-    """A loop over the element-wise functions of these calls as an entry."""
+def sum_call(args: Sequence[Any]) -> Entry | None:
+    """`np.add.reduce` along rows as an entry; None of another sum."""
+    found = row_sums(*args)
+    return found and loop_call(found, [(np.add.reduce, tuple(args))])
+
+
+def loop_call(loop: elementwise.Loop | RowSums, calls: Calls) -> Entry:
+    """Loops over the numbers of arrays, which stand for these calls, as an entry."""
     addresses = [array.ctypes.data for array in loop.arrays]
     return Entry(loop.key, loop.write, addresses, loop.arrays, calls)
 
@@ -163,5 +170,13 @@ def entries_of(calls: Calls) -> Iterator[Any]:
             yield loop_call(loop, group)
         else:
             for function, args in group:
-                found = demand_call(*args) if function is demand else kernel_call(function, args)
-                yield found or (function, args)
+                yield entry_of(function, args) or (function, args)
+
+
+def entry_of(function: Callable[..., Any], args: Sequence[Any]) -> Entry | None:
+    """One call as an entry; None where it stays with Python."""
+    if function is demand:
+        return demand_call(*args)
+    if function == np.add.reduce:
+        return sum_call(args)
+    return kernel_call(function, args)
