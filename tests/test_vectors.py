@@ -181,7 +181,7 @@ def test_what_was_measured_is_kept_for_the_next_process(unknown, tmp_path, ratio
     unknown.setattr(width, "measured", lambda: ratio)
     assert width.wide(tmp_path) is expected
     (path,) = tmp_path.iterdir()
-    assert path.read_text().startswith("512 bits" if expected else "256 bits")
+    assert path.read_text(encoding="utf-8").startswith("512 bits" if expected else "256 bits")
     unknown.setattr(width, "_known", [])
     unknown.setattr(width, "measured", lambda: 1 / 0)
     assert width.wide(tmp_path) is expected
@@ -195,12 +195,12 @@ def test_a_damaged_answer_is_measured_anew(unknown, tmp_path):
         path.write_bytes(damage)
         unknown.setattr(width, "_known", [])
         assert width.wide(tmp_path)
-        assert path.read_text().startswith("512 bits")
+        assert path.read_text(encoding="utf-8").startswith("512 bits")
 
 
 def test_where_nothing_can_be_written_each_process_measures(unknown, tmp_path):
     unknown.setattr(width, "measured", lambda: 1.9)
-    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
     assert width.wide(tmp_path / "file")
 
 
