@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from minigrad_ae.kernels import micro, width
+from minigrad_ae.kernels import layout, micro, width
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 from minigrad_ae.kernels.vectors import BYTES
 
@@ -22,12 +22,18 @@ def tile(a, a_row, a_k, b, c, depth, columns, fresh, rows):
 
 @jit(ELEMENTWISE)
 def turn(of, rows, to):
-    micro.turn(of, 1, of.shape[1], rows, to, 2, to.shape[1])
+    layout.turn(of, 1, of.shape[1], rows, to, 2, to.shape[1])
 
 
 @jit(ELEMENTWISE)
 def copy(of, columns, to, size):
-    micro.copy(of, 1, of.shape[1], columns, to, 2, to.shape[1], size)
+    layout.copy(of, 1, of.shape[1], columns, to, 2, to.shape[1], size)
+
+
+@jit(ELEMENTWISE)
+def dots(a, b, c, steps, depth, fresh, rows, columns):
+    to = c, 3, steps[0], steps[1]
+    micro.dots(a, 1, a.shape[1], b, 2, b.shape[1], *to, depth, fresh, rows, columns)
 
 
 def whole_numbers(rng, shape, dtype):
@@ -60,6 +66,25 @@ def test_a_tile_of_every_height_and_width_is_its_definition_and_writes_nothing_e
 
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("depth", [1, 7, 8, 16, 17, 50])
+def test_dots_are_their_definition_and_write_nothing_else(depth, dtype):
+    rng, most = np.random.default_rng(depth), micro.SQUARE
+    a, b = (whole_numbers(rng, (most + 3, depth), dtype) for _ in range(2))
+    for rows in range(1, most + 1):
+        for columns in range(1, most + 1):
+            for steps in ((most + 2, 1), (1, most + 2)):
+                for fresh in (False, True):
+                    compiled = whole_numbers(rng, (most + 3, most + 2), dtype)
+                    defined = compiled.copy()
+                    dots(a, b, compiled, steps, depth, fresh, rows, columns)
+                    micro.dots(
+                        a, 1, depth, b, 2, depth, defined, 3, *steps, depth, fresh, rows, columns
+                    )
+                    np.testing.assert_array_equal(compiled, defined)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_turned_and_copied_numbers_are_where_the_definitions_put_them(dtype):
     rng, lanes = np.random.default_rng(0), BYTES // np.dtype(dtype).itemsize
     of = rng.standard_normal((lanes + 1, 2 * lanes + 1)).astype(dtype)
@@ -67,7 +92,7 @@ def test_turned_and_copied_numbers_are_where_the_definitions_put_them(dtype):
         compiled = np.zeros((lanes + 1, lanes + 5), dtype)
         defined = compiled.copy()
         turn(of, rows, compiled)
-        micro.turn(of, 1, of.shape[1], rows, defined, 2, defined.shape[1])
+        layout.turn(of, 1, of.shape[1], rows, defined, 2, defined.shape[1])
         np.testing.assert_array_equal(compiled, defined)
         assert np.array_equal(
             compiled.reshape(-1)[2 : 2 + rows], of.reshape(-1)[1 :: of.shape[1]][:rows]
@@ -76,7 +101,7 @@ def test_turned_and_copied_numbers_are_where_the_definitions_put_them(dtype):
         compiled = np.full((lanes + 1, 2 * lanes + 1), 7, dtype)
         defined = compiled.copy()
         copy(of, columns, compiled, lanes)
-        micro.copy(of, 1, of.shape[1], columns, defined, 2, defined.shape[1], lanes)
+        layout.copy(of, 1, of.shape[1], columns, defined, 2, defined.shape[1], lanes)
         np.testing.assert_array_equal(compiled, defined)
 
 
@@ -156,7 +181,7 @@ def test_what_was_measured_is_kept_for_the_next_process(unknown, tmp_path, ratio
     unknown.setattr(width, "measured", lambda: ratio)
     assert width.wide(tmp_path) is expected
     (path,) = tmp_path.iterdir()
-    assert path.read_text().startswith("512 bits" if expected else "256 bits")
+    assert path.read_text(encoding="utf-8").startswith("512 bits" if expected else "256 bits")
     unknown.setattr(width, "_known", [])
     unknown.setattr(width, "measured", lambda: 1 / 0)
     assert width.wide(tmp_path) is expected
@@ -170,12 +195,12 @@ def test_a_damaged_answer_is_measured_anew(unknown, tmp_path):
         path.write_bytes(damage)
         unknown.setattr(width, "_known", [])
         assert width.wide(tmp_path)
-        assert path.read_text().startswith("512 bits")
+        assert path.read_text(encoding="utf-8").startswith("512 bits")
 
 
 def test_where_nothing_can_be_written_each_process_measures(unknown, tmp_path):
     unknown.setattr(width, "measured", lambda: 1.9)
-    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
     assert width.wide(tmp_path / "file")
 
 

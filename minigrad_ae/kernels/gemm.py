@@ -2,10 +2,10 @@
 code.
 
 NumPy definition: ``a @ b``.  What makes it fast, each thing a rung of ladder.py: a tile of C in
-registers (micro.py), B and A laid out in the order of use where that pays, blocks that fit the
-caches.  Flags: ``contract`` only, and every element of C is one sum in order of k; but for `dots`,
-where the sum runs in vector lanes.  NaN and Inf spread as in a plain loop, and the bits do not
-depend on the number of threads.
+registers (micro.py), B and A laid out in the order of use where that pays (layout.py), blocks that
+fit the caches.  Flags: ``contract`` only, and every element of C is one sum in order of k; but for
+`dots_of_rows`, where the sum runs in vector lanes.  NaN and Inf spread as in a plain loop, and the
+bits do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from minigrad_ae.kernels.backend import (
     state,
 )
 from minigrad_ae.kernels.calls import call, contiguous, room
-from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
-from minigrad_ae.kernels.micro import ROWS, copy, tile, turn
+from minigrad_ae.kernels.jit import ELEMENTWISE, jit
+from minigrad_ae.kernels.layout import lay_out_a, lay_out_b
+from minigrad_ae.kernels.micro import ROWS, SQUARE, dots, tile
 from minigrad_ae.kernels.vectors import lanes
 
 Array = np.ndarray
@@ -36,68 +37,10 @@ BLOCK_TILES = 10  # ... and a block of A of 120 x 512 float32, 240 KiB, fit a se
 FEW_ROWS = 24  # of A: for these B is read where it lies, where its rows lie in a row
 MANY_COLUMNS = 128  # of B: for these A is laid out, where its own order is not as good
 WIDE_ROW = 2048  # bytes: rows of A^T this long come to fight for the same cache lines
-NARROW = 8  # C of so few columns is computed in another way, ...
-FLAT = 4  # ... and of so few rows or columns in yet another
+NARROW = 8  # C of at most so many rows or columns can be computed in another way: ...
+DEEP = 32  # ... by dots, where k is so many times as long
 COLUMNS = 64  # threads split C at multiples of this many columns ...
 PARALLEL_FLOPS = 4e6  # ... above this much work; handing it to a thread costs about 20 microseconds
-
-
-@jit(ELEMENTWISE)
-def transpose(
-    of: Any, i: int, k: int, rows: int, size: int, to: Any, at: int, step: int, n: int
-) -> None:
-    """``to[at + l step + r] = of[i + r, k + l]`` for l < size and r < rows, and anything for r < n;
-    n numbers make a vector.
-    """
-    if size < n:
-        for l in range(size):
-            to[at + l * step : at + l * step + n] = 0
-            for r in range(rows):
-                to[at + l * step + r] = of[i + r, k + l]
-    else:
-        along = of.shape[1]
-        # the last square is moved back until it fits
-        for start in range(0, size, n):
-            l = min(start, size - n)
-            turn(of, i * along + k + l, along, rows, to, at + l * step, step)
-
-
-@jit(ELEMENTWISE)
-def lay_out_b(
-    b: Any, turned: bool, k: int, size: int, j: int, columns: int, panels: Any, at: int, n: int
-) -> None:
-    """``B[k : k + size, j : j + columns]`` in rows of 2 n numbers, from panels[at] on; ``b`` holds
-    B, or its transpose (turned).
-
-    What a row has beyond is zeros, or columns once more.  They meet elements of C that are thrown
-    away; but they are multiplied, and what happens to lie in memory may be numbers below 1e-38,
-    which take a processor 100 times as long.
-    """
-    if turned:
-        for v in range(0, columns, n):
-            transpose(b, j + v, k, min(n, columns - v), size, panels, at + v, 2 * n, n)
-    else:
-        copy(b, k * b.shape[1] + j, b.shape[1], columns, panels, at, 2 * n, size)
-
-
-@jit(ELEMENTWISE)
-def lay_out_a(
-    a: Any, turned: bool, k: int, size: int, i: int, rows: int, height: int, strips: Any, n: int
-) -> None:
-    """``A[i : i + rows, k : k + size].T`` in strips of ``height`` columns, one tile's after the
-    other; ``a`` holds A, or its transpose (turned).
-    """
-    for r in range(0, rows, height):
-        few, at = min(height, rows - r), r * size
-        if not turned:
-            # the last vector first: what it writes too much the first one puts right
-            for v in range((few - 1) // n * n, -1, -n):
-                transpose(a, i + r + v, k, min(n, few - v), size, strips, at + v, height, n)
-        else:
-            for l in range(size):
-                row, to = a[k + l, i + r :], strips[at + l * height :]
-                for e in range(few):
-                    to[e] = row[e]
 
 
 @jit(ELEMENTWISE)
@@ -187,29 +130,15 @@ def rows_of_b(a: Any, b: Any, c: Any, fresh: bool) -> None:
                 to[j] += x0 * b0[j]
 
 
-@jit(REDUCTION)
-def dots(a: Any, bt: Any, c: Any, fresh: bool) -> None:
-    """``c += A B``, or ``=`` where c is `fresh`, for few columns: rows of A times rows of B^T,
-    lanes along k, four columns at a time.
-    """
-    if fresh:
-        c[:] = 0
-    zero, last = c.dtype.type(0), c.shape[1] - 1
-    for i in range(c.shape[0]):
-        for j in range(0, c.shape[1], 4):
-            j1, j2, j3 = min(j + 1, last), min(j + 2, last), min(j + 3, last)
-            x, y0, y1, y2, y3 = a[i], bt[j], bt[j1], bt[j2], bt[j3]
-            p = q = r = s = zero
-            for k in range(x.size):
-                p, q = p + x[k] * y0[k], q + x[k] * y1[k]
-                r, s = r + x[k] * y2[k], s + x[k] * y3[k]
-            c[i, j] += p
-            if j < last:
-                c[i, j + 1] += q
-            if j + 1 < last:
-                c[i, j + 2] += r
-            if j + 2 < last:
-                c[i, j + 3] += s
+@jit(ELEMENTWISE)
+def dots_of_rows(a: Any, bt: Any, c: Any, fresh: bool) -> None:
+    """``c += A B``, or ``=`` where c is `fresh`: rows of A times rows of B^T, lanes along k."""
+    (rows, depth), columns = a.shape, bt.shape[0]
+    for i in range(0, rows, SQUARE):
+        for j in range(0, columns, SQUARE):
+            high, few = min(SQUARE, rows - i), min(SQUARE, columns - j)
+            to = c, i * columns + j, columns, 1, depth, fresh
+            dots(a, i * depth, depth, bt, j * depth, depth, *to, high, few)
 
 
 @compiled_form_of(reference.matmul)
@@ -241,8 +170,8 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
 
     Notes
     -----
-    Where the result has at most 8 columns and more rows than that, the sum runs in vector lanes
-    instead.
+    Where the result has at most 8 rows or columns, both arguments lie in memory along the sum, and
+    it is long, it runs in vector lanes instead.
 
     Examples
     --------
@@ -306,13 +235,22 @@ def accumulate(a: Array, b: Array, c: Array, fresh: bool = False) -> None:
         if fresh:
             call(c.fill, 0)
         return
-    m, n = c.shape
-    if n <= NARROW < m:
-        _accumulate_narrow(a, b, c, fresh)
-    elif m <= FLAT and b.T.flags.c_contiguous:
-        call(dots, contiguous(a), b.T, c, fresh)
-    elif m <= FLAT // 2:
+    (m, k), n = a.shape, c.shape[1]
+    in_rows = a.flags.c_contiguous if n <= m else b.T.flags.c_contiguous
+    if min(m, n) <= NARROW and in_rows and k >= DEEP * min(m, n):
+        _accumulate_dots(contiguous(a), contiguous(b.T), c, fresh)
+    elif m == 1:
         call(rows_of_b, contiguous(a), contiguous(b), c, fresh)
+    elif n == 1 and not in_rows:
+        call(rows_of_b, contiguous(b.T), contiguous(a.T), c.reshape(1, m), fresh)
+    elif n <= NARROW and n < m and not in_rows:
+        # a panel would be mostly empty; but C^T = B^T A^T has few rows
+        turned = room((n, m), c.dtype)
+        _accumulate_tiles(b.T, a.T, turned, fresh=True)
+        if fresh:
+            call(np.copyto, c, turned.T)
+        else:
+            call(np.add, c, turned.T, c)
     else:
         _accumulate_tiles(a, b, c, fresh)
 
@@ -330,27 +268,9 @@ def _accumulate_tiles(a: Array, b: Array, c: Array, fresh: bool) -> None:
         in_parallel(gemm, [(*operands, *rows, 0, n) for rows in pieces])
 
 
-def _accumulate_narrow(a: Array, b: Array, c: Array, fresh: bool) -> None:
-    """Few columns: a panel would be mostly empty.  Where A lies row by row and they are very few,
-    dots; else C^T = B^T A^T, which has few rows.
-    """
-    (m, n) = c.shape
-    if n <= FLAT and a.flags.c_contiguous:
-        bt = contiguous(b.T)
-        if n == 1:  # four rows of A at a time
-            call(dots, bt, a, c.reshape(1, m), fresh)
-        elif state.threads == 1:
-            call(dots, a, bt, c, fresh)
-        else:
-            rows = max(1, int(PARALLEL_FLOPS / 2 / b.size))  # per thread
-            in_parallel(dots, [(a[i:j], bt, c[i:j], fresh) for i, j in chunks(m, rows)])
-    else:
-        turned = room((n, m), c.dtype)
-        _accumulate_tiles(b.T, a.T, turned, fresh=True)
-        if fresh:
-            call(np.copyto, c, turned.T)
-        else:
-            call(np.add, c, turned.T, c)
+def _accumulate_dots(a: Array, bt: Array, c: Array, fresh: bool) -> None:
+    rows = max(1, int(PARALLEL_FLOPS / 2 / bt.size))  # per thread
+    in_parallel(dots_of_rows, [(a[i:j], bt, c[i:j], fresh) for i, j in chunks(len(a), rows)])
 
 
 def _stored(x: Array) -> tuple[Array, bool]:

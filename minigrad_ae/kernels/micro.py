@@ -1,5 +1,4 @@
-"""The innermost part of a matrix product: a tile of C that stays in registers while k runs; and
-how numbers are laid out for it.
+"""The innermost part of a matrix product: a tile of C that stays in registers while k runs.
 
 Each function is a definition in Python, and above it the same in LLVM's language (vectors.py): what
 tile.py does, and what cannot be said there, any height and a last vector of any length.  With 32
@@ -14,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad_ae.kernels.vectors import I64, Writer, ir, lanes, lanes_of, runs
+from minigrad_ae.kernels.vectors import I64, Writer, lanes_of, one_of, runs
 from minigrad_ae.kernels.width import AVX512
 
 ROWS = 12 if AVX512 else 6  # the height of a tile
@@ -40,8 +39,7 @@ def write_tile(module: Any, name: str, number: Any, rows: int, vectors: int, acr
     at_a, at_b, *sums = w.begin_loop([a, b, *firsts])
     row_of_b = [w.load(at_b, I64(v * n)) for v in range(vectors)]
     numbers = [w.repeat(code.load(code.gep(at_a, [step]))) for step in steps]
-    products = [code.fmul(x, y, flags=["contract"]) for x in numbers for y in row_of_b]
-    sums = [code.fadd(s, p, flags=["contract"]) for s, p in zip(sums, products, strict=True)]
+    sums = w.multiply_add([x for x in numbers for _ in row_of_b], row_of_b * rows, sums)
     next_a = code.gep(at_a, [a_k if across else I64(1)])
     w.end_loop(depth, [next_a, code.gep(at_b, [b_k]), *sums])
 
@@ -63,23 +61,14 @@ def write_tiles(module: Any, name: str, number: Any) -> Any:
         write_tile(module, f"{name}_{r}_{v}_{across}", number, r, v, bool(across))
         for across, v, r in cases
     ]
-    kinds = [*tiles[0].function_type.args, I64]
-    choice = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
-    choice.linkage = "internal"
-    code, none = ir.IRBuilder(choice.append_basic_block()), choice.append_basic_block()
-    *args, rows = choice.args
-    across = code.zext(code.icmp_signed("==", args[1], I64(1)), I64)
-    second = code.zext(code.icmp_signed(">", args[8], I64(lanes_of(number))), I64)
-    case = code.add(code.mul(code.add(code.mul(across, I64(2)), second), I64(ROWS)), rows)
-    switch = code.switch(case, none)
-    for n, tile in enumerate(tiles):
-        switch.add_case(I64(n + 1), choice.append_basic_block())
-        code.position_at_end(choice.blocks[-1])
-        code.call(tile, args)
-        code.ret_void()
-    code.position_at_end(none)
-    code.ret_void()
-    return choice
+
+    def case(code: Any, args: list[Any], rows: Any) -> Any:
+        across = code.zext(code.icmp_signed("==", args[1], I64(1)), I64)
+        second = code.zext(code.icmp_signed(">", args[8], I64(lanes_of(number))), I64)
+        before = code.mul(code.add(code.mul(across, I64(2)), second), I64(ROWS))
+        return code.add(before, code.sub(rows, I64(1)))
+
+    return one_of(tiles, name, 1, case)
 
 
 @runs(write_tiles)
@@ -114,61 +103,71 @@ def tile(
             to += a[i * a_row + k * a_k] * b[k * b_k :][:columns]
 
 
-def write_turn(module: Any, name: str, number: Any) -> Any:
-    """`turn`: squares change places along the diagonal, of one number first, then of 2 x 2, ..."""
-    w = Writer(module, name, number, "piipi")
-    code, all_lanes = w.code, range(w.lanes)
-    of, of_row, rows, to, to_row = w.function.args
-    end = code.sub(rows, I64(1))
-    places = [code.select(code.icmp_signed("<", I64(r), end), I64(r), end) for r in all_lanes]
-    lines = [w.load(of, code.mul(of_row, place)) for place in places]
-    for size in (2**n for n in range(w.lanes.bit_length() - 1)):
-        for r in (r for r in all_lanes if not r & size):
-            upper, lower = lines[r], lines[r + size]
-            from_upper = [w.lanes + j - size if j & size else j for j in all_lanes]
-            from_lower = [w.lanes + j if j & size else j + size for j in all_lanes]
-            lines[r] = w.shuffle(upper, lower, from_upper)
-            lines[r + size] = w.shuffle(upper, lower, from_lower)
-    for r, line in enumerate(lines):
-        w.store(line, to, code.mul(to_row, I64(r)))
-    code.ret_void()
-    return w.function
+SQUARE = 4  # rows and columns of C for which `dots` has sums at the same time
 
 
-@runs(write_turn)
-def turn(of: Any, of_at: int, of_row: int, rows: int, to: Any, to_at: int, to_row: int) -> None:
-    """``to.flat[to_at + k to_row + i] = of.flat[of_at + i of_row + k]``: as many k as a vector has
-    lanes, and as many i; beyond ``rows`` the last row is read again.
-    """
-    of, to, n = of.reshape(-1)[of_at:], to.reshape(-1)[to_at:], lanes(of)
-    for k in range(n):
-        for i in range(n):
-            to[k * to_row + i] = of[min(i, rows - 1) * of_row + k]
-
-
-def write_copy(module: Any, name: str, number: Any) -> Any:
-    """`copy`, a row a turn."""
-    w = Writer(module, name, number, "piipii")
+def write_square(module: Any, name: str, number: Any, rows: int, columns: int) -> Any:
+    """`dots` for so many rows and columns: a vector of partial sums for each element of C."""
+    w = Writer(module, name, number, "pipipiiii")
     code, n = w.code, w.lanes
-    of, of_row, columns, to, to_row, size = w.function.args
-    masks = [w.lanes_below(columns), w.lanes_below(code.sub(columns, I64(n)))]
-    at, target = w.begin_loop([of, to])
-    for v, mask in enumerate(masks):
-        w.store(w.load(at, I64(v * n), mask), target, I64(v * n))
-    w.end_loop(size, [code.gep(at, [of_row]), code.gep(target, [to_row])])
+    a, a_row, b, b_row, c, c_row, c_column, depth, fresh = w.function.args
+    steps_a = [code.mul(a_row, I64(r)) for r in range(rows)]
+    steps_b = [code.mul(b_row, I64(j)) for j in range(columns)]
+    at_a, at_b, left, *sums = w.begin_loop([a, b, depth, *[w.zeros] * (rows * columns)])
+    mask = w.lanes_below(left)  # the last vector need not be full
+    xs = [w.load(at_a, step, mask) for step in steps_a]
+    ys = [w.load(at_b, step, mask) for step in steps_b]
+    sums = w.multiply_add([x for x in xs for _ in ys], ys * rows, sums)
+    turns = code.sdiv(code.add(depth, I64(n - 1)), I64(n))
+    following = [code.gep(at_a, [I64(n)]), code.gep(at_b, [I64(n)]), code.sub(left, I64(n))]
+    w.end_loop(turns, [*following, *sums])
+    for r in range(rows):
+        for j in range(columns):
+            total = w.sum_of_lanes(sums[r * columns + j])
+            index = code.add(code.mul(c_row, I64(r)), code.mul(c_column, I64(j)))
+            place = code.gep(c, [index])
+            more = code.fadd(code.load(place), total)
+            code.store(code.select(code.icmp_signed("!=", fresh, I64(0)), total, more), place)
     code.ret_void()
     return w.function
 
 
-@runs(write_copy)
-def copy(
-    of: Any, of_at: int, of_row: int, columns: int, to: Any, to_at: int, to_row: int, size: int
+def write_squares(module: Any, name: str, number: Any) -> Any:
+    """The same for every number of rows and columns."""
+    cases = [(r, j) for r in range(1, SQUARE + 1) for j in range(1, SQUARE + 1)]
+    squares = [write_square(module, f"{name}_{r}_{j}", number, r, j) for r, j in cases]
+
+    def case(code: Any, args: list[Any], rows: Any, columns: Any) -> Any:
+        before = code.mul(code.sub(rows, I64(1)), I64(SQUARE))
+        return code.add(before, code.sub(columns, I64(1)))
+
+    return one_of(squares, name, 2, case)
+
+
+@runs(write_squares)
+def dots(
+    a: Any,
+    a_at: int,
+    a_row: int,
+    b: Any,
+    b_at: int,
+    b_row: int,
+    c: Any,
+    c_at: int,
+    c_row: int,
+    c_column: int,
+    depth: int,
+    fresh: bool,
+    rows: int,
+    columns: int,
 ) -> None:
-    """``to.flat[to_at + k to_row + j] = of.flat[of_at + k of_row + j]`` for k < size and j <
-    columns; zeros beyond, up to two vectors.
+    """``c.flat[c_at + i c_row + j c_column]`` = or += the sum over k of ``a.flat[a_at + i a_row +
+    k]`` times ``b.flat[b_at + j b_row + k]``, for at most SQUARE rows and columns.
+
+    The sum runs in vector lanes, which are added at the end.
     """
-    of, to, n = of.reshape(-1)[of_at:], to.reshape(-1)[to_at:], lanes(of)
-    for k in range(size):
-        row = to[k * to_row :][: 2 * n]
-        row[:] = 0
-        row[:columns] = of[k * of_row :][:columns]
+    a, b, c = a.reshape(-1)[a_at:], b.reshape(-1)[b_at:], c.reshape(-1)[c_at:]
+    for i in range(rows):
+        for j in range(columns):
+            total = (a[i * a_row :][:depth] * b[j * b_row :][:depth]).sum()
+            c[i * c_row + j * c_column] = total if fresh else c[i * c_row + j * c_column] + total

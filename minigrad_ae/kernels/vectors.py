@@ -96,6 +96,21 @@ class Writer:
         numbers = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
         return self.code.icmp_signed("<", numbers, self.repeat(count))
 
+    def multiply_add(self, xs: Sequence[Any], ys: Sequence[Any], sums: Sequence[Any]) -> list[Any]:
+        """x y + sum in each lane, one instruction each where the processor has it."""
+        products = [self.code.fmul(x, y, flags=["contract"]) for x, y in zip(xs, ys, strict=True)]
+        pairs = zip(sums, products, strict=True)
+        return [self.code.fadd(total, one, flags=["contract"]) for total, one in pairs]
+
+    def sum_of_lanes(self, vector: Any) -> Any:
+        """Halves are added until one number is left."""
+        half = self.lanes // 2
+        while half:
+            upper = [(lane + half) % self.lanes for lane in range(self.lanes)]
+            vector = self.code.fadd(vector, self.shuffle(vector, vector, upper))
+            half //= 2
+        return self.code.extract_element(vector, I32(0))
+
     def begin_loop(self, firsts: Sequence[Any]) -> list[Any]:
         """What follows is done again and again; the values that change from turn to turn begin as
         ``firsts``.
@@ -116,6 +131,29 @@ class Writer:
             value.add_incoming(next_one, self.loop)
         self.code.cbranch(self.code.icmp_signed("<", done, turns), self.loop, end)
         self.code.position_at_end(end)
+
+
+def one_of(functions: Sequence[Any], name: str, more: int, case: Callable[..., Any]) -> Any:
+    """A function that jumps to one of several that take the same arguments.
+
+    Its last ``more`` arguments are for ``case(code, arguments, *the others)`` alone, which computes
+    the number of the function.
+    """
+    first = functions[0]
+    kinds = [*first.function_type.args, *[I64] * more]
+    choice = ir.Function(first.module, ir.FunctionType(ir.VoidType(), kinds), name)
+    choice.linkage = "internal"
+    code, none = ir.IRBuilder(choice.append_basic_block()), choice.append_basic_block()
+    args = list(choice.args)
+    switch = code.switch(case(code, args[:-more], *args[-more:]), none)
+    for number, function in enumerate(functions):
+        switch.add_case(I64(number), choice.append_basic_block())
+        code.position_at_end(choice.blocks[-1])
+        code.call(function, args[:-more])
+        code.ret_void()
+    code.position_at_end(none)
+    code.ret_void()
+    return choice
 
 
 def runs(write: Callable[[Any, str, Any], Any]) -> Callable[[Any], Any]:
