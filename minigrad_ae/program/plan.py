@@ -8,6 +8,7 @@ prints, taken apart by `lower`.
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Sequence, Set
 from typing import Any
 
@@ -19,12 +20,13 @@ from ..autodiff.operation import REGISTRY
 from ..autodiff.rules import NAMES
 from ..inspect.record.names import unique
 from ..inspect.record.notation import rule_of
-from ..kernels.calls import recorded
-from .follow import Followed, Line
+from ..kernels.calls import demand, recorded
+from .follow import Changed, Followed, Line
 from .inline import Inliner
 from .listing import Code, Listed, Story, called, named_after
 from .literals import array_text
 from .literals import setting as literal
+from .limits import limits
 from .lower import Lowering
 from .memory import Memory
 from .observed import Observation, Step
@@ -489,10 +491,10 @@ class Planner(Writer):
     # --- all of it ---
     def program(self) -> Program:
         """The program, whose arrays hold the numbers of the step that was observed."""
+        self.limits, self.spare = limits(self.story, self.how_often_read())
         for item in self.story:
             if isinstance(item, Line):
-                self.reads(item)
-                self.items.append(item)
+                self.do(item)
                 self.say_line(item)
             else:
                 self.forward(item)
@@ -512,6 +514,30 @@ class Planner(Writer):
         story.results = [ast.unparse(self.place(output)) for output in self.outputs]
         story.gradients = {self.vars[id(x)]: self.grads[id(x)] for x in gradients}
         return story
+
+    def do(self, line: Line) -> None:
+        """A line of the function itself: as it is, on the tape, or not at all."""
+        limit = self.limits.get(id(line))
+        if limit is not None:
+            x = self.array_of(self.feed(limit.array))
+            flags = self.spend(x.shape, np.bool_)
+            self.add(limit.comparison, x, np.array(limit.bound, x.dtype), flags)
+            self.add(demand, flags, Changed)
+            self.end_line()
+        elif id(line) not in self.spare:
+            self.reads(line)
+            self.items.append(line)
+
+    def how_often_read(self) -> Counter[int]:
+        """{number of an array: how often lines, ops and outputs read it}."""
+        read: list[Any] = list(self.outputs)
+        for item in self.story:
+            line = isinstance(item, Line)
+            read += parts([item.args, item.named] if line else [[*item.inputs], item.params])
+        for k, thing in enumerate(read):
+            while id(thing) in self.seen.source:  # detached, or read from an array
+                thing = read[k] = self.seen.source[id(thing)]
+        return Counter(thing.number for thing in read if isinstance(thing, Followed))
 
     def reads(self, line: Line) -> None:
         """What a line of NumPy reads of the graph has to have its place by now."""
