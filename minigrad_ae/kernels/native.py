@@ -30,7 +30,7 @@ from minigrad_ae.kernels import elementwise
 from minigrad_ae.kernels.calls import Calls, demand, make, store
 from minigrad_ae.kernels.handlers import Write, all_set, available, handlers, jump
 from minigrad_ae.kernels.jit import numba
-from minigrad_ae.kernels.row_sums import RowSums, row_sums
+from minigrad_ae.kernels.row_sums import RowSums, along_rows
 
 
 @dataclass
@@ -98,8 +98,8 @@ def demand_call(flags: np.ndarray, error: type[Exception]) -> Entry:
 
 def sum_call(args: Sequence[Any]) -> Entry | None:
     """`np.add.reduce` along rows as an entry; None of another sum."""
-    found = row_sums(*args)
-    return found and loop_call(found, [(np.add.reduce, tuple(args))])
+    found = along_rows(*args)
+    return None if found is None else loop_call(found, [(np.add.reduce, tuple(args))])
 
 
 def loop_call(loop: elementwise.Loop | RowSums, calls: Calls) -> Entry:

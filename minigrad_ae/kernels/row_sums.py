@@ -73,11 +73,13 @@ def eight_sums(code: Any, x: Any, start: int, length: int) -> Any:
     number = x.type.pointee
     size = 4 if number == ir.FloatType() else 8
     eight = ir.VectorType(number, WIDTH).as_pointer()
-    sums = None
-    for k in range(start, start + length, WIDTH):
-        place = code.bitcast(code.gep(x, [I64(k)], inbounds=True), eight)
-        found = code.load(place, align=size)
-        sums = found if sums is None else code.fadd(sums, found)
+
+    def eight_from(k: int) -> Any:
+        return code.load(code.bitcast(code.gep(x, [I64(k)], inbounds=True), eight), align=size)
+
+    sums = eight_from(start)
+    for k in range(start + WIDTH, start + length, WIDTH):
+        sums = code.fadd(sums, eight_from(k))
     for count in (4, 2, 1):
         even, odd = (
             code.shuffle_vector(
@@ -91,7 +93,7 @@ def eight_sums(code: Any, x: Any, start: int, length: int) -> Any:
     return code.extract_element(sums, I32(0))
 
 
-def row_sums(
+def along_rows(
     x: Array, axes: Any, dtype: Any, out: Array, keepdims: bool = False
 ) -> RowSums | None:
     """The call ``np.add.reduce(x, axes, dtype, out, keepdims)``; None where it is another sum."""

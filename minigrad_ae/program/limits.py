@@ -29,7 +29,9 @@ class Limit:
     bound: float
 
 
-def limits(story: Sequence[Any], reads: Mapping[int, int]) -> tuple[dict[int, Limit], set[int]]:
+def find_limits(
+    story: Sequence[Any], reads: Mapping[int, int]
+) -> tuple[dict[int, Limit], set[int]]:
     """({id of a line that asks: its limit}, the ids of lines that are not needed then).
 
     `reads` says how often the array of each number is read.

@@ -23,10 +23,10 @@ from ..inspect.record.notation import rule_of
 from ..kernels.calls import demand, recorded
 from .follow import Changed, Followed, Line
 from .inline import Inliner
+from .limits import find_limits
 from .listing import Code, Listed, Story, called, named_after
 from .literals import array_text
 from .literals import setting as literal
-from .limits import limits
 from .lower import Lowering
 from .memory import Memory
 from .observed import Observation, Step
@@ -491,7 +491,7 @@ class Planner(Writer):
     # --- all of it ---
     def program(self) -> Program:
         """The program, whose arrays hold the numbers of the step that was observed."""
-        self.limits, self.spare = limits(self.story, self.how_often_read())
+        self.limits, self.spare = find_limits(self.story, self.how_often_read())
         for item in self.story:
             if isinstance(item, Line):
                 self.do(item)

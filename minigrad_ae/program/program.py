@@ -73,7 +73,7 @@ class Program:
             part(values)
 
     def take(self, update: Any) -> None:
-        """Make an optimiser's step the end of the program, on the same tape as what is before it."""
+        """Make an optimiser's step the end of the program, on the tape of what is before it."""
         from ..kernels.native import Tape, in_one
 
         if not {leaf for leaf, _, _ in self.leaves}.issuperset(update.params):
