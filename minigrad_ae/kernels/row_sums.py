@@ -1,9 +1,9 @@
 """Sums along rows in NumPy's order, as machine code on a tape: see native.py.
 
-`np.add.reduce` adds numbers that lie side by side in pairs, which keeps rounding errors small: a row
-of more than 128 is two halves, each added by itself; in a shorter one, eight sums run over every
-eighth number, and what is left over comes last.  The shape of a call is known when its code is
-written, and so is the order of all additions.  Done in the same order they have the same bits.
+`np.add.reduce` adds numbers that lie side by side in pairs, which keeps rounding errors small: a
+row of more than 128 is two halves, each added by itself; in a shorter one, eight sums run over
+every eighth number, and what is left over comes last.  The shape of a call is known when its code
+is written, and so is the order of all additions.  Done in the same order they have the same bits.
 """
 
 from __future__ import annotations
