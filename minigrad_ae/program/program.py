@@ -13,6 +13,7 @@ from ..autodiff.graph import Value
 from ..errors import DataError
 from .follow import Changed, Followed, Line
 from .listing import Listed, Story
+from .observed import data_of
 from .profile import Profile, measured, story_costs
 
 
@@ -132,7 +133,7 @@ class Program:
                 f"got {len(arguments)}, the step has {len(story.parameters)}",
                 f"pass ({', '.join(story.parameters)})",
             )
-        given = [a._data if isinstance(a, Value) else a for a in arguments]
+        given = data_of(arguments)
         generators = [a.bit_generator for a in given if isinstance(a, np.random.Generator)]
         states = [g.state for g in generators]
         kept = [*self.outputs, *self.gradients.values()]
