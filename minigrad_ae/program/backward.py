@@ -23,10 +23,13 @@ RULE_OF_SLICES = REGISTRY["getitem"].vjps[0]  # a test may plant another
 class Backward(Forward):
     """What fills the places of the gradients."""
 
+    sender: Value  # the one whose op's rules are at work
+
     def backward(self) -> dict[Value, np.ndarray]:
         """The gradients of the leaves, each in an array of its own."""
         seed = np.ones_like(self.loss._data)  # it stays, and so must its place
         found: dict[Value, np.ndarray] = {}
+        self.sender = self.loss
         self.receive(found, self.loss, seed, "1", lambda _: array_text(seed), "constant")
         for value in reversed(engine.topological(self.loss)):
             if value.hooks or (value.retains_grad and value.op is not None):
@@ -43,7 +46,7 @@ class Backward(Forward):
 
     def send(self, found: dict[Value, np.ndarray], value: Value) -> None:
         """What a value, whose gradient is complete, gives its inputs."""
-        op: Any = value.op
+        self.sender, op = value, value.op
         if id(value) in self.saved and op.vjps == op.twin.rules:
             arrays, params = self.arguments(value)
             gradients: list[Any] = [None] * len(arrays)
@@ -116,7 +119,8 @@ class Backward(Forward):
                 self.memory.drop(array)
             new, text = total, f"{name} + ({text})"
         found[x] = self.env[name] = new
-        self.say(name, text, new, kind, write, adds=known is not None)
+        sender = self.vars[id(self.sender)]
+        self.say(name, text, new, kind, write, adds=known is not None, of=sender)
 
     def alone(self, leaf: Value, g: np.ndarray, found: dict[Value, np.ndarray]) -> np.ndarray:
         """A leaf's gradient in an array that nothing else uses."""

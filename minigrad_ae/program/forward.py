@@ -35,6 +35,7 @@ class Forward(Words):
         else:
             (text, array), kind = self.lowered(value), "numpy"
         self.say(name, text, array, kind, self.code(value))
+        self.made[name] = op.name, tuple(self.origin(value, k) for k in range(len(value.inputs)))
         if array.shape != value._data.shape or array.dtype != value._data.dtype:
             raise Impossible(f"{op.name} was not written as it runs")
         self.env[name] = array
@@ -46,6 +47,11 @@ class Forward(Words):
             return value.saved is not None
         twin = value.op.twin
         return twin is not None and twin.compute(list(step.arrays), step.params) is not None
+
+    def origin(self, value: Value, k: int) -> str:
+        """The name of an input, before it was cast; a number as text."""
+        a = value.inputs[k]
+        return ast.unparse(self.place(a) if isinstance(a, Value) else self.input(value, k))
 
     def arguments(self, value: Value) -> tuple[list[Any], dict[str, Any]]:
         """The inputs and settings of an op, in their places."""

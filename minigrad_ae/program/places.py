@@ -65,6 +65,7 @@ class Places(Writer):
         self.given: dict[str, Callable[[], np.ndarray]] = {}  # leaves and constants
         self.items: list[Any] = []
         self.listing: list[Listed] = []
+        self.made: dict[str, tuple[str, tuple[str, ...]]] = {}  # see `Story`
         self.said = 0  # items that a line of the listing does
         self.parameters = [self.fresh(name) for name in seen.names]
         self.spoken = dict(enumerate(self.parameters))  # {number of an array: its name}
@@ -219,14 +220,17 @@ class Places(Writer):
         kind: str,
         write: Callable[[Story], str],
         adds: bool = False,
+        of: str = "",
     ) -> None:
-        """A line of the listing: what was written down since the last one."""
+        """A line of the listing: what was written down since the last one; `of` a value, by default
+        the one of this name.
+        """
         items = slice(self.said, len(self.items))
         self.said, calls = items.stop, items.stop - items.start
         if kind == "numpy" and not calls:
             kind = "view"
         shape, dtype = ((), None) if array is None else (array.shape, array.dtype)
-        line = Listed(name, text, shape, dtype, kind, calls, array, items, write, adds)
+        line = Listed(name, text, shape, dtype, kind, calls, array, items, write, adds, of or name)
         self.listing.append(line)
         if array is not None:
             self.library.shapes[name] = array.shape

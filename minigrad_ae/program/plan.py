@@ -46,6 +46,7 @@ class Planner(Backward):
         story = Story(lines, boundary, self.parameters, arrays, self.given, *kept)
         story.results = [ast.unparse(self.place(output)) for output in self.outputs]
         story.gradients = {self.vars[id(x)]: self.grads[id(x)] for x in gradients}
+        story.made = self.made
         return story
 
     def reads(self, line: Line) -> None:

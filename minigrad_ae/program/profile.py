@@ -194,6 +194,7 @@ class Profile:
 
     def __init__(self, rows: list[Row], peak: float, bandwidth: float) -> None:
         self.rows, self.peak, self.bandwidth = rows, peak, bandwidth
+        self.program: Any = None  # whose
         self.seconds = sum(row.seconds for row in rows)
 
     def __str__(self) -> str:

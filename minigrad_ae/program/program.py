@@ -140,7 +140,7 @@ class Program:
         before = [array.copy() for array in kept]
         pieces = [segments(self.items[line.items]) for line in self.lines]
         try:
-            return measured(story, pieces, lambda: [*given, *self.static[len(given) :]], rounds)
+            found = measured(story, pieces, lambda: [*given, *self.static[len(given) :]], rounds)
         except Changed:
             raise DataError(
                 "profile: the program does not hold for these arguments",
@@ -152,6 +152,8 @@ class Program:
                 generator.state = state
             for array, numbers in zip(kept, before, strict=True):
                 array[...] = numbers
+        found.program = self
+        return found
 
     def __str__(self) -> str:
         lines = [str(line) for line in self.lines]

@@ -29,7 +29,7 @@ function keepInView() {
   else if (top + ROW > tape.scrollTop + height) tape.scrollTop = top + ROW - height;
 }
 function fillPick() {
-  if (pick.options.length || !matchMedia("(max-width: 899px)").matches) return;
+  if (pick.options.length || !(program || matchMedia("(max-width: 899px)").matches)) return;
   const list = document.createDocumentFragment();
   steps.forEach((s, i) => { const o = el("option", "", `${s.k}  ${nodes[s.n].op}: ${nodes[s.n].name}${bad(s) ? `  ${tag(s, i)}` : ""}`); o.value = String(i); list.append(o); });
   pick.append(list);
@@ -46,6 +46,7 @@ function mark() {
   for (const g of graph.querySelectorAll(".node")) {
     const id = Number(g.dataset.node), i = stepOf.get(id), done = i !== undefined ? i < at : flows[id].length > 0 && flows[id].every((f) => f.i <= at);
     g.classList.toggle("here", id === here);
+    g.classList.toggle("linked", id !== here && id === linked());
     g.classList.toggle("wrong", i !== undefined && bad(steps[i]));
     g.querySelector(".mark").textContent = id === here ? "here" : i !== undefined && bad(steps[i]) ? (steps[i].ok ? "NaN" : "✗") : done ? "✓" : "";
   }
