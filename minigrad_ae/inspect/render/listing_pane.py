@@ -49,7 +49,7 @@ def pane(trace: Recording, given: Any) -> dict[str, Any]:
         ]
         rows = untimed(story) if profile is None else timed(profile)
     except GradientError:  # the source of one of its functions cannot be read
-        texts, rows = [str(line) for line in story.lines], []
+        texts, rows = [f"{line.label}  # {line.shape}" for line in story.lines], []
     nodes = nodes_of(trace, story)
     lines = [
         {"t": text, "how": line.how, "n": nodes.get(line.of, -1)}
