@@ -223,7 +223,9 @@ def test_the_lines_by_keyboard_alone(browser, shown):
     assert walked == list(range(len(program.lines)))
     browser.keys(DOWN, UP)
     assert chosen(browser) == len(program.lines) - 2
-    browser.keys(END, "j")  # every other key is the page's
+    browser.keys(END)
+    assert chosen(browser) == len(program.lines) - 1
+    browser.keys("j")  # every other key is the page's
     assert browser.step > 0 and browser.run("return document.activeElement.id") == "lines"
     clean(browser)
 

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from ...display import corner, number, numbers, summary
-from ..record.names import short_path
+from ..record.names import short_path, told_apart
 from ..record.steps import Contribution, Node, Recording, Step, reaches_parameter, sound
 from .layout import arrange
 from .listing_pane import pane
 from .listing_pane import report as told
 from .predict import HINTS, question
-from .svg import drawn, gradient_edges, shown_nodes
+from .svg import LETTERS, drawn, gradient_edges, shown_nodes
 from .text import Screen
 
 CAP = 5_000_000  # bytes of a page
@@ -122,6 +122,7 @@ class _Data:
         self.known: dict[Any, int] = {}
         self.arrays: dict[str, tuple[int, dict[str, Any]]] = {}
         self.phrases: dict[str, int] = {}
+        self.short = told_apart([n.name for n in shown_nodes(trace.nodes)], LETTERS)
         self.values = [self.array(n.value) for n in trace.nodes]
         self.steps = [self.step(s) for s in steps]
         self.svg, self.places = self.graph()
@@ -226,6 +227,8 @@ class _Data:
 
     def node(self, n: Node) -> dict[str, Any]:
         short = {"name": n.name, "kind": n.kind, "v": self.values[n.id], "dt": n.dtype}
+        label = self.short.get(n.name, n.name)
+        short |= {"label": label} if label != n.name and self.places else {}
         if n.op:
             short |= {
                 "op": n.op,

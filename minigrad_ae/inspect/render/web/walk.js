@@ -66,6 +66,9 @@ document.addEventListener("keydown", (e) => {
   }
   if ((e.key === "Enter" || e.key === " ") && chosen(target)) { e.preventDefault(); return; }
   if (program && list.contains(target) && Object.hasOwn(lineKeys, e.key)) { e.preventDefault(); lineKeys[e.key](); return; }
+  const node = target.closest && target.closest(".node");
+  if (node && e.key === "Escape") { node.blur(); tape.focus(); return; }
+  if (node && Object.hasOwn(ways, e.key)) { e.preventDefault(); wander(node, e.key); return; }
   if (Object.hasOwn(keys, e.key)) { e.preventDefault(); keys[e.key](); }
 });
 graph.addEventListener("click", (e) => chosen(e.target));
