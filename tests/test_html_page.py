@@ -158,7 +158,7 @@ def test_labels_keep_what_differs(browser, tmp_path):
     labels = browser.run(
         "return [...document.querySelectorAll('.node.param .name')].map((e) => e.textContent)"
     )
-    assert {"encode…0.weight", "encode…1.weight", "decode…0.weight"} <= set(labels)
+    assert {"encod…0.weight", "encod…1.weight", "decod…0.weight"} <= set(labels)
     assert len(set(labels)) == len(named) == 8
 
 

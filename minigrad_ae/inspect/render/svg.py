@@ -14,7 +14,7 @@ from ..record.steps import Node
 from .layout import Edge, Layout
 
 WIDTH, HEIGHT, STEP_X, STEP_Y, MARGIN = 118, 44, 132, 72, 12  # px
-LETTERS = 15  # of a name
+LETTERS = 14  # of a name
 
 OUTER = f'<rect class="outer" x="-3" y="-3" width="{WIDTH + 6}" height="{HEIGHT + 6}" rx="8"/>'
 BOX = (
