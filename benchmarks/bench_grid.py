@@ -23,11 +23,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
+FIGURES = ROOT / "figures"
 SIZES = (1, 2, 3, 7, 8, 17, 37, 64, 100, 129, 784, 1024)
 LETTERS = {"NN": "A B", "TN": "A$^T$ B", "NT": "A B$^T$"}
 AGAIN, TIMES = 0.6, 5
+SHOWN = 20  # of the slowest
 LARGE = 64**3  # multiply-adds: above, the call itself counts little
 
 
@@ -161,13 +164,14 @@ def main() -> int:
     sizes = tuple(options.sizes)
     rows = list(measured(sizes, options.rounds))
     told = summary(rows)
+    slowest = sorted(rows, key=lambda row: row["kernel"])[:SHOWN]
     for name, found in told.items():
         print(f"{name:18} " + "  ".join(f"{key} {value}" for key, value in found.items()))
     if options.json:
-        report = {"sizes": sizes, "summary": told, "rows": rows}
-        options.json.write_text(json.dumps(report) + "\n", encoding="utf-8")
-    if options.figure:
-        draw(rows, sizes, slug(processor()), options.figure)
+        report = {"sizes": sizes, "summary": told, "slowest": slowest}
+        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    name = slug(processor())
+    draw(rows, sizes, name, options.figure or FIGURES / f"gemm_grid_{name}.png")
     return 0
 
 
