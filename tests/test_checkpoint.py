@@ -329,8 +329,9 @@ def test_a_disk_that_is_full_when_the_buffer_is_flushed(tmp_path, monkeypatch):
     """A real ENOSPC of the kernel: the temporary file leads to /dev/full."""
     path = checkpoint.save(tmp_path / "a.npz", linear(0))
     before = path.read_bytes()
-    monkeypatch.setattr(atomic, "temporary_name", lambda target: target.with_name("full"))
     os.symlink("/dev/full", tmp_path / "full")
+    full = tmp_path / "full"
+    monkeypatch.setattr(atomic, "open_part", lambda target: (full, full.open("wb")))
     assert "No space left on device" in message_of(
         CheckpointError, checkpoint.save, path, linear(1)
     )
