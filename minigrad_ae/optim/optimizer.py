@@ -159,8 +159,9 @@ class Optimizer:
     def _faults_of(self, state: Mapping[str, Any]) -> list[str]:
         """What is wrong with the class and the learning rate in a state."""
         faults, own = [], type(self).__name__
-        if state.get("class", own) != own:
-            faults.append(f"it is the state of {state['class']!r:.40}, not of {own}")
+        given = state.get("class", own)
+        if not isinstance(given, str) or given != own:
+            faults.append(f"it is the state of {given!r:.40}, not of {own}")
         if "lr" not in state:
             return [*faults, "missing 'lr'"]
         try:
