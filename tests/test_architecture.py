@@ -34,8 +34,9 @@ ALLOWED: dict[str, set[str]] = {
     "display": set(),
     "arguments": {"errors"},
     "files": {"errors"},
+    "archives": {*GROUND, "data"},
     "generators": {"errors"},
-    "kernels": GROUND,
+    "kernels": {*GROUND, "files"},
     "analytic": GROUND,
     "autodiff": GROUND,
     "ops": {*GROUND, "autodiff", "kernels"},
@@ -50,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "train": {*GROUND, *CORE, "data", "generators", "nn", "optim", "models", "program"},
     "checkpoint": {
         *GROUND,
+        "archives",
         "files",
         "generators",
         "version",

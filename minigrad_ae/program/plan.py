@@ -114,7 +114,7 @@ class Planner(Writer):
             name = self.spoken[source.number] if parameter else self.fresh("given")
             self.fed[source.number] = name
             array = np.asarray(source)
-            buffer = self.memory.empty(array.shape, array.dtype)
+            buffer = self.memory.like(array)
             buffer[...] = array
             self.env[name] = buffer
             self.items.append((Slot(source.number), buffer))
@@ -145,7 +145,7 @@ class Planner(Writer):
         if leaf not in self.moving:
             self.leaves[name] = leaf
             return leaf._data
-        array = self.keep(leaf._data.shape, leaf._data.dtype)
+        array = self.memory.like(leaf._data)
         self.add(copy_of, leaf, array)
         return array
 
