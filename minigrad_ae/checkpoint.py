@@ -226,7 +226,7 @@ def save(
     >>> path = mg.checkpoint.save("model.npz", model)
     >>> with np.load(path) as file:
     ...     sorted(file.files)
-    ['__meta__', 'model/decoder.bias', 'model/decoder.weight', 'model/encoder.bias',
+    ['__meta__', '__sha256__', 'model/decoder.bias', 'model/decoder.weight', 'model/encoder.bias',
     'model/encoder.weight']
     """
     whole = packed(model, optimizer=optimizer, meta=meta, generators=generators, scaling=scaling)
@@ -669,17 +669,11 @@ def _scaling(kept: Mapping[str, np.ndarray]) -> Scaling | None:
     """What was done to the data; None in a file without it, as older versions wrote them."""
     if not kept:
         return None
-    found = {name: (value.dtype.kind, value.shape) for name, value in kept.items()}
-    mean, factor = kept.get("mean"), kept.get("factor")
-    fits = (
-        len(kept) == 2
-        and mean is not None
-        and factor is not None
-        and mean.dtype.kind == factor.dtype.kind == "f"
-        and mean.ndim == 1
-        and factor.shape in ((), mean.shape)
-        and bool(np.isfinite(mean).all() and np.isfinite(factor).all() and (factor > 0).all())
-    )
-    if mean is None or factor is None or not fits:
-        raise DataError("the scaling of its data cannot be understood", f"{found}", "")
-    return Scaling(mean, factor)
+    if kept.keys() == {"mean", "factor"} and not _not_finite(kept):
+        mean, factor = kept["mean"], kept["factor"]
+        floats = mean.dtype.kind == factor.dtype.kind == "f"
+        fitting = mean.ndim == 1 and factor.shape in ((), mean.shape)
+        if floats and fitting and (factor > 0).all():
+            return Scaling(mean, factor)
+    found = {name: (value.dtype.str, value.shape) for name, value in kept.items()}
+    raise DataError("the scaling of its data cannot be understood", f"{found}", "")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import secrets
 import shutil
-import socket
 import stat
 import sys
 import time
@@ -122,7 +122,7 @@ def open_part(target: Path) -> tuple[Path, BinaryIO]:
     while True:
         part = _unused(target)
         with suppress(FileExistsError):
-            file = open(part, "xb")
+            file = open(part, "xb")  # noqa: SIM115  (closed by who asked)
             if _lock(file) is not False and _is_named(file, part):
                 return part, file
             file.close()
@@ -205,7 +205,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         file.truncate(0)
         said = " ".join(sys.argv[1:])
         since = time.strftime("%Y-%m-%d %H:%M:%S")
-        who = f"process {os.getpid()} on {socket.gethostname()}, since {since}: {said:.200}"
+        who = f"process {os.getpid()} on {platform.node()}, since {since}: {said:.200}"
         file.write(who.encode("utf-8", "replace"))
         file.flush()
         yield
@@ -217,7 +217,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 def _open_locked(path: Path) -> BinaryIO:
     while True:
-        file = open(path, "a+b")
+        file = open(path, "a+b")  # noqa: SIM115  (closed by who asked)
         taken = _lock(file) is False
         if not taken and _is_named(file, path):
             return file

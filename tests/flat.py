@@ -2,8 +2,9 @@
 
     python tests/flat.py                5,000 steps each; about two minutes
 
-Of each way 2,000 steps are made first (buffers, caches, the compiled program); then resident memory, open files and living objects are
-read after every 250.  What was found is written to tests/flat.json.
+Of each way 2,000 steps are made first (buffers, caches, the compiled program); then resident
+memory, open files and living objects are read after every 250.  What was found is written to
+tests/flat.json.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 from minigrad_ae import checkpoint, files, models, optim, train
 
 ROOT = Path(__file__).parent.parent
+PROCESS = Path("/", "proc", "self")  # Linux's own account
 WARM, EVERY = 2000, 250
 # bytes: a leak of one float of a step would be 24,000 in 3,000 steps, one array of a step's
 # smallest (16 numbers, with its header) a million; the allocator's own steps are 135,168
@@ -31,9 +33,9 @@ MOST = 1_000_000
 def readings() -> dict[str, int]:
     """Resident bytes, open files, and objects that the collector knows."""
     gc.collect()
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    pages = int((PROCESS / "statm").read_text(encoding="ascii").split()[1])
     found = {"bytes": pages * os.sysconf("SC_PAGE_SIZE")}
-    found["files"] = len(os.listdir("/proc/self/fd"))
+    found["files"] = len(os.listdir(PROCESS / "fd"))
     found["objects"] = len(gc.get_objects())
     return found
 

@@ -1,4 +1,4 @@
-"""Runs that are killed at any moment, again and again, and end with the bits of those that were not.
+"""Runs that are killed at any moment, and end with the bits of those that were not.
 
     python tests/kill.py                          300 SIGKILLs, 100 SIGTERMs, 40 SIGKILLs in lessons
     python tests/kill.py --kills 15 --terms 5 --lessons 0        what CI does
@@ -12,7 +12,6 @@ What was found is written to tests/kill.json.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import shlex
@@ -170,8 +169,8 @@ def child(start: Start, folder: Path) -> int:
         said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(said, 1)
         os.dup2(said, 2)
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  (of this process alone)
-        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+        sys.stdout = open(1, "w", closefd=False, encoding="utf-8")  # noqa: SIM115  (of this process alone)
+        sys.stderr = open(2, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
         signal.signal(signal.SIGINT, signal.default_int_handler)
         code = int(start(folder) or 0)
         sys.stdout.flush()
@@ -193,7 +192,7 @@ def killed(start: Start, folder: Path, after: float, by: signal.Signals) -> int 
         if os.waitid(os.P_PID, number, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
             code = ended(number)
             if code:
-                raise AssertionError(f"it ended with {code}: {(folder / 'said').read_text()}")
+                raise AssertionError(f"it ended with {code}: {(folder / 'said').read_text('utf-8')}")
             return None
         time.sleep(0.0005)
     os.kill(number, by)
@@ -224,7 +223,7 @@ def attack(name: str, start: Start, folder: Path, kills: int, terms: int, rng: A
     whole.mkdir(parents=True)
     begin = time.perf_counter()
     if ended(child(start, whole)):
-        raise AssertionError(f"{name}: {(whole / 'said').read_text()}")
+        raise AssertionError(f"{name}: {(whole / 'said').read_text('utf-8')}")
     takes = time.perf_counter() - begin
     expected = (whole / checkpoint.FILE).read_bytes()
     signals = [signal.SIGKILL] * kills + [signal.SIGTERM] * terms
@@ -278,7 +277,7 @@ def attack_lesson(number: int, folder: Path, kills: int, rng: Any) -> Counter[st
     whole.mkdir(parents=True)
     begin = time.perf_counter()
     if ended(child(start, whole)):
-        raise AssertionError(f"lesson {number}: {(whole / 'said').read_text()}")
+        raise AssertionError(f"lesson {number}: {(whole / 'said').read_text('utf-8')}")
     takes, expected = time.perf_counter() - begin, written(whole)
     here = folder / "killed"
     here.mkdir()
@@ -290,7 +289,7 @@ def attack_lesson(number: int, folder: Path, kills: int, rng: Any) -> Counter[st
             found["SIGKILL"] += 1
         found["half files"] += any(expected[k] != v for k, v in written(here).items())
     if ended(child(start, here)):
-        raise AssertionError(f"lesson {number}: {(here / 'said').read_text()}")
+        raise AssertionError(f"lesson {number}: {(here / 'said').read_text('utf-8')}")
     found["ends"] += 1
     found["other bits"] += written(here) != expected
     found["left behind"] += any((here / "out").rglob(".*.part"))

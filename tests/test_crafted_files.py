@@ -55,7 +55,9 @@ def refused(path: Path) -> str:
 # --- archives ---
 
 
-def with_member(path: Path, content: bytes, name: str = "model/x.npy", packed: int = STORED) -> Path:
+def with_member(
+    path: Path, content: bytes, name: str = "model/x.npy", packed: int = STORED
+) -> Path:
     """The archive with one more member."""
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(name, content, compress_type=packed)

@@ -43,6 +43,27 @@ def interval(text: str) -> int | float:
     raise ArgumentTypeError(f"{text!r:.40} is neither a number of steps, as 500, nor seconds: 30s")
 
 
+OPTIONS: dict[str, Any] = {
+    "--checkpoint": {
+        "type": Path,
+        "metavar": "DIR",
+        "help": "keep the model here, in checkpoint.npz, after every epoch, or every second",
+    },
+    "--every": {
+        "type": interval,
+        "metavar": "N",
+        "help": "keep it within an epoch too: every N steps (500), or seconds (30s)",
+    },
+    "either": {
+        "--resume": {"action": "store_true", "help": "go on with the model in --checkpoint"},
+        "--overwrite": {
+            "action": "store_true",
+            "help": "begin anew where --checkpoint holds an older run",
+        },
+    },
+}
+
+
 # --- the folder -----------------------------------------------------------------------------------
 
 
@@ -176,7 +197,9 @@ class Begun:
         """
         now, then = settings_of(options), self.settings
         both = now.keys() & then.keys() - ({"data"} if data == self.data else set())
-        differ = [f"{flag(n)} was {then[n]}, is {now[n]}" for n in sorted(both) if now[n] != then[n]]
+        differ = [
+            f"{flag(n)} was {then[n]}, is {now[n]}" for n in sorted(both) if now[n] != then[n]
+        ]
         if self.data not in (None, data):
             differ.append(f"--data has other rows (SHA-256 was {self.data!s:.8}, is {data:.8})")
         differ += _differences(self.optimizer, optimizer)

@@ -112,6 +112,7 @@ def _train(options: Namespace, path: Path | None) -> int:
         f"{len(X_test)} held out"
     )
     print(said_of(model, scaling), flush=True)
+    kept: dict[str, Any] = {"callbacks": [keeper.after_epoch], "each_step": [keeper.after_step]}
     try:
         fit(
             model,
@@ -122,10 +123,9 @@ def _train(options: Namespace, path: Path | None) -> int:
             batch_size=options.batch_size,
             noise=noise,
             schedule=falling(options.lr, options.fall),
-            callbacks=[keeper.after_epoch],
-            each_step=[keeper.after_step],
             progress=sys.stderr.isatty(),
             history=history,
+            **kept,
         )
     except KeyboardInterrupt as stop:
         return runs.interrupted(stop, keeper, options)
@@ -426,23 +426,7 @@ OPTIONS = {
         "help": "epochs in all, also with --resume (10; for small data as many as make 3,000 "
         "steps)",
     },
-    "--checkpoint": {
-        "type": Path,
-        "metavar": "DIR",
-        "help": "keep the model here, in checkpoint.npz, after every epoch, or every second",
-    },
-    "--every": {
-        "type": runs.interval,
-        "metavar": "N",
-        "help": "keep it within an epoch too: every N steps (500), or seconds (30s)",
-    },
-    "either": {
-        "--resume": {"action": "store_true", "help": "go on with the model in --checkpoint"},
-        "--overwrite": {
-            "action": "store_true",
-            "help": "begin anew where --checkpoint holds an older run",
-        },
-    },
+    **runs.OPTIONS,
     "--seed": {
         "type": seed,
         "default": 0,

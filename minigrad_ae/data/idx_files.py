@@ -73,7 +73,8 @@ def unpacked(path: Path, again: str = AGAIN) -> Iterator[IO[bytes]]:
     meantime.
     """
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
+        opened: Any = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rb") as file:
             yield file
     except FileError:
         raise

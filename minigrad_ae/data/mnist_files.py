@@ -261,9 +261,10 @@ def _fetch(url: str, expected: str, which: str) -> bytes:
         ) from None
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
+        sums = f"SHA-256 {found[:12]}..., expected {expected[:12]}..."
         raise FileError(
             "what was downloaded is not the file that was expected; nothing was written",
-            f"{url!r:.200}: {len(content):,} bytes, SHA-256 {found[:12]}..., expected {expected[:12]}...",
+            f"{url!r:.200}: {len(content):,} bytes, {sums}",
             f"try another network or mirror: minigrad-ae data {which} --mirror URL",
         )
     return content

@@ -325,9 +325,9 @@ class LBFGS(Optimizer):
         Returns
         -------
         dict of str to str, float, int or ndarray
-            'class', 'lr', 'evaluations', 'iterations', 'largest' (the largest loss so far), and the pairs
-            's' and 'y', (pairs, n) for n numbers in all parameters, oldest first; arrays are
-            copies.
+            'class', 'lr', 'evaluations', 'iterations', 'largest' (the largest loss so far), and
+            the pairs 's' and 'y', (pairs, n) for n numbers in all parameters, oldest first; arrays
+            are copies.
         """
         shape = len(self.pairs), sum(p.size for p in self.params)
         s, y = (np.array([pair[k] for pair in self.pairs]).reshape(shape) for k in (0, 1))
