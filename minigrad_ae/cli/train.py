@@ -406,13 +406,14 @@ CHOICES = sorted(MODELS)
 # no defaults here, so that `_complete` sees what was given
 WHOLE = {"type": int, "default": SUPPRESS}
 REAL = {"type": float, "default": SUPPRESS}
+DATA = {
+    "default": "digits",
+    "metavar": "DATA",
+    "help": "digits, mnist, fashion-mnist, kmnist, or a file of numbers (digits)",
+}
 OPTIONS = {
     "model": {"choices": CHOICES, "metavar": "MODEL", "help": NAMES},
-    "--data": {
-        "default": "digits",
-        "metavar": "DATA",
-        "help": "digits, mnist, fashion-mnist, kmnist, or a file of numbers (digits)",
-    },
+    "--data": DATA,
     **input.OPTIONS,
     "--latent": {
         "type": int,
