@@ -256,6 +256,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, kind, what):
         ({"config": {"n_features": 5, "n_latent": 3}}, "wrong shape of 'encoder.weight'"),
         ({"config": [1]}, "__meta__ cannot be understood"),
         ({"meta": ...}, "__meta__ cannot be understood"),
+        ({"optimizer": {"class": "Adam"}}, "__meta__ cannot be understood"),
         (
             {"generators": {"noise": {"bit_generator": "seed"}}},
             "the state of a random generator cannot be understood",
