@@ -34,6 +34,7 @@ from minigrad_ae.cli import train as command
 
 ROOT = Path(__file__).parent.parent
 EPOCHS, BATCH = 12, 8
+FAULTS = ("lost", "other bits", "half files", "left behind")
 Start = Callable[[Path], Any]  # what a child does, in a folder
 
 
@@ -301,8 +302,15 @@ def share(total: int, parts: int) -> list[int]:
     return [total // parts + (k < total % parts) for k in range(parts)]
 
 
-def run(kills: int, terms: int, lessons: int, seed: int = 0, most: int | None = None) -> Any:
-    """Counts, over the first `most` runs (all of them)."""
+def run(
+    kills: int,
+    terms: int,
+    lessons: int,
+    seed: int = 0,
+    most: int | None = None,
+    so_far: Callable[[Any], object] = lambda found: None,
+) -> Any:
+    """Counts, over the first `most` runs (all of them); `so_far` sees them after each run."""
     rng = np.random.default_rng(seed)
     runs: dict[str, Counter[str]] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -315,25 +323,26 @@ def run(kills: int, terms: int, lessons: int, seed: int = 0, most: int | None = 
             where = folder / f"{number}"
             runs[each] = attack(each, chosen[each], where, count, of_terms.get(each, 0), rng)
             print(each, dict(runs[each]), flush=True)
+            so_far(summary(runs))
         for number, count in enumerate(share(lessons, 11), 1):
             if count:
                 found = attack_lesson(number, folder / f"lesson {number}", count, rng)
                 runs[f"lesson {number}"] = found
                 print(f"lesson {number}", dict(found), flush=True)
-    return {"runs": {each: dict(found) for each, found in runs.items()}, "all": total(runs)}
+                so_far(summary(runs))
+    return summary(runs)
 
 
-def total(runs: dict[str, Counter[str]]) -> dict[str, int]:
-    """The counts of all runs together; those of faults always stand there."""
-    faults = ("lost", "other bits", "half files", "left behind")
-    summed: Counter[str] = Counter(dict.fromkeys(faults, 0))
+def summary(runs: dict[str, Counter[str]]) -> dict[str, Any]:
+    """The counts of each run and of all together; those of faults always stand there."""
+    summed: Counter[str] = Counter(dict.fromkeys(FAULTS, 0))
     for found in runs.values():
         summed.update(found)
-    return dict(summed)
+    return {"all": dict(summed), "runs": {each: dict(found) for each, found in runs.items()}}
 
 
 def report() -> int:
-    """Run, write what was found, and print the sums."""
+    """Run, write what was found after each run, and print the sums."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--terms", type=int, default=100)
@@ -342,13 +351,17 @@ def report() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "tests" / "kill.json")
     args = parser.parse_args()
     begin = time.perf_counter()
-    found = run(args.kills, args.terms, args.lessons, args.seed)
     where = f"{platform.system()}, Python {platform.python_version()}, NumPy {np.__version__}"
-    words = {"seed": args.seed, "machine": where, "minutes": (time.perf_counter() - begin) / 60}
-    files.write_json(args.out, words | found)
+    asked = {"SIGKILL": args.kills, "SIGTERM": args.terms, "in lessons": args.lessons}
+
+    def write(found: Any) -> None:
+        minutes = round((time.perf_counter() - begin) / 60, 1)
+        words = {"asked for": asked, "seed": args.seed, "machine": where, "minutes": minutes}
+        files.write_json(args.out, words | found)
+
+    found = run(args.kills, args.terms, args.lessons, args.seed, so_far=write)
     print(found["all"])
-    faults = ("lost", "other bits", "half files", "left behind")
-    return int(any(found["all"][fault] for fault in faults))
+    return int(any(found["all"][fault] for fault in FAULTS))
 
 
 if __name__ == "__main__":
