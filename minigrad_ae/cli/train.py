@@ -406,44 +406,7 @@ CHOICES = sorted(MODELS)
 # no defaults here, so that `_complete` sees what was given
 WHOLE = {"type": int, "default": SUPPRESS}
 REAL = {"type": float, "default": SUPPRESS}
-DATA = {
-    "default": "digits",
-    "metavar": "DATA",
-    "help": "digits, mnist, fashion-mnist, kmnist, or a file of numbers (digits)",
-}
-OPTIONS = {
-    "model": {"choices": CHOICES, "metavar": "MODEL", "help": NAMES},
-    "--data": DATA,
-    **input.OPTIONS,
-    "--latent": {
-        "type": int,
-        "required": True,
-        "metavar": "M",
-        "help": "number of latent units",
-    },
-    "--epochs": {
-        "type": int,
-        "metavar": "E",
-        "help": "epochs in all, also with --resume (10; for small data as many as make 3,000 "
-        "steps)",
-    },
-    **runs.OPTIONS,
-    "--seed": {
-        "type": seed,
-        "default": 0,
-        "help": "of the first weights, the order of the data, and the noise (0)",
-    },
-    "--lr": {
-        "type": float,
-        "help": "learning rate of Adam (0.001; linear: from 0.01, halved after 1,000 steps)",
-    },
-    "--batch-size": {"type": int, "default": 64, "metavar": "B", "help": "data per step (64)"},
-    "--dtype": {
-        "default": "float64",
-        "choices": ["float32", "float64"],
-        "help": "of weights and data (float64)",
-    },
-    # options of single models
+OWN = {  # options of single models
     "--scale": {
         "choices": runs.SCALES,
         "default": SUPPRESS,
@@ -483,6 +446,44 @@ OPTIONS = {
         "help": "where the learnt deviation of a Gaussian p(x | z) starts (1)",
     },
     "--beta": {**REAL, "metavar": "B", "help": "weight of the KL term (1)"},
+}
+OPTIONS = {
+    "model": {"choices": CHOICES, "metavar": "MODEL", "help": NAMES},
+    "--data": {
+        "default": "digits",
+        "metavar": "DATA",
+        "help": "digits, mnist, fashion-mnist, kmnist, or a file of numbers (digits)",
+    },
+    **input.OPTIONS,
+    "--latent": {
+        "type": int,
+        "required": True,
+        "metavar": "M",
+        "help": "number of latent units",
+    },
+    "--epochs": {
+        "type": int,
+        "metavar": "E",
+        "help": "epochs in all, also with --resume (10; for small data as many as make 3,000 "
+        "steps)",
+    },
+    **runs.OPTIONS,
+    "--seed": {
+        "type": seed,
+        "default": 0,
+        "help": "of the first weights, the order of the data, and the noise (0)",
+    },
+    "--lr": {
+        "type": float,
+        "help": "learning rate of Adam (0.001; linear: from 0.01, halved after 1,000 steps)",
+    },
+    "--batch-size": {"type": int, "default": 64, "metavar": "B", "help": "data per step (64)"},
+    "--dtype": {
+        "default": "float64",
+        "choices": ["float32", "float64"],
+        "help": "of weights and data (float64)",
+    },
+    **OWN,
 }
 # option of single models -> (default, its models); every other model refuses it
 USED_BY: dict[str, tuple[Any, tuple[str, ...]]] = {
