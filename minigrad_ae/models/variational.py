@@ -21,7 +21,16 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import choice, flag, generator, real_number, sizes, whole_number
+from ..arguments import (
+    choice,
+    demand_room_for,
+    flag,
+    generator,
+    offering,
+    real_number,
+    sizes,
+    whole_number,
+)
 from ..autodiff.graph import Value, no_grad, read
 from ..errors import DataError
 from ..nn import Linear, Sequential, init
@@ -428,6 +437,7 @@ class VariationalAutoencoder(VariationalModel):
         """
         rng = generator(rng, "VariationalAutoencoder", "the noise eps in z = mu + sigma eps")
         shape = (n, self.n_latent) if n_samples == 1 else (n_samples, n, self.n_latent)
+        demand_room_for(shape)
         noise: np.ndarray = rng.standard_normal(shape, self._dtype)
         return noise
 
@@ -507,6 +517,7 @@ class KLWarmUp:
 
     def __init__(self, model: Any, epochs: int, done: int = 0) -> None:
         self.epochs = whole_number(epochs, "epochs", "the length of the warm-up")
+        offering(model, "beta", "KLWarmUp: model", "pass a variational autoencoder")
         self.beta: float = model.beta
         done = whole_number(
             done, "KLWarmUp: done", "done is the number of epochs that are complete", low=0

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import plain, real_number, whole_number
+from ..arguments import function, plain, real_number, whole_number
 from ..errors import DtypeError, GradientError
 from ..tensors import Tensor
 from .line_search import LineSearch, Trial
@@ -287,6 +287,7 @@ class LBFGS(Optimizer):
         """Loss and gradient where the parameters are."""
         self.zero_grad()
         self.evaluations += 1
+        function(closure, "LBFGS: the closure", "pass a function that returns the loss")
         with np.errstate(all="ignore"):
             loss = closure()
         try:

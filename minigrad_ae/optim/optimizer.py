@@ -179,7 +179,8 @@ class Optimizer:
 
 def checked_parameters(params: Iterable[Tensor], who: str) -> list[Tensor]:
     """The parameters, each once, or the error that `Optimizer` documents."""
-    if isinstance(params, Value) or not isinstance(params, Iterable):
+    scalar = isinstance(params, np.ndarray) and params.ndim == 0
+    if isinstance(params, Value) or scalar or not isinstance(params, Iterable):
         raise DtypeError(
             f"{who} takes a list of parameters",
             f"got one {type(params).__name__}",
