@@ -181,6 +181,7 @@ class GaussianMixture:
         n = whole_number(n, "n", 1, 10**8, "it counts draws")
         values, vectors = np.linalg.eigh(self.covariances)
         roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+        rng = generator(rng, "GaussianMixture.sample", "the sample")
         component = rng.choice(len(self.weights), size=n, p=self.weights)
         noise = rng.standard_normal((n, self.means.shape[1]))
         return self.means[component] + np.einsum("nde,ne->nd", roots[component], noise)

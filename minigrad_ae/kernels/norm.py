@@ -169,6 +169,7 @@ def layer_norm_backward(
     """
     check_same_shape("layer_norm_backward", g=g, normed=normed)
     _check_norm("layer_norm_backward", g, weight, weight)
+    check_floats("layer_norm_backward", scale=scale)
     if scale.shape != g.shape[:-1] or scale.dtype != g.dtype:
         shapes = f"g {g.shape}, scale {scale.shape}"
         raise ShapeError(

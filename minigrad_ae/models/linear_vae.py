@@ -375,6 +375,7 @@ class LinearVAE(VariationalModel):
         The expected square is ||x - y||^2, y the decoded mean of q, plus sum_m e^log_var_m
         ||w_m||^2, the noise in z.
         """
+        x = x if isinstance(x, Value) else plain(x, "x")
         spread = ops.exp(log_var) * ops.sum(self.decoder.weight**2, axis=1)
         squared_error = ops.sum((x - self.decode(mu)) ** 2, axis=1) + ops.sum(spread, axis=1)
         return -0.5 * (

@@ -451,6 +451,10 @@ class MaskedAutoencoder(Module):
         DtypeError, ShapeError, DataError
             If the mask is not possible; see `checked`.
         """
+        z = z if isinstance(z, Value) else plain(z, "z", self.decoder.mask_token.dtype)
+        if z.ndim != 3:
+            wanted = "(pictures, visible patches, width) are needed"
+            raise ShapeError("z must be the codes of patches", f"got {z.shape}; {wanted}", "encode")
         codes = z[:, 1:] if self.class_token else z
         return self.decoder(codes, None if mask is None else self.checked(mask, z.shape[0]))
 
@@ -484,7 +488,7 @@ class MaskedAutoencoder(Module):
             else self.checked(mask, len(x))
         )
         z = self.encoder.tokens(x, self.visible(mask))
-        hidden = np.nonzero(mask)[1].reshape(len(x), -1)
+        hidden = np.nonzero(mask)[1].reshape(len(x), np.count_nonzero(mask[:1]))
         predicted, target = pick(self.predict(z, mask), hidden), pick(self.targets(x), hidden)
         error = ops.half_squared_error(predicted, target)
         return error if self.norm_pix else self.encoder.scale**2 * error

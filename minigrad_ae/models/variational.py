@@ -28,6 +28,7 @@ from ..arguments import (
     generator,
     offering,
     real_number,
+    rows,
     sizes,
     whole_number,
 )
@@ -226,6 +227,7 @@ class VariationalAutoencoder(VariationalModel):
         DataError
             If x is outside [0, 1] and the likelihood is Bernoulli.
         """
+        noise = noise if isinstance(noise, Value) else rows(noise, "noise")
         return self._terms(self._rows(x), noise)
 
     def _terms(self, x: Any, eps: np.ndarray) -> tuple[Any, Any]:
@@ -537,6 +539,7 @@ class KLWarmUp:
         float
             beta, which stays at its final value once `epochs` are over.
         """
+        epoch = whole_number(epoch, "KLWarmUp.at: epoch", low=0)
         return self.beta * min(1.0, epoch / self.epochs)
 
     def __call__(self, state: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import choice, demand_room_for, numbers, plain, rows, whole_number
+from ..arguments import choice, demand_room_for, numbers, rows, whole_number
 from ..autodiff.graph import Value, read
 from ..errors import DataError, DtypeError
 from ..tensors import tensor
@@ -255,7 +255,8 @@ class VisionTransformer(Module):
         ShapeError
             For pictures of another size.
         """
-        X = plain(X, "X", np.float64).reshape(len(X), -1)
+        X = rows(X, "X", np.float64)
+        X = X.reshape(len(X), math.prod(X.shape[1:]))
         check_pictures(X, self.embedding.image_shape)
         self.mean.data = X.mean(axis=0)
         self.scale.data = np.sqrt(np.mean((X - X.mean(axis=0)) ** 2)) or 1.0

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import function, plain, real_number, whole_number
+from ..arguments import function, instance, plain, real_number, whole_number
 from ..errors import DtypeError, GradientError
 from ..tensors import Tensor
 from .line_search import LineSearch, Trial
@@ -357,6 +357,7 @@ class LBFGS(Optimizer):
             For complex arrays.
         """
         own = self.state_dict()
+        instance(state, Mapping, "load_state_dict: state", "pass what state_dict() returned")
         faults = [f"missing {key!r}" for key in own if key not in state]
         faults += [f"unexpected {key!r}" for key in state if key not in own]
         n = own["s"].shape[1]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..arguments import plain, real_number
+from ..arguments import instance, plain, real_number
 from ..autodiff.graph import Value
 from ..autodiff.origin import where
 from ..errors import DataError, DtypeError, GradientError
@@ -139,6 +139,7 @@ class Optimizer:
         DtypeError
             For complex arrays.
         """
+        instance(state, Mapping, "load_state_dict: state", "pass what state_dict() returned")
         known = {f"{k}.{name}": (k, name) for k in range(len(self.params)) for name in self.slots}
         begun = {key.partition(".")[0] for key in state}
         faults = [] if "lr" in state else ["missing 'lr'"]
