@@ -8,6 +8,7 @@ rounding of the loss.
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -24,6 +25,7 @@ from .stopping import Point, Watch
 
 # the rounding error of a loss, a sum of many terms, in units of its last place: a generous estimate
 ULPS = 64
+LOWEST = -math.sqrt(sys.float_info.max)  # a loss below has no bound: its square is infinite
 SEARCH = 30  # evaluations in one line search; three are many
 COUNTS = "e.g. history=10, max_iter=100"
 
@@ -60,6 +62,7 @@ class LBFGS(Optimizer):
         Why the last call ended: 'gradient tolerance', 'loss tolerance', 'rounding' (what is left is
         smaller than the rounding error of the loss), 'line search failed' (nothing lower was found
         although the slope promised it: the gradient is wrong, or the loss random or not smooth),
+        'unbounded' (the loss fell below -1.3e154, whose square is infinite: it has no minimum),
         'iteration limit', 'evaluation limit'; None before the first call.
     evaluations, iterations : int
         In all calls so far.
@@ -199,6 +202,9 @@ class LBFGS(Optimizer):
                     self.reason = there
                     break
                 here, self.iterations = there, self.iterations + 1
+                if here.loss < LOWEST:
+                    self.reason = "unbounded"
+                    break
                 if watch.stalled(here, self.epsilon * abs(here.loss)):
                     self.reason = "loss tolerance" if self.loss_tolerance else "rounding"
                     break
