@@ -57,7 +57,11 @@ def blocks(measured: dict[str, Found]) -> dict[str, str]:
         "tape": ("on the tape", [(name, ratios(name, "tape", ON_TAPE)) for name in steps]),
         "compiled": ("compiled", [(name, ratios(name, "compiled", COMPILED)) for name in steps]),
         "memory": ("one training step", [(name, footprint(name)) for name in steps]),
-        "products": ("products", [(what, products(*key)) for key, what in PRODUCTS.items()]),
+        "products": (
+            "products",
+            [(what, products(*key)) for key, what in PRODUCTS.items()]
+            + [(what, grid(*key)) for key, what in GRID.items()],
+        ),
         "whole": ("", WHOLE.items()),
     }
     return {name: markdown(head, rows, measured) for name, (head, rows) in tables.items()}
@@ -131,6 +135,11 @@ def footprint(model: str) -> Cell:
 
 
 LETTERS = {"NN": "A·B", "TN": "Aᵀ·B", "NT": "A·Bᵀ"}
+GRID = {
+    (kind, way): f"grid of shapes, {text}, {what}"
+    for way, what in (("call", "called from Python"), ("kernel", "as a compiled step makes it"))
+    for kind, text in LETTERS.items()
+}
 PRODUCTS = {(d, k): f"{text}, {d}" for d in ("float32", "float64") for k, text in LETTERS.items()}
 
 
@@ -146,6 +155,16 @@ def products(dtype: str, kind: str) -> Cell:
             mean = beside_goal(statistics.geometric_mean(own), PRODUCT_GOALS[kind])
             return f"{mean} ({min(own):.2f})"
         return beside_goal(part.get("means", {}).get(dtype, {}).get(kind), PRODUCT_GOALS[kind])
+
+    return cell
+
+
+def grid(kind: str, way: str) -> Cell:
+    """The geometric mean and the 5th percentile of the same over all shapes with some work."""
+
+    def cell(found: Found) -> str:
+        told = measured_part(found, "grid").get("summary", {}).get(f"{kind} {way} large")
+        return f"{told['mean']:.2f} ({told['p5']:.2f})" if told else NOTHING
 
     return cell
 

@@ -32,12 +32,14 @@ QUICK = {  # part: script and options; about ten minutes
     "steps": ("bench_steps.py", "--quick", "--threads", "1", "--rounds", "11"),
     "scaling": ("bench_scaling.py", "--rounds", "5", "--budget", "1.5"),
     "gemm": ("bench_gemm.py", "--rounds", "11"),
+    "grid": ("bench_grid.py",),
     "whole": ("bench_whole.py", "--rounds", "2"),
 }
 FULL = {
     "steps": ("bench_steps.py", "--rounds", "21"),
     "scaling": ("bench_scaling.py", "--rounds", "15", "--budget", "4"),
     "gemm": ("bench_gemm.py",),
+    "grid": ("bench_grid.py", "--rounds", "11"),
     "whole": ("bench_whole.py", "--rounds", "7"),
     "kernels": ("bench_kernels.py",),
     "deep": ("bench_mnist_deep.py",),

@@ -52,9 +52,9 @@ mg.kernels.set_num_threads(1)
 #
 # ## The roof
 #
-# A core of this kind starts two fused multiply-adds a cycle, each on 8 float32 numbers.
-# `roofline.peak_flops` keeps its vectors in registers and does nothing else: no program that
-# multiplies matrices can be faster.
+# A core of this kind starts one or two fused multiply-adds a cycle, each on 8 or 16 float32
+# numbers. `roofline.peak_flops` does nothing else, on a few thousand numbers that never leave the
+# cache beside the registers: no program that multiplies large matrices can be faster.
 
 # %% The roof
 M, K, N = 320, 256, 320
@@ -85,9 +85,10 @@ roofline.peak_flops(rounds=1)  # compiled, before anything is timed
 # 4. *register tile*: 4 rows of 2 vectors of C, lanes along j.  Nothing to add up, and eight
 # independent sums keep both
 #    multipliers busy while each waits four cycles for its own result.
-# 5. *blocked and packed*: the same tile, on blocks of A and B copied so that they lie in the caches
-# in the order of use.
-#    This is `mg.kernels.matmul`; it also takes any size, any strides, and several threads.
+# 5. *blocked and packed*: blocks of A and B, copied so that they lie in the caches in the order of
+#    use, and a tile of as many rows as there are registers for, 6 or 12, which takes LLVM's own
+#    language (micro.py). This is `mg.kernels.matmul`; it also takes any size, any strides, and
+#    several threads.
 
 # %% The climb
 IDEAS = {
@@ -96,8 +97,7 @@ IDEAS = {
     "four rows of B": ladder.four_rows_of_b,
     "3 x 3 sums (B transposed)": ladder.square_of_sums,
     "register tile": ladder.register_tile,
-    "blocked and packed": "Rung 5, the same tile, on blocks that lie in the caches in the order of "
-    "use",
+    "blocked and packed": "Rung 5, higher tiles, on blocks that fit the caches",
 }
 
 

@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "display": set(),
     "arguments": {"errors"},
     "files": {"errors"},
-    "kernels": GROUND,
+    "kernels": {*GROUND, "files"},
     "analytic": GROUND,
     "autodiff": GROUND,
     "ops": {*GROUND, "autodiff", "kernels"},

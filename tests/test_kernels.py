@@ -192,7 +192,19 @@ def test_wrong_input_is_refused_in_three_lines(call, error, says):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("m", "k", "n"),
-    [(40, 33, 3), (9, 5, 8), (70, 600, 40), (5, 7, 2), (300, 40, 70), (9000, 60, 5)],
+    [
+        (40, 33, 3),
+        (9, 5, 8),
+        (70, 600, 40),
+        (5, 7, 2),
+        (300, 40, 70),
+        (9000, 60, 5),
+        (1, 50, 40),
+        (40, 50, 1),
+        (8, 300, 30),
+        (9000, 300, 2),
+        (1, 300, 1),
+    ],
 )
 def test_a_product_is_added_to_what_is_there_on_one_thread_or_two(m, k, n, dtype):
     rng = np.random.default_rng(0)

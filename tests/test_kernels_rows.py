@@ -96,6 +96,23 @@ def test_five_optimiser_steps(size, decay, decoupled, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("step", [kernels.adam_step, kernels.adam_step.definition])
+def test_moments_of_a_dead_unit_become_zero_and_not_subnormal(step, dtype):
+    p, m, v = (np.zeros(4, dtype) for _ in range(3))
+    tiny = np.finfo(dtype).smallest_normal
+    g = np.array([0, 1, -1, tiny], dtype)
+    for t in range(1, 150):
+        step(p, g, m, v, t, 0.1, betas=(0.001, 0.001))
+        assert np.all((m == 0) | (np.abs(m) >= tiny))
+        assert np.all((v == 0) | (v >= tiny) | (m != 0))
+        g[:3] = 0
+    assert not m[:3].any()
+    assert not v[:3].any()
+    assert m[3] == 0  # (1 - b1) g is below
+    assert np.isfinite(p).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_bits_do_not_depend_on_threads(dtype):
     before, x = kernels.get_num_threads(), random((3000, 49), dtype)
     results = set()

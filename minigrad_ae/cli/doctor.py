@@ -45,8 +45,8 @@ def doctor(args: argparse.Namespace, rest: list[str]) -> int:
         kernels = info()
         cache = kernels["cache"] or "nowhere: each process compiles them again"
         print(
-            f"kernels: {kernels['backend']}, {kernels['threads']} thread(s), compiled once into "
-            f"{cache}"
+            f"kernels: {kernels['backend']}, {kernels['threads']} thread(s), vectors "
+            f"{kernels['vectors']}, compiled once into {cache}"
         )
         damaged = damaged_files(kernels["cache"]) if kernels["cache"] else []
         for path in damaged:

@@ -138,20 +138,36 @@ class Trace(Recording):
     def __str__(self) -> str:
         return self.text()
 
-    def html(self, path: str | Path) -> None:
+    def html(self, path: str | Path, program: Any = None) -> None:
         """Write the page: one file that needs no network, to walk the pass with the keyboard.
 
         Parameters
         ----------
         path : str or Path
             The file.
+        program : compiled step, its program, or its profile, optional
+            What `mg.compile` made of the same step: its lines stand beside the graph, each with its
+            operations, its bytes and the memory that it writes to; of a profile,
+            ``step.program.profile(...)``, also with its time and how far that is from the roof.
 
         Raises
         ------
         FileError
             If it cannot be written.
+        DataError
+            If the program is of another step, or there is none.
+        DtypeError
+            If `program` is something else.
+
+        Examples
+        --------
+        >>> W = mg.tensor(np.ones((3, 2)), requires_grad=True, name="W")
+        >>> X = np.ones((4, 3))
+        >>> step = mg.compile(lambda x: ((x @ W) ** 2).sum())
+        >>> loss = step(X)
+        >>> mg.trace(((X @ W) ** 2).sum()).html("step.html", program=step)
         """
-        _write(path, page(self))
+        _write(path, page(self, program=program))
 
     def png(self, path: str | Path, max_nodes: int = 60) -> None:
         """Write a picture of the graph.

@@ -4,11 +4,12 @@ Each public kernel is the compiled form of a NumPy definition and gives the same
 rounding, on one thread or on several.  ``use("numpy")`` runs the definitions instead.  Numba is
 imported when the first kernel is called for.
 
-jit.py (how a kernel is compiled), backend.py (which runs, on how many threads, what is checked),
-then the kernels: tile.py gemm.py ladder.py batched.py (products), small_products.py multi_head.py
-(attention), scalar.py loops.py activations.py, rows.py norm.py row_scatter.py, optim.py; fused.py
-(whole layers and losses, for ops/bindings.py); reference.py (NumPy definitions); calls.py native.py
-handlers.py elementwise.py (calls that are made again and again, for compiled steps).
+jit.py width.py (how a kernel is compiled), backend.py (which runs, on how many threads, what is
+checked), then the kernels: vectors.py micro.py layout.py gemm.py, tile.py ladder.py batched.py
+(products), small_products.py multi_head.py (attention), scalar.py loops.py activations.py, rows.py
+norm.py row_scatter.py, optim.py; fused.py (whole layers and losses, for ops/bindings.py);
+reference.py (NumPy definitions); calls.py native.py handlers.py elementwise.py (calls that are made
+again and again, for compiled steps).
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 code.
 
 NumPy definition: ``a @ b``.  What makes it fast, each thing a rung of ladder.py: a tile of C in
-registers (tile.py), B (and A^T, where its rows are long) laid out in the order of use, blocks that
+registers (micro.py), B and A laid out in the order of use where that pays (layout.py), blocks that
 fit the caches.  Flags: ``contract`` only, and every element of C is one sum in order of k; but for
-`dots`, where the sum runs in vector lanes.  NaN and Inf spread as in a plain loop, and the bits do
-not depend on the number of threads.
+`dots_of_rows`, where the sum runs in vector lanes.  NaN and Inf spread as in a plain loop, and the
+bits do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -26,82 +26,21 @@ from minigrad_ae.kernels.backend import (
     state,
 )
 from minigrad_ae.kernels.calls import call, contiguous, room
-from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
-from minigrad_ae.kernels.tile import ROWS, load, store, tile, wide_vector_of_zeros
+from minigrad_ae.kernels.jit import ELEMENTWISE, jit
+from minigrad_ae.kernels.layout import lay_out_a, lay_out_b
+from minigrad_ae.kernels.micro import ROWS, SQUARE, dots, tile
+from minigrad_ae.kernels.vectors import lanes
 
 Array = np.ndarray
 K_BLOCK = 512  # with a panel of B of 512 x 128 bytes, 64 KiB, ...
-# ... and a block of A of 120 x 512 float32, 240 KiB, fit a second-level cache; a multiple of ROWS
-M_BLOCK = 120
-NARROW = 8  # C of so few columns is computed in another way
+BLOCK_TILES = 10  # ... and a block of A of 120 x 512 float32, 240 KiB, fit a second-level cache
+FEW_ROWS = 24  # of A: for these B is read where it lies, where its rows lie in a row
+MANY_COLUMNS = 128  # of B: for these A is laid out, where its own order is not as good
+WIDE_ROW = 2048  # bytes: rows of A^T this long come to fight for the same cache lines
+NARROW = 8  # C of at most so many rows or columns can be computed in another way: ...
+DEEP = 32  # ... by dots, where k is so many times as long
 COLUMNS = 64  # threads split C at multiples of this many columns ...
 PARALLEL_FLOPS = 4e6  # ... above this much work; handing it to a thread costs about 20 microseconds
-# bytes: rows of A^T this long lie a power of two apart often enough to fight for the same cache
-# lines
-WIDE_ROW = 2048
-
-
-@jit(ELEMENTWISE)
-def pack(
-    b: Any, turned: bool, k0: int, size: int, j_from: int, j_to: int, panels: Any, zero: Any
-) -> None:
-    """Copy ``B[k0 : k0 + size, j_from:j_to]`` into panels (number, k, width).  ``b`` holds B, or
-    its transpose (turned).
-
-    What the last panel has beyond j_to is whatever was in memory: it meets elements of C that are
-    thrown away.
-    """
-    n, width, columns = len(zero), panels.shape[2], j_to - j_from
-    whole = columns // width
-    if turned:
-        # what so many steps of k touch of a panel stays in the first-level cache
-        for start in range(0, size, 32):
-            few = min(32, size - start)
-            for j in range(columns):
-                row, column = b[j_from + j, k0 + start :], panels[j // width, start:, j % width]
-                for k in range(few):
-                    column[k] = row[k]
-    else:
-        for k in range(size):
-            row = b[k0 + k, j_from:]
-            for p in range(whole):
-                of, to = row[p * width :], panels[p, k]
-                store(to, load(of, zero))
-                store(to[n:], load(of[n:], zero))
-            for j in range(whole * width, columns):
-                panels[whole, k, j - whole * width] = row[j]
-
-
-@jit(ELEMENTWISE)
-def copy(of: Any, i: int, j: int, to: Any, row: int, column: int, m: int, n: int) -> None:
-    """``to[row : row + m, column : column + n] = of[i : i + m, j : j + n]``"""
-    for r in range(m):
-        source, target = of[i + r, j:], to[row + r, column:]
-        for l in range(n):
-            target[l] = source[l]
-
-
-@jit(ELEMENTWISE)
-def put_aside(a: Any, turned: bool, k0: int, size: int, i: int, m: int, strip: Any) -> None:
-    """``strip[:size, :m] = A[i : i + m, k0 : k0 + size].T``; ``a`` holds A, or its transpose
-    (turned).
-    """
-    nought = k0 - k0
-    if turned:
-        copy(a, k0, i, strip, nought, nought, size, m)
-    else:
-        copy(a, i, k0, strip.T, nought, nought, m, size)
-
-
-@jit(ELEMENTWISE)
-def ragged(
-    at: Any, i: int, b: Any, c: Any, row: int, j: int, m: int, n: int, edge: Any, zero: Any
-) -> None:
-    """`tile` where it sticks out of C: computed beside it, and m rows by n columns copied back."""
-    nought = n - n
-    copy(c, row, j, edge, nought, nought, m, n)
-    tile(at, i, b, edge, nought, nought, zero)
-    copy(edge, nought, nought, c, row, j, m, n)
 
 
 @jit(ELEMENTWISE)
@@ -126,70 +65,80 @@ def gemm(
     a tile at a time.  Each element of C sums over k in one order, whatever the ranges, so that the
     bits do not depend on how the work is divided among threads.
     """
-    if fresh:
-        c[i_from:i_to, j_from:j_to] = 0
-    at = a if a_turned else a.T
-    depth = at.shape[0]
-    zero = wide_vector_of_zeros(c)
-    width = 2 * len(zero)
-    n_panels = (j_to - j_from + width - 1) // width
-    panels = np.empty((n_panels, min(depth, K_BLOCK), width), c.dtype)
-    packed = a_turned and n_panels * width > 3 * COLUMNS and at.shape[1] * c.itemsize >= WIDE_ROW
-    strip = np.empty((min(depth, K_BLOCK), M_BLOCK if packed else ROWS), c.dtype)[:, :]
-    edge = np.empty((ROWS, width), c.dtype)
-    # numbers that are not known while compiling: for known ones a function would be compiled again
-    nought = depth - depth
-    # blocks of equal size: 784 is 2 x 392, and not 512 + 272
+    n = lanes(c)
+    width, rows, columns = 2 * n, i_to - i_from, j_to - j_from
+    depth, a_row, a_k = a.shape[1], a.shape[1], 1
+    if a_turned:
+        depth, a_row, a_k = a.shape[0], 1, a.shape[1]
+    # blocks and tiles of equal size: 784 is 2 x 392, and not 512 + 272
     step = -(-depth // -(-depth // K_BLOCK))
+    tiles = -(-rows // ROWS)
+    height = -(-rows // tiles)
+    block = height * min(tiles, BLOCK_TILES)
+    # where whole panels of B can be read as they lie, its last columns are laid out
+    in_place = columns // width * width if rows <= FEW_ROWS and not b_turned else 0
+    panels = np.empty(step * (-(-columns // width) * width - in_place), c.dtype)
+    lay_a = columns > MANY_COLUMNS and (not a_turned or a_k * c.itemsize >= WIDE_ROW)
+    strips = np.empty(block * step + n if lay_a else 0, c.dtype)
     for k in range(0, depth, step):
         size = min(step, depth - k)
-        rows = at[k : k + size]
-        pack(b, b_turned, k, size, j_from, j_to, panels, zero)
-        for block in range(i_from, i_to, M_BLOCK):
-            end = min(block + M_BLOCK, i_to)
-            # rows that do not fill a tile: put aside, with room for the missing ones
-            left = (end - block) % ROWS
-            whole = end - left
-            first = block if packed else whole
-            if packed or left:
-                put_aside(a, a_turned, k, size, first, end - first, strip)
-            source, shift = (strip, block) if packed else (rows, nought)
-            for p in range(n_panels):
-                j, panel = j_from + p * width, panels[p, :size]
-                n = min(width, j_to - j)
-                if n == width:
-                    for i in range(block, whole, ROWS):
-                        tile(source, i - shift, panel, c, i, j, zero)
-                else:
-                    for i in range(block, whole, ROWS):
-                        ragged(source, i - shift, panel, c, i, j, ROWS + nought, n, edge, zero)
-                if left:
-                    ragged(strip, whole - first, panel, c, whole, j, left, n, edge, zero)
+        for j in range(in_place, columns, width):
+            few = min(width, columns - j)
+            lay_out_b(b, b_turned, k, size, j_from + j, few, panels, (j - in_place) * size, n)
+        for i in range(i_from, i_to, block):
+            end = min(i + block, i_to)
+            if lay_a:
+                lay_out_a(a, a_turned, k, size, i, end - i, height, strips, n)
+            for j in range(0, columns, width):
+                few, to = min(width, columns - j), j_from + j
+                b_at, b_k = k * b.shape[1] + to, b.shape[1]
+                if j >= in_place:
+                    b_at, b_k = (j - in_place) * size, width
+                for r in range(i, end, height):
+                    high = min(height, end - r)
+                    place = r * c.shape[1] + to
+                    rest = c, place, c.shape[1], size, few, fresh and k == 0, high
+                    if lay_a and j >= in_place:
+                        tile(strips, (r - i) * size, 1, height, panels, b_at, b_k, *rest)
+                    elif lay_a:
+                        tile(strips, (r - i) * size, 1, height, b, b_at, b_k, *rest)
+                    elif j >= in_place:
+                        tile(a, r * a_row + k * a_k, a_row, a_k, panels, b_at, b_k, *rest)
+                    else:
+                        tile(a, r * a_row + k * a_k, a_row, a_k, b, b_at, b_k, *rest)
 
 
-@jit(REDUCTION)
-def dots(a: Any, bt: Any, c: Any, fresh: bool) -> None:
-    """``c += A B``, or ``=`` where c is `fresh`, for few columns: rows of A times rows of B^T,
-    lanes along k, four columns at a time.
+@jit(ELEMENTWISE)
+def rows_of_b(a: Any, b: Any, c: Any, fresh: bool) -> None:
+    """``c += A B``, or ``=`` where c is `fresh`, for few rows: B is read once a row of A, from
+    start to end as it lies.
     """
     if fresh:
         c[:] = 0
-    zero, last = c.dtype.type(0), c.shape[1] - 1
+    depth = b.shape[0]
     for i in range(c.shape[0]):
-        for j in range(0, c.shape[1], 4):
-            j1, j2, j3 = min(j + 1, last), min(j + 2, last), min(j + 3, last)
-            x, y0, y1, y2, y3 = a[i], bt[j], bt[j1], bt[j2], bt[j3]
-            p = q = r = s = zero
-            for k in range(x.size):
-                p, q = p + x[k] * y0[k], q + x[k] * y1[k]
-                r, s = r + x[k] * y2[k], s + x[k] * y3[k]
-            c[i, j] += p
-            if j < last:
-                c[i, j + 1] += q
-            if j + 1 < last:
-                c[i, j + 2] += r
-            if j + 2 < last:
-                c[i, j + 3] += s
+        x, to = a[i], c[i]
+        for k in range(0, depth - 3, 4):
+            x0, x1, x2, x3 = x[k], x[k + 1], x[k + 2], x[k + 3]
+            b0, b1, b2, b3 = b[k], b[k + 1], b[k + 2], b[k + 3]
+            for j in range(to.size):
+                total = (to[j] + x0 * b0[j]) + x1 * b1[j]
+                to[j] = (total + x2 * b2[j]) + x3 * b3[j]
+        for k in range(depth // 4 * 4, depth):
+            x0, b0 = x[k], b[k]
+            for j in range(to.size):
+                to[j] += x0 * b0[j]
+
+
+@jit(ELEMENTWISE)
+def dots_of_rows(a: Any, bt: Any, c: Any, fresh: bool) -> None:
+    """``c += A B``, or ``=`` where c is `fresh`: rows of A times rows of B^T, lanes along k."""
+    (rows, depth), columns = a.shape, bt.shape[0]
+    for i in range(0, rows, SQUARE):
+        for j in range(0, columns, SQUARE):
+            high, few = min(SQUARE, rows - i), min(SQUARE, columns - j)
+            to = c, i * columns + j, columns, 1, depth, fresh
+            dots(a, i * depth, depth, bt, j * depth, depth, *to, high, few)
 
 
 @compiled_form_of(reference.matmul)
@@ -221,8 +170,8 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
 
     Notes
     -----
-    Where the result has at most 8 columns and more rows than that, the sum runs in vector lanes
-    instead.
+    Where the result has at most 8 rows or columns, both arguments lie in memory along the sum, and
+    it is long, it runs in vector lanes instead.
 
     Examples
     --------
@@ -230,20 +179,21 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     >>> mg.kernels.matmul(A, np.linalg.inv(A)).round(6).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    if type(a) is not np.ndarray or type(b) is not np.ndarray:
-        check_floats("matmul", a=a, b=b)
+    kind = getattr(a, "dtype", None)
     try:
         (m, depth), (rows, n) = a.shape, b.shape
-        fits = depth == rows and a.dtype == b.dtype and a.dtype in FLOATS
+        fits = depth == rows and kind == b.dtype and type(a) is np.ndarray is type(b)
     except (AttributeError, ValueError):  # not an array, or not a matrix
         fits = False
-    if not fits:
+    if not fits or kind not in FLOATS:
         check_floats("matmul", a=a, b=b)
-        raise ShapeError(
-            "matmul: inner sizes differ or an argument is not a matrix",
-            f"a {a.shape}, b {b.shape}",
-            "a needs as many columns as b has rows; for stacks of matrices use batched_matmul",
-        )
+        if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+            raise ShapeError(
+                "matmul: inner sizes differ or an argument is not a matrix",
+                f"a {a.shape}, b {b.shape}",
+                "a needs as many columns as b has rows; for stacks of matrices use batched_matmul",
+            )
+        (m, depth), (rows, n) = a.shape, b.shape
     if out is None:
         out = np.empty((m, n), a.dtype)
     else:
@@ -286,10 +236,28 @@ def accumulate(a: Array, b: Array, c: Array, fresh: bool = False) -> None:
         if fresh:
             call(c.fill, 0)
         return
+    (m, k), n = a.shape, c.shape[1]
+    in_rows = a.flags.c_contiguous if n <= m else b.T.flags.c_contiguous
+    if min(m, n) <= NARROW and in_rows and k >= DEEP * min(m, n):
+        _accumulate_dots(contiguous(a), contiguous(b.T), c, fresh)
+    elif m == 1:
+        call(rows_of_b, contiguous(a), contiguous(b), c, fresh)
+    elif n == 1 and not in_rows:
+        call(rows_of_b, contiguous(b.T), contiguous(a.T), c.reshape(1, m), fresh)
+    elif n <= NARROW and n < m and not in_rows:
+        # a panel would be mostly empty; but C^T = B^T A^T has few rows
+        turned = room((n, m), c.dtype)
+        _accumulate_tiles(b.T, a.T, turned, fresh=True)
+        if fresh:
+            call(np.copyto, c, turned.T)
+        else:
+            call(np.add, c, turned.T, c)
+    else:
+        _accumulate_tiles(a, b, c, fresh)
+
+
+def _accumulate_tiles(a: Array, b: Array, c: Array, fresh: bool) -> None:
     (m, n), threads = c.shape, state.threads
-    if n <= NARROW < m:
-        _accumulate_narrow(a, b, c, fresh)
-        return
     operands = (*_stored(a), *_stored(b), c, fresh)
     if threads == 1 or 2.0 * a.size * n < PARALLEL_FLOPS:
         call(gemm, *operands, 0, m, 0, n)
@@ -301,24 +269,9 @@ def accumulate(a: Array, b: Array, c: Array, fresh: bool = False) -> None:
         in_parallel(gemm, [(*operands, *rows, 0, n) for rows in pieces])
 
 
-def _accumulate_narrow(a: Array, b: Array, c: Array, fresh: bool) -> None:
-    """Few columns: a panel would be mostly empty.  Where A lies row by row, dots; else C^T = B^T
-    A^T, which has few rows.
-    """
-    if a.flags.c_contiguous:
-        bt = contiguous(b.T)
-        if state.threads == 1:
-            call(dots, a, bt, c, fresh)
-        else:
-            rows = max(1, int(PARALLEL_FLOPS / 2 / b.size))  # per thread
-            in_parallel(dots, [(a[i:j], bt, c[i:j], fresh) for i, j in chunks(len(a), rows)])
-    else:
-        turned = room(c.shape[::-1], c.dtype)
-        accumulate(b.T, a.T, turned, fresh=True)
-        if fresh:
-            call(np.copyto, c, turned.T)
-        else:
-            call(np.add, c, turned.T, c)
+def _accumulate_dots(a: Array, bt: Array, c: Array, fresh: bool) -> None:
+    rows = max(1, int(PARALLEL_FLOPS / 2 / bt.size))  # per thread
+    in_parallel(dots_of_rows, [(a[i:j], bt, c[i:j], fresh) for i, j in chunks(len(a), rows)])
 
 
 def _stored(x: Array) -> tuple[Array, bool]:

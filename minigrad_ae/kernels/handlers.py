@@ -16,6 +16,7 @@ from typing import Any
 
 from minigrad_ae.kernels.backend import backend
 from minigrad_ae.kernels.jit import numba
+from minigrad_ae.kernels.width import widen
 
 ir: Any = None  # without Numba, or with one of another make: Python makes the calls
 with suppress(ImportError):
@@ -40,7 +41,7 @@ if ir is not None:
 
 def begin(module: Any, name: str) -> tuple[Any, Callable[[int], Any]]:
     """``i32 name(i64 *slots)``, still empty: its builder, and a function that gives slot k."""
-    function = ir.Function(module, HANDLER, name)
+    function = widen(ir.Function(module, HANDLER, name))
     code = ir.IRBuilder(function.append_basic_block())
     return code, lambda k: code.gep(function.args[0], [I64(k)])
 

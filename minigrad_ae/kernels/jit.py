@@ -26,6 +26,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from minigrad_ae.kernels.width import Wide, wide
+
 numba: Any
 try:
     numba = import_module("numba")
@@ -33,17 +35,21 @@ try:
 except ImportError:  # the NumPy definitions take over, see backend.py
     numba = None
 
-AVX512 = (
-    numba is not None
-    and not numba.config.CPU_NAME
-    and bool(import_module("llvmlite.binding").get_host_cpu_features().get("avx512f"))
-)
 ELEMENTWISE = frozenset({"contract"})
 REDUCTION = frozenset({"contract", "reassoc", "nsz"})
 
 # What we use of Numba's own cache file, which has no public interface (numba issue 1833).  Where a
 # version of Numba lacks any of it, kernels are not cached on disk: slower to start, never stale.
-CACHE_FILE = ("_source_stamp", "_load_index", "_load_data", "_index_path", "_data_path", "save")
+CACHE_FILE = (
+    "_source_stamp",
+    "_cache_path",
+    "_index_name",
+    "_load_index",
+    "_load_data",
+    "_index_path",
+    "_data_path",
+    "save",
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -68,14 +74,18 @@ def jit(
         settings: dict[str, Any] = {"error_model": "numpy", "fastmath": set(flags), "nogil": True}
         if always_inline:
             settings["forceinline"] = True
+        if Wide is not None:
+            settings["pipeline_class"] = Wide
         try:
             kernel = numba.njit(cache=True, **settings)(function)
         # "no locator available": read-only source and no usable home directory
         except RuntimeError:
             return numba.njit(**settings)(function)
-        cache_file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+        cache_file: Any = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
         if not all(hasattr(cache_file, name) for name in CACHE_FILE):
             return numba.njit(**settings)(function)
+        if wide(cache_file._cache_path):
+            _name_by_width(cache_file)
         _date_by_folder(cache_file)
         _forgive_damage(cache_file)
         return kernel
@@ -103,6 +113,14 @@ def known_when_compiling(function: F) -> F:
         return lambda a: constant
 
     return function
+
+
+def _name_by_width(cache_file: Any) -> None:
+    """Give kernels with wide vectors files of their own: Numba tells them apart by processor and
+    source, and not by how they were compiled.
+    """
+    base = cache_file._index_name.removesuffix(".nbi")
+    cache_file.__init__(cache_file._cache_path, f"{base}.512", cache_file._source_stamp)
 
 
 def _date_by_folder(cache_file: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from .backend import backend, get_num_threads
 from .gemm import gemm
 from .jit import cache_place, numba
+from .width import wide
 
 
 def info() -> dict[str, Any]:
@@ -15,8 +16,9 @@ def info() -> dict[str, Any]:
     Returns
     -------
     dict
-        "backend" ("numba" or "numpy"), "numba" (its version, or None), "threads", "threading layer"
-        and "cache" (the folder of compiled kernels, or None).
+        "backend" ("numba" or "numpy"), "numba" (its version, or None), "threads", "threading
+        layer", "vectors" (of 512 bits, or of as many as LLVM chooses) and "cache" (the folder of
+        compiled kernels, or None).
     """
 
     return {
@@ -24,5 +26,6 @@ def info() -> dict[str, Any]:
         "numba": None if numba is None else numba.__version__,
         "threads": get_num_threads(),
         "threading layer": "Python threads around kernels that release the GIL (no OpenMP, no TBB)",
+        "vectors": "of 512 bits" if wide(cache_place(gemm)) else "as LLVM chooses",
         "cache": cache_place(gemm),
     }

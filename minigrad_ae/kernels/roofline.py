@@ -1,5 +1,5 @@
-"""What this machine can do at most, measured: multiply-adds per second from registers, bytes per
-second from memory.
+"""What this machine can do at most, measured: multiply-adds per second on numbers in the cache
+beside the registers, bytes per second from memory.
 
 Both by a loop that a reader can check, on one core.  A kernel is limited by the lower of the two
 roofs: work per byte below ``peak / bandwidth`` waits for memory, above it for the multipliers
@@ -14,38 +14,20 @@ from typing import Any
 import numpy as np
 
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
-from minigrad_ae.kernels.tile import ROWS, fma, load, store, wide_vector_of_zeros
+from minigrad_ae.kernels.micro import ROWS, tile
+from minigrad_ae.kernels.vectors import BYTES
 
-STEPS = 200_000
+DEPTH, TIMES = 128, 1000
 
 
 @jit(ELEMENTWISE)
-def multiply_adds(sums: Any, factors: Any, v: Any, steps: int) -> None:
-    """Four rows of two vectors, c <- c + x v, `steps` times: the tile of the matrix product, always
-    with the same data.
+def multiply_adds(a: Any, b: Any, c: Any, times: int) -> None:
+    """The tile of the matrix product, again and again with the same data, which lie in the
+    first-level cache.
     """
-    zero = wide_vector_of_zeros(sums)
-    n = len(zero)
-    p, q, r, s = sums[0], sums[1], sums[2], sums[3]
-    p0, p1 = load(p, zero), load(p[n:], zero)
-    q0, q1 = load(q, zero), load(q[n:], zero)
-    r0, r1 = load(r, zero), load(r[n:], zero)
-    s0, s1 = load(s, zero), load(s[n:], zero)
-    for k in range(steps):
-        x, y = factors[k & 7], v[k & 7]
-        a, b = load(y, zero), load(y[n:], zero)
-        p0, p1 = fma(p0, x, a), fma(p1, x, b)
-        q0, q1 = fma(q0, x, a), fma(q1, x, b)
-        r0, r1 = fma(r0, x, a), fma(r1, x, b)
-        s0, s1 = fma(s0, x, a), fma(s1, x, b)
-    store(p, p0)
-    store(p[n:], p1)
-    store(q, q0)
-    store(q[n:], q1)
-    store(r, r0)
-    store(r[n:], r1)
-    store(s, s0)
-    store(s[n:], s1)
+    depth, rows, columns = a.shape[0], a.shape[1], b.shape[1]
+    for _ in range(times):
+        tile(a, 0, 1, rows, b, 0, columns, c, 0, columns, depth, columns, True, rows)
 
 
 @jit(ELEMENTWISE)
@@ -70,10 +52,10 @@ def peak_flops(rounds: int = 40) -> float:
     """Floating-point operations per second of one core, float32: a multiply and an add count as
     two.
     """
-    width = 2 * len(wide_vector_of_zeros(np.empty(0, np.float32)))
-    sums, v = np.zeros((ROWS, width), np.float32), np.ones((8, width), np.float32)
-    factors = np.full(8, 1e-6, np.float32)
-    return 2.0 * sums.size * STEPS / best(lambda: multiply_adds(sums, factors, v, STEPS), rounds)
+    a, b = np.ones((DEPTH, ROWS), np.float32), np.ones((DEPTH, BYTES // 2), np.float32)
+    c = np.empty((ROWS, BYTES // 2), np.float32)
+    work = 2.0 * c.size * DEPTH * TIMES
+    return work / best(lambda: multiply_adds(a, b, c, TIMES), rounds)
 
 
 def bandwidth(rounds: int = 15, megabytes: int = 96) -> float:

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad_ae.kernels.jit import AVX512, ELEMENTWISE, jit, known_when_compiling
+from minigrad_ae.kernels.jit import ELEMENTWISE, jit, known_when_compiling
+from minigrad_ae.kernels.width import AVX512
 
 ROWS = 4
 WIDE = 2 if AVX512 else 1  # the widest register, in units of 32 bytes

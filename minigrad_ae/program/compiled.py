@@ -19,8 +19,9 @@ from ..inspect.record.names import caller_scopes
 from ..kernels.backend import backend, state
 from .closure import Same, Surroundings
 from .follow import Changed
-from .observed import observe
-from .plan import Impossible, Planner
+from .observed import data_of, observe
+from .places import Impossible
+from .plan import Planner
 from .program import Program
 
 MOST = 16  # programs of a step that are kept
@@ -91,7 +92,7 @@ class CompiledStep:
             return self.compared(key, program, arguments)
         states = states_of(arguments)
         try:
-            program.run([bare(a) for a in arguments])
+            program.run(data_of(arguments))
         except Changed:
             restore(arguments, states)
             return self.first(key, arguments)
@@ -116,7 +117,7 @@ class CompiledStep:
         loss.backward()
         if self.optimizer is not None:
             self.optimizer.step()
-        return joined([loss._data, *map(bare, others)])
+        return joined(data_of([loss, *others]))
 
     # --- making a program ---
     def first(self, key: Any, arguments: Sequence[Any]) -> Any:
@@ -126,7 +127,7 @@ class CompiledStep:
         seen, returned = observe(self.function, arguments)
         loss, others = split(returned)
         gradients = gradients_of(loss)
-        numbers = [loss._data, *map(bare, others)]
+        numbers = data_of([loss, *others])
         try:
             if self.made > IN_VAIN:
                 self.given_up = True
@@ -169,12 +170,12 @@ class CompiledStep:
         """A step by the program, and beside it one on the tape: the same numbers, or the tape."""
         states = states_of(arguments)
         loss, others = split(self.function(*arguments))
-        numbers, gradients = [loss._data, *map(bare, others)], gradients_of(loss)
+        numbers, gradients = data_of([loss, *others]), gradients_of(loss)
         after = states_of(arguments)
         restore(arguments, states)
         differs = ""
         try:
-            program.run([bare(a) for a in arguments])
+            program.run(data_of(arguments))
             differs = difference(program, numbers, gradients)
         except Changed:
             restore(arguments, states)
@@ -320,10 +321,6 @@ def kind_of(argument: Any, k: int) -> Any:
         "pass arrays, tensors, numpy.random.Generator, numbers and strings; others belong into the "
         "function itself",
     )
-
-
-def bare(argument: Any) -> Any:
-    return argument._data if isinstance(argument, Value) else argument
 
 
 def states_of(arguments: Sequence[Any]) -> list[Any]:

@@ -29,6 +29,14 @@ class Memory:
         self.users[id(block)] = 1
         return array
 
+    def like(self, array: np.ndarray) -> np.ndarray:
+        """The same for an array of this shape and dtype, column by column where it lies so: a
+        product's sums run in an order that depends on it.
+        """
+        if array.flags.f_contiguous and not array.flags.c_contiguous:
+            return self.empty(array.shape[::-1], array.dtype).T
+        return self.empty(array.shape, array.dtype)
+
     def _block(self, size: int) -> np.ndarray:
         if self.free[size]:
             return self.free[size].pop()

@@ -13,6 +13,7 @@ from ..autodiff.graph import Value
 from ..errors import DataError
 from .follow import Changed, Followed, Line
 from .listing import Listed, Story
+from .observed import data_of
 from .profile import Profile, measured, story_costs
 
 
@@ -132,14 +133,14 @@ class Program:
                 f"got {len(arguments)}, the step has {len(story.parameters)}",
                 f"pass ({', '.join(story.parameters)})",
             )
-        given = [a._data if isinstance(a, Value) else a for a in arguments]
+        given = data_of(arguments)
         generators = [a.bit_generator for a in given if isinstance(a, np.random.Generator)]
         states = [g.state for g in generators]
         kept = [*self.outputs, *self.gradients.values()]
         before = [array.copy() for array in kept]
         pieces = [segments(self.items[line.items]) for line in self.lines]
         try:
-            return measured(story, pieces, lambda: [*given, *self.static[len(given) :]], rounds)
+            found = measured(story, pieces, lambda: [*given, *self.static[len(given) :]], rounds)
         except Changed:
             raise DataError(
                 "profile: the program does not hold for these arguments",
@@ -151,6 +152,8 @@ class Program:
                 generator.state = state
             for array, numbers in zip(kept, before, strict=True):
                 array[...] = numbers
+        found.program = self
+        return found
 
     def __str__(self) -> str:
         lines = [str(line) for line in self.lines]

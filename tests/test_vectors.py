@@ -1,0 +1,223 @@
+"""The innermost parts of the matrix product in LLVM's language against their definitions in Python,
+and how wide the vectors of all kernels are.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minigrad_ae.kernels import layout, micro, width
+from minigrad_ae.kernels.jit import ELEMENTWISE, jit
+from minigrad_ae.kernels.vectors import BYTES
+
+
+@jit(ELEMENTWISE)
+def tile(a, a_row, a_k, b, c, depth, columns, fresh, rows):
+    micro.tile(a, 1, a_row, a_k, b, 2, b.shape[1], c, 3, c.shape[1], depth, columns, fresh, rows)
+
+
+@jit(ELEMENTWISE)
+def turn(of, rows, to):
+    layout.turn(of, 1, of.shape[1], rows, to, 2, to.shape[1])
+
+
+@jit(ELEMENTWISE)
+def copy(of, columns, to, size):
+    layout.copy(of, 1, of.shape[1], columns, to, 2, to.shape[1], size)
+
+
+@jit(ELEMENTWISE)
+def dots(a, b, c, steps, depth, fresh, rows, columns):
+    to = c, 3, steps[0], steps[1]
+    micro.dots(a, 1, a.shape[1], b, 2, b.shape[1], *to, depth, fresh, rows, columns)
+
+
+def whole_numbers(rng, shape, dtype):
+    """Products and sums of so small whole numbers are exact, in whatever order."""
+    return rng.integers(-9, 10, shape).astype(dtype)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("across", [False, True])
+@pytest.mark.parametrize("rows", range(1, micro.ROWS + 1))
+def test_a_tile_of_every_height_and_width_is_its_definition_and_writes_nothing_else(
+    rows, across, dtype
+):
+    rng, lanes, depth = np.random.default_rng(rows), BYTES // np.dtype(dtype).itemsize, 5
+    a = whole_numbers(rng, (depth + 1, rows) if across else (rows + 1, depth), dtype)
+    b = whole_numbers(rng, (depth + 1, 2 * lanes + 1), dtype)
+    steps = (1, rows) if across else (depth, 1)
+    for columns in range(1, 2 * lanes + 1):
+        for fresh in (False, True):
+            compiled = whole_numbers(rng, (rows + 1, 2 * lanes + 3), dtype)
+            defined = compiled.copy()
+            tile(a, *steps, b, compiled, depth, columns, fresh, rows)
+            micro.tile(
+                a, 1, *steps, b, 2, b.shape[1], defined, 3, defined.shape[1],
+                depth, columns, fresh, rows,
+            )  # fmt: skip
+            np.testing.assert_array_equal(compiled, defined)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("depth", [1, 7, 8, 16, 17, 50])
+def test_dots_are_their_definition_and_write_nothing_else(depth, dtype):
+    rng, most = np.random.default_rng(depth), micro.SQUARE
+    a, b = (whole_numbers(rng, (most + 3, depth), dtype) for _ in range(2))
+    for rows in range(1, most + 1):
+        for columns in range(1, most + 1):
+            for steps in ((most + 2, 1), (1, most + 2)):
+                for fresh in (False, True):
+                    compiled = whole_numbers(rng, (most + 3, most + 2), dtype)
+                    defined = compiled.copy()
+                    dots(a, b, compiled, steps, depth, fresh, rows, columns)
+                    micro.dots(
+                        a, 1, depth, b, 2, depth, defined, 3, *steps, depth, fresh, rows, columns
+                    )
+                    np.testing.assert_array_equal(compiled, defined)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_turned_and_copied_numbers_are_where_the_definitions_put_them(dtype):
+    rng, lanes = np.random.default_rng(0), BYTES // np.dtype(dtype).itemsize
+    of = rng.standard_normal((lanes + 1, 2 * lanes + 1)).astype(dtype)
+    for rows in range(1, lanes + 1):
+        compiled = np.zeros((lanes + 1, lanes + 5), dtype)
+        defined = compiled.copy()
+        turn(of, rows, compiled)
+        layout.turn(of, 1, of.shape[1], rows, defined, 2, defined.shape[1])
+        np.testing.assert_array_equal(compiled, defined)
+        assert np.array_equal(
+            compiled.reshape(-1)[2 : 2 + rows], of.reshape(-1)[1 :: of.shape[1]][:rows]
+        )
+    for columns in range(1, 2 * lanes + 1):
+        compiled = np.full((lanes + 1, 2 * lanes + 1), 7, dtype)
+        defined = compiled.copy()
+        copy(of, columns, compiled, lanes)
+        layout.copy(of, 1, of.shape[1], columns, defined, 2, defined.shape[1], lanes)
+        np.testing.assert_array_equal(compiled, defined)
+
+
+# --- how wide -------------------------------------------------------------------------------------
+
+COUNT = """
+import re, sys
+import numba
+from minigrad_ae.kernels import gemm, loops
+from minigrad_ae.kernels.width import AVX512
+
+def registers(kernel, signature):
+    kernel.compile(signature)
+    (code,) = kernel.inspect_asm().values()
+    return [len(re.findall(rf"vfn?m(?:add|sub)\\w+p[sd].*{r}mm", code)) for r in "zy"]
+
+matrix, row = numba.float32[:, ::1], numba.float32[::1]
+count, flag = numba.int64, numba.boolean
+print(*registers(gemm.gemm, numba.void(matrix, flag, matrix, flag, matrix, flag, *[count] * 4)))
+print(*registers(loops.tanh, numba.void(row, row)))
+
+@numba.njit(fastmath=True)
+def of_a_user(x, y, z):
+    for i in range(x.size):
+        z[i] += x[i] * y[i]
+
+print(*registers(of_a_user, numba.void(row, row, row)))
+"""
+
+
+def multiply_adds(bits, folder):
+    """Multiply-adds in 64-byte and in 32-byte registers: in the product, in tanh, and in a function
+    of a user's, as compiled for a processor for which LLVM prefers the latter.
+    """
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA", "MINIGRAD_AE"))}
+    env |= {
+        "NUMBA_CPU_NAME": "emeraldrapids",
+        "NUMBA_CPU_FEATURES": "",
+        "NUMBA_CACHE_DIR": str(folder),
+    }
+    env |= {"MINIGRAD_AE_VECTORS": bits} if bits else {}
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT], env=env, capture_output=True, text=True, check=True
+    )
+    return [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="x86 code is counted")
+def test_kernels_are_compiled_at_the_width_asked_for_and_a_users_functions_are_left_alone(tmp_path):
+    product, tanh, users = multiply_adds("512", tmp_path)
+    # tiles of 1 to 12 rows, of one and of two vectors, of either layout of A
+    assert product[0] >= 2 * 3 * sum(range(1, 13))
+    assert product[1] == 0
+    assert tanh[0] > 0
+    assert tanh[1] == 0
+    assert users[0] == 0
+    assert users[1] > 0
+    product, tanh, users = multiply_adds("256", tmp_path)
+    assert (product[0], tanh[0], users[0]) == (0, 0, 0)
+    assert min(product[1], tanh[1], users[1]) > 0
+    # beside each other in one folder: neither replaces the other
+    kept = {".512." in path.name for path in tmp_path.rglob("gemm.gemm-*.nbc")}
+    assert kept == {False, True}
+
+
+@pytest.fixture
+def unknown(monkeypatch):
+    """As on a machine with AVX-512 that has not been asked yet."""
+    monkeypatch.setattr(width, "AVX512", True)
+    monkeypatch.setattr(width, "GIVEN", "")
+    monkeypatch.setattr(width, "_known", [])
+    return monkeypatch
+
+
+@pytest.mark.parametrize(("ratio", "expected"), [(1.9, True), (1.05, False)])
+def test_what_was_measured_is_kept_for_the_next_process(unknown, tmp_path, ratio, expected):
+    unknown.setattr(width, "measured", lambda: ratio)
+    assert width.wide(tmp_path) is expected
+    (path,) = tmp_path.iterdir()
+    assert path.read_text(encoding="utf-8").startswith("512 bits" if expected else "256 bits")
+    unknown.setattr(width, "_known", [])
+    unknown.setattr(width, "measured", lambda: 1 / 0)
+    assert width.wide(tmp_path) is expected
+
+
+def test_a_damaged_answer_is_measured_anew(unknown, tmp_path):
+    unknown.setattr(width, "measured", lambda: 1.9)
+    width.wide(tmp_path)
+    (path,) = tmp_path.iterdir()
+    for damage in (b"", b"\xff\xfe", b"1024 bits"):
+        path.write_bytes(damage)
+        unknown.setattr(width, "_known", [])
+        assert width.wide(tmp_path)
+        assert path.read_text(encoding="utf-8").startswith("512 bits")
+
+
+def test_where_nothing_can_be_written_each_process_measures(unknown, tmp_path):
+    unknown.setattr(width, "measured", lambda: 1.9)
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    assert width.wide(tmp_path / "file")
+
+
+@pytest.mark.skipif(not width.HERE or not width.AVX512, reason="takes a processor with AVX-512")
+def test_both_widths_are_timed():
+    # whole vectors do twice the work an instruction; they are never twice as slow
+    assert 0.5 < width.measured() < 4
+
+
+def test_another_width_is_refused():
+    done = subprocess.run(
+        [sys.executable, "-c", "import minigrad_ae as mg; mg.kernels.tanh"],
+        env=os.environ | {"MINIGRAD_AE_VECTORS": "1024"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    for line in ("no vectors of '1024' bits", "MINIGRAD_AE_VECTORS=1024", "set it to 256 or 512"):
+        assert line in done.stderr
