@@ -493,7 +493,7 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
     """
     sha = hashlib.sha256()
     for name in sorted(arrays):
-        value = np.asarray(arrays[name], order="C")
+        value = np.ascontiguousarray(arrays[name])
         sha.update(f"{name} {value.dtype.str} {value.shape}\n".encode(errors="backslashreplace"))
         sha.update(value.reshape(-1).view(np.uint8).data)
     return sha.hexdigest()
