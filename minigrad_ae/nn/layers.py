@@ -459,6 +459,11 @@ class Flatten(Module):
         -------
         Tensor, (n, D)
             The same numbers, D of them for each datum.
+
+        Raises
+        ------
+        ShapeError
+            If x has no axes.
         """
         x = x if isinstance(x, Value) and x.shape else rows(x, "x")
         return ops.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
