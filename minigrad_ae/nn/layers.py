@@ -465,7 +465,7 @@ class Flatten(Module):
         ShapeError
             If x has no axes.
         """
-        x = x if isinstance(x, Value) and x.shape else rows(x, "x")
+        x = x if isinstance(x, Value) and x._data.shape else rows(x, "x")
         return ops.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
 
 

@@ -489,7 +489,7 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     [[1.0, 2.0], [3.0, 4.0]]
     """
     if isinstance(sections, Value):
-        sections = read(sections)
+        sections = read(sections).tolist()
     with explained("split", x, f"sections {sections}, axis {axis}"):
         parts = np.split(np.arange(x.shape[axis]), sections)
     before = (slice(None),) * (axis % x.ndim)
