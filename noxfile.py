@@ -139,6 +139,25 @@ def seeds(session: nox.Session) -> None:
 
 
 @nox.session
+def kill(session: nox.Session) -> None:
+    """300 SIGKILLs and 100 SIGTERMs over all models and optimisers, and more during lessons: what
+    is lost, in tests/kill.json (half an hour).
+    """
+    session.install("-e", ".")
+    one = {**QUIET, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    session.run("python", "tests/kill.py", *session.posargs, env=one)
+
+
+@nox.session
+def flat(session: nox.Session) -> None:
+    """Memory and file handles over 5,000 steps, eager, compiled and kept, in tests/flat.json
+    (minutes).
+    """
+    session.install("-e", ".")
+    session.run("python", "tests/flat.py", *session.posargs, env=QUIET)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The page of the public API, in docs/_build; a warning of Sphinx is an error."""
     session.install("-e", ".[docs]")

@@ -10,8 +10,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import lru_cache
 from numbers import Real
 from pathlib import Path
@@ -291,13 +292,33 @@ def demand_room(needed: int, what: str, fix: str) -> None:
         )
 
 
+_left: ContextVar[int | None] = ContextVar("numbers that may still be drawn", default=None)
+
+
+@contextmanager
+def at_most(numbers: int) -> Iterator[None]:
+    """In here `demand_room_for` refuses arrays that together have more than so many numbers."""
+    token = _left.set(numbers)
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
 def demand_room_for(shape: Sequence[int]) -> None:
     """DataError if an array of this shape cannot be drawn: in float64, and then once more in its
     own dtype.
     """
-    needed = math.prod(int(n) for n in shape) * 2 * 8
+    count = math.prod(int(n) for n in shape)
     what = f"an array of {' x '.join(f'{n:,}' for n in shape)} numbers"
-    demand_room(needed, what, "choose smaller sizes (units, features, patches)")
+    fix = "choose smaller sizes (units, features, patches)"
+    demand_room(count * 2 * 8, what, fix)
+    left = _left.get()
+    if left is None:
+        return
+    if count > left:
+        raise DataError(f"{what} is more than there are", f"{left:,} are left", fix)
+    _left.set(left - count)
 
 
 def available() -> int | None:

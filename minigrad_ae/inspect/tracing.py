@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import linecache
+import logging
+import time
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -37,6 +39,8 @@ from .render.html_page import framed, page
 from .render.picture import draw
 from .render.text import Screen
 
+log = logging.getLogger(__name__)
+LONG = 10.0  # seconds; who waits longer for a trace is told for how long
 LIMIT = 50_000  # steps; a longer backward pass is traced only on request, with max_steps
 # elements; what a rule returned before it was summed is kept up to this size, for the questions of
 # the page
@@ -340,7 +344,12 @@ def _kept(recorder: _Recorder, most: int) -> list[Step]:
     """Runs the backward pass; its steps, or of more than `most` those that tell most."""
     total, edge = recorder.total, most // 4
     steps: list[Step] = []
+    begin, said = time.monotonic(), False
     for step in recorder.steps():
+        if not said and (seconds := time.monotonic() - begin) > LONG:
+            said = True
+            left = seconds / step.k * (total - step.k)
+            log.warning("trace: %d of %d steps; about %.0f s are left", step.k, total, left)
         near = not edge < step.k <= total - edge
         telling = not sound(step) or reaches_parameter(step, recorder.nodes)
         if total <= most or near or (telling and len(steps) < most - edge):

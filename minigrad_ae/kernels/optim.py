@@ -44,9 +44,9 @@ def _adam(
     m: Any,
     v: Any,
     rate: float,
+    root: float,
     b1: float,
     b2: float,
-    root: float,
     eps: float,
     l2: float,
     keep: float,
@@ -184,7 +184,7 @@ def adam_numbers(
     """What the loop of a step needs to know, the same for all arrays."""
     b1, b2 = betas
     l2, keep = (0.0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1.0)
-    return lr / (1 - b1**step), b1, b2, (1 - b2**step) ** -0.5, eps, l2, keep
+    return lr / (1 - b1**step), (1 - b2**step) ** -0.5, b1, b2, eps, l2, keep
 
 
 def adam(p: Array, g: Array, m: Array, v: Array, numbers: tuple[float, ...]) -> None:

@@ -115,7 +115,8 @@ class SGD(Optimizer):
         """A step for gradients that stay in these arrays, or None: see prepared.py."""
         from .prepared import SGDStep, can_be_prepared  # Numba comes with it
 
-        ours = type(self).step is SGD.step
+        kind = type(self)
+        ours = kind.step is SGD.step and kind.zero_grad is Optimizer.zero_grad
         if not ours or not can_be_prepared(self, gradients, begun=bool(self.momentum)):
             return None
         return SGDStep(self, gradients)
@@ -221,10 +222,11 @@ class Adam(Optimizer):
         """A step for gradients that stay in these arrays, or None: see prepared.py."""
         from .prepared import AdamStep, can_be_prepared  # Numba comes with it
 
-        ours = type(self).step is Adam.step
+        kind = type(self)
+        ours = kind.step is Adam.step and kind.zero_grad is Optimizer.zero_grad
         if not ours or not can_be_prepared(self, gradients, begun=True):
             return None
-        return AdamStep(self, gradients)
+        return AdamStep(self, gradients, kind.factor_and_decay is Adam.factor_and_decay)
 
     def factor_and_decay(self, p: Tensor) -> tuple[float, float]:
         """What differs between parameters.

@@ -8,12 +8,16 @@ in which all of it happens: the forward pass as it ran, then the backward pass.
 from __future__ import annotations
 
 import ast
+from collections import Counter
+from typing import Any
 
 import numpy as np
 
 from ..autodiff.graph import Value
+from ..kernels.calls import demand
 from .backward import Backward
-from .follow import Followed, Line
+from .follow import Changed, Followed, Line
+from .limits import find_limits
 from .listing import Story
 from .observed import parts
 from .program import Program
@@ -24,10 +28,10 @@ class Planner(Backward):
 
     def program(self) -> Program:
         """The program, whose arrays hold the numbers of the step that was observed."""
+        self.limits, self.spare = find_limits(self.story, self.how_often_read())
         for item in self.story:
             if isinstance(item, Line):
-                self.reads(item)
-                self.items.append(item)
+                self.do(item)
                 self.say_line(item)
             else:
                 self.forward(item)
@@ -48,6 +52,30 @@ class Planner(Backward):
         story.gradients = {self.vars[id(x)]: self.grads[id(x)] for x in gradients}
         story.made = self.made
         return story
+
+    def do(self, line: Line) -> None:
+        """A line of the function itself: as it is, on the tape, or not at all."""
+        limit = self.limits.get(id(line))
+        if limit is not None:
+            x = self.array_of(self.feed(limit.array))
+            flags = self.spend(x.shape, np.bool_)
+            self.add(limit.comparison, x, np.array(limit.bound, x.dtype), flags)
+            self.add(demand, flags, Changed)
+            self.end_line()
+        elif id(line) not in self.spare:
+            self.reads(line)
+            self.items.append(line)
+
+    def how_often_read(self) -> Counter[int]:
+        """{number of an array: how often lines, ops and outputs read it}."""
+        read: list[Any] = list(self.outputs)
+        for item in self.story:
+            line = isinstance(item, Line)
+            read += parts([item.args, item.named] if line else [[*item.inputs], item.params])
+        for k, thing in enumerate(read):
+            while id(thing) in self.seen.source:  # detached, or read from an array
+                thing = read[k] = self.seen.source[id(thing)]
+        return Counter(thing.number for thing in read if isinstance(thing, Followed))
 
     def reads(self, line: Line) -> None:
         """What a line of NumPy reads of the graph has to have its place by now."""
