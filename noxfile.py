@@ -118,8 +118,19 @@ def sdist(session: nox.Session) -> None:
 def torch(session: nox.Session) -> None:
     """The public functions beside PyTorch's: values, first and second derivatives, ties."""
     session.install("-e", ".[test]", "torch")
-    chosen = session.posargs or ["tests/test_against_torch.py"]
+    beside = ["tests/test_against_torch.py", "tests/test_optim_against_others.py"]
+    chosen = session.posargs or beside
     session.run("python", "-m", "pytest", "-q", *chosen, env=QUIET)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """10,000 random programs, others each time, beside complex steps and their kernels (minutes;
+    `-- 2000`: fewer).
+    """
+    session.install("-e", ".[test]")
+    many = {"MINIGRAD_AE_FUZZ": session.posargs[0] if session.posargs else "10000"}
+    session.run("python", "-m", "pytest", "-q", "tests/test_random_programs.py", env=QUIET | many)
 
 
 @nox.session

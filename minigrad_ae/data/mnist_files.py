@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import choice, real_dtype
+from ..arguments import choice, file_path, real_dtype
 from ..errors import FileError
 from ..files import write_whole
 from .idx_files import read_idx
@@ -176,7 +176,9 @@ def folder_of(root: str | os.PathLike[str] | None, which: str = "mnist") -> Path
     """Where the files are looked for first: `root` if it is named, else $MINIGRAD_AE_DATA, else the
     cache.
     """
-    return Path(root or os.environ.get("MINIGRAD_AE_DATA") or cache_folder(which))
+    if root is not None:
+        return file_path(root, f"{which}: root")
+    return Path(os.environ.get("MINIGRAD_AE_DATA") or cache_folder(which))
 
 
 def is_there(which: str = "mnist") -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import flag, instance, whole_number
 from ..autodiff import engine
 from ..autodiff.graph import Value
 from ..autodiff.origin import source_line
@@ -293,12 +294,8 @@ def trace(
     array([6., 8.])
     """
     demand_loss(loss, "trace")
-    if max_steps < 1 or arrays < 0:
-        raise DataError(
-            "trace: max_steps must be at least 1, and arrays not negative",
-            f"got max_steps={max_steps}, arrays={arrays}",
-            "leave them out for 2000 and 64",
-        )
+    max_steps = whole_number(max_steps, "trace: max_steps", "leave it out for 2000")
+    arrays = whole_number(arrays, "trace: arrays", "leave it out for 64", low=0)
     scopes = [scope] if scope is not None else caller_scopes(1)
     recorder = _Recorder(loss, scopes, numeric, arrays)
     total = recorder.total
@@ -413,6 +410,9 @@ class _Recorder:
     def __init__(
         self, loss: Value, scopes: Sequence[Mapping[str, Any]], numeric: bool, limit: int
     ) -> None:
+        flag(numeric, "numeric")
+        for scope in scopes:
+            instance(scope, Mapping, "scope", "pass names and values, such as locals()")
         linecache.checkcache()  # a file may have been edited since its lines were read
         self.loss, self.numeric = loss, numeric
         self.order = engine.topological(loss)

@@ -8,13 +8,14 @@ rounding of the loss.
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..arguments import plain, real_number, whole_number
+from ..arguments import function, instance, plain, real_number, whole_number
 from ..errors import DtypeError, GradientError
 from ..tensors import Tensor
 from .line_search import LineSearch, Trial
@@ -24,6 +25,7 @@ from .stopping import Point, Watch
 
 # the rounding error of a loss, a sum of many terms, in units of its last place: a generous estimate
 ULPS = 64
+LOWEST = -math.sqrt(sys.float_info.max)  # a loss below has no bound: its square is infinite
 SEARCH = 30  # evaluations in one line search; three are many
 COUNTS = "e.g. history=10, max_iter=100"
 
@@ -60,6 +62,7 @@ class LBFGS(Optimizer):
         Why the last call ended: 'gradient tolerance', 'loss tolerance', 'rounding' (what is left is
         smaller than the rounding error of the loss), 'line search failed' (nothing lower was found
         although the slope promised it: the gradient is wrong, or the loss random or not smooth),
+        'unbounded' (the loss fell below -1.3e154, whose square is infinite: it has no minimum),
         'iteration limit', 'evaluation limit'; None before the first call.
     evaluations, iterations : int
         In all calls so far.
@@ -199,6 +202,9 @@ class LBFGS(Optimizer):
                     self.reason = there
                     break
                 here, self.iterations = there, self.iterations + 1
+                if here.loss < LOWEST:
+                    self.reason = "unbounded"
+                    break
                 if watch.stalled(here, self.epsilon * abs(here.loss)):
                     self.reason = "loss tolerance" if self.loss_tolerance else "rounding"
                     break
@@ -287,6 +293,7 @@ class LBFGS(Optimizer):
         """Loss and gradient where the parameters are."""
         self.zero_grad()
         self.evaluations += 1
+        function(closure, "LBFGS: the closure", "pass a function that returns the loss")
         with np.errstate(all="ignore"):
             loss = closure()
         try:
@@ -358,6 +365,7 @@ class LBFGS(Optimizer):
             For complex arrays.
         """
         own = self.state_dict()
+        instance(state, Mapping, "load_state_dict: state", "pass what state_dict() returned")
         faults = self._faults_of(state)
         present = {"class", "lr", *state}  # of these two it is said already
         faults += [f"missing {key!r}" for key in own if key not in present]

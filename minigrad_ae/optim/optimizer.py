@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..arguments import plain, real_number
+from ..arguments import instance, plain, real_number
 from ..autodiff.graph import Value
 from ..autodiff.origin import where
 from ..errors import DataError, DtypeError, GradientError, MinigradError
@@ -143,6 +143,7 @@ class Optimizer:
         DtypeError
             For complex arrays.
         """
+        instance(state, Mapping, "load_state_dict: state", "pass what state_dict() returned")
         known = {f"{k}.{name}": (k, name) for k in range(len(self.params)) for name in self.slots}
         begun = {key.partition(".")[0] for key in state}
         faults = self._faults_of(state)
@@ -244,7 +245,8 @@ def numbers(key: str, given: Any, faults: list[str]) -> np.ndarray | None:
 
 def checked_parameters(params: Iterable[Tensor], who: str) -> list[Tensor]:
     """The parameters, each once, or the error that `Optimizer` documents."""
-    if isinstance(params, Value) or not isinstance(params, Iterable):
+    scalar = isinstance(params, np.ndarray) and params.ndim == 0
+    if isinstance(params, Value) or scalar or not isinstance(params, Iterable):
         raise DtypeError(
             f"{who} takes a list of parameters",
             f"got one {type(params).__name__}",
