@@ -56,7 +56,10 @@ def _list(folder: Path) -> int:
         state = "right" if entry["passed"] else counted(entry["tries"], "try", "tries")
         state = state if entry["passed"] or entry["tries"] else ""
         print(f"{int(blank.stem[:2]):>3}  {state:<8} {exercises.title(blank)}")
-    print("\nminigrad-ae exercise start 1 copies the first into this folder.")
+    open_ones = [b for b in exercises.blanks() if not done.get(b.stem, {}).get("passed")]
+    if open_ones:
+        number = int(open_ones[0].stem[:2])
+        print(f"\nminigrad-ae exercise start {number} copies a blank into your folder.")
     return 0
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import copy
 import faulthandler
+import inspect
 import sys
 import traceback
 from collections.abc import Mapping
@@ -36,7 +37,7 @@ CHARACTERS = 20_000  # that an answer may print
 
 
 class Verdict(NamedTuple):
-    """Whether an answer is right; what to tell its author, and about which line; what it printed."""
+    """Whether an answer is right, what to tell its author, of which line, and what it printed."""
 
     passed: bool
     said: str
@@ -111,7 +112,23 @@ def fault(answer: Any, exercise: ModuleType) -> str | None:
     first = wrong[0]
     if isinstance(got[first], BaseException):
         raise got[first]
-    return difference(got[first], right[first], first)
+    return f"{_described(exercise, cases[first])}: {difference(got[first], right[first])}"
+
+
+def _described(exercise: ModuleType, case: tuple[Any, ...]) -> str:
+    """A case in words: arrays by their shapes, all else by its value."""
+    if hasattr(exercise, "observe"):
+        return "tried by the judge"
+    names = inspect.signature(exercise.right).parameters
+    return ", ".join(f"{name} {_short(value)}" for name, value in zip(names, case, strict=True))
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"of shape {value.shape}"
+    if isinstance(value, float | np.ndarray):
+        return f"= {float(value):.4g}"
+    return f"= {value}"
 
 
 def outcome(answer: Any, exercise: ModuleType, case: tuple[Any, ...]) -> Any:
@@ -149,22 +166,22 @@ def same(a: Any, b: Any) -> bool:
 
 
 def _close(a: np.ndarray, b: np.ndarray) -> bool:
-    scale = max(1.0, float(np.max(np.abs(b), initial=0.0)))
-    return a.shape == b.shape and np.allclose(a, b, rtol=0.0, atol=TOLERANCE * scale)
+    scale = max(1.0, float(np.max(np.abs(b[np.isfinite(b)]), initial=0.0)))
+    limit = TOLERANCE * scale
+    return a.shape == b.shape and np.allclose(a, b, rtol=0.0, atol=limit, equal_nan=True)
 
 
-def difference(got: dict[str, Any], right: dict[str, Any], case: int) -> str:
+def difference(got: dict[str, Any], right: dict[str, Any]) -> str:
     """Where a result first differs from what is right: in number, in shape, or in an entry."""
-    where = f"case {case + 1} of the judge"
     if got.keys() != right.keys():
-        return f"{where}: the judge expects {', '.join(right)}, and got {', '.join(got)}"
+        return f"the judge expects {', '.join(right)}, and got {', '.join(got)}"
     name = next(name for name in right if not _close(got[name], right[name]))
     a, b = got[name], right[name]
     if a.shape != b.shape:
-        return f"{where}: {name} has shape {a.shape} and should have {b.shape}"
+        return f"{name} has shape {a.shape} and should have {b.shape}"
     entry = np.unravel_index(np.argmax(np.where(np.isnan(a), np.inf, np.abs(a - b))), a.shape)
     at = f" at {[int(k) for k in entry]}" if entry else ""
-    return f"{where}: {name} is {a[entry]:.6g}{at}, and should be {b[entry]:.6g}"
+    return f"{name} is {a[entry]:.6g}{at}, and should be {b[entry]:.6g}"
 
 
 def line_of(file: Path, error: BaseException) -> int | None:

@@ -55,10 +55,16 @@ def unchanged(g, shape):
     return g
 
 
+def first_axis(g, shape):
+    """You add up the rows, whatever the shapes are: right for b, whose copies are the rows.
+    Compare `shape` with that of g, axis by axis from the last: which axes were stretched?"""
+    return g.sum(axis=0)
+
+
 def everything(g, shape):
     """You add up all entries of g.  Entries of x that are different receive different sums: only
     the copies of one entry belong together."""
     return np.full(shape, g.sum())
 
 
-MISTAKES = (mean, one_copy, front_only, unchanged, everything)
+MISTAKES = (mean, one_copy, front_only, unchanged, first_axis, everything)

@@ -1,4 +1,4 @@
-"""The judge of exercise 3: any order is right in which each node stands once and after its users."""
+"""The judge of exercise 3: any order is right that has each node once, and after its users."""
 
 FUNCTION = "order"
 HINTS = (
@@ -65,7 +65,7 @@ def observe(order, _):
 
 
 def right(end):
-    nodes, users = [], {node: 0 for node in _all(end)}
+    nodes, users = [], dict.fromkeys(_all(end), 0)
     for node in users:
         for parent in node.parents:
             users[parent] += 1

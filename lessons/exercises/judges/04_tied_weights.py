@@ -6,8 +6,8 @@ FUNCTION = "gradient"
 HINTS = (
     "Pretend that encoder and decoder were two matrices, and find both gradients.  How do you get "
     "that of W from them?",
-    "The way to the encoder: delta is sent back through the decoder, then through tanh, and meets X.",
-    "Shapes help: delta (N, D), W (D, M), h (N, M), X (N, D); the result is (D, M), and N is summed.",
+    "The way to the encoder: delta goes back through the decoder, then through tanh, and meets X.",
+    "Shapes: delta (N, D), W (D, M), h (N, M), X (N, D); the result is (D, M), and N is summed.",
 )
 
 
@@ -33,8 +33,8 @@ def _parts(X, W, slope=lambda h: 1 - h * h):
 
 
 def decoder_only(X, W):
-    """This is the gradient of the decoder alone.  W also acts on E through h: one of its two uses is
-    missing."""
+    """This is the gradient of the decoder alone. W also acts on E through h: one of its two uses
+    is missing."""
     return _parts(X, W)[0]
 
 
