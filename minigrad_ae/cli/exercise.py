@@ -21,6 +21,7 @@ OPTIONS = {
     },
 }
 WIDTH = 88
+COPIES = ("start", "copies a blank into your folder")
 
 
 def exercise(args: argparse.Namespace, rest: list[str]) -> int:
@@ -56,10 +57,11 @@ def _list(folder: Path) -> int:
         state = "right" if entry["passed"] else counted(entry["tries"], "try", "tries")
         state = state if entry["passed"] or entry["tries"] else ""
         print(f"{int(blank.stem[:2]):>3}  {state:<8} {exercises.title(blank)}")
-    open_ones = [b for b in exercises.blanks() if not done.get(b.stem, {}).get("passed")]
-    if open_ones:
-        number = int(open_ones[0].stem[:2])
-        print(f"\nminigrad-ae exercise start {number} copies a blank into your folder.")
+    for blank in exercises.blanks():
+        if not done.get(blank.stem, exercises.UNTRIED)["passed"]:
+            verb, what = ("check", "judges your file") if (folder / blank.name).exists() else COPIES
+            print(f"\nNext: minigrad-ae exercise {verb} {int(blank.stem[:2])} {what}.")
+            break
     return 0
 
 
@@ -69,10 +71,9 @@ def _start(which: str, folder: Path) -> int:
 
     chosen = exercises.blanks() if which == "all" else [exercises.find(which)]
     for blank in chosen:
-        target = exercises.start(blank, folder)
-        print(f"{target}   {exercises.title(blank)}")
+        print(f"{exercises.start(blank, folder)}   {exercises.title(blank)}")
     print("Open it in an editor; its first lines say what to do.  Then:")
-    print(f"minigrad-ae exercise check {target}")
+    print(f"minigrad-ae exercise check {folder / chosen[0].name}")
     return 0
 
 
@@ -95,7 +96,8 @@ def _check(which: str, folder: Path) -> int:
         return 0
     print(f"{file.name}: not yet")
     line = "" if found.line is None else f"line {found.line}: "
-    print(fill(line + found.said, WIDTH, initial_indent="  ", subsequent_indent="  "))
+    for part in (line + found.said).splitlines():
+        print(fill(part.strip(), WIDTH, initial_indent="  ", subsequent_indent="  "))
     print(f"Change the file and check again.  A hint: minigrad-ae exercise hint {number}")
     return 1
 

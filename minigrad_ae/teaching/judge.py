@@ -80,7 +80,8 @@ def verdict(file: Path, judge: Path) -> Verdict:
             said = _judge_file(file, exercise)
         return Verdict(said is None, said or "", None, printed.getvalue())
     except BaseException as error:
-        return Verdict(False, _told(error), line_of(file, error), printed.getvalue())
+        line = line_of(file, error)
+        return Verdict(False, _told(error, line), line, printed.getvalue())
 
 
 def _judge_file(file: Path, exercise: ModuleType) -> str | None:
@@ -135,9 +136,24 @@ def outcome(answer: Any, exercise: ModuleType, case: tuple[Any, ...]) -> Any:
     """{name: array} of what an answer computes for a case, or what it raises."""
     observe = getattr(exercise, "observe", lambda answer, *case: answer(*case))
     try:
-        return _named(observe(answer, *copy.deepcopy(case)))
+        return _named(observe(_returning(answer), *copy.deepcopy(case)))
     except Exception as error:
         return error
+
+
+def _returning(answer: Any) -> Any:
+    """A function that must not return None; a class as it is."""
+    if isinstance(answer, type):
+        return answer
+
+    def returning(*arguments: Any) -> Any:
+        result = answer(*arguments)
+        if result is None:
+            text = "your function returned None: is there a `return` on every way through it?"
+            raise Unusable(text)
+        return result
+
+    return returning
 
 
 def _named(result: Any) -> dict[str, np.ndarray]:
@@ -150,8 +166,8 @@ def _named(result: Any) -> dict[str, np.ndarray]:
 
 
 def _numbers(part: Any) -> np.ndarray:
-    if part is None:
-        raise Unusable("your function returned None: is there a `return` on every way through it?")
+    if isinstance(part, bool | np.bool_):
+        return np.asarray(part)
     try:
         return np.asarray(part.numpy() if hasattr(part, "numpy") else part, dtype=float)
     except (TypeError, ValueError):
@@ -177,6 +193,8 @@ def difference(got: dict[str, Any], right: dict[str, Any]) -> str:
         return f"the judge expects {', '.join(right)}, and got {', '.join(got)}"
     name = next(name for name in right if not _close(got[name], right[name]))
     a, b = got[name], right[name]
+    if b.dtype == bool:
+        return f"it does not hold that {name}" if b else f"it must not hold that {name}"
     if a.shape != b.shape:
         return f"{name} has shape {a.shape} and should have {b.shape}"
     entry = np.unravel_index(np.argmax(np.where(np.isnan(a), np.inf, np.abs(a - b))), a.shape)
@@ -193,8 +211,8 @@ def line_of(file: Path, error: BaseException) -> int | None:
     return lines[-1] if lines else None
 
 
-def _told(error: BaseException) -> str:
-    """An error in words."""
+def _told(error: BaseException, line: int | None) -> str:
+    """An error in words; without a line it was raised in the judge."""
     if isinstance(error, Unusable):
         return str(error)
     if isinstance(error, NotImplementedError):
@@ -205,7 +223,8 @@ def _told(error: BaseException) -> str:
         return "it ends the program (sys.exit, exit or quit): return a value in its place"
     if isinstance(error, SyntaxError):
         return f"not Python: {error.msg}"
-    return f"{type(error).__name__}: {error}"
+    said = f"{type(error).__name__}: {error}"
+    return said if line else f"the judge cannot use what your file gives it: {said}"
 
 
 def main(file: str, judge: str, report: str, seconds: str) -> None:

@@ -50,7 +50,7 @@ def _all(end):
 
 
 def observe(order, _):
-    """Over all graphs: 1 where it holds for each of them, 0 where not."""
+    """Facts that hold of the walks through all graphs, or not."""
     complete = once = after_users = ends_first = True
     for end in graphs():
         walk = list(order(end))
@@ -60,8 +60,12 @@ def observe(order, _):
         ends_first &= walk[:1] == [end]
         pairs = [(n, p) for n in walk for p in n.parents if p in place]
         after_users &= all(walk.index(parent) > place[node] for node, parent in pairs)
-    facts = {"'every node is in the list' (1: yes)": complete, "'none is there twice'": once}
-    return {**facts, "'the end is first'": ends_first, "'all come after their users'": after_users}
+    facts = {"every node is in the list": complete, "no node is there twice": once}
+    return {
+        **facts,
+        "the end is first": ends_first,
+        "each node comes after those that were computed from it": after_users,
+    }
 
 
 def right(end):

@@ -36,8 +36,8 @@ def observe(Value, x, y):
     for text in EXPRESSIONS:
         number, slopes = _evaluated(Value, text, x, y)
         expected, known = _evaluated(right, text, x, y)
-        facts[f"'y = {text} has the right number' (1: yes)"] = abs(number - expected) < 1e-9
-        facts[f"'y = {text} has the right gradient' (1: yes)"] = np.allclose(slopes, known)
+        facts[f"y = {text} has the right number"] = abs(number - expected) < 1e-9
+        facts[f"y = {text} has the right gradient"] = bool(np.all(abs(slopes - known) < 1e-9))
     return facts
 
 

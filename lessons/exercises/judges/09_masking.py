@@ -28,21 +28,21 @@ def observe(masking, N, T, keep):
         return facts
     patch = visible[:, :, 0] - np.arange(N)[:, None] * T
     own = (patch >= 0) & (patch < T) & (visible[:, :, 1] == visible[:, :, 0] + 0.5)
-    facts["'visible tokens are whole, and of their own picture' (1: yes)"] = own.all()
+    facts["visible tokens are whole, and of their own picture"] = own.all()
     if not own.all():
         return facts
     place, hidden = patch.astype(int), np.ones((N, T))
     np.put_along_axis(hidden, place, 0, axis=1)
-    facts["'no patch is visible twice'"] = (hidden.sum(axis=1) == T - keep).all()
-    facts["'the mask is 1 where a patch is hidden'"] = (mask == hidden).all()
-    facts["'the mask is 0 where a patch is hidden'"] = (mask == 1 - hidden).all()
-    facts["'restore finds the visible patches'"] = _restores(restore, place)
-    facts["'restore is a permutation'"] = (np.sort(restore, axis=1) == np.arange(T)).all()
-    facts["'pictures differ'"] = len(np.unique(hidden, axis=0)) > 1
+    facts["no patch is visible twice"] = (hidden.sum(axis=1) == T - keep).all()
+    facts["the mask is 1 where a patch is hidden"] = (mask == hidden).all()
+    facts["the mask is 0 where a patch is hidden"] = (mask == 1 - hidden).all()
+    facts["restore finds the visible patches"] = _restores(restore, place)
+    facts["restore is a permutation"] = (np.sort(restore, axis=1) == np.arange(T)).all()
+    facts["pictures differ"] = len(np.unique(hidden, axis=0)) > 1
     # each is visible in N keep / T pictures, five standard deviations up or down
     often = (1 - hidden).sum(axis=0) - N * keep / T
-    facts["'every patch has its chance'"] = (abs(often) < 5 * np.sqrt(N / 4)).all() | (
-        not facts["'pictures differ'"]
+    facts["every patch has its chance"] = (abs(often) < 5 * np.sqrt(N / 4)).all() | (
+        not facts["pictures differ"]
     )
     return facts
 

@@ -36,9 +36,9 @@ def observe(bound, X, eps, W, V):
     scale = mg.tensor(0.9, requires_grad=True)
     value = bound(X, eps, *network(W, V, scale))
     if not isinstance(value, mg.Tensor) or value.ndim or not value.requires_grad:
-        return {"'it is a Tensor of one number, with a graph' (1: yes)": 0.0}
+        return {"it is a Tensor of one number, with a graph": False}
     (slope,) = mg.grad(value, (scale,))
-    return {"the bound": value.item(), "its derivative": slope, "'it is a Tensor'": 1.0}
+    return {"the bound": value.item(), "its derivative": slope}
 
 
 class Terms:
