@@ -118,8 +118,19 @@ def sdist(session: nox.Session) -> None:
 def torch(session: nox.Session) -> None:
     """The public functions beside PyTorch's: values, first and second derivatives, ties."""
     session.install("-e", ".[test]", "torch")
-    chosen = session.posargs or ["tests/test_against_torch.py"]
+    beside = ["tests/test_against_torch.py", "tests/test_optim_against_others.py"]
+    chosen = session.posargs or beside
     session.run("python", "-m", "pytest", "-q", *chosen, env=QUIET)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """10,000 random programs, others each time, beside complex steps and their kernels (minutes;
+    `-- 2000`: fewer).
+    """
+    session.install("-e", ".[test]")
+    many = {"MINIGRAD_AE_FUZZ": session.posargs[0] if session.posargs else "10000"}
+    session.run("python", "-m", "pytest", "-q", "tests/test_random_programs.py", env=QUIET | many)
 
 
 @nox.session
@@ -136,6 +147,25 @@ def seeds(session: nox.Session) -> None:
     """
     session.install("-e", ".")
     session.run("python", "tests/seeds.py", *session.posargs, env=QUIET)
+
+
+@nox.session
+def kill(session: nox.Session) -> None:
+    """300 SIGKILLs and 100 SIGTERMs over all models and optimisers, and more during lessons: what
+    is lost, in tests/kill.json (half an hour).
+    """
+    session.install("-e", ".")
+    one = {**QUIET, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    session.run("python", "tests/kill.py", *session.posargs, env=one)
+
+
+@nox.session
+def flat(session: nox.Session) -> None:
+    """Memory and file handles over 5,000 steps, eager, compiled and kept, in tests/flat.json
+    (minutes).
+    """
+    session.install("-e", ".")
+    session.run("python", "tests/flat.py", *session.posargs, env=QUIET)
 
 
 @nox.session

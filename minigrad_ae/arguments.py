@@ -10,8 +10,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import lru_cache
 from numbers import Real
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from .errors import DataError, DtypeError, MinigradError
+from .errors import DataError, DtypeError, MinigradError, ShapeError
 
 
 def spell_out() -> None:
@@ -94,6 +95,8 @@ def whole_number(
 ) -> int:
     """`value` as an int with low <= value, and value <= high where there is a `high`."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if high is None and whole and value > sys.maxsize:  # more than anything here can count
+        high = sys.maxsize
     if whole and low <= value and (high is None or value <= high):
         return int(value)
     limits = f"at least {low}" if high is None else span(low, high)
@@ -129,6 +132,20 @@ def real_numbers(value: Any, name: str, interval: str, fix: str) -> np.ndarray:
     return array.astype(np.float64)
 
 
+def real_pair(value: Any, name: str, interval: str, fix: str) -> tuple[float, float]:
+    """`value`, two numbers inside `interval`, as floats."""
+    what = f"{name} must be two numbers"
+    scalar = isinstance(value, np.ndarray) and value.ndim == 0
+    if scalar or not isinstance(value, tuple | list | np.ndarray):
+        raise DtypeError(what, _got(value), fix)
+    if len(value) != 2:
+        raise DataError(what, _got(value), fix)
+    first, second = (
+        real_number(each, f"{name}[{k}]", interval, fix) for k, each in enumerate(value)
+    )
+    return first, second
+
+
 def inside(value: Any, interval: str) -> Any:
     """Whether a number, or each number of an array, lies in `interval`; NaN never does."""
     low, high = _ends(interval)
@@ -141,6 +158,11 @@ def inside(value: Any, interval: str) -> Any:
 def _ends(interval: str) -> tuple[float, float]:
     low, high = interval[1:-1].split(",")
     return float(low), float(high)
+
+
+def kind_of(value: Any) -> str:
+    """'a list', 'None': what was passed where its text would say less."""
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def _got(value: Any) -> str:
@@ -160,7 +182,8 @@ def _bounds(interval: str) -> str:
 
 def sizes(value: Any, name: str, fix: str, low: int = 1) -> tuple[int, ...]:
     """`value`, a sequence of whole numbers that are at least `low`, as a tuple."""
-    if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
+    several = isinstance(value, Sequence) or np.ndim(value) > 0
+    if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray) or not several:
         raise DtypeError(f"{name} must be a sequence of whole numbers", _got(value), fix)
     return tuple(whole_number(n, f"each number in {name}", fix, low) for n in value)
 
@@ -209,6 +232,53 @@ def real_dtype(dtype: Any, who: str = "dtype=", holds: str = "parameters") -> np
     return wanted
 
 
+def any_dtype(dtype: Any, who: str) -> np.dtype:
+    """`dtype` as one of NumPy's, or a DtypeError."""
+    try:
+        return np.dtype(dtype)
+    except (TypeError, ValueError) as error:
+        fix = "pass np.float64, np.float32, or another dtype of NumPy"
+        raise DtypeError(f"{who}: unknown dtype", str(error), fix) from None
+
+
+def instance(value: Any, kinds: Any, name: str, fix: str) -> Any:
+    """`value` if it is one of the `kinds` (a class, or several), or a DtypeError."""
+    if not isinstance(value, kinds):
+        wanted = " or ".join(k.__name__ for k in (kinds if isinstance(kinds, tuple) else (kinds,)))
+        raise DtypeError(f"{name} must be a {wanted}", _got(value), fix)
+    return value
+
+
+def offering(value: Any, attributes: str, name: str, fix: str) -> Any:
+    """`value` if it has all these attributes ("encode decode"), or a DtypeError."""
+    missing = [each for each in attributes.split() if not hasattr(value, each)]
+    if missing:
+        raise DtypeError(f"{name} has no {missing[0]}", _got(value), fix)
+    return value
+
+
+def members(value: Any, kinds: Any, name: str, fix: str) -> list[Any]:
+    """`value`, something that can be walked through, as a list whose members are all of the
+    `kinds`.
+    """
+    scalar = isinstance(value, np.ndarray) and value.ndim == 0
+    if scalar or not isinstance(value, Iterable):
+        raise DtypeError(f"{name} must be a list", _got(value), fix)
+    return [instance(one, kinds, f"each of {name}", fix) for one in value]
+
+
+def function(value: Any, name: str, fix: str) -> Any:
+    """`value` if it can be called, or a DtypeError."""
+    if not callable(value):
+        raise DtypeError(f"{name} must be a function", _got(value), fix)
+    return value
+
+
+def file_path(value: Any, name: str) -> Path:
+    """`value`, a str or a path, as a Path."""
+    return Path(instance(value, (str, os.PathLike), name, 'pass a path, such as "X.npy"'))
+
+
 def generator(rng: Any, who: str, purpose: str) -> np.random.Generator:
     """`rng` itself; a DtypeError unless it is a Generator, since nothing here has hidden
     randomness.
@@ -251,18 +321,25 @@ def unmasked(value: Any, name: str) -> Any:
     return value
 
 
+EQUAL_ROWS = "give rows of equal length"
 # kinds of arrays that `plain` leaves as they are: those that `mg.compile` follows
 LEFT: set[type] = set()
 
 
 def plain(value: Any, name: str, dtype: Any = None) -> np.ndarray:
-    """`np.asarray`, but DataError where a mask hides something, and DtypeError where a real `dtype`
-    would drop imaginary parts.
+    """`np.asarray`, but DataError where a mask hides something or rows differ in length, and
+    DtypeError where `dtype` is asked for and these are no numbers, or a real one would drop
+    imaginary parts.
     """
     value = unmasked(value, name)
-    array = value if type(value) in LEFT else np.asarray(value)
+    try:
+        array = value if type(value) in LEFT else np.asarray(value)
+    except ValueError:  # nested lists of different lengths
+        where = "its rows differ in length"
+        raise ShapeError(f"{name} is not a regular array", where, EQUAL_ROWS) from None
     if dtype is None:
         return array
+    array = _numeric(array, value, name)
     if array.dtype.kind == "c" and np.dtype(dtype).kind != "c":
         raise DtypeError(
             f"{name} cannot be complex: its imaginary part would be dropped",
@@ -270,6 +347,31 @@ def plain(value: Any, name: str, dtype: Any = None) -> np.ndarray:
             "pass real numbers, such as X.real",
         )
     return array.astype(dtype, copy=False)
+
+
+def numbers(value: Any, name: str) -> np.ndarray:
+    """`plain`, of numbers of any kind, in their own dtype."""
+    return _numeric(plain(value, name), value, name)
+
+
+def _numeric(array: np.ndarray, value: Any, name: str) -> np.ndarray:
+    if array.dtype.kind not in "biufc":
+        raise DtypeError(
+            f"{name} must consist of real numbers",
+            f"{_got(value)}, of dtype {array.dtype}",
+            "pass an array of numbers; if these are numbers as text, np.asarray(X, dtype=float)",
+        )
+    return array
+
+
+def rows(value: Any, name: str, dtype: Any = None) -> np.ndarray:
+    """`plain`, of at least one axis: a row is one datum."""
+    array = plain(value, name, dtype)
+    if array.ndim == 0:
+        raise ShapeError(
+            f"{name} must have rows", f"got {kind_of(value)} without axes", "pass an array"
+        )
+    return array
 
 
 # --- sizes that no memory holds ---
@@ -291,13 +393,33 @@ def demand_room(needed: int, what: str, fix: str) -> None:
         )
 
 
+_left: ContextVar[int | None] = ContextVar("numbers that may still be drawn", default=None)
+
+
+@contextmanager
+def at_most(numbers: int) -> Iterator[None]:
+    """In here `demand_room_for` refuses arrays that together have more than so many numbers."""
+    token = _left.set(numbers)
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
 def demand_room_for(shape: Sequence[int]) -> None:
     """DataError if an array of this shape cannot be drawn: in float64, and then once more in its
     own dtype.
     """
-    needed = math.prod(int(n) for n in shape) * 2 * 8
+    count = math.prod(int(n) for n in shape)
     what = f"an array of {' x '.join(f'{n:,}' for n in shape)} numbers"
-    demand_room(needed, what, "choose smaller sizes (units, features, patches)")
+    fix = "choose smaller sizes (units, features, patches)"
+    demand_room(count * 2 * 8, what, fix)
+    left = _left.get()
+    if left is None:
+        return
+    if count > left:
+        raise DataError(f"{what} is more than there are", f"{left:,} are left", fix)
+    _left.set(left - count)
 
 
 def available() -> int | None:

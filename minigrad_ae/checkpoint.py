@@ -7,8 +7,11 @@ from it.
     seen/KEY          of a linear autoencoder: the mean of its data, the covariance of their codes
     scaling/NAME      mean and factor of the `Scaling` of the data, if it was saved
     __meta__          JSON in a 0-d text array: format, package version, class and settings of the
-                      model, numbers of the optimiser, states of the generators, the caller's own
-                      `meta`, and a SHA-256 of all arrays
+                      model, class, settings and numbers of the optimiser, states of the
+                      generators, and the caller's own `meta`
+    __sha256__        a 0-d text array: `digest` of all of the above
+
+In format 1, of earlier versions, the sum stands in the JSON, and is of the other arrays alone.
 """
 
 from __future__ import annotations
@@ -16,10 +19,10 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import logging
 import os
 import shutil
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,22 +31,34 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from . import models
+from .archives import read_arrays
+from .arguments import at_most
 from .autodiff.graph import no_grad
 from .data import Scaling
-from .errors import CheckpointError, DataError, MinigradError
+from .errors import CheckpointError, DataError, DtypeError, MinigradError
 from .files import previous_of, write_whole
+from .generators import generator_in, state_of
 from .models.components import PrincipalAxes
 from .models.scaled import in_units_of_the_table
 from .nn import Module
 from .optim import Optimizer
 from .version import __version__
 
-FORMAT = 1
-META = "__meta__"
+log = logging.getLogger(__name__)
+FORMAT = 2
+META, SUM = "__meta__", "__sha256__"
 FILE = "checkpoint.npz"  # in the folder of a run
 NAME_ONE = "name a file that checkpoint.save wrote"
-# what every header has, besides format and version
-KEYS = {"class", "config", "meta", "generators", "sha256"}
+# what every header has, and of what type
+FORM: dict[str, Any] = {
+    "format": int,
+    "version": str,
+    "class": str,
+    "config": (dict, type(None)),
+    "meta": dict,
+    "generators": dict,
+}
+FORM_OF_AN_OPTIMIZER: dict[str, Any] = {"class": str, "numbers": dict}
 DRAWN = ("rng", "dtype")  # arguments of a model's constructor that are no settings
 
 
@@ -197,7 +212,7 @@ def save(
     CheckpointError
         Where it cannot be written: no folder, no permission, a full disk.
     DataError
-        For a `meta` that JSON cannot hold.
+        For a `meta` that JSON cannot hold, and for weights that are not finite.
 
     Notes
     -----
@@ -211,7 +226,7 @@ def save(
     >>> path = mg.checkpoint.save("model.npz", model)
     >>> with np.load(path) as file:
     ...     sorted(file.files)
-    ['__meta__', 'model/decoder.bias', 'model/decoder.weight', 'model/encoder.bias',
+    ['__meta__', '__sha256__', 'model/decoder.bias', 'model/decoder.weight', 'model/encoder.bias',
     'model/encoder.weight']
     """
     whole = packed(model, optimizer=optimizer, meta=meta, generators=generators, scaling=scaling)
@@ -252,9 +267,15 @@ def packed(
     Raises
     ------
     DataError
-        For a `meta` that JSON cannot hold.
+        For a `meta` that JSON cannot hold, and for weights that are not finite.
     """
     arrays = {f"model/{name}": value for name, value in model.state_dict().items()}
+    if faults := _not_finite(arrays):
+        raise DataError(
+            f"the weights of the {type(model).__name__} are not finite: nothing is saved",
+            faults,
+            "go back to the last checkpoint, and lower the learning rate",
+        )
     if isinstance(model, PrincipalAxes):
         arrays |= {f"seen/{key}": value for key, value in model.seen_state().items()}
     header: dict[str, Any] = {
@@ -263,7 +284,7 @@ def packed(
         "class": type(model).__name__,
         "config": settings_of(model),
         "meta": dict(meta or {}),
-        "generators": {purpose: _state(rng) for purpose, rng in (generators or {}).items()},
+        "generators": {purpose: state_of(rng) for purpose, rng in (generators or {}).items()},
     }
     if optimizer is not None:
         state = optimizer.state_dict()
@@ -273,17 +294,22 @@ def packed(
             if isinstance(value, np.ndarray)
         }
         numbers = {key: value for key, value in state.items() if not isinstance(value, np.ndarray)}
-        header["optimizer"] = {"class": type(optimizer).__name__, "numbers": numbers}
+        header["optimizer"] = {
+            "class": type(optimizer).__name__,
+            "settings": optimizer.settings(),
+            "numbers": numbers,
+        }
     if scaling is not None:
         arrays |= {"scaling/mean": scaling.mean, "scaling/factor": scaling.factor}
-    header["sha256"] = digest(arrays)
-    return {**arrays, META: np.array(_as_json(header))}
+    arrays[META] = np.array(_as_json(header))
+    return {**arrays, SUM: np.array(digest(arrays))}
 
 
 def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoint:
     """Read what `save` wrote, without running code from it.
 
-    Nothing is unpickled, so a file from anywhere can be loaded.
+    Nothing is unpickled, and sizes are judged before memory is taken, so a file from anywhere can
+    be loaded.  Weights that are not finite are loaded, which is said in the log.
 
     Parameters
     ----------
@@ -313,13 +339,10 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoin
     >>> bool(np.array_equal(found.model(X).numpy(), model(X).numpy()))  # to the last bit
     True
     """
-    arrays = _read(path)
-    header = _header(arrays, path)
-    if header.get("sha256") != digest(arrays):
-        raise CheckpointError(
-            "the checkpoint is damaged", f"{path}: its SHA-256 is another one", older(path)
-        )
+    header, arrays = _opened(path)
     weights = _part("model/", arrays)
+    if faults := _not_finite(weights):
+        log.warning("the weights in %s are not finite: %s", path, faults)
     model = _rebuilt(header, weights, path) if model is None else model
     try:
         model.load_state_dict(weights)
@@ -327,19 +350,47 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoin
         raise CheckpointError(
             "the checkpoint does not fit the model", f"{path}: {error.where}", error.fix
         ) from None
-    if isinstance(model, PrincipalAxes):
-        model.load_seen_state(_part("seen/", arrays))
     optimizer = None
     if "optimizer" in header:
         optimizer = header["optimizer"]["numbers"] | _part("optimizer/", arrays)
     try:
-        generators = {purpose: _generator(state) for purpose, state in header["generators"].items()}
-    except (AttributeError, LookupError, TypeError, ValueError):
-        raise CheckpointError(
-            "the states of its generators cannot be understood", f"{path}", older(path)
-        ) from None
-    scaling = _scaling(_part("scaling/", arrays), path)
+        if isinstance(model, PrincipalAxes):
+            model.load_seen_state(_part("seen/", arrays))
+        generators = {name: generator_in(state) for name, state in header["generators"].items()}
+        scaling = _scaling(_part("scaling/", arrays))
+    except DataError as error:
+        raise CheckpointError(error.what, f"{path}: {error.where}", older(path)) from None
     return Checkpoint(Path(path), model, header["meta"], optimizer, generators, scaling)
+
+
+def described(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a checkpoint says of itself, without its arrays: to be judged before they are used.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    dict
+        ``format``, ``version``, ``class`` and ``config`` of the model, ``meta``, ``generators``,
+        and ``optimizer`` (its ``class``, ``settings`` and ``numbers``) if one was saved.
+
+    Raises
+    ------
+    CheckpointError
+        For a file that is missing, cut short, damaged, or no checkpoint.
+
+    Examples
+    --------
+    >>> model = mg.models.LinearAutoencoder(4, 2, rng=np.random.default_rng(0))
+    >>> path = mg.checkpoint.save("model.npz", model, meta={"epoch": 3})
+    >>> found = mg.checkpoint.described(path)
+    >>> found["class"], found["config"]["n_latent"], found["meta"]
+    ('LinearAutoencoder', 2, {'epoch': 3})
+    """
+    return _opened(path)[0]
 
 
 def load_model(path: str | os.PathLike[str]) -> Any:
@@ -443,8 +494,8 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
     sha = hashlib.sha256()
     for name in sorted(arrays):
         value = np.ascontiguousarray(arrays[name])
-        sha.update(f"{name} {value.dtype.str} {value.shape}\n".encode())
-        sha.update(value.tobytes())
+        sha.update(f"{name} {value.dtype.str} {value.shape}\n".encode(errors="backslashreplace"))
+        sha.update(value.reshape(-1).view(np.uint8).data)
     return sha.hexdigest()
 
 
@@ -470,38 +521,74 @@ def _free(path: Path) -> str:
 
 
 # --- reading ---
-def _read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    try:
-        with open(path, "rb") as file:
-            if file.read(4) == b"PK\x03\x04":
-                file.seek(0)
-                with np.load(file, allow_pickle=False) as archive:
-                    return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
+def _opened(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """(header, the other arrays) of a whole file."""
+    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
+        raise DtypeError("a checkpoint is loaded from a file", f"got {path!r:.60}", "pass its path")
+    arrays = read_arrays(path, older(path), NAME_ONE)
+    if META not in arrays:
+        raise CheckpointError("this is no checkpoint", f"{path}: an .npz without {META}", NAME_ONE)
+    header = _header(arrays[META], path)
+    if header["format"] == 1:
+        del arrays[META]
+        kept = header.get("sha256")
+    else:
+        kept = _text(arrays.pop(SUM, None))
+    if kept != digest(arrays):
         raise CheckpointError(
-            "there is no such checkpoint", f"{path}", "check the path; train with --checkpoint"
-        ) from None
-    except OSError as error:
-        raise CheckpointError(
-            "the checkpoint cannot be read", f"{path}: {error.strerror}", "check the path"
-        ) from None
-    except (
-        ValueError,
-        EOFError,
-        KeyError,
-        zipfile.BadZipFile,
-        zlib.error,
-        NotImplementedError,
-    ) as error:
-        fault = (
-            "pickled objects, which are never loaded"
-            if "allow_pickle" in str(error)
-            else "cut short or damaged"
+            "the checkpoint is damaged", f"{path}: its SHA-256 is another one", older(path)
         )
+    arrays.pop(META, None)
+    return header, arrays
+
+
+def _text(array: np.ndarray | None) -> str | None:
+    """The text in a 0-d array; None where it is no such array."""
+    if array is None or array.ndim or array.dtype.kind != "U":
+        return None
+    try:
+        return str(array[()])
+    except ValueError:  # no characters
+        return None
+
+
+def _header(kept: np.ndarray, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The JSON part, of the form that is known."""
+    try:
+        header = json.loads(_text(kept) or "")
+        known = header["format"] in (1, FORMAT)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        header, known = None, True
+    if not known:
         raise CheckpointError(
-            "the checkpoint cannot be read", f"{path}: {fault}", older(path)
-        ) from None
-    raise CheckpointError("this is no checkpoint", f"{path}: not an .npz archive", NAME_ONE)
+            f"the checkpoint has format {header['format']!r:.40}, this version reads 1 to {FORMAT}",
+            f"{path}: written by minigrad_ae {header.get('version')!s:.40}, here is {__version__}",
+            "install the version that wrote it",
+        )
+    if not _has_form(header, FORM) or not (
+        "optimizer" not in header or _has_form(header["optimizer"], FORM_OF_AN_OPTIMIZER)
+    ):
+        raise CheckpointError(
+            "this is no checkpoint", f"{path}: {META} cannot be understood", NAME_ONE
+        )
+    return dict(header)
+
+
+def _has_form(given: Any, form: Mapping[str, Any]) -> bool:
+    return isinstance(given, dict) and all(
+        isinstance(given.get(key, ...), kind) and not isinstance(given[key], bool)
+        for key, kind in form.items()
+    )
+
+
+def _not_finite(arrays: Mapping[str, np.ndarray]) -> str:
+    """Where arrays of floats are NaN or infinite; '' where they are not."""
+    counts = {
+        name.removeprefix("model/"): value.size - np.count_nonzero(np.isfinite(value))
+        for name, value in arrays.items()
+        if value.dtype.kind in "fc"
+    }
+    return "; ".join(f"{count:,} in {name}" for name, count in counts.items() if count)
 
 
 def _part(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -537,43 +624,23 @@ def older(path: str | os.PathLike[str]) -> str:
     )
 
 
-def _header(arrays: dict[str, np.ndarray], path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The JSON part, taken out of `arrays`."""
-    if META not in arrays:
-        raise CheckpointError("this is no checkpoint", f"{path}: an .npz without {META}", NAME_ONE)
-    try:
-        header: dict[str, Any] = json.loads(str(arrays.pop(META)[()]))
-        known = header["format"] == FORMAT
-        if known and not header.keys() >= KEYS:
-            raise KeyError
-    except (ValueError, KeyError, TypeError):
-        raise CheckpointError(
-            "this is no checkpoint", f"{path}: {META} cannot be understood", NAME_ONE
-        ) from None
-    if not known:
-        raise CheckpointError(
-            f"the checkpoint has format {header['format']}, this version reads {FORMAT}",
-            f"{path}: written by minigrad_ae {header.get('version')}, here is {__version__}",
-            "install the version that wrote it",
-        )
-    return header
-
-
 def _rebuilt(
     header: Mapping[str, Any], weights: Mapping[str, np.ndarray], path: str | os.PathLike[str]
 ) -> Module:
     """A model of the class and with the settings that were saved; its first weights are replaced
     afterwards.
     """
+    dtype = next(iter(weights.values())).dtype if weights else np.dtype(np.float64)
     try:
-        return _built(
-            header, next(iter(weights.values())).dtype if weights else np.dtype(np.float64)
-        )
-    except (MinigradError, LookupError, TypeError, AttributeError) as error:
-        reason = error.what if isinstance(error, MinigradError) else str(error.args[0])
+        # no more than the file has; twice, for a model that draws and then replaces
+        with at_most(2 * sum(value.size for value in weights.values())):
+            return _built(header, dtype)
+    except Exception as error:  # settings that anyone may have written raise whatever they like
+        reason = error.what if isinstance(error, MinigradError) else str(error)
+        name = " ".join(header["class"].split())
         raise CheckpointError(
-            f"a {header['class']} cannot be rebuilt from the file alone",
-            f"{path}: {reason}",
+            f"a {name:.60} cannot be rebuilt from the file alone",
+            f"{path}: {' '.join(reason.split()) or type(error).__name__:.200}",
             "make the model as you did before and pass it: load(path, model)",
         ) from None
 
@@ -598,31 +665,15 @@ def _built(described: Mapping[str, Any], dtype: np.dtype) -> Module:
     )
 
 
-def _scaling(kept: Mapping[str, np.ndarray], path: str | os.PathLike[str]) -> Scaling | None:
+def _scaling(kept: Mapping[str, np.ndarray]) -> Scaling | None:
     """What was done to the data; None in a file without it, as older versions wrote them."""
     if not kept:
         return None
-    if kept.keys() != {"mean", "factor"}:
-        where = f"{path}: the scaling of the data has {', '.join(sorted(kept))}"
-        raise CheckpointError("the scaling of its data cannot be understood", where, older(path))
-    return Scaling(**kept)
-
-
-# --- generators: their states are nested dicts of numbers and, some of them, arrays ---
-def _state(rng: np.random.Generator) -> Any:
-    state = rng.bit_generator.state
-    return json.loads(
-        json.dumps(state, default=lambda a: {"array": a.tolist(), "dtype": a.dtype.str})
-    )
-
-
-def _generator(state: Mapping[str, Any]) -> np.random.Generator:
-    def revived(found: dict[str, Any]) -> Any:
-        return np.array(found["array"], found["dtype"]) if "array" in found else found
-
-    kind = getattr(np.random, state["bit_generator"])
-    if not issubclass(kind, np.random.BitGenerator):
-        raise TypeError
-    bits = kind()
-    bits.state = json.loads(json.dumps(state), object_hook=revived)
-    return np.random.Generator(bits)
+    if kept.keys() == {"mean", "factor"} and not _not_finite(kept):
+        mean, factor = kept["mean"], kept["factor"]
+        floats = mean.dtype.kind == factor.dtype.kind == "f"
+        fitting = mean.ndim == 1 and factor.shape in ((), mean.shape)
+        if floats and fitting and (factor > 0).all():
+            return Scaling(mean, factor)
+    found = {name: (value.dtype.str, value.shape) for name, value in kept.items()}
+    raise DataError("the scaling of its data cannot be understood", f"{found}", "")

@@ -15,6 +15,8 @@ class MinigradError(Exception):
     """
 
     def __init__(self, what: str, where: str, fix: str) -> None:
+        # the repr of an array that was passed has lines of its own
+        what, where, fix = (" ".join(text.splitlines()) for text in (what, where, fix))
         super().__init__(what, where, fix)
         self.what, self.where, self.fix = what, where, fix
 

@@ -1,17 +1,29 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and folders in which one run is at work."""
 
 from __future__ import annotations
 
 import json
 import os
+import platform
+import re
+import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from .errors import FileError
+
+fcntl: Any = None
+with suppress(ImportError):  # a system without it has no locks, and keeps what the dead left
+    import fcntl
+
+LOCK = ".lock"  # in a folder in which a run is at work
 
 
 def write_whole(
@@ -25,7 +37,7 @@ def write_whole(
 
     Until then an older file of that name stays as it is, and whatever goes wrong (a full disk, a
     crash, Ctrl-C) it goes on to stay.  The temporary file lies in the same folder, since a rename
-    is atomic within one file system only.
+    is atomic within one file system only.  Those that dead processes left are removed.
 
     Only a regular file is replaced.  A link is followed: the file it points to is replaced, and the
     link stays.  A device, a pipe, or the file to which standard output goes is written to as it
@@ -37,20 +49,14 @@ def write_whole(
     if _is_stream(path):
         _write_through(path, write)
         return Path(path)
-    temporary = temporary_name(target)
-    try:
-        with open(temporary, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
+    _remove_dead(target)
+    with _part(target) as (part, file):
+        _fill(file, write)
         if target.is_file():
-            shutil.copymode(target, temporary)
+            shutil.copymode(target, part)
             if keep_previous:
                 _keep(target)
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        os.replace(part, target)
     _sync_folder(target.parent)
     return Path(path)
 
@@ -67,18 +73,17 @@ def write_folder(
     target = Path(os.path.realpath(folder))
     made = not target.exists()
     target.mkdir(parents=True, exist_ok=True)
-    parts = {target / name: temporary_name(target / name) for name in files}
+    parts: dict[Path, Path] = {}
     try:
-        for temporary, write in zip(parts.values(), files.values(), strict=True):
-            with open(temporary, "wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-        for path, temporary in parts.items():
-            os.replace(temporary, path)
+        with alone_in(target), ExitStack() as opened:
+            for name, write in files.items():
+                _remove_dead(target / name)
+                part, file = opened.enter_context(_part(target / name))
+                _fill(file, write)
+                parts[part] = target / name
+            for part, path in parts.items():
+                os.replace(part, path)
     except BaseException:
-        for temporary in parts.values():
-            temporary.unlink(missing_ok=True)
         if made:
             with suppress(OSError):  # not empty
                 target.rmdir()
@@ -107,9 +112,127 @@ def can_be_written(path: str | os.PathLike[str]) -> bool:
     return target.parent.is_dir() and os.access(target.parent, os.W_OK) and not target.is_dir()
 
 
-def temporary_name(target: Path) -> Path:
-    """Beside the target, hidden, and different for every process."""
-    return target.with_name(f".{target.name}.{os.getpid()}.part")
+# --- files that are not complete ---
+
+
+def open_part(target: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside the target, hidden, which no other process or thread has; while it is open
+    it is locked, so that nobody takes it for one that was left behind.
+    """
+    while True:
+        part = _unused(target)
+        with suppress(FileExistsError):
+            file = open(part, "xb")  # noqa: SIM115  (closed by who asked)
+            if _lock(file) is not False and _is_named(file, part):
+                return part, file
+            file.close()
+
+
+@contextmanager
+def _part(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """`open_part`, for as long as it takes to give it the name of the target; removed if it gets
+    none.
+    """
+    part, file = open_part(target)
+    with file:
+        try:
+            yield part, file
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def _fill(file: BinaryIO, write: Callable[[BinaryIO], object]) -> None:
+    """All of it, on the disk."""
+    write(file)
+    file.flush()
+    os.fsync(file.fileno())
+    if fcntl is None:  # where there are no locks, a file that is open may not be renamed, either
+        file.close()
+
+
+def _unused(target: Path) -> Path:
+    """A name that nobody has, as far as chance goes."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+
+
+def _remove_dead(target: Path) -> None:
+    """Remove what processes left that died while they wrote `target`: nobody has a lock on it."""
+    if fcntl is None:
+        return
+    left = re.compile(rf"\.{re.escape(target.name)}(\.prev)?\.[0-9a-f]{{8}}\.part")
+    with suppress(OSError), os.scandir(target.parent) as entries:
+        for entry in entries:
+            if left.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with suppress(OSError), open(entry.path, "r+b") as file:
+                    if _lock(file):
+                        os.unlink(entry.path)
+
+
+def _lock(file: BinaryIO, shared: bool = False) -> bool | None:
+    """Whether this open file alone has the lock now (with others that share it); it ends when the
+    file is closed, or the process dies.  None where there are no locks.
+    """
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return None
+    return True
+
+
+def _is_named(file: BinaryIO, path: Path) -> bool:
+    """Whether `path` still names the open file."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    return False
+
+
+# --- one run in a folder ---
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Let no second run of this package work in `folder`, until the block or the process ends.
+
+    FileError that names the process which is at work there; OSError where nothing can be written.
+    """
+    file = _open_locked(folder / LOCK)
+    try:
+        file.truncate(0)
+        said = " ".join(sys.argv[1:])
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        who = f"process {os.getpid()} on {platform.node()}, since {since}: {said:.200}"
+        file.write(who.encode("utf-8", "replace"))
+        file.flush()
+        yield
+    finally:
+        with suppress(OSError):
+            os.unlink(folder / LOCK)  # before the lock ends: who waits for it looks for the name
+        file.close()
+
+
+def _open_locked(path: Path) -> BinaryIO:
+    while True:
+        file = open(path, "a+b")  # noqa: SIM115  (closed by who asked)
+        taken = _lock(file) is False
+        if not taken and _is_named(file, path):
+            return file
+        file.seek(0)
+        who = file.read().decode("utf-8", "replace")
+        file.close()
+        if taken:
+            raise FileError(
+                "another run is at work in this folder",
+                f"{path.parent}: {' '.join(who.split()) or 'it has only just begun'}",
+                "wait for its end, or stop it; or name another folder",
+            )
+
+
+# --- the file before ---
 
 
 def previous_of(path: str | os.PathLike[str]) -> Path:
@@ -124,16 +247,38 @@ def _keep(target: Path) -> None:
     """Give the file a second name, NAME.prev.  It keeps its own, so that a kill in between leaves a
     good file there.
     """
-    second = temporary_name(previous_of(target))
-    second.unlink(missing_ok=True)
-    try:
-        os.link(target, second)
-    except OSError:  # a file system without hard links
-        shutil.copy2(target, second)
-    try:
-        os.replace(second, previous_of(target))
-    finally:
-        second.unlink(missing_ok=True)  # two names of one file: a rename leaves both
+    previous = previous_of(target)
+    while not _keep_as(previous, target):  # another thread was here
+        pass
+
+
+def _keep_as(previous: Path, target: Path) -> bool:
+    """Whether `previous` names what `target` named, too, when this began."""
+    second = _unused(previous)
+    with open(target, "rb") as file:
+        if _lock(file, shared=True) is False:
+            return False
+        try:
+            os.link(target, second)
+        except OSError:  # a file system without hard links
+            _copy(file, target, previous)
+            return True
+        try:
+            if kept := _is_named(file, second):  # and so locked
+                os.replace(second, previous)
+        finally:
+            second.unlink(missing_ok=True)  # two names of one file: a rename leaves both
+        return kept
+
+
+def _copy(file: BinaryIO, target: Path, previous: Path) -> None:
+    with _part(previous) as (part, new):
+        _fill(new, lambda new: shutil.copyfileobj(file, new))
+        shutil.copystat(target, part)
+        os.replace(part, previous)
+
+
+# --- what must not be replaced ---
 
 
 def _is_stream(path: str | os.PathLike[str]) -> bool:

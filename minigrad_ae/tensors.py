@@ -15,7 +15,7 @@ from . import ops
 from .arguments import flag, plain, unmasked
 from .autodiff import engine
 from .autodiff.graph import Value, changes, copied, grad_mode, next_serial, read, read_only
-from .autodiff.messages import NO_GRAD, not_ours, refuse_mask
+from .autodiff.messages import NO_GRAD, NUMPY_ERRORS, not_ours, refuse_mask
 from .autodiff.origin import caller, where
 from .display import tensor_html
 from .errors import DataError, DtypeError, GradientError
@@ -202,7 +202,7 @@ class Tensor(Methods, Value):
         int or ndarray of int
             Without a gradient.
         """
-        return read(self).argmax(axis)
+        return self._place("argmax", axis)
 
     def argmin(self, axis: int | None = None) -> Any:
         """Where the smallest element is, as ``np.argmin``.
@@ -217,7 +217,18 @@ class Tensor(Methods, Value):
         int or ndarray of int
             Without a gradient.
         """
-        return read(self).argmin(axis)
+        return self._place("argmin", axis)
+
+    def _place(self, name: str, axis: Any) -> Any:
+        """What NumPy's method of this name says; its complaint in three lines."""
+        try:
+            return getattr(read(self), name)(axis)
+        except NUMPY_ERRORS as error:
+            got, fix = (
+                f"axis={axis!r:.40}, shape {self.shape}",
+                "the axes are 0 .. ndim - 1, or None",
+            )
+            raise DataError(f"{name}: {error}", got, fix) from None
 
     def astype(self, dtype: Any) -> Any:
         """The same values in another dtype; the gradient comes back in this tensor's.

@@ -11,18 +11,20 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import islice
+from signal import SIGINT, SIGTERM
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from .arguments import choice, flag, generator, plain, whole_number
+from .arguments import choice, flag, generator, plain, real_number, whole_number
 from .data import batches, check_matrix
 from .data.progress import progress_of
 from .data.validate import demand_differences, demand_squares
 from .errors import DataError, DtypeError, GradientError
+from .generators import generator_in, state_of
 from .optim import LBFGS, SGD, Adam
 from .program import CompiledStep
 
@@ -40,6 +42,10 @@ class History:
         the weights moved.
     steps : int, optional
         Optimiser steps in all epochs together.
+    begun : dict or None, optional
+        Of an epoch that has begun and is not complete: ``steps`` made in it, ``total`` of their
+        summed losses, and ``order``, the state of `fit`'s generator from which its order of the
+        rows is drawn.
 
     Examples
     --------
@@ -52,6 +58,7 @@ class History:
 
     loss: list[float] = field(default_factory=list)
     steps: int = 0
+    begun: dict[str, Any] | None = None
 
     @property
     def epochs(self) -> int:
@@ -66,14 +73,14 @@ class History:
         Returns
         -------
         dict
-            ``{"loss": [...], "steps": ...}``.
+            ``{"loss": [...], "steps": ..., "begun": ...}``.
         """
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class State:
-    """What a callback of `fit` sees after an epoch, under the names below.
+    """What a callback of `fit` sees after an epoch, or after a step, under the names below.
 
     Parameters
     ----------
@@ -82,11 +89,15 @@ class State:
     optimizer : SGD or Adam
         Its optimiser.
     epoch, step : int
-        The epoch that is complete, and the step that was its last; both count from 1.
+        The epoch, and the last step that is complete; both count from 1.
     loss : float
-        Of this epoch (sum over features, mean over data), as measured while the weights moved.
+        Of this epoch so far (sum over features, mean over data), as measured while the weights
+        moved.
     history : History
-        Of all epochs so far.
+        Of all so far.
+    stopping : bool, optional
+        Whether training is about to be ended by Ctrl-C, or by another signal that the program
+        answers: the last chance to keep the model.
 
     Examples
     --------
@@ -108,6 +119,7 @@ class State:
     step: int
     loss: float
     history: History
+    stopping: bool = False
 
 
 Callback = Callable[[State], Any]
@@ -124,6 +136,7 @@ def fit(
     noise: np.random.Generator | None = None,
     schedule: Callable[[int], float] | None = None,
     callbacks: Iterable[Callback] = (),
+    each_step: Iterable[Callback] = (),
     progress: bool = True,
     history: History | None = None,
     compile: bool | str = "auto",
@@ -154,6 +167,8 @@ def fit(
     callbacks : iterable of callable, optional
         Each is called as ``callback(state)`` after every epoch, with a `State`; one that returns
         True ends the training.
+    each_step : iterable of callable, optional
+        The same, called after every step, the last of an epoch before `callbacks`.
     progress : bool, optional
         Whether to show a bar on a terminal, otherwise at most ten lines, both on standard error.
     history : History, optional
@@ -182,11 +197,12 @@ def fit(
 
     Notes
     -----
-    With model, optimiser and generators in the state they had at the last epoch of `history`, the
-    rest is what one uninterrupted run would have done, bit for bit.
+    With model, optimiser, generators and `history` in the state they had after any step, the rest
+    is what one uninterrupted run would have done, bit for bit.
 
-    The model is in training mode here, and afterwards in the mode it was in.  Ctrl-C takes effect
-    when the step that is being made is complete; a second one at once.
+    The model is in training mode here, and afterwards in the mode it was in.  Ctrl-C, and SIGTERM
+    where the program has a handler for it, take effect when the step that is being made is
+    complete, and `each_step` has seen it; a second one at once.
 
     What `mg.data.batches` and the model's loss raise is raised here, too.
 
@@ -229,7 +245,7 @@ def fit(
     history = History() if history is None else history
     size = min(batch_size, len(X))
     steps = -(-len(X) // size)
-    callbacks = list(callbacks)
+    callbacks, each_step = list(callbacks), list(each_step)
     left = steps * max(epochs - history.epochs, 0)
     maker = _Steps(model, optimizer, noise, left, compile)
     mode = model.training
@@ -237,28 +253,61 @@ def fit(
     try:
         with (
             progress_of(epochs, history.epochs, steps, progress) as shown,
-            _interruptible() as interrupted,
+            _Postponed() as stop,
         ):
             for epoch in range(history.epochs + 1, epochs + 1):
-                total = 0.0
-                for batch in batches(X, size, rng):
+                begun = _begun(history, steps, rng)
+                for batch in _rest_of(begun, X, size, rng):
                     if schedule is not None:
                         optimizer.lr = schedule(history.steps)
                     here = f"step {history.steps + 1}, in epoch {epoch} of {epochs}"
-                    total += maker.step(batch, here)
+                    begun["total"] += maker.step(batch, here)
+                    begun["steps"] += 1
                     history.steps += 1
                     shown.step()
-                    if interrupted():
-                        raise KeyboardInterrupt
-                history.loss.append(total / len(X))
+                    if each_step:
+                        mean = begun["total"] / min(begun["steps"] * size, len(X))
+                        now = model, optimizer, epoch, history.steps, mean, history
+                        if _one_ends(each_step, State(*now, stopping=stop.asked)):
+                            return history
+                    stop.now()
+                history.loss.append(begun["total"] / len(X))
+                history.begun = None
                 shown.epoch(epoch, history.loss[-1])
-                state = State(model, optimizer, epoch, history.steps, history.loss[-1], history)
-                answers = [callback(state) for callback in callbacks]
-                if any(answer is True for answer in answers):
+                now = model, optimizer, epoch, history.steps, history.loss[-1], history
+                if _one_ends(callbacks, State(*now)):
                     break
     finally:
         model.train(mode)
     return history
+
+
+def _one_ends(callbacks: list[Callback], state: State) -> bool:
+    """Call all of them; whether one of them ends the training."""
+    answers = [callback(state) for callback in callbacks]
+    return any(answer is True for answer in answers)
+
+
+def _begun(history: History, steps: int, rng: np.random.Generator) -> dict[str, Any]:
+    """The epoch of `steps` steps that is to be made, or to be made to its end."""
+    if history.begun is None:
+        history.begun = {"steps": 0, "total": 0.0, "order": state_of(rng)}
+    begun, fix = history.begun, "pass the data and batch_size of that training, or a new History()"
+    if not isinstance(begun, dict) or begun.keys() != {"steps", "total", "order"}:
+        raise DataError("fit: history.begun cannot be understood", f"got {begun!r:.60}", fix)
+    real_number(begun["total"], "fit: the total of history.begun", "(-inf, inf)", fix)
+    name = "fit: the steps of the epoch that has begun"
+    whole_number(begun["steps"], name, fix, low=0, high=steps)
+    return begun
+
+
+def _rest_of(
+    begun: dict[str, Any], X: np.ndarray, size: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """The batches of an epoch that are still to come."""
+    if begun["steps"]:  # `rng` has drawn their order before, and may have drawn other numbers since
+        rng = generator_in(begun["order"])
+    return islice(batches(X, size, rng), begun["steps"], None)
 
 
 class _Steps:
@@ -368,23 +417,40 @@ def _checked(X: Any, dtype: Any) -> np.ndarray:
     return cast.reshape(X.shape)
 
 
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether Ctrl-C was pressed; a second one interrupts at once, as
-    it usually does.
+class _Postponed:
+    """Signals that a program answers, Ctrl-C above all: the first waits for `now`, a second one is
+    answered at once, as usual.
     """
-    pressed = threading.Event()
-    usual = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(usual):
-        yield pressed.is_set
-        return
 
-    def once(number: int, frame: Any) -> None:
-        pressed.set()
-        signal.signal(signal.SIGINT, usual)
+    def __init__(self) -> None:
+        self.came: int | None = None
+        self.usual: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            handlers = {number: signal.getsignal(number) for number in (SIGINT, SIGTERM)}
+            self.usual = {number: usual for number, usual in handlers.items() if callable(usual)}
 
-    signal.signal(signal.SIGINT, once)
-    try:
-        yield pressed.is_set
-    finally:
-        signal.signal(signal.SIGINT, usual)
+    @property
+    def asked(self) -> bool:
+        """Whether one is waiting."""
+        return self.came is not None
+
+    def __enter__(self) -> _Postponed:
+        for number in self.usual:
+            signal.signal(number, self._first)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, usual in self.usual.items():
+            signal.signal(number, usual)
+
+    def _first(self, number: int, frame: Any) -> None:
+        self.came = number
+        self.__exit__()
+
+    def now(self) -> None:
+        """Let the program answer the one that is waiting; where that raises nothing, go on."""
+        if self.came is None:
+            return
+        came, self.came = self.came, None
+        self.usual[came](came, None)
+        self.__enter__()

@@ -34,6 +34,8 @@ ALLOWED: dict[str, set[str]] = {
     "display": set(),
     "arguments": {"errors"},
     "files": {"errors"},
+    "archives": {*GROUND, "data"},
+    "generators": {"errors"},
     "kernels": {*GROUND, "files"},
     "analytic": GROUND,
     "autodiff": GROUND,
@@ -46,8 +48,19 @@ ALLOWED: dict[str, set[str]] = {
     "nn": {*GROUND, *CORE, "display"},
     "optim": {*GROUND, *CORE, "kernels"},
     "models": {*GROUND, *CORE, "data", "nn", "optim"},
-    "train": {*GROUND, *CORE, "data", "nn", "optim", "models", "program"},
-    "checkpoint": {*GROUND, "files", "version", "autodiff", "data", "nn", "optim", "models"},
+    "train": {*GROUND, *CORE, "data", "generators", "nn", "optim", "models", "program"},
+    "checkpoint": {
+        *GROUND,
+        "archives",
+        "files",
+        "generators",
+        "version",
+        "autodiff",
+        "data",
+        "nn",
+        "optim",
+        "models",
+    },
     "experiments": {*GROUND, *CORE, *TRAINED, "analytic", "checkpoint", "files"},
     "claims": {
         *GROUND,
@@ -94,7 +107,7 @@ OUTSIDE = {
     "kernels": {"numpy", "numba", "llvmlite"},
     "inspect": {"numpy", "matplotlib"},
 }
-PLAIN = "arguments display autodiff ops tensors analytic nn optim models program".split()
+PLAIN = "arguments display generators autodiff ops tensors analytic nn optim models program".split()
 OUTSIDE |= {part: {"numpy"} for part in PLAIN}
 SPECTRAL = {
     "svd",

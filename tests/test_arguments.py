@@ -101,6 +101,7 @@ for kind, parameters in {
     KINDS |= dict.fromkeys(parameters.split(), kind)
 SPECIAL = {  # where a name means something else, or more is allowed
     "train.fit.history": FREE,
+    "train.fit.each_step": FREE,
     "train.fit.compile": "flag or name",
     "train.fit.noise": "optional generator",
     "models.VariationalAutoencoder.sigma": FREE,  # a likelihood's; see the tests of the model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import pickle
 import signal
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import linear, message_of, same_state
+from helpers import forged, linear, message_of, same_state
 from zoo import MODELS, model_and_loss
 
 from minigrad_ae import checkpoint, nn
@@ -176,11 +175,7 @@ def vae(name):
 
 def test_half_a_scaling_is_refused(tmp_path):
     path = checkpoint.save(tmp_path / "a.npz", linear(), scaling=Scaling.learn(X))
-    with np.load(path) as old:
-        arrays = {name: old[name] for name in old.files if name != "scaling/mean"}
-    header = json.loads(str(arrays.pop("__meta__")))
-    header["sha256"] = checkpoint.digest(arrays)
-    archive(path, **arrays, __meta__=np.array(json.dumps(header)))
+    forged(path, drop=["scaling/mean"])
     assert "the scaling of its data" in message_of(CheckpointError, checkpoint.load, path)
 
 
@@ -216,7 +211,7 @@ def damage(path, kind):
     elif kind == "no dict":
         archive(path, __meta__=np.array("[1]"))
     elif kind == "later":
-        archive(path, __meta__=np.array('{"format": 2, "version": "9.9"}'))
+        archive(path, __meta__=np.array('{"format": 3, "version": "9.9"}'))
     elif kind == "exchanged":
         with np.load(path) as old:
             arrays = {name: old[name] for name in old.files}
@@ -232,11 +227,11 @@ def damage(path, kind):
         ("pickle", "not an .npz archive"),
         ("npy", "not an .npz archive"),
         ("bit", "cut short or damaged"),
-        ("objects", "pickled objects, which are never loaded"),
+        ("objects", "pickled Python objects, which are never loaded"),
         ("no meta", "an .npz without __meta__"),
         ("no json", "__meta__ cannot be understood"),
         ("no dict", "__meta__ cannot be understood"),
-        ("later", "the checkpoint has format 2, this version reads 1"),
+        ("later", "the checkpoint has format 3, this version reads 1 to 2"),
         ("exchanged", "the checkpoint is damaged"),
     ],
 )
@@ -245,21 +240,6 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, kind, what):
     damage(path, kind)
     text = message_of(CheckpointError, checkpoint.load, path)
     assert what in text and str(path) in text
-
-
-def changed(path, **parts):
-    """The checkpoint with other parts of its header, and arrays and their sum as they were."""
-    with np.load(path) as old:
-        arrays = {name: old[name] for name in old.files}
-    header = json.loads(str(arrays["__meta__"])) | parts
-    archive(
-        path,
-        **(
-            arrays
-            | {"__meta__": np.array(json.dumps({k: v for k, v in header.items() if v != "gone"}))}
-        ),
-    )
-    return path
 
 
 @pytest.mark.parametrize(
@@ -274,21 +254,21 @@ def changed(path, **parts):
         ),
         ({"config": {"n_features": 5, "n_latent": 9}}, "n_latent = 9 is not possible"),
         ({"config": {"n_features": 5, "n_latent": 3}}, "wrong shape of 'encoder.weight'"),
-        ({"config": [1]}, "a LinearAutoencoder cannot be rebuilt"),
-        ({"meta": "gone"}, "__meta__ cannot be understood"),
-        ({"sha256": "gone"}, "__meta__ cannot be understood"),
+        ({"config": [1]}, "__meta__ cannot be understood"),
+        ({"meta": ...}, "__meta__ cannot be understood"),
+        ({"optimizer": {"class": "Adam"}}, "__meta__ cannot be understood"),
         (
             {"generators": {"noise": {"bit_generator": "seed"}}},
-            "the states of its generators cannot be understood",
+            "the state of a random generator cannot be understood",
         ),
         (
             {"generators": {"noise": {"bit_generator": "PCG64", "state": 3}}},
-            "the states of its generators",
+            "the state of a random generator",
         ),
     ],
 )
 def test_a_header_from_elsewhere_is_refused_in_three_lines(tmp_path, parts, what):
-    path = changed(checkpoint.save(tmp_path / "a.npz", linear()), **parts)
+    path = forged(checkpoint.save(tmp_path / "a.npz", linear()), **parts)
     assert what in message_of(CheckpointError, checkpoint.load, path)
 
 
@@ -329,8 +309,9 @@ def test_a_disk_that_is_full_when_the_buffer_is_flushed(tmp_path, monkeypatch):
     """A real ENOSPC of the kernel: the temporary file leads to /dev/full."""
     path = checkpoint.save(tmp_path / "a.npz", linear(0))
     before = path.read_bytes()
-    monkeypatch.setattr(atomic, "temporary_name", lambda target: target.with_name("full"))
     os.symlink("/dev/full", tmp_path / "full")
+    full = tmp_path / "full"
+    monkeypatch.setattr(atomic, "open_part", lambda target: (full, full.open("wb")))
     assert "No space left on device" in message_of(
         CheckpointError, checkpoint.save, path, linear(1)
     )

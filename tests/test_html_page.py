@@ -6,9 +6,10 @@ import re
 
 import numpy as np
 from browser import autoencoder, chain, clean, write
-from helpers import nonfinite_numbers
+from helpers import nonfinite_numbers, rng
 
 import minigrad_ae as mg
+from minigrad_ae.inspect.record.names import told_apart
 from minigrad_ae.inspect.render.html_page import page
 
 pytestmark = nonfinite_numbers
@@ -101,11 +102,64 @@ def test_graph_nodes_are_marked_and_take_one_to_their_step(browser, small):
         "document.querySelectorAll('.edge.now').length]"
     )
     assert browser.run(edges) == [4, 2]
-    browser.keys("g", TAB, TAB, ENTER)
+    browser.keys("g", DOWN, ENTER)
     assert browser.step != 5 and browser.run(
         "return document.activeElement.classList.contains('node')"
     )
     clean(browser)
+
+
+def focused(browser):
+    """The name of the node that has the focus."""
+    return browser.run("return document.activeElement.querySelector('.name')?.textContent")
+
+
+def test_the_graph_is_one_tab_stop_and_arrows_walk_it(browser, small, long, traced):
+    for path in (small, long):
+        browser.open(path, "#s=5")
+        stops = "return document.querySelectorAll('#graph [tabindex=\"0\"]').length"
+        assert browser.run(stops) == 1
+    browser.open(small, "#s=7")
+    browser.keys("g")
+    assert focused(browser) == "h"
+    browser.keys(*[LEFT] * 20)
+    assert focused(browser) == "loss"
+    seen = ["loss"]
+    lives = sorted(n.name for n in traced.nodes if n.op or n.kind == "param")
+    for _ in lives[1:]:
+        browser.keys(RIGHT)
+        seen.append(focused(browser))
+        assert browser.step == 7 and browser.run(stops) == 1
+    assert sorted(seen) == lives, "every node once"
+    browser.keys(*[UP] * 20)
+    assert focused(browser) == "loss"
+    browser.keys(DOWN, DOWN, UP)
+    assert focused(browser) == seen[1]
+    browser.keys(TAB)
+    assert focused(browser) is None
+    browser.keys("g", ESCAPE)
+    assert browser.run("return document.activeElement.id") == "tape"
+    clean(browser)
+
+
+def test_labels_keep_what_differs(browser, tmp_path):
+    named = {
+        f"{part}.{k}.{n}": p
+        for part in ("encoder", "decoder")
+        for k in range(2)
+        for n, p in mg.nn.Linear(4, 4, rng=rng(k)).named_parameters()
+    }
+    for name, p in named.items():
+        p.name = name
+    x, ps = np.ones((2, 4)), list(named.values())
+    for k in range(0, len(ps), 2):
+        x = mg.tanh(x @ ps[k] + ps[k + 1])
+    browser.open(write(tmp_path, mg.trace((x * x).sum())))
+    labels = browser.run(
+        "return [...document.querySelectorAll('.node.param .name')].map((e) => e.textContent)"
+    )
+    assert {"encod…0.weight", "encod…1.weight", "decod…0.weight"} <= set(labels)
+    assert len(set(labels)) == len(named) == 8
 
 
 def test_search_trouble_jump_and_links(browser, small, traced):
@@ -141,6 +195,15 @@ def test_keys_with_modifiers_and_in_fields_are_left_alone(browser, small):
         browser.run("return document.getElementById('predict').getAttribute('aria-pressed')")
         == "false"
     )
+
+
+def test_a_name_is_shortened_where_it_says_least():
+    names = ["encoder.0.weight", "decoder.0.weight", "b", "encoder.blocks.1.attention.key.weight"]
+    names += ["encoder.blocks.2.attention.key.weight", "a_very_long_name_1", "a_very_long_name_2"]
+    short = told_apart(names, 15)
+    assert short["encoder.0.weight"] == "encode…0.weight" and short["b"] == "b"
+    assert all(len(text) <= 15 for text in short.values())
+    assert len(set(short.values())) == len(names)
 
 
 # --- faults and NaN -------------------------------------------------------------------------------

@@ -415,6 +415,16 @@ def test_gradients_of_the_start_that_are_not_finite_are_refused():
         LBFGS([x]).step(closure)
 
 
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+@pytest.mark.parametrize("loss", [lambda x: -x.sum(), lambda x: -(x**4).sum()], ids=["line", "x^4"])
+def test_a_loss_without_a_minimum_does_not_converge(loss):
+    (x,), closure = problem(loss, [1.0, 2.0])
+    optimizer = LBFGS([x], max_iter=5000)
+    optimizer.step(closure)
+    assert optimizer.reason == "unbounded" and not optimizer.converged and optimizer.finished
+    assert np.isfinite(x.data).all()
+
+
 # --- bits -----------------------------------------------------------------------------------------
 
 

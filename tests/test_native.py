@@ -10,8 +10,8 @@ import pytest
 import minigrad_ae as mg
 from minigrad_ae import kernels
 from minigrad_ae.errors import GradientError
-from minigrad_ae.kernels import elementwise, fused, loops
-from minigrad_ae.kernels.calls import choose, make, store
+from minigrad_ae.kernels import elementwise, fused, loops, row_sums
+from minigrad_ae.kernels.calls import choose, demand, make, store
 from minigrad_ae.kernels.native import Tape, prepared
 
 UFUNCS = [np.add, np.subtract, np.multiply, np.divide]
@@ -119,17 +119,55 @@ def test_what_is_read_elsewhere_than_it_is_written_is_another_loop():
     [
         lambda x, y: (np.copyto, (x[1:], x[:-1])),  # NumPy copies first
         lambda x, y: (np.exp, (x, y)),
-        lambda x, y: (np.add.reduce, (x.reshape(2, 4), 1, None, y[:2])),  # in pairs
+        lambda x, y: (np.add.reduce, (x.reshape(2, 4).T, 0, None, y[:2])),  # not row by row
         lambda x, y: (np.add, (x.astype(np.float32), x, y)),
         lambda x, y: (partial(np.maximum, out=y), (x, x)),
     ],
-    ids=["overlap", "exp", "pairs", "mixed", "maximum"],
+    ids=["overlap", "exp", "columns", "mixed", "maximum"],
 )
 def test_what_is_not_exact_in_a_loop_stays_with_python(call):
     x, y = np.arange(8.0), np.zeros(8)
     (work,) = prepared([call(x, y)])
     assert isinstance(work, partial)
     work()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 64, 100, 128, 129, 136, 257, 784, 1000, 4096])
+def test_sums_along_rows_are_in_numpys_order(length, dtype):
+    rng = np.random.default_rng(length)
+    shape = 2, 3, length
+    x = (rng.standard_normal(shape) * 10 ** rng.uniform(-3, 3, shape)).astype(dtype)
+    one, rows, two = np.zeros((), dtype), np.zeros((2, 3), dtype), np.zeros((2, 1, 1), dtype)
+    calls = [
+        (np.add.reduce, (x[0, 0], None, None, one)),
+        (np.add.reduce, (x, -1, None, rows)),
+    ]
+    if 3 * length <= row_sums.LONGEST:
+        calls.append((np.add.reduce, (x, (1, 2), None, two, True)))
+    for found, expected in both(calls, [one, rows, two]):
+        assert same_bits(found, expected)
+
+
+@pytest.mark.parametrize("x", HARD)
+def test_sums_of_hard_numbers_are_numpys(x):
+    rng = np.random.default_rng(3)
+    numbers, sums = np.array([[x] * 11, hard(rng, 11, np.float64)]), np.zeros(2)
+    ((found, expected),) = both([(np.add.reduce, (numbers, 1, None, sums, False))], [sums])
+    assert same_bits(found, expected)
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_a_tape_stops_at_a_demand_that_is_not_met(size):
+    flags, x = np.ones(size, bool), np.zeros(3)
+    (tape,) = prepared([(demand, (flags, KeyError)), (np.add, (x, np.ones(3), x))])
+    assert isinstance(tape, Tape)
+    tape()
+    for place in {0, size // 2, size - 1}:
+        flags[:] = np.arange(size) != place
+        with pytest.raises(KeyError):
+            tape()
+    assert x.tolist() == [1, 1, 1]  # made once
 
 
 def test_kernels_are_called_with_arrays_numbers_and_results():
@@ -255,6 +293,30 @@ def test_an_optimiser_of_ones_own_makes_its_own_step():
     assert not used
     for a, b in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("method", ["step", "zero_grad"])
+def test_an_optimiser_with_a_method_of_its_own_is_asked(method):
+    """Replaced on the object, as schedulers of other frameworks do it."""
+    x = mg.nn.Parameter([1.0, 2.0])
+    optimizer = mg.optim.SGD([x], lr=0.1)
+    plain, called = getattr(optimizer, method), []
+    setattr(optimizer, method, lambda: (called.append(method), plain()))
+    step = mg.compile(lambda t: (x * t).sum(), optimizer=optimizer)
+    for _ in range(5):
+        step(np.ones(2))
+    assert len(called) == 5 and step.program.update is None
+
+
+def test_gradients_of_parameters_that_a_program_does_not_use_are_none():
+    used, unused = mg.nn.Parameter([1.0, 2.0]), mg.nn.Parameter([3.0])
+    step = mg.compile(lambda t: (used * t).sum(), optimizer=mg.optim.SGD([used, unused], lr=0.1))
+    for _ in range(5):
+        unused.grad = np.ones(1)
+        step(np.ones(2))
+    assert step.program.update is not None
+    assert unused.grad is None and unused.tolist() == [3.0]
+    assert used.grad.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("kind", ["SGD", "Adam"])

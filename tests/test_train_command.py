@@ -93,7 +93,7 @@ def test_every_model_learns_and_goes_on_bit_for_bit(capsys, tmp_path, matrix, mo
     )
     assert code == 0 and "continuing after epoch 2" in rest
     assert epochs_of(rest) == epochs_of(whole)[2:]
-    files = [(tmp_path / name / train_command.FILE).read_bytes() for name in ("whole", "parts")]
+    files = [(tmp_path / name / checkpoint.FILE).read_bytes() for name in ("whole", "parts")]
     assert files[0] == files[1]
 
 
@@ -104,7 +104,7 @@ def test_the_error_stands_beside_that_of_pca(capsys, tmp_path):
     assert code == 0
     X, X_test = digits("train")[0], digits("test")[0]
     best = float(np.mean(np.sum((analytic.pca(X).reconstruct(X_test, 8) - X_test) ** 2, axis=1)))
-    found = checkpoint.load(tmp_path / train_command.FILE)
+    found = checkpoint.load(tmp_path / checkpoint.FILE)
     assert isinstance(found.model, LinearAutoencoder)
     error = float(np.mean(np.sum((found.reconstruct(X_test) - X_test) ** 2, axis=1)))
     line = next(line for line in out.splitlines() if line.startswith("held out"))
@@ -140,7 +140,7 @@ def test_other_options_on_resume_are_refused(capsys, tmp_path):
     )
     assert "--lr was 0.01, is 0.1; --seed was 0, is 3" in err
     err = wrong_use(capsys, "train", "linear", "--latent", 3, "--checkpoint", tmp_path, "--resume")
-    assert "wrong shape of 'encoder.weight': got (64, 2), expected (64, 3)" in err
+    assert "--latent was 2, is 3" in err
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_denoiser_is_told_from_noisy_data_and_comes_back_whole(capsys, tmp_pat
         tmp_path,
     )
     assert code == 0
-    model = checkpoint.load(tmp_path / train_command.FILE).model
+    model = checkpoint.load(tmp_path / checkpoint.FILE).model
     assert isinstance(model, DenoisingAutoencoder) and isinstance(
         model.autoencoder, DeepAutoencoder
     )
@@ -252,8 +252,8 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(capsys, tmp_path, mon
     code, _, err = run(
         capsys, "train", "linear", "--latent", 2, "--epochs", 3, "--checkpoint", tmp_path
     )
-    assert code == 130 and "interrupted; epoch 1 is in" in err and "--resume" in err
-    assert checkpoint.load(tmp_path / train_command.FILE).meta["history"]["steps"] == 23
+    assert code == 130 and "interrupted; step 23 is in" in err and "--resume" in err
+    assert checkpoint.load(tmp_path / checkpoint.FILE).meta["history"]["steps"] == 23
 
 
 def test_a_masked_autoencoder_stands_beside_the_gaussian_conditional(capsys, tmp_path):
@@ -261,7 +261,7 @@ def test_a_masked_autoencoder_stands_beside_the_gaussian_conditional(capsys, tmp
         capsys, "train", "masked", "--latent", 8, "--epochs", 1, "--checkpoint", tmp_path
     )
     assert code == 0
-    model = checkpoint.load(tmp_path / train_command.FILE).model
+    model = checkpoint.load(tmp_path / checkpoint.FILE).model
     X, X_test = digits("train")[0], digits("test")[0]
     masks = random_masks(20, 16, 0.75, np.random.default_rng(0))
     ours = np.mean([model.masked_error(X_test, mask) for mask in masks])
@@ -306,7 +306,7 @@ def test_every_option_of_single_models_says_whose_it_is():
 def test_an_older_run_is_overwritten_only_when_asked_and_stays_as_prev(capsys, tmp_path):
     argv = ["train", "linear", "--latent", 2, "--epochs", 1, "--checkpoint", tmp_path]
     assert run(capsys, *argv)[0] == 0
-    path = tmp_path / train_command.FILE
+    path = tmp_path / checkpoint.FILE
     before = path.read_bytes()
     assert "there is a checkpoint of an older run" in wrong_use(capsys, *argv, "--seed", 1)
     assert path.read_bytes() == before
@@ -319,7 +319,7 @@ def test_an_older_run_is_overwritten_only_when_asked_and_stays_as_prev(capsys, t
 
 def test_a_model_that_was_saved_without_its_training_cannot_be_gone_on_with(capsys, tmp_path):
     checkpoint.save(
-        tmp_path / train_command.FILE, LinearAutoencoder(64, 2, rng=np.random.default_rng(0))
+        tmp_path / checkpoint.FILE, LinearAutoencoder(64, 2, rng=np.random.default_rng(0))
     )
     err = wrong_use(capsys, "train", "linear", "--latent", 2, "--checkpoint", tmp_path, "--resume")
     assert "the checkpoint has no training to continue" in err
@@ -414,7 +414,7 @@ def test_the_checkpoint_goes_from_table_to_codes_and_back(capsys, tmp_path, how)
     np.save(tmp_path / "X.npy", MEN)
     argv = ["--data", tmp_path / "X.npy", "--latent", 2, "--epochs", 30, "--scale", how]
     assert run(capsys, "train", "linear", *argv, "--checkpoint", tmp_path)[0] == 0
-    found = checkpoint.load(tmp_path / train_command.FILE)
+    found = checkpoint.load(tmp_path / checkpoint.FILE)
     rows = MEN[np.arange(20) % 5 != 4]
     centred = rows - rows.mean(axis=0)
     factor = centred.std(axis=0) if how == "column" else np.sqrt(np.mean(centred**2))
@@ -484,7 +484,7 @@ def test_pixels_stay_pixels_where_options_are_in_their_units(
     argv = [*argv, "--data", matrix, "--latent", 2, "--epochs", 1, "--checkpoint", tmp_path]
     code, out, _ = run(capsys, "train", *argv)
     assert code == 0 and ("scaling: none, the data as they are" in out) is not scaled
-    found = checkpoint.load(tmp_path / train_command.FILE)
+    found = checkpoint.load(tmp_path / checkpoint.FILE)
     assert (found.scaling is not None) is scaled
 
 
@@ -523,7 +523,7 @@ def test_an_older_run_goes_on_as_it_was(capsys, tmp_path, matrix):
     settings = {"model": "linear", "data": str(matrix), "latent": 2, "seed": 0, "lr": 1e-3}
     settings |= {"batch_size": 64, "dtype": "float64"}
     checkpoint.save(
-        tmp_path / train_command.FILE,
+        tmp_path / checkpoint.FILE,
         model,
         optimizer=adam,
         generators={"shuffle": shuffle, "noise": noise},
@@ -536,7 +536,7 @@ def test_an_older_run_goes_on_as_it_was(capsys, tmp_path, matrix):
     )
     code, out, _ = run(capsys, "train", *argv, "--resume")
     assert code == 0 and "scaling: none" in out
-    found = checkpoint.load(tmp_path / train_command.FILE)
+    found = checkpoint.load(tmp_path / checkpoint.FILE)
     assert found.scaling is None and found.meta["history"]["loss"] == history.loss
     assert same_state(found.model, model)
 
@@ -547,7 +547,7 @@ def test_of_many_short_epochs_some_are_said_and_the_last_is_kept(capsys, tmp_pat
     code, out, _ = run(capsys, "train", *argv, "--epochs", 400)
     numbers = [int(line.split()[1]) for line in epochs_of(out)]
     assert code == 0 and len(numbers) < 100 and numbers[0] == 1 and numbers[-1] == 400
-    found = checkpoint.load(tmp_path / train_command.FILE)
+    found = checkpoint.load(tmp_path / checkpoint.FILE)
     assert len(found.meta["history"]["loss"]) == 400
     # 16 rows are one step an epoch
     _, out, _ = run(capsys, "train", *argv, "--resume", "--epochs", 410)

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import arguments
-from ..arguments import extent, inside, plain, span, unmasked
+from ..arguments import extent, inside, plain, span
 from ..errors import DataError, DtypeError, ShapeError
 
 Array = NDArray[np.float64]
+SMALLEST = 1e-150  # its square and that of its inverse are numbers of float64
 
 
 def real_array(value: ArrayLike, name: str, ndim: int | None) -> Array:
     """``value`` as a float64 array, finite and not empty; of ``ndim`` dimensions unless None."""
-    value = unmasked(value, name)
-    try:
-        array = np.asarray(value)
-    except ValueError:  # ragged nested lists
-        raise ShapeError(
-            f"{name} is not a regular array",
-            "its rows differ in length",
-            "give rows of equal length",
-        ) from None
+    array = plain(value, name)
     if array.dtype.kind not in "fiub":
         raise DtypeError(
             f"{name} does not hold real numbers",
@@ -62,18 +57,30 @@ def whole_number(value: Any, name: str, low: int, high: int, why: str) -> int:
 
 def real_number(value: Any, name: str, interval: str, fix: str) -> float:
     """``value`` as a float inside ``interval``, written as in mathematics: "(0, inf)", "[0, 1)"."""
-    value = unmasked(value, name)
-    if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "fiub":
+    array = plain(value, name)
+    if array.ndim != 0 or array.dtype.kind not in "fiub":
         raise DtypeError(
             f"{name} must be one real number", f"{name} = {value!r} ({type(value).__name__})", fix
         )
-    within(value, name, interval, fix)
-    return float(value)
+    within(array, name, interval, fix)
+    return float(array)
+
+
+def squarable(value: Any, name: str, interval: str, fix: str) -> float:
+    """`real_number`, whose square and the square of its inverse are numbers of float64."""
+    number = real_number(value, name, interval, fix)
+    if number and not SMALLEST < abs(number) < 1 / SMALLEST:
+        raise DataError(
+            f"the square of {name} is outside the range of float64",
+            f"{name} = {number:.6g}",
+            f"choose another unit: {name} between {SMALLEST:g} and {1 / SMALLEST:g}",
+        )
+    return number
 
 
 def within(value: ArrayLike, name: str, interval: str, fix: str) -> None:
     """Raise DataError unless every entry lies in ``interval``, such as "[0, 1)"; NaN never does."""
-    array = np.asarray(unmasked(value, name))
+    array = plain(value, name)
     if not inside(array, interval).all():
         found = (
             f"{name} = {array:.6g}"
@@ -154,6 +161,15 @@ def _has_cholesky(matrix: Array) -> bool:
     except np.linalg.LinAlgError:
         return not matrix.any()
     return True
+
+
+@contextmanager
+def solvable(name: str, where: str, fix: str) -> Iterator[None]:
+    """A system that is solved inside, called `name`; DataError where it is singular."""
+    try:
+        yield
+    except np.linalg.LinAlgError as error:
+        raise DataError(f"{name} cannot be solved for: {error}", where, fix) from None
 
 
 def unit(array: ArrayLike) -> float:

@@ -19,14 +19,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arguments import counted
+from ..arguments import counted, instance
 from ._arguments import (
     Array,
     covariance,
     of_shape,
     one_or_each,
     real_array,
-    real_number,
+    squarable,
     variances,
     whole_number,
     with_units,
@@ -230,6 +230,7 @@ def denoising_loss(A: ArrayLike, moments: Moments) -> float:
     >>> mg.analytic.denoising_loss(np.zeros((2, 2)), moments)  # the mean loses all the data, tr S
     4.0
     """
+    instance(moments, Moments, "moments", "pass gaussian_moments(S, sigma) or its siblings")
     A = _map(A, len(moments.S))
     return float(np.trace(moments.S) - 2 * (A * moments.P).sum() + (A @ moments.Q * A).sum())
 
@@ -270,6 +271,7 @@ def best_denoiser(moments: Moments, M: int | None = None) -> LinearDenoiser:
     >>> round(best.loss, 6)  # 3 · 1/4 + 1 · 1/2
     1.25
     """
+    instance(moments, Moments, "moments", "pass gaussian_moments(S, sigma) or its siblings")
     S, P, Q = moments.S, moments.P, moments.Q
     D = len(S)
     M = D if M is None else whole_number(M, "M", 0, D, f"the data have {counted(D, 'feature')}")
@@ -347,7 +349,7 @@ def gaussian_shrinkage(l: ArrayLike, sigma: float, M: int) -> Array:
     [0.75, 0.5]
     """
     l, M = with_units(variances(l), "l", M, low=0)
-    whole = l[:M] + real_number(sigma, "sigma", "[0, inf)", SIGMA) ** 2
+    whole = l[:M] + squarable(sigma, "sigma", "[0, inf)", SIGMA) ** 2
     return np.divide(l[:M], whole, out=np.zeros(M), where=whole > 0)
 
 

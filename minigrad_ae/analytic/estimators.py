@@ -13,9 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arguments import plain
+from ..arguments import function, plain
 from ..errors import DataError, ShapeError
-from ._arguments import Array, of_shape, real_array, real_number, whole_number, within
+from ._arguments import (
+    Array,
+    of_shape,
+    one_or_each,
+    real_array,
+    real_number,
+    squarable,
+    whole_number,
+    within,
+)
 
 APART = 0.1  # nats between thirds of a grid
 
@@ -193,8 +202,9 @@ class Quadratic:
         """
         c, h, H = self._in_noise(mean, sigma)
         scale, square = np.asarray(sigma, dtype=np.float64), H @ H
-        constants = np.broadcast_to(plain(baseline, "baseline"), h.shape)
-        g = c + 0.5 * np.trace(H) - real_array(constants, "baseline", 1)
+        fix = "give one number, or one for each component"
+        constants = one_or_each(baseline, "baseline", "component", len(h), "(-inf, inf)", fix)
+        g = c + 0.5 * np.trace(H) - constants
         spread = h @ h + 0.5 * np.trace(square)
         second = g**2 + spread + 2 * h**2 + 2 * np.diag(square) + 2 * g * np.diag(H)
         return (second - h**2) / scale**2
@@ -265,8 +275,8 @@ def square_gradient_variances(mu: float, sigma: float) -> tuple[float, float]:
     >>> mg.analytic.square_gradient_variances(0.0, 1.0)
     (4.0, 15.0)
     """
-    mu = real_number(mu, "mu", "(-inf, inf)", "mu is the mean of q")
-    sigma = real_number(sigma, "sigma", "(0, inf)", SIGMA)
+    mu = squarable(mu, "mu", "(-inf, inf)", "mu is the mean of q")
+    sigma = squarable(sigma, "sigma", "(0, inf)", SIGMA)
     return 4 * sigma**2, mu**4 / sigma**2 + 14 * mu**2 + 15 * sigma**2
 
 
@@ -376,9 +386,9 @@ def importance_bound(log_weights: ArrayLike, axis: int = -1) -> Array:
     -1000.0
     """
     a = real_array(log_weights, "log_weights", None)
-    if not -a.ndim <= axis < a.ndim:
+    if not isinstance(axis, int | np.integer) or not -a.ndim <= axis < a.ndim:
         raise ShapeError(
-            f"there is no axis {axis} to average over",
+            f"there is no axis {axis!r:.40} to average over",
             f"log_weights has shape {a.shape}",
             "name its sample axis",
         )
@@ -465,6 +475,7 @@ def grid_log_prob(
     >>> bool(np.allclose(log_p, -0.5 * (np.log(4 * np.pi) + x**2 / 2)))
     True
     """
+    function(log_conditional, "log_conditional", "pass a function of the grid points Z")
     M = whole_number(M, "M", 1, 2, "a grid over more latent units is too large")
     limit = real_number(
         limit, "limit", "(0, inf)", "the grid covers [-limit, limit]; the prior has unit variance"

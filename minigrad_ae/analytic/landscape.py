@@ -20,9 +20,9 @@ from math import comb
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arguments import counted
+from ..arguments import counted, members
 from ..errors import DataError, ShapeError
-from ._arguments import Array, real_array, spectrum, whole_number, with_units
+from ._arguments import Array, of_shape, real_array, real_number, spectrum, whole_number, with_units
 
 # a table longer than this is asked for by mistake: D = 64, M = 32 has 10^19 rows
 MOST_POINTS = 100_000
@@ -374,7 +374,10 @@ def inertia(H: ArrayLike, rtol: float = 1e-9) -> tuple[int, int, int]:
     >>> mg.analytic.inertia([[0.0, 2.0], [2.0, 0.0]])  # eigenvalues -2 and 2
     (1, 0, 1)
     """
-    eigenvalues = np.linalg.eigvalsh(real_array(H, "H", 2))
+    H = real_array(H, "H", 2)
+    H = of_shape(H, "H", (len(H), len(H)), "a Hessian is square")
+    rtol = real_number(rtol, "rtol", "[0, 1)", "1e-9, say, of the largest eigenvalue")
+    eigenvalues = np.linalg.eigvalsh(H)
     cut = rtol * np.abs(eigenvalues).max()
     negative, positive = int((eigenvalues < -cut).sum()), int((eigenvalues > cut).sum())
     return negative, len(eigenvalues) - negative - positive, positive
@@ -394,9 +397,10 @@ def _distinct(s: ArrayLike) -> Array:
 
 def _components(components: Iterable[int], K: int, M: int) -> list[int]:
     """The set I as rising positions from 0."""
+    fix = "pass the numbers of components, such as (1, 2)"
     numbers = [
         whole_number(i, "a component", 1, K, f"there are {K} components, counted from 1")
-        for i in components
+        for i in members(components, object, "components", fix)
     ]
     if len(set(numbers)) < len(numbers) or len(numbers) > M:
         raise DataError(

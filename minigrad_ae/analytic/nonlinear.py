@@ -22,7 +22,15 @@ from numpy.typing import ArrayLike
 
 from ..arguments import counted
 from ..errors import DataError
-from ._arguments import Array, real_array, real_number, spectrum, whole_number, with_units
+from ._arguments import (
+    Array,
+    of_shape,
+    real_array,
+    spectrum,
+    squarable,
+    whole_number,
+    with_units,
+)
 from .principal_components import PCA, pca
 
 
@@ -82,7 +90,8 @@ class TwoLayerNet:
         ShapeError, DtypeError, DataError
             If X is not a finite, real, non-empty matrix.
         """
-        hidden = ACTIVATIONS[self.activation](real_array(X, "X", 2) @ self.W1.T + self.b1)
+        X = of_shape(X, "X", (None, self.W1.shape[1]), "give a column for each feature")
+        hidden = ACTIVATIONS[self.activation](X @ self.W1.T + self.b1)
         return hidden @ self.W2.T + self.b2
 
 
@@ -163,10 +172,10 @@ def almost_linear(X: ArrayLike, M: int, epsilon: float, activation: str = "tanh"
     >>> bool(np.isclose(narrow.gap, narrow.predicted_gap, rtol=0.01))
     True
     """
-    epsilon = real_number(
+    epsilon = squarable(
         epsilon, "epsilon", "(0, inf)", "epsilon scales the input weights: choose it small, say 0.1"
     )
-    if activation not in WIDTH_AND_CENTRE:
+    if not isinstance(activation, str) or activation not in WIDTH_AND_CENTRE:
         raise DataError(
             f"no almost linear net with activation {activation!r}",
             "it has a linear part with a cubic correction for tanh and sigmoid only",

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from ..arguments import counted
 from ..errors import DataError, ShapeError
-from ._arguments import Array, real_array, whole_number
+from ._arguments import Array, of_shape, real_array, whole_number
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,8 @@ class PCA:
             If X is not a finite, real, non-empty matrix, or M is not a whole number from 0 to D.
         """
         U = self.basis(M)
-        return self.mean + (real_array(X, "X", 2) - self.mean) @ U @ U.T
+        X = of_shape(X, "X", (None, len(self.mean)), "give a column for each feature")
+        return self.mean + (X - self.mean) @ U @ U.T
 
     def optimal_loss(self, M: int | None = None) -> float:
         """½ Σ_{j>M} s_j: no linear autoencoder with M latent units has a lower loss on X.

@@ -23,6 +23,7 @@ from ._arguments import (
     of_shape,
     real_array,
     real_number,
+    solvable,
     unit,
     variances,
     whole_number,
@@ -30,6 +31,8 @@ from ._arguments import (
 from .principal_components import pca
 
 NOISE = "sigma2 is the variance of the decoder's noise (not its square root): it must be positive"
+
+LARGER_NOISE = "start from a smaller W or a larger sigma2"
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,8 @@ def ppca_optimum(l: ArrayLike, components: int | Iterable[int]) -> tuple[float, 
     """
     l = variances(l)
     D = len(l)
-    if not isinstance(components, Iterable):
+    scalar = isinstance(components, np.ndarray) and components.ndim == 0
+    if scalar or not isinstance(components, Iterable):
         why = f"l has {D} eigenvalues, and one must be left"
         components = range(1, whole_number(components, "M", 0, D - 1, why) + 1)
     why = f"there are {D}, counted from 1"
@@ -356,9 +360,10 @@ def em_step(S: ArrayLike, W: ArrayLike, sigma2: float) -> tuple[Array, float]:
     # of a datum, since products of four would overflow or underflow
     size = unit(np.append(W, np.sqrt(sigma2)))
     S, W, sigma2 = S / size / size, W / size, sigma2 / size / size
-    K = np.linalg.inv(W.T @ W + sigma2 * np.eye(M))
     SW = S @ W
-    following = SW @ np.linalg.inv(sigma2 * np.eye(M) + K @ W.T @ SW)
+    with solvable("the EM step", f"sigma2 is {sigma2:.3g} of W's own scale", LARGER_NOISE):
+        K = np.linalg.inv(W.T @ W + sigma2 * np.eye(M))
+        following = SW @ np.linalg.inv(sigma2 * np.eye(M) + K @ W.T @ SW)
     rest = float((np.trace(S) - (SW @ K * following).sum()) / len(S))
     return following * size, rest * size * size
 
@@ -447,7 +452,8 @@ def em_step_without_noise(S: ArrayLike, W: ArrayLike) -> Array:
     S, W, _ = _model(S, W, 1.0)
     S, size = S / unit(S), unit(W)  # the step knows no unit of S
     W = W / size
-    return size * (S @ W @ np.linalg.solve(W.T @ S @ W, W.T @ W))
+    with solvable("the EM step", f"W has shape {W.shape}", "S W must have full column rank"):
+        return size * (S @ W @ np.linalg.solve(W.T @ S @ W, W.T @ W))
 
 
 def em_rate(l: ArrayLike, M: int) -> float:

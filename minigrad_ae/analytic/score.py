@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arguments import generator
 from ..errors import DataError
 from ._arguments import (
     Array,
@@ -25,7 +26,7 @@ from ._arguments import (
     of_shape,
     probabilities,
     real_array,
-    real_number,
+    squarable,
     whole_number,
 )
 
@@ -180,6 +181,7 @@ class GaussianMixture:
         n = whole_number(n, "n", 1, 10**8, "it counts draws")
         values, vectors = np.linalg.eigh(self.covariances)
         roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+        rng = generator(rng, "GaussianMixture.sample", "the sample")
         component = rng.choice(len(self.weights), size=n, p=self.weights)
         noise = rng.standard_normal((n, self.means.shape[1]))
         return self.means[component] + np.einsum("nde,ne->nd", roots[component], noise)
@@ -190,7 +192,7 @@ class GaussianMixture:
         points = of_shape(
             points, "points", (None, D), "one column for each dimension of the mixture"
         )
-        sigma = real_number(sigma, "sigma", "[0, inf)", SIGMA)
+        sigma = squarable(sigma, "sigma", "[0, inf)", SIGMA)
         noisy = self.covariances + sigma**2 * np.eye(D)
         signs, log_dets = np.linalg.slogdet(noisy)
         if (signs <= 0).any():
@@ -242,7 +244,7 @@ def score_of_denoiser(denoised: ArrayLike, noisy: ArrayLike, sigma: float) -> Ar
     """
     noisy = real_array(noisy, "noisy", 2)
     denoised = of_shape(denoised, "denoised", noisy.shape, "give one answer for each noisy row")
-    return (denoised - noisy) / real_number(sigma, "sigma", "(0, inf)", SIGMA) ** 2
+    return (denoised - noisy) / squarable(sigma, "sigma", "(0, inf)", SIGMA) ** 2
 
 
 def kernel_denoiser(X: ArrayLike, noisy: ArrayLike, sigma: float) -> Array:
@@ -323,6 +325,7 @@ def kernel_floor(
     True
     """
     X, _, sigma = _training_set(X, X, sigma)
+    rng = generator(rng, "kernel_floor", "the noise")
     sweeps = whole_number(sweeps, "sweeps", 2, 10**8, "a standard error needs two")
     means = np.array(
         [
@@ -377,7 +380,7 @@ def kernel_floor_line(x: ArrayLike, sigma: float, points: int = 20_001) -> float
         raise DataError(
             "the grid is too coarse for this noise",
             f"spacing {spacing:.6g}, sigma = {sigma:.6g}",
-            f"choose points >= {int(np.ceil((grid[-1] - grid[0]) / (sigma / 4))) + 1}",
+            f"choose points >= {np.ceil((grid[-1] - grid[0]) / sigma * 4) + 1:.0f}",
         )
     total = 0.0
     # at most 10^6 weights at a time
@@ -405,7 +408,7 @@ def _weights(X: Array, noisy: Array, sigma: float) -> Array:
 def _training_set(X: ArrayLike, noisy: ArrayLike, sigma: float) -> tuple[Array, Array, float]:
     X = real_array(X, "X", 2)
     noisy = of_shape(noisy, "noisy", (None, X.shape[1]), "one column for each feature of X")
-    return X, noisy, real_number(sigma, "sigma", "(0, inf)", SIGMA)
+    return X, noisy, squarable(sigma, "sigma", "(0, inf)", SIGMA)
 
 
 def _softmax(a: Array) -> Array:

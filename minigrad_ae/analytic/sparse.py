@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arguments import plain
+from ..arguments import flag, plain
 from ..errors import DataError
-from ._arguments import Array, of_shape, real_array, real_number, whole_number
+from ._arguments import Array, of_shape, real_array, real_number, solvable, whole_number
 from .principal_components import pca
 
 PENALTY = "lam weighs the sum of |z|: choose lam >= 0"
@@ -293,7 +293,7 @@ def ista_bound(W: ArrayLike, Z: ArrayLike, k: int, accelerated: bool = False) ->
     W = real_array(W, "W", 2)
     Z = of_shape(Z, "Z", (None, W.shape[1]), "one column for each latent unit")
     k = whole_number(k, "k", 1, MOST_STEPS, "the bound counts steps from 1")
-    rate = 2 / (k + 1) ** 2 if accelerated else 1 / (2 * k)
+    rate = 2 / (k + 1) ** 2 if flag(accelerated, "accelerated") else 1 / (2 * k)
     return rate * _lipschitz(W) * (Z**2).sum(axis=1)
 
 
@@ -442,7 +442,8 @@ def codes_on_support(X: ArrayLike, W: ArrayLike, lam: float, signs: ArrayLike) -
     for x, sign, z in zip(X, signs, Z, strict=True):
         A = np.flatnonzero(sign)
         W_A = W[:, A]
-        z[A] = np.linalg.solve(W_A.T @ W_A, W_A.T @ x - lam * sign[A])
+        with solvable("a code", f"its support is {A.tolist()}", "choose independent columns of W"):
+            z[A] = np.linalg.solve(W_A.T @ W_A, W_A.T @ x - lam * sign[A])
     return Z
 
 

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import unmasked
-from ..errors import DataError, DtypeError, GradientError, MinigradError
+from ..arguments import function, generator, plain, whole_number
+from ..errors import DtypeError, GradientError, MinigradError
 from . import engine
 from .graph import Value
 from .operation import Op
@@ -125,7 +125,7 @@ def check_graph(loss: Value, rng: np.random.Generator | None = None) -> GraphRep
             f"got a {type(loss).__name__}",
             "pass a tensor with a graph",
         )
-    rng = rng or np.random.default_rng(0)
+    rng = _directions(rng, "check_graph")
     report = GraphReport()
     for value in engine.topological(loss):
         for i, _ in value.edges:
@@ -144,6 +144,10 @@ def check_graph(loss: Value, rng: np.random.Generator | None = None) -> GraphRep
             else:
                 report.worst = max(report.worst, error)
     return report
+
+
+def _directions(rng: np.random.Generator | None, who: str) -> np.random.Generator:
+    return np.random.default_rng(0) if rng is None else generator(rng, who, "directions")
 
 
 def rule_error(
@@ -280,18 +284,12 @@ def gradcheck(
     >>> bool(mg.gradcheck(lambda x, y: mg.sin(x) * y, [0.3, 2.0], [1.0, -1.0]))
     True
     """
-    if order not in (1, 2):
-        raise DataError(
-            "gradcheck: unknown order",
-            f"order={order}",
-            "order=1 checks gradients, order=2 Hessians",
-        )
-    rng = rng or np.random.default_rng(0)
+    what, fix = "gradcheck: unknown order", "order=1 checks gradients, order=2 Hessians"
+    order = whole_number(order, "gradcheck: order", fix, 1, 2, what=what, where=f"{order=}")
+    function(fn, "gradcheck: fn", "pass a function that makes a tensor of tensors")
+    rng = _directions(rng, "gradcheck")
     arrays = [
-        np.array(
-            x._data if isinstance(x, Value) else unmasked(x, f"gradcheck: input {k}"),
-            dtype=np.float64,
-        )
+        np.array(plain(x._data if isinstance(x, Value) else x, f"gradcheck: input {k}", np.float64))
         for k, x in enumerate(inputs)
     ]
     if order == 2:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import plain
 from ..errors import DtypeError, ShapeError
 from . import engine
 from .graph import Value
@@ -128,7 +129,7 @@ def hvp(loss: Any, xs: Any, v: Any) -> Any:
     [1.0, 2.0]
     """
     loss, leaves, single = _prepared("hvp", loss, xs)
-    vs = [np.asarray(each) for each in ([v] if single else v)]
+    vs = [plain(each, "hvp: v") for each in ([v] if single else v)]
     shapes = [x._data.shape for x in leaves]
     if [each.shape for each in vs] != shapes:
         raise ShapeError(

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import flag, plain
+from ..arguments import flag, members, plain
 from ..errors import DtypeError, GradientError, MinigradError, ShapeError
 from .graph import Value, enable_grad, no_grad, read_only, watchers
 from .messages import no_gradient, shape_of
@@ -305,6 +305,8 @@ def grad(y: Value, xs: Any, gradient: Any = None, create_graph: bool = False) ->
     >>> float(slope), float(curvature)
     (6.0, 2.0)
     """
+    if not isinstance(xs, Value):
+        xs = members(xs, object, "grad: xs", "pass a tensor, or a list of tensors")
     xs = (xs,) if isinstance(xs, Value) else tuple(xs)
     for x in (y, *xs):
         if not isinstance(x, Value):

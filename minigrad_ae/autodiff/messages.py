@@ -18,6 +18,13 @@ from .origin import where
 NO_GRAD = "for a gradient call loss.backward() first, and mg.why(x, loss) if it is None after that"
 
 
+# what NumPy and Python raise where arguments do not fit
+NUMPY_ERRORS = (
+    *(ValueError, IndexError, TypeError, AttributeError),
+    *(OverflowError, ZeroDivisionError, MemoryError),
+)
+
+
 def constant(what: str, a: Any, kinds: str = "biufc") -> np.ndarray:
     """An argument that is not a tensor, called `what`, as an array; DtypeError unless of one of the
     `kinds` ("": any).
@@ -25,7 +32,7 @@ def constant(what: str, a: Any, kinds: str = "biufc") -> np.ndarray:
     a = unmasked(a, what)
     try:
         x = a if type(a) in LEFT else np.asarray(a)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ShapeError(f"{what} is ragged", str(error), "pass a rectangular array") from None
     if kinds and x.dtype.kind not in kinds:
         what = f"{what} does not consist of real numbers"
@@ -56,11 +63,23 @@ def explain(op: Any, args: Sequence[Any], error: Exception) -> MinigradError:
     shapes = (
         ", ".join(f"{op.argument(i)} {described(a)}" for i, a in enumerate(inputs)) or "no inputs"
     )
-    text = f"{op.name}: {str(error).splitlines()[0].removeprefix('_')}"
-    if isinstance(error, TypeError):
+    text = f"{op.name}: {_first_line(error).removeprefix('_')}"
+    if isinstance(error, TypeError | AttributeError):
         return DtypeError(text, shapes, f"the signature is {op.name}{op.__signature__}")
-    kind = RangeError if isinstance(error, IndexError) else ShapeError
-    return kind(text, shapes, f"the law is {op.law}; {op.notes.hint}")
+    return _kind(error)(text, shapes, f"the law is {op.law}; {op.notes.hint}")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _kind(error: Exception) -> type[MinigradError]:
+    """The class of ours that says the same as an error of Python's or NumPy's."""
+    if isinstance(error, IndexError):
+        return RangeError
+    if isinstance(error, TypeError | AttributeError):
+        return DtypeError
+    return ShapeError if isinstance(error, ValueError) else DataError
 
 
 def described(a: Any) -> str:
@@ -87,17 +106,31 @@ def shape_of(x: Any) -> str:
     return f"shape {x.shape}" if hasattr(x, "shape") else f"a {type(x).__name__}"
 
 
-def wrong_call(function: Callable[..., Any], args: Any, kwargs: Any) -> DtypeError | None:
-    """What to say when the arguments do not fit the signature; None when they do."""
-    signature = inspect.signature(function)
+def wrong_call(
+    function: Callable[..., Any], args: Any, kwargs: Any, error: Exception
+) -> MinigradError:
+    """What to say when a function cannot be called like this: the arguments do not fit its
+    signature, or Python or NumPy complained of one of them.
+    """
+    if isinstance(error, MinigradError):
+        return error
+    signature, name = inspect.signature(function), function.__name__
+    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    plain = signature.replace(parameters=bare, return_annotation=signature.empty)
+    fix = f"the signature is {name}{plain}"
     try:
-        signature.bind(*args, **kwargs)
-    except TypeError as error:
-        bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
-        plain = signature.replace(parameters=bare, return_annotation=signature.empty)
-        name, got = function.__name__, f"got {len(args)} arguments by position"
-        return DtypeError(f"{name}: {error}", got, f"the signature is {name}{plain}")
-    return None
+        given = signature.bind(*args, **kwargs).arguments
+    except TypeError as unfit:
+        return DtypeError(f"{name}: {unfit}", f"got {len(args)} arguments by position", fix)
+    got = ", ".join(f"{key} {passed(value)}" for key, value in given.items())
+    return _kind(error)(f"{name}: {_first_line(error)}", got, fix)
+
+
+def passed(value: Any) -> str:
+    """'(3, 4) from matmul at ...' of what has a shape, of anything else its beginning."""
+    if isinstance(value, Value) or hasattr(value, "shape"):
+        return described(value)
+    return f"{value!r:.40}"
 
 
 def not_ours(call: str, name: str, kwargs: Any, public: Collection[str]) -> DtypeError:

@@ -16,12 +16,11 @@ import numpy as np
 
 from ..errors import DataError, DtypeError
 from .graph import Value, grad_mode, watchers
-from .messages import constant, explain
+from .messages import NUMPY_ERRORS, constant, explain
 from .origin import caller
 from .rules import NAMES, arrays_read, compile_expression
 
 REGISTRY: dict[str, Op] = {}
-NUMPY_ERRORS = (ValueError, IndexError, TypeError, AttributeError)
 FLOATS = (np.float64, np.float32, np.complex128, np.complex64)
 FLOAT_CODES = "dfDF"  # the same as NumPy's one-letter codes
 ARRAYS = {np.ndarray, *FLOATS}  # types that carry a dtype; NumPy makes a number of what has no axes
@@ -355,9 +354,9 @@ class Op:
         """
         if len(args) != self.arity:
             args, params = self.arrange(args, params)
-        arrays, edges = self.collect(args)
         saved = None
         try:
+            arrays, edges = self.collect(args)
             computed = None if self.twin is None else self.twin.compute(arrays, params)
             if computed is not None:
                 y, saved = computed

@@ -17,6 +17,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, TextIO
 
+from ..arguments import choice, members
 from ..files import write_json
 from .definition import CLAIMS, KINDS, Claim, Result, Run
 
@@ -59,7 +60,8 @@ def claims(topic: str | None = None) -> list[Claim]:
     >>> [each.id for each in mg.claims.claims("01_backpropagation")[:3]]
     ['chain-rule', 'fan-out', 'one-visit-per-edge']
     """
-    wanted = topics() if topic is None else [topic]
+    fix = "name a lesson; topics() lists them"
+    wanted = topics() if topic is None else [choice(topic, topics(), "claims", "topic", fix)]
     for name in wanted:
         importlib.import_module(f"{__package__}.lesson_{name}")
     return [c for name in wanted for c in CLAIMS if c.topic == name]
@@ -88,7 +90,9 @@ def counts(selected: Iterable[Claim] | None = None) -> dict[str, int]:
     >>> len(six), mg.claims.counts(six)["exact"]
     (6, 1)
     """
-    everything = claims() if selected is None else selected
+    everything = (
+        claims() if selected is None else members(selected, Claim, "selected", "pass claims")
+    )
     different = {(c.topic, NUMBER.sub("#", c.statement)): c.kind for c in everything}
     return {kind: list(different.values()).count(kind) for kind in KINDS}
 
@@ -130,7 +134,7 @@ def table(results: Sequence[Result]) -> str:
     kinds = {c.id: c.kind for c in CLAIMS}
     heads = f"{'claim':<43} {'kind':<11} {'expected':>12} {'measured':>12} {'tolerance':>9}"
     lines = [f"{heads}  verdict"]
-    for r in results:
+    for r in members(results, Result, "results", "pass what verify() returned"):
         *above, last = textwrap.wrap(r.statement, 43, subsequent_indent="  ")
         verdict = "PASS" if r.passed else "FAIL"
         numbers = f"{r.expected:>12.6g} {r.measured:>12.6g} {r.tolerance:>9.1e}"

@@ -178,8 +178,8 @@ def weights_grow(run: Run) -> float:
     kind="exact",
     expected=lambda run: analytic.parabola_residual(POINTS),
     tolerance=1e-6,
-    reason="an infimum, approached as the fourth power of the weights: 400 evaluations come within "
-    "1e-6",
+    reason="an infimum, approached as the fourth power of the weights: 800 evaluations come within "
+    "1e-7",
     sabotage=edit(parabola, "t**2", "t**3"),
 )
 def parabola_error(run: Run) -> float:

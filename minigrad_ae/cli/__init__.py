@@ -17,7 +17,7 @@ from typing import Any
 from ..arguments import Parser, spell_out
 from ..errors import MinigradError
 from ..version import __version__
-from . import bench, data, doctor, exercise, inspect, lesson, notebook, train, verify
+from . import bench, data, doctor, exercise, inspect, lesson, notebook, runs, train, verify
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,6 +41,7 @@ def _run_command(argv: Sequence[str] | None) -> int:
     if rest and args.handler is not lesson.lesson:
         parser.error(f"unknown argument {rest[0]!r}")
     rest += words[own + 1 :]  # those of the inspected script
+    args.words = words
     try:
         return int(args.handler(args, rest))
     except MinigradError as error:
@@ -60,9 +61,9 @@ def _run_command(argv: Sequence[str] | None) -> int:
             "  fix: check the path, its permissions and the space on the disk",
             file=sys.stderr,
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("minigrad-ae: interrupted", file=sys.stderr)
-        return 130
+        return runs.code_of(stop)
     return 2
 
 

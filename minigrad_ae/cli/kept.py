@@ -17,7 +17,7 @@ from .. import checkpoint
 from ..claims.certificate import Certificate
 from ..data.columns import Table
 from ..errors import CheckpointError, DataError
-from ..files import write_folder
+from ..files import alone_in, write_folder
 from ..models import LinearAutoencoder
 from ..teaching.figures import CLASSES
 
@@ -27,8 +27,8 @@ MOST = len(CLASSES) * len(MARKS)
 
 
 def demand_folder(out: Path) -> None:
-    """Refuse a folder that cannot be made or written to, or that holds another run's model: asked
-    before the work is done.
+    """Refuse a folder that cannot be made or written to, that holds another run's model, or in
+    which another run is at work: asked before the work is done.
     """
     above = next(p for p in [out, *out.absolute().parents] if p.exists())
     if not above.is_dir():
@@ -41,6 +41,9 @@ def demand_folder(out: Path) -> None:
             f"{out / checkpoint.FILE}",
             "name another folder: --out DIR",
         )
+    if out.is_dir():
+        with alone_in(out):
+            pass
 
 
 def centred_by_itself(model: LinearAutoencoder, mean: np.ndarray) -> LinearAutoencoder:

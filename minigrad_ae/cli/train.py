@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from argparse import SUPPRESS, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from ..autodiff.graph import no_grad
 from ..data import Scaling, check_matrix, digits, mnist
 from ..data.mnist_files import SETS
 from ..data.validate import demand_differences, demand_squares
-from ..errors import CheckpointError, DataError
+from ..errors import DataError
 from ..experiments.masked import (
     gaussian_errors,
     masked_errors,
@@ -33,12 +32,10 @@ from ..experiments.masked import (
 from ..models.base import VariationalModel
 from ..models.masked import random_masks
 from ..optim import Adam
-from ..train import History, State, fit
-from . import input
+from ..train import History, fit
+from . import input, runs
 
-FILE = "checkpoint.npz"
 EPOCHS, STEPS = 10, 3000  # at least, where --epochs is not given
-LINES = 50  # about as many epochs are printed and kept
 # learning rates where none is given, if not 0.001; and the steps after which one has halved
 RATE, FALL = {"linear": 0.01}, {"linear": 1000}
 FAR = 1.5  # times the error of PCA
@@ -49,8 +46,6 @@ PIXELS = ("sparse", "denoising")
 SCALED = ("linear", "two-layer", "deep", "sparse", "denoising", "linear-vae", "vae")
 MASKS = 20  # how many a masked autoencoder is tested with
 HELD_OUT = 5  # every fifth row of the user's own matrix is for testing
-# options that may differ on --resume
-MAY_CHANGE = {"epochs", "resume", "overwrite", "checkpoint", "command", "handler"}
 
 
 def train(options: Namespace, rest: list[str]) -> int:
@@ -58,47 +53,66 @@ def train(options: Namespace, rest: list[str]) -> int:
     the exit code.
     """
     _complete(options)
-    path = _path(options)
+    path = runs.path_of(options)
+    with runs.answering_sigterm(), runs.folder_of(options, path):
+        return _train(options, path)
+
+
+def _train(options: Namespace, path: Path | None) -> int:
     X, X_test = data_of(options)
     seeds = np.random.SeedSequence(options.seed).spawn(3)
     init, shuffle, noise = map(np.random.default_rng, seeds)
+    begun = runs.Begun.read(path) if options.resume and path is not None else None
+    if begun is not None:
+        begun.complete(options)
+    else:
+        _choose(options, X)
     model = MODELS[options.model](options, X.shape[1], rng=init, dtype=options.dtype)
     if isinstance(model, models.MaskedAutoencoder):
         model.standardise(X)
     # each parameter gets a gradient and Adam's two moments, in the middle of the first step
     size = 3 * sum(p.size * p.dtype.itemsize for p in model.parameters())
     demand_room(size, "training this model", "choose fewer units (--latent, --hidden)")
-    found = None
-    if options.resume and path is not None:
+    runs.demand_disk(path, size)
+    optimizer = Adam(model.parameters(), lr=options.lr)
+    data = runs.data_sum(X, X_test) if path is not None else ""
+    if begun is not None and path is not None:
+        begun.demand_same(options, data, optimizer)
         found = checkpoint.load(path, model)
-        then, history = _training_of(found)
-        _demand_same(options, then, path)
-        scaling = found.scaling
+        optimizer.load_state_dict(found.optimizer or {})
+        shuffle, noise = found.generators["shuffle"], found.generators["noise"]
+        scaling, history = found.scaling, begun.history
     else:
-        _choose(options, X)
-        history = History()
         scaling = None if options.scale == "none" else Scaling.learn(X, options.scale)
+        history = History()
     if scaling is not None:
         X, X_test = scaling.apply(X), scaling.apply(X_test)
     epochs = options.epochs
     if epochs is None:
         epochs = enough_epochs(len(X), options.batch_size)
-    optimizer = Adam(model.parameters(), lr=options.lr)
-    if found is not None:
-        optimizer.load_state_dict(found.optimizer or {})
-        shuffle, noise = found.generators["shuffle"], found.generators["noise"]
+    if begun is not None:
         left = max(0, epochs - history.epochs)
-        print(f"continuing after epoch {history.epochs}, with {path}; epochs left: {left}")
-    keep = Keeper(
-        path, settings_of(options), scaling, epochs, {"shuffle": shuffle, "noise": noise}, history
+        within = f", step {history.steps}" if history.begun else ""
+        print(f"continuing after epoch {history.epochs}{within}, with {path}; epochs left: {left}")
+    keeper = runs.Keeper(
+        runs.Kept(
+            path,
+            {"settings": runs.settings_of(options), "data": data},
+            scaling,
+            {"shuffle": shuffle, "noise": noise},
+        ),
+        epochs,
+        options.every,
+        history,
+        lambda model, loss: in_units(model, scaling, loss),
     )
     count = sum(p.size for p in model.parameters())
     print(
         f"{type(model).__name__}, {count:,} parameters; {len(X)} data of {X.shape[1]} features, "
         f"{len(X_test)} held out"
     )
-    print(said_of(model, scaling))
-    schedule = falling(options.lr, options.fall)
+    print(said_of(model, scaling), flush=True)
+    kept: dict[str, Any] = {"callbacks": [keeper.after_epoch], "each_step": [keeper.after_step]}
     try:
         fit(
             model,
@@ -108,68 +122,18 @@ def train(options: Namespace, rest: list[str]) -> int:
             rng=shuffle,
             batch_size=options.batch_size,
             noise=noise,
-            schedule=schedule,
-            callbacks=[keep],
+            schedule=falling(options.lr, options.fall),
             progress=sys.stderr.isatty(),
             history=history,
+            **kept,
         )
-    except KeyboardInterrupt:
-        kept = "nothing was kept"
-        if path and keep.epoch:
-            kept = f"epoch {keep.epoch} is in {path}: continue with --resume"
-        print(f"\nminigrad-ae: interrupted; {kept}", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        return runs.interrupted(stop, keeper, options)
     factor = np.array(1.0) if scaling is None else scaling.factor
     report(model, X, X_test, options.latent, factor, hints(options, epochs, history))
     if path is not None:
         print(f"kept in {path}")
     return 0
-
-
-class Keeper:
-    """A callback: says the loss, in the units of the table, and keeps the model.
-
-    Of many short epochs it says and keeps some: every one that lasts a second, and at least
-    `LINES` in all.
-    """
-
-    def __init__(
-        self,
-        path: Path | None,
-        settings: dict[str, Any],
-        scaling: Scaling | None,
-        epochs: int,
-        generators: dict[str, np.random.Generator],
-        history: History,
-    ) -> None:
-        self.path, self.settings, self.scaling = path, settings, scaling
-        self.epochs, self.generators = epochs, generators
-        self.epoch = history.epochs  # of the model that is kept
-        self.every = -(-epochs // LINES)
-        self.time = time.monotonic()
-
-    def __call__(self, state: State) -> None:
-        """After an epoch."""
-        from tqdm import tqdm
-
-        late = time.monotonic() - self.time >= 1.0
-        round_one = state.epoch % self.every == 0 or state.epoch in (1, self.epochs)
-        if not (late or round_one):
-            return
-        loss = in_units(state.model, self.scaling, state.loss)
-        # above the bar, where there is one
-        tqdm.write(f"epoch {state.epoch:>4}  loss {loss:.10g}")
-        sys.stdout.flush()
-        if self.path is not None:
-            checkpoint.save(
-                self.path,
-                state.model,
-                optimizer=state.optimizer,
-                generators=self.generators,
-                meta={"settings": self.settings, "history": state.history.as_dict()},
-                scaling=self.scaling,
-            )
-        self.epoch, self.time = state.epoch, time.monotonic()
 
 
 # --- what is chosen where nothing is said ---------------------------------------------------------
@@ -209,11 +173,6 @@ def _choose(options: Namespace, X: np.ndarray) -> None:
     demand_differences(X)
     if options.scale != "none":
         demand_squares(X)
-
-
-def settings_of(options: Namespace) -> dict[str, Any]:
-    """What must be the same on --resume, and is kept for it."""
-    return {name: value for name, value in vars(options).items() if name not in MAY_CHANGE}
 
 
 # --- units ----------------------------------------------------------------------------------------
@@ -354,85 +313,18 @@ def sum_of_squares(difference: np.ndarray) -> float:
     return float(np.mean(np.sum(difference.astype(np.float64) ** 2, axis=1)))
 
 
-def _path(options: Namespace) -> Path | None:
-    """Where the checkpoint is or will be; the folder is made now, before the
-    time for training is spent.
-    """
-    if options.checkpoint is None:
-        if options.resume:
-            raise DataError(
-                "--resume without --checkpoint",
-                "there is nothing to resume",
-                "name the folder: --checkpoint DIR",
-            )
-        return None
-    path: Path = options.checkpoint / FILE
-    if path.exists() and not (options.resume or options.overwrite):
-        raise CheckpointError(
-            "there is a checkpoint of an older run",
-            f"{path}",
-            "continue it: --resume; start again: --overwrite; or name another folder",
-        )
-    if not options.resume:
-        try:
-            options.checkpoint.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            where = f"--checkpoint {options.checkpoint}: {error.strerror}"
-            raise CheckpointError(
-                "the folder for the checkpoint cannot be made", where, "name another one"
-            ) from None
-    return path
-
-
 def _complete(options: Namespace) -> None:
     """Refuse options that the model does not use, and give the others their defaults."""
     for name, (default, users) in USED_BY.items():
         if options.model in users:
             vars(options).setdefault(name, default)
         elif hasattr(options, name):
-            flag = f"--{name.replace('_', '-')}"
+            flag = runs.flag(name)
             raise DataError(
                 f"{flag} means nothing to the model {options.model!r}",
                 f"it is an option of {', '.join(users)}",
                 f"leave out {flag}, or choose another model",
             )
-
-
-def _training_of(found: checkpoint.Checkpoint) -> tuple[dict[str, Any], History]:
-    """(options, history) of the run that left this checkpoint; CheckpointError where no run of this
-    command left it.
-    """
-    try:
-        if found.optimizer is None or not found.generators.keys() >= {"shuffle", "noise"}:
-            raise KeyError
-        return dict(found.meta["settings"]), History(**found.meta["history"])
-    except (KeyError, TypeError, ValueError):
-        raise CheckpointError(
-            "--resume: the checkpoint has no training to continue",
-            f"{found.path}: a model alone, not written by minigrad-ae train",
-            "load it with mg.checkpoint.load; or start again in another folder",
-        ) from None
-
-
-def _demand_same(options: Namespace, then: dict[str, Any], path: Path) -> None:
-    """On --resume every option but the number of epochs must be what it was (one that came later
-    had its default); what is not given is taken from there.
-    """
-    # before there was scaling, data were as they are, and rates stayed
-    then = {"scale": "none", "fall": None, **then}
-    options.fall = then["fall"]
-    for name in ("lr", "scale"):
-        if getattr(options, name, None) is None:
-            setattr(options, name, then[name])
-    now = settings_of(options)
-    changed = [name for name in sorted(now.keys() & then.keys()) if now[name] != then[name]]
-    if changed:
-        differ = [f"--{n.replace('_', '-')} was {then[n]}, is {now[n]}" for n in changed]
-        raise CheckpointError(
-            "--resume: the options are not those of the checkpoint",
-            f"{path}: {'; '.join(differ)}",
-            "repeat the options",
-        )
 
 
 # --- the models -----------------------------------------------------------------------------------
@@ -514,56 +406,9 @@ CHOICES = sorted(MODELS)
 # no defaults here, so that `_complete` sees what was given
 WHOLE = {"type": int, "default": SUPPRESS}
 REAL = {"type": float, "default": SUPPRESS}
-OPTIONS = {
-    "model": {"choices": CHOICES, "metavar": "MODEL", "help": NAMES},
-    "--data": {
-        "default": "digits",
-        "metavar": "DATA",
-        "help": "digits, mnist, fashion-mnist, kmnist, or a file of numbers (digits)",
-    },
-    **input.OPTIONS,
-    "--latent": {
-        "type": int,
-        "required": True,
-        "metavar": "M",
-        "help": "number of latent units",
-    },
-    "--epochs": {
-        "type": int,
-        "metavar": "E",
-        "help": "epochs in all, also with --resume (10; for small data as many as make 3,000 "
-        "steps)",
-    },
-    "--checkpoint": {
-        "type": Path,
-        "metavar": "DIR",
-        "help": "keep the model here, in checkpoint.npz, after every epoch, or every second",
-    },
-    "either": {
-        "--resume": {"action": "store_true", "help": "go on with the model in --checkpoint"},
-        "--overwrite": {
-            "action": "store_true",
-            "help": "begin anew where --checkpoint holds an older run",
-        },
-    },
-    "--seed": {
-        "type": seed,
-        "default": 0,
-        "help": "of the first weights, the order of the data, and the noise (0)",
-    },
-    "--lr": {
-        "type": float,
-        "help": "learning rate of Adam (0.001; linear: from 0.01, halved after 1,000 steps)",
-    },
-    "--batch-size": {"type": int, "default": 64, "metavar": "B", "help": "data per step (64)"},
-    "--dtype": {
-        "default": "float64",
-        "choices": ["float32", "float64"],
-        "help": "of weights and data (float64)",
-    },
-    # options of single models
+OWN = {  # options of single models
     "--scale": {
-        "choices": ["one", "column", "none"],
+        "choices": runs.SCALES,
         "default": SUPPRESS,
         "help": "data less their mean and divided by one number for all columns, learned from the "
         "training rows and undone in the report; by one for each column, which changes the PCA; or "
@@ -601,6 +446,44 @@ OPTIONS = {
         "help": "where the learnt deviation of a Gaussian p(x | z) starts (1)",
     },
     "--beta": {**REAL, "metavar": "B", "help": "weight of the KL term (1)"},
+}
+OPTIONS = {
+    "model": {"choices": CHOICES, "metavar": "MODEL", "help": NAMES},
+    "--data": {
+        "default": "digits",
+        "metavar": "DATA",
+        "help": "digits, mnist, fashion-mnist, kmnist, or a file of numbers (digits)",
+    },
+    **input.OPTIONS,
+    "--latent": {
+        "type": int,
+        "required": True,
+        "metavar": "M",
+        "help": "number of latent units",
+    },
+    "--epochs": {
+        "type": int,
+        "metavar": "E",
+        "help": "epochs in all, also with --resume (10; for small data as many as make 3,000 "
+        "steps)",
+    },
+    **runs.OPTIONS,
+    "--seed": {
+        "type": seed,
+        "default": 0,
+        "help": "of the first weights, the order of the data, and the noise (0)",
+    },
+    "--lr": {
+        "type": float,
+        "help": "learning rate of Adam (0.001; linear: from 0.01, halved after 1,000 steps)",
+    },
+    "--batch-size": {"type": int, "default": 64, "metavar": "B", "help": "data per step (64)"},
+    "--dtype": {
+        "default": "float64",
+        "choices": ["float32", "float64"],
+        "help": "of weights and data (float64)",
+    },
+    **OWN,
 }
 # option of single models -> (default, its models); every other model refuses it
 USED_BY: dict[str, tuple[Any, tuple[str, ...]]] = {

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arguments import generator, real_number, real_numbers, unmasked
-from ..errors import DtypeError
+from ..arguments import generator, numbers, real_number, real_numbers
+from ..errors import DtypeError, ShapeError
 
 
 def zero_random_subset(x: Any, drop: float, rng: np.random.Generator) -> Any:
@@ -62,7 +62,7 @@ def zero_random_subset(x: Any, drop: float, rng: np.random.Generator) -> Any:
         "drop is the probability that an entry is set to zero, e.g. 0.3",
     )
     rng = generator(rng, "zero_random_subset", "which entries to set to zero")
-    x = unmasked(x, "x")
+    x = _data(x)
     return x * (rng.random(x.shape) >= drop).astype(x.dtype)
 
 
@@ -102,7 +102,7 @@ def additive_gaussian(x: Any, sigma: ArrayLike, rng: np.random.Generator) -> Any
     >>> bool((y[:, 0] == 0).all()), bool(abs(y[:, 1].std() - 2) < 0.1)
     (True, True)
     """
-    x, fix = unmasked(x, "x"), "sigma is a standard deviation in the units of x, e.g. 0.3"
+    x, fix = _data(x), "sigma is a standard deviation in the units of x, e.g. 0.3"
     sigma = real_numbers(sigma, "additive_gaussian: sigma", "[0, inf)", fix)
     rng = generator(rng, "additive_gaussian", "the noise")
     if x.dtype not in (np.float32, np.float64):
@@ -111,7 +111,18 @@ def additive_gaussian(x: Any, sigma: ArrayLike, rng: np.random.Generator) -> Any
             f"got shape {x.shape}, dtype {x.dtype}",
             "scale it first, e.g. x / 255 for grey levels",
         )
+    if sigma.shape not in ((), (1,), x.shape[-1:]):
+        raise ShapeError(
+            "additive_gaussian: sigma must be one number, or one for each feature",
+            f"got shape {sigma.shape}, and x of shape {x.shape}",
+            "pass as many as x has columns",
+        )
     return with_noise(x, sigma, rng)
+
+
+def _data(x: Any) -> Any:
+    """A tensor as it is; anything else as an array of numbers."""
+    return x if hasattr(x, "requires_grad") else numbers(x, "x")
 
 
 def with_noise(x: np.ndarray, sigma: np.ndarray, rng: np.random.Generator) -> np.ndarray:

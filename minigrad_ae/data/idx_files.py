@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import demand_room
 from ..errors import FileError
 
 TYPES = {  # the third byte of the file; the fourth is the number of axes
@@ -20,6 +23,8 @@ TYPES = {  # the third byte of the file; the fourth is the number of axes
     0x0D: ">f4",
     0x0E: ">f8",
 }
+RATIO = 1032  # deflate makes of one byte at most so many
+MOST_AXES = 32  # that NumPy of any version has
 AGAIN = "copy or fetch the file again"
 
 
@@ -28,26 +33,33 @@ def read_idx(path: Path, again: str = AGAIN) -> NDArray[Any]:
 
     FileError where it is damaged or not IDX; `again` says how to get another one.
     """
-    raw = unpacked(path, again)
-    if not is_idx(raw):
-        raise FileError(
-            "the file is not in IDX format",
-            f"{path}: it begins with {raw[:4].hex(' ') or 'nothing'}, expected 00 00, a type "
-            "(08 is bytes) and the number of axes",
-            again,
-        )
-    dtype, ndim = np.dtype(TYPES[raw[2]]), raw[3]
-    header = 4 + 4 * ndim
-    shape = tuple(int.from_bytes(raw[k : k + 4], "big") for k in range(4, header, 4))
-    needed = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if len(raw) != header + needed:
+    with unpacked(path, again) as file:
+        start = file.read(4)
+        if not is_idx(start):
+            raise FileError(
+                "the file is not in IDX format",
+                f"{path}: it begins with {start.hex(' ') or 'nothing'}, expected 00 00, a type "
+                "(08 is bytes) and the number of axes",
+                again,
+            )
+        dtype, ndim = np.dtype(TYPES[start[2]]), start[3]
+        sizes = file.read(4 * ndim)
+        shape = tuple(int.from_bytes(sizes[k : k + 4], "big") for k in range(0, 4 * ndim, 4))
+        needed = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        # what the file says of itself is not believed: no more memory than its bytes can fill
+        most = min(needed + 1, RATIO * path.stat().st_size)
+        demand_room(most, f"the array in {path.name}", again)
+        raw = file.read(most)
+    if len(raw) != needed or len(sizes) != 4 * ndim:
         raise FileError(
             "the file is cut short, or too long",
-            f"{path}: {max(0, len(raw) - header):,} bytes of data, but shape {shape} needs "
-            f"{needed:,}",
+            f"{path}: {len(raw):,}{'' if len(raw) <= needed else ' or more'} bytes of data, but "
+            f"shape {shape} needs {needed:,}",
             again,
         )
-    return np.frombuffer(raw, dtype, offset=header).reshape(shape)
+    if ndim > MOST_AXES:
+        raise FileError("the array has too many axes", f"{path}: {ndim} of them", again)
+    return np.frombuffer(raw, dtype).reshape(shape)
 
 
 def is_idx(start: bytes) -> bool:
@@ -55,10 +67,17 @@ def is_idx(start: bytes) -> bool:
     return len(start) >= 4 and start[:2] == b"\0\0" and start[2] in TYPES and start[3] > 0
 
 
-def unpacked(path: Path, again: str = AGAIN) -> bytes:
-    """The bytes of a file, unpacked where its name ends in .gz."""
+@contextmanager
+def unpacked(path: Path, again: str = AGAIN) -> Iterator[IO[bytes]]:
+    """A file to be read, unpacked where its name ends in .gz; FileError for what goes wrong in the
+    meantime.
+    """
     try:
-        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        opened: Any = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rb") as file:
+            yield file
+    except FileError:
+        raise
     except (EOFError, zlib.error):
         raise FileError(
             "the file is cut short or damaged", f"{path}: gzip cannot unpack it", again

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import generator, whole_number
+from ..arguments import demand_room_for, generator, whole_number
 from ..errors import DataError, FileError
 from .validate import check_matrix
 
@@ -152,6 +152,7 @@ def patches(
     fix = f"choose n >= 1 and a size from 2 to {largest}"
     n = whole_number(n, "patches: n", fix, what=what, where=where)
     size = whole_number(size, "patches: size", fix, 2, largest, what=what, where=where)
+    demand_room_for((n, size * size))
     windows = np.lib.stride_tricks.sliding_window_view(inside, (size, size))
     rows, columns = (rng.integers(0, count, n) for count in windows.shape[:2])
     found = windows[rows, columns].reshape(n, size * size)

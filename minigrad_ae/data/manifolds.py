@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import generator, real_number, whole_number
+from ..arguments import demand_room_for, generator, real_number, whole_number
 
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -132,6 +132,7 @@ def _numbers(n: int, rng: np.random.Generator | None) -> NDArray[np.float64]:
     """n numbers in [-1, 1]: an even grid, or drawn at random."""
     what = "a manifold needs at least two points"
     whole_number(n, "n", "pass n=2 or more", low=2, what=what, where=f"got n={n}")
+    demand_room_for((n, 3))
     if rng is None:
         return np.linspace(-1.0, 1.0, n)
     return generator(rng, "manifolds", "points at random").uniform(-1.0, 1.0, n)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import counted
+from ..arguments import counted, file_path
 from ..errors import DataError, DtypeError, FileError, ShapeError
 from .columns import Columns, Table, as_labels, split_array, split_pictures
 from .idx_files import is_idx, read_idx
@@ -124,7 +124,7 @@ def read_table(
     labels: str | int | None = None,
 ) -> Table:
     """What `load_matrix` reads, with the names of the columns and what was decided on the way."""
-    several = isinstance(drop, Sequence | np.ndarray) and not isinstance(drop, str)
+    several = not isinstance(drop, str) and (isinstance(drop, Sequence) or np.ndim(drop) > 0)
     given: Any = drop if several else [drop]
     dropped = tuple(_column(each, "drop") for each in given)
     label = None if labels is None else _column(labels, "labels")
@@ -133,12 +133,13 @@ def read_table(
         raise DtypeError(
             "load_matrix: key must be the name of an array", f"got {key!r:.60}", "pass a str"
         )
+    file_path(path, "load_matrix: path")
     if str(path) in {"digits", *SETS}:
         demand_no_key(key, path)
         return _named(str(path), columns)
     path = Path(path)
     values = None
-    if label is not None and Path(label).is_file():
+    if label is not None and os.path.isfile(label):
         values, columns = _labels_in(Path(label)), Columns(columns.drop)
     table = _read(path, key, columns)
     _convert_floats(table)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import time
 from dataclasses import dataclass
 from operator import methodcaller
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import choice, real_dtype
+from ..arguments import choice, file_path, real_dtype
 from ..errors import FileError
 from ..files import write_whole
 from .idx_files import read_idx
@@ -88,6 +89,9 @@ SHA256 = SETS["mnist"].sha256()
 PREFIX = {"train": "train", "test": "t10k"}
 SIDE = 28
 TIMEOUT = 30.0  # seconds without an answer
+PATIENCE = 3600.0  # seconds for one file
+LARGEST = 64_000_000  # bytes; the largest of these files has 26,421,880
+PART = 1 << 16  # bytes that are read at a time
 
 
 def mnist(
@@ -172,7 +176,9 @@ def folder_of(root: str | os.PathLike[str] | None, which: str = "mnist") -> Path
     """Where the files are looked for first: `root` if it is named, else $MINIGRAD_AE_DATA, else the
     cache.
     """
-    return Path(root or os.environ.get("MINIGRAD_AE_DATA") or cache_folder(which))
+    if root is not None:
+        return file_path(root, f"{which}: root")
+    return Path(os.environ.get("MINIGRAD_AE_DATA") or cache_folder(which))
 
 
 def is_there(which: str = "mnist") -> bool:
@@ -245,23 +251,37 @@ def _fetch(url: str, expected: str, which: str) -> bytes:
 
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-            content: bytes = answer.read()
-    except (http.client.HTTPException, OSError, ValueError) as error:
+            content = _bounded(answer)
+    except (http.client.HTTPException, OSError, ValueError, OverflowError) as error:
+        reason = str(getattr(error, "reason", None) or error or type(error).__name__)
         raise FileError(
             f"{SETS[which].title} cannot be downloaded",
-            f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}",
+            f"{url!r:.200}: {' '.join(reason.split()):.200}",
             "check the connection, or copy the four files yourself and set MINIGRAD_AE_DATA to "
             "their folder; "
             f"everything but {SETS[which].title} runs offline on mg.data.digits()",
         ) from None
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
+        sums = f"SHA-256 {found[:12]}..., expected {expected[:12]}..."
         raise FileError(
             "what was downloaded is not the file that was expected; nothing was written",
-            f"{url}: {len(content):,} bytes, SHA-256 {found[:12]}..., expected {expected[:12]}...",
+            f"{url!r:.200}: {len(content):,} bytes, {sums}",
             f"try another network or mirror: minigrad-ae data {which} --mirror URL",
         )
     return content
+
+
+def _bounded(answer: Any) -> bytes:
+    """What a server sends, unless that has no end."""
+    content, start = bytearray(), time.monotonic()
+    while part := answer.read1(PART):
+        content += part
+        if len(content) > LARGEST:
+            raise ValueError(f"more than {LARGEST:,} bytes: none of these files is so large")
+        if time.monotonic() - start > PATIENCE:
+            raise ValueError(f"{len(content):,} bytes in {PATIENCE / 60:.0f} minutes: too slow")
+    return bytes(content)
 
 
 def _find(name: str, root: str | os.PathLike[str] | None, which: str) -> Path:

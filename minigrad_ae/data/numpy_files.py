@@ -29,7 +29,7 @@ def read_npy(path: Path, columns: Columns) -> Table:
     """The matrix in a .npy file."""
     place = f"path {str(path)!r}"
     with open(path, "rb") as file:
-        array = _array(file, os.fstat(file.fileno()).st_size, place)
+        array = read_array(file, os.fstat(file.fileno()).st_size, place)
     table = _table(array, columns, place)
     if array.dtype.names is None:
         table.line = f"np.load({str(path)!r}){table.line}"
@@ -105,10 +105,10 @@ def _shape(archive: zipfile.ZipFile, name: str, place: str) -> tuple[int, ...]:
 def _member(archive: zipfile.ZipFile, name: str, place: str) -> NDArray[Any]:
     with archive.open(f"{name}.npy") as file:
         size = archive.getinfo(f"{name}.npy").file_size
-        return _array(file, size, f"{place}, array {name!r}")
+        return read_array(file, size, f"{place}, array {name!r}")
 
 
-def _array(file: IO[bytes], size: int, place: str) -> NDArray[Any]:
+def read_array(file: IO[bytes], size: int, place: str) -> NDArray[Any]:
     """The array of numbers in an open file of so many bytes; its header is judged first."""
     shape, dtype = _header(file, place)
     if dtype.hasobject:

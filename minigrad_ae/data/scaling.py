@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import choice
+from ..arguments import choice, counted, plain
 from ..errors import ShapeError
 from .validate import check_matrix
 
@@ -197,4 +197,11 @@ class Scaling:
         ndarray, (n, D)
             Y factor + mean, in float64.
         """
-        return np.asarray(Y) * self.factor + self.mean
+        Y = plain(Y, "Y", np.float64)
+        if Y.shape[-1:] != self.mean.shape:
+            raise ShapeError(
+                "Y must have a column for each feature of the table",
+                f"got shape {Y.shape}, where there are {counted(len(self.mean), 'feature')}",
+                "pass what the model returned",
+            )
+        return Y * self.factor + self.mean

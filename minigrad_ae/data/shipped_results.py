@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..arguments import file_path
 from ..errors import FileError
 
 FOLDER = Path(__file__).parent / "shipped"
@@ -34,7 +35,7 @@ def shipped(name: str) -> Path:
     >>> mg.data.shipped("04_mnist.json").is_file()
     True
     """
-    path = FOLDER / name
+    path = FOLDER / file_path(name, "shipped: name")
     if not path.is_file():
         present = ", ".join(sorted(p.name for p in FOLDER.glob("*.*"))) or "none"
         raise FileError(f"no file {name!r} is shipped", f"there are {present}", "name one of them")

@@ -60,7 +60,7 @@ def on_parabola(run: Run, activation: str, start: int, lift: float = 0.0) -> Des
     model = TwoLayerAutoencoder(2, 1, activation=activation, rng=generator(run, start))
     _, b1, _, _ = model.parameters()
     b1.data = np.array([lift])
-    return descend(model, parabola()[0], 400)
+    return descend(model, parabola()[0], 800)
 
 
 def descend(model: TwoLayerAutoencoder, X: np.ndarray, evaluations: int) -> Descent:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import linecache
+import logging
+import time
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -18,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import flag, instance, whole_number
 from ..autodiff import engine
 from ..autodiff.graph import Value
 from ..autodiff.origin import source_line
@@ -37,6 +40,8 @@ from .render.html_page import framed, page
 from .render.picture import draw
 from .render.text import Screen
 
+log = logging.getLogger(__name__)
+LONG = 10.0  # seconds; who waits longer for a trace is told for how long
 LIMIT = 50_000  # steps; a longer backward pass is traced only on request, with max_steps
 # elements; what a rule returned before it was summed is kept up to this size, for the questions of
 # the page
@@ -137,20 +142,36 @@ class Trace(Recording):
     def __str__(self) -> str:
         return self.text()
 
-    def html(self, path: str | Path) -> None:
+    def html(self, path: str | Path, program: Any = None) -> None:
         """Write the page: one file that needs no network, to walk the pass with the keyboard.
 
         Parameters
         ----------
         path : str or Path
             The file.
+        program : compiled step, its program, or its profile, optional
+            What `mg.compile` made of the same step: its lines stand beside the graph, each with its
+            operations, its bytes and the memory that it writes to; of a profile,
+            ``step.program.profile(...)``, also with its time and how far that is from the roof.
 
         Raises
         ------
         FileError
             If it cannot be written.
+        DataError
+            If the program is of another step, or there is none.
+        DtypeError
+            If `program` is something else.
+
+        Examples
+        --------
+        >>> W = mg.tensor(np.ones((3, 2)), requires_grad=True, name="W")
+        >>> X = np.ones((4, 3))
+        >>> step = mg.compile(lambda x: ((x @ W) ** 2).sum())
+        >>> loss = step(X)
+        >>> mg.trace(((X @ W) ** 2).sum()).html("step.html", program=step)
         """
-        _write(path, page(self))
+        _write(path, page(self, program=program))
 
     def png(self, path: str | Path, max_nodes: int = 60) -> None:
         """Write a picture of the graph.
@@ -273,12 +294,8 @@ def trace(
     array([6., 8.])
     """
     demand_loss(loss, "trace")
-    if max_steps < 1 or arrays < 0:
-        raise DataError(
-            "trace: max_steps must be at least 1, and arrays not negative",
-            f"got max_steps={max_steps}, arrays={arrays}",
-            "leave them out for 2000 and 64",
-        )
+    max_steps = whole_number(max_steps, "trace: max_steps", "leave it out for 2000")
+    arrays = whole_number(arrays, "trace: arrays", "leave it out for 64", low=0)
     scopes = [scope] if scope is not None else caller_scopes(1)
     recorder = _Recorder(loss, scopes, numeric, arrays)
     total = recorder.total
@@ -324,7 +341,12 @@ def _kept(recorder: _Recorder, most: int) -> list[Step]:
     """Runs the backward pass; its steps, or of more than `most` those that tell most."""
     total, edge = recorder.total, most // 4
     steps: list[Step] = []
+    begin, said = time.monotonic(), False
     for step in recorder.steps():
+        if not said and (seconds := time.monotonic() - begin) > LONG:
+            said = True
+            left = seconds / step.k * (total - step.k)
+            log.warning("trace: %d of %d steps; about %.0f s are left", step.k, total, left)
         near = not edge < step.k <= total - edge
         telling = not sound(step) or reaches_parameter(step, recorder.nodes)
         if total <= most or near or (telling and len(steps) < most - edge):
@@ -388,6 +410,9 @@ class _Recorder:
     def __init__(
         self, loss: Value, scopes: Sequence[Mapping[str, Any]], numeric: bool, limit: int
     ) -> None:
+        flag(numeric, "numeric")
+        for scope in scopes:
+            instance(scope, Mapping, "scope", "pass names and values, such as locals()")
         linecache.checkcache()  # a file may have been edited since its lines were read
         self.loss, self.numeric = loss, numeric
         self.order = engine.topological(loss)

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from minigrad_ae.errors import DataError
+from minigrad_ae.arguments import choice
 from minigrad_ae.kernels import loops, reference
 from minigrad_ae.kernels.backend import (
     check_floats,
@@ -603,8 +603,5 @@ def gelu_backward(
 
 
 def _form(approximate: str | None) -> str:
-    if approximate not in (None, "tanh"):
-        raise DataError(
-            "gelu: unknown form", f"approximate={approximate!r}", 'None for the erf form, or "tanh"'
-        )
+    choice(approximate, (None, "tanh"), "gelu", "form", 'None for the erf form, or "tanh"')
     return "gelu" if approximate is None else "gelu_tanh"

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minigrad_ae.arguments import unmasked
+from minigrad_ae.arguments import choice, unmasked
 from minigrad_ae.errors import DataError, DtypeError, ShapeError
 from minigrad_ae.kernels.calls import call
 
@@ -83,10 +83,8 @@ class use:
     """
 
     def __init__(self, name: str) -> None:
-        if name not in NAMES:
-            raise DataError(
-                f"kernels.use: no backend {name!r}", f"name={name!r}", 'choose "numba" or "numpy"'
-            )
+        fix, what = 'choose "numba" or "numpy"', f"kernels.use: no backend {name!r:.60}"
+        choice(name, NAMES, "kernels.use", "backend", fix, what=what, where=f"name={name!r:.60}")
         self.before = state.backend
         state.backend, state.checked = name, False
 

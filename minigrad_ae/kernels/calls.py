@@ -22,6 +22,10 @@ Calls = list[tuple[Callable[..., Any], tuple[Any, ...]]]
 Empty = Callable[[tuple[int, ...], Any], np.ndarray]
 
 
+class NotFinite(Exception):
+    """A gradient is NaN or infinite: an optimiser makes no step."""
+
+
 class _Recording:
     """What is being written down: by one thread, `recorded` sees to that."""
 
@@ -85,6 +89,12 @@ def choose(condition: Any, a: Any, b: Any, out: np.ndarray) -> None:
     """``out = np.where(condition, a, b)``."""
     np.copyto(out, b)
     np.copyto(out, a, where=condition)
+
+
+def demand(flags: np.ndarray, error: type[Exception]) -> None:
+    """`error` unless all flags are set: what follows is not done then."""
+    if not flags.all():
+        raise error
 
 
 def make(calls: Calls) -> None:

@@ -197,6 +197,7 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     if out is None:
         out = np.empty((m, n), a.dtype)
     else:
+        check_floats("matmul", out=out)
         if np.may_share_memory(out, a) or np.may_share_memory(out, b):
             raise ShapeError(
                 "matmul: out overlaps an argument",

@@ -76,6 +76,27 @@ def jump(result: Any, kinds: Sequence[Any], to: Any) -> Write:
     return write
 
 
+def all_set(module: Any, name: str) -> None:
+    """A handler that fails unless all bytes from the address in slot 0 on are 1; slot 1 says how
+    many there are.
+    """
+    code, slot = begin(module, name)
+    flags = code.inttoptr(code.load(slot(0)), I8.as_pointer())
+    count, before = code.load(slot(1)), code.block
+    loop, end = (code.append_basic_block() for _ in range(2))
+    code.branch(loop)
+    code.position_at_end(loop)
+    index, known = code.phi(I64), code.phi(I8)
+    found = code.and_(known, code.load(code.gep(flags, [index])))
+    after = code.add(index, I64(1))
+    for phi, first, then in ((index, I64(0), after), (known, I8(1), found)):
+        phi.add_incoming(first, before)
+        phi.add_incoming(then, loop)
+    code.cbranch(code.icmp_signed("<", after, count), loop, end)
+    code.position_at_end(end)
+    code.ret(code.zext(code.icmp_signed("==", found, I8(0)), I32))
+
+
 def walk(module: Any, name: str) -> None:
     """``i64 name(i64 *tape, i64 length)``: one handler after the other.
 

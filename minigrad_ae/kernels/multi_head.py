@@ -260,10 +260,11 @@ def fill_backward(
 def _check_tokens(kernel: str, heads: int, **arrays: Array) -> None:
     check_same_shape(kernel, **arrays)
     shape = next(iter(arrays.values())).shape
-    if len(shape) < 2 or heads < 1 or shape[-1] % heads:
+    whole = isinstance(heads, int | np.integer)
+    if len(shape) < 2 or not whole or heads < 1 or shape[-1] % heads:
         raise ShapeError(
             f"{kernel}: needs (..., tokens, width), and heads that divide the width",
-            f"got {shape}, heads={heads}",
+            f"got {shape}, heads={heads!r:.40}",
             "add the missing axes, or choose other heads",
         )
 

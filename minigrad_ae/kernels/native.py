@@ -11,13 +11,14 @@ An array is the seven or more numbers that Numba's kernels take for one (size, a
 strides among them), a number is itself.  The kernels are those that are there already, so that the
 results are the same to the last bit; handlers.py has the few lines that read the tape, which are
 compiled in 10 milliseconds or so.  Runs of NumPy's element-wise functions become loops
-(elementwise.py).  What is left is called from Python.
+(elementwise.py), as do sums along rows (row_sums.py).  What is left is called from Python.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from ctypes import c_int64, c_void_p
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -26,9 +27,10 @@ from typing import Any
 import numpy as np
 
 from minigrad_ae.kernels import elementwise
-from minigrad_ae.kernels.calls import Calls, make, store
-from minigrad_ae.kernels.handlers import Write, available, handlers, jump
+from minigrad_ae.kernels.calls import Calls, demand, make, store
+from minigrad_ae.kernels.handlers import Write, all_set, available, handlers, jump
 from minigrad_ae.kernels.jit import numba
+from minigrad_ae.kernels.row_sums import RowSums, along_rows
 
 
 @dataclass
@@ -88,14 +90,26 @@ def numbers_of(kind: Any, argument: Any) -> list[int] | None:
     return None
 
 
-def loop_call(loop: elementwise.Loop, calls: Calls) -> Entry:
-    """A loop over the element-wise functions of these calls as an entry."""
+def demand_call(flags: np.ndarray, error: type[Exception]) -> Entry:
+    """A demand as an entry: it is where a tape stops, and Python raises the error."""
+    slots = [flags.ctypes.data, flags.size]
+    return Entry("demand", all_set, slots, flags, [(demand, (flags, error))])
+
+
+def sum_call(args: Sequence[Any]) -> Entry | None:
+    """`np.add.reduce` along rows as an entry; None of another sum."""
+    found = along_rows(*args)
+    return None if found is None else loop_call(found, [(np.add.reduce, tuple(args))])
+
+
+def loop_call(loop: elementwise.Loop | RowSums, calls: Calls) -> Entry:
+    """Loops over the numbers of arrays, which stand for these calls, as an entry."""
     addresses = [array.ctypes.data for array in loop.arrays]
     return Entry(loop.key, loop.write, addresses, loop.arrays, calls)
 
 
 class Tape:
-    """Calls that are made in one go.
+    """Calls that are made in one go; they need none of the `values` that a program hands on.
 
     Attributes
     ----------
@@ -113,10 +127,11 @@ class Tape:
             self.starts.append(len(numbers))
             numbers += [handlers.addresses[entry.key], len(entry.slots) + 2, *entry.slots]
         self.numbers = np.array(numbers, np.int64)
-        self.where = self.numbers.ctypes.data, self.numbers.size
+        # as ctypes wants them: converted once
+        self.where = c_void_p(self.numbers.ctypes.data), c_int64(self.numbers.size)
         self.play = handlers.play
 
-    def __call__(self) -> None:
+    def __call__(self, values: Any = None) -> None:
         failed = self.play(*self.where)
         if failed >= 0:
             make(self.entries[self.starts.index(failed)].calls)  # which says what is wrong
@@ -136,11 +151,32 @@ def prepared(calls: Calls) -> list[Callable[[], None]]:
     return found
 
 
+def in_one(works: Sequence[Callable[..., None]]) -> list[Callable[..., None]]:
+    """The same functions; tapes that follow one another are one."""
+    found: list[Callable[..., None]] = []
+    for work in works:
+        last = found[-1] if found else None
+        if isinstance(work, Tape) and isinstance(last, Tape):
+            found[-1] = Tape([*last.entries, *work.entries])
+        else:
+            found.append(work)
+    return found
+
+
 def entries_of(calls: Calls) -> Iterator[Any]:
     """The calls in their order: entries, and calls that stay with Python."""
     for loop, group in elementwise.grouped(calls):
         if loop is not None:
             yield loop_call(loop, group)
         else:
-            for call in group:
-                yield kernel_call(*call) or call
+            for function, args in group:
+                yield entry_of(function, args) or (function, args)
+
+
+def entry_of(function: Callable[..., Any], args: Sequence[Any]) -> Entry | None:
+    """One call as an entry; None where it stays with Python."""
+    if function is demand:
+        return demand_call(*args)
+    if function == np.add.reduce:
+        return sum_call(args)
+    return kernel_call(function, args)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad_ae.arguments import real_number
 from minigrad_ae.errors import ShapeError
 from minigrad_ae.kernels.backend import check_floats, check_same_shape, compiled_form_of
 from minigrad_ae.kernels.calls import call, contiguous
@@ -118,6 +119,7 @@ def layer_norm(
     (0.0, 1.0, 3.5)
     """
     _check_norm("layer_norm", x, weight, bias)
+    eps = real_number(eps, "layer_norm: eps", "[0, inf)", "the usual value is 1e-5")
     y, normed = np.empty_like(x, order="C"), np.empty_like(x, order="C")
     scale = np.empty(x.shape[:-1], x.dtype)
     fill(x, weight, bias, eps, y, normed, scale)
@@ -167,6 +169,7 @@ def layer_norm_backward(
     """
     check_same_shape("layer_norm_backward", g=g, normed=normed)
     _check_norm("layer_norm_backward", g, weight, weight)
+    check_floats("layer_norm_backward", scale=scale)
     if scale.shape != g.shape[:-1] or scale.dtype != g.dtype:
         shapes = f"g {g.shape}, scale {scale.shape}"
         raise ShapeError(

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad_ae.errors import DataError
+from minigrad_ae.arguments import flag, real_number, real_pair, whole_number
 from minigrad_ae.kernels.backend import (
     check_out,
     check_same_shape,
@@ -44,9 +44,9 @@ def _adam(
     m: Any,
     v: Any,
     rate: float,
+    root: float,
     b1: float,
     b2: float,
-    root: float,
     eps: float,
     l2: float,
     keep: float,
@@ -162,10 +162,14 @@ def adam_step(
     >>> p.round(6).tolist()  # the first step is lr against the gradient's sign, whatever its size
     [-0.1, 0.1]
     """
-    if step < 1:
-        raise DataError(
-            "adam_step: steps are counted from 1", f"step={step}", "pass 1 at the first call"
-        )
+    what, fix = "adam_step: steps are counted from 1", "pass 1 at the first call"
+    step = whole_number(step, "adam_step: step", fix, what=what)
+    lr = real_number(lr, "adam_step: lr", "[0, inf)", "pass e.g. 1e-3")
+    betas = real_pair(betas, "adam_step: betas", "[0, 1)", "pass betas=(0.9, 0.999) or similar")
+    eps = real_number(eps, "adam_step: eps", "[0, inf)", "pass e.g. 1e-8")
+    fix = "pass 0 for none, or e.g. 0.01"
+    weight_decay = real_number(weight_decay, "adam_step: weight_decay", "[0, inf)", fix)
+    flag(decoupled, "adam_step: decoupled")
     check_same_shape("adam_step", p=p, g=g, m=m, v=v)
     for array in (p, g, m, v):
         if not (array.flags.c_contiguous and array.flags.writeable):
@@ -184,7 +188,7 @@ def adam_numbers(
     """What the loop of a step needs to know, the same for all arrays."""
     b1, b2 = betas
     l2, keep = (0.0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1.0)
-    return lr / (1 - b1**step), b1, b2, (1 - b2**step) ** -0.5, eps, l2, keep
+    return lr / (1 - b1**step), (1 - b2**step) ** -0.5, b1, b2, eps, l2, keep
 
 
 def adam(p: Array, g: Array, m: Array, v: Array, numbers: tuple[float, ...]) -> None:

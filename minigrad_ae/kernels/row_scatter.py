@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad_ae.errors import ShapeError
+from minigrad_ae.arguments import numbers, sizes
+from minigrad_ae.errors import DtypeError, ShapeError
 from minigrad_ae.kernels.backend import check_floats, compiled_form_of
 from minigrad_ae.kernels.calls import call, contiguous, room
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
@@ -62,6 +63,13 @@ def add_rows(x: Array, rows: Array, shape: tuple[int, ...]) -> Array:
     [[6.0], [0.0], [2.0]]
     """
     check_floats("add_rows", x=x)
+    rows, shape = numbers(rows, "add_rows: rows"), sizes(shape, "add_rows: shape", "(n, D)", low=0)
+    if rows.dtype.kind not in "iu" or not shape:
+        raise DtypeError(
+            "add_rows: rows are whole numbers, and shape says how many there are",
+            f"rows of dtype {rows.dtype}, shape {shape}",
+            "pass an array of int, and (n, D)",
+        )
     width = math.prod(shape[1:])
     if x.size != rows.size * width:
         raise ShapeError(

@@ -237,12 +237,29 @@ class PrincipalAxes(Module):
         ----------
         state : mapping of str to ndarray
             What `seen_state` returned.
+
+        Raises
+        ------
+        DataError
+            For what is missing, unexpected, not finite, or of another shape.
         """
         self.seen = None
-        if state:
-            weight = self.encoder.weight.numpy().astype(np.float64)
-            n, total = int(state["n"]), float(state["total"])
-            self.seen = Seen(n, state["mean"], total, state["factor"], weight)
+        if not state:
+            return
+        weight = self.encoder.weight.numpy().astype(np.float64)
+        D, M = weight.shape
+        rows = len(state["factor"]) if np.ndim(state.get("factor", 0)) else 0
+        expected = {"n": (), "mean": (D,), "total": (), "factor": (rows, M)}
+        found = {name: value.shape for name, value in state.items()}
+        finite = [v.dtype.kind in "iuf" and np.isfinite(v).all() for v in state.values()]
+        if found != expected or not all(finite):
+            raise DataError(
+                "what was kept of the data cannot be understood",
+                f"{found}, expected {expected} of finite numbers",
+                "call measure_codes(X) with the training data",
+            )
+        n, total = int(state["n"]), float(state["total"])
+        self.seen = Seen(n, state["mean"], total, state["factor"], weight)
 
 
 def offset_of(layer: Any) -> Any:

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import choice, unmasked, whole_number
+from ..arguments import choice, plain, whole_number
+from ..errors import ShapeError
 from ..nn import Linear, Sequential
 from ..nn.module import Renamed
 from .base import Autoencoder, name_as_on_the_slides
@@ -114,11 +115,15 @@ class DeepAutoencoder(Autoencoder):
         ------
         DataError
             If entries of `mean` are masked.
-        ValueError
+        ShapeError
             If `mean` does not have D entries.
         """
         bias = self.decoder[1].bias
-        bias.data = np.array(unmasked(mean, "mean"), bias.dtype).reshape(self.n_features)
+        mean = plain(mean, "mean", bias.dtype)
+        if mean.size != self.n_features:
+            wanted = f"got shape {mean.shape}, expected ({self.n_features},)"
+            raise ShapeError("mean must have one number for each feature", wanted, "X.mean(axis=0)")
+        bias.data = np.array(mean).reshape(self.n_features)
 
     @property
     def _dtype(self) -> Any:

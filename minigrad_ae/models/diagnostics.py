@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import counted, generator, whole_number
+from ..arguments import counted, generator, offering, rows, whole_number
 from ..autodiff.graph import no_grad
 from ..errors import DataError
 from .densities import LN_2PI, kl_to_prior
@@ -160,8 +160,10 @@ def diagnose(model: Any, X: Any, rng: np.random.Generator, draws: int = 10) -> L
     >>> bool(np.isclose(report.rate, report.kl.sum()))
     True
     """
+    offering(model, "encode bound", "diagnose: model", "pass a variational autoencoder")
     draws = whole_number(draws, "diagnose: draws")
     rng = generator(rng, "diagnose", "z from q(z | x)")
+    X = rows(X, "X", np.float64)
     if len(X) < 2:
         raise DataError(
             "diagnose: one datum has no spread",

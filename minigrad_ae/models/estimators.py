@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import generator, plain, real_number, whole_number
+from ..arguments import demand_room_for, function, generator, plain, real_number, whole_number
 from ..autodiff.engine import grad
 from ..errors import ShapeError
 from ..tensors import Tensor, tensor
@@ -198,12 +198,13 @@ def _draws(mu: Any, log_var: Any, rng: Any, n: int) -> tuple[Tensor, Tensor, Ten
         what="at least one draw is needed",
         where=f"got n={n}",
     )
+    demand_room_for((n, len(mu)))
     mu, log_var = (tensor(np.tile(v, (n, 1)), requires_grad=True) for v in (mu, log_var))
     return mu, log_var, ops.reparameterise(mu, log_var, rng.standard_normal(mu.shape))
 
 
 def _values(f: Function, z: Tensor) -> Any:
-    values = f(z)
+    values = function(f, "f", "pass a function of z")(z)
     if not isinstance(values, Tensor) or values.shape != z.shape[:1]:
         raise ShapeError(
             "f must return one number for each draw of z",

@@ -302,6 +302,7 @@ class LinearAutoencoder(PrincipalAxes, Autoencoder):
         Tensor, ()
             `error` itself where `l2` is 0.
         """
+        l2 = real_number(l2, "l2", "[0, inf)", "pass 0 for no penalty")
         if l2 == 0:
             return error
         return error + l2 / 2 * (ops.sum(self.encoder.weight**2) + ops.sum(self.decoder.weight**2))

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import flag, generator, real_number, whole_number
-from ..autodiff.graph import no_grad
+from ..arguments import demand_room_for, flag, generator, plain, real_number, whole_number
+from ..autodiff.graph import Value, no_grad
 from ..data import centre
 from ..errors import DataError
 from ..nn import Linear, Parameter, init
@@ -209,6 +209,7 @@ class LinearVAE(VariationalModel):
             If `n` is not a whole number, or `rng` not a generator.
         """
         n = whole_number(n, "LinearVAE.sample: n")
+        demand_room_for((n, self.n_features))
         rng = generator(rng, "LinearVAE", "z from the prior")
         with no_grad():
             means = self.decode(
@@ -289,6 +290,8 @@ class LinearVAE(VariationalModel):
             If beta < 0 or n_samples < 1.
         """
         x, beta, n_samples = self._rows(x), self._weight(beta), self._samples(n_samples)
+        codes = (s if isinstance(s, Value) else plain(s, "a code", x.dtype) for s in (mu, log_var))
+        mu, log_var = codes
         if rng is None:
             likelihood = self.expected_log_likelihood(x, mu, log_var)
         else:
@@ -372,6 +375,7 @@ class LinearVAE(VariationalModel):
         The expected square is ||x - y||^2, y the decoded mean of q, plus sum_m e^log_var_m
         ||w_m||^2, the noise in z.
         """
+        x = x if isinstance(x, Value) else plain(x, "x")
         spread = ops.exp(log_var) * ops.sum(self.decoder.weight**2, axis=1)
         squared_error = ops.sum((x - self.decode(mu)) ** 2, axis=1) + ops.sum(spread, axis=1)
         return -0.5 * (
@@ -406,9 +410,10 @@ class LinearVAE(VariationalModel):
         """
         n_samples = self._samples(n_samples)
         rng = generator(rng, "LinearVAE", "z from q(z | x)")
-        return ops.reparameterise(
-            mu, log_var, rng.standard_normal((n_samples, *mu.shape)).astype(mu.dtype)
-        )
+        mu = mu if isinstance(mu, Value) else plain(mu, "mu", self.decoder.bias.dtype)
+        shape = (n_samples, *mu.shape)
+        demand_room_for(shape)
+        return ops.reparameterise(mu, log_var, rng.standard_normal(shape).astype(mu.dtype))
 
     _draw = draw
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import ops
-from ..arguments import flag, generator, plain, real_number, whole_number
+from ..arguments import demand_room_for, flag, generator, plain, real_number, rows, whole_number
+from ..autodiff.graph import Value
 from ..errors import DataError, DtypeError, ShapeError
 from ..nn import (
     LayerNorm,
@@ -31,7 +32,7 @@ from ..nn import (
 )
 from ..nn.module import Renamed
 from ..nn.positions import position_codes
-from ..nn.vision import pick
+from ..nn.vision import of_blocks, pick
 
 NORM_EPS = 1e-6  # added to the variance of a patch under norm_pix, as in facebookresearch/mae
 
@@ -72,6 +73,7 @@ def random_masks(
     """
     kept = visible_patches(whole_number(n_patches, "n_patches"), ratio)
     whole_number(n, "random_masks: n", low=0)
+    demand_room_for((n, n_patches))
     draws = generator(rng, "random_masks", "which patches to hide").random((n, n_patches))
     order = draws.argsort(axis=1)
     hidden: np.ndarray = order.argsort(axis=1) >= kept  # by rank among the draws
@@ -187,7 +189,7 @@ class MaskedDecoder(Module):
         self.positions = position_codes(positions, grid, decoder_width, rng, dtype)
         self.blocks = [
             TransformerBlock(decoder_width, heads, mlp_ratio=mlp_ratio, **drawn)
-            for _ in range(depth)
+            for _ in range(of_blocks(depth, decoder_width))
         ]
         self.norm = LayerNorm(decoder_width, dtype=dtype)
         self.head = Linear(decoder_width, pixels, init=init.zeros, **drawn)
@@ -449,6 +451,10 @@ class MaskedAutoencoder(Module):
         DtypeError, ShapeError, DataError
             If the mask is not possible; see `checked`.
         """
+        z = z if isinstance(z, Value) else plain(z, "z", self.decoder.mask_token.dtype)
+        if z.ndim != 3:
+            wanted = "(pictures, visible patches, width) are needed"
+            raise ShapeError("z must be the codes of patches", f"got {z.shape}; {wanted}", "encode")
         codes = z[:, 1:] if self.class_token else z
         return self.decoder(codes, None if mask is None else self.checked(mask, z.shape[0]))
 
@@ -482,7 +488,7 @@ class MaskedAutoencoder(Module):
             else self.checked(mask, len(x))
         )
         z = self.encoder.tokens(x, self.visible(mask))
-        hidden = np.nonzero(mask)[1].reshape(len(x), -1)
+        hidden = np.nonzero(mask)[1].reshape(len(x), np.count_nonzero(mask[:1]))
         predicted, target = pick(self.predict(z, mask), hidden), pick(self.targets(x), hidden)
         error = ops.half_squared_error(predicted, target)
         return error if self.norm_pix else self.encoder.scale**2 * error
@@ -541,6 +547,7 @@ class MaskedAutoencoder(Module):
                 "a picture would have to borrow both from the hidden patches",
                 "use predict() and targets(), or train with norm_pix=False to see pictures",
             )
+        x = x if isinstance(x, Value) else rows(x, "x")
         mask = self.checked(mask, len(x))
         y: np.ndarray = self.forward(x, mask).data
         if not paste:
@@ -616,7 +623,7 @@ class MaskedAutoencoder(Module):
             If the mask is not possible; see `checked`.
         """
         mask = self.checked(mask, n)
-        return np.nonzero(~mask)[1].reshape(len(mask), -1)
+        return np.nonzero(~mask)[1].reshape(len(mask), np.count_nonzero(~mask[:1]))
 
     def checked(self, mask: ArrayLike, n: int | None = None) -> np.ndarray:
         """The mask as a boolean (n, L) array, if it is possible.

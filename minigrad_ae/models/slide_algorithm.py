@@ -16,10 +16,13 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import generator, plain, real_number, whole_number
+from ..arguments import generator, instance, real_number, whole_number
 from ..autodiff.engine import grad
+from ..data import check_matrix
 from ..errors import DataError
 from .variational import VariationalAutoencoder
+
+OF_THE_SLIDE = "pass a VariationalAutoencoder, whose bound the slide raises"
 
 
 def algorithm_1(
@@ -69,10 +72,11 @@ def algorithm_1(
     >>> (model.decoder[0].bias.data > start).tolist()  # the bit that is 1 becomes more probable
     [True, False]
     """
+    instance(model, VariationalAutoencoder, "algorithm_1: model", OF_THE_SLIDE)
     eta = real_number(eta, "algorithm_1: eta", "[0, inf)", "pass a step size such as 1e-3")
     rng = generator(rng, "algorithm_1", "the noise eps in z = mu + sigma eps")
     w, phi, bounds = generative(model), model.encoder.parameters(), []
-    for x in plain(X, "X", phi[0].dtype):
+    for x in check_matrix(X).astype(phi[0].dtype, copy=False):
         eps = rng.standard_normal((1, model.n_latent), x.dtype)  # eps_nm ~ N(0, 1), all m at once
         L = slide_bound(model, x[None, :], eps)
         gradients = grad(L, [*w, *phi])
@@ -145,6 +149,7 @@ def until_converged(
     >>> model.decode(np.zeros((1, 1))).numpy().round(2).tolist()  # what it expects of every datum
     [[1.0, 2.0]]
     """
+    instance(model, VariationalAutoencoder, "until_converged: model", OF_THE_SLIDE)
     eta = real_number(eta, "until_converged: eta", "(0, inf)", "pass a step size such as 1e-3")
     rng = generator(rng, "until_converged", "the noise eps in z = mu + sigma eps")
     halvings = whole_number(halvings, "halvings", "converged once eta has been halved so often")

@@ -14,7 +14,17 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import choice, counted, plain, real_dtype, real_number, whole_number
+from ..arguments import (
+    choice,
+    counted,
+    demand_room_for,
+    instance,
+    plain,
+    real_dtype,
+    real_number,
+    rows,
+    whole_number,
+)
 from ..autodiff.graph import no_grad
 from ..data import batches
 from ..errors import DataError, ShapeError
@@ -60,6 +70,8 @@ def classifier(
     >>> logits.shape, bool(np.all(logits.numpy() == 0))
     ((2, 10), True)
     """
+    fix = "pass a masked autoencoder"
+    instance(autoencoder, MaskedAutoencoder, "classifier: autoencoder", fix)
     whole_number(n_classes, "classifier: n_classes")
     choice(readout, READOUTS, "classifier", "readout")
     if (readout == "class") != autoencoder.class_token:
@@ -106,6 +118,7 @@ def layer_factors(model: VisionTransformer, decay: float) -> dict[Tensor, float]
     ----------
     Clark et al. (2020), ELECTRA.
     """
+    instance(model, VisionTransformer, "layer_factors: model", "pass a vision transformer")
     decay = real_number(
         decay, "the layer-wise decay", "(0, 1]", "0.7, or 1 for one rate everywhere"
     )
@@ -176,7 +189,8 @@ def fine_tune(
     warmup = real_number(
         warmup, "fine_tune: warmup", "[0, 1)", "warmup is a share of the steps, e.g. 0.1"
     )
-    X, y = plain(X, "X"), plain(y, "y")
+    instance(model, VisionTransformer, "fine_tune: model", "pass a vision transformer")
+    X, y = rows(X, "X"), rows(y, "y")
     if len(X) != len(y):
         raise ShapeError(
             "each picture needs a label",
@@ -269,6 +283,7 @@ class LogisticRegression(Module):
         n_features = whole_number(n_features, "LogisticRegression: n_features")
         n_classes = whole_number(n_classes, "LogisticRegression: n_classes")
         dtype = real_dtype(dtype, "LogisticRegression")
+        demand_room_for((n_features, n_classes))
         self.weight = Parameter(np.zeros((n_features, n_classes), dtype))
         self.bias = Parameter(np.zeros(n_classes, dtype))
         self.l2 = real_number(l2, "LogisticRegression: l2", "[0, inf)", "choose l2 >= 0")
@@ -309,12 +324,13 @@ class LogisticRegression(Module):
         LogisticRegression
             The model itself.
         """
-        data, rows, y = tensor(X, dtype=self.weight.dtype), np.arange(len(y)), plain(y, "y")
+        data, y = tensor(X, dtype=self.weight.dtype), rows(y, "y")
+        each = np.arange(len(y))
         optimizer = LBFGS(self.parameters(), max_iter=max_iter, gradient_tolerance=1e-2)
 
         def closure() -> Tensor:
             log_p = ops.log_softmax(self.forward(data))
-            loss: Tensor = self.l2 / 2 * ops.sum(self.weight**2) - ops.sum(log_p[rows, y])
+            loss: Tensor = self.l2 / 2 * ops.sum(self.weight**2) - ops.sum(log_p[each, y])
             loss.backward()
             return loss
 

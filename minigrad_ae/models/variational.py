@@ -21,7 +21,17 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import choice, flag, generator, real_number, sizes, whole_number
+from ..arguments import (
+    choice,
+    demand_room_for,
+    flag,
+    generator,
+    offering,
+    real_number,
+    rows,
+    sizes,
+    whole_number,
+)
 from ..autodiff.graph import Value, no_grad, read
 from ..errors import DataError
 from ..nn import Linear, Sequential, init
@@ -217,6 +227,7 @@ class VariationalAutoencoder(VariationalModel):
         DataError
             If x is outside [0, 1] and the likelihood is Bernoulli.
         """
+        noise = noise if isinstance(noise, Value) else rows(noise, "noise")
         return self._terms(self._rows(x), noise)
 
     def _terms(self, x: Any, eps: np.ndarray) -> tuple[Any, Any]:
@@ -428,6 +439,7 @@ class VariationalAutoencoder(VariationalModel):
         """
         rng = generator(rng, "VariationalAutoencoder", "the noise eps in z = mu + sigma eps")
         shape = (n, self.n_latent) if n_samples == 1 else (n_samples, n, self.n_latent)
+        demand_room_for(shape)
         noise: np.ndarray = rng.standard_normal(shape, self._dtype)
         return noise
 
@@ -507,6 +519,7 @@ class KLWarmUp:
 
     def __init__(self, model: Any, epochs: int, done: int = 0) -> None:
         self.epochs = whole_number(epochs, "epochs", "the length of the warm-up")
+        offering(model, "beta", "KLWarmUp: model", "pass a variational autoencoder")
         self.beta: float = model.beta
         done = whole_number(
             done, "KLWarmUp: done", "done is the number of epochs that are complete", low=0
@@ -526,6 +539,7 @@ class KLWarmUp:
         float
             beta, which stays at its final value once `epochs` are over.
         """
+        epoch = whole_number(epoch, "KLWarmUp.at: epoch", low=0)
         return self.beta * min(1.0, epoch / self.epochs)
 
     def __call__(self, state: Any) -> None:

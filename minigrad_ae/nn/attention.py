@@ -204,7 +204,7 @@ class TransformerBlock(Module):
         self.attention = MultiHeadAttention(width, heads, rng=rng, dtype=dtype)
         self.mlp_norm = LayerNorm(width, dtype=dtype)
         fix = "2 makes twice as many hidden units as there are numbers in a token"
-        hidden = round(width * real_number(mlp_ratio, "mlp_ratio", "(0, inf)", fix))
+        hidden = round(width * real_number(mlp_ratio, "mlp_ratio", "(0, 1e9]", fix))
         self.expand = Linear(width, hidden, activation="gelu_tanh", rng=rng, dtype=dtype)
         self.contract = Linear(hidden, width, rng=rng, dtype=dtype)
         rate = real_number(

@@ -13,7 +13,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import ops
-from ..arguments import choice, flag, generator, real_dtype, real_number, whole_number
+from ..arguments import (
+    choice,
+    demand_room_for,
+    flag,
+    function,
+    generator,
+    plain,
+    real_dtype,
+    real_number,
+    rows,
+    whole_number,
+)
 from ..autodiff.graph import Value
 from ..errors import DtypeError, ShapeError
 from ..ops.functional import ACTIVATIONS
@@ -88,6 +99,7 @@ class Linear(Module):
         n_out = whole_number(out_features, "out_features", EACH_SIDE)
         dtype = real_dtype(dtype, "Linear")
         rng = generator(rng, "Linear", "the first weights")
+        function(init, "Linear: init", "pass a function of shape, rng and dtype, as in nn.init")
         self.weight = Parameter(init((n_in, n_out), rng, dtype), dtype=dtype)
         self.bias = Parameter(zeros((n_out,), dtype=dtype)) if flag(bias, "Linear: bias") else None
 
@@ -169,6 +181,7 @@ class LayerNorm(Module):
     def __init__(self, features: int, eps: float = 1e-5, *, dtype: Any = np.float64) -> None:
         self.eps = real_number(eps, "LayerNorm: eps", "[0, inf)", "the usual value is 1e-5")
         n = whole_number(features, "features", EACH_SIDE)
+        demand_room_for((n,))
         dtype = real_dtype(dtype, "LayerNorm")
         self.weight = Parameter(np.ones(n, dtype))
         self.bias = Parameter(zeros((n,), dtype=dtype))
@@ -447,6 +460,7 @@ class Flatten(Module):
         Tensor, (n, D)
             The same numbers, D of them for each datum.
         """
+        x = x if isinstance(x, Value) and np.shape(x._data) else rows(x, "x")
         return ops.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
 
 
@@ -530,7 +544,7 @@ class Sequential(Module):
 
 
 def _width(x: Any, features: int, layer: Module) -> None:
-    shape = x._data.shape if isinstance(x, Value) else np.shape(x)
+    shape = x._data.shape if isinstance(x, Value) else plain(x, "x").shape
     if not shape or shape[-1] != features:
         raise ShapeError(
             f"{layer.describe()}: the last axis of x must have {features} elements",

@@ -11,9 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
-from ..arguments import plain, sizes, whole_number
+from ..arguments import numbers, plain, sizes, whole_number
 from ..autodiff.graph import Value
 from ..errors import DataError, ShapeError
 
@@ -88,7 +86,7 @@ def patchify(x: Any, image_shape: Any, patch: int) -> Any:
     """
     (H, W, C), (rows, columns) = image_grid(image_shape, patch)
     check_pictures(x, (H, W, C))
-    x = x if isinstance(x, Value) else plain(x, "x")
+    x = x if isinstance(x, Value) else numbers(x, "x")
     tiles = x.reshape((-1, rows, patch, columns, patch, C))
     return tiles.transpose((0, 1, 3, 2, 4, 5)).reshape((-1, rows * columns, patch * patch * C))
 
@@ -124,6 +122,7 @@ def unpatchify(patches: Any, image_shape: Any, patch: int) -> Any:
     True
     """
     (H, W, C), (rows, columns) = image_grid(image_shape, patch)
+    patches = patches if isinstance(patches, Value) else numbers(patches, "patches")
     found = patches.shape
     if len(found) != 3 or found[1:] != (rows * columns, patch * patch * C):
         raise ShapeError(
@@ -138,7 +137,7 @@ def unpatchify(patches: Any, image_shape: Any, patch: int) -> Any:
 def check_pictures(x: Any, image_shape: Shape) -> None:
     """Raise ShapeError unless x is (n, H W C), (n, H, W, C) or, where C = 1, (n, H, W)."""
     H, W, C = image_shape
-    found = x._data.shape if isinstance(x, Value) else np.shape(x)
+    found = x._data.shape if isinstance(x, Value) else plain(x, "x").shape
     fitting = [(H * W * C,), (H, W, C), *([(H, W)] if C == 1 else [])]
     if found[1:] not in fitting:
         first = found[1:] == (C, H, W)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import choice, whole_number
+from ..arguments import choice, demand_room_for, whole_number
 from ..errors import DataError
 from . import init
 from .module import Parameter
@@ -49,6 +49,7 @@ def position_codes(
     shape = (grid[0] * grid[1], width)
     if kind == "learnt":
         return Parameter(init.normal(shape, rng, dtype, std=SPREAD))
+    demand_room_for(shape)
     codes = Parameter(sincos(*grid, width, dtype) if kind == "sincos" else np.zeros(shape, dtype))
     codes.requires_grad = False
     return codes

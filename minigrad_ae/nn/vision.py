@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import choice, plain, whole_number
+from ..arguments import choice, demand_room_for, numbers, rows, whole_number
 from ..autodiff.graph import Value, read
-from ..errors import DataError
+from ..errors import DataError, DtypeError
 from ..tensors import tensor
 from . import init
 from .attention import TransformerBlock
@@ -223,7 +223,7 @@ class VisionTransformer(Module):
                 rng=rng,
                 dtype=dtype,
             )
-            for _ in range(depth)
+            for _ in range(of_blocks(depth, width))
         ]
         self.norm = LayerNorm(width, dtype=dtype)
         self.head = (
@@ -255,7 +255,8 @@ class VisionTransformer(Module):
         ShapeError
             For pictures of another size.
         """
-        X = plain(X, "X", np.float64).reshape(len(X), -1)
+        X = rows(X, "X", np.float64)
+        X = X.reshape(len(X), math.prod(X.shape[1:]))
         check_pictures(X, self.embedding.image_shape)
         self.mean.data = X.mean(axis=0)
         self.scale.data = np.sqrt(np.mean((X - X.mean(axis=0)) ** 2)) or 1.0
@@ -281,9 +282,10 @@ class VisionTransformer(Module):
         """
         x = x if isinstance(x, Value) else tensor(x, dtype=self.mean.dtype)
         check_pictures(x, self.embedding.image_shape)
+        shape = len(x), math.prod(x.shape[1:])
         if not x.requires_grad:
-            return (read(x).reshape(len(x), -1) - self.mean.data) / self.scale.data
-        return (ops.reshape(x, (x.shape[0], -1)) - self.mean) / self.scale
+            return (read(x).reshape(shape) - self.mean.data) / self.scale.data
+        return (ops.reshape(x, shape) - self.mean) / self.scale
 
     @property
     def n_tokens(self) -> int:
@@ -395,8 +397,8 @@ class VisionTransformer(Module):
             raise DataError(
                 "a loss needs class logits", "the network has no head", "build it with n_classes="
             )
-        log_p = ops.log_softmax(self.forward(x))
-        return -ops.sum(log_p[np.arange(len(y)), plain(y, "y")])
+        log_p, y = ops.log_softmax(self.forward(x)), rows(y, "y")
+        return -ops.sum(log_p[np.arange(len(y)), y])
 
     def attention_maps(self, x: Any) -> list[Any]:
         """Who looks at whom, in each block.
@@ -418,9 +420,22 @@ class VisionTransformer(Module):
         return maps
 
 
+def of_blocks(depth: int, width: int) -> int:
+    """`depth`, if the weights of so many transformer blocks fit into memory."""
+    demand_room_for((depth, 4, width, width))
+    return depth
+
+
 def pick(tokens: Any, which: np.ndarray) -> Any:
     """tokens (n, L, d), which (n, V): for each row its own tokens, (n, V, d)."""
     shape = tokens.shape
+    which = numbers(which, "visible")
+    if which.dtype.kind not in "iu" or which.ndim != 2:
+        raise DtypeError(
+            "visible must be the numbers of patches, a row for each picture",
+            f"got shape {which.shape}, dtype {which.dtype}",
+            "pass an array of int, (n, V)",
+        )
     rows = which + shape[1] * np.arange(shape[0])[:, None]
     if not isinstance(tokens, Value):
         return tokens.reshape(-1, shape[2])[rows]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from ..arguments import choice, plain, real_number, whole_number
+from ..arguments import any_dtype, choice, demand_room_for, plain, real_number, whole_number
 from ..autodiff.graph import Value, read
 from ..errors import DataError, ShapeError
 from . import arrays, elementwise, reduce
@@ -445,6 +445,8 @@ def one_hot(labels: Any, classes: int | None = None, dtype: Any = np.float64) ->
         classes = int(numbers.max(initial=-1)) + 1
     whole_number(classes, "one_hot: classes", low=0)
     _inside("one_hot", numbers, classes)
+    demand_room_for((*numbers.shape, classes))
+    dtype = any_dtype(dtype, "one_hot")
     return (numbers[..., None] == np.arange(classes)).astype(dtype)
 
 

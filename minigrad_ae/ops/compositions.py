@@ -9,6 +9,7 @@ import string
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial, wraps
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..arguments import choice, plain
 from ..autodiff.graph import Value, copied, read
-from ..autodiff.messages import constant, described, wrong_call
+from ..autodiff.messages import NUMPY_ERRORS, constant, described, wrong_call
 from ..autodiff.operation import FLOAT_CODES
 from ..autodiff.rules import NAMES
 from ..errors import DataError, DtypeError, RangeError, ShapeError
@@ -38,14 +39,20 @@ def composition(
     if function is None:
         return partial(composition, public=public, method=method)
 
+    first = next(iter(signature(function).parameters))
+
     @wraps(function)
-    def call(x: Any, *args: Any, **kwargs: Any) -> Any:
-        if not isinstance(x, Value) and not (type(x) is np.ndarray and x.dtype.char in FLOAT_CODES):
-            x = floats(f"{function.__name__}: the first argument", x)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if not args and first in kwargs:
+            args = (kwargs.pop(first),)
+        x = args[0] if args else None
+        floating = type(x) is np.ndarray and x.dtype.char in FLOAT_CODES
+        if args and not isinstance(x, Value) and not floating:
+            args = (floats(f"{function.__name__}: the first argument", x), *args[1:])
         try:
-            return function(x, *args, **kwargs)
-        except TypeError as error:
-            raise wrong_call(function, (x, *args), kwargs) or error from None
+            return function(*args, **kwargs)
+        except NUMPY_ERRORS as error:
+            raise wrong_call(function, args, kwargs, error) from None
 
     NAMES.setdefault(function.__name__, call)  # `matmul` is also the name of the op it calls
     return _registered(call, public, method)
@@ -60,8 +67,8 @@ def variadic(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
-        except TypeError as error:
-            raise wrong_call(function, args, kwargs) or error from None
+        except NUMPY_ERRORS as error:
+            raise wrong_call(function, args, kwargs, error) from None
 
     return _registered(call, True, False)
 
@@ -481,8 +488,9 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     >>> [part.tolist() for part in mg.split(mg.tensor([1.0, 2.0, 3.0, 4.0]), 2)]
     [[1.0, 2.0], [3.0, 4.0]]
     """
-    with explained("split", x, f"sections {sections}, axis {axis}"):
-        parts = np.split(np.arange(x.shape[axis]), sections)
+    cuts: Any = read(sections) if isinstance(sections, Value) else sections
+    with explained("split", x, f"sections {cuts}, axis {axis}"):
+        parts = np.split(np.arange(x.shape[axis]), cuts)
     before = (slice(None),) * (axis % x.ndim)
     return [
         arrays.getitem(x, (*before, slice(int(p[0]), int(p[-1]) + 1) if p.size else slice(0, 0)))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import plain, whole_number
+from ..arguments import plain, real_number, whole_number
 from ..autodiff.graph import Value
 from ..autodiff.messages import described
 from ..autodiff.operation import Notes, op
@@ -272,6 +272,8 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) 
     >>> mg.layer_norm([[1.0, 3.0]], eps=0.0).tolist()
     [[-1.0, 1.0]]
     """
+    if type(eps) is not float:
+        eps = real_number(eps, "layer_norm: eps", "[0, inf)", "the usual value is 1e-5")
     return fused_layer_norm(
         x, 1.0 if weight is None else weight, 0.0 if bias is None else bias, eps=eps
     )

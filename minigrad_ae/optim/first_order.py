@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..arguments import flag, real_number
+from ..arguments import flag, real_number, real_pair
 from ..errors import DataError, DtypeError
 from ..tensors import Tensor
 from .optimizer import Optimizer
@@ -115,7 +115,8 @@ class SGD(Optimizer):
         """A step for gradients that stay in these arrays, or None: see prepared.py."""
         from .prepared import SGDStep, can_be_prepared  # Numba comes with it
 
-        ours = type(self).step is SGD.step
+        kind = type(self)
+        ours = kind.step is SGD.step and kind.zero_grad is Optimizer.zero_grad
         if not ours or not can_be_prepared(self, gradients, begun=bool(self.momentum)):
             return None
         return SGDStep(self, gradients)
@@ -183,7 +184,8 @@ class Adam(Optimizer):
         who = type(self).__name__
         super().__init__(params, lr)
         self.rows: Rows | None = None  # made at the first step
-        self.betas = _betas(who, betas)
+        fix = "pass betas=(0.9, 0.999) or similar"
+        self.betas = real_pair(betas, f"{who}: betas", "[0, 1)", fix)
         self.eps = real_number(eps, f"{who}: eps", "[0, inf)", "pass a small number, such as 1e-8")
         self.weight_decay = _decay(who, weight_decay)
 
@@ -221,10 +223,11 @@ class Adam(Optimizer):
         """A step for gradients that stay in these arrays, or None: see prepared.py."""
         from .prepared import AdamStep, can_be_prepared  # Numba comes with it
 
-        ours = type(self).step is Adam.step
+        kind = type(self)
+        ours = kind.step is Adam.step and kind.zero_grad is Optimizer.zero_grad
         if not ours or not can_be_prepared(self, gradients, begun=True):
             return None
-        return AdamStep(self, gradients)
+        return AdamStep(self, gradients, kind.factor_and_decay is Adam.factor_and_decay)
 
     def factor_and_decay(self, p: Tensor) -> tuple[float, float]:
         """What differs between parameters.
@@ -362,15 +365,3 @@ def _factors(lr_factors: Any) -> dict[Tensor, float]:
         )
     name, fix = "AdamW: a factor on the learning rate", "pass 0 to freeze, or e.g. 0.7"
     return {p: real_number(factor, name, "[0, inf)", fix) for p, factor in lr_factors.items()}
-
-
-def _betas(who: str, betas: Any) -> tuple[float, float]:
-    what, fix = f"{who}: betas must be two numbers", "pass betas=(0.9, 0.999) or similar"
-    if not isinstance(betas, tuple | list | np.ndarray):
-        raise DtypeError(what, f"got {betas!r}", fix)
-    if len(betas) != 2:
-        raise DataError(what, f"got {betas!r}", fix)
-    return (
-        real_number(betas[0], f"{who}: betas[0]", "[0, 1)", fix),
-        real_number(betas[1], f"{who}: betas[1]", "[0, 1)", fix),
-    )

@@ -8,22 +8,24 @@ rounding of the loss.
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..arguments import plain, real_number, whole_number
+from ..arguments import function, instance, plain, real_number, whole_number
 from ..errors import DtypeError, GradientError
 from ..tensors import Tensor
 from .line_search import LineSearch, Trial
-from .optimizer import Optimizer, checked_gradients
+from .optimizer import Optimizer, checked_gradients, numbers
 from .parameter_rows import places
 from .stopping import Point, Watch
 
 # the rounding error of a loss, a sum of many terms, in units of its last place: a generous estimate
 ULPS = 64
+LOWEST = -math.sqrt(sys.float_info.max)  # a loss below has no bound: its square is infinite
 SEARCH = 30  # evaluations in one line search; three are many
 COUNTS = "e.g. history=10, max_iter=100"
 
@@ -60,6 +62,7 @@ class LBFGS(Optimizer):
         Why the last call ended: 'gradient tolerance', 'loss tolerance', 'rounding' (what is left is
         smaller than the rounding error of the loss), 'line search failed' (nothing lower was found
         although the slope promised it: the gradient is wrong, or the loss random or not smooth),
+        'unbounded' (the loss fell below -1.3e154, whose square is infinite: it has no minimum),
         'iteration limit', 'evaluation limit'; None before the first call.
     evaluations, iterations : int
         In all calls so far.
@@ -199,6 +202,9 @@ class LBFGS(Optimizer):
                     self.reason = there
                     break
                 here, self.iterations = there, self.iterations + 1
+                if here.loss < LOWEST:
+                    self.reason = "unbounded"
+                    break
                 if watch.stalled(here, self.epsilon * abs(here.loss)):
                     self.reason = "loss tolerance" if self.loss_tolerance else "rounding"
                     break
@@ -287,6 +293,7 @@ class LBFGS(Optimizer):
         """Loss and gradient where the parameters are."""
         self.zero_grad()
         self.evaluations += 1
+        function(closure, "LBFGS: the closure", "pass a function that returns the loss")
         with np.errstate(all="ignore"):
             loss = closure()
         try:
@@ -324,14 +331,15 @@ class LBFGS(Optimizer):
 
         Returns
         -------
-        dict of str to float, int or ndarray
-            'lr', 'evaluations', 'iterations', 'largest' (the largest loss so far), and the pairs
-            's' and 'y', (pairs, n) for n numbers in all parameters, oldest first; arrays are
-            copies.
+        dict of str to str, float, int or ndarray
+            'class', 'lr', 'evaluations', 'iterations', 'largest' (the largest loss so far), and
+            the pairs 's' and 'y', (pairs, n) for n numbers in all parameters, oldest first; arrays
+            are copies.
         """
         shape = len(self.pairs), sum(p.size for p in self.params)
         s, y = (np.array([pair[k] for pair in self.pairs]).reshape(shape) for k in (0, 1))
         return {
+            "class": type(self).__name__,
             "lr": self.lr,
             "evaluations": self.evaluations,
             "iterations": self.iterations,
@@ -345,31 +353,43 @@ class LBFGS(Optimizer):
 
         Parameters
         ----------
-        state : mapping of str to float, int or ndarray
-            What `state_dict` returned.
+        state : mapping of str to str, float, int or ndarray
+            What `state_dict` returned; ``'class'`` may be missing.
 
         Raises
         ------
         DataError
-            For what is missing, unexpected or of another shape; all of it is named.
+            For the state of another class of optimiser, and for what is missing, unexpected, of
+            another shape or no number; all of it is named.
         DtypeError
             For complex arrays.
         """
         own = self.state_dict()
-        faults = [f"missing {key!r}" for key in own if key not in state]
+        instance(state, Mapping, "load_state_dict: state", "pass what state_dict() returned")
+        faults = self._faults_of(state)
+        present = {"class", "lr", *state}  # of these two it is said already
+        faults += [f"missing {key!r}" for key in own if key not in present]
         faults += [f"unexpected {key!r}" for key in state if key not in own]
+        given = {key: state.get(key, own[key]) for key in own}
+        for key in ("evaluations", "iterations"):
+            if not isinstance(given[key], int | np.integer):
+                faults.append(f"{key!r} is not a whole number: {given[key]!r:.40}")
+        if not isinstance(given["largest"], int | float | np.floating):
+            faults.append(f"'largest' is not a number: {given['largest']!r:.40}")
         n = own["s"].shape[1]
-        shapes = {key: np.shape(state.get(key, own[key])) for key in ("s", "y")}
-        faults += [
-            f"wrong shape of {key!r}: got {shape}, expected (pairs, {n})"
-            for key, shape in shapes.items()
-            if shape[1:] != (n,) or shape != shapes["s"]
-        ]
+        pairs = {key: numbers(key, given[key], faults) for key in ("s", "y")}
+        s, y = pairs["s"], pairs["y"]
+        if s is not None and y is not None:
+            faults += [
+                f"wrong shape of {key!r}: got {array.shape}, expected (pairs, {n})"
+                for key, array in (("s", s), ("y", y))
+                if array.shape[1:] != (n,) or array.shape != s.shape
+            ]
         self._refuse(faults)
-        self.lr = float(state["lr"])
-        self.evaluations, self.iterations = int(state["evaluations"]), int(state["iterations"])
-        self.largest = float(state["largest"])
-        s, y = (np.array(plain(state[key], repr(key), np.float64)) for key in ("s", "y"))
+        self.lr = float(given["lr"])
+        self.evaluations, self.iterations = int(given["evaluations"]), int(given["iterations"])
+        self.largest = float(given["largest"])
+        s, y = (np.array(plain(array, repr(key), np.float64)) for key, array in pairs.items())
         self.pairs = deque((a, b, float(a @ b)) for a, b in zip(s, y, strict=True))
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from .. import kernels
-from ..arguments import plain, real_number
+from ..arguments import instance, plain, real_number
 from ..autodiff.graph import Value
 from ..autodiff.origin import where
-from ..errors import DataError, DtypeError, GradientError
+from ..errors import DataError, DtypeError, GradientError, MinigradError
 from ..kernels.memory import keep_freed_memory
 from ..tensors import Tensor
 
@@ -110,15 +112,15 @@ class Optimizer:
 
         Returns
         -------
-        dict of str to float, int or ndarray
-            ``'lr'``, and for parameter number k ``'k.name'``, such as '0.velocity'; arrays are
-            copies.
+        dict of str to str, float, int or ndarray
+            ``'class'`` and ``'lr'``, and for parameter number k ``'k.name'``, such as '0.velocity';
+            arrays are copies.
 
         Notes
         -----
-        Parameters are known by their order; settings other than ``lr`` belong to the program.
+        Parameters are known by their order; `settings` other than ``lr`` belong to the program.
         """
-        return {"lr": self.lr} | {
+        return {"class": type(self).__name__, "lr": self.lr} | {
             f"{k}.{name}": np.array(value) if name in self.arrays else value
             for k, own in enumerate(self.state)
             for name, value in own.items()
@@ -129,35 +131,84 @@ class Optimizer:
 
         Parameters
         ----------
-        state : mapping of str to float, int or ndarray
-            What `state_dict` returned.
+        state : mapping of str to str, float, int or ndarray
+            What `state_dict` returned; without ``'class'``, as older versions kept it, it is
+            believed to be of this one.
 
         Raises
         ------
         DataError
-            For what is missing, unexpected or of another shape; all of it is named.
+            For the state of another class of optimiser, and for what is missing, unexpected, of
+            another shape or no number; all of it is named.
         DtypeError
             For complex arrays.
         """
+        instance(state, Mapping, "load_state_dict: state", "pass what state_dict() returned")
         known = {f"{k}.{name}": (k, name) for k in range(len(self.params)) for name in self.slots}
         begun = {key.partition(".")[0] for key in state}
-        faults = [] if "lr" in state else ["missing 'lr'"]
-        faults += [f"unexpected {key!r}" for key in state if key != "lr" and key not in known]
+        faults = self._faults_of(state)
+        faults += [f"unexpected {key!r}" for key in state if key not in {"class", "lr", *known}]
         new: list[dict[str, Any]] = [{} for _ in self.params]
         for key, (k, name) in known.items():
-            p = self.params[k]
-            if key not in state:
-                if str(k) in begun:
-                    faults.append(f"missing {key!r}")
-            elif name in self.counts:
-                new[k][name] = int(state[key])
-            elif np.shape(state[key]) == p.shape:
-                new[k][name] = np.array(plain(state[key], repr(key), p.dtype))
-            else:
-                got = np.shape(state[key])
-                faults.append(f"wrong shape of {key!r}: got {got}, expected {p.shape}")
+            if key in state:
+                new[k][name] = self._entry(key, name, state[key], self.params[k], faults)
+            elif str(k) in begun:
+                faults.append(f"missing {key!r}")
         self._refuse(faults)
         self.lr, self.state = float(state["lr"]), new
+
+    def _faults_of(self, state: Mapping[str, Any]) -> list[str]:
+        """What is wrong with the class and the learning rate in a state."""
+        faults, own = [], type(self).__name__
+        given = state.get("class", own)
+        if not isinstance(given, str) or given != own:
+            faults.append(f"it is the state of {given!r:.40}, not of {own}")
+        if "lr" not in state:
+            return [*faults, "missing 'lr'"]
+        try:
+            real_number(state["lr"], "lr", "[0, inf)", "")
+        except MinigradError as error:
+            faults.append(f"{error.what}, {error.where}")
+        return faults
+
+    def _entry(self, key: str, name: str, given: Any, p: Tensor, faults: list[str]) -> Any:
+        """What is given for a parameter's `name`; what is wrong with it is added to `faults`."""
+        if name in self.counts:
+            try:
+                return operator.index(given)
+            except TypeError:
+                faults.append(f"{key!r} is not a whole number: {given!r:.40}")
+                return None
+        array = numbers(key, given, faults)
+        if array is not None and array.shape != p.shape:
+            faults.append(f"wrong shape of {key!r}: got {array.shape}, expected {p.shape}")
+        elif array is not None:
+            return np.array(plain(array, repr(key), p.dtype))
+        return None
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments that made it, but for the parameters and the learning rate.
+
+        Returns
+        -------
+        dict
+            {argument: value} as JSON holds it; a factor for each parameter by its number.
+
+        Examples
+        --------
+        >>> mg.optim.SGD([mg.nn.Parameter([1.0])], lr=0.1, momentum=0.9).settings()
+        {'momentum': 0.9, 'weight_decay': 0.0, 'nesterov': False}
+        """
+        names = [n for n in inspect.signature(type(self)).parameters if n not in ("params", "lr")]
+        found = {name: getattr(self, name, None) for name in names}
+        return {name: self._as_json(value) for name, value in found.items()}
+
+    def _as_json(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(k): float(value[p]) for k, p in enumerate(self.params) if p in value}
+        if isinstance(value, tuple):
+            return [self._as_json(part) for part in value]
+        return value if isinstance(value, bool | int | float | str | None) else repr(value)
 
     arrays: tuple[str, ...] = ()  # what a parameter's state holds: arrays in its shape,
     counts: tuple[str, ...] = ()  # and whole numbers
@@ -177,9 +228,25 @@ class Optimizer:
             )
 
 
+def numbers(key: str, given: Any, faults: list[str]) -> np.ndarray | None:
+    """What is given under `key` as an array of numbers; None, and one fault more, where it is
+    none.
+    """
+    try:
+        array = plain(given, repr(key))
+    except ValueError as error:  # nested lists of different lengths
+        faults.append(f"{key!r}: {' '.join(str(error).split()):.80}")
+        return None
+    if array.dtype.kind in "fiubc":
+        return array
+    faults.append(f"{key!r} holds no numbers, but {array.dtype}")
+    return None
+
+
 def checked_parameters(params: Iterable[Tensor], who: str) -> list[Tensor]:
     """The parameters, each once, or the error that `Optimizer` documents."""
-    if isinstance(params, Value) or not isinstance(params, Iterable):
+    scalar = isinstance(params, np.ndarray) and params.ndim == 0
+    if isinstance(params, Value) or scalar or not isinstance(params, Iterable):
         raise DtypeError(
             f"{who} takes a list of parameters",
             f"got one {type(params).__name__}",

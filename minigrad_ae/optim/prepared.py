@@ -1,23 +1,23 @@
 """Steps of optimisers for gradients that are in the same arrays each time: for `mg.compile`.
 
-The update is written down once, as calls of kernels and of NumPy's functions, and from then on made
-by a tape (kernels/native.py): no copies, and no question asked twice.  Parameters, moments and
-gradients are looked at before each step: where anything is not as it was, the answer is False,
-nothing has changed, and the optimiser's own `step` does it, or says what is wrong.
+The update is written down once, as calls of kernels and of NumPy's functions, which a program makes
+after its own (kernels/native.py): no copies, and no question asked twice.  Parameters and moments
+are looked at before each step, the gradients on the way: where anything is not as it was, nothing
+has changed, and the optimiser's own `step` does it, or says what is wrong.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from ..autodiff.staleness import touch
-from ..kernels.calls import Calls, store
+from ..kernels.calls import Calls, NotFinite, demand, store
 from ..kernels.handlers import available
-from ..kernels.native import Tape, prepared
+from ..kernels.native import Tape
 from ..kernels.optim import _adam, _square, adam_numbers
 from ..tensors import Tensor
 
@@ -26,51 +26,56 @@ SETTINGS = 7  # numbers that Adam's kernel wants beside the arrays
 
 
 class PreparedStep:
-    """``prepared_step()`` makes one step and returns True, or changes nothing and returns False."""
+    """A step as `calls`, which raise NotFinite before anything changes.
+
+    ``ready()`` asks whether they can be made and writes the settings of the step, ``done()`` leaves
+    the gradients and counts it.
+    """
 
     def __init__(self, optimizer: Any, gradients: Gradients) -> None:
         pairs = zip(optimizer.params, optimizer.state, strict=True)
-        own = [(p, gradients[p], state) for p, state in pairs if p in gradients]
+        own = [(p, state) for p, state in pairs if p in gradients]
         self.optimizer, self.states = optimizer, optimizer.state
-        self.own = [(p, p._data, g, state) for p, g, state in own]
-        self.params = [p for p, _, _ in own]
-        names = optimizer.arrays
-        self.moments = [(s, name, s[name]) for _, _, s in own for name in names if name in s]
-        self.squares, self.ones = np.zeros(len(own)), np.ones(len(own))
-        self.lengths = prepared(
-            [
-                (store, (self.squares[k : k + 1].reshape(()), _square, g.reshape(-1)))
-                for k, (_, g, _) in enumerate(own)
-            ]
-        )
+        self.params = [p for p, _ in own]
+        self.own = [state for _, state in own]
+        self.gradients = list(gradients.items())
+        self.without = [p for p in optimizer.params if p not in gradients]
+        flat = [gradients[p].reshape(-1) for p in self.params]
+        squares, finite = np.zeros(len(flat)), np.zeros(len(flat), bool)
+        self.calls: Calls = [
+            (store, (squares[k : k + 1].reshape(()), _square, g)) for k, g in enumerate(flat)
+        ]
+        self.calls += [
+            (np.less, (squares, np.full(len(flat), np.inf), finite)),
+            (demand, (finite, NotFinite)),
+            *self.updates([gradients[p] for p in self.params]),
+        ]
 
-    def __call__(self) -> bool:
-        if not self.as_it_was():
-            return False
-        self.update()
-        touch(self.params)
-        return True
-
-    def as_it_was(self) -> bool:
-        """Whether all arrays are where they were, and no gradient is NaN or infinite."""
-        if self.optimizer.state is not self.states:
-            return False
-        if any(p._data is not data or p._grad is not g for p, data, g, _ in self.own):
-            return False
-        if any(state.get(name) is not array for state, name, array in self.moments):
-            return False
-        for work in self.lengths:
-            work()
-        return math.isfinite(self.ones.dot(self.squares))
-
-    def update(self) -> None:
-        """Write to parameters and moments."""
+    def updates(self, gradients: list[np.ndarray]) -> Calls:
+        """What writes to parameters and moments."""
         raise NotImplementedError
+
+    def on_tape(self, tape: Tape) -> None:
+        """The calls are the last ones of this tape."""
+
+    def ready(self) -> bool:
+        """Whether the moments are where they were (of the parameters the program knows); the
+        settings are written then.
+        """
+        raise NotImplementedError
+
+    def done(self) -> None:
+        """The calls have been made."""
+        for p in self.without:
+            p._grad = None
+        for leaf, g in self.gradients:
+            leaf._grad = g
+        touch(self.params)
 
 
 def can_be_prepared(optimizer: Any, gradients: Gradients, begun: bool) -> bool:
     """Whether all arrays are in one piece and of one dtype, and (begun) the moments are there."""
-    if not available():
+    if not available() or not vars(optimizer).keys().isdisjoint(("step", "zero_grad")):
         return False
     for p, state in zip(optimizer.params, optimizer.state, strict=True):
         if p in gradients:
@@ -88,51 +93,70 @@ def fits(array: Any, dtype: Any) -> bool:
 class AdamStep(PreparedStep):
     """One call of Adam's kernel for each parameter; its settings are written on the tape."""
 
-    def __init__(self, optimizer: Any, gradients: Gradients) -> None:
+    def __init__(self, optimizer: Any, gradients: Gradients, alike: bool) -> None:
+        self.alike = alike  # whether factor and decay are those of all parameters
+        self.steps: list[int] = []
+        self.others: list[float] = []  # settings on the tape that are not others at each step
         super().__init__(optimizer, gradients)
+        self.moments = [(state, state["m"], state["v"]) for state in self.own]
+
+    def updates(self, gradients: list[np.ndarray]) -> Calls:
         calls: Calls = []
-        for p, data, g, state in self.own:
-            flat = (a.reshape(-1) for a in (data, g, state["m"], state["v"]))
-            calls.append((_adam, (*flat, *self.numbers(p, 1))))
-        (tape,) = prepared(calls)
-        assert isinstance(tape, Tape)
-        self.tape, self.floats = tape, tape.numbers.view(np.float64)
-        ends = np.array([*tape.starts[1:], len(tape.numbers)])
-        self.places = ends[:, None] - np.arange(SETTINGS, 0, -1)
+        for p, g, state in zip(self.params, gradients, self.own, strict=True):
+            flat = (a.reshape(-1) for a in (p._data, g, state["m"], state["v"]))
+            calls.append((_adam, (*flat, *adam_numbers(1, *self.optimizer._settings(p)))))
+        return calls
 
-    def numbers(self, p: Tensor, t: int) -> tuple[float, ...]:
-        """What the kernel has to know for this parameter at step t."""
-        return adam_numbers(t, *self.optimizer._settings(p))
+    def on_tape(self, tape: Tape) -> None:
+        ends = [*tape.starts[1:], len(tape.numbers)][-len(self.params) :]
+        between = ends[-1] - tape.starts[-1]  # entries of one kind: they are of one length
+        first = tape.numbers.view(np.float64)[ends[0] - SETTINGS :]
+        self.rates, self.roots, *_ = as_strided(first, (SETTINGS, len(ends)), (8, 8 * between))
+        self.table = as_strided(first, (len(ends), SETTINGS), (8 * between, 8))
+        self.others = []
 
-    def update(self) -> None:
-        steps = [state["t"] + 1 for _, _, _, state in self.own]
-        for (_, _, _, state), t in zip(self.own, steps, strict=True):
-            state["t"] = t
-        kinds = list(zip(steps, map(self.optimizer.factor_and_decay, self.params), strict=True))
-        if kinds.count(kinds[0]) == len(kinds):
-            self.floats[self.places] = self.numbers(self.params[0], steps[0])
+    def ready(self) -> bool:
+        if self.optimizer.state is not self.states:
+            return False
+        self.steps = steps = []
+        try:
+            for state, m, v in self.moments:
+                if state["m"] is not m or state["v"] is not v:
+                    return False
+                steps.append(state["t"] + 1)
+        except KeyError:  # a state that was emptied
+            return False
+        self.set(steps)
+        return True
+
+    def set(self, steps: list[int]) -> None:
+        """Write the settings of these steps."""
+        settings = self.optimizer._settings
+        if not self.alike or steps.count(steps[0]) < len(steps):
+            pairs = zip(self.params, steps, strict=True)
+            self.table[:], self.others = [adam_numbers(t, *settings(p)) for p, t in pairs], []
+            return
+        rate, root, *others = numbers = adam_numbers(steps[0], *settings(self.params[0]))
+        if others == self.others:  # as almost always
+            self.rates.fill(rate)
+            self.roots.fill(root)
         else:
-            for p, t, place in zip(self.params, steps, self.places, strict=True):
-                self.floats[place] = self.numbers(p, t)
-        self.tape()
+            self.table[:], self.others = numbers, others
+
+    def done(self) -> None:
+        for state, t in zip(self.own, self.steps, strict=True):
+            state["t"] = t
+        super().done()
 
 
 class SGDStep(PreparedStep):
     """What SGD says in NumPy, in place: v <- momentum v + g, p <- p - lr v."""
 
     def __init__(self, optimizer: Any, gradients: Gradients) -> None:
-        super().__init__(optimizer, gradients)
         self.settings: dict[Any, np.ndarray] = {}
-        self.asked = self.kind()
-        calls: Calls = []
-        for _, data, g, state in self.own:
-            calls += self.calls(data, g, state)
-        self.works = prepared(calls)
-
-    def kind(self) -> tuple[bool, bool, bool]:
-        """Which terms there are."""
-        sgd = self.optimizer
-        return bool(sgd.weight_decay), bool(sgd.momentum), bool(sgd.nesterov)
+        self.asked = kind(optimizer)
+        super().__init__(optimizer, gradients)
+        self.velocities = [(state, state.get("velocity")) for state in self.own]
 
     def setting(self, name: str, dtype: Any) -> np.ndarray:
         """The optimiser's number of this name, in an array of this dtype."""
@@ -140,7 +164,13 @@ class SGDStep(PreparedStep):
             self.settings[name, dtype] = np.zeros((), dtype)
         return self.settings[name, dtype]
 
-    def calls(self, p: np.ndarray, g: np.ndarray, state: dict[str, Any]) -> Calls:
+    def updates(self, gradients: list[np.ndarray]) -> Calls:
+        calls: Calls = []
+        for p, g, state in zip(self.params, gradients, self.own, strict=True):
+            calls += self.update(p._data, g, state)
+        return calls
+
+    def update(self, p: np.ndarray, g: np.ndarray, state: dict[str, Any]) -> Calls:
         """The step of one parameter."""
         decays, moves, nesterov = self.asked
         rate, decay, momentum = (
@@ -161,11 +191,17 @@ class SGDStep(PreparedStep):
                 g = v
         return [*calls, (np.multiply, (rate, g, step)), (np.subtract, (p, step, p))]
 
-    def as_it_was(self) -> bool:
-        return self.asked == self.kind() and super().as_it_was()
-
-    def update(self) -> None:
+    def ready(self) -> bool:
+        if self.optimizer.state is not self.states or self.asked != kind(self.optimizer):
+            return False
+        for state, v in self.velocities:
+            if state.get("velocity") is not v:
+                return False
         for (name, _), array in self.settings.items():
             array[...] = getattr(self.optimizer, name)
-        for work in self.works:
-            work()
+        return True
+
+
+def kind(sgd: Any) -> tuple[bool, bool, bool]:
+    """Which terms there are."""
+    return bool(sgd.weight_decay), bool(sgd.momentum), bool(sgd.nesterov)

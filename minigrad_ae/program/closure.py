@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from operator import is_
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -39,7 +38,9 @@ class Surroundings:
             ]
             self.cells, self.known = function.__closure__ or (), function.__globals__
             self.names = [n for n in function.__code__.co_names if n in self.known]
-        self.last: list[Any] | None = None
+        self.in_cells: list[tuple[Any, Any]] = []  # cells and names, and what they stood for
+        self.by_name: list[tuple[str, Any]] = []
+        self.plain = False  # none of it is a container
         self.clock = -1  # of modules' settings, when the token was made
         self.tokens: list[tuple[int, Any]] = []  # what was found so far, by number
         self.number = self.made = 0
@@ -51,15 +52,14 @@ class Surroundings:
         Where all variables are the objects that they were, none is a container, and no module was
         given an attribute, nothing has; otherwise one looks.
         """
-        known = self.known
-        now = [self.look(c) for c in self.cells] + [known.get(n, NOTHING) for n in self.names]
-        if (
-            self.last is None
-            or settings.changes != self.clock
-            or not all(map(is_, now, self.last))
-            or any(isinstance(thing, CONTAINERS) for thing in now)
-        ):
-            self.last, self.clock = now, settings.changes
+        if settings.changes != self.clock or not self.as_before():
+            known = self.known
+            held = [self.look(c) for c in self.cells]
+            now = held + [known.get(n, NOTHING) for n in self.names]
+            self.in_cells = list(zip(self.cells, held, strict=True))
+            self.by_name = list(zip(self.names, now[len(held) :], strict=True))
+            self.plain = not any(isinstance(thing, CONTAINERS) for thing in now)
+            self.clock = settings.changes
             found = tuple(token(thing) for thing in (*self.fixed, *now))
             known_as = [n for n, seen in self.tokens if seen == found]
             if not known_as:
@@ -67,6 +67,19 @@ class Surroundings:
                 known_as, self.tokens = [self.made], [*self.tokens[-AT_MOST:], (self.made, found)]
             self.number = known_as[0]
         return self.number
+
+    def as_before(self) -> bool:
+        """Whether all variables are the objects that they were, and none is a container."""
+        try:
+            for cell, thing in self.in_cells:
+                if cell.cell_contents is not thing:
+                    return False
+        except ValueError:  # not assigned
+            return False
+        for name, thing in self.by_name:
+            if self.known.get(name, NOTHING) is not thing:
+                return False
+        return self.plain
 
     def whole(self) -> Any:
         """All that can be seen, looked at now, and the states of generators: what a function that

@@ -17,10 +17,12 @@ from ..errors import DtypeError, GradientError
 from ..inspect.record.applications import demand_loss
 from ..inspect.record.names import caller_scopes
 from ..kernels.backend import backend, state
+from ..kernels.calls import NotFinite
 from .closure import Same, Surroundings
 from .follow import Changed
-from .observed import observe
-from .plan import Impossible, Planner
+from .observed import data_of, observe
+from .places import Impossible
+from .plan import Planner
 from .program import Program
 
 MOST = 16  # programs of a step that are kept
@@ -68,7 +70,7 @@ class CompiledStep:
         return f"<compiled step {name}, {how}>"
 
     def __call__(self, *arguments: Any) -> Any:
-        if not self.busy.acquire(blocking=False):  # called by itself, or by another thread
+        if not self.busy.acquire(False):  # called by itself, or by another thread
             return self.by_tape(arguments)
         try:
             return self.step(arguments)
@@ -89,22 +91,25 @@ class CompiledStep:
         self.calls += 1
         if not program.proved or (self.check and self.calls % self.check == 0):
             return self.compared(key, program, arguments)
-        states = states_of(arguments)
+        states = states_of(arguments) if program.draws else None
+        update = program.update is not None and program.update.ready()
         try:
-            program.run([bare(a) for a in arguments])
+            program.run(data_of(arguments), update)
+        except NotFinite:  # and nothing is updated yet: the optimiser says which gradient it is
+            update = False
         except Changed:
             restore(arguments, states)
             return self.first(key, arguments)
         except Exception:  # the tape says what is wrong, with the user's line
             restore(arguments, states)
             return self.by_tape(arguments)
-        return self.deliver(program)
+        return self.deliver(program, update)
 
     def key(self, arguments: tuple[Any, ...]) -> Any:
         """What a program depends on: kinds of arguments, kernels, and what the function closes
         over.
         """
-        kinds = tuple(kind_of(a, k) for k, a in enumerate(arguments))
+        kinds = tuple([kind_of(a, k) for k, a in enumerate(arguments)])
         return kinds, backend(), state.threads, self.surroundings.state()
 
     # --- on the tape ---
@@ -116,7 +121,7 @@ class CompiledStep:
         loss.backward()
         if self.optimizer is not None:
             self.optimizer.step()
-        return joined([loss._data, *map(bare, others)])
+        return joined(data_of([loss, *others]))
 
     # --- making a program ---
     def first(self, key: Any, arguments: Sequence[Any]) -> Any:
@@ -126,7 +131,7 @@ class CompiledStep:
         seen, returned = observe(self.function, arguments)
         loss, others = split(returned)
         gradients = gradients_of(loss)
-        numbers = [loss._data, *map(bare, others)]
+        numbers = data_of([loss, *others])
         try:
             if self.made > IN_VAIN:
                 self.given_up = True
@@ -169,12 +174,12 @@ class CompiledStep:
         """A step by the program, and beside it one on the tape: the same numbers, or the tape."""
         states = states_of(arguments)
         loss, others = split(self.function(*arguments))
-        numbers, gradients = [loss._data, *map(bare, others)], gradients_of(loss)
+        numbers, gradients = data_of([loss, *others]), gradients_of(loss)
         after = states_of(arguments)
         restore(arguments, states)
         differs = ""
         try:
-            program.run([bare(a) for a in arguments])
+            program.run(data_of(arguments))
             differs = difference(program, numbers, gradients)
         except Changed:
             restore(arguments, states)
@@ -204,17 +209,21 @@ class CompiledStep:
         if self.optimizer is not None:
             self.optimizer.step()
 
-    def deliver(self, program: Program) -> Any:
-        """Numbers and gradients of a run."""
+    def deliver(self, program: Program, updated: bool) -> Any:
+        """Numbers and gradients of a run, in which the update was made or not."""
         self.made = 0
-        if self.optimizer is not None:
+        if updated:
+            program.update.done()
+        elif self.optimizer is not None:
             self.optimizer.zero_grad()
             for leaf, g in program.gradients.items():
                 leaf._grad = g
-            if not (program.update and program.update()):
-                self.optimizer.step()
-                prepare = getattr(self.optimizer, "_prepared", None)
-                program.update = prepare(program.gradients) if prepare else None
+            program.update = None
+            self.optimizer.step()
+            prepare = getattr(self.optimizer, "_prepared", None)
+            update = prepare(program.gradients) if prepare else None
+            if update is not None:
+                program.take(update)
         else:
             for leaf, g in program.gradients.items():
                 known = leaf._grad
@@ -322,17 +331,15 @@ def kind_of(argument: Any, k: int) -> Any:
     )
 
 
-def bare(argument: Any) -> Any:
-    return argument._data if isinstance(argument, Value) else argument
-
-
 def states_of(arguments: Sequence[Any]) -> list[Any]:
     """The states of the generators."""
     return [a.bit_generator.state for a in arguments if isinstance(a, np.random.Generator)]
 
 
-def restore(arguments: Sequence[Any], states: list[Any]) -> None:
-    """The generators as they were."""
+def restore(arguments: Sequence[Any], states: list[Any] | None) -> None:
+    """The generators as they were; None where nothing was drawn."""
+    if states is None:
+        return
     generators = (a for a in arguments if isinstance(a, np.random.Generator))
     for g, before in zip(generators, states, strict=True):
         g.bit_generator.state = before
@@ -365,8 +372,10 @@ def split(returned: Any) -> tuple[Any, tuple[Any, ...]]:
 
 def joined(arrays: Sequence[np.ndarray]) -> Any:
     """Tensors without history, one or a tuple of several."""
-    tensors = tuple(Value.result_class.new(a.copy()) for a in arrays)
-    return tensors if len(tensors) > 1 else tensors[0]
+    new = Value.result_class.new
+    if len(arrays) == 1:
+        return new(arrays[0].copy())
+    return tuple([new(a.copy()) for a in arrays])
 
 
 def difference(

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import instance
 from ..autodiff import engine
 from ..autodiff.graph import Value
 from ..autodiff.origin import where
@@ -72,6 +73,8 @@ def emit_numpy(loss: Value, scope: Mapping[str, Any] | None = None) -> str:
     array([6., 8.])
     """
     demand_loss(loss, "emit_numpy")
+    if scope is not None:
+        instance(scope, Mapping, "scope", "pass names and values, such as locals()")
     scopes = [scope] if scope is not None else caller_scopes(1)
     return _Program(engine.topological(loss), scopes).text()
 

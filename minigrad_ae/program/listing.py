@@ -63,6 +63,7 @@ class Listed:
     items : which of the program's items do it
     write : gives its right-hand side as NumPy; of a sum, what is added
     adds : whether it is added to the line of this name that came before
+    of : the value that it computes, or whose rule it is
     """
 
     name: str
@@ -75,6 +76,7 @@ class Listed:
     items: slice
     write: Callable[[Story], str]
     adds: bool = False
+    of: str = ""
 
     @property
     def how(self) -> str:
@@ -92,6 +94,19 @@ class Listed:
         return f"{self.label}  # {self.shape} {self.how}"
 
 
+@dataclass(frozen=True)
+class Block:
+    """A piece of memory, and the numbers of the lines whose arrays lie in it, one after another."""
+
+    memory: np.ndarray
+    lines: list[int]
+
+    @property
+    def size(self) -> int:
+        """Bytes that can be used."""
+        return self.memory.size - LINE
+
+
 class Story:
     """What is needed to write a program as text.
 
@@ -101,6 +116,7 @@ class Story:
     given       {name: what gives the array} of leaves and constants
     results     the names of what it returns, the loss first
     gradients   {name of a leaf: name of its gradient}
+    made        {name of a value: (its op, the names of its inputs)}
     """
 
     def __init__(
@@ -117,6 +133,7 @@ class Story:
         self.arrays, self.given, self.memory, self.library = arrays, dict(given), memory, library
         self.results: list[str] = []
         self.gradients: dict[str, str] = {}
+        self.made: dict[str, tuple[str, tuple[str, ...]]] = {}
         self.library.constant = self.constant
         for name, array in arrays.items():
             self.library.shapes.setdefault(name, array.shape)
@@ -186,25 +203,29 @@ class Story:
         shape = f"  # {line.shape}" if line.shape else ""
         return f"{name}{'[...]' if self.is_kept(line) else ''} = {text}{shape}"
 
+    def blocks(self) -> list[Block]:
+        """The blocks, in the order in which they are first written to."""
+        found: dict[int, Block] = {}
+        for number, line in enumerate(self.lines):
+            if line.array is not None and self.is_kept(line):
+                memory: Any = self.memory.owner(line.array)
+                found.setdefault(id(memory), Block(memory, [])).lines.append(number)
+        return list(found.values())
+
     def places(self) -> list[str]:
         """The blocks, and below each the arrays that lie in it."""
-        blocks: dict[int, list[str]] = {}
-        sizes: dict[int, int] = {}
-        for line, (name, _) in zip(self.lines, self.assignments(), strict=True):
-            array = line.array
-            if array is None or not self.is_kept(line):
-                continue
-            block: Any = self.memory.owner(array)
-            size = sizes[id(block)] = block.size - LINE
-            number = list(sizes).index(id(block)) + 1
-            if id(block) not in blocks:
-                blocks[id(block)] = [f"block_{number} = np.empty({size}, np.uint8)"]
-            where = f"{array.shape}, np.{array.dtype}, block_{number}"
-            start = array.ctypes.data + block.ctypes.data % -LINE - block.ctypes.data
-            if start or not array.flags.c_contiguous:
-                where += f", {start}, {array.strides}"
-            blocks[id(block)].append(f"{name} = np.ndarray({where})")
-        return [text for lines in blocks.values() for text in lines]
+        written, texts = self.assignments(), []
+        for number, block in enumerate(self.blocks(), start=1):
+            texts.append(f"block_{number} = np.empty({block.size}, np.uint8)")
+            begin = block.memory.ctypes.data
+            for k in block.lines:
+                array: Any = self.lines[k].array
+                where = f"{array.shape}, np.{array.dtype}, block_{number}"
+                start = array.ctypes.data + begin % -LINE - begin
+                if start or not array.flags.c_contiguous:
+                    where += f", {start}, {array.strides}"
+                texts.append(f"{written[k][0]} = np.ndarray({where})")
+        return texts
 
     def source(self) -> str:
         """The program as a Python module with a function ``step``."""

@@ -122,3 +122,60 @@ def names_of(function: Callable[..., Any], arguments: Sequence[Any]) -> list[str
         several = bound.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
         names += [f"{name}_{k + 1}" for k in range(len(value))] if several else [name]
     return names
+
+
+def data_of(things: Sequence[Any]) -> list[Any]:
+    """Tensors as their arrays, all else as it is."""
+    return [t._data if isinstance(t, Value) else t for t in things]
+
+
+# --- what of it a program needs ---
+
+
+def needed(seen: Observation, outputs: Sequence[Value]) -> list[Any]:
+    """The part of the story that the outputs, the conditions and the draws need."""
+    numbers: set[int] = set()
+    values: set[int] = set()
+
+    def want(things: Sequence[Any]) -> None:
+        for thing in parts(list(things)):
+            source = seen.source.get(id(thing))
+            if isinstance(thing, Followed):
+                numbers.add(thing.number)
+                if thing.number in seen.values:
+                    want([seen.values[thing.number]])
+            elif source is not None:
+                want([source])
+            elif isinstance(thing, Value):
+                values.add(id(thing))
+
+    want(outputs)
+    story = []
+    for item in reversed(seen.lines.found):
+        if isinstance(item, Step):
+            if id(item.result) in values:
+                want([*item.inputs, item.params])
+                story.append(item)
+        elif not item.outputs or item.generator is not None or numbers & set(item.outputs):
+            want([item.args, item.named])
+            story.append(item)
+    return story[::-1]
+
+
+def shown(step: Step) -> Value:
+    """The result with its history, also of an op that no gradient flows through."""
+    if step.result.op is not None:
+        return step.result
+    y, none = step.result._data, ()
+    return Value.computed(y, step.op, step.inputs, step.arrays, step.params, none, None, None)  # type: ignore[no-any-return]
+
+
+def parts(thing: Any) -> list[Any]:
+    """All that is in tuples, lists, dicts and slices, one below the other."""
+    if isinstance(thing, dict):
+        return [p for t in thing.values() for p in parts(t)]
+    if isinstance(thing, tuple | list):
+        return [p for t in thing for p in parts(t)]
+    if isinstance(thing, slice):
+        return [thing.start, thing.stop, thing.step]
+    return [thing]

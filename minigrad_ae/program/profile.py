@@ -37,8 +37,8 @@ class Counted(np.ndarray):
     flops = 0
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **named: Any) -> Any:
-        plain = [bare(a) for a in args]
-        result = getattr(ufunc, method)(*plain, **{k: bare(v) for k, v in named.items()})
+        plain = [uncounted(a) for a in args]
+        result = getattr(ufunc, method)(*plain, **{k: uncounted(v) for k, v in named.items()})
         if ufunc is np.matmul:
             Counted.flops += 2 * np.size(result) * np.shape(plain[0])[-1]
         else:
@@ -54,7 +54,7 @@ class Counted(np.ndarray):
         return counted(result)
 
 
-def bare(thing: Any) -> Any:
+def uncounted(thing: Any) -> Any:
     return thing.view(np.ndarray) if isinstance(thing, Counted) else thing
 
 
@@ -194,6 +194,7 @@ class Profile:
 
     def __init__(self, rows: list[Row], peak: float, bandwidth: float) -> None:
         self.rows, self.peak, self.bandwidth = rows, peak, bandwidth
+        self.program: Any = None  # whose
         self.seconds = sum(row.seconds for row in rows)
 
     def __str__(self) -> str:

@@ -13,6 +13,7 @@ from ..autodiff.graph import Value
 from ..errors import DataError
 from .follow import Changed, Followed, Line
 from .listing import Listed, Story
+from .observed import data_of
 from .profile import Profile, measured, story_costs
 
 
@@ -50,7 +51,9 @@ class Program:
         self.items = items
         self.parts = segments(items)
         self.proved = False  # whether its numbers were compared at another call
+        self.draws = any(isinstance(i, Line) and i.generator is not None for i in items)
         self.update: Any = None  # the optimiser's step for its gradients
+        self.with_update: list[Any] = []
 
     def fits(self) -> bool:
         """Whether the leaves are where they were, and want what they wanted."""
@@ -63,12 +66,23 @@ class Program:
         """Leaves that were given another array since."""
         return {leaf for leaf, array, _ in self.leaves if leaf._data is not array}
 
-    def run(self, arguments: Sequence[Any]) -> None:
-        """Make all calls.  Changed where a condition does not hold."""
+    def run(self, arguments: Sequence[Any], update: bool = False) -> None:
+        """Make all calls, and those of the update.  Changed where a condition does not hold."""
         values = self.static.copy()
         values[: len(arguments)] = arguments
-        for part in self.parts:
+        for part in self.with_update if update else self.parts:
             part(values)
+
+    def take(self, update: Any) -> None:
+        """Make an optimiser's step the end of the program, on the tape of what is before it."""
+        from ..kernels.native import Tape, in_one
+
+        if not {leaf for leaf, _, _ in self.leaves}.issuperset(update.params):
+            return  # `fits` does not look at all of them
+        parts = in_one([*self.parts, *segments(update.calls)])
+        if isinstance(parts[-1], Tape):
+            update.on_tape(parts[-1])
+            self.update, self.with_update = update, parts
 
     @property
     def source(self) -> str:
@@ -132,14 +146,14 @@ class Program:
                 f"got {len(arguments)}, the step has {len(story.parameters)}",
                 f"pass ({', '.join(story.parameters)})",
             )
-        given = [a._data if isinstance(a, Value) else a for a in arguments]
+        given = data_of(arguments)
         generators = [a.bit_generator for a in given if isinstance(a, np.random.Generator)]
         states = [g.state for g in generators]
         kept = [*self.outputs, *self.gradients.values()]
         before = [array.copy() for array in kept]
         pieces = [segments(self.items[line.items]) for line in self.lines]
         try:
-            return measured(story, pieces, lambda: [*given, *self.static[len(given) :]], rounds)
+            found = measured(story, pieces, lambda: [*given, *self.static[len(given) :]], rounds)
         except Changed:
             raise DataError(
                 "profile: the program does not hold for these arguments",
@@ -151,6 +165,8 @@ class Program:
                 generator.state = state
             for array, numbers in zip(kept, before, strict=True):
                 array[...] = numbers
+        found.program = self
+        return found
 
     def __str__(self) -> str:
         lines = [str(line) for line in self.lines]
@@ -163,7 +179,7 @@ class Program:
 
 def segments(items: Sequence[Any]) -> list[Callable[[list[Any]], None]]:
     """Functions of the numbered values: runs of calls, and between them NumPy's lines."""
-    from ..kernels.native import prepared  # Numba comes with it
+    from ..kernels.native import Tape, prepared  # Numba comes with it
 
     found: list[Callable[[list[Any]], None]] = []
     calls: list[Any] = []
@@ -172,7 +188,8 @@ def segments(items: Sequence[Any]) -> list[Callable[[list[Any]], None]]:
             calls.append(item)
             continue
         if calls:
-            found += [alone(work) for work in prepared(calls)]
+            works = prepared(calls)
+            found += [work if isinstance(work, Tape) else alone(work) for work in works]
             calls = []
         if isinstance(item, Line):
             found.append(doing(item))
@@ -190,7 +207,7 @@ def filling_in(slot: Slot, buffer: np.ndarray) -> Callable[[list[Any]], None]:
     number = slot.number
 
     def segment(values: list[Any]) -> None:
-        np.copyto(buffer, values[number])
+        buffer[...] = values[number]
 
     return segment
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import FileError
+from .form import faults
 
 RELATIVE = 1e-12  # two programs that do the same in another order differ by rounding
 Finding = tuple[str, str, str]  # what differs; in A; in B
@@ -22,20 +23,21 @@ def load(path: Path) -> dict[str, Any]:
     """The record in a file; FileError if it holds none."""
     fix = "write one with: minigrad-ae inspect SCRIPT --json FILE, or trace.json(path)"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
     except OSError as error:
         raise FileError("the trace cannot be read", f"{path}: {error.strerror}", fix) from None
     except (ValueError, RecursionError) as error:
         raise FileError("this file is not JSON", f"{path}: {error}", fix) from None
     if not isinstance(record, dict) or record.get("schema") != 1:
         raise FileError("this file holds no trace of schema 1", f"{path}", fix)
-    try:
-        list(_facts(record))
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise FileError(
-            "this trace is damaged", f"{path}: {type(error).__name__} {error}", fix
-        ) from None
+    if fault := next(faults(record), ""):
+        raise FileError("this trace is damaged", f"{path}: {fault}", fix)
     return record
+
+
+def _refused(word: str) -> float:
+    """Of NaN and Infinity, which JSON does not have."""
+    raise ValueError(f"{word} is not JSON")
 
 
 def compare(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, count
 from operator import attrgetter
@@ -125,6 +125,35 @@ def fitted(text: str, width: int) -> str:
     if len(text) <= width:
         return text
     return f"…{text[1 - width :]}" if "." in text and " " not in text else f"{text[: width - 1]}…"
+
+
+def told_apart(names: Sequence[str], width: int) -> dict[str, str]:
+    """{name: at most `width` characters of it}, such that names that differ still do.
+
+    Of a path each part keeps its first letters, as many as there is room for
+    (encoder.0.weight: encode…0.weight).  What is equal after that keeps its end.
+    """
+    short = {name: shortened(name, width) for name in names}
+    shared = Counter(short.values())
+    for name, text in short.items():
+        if shared[text] > 1 and len(name) > width:
+            half = width // 2
+            short[name] = f"{name[: width - half - 1]}…{name[-half:]}"
+    return short
+
+
+def shortened(name: str, width: int) -> str:
+    """A path by the beginnings of its parts, anything else by its own."""
+    if len(name) <= width or "." not in name or " " in name:
+        return fitted(name, width)
+    *parts, last = name.split(".")
+    start = ""
+    for letters in range(max(map(len, parts)), 0, -1):
+        start = "".join(f"{p}." if len(p) <= letters else f"{p[:letters]}…" for p in parts)
+        if len(start + last) <= width:
+            return start + last
+    room = width - len(start)
+    return start + fitted(last, room) if room > 1 else fitted(name, width)
 
 
 def unique(name: str, taken: set[str]) -> str:

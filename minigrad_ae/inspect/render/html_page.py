@@ -18,29 +18,35 @@ from typing import Any
 import numpy as np
 
 from ...display import corner, number, numbers, summary
-from ..record.names import short_path
+from ..record.names import short_path, told_apart
 from ..record.steps import Contribution, Node, Recording, Step, reaches_parameter, sound
 from .layout import arrange
+from .listing_pane import pane
+from .listing_pane import report as told
 from .predict import HINTS, question
-from .svg import drawn, gradient_edges, shown_nodes
+from .svg import LETTERS, drawn, gradient_edges, shown_nodes
 from .text import Screen
 
 CAP = 5_000_000  # bytes of a page
 DRAWN = 150  # nodes; a larger graph is shown as the neighbourhood of the current step
 TOLD = 200  # steps; the text report has each of a shorter trace in full
-SCRIPTS = ("base", "cards", "predict", "graph", "walk")
+SCRIPTS = ("base", "cards", "predict", "graph", "program", "walk")
 AT = 987_654_321  # in place of a step's number
 HEADS = (64, 16, 4)  # elements of an array on the page: as many as the cap allows
 
 
-def page(trace: Recording, cap: int = CAP) -> str:
-    """The page as text, at most `cap` bytes; what had to be left out is said in a banner."""
+def page(trace: Recording, cap: int = CAP, program: Any = None) -> str:
+    """The page as text, at most `cap` bytes; what had to be left out is said in a banner.
+
+    `program` is what `Trace.html` takes.
+    """
     steps = list(trace.steps)
+    extra = None if program is None else (pane(trace, program), told(program))
     while True:
         heads = [min(h, trace.arrays) for h in HEADS]
         hopeful = [h for h in heads if _least(steps, h) < cap]
         for head in hopeful or heads[-1:]:
-            text = _assembled(trace, steps, head)
+            text = _assembled(trace, steps, head, extra)
             if len(text.encode()) <= cap or (len(steps) <= 2 and head <= HEADS[-1]):
                 return text
         ratio = cap / len(text.encode())
@@ -65,19 +71,26 @@ def _fewer(trace: Recording, steps: list[Step], most: int) -> list[Step]:
     return [s for s in steps if s.k in kept]
 
 
-def _assembled(trace: Recording, steps: list[Step], head: int) -> str:
+def _assembled(
+    trace: Recording, steps: list[Step], head: int, program: tuple[dict[str, Any], str] | None
+) -> str:
     data = _Data(trace, steps, head)
     screen = Screen(trace)
     report = [screen.render()]
     if len(steps) <= TOLD:
         report += [screen.render(step=s.k) for s in steps]
+    report += [program[1]] if program else []
     style = _file("page.css")
     scripts = "".join(_file(f"{part}.js") for part in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{scripts}}})();\n'
     bare = ".app{display:none}.report{display:block}"
     nothing_else = "default-src 'none'; base-uri 'none'; form-action 'none'"
     styles = f"style-src {_hash(style)} {_hash(bare)}"
-    record = json.dumps(data.record(), separators=(",", ":"), allow_nan=False)
+    record = json.dumps(
+        data.record() | ({"program": program[0]} if program else {}),
+        separators=(",", ":"),
+        allow_nan=False,
+    )
     parts = {
         "STYLE": style,
         "SCRIPT": script,
@@ -109,6 +122,7 @@ class _Data:
         self.known: dict[Any, int] = {}
         self.arrays: dict[str, tuple[int, dict[str, Any]]] = {}
         self.phrases: dict[str, int] = {}
+        self.short = told_apart([n.name for n in shown_nodes(trace.nodes)], LETTERS)
         self.values = [self.array(n.value) for n in trace.nodes]
         self.steps = [self.step(s) for s in steps]
         self.svg, self.places = self.graph()
@@ -213,6 +227,8 @@ class _Data:
 
     def node(self, n: Node) -> dict[str, Any]:
         short = {"name": n.name, "kind": n.kind, "v": self.values[n.id], "dt": n.dtype}
+        label = self.short.get(n.name, n.name)
+        short |= {"label": label} if label != n.name and self.places else {}
         if n.op:
             short |= {
                 "op": n.op,

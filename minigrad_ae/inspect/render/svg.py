@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from ...display import shape_text
-from ..record.names import fitted
+from ..record.names import fitted, told_apart
 from ..record.steps import Node
 from .layout import Edge, Layout
 
 WIDTH, HEIGHT, STEP_X, STEP_Y, MARGIN = 118, 44, 132, 72, 12  # px
+LETTERS = 14  # of a name
 
 OUTER = f'<rect class="outer" x="-3" y="-3" width="{WIDTH + 6}" height="{HEIGHT + 6}" rx="8"/>'
 BOX = (
@@ -54,8 +55,10 @@ def drawn(nodes: Sequence[Node], layout: Layout, edges: Sequence[Edge]) -> str:
         points = [first, *layout.bends.get((a, b), []), last]
         kind = "edge" if _carries(nodes[b]) else "edge dead"
         parts.append(f'<path class="{kind}" data-edge="{a}-{b}" d="{_curve(points)}"/>')
+    short = told_apart([nodes[n].name for n in layout.layer], LETTERS)
     for node, layer in layout.layer.items():
-        parts.append(_box(nodes[node], layout.x[node] * STEP_X + MARGIN, layer * STEP_Y + MARGIN))
+        x, y = layout.x[node] * STEP_X + MARGIN, layer * STEP_Y + MARGIN
+        parts.append(_box(nodes[node], short[nodes[node].name], x, y))
     return "".join([*parts, "</svg>"])
 
 
@@ -80,12 +83,12 @@ def _curve(points: Sequence[tuple[float, int]]) -> str:
     return path
 
 
-def _box(node: Node, x: float, y: float) -> str:
+def _box(node: Node, name: str, x: float, y: float) -> str:
     kind = "op" if node.op else node.kind
     used = f", used {node.fanout} times" if node.fanout > 1 else ""
     story = f"{node.name}, {node.op or node.kind}, shape {node.shape}{used}"
-    active = ' tabindex="0" role="button"' if _carries(node) else ""
-    name, below = html.escape(fitted(node.name, 15)), html.escape(_told(node))
+    active = ' tabindex="-1" role="button"' if _carries(node) else ""
+    name, below = html.escape(name), html.escape(_told(node))
     place = f'data-node="{node.id}" transform="translate({x:.0f} {y:.0f})"{active}'
     parts = [f'<g class="node {kind}" {place}><title>{html.escape(story)}</title>']
     if kind == "param":

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...arguments import counted, span
+from ...arguments import counted, flag, instance, span, whole_number
 from ...display import brief, cut, is_finite, many
 from ...errors import DataError, DtypeError
 from ..record.notation import bar_notation
@@ -30,11 +30,9 @@ class Screen:
     """A trace, and how it is to be written: `ascii`, and at most `width` columns."""
 
     def __init__(self, trace: Recording, ascii: bool = False, width: int = 88) -> None:
-        if width < NARROW:
-            raise DataError(
-                "the screen is too narrow", f"got width={width}", f"take {NARROW} columns or more"
-            )
-        self.trace, self.ascii, self.width = trace, ascii, width
+        fix, narrow = f"take {NARROW} columns or more", "the screen is too narrow"
+        self.width = whole_number(width, "width", fix, NARROW, what=narrow)
+        self.trace, self.ascii = trace, flag(ascii, "ascii")
         self.contributions = [c for step in trace.steps for c in step.contributions]
 
     def render(self, step: int | None = None, param: str | None = None) -> str:
@@ -59,10 +57,11 @@ class Screen:
     def find(self, k: int) -> Step:
         """Step number `k`; DataError if there is none, or it was not kept."""
         t = self.trace
-        step = next((step for step in t.steps if step.k == k), None)
+        number = isinstance(k, int | np.integer)
+        step = next((step for step in t.steps if number and step.k == k), None)
         if step is not None:
             return step
-        if not isinstance(k, int):
+        if not number:
             fix = "text(step=3) shows step 3, text() the table of all"
             raise DtypeError("step must be a whole number", f"got {k!r}", fix)
         numbers = f" (1..{t.total})" if t.total > 1 else ""
@@ -206,6 +205,7 @@ class Screen:
     # --- one value ---
     def param(self, name: str) -> list[str]:
         """All that flowed into the value called `name`."""
+        instance(name, str, "param", 'pass the name of a value, such as param="W"')
         flows = [c for c in self.contributions if c.to == name]
         if not flows:
             names = ", ".join(dict.fromkeys(c.to for c in self.contributions))

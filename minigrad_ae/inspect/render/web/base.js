@@ -1,5 +1,5 @@
-// The data of the page, and how numbers and arrays are shown.  The five files are one script, in this order:
-// base, cards, predict, graph, walk.
+// The data of the page, and how numbers and arrays are shown.  The six files are one script, in this order:
+// base, cards, predict, graph, program, walk.
 const $ = (id) => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
 const { nodes, steps, arrays, phrases } = data;

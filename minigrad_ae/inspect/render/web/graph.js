@@ -29,7 +29,7 @@ function keepInView() {
   else if (top + ROW > tape.scrollTop + height) tape.scrollTop = top + ROW - height;
 }
 function fillPick() {
-  if (pick.options.length || !matchMedia("(max-width: 899px)").matches) return;
+  if (pick.options.length || !(program || matchMedia("(max-width: 899px)").matches)) return;
   const list = document.createDocumentFragment();
   steps.forEach((s, i) => { const o = el("option", "", `${s.k}  ${nodes[s.n].op}: ${nodes[s.n].name}${bad(s) ? `  ${tag(s, i)}` : ""}`); o.value = String(i); list.append(o); });
   pick.append(list);
@@ -46,6 +46,7 @@ function mark() {
   for (const g of graph.querySelectorAll(".node")) {
     const id = Number(g.dataset.node), i = stepOf.get(id), done = i !== undefined ? i < at : flows[id].length > 0 && flows[id].every((f) => f.i <= at);
     g.classList.toggle("here", id === here);
+    g.classList.toggle("linked", id !== here && id === linked());
     g.classList.toggle("wrong", i !== undefined && bad(steps[i]));
     g.querySelector(".mark").textContent = id === here ? "here" : i !== undefined && bad(steps[i]) ? (steps[i].ok ? "NaN" : "✗") : done ? "✓" : "";
   }
@@ -56,6 +57,7 @@ function mark() {
     p.classList.toggle("now", known.get(p.dataset.edge) === here);
   }
   const g = graph.querySelector(".node.here");
+  stop(g || live()[0]);
   if (g) {
     const a = g.getBoundingClientRect(), b = graph.getBoundingClientRect();
     if (a.top < b.top + 40 || a.bottom > b.bottom - 90) graph.scrollTop += a.top - b.top - b.height / 3;
@@ -89,9 +91,9 @@ function neighbourhood() {
     const n = nodes[id], text = (cls, x, y, words, end) => svg("text", { class: cls, x, y, ...(end ? { "text-anchor": "end" } : {}) }, words);
     const live = n.op || n.kind === "param", s = shape(arrays[n.v].s), size = cut(arrays[n.v].s.join("×") || "scalar", 13);
     const told = n.op && n.name.startsWith(`${n.op}_`) ? size : `${cut(n.op || n.kind, Math.max(2, 13 - size.length))} ${size}`;
-    const g = svg("g", { class: `node ${n.op ? "op" : n.kind}`, "data-node": id, transform: `translate(${px(id)} ${py(id)})`, ...(live ? { tabindex: 0, role: "button" } : {}) }, svg("title", {}, `${n.name}, ${n.op || n.kind}, shape ${s}`));
+    const g = svg("g", { class: `node ${n.op ? "op" : n.kind}`, "data-node": id, transform: `translate(${px(id)} ${py(id)})`, ...(live ? { tabindex: -1, role: "button" } : {}) }, svg("title", {}, `${n.name}, ${n.op || n.kind}, shape ${s}`));
     if (n.kind === "param") g.append(svg("rect", { class: "outer", x: -3, y: -3, width: W + 6, height: H + 6, rx: 8 }));
-    g.append(svg("rect", { width: W, height: H, rx: 6 }), text("name", 8, 18, cut(n.name, 15)), text("sub", 8, 35, told), text("mark", W - 7, 35, "", true));
+    g.append(svg("rect", { width: W, height: H, rx: 6 }), text("name", 8, 18, n.label || n.name), text("sub", 8, 35, told), text("mark", W - 7, 35, "", true));
     if (n.fan) g.append(svg("rect", { class: "fan", x: W - 22, y: -9, width: 30, height: 17, rx: 8 }), svg("text", { class: "fan", x: W - 7, y: 4, "text-anchor": "middle" }, `×${n.fan}`));
     root.append(g);
   }
@@ -106,10 +108,29 @@ function fit() {
   root.setAttribute("width", Math.floor(w * scale));
   root.setAttribute("height", Math.floor(h * scale));
 }
-const cut = (text, n) => (text.length <= n ? text : text.includes(".") && !text.includes(" ") ? "…" + text.slice(1 - n) : text.slice(0, n - 1) + "…");
+const cut = (text, n) => (text.length <= n ? text : text.slice(0, n - 1) + "…");
+// One tab stop: the node of the current step, or where the arrows went from there.
+const live = () => [...graph.querySelectorAll('.node[role="button"]')];
+function stop(g) {
+  for (const other of live()) other.setAttribute("tabindex", other === g ? "0" : "-1");
+}
+// Left and right go through all nodes as one reads, up and down to the nearest one of the next row.
+const ways = {
+  ArrowRight: (all, k) => all[k + 1], ArrowLeft: (all, k) => all[k - 1],
+  ArrowDown: (all, k) => nearest(all, k, Math.min(...all.map((p) => p.y).filter((y) => y > all[k].y))),
+  ArrowUp: (all, k) => nearest(all, k, Math.max(...all.map((p) => p.y).filter((y) => y < all[k].y))),
+};
+const nearest = (all, k, y) => all.filter((p) => p.y === y).sort((p, q) => Math.abs(p.x - all[k].x) - Math.abs(q.x - all[k].x))[0];
+function wander(from, key) {
+  const all = live().map((g) => { const { e: x, f: y } = g.transform.baseVal[0].matrix; return { g, x, y }; }).sort((p, q) => p.y - q.y || p.x - q.x);
+  const next = ways[key](all, all.findIndex((p) => p.g === from));
+  if (!next) return;
+  stop(next.g);
+  next.g.focus();
+}
 function chosen(target) {
   const g = target.closest && target.closest(".node");
-  if (!g || !g.hasAttribute("tabindex")) return false;
+  if (!g || !g.hasAttribute("role")) return false;
   const id = Number(g.dataset.node), later = flows[id].find((f) => f.i > at) || flows[id][0];
   if (stepOf.has(id)) go(stepOf.get(id), true);
   else if (later) go(later.i, true);

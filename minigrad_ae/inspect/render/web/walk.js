@@ -22,6 +22,7 @@ function show() {
   drawTape();
   if (pick.options.length) pick.selectedIndex = at;
   if (!whole) neighbourhood();
+  if (program) toStep();
   mark();
 }
 function facts() {
@@ -54,7 +55,7 @@ function jump(k) {
 const keys = {
   ArrowRight: () => go(at + 1), ArrowDown: () => go(at + 1), j: () => go(at + 1), ArrowLeft: () => go(at - 1), ArrowUp: () => go(at - 1),
   k: () => go(at - 1), PageDown: () => go(at + 10), PageUp: () => go(at - 10), Home: () => go(0), End: () => go(steps.length - 1),
-  "/": () => $("search").focus(), n: trouble, p: predict, g: () => (graph.querySelector(".node.here") || graph).focus(), "?": () => $("keys").showModal(),
+  "/": () => $("search").focus(), n: trouble, p: predict, l: () => program && list.focus(), g: () => (graph.querySelector(".node.here") || graph).focus(), "?": () => $("keys").showModal(),
 };
 document.addEventListener("keydown", (e) => {
   if (e.ctrlKey || e.altKey || e.metaKey || $("keys").open) return;
@@ -64,6 +65,10 @@ document.addEventListener("keydown", (e) => {
     return;
   }
   if ((e.key === "Enter" || e.key === " ") && chosen(target)) { e.preventDefault(); return; }
+  if (program && list.contains(target) && Object.hasOwn(lineKeys, e.key)) { e.preventDefault(); lineKeys[e.key](); return; }
+  const node = target.closest && target.closest(".node");
+  if (node && e.key === "Escape") { node.blur(); tape.focus(); return; }
+  if (node && Object.hasOwn(ways, e.key)) { e.preventDefault(); wander(node, e.key); return; }
   if (Object.hasOwn(keys, e.key)) { e.preventDefault(); keys[e.key](); }
 });
 graph.addEventListener("click", (e) => chosen(e.target));
@@ -89,6 +94,7 @@ $("value").textContent = `= ${typeof data.value === "number" ? +data.value.toPre
 $("facts").textContent = facts();
 $("slider").max = String(steps.length);
 $("of").textContent = `of ${data.total}`;
+fillProgram();
 fillPick();
 fit();
 if (!steps.some(bad)) $("trouble").setAttribute("aria-disabled", "true");

@@ -1,0 +1,358 @@
+"""A run of ``minigrad-ae train`` that is kept in a folder: it is alone there, it goes on exactly
+where it was, and Ctrl-C or SIGTERM leaves it whole.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from argparse import ArgumentTypeError, Namespace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import checkpoint
+from ..arguments import real_number, spelt, whole_number
+from ..data import Scaling
+from ..errors import CheckpointError, DataError, MinigradError
+from ..files import alone_in
+from ..optim import Optimizer
+from ..train import History, State
+
+LINES = 50  # about as many epochs are printed and kept
+# options that may differ on --resume
+MAY_CHANGE = {"epochs", "every", "resume", "overwrite", "checkpoint", "command", "handler", "words"}
+SCALES = ("one", "column", "none")
+
+
+def interval(text: str) -> int | float:
+    """The type of ``--every``: a number of steps, an int, or seconds, a float: 500, 30s."""
+    with suppress(ValueError):
+        if text.endswith("s") and 0 < float(text[:-1]) < float("inf"):
+            return float(text[:-1])
+        if text.isascii() and text.isdigit() and int(text) > 0:
+            return int(text)
+    raise ArgumentTypeError(f"{text!r:.40} is neither a number of steps, as 500, nor seconds: 30s")
+
+
+OPTIONS: dict[str, Any] = {
+    "--checkpoint": {
+        "type": Path,
+        "metavar": "DIR",
+        "help": "keep the model here, in checkpoint.npz, after every epoch, or every second",
+    },
+    "--every": {
+        "type": interval,
+        "metavar": "N",
+        "help": "keep it within an epoch too: every N steps (500), or seconds (30s)",
+    },
+    "either": {
+        "--resume": {"action": "store_true", "help": "go on with the model in --checkpoint"},
+        "--overwrite": {
+            "action": "store_true",
+            "help": "begin anew where --checkpoint holds an older run",
+        },
+    },
+}
+
+
+# --- the folder -----------------------------------------------------------------------------------
+
+
+def path_of(options: Namespace) -> Path | None:
+    """Where the checkpoint is or will be; None where nothing is kept."""
+    if options.checkpoint is None:
+        for name in ("resume", "every"):
+            if getattr(options, name, None):
+                raise DataError(
+                    f"--{name} without --checkpoint",
+                    "there is nothing to resume" if name == "resume" else "nothing is kept",
+                    "name the folder: --checkpoint DIR",
+                )
+        return None
+    path: Path = options.checkpoint / checkpoint.FILE
+    if path.exists() and not (options.resume or options.overwrite):
+        raise CheckpointError(
+            "there is a checkpoint of an older run",
+            f"{path}",
+            "continue it: --resume; start again: --overwrite; or name another folder",
+        )
+    return path
+
+
+@contextmanager
+def folder_of(options: Namespace, path: Path | None) -> Iterator[None]:
+    """The run's folder, which is there and can be written to, and in which no other run is at work:
+    all of it is known before the time for training is spent.
+    """
+    if path is None:
+        yield
+        return
+    if options.resume and not path.parent.is_dir():
+        checkpoint.described(path)  # says that there is none
+    with _alone_in_folder(path.parent):
+        if path.is_dir():
+            raise CheckpointError(
+                "the checkpoint cannot be written", f"{path} is a folder", "name another folder"
+            )
+        yield
+
+
+@contextmanager
+def _alone_in_folder(folder: Path) -> Iterator[None]:
+    doing, lock = "made", alone_in(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        doing = "written to"
+        lock.__enter__()
+    except MinigradError:
+        raise
+    except OSError as error:
+        where = f"--checkpoint {folder}: {error.strerror}"
+        raise CheckpointError(
+            f"the folder for the checkpoint cannot be {doing}", where, "name another one"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)
+
+
+def demand_disk(path: Path | None, size: int) -> None:
+    """Refuse a disk that has no room for a checkpoint of `size` bytes."""
+    free = None if path is None else shutil.disk_usage(path.parent).free
+    if free is not None and free < size:
+        raise CheckpointError(
+            "there is no room for the checkpoint",
+            f"{path}: about {spelt(size)} are needed, {spelt(free)} are free",
+            "make room, or name a folder on another disk: --checkpoint DIR",
+        )
+
+
+# --- going on -------------------------------------------------------------------------------------
+
+
+def settings_of(options: Namespace) -> dict[str, Any]:
+    """What must be the same on --resume, and is kept for it."""
+    return {name: value for name, value in vars(options).items() if name not in MAY_CHANGE}
+
+
+def data_sum(X: np.ndarray, X_test: np.ndarray) -> str:
+    """What the rows are known by: a SHA-256 of those to learn from and of those held out."""
+    return checkpoint.digest({"train": X, "test": X_test})
+
+
+@dataclass
+class Begun:
+    """What a run left in its folder, as it says itself."""
+
+    path: Path
+    settings: dict[str, Any]
+    history: History
+    data: str | None
+    optimizer: dict[str, Any]
+
+    @staticmethod
+    def read(path: Path) -> Begun:
+        """From the checkpoint; CheckpointError where no run of this command left it."""
+        header = checkpoint.described(path)
+        try:
+            if not header["generators"].keys() >= {"shuffle", "noise"}:
+                raise KeyError
+            meta = header["meta"]
+            # before there was scaling, data were as they are, and rates stayed
+            settings = {"scale": "none", "fall": None, **meta["settings"]}
+            real_number(settings["lr"], "lr", "[0, inf)", "")
+            if settings["fall"] is not None:
+                real_number(settings["fall"], "fall", "(0, inf)", "")
+            if settings["scale"] not in SCALES:
+                raise ValueError
+            history = _history(meta["history"])
+            return Begun(path, settings, history, meta.get("data"), header["optimizer"])
+        except (LookupError, TypeError, ValueError):
+            raise CheckpointError(
+                "--resume: the checkpoint has no training to continue",
+                f"{path}: a model alone, not written by minigrad-ae train",
+                "load it with mg.checkpoint.load; or start again in another folder",
+            ) from None
+
+    def complete(self, options: Namespace) -> None:
+        """Take from here what is not given."""
+        options.fall = self.settings["fall"]
+        for name in ("lr", "scale"):
+            if getattr(options, name, None) is None:
+                setattr(options, name, self.settings[name])
+
+    def demand_same(self, options: Namespace, data: str, optimizer: Optimizer) -> None:
+        """Refuse to go on with other options (one that came later had its default), other data or
+        another optimiser; all that differs is said.  The same rows may lie in another file.
+        """
+        now, then = settings_of(options), self.settings
+        both = now.keys() & then.keys() - ({"data"} if data == self.data else set())
+        differ = [
+            f"{flag(n)} was {then[n]}, is {now[n]}" for n in sorted(both) if now[n] != then[n]
+        ]
+        if self.data not in (None, data):
+            differ.append(f"--data has other rows (SHA-256 was {self.data!s:.8}, is {data:.8})")
+        differ += _differences(self.optimizer, optimizer)
+        if differ:
+            raise CheckpointError(
+                "--resume: the options are not those of the checkpoint",
+                f"{self.path}: {' '.join('; '.join(differ).split())}",
+                "repeat the options",
+            )
+
+
+def flag(name: str) -> str:
+    """'--batch-size' for batch_size."""
+    return "MODEL" if name == "model" else f"--{name.replace('_', '-')}"
+
+
+def _differences(then: Mapping[str, Any], now: Optimizer) -> Iterator[str]:
+    if then["class"] != type(now).__name__:
+        yield f"the optimiser was {then['class']}, is {type(now).__name__}"
+        return
+    before = then.get("settings", {})  # older versions kept none
+    for name, value in now.settings().items():
+        if isinstance(before, dict) and before.get(name, value) != value:
+            yield f"{name} of {then['class']} was {before[name]}, is {value}"
+
+
+def _history(kept: dict[str, Any]) -> History:
+    """The record of a training, of numbers throughout; what is amiss raises an error."""
+    history = History(**kept)
+    if not isinstance(history.loss, list):
+        raise TypeError
+    for loss in history.loss:
+        real_number(loss, "a loss", "(-inf, inf)", "")
+    whole_number(history.steps, "steps", low=0)
+    return history
+
+
+# --- keeping --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Kept:
+    """What is kept with a model: of which epoch it is, and everything else that a run needs."""
+
+    path: Path | None
+    meta: dict[str, Any]
+    scaling: Scaling | None
+    generators: dict[str, np.random.Generator]
+
+
+class Keeper:
+    """Callbacks: after an epoch one says the loss, in the units of the table, and keeps the model;
+    after a step the other keeps it where that is due, or training ends.
+
+    Of many short epochs it says and keeps some: every one that lasts a second, and at least
+    `LINES` in all.
+    """
+
+    def __init__(
+        self,
+        kept: Kept,
+        epochs: int,
+        every: int | float | None,
+        history: History,
+        in_units: Callable[[Any, float], float],
+    ) -> None:
+        self.kept, self.epochs, self.interval = kept, epochs, every
+        self.in_units = in_units
+        self.step_kept = history.steps  # of the model that is kept; 0: none is
+        self.every = -(-epochs // LINES)
+        self.time = time.monotonic()
+
+    def after_epoch(self, state: State) -> None:
+        """Say the loss, and keep the model."""
+        from tqdm import tqdm
+
+        late = time.monotonic() - self.time >= 1.0
+        round_one = state.epoch % self.every == 0 or state.epoch in (1, self.epochs)
+        if not (late or round_one):
+            return
+        loss = self.in_units(state.model, state.loss)
+        # above the bar, where there is one
+        tqdm.write(f"epoch {state.epoch:>4}  loss {loss:.10g}")
+        sys.stdout.flush()
+        self.keep(state)
+
+    def after_step(self, state: State) -> None:
+        """Keep the model, if that is due."""
+        if isinstance(self.interval, int):
+            due = state.step % self.interval == 0
+        else:
+            due = self.interval is not None and time.monotonic() - self.time >= self.interval
+        if due or state.stopping:
+            self.keep(state)
+
+    def keep(self, state: State) -> None:
+        """Write the checkpoint."""
+        if self.kept.path is not None:
+            checkpoint.save(
+                self.kept.path,
+                state.model,
+                optimizer=state.optimizer,
+                generators=self.kept.generators,
+                meta={**self.kept.meta, "history": state.history.as_dict()},
+                scaling=self.kept.scaling,
+            )
+            self.step_kept = state.step
+        self.time = time.monotonic()
+
+
+# --- ending ---------------------------------------------------------------------------------------
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what a batch system or a shutdown sends before it kills."""
+
+
+@contextmanager
+def answering_sigterm() -> Iterator[None]:
+    """In here SIGTERM is an exception, as Ctrl-C is."""
+
+    def raise_it(number: int, frame: Any) -> None:
+        raise Terminated
+
+    try:
+        usual = signal.signal(signal.SIGTERM, raise_it)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+
+
+def code_of(stop: KeyboardInterrupt) -> int:
+    """The exit code that a shell expects of what a signal ended."""
+    return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+
+
+def interrupted(stop: KeyboardInterrupt, keeper: Keeper, options: Namespace) -> int:
+    """Say what is kept and how to go on; returns the exit code."""
+    said = "nothing was kept"
+    if keeper.kept.path and keeper.step_kept:
+        said = f"step {keeper.step_kept} is in {keeper.kept.path}; to go on:\n  {command(options)}"
+    print(f"\nminigrad-ae: interrupted; {said}", file=sys.stderr)
+    return code_of(stop)
+
+
+def command(options: Namespace) -> str:
+    """The command that goes on with this run."""
+    words = [word for word in options.words if word != "--overwrite"]
+    if "--resume" not in words:
+        words.append("--resume")
+    words = ["python", "-m", "minigrad_ae", *words]
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
