@@ -285,8 +285,11 @@ print(f"with a second where inside: gradient {u.grad}   (log never sees the 0)")
 # %% [markdown]
 # ## Exercises
 #
-# 1. Add the gradient of `b` to the lines by hand above, and compare it with `b.grad`.  Which shape
-#    does it have before it is summed over axis 0, and what does each of its rows mean?
+# With a judge: `minigrad-ae exercise list`.  1 to 4 are about this lesson (the rule of tanh,
+# un-broadcasting, the order of the walk, a matrix used twice), and 6 is the engine from nothing.
+#
+# 1. Add the gradient of `b` to the lines by hand above, and compare it with `b.grad`.  Over which
+#    axis are the contributions of the rows added, and why are they added?
 # 2. Write `softplus` with `mg.log(1 + mg.exp(x))` and look at its gradient at x = 1000.  What does
 #    `mg.softplus` do?
 # 3. `mg.gradcheck(lambda t: mg.abs(t), np.zeros(3))`: why do the two sides agree, although |t| has

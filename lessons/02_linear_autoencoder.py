@@ -551,11 +551,14 @@ for failure in verdict.failures:
 # %% [markdown]
 # ## Exercises
 #
+# With a judge: `minigrad-ae exercise start 5` (both gradients of the slide's network), and 7 (Adam).
+#
 # 1. Put your own table into the first cell.  Which M leaves a tenth of the variance?
 # 2. Start at the saddle {2, 3} instead of {1, 3}.  How many negative curvatures does the table
 #    predict, and how does the plateau change?
 # 3. Tie the weights, $W_2 = W_1^T$, in `E` above.  What is $W_1 W_1^T$ at the optimum, and why?
-# 4. Choose lambda between the third and the fourth eigenvalue.  How many units survive?
+# 4. Choose lambda between the third and the fourth eigenvalue.  How many singular values
+#    of $W_2$ survive?
 # 5. Replace the tiny weights of descent by larger ones (`new_weights(..., 1.0)`).  Does E still
 #    wait on the way?
 

@@ -40,7 +40,7 @@ MODULES = (
     "claims",
     "ops",
 )
-COMMANDS = ("", "lesson", "verify", "inspect", "train", "data", "bench", "doctor")
+COMMANDS = ("", "lesson", "exercise", "verify", "inspect", "train", "data", "bench", "doctor")
 OPS_TABLES = {"REGISTRY", "COMPOSITIONS", "ACTIVATIONS", "Op", "op"}
 
 

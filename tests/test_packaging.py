@@ -34,6 +34,13 @@ def test_the_lessons_travel_in_the_wheel():
     assert "minigrad_ae.lessons = lessons" in SETUP["options"]["package_dir"]
 
 
+def test_the_exercises_travel_in_the_wheel():
+    patterns = SETUP["options.package_data"]["minigrad_ae.lessons"].split(", ")
+    folders = ROOT / "lessons" / "exercises", ROOT / "lessons" / "solutions"
+    texts = {p for folder in folders for end in ("py", "md") for p in folder.rglob(f"*.{end}")}
+    assert texts and texts <= {p for pattern in patterns for p in (ROOT / "lessons").glob(pattern)}
+
+
 def test_run_time_packages_are_four():
     names = {re.split(r"[<>=]", line)[0] for line in SETUP["options"]["install_requires"].split()}
     assert names == {"numpy", "numba", "matplotlib", "tqdm"}

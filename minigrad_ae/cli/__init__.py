@@ -17,7 +17,7 @@ from typing import Any
 from ..arguments import Parser, spell_out
 from ..errors import MinigradError
 from ..version import __version__
-from . import bench, data, doctor, inspect, lesson, notebook, runs, train, verify
+from . import bench, data, doctor, exercise, inspect, lesson, notebook, runs, train, verify
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,7 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", parser_class=Parser
     )
-    for module in (lesson, notebook, verify, inspect, train, data, bench, doctor):
+    for module in (lesson, exercise, notebook, verify, inspect, train, data, bench, doctor):
         name = module.__name__.rpartition(".")[2]
         # a lesson prints the help of its own options
         command = commands.add_parser(name, help=module.HELP, add_help=module is not lesson)

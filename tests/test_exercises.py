@@ -1,0 +1,246 @@
+"""The exercises: a blank fails, the solution passes, each typical wrong answer has its own hint,
+however it is spelled; and the judge's process survives whatever a learner writes.
+
+`wrong_answers/` holds the second spellings: functions with the names of a judge's MISTAKES.
+"""
+
+import io
+import json
+import re
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+from helpers import run, wrong_use
+
+from minigrad_ae.teaching import exercises
+from minigrad_ae.teaching.judge import CHARACTERS, fault, load, outcome, verdict
+
+BLANKS = exercises.blanks()
+SPELLINGS = Path(__file__).parent / "wrong_answers"
+every_exercise = pytest.mark.parametrize("blank", BLANKS, ids=[path.stem for path in BLANKS])
+
+
+def solved(blank):
+    return blank.parent.parent / "solutions" / blank.name
+
+
+def told(mistake):
+    return " ".join(mistake.__doc__.split())
+
+
+# --- each exercise --------------------------------------------------------------------------------
+
+
+@every_exercise
+def test_a_blank_fails_with_its_own_message(blank):
+    """It says what is to be written, or names the mistake that was planted in it."""
+    exercise = load(exercises.judge_of(blank), "judge")
+    found = verdict(blank, exercises.judge_of(blank))
+    own = re.findall(r"raise NotImplementedError\(\s*\"(.*)\"", blank.read_text(encoding="utf-8"))
+    messages = [f"not written yet: {text}" for text in own]
+    assert not found.passed
+    assert found.said in (messages or [told(mistake) for mistake in exercise.MISTAKES])
+
+
+@every_exercise
+def test_the_solution_passes(blank):
+    assert verdict(solved(blank), exercises.judge_of(blank)) == (True, "", None, "")
+
+
+@every_exercise
+def test_each_wrong_answer_gets_its_own_hint(blank):
+    exercise = load(exercises.judge_of(blank), "judge")
+    assert len(exercise.MISTAKES) >= 3
+    assert len({told(mistake) for mistake in exercise.MISTAKES}) == len(exercise.MISTAKES)
+    for mistake in exercise.MISTAKES:
+        assert fault(mistake, exercise) == told(mistake), mistake.__name__
+
+
+@every_exercise
+def test_another_spelling_of_a_wrong_answer_gets_the_same_hint(blank):
+    exercise = load(exercises.judge_of(blank), "judge")
+    spelled = load(SPELLINGS / blank.name, "spelled")
+    mistakes = {mistake.__name__: mistake for mistake in exercise.MISTAKES}
+    names = [name for name in mistakes if hasattr(spelled, name)]
+    assert names
+    for name in names:
+        assert fault(getattr(spelled, name), exercise) == told(mistakes[name]), name
+
+
+@every_exercise
+def test_another_right_answer_passes(blank):
+    spelled = load(SPELLINGS / blank.name, "spelled")
+    exercise = load(exercises.judge_of(blank), "judge")
+    assert fault(spelled.right, exercise) is None
+
+
+@every_exercise
+def test_wrong_answers_are_wrong_by_more_than_rounding(blank):
+    """What the judge's tolerance stands on."""
+    exercise = load(exercises.judge_of(blank), "judge")
+    cases = list(exercise.cases(np.random.default_rng(0)))
+    for mistake in exercise.MISTAKES:
+        assert any(far(mistake, exercise, case) for case in cases), mistake.__name__
+
+
+def far(mistake, exercise, case):
+    got, right = (outcome(answer, exercise, case) for answer in (mistake, exercise.right))
+    if not isinstance(got, dict) or got.keys() != right.keys():
+        return True
+    pairs = [(got[name], right[name]) for name in right]
+    return any(a.shape != b.shape or not np.all(np.abs(1.0 * a - b) <= 1e-3) for a, b in pairs)
+
+
+@every_exercise
+def test_an_exercise_has_a_title_hints_and_no_solution_in_it(blank):
+    exercise = load(exercises.judge_of(blank), "judge")
+    assert 20 < len(exercises.title(blank)) <= 75
+    assert re.search(r"\(lessons? \d+", exercises.title(blank))
+    assert len(exercise.HINTS) >= 2
+    kind = "class" if exercise.FUNCTION.istitle() else "def"
+    assert f"\n{kind} {exercise.FUNCTION}" in blank.read_text(encoding="utf-8")
+    assert verdict(blank, exercises.judge_of(blank)).said not in exercise.HINTS
+
+
+def test_every_exercise_has_a_judge_and_a_solution_and_spellings():
+    names = [blank.name for blank in BLANKS]
+    folders = BLANKS[0].parent / "judges", BLANKS[0].parent.parent / "solutions", SPELLINGS
+    for folder in folders:
+        assert sorted(path.name for path in folder.glob("*.py")) == names
+    assert [int(name[:2]) for name in names] == list(range(1, len(names) + 1))
+
+
+# --- what a learner may write ---------------------------------------------------------------------
+
+
+ANSWERS = {
+    "def tanh_rule(g, y):\n    while True:\n        g = g + 1\n": "did not end within 1 s",
+    "def tanh_rule(g, y):\n    return g * (1 - y\n": "line 2: not Python: '(' was never closed",
+    "def tanh_rule(g, y):\n    return g * (1 - z * z)\n": "line 2: NameError: name 'z' is not",
+    "import sys\ndef tanh_rule(g, y):\n    sys.exit(0)\n": "line 3: it ends the program",
+    "def tanh_rule(g, y):\n    while True:\n        print(y)\n": "line 3: it prints without end",
+    "import os\ndef tanh_rule(g, y):\n    os._exit(0)\n": "it ended Python itself",
+    "def tanh_rule(g, y):\n    g * (1 - y * y)\n": "your function returned None",
+    "def tanh_rule(g, y):\n    return 'g'\n": "your function returned str, not numbers",
+    "def tanh(g, y):\n    return g\n": "there is no function 'tanh_rule'",
+    "def tanh_rule(g, y):\n    return tanh_rule(g, y)\n": "line 2: RecursionError",
+    "def tanh_rule(g, y):\n    return g[:1]\n": "line 2: IndexError",
+    "def tanh_rule(g, y):\n    return g * 3\n": "g = 0.1257, y = -0.1313: the result is",
+    "tanh_rule = print\n": "your function returned None",
+    "def tanh_rule(g):\n    return g\n": "the judge cannot use what your file gives it: TypeError",
+    "def tanh_rule(g, y):\n    return input()\n": "line 2: EOFError",
+}
+
+
+# Judged in a process of their own, as all are by the command; the others here, which is faster.
+APART = [text for text in ANSWERS if "g = g + 1" in text or "_exit" in text or "sys.exit" in text]
+
+
+@pytest.mark.parametrize("text", ANSWERS)
+def test_whatever_an_answer_does_its_author_is_told(tmp_path, text):
+    file = tmp_path / "01_tanh_rule.py"
+    file.write_text(text, encoding="utf-8")
+    if text in APART:
+        found = exercises.check(file, BLANKS[0], seconds=1.0)
+    else:
+        with mock.patch("sys.stdin", io.StringIO()):
+            found = verdict(file, exercises.judge_of(BLANKS[0]))
+    said = f"line {found.line}: {found.said}" if found.line else found.said
+    assert not found.passed and ANSWERS[text] in said
+    assert found.line in (2, 3) or "line" not in ANSWERS[text]
+    assert len(found.printed) <= CHARACTERS
+
+
+def test_an_answer_that_does_not_end_is_told_its_line(tmp_path):
+    file = tmp_path / "01_réponse.py"
+    text = "def tanh_rule(g, y):\n    while True:\n        pass\n"
+    file.write_text(text, encoding="utf-8")
+    assert exercises.check(file, BLANKS[0], seconds=1.0).line in (2, 3)
+
+
+def test_what_an_answer_does_to_its_arguments_is_its_own_affair(tmp_path):
+    """The judge compares with arrays that the answer has not had in its hands."""
+    exercise = load(exercises.judge_of(BLANKS[0]), "judge")
+
+    def careless(g, y):
+        y *= -y
+        y += 1
+        y *= g
+        return y
+
+    assert (
+        fault(
+            lambda g, y: careless(np.atleast_1d(g), np.atleast_1d(y)).reshape(np.shape(g)), exercise
+        )
+        is None
+    )
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def test_from_a_blank_to_a_right_answer(capsys, tmp_path):
+    def exercise(*words):
+        return run(capsys, "exercise", *words, "--folder", tmp_path)
+
+    file = tmp_path / "01_tanh_rule.py"
+    assert exercise("start", 1)[0] == 0 and file.read_bytes() == BLANKS[0].read_bytes()
+    code, out, _ = run(capsys, "exercise", "check", file)
+    assert code == 1 and "not written yet: return the gradient that x receives" in out
+    file.write_text("def tanh_rule(g, y):\n    print('here')\n    return g - g * y\n", "utf-8")
+    code, out, _ = exercise("check", 1)
+    assert code == 1 and "  | here\n" in out and "without its square" in " ".join(out.split())
+    assert "1 of 3" in exercise("hint", 1)[1]
+    assert "2 of 3" in exercise("hint", 1)[1]
+    assert "2 tries" in exercise("list")[1]
+    file.write_bytes(solved(BLANKS[0]).read_bytes())
+    code, out, _ = exercise("check", 1)
+    assert code == 0 and "right" in out and "exercise start 2" in out
+    assert re.search(r"^ +1 +right", exercise("list")[1], re.M)
+    done = json.loads((tmp_path / exercises.PROGRESS).read_text(encoding="utf-8"))
+    assert done == {"01_tanh_rule": {"passed": True, "tries": 3, "hints": 2}}
+    assert exercise("solution", 1)[1] == solved(BLANKS[0]).read_text(encoding="utf-8")
+
+
+def test_the_list_names_every_exercise(capsys, tmp_path):
+    code, out, _ = run(capsys, "exercise", "list", "--folder", tmp_path)
+    assert code == 0
+    assert all(exercises.title(blank) in out for blank in BLANKS)
+
+
+def test_all_blanks_are_a_handout(capsys, tmp_path):
+    assert run(capsys, "exercise", "start", "all", "--folder", tmp_path / "class")[0] == 0
+    assert sorted(p.name for p in (tmp_path / "class").iterdir()) == [p.name for p in BLANKS]
+
+
+def test_a_learners_file_is_never_replaced(capsys, tmp_path):
+    (tmp_path / "01_tanh_rule.py").write_text("mine", encoding="utf-8")
+    message = wrong_use(capsys, "exercise", "start", 1, "--folder", tmp_path)
+    assert "perhaps with your work in it" in message
+    assert (tmp_path / "01_tanh_rule.py").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["start", "99"], "there is no exercise '99'"),
+        (["hint"], "'exercise hint' needs an exercise"),
+        (["check", "answer.py"], "there is no exercise 'answer.py'"),
+        (["check", "1"], "there is no such file to check"),
+    ],
+)
+def test_wrong_use_is_refused(capsys, tmp_path, words, said):
+    assert said in wrong_use(capsys, "exercise", *words, "--folder", tmp_path)
+
+
+def test_a_copy_without_solutions_says_so(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(exercises, "blanks", lambda: [tmp_path / "exercises" / "01_tanh_rule.py"])
+    assert "no solutions" in wrong_use(capsys, "exercise", "solution", 1)
+
+
+def test_a_broken_record_is_refused_and_stays(capsys, tmp_path):
+    (tmp_path / exercises.PROGRESS).write_text("[1", encoding="utf-8")
+    assert "cannot be read" in wrong_use(capsys, "exercise", "list", "--folder", tmp_path)
+    assert (tmp_path / exercises.PROGRESS).read_text(encoding="utf-8") == "[1"
