@@ -15,8 +15,10 @@ import inspect
 import io
 import json
 import math
+import os
 import signal
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +32,7 @@ import right_calls
 import minigrad_ae as mg
 from minigrad_ae.errors import MinigradError
 
-TABLE = Path(__file__).parent / "frozen" / "bad_input.json"
+TABLE = Path(__file__).resolve().parent / "frozen" / "bad_input.json"
 SECONDS = 20  # for one call; the slowest right one takes less than one
 
 HIDDEN = np.ma.masked_array([[1.0, 2.0], [3.0, 4.0]], mask=[[True, False], [False, False]])
@@ -338,6 +340,9 @@ def test_an_ordinary_error_would_be_seen():
 
 
 if __name__ == "__main__":
-    found = taken(measured(right_calls.every_call()))
+    with tempfile.TemporaryDirectory() as folder:  # some of the calls write files
+        os.chdir(folder)
+        found = taken(measured(right_calls.every_call()))
+        os.chdir(TABLE.parent)
     TABLE.write_text(json.dumps(found, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{len(found)} parameters", file=sys.stderr)
