@@ -204,6 +204,16 @@ def test_from_a_blank_to_a_right_answer(capsys, tmp_path):
     assert exercise("solution", 1)[1] == solved(BLANKS[0]).read_text(encoding="utf-8")
 
 
+def test_the_record_keeps_what_was_passed_and_the_other_exercises(tmp_path):
+    exercises.record(tmp_path, BLANKS[0], passed=True, tries=1)
+    exercises.record(tmp_path, BLANKS[1], hints=1)
+    exercises.record(tmp_path, BLANKS[0], tries=2)
+    assert exercises.progress(tmp_path) == {
+        BLANKS[0].stem: {"passed": True, "tries": 2, "hints": 0},
+        BLANKS[1].stem: {"passed": False, "tries": 0, "hints": 1},
+    }
+
+
 def test_the_list_names_every_exercise(capsys, tmp_path):
     code, out, _ = run(capsys, "exercise", "list", "--folder", tmp_path)
     assert code == 0
