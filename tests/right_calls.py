@@ -15,9 +15,9 @@ from contextlib import contextmanager, redirect_stdout
 from types import CodeType, FrameType
 from typing import Any
 
+import argument_calls
 import numpy as np
 import public
-import test_arguments
 from cases import CASES
 
 import minigrad_ae as mg
@@ -29,7 +29,7 @@ FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 def every_call() -> dict[str, Call]:
     """{dotted name: (function, its arguments by name)}."""
     calls = recorded()
-    written = {name: call() for name, call in test_arguments.CALLS.items()}
+    written = {name: call() for name, call in argument_calls.CALLS.items()}
     places: dict[str, str] = {}
     for each in public.public().values():
         places |= {each.path: each.name, f"{each.folder}.{each.path}": each.name}
@@ -139,7 +139,7 @@ def _more_kernels() -> dict[str, Call]:
 
 
 def _more_models() -> dict[str, Call]:
-    a = test_arguments
+    a = argument_calls
     linear, vae, linear_vae, masked = a.linear(), a.vae(), a.linear_vae(), a.masked_model()
     z, pictures, mask = X[:, :2], a.PICTURES, np.array([True, False, False, False])
     deep = mg.models.DeepAutoencoder(4, 2, rng=a.rng())
@@ -184,7 +184,7 @@ def fitted_once(linear: Any) -> Any:
 def _more_of_the_rest() -> dict[str, Call]:
     fitted = mg.analytic.pca(X)
     mixture = mg.analytic.GaussianMixture([0.5, 0.5], X[:2], np.stack([np.eye(4)] * 2))
-    linear = fitted_once(test_arguments.linear())
+    linear = fitted_once(argument_calls.linear())
     p = mg.nn.Parameter(X)
     sgd, lbfgs = mg.optim.SGD([p], 0.1, momentum=0.9), mg.optim.LBFGS([p])
     tensor = mg.tensor(X, requires_grad=True)

@@ -71,6 +71,7 @@ ANY: dict[str, Any] = {  # put into every parameter
     "long double": np.ones((2, 2), np.longdouble),
     "a tensor": mg.tensor([[1.0, 2.0]], requires_grad=True),
 }
+OVERFLOWING = "all 1e308"  # whether a sum of such numbers does depends on the order of additions
 LONG = {"10^12", "1e308"}  # so many repetitions are allowed, and take the time that they take
 REPETITIONS = (
     "epochs steps draws halvings passes sweeps max_iter max_evaluations n_samples k limit eta"
@@ -311,7 +312,9 @@ def test_a_bad_value_is_taken_or_refused_in_three_lines(table):
 def taken(table: dict[str, dict[str, dict[str, str]]]) -> dict[str, str]:
     """{"function(parameter)": the kinds that are taken}."""
     return {
-        f"{name}({parameter})": ", ".join(kind for kind, said in row.items() if said == "")
+        f"{name}({parameter})": ", ".join(
+            kind for kind, said in row.items() if said == "" and kind != OVERFLOWING
+        )
         for name, rows in table.items()
         for parameter, row in rows.items()
     }

@@ -55,6 +55,11 @@ def claims(topic: str | None = None) -> list[Claim]:
     list of Claim
         Not measured yet.
 
+    Raises
+    ------
+    DataError
+        If there is no such topic.
+
     Examples
     --------
     >>> [each.id for each in mg.claims.claims("01_backpropagation")[:3]]
@@ -81,6 +86,11 @@ def counts(selected: Iterable[Claim] | None = None) -> dict[str, int]:
     -------
     dict of str to int
         By kind: exact, bound, statistical, empirical.
+
+    Raises
+    ------
+    DtypeError
+        If they are not claims.
 
     Examples
     --------
@@ -124,6 +134,11 @@ def table(results: Sequence[Result]) -> str:
     -------
     str
         At most 100 columns wide, with a heading.
+
+    Raises
+    ------
+    DtypeError
+        If they are not results.
 
     Examples
     --------

@@ -196,6 +196,11 @@ class Scaling:
         -------
         ndarray, (n, D)
             Y factor + mean, in float64.
+
+        Raises
+        ------
+        ShapeError
+            If Y does not have a column for each feature.
         """
         Y = plain(Y, "Y", np.float64)
         if Y.shape[-1:] != self.mean.shape:

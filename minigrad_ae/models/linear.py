@@ -301,6 +301,11 @@ class LinearAutoencoder(PrincipalAxes, Autoencoder):
         -------
         Tensor, ()
             `error` itself where `l2` is 0.
+
+        Raises
+        ------
+        DataError
+            If `l2` is negative or not finite.
         """
         l2 = real_number(l2, "l2", "[0, inf)", "pass 0 for no penalty")
         if l2 == 0:

@@ -370,6 +370,11 @@ class LinearVAE(VariationalModel):
         Tensor, (n,)
             A sum over features, in nats.
 
+        Raises
+        ------
+        ShapeError
+            If x is not a regular array.
+
         Notes
         -----
         The expected square is ||x - y||^2, y the decoded mean of q, plus sum_m e^log_var_m

@@ -538,6 +538,11 @@ class KLWarmUp:
         -------
         float
             beta, which stays at its final value once `epochs` are over.
+
+        Raises
+        ------
+        DataError
+            If `epoch` is negative.
         """
         epoch = whole_number(epoch, "KLWarmUp.at: epoch", low=0)
         return self.beta * min(1.0, epoch / self.epochs)

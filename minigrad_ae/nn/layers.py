@@ -459,8 +459,13 @@ class Flatten(Module):
         -------
         Tensor, (n, D)
             The same numbers, D of them for each datum.
+
+        Raises
+        ------
+        ShapeError
+            If x has no axes.
         """
-        x = x if isinstance(x, Value) and np.shape(x._data) else rows(x, "x")
+        x = x if isinstance(x, Value) and x._data.shape else rows(x, "x")
         return ops.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
 
 

@@ -488,9 +488,10 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     >>> [part.tolist() for part in mg.split(mg.tensor([1.0, 2.0, 3.0, 4.0]), 2)]
     [[1.0, 2.0], [3.0, 4.0]]
     """
-    cuts: Any = read(sections) if isinstance(sections, Value) else sections
-    with explained("split", x, f"sections {cuts}, axis {axis}"):
-        parts = np.split(np.arange(x.shape[axis]), cuts)
+    if isinstance(sections, Value):
+        sections = read(sections).tolist()
+    with explained("split", x, f"sections {sections}, axis {axis}"):
+        parts = np.split(np.arange(x.shape[axis]), sections)
     before = (slice(None),) * (axis % x.ndim)
     return [
         arrays.getitem(x, (*before, slice(int(p[0]), int(p[-1]) + 1) if p.size else slice(0, 0)))

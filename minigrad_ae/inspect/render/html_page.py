@@ -81,7 +81,8 @@ def _assembled(
         report += [screen.render(step=s.k) for s in steps]
     report += [program[1]] if program else []
     style = _file("page.css")
-    scripts = "".join(_file(f"{part}.js") for part in SCRIPTS)
+    needed = [part for part in SCRIPTS if program or part != "program"]
+    scripts = "".join(_file(f"{part}.js") for part in needed)
     script = f'"use strict";\n(() => {{\n{scripts}}})();\n'
     bare = ".app{display:none}.report{display:block}"
     nothing_else = "default-src 'none'; base-uri 'none'; form-action 'none'"

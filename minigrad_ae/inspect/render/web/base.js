@@ -1,8 +1,8 @@
 // The data of the page, and how numbers and arrays are shown.  The six files are one script, in this order:
-// base, cards, predict, graph, program, walk.
+// base, cards, predict, graph, program (where there is one), walk.
 const $ = (id) => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
-const { nodes, steps, arrays, phrases } = data;
+const { nodes, steps, arrays, phrases, program } = data;
 const ROW = 30, AROUND = 6;
 let at = 0, predicting = false, revealed = new Set(), right = 0, asked = 0;
 

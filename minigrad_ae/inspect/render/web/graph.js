@@ -46,7 +46,7 @@ function mark() {
   for (const g of graph.querySelectorAll(".node")) {
     const id = Number(g.dataset.node), i = stepOf.get(id), done = i !== undefined ? i < at : flows[id].length > 0 && flows[id].every((f) => f.i <= at);
     g.classList.toggle("here", id === here);
-    g.classList.toggle("linked", id !== here && id === linked());
+    g.classList.toggle("linked", id !== here && !!program && id === linked());
     g.classList.toggle("wrong", i !== undefined && bad(steps[i]));
     g.querySelector(".mark").textContent = id === here ? "here" : i !== undefined && bad(steps[i]) ? (steps[i].ok ? "NaN" : "✗") : done ? "✓" : "";
   }

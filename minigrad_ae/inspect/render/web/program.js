@@ -1,7 +1,7 @@
 // --- program ---
-const program = data.program, list = $("lines"), linesOf = new Map();
+const list = $("lines"), linesOf = new Map();
 let line = 0;
-const linked = () => (program ? program.lines[line].n : -1);
+const linked = () => program.lines[line].n;
 const amount = (x) => { for (const [size, sign] of [[1e9, " G"], [1e6, " M"], [1e3, " k"]]) if (x >= size) return `${+(x / size).toPrecision(3)}${sign}`; return `${x}`; };
 const percent = (x) => `${(100 * x).toFixed(x < 0.0995 ? 1 : 0)} %`;
 const rowOf = [], blockOf = [];
@@ -31,7 +31,6 @@ function lineRow(i, most) {
   return e;
 }
 function fillProgram() {
-  if (!program) return;
   $("program").hidden = $("program-key").hidden = false;
   document.querySelector(".panes").classList.add("with-program");
   program.rows.forEach((row) => { rowOf[row.lines[0]] = row; });
@@ -67,7 +66,6 @@ function shared() {
   return `Line ${line + 1} writes to block ${k + 1}, ${size} bytes` + (rest.length ? `; so ${rest.length === 1 ? "does line" : "do lines"} ${rest.join(", ")}, at another time.` : ", which is its own.");
 }
 function markProgram() {
-  if (!program) return;
   const here = steps[at].n, mine = linesOf.get(here) || [];
   list.querySelectorAll(".line").forEach((e, i) => {
     e.setAttribute("aria-selected", String(i === line));

@@ -94,7 +94,7 @@ $("value").textContent = `= ${typeof data.value === "number" ? +data.value.toPre
 $("facts").textContent = facts();
 $("slider").max = String(steps.length);
 $("of").textContent = `of ${data.total}`;
-fillProgram();
+if (program) fillProgram();
 fillPick();
 fit();
 if (!steps.some(bad)) $("trouble").setAttribute("aria-disabled", "true");
