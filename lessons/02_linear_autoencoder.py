@@ -551,7 +551,7 @@ for failure in verdict.failures:
 # %% [markdown]
 # ## Exercises
 #
-# With a judge: `minigrad-ae exercise start 5` (both gradients of the slide's network), and 7 (Adam).
+# With a judge: `minigrad-ae exercise start 5` (both gradients of the slide's network), 7 (Adam).
 #
 # 1. Put your own table into the first cell.  Which M leaves a tenth of the variance?
 # 2. Start at the saddle {2, 3} instead of {1, 3}.  How many negative curvatures does the table

@@ -127,6 +127,7 @@ ANSWERS = {
     "def tanh(g, y):\n    return g\n": "there is no function 'tanh_rule'",
     "def tanh_rule(g, y):\n    return tanh_rule(g, y)\n": "line 2: RecursionError",
     "def tanh_rule(g, y):\n    return g[:1]\n": "line 2: IndexError",
+    "def tanh_rule(g, y):\n    return (g - g * y * y).reshape(y.shape[:1])\n": "(g of shape (2, 4)",
     "def tanh_rule(g, y):\n    return g * 3\n": "g = 0.1257, y = -0.1313: the result is",
     "tanh_rule = print\n": "your function returned None",
     "def tanh_rule(g):\n    return g\n": "the judge cannot use what your file gives it: TypeError",
@@ -202,6 +203,16 @@ def test_from_a_blank_to_a_right_answer(capsys, tmp_path):
     done = json.loads((tmp_path / exercises.PROGRESS).read_text(encoding="utf-8"))
     assert done == {"01_tanh_rule": {"passed": True, "tries": 3, "hints": 2}}
     assert exercise("solution", 1)[1] == solved(BLANKS[0]).read_text(encoding="utf-8")
+
+
+def test_the_record_keeps_what_was_passed_and_the_other_exercises(tmp_path):
+    exercises.record(tmp_path, BLANKS[0], passed=True, tries=1)
+    exercises.record(tmp_path, BLANKS[1], hints=1)
+    exercises.record(tmp_path, BLANKS[0], tries=2)
+    assert exercises.progress(tmp_path) == {
+        BLANKS[0].stem: {"passed": True, "tries": 2, "hints": 0},
+        BLANKS[1].stem: {"passed": False, "tries": 0, "hints": 1},
+    }
 
 
 def test_the_list_names_every_exercise(capsys, tmp_path):

@@ -112,6 +112,7 @@ def fault(answer: Any, exercise: ModuleType) -> str | None:
             return " ".join(mistake.__doc__.split())
     first = wrong[0]
     if isinstance(got[first], BaseException):
+        got[first].tried = _described(exercise, cases[first])
         raise got[first]
     return f"{_described(exercise, cases[first])}: {difference(got[first], right[first])}"
 
@@ -224,6 +225,8 @@ def _told(error: BaseException, line: int | None) -> str:
     if isinstance(error, SyntaxError):
         return f"not Python: {error.msg}"
     said = f"{type(error).__name__}: {error}"
+    if tried := getattr(error, "tried", None):
+        said += f"\n({tried})"
     return said if line else f"the judge cannot use what your file gives it: {said}"
 
 

@@ -17,3 +17,7 @@ def sign(g, y):
 
 def without_g(g, y):
     return (1 + y) * (1 - y)
+
+
+def brackets(g, y):
+    return -(y**2) + g

@@ -38,6 +38,11 @@ def without_g(g, y):
     return 1 - y * y
 
 
+def brackets(g, y):
+    """g multiplies only a part of your slope: Python multiplies before it subtracts."""
+    return g * 1 - y * y
+
+
 def tanh_twice(g, y):
     """You take tanh of something that is already tanh x: y is the result, not the input."""
     return g * (1 - np.tanh(y) ** 2)
@@ -48,4 +53,4 @@ def negative(g, y):
     return -g * (1 - y * y)
 
 
-MISTAKES = (not_squared, sign, without_g, tanh_twice, negative)
+MISTAKES = (not_squared, sign, without_g, brackets, tanh_twice, negative)
