@@ -475,7 +475,7 @@ FAULTS = [
         lambda: X.sum().backward("a"),
         DtypeError,
         TypeError,
-        ("gradient= must consist of real numbers", "'a'", "array of floats"),
+        ("gradient= must consist of real numbers", "'a'", "np.asarray(X, dtype=float)"),
     ),
     (
         lambda: mg.grad(X.sum(), [X, 3.0]),

@@ -47,9 +47,15 @@ def test_check_graph_needs_a_tensor():
         mg.check_graph(np.ones(2))
 
 
-@pytest.mark.parametrize("settings", [{"max_steps": 0}, {"arrays": -1}])
-def test_settings_of_a_trace(settings):
-    with pytest.raises(DataError, match="max_steps must be at least 1, and arrays not negative"):
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({"max_steps": 0}, "max_steps must be a whole number, at least 1\n  got 0"),
+        ({"arrays": -1}, "arrays must be a whole number, at least 0\n  got -1"),
+    ],
+)
+def test_settings_of_a_trace(settings, wanted):
+    with pytest.raises(DataError, match=f"trace: {wanted}"):
         mg.trace(w().sum(), **settings)
 
 

@@ -212,6 +212,10 @@ def test_hidden_entries_are_refused(door):
     with pytest.raises(DataError) as error:
         DOORS[door]()
     what, where, fix = str(error.value).splitlines()
+    if door.endswith(".load_state_dict"):  # of an optimiser: one fault of perhaps several
+        assert what.endswith("the state does not fit, nothing was loaded")
+        assert "has masked entries: 1 of 24 entries, shape (6, 4)" in where
+        return
     assert what.endswith(" has masked entries")
     assert " of " in where and " entries, shape (" in where
     assert fix.startswith("  fix: fill them, X.filled(value)")

@@ -438,7 +438,9 @@ def groups(run: Run) -> elbo.Importance:
     tolerance=0.0,
     reason="a count",
     sabotage=edit(
-        LinearVAE.draw, "((n_samples, *mu.shape))", "((1, *mu.shape)).repeat(n_samples, 0)"
+        LinearVAE.draw,
+        "rng.standard_normal(shape)",
+        "rng.standard_normal((1, *mu.shape)).repeat(n_samples, 0)",
     ),
 )
 def importance_order(run: Run) -> float:

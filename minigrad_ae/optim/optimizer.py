@@ -234,8 +234,8 @@ def numbers(key: str, given: Any, faults: list[str]) -> np.ndarray | None:
     """
     try:
         array = plain(given, repr(key))
-    except ValueError as error:  # nested lists of different lengths
-        faults.append(f"{key!r}: {' '.join(str(error).split()):.80}")
+    except MinigradError as error:  # masked entries, nested lists of different lengths
+        faults.append(f"{error.what}: {error.where}")
         return None
     if array.dtype.kind in "fiubc":
         return array
