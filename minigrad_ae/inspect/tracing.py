@@ -39,6 +39,7 @@ from .record.witness import NOT_ASKED, local_check
 from .render.html_page import framed, page
 from .render.picture import draw
 from .render.text import Screen
+from .suspicions.suspecting import asked_of
 
 log = logging.getLogger(__name__)
 LONG = 10.0  # seconds; who waits longer for a trace is told for how long
@@ -80,6 +81,8 @@ class Trace(Recording):
         The variable `seed` of the code that asked.
     asked : Asked, optional
         The script that asked, and how to have it ask again.
+    suspicions : sequence of str, optional
+        What `suspect` says of this loss, a line for each.
 
     Examples
     --------
@@ -331,6 +334,7 @@ def trace(
         truncated=cut,
         seed=seed_in(scopes),
         asked=asked,
+        suspicions=[str(found) for found in asked_of(loss, scopes, gradients=recorder.gradients())],
     )
     for listener in listeners:
         listener.append(t)
@@ -503,6 +507,11 @@ class _Recorder:
         told = (k, op.name, value, argument, to, node, rule, notation, incoming)
         sent = (a.raw_shape, a.axes, shape, added, before, after, a.nth, a.of)
         return Contribution(*told, *sent, check, raw, trouble)
+
+    def gradients(self) -> dict[int, np.ndarray]:
+        """After the last step: the gradient of each leaf, by its id."""
+        leaves = (id(value) for value in self.order if value.op is None)
+        return {leaf: self.after[leaf] for leaf in leaves if leaf in self.after}
 
     def leaves(self) -> list[LeafCheck]:
         """After the last step: the gradient of each leaf against the loss as a whole."""

@@ -228,6 +228,7 @@ class Recording:
     truncated: dict[str, Any] | None = None
     seed: int | None = None
     asked: Asked | None = None
+    suspicions: Sequence[str] = ()
 
     @property
     def ok(self) -> bool:
