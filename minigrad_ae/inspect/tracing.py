@@ -334,8 +334,8 @@ def trace(
         truncated=cut,
         seed=seed_in(scopes),
         asked=asked,
-        suspicions=[str(found) for found in asked_of(loss, scopes, gradients=recorder.gradients())],
     )
+    t.suspicions = [str(s) for s in asked_of(loss, scopes, gradients=recorder.gradients())]
     for listener in listeners:
         listener.append(t)
     return t

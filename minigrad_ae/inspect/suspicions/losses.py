@@ -46,7 +46,8 @@ def averaged_twice(scene: Scene) -> Answers:
     """
     n = 0 if scene.batch is None else len(scene.batch)
     for v, divisor, terms in averages(scene.loss) if n > 2 else ():
-        if terms and divisor / terms in (n, n / 2, 2 * n):
+        # a sum over fewer terms than rows was not one over rows
+        if terms and terms % n == 0 and divisor / terms in (n, n / 2, 2 * n):
             reason = f"a sum of {terms:,} terms is divided by {divisor:,.0f}: by {n} once too often"
             yield reason, scene.at(v)
 

@@ -133,8 +133,11 @@ class History(Watcher):
         life.passes += 1
         life.moves += moved
         life.thrown += cleared and not moved
-        life.spoilt = 0 if cleared else life.spoilt + (life.summed if moved else 0)
-        life.summed = 1 if cleared else life.summed + 1
+        if cleared:
+            life.spoilt = life.summed = 0
+        elif moved:
+            life.spoilt += life.summed
+        life.summed += 1
         if moved:
             life.ratios.append((self.passes, ratio(now, life.numbers)))
             life.numbers = now.copy()
@@ -148,8 +151,10 @@ class History(Watcher):
     # --- noise and batches ---
     def look_at_noise(self, made: Iterable[Value], life: Life | None) -> None:
         """Note the noise of a graph with one of its leaves, whose moves count the steps."""
+        if life is None:
+            return
         for v in made:
-            for k in _drawn(v) if life is not None else ():
+            for k in _drawn(v):
                 life.note_noise(v.origin, checksum(v.arrays[k]))
 
     def look_at_batch(self, batch: np.ndarray | None) -> None:
