@@ -179,6 +179,53 @@ def test_what_an_answer_does_to_its_arguments_is_its_own_affair(tmp_path):
     )
 
 
+def folder_with(tmp_path, *names):
+    """The solutions of some exercises, as a learner's files."""
+    for name in names:
+        text = (BLANKS[0].parent.parent / "solutions" / f"{name}.py").read_bytes()
+        (tmp_path / f"{name}.py").write_bytes(text)
+    return tmp_path / f"{names[-1]}.py"
+
+
+TRACK = "02_unbroadcast", "03_topological_order", "16_tensor_engine"
+
+
+def test_a_track_stands_on_the_learners_own_files(tmp_path):
+    file = folder_with(tmp_path, *TRACK)
+    judge = exercises.judge_of(exercises.find("16"))
+    assert verdict(file, judge).passed
+    (tmp_path / "02_unbroadcast.py").unlink()
+    found = verdict(file, judge)
+    assert "stands on exercise 2, which is not in this folder" in found.said
+    assert "minigrad-ae exercise start 2" in found.said
+
+
+def test_an_earlier_file_that_is_wrong_is_blamed_and_not_the_later_one(tmp_path):
+    file = folder_with(tmp_path, *TRACK)
+    judge = exercises.judge_of(exercises.find("16"))
+    wrong = (tmp_path / "02_unbroadcast.py").read_text(encoding="utf-8")
+    (tmp_path / "02_unbroadcast.py").write_text(wrong.replace("sum", "mean"), encoding="utf-8")
+    found = verdict(file, judge)
+    assert found.said.startswith("it stands on 02_unbroadcast.py, which is not right yet: You aver")
+    blank = exercises.find("3").read_bytes()
+    folder_with(tmp_path, "02_unbroadcast")
+    (tmp_path / "03_topological_order.py").write_bytes(blank)
+    assert "it stands on 03_topological_order.py" in verdict(file, judge).said
+
+
+def test_the_end_of_the_track_is_certified_whatever_the_engine_is(tmp_path):
+    """Two engines of other make give the certificate's yes; a wrong one is found at its root."""
+    file = folder_with(tmp_path, *TRACK, "17_own_autoencoder")
+    judge = exercises.judge_of(exercises.find("17"))
+    assert verdict(file, judge).passed
+    text = (SPELLINGS / "16_tensor_engine.py").read_text(encoding="utf-8")
+    other = text.replace("class right", "class Tensor").replace("right)", "Tensor)")
+    (tmp_path / TRACK[2]).with_suffix(".py").write_text(other.replace("right(", "Tensor("), "utf-8")
+    assert verdict(file, judge).passed
+    (tmp_path / "16_tensor_engine.py").write_bytes(exercises.find("16").read_bytes())
+    assert "it stands on 16_tensor_engine.py" in verdict(file, judge).said
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 

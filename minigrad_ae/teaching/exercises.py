@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ..errors import DataError, FileError
@@ -72,6 +73,21 @@ def hints(blank: Path) -> tuple[str, ...]:
     """What an exercise's judge says to those who ask, one after the other."""
     given: tuple[str, ...] = load(judge_of(blank), "judge_of_the_exercise").HINTS
     return given
+
+
+def mine(name: str, file: str) -> ModuleType:
+    """The learner's earlier exercise `name`, from the folder of `file`: what a track stands on.
+
+    FileError if it is not there.
+    """
+    path = Path(file).with_name(f"{name}.py")
+    if not path.is_file():
+        raise FileError(
+            f"this exercise stands on exercise {int(name[:2])}, which is not in this folder",
+            f"no file {path}",
+            f"minigrad-ae exercise start {int(name[:2])} copies its blank; write it first",
+        )
+    return load(path, name)
 
 
 def start(blank: Path, folder: Path) -> Path:

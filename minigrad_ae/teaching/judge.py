@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import FileError
 from ..files import write_json
 
 # Of the largest entry.  Answers take at most some hundred operations in float64, which rounding
@@ -78,10 +79,29 @@ def verdict(file: Path, judge: Path) -> Verdict:
     try:
         with redirect_stdout(printed), redirect_stderr(printed):
             said = _judge_file(file, exercise)
-        return Verdict(said is None, said or "", None, printed.getvalue())
+        found = Verdict(said is None, said or "", None, printed.getvalue())
     except BaseException as error:
         line = line_of(file, error)
-        return Verdict(False, _told(error, line), line, printed.getvalue())
+        found = Verdict(False, _told(error, line), line, printed.getvalue())
+        if isinstance(error, FileError) or _raised_in(error) == str(file):
+            return found
+    return found if found.passed else _blamed(found, file, judge, exercise)
+
+
+def _blamed(found: Verdict, file: Path, judge: Path, exercise: ModuleType) -> Verdict:
+    """The verdict on the first earlier file of the learner that is not right, if there is one."""
+    for name in getattr(exercise, "NEEDS", ()):
+        earlier = verdict(file.with_name(f"{name}.py"), judge.with_name(f"{name}.py"))
+        if not earlier.passed:
+            line = f"line {earlier.line}: " if earlier.line else ""
+            said = f"it stands on {name}.py, which is not right yet: {line}{earlier.said}"
+            return Verdict(False, said, None, found.printed)
+    return found
+
+
+def _raised_in(error: BaseException) -> str:
+    """The file in which an error was raised."""
+    return traceback.extract_tb(error.__traceback__)[-1].filename
 
 
 def _judge_file(file: Path, exercise: ModuleType) -> str | None:
