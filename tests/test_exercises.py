@@ -125,13 +125,18 @@ ANSWERS = {
     "import os\ndef tanh_rule(g, y):\n    os._exit(0)\n": "it ended Python itself",
     "def tanh_rule(g, y):\n    g * (1 - y * y)\n": "your function returned None",
     "def tanh_rule(g, y):\n    return 'g'\n": "your function returned str, not numbers",
-    "def tanh(g, y):\n    return g\n": "there is no function 'tanh_rule'",
+    "def tanh(g, y):\n    return g\n": "calls it by this name (your file has tanh)",
+    "def tanh_rule(g, y):\n    return g * (1 - y^2)\n": "line 2: TypeError: ufunc 'bitwise_xor'",
+    "def tanh_rule(g, y):\n    return g + y ^ 2\n": "(^ is no power in Python: that is **)",
+    "def tanh_rule(g, y):\n    return g * (1 - y * y) + 0j\n": "returned complex numbers",
+    "def tanh_rule(g, y):\n    return (g * (1 - y * y)).astype('float32')\n": "nearly right",
+    "def tanh_rule(g, y):\n    return g, None\n": "returned None where the judge expects numbers",
     "def tanh_rule(g, y):\n    return tanh_rule(g, y)\n": "line 2: RecursionError",
     "def tanh_rule(g, y):\n    return g[:1]\n": "line 2: IndexError",
     "def tanh_rule(g, y):\n    return (g - g * y * y).reshape(y.shape[:1])\n": "(g of shape (2, 4)",
     "def tanh_rule(g, y):\n    return g * 3\n": "g = 0.1257, y = -0.1313: the result is",
     "tanh_rule = print\n": "your function returned None",
-    "def tanh_rule(g):\n    return g\n": "the judge cannot use what your file gives it: TypeError",
+    "def tanh_rule(g):\n    return g\n": "other arguments than yours takes: TypeError",
     "def tanh_rule(g, y):\n    return input()\n": "line 2: EOFError",
 }
 
@@ -160,6 +165,23 @@ def test_an_answer_that_does_not_end_is_told_its_line(tmp_path):
     text = "def tanh_rule(g, y):\n    while True:\n        pass\n"
     file.write_text(text, encoding="utf-8")
     assert exercises.check(file, BLANKS[0], seconds=1.0).line in (2, 3)
+
+
+def test_results_may_be_a_list_and_are_counted():
+    blank = exercises.find("5")
+    exercise = load(exercises.judge_of(blank), "judge")
+    solution = load(solved(blank), "solution").gradients
+    assert fault(lambda *case: list(solution(*case)), exercise) is None
+    assert "should return 2 results, and returns 1" in fault(lambda X, *_: X, exercise)
+
+
+def test_a_file_of_the_learner_named_as_a_library_hides_none(tmp_path):
+    (tmp_path / "numpy.py").write_text("x = 1\n", encoding="utf-8")
+    (tmp_path / "helper.py").write_text("def slope(y):\n    return 1 - y * y\n", encoding="utf-8")
+    file = tmp_path / "01_tanh_rule.py"
+    text = "import helper\n\ndef tanh_rule(g, y):\n    return g * helper.slope(y)\n"
+    file.write_text(text, encoding="utf-8")
+    assert exercises.check(file, BLANKS[0]) == (True, "", None, "")
 
 
 def test_what_an_answer_does_to_its_arguments_is_its_own_affair(tmp_path):

@@ -113,7 +113,7 @@ def _verdict(found: Verdict, file: Path, number: int) -> None:
     """Say whether an answer is right, and what to do next."""
     if found.passed:
         print(f"{file.name}: right, in every case of the judge.")
-        print(_next(number))
+        print(_next(number, file.parent))
         return
     print(f"{file.name}: not yet")
     line = "" if found.line is None else f"line {found.line}: "
@@ -131,13 +131,16 @@ def _printed(text: str, most: int = 12) -> None:
         print(f"  | ... ({len(lines) - most} more lines)")
 
 
-def _next(number: int) -> str:
+def _next(number: int, folder: Path) -> str:
     """What to do after an exercise that is right."""
     from ..teaching import exercises
 
     compare = f"Compare: minigrad-ae exercise solution {number}"
     if number == len(exercises.blanks()):
         return f"{compare}.  It was the last one."
+    following = exercises.find(str(number + 1)).name
+    if (folder / following).exists():
+        return f"{compare}.  Next: {following}"
     return f"{compare}.  Next: minigrad-ae exercise start {number + 1}"
 
 

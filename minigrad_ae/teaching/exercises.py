@@ -118,9 +118,7 @@ def check(file: Path, blank: Path, seconds: float = SECONDS) -> Verdict:
     file = file.resolve()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "verdict.json"
-        _run_judge(
-            [str(file), str(judge_of(blank)), str(report), str(seconds)], file.parent, seconds
-        )
+        _run_judge([file, judge_of(blank), report, seconds], seconds, folder)
         if report.is_file():
             return Verdict(**json.loads(report.read_text(encoding="utf-8")))
         stack = Path(f"{report}.stack")
@@ -130,11 +128,11 @@ def check(file: Path, blank: Path, seconds: float = SECONDS) -> Verdict:
     return Verdict(False, "it ended Python itself, before the judge could say anything")
 
 
-def _run_judge(arguments: list[str], folder: Path, seconds: float) -> None:
-    """The judge's process: in the learner's folder, with this package, silent and without input."""
+def _run_judge(arguments: list[Any], seconds: float, folder: str) -> None:
+    """The judge's process: begun in an empty folder, with this package, silent, without input."""
     here = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-B", "-m", "minigrad_ae.teaching.judge", *arguments]
+    command = [sys.executable, "-B", "-m", "minigrad_ae.teaching.judge", *map(str, arguments)]
     try:
         subprocess.run(
             command,
