@@ -716,6 +716,7 @@ lesson.result("curve, layer 3 straight: error", missing[3], at_least=flat[0] * (
 # 1. `minigrad-ae exercise start 21`: four layers with a bend at the wrong place.
 # 2. `minigrad-ae exercise start 20`: start weights, as large as the next layer needs them.
 # 3. `minigrad-ae exercise start 7`: Adam's step.
+# 4. `minigrad-ae exercise start 18`: the mean over all data, batch by batch; a mean of means.
 
 # %% Answers
 lesson.cell("Answers to what you predicted")

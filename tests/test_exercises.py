@@ -17,6 +17,7 @@ from helpers import run, wrong_use
 
 from minigrad_ae.teaching import exercises
 from minigrad_ae.teaching.judge import CHARACTERS, fault, load, outcome, verdict
+from minigrad_ae.teaching.lesson import lesson_files
 
 BLANKS = exercises.blanks()
 SPELLINGS = Path(__file__).parent / "wrong_answers"
@@ -111,6 +112,35 @@ def test_every_exercise_has_a_judge_and_a_solution_and_spellings():
     for folder in folders:
         assert sorted(path.name for path in folder.glob("*.py")) == names
     assert [int(name[:2]) for name in names] == list(range(1, len(names) + 1))
+
+
+@every_exercise
+def test_the_lessons_of_its_title_point_to_an_exercise(blank):
+    named = re.findall(r"\d+", exercises.title(blank).rpartition("(lesson")[2])
+    number, folder = int(blank.stem[:2]), blank.parent.parent
+    for lesson in named:
+        (path,) = folder.glob(f"{int(lesson):02}_*.py")
+        text = path.read_text(encoding="utf-8").partition("# ## Exercises")[2]
+        assert f"`minigrad-ae exercise start {number}`" in text, path.name
+
+
+def test_lessons_point_to_exercises_that_exist_and_the_coverage_names_all():
+    folder = BLANKS[0].parent.parent
+    numbers = set(range(1, len(BLANKS) + 1))
+    for path in lesson_files():
+        text = path.read_text(encoding="utf-8").partition("# ## Exercises")[2]
+        pointed = [int(number) for number in re.findall(r"exercise start (\d+)", text)]
+        assert pointed and set(pointed) <= numbers, path.name
+    page = (folder / "COVERAGE.md").read_text(encoding="utf-8").partition("learner's hands")[2]
+    broken = {int(n) for n in re.findall(r"(?:^|[\s:,])(\d+)\\\*", page.partition("- ")[2])}
+    named = {int(n) for n in re.findall(r"\b(\d+)\b", page.partition("- ")[2])}
+    assert named == numbers
+    starts = {
+        n for n, b in enumerate(BLANKS, 1) if "NotImplementedError" not in b.read_text("utf-8")
+    }
+    assert broken == starts and len(broken) >= 12
+    said = (folder / "exercises" / "README.md").read_text(encoding="utf-8")
+    assert f"({len(broken)} of {len(BLANKS)})" in said
 
 
 # --- what a learner may write ---------------------------------------------------------------------
