@@ -9,8 +9,8 @@ NEEDS = ("02_unbroadcast", "03_topological_order")
 HINTS = (
     "Let every Tensor keep its parents, and a function that makes of its own gradient what each "
     "parent receives.",
-    "Which shape has what a parent receives from a + b, if it was stretched?  Exercise 2.  And from "
-    "a @ b?  Exercise 14.",
+    "Which shape has what a parent receives from a + b, if it was stretched?  Exercise 2.  And "
+    "from a @ b?  Exercise 14.",
     "sum: each entry of the parent has acted on it with the slope 1, so what does each receive?",
 )
 

@@ -4,8 +4,8 @@ import numpy as np
 
 FUNCTION = "importance_bound"
 HINTS = (
-    "log N(a | m, v) = -1/2 log(2 pi v) - (a - m)^2 / (2 v), added over features.  Three such terms "
-    "make log w.",
+    "log N(a | m, v) = -1/2 log(2 pi v) - (a - m)^2 / (2 v), added over features.  Three such "
+    "terms make log w.",
     "z has the shape (N, K, M), and z @ W.T then (N, K, D).  X needs an axis for K.",
     "log mean exp: take off the largest log w of a row before exp, and add it after log.",
 )
