@@ -295,7 +295,7 @@ print(f"with a second where inside: gradient {u.grad}   (log never sees the 0)")
 # 4. `minigrad-ae exercise start 4`: a matrix that is used twice; a gradient with one use missing.
 # 5. `minigrad-ae exercise start 14`: a whole linear layer: what input, weights and bias receive
 #    (the line that the lines by hand above leave out is that of `b`).
-# 6. `minigrad-ae exercise start 15`: descent that runs away, since nobody forgets the old
+# 6. `minigrad-ae exercise start 15`: descent that never settles, since nobody forgets the old
 #    gradients.
 # 7. `minigrad-ae exercise start 6`: from nothing, 1: an engine for numbers.
 # 8. `minigrad-ae exercise start 16`: from nothing, 2: tensors, on your own answers to 2 and 3.

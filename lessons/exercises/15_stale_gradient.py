@@ -1,10 +1,10 @@
-"""Descent that runs away: the gradient of this step alone (lesson 1).
+"""Descent that never settles: the gradient of this step alone (lesson 1).
 
 `E()` computes the loss anew, a Tensor; `parameters` is a list of Tensors.  Take `steps` steps of
 gradient descent, p <- p - eta dE/dp for every parameter, and return the list of the values that E
 had before each step.  Somebody may have used the parameters before.
 
-The lines below fall for a few steps, then swing wider and wider.  Repair them.
+With the lines below E falls for a few steps, rises again, and swings without end.  Repair them.
 """
 
 

@@ -7,7 +7,7 @@ Codes Z are (N, K), the decoder W2 is (K, D), and data X are (N, D).  The slide'
 Without more, the network makes z small and W2 large, and the penalty means nothing.  So that it
 cannot, y = Z U, where a row of U is the row of W2 divided by its length.  Return the objective.
 
-The lines below train, and no code ever becomes 0.  Repair them.
+The lines below train, and their penalty hardly counts.  Repair them.
 """
 
 import numpy as np

@@ -5,7 +5,7 @@ chosen subset of the input variables to zero": each entry of X (N, D) becomes 0 
 `drop`, independently of all others, and anew at each visit.  Return the pair (corrupted, clean).
 X is the data set itself, and is needed again.
 
-The lines below train, and the loss falls to almost nothing.  Repair them.
+The lines below train, and the data become emptier with each visit.  Repair them.
 """
 
 
