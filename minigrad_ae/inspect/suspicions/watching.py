@@ -185,7 +185,7 @@ class History(Watcher):
             self.layers = dict(list(self.layers.items())[-KEPT:])
 
 
-class watch(History):
+class watch:
     """A block whose training is watched, so that `mg.suspect` can also say what went wrong over
     several steps.
 
@@ -214,14 +214,17 @@ class watch(History):
     gradient accumulated over steps
     """
 
+    def __init__(self) -> None:
+        self._seen = History()
+
     def __enter__(self) -> watch:
-        self.thread = threading.get_ident()
-        watchers.append(self)
-        History.kept = [*History.kept, self][-2:]
+        self._seen.thread = threading.get_ident()
+        watchers.append(self._seen)
+        History.kept = [*History.kept, self._seen][-2:]
         return self
 
     def __exit__(self, *exc: object) -> None:
-        watchers.remove(self)
+        watchers.remove(self._seen)
 
 
 # --- small questions about values ---
