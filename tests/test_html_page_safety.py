@@ -12,7 +12,7 @@ from browser import clean, demand, write
 import minigrad_ae as mg
 from minigrad_ae.inspect.render.html_page import page
 
-RIGHT = "\ue014"
+RIGHT, TAB, ESCAPE = "\ue014", "\ue004", "\ue00c"
 
 
 def test_hostile_names_are_inert(browser, tmp_path):
@@ -47,6 +47,8 @@ def test_hostile_names_are_inert(browser, tmp_path):
 def test_axe_finds_nothing(browser, small, dark, width):
     browser.open(small, "#s=8", width=width, dark=dark)
     assert browser.violations() == []
+    browser.keys("c", "\ue003", "1", TAB, ESCAPE)
+    assert "→" in browser.text("#value") and browser.violations() == []
     browser.keys("p")
     assert browser.violations() == []
     browser.keys("?")
@@ -57,8 +59,8 @@ def test_axe_finds_nothing(browser, small, dark, width):
 def test_nothing_scrolls_sideways(browser, small, long, width):
     for path in (small, long):
         browser.open(path, "#s=8", width=width)
-        for key in ("", "p"):
-            browser.keys(key) if key else None
+        for key in ("", "c", "p"):
+            browser.keys(*key, ESCAPE)
             assert browser.run("return document.documentElement.scrollWidth") <= width
             over = (
                 "return [...document.querySelectorAll('#cards *')].filter((e) => "

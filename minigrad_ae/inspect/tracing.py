@@ -33,7 +33,7 @@ from .record.asked import Asked, asking
 from .record.leaf_checks import LeafCheck, check_leaves
 from .record.names import caller_scopes, name_values, seed_in
 from .record.notation import bar_notation, bytes_saved, computes, rule_of
-from .record.steps import Contribution, Node, Recording, Step, reaches_parameter, sound
+from .record.steps import EXACT, Contribution, Node, Recording, Step, reaches_parameter, sound
 from .record.tape import BackwardSteps
 from .record.witness import NOT_ASKED, local_check
 from .render.html_page import framed, page
@@ -425,6 +425,8 @@ class _Recorder:
         self.after: dict[int, np.ndarray] = {}
         self.users: dict[Value, list[tuple[Value, int]]] = defaultdict(list)
         fanout = Counter(id(a) for value in self.order for a in value.inputs)
+        everything = {id(a): np.size(_data(a)) for v in self.order for a in (v, *v.inputs)}
+        self.whole = sum(everything.values()) <= EXACT
         for value in self.order:
             for i, x in value.edges:
                 self.users[x].append((value, i))
@@ -450,7 +452,7 @@ class _Recorder:
         """The number of `x` among the nodes; it becomes one if it is not."""
         if id(x) in self.ids:
             return self.ids[id(x)]
-        data = x._data if isinstance(x, Value) else np.asarray(x)
+        data = _data(x)
         op = x.op if isinstance(x, Value) else None
         made: dict[str, Any] = {}
         if op is not None:
@@ -461,6 +463,9 @@ class _Recorder:
             made["trouble"] = forward_trouble(x)
         made |= {"shape": data.shape, "dtype": str(data.dtype), "value": summary(data, limit)}
         made |= {"parents": tuple(parents), "fanout": fanout[id(x)]}
+        if self.whole:
+            made["exact"] = np.array(data, dtype=np.float64)
+            made["settings"] = x.params if op is not None else None
         node = Node(id=len(self.nodes), name=self.label(x), kind=self.kind(x), **made)
         self.nodes.append(node)
         self.ids[id(x)] = node.id
@@ -509,3 +514,8 @@ class _Recorder:
         if not self.numeric:
             return []
         return check_leaves(self.order, self.after, self.names, self.ids, self.rng)
+
+
+def _data(x: Any) -> np.ndarray:
+    """The array of a value, or of a constant."""
+    return x._data if isinstance(x, Value) else np.asarray(x)

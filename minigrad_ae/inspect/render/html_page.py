@@ -12,6 +12,7 @@ import base64
 import hashlib
 import html
 import json
+from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 from ...display import corner, number, numbers, summary
 from ..record.names import short_path, told_apart
 from ..record.steps import Contribution, Node, Recording, Step, reaches_parameter, sound
+from . import whatif
 from .layout import arrange
 from .listing_pane import pane
 from .listing_pane import report as told
@@ -30,7 +32,7 @@ from .text import Screen
 CAP = 5_000_000  # bytes of a page
 DRAWN = 150  # nodes; a larger graph is shown as the neighbourhood of the current step
 TOLD = 200  # steps; the text report has each of a shorter trace in full
-SCRIPTS = ("base", "cards", "predict", "graph", "program", "walk")
+SCRIPTS = ("base", "nd", "laws", "cards", "predict", "graph", "program", "whatif", "walk")
 AT = 987_654_321  # in place of a step's number
 HEADS = (64, 16, 4)  # elements of an array on the page: as many as the cap allows
 
@@ -81,8 +83,7 @@ def _assembled(
         report += [screen.render(step=s.k) for s in steps]
     report += [program[1]] if program else []
     style = _file("page.css")
-    needed = [part for part in SCRIPTS if program or part != "program"]
-    scripts = "".join(_file(f"{part}.js") for part in needed)
+    scripts = "".join(_scripts(trace, bool(program), "off" not in data.live))
     script = f'"use strict";\n(() => {{\n{scripts}}})();\n'
     bare = ".app{display:none}.report{display:block}"
     nothing_else = "default-src 'none'; base-uri 'none'; form-action 'none'"
@@ -107,6 +108,14 @@ def _assembled(
     return "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))
 
 
+def _scripts(trace: Recording, program: bool, live: bool) -> Iterator[str]:
+    """The parts of the script that this page needs."""
+    wanted = {"nd": live, "laws": live, "whatif": live, "program": program}
+    for part in SCRIPTS:
+        if wanted.get(part, True):
+            yield whatif.program(trace) if part == "laws" else _file(f"{part}.js")
+
+
 def _file(name: str) -> str:
     return resources.files(__package__).joinpath("web").joinpath(name).read_text("utf-8")
 
@@ -128,6 +137,7 @@ class _Data:
         self.steps = [self.step(s) for s in steps]
         self.svg, self.places = self.graph()
         self.banner = self.warning()
+        self.live = whatif.numbers(trace, steps)
 
     def array(self, s: Any) -> int:
         """The number of an array, or of the summary of one."""
@@ -221,6 +231,7 @@ class _Data:
             "phrases": list(self.phrases),
             "steps": self.steps,
             "places": self.places,
+            "live": self.live,
         }
         leaves = {f.node: {"st": f.status, "e": f.error, "why": f.reason} for f in t.leaves}
         tables["again"] = t.command(AT).split(str(AT))

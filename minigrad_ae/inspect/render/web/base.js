@@ -1,8 +1,10 @@
-// The data of the page, and how numbers and arrays are shown.  The six files are one script, in this order:
-// base, cards, predict, graph, program (where there is one), walk.
+// The data of the page, and how numbers and arrays are shown.  The files are one script, in this order:
+// base, nd and the graph's ops (where they can be computed here), cards, predict, graph, program (where there is
+// one), whatif, walk.
 const $ = (id) => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
 const { nodes, steps, arrays, phrases, program } = data;
+const computing = !data.live.off; // whether numbers can be changed here
 const ROW = 30, AROUND = 6;
 let at = 0, predicting = false, revealed = new Set(), right = 0, asked = 0;
 
@@ -31,7 +33,8 @@ const title = (s) => `${nodes[s.n].name} = ${nodes[s.n].is}`;
 
 // --- arrays ---
 function table(number, mark) {
-  const a = arrays[number], box = el("div");
+  const a = arrays[number], box = el("div"), old = a.was === undefined ? null : arrays[a.was];
+  if (a.off) { box.append(el("p", "small", `${shape(a.s)}  not known after the change: ${a.off}`)); return box; }
   const facts = [];
   if (a.min !== undefined && a.s.length) facts.push(`min ${short(a.min)}`, `max ${short(a.max)}`, `mean ${short(a.mean)}`);
   if (a.nan) facts.push(`${a.nan} NaN`);
@@ -55,6 +58,7 @@ function table(number, mark) {
     if (h.length) { const th = el("th", "", h.length > 1 ? String(i) : ""); if (h.length > 1) { th.scope = "row"; tr.append(th); } else tr.append(el("td", "")); }
     for (let j = 0; j < cols; j++) {
       const x = a.v[i * wide + j], td = el("td", "num", short(x));
+      if (old && short(old.v[i * wide + j]) !== short(x)) { td.classList.add("changed"); td.title = `recorded: ${short(old.v[i * wide + j])}`; }
       if (typeof x === "string") td.classList.add("nan");
       else if (x !== 0 && size > 0) td.classList.add((x > 0 ? "b" : "o") + (1 + Math.min(2, Math.floor(3 * Math.abs(x) / size))));
       if (mark && same(mark, i, j, h.length)) td.classList.add("asked");

@@ -42,10 +42,18 @@ function look(wanted, words) {
 const search = () => { const q = $("search").value.trim().toLowerCase(); if (q) look((s) => text(s).includes(q), `no step has “${q}”`); };
 const trouble = () => look(bad, "every check passed and every number is finite");
 function predict() {
+  if (computing && edit) { $("what").open = false; unedit(); }
   predicting = !predicting;
+  $("what").hidden = predicting;
   $("predict").setAttribute("aria-pressed", String(predicting));
   show();
   say(predicting ? "Predict mode: outgoing gradients are hidden until you answer." : "Predict mode is off.");
+}
+function openWhat() {
+  if (predicting) { say("Leave predict mode first: p."); return; }
+  $("what").open = true;
+  if (computing && !edit) chooseLeaf();
+  (computing ? $("what-number") : $("what").firstElementChild).focus();
 }
 function jump(k) {
   const i = steps.findIndex((s) => s.k === k);
@@ -55,7 +63,7 @@ function jump(k) {
 const keys = {
   ArrowRight: () => go(at + 1), ArrowDown: () => go(at + 1), j: () => go(at + 1), ArrowLeft: () => go(at - 1), ArrowUp: () => go(at - 1),
   k: () => go(at - 1), PageDown: () => go(at + 10), PageUp: () => go(at - 10), Home: () => go(0), End: () => go(steps.length - 1),
-  "/": () => $("search").focus(), n: trouble, p: predict, l: () => program && list.focus(), g: () => (graph.querySelector(".node.here") || graph).focus(), "?": () => $("keys").showModal(),
+  "/": () => $("search").focus(), n: trouble, p: predict, c: openWhat, l: () => program && list.focus(), g: () => (graph.querySelector(".node.here") || graph).focus(), "?": () => $("keys").showModal(),
 };
 document.addEventListener("keydown", (e) => {
   if (e.ctrlKey || e.altKey || e.metaKey || $("keys").open) return;
@@ -90,11 +98,16 @@ $("search").addEventListener("keydown", (e) => { if (e.key === "Enter") search()
 addEventListener("hashchange", fromHash);
 function fromHash() { const m = /^#s=(\d+)$/.exec(location.hash); if (m) jump(Number(m[1])); }
 
-$("value").textContent = `= ${typeof data.value === "number" ? +data.value.toPrecision(6) : data.value}`;
+const asRecorded = `= ${typeof data.value === "number" ? +data.value.toPrecision(6) : data.value}`;
+$("value").textContent = asRecorded;
 $("facts").textContent = facts();
 $("slider").max = String(steps.length);
 $("of").textContent = `of ${data.total}`;
 if (program) fillProgram();
+$("what").hidden = !steps.length;
+$("what-on").hidden = !computing;
+if (computing && steps.length) fillWhat();
+else $("what-off").textContent = `Nothing can be changed on this page: ${data.live.off}.`;
 fillPick();
 fit();
 if (!steps.some(bad)) $("trouble").setAttribute("aria-disabled", "true");
