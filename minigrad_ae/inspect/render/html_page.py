@@ -1,9 +1,9 @@
 """The page: a trace as one HTML file that needs no network.
 
-Everything that a reader may see is in the file: the steps as JSON, the graph as SVG, the whole
-story as text (for print, and where there is no JavaScript).  Its policy (CSP) allows this script
-and this style sheet, by their hashes, and nothing else; text from the traced program reaches the
-page only as text.
+Everything that a reader may see is in the file: the steps and the places of the graph as JSON, the
+whole story as text (for print, and where there is no JavaScript).  Its policy (CSP) allows this
+script and this style sheet, by their hashes, and nothing else; text from the traced program reaches
+the page only as text.
 """
 
 from __future__ import annotations
@@ -22,17 +22,15 @@ from ...display import corner, number, numbers, summary
 from ..record.names import short_path, told_apart
 from ..record.steps import Contribution, Node, Recording, Step, reaches_parameter, sound
 from . import whatif
-from .layout import arrange
 from .listing_pane import pane
 from .listing_pane import report as told
+from .placing import LETTERS, drawing, shown_nodes
 from .predict import HINTS, question
-from .svg import LETTERS, drawn, gradient_edges, shown_nodes
 from .text import Screen
 
 CAP = 5_000_000  # bytes of a page
-DRAWN = 150  # nodes; a larger graph is shown as the neighbourhood of the current step
 TOLD = 200  # steps; the text report has each of a shorter trace in full
-SCRIPTS = ("base", "nd", "laws", "cards", "predict", "graph", "program", "whatif", "walk")
+SCRIPTS = "base nd laws cards predict view draw graph program whatif walk".split()
 AT = 987_654_321  # in place of a step's number
 HEADS = (64, 16, 4)  # elements of an array on the page: as many as the cap allows
 
@@ -98,7 +96,6 @@ def _assembled(
         "SCRIPT": script,
         "BARE": bare,
         "CSP": f"{nothing_else}; {styles}; script-src {_hash(script)}",
-        "SVG": data.svg,
         "DATA": record.replace("<", "\\u003c"),
     }
     texts = {"TITLE": f"Backward pass of {trace.loss}", "BANNER": data.banner}
@@ -135,7 +132,6 @@ class _Data:
         self.short = told_apart([n.name for n in shown_nodes(trace.nodes)], LETTERS)
         self.values = [self.array(n.value) for n in trace.nodes]
         self.steps = [self.step(s) for s in steps]
-        self.svg, self.places = self.graph()
         self.banner = self.warning()
         self.live = whatif.numbers(trace, steps)
 
@@ -191,15 +187,6 @@ class _Data:
         asked = question(s, c, self.trace.nodes[c.node].value, self.head)
         return out | ({"q": asked} if asked else {})
 
-    def graph(self) -> tuple[str, list[Any]]:
-        """(SVG of the whole graph or '', places of the nodes where only a part is shown)."""
-        nodes = shown_nodes(self.trace.nodes)
-        edges = gradient_edges(nodes)
-        layout = arrange([n.id for n in nodes], edges)
-        if len(nodes) <= DRAWN:
-            return drawn(self.trace.nodes, layout, edges), []
-        return "", [[n.id, layout.layer[n.id], round(layout.x[n.id], 2)] for n in nodes]
-
     def warning(self) -> str:
         """What had to be left out."""
         t, parts, shown = self.trace, [], len(self.kept)
@@ -230,7 +217,7 @@ class _Data:
             "arrays": [short for _, short in self.arrays.values()],
             "phrases": list(self.phrases),
             "steps": self.steps,
-            "places": self.places,
+            "drawing": drawing(t.nodes),
             "live": self.live,
         }
         leaves = {f.node: {"st": f.status, "e": f.error, "why": f.reason} for f in t.leaves}
@@ -238,18 +225,18 @@ class _Data:
         return {**head, **tables, "origin": t.origin.k if t.origin else None, "leaves": leaves}
 
     def node(self, n: Node) -> dict[str, Any]:
-        short = {"name": n.name, "kind": n.kind, "v": self.values[n.id], "dt": n.dtype}
+        short: dict[str, Any] = {"name": n.name, "kind": n.kind, "v": self.values[n.id]}
+        short |= {"dt": n.dtype} if n.dtype != self.trace.dtype else {}
         label = self.short.get(n.name, n.name)
-        short |= {"label": label} if label != n.name and self.places else {}
+        short |= {"label": label} if label != n.name else {}
         if n.op:
             short |= {
                 "op": n.op,
                 "is": n.computes,
-                "src": n.src,
-                "code": n.code,
                 "par": n.parents,
                 "mem": n.bytes_saved,
             }
+        short |= {k: self.phrase(text) for k, text in (("src", n.src), ("code", n.code)) if text}
         return short | ({"fan": n.fanout} if n.fanout > 1 else {})
 
 

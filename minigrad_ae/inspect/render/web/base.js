@@ -1,11 +1,16 @@
 // The data of the page, and how numbers and arrays are shown.  The files are one script, in this order:
-// base, nd and the graph's ops (where they can be computed here), cards, predict, graph, program (where there is
+// base, nd and the ops of this graph (where they can be computed here), cards, predict, view, draw, graph, program (where there is
 // one), whatif, walk.
 const $ = (id) => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
 const { nodes, steps, arrays, phrases, program } = data;
+for (const n of nodes) {
+  n.dt ??= data.dtype;
+  for (const key of ["src", "code"]) if (key in n) n[key] = phrases[n[key]];
+}
 const computing = !data.live.off; // whether numbers can be changed here
 const ROW = 30, AROUND = 6;
+const touched = new Map(); // what a changed number has moved: node -> "moved" or "unknown"
 let at = 0, predicting = false, revealed = new Set(), right = 0, asked = 0;
 
 // Every text from the traced program goes through here: as text, never as markup.

@@ -80,7 +80,7 @@ function restore() {
   arrays.length = RECORDED;
   nodes.forEach((n, id) => { n.v = pristine.v[id]; });
   steps.forEach((s, i) => { s.g = pristine.s[i].g; s.o.forEach((o, j) => Object.assign(o, pristine.s[i].o[j])); });
-  for (const g of graph.querySelectorAll(".moved, .unknown")) g.classList.remove("moved", "unknown");
+  touched.clear();
 }
 function watch() {
   restore();
@@ -91,8 +91,8 @@ function watch() {
     s.g = put(sent[i].g, old.g);
     s.o.forEach((o, j) => { for (const key of ["add", "bef", "aft"]) if (o[key] !== undefined) o[key] = put(sent[i].o[j][key], old.o[j][key]); });
   });
+  for (const id of moved) touched.set(id, unknown(now[id]) ? "unknown" : "moved");
   refresh();
-  for (const id of moved) graph.querySelector(`.node[data-node="${id}"]`)?.classList.add(unknown(now[id]) ? "unknown" : "moved");
   tell(now, moved);
 }
 const refresh = () => { const top = $("cards").scrollTop; show(); $("cards").scrollTop = top; };
