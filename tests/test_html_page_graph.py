@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import drag
 import numpy as np
 import pytest
 from browser import chain, clean, write
@@ -36,6 +39,10 @@ def test_modules_share_no_node_and_have_every_op(masked):
     members = [m for _, of in groups for m in of]
     assert len(members) == len(set(members))
     assert {n.id for n in shown if n.op} <= set(members)
+    for name, of in groups:
+        assert all(
+            masked.nodes[m].name.startswith(name) for m in of if masked.nodes[m].kind == "param"
+        )
     assert [name for name, _ in groups][:3] == [
         "encoder.embedding.project",
         "encoder.embedding",
@@ -68,7 +75,7 @@ def moved(browser):
     )
 
 
-def drag(browser, dx, dy):
+def pull(browser, dx, dy):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By
 
@@ -82,7 +89,7 @@ def test_a_drag_moves_the_picture_and_is_no_click(browser, small):
     browser.open(small, "#s=5")
     x, y, width = moved(browser)
     before = browser.run("return document.querySelector('.graph').outerHTML")
-    drag(browser, 40, -30)
+    pull(browser, 40, -30)
     assert moved(browser) == [x + 40, y - 30, width] and browser.step == 5
     after = browser.run("return document.querySelector('.graph').outerHTML")
     assert before.replace(f"translate({x:g}px, {y:g}px)", "") == after.replace(
@@ -199,3 +206,10 @@ def test_a_graph_is_drawn_whole_up_to_its_limit(browser, tmp_path):
     assert "within two edges" in browser.text("#partial")
     assert np.isfinite(moved(browser)).all()
     clean(browser)
+
+
+def test_what_a_drag_costs_was_measured_and_is_little():
+    told = json.loads(drag.RESULT.read_text(encoding="utf-8"))
+    assert told["nodes"] == 500 and told["moves"] == drag.MOVES
+    assert told["ms_a_move"]["median"] <= drag.EVENT and told["longest_task_ms"] <= drag.TASK
+    assert told["steps_10000"]["step"] == 10_000 and told["steps_10000"]["ms_a_key"] <= drag.KEY

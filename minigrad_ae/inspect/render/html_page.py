@@ -24,6 +24,7 @@ from ..record.steps import Contribution, Node, Recording, Step, reaches_paramete
 from . import whatif
 from .listing_pane import pane
 from .listing_pane import report as told
+from .mathml import equation
 from .placing import LETTERS, drawing, shown_nodes
 from .predict import HINTS, question
 from .text import Screen
@@ -129,6 +130,7 @@ class _Data:
         self.known: dict[Any, int] = {}
         self.arrays: dict[str, tuple[int, dict[str, Any]]] = {}
         self.phrases: dict[str, int] = {}
+        self.formulas: dict[str, tuple[int, Any]] = {}
         self.short = told_apart([n.name for n in shown_nodes(trace.nodes)], LETTERS)
         self.values = [self.array(n.value) for n in trace.nodes]
         self.steps = [self.step(s) for s in steps]
@@ -154,6 +156,11 @@ class _Data:
         """The number of a text."""
         return self.phrases.setdefault(text, len(self.phrases))
 
+    def formula(self, c: Contribution) -> int:
+        """The number of a rule as mathematics; of an input of many, by the name of all of them."""
+        parts = equation(c.argument.partition("[")[0], c.rule)
+        return self.formulas.setdefault(json.dumps(parts), (len(self.formulas), parts))[0]
+
     def step(self, s: Step) -> dict[str, Any]:
         short: dict[str, Any] = {
             "k": s.k,
@@ -174,7 +181,7 @@ class _Data:
             "to": c.node,
             "arg": c.argument,
             "rule": self.phrase(c.rule),
-            "bar": self.phrase(c.notation),
+            "bar": self.formula(c),
             "add": self.array(c.added),
             "nth": c.nth,
             "of": c.of,
@@ -216,10 +223,10 @@ class _Data:
             "nodes": [self.node(n) for n in t.nodes],
             "arrays": [short for _, short in self.arrays.values()],
             "phrases": list(self.phrases),
+            "formulas": [parts for _, parts in self.formulas.values()],
             "steps": self.steps,
-            "drawing": drawing(t.nodes),
-            "live": self.live,
         }
+        tables |= {"drawing": drawing(t.nodes), "live": self.live}
         leaves = {f.node: {"st": f.status, "e": f.error, "why": f.reason} for f in t.leaves}
         tables["again"] = t.command(AT).split(str(AT))
         return {**head, **tables, "origin": t.origin.k if t.origin else None, "leaves": leaves}

@@ -3,7 +3,7 @@
 // one), whatif, walk.
 const $ = (id) => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
-const { nodes, steps, arrays, phrases, program } = data;
+const { nodes, steps, arrays, phrases, formulas, program } = data;
 for (const n of nodes) {
   n.dt ??= data.dtype;
   for (const key of ["src", "code"]) if (key in n) n[key] = phrases[n[key]];
@@ -26,6 +26,12 @@ const svg = (tag, attributes, ...children) => {
   e.append(...children);
   return e;
 };
+// A formula, [tag, part, ...], as MathML.
+const maths = ([tag, ...parts]) => {
+  const e = document.createElementNS("http://www.w3.org/1998/Math/MathML", tag);
+  e.append(...parts.map((p) => (typeof p === "string" ? p : maths(p))));
+  return e;
+};
 const shape = (s) => (s.length ? `(${s.join(", ")}${s.length === 1 ? "," : ""})` : "()");
 const short = (x) => {
   if (typeof x === "string") return x === "nan" ? "NaN" : x === "inf" ? "+Inf" : x === "-inf" ? "-Inf" : x;
@@ -33,6 +39,14 @@ const short = (x) => {
   const size = Math.abs(x);
   return size >= 1e5 || size < 1e-3 ? x.toExponential(2) : String(+x.toPrecision(4));
 };
+// What may be wider than its card scrolls by itself, by keyboard, too.
+function scrolling(cls, label, child) {
+  const box = el("div", `scroll ${cls}`, child);
+  box.tabIndex = 0;
+  box.setAttribute("role", "group");
+  box.setAttribute("aria-label", label);
+  return box;
+}
 const grad = (n) => `d${data.loss}/d${nodes[n].name}`;
 const title = (s) => `${nodes[s.n].name} = ${nodes[s.n].is}`;
 
@@ -72,11 +86,7 @@ function table(number, mark) {
     body.append(tr);
   }
   t.append(body);
-  const scroll = el("div", "scroll", t);
-  scroll.tabIndex = 0;
-  scroll.setAttribute("role", "group");
-  scroll.setAttribute("aria-label", `numbers, shape ${shape(a.s)}`);
-  box.append(scroll);
+  box.append(scrolling("", `numbers, shape ${shape(a.s)}`, t));
   const total = a.s.reduce((x, y) => x * y, 1), left = total - rows * cols;
   const slice = h.length > 2 ? `shown: [${h.slice(0, -2).map(() => 0).join(", ")}, :, :]` : "";
   if (left > 0) box.append(el("p", "small", [slice, `+${left.toLocaleString("en")} more`].filter(Boolean).join(", ")));

@@ -1,6 +1,6 @@
 // --- drawing the graph ---
 // Boxes and edges where Python has placed them: of a node by its number, of a folded module k by -k-1.
-const { whole, groups } = data.drawing, SIZE = [126, 44], STEP = [140, 72], MARGIN = 12;
+const { whole, groups } = data.drawing, SIZE = [118, 44], STEP = [132, 72], MARGIN = 12;
 const places = new Map((data.drawing.places || []).map(([id, layer, x]) => [id, { layer, x }]));
 const users = new Map(), moduleOf = new Map();
 for (const id of places.keys()) for (const p of nodes[id].par || []) if (places.has(p)) { if (!users.has(p)) users.set(p, []); users.get(p).push(id); }
@@ -23,7 +23,7 @@ function boxOf(box, x, y) {
 function nodeBox(id) {
   const n = nodes[id], kind = n.op ? "op" : n.kind, size = cut(arrays[n.v].s.join("×") || "scalar", 13);
   const name = (folded && groups.modules[moduleOf.get(id)]?.labels[id]) || n.label || n.name;
-  const below = n.op && name.startsWith(`${n.op}_`) ? size : `${cut(n.op || n.kind, Math.max(2, 13 - size.length))} ${size}`;
+  const below = n.op && name.startsWith(`${n.op}_`) ? size : `${cut(n.op || n.kind, Math.max(2, 12 - size.length))} ${size}`;
   const story = `${n.name}, ${n.op || n.kind}, shape ${shape(arrays[n.v].s)}${n.fan ? `, used ${n.fan} times` : ""}`;
   return { kind, live: carries(id), name, below, story, fan: n.fan };
 }
