@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from importlib import resources
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -14,12 +15,13 @@ from cases import CASES
 from helpers import rng, tied_autoencoder
 
 import minigrad_ae as mg
+from minigrad_ae.autodiff.rules import NAMES
 from minigrad_ae.inspect import tracing
 from minigrad_ae.inspect.render import javascript
 from minigrad_ae.inspect.render.javascript import Translation, Untranslatable
 from minigrad_ae.ops import REGISTRY
 
-GREY = {"pad", "concatenate", "cumsum", "einsum", "index_add"}  # ops without a translation
+GREY = {"pad", "cumsum", "einsum"}  # ops without a translation
 GREY_RULES = {"logaddexp", "cast"}  # and those without one for their rules
 END, ENTER, ESCAPE, TAB = "\ue010", "\ue007", "\ue00c", "\ue004"
 
@@ -60,7 +62,7 @@ def test_every_name_it_may_write_is_one_of_the_page():
     runtime = resources.files(javascript.__package__).joinpath("web/nd.js").read_text("utf-8")
     offered = set(re.findall(r"\w+", runtime[runtime.index("const fromMath") :]))
     written = {*javascript.NUMPY, *javascript.MOVES}
-    written |= {*javascript.BINARY.values(), *javascript.COMPARED.values(), "neg", "at", "part"}
+    written |= {*javascript.BINARY.values(), *javascript.COMPARED.values(), "neg", "at", "some"}
     assert written <= offered
 
 
@@ -182,7 +184,7 @@ def test_all_translated_ops_compute_what_python_computes(browser, tmp_path, monk
         for case in CASES[name]:
             inputs = [
                 mg.tensor(x, requires_grad=True) if active else x
-                for x, active in zip(case.inputs, op.active, strict=True)
+                for x, active in zip(case.inputs, cycle(op.active))
             ]
             y = op(*inputs, **case.params)
             if y.size:
@@ -227,6 +229,32 @@ def test_an_op_outside_the_list_is_grey_and_says_why(browser, tmp_path):
     change(browser, "w", "1", 2.5)
     assert "→ 8" in browser.text("#value"), "0.5 · 1 + 2.5 · 3"
     clean(browser)
+
+
+def _endless(x):
+    return _endless(x)
+
+
+@pytest.mark.parametrize(
+    ("forward", "reason"),
+    [
+        ("x * 1", "all 2 values and 2 contributions agree"),
+        (lambda x: x * 1, "<lambda> is not a plain function"),
+        (_endless, "_endless calls itself"),
+    ],
+)
+def test_ops_of_other_people(browser, tmp_path, forward, reason):
+    mine = mg.ops.op("mine", "y = x", forward="x * 1", x="g", why="x is y", public=False)
+    try:
+        trace = mg.trace(mine(mg.tensor([1.0, 2.0], requires_grad=True, name="x")).sum())
+        if callable(forward):
+            mine.forward, mine.forward_text = forward, None
+        browser.open(write(tmp_path, trace))
+        browser.run("document.getElementById('what').open = true")
+        assert reason in browser.text("#what-off")
+        clean(browser)
+    finally:
+        del REGISTRY["mine"], NAMES["mine"]
 
 
 @pytest.mark.parametrize(

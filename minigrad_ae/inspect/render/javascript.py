@@ -13,6 +13,7 @@ import builtins
 import inspect
 import json
 import math
+import re
 import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -38,12 +39,14 @@ NUMPY = dict.fromkeys(UNARY.split(), "x") | {
     "reshape": "x shape",
     "transpose": "x axes",
     "broadcast_to": "x shape",
+    "concatenate": "xs axis",
 }
 # By their names in the rules: what only moves elements about, or looks at shapes
 MOVES = {
     "matmul": "a b",
     "swapaxes": "x axis1 axis2",
     "index_add": "x index shape",
+    "part": "xs i axis",
     "kept": "shape axis",
     "joint": "a b",
     "inverse": "axes",
@@ -80,33 +83,37 @@ class Translation:
     def __init__(self) -> None:
         self.functions: dict[str, str] = {}
         self.names: dict[Any, str] = {}
+        self.begun: set[Any] = set()
 
     def op(self, op: Op) -> str:
-        """``{inputs, forward, rules}`` of an op, as a JavaScript object.
+        """``{inputs, forward, rules}`` of an op, as a JavaScript object; `inputs` is null where
+        an op takes any number of them, as one list.
 
         Raises
         ------
         Untranslatable
             If its forward has no translation; a rule without one is a word why instead.
         """
-        if op.variadic:
-            raise Untranslatable(f"{op.name} takes any number of inputs")
         rules = [self.rule(op, name, rule) for name, rule in op.rules.items()]
-        inputs = json.dumps(list(op.rules))
+        inputs = "null" if op.variadic else json.dumps(list(op.rules))
         return f"{{inputs: {inputs}, forward: {self.forward(op)}, rules: [{', '.join(rules)}]}}"
 
     def rule(self, op: Op, name: str, rule: str | None) -> str:
         """The function of a rule; in quotes why there is none."""
         if rule is None:
             return "null"
+        first, *settings = _signature(op)
+        names = ["g", "y", first, *(["i"] if op.variadic else []), *settings]
         try:
-            body = _Expression(self, NAMES, {"g", "y", *_signature(op)}).text(rule)
+            body = _Expression(self, NAMES, set(names)).text(rule)
         except Untranslatable as reason:
             return quoted(f"the rule for {name}: {reason}")
-        return f"({_parameters(['g', 'y', *_signature(op)])}) => {body}"
+        return f"({_parameters(names)}) => {body}"
 
     def forward(self, op: Op) -> str:
         """The name of the function of its forward."""
+        if op.name in MOVES:
+            return f"nd.{op.name}"
         if op.forward_text is None:
             return self.function(op.forward)
         if op not in self.names:
@@ -119,15 +126,16 @@ class Translation:
         """The name of a Python function's translation."""
         plain = inspect.unwrap(function)
         if plain not in self.names:
-            try:
-                tree = ast.parse(textwrap.dedent(inspect.getsource(plain))).body[0]
-            except (OSError, TypeError):
-                raise Untranslatable(f"{_name(plain)} has no source") from None
-            if not isinstance(tree, ast.FunctionDef):
-                raise Untranslatable(f"{_name(plain)} is not a plain function")
+            if plain in self.begun:
+                raise Untranslatable(f"{_name(plain)} calls itself")
+            self.begun.add(plain)
+            tree = _source(plain)
             names = [a.arg for a in tree.args.args]
             defaults = [None] * (len(names) - len(tree.args.defaults)) + tree.args.defaults
-            scope = {**vars(builtins), **inspect.getmodule(plain).__dict__}
+            if tree.args.vararg:  # the list of all inputs
+                names = [tree.args.vararg.arg, *(a.arg for a in tree.args.kwonlyargs)]
+                defaults = [None, *tree.args.kw_defaults]
+            scope = {**vars(builtins), **plain.__globals__}
             writer = _Body(self, scope, set(names))
             given = ", ".join(
                 f"${n}" if d is None else f"${n} = {writer.visit(d)}"
@@ -138,7 +146,7 @@ class Translation:
 
     def define(self, key: Any, name: str, text: str) -> None:
         """Give a function a name of its own."""
-        name = f"f${name.lstrip('_')}"
+        name = "f$" + re.sub(r"\W", "_", name).lstrip("_")
         while name in self.functions:
             name += "_"
         self.names[key], self.functions[name] = name, text
@@ -193,7 +201,7 @@ class _Expression(ast.NodeVisitor):
             ends = [
                 literal(None) if e is None else self.visit(e) for e in (index.lower, index.upper)
             ]
-            return f"nd.part({value}, {', '.join(ends)})"
+            return f"nd.some({value}, {', '.join(ends)})"
         return f"nd.at({value}, {self.visit(index)})"
 
     # --- operators ---
@@ -287,7 +295,9 @@ class _Expression(ast.NodeVisitor):
         if isinstance(node, ast.Name) and node.id not in self.local and node.id in self.scope:
             return self.scope[node.id]
         if isinstance(node, ast.Attribute):
-            return getattr(self.meant(node.value), node.attr)
+            owner = self.meant(node.value)
+            if hasattr(owner, node.attr):
+                return getattr(owner, node.attr)
         raise Untranslatable(f"no translation of {ast.unparse(node)!r}")
 
 
@@ -327,6 +337,8 @@ class _Body(_Expression):
         call = node.iter
         if not isinstance(call, ast.Call) or ast.unparse(call.func) != "range" or node.orelse:
             return str(self.generic_visit(node))
+        if not all(isinstance(arg, ast.Constant | ast.UnaryOp) for arg in call.args):
+            return str(self.generic_visit(node))
         listed = json.dumps(list(range(*map(ast.literal_eval, call.args))))
         return f"for ({self.visit(node.target)} of {listed}) {{ {self.several(node.body)} }}"
 
@@ -351,6 +363,17 @@ def literal(value: Any) -> str:
 def quoted(text: str) -> str:
     """A string of JavaScript, which cannot end the script that it stands in."""
     return json.dumps(text).replace("<", "\\u003c")
+
+
+def _source(function: Any) -> ast.FunctionDef:
+    """The syntax tree of a function."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    except (OSError, TypeError, SyntaxError):
+        raise Untranslatable(f"{_name(function)} has no source to read") from None
+    if not isinstance(tree, ast.FunctionDef):
+        raise Untranslatable(f"{_name(function)} is not a plain function")
+    return tree
 
 
 def _signature(op: Op) -> list[str]:

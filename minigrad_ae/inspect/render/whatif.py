@@ -25,6 +25,8 @@ def why_not(trace: Recording, steps: Sequence[Step]) -> str:
         return "not all steps are on this page"
     if any(n.exact is None for n in trace.nodes):
         return f"its arrays have more than {EXACT:,} numbers together"
+    if any(n.op and n.op not in REGISTRY for n in trace.nodes):
+        return "it has an op that is not registered any more"
     other = next((n for n in trace.nodes if n.op and n.dtype != "float64"), None)
     if other:
         return f"{other.name} is {other.dtype}, and the page computes in float64"
@@ -62,7 +64,8 @@ def _settings(node: Node, nodes: Sequence[Node]) -> list[Any] | str:
     """The settings of an op in the order of its definition; a word where one cannot be written."""
     defaults: dict[str, Any] = REGISTRY[str(node.op)].defaults
     given = {**defaults, **(node.settings or {})}
-    shape = nodes[node.parents[0]].shape
+    # an index is one of the input, but of the result where its shape is a setting (index_add)
+    shape = given.get("shape", nodes[node.parents[0]].shape)
     try:
         return [_setting(name, given[name], shape) for name in defaults]
     except TypeError as error:

@@ -105,7 +105,19 @@ const nd = (() => {
 
   // --- parts; the places that an index picks from an array were counted in Python ---
   const at = (x, index) => (is(x) ? new Nd(index.shape, Float64Array.from(index.places, (j) => x.data[j])) : x.at(index));
-  const part = (list, from, to) => list.slice(from ?? 0, to ?? undefined);
+  const some = (list, from, to) => list.slice(from ?? 0, to ?? undefined);
+  // The places of the i-th of the arrays that were concatenated.
+  function part(xs, i, axis) {
+    const [d] = axesOf([axis], xs[0].ndim), shape = xs[0].shape.with(d, xs.reduce((n, x) => n + x.shape[d], 0)), own = strides(shape);
+    const before = xs.slice(0, i).reduce((n, x) => n + x.shape[d], 0) * own[d], places = new Array(xs[i].size);
+    along(xs[i].shape, own, (k, j) => { places[k] = before + j; });
+    return { shape: xs[i].shape, places };
+  }
+  function concatenate(xs, axis = 0) {
+    const [d] = axesOf([axis], xs[0].ndim), out = new Nd(xs[0].shape.with(d, xs.reduce((n, x) => n + x.shape[d], 0)));
+    xs.forEach((x, i) => part(xs, i, axis).places.forEach((j, k) => { out.data[j] = x.data[k]; }));
+    return out;
+  }
   function index_add(x, index, shape) {
     const out = new Nd(shape);
     index.places.forEach((j, k) => { out.data[j] += x.data[k]; });
@@ -120,7 +132,7 @@ const nd = (() => {
 
   const fromMath = "exp log log1p expm1 log2 log10 sqrt cbrt sin cos tan sinh cosh tanh abs sign floor".split(" ").map((name) => [name, unary(Math[name])]);
   return {
-    Nd, is, array, fit, joint, kept, inverse, broadcast_to, reshape, transpose, swapaxes, where, sum, max, matmul, at, part, corner, index_add,
+    Nd, is, array, fit, joint, kept, inverse, broadcast_to, reshape, transpose, swapaxes, where, sum, max, matmul, at, some, part, concatenate, corner, index_add,
     ...Object.fromEntries(fromMath), arcsin: unary(Math.asin), arccos: unary(Math.acos), arctan: unary(Math.atan),
     exp2: unary((x) => 2 ** x), neg: unary((x) => -x), real: (x) => x, isnan: unary(Number.isNaN), isfinite: unary(Number.isFinite),
     isinf: unary((x) => Math.abs(x) === Infinity), ones_like: unary(() => 1), zeros_like: unary(() => 0),

@@ -9,18 +9,19 @@ const numbersOf = (k) => new Float64Array(Uint8Array.from(atob(exact.blobs[k]), 
 const shapeOf = (id) => arrays[pristine.v[id]].s;
 const nameOf = (id, place) => (place.length ? `${nodes[id].name}[${place.join(", ")}]` : nodes[id].name);
 
+const inputsOf = (law, par, known) => { const xs = par.map((p) => known[p]); return law.inputs ? xs : [xs]; };
 function forward(id, known) {
   const { op, par } = nodes[id], given = exact.settings[id] || [];
   if (typeof laws[op] === "string") throw Error(laws[op]);
   if (typeof given === "string") throw Error(given);
-  return nd.array(laws[op].forward(...par.map((p) => known[p]), ...given));
+  return nd.array(laws[op].forward(...inputsOf(laws[op], par, known), ...given));
 }
 function ruled(s, o, g, known) {
   const { op, par } = nodes[s.n], given = exact.settings[s.n] || [];
   if (typeof laws[op] === "string") throw Error(laws[op]);
-  const rule = laws[op].rules[laws[op].inputs.indexOf(o.arg)];
+  const law = laws[op], many = !law.inputs, i = many ? Number(/\d+/.exec(o.arg)[0]) : law.inputs.indexOf(o.arg), rule = law.rules[many ? 0 : i];
   if (typeof rule === "string") throw Error(rule);
-  return nd.fit(rule(g, known[s.n], ...par.map((p) => known[p]), ...given), shapeOf(o.to));
+  return nd.fit(rule(g, known[s.n], ...inputsOf(law, par, known), ...(many ? [i] : []), ...given), shapeOf(o.to));
 }
 // The largest difference in units of the largest number, which is what rounding scales with.
 function apart(x, y) {
