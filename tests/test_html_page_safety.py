@@ -107,6 +107,28 @@ def test_without_javascript_it_is_the_text_report(browser, small, traced):
     assert "Step 9 of 9   MATMUL" in shown and traced.text().split("\n")[1] in shown
 
 
+def test_a_notebook_shows_it_in_a_frame(browser, traced, tmp_path):
+    shown = traced.html()
+    assert repr(shown).startswith("<Backward pass of loss: a page of")
+    path = tmp_path / "notebook.html"
+    head = "<!doctype html><html lang=en><title>notebook</title><main>"
+    path.write_text(head + shown._repr_html_() + "</main>", encoding="utf-8")
+    browser.open(path)
+    frame = browser.run("return document.querySelector('iframe')")
+    browser.driver.switch_to.frame(frame)
+    try:
+        browser.keys(TAB)
+        browser.run("document.getElementById('next').click()")
+        assert browser.step == 2
+        assert "all 9 values" in browser.run(
+            "return document.getElementById('what-off').textContent"
+        )
+        assert browser.run("return origin") == "null", "it has no access to the notebook"
+    finally:
+        browser.driver.switch_to.default_content()
+    clean(browser)
+
+
 def test_print_is_a_handout_of_all_steps(browser, small):
     browser.open(small)
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})

@@ -36,7 +36,7 @@ from .record.notation import bar_notation, bytes_saved, computes, rule_of
 from .record.steps import EXACT, Contribution, Node, Recording, Step, reaches_parameter, sound
 from .record.tape import BackwardSteps
 from .record.witness import NOT_ASKED, local_check
-from .render.html_page import framed, page
+from .render.html_page import Framed, page
 from .render.picture import draw
 from .render.text import Screen
 
@@ -142,17 +142,23 @@ class Trace(Recording):
     def __str__(self) -> str:
         return self.text()
 
-    def html(self, path: str | Path, program: Any = None) -> None:
+    def html(self, path: str | Path | None = None, program: Any = None) -> Framed | None:
         """Write the page: one file that needs no network, to walk the pass with the keyboard.
 
         Parameters
         ----------
-        path : str or Path
-            The file.
+        path : str or Path, optional
+            The file; left out, the page is returned for a notebook to show.
         program : compiled step, its program, or its profile, optional
             What `mg.compile` made of the same step: its lines stand beside the graph, each with its
             operations, its bytes and the memory that it writes to; of a profile,
             ``step.program.profile(...)``, also with its time and how far that is from the roof.
+
+        Returns
+        -------
+        Framed or None
+            Where no file is given: what a notebook shows in a frame of its own, which may run the
+            page's script and nothing else.
 
         Raises
         ------
@@ -171,7 +177,10 @@ class Trace(Recording):
         >>> loss = step(X)
         >>> mg.trace(((X @ W) ** 2).sum()).html("step.html", program=step)
         """
+        if path is None:
+            return Framed(self, program)
         _write(path, page(self, program=program))
+        return None
 
     def png(self, path: str | Path, max_nodes: int = 60) -> None:
         """Write a picture of the graph.
@@ -197,7 +206,7 @@ class Trace(Recording):
         draw(self.record(), path, max_nodes)
 
     def _repr_html_(self) -> str:
-        return framed(self)
+        return Framed(self)._repr_html_()
 
     def json(self, path: str | Path | None = None) -> str:
         """The record as JSON text.

@@ -252,8 +252,16 @@ def _digits(x: float | str) -> float | str:
     return x if isinstance(x, str) else float(f"{x:.6g}")
 
 
-def framed(trace: Recording) -> str:
-    """The page, in a frame of its own that may run its script and do nothing else."""
-    name, inner = html.escape(f"Backward pass of {trace.loss}"), html.escape(page(trace))
-    look = 'sandbox="allow-scripts" style="width:100%;height:720px;border:1px solid #8884"'
-    return f'<iframe title="{name}" {look} srcdoc="{inner}"></iframe>'
+class Framed:
+    """The page for a notebook: in a frame of its own that may run its script, nothing else."""
+
+    def __init__(self, trace: Recording, program: Any = None) -> None:
+        self.title, self.page = f"Backward pass of {trace.loss}", page(trace, program=program)
+
+    def __repr__(self) -> str:
+        return f"<{self.title}: a page of {len(self.page):,} characters, shown by a notebook>"
+
+    def _repr_html_(self) -> str:
+        name, inner = html.escape(self.title), html.escape(self.page)
+        look = 'sandbox="allow-scripts" style="width:100%;height:720px;border:1px solid #8884"'
+        return f'<iframe title="{name}" {look} srcdoc="{inner}"></iframe>'
