@@ -222,6 +222,12 @@ def test_a_rule_is_a_formula():
             ["mi", "b"], ["mo", "−"], ["mi", "c"]], ["mo", ")"]]], ["mo", ")"]],
     ]  # fmt: skip
     assert equation("A", "g @ swapaxes(B, -1, -2)")[3][3] == ["msup", ["mi", "B"], ["mi", "T"]]
+    assert equation("A", "rows(A + B) @ g")[3][1] == [
+        "mrow",
+        ["mo", "("],
+        ["mrow", ["mi", "A"], ["mo", "+"], ["mi", "B"]],
+        ["mo", ")"],
+    ]
     assert equation("x", "g['<b>']")[3] == ["mtext", "g['<b>']"], "as it is"
 
 

@@ -59,8 +59,8 @@ def test_axe_finds_nothing(browser, small, dark, width):
 def test_nothing_scrolls_sideways(browser, small, long, width):
     for path in (small, long):
         browser.open(path, "#s=8", width=width)
-        for key in ("", "c", "p"):
-            browser.keys(*key, ESCAPE)
+        for keys in ("", ("c", "1", "2", TAB), "p"):
+            browser.keys(*keys, ESCAPE)
             assert browser.run("return document.documentElement.scrollWidth") <= width
             over = (
                 "return [...document.querySelectorAll('#cards *')].filter((e) => "

@@ -61,7 +61,7 @@ def equation(argument: str, rule: str) -> Math:
 
 
 def _bar(name: str) -> Math:
-    return ["mover", _name(name), ["mo", "¯"]]
+    return ["mover", _name(name), ["mo", "¯" if len(name) == 1 else "‾"]]  # the longer one grows
 
 
 def _name(name: str) -> Math:
@@ -132,6 +132,9 @@ class _Formula(ast.NodeVisitor):
     def of_sqrt(self, x: ast.expr) -> Math:
         return ["msqrt", self.visit(x)]
 
+    def of_slope(self, g: ast.expr, y: ast.expr, activation: ast.expr) -> Math:
+        return ["mrow", self.visit(g), ["mo", "·"], ["mi", "f′"]]
+
     def of_exp(self, x: ast.expr) -> Math:
         return ["msup", ["mi", "e"], self.visit(x)]
 
@@ -171,9 +174,11 @@ class _Formula(ast.NodeVisitor):
 
 
 def _strength(node: ast.expr) -> int:
+    while isinstance(node, ast.Call) and ast.unparse(node.func) in UNSEEN:
+        node = node.args[0]
     if isinstance(node, ast.BinOp | ast.UnaryOp):
         return STRENGTH.get(type(node.op), ATOM)
     if isinstance(node, ast.Compare):
         return STRENGTH[ast.Compare]
-    wide = ("broadcast_to", "transpose", "index_add", "sum", "where")
+    wide = ("broadcast_to", "transpose", "index_add", "sum", "where", "slope")
     return 3 if isinstance(node, ast.Call) and ast.unparse(node.func) in wide else ATOM

@@ -23,7 +23,7 @@ function boxOf(box, x, y) {
 function nodeBox(id) {
   const n = nodes[id], kind = n.op ? "op" : n.kind, size = cut(arrays[n.v].s.join("×") || "scalar", 13);
   const name = (folded && groups.modules[moduleOf.get(id)]?.labels[id]) || n.label || n.name;
-  const below = n.op && name.startsWith(`${n.op}_`) ? size : `${cut(n.op || n.kind, Math.max(2, 12 - size.length))} ${size}`;
+  const below = n.op && name.startsWith(`${n.op}_`) ? size : `${cut(n.op || n.kind, Math.max(2, 11 - size.length))} ${size}`;
   const story = `${n.name}, ${n.op || n.kind}, shape ${shape(arrays[n.v].s)}${n.fan ? `, used ${n.fan} times` : ""}`;
   return { kind, live: carries(id), name, below, story, fan: n.fan };
 }

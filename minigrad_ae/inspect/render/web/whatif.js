@@ -94,6 +94,7 @@ function watch() {
   });
   for (const id of moved) touched.set(id, unknown(now[id]) ? "unknown" : "moved");
   refresh();
+  $("what-table").replaceChildren(table(nodes[edit.id].v, edit.place));
   tell(now, moved);
 }
 const refresh = () => { const top = $("cards").scrollTop; show(); $("cards").scrollTop = top; };
@@ -103,7 +104,7 @@ function tell(now, moved) {
   const row = (name, ...cells) => { const th = el("th", "", name); th.scope = "row"; return el("tr", "", th, ...cells.map((c) => el("td", "num", c))); };
   const lines = [row(nameOf(edit.id, edit.place), long(edit.was), long(edit.number), signed(change)), row(data.loss, long(was), known ? long(is) : "not known", known ? signed(is - was) : now[loss])];
   const head = el("tr", "", el("td"), ...["recorded", "now", "change"].map((w) => { const th = el("th", "", w); th.scope = "col"; return th; }));
-  const told = [el("table", "leaves", el("thead", "", head), el("tbody", "", ...lines))];
+  const told = [scrolling("", "recorded and now", el("table", "", el("thead", "", head), el("tbody", "", ...lines)))];
   const slope = slopeOf(edit.id);
   if (slope && known) {
     const g = slope.data[edit.flat];
@@ -131,10 +132,12 @@ function choosePlace(place) {
   $("what-place").value = place.join(", ");
   [slider.min, slider.max, slider.value] = [was - span, was + span, was];
   $("what-number").value = long(was);
-  const box = table(pristine.v[id], place);
-  box.addEventListener("click", (e) => { const td = e.target.closest("td"), rank = place.length; if (td?.classList.contains("num") && rank) choosePlace([...place.slice(0, -2).map(() => 0), ...(rank > 1 ? [td.parentNode.sectionRowIndex] : []), td.cellIndex - 1]); });
-  $("what-table").replaceChildren(box);
+  $("what-table").replaceChildren(table(nodes[id].v, place));
   $("what-told").replaceChildren();
+}
+function chooseCell(td) {
+  const rank = edit ? edit.place.length : 0, row = td?.parentNode.sectionRowIndex;
+  if (rank && td.classList.contains("num")) choosePlace([...edit.place.slice(0, -2).map(() => 0), ...(rank > 1 ? [row] : []), td.cellIndex - 1]);
 }
 function chooseLeaf() {
   const s = shapeOf(Number($("what-leaf").value));
@@ -163,5 +166,6 @@ function fillWhat() {
   $("what-place").addEventListener("change", () => choosePlace(($("what-place").value.match(/-?\d+/g) || []).map(Number)));
   $("what-number").addEventListener("change", () => { change(typed("what-number")); $("what-slider").value = $("what-number").value; });
   $("what-slider").addEventListener("input", () => { $("what-number").value = long(Number($("what-slider").value)); change(Number($("what-slider").value)); });
+  $("what-table").addEventListener("click", (e) => chooseCell(e.target.closest("td")));
   $("what-reset").addEventListener("click", () => edit && choosePlace(edit.place));
 }
