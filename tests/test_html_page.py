@@ -222,6 +222,9 @@ def test_a_rule_is_a_formula():
             ["mi", "b"], ["mo", "−"], ["mi", "c"]], ["mo", ")"]]], ["mo", ")"]],
     ]  # fmt: skip
     assert equation("A", "g @ swapaxes(B, -1, -2)")[3][3] == ["msup", ["mi", "B"], ["mi", "T"]]
+    spread = "broadcast_to(reshape(g, kept(x.shape, axis)), x.shape)"
+    assert equation("x", spread)[3] == ["mrow", y, ["mtext", ",\u00a0to each place"]]
+    assert equation("x", "g * broadcast_to(x, s)")[3][3] == ["mi", "x"]
     assert equation("A", "rows(A + B) @ g")[3][1] == [
         "mrow",
         ["mo", "("],

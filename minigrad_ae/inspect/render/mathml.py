@@ -9,6 +9,8 @@ import ast
 from functools import lru_cache
 from typing import Any
 
+from ...autodiff.rules import free_names
+
 Math = list[Any]
 
 SYMBOLS = {"mu": "μ", "sigma": "σ", "log_var": "log σ²"}
@@ -148,9 +150,10 @@ class _Formula(ast.NodeVisitor):
         return ["mrow", ["mo", "∑"], self.bound(x, 4)]
 
     def of_broadcast_to(self, x: ast.expr, shape: ast.expr) -> Math:
-        if not isinstance(x, ast.Name) or x.id != "g":
-            return self.visit(x)  # type: ignore[no-any-return]
-        return ["mrow", self.visit(x), ["mtext", ",\u00a0to each place"]]
+        part: Math = self.visit(x)
+        if ast.unparse(_seen(x)) != "g":  # what is spread goes without saying
+            return part
+        return ["mrow", part, ["mtext", ",\u00a0to each place"]]
 
     def of_transpose(self, x: ast.expr, *axes: ast.expr) -> Math:
         return ["mrow", self.visit(x), ["mtext", "\u00a0with its axes put back"]]
@@ -173,9 +176,19 @@ class _Formula(ast.NodeVisitor):
         return ["mrow", ["mo", "{"], ["mtable", *table]]
 
 
+def _seen(node: ast.expr) -> ast.expr:
+    """What is written of a part: without what only changes how numbers are stored."""
+    while isinstance(node, ast.Call):
+        name, first = ast.unparse(node.func), node.args[0]
+        spread = name == "broadcast_to" and "g" not in free_names(ast.unparse(first))
+        if name not in UNSEEN and not spread:
+            break
+        node = first
+    return node
+
+
 def _strength(node: ast.expr) -> int:
-    while isinstance(node, ast.Call) and ast.unparse(node.func) in UNSEEN:
-        node = node.args[0]
+    node = _seen(node)
     if isinstance(node, ast.BinOp | ast.UnaryOp):
         return STRENGTH.get(type(node.op), ATOM)
     if isinstance(node, ast.Compare):
