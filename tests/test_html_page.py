@@ -250,8 +250,11 @@ def test_every_rule_of_every_op_is_a_formula():
 
 def test_mathematics_first_then_code_and_a_reason_in_words(browser, small, traced):
     browser.open(small, "#s=7")
-    formula = "return document.querySelector('.rule math').textContent"
-    assert browser.run(formula) == "x¯=y¯·(1−y2)"
+    formula = (
+        "const m = document.querySelector('.rule math'); "
+        "return [m.textContent, m instanceof MathMLElement]"
+    )
+    assert browser.run(formula) == ["x¯=y¯·(1−y2)", True]
     assert "dL/dx = g * (1 - y * y)" in browser.text("#body")
     assert "All of it came from matmul_2 (step 5), the one place where h was used." in browser.text(
         "#body"

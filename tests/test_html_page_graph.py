@@ -95,6 +95,12 @@ def test_a_drag_moves_the_picture_and_is_no_click(browser, small):
     assert before.replace(f"translate({x:g}px, {y:g}px)", "") == after.replace(
         f"translate({x + 40:g}px, {y - 30:g}px)", ""
     ), "nothing else has changed"
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+
+    box = browser.driver.find_element(By.CSS_SELECTOR, ".node.here ~ .node.op rect")
+    ActionChains(browser.driver).move_to_element(box).click().perform()
+    assert browser.step == 4, "and a click is no drag"
     clean(browser)
 
 

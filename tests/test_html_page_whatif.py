@@ -133,7 +133,7 @@ def test_a_changed_entry_changes_loss_values_and_gradients(browser, small, trace
         assert row[0] == name
         assert np.allclose([float(row[1]), float(row[2])], [old, new], rtol=1e-6)
     slope = sum(c.added for s in traced.steps for c in s.contributions if c.to == "W")[2, 1]
-    promised = browser.text("#what-told").split("promised ")[1].split(":")[0].replace("−", "-")
+    promised = browser.text("#what-told").split("promised ")[1].split(":")[0]
     assert np.isclose(float(promised), slope * (-1.25 - was[2, 1]), rtol=1e-3)
     assert f"→ {now.value:.7g}" in browser.text("#value")
     for k, s in enumerate(now.steps):

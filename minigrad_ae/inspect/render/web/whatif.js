@@ -98,7 +98,7 @@ function watch() {
   tell(now, moved);
 }
 const refresh = () => { const top = $("cards").scrollTop; show(); $("cards").scrollTop = top; };
-const long = (x) => (Number.isFinite(x) ? String(+x.toPrecision(7)) : String(x)), signed = (x) => (x > 0 ? `+${short(x)}` : short(x)).replace("-", "−");
+const long = (x) => (Number.isFinite(x) ? String(+x.toPrecision(7)) : String(x)), signed = (x) => (x > 0 ? `+${short(x)}` : short(x));
 function tell(now, moved) {
   const loss = steps[0].n, was = values[loss].data[0], known = !unknown(now[loss]), is = known ? now[loss].data[0] : NaN, change = edit.number - edit.was;
   const row = (name, ...cells) => { const th = el("th", "", name); th.scope = "row"; return el("tr", "", th, ...cells.map((c) => el("td", "num", c))); };
