@@ -80,7 +80,7 @@ document.addEventListener("keydown", (e) => {
   if (node && Object.hasOwn(ways, e.key)) { e.preventDefault(); wander(node, e.key); return; }
   if (Object.hasOwn(keys, e.key)) { e.preventDefault(); keys[e.key](); }
 });
-graph.addEventListener("click", (e) => { if (!dragged) chosen(e.target); });
+graph.addEventListener("click", (e) => chosen(e.target));
 tape.addEventListener("scroll", drawTape);
 addEventListener("resize", () => { fillPick(); keepInView(); drawTape(); if (steps.length) { settle(); mark(); } });
 pick.addEventListener("change", () => go(Number(pick.value)));
