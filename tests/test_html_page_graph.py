@@ -154,9 +154,9 @@ def test_what_is_walked_to_is_seen(browser, deep):
     )
     for width in (1300, 320):
         browser.open(deep, width=width, height=700)
-        for _ in range(62):
+        for _ in range(21):
             assert browser.run(seen), browser.step
-            browser.keys(RIGHT)
+            browser.keys(RIGHT, RIGHT, RIGHT)
     assert browser.step == 63
     clean(browser)
 

@@ -22,7 +22,7 @@ from minigrad_ae.inspect.render.javascript import Translation, Untranslatable
 from minigrad_ae.ops import REGISTRY
 
 GREY = {"pad", "cumsum", "einsum"}  # ops without a translation
-GREY_RULES = {"logaddexp", "cast"}  # and those without one for their rules
+GREY_RULES = {"cast"}  # and those without one for their rules
 END, ENTER, ESCAPE, TAB = "\ue010", "\ue007", "\ue00c", "\ue004"
 
 

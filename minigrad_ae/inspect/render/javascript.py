@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autodiff.graph import Value
 from ...autodiff.operation import Op
 from ...autodiff.rules import NAMES
 
@@ -250,8 +251,10 @@ class _Expression(ast.NodeVisitor):
                 return str(self.visit(node.args[0]))
             return self.generic_visit(node)
         target, name = self.meant(f), ast.unparse(f).rpartition(".")[2]
-        if target is np.iscomplexobj:
-            return "false"
+        if target is np.iscomplexobj or (
+            target is isinstance and self.meant(node.args[1]) is Value
+        ):
+            return "false"  # the page has neither complex numbers nor tensors
         if target in (np.asarray, np.real):
             return str(self.visit(node.args[0]))
         if str(getattr(target, "__module__", "")).partition(".")[0] == "numpy" or (

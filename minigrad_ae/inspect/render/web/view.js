@@ -2,6 +2,9 @@
 // A drag changes one transform and nothing else; a zoom also changes the size of the picture, which stays sharp.
 const graph = $("graph"), view = { x: 0, y: 0, scale: 1, w: 1, h: 1, chosen: false };
 const fingers = new Map(); // pointers that are down: id -> [x, y]
+const pane = { w: 0, h: 0 }; // its size, kept: to ask for it in the middle of a change would lay out the page again
+const measure = () => { [pane.w, pane.h] = [graph.clientWidth, graph.clientHeight]; };
+new ResizeObserver(measure).observe(graph);
 let dragged = false;
 const picture = () => graph.firstElementChild;
 const within = (offset, size, room) => Math.min(Math.max(offset, Math.min(0, room - size)), Math.max(0, room - size));
@@ -10,7 +13,7 @@ function place(x, y) {
   picture().style.transform = `translate(${x}px, ${y}px)`;
 }
 // Keeps the point (px, py) of the pane where it is.
-function zoom(scale, px = graph.clientWidth / 2, py = graph.clientHeight / 2) {
+function zoom(scale, px = pane.w / 2, py = pane.h / 2) {
   const to = Math.min(3, Math.max(0.05, scale)), ratio = to / view.scale;
   view.scale = to;
   picture().setAttribute("width", view.w * to);
@@ -18,22 +21,23 @@ function zoom(scale, px = graph.clientWidth / 2, py = graph.clientHeight / 2) {
   place(px - (px - view.x) * ratio, py - (py - view.y) * ratio);
 }
 const zoomed = (ratio, px, py) => { view.chosen = true; zoom(view.scale * ratio, px, py); };
-const centred = () => place(Math.max(0, (graph.clientWidth - view.w * view.scale) / 2), 0);
+const centred = () => place(Math.max(0, (pane.w - view.w * view.scale) / 2), 0);
 function fit() {
   view.chosen = true;
-  zoom(Math.min(1, graph.clientWidth / view.w, graph.clientHeight / view.h));
-  place((graph.clientWidth - view.w * view.scale) / 2, Math.max(0, (graph.clientHeight - view.h * view.scale) / 2));
+  zoom(Math.min(1, pane.w / view.w, pane.h / view.h));
+  place((pane.w - view.w * view.scale) / 2, Math.max(0, (pane.h - view.h * view.scale) / 2));
 }
 // A new picture: as wide as the pane, if that makes it at most a quarter smaller; or as the reader has zoomed.
 function settle() {
+  if (!pane.w) measure();
   [view.w, view.h] = picture().getAttribute("viewBox").split(" ").slice(2).map(Number);
-  zoom(view.chosen ? view.scale : Math.max(3 / 4, Math.min(1, graph.clientWidth / view.w)));
+  zoom(view.chosen ? view.scale : Math.max(3 / 4, Math.min(1, pane.w / view.w)));
   centred();
 }
 // Moves a box into the pane, if it is not there.
 function reveal(g) {
   if (!g) return;
-  const { e, f } = g.transform.baseVal[0].matrix, s = view.scale, left = e * s, top = f * s, [w, h] = [graph.clientWidth, graph.clientHeight], room = Math.min(90, h / 3);
+  const { e, f } = g.transform.baseVal[0].matrix, s = view.scale, left = e * s, top = f * s, { w, h } = pane, room = Math.min(90, h / 3);
   // above and below there is room for what comes before and after, if something does
   const above = Math.min(40, h / 6, top), below = Math.min(room, view.h * s - top - SIZE[1] * s);
   const x = left + view.x >= 0 && left + SIZE[0] * s + view.x <= w ? view.x : within(w / 2 - left - (SIZE[0] / 2) * s, view.w * s, w);

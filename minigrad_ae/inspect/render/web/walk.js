@@ -82,7 +82,7 @@ document.addEventListener("keydown", (e) => {
 });
 graph.addEventListener("click", (e) => chosen(e.target));
 tape.addEventListener("scroll", drawTape);
-addEventListener("resize", () => { fillPick(); keepInView(); drawTape(); if (steps.length) { settle(); mark(); } });
+addEventListener("resize", () => { fillPick(); keepInView(); drawTape(); if (steps.length) { measure(); settle(); mark(); } });
 pick.addEventListener("change", () => go(Number(pick.value)));
 $("first").addEventListener("click", keys.Home);
 $("prev").addEventListener("click", keys.k);
