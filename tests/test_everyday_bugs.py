@@ -102,3 +102,26 @@ def test_nothing_is_suspected_of_sums_of_few_terms():
 def test_nothing_is_suspected_of_random_graphs(seed):
     loss = random_graph(seed)
     assert [str(each) for each in mg.suspect(loss)] == []
+
+
+class Untouchable:
+    """Something that lies in a variable, and does things when it is looked at."""
+
+    @property
+    def step(self):
+        raise RuntimeError("touched")
+
+    named_parameters = params = step
+
+    def __getattr__(self, name):
+        raise RuntimeError("touched")
+
+
+def test_other_objects_in_the_callers_variables_are_not_touched():
+    thing = Untouchable()
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    loss = (x * x).sum()
+    assert list(mg.suspect(loss)) == []
+    assert mg.trace(loss).suspicions == []
+    assert mg.why(x, loss) == ""
+    del thing

@@ -379,6 +379,21 @@ def test_the_whole_tape_by_keyboard(browser, tmp_path):
     assert browser.step == 400 and "Step 400 of 400" in browser.text("#status")
 
 
+def test_suspicions_stand_on_top_and_only_where_there_are_any(browser, small, tmp_path):
+    X, y = rng().standard_normal((5, 3)), rng().standard_normal(5)
+    w = mg.tensor(np.ones((3, 1)), requires_grad=True, name="<b>w</b>")
+    trace = mg.trace(((X @ w - y) ** 2).mean())
+    for dark, width in [(False, 1280), (True, 320)]:
+        browser.open(write(tmp_path, trace), dark=dark, width=width)
+        (said,) = browser.texts("#suspicions li")
+        assert said == trace.suspicions[0] and "(5, 1) against y (5,)" in said
+        assert browser.run("return document.documentElement.scrollWidth") <= width
+        assert browser.violations() == []
+        clean(browser)
+    browser.open(small)
+    assert browser.texts("#suspicions") == []
+
+
 def test_what_is_left_out_is_said_in_a_banner(browser, tmp_path):
     browser.open(write(tmp_path, chain(300, max_steps=40)))
     assert re.search(r"showing \d+ of 300 steps: .*first and last", browser.text("#banner"))

@@ -50,8 +50,16 @@ def _parts(name: str, thing: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"{name}[{k}]", part) for k, part in enumerate(thing[:100]))
     elif isinstance(thing, dict):
         yield from ((f"{name}[{key!r}]", part) for key, part in list(thing.items())[:100])
-    elif not isinstance(thing, type) and callable(getattr(thing, "named_parameters", None)):
+    elif of_this_package(thing) and callable(getattr(thing, "named_parameters", None)):
         yield from ((f"{name}.{path}", part) for path, part in thing.named_parameters())
+
+
+def of_this_package(thing: Any) -> bool:
+    """Whether it is one of this package's objects, or of a class derived from them: nothing is
+    asked of others that happen to lie in a variable, since their attributes may run anything.
+    """
+    package = __name__.split(".")[0]
+    return any(kind.__module__.split(".")[0] == package for kind in type(thing).__mro__)
 
 
 def seed_in(scopes: Iterable[Mapping[str, Any]]) -> int | None:

@@ -102,8 +102,17 @@ def _assembled(
     texts = {"TITLE": f"Backward pass of {trace.loss}", "BANNER": data.banner}
     texts["REPORT"] = "\n\n".join(report)
     parts |= {name: html.escape(text) for name, text in texts.items()}
+    parts["SUSPICIONS"] = "".join(_suspicions(trace))
     pieces = _file("page.html").split("%%")
     return "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))
+
+
+def _suspicions(trace: Recording) -> Iterator[str]:
+    """What is suspected, as a part of the page; nothing where nothing is."""
+    if trace.suspicions:
+        yield '<details class="app banner" id="suspicions" open><summary>Suspicions</summary><ul>'
+        yield from (f"<li>{html.escape(found)}</li>" for found in trace.suspicions)
+        yield "</ul></details>"
 
 
 def _scripts(trace: Recording, program: bool, live: bool) -> Iterator[str]:

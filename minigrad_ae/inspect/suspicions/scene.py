@@ -16,7 +16,7 @@ from ...autodiff.graph import Value
 from ...autodiff.origin import source_line
 from ...errors import MinigradError
 from ..record.applications import walk
-from ..record.names import name_values
+from ..record.names import name_values, of_this_package
 from .source import PACKAGE, Line, lines_calling
 from .watching import History, batch_of, is_constant
 
@@ -197,7 +197,8 @@ def _only(scopes: Scopes, leaves: Sequence[Value], parameters: Any) -> Any:
     found: dict[int, tuple[int, Any]] = {}
     for scope in scopes:
         for name, thing in list(scope.items()):
-            if not name.startswith("_") and not isinstance(thing, Value | np.ndarray):
+            asked = of_this_package(thing) and not isinstance(thing, Value)
+            if asked and not name.startswith("_"):
                 shared = sum(id(p) in ids for p in parameters(thing))
                 if shared:
                     found[id(thing)] = shared, thing
