@@ -58,7 +58,7 @@ COMPOSED: dict[str, Step] = {
     "gelu": lambda rng, pool, x: mg.gelu(x, approximate=(None, "tanh")[rng.integers(2)]),
     "mean": along(mg.mean),
     "var": along(mg.var),
-    "std": lambda rng, pool, x: mg.std(mg.concatenate([vector(x), np.array([3.1, -2.3])])),
+    "std": lambda rng, pool, x: mg.std(mg.concatenate([vector(x), np.array([3.1, -2.3], x.dtype)])),
     "min": along(mg.min),
     "swapaxes": lambda rng, pool, x: mg.swapaxes(matrix(x), 0, 1),
     "expand_dims": lambda rng, pool, x: mg.expand_dims(x, int(rng.integers(x.ndim + 1))),
@@ -73,7 +73,7 @@ COMPOSED: dict[str, Step] = {
     "inner": lambda rng, pool, x: mg.inner(matrix(x), mg.tanh(matrix(x))),
     "outer": lambda rng, pool, x: mg.outer(vector(x)[:5], vector(partner(rng, pool, x))[:5]),
     "tensordot": lambda rng, pool, x: mg.tensordot(matrix(x), mg.sin(matrix(x)), ((0,), (0,))),
-    "norm": lambda rng, pool, x: mg.norm(mg.concatenate([vector(x), np.array([1.5])])),
+    "norm": lambda rng, pool, x: mg.norm(mg.concatenate([vector(x), np.array([1.5], x.dtype)])),
     "prod": lambda rng, pool, x: mg.prod(mg.tanh(x), axis=axis_of(rng, x)),
     "leaky_relu": lambda rng, pool, x: mg.leaky_relu(x),
     "elu": lambda rng, pool, x: mg.elu(x),
@@ -147,7 +147,7 @@ class Program:
             if y.size:
                 pool.append(mg.tanh(y) if np.max(np.abs(mg.ops.calculus.real(y))) > 3 else y)
         weights = np.random.default_rng([11, self.seed])
-        parts = [(p * weights.standard_normal(p.shape)).sum() for p in pool]
+        parts = [(p * np.asarray(weights.standard_normal(p.shape), p.dtype)).sum() for p in pool]
         total = parts[0]
         for part in parts[1:]:
             total = total + part
