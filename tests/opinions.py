@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import hypothesis
 import numpy as np
 from random_programs import Program
 
@@ -120,6 +121,18 @@ def compiled(program: Program) -> float:
     return 0.0 if step.program is not None else np.inf
 
 
+def pytorch(program: Program) -> float:
+    """Value, gradient and Hessian-vector product as PyTorch computes them."""
+    import in_torch  # where PyTorch is installed
+
+    arrays = program.arrays()
+    first, second = in_torch.second_derivatives(program, directions(arrays))
+    found = value_and_gradients(program, arrays)
+    return max(
+        apart(found, first, CLOSE), apart(hessian_vector_product(program), second, 10 * CLOSE)
+    )
+
+
 # --- float32 --------------------------------------------------------------------------------------
 
 SAMPLES, ROUNDINGS, MARGIN = 4, 4, 12
@@ -185,4 +198,16 @@ JUDGES: dict[str, Callable[[Program], float]] = {
     "kernels": kernels,
     "compiled": compiled,
     "float32": float32,
+    "PyTorch": pytorch,
 }
+
+
+def always_the_same(n: int) -> hypothesis.settings:
+    """`n` programs."""
+    return hypothesis.settings(
+        max_examples=n,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )

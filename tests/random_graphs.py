@@ -40,16 +40,45 @@ def axis_of(rng, x):
 
 
 def by_its_cases(op):
-    """How to apply an element-wise op of which `SPECIAL` does not speak: x comes into the range of
-    its first input set, and the other inputs are in the middle of theirs.
+    """How to apply an element-wise op of which `SPECIAL` does not speak: x, and a partner for each
+    other input, come into the ranges of its largest input set.
     """
     case = max(CASES[op.name], key=lambda case: np.size(case.inputs[0]))
     assert not case.params and not op.variadic, f"teach SPECIAL, in this file, the op {op.name}"
-    low, high = np.min(case.inputs[0]), np.max(case.inputs[0])
-    others = [float(np.median(a)) for a in case.inputs[1:]]
-    return lambda rng, pool, x: mg.ops.REGISTRY[op.name](
-        low + (high - low) * mg.sigmoid(x), *others
-    )
+    ranges = [(np.min(a), np.max(a) - np.min(a)) for a in case.inputs]
+
+    def apply(rng, pool, x):
+        inputs = [x, *(partner(rng, pool, x) for _ in ranges[1:])]
+        squeezed = zip(inputs, ranges, strict=True)
+        return mg.ops.REGISTRY[op.name](
+            *(float(low) + float(width) * mg.sigmoid(y) for y, (low, width) in squeezed)
+        )
+
+    return apply
+
+
+def attended(rng, x):
+    """Attention of the rows of x, with two heads where they are even, and a mask that is added."""
+    q = matrix(x)
+    mask = mg.sin(q @ mg.cos(q).T) if rng.random() < 0.5 else None
+    heads = 2 if q.shape[1] % 2 == 0 and rng.random() < 0.5 else 1
+    return mg.attention(q, mg.sin(q), mg.cos(q), mask, heads=heads)
+
+
+def normalised(rng, x):
+    """layer_norm of the rows of x, with or without a weight and bias."""
+    rows = matrix(x)
+    if rng.random() < 0.5:
+        return mg.layer_norm(rows, eps=0.1)
+    return mg.layer_norm(rows, mg.sin(rows[0]), mg.cos(rows[-1]), eps=0.1)
+
+
+def affine(rng, x):
+    """linear with any activation, with or without a bias."""
+    rows, bias = matrix(x), None
+    if rng.random() < 0.5:
+        bias = mg.sin(rows[:, 0])
+    return mg.linear(rows, rows.T, bias, activation=(None, "tanh", "sigmoid")[rng.integers(3)])
 
 
 def indices(rng, n):
@@ -114,12 +143,10 @@ SPECIAL = {
     "reshape": lambda rng, pool, x: x.reshape(x.shape[::-1]),
     "broadcast_to": lambda rng, pool, x: mg.broadcast_to(x, (2, *x.shape)),
     "pad": lambda rng, pool, x: mg.pad(x, 1, value=0.5),
-    "linear": lambda rng, pool, x: mg.linear(
-        matrix(x), matrix(x).T, activation=(None, "tanh", "sigmoid")[rng.integers(3)]
-    ),
-    "layer_norm": lambda rng, pool, x: mg.layer_norm(matrix(x), eps=0.1),
+    "linear": lambda rng, pool, x: affine(rng, x),
+    "layer_norm": lambda rng, pool, x: normalised(rng, x),
     "unit_rows": lambda rng, pool, x: mg.ops.unit_rows(matrix(positive(x))),
-    "attention": lambda rng, pool, x: mg.attention(matrix(x), mg.sin(matrix(x)), matrix(x)),
+    "attention": lambda rng, pool, x: attended(rng, x),
     "half_squared_error": lambda rng, pool, x: mg.ops.half_squared_error(x, partner(rng, pool, x)),
     "bernoulli_loss": lambda rng, pool, x: mg.ops.bernoulli_loss(
         x, mg.sigmoid(partner(rng, pool, x))

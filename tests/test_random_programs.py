@@ -8,25 +8,13 @@ What fails is shrunk by hypothesis to the fewest steps.
 
 from __future__ import annotations
 
-import pytest
-from opinions import JUDGES
+import hypothesis
+from opinions import JUDGES, always_the_same
 from random_programs import COMPOSED, REAL_ONLY, STEPS, programs
 
 from minigrad_ae.ops import COMPOSITIONS, REGISTRY
 
-hypothesis = pytest.importorskip("hypothesis")
 given = hypothesis.given
-
-
-def always_the_same(n: int) -> hypothesis.settings:
-    """`n` programs."""
-    return hypothesis.settings(
-        max_examples=n,
-        derandomize=True,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )
 
 
 @always_the_same(2000)
