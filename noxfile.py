@@ -126,7 +126,7 @@ def torch(session: nox.Session) -> None:
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """10,000 random programs beside complex steps, PyTorch, their kernels, their compiled form and
-    float32: how many disagree, in tests/fuzz.json (half an hour; `-- 2000 --seed 7`: fewer, others).
+    float32; what disagrees, in tests/fuzz.json (half an hour; `-- 2000 --seed 7`: fewer, others).
     """
     session.install("-e", ".[test]", "torch")
     session.run("python", "tests/fuzz.py", *session.posargs, env=QUIET)

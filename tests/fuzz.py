@@ -36,7 +36,7 @@ INSTALLED = [name for name in JUDGES if name != "PyTorch" or find_spec("torch")]
 def agreed(name: str, program: Program) -> float:
     """How far the judge's numbers are from ours; AssertionError if they are too far."""
     apart = JUDGES[name](program)
-    assert apart <= 1, f"{name}: {apart:.3g} tolerances apart"
+    assert apart <= 1, f"{apart:.3g} tolerances apart"
     return apart
 
 
@@ -49,6 +49,7 @@ class Run:
         self.worst: dict[str, float] = {}
         self.disagreements: list[dict[str, str]] = []
         self.programs = 0
+        self.last = ""  # the judge whose turn it was
 
     def judge(self, program: Program) -> None:
         """By all whose turn it is; AssertionError where one disagrees."""
@@ -57,6 +58,7 @@ class Run:
         for name in INSTALLED:
             if self.programs % RARELY.get(name, 1) == 0:
                 self.judged[name] += 1
+                self.last = name
                 self.worst[name] = max(self.worst.get(name, 0.0), agreed(name, program))
 
     def round(self, n: int, seed: int) -> None:
@@ -68,13 +70,12 @@ class Run:
         @hypothesis.given(programs)
         def judge(program: Program) -> None:
             try:
-                if failed:  # being shrunk, which is not counted: before all judges
-                    for name in INSTALLED:
-                        agreed(name, program)
+                if failed:  # being shrunk, which is not counted
+                    agreed(self.last, program)
                 else:
                     self.judge(program)
             except Exception as error:
-                failed.append((program, f"{type(error).__name__}: {error}"))
+                failed.append((program, f"{self.last}: {type(error).__name__}: {error}"))
                 raise
 
         try:
@@ -95,7 +96,9 @@ def main(arguments: list[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             run.round(min(ROUND, asked.programs - k * ROUND), asked.seed * 10_000 + k)
-        asked.out.write_text(json.dumps(table(run, asked.seed, start), indent=1) + "\n")
+        asked.out.write_text(
+            json.dumps(table(run, asked.seed, start), indent=1) + "\n", encoding="utf-8"
+        )
         print(f"{run.programs} programs, {len(run.disagreements)} disagreements", flush=True)
     return bool(run.disagreements)
 

@@ -103,7 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
         "not found": [f"{row['op']}, {row['argument']}: {row['rule']}" for row in left],
         "minutes": round((time.perf_counter() - start) / 60, 1),
     }
-    asked.out.write_text(json.dumps(result, indent=1) + "\n")
+    asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print({key: value for key, value in result.items() if key != "not found"})
     return result["share"] < 0.95
 

@@ -25,7 +25,7 @@ def raw(x: Any) -> Any:
     """The torch tensor of an argument; numbers and None stay."""
     if isinstance(x, Beside):
         return x.value
-    return torch.tensor(np.array(x, order="C")) if isinstance(x, np.ndarray) else x
+    return torch.tensor(np.array(x, order="C")) if isinstance(x, np.ndarray | np.bool_) else x
 
 
 def tensor(x: Any) -> torch.Tensor:
