@@ -17,6 +17,7 @@ import numpy as np
 import random_graphs
 import random_programs
 import torch
+import torch.nn.attention
 
 F = torch.nn.functional
 
@@ -111,10 +112,13 @@ def linear(x: Any, weight: Any, bias: Any = None, activation: str | None = None)
 
 
 def attention(q: Any, k: Any, v: Any, mask: Any, heads: int) -> Any:
-    """Each head has its part of the columns; PyTorch wants heads before tokens."""
-    parts = [x.reshape(len(x), heads, -1).transpose(0, 1) for x in (q, k, v)]
-    y = F.scaled_dot_product_attention(*parts, attn_mask=mask)
-    return y.transpose(0, 1).reshape(v.shape)
+    """Each head has its part of the columns; PyTorch wants heads before tokens.  Its fused forms
+    have no second derivatives.
+    """
+    parts = [x.reshape(*x.shape[:-1], heads, -1).transpose(-3, -2) for x in (q, k, v)]
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        y = F.scaled_dot_product_attention(*parts, attn_mask=mask)
+    return y.transpose(-3, -2).reshape(v.shape)
 
 
 def added_at(x: torch.Tensor, index: Any, shape: tuple[int, ...]) -> torch.Tensor:

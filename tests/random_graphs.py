@@ -24,6 +24,11 @@ def matrix(x):
     return x.reshape(-1, x.shape[-1]) if x.ndim else x.reshape(1, 1)
 
 
+def batched(rng, x):
+    """x as a matrix, or as several if it is."""
+    return x if x.ndim > 2 and rng.random() < 0.5 else matrix(x)
+
+
 def partner(rng, pool, x):
     """Another tensor of the pool that broadcasts with x, as it is or by a row or number of it."""
     y = pool[rng.integers(len(pool))]
@@ -59,18 +64,24 @@ def by_its_cases(op):
 
 def attended(rng, x):
     """Attention of the rows of x, with two heads where they are even, and a mask that is added."""
-    q = matrix(x)
-    mask = mg.sin(q @ mg.cos(q).T) if rng.random() < 0.5 else None
-    heads = 2 if q.shape[1] % 2 == 0 and rng.random() < 0.5 else 1
+    q = batched(rng, x)
+    last = matrix(q)[-q.shape[-2] :]  # of one batch
+    mask = mg.sin(last @ mg.cos(last).T) if rng.random() < 0.5 else None
+    heads = 2 if q.shape[-1] % 2 == 0 and rng.random() < 0.5 else 1
     return mg.attention(q, mg.sin(q), mg.cos(q), mask, heads=heads)
+
+
+def gram(rng, x):
+    y = batched(rng, x)
+    return mg.swapaxes(y, -1, -2) @ y / y.size
 
 
 def normalised(rng, x):
     """layer_norm of the rows of x, with or without a weight and bias."""
-    rows = matrix(x)
+    rows = batched(rng, x)
     if rng.random() < 0.5:
         return mg.layer_norm(rows, eps=0.1)
-    return mg.layer_norm(rows, mg.sin(rows[0]), mg.cos(rows[-1]), eps=0.1)
+    return mg.layer_norm(rows, mg.sin(matrix(x)[0]), mg.cos(matrix(x)[-1]), eps=0.1)
 
 
 def affine(rng, x):
@@ -136,7 +147,7 @@ SPECIAL = {
     "index_add": lambda rng, pool, x: mg.ops.index_add(
         vector(x), rng.integers(0, 5, size=x.size), (5,)
     ),
-    "matmul": lambda rng, pool, x: matrix(x).T @ matrix(x) / matrix(x).size,
+    "matmul": lambda rng, pool, x: gram(rng, x),
     "einsum": lambda rng, pool, x: (
         mg.einsum("ij,ik->jk", matrix(x), mg.sin(matrix(x))) / matrix(x).size
     ),
@@ -145,7 +156,7 @@ SPECIAL = {
     "pad": lambda rng, pool, x: mg.pad(x, 1, value=0.5),
     "linear": lambda rng, pool, x: affine(rng, x),
     "layer_norm": lambda rng, pool, x: normalised(rng, x),
-    "unit_rows": lambda rng, pool, x: mg.ops.unit_rows(matrix(positive(x))),
+    "unit_rows": lambda rng, pool, x: mg.ops.unit_rows(batched(rng, positive(x))),
     "attention": lambda rng, pool, x: attended(rng, x),
     "half_squared_error": lambda rng, pool, x: mg.ops.half_squared_error(x, partner(rng, pool, x)),
     "bernoulli_loss": lambda rng, pool, x: mg.ops.bernoulli_loss(
