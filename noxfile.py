@@ -125,12 +125,20 @@ def torch(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """10,000 random programs, others each time, beside complex steps and their kernels (minutes;
-    `-- 2000`: fewer).
+    """10,000 random programs beside complex steps, PyTorch, their kernels, their compiled form and
+    float32; what disagrees, in tests/fuzz.json (half an hour; `-- 2000 --seed 7`: fewer, others).
+    """
+    session.install("-e", ".[test]", "torch")
+    session.run("python", "tests/fuzz.py", *session.posargs, env=QUIET)
+
+
+@nox.session(name="fuzz-mutants")
+def fuzz_mutants(session: nox.Session) -> None:
+    """Every small edit of every rule: how many do 200 random programs find?  In
+    tests/fuzz_mutants.json (half an hour; `-- --sample 300`: fewer).
     """
     session.install("-e", ".[test]")
-    many = {"MINIGRAD_AE_FUZZ": session.posargs[0] if session.posargs else "10000"}
-    session.run("python", "-m", "pytest", "-q", "tests/test_random_programs.py", env=QUIET | many)
+    session.run("python", "tests/fuzz_mutants.py", *session.posargs, env=QUIET)
 
 
 @nox.session

@@ -32,9 +32,9 @@ def some_axes(x: Any) -> Any:
     return x if x.ndim else x.reshape(1)
 
 
-def along(function: Callable[..., Any]) -> Step:
+def along(name: str) -> Step:
     """A step that takes an axis, or all of them."""
-    return lambda rng, pool, x: function(x, axis=axis_of(rng, x))
+    return lambda rng, pool, x: getattr(mg, name)(x, axis=axis_of(rng, x))
 
 
 def moved(rng: np.random.Generator, x: Any) -> Any:
@@ -56,10 +56,10 @@ COMPOSED: dict[str, Step] = {
     "minimum": lambda rng, pool, x: mg.minimum(x, partner(rng, pool, x)),
     "clip": lambda rng, pool, x: mg.clip(x, -0.31, 0.57),
     "gelu": lambda rng, pool, x: mg.gelu(x, approximate=(None, "tanh")[rng.integers(2)]),
-    "mean": along(mg.mean),
-    "var": along(mg.var),
-    "std": lambda rng, pool, x: mg.std(mg.concatenate([vector(x), np.array([3.1, -2.3])])),
-    "min": along(mg.min),
+    "mean": along("mean"),
+    "var": along("var"),
+    "std": lambda rng, pool, x: mg.std(mg.concatenate([vector(x), np.array([3.1, -2.3], x.dtype)])),
+    "min": along("min"),
     "swapaxes": lambda rng, pool, x: mg.swapaxes(matrix(x), 0, 1),
     "expand_dims": lambda rng, pool, x: mg.expand_dims(x, int(rng.integers(x.ndim + 1))),
     "squeeze": lambda rng, pool, x: mg.squeeze(x),
@@ -73,7 +73,7 @@ COMPOSED: dict[str, Step] = {
     "inner": lambda rng, pool, x: mg.inner(matrix(x), mg.tanh(matrix(x))),
     "outer": lambda rng, pool, x: mg.outer(vector(x)[:5], vector(partner(rng, pool, x))[:5]),
     "tensordot": lambda rng, pool, x: mg.tensordot(matrix(x), mg.sin(matrix(x)), ((0,), (0,))),
-    "norm": lambda rng, pool, x: mg.norm(mg.concatenate([vector(x), np.array([1.5])])),
+    "norm": lambda rng, pool, x: mg.norm(mg.concatenate([vector(x), np.array([1.5], x.dtype)])),
     "prod": lambda rng, pool, x: mg.prod(mg.tanh(x), axis=axis_of(rng, x)),
     "leaky_relu": lambda rng, pool, x: mg.leaky_relu(x),
     "elu": lambda rng, pool, x: mg.elu(x),
@@ -87,7 +87,7 @@ COMPOSED: dict[str, Step] = {
     "ravel": lambda rng, pool, x: mg.ravel(x),
     "flatten": lambda rng, pool, x: mg.flatten(x),
     "moveaxis": lambda rng, pool, x: moved(rng, x),
-    "flip": along(mg.flip),
+    "flip": along("flip"),
     "roll": lambda rng, pool, x: mg.roll(x, int(rng.integers(-3, 4)), axis_of(rng, x)),
     "repeat": lambda rng, pool, x: mg.repeat(x, 2),
     "tile": lambda rng, pool, x: mg.tile(x, 2),
@@ -147,7 +147,7 @@ class Program:
             if y.size:
                 pool.append(mg.tanh(y) if np.max(np.abs(mg.ops.calculus.real(y))) > 3 else y)
         weights = np.random.default_rng([11, self.seed])
-        parts = [(p * weights.standard_normal(p.shape)).sum() for p in pool]
+        parts = [(p * np.asarray(weights.standard_normal(p.shape), p.dtype)).sum() for p in pool]
         total = parts[0]
         for part in parts[1:]:
             total = total + part

@@ -8,6 +8,9 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from opinions import JUDGES, always_the_same
+from random_programs import programs
 
 import minigrad_ae as mg
 
@@ -211,3 +214,9 @@ def test_slopes_at_ties_and_limits_are_those_of_pytorch(name):
     wanted = theirs(other, arrays, upstream, False)
     for a, b in zip(found, wanted, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-15, atol=1e-15, err_msg=name)
+
+
+@always_the_same(300)
+@given(programs)
+def test_random_programs_have_the_derivatives_of_pytorch(program):
+    assert JUDGES["PyTorch"](program) <= 1
