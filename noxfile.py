@@ -169,6 +169,15 @@ def flat(session: nox.Session) -> None:
 
 
 @nox.session
+def lines(session: nox.Session) -> None:
+    """Random command lines, thousands in one process and some processes: no traceback, no hang;
+    what was found, in tests/command_lines.json (minutes; `-- --lines 2000`: fewer).
+    """
+    session.install("-e", ".")
+    session.run("python", "tests/command_lines.py", *session.posargs, env=QUIET)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The page of the public API, in docs/_build; a warning of Sphinx is an error."""
     session.install("-e", ".[docs]")
