@@ -25,7 +25,7 @@ from .autodiff.check import check_graph, gradcheck
 from .autodiff.curvature import hessian, hvp, jacobian
 from .autodiff.engine import grad
 from .autodiff.graph import no_grad
-from .inspect import backward_steps, detect_anomaly, trace, why
+from .inspect import backward_steps, detect_anomaly, suspect, trace, watch, why
 from .program import compile, emit_numpy
 from .ops import one_hot
 from .ops.public import *
@@ -57,9 +57,11 @@ __all__ = [
     "one_hot",
     "ops",
     "optim",
+    "suspect",
     "tensor",
     "trace",
     "train",
+    "watch",
     "why",
     *ops.public.__all__,
 ]

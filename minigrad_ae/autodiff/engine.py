@@ -253,6 +253,8 @@ def backward(root: Value, gradient: Any = None) -> None:
             ".data",
         )
     deposit(backpropagate(root, seed_for(root, gradient)))
+    for watcher in watchers:
+        watcher.deposited(root)
 
 
 def deposit(grads: dict[Value, Any]) -> None:

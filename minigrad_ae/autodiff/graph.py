@@ -37,6 +37,15 @@ class Watcher:
     def sent(self, value: Value, i: int, gradient: Any, contribution: Any) -> None:
         """The rule of input number i of `value` has run."""
 
+    def deposited(self, root: Value) -> None:
+        """A backward pass has added to ``.grad`` of the leaves.
+
+        Parameters
+        ----------
+        root : Value
+            From which it started.
+        """
+
     def copied(self, source: Any, copy: Any) -> None:
         """The numbers of `source` went into `copy`, and its history did not.
 

@@ -21,6 +21,7 @@ from ..inspect.diagnose.diff import compare_files
 from ..inspect.record.asked import Asked
 from ..inspect.render.stepper import only_ascii, say, typed, walk_by_lines
 from ..inspect.render.text import NARROW
+from ..inspect.suspicions.watching import watch
 from ..inspect.tracing import Trace, listeners, trace
 from .output import writable
 
@@ -189,7 +190,8 @@ def loss_of(script: Path, arguments: Sequence[str] = ()) -> tuple[Value, dict[st
     last = _LastRoot()
     watchers.append(last)
     try:
-        scope = run(script, arguments)
+        with watch():
+            scope = run(script, arguments)
     finally:
         watchers.remove(last)
     newest = sorted(filter(_is_loss, scope.values()), key=lambda v: -v.serial)
@@ -197,9 +199,13 @@ def loss_of(script: Path, arguments: Sequence[str] = ()) -> tuple[Value, dict[st
     loss = next(filter(_is_loss, candidates), None)
     if loss is None:
         raise DataError(f"{script.name} has no loss to inspect", *_no_loss(scope.get("loss")))
+    order = engine.topological(loss)
     try:
-        refuse_changed(engine.topological(loss))
+        refuse_changed(order)
+        moved = any(value.op is None and value.changed > loss.serial for value in order)
     except GradientError:
+        moved = True
+    if moved:
         fresh = recomputed(loss)
         scope = {k: fresh.get(v, v) if isinstance(v, Value) else v for k, v in scope.items()}
         return fresh[loss], scope, AGAIN

@@ -92,6 +92,8 @@ class Screen:
         if s is not None:
             made = f"NaN/Inf is made at step {s.k}, {s.op}, on the way {_way(s)}"
             lines += self.wrap(f"{made}: {s.trouble}", 2)
+        for found in t.suspicions:
+            lines += self.wrap(f"suspicion: {found}", 4)
         if t.truncated:
             lines += self.wrap(
                 f"showing {len(t.steps):,} of {t.total:,} steps ({t.truncated['reason']})", 0

@@ -1,0 +1,25 @@
+"""train or eval forgotten"""
+
+import numpy as np
+
+import minigrad_ae as mg
+
+X, _ = mg.data.digits("train")
+test, _ = mg.data.digits("test")
+rng = np.random.default_rng(0)
+encoder = mg.nn.Sequential(mg.nn.Linear(64, 32, rng=rng), mg.nn.ReLU(), mg.nn.Dropout(0.5, rng=rng))
+model = mg.nn.Sequential(encoder, mg.nn.Linear(32, 64, rng=rng))
+adam = mg.optim.Adam(model.parameters(), lr=1e-3)
+
+for batch in mg.data.batches(X, 128, rng):
+    model.train()
+    loss = 0.5 * ((model(batch) - batch) ** 2).sum() / len(batch)
+    adam.zero_grad()
+    loss.backward()
+    adam.step()
+    model.train()
+    # right: model.eval()
+    with mg.no_grad():  # named
+        error = 0.5 * ((model(test) - test) ** 2).sum() / len(test)
+
+print("test error", error.item())
