@@ -1,7 +1,7 @@
 """Random command lines, drawn from the parsers themselves, end as it is documented: with an exit
 code that is, wrong use in three lines, never with a traceback, and in time.
 
-CI runs 1,000 lines in one process and 3 processes, always the same; ``nox -s lines`` many more.
+CI runs 300 lines in one process and 3 processes, always the same; ``nox -s lines`` many more.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import pytest
 from command_lines import COMMANDS, faults, fill, run_there, swept, words_of
 from helpers import wrong_use
 
-LINES, PROCESSES = 1000, 3
+LINES, PROCESSES = 300, 3
 
 
 @pytest.fixture
