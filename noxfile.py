@@ -177,6 +177,15 @@ def flat(session: nox.Session) -> None:
 
 
 @nox.session
+def lines(session: nox.Session) -> None:
+    """Random command lines, thousands in one process and some processes: no traceback, no hang;
+    what was found, in tests/command_lines.json (minutes; `-- --lines 2000`: fewer).
+    """
+    session.install("-e", ".")
+    session.run("python", "tests/command_lines.py", *session.posargs, env=QUIET)
+
+
+@nox.session
 def drag(session: nox.Session) -> None:
     """What a drag of the page's graph costs a browser, at 500 nodes, and 10,000 steps, in
     tests/drag.json (a minute; needs chromium and chromium-driver).

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import zoo
-from helpers import leaf
+from helpers import leaf, leaf_of_shape
 
 import minigrad_ae as mg
 from minigrad_ae.autodiff.graph import watchers
@@ -295,6 +295,34 @@ def test_writing_into_elements_is_caught_by_a_checksum():
             w.zero_grad()
             (w * w * c).sum().backward()
             w.data -= 0.1 * w.grad
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda w: w.T,
+        lambda w: w[0],
+        lambda w: w.reshape(3, 2)[:, 0],
+        lambda w: mg.broadcast_to(w[0], (4, 3)),
+    ],
+    ids=["transposed", "a row", "reshaped", "broadcast"],
+)
+def test_writing_into_a_leaf_whose_view_was_used_is_caught(view):
+    w, x = leaf_of_shape(2, 3, name="w"), leaf(2.0)
+    said = "was written into after mul had used it"
+    with pytest.raises(AnomalyError, match=said), mg.detect_anomaly():
+        y = (view(w) * x).sum()
+        w.data[0, 0] += 1.0
+        y.backward()
+
+
+def test_writing_before_the_second_backward_pass_is_caught():
+    b = leaf(1.0, 2.0, name="b")
+    said = "leaf 'b' was written into after mul had used it"
+    with pytest.raises(AnomalyError, match=said), mg.detect_anomaly():
+        (g,) = mg.grad((b * b * b).sum(), [b], create_graph=True)
+        b.data[0] += 1.0
+        g.sum().backward()
 
 
 def test_it_is_quiet_and_leaves_no_trace():

@@ -23,6 +23,7 @@ def lesson(args: argparse.Namespace, rest: list[str]) -> int:
     if args.which == "list":
         return listed()
     scripts = chosen(args.which)
+    options(f"minigrad-ae lesson {args.which}").parse_args(rest)  # refused before any is run
     start = time.perf_counter()
     codes = {path.stem: _run(path, rest) for path in scripts}
     if len(scripts) > 1:

@@ -93,6 +93,10 @@ class detect_anomaly(Watcher):
     Constants that are infinite, such as the -inf of an attention mask, are not mistakes: what an op
     makes of them is reported only if it is NaN.  The block watches one thread, and may be nested.
 
+    An array that a rule will read has a checksum from the forward pass to the backward pass; a
+    write in between is reported.  A step of a small variational autoencoder (64 digits) takes twice
+    as long in here, of which the checksums are a tenth.
+
     Examples
     --------
     The derivative of the square root is infinite at 0, and 0 times infinity is NaN:
@@ -235,7 +239,8 @@ class detect_anomaly(Watcher):
         return first(np.isinf(result)) if new else None
 
     def remember(self, result: Value) -> None:
-        """Keep checksums of the leaves and constants that the rules of `result` will read.
+        """Keep checksums of the leaves and constants that the rules of `result` will read, and of
+        the views of them.
 
         Parameters
         ----------
@@ -245,7 +250,7 @@ class detect_anomaly(Watcher):
         op: Any = result.op
         read = set[int]().union(*(op.reads(i, len(result.inputs)) for i, _ in result.edges))
         for k in read - {-1}:
-            if not (isinstance(result.inputs[k], Value) and result.inputs[k].op is not None):
+            if not _owns_what_it_made(result.inputs[k]):
                 self.sums[result.serial, k] = checksum(result.arrays[k])
         if len(self.sums) > KEPT:  # graphs of long ago
             self.sums = dict(list(self.sums.items())[KEPT // 2 :])
@@ -382,6 +387,13 @@ def changed(value: Value, k: int, a: Any) -> AnomalyError:
         location=source_line(value),
         reason="elements changed between forward and backward",
     )
+
+
+def _owns_what_it_made(a: Any) -> bool:
+    """Whether an op made `a` in memory of its own, which is read-only: a transposed leaf looks into
+    what the leaf's owner may write to.
+    """
+    return isinstance(a, Value) and a.op is not None and a._data.base is None
 
 
 def _name(a: Any) -> str:
