@@ -116,7 +116,7 @@ class History(Watcher):
         self.moves += any(moved)
         made = [v for v in self._order if v.op is not None]
         self.look_at_units(made)
-        self.look_at_noise(made, self.life(self._before[0][0]))
+        self.look_at_noise(made, self.lives[id(self._before[0][0])])
         self.look_at_batch(batch_of(made))
         self._before, self._order = [], []
 
@@ -146,10 +146,10 @@ class History(Watcher):
             self.lives = {k: life for k, life in self.lives.items() if life.leaf() is not None}
 
     # --- noise and batches ---
-    def look_at_noise(self, made: Iterable[Value], life: Life | None) -> None:
+    def look_at_noise(self, made: Iterable[Value], life: Life) -> None:
         """Note the noise of a graph with one of its leaves, whose moves count the steps."""
         for v in made:
-            for k in _drawn(v) if life is not None else ():
+            for k in _drawn(v):
                 life.note_noise(v.origin, checksum(v.arrays[k]))
 
     def look_at_batch(self, batch: np.ndarray | None) -> None:
