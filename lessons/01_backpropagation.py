@@ -285,16 +285,20 @@ print(f"with a second where inside: gradient {u.grad}   (log never sees the 0)")
 # %% [markdown]
 # ## Exercises
 #
-# With a judge: `minigrad-ae exercise list`.  1 to 4 are about this lesson (the rule of tanh,
-# un-broadcasting, the order of the walk, a matrix used twice), and 6 is the engine from nothing.
+# The rules, the order of the walk, and an engine of your own.  `minigrad-ae exercise start N`
+# copies a blank into your folder, and `minigrad-ae exercise check N` judges it: it names the
+# misconception, not the answer.
 #
-# 1. Add the gradient of `b` to the lines by hand above, and compare it with `b.grad`.  Over which
-#    axis are the contributions of the rows added, and why are they added?
-# 2. Write `softplus` with `mg.log(1 + mg.exp(x))` and look at its gradient at x = 1000.  What does
-#    `mg.softplus` do?
-# 3. `mg.gradcheck(lambda t: mg.abs(t), np.zeros(3))`: why do the two sides agree, although |t| has
-#    no slope at 0?
-# 4. Leave out the two `zero_grad()` in the loop of descent.  What happens to E, and why?
+# 1. `minigrad-ae exercise start 1`: the rule of tanh.
+# 2. `minigrad-ae exercise start 2`: un-broadcasting: what a bias receives that was stretched.
+# 3. `minigrad-ae exercise start 3`: the order of the walk back; a walk that is to be repaired.
+# 4. `minigrad-ae exercise start 4`: a matrix that is used twice; a gradient with one use missing.
+# 5. `minigrad-ae exercise start 14`: a whole linear layer: what input, weights and bias receive
+#    (the line that the lines by hand above leave out is that of `b`).
+# 6. `minigrad-ae exercise start 15`: descent that never settles, since nobody forgets the old
+#    gradients.
+# 7. `minigrad-ae exercise start 6`: from nothing, 1: an engine for numbers.
+# 8. `minigrad-ae exercise start 16`: from nothing, 2: tensors, on your own answers to 2 and 3.
 
 # %% Answers
 lesson.cell("Answers to what you predicted")

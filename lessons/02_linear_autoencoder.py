@@ -551,16 +551,15 @@ for failure in verdict.failures:
 # %% [markdown]
 # ## Exercises
 #
-# With a judge: `minigrad-ae exercise start 5` (both gradients of the slide's network), 7 (Adam).
+# The network of the slide, and how it is trained.  `minigrad-ae exercise start N` copies a blank
+# into your folder, and `minigrad-ae exercise check N` judges it: it names the misconception, not
+# the answer.
 #
-# 1. Put your own table into the first cell.  Which M leaves a tenth of the variance?
-# 2. Start at the saddle {2, 3} instead of {1, 3}.  How many negative curvatures does the table
-#    predict, and how does the plateau change?
-# 3. Tie the weights, $W_2 = W_1^T$, in `E` above.  What is $W_1 W_1^T$ at the optimum, and why?
-# 4. Choose lambda between the third and the fourth eigenvalue.  How many singular values
-#    of $W_2$ survive?
-# 5. Replace the tiny weights of descent by larger ones (`new_weights(..., 1.0)`).  Does E still
-#    wait on the way?
+# 1. `minigrad-ae exercise start 5`: both gradients of the slide's network; two broken lines.
+# 2. `minigrad-ae exercise start 7`: Adam's step.
+# 3. `minigrad-ae exercise start 18`: the mean over all data, batch by batch; a mean of means.
+# 4. `minigrad-ae exercise start 17`: from nothing, 3: this autoencoder in your own engine (exercise
+#    16 of lesson 1), with the certificate.
 
 # %% Answers
 lesson.cell("Answers to what you predicted")

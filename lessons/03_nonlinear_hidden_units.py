@@ -307,12 +307,13 @@ print(f"E - PCA's loss is {(helped - best) / variance:+.4f} of the variance")
 # %% [markdown]
 # ## Exercises
 #
-# 1. Leave out $b_2$.  Does the bound still hold for data that are not centred?
-# 2. Put `mg.sigmoid` around the outputs, "because pixels lie in [0, 1]".  Train for 1,000
-#    evaluations: where is E?
-# 3. Raise the bias at which ReLU units start.  From where on do all starts reach PCA's loss?
-# 4. Train by `mg.optim.AdamW`, which has a weight decay: where does $\lVert W_2 \rVert$ settle, and
-#    how far above PCA's loss is E?
+# Two faults of networks with one hidden layer that run without an error.  `minigrad-ae exercise
+# start N` copies a blank into your folder, and `minigrad-ae exercise check N` judges it: it names
+# the misconception, not the answer.
+#
+# 1. `minigrad-ae exercise start 19`: an output in a column, targets in a row: training ends at the
+#    mean.
+# 2. `minigrad-ae exercise start 20`: start weights that are all equal: many units, and one of them.
 
 # %% Answers
 lesson.cell("Answers to what you predicted")

@@ -709,15 +709,14 @@ lesson.result("curve, layer 3 straight: error", missing[3], at_least=flat[0] * (
 # %% [markdown]
 # ## Exercises
 #
-# 1. Put `activation = "relu"` into the first cell.  What changes in train and in test?
-# 2. Put `curve = mg.data.helix(turns=3)[0]` there.  How many hidden units does one curved dimension
-#    need to follow it?
-# 3. Give the deep network fewer rows, `X = X[:300]`.  For which M does it still beat PCA on the
-#    test rows, and why does more training not help?
-# 4. The code is linear: replace z by z C + c and undo it in layer 3.  Which figures above change,
-#    and which do not?
-# 5. Train 2-8-1-8-2 with `activation="relu"` on the parabola from ten starts by `fall`.  How many
-#    end exactly at .0907, and what do they draw?
+# Where the bends are, and how a deep network starts.  `minigrad-ae exercise start N` copies a blank
+# into your folder, and `minigrad-ae exercise check N` judges it: it names the misconception, not
+# the answer.
+#
+# 1. `minigrad-ae exercise start 21`: four layers with a bend at the wrong place.
+# 2. `minigrad-ae exercise start 20`: start weights, as large as the next layer needs them.
+# 3. `minigrad-ae exercise start 7`: Adam's step.
+# 4. `minigrad-ae exercise start 18`: the mean over all data, batch by batch; a mean of means.
 
 # %% Answers
 lesson.cell("Answers to what you predicted")

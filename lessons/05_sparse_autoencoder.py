@@ -667,14 +667,13 @@ print(f"zeros among {len(some)} x {K} codes: {zeros_of_mean:.1%}; with the sum {
 # %% [markdown]
 # ## Exercises
 #
-# 1. Put your own table into the first cell, with M larger than its number of columns.  At which
-#    `lam` does a row use three units?
-# 2. Derive $\lambda \sum_n |z_{nk}| = \mu \lVert w_k \rVert^2$ for the weight decay from
-#    $z_k \to c z_k$, $w_k \to w_k / c$.  Does the run above satisfy it?
-# 3. Replace `.relu()` in `network` by nothing.  Are codes still small?  Are they ever exactly 0?
-# 4. Replace $|z|$ by $z^2$ in the penalty.  What is the best code now, and what happens to the
-#    dictionary?
-# 5. Give `mg.data.patches` an `image=` of your own.  Which directions do its edges have?
+# What the penalty does to a code, and how it is dodged.  `minigrad-ae exercise start N` copies a
+# blank into your folder, and `minigrad-ae exercise check N` judges it: it names the misconception,
+# not the answer.
+#
+# 1. `minigrad-ae exercise start 8`: the soft threshold, from its definition.
+# 2. `minigrad-ae exercise start 22`: the objective of the slide: a mean where a sum is meant, and a
+#    decoder that dodges.
 
 # %% Answers
 lesson.cell("Answers to what you predicted")

@@ -672,18 +672,12 @@ lesson.result("target noisy: squared error per held-out row", wrong_error)
 # %% [markdown]
 # ## Exercises
 #
-# 1. Show that $E\,\lVert x - A \tilde x \rVert^2$ is
-#    $\mathrm{tr}\,(I - A) S (I - A)^T + \sigma^2 \lVert A \rVert^2$ for centred data: for a linear
-#    network noise *is* weight decay on $W_2 W_1$.
-# 2. Two points, m and -m: derive $E[x | \tilde x] = m \tanh(m^T \tilde x / \sigma^2)$.  Which
-#    weights must the tanh unit have?  Read them off `twins`.
-# 3. Set `drop = 0.1` and try the network on rows with half of the entries zeroed, and the other way
-#    round.  Which is worse, and why?
-# 4. Give each column noise of its own: `sigma` in `gaussian` as an array of length D, the same in
-#    `analytic.gaussian_moments`.  How far does the subspace turn from PCA's now?  (And on the
-#    circle: at which radius is the arrow 0, and where does that radius go as sigma grows?)
-# 5. Start at noise and go $x \leftarrow x + \frac12 \eta s(x) + \sqrt{\eta}\, \epsilon$ with the
-#    learned score s of the toy.  Do you get draws of the mixture?
+# The corruption, which is easy to get wrong.  `minigrad-ae exercise start N` copies a blank into
+# your folder, and `minigrad-ae exercise check N` judges it: it names the misconception, not the
+# answer.
+#
+# 1. `minigrad-ae exercise start 23`: a corruption that also reaches the target, and strikes every
+#    row alike.
 
 # %% Answers
 lesson.cell("Answers to what you predicted")

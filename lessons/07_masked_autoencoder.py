@@ -617,14 +617,14 @@ lesson.result("codes put back wrongly: error per hidden pixel", broken)
 # %% [markdown]
 # ## Exercises
 #
-# 1. Set `steps = 5000`, `width = 64`, `depth = 2` in the first cell (minutes).  How near to the
-#    shipped network does it come?
-# 2. Replace `decoder_positions` in E by `0 * decoder_positions`.  What can the network still learn
-#    about hidden patches, and why so little?
-# 3. Let each batch share one mask: `np.tile(draw_masks(1), (batch, 1))`.  What changes in the
-#    gradient's noise, and in the error?
-# 4. Set `mask_ratio = 0.5`.  By how much do the Gaussian conditional and the network improve?
-# 5. Put the visible patches into E as well.  Does the error on hidden pixels suffer?
+# The parts of the masked autoencoder.  `minigrad-ae exercise start N` copies a blank into your
+# folder, and `minigrad-ae exercise check N` judges it: it names the misconception, not the answer.
+#
+# 1. `minigrad-ae exercise start 9`: a random subset for each picture, and the way back.
+# 2. `minigrad-ae exercise start 24`: the error on hidden patches; an inverted mask.
+# 3. `minigrad-ae exercise start 25`: attention's weights; a softmax along the wrong axis.
+# 4. `minigrad-ae exercise start 26`: heads: reshape where a transpose was meant.
+# 5. `minigrad-ae exercise start 13`: attention's backward pass, by hand.
 
 # %% Answers
 lesson.cell("Answers to what you predicted")

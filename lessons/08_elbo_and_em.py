@@ -614,11 +614,11 @@ lesson.result("ln p - L - KL, nats", ln_p - L - kl, exact=0, tolerance=scale)
 # %% [markdown]
 # ## Exercises
 #
-# 1. Give the one weight a noise of $\sigma^2 = .2$ in place of 1.  How many rounds does EM need
-#    now, and why does less noise make it slower?
-# 2. Weigh the KL in `bound` by .5.  Is it still below ln p?  When is it not?
-# 3. Make the columns of W orthogonal by hand.  What happens to the approximation gap?
-# 4. Halve d in the cell on many samples until $\chi^2$ is infinite.  What do the bounds $L_k$ do?
+# EM, and the KL divergence in the bound.  `minigrad-ae exercise start N` copies a blank into your
+# folder, and `minigrad-ae exercise check N` judges it: it names the misconception, not the answer.
+#
+# 1. `minigrad-ae exercise start 27`: a round of EM that takes posterior means for the truth.
+# 2. `minigrad-ae exercise start 10`: KL(q || p) of a Gaussian from the standard normal.
 
 # %% Answers
 lesson.cell("Answers to what you predicted")

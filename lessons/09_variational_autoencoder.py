@@ -826,17 +826,15 @@ for p, value in zip(w, kept, strict=True):
 # %% [markdown]
 # ## Exercises
 #
-# 1. Give the score function the best constant baseline instead of E f
-#    (`analytic.Quadratic.best_baseline`).  How much variance is left?
-# 2. Black and white data: put `X = (X > 0.5).astype(float)` at the end of the first cell.  What is
-#    the highest value that ln p(x) can have now, and why had it no such limit before?
-# 3. Put `likelihood = "bernoulli"` there for the grey digits.  How much of the bound is lost to the
-#    greys, whatever the decoder does, and how much is left for z to gain?
-# 4. Raise M.  How many units stay active, and what do the others cost?  (Lesson 10)
-# 5. Train on $\mathcal{L}_5$ instead of the bound: five samples, logarithm of the mean weight.
-#    What happens to the ELBO, and what to ln p(x)?
-# 6. Draw p(z | x) on a grid for one test row.  How many modes has it, and where between them is the
-#    mean of q(z | x)?
+# The parts of Algorithm 1, and two ways around it.  `minigrad-ae exercise start N` copies a blank
+# into your folder, and `minigrad-ae exercise check N` judges it: it names the misconception, not
+# the answer.
+#
+# 1. `minigrad-ae exercise start 10`: the KL divergence.
+# 2. `minigrad-ae exercise start 11`: the reparameterisation.
+# 3. `minigrad-ae exercise start 12`: Algorithm 1; three faults in one density.
+# 4. `minigrad-ae exercise start 28`: the score function's estimate; a factor that is not detached.
+# 5. `minigrad-ae exercise start 29`: an importance-weighted bound, exact for the linear model.
 
 # %% Answers
 lesson.cell("Answers to what you predicted")

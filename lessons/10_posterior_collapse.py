@@ -515,27 +515,31 @@ print(mg.check_graph(negative_bound(*start(M))))
 # ## Break it
 #
 # Somebody's training forgets beta: it is stored, printed, and never used.  The loss falls and looks
-# healthy.  Which of the numbers above would have shown it?
+# healthy.  Say which number should show it, before the cell prints three of them.
 
-# %% Break it
+# %% Break it: a beta that is never used
 lesson.cell("Break it: a beta that is never used")
-(_, forgets, _), _ = train(1 / (2 * sigma2), 1.0, M)
-print(f"beta = {beta}: {active(V)} active units; if training forgets it: {active(forgets)}")
-forgotten = ((r @ forgets.T) ** 2).sum(axis=0)
-print(
-    f"variances of the means of q: {np.sort(moves)[::-1].round(3)},",
-    np.sort(forgotten)[::-1].round(3),
-)
 lesson.predict("forgotten")  # which number tells?
+forgets, _ = train(1 / (2 * sigma2), 1.0, M)
+_, with_beta = terms(W, V, log_d)
+_, without = terms(*forgets)
+print(f"beta = {beta}: {active(V)} active units; if training forgets it: {active(forgets[1])}")
+print("           KL, unit by unit             variance of the mean of q")
+print("     law  with beta  forgotten           law  with beta  forgotten")
+moved = ((r @ forgets[1].T) ** 2).sum(axis=0)
+kl_columns = [np.sort(kl.round(12) + 0.0)[::-1] for kl in (best.kl, with_beta, without)]
+columns = [*kl_columns, best.mean_variances, np.sort(moves)[::-1], np.sort(moved)[::-1]]
+for row in zip(*columns, strict=True):
+    print("{:>8.3f} {:>10.3f} {:>10.3f} {:>13.3f} {:>10.3f} {:>10.3f}".format(*row))
 
 # %% [markdown]
 # ## Exercises
 #
-# 1. Keep sigma2 = .05.  From which beta on is only one unit left?  Check by training.
-# 2. Divide your own data by 10.  Which sigma2 keeps the number of active units?
-# 3. Learn $\sigma^2$, too, with beta = 4 and M = 2.  Why does it collapse, and what does
-#    `analytic.learnt_noise` say?
-# 4. Warm up for 1, 5 and 20 epochs.  How short a warm-up is enough?
+# The weight of the KL divergence.  `minigrad-ae exercise start N` copies a blank into your folder,
+# and `minigrad-ae exercise check N` judges it: it names the misconception, not the answer.
+#
+# 1. `minigrad-ae exercise start 30`: a loss that forgets beta, as above, and a mean where a sum is
+#    meant.
 
 # %% Answers
 lesson.cell("Answers to what you predicted")

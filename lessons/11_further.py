@@ -454,11 +454,12 @@ lesson.result("Langevin with half the noise: variance", wrong)
 # %% [markdown]
 # ## Exercises
 #
-# 1. Give the conditional VAE a c that says nothing (`X[:, given] = ...` random numbers).  What is
-#    c worth then, and why is it not 0 exactly?
-# 2. Turn the decoder by 10 degrees in place of 45.  What happens to the gap of the diagonal q?
-# 3. Set d to 0.05, smaller than the posterior's variance.  What does $L_{50}$ find now?
-# 4. Let h grow to 2 $\sigma^2$.  What happens to the chains, and why there?
+# Steps of Langevin, and the importance-weighted bound.  `minigrad-ae exercise start N` copies a
+# blank into your folder, and `minigrad-ae exercise check N` judges it: it names the misconception,
+# not the answer.
+#
+# 1. `minigrad-ae exercise start 31`: Langevin's step with half of its noise.
+# 2. `minigrad-ae exercise start 29`: an importance-weighted bound, exact for the linear model.
 
 # %% Answers
 lesson.cell("Answers to what you predicted")

@@ -206,11 +206,17 @@ def step_of(folder: Path) -> int:
     return int(checkpoint.load(path).meta["history"]["steps"]) if path.exists() else 0
 
 
-def goes_on(folder: Path) -> Start:
-    """The command that was printed last."""
+def printed(folder: Path) -> list[str]:
+    """The commands to go on with that were printed: none by a run that was stopped while it was
+    still reading its data.
+    """
     lines = (folder / "said").read_text(encoding="utf-8").splitlines()
-    printed = [line for line in lines if line.startswith("  python -m minigrad_ae")]
-    words = shlex.split(printed[-1])[3:]
+    return [line for line in lines if line.startswith("  python -m minigrad_ae")]
+
+
+def by_words(printed: str) -> Start:
+    """The run of a command that was printed."""
+    words = shlex.split(printed)[3:]
     return lambda folder: main(words)
 
 
@@ -249,8 +255,9 @@ def attack(name: str, start: Start, folder: Path, kills: int, terms: int, rng: A
             step, then = kept, start
             if sent is signal.SIGTERM and code == 128 + sent:
                 found["answered"] += 1
-                if kept:
-                    then = goes_on(here)
+                if kept and printed(here):
+                    then = by_words(printed(here)[-1])
+                    found["by the printed command"] += 1
             elif code != -sent:
                 raise AssertionError(f"{name}: {sent.name} ended it with {code}")
         found["ends"] += 1

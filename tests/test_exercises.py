@@ -7,6 +7,7 @@ however it is spelled; and the judge's process survives whatever a learner write
 import io
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -16,6 +17,7 @@ from helpers import run, wrong_use
 
 from minigrad_ae.teaching import exercises
 from minigrad_ae.teaching.judge import CHARACTERS, fault, load, outcome, verdict
+from minigrad_ae.teaching.lesson import lesson_files
 
 BLANKS = exercises.blanks()
 SPELLINGS = Path(__file__).parent / "wrong_answers"
@@ -112,6 +114,35 @@ def test_every_exercise_has_a_judge_and_a_solution_and_spellings():
     assert [int(name[:2]) for name in names] == list(range(1, len(names) + 1))
 
 
+@every_exercise
+def test_the_lessons_of_its_title_point_to_an_exercise(blank):
+    named = re.findall(r"\d+", exercises.title(blank).rpartition("(lesson")[2])
+    number, folder = int(blank.stem[:2]), blank.parent.parent
+    for lesson in named:
+        (path,) = folder.glob(f"{int(lesson):02}_*.py")
+        text = path.read_text(encoding="utf-8").partition("# ## Exercises")[2]
+        assert f"`minigrad-ae exercise start {number}`" in text, path.name
+
+
+def test_lessons_point_to_exercises_that_exist_and_the_coverage_names_all():
+    folder = BLANKS[0].parent.parent
+    numbers = set(range(1, len(BLANKS) + 1))
+    for path in lesson_files():
+        text = path.read_text(encoding="utf-8").partition("# ## Exercises")[2]
+        pointed = [int(number) for number in re.findall(r"exercise start (\d+)", text)]
+        assert pointed and set(pointed) <= numbers, path.name
+    page = (folder / "COVERAGE.md").read_text(encoding="utf-8").partition("learner's hands")[2]
+    broken = {int(n) for n in re.findall(r"(?:^|[\s:,])(\d+)\\\*", page.partition("- ")[2])}
+    named = {int(n) for n in re.findall(r"\b(\d+)\b", page.partition("- ")[2])}
+    assert named == numbers
+    starts = {
+        n for n, b in enumerate(BLANKS, 1) if "NotImplementedError" not in b.read_text("utf-8")
+    }
+    assert broken == starts and len(broken) >= 12
+    said = (folder / "exercises" / "README.md").read_text(encoding="utf-8")
+    assert f"({len(broken)} of {len(BLANKS)})" in said
+
+
 # --- what a learner may write ---------------------------------------------------------------------
 
 
@@ -124,13 +155,18 @@ ANSWERS = {
     "import os\ndef tanh_rule(g, y):\n    os._exit(0)\n": "it ended Python itself",
     "def tanh_rule(g, y):\n    g * (1 - y * y)\n": "your function returned None",
     "def tanh_rule(g, y):\n    return 'g'\n": "your function returned str, not numbers",
-    "def tanh(g, y):\n    return g\n": "there is no function 'tanh_rule'",
+    "def tanh(g, y):\n    return g\n": "calls it by this name (your file has tanh)",
+    "def tanh_rule(g, y):\n    return g * (1 - y^2)\n": "line 2: TypeError: ufunc 'bitwise_xor'",
+    "def tanh_rule(g, y):\n    return g + y ^ 2\n": "(^ is no power in Python: that is **)",
+    "def tanh_rule(g, y):\n    return g * (1 - y * y) + 0j\n": "returned complex numbers",
+    "def tanh_rule(g, y):\n    return (g * (1 - y * y)).astype('float32')\n": "nearly right",
+    "def tanh_rule(g, y):\n    return g, None\n": "returned None where the judge expects numbers",
     "def tanh_rule(g, y):\n    return tanh_rule(g, y)\n": "line 2: RecursionError",
     "def tanh_rule(g, y):\n    return g[:1]\n": "line 2: IndexError",
     "def tanh_rule(g, y):\n    return (g - g * y * y).reshape(y.shape[:1])\n": "(g of shape (2, 4)",
     "def tanh_rule(g, y):\n    return g * 3\n": "g = 0.1257, y = -0.1313: the result is",
     "tanh_rule = print\n": "your function returned None",
-    "def tanh_rule(g):\n    return g\n": "the judge cannot use what your file gives it: TypeError",
+    "def tanh_rule(g):\n    return g\n": "other arguments than yours takes: TypeError",
     "def tanh_rule(g, y):\n    return input()\n": "line 2: EOFError",
 }
 
@@ -161,6 +197,23 @@ def test_an_answer_that_does_not_end_is_told_its_line(tmp_path):
     assert exercises.check(file, BLANKS[0], seconds=1.0).line in (2, 3)
 
 
+def test_results_may_be_a_list_and_are_counted():
+    blank = exercises.find("5")
+    exercise = load(exercises.judge_of(blank), "judge")
+    solution = load(solved(blank), "solution").gradients
+    assert fault(lambda *case: list(solution(*case)), exercise) is None
+    assert "should return 2 results, and returns 1" in fault(lambda X, *_: X, exercise)
+
+
+def test_a_file_of_the_learner_named_as_a_library_hides_none(tmp_path):
+    (tmp_path / "numpy.py").write_text("x = 1\n", encoding="utf-8")
+    (tmp_path / "helper.py").write_text("def slope(y):\n    return 1 - y * y\n", encoding="utf-8")
+    file = tmp_path / "01_tanh_rule.py"
+    text = "import helper\n\ndef tanh_rule(g, y):\n    return g * helper.slope(y)\n"
+    file.write_text(text, encoding="utf-8")
+    assert exercises.check(file, BLANKS[0]) == (True, "", None, "")
+
+
 def test_what_an_answer_does_to_its_arguments_is_its_own_affair(tmp_path):
     """The judge compares with arrays that the answer has not had in its hands."""
     exercise = load(exercises.judge_of(BLANKS[0]), "judge")
@@ -177,6 +230,53 @@ def test_what_an_answer_does_to_its_arguments_is_its_own_affair(tmp_path):
         )
         is None
     )
+
+
+def folder_with(tmp_path, *names):
+    """The solutions of some exercises, as a learner's files."""
+    for name in names:
+        text = (BLANKS[0].parent.parent / "solutions" / f"{name}.py").read_bytes()
+        (tmp_path / f"{name}.py").write_bytes(text)
+    return tmp_path / f"{names[-1]}.py"
+
+
+TRACK = "02_unbroadcast", "03_topological_order", "16_tensor_engine"
+
+
+def test_a_track_stands_on_the_learners_own_files(tmp_path):
+    file = folder_with(tmp_path, *TRACK)
+    judge = exercises.judge_of(exercises.find("16"))
+    assert verdict(file, judge).passed
+    (tmp_path / "02_unbroadcast.py").unlink()
+    found = verdict(file, judge)
+    assert "stands on exercise 2, which is not in this folder" in found.said
+    assert "minigrad-ae exercise start 2" in found.said
+
+
+def test_an_earlier_file_that_is_wrong_is_blamed_and_not_the_later_one(tmp_path):
+    file = folder_with(tmp_path, *TRACK)
+    judge = exercises.judge_of(exercises.find("16"))
+    wrong = (tmp_path / "02_unbroadcast.py").read_text(encoding="utf-8")
+    (tmp_path / "02_unbroadcast.py").write_text(wrong.replace("sum", "mean"), encoding="utf-8")
+    found = verdict(file, judge)
+    assert found.said.startswith("it stands on 02_unbroadcast.py, which is not right yet: You aver")
+    blank = exercises.find("3").read_bytes()
+    folder_with(tmp_path, "02_unbroadcast")
+    (tmp_path / "03_topological_order.py").write_bytes(blank)
+    assert "it stands on 03_topological_order.py" in verdict(file, judge).said
+
+
+def test_the_end_of_the_track_is_certified_whatever_the_engine_is(tmp_path):
+    """Two engines of other make give the certificate's yes; a wrong one is found at its root."""
+    file = folder_with(tmp_path, *TRACK, "17_own_autoencoder")
+    judge = exercises.judge_of(exercises.find("17"))
+    assert verdict(file, judge).passed
+    text = (SPELLINGS / "16_tensor_engine.py").read_text(encoding="utf-8")
+    other = text.replace("class right", "class Tensor").replace("right)", "Tensor)")
+    (tmp_path / TRACK[2]).with_suffix(".py").write_text(other.replace("right(", "Tensor("), "utf-8")
+    assert verdict(file, judge).passed
+    (tmp_path / "16_tensor_engine.py").write_bytes(exercises.find("16").read_bytes())
+    assert "it stands on 16_tensor_engine.py" in verdict(file, judge).said
 
 
 # --- the command ----------------------------------------------------------------------------------
@@ -208,7 +308,7 @@ def test_from_a_blank_to_a_right_answer(capsys, tmp_path):
 def test_the_record_keeps_what_was_passed_and_the_other_exercises(tmp_path):
     exercises.record(tmp_path, BLANKS[0], passed=True, tries=1)
     exercises.record(tmp_path, BLANKS[1], hints=1)
-    exercises.record(tmp_path, BLANKS[0], tries=2)
+    exercises.record(tmp_path, BLANKS[0], tries=1)
     assert exercises.progress(tmp_path) == {
         BLANKS[0].stem: {"passed": True, "tries": 2, "hints": 0},
         BLANKS[1].stem: {"passed": False, "tries": 0, "hints": 1},
@@ -222,8 +322,18 @@ def test_the_list_names_every_exercise(capsys, tmp_path):
 
 
 def test_all_blanks_are_a_handout(capsys, tmp_path):
-    assert run(capsys, "exercise", "start", "all", "--folder", tmp_path / "class")[0] == 0
-    assert sorted(p.name for p in (tmp_path / "class").iterdir()) == [p.name for p in BLANKS]
+    """Every blank as it is (each fails, above) and nothing else; what is there already stays."""
+    folder = tmp_path / "class"
+    folder.mkdir()
+    (folder / BLANKS[1].name).write_text("mine", encoding="utf-8")
+    code, out, _ = run(capsys, "exercise", "start", "all", "--folder", folder)
+    assert code == 0 and out.count("stays as it is") == 1
+    assert (folder / BLANKS[1].name).read_text(encoding="utf-8") == "mine"
+    written = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert {**written, BLANKS[1].name: b""} == {
+        **{blank.name: blank.read_bytes() for blank in BLANKS},
+        BLANKS[1].name: b"",
+    }
 
 
 def test_a_learners_file_is_never_replaced(capsys, tmp_path):
@@ -251,7 +361,23 @@ def test_a_copy_without_solutions_says_so(capsys, tmp_path, monkeypatch):
     assert "no solutions" in wrong_use(capsys, "exercise", "solution", 1)
 
 
-def test_a_broken_record_is_refused_and_stays(capsys, tmp_path):
-    (tmp_path / exercises.PROGRESS).write_text("[1", encoding="utf-8")
-    assert "cannot be read" in wrong_use(capsys, "exercise", "list", "--folder", tmp_path)
-    assert (tmp_path / exercises.PROGRESS).read_text(encoding="utf-8") == "[1"
+@pytest.mark.parametrize(
+    "text",
+    ["[1", "[]", "{}{", '{"01_tanh_rule": 3}', '{"01_tanh_rule": {"tries": "many"}}', "[" * 9999],
+)
+def test_a_damaged_record_is_set_aside_and_a_check_goes_on(capsys, tmp_path, text):
+    (tmp_path / exercises.PROGRESS).write_text(text, encoding="utf-8")
+    code, out, _ = run(capsys, "exercise", "list", "--folder", tmp_path)
+    aside = tmp_path / "minigrad_ae_exercises.damaged.json"
+    assert code == 0 and aside.name in out and aside.read_text(encoding="utf-8") == text
+    exercises.record(tmp_path, BLANKS[0], tries=1)
+    (tmp_path / exercises.PROGRESS).write_text(text, encoding="utf-8")
+    exercises.record(tmp_path, BLANKS[0], tries=1)
+    assert exercises.progress(tmp_path)[BLANKS[0].stem]["tries"] == 1
+
+
+def test_no_try_is_lost_among_concurrent_checks(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda k: exercises.record(tmp_path, BLANKS[k % 2], tries=1), range(24)))
+    assert [entry["tries"] for entry in exercises.progress(tmp_path).values()] == [12, 12]
+    assert [path.name for path in tmp_path.iterdir()] == [exercises.PROGRESS]

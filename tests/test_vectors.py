@@ -132,9 +132,9 @@ print(*registers(of_a_user, numba.void(row, row, row)))
 """
 
 
-def multiply_adds(bits, folder):
-    """Multiply-adds in 64-byte and in 32-byte registers: in the product, in tanh, and in a function
-    of a user's, as compiled for a processor for which LLVM prefers the latter.
+def printed(program, bits, folder):
+    """The lines that a program prints whose kernels are compiled for a processor for which LLVM
+    prefers vectors of 32 bytes.
     """
     env = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA", "MINIGRAD_AE"))}
     env |= {
@@ -144,9 +144,16 @@ def multiply_adds(bits, folder):
     }
     env |= {"MINIGRAD_AE_VECTORS": bits} if bits else {}
     done = subprocess.run(
-        [sys.executable, "-c", COUNT], env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True
     )
-    return [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+    return done.stdout.splitlines()
+
+
+def multiply_adds(bits, folder):
+    """Multiply-adds in 64-byte and in 32-byte registers: in the product, in tanh, and in a function
+    of a user's.
+    """
+    return [tuple(map(int, line.split())) for line in printed(COUNT, bits, folder)]
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="x86 code is counted")
@@ -221,3 +228,49 @@ def test_another_width_is_refused():
     assert done.returncode == 1
     for line in ("no vectors of '1024' bits", "MINIGRAD_AE_VECTORS=1024", "set it to 256 or 512"):
         assert line in done.stderr
+
+
+LOOPS = """
+import re
+from types import SimpleNamespace as Numbers
+import numba
+from minigrad_ae.kernels import fused, gemm, loops, norm, optim, rows
+
+number, real, flag = numba.float32, numba.float64, numba.boolean
+row, matrix = number[::1], number[:, ::1]
+names = [n for n in vars(loops) if hasattr(vars(loops)[n], "py_func")]
+kernels = {(loops, n): [row] * (3 if "backward" in n else 2) for n in names}
+kernels |= {
+    (fused, "_column_sums"): [matrix, row],
+    (fused, "_unit_rows"): [matrix, matrix, row],
+    (fused, "_unit_rows_backward"): [matrix, matrix, row, matrix],
+    (fused, "_half_squares"): [row] * 3,
+    (fused, "_bernoulli"): [row] * 3,
+    (fused, "_gaussian_kl"): [row] * 3,
+    (fused, "_l1_norm"): [row] * 2,
+    (fused, "_reparameterise"): [row] * 5,
+    (gemm, "rows_of_b"): [matrix, matrix, matrix, flag],
+    (norm, "_layer_norm"): [matrix, row, row, real, matrix, matrix, row],
+    (norm, "_layer_norm_backward"): [matrix, matrix, row, row, matrix, row, row],
+    (optim, "_adam"): [row] * 4 + [real] * 7,
+    (optim, "_square"): [row],
+    (rows, "_softmax"): [matrix, matrix],
+    (rows, "_softmax_backward"): [matrix] * 3,
+    (rows, "_log_softmax"): [matrix, matrix],
+    (rows, "_log_softmax_backward"): [matrix] * 3,
+}
+for (module, name), kinds in kernels.items():
+    kernel = getattr(module, name)
+    kernel.compile(tuple(kinds))
+    (code,) = kernel.inspect_asm().values()
+    of_many = re.findall(r"\\bv(?:add|mul|div|max|cmp|fn?m(?:add|sub))\\w*ps\\b.*zmm", code)
+    print(name, len(of_many))
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="x86 code is counted")
+def test_every_loop_is_one_over_whole_vectors(tmp_path):
+    """What a change of Numba, of a flag or of one line can undo unseen: 4 to 16 times as slow."""
+    counts = dict(line.rsplit(" ", 1) for line in printed(LOOPS, "512", tmp_path))
+    assert len(counts) >= 35
+    assert {name for name, many in counts.items() if int(many) == 0} == set()

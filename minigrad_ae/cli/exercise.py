@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 from textwrap import fill
+from typing import TYPE_CHECKING
 
 from ..arguments import counted
 from ..errors import DataError
+
+if TYPE_CHECKING:
+    from ..teaching.judge import Verdict
 
 HELP = "exercises with a judge: list, start, check, hint, solution"
 OPTIONS = {
@@ -28,6 +32,7 @@ def exercise(args: argparse.Namespace, rest: list[str]) -> int:
     """List, start, check: exit code 1 where the answer is not right yet."""
     from ..teaching import exercises
 
+    _mend(args.folder)
     if args.action in (None, "list"):
         return _list(args.folder)
     if args.which is None:
@@ -45,6 +50,15 @@ def exercise(args: argparse.Namespace, rest: list[str]) -> int:
         return _hint(blank, args.folder)
     print(exercises.solution(blank), end="")
     return 0
+
+
+def _mend(folder: Path) -> None:
+    """Set a damaged record aside, and say so."""
+    from ..teaching import exercises
+
+    if (damaged := exercises.set_aside(folder)) is not None:
+        print(f"The record of your exercises was damaged, and is now {damaged.name}.")
+        print("A new one begins; your answers are in files of their own, and as they were.\n")
 
 
 def _list(folder: Path) -> int:
@@ -71,7 +85,10 @@ def _start(which: str, folder: Path) -> int:
 
     chosen = exercises.blanks() if which == "all" else [exercises.find(which)]
     for blank in chosen:
-        print(f"{exercises.start(blank, folder)}   {exercises.title(blank)}")
+        if which == "all" and (folder / blank.name).exists():
+            print(f"{folder / blank.name}   is there already, and stays as it is")
+        else:
+            print(f"{exercises.start(blank, folder)}   {exercises.title(blank)}")
     print("Open it in an editor; its first lines say what to do.  Then:")
     print(f"minigrad-ae exercise check {folder / chosen[0].name}")
     return 0
@@ -84,22 +101,25 @@ def _check(which: str, folder: Path) -> int:
     blank = exercises.find(which)
     file = Path(which) if Path(which).suffix else folder / blank.name
     folder = file.parent
-    tries = exercises.progress(folder).get(blank.stem, exercises.UNTRIED)["tries"]
+    _mend(folder)
     found = exercises.check(file, blank)
-    changes = {"tries": tries + 1} | ({"passed": True} if found.passed else {})
-    exercises.record(folder, blank, **changes)
     _printed(found.printed)
-    number = int(blank.stem[:2])
+    _verdict(found, file, int(blank.stem[:2]))
+    exercises.record(folder, blank, passed=found.passed, tries=1)
+    return 0 if found.passed else 1
+
+
+def _verdict(found: Verdict, file: Path, number: int) -> None:
+    """Say whether an answer is right, and what to do next."""
     if found.passed:
         print(f"{file.name}: right, in every case of the judge.")
-        print(_next(number))
-        return 0
+        print(_next(number, file.parent))
+        return
     print(f"{file.name}: not yet")
     line = "" if found.line is None else f"line {found.line}: "
     for part in (line + found.said).splitlines():
         print(fill(part.strip(), WIDTH, initial_indent="  ", subsequent_indent="  "))
     print(f"Change the file and check again.  A hint: minigrad-ae exercise hint {number}")
-    return 1
 
 
 def _printed(text: str, most: int = 12) -> None:
@@ -111,13 +131,16 @@ def _printed(text: str, most: int = 12) -> None:
         print(f"  | ... ({len(lines) - most} more lines)")
 
 
-def _next(number: int) -> str:
+def _next(number: int, folder: Path) -> str:
     """What to do after an exercise that is right."""
     from ..teaching import exercises
 
     compare = f"Compare: minigrad-ae exercise solution {number}"
     if number == len(exercises.blanks()):
         return f"{compare}.  It was the last one."
+    following = exercises.find(str(number + 1)).name
+    if (folder / following).exists():
+        return f"{compare}.  Next: {following}"
     return f"{compare}.  Next: minigrad-ae exercise start {number + 1}"
 
 
@@ -130,5 +153,5 @@ def _hint(blank: Path, folder: Path) -> int:
     shown = min(seen + 1, len(hints))
     for k, hint in enumerate(hints[:shown], 1):
         print(fill(f"{k} of {len(hints)}: {hint}", WIDTH, subsequent_indent="  "))
-    exercises.record(folder, blank, hints=shown)
+    exercises.record(folder, blank, hints=shown - seen)
     return 0

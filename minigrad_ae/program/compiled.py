@@ -18,6 +18,7 @@ from ..inspect.record.applications import demand_loss
 from ..inspect.record.names import caller_scopes
 from ..kernels.backend import backend, state
 from ..kernels.calls import NotFinite
+from .again import Again, again
 from .closure import Same, Surroundings
 from .follow import Changed
 from .observed import data_of, observe
@@ -58,6 +59,7 @@ class CompiledStep:
         self.programs: dict[Any, Program | None] = {}
         self.reason = ""
         self.program: Program | None = None
+        self.again: Again | None = None  # the short way to the step of last time
         self.calls = 0
         self.made = 0  # programs, since one ran
         self.given_up = False
@@ -73,12 +75,14 @@ class CompiledStep:
         if not self.busy.acquire(False):  # called by itself, or by another thread
             return self.by_tape(arguments)
         try:
-            return self.step(arguments)
+            filled = self.again(arguments) if self.again else None
+            return self.step(arguments) if filled is None else joined(filled)
         finally:
             self.busy.release()
 
     def step(self, arguments: tuple[Any, ...]) -> Any:
         """One step, by a program where there is one that fits."""
+        self.again = None
         if watchers or self.given_up:  # a watcher, such as anomaly mode, wants to see the ops
             return self.by_tape(arguments)
         key = self.key(arguments)
@@ -103,7 +107,10 @@ class CompiledStep:
         except Exception:  # the tape says what is wrong, with the user's line
             restore(arguments, states)
             return self.by_tape(arguments)
-        return self.deliver(program, update)
+        result = self.deliver(program, update)
+        if not self.check:
+            self.again = again(program, arguments, self.surroundings.state)
+        return result
 
     def key(self, arguments: tuple[Any, ...]) -> Any:
         """What a program depends on: kinds of arguments, kernels, and what the function closes
@@ -209,6 +216,18 @@ class CompiledStep:
         if self.optimizer is not None:
             self.optimizer.step()
 
+    @staticmethod
+    def give(gradients: dict[Value, np.ndarray], own: set[Value]) -> None:
+        """Gradients in the program's arrays: to an optimiser's `own` leaves, which have none left,
+        and added to what others have.
+        """
+        for leaf, g in gradients.items():
+            if leaf in own:
+                leaf._grad = g
+            else:
+                known = leaf._grad
+                leaf._grad = g.copy() if known is None else engine.add(known, g)
+
     def deliver(self, program: Program, updated: bool) -> Any:
         """Numbers and gradients of a run, in which the update was made or not."""
         self.made = 0
@@ -216,8 +235,7 @@ class CompiledStep:
             program.update.done()
         elif self.optimizer is not None:
             self.optimizer.zero_grad()
-            for leaf, g in program.gradients.items():
-                leaf._grad = g
+            self.give(program.gradients, set(self.optimizer.params))
             program.update = None
             self.optimizer.step()
             prepare = getattr(self.optimizer, "_prepared", None)
@@ -225,9 +243,7 @@ class CompiledStep:
             if update is not None:
                 program.take(update)
         else:
-            for leaf, g in program.gradients.items():
-                known = leaf._grad
-                leaf._grad = g.copy() if known is None else engine.add(known, g)
+            self.give(program.gradients, set())
         return joined(program.outputs)
 
 
@@ -256,8 +272,8 @@ def compile(function: Callable[..., Any], *, optimizer: Any = None, check: int =
     CompiledStep
         ``step(*arguments)`` returns the same as tensors without history, adds the gradients to
         ``.grad`` of the leaves as ``loss.backward()`` does, and has the program as
-        ``step.program``. With an optimizer ``.grad`` holds the gradients of this call until the
-        next one.
+        ``step.program``. That of an optimizer's parameters holds the gradients of this call until
+        the next one.
 
     Raises
     ------

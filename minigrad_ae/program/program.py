@@ -79,6 +79,8 @@ class Program:
 
         if not {leaf for leaf, _, _ in self.leaves}.issuperset(update.params):
             return  # `fits` does not look at all of them
+        if not self.gradients.keys() <= set(update.params):
+            return  # others have gradients that add up
         parts = in_one([*self.parts, *segments(update.calls)])
         if isinstance(parts[-1], Tape):
             update.on_tape(parts[-1])

@@ -14,11 +14,15 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ..errors import DataError, FileError
-from ..files import write_json, write_whole
+from ..files import alone_in, write_json, write_whole
 from .judge import Verdict, load
 from .lesson import lessons_folder
 
@@ -74,6 +78,21 @@ def hints(blank: Path) -> tuple[str, ...]:
     return given
 
 
+def mine(name: str, file: str) -> ModuleType:
+    """The learner's earlier exercise `name`, from the folder of `file`: what a track stands on.
+
+    FileError if it is not there.
+    """
+    path = Path(file).with_name(f"{name}.py")
+    if not path.is_file():
+        raise FileError(
+            f"this exercise stands on exercise {int(name[:2])}, which is not in this folder",
+            f"no file {path}",
+            f"minigrad-ae exercise start {int(name[:2])} copies its blank; write it first",
+        )
+    return load(path, name)
+
+
 def start(blank: Path, folder: Path) -> Path:
     """Copy a blank into the learner's folder; a file that is there is left alone."""
     target = folder / blank.name
@@ -99,9 +118,7 @@ def check(file: Path, blank: Path, seconds: float = SECONDS) -> Verdict:
     file = file.resolve()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "verdict.json"
-        _run_judge(
-            [str(file), str(judge_of(blank)), str(report), str(seconds)], file.parent, seconds
-        )
+        _run_judge([file, judge_of(blank), report, seconds], seconds, folder)
         if report.is_file():
             return Verdict(**json.loads(report.read_text(encoding="utf-8")))
         stack = Path(f"{report}.stack")
@@ -111,11 +128,11 @@ def check(file: Path, blank: Path, seconds: float = SECONDS) -> Verdict:
     return Verdict(False, "it ended Python itself, before the judge could say anything")
 
 
-def _run_judge(arguments: list[str], folder: Path, seconds: float) -> None:
-    """The judge's process: in the learner's folder, with this package, silent and without input."""
+def _run_judge(arguments: list[Any], seconds: float, folder: str) -> None:
+    """The judge's process: begun in an empty folder, with this package, silent, without input."""
     here = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-B", "-m", "minigrad_ae.teaching.judge", *arguments]
+    command = [sys.executable, "-B", "-m", "minigrad_ae.teaching.judge", *map(str, arguments)]
     try:
         subprocess.run(
             command,
@@ -138,27 +155,65 @@ def _line_in(stack: str, file: Path) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def progress(folder: Path) -> dict[str, dict[str, Any]]:
-    """What has been done in a folder: {exercise: {"passed", "tries", "hints"}}."""
-    path = folder / PROGRESS
-    if not path.is_file():
-        return {}
-    try:
-        done: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-        return {name: {**UNTRIED, **entry} for name, entry in done.items()}
-    except (ValueError, AttributeError, TypeError):
-        raise FileError(
-            "the record of your exercises cannot be read",
-            f"{path}",
-            "delete it: your answers are in files of their own, and are not touched",
-        ) from None
-
-
 UNTRIED: dict[str, Any] = {"passed": False, "tries": 0, "hints": 0}
 
 
-def record(folder: Path, blank: Path, **changes: Any) -> None:
-    """Take note of what has been done; an exercise that was passed once stays passed."""
-    done = progress(folder)
-    entry = {**UNTRIED, **done.get(blank.stem, {})}
-    write_json(folder / PROGRESS, {**done, blank.stem: {**entry, **changes}})
+def progress(folder: Path) -> dict[str, dict[str, Any]]:
+    """What has been done in a folder: {exercise: {"passed", "tries", "hints"}}.
+
+    A record that cannot be read is set aside (`set_aside` says where), and a new one begun.
+    """
+    return _read(folder / PROGRESS) or {}
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]] | None:
+    """The record; {} if there is none yet, None if it cannot be read."""
+    if not path.is_file():
+        return {}
+    try:
+        done = json.loads(path.read_text(encoding="utf-8"))
+        done = {name: {**UNTRIED, **entry} for name, entry in done.items()}
+        for entry in done.values():
+            counts = entry["tries"], entry["hints"]
+            if type(entry["passed"]) is not bool or {type(count) for count in counts} != {int}:
+                return None
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return None
+    return done
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Rename a record that cannot be read; its new name, or None where all is well."""
+    path = folder / PROGRESS
+    if _read(path) is not None:
+        return None
+    return path.replace(path.with_suffix(".damaged.json"))
+
+
+def record(folder: Path, blank: Path, passed: bool = False, tries: int = 0, hints: int = 0) -> None:
+    """Add tries and hints to what has been done; an exercise that was passed once stays passed."""
+    with _alone(folder):
+        set_aside(folder)
+        done = progress(folder)
+        entry = done.get(blank.stem, UNTRIED)
+        added = {
+            "passed": entry["passed"] or passed,
+            "tries": entry["tries"] + tries,
+            "hints": entry["hints"] + hints,
+        }
+        write_json(folder / PROGRESS, {**done, blank.stem: added})
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let no other check write the record meanwhile.  Where another run holds the folder for longer
+    than a few seconds (a training does), it is written all the same.
+    """
+    with ExitStack() as stack:
+        for _ in range(50):
+            try:
+                stack.enter_context(alone_in(folder))
+                break
+            except FileError:
+                time.sleep(0.1)
+        yield

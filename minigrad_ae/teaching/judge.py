@@ -17,6 +17,7 @@ from __future__ import annotations
 import copy
 import faulthandler
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import FileError
 from ..files import write_json
 
 # Of the largest entry.  Answers take at most some hundred operations in float64, which rounding
@@ -78,17 +80,44 @@ def verdict(file: Path, judge: Path) -> Verdict:
     try:
         with redirect_stdout(printed), redirect_stderr(printed):
             said = _judge_file(file, exercise)
-        return Verdict(said is None, said or "", None, printed.getvalue())
+        found = Verdict(said is None, said or "", None, printed.getvalue())
     except BaseException as error:
         line = line_of(file, error)
-        return Verdict(False, _told(error, line), line, printed.getvalue())
+        found = Verdict(False, _told(error, line), line, printed.getvalue())
+        if isinstance(error, FileError) or _raised_in(error) == str(file):
+            return found
+    return found if found.passed else _blamed(found, file, judge, exercise)
+
+
+def _blamed(found: Verdict, file: Path, judge: Path, exercise: ModuleType) -> Verdict:
+    """The verdict on the first earlier file of the learner that is not right, if there is one."""
+    for name in getattr(exercise, "NEEDS", ()):
+        earlier = verdict(file.with_name(f"{name}.py"), judge.with_name(f"{name}.py"))
+        if not earlier.passed:
+            line = f"line {earlier.line}: " if earlier.line else ""
+            said = f"it stands on {name}.py, which is not right yet: {line}{earlier.said}"
+            return Verdict(False, said, None, found.printed)
+    return found
+
+
+def _raised_in(error: BaseException) -> str:
+    """The file in which an error was raised."""
+    return traceback.extract_tb(error.__traceback__)[-1].filename
 
 
 def _judge_file(file: Path, exercise: ModuleType) -> str | None:
-    answer = getattr(load(file, "exercise"), exercise.FUNCTION, None)
+    module = load(file, "exercise")
+    answer = getattr(module, exercise.FUNCTION, None)
     if not callable(answer):
-        return f"there is no function {exercise.FUNCTION!r}: the judge calls it by this name"
+        own = [name for name, value in vars(module).items() if _is_own(value)]
+        there = f" (your file has {', '.join(own)})" if own else ""
+        return f"there is no function {exercise.FUNCTION!r}: the judge calls it by this name{there}"
     return fault(answer, exercise)
+
+
+def _is_own(value: Any) -> bool:
+    """Whether a file has defined a function or a class itself."""
+    return callable(value) and getattr(value, "__module__", "") == "exercise"
 
 
 def fault(answer: Any, exercise: ModuleType) -> str | None:
@@ -161,7 +190,9 @@ def _named(result: Any) -> dict[str, np.ndarray]:
     """The parts of a result by their names, which are numbers where it is a tuple."""
     if isinstance(result, Mapping):
         return {name: _numbers(part) for name, part in result.items()}
-    if isinstance(result, tuple):
+    if isinstance(result, tuple) or (
+        isinstance(result, list) and all(getattr(part, "ndim", 0) for part in result)
+    ):
         return {f"result {k}": _numbers(part) for k, part in enumerate(result)}
     return {"the result": _numbers(result)}
 
@@ -169,8 +200,13 @@ def _named(result: Any) -> dict[str, np.ndarray]:
 def _numbers(part: Any) -> np.ndarray:
     if isinstance(part, bool | np.bool_):
         return np.asarray(part)
+    if part is None:
+        raise Unusable("your function returned None where the judge expects numbers")
+    part = part.numpy() if hasattr(part, "numpy") else part
+    if np.iscomplexobj(part):
+        raise Unusable("your function returned complex numbers, and the judge expects real ones")
     try:
-        return np.asarray(part.numpy() if hasattr(part, "numpy") else part, dtype=float)
+        return np.asarray(part, dtype=float)
     except (TypeError, ValueError):
         raise Unusable(f"your function returned {type(part).__name__}, not numbers") from None
 
@@ -191,6 +227,8 @@ def _close(a: np.ndarray, b: np.ndarray) -> bool:
 def difference(got: dict[str, Any], right: dict[str, Any]) -> str:
     """Where a result first differs from what is right: in number, in shape, or in an entry."""
     if got.keys() != right.keys():
+        if "result 0" in right:
+            return f"your function should return {len(right)} results, and returns {len(got)}"
         return f"the judge expects {', '.join(right)}, and got {', '.join(got)}"
     name = next(name for name in right if not _close(got[name], right[name]))
     a, b = got[name], right[name]
@@ -200,6 +238,11 @@ def difference(got: dict[str, Any], right: dict[str, Any]) -> str:
         return f"{name} has shape {a.shape} and should have {b.shape}"
     entry = np.unravel_index(np.argmax(np.where(np.isnan(a), np.inf, np.abs(a - b))), a.shape)
     at = f" at {[int(k) for k in entry]}" if entry else ""
+    if f"{a[entry]:.6g}" == f"{b[entry]:.6g}":
+        return (
+            f"{name} is off by {abs(a[entry] - b[entry]):.1g}{at}: nearly right.  The judge "
+            "computes in float64: do you round, or use float32?"
+        )
     return f"{name} is {a[entry]:.6g}{at}, and should be {b[entry]:.6g}"
 
 
@@ -224,14 +267,23 @@ def _told(error: BaseException, line: int | None) -> str:
         return "it ends the program (sys.exit, exit or quit): return a value in its place"
     if isinstance(error, SyntaxError):
         return f"not Python: {error.msg}"
-    said = f"{type(error).__name__}: {error}"
+    said = f"{type(error).__name__}: {error}".removesuffix(": ")
+    if "bitwise_xor" in said or "type(s) for ^" in said:
+        said += "\n(^ is no power in Python: that is **)"
     if tried := getattr(error, "tried", None):
         said += f"\n({tried})"
+    if not line and isinstance(error, TypeError) and "argument" in said:
+        return f"the judge calls it with other arguments than yours takes: {said}"
     return said if line else f"the judge cannot use what your file gives it: {said}"
 
 
 def main(file: str, judge: str, report: str, seconds: str) -> None:
-    """Judge a file, and write the verdict as JSON; what runs too long leaves its stack in place."""
+    """Judge a file, and write the verdict as JSON; what runs too long leaves its stack in place.
+
+    It works in the file's folder, whose modules come last: a numpy.py there hides no NumPy.
+    """
+    os.chdir(Path(file).parent)
+    sys.path.append(os.getcwd())
     with open(f"{report}.stack", "w", encoding="utf-8") as stack:
         faulthandler.dump_traceback_later(float(seconds), exit=True, file=stack)
         found = verdict(Path(file), Path(judge))
