@@ -191,8 +191,9 @@ class _Data:
         return "", [[n.id, layout.layer[n.id], round(layout.x[n.id], 2)] for n in nodes]
 
     def warning(self) -> str:
-        """What had to be left out."""
-        t, parts, shown = self.trace, [], len(self.kept)
+        """What is suspected, and what had to be left out."""
+        t, shown = self.trace, len(self.kept)
+        parts = [f"suspicion: {found}" for found in t.suspicions]
         cap = f"to keep the page below {CAP / 1e6:g} MB"
         if shown < t.total:
             reasons = [t.truncated["reason"]] if t.truncated else []
