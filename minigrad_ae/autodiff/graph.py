@@ -38,7 +38,13 @@ class Watcher:
         """The rule of input number i of `value` has run."""
 
     def deposited(self, root: Value) -> None:
-        """A backward pass from `root` has added to ``.grad`` of the leaves."""
+        """A backward pass has added to ``.grad`` of the leaves.
+
+        Parameters
+        ----------
+        root : Value
+            What it started from.
+        """
 
     def copied(self, source: Any, copy: Any) -> None:
         """The numbers of `source` went into `copy`, and its history did not.

@@ -334,8 +334,9 @@ def trace(
         truncated=cut,
         seed=seed_in(scopes),
         asked=asked,
-        suspicions=[str(found) for found in asked_of(loss, scopes, gradients=recorder.gradients())],
     )
+    found = asked_of(loss, scopes, gradients=recorder.gradients())
+    t.suspicions = [str(each) for each in found]
     for listener in listeners:
         listener.append(t)
     return t

@@ -133,7 +133,7 @@ class History(Watcher):
         life.passes += 1
         life.moves += moved
         life.thrown += cleared and not moved
-        life.spoilt = 0 if cleared else life.spoilt + (life.summed if moved else 0)
+        life.spoilt = 0 if cleared else life.spoilt + moved * life.summed
         life.summed = 1 if cleared else life.summed + 1
         if moved:
             life.ratios.append((self.passes, ratio(now, life.numbers)))
@@ -180,7 +180,7 @@ class History(Watcher):
             self.layers = dict(list(self.layers.items())[-KEPT:])
 
 
-class watch(History):
+class watch:
     """A block whose training is watched, so that `mg.suspect` can also say what went wrong over
     several steps.
 
@@ -209,14 +209,17 @@ class watch(History):
     gradient accumulated over steps
     """
 
+    def __init__(self) -> None:
+        self._history = History()
+
     def __enter__(self) -> watch:
-        self.thread = threading.get_ident()
-        watchers.append(self)
-        History.kept = [*History.kept, self][-2:]
+        self._history.thread = threading.get_ident()
+        watchers.append(self._history)
+        History.kept = [*History.kept, self._history][-2:]
         return self
 
     def __exit__(self, *exc: object) -> None:
-        watchers.remove(self)
+        watchers.remove(self._history)
 
 
 # --- small questions about values ---
