@@ -169,6 +169,15 @@ def flat(session: nox.Session) -> None:
 
 
 @nox.session
+def drag(session: nox.Session) -> None:
+    """What a drag of the page's graph costs a browser, at 500 nodes, and 10,000 steps, in
+    tests/drag.json (a minute; needs chromium and chromium-driver).
+    """
+    session.install("-e", ".[test]")
+    session.run("python", "tests/drag.py", *session.posargs, env=QUIET)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The page of the public API, in docs/_build; a warning of Sphinx is an error."""
     session.install("-e", ".[docs]")

@@ -11,6 +11,7 @@ from helpers import nonfinite_numbers, rng
 import minigrad_ae as mg
 from minigrad_ae.inspect.record.names import told_apart
 from minigrad_ae.inspect.render.html_page import page
+from minigrad_ae.inspect.render.mathml import equation
 
 pytestmark = nonfinite_numbers
 DOWN, UP, RIGHT, LEFT, PGDN, PGUP, HOME, END = (
@@ -204,6 +205,70 @@ def test_a_name_is_shortened_where_it_says_least():
     assert short["encoder.0.weight"] == "encode…0.weight" and short["b"] == "b"
     assert all(len(text) <= 15 for text in short.values())
     assert len(set(short.values())) == len(names)
+
+
+# --- rules, in mathematics and in words -----------------------------------------------------------
+
+
+def test_a_rule_is_a_formula():
+    y = ["mover", ["mi", "y"], ["mo", "¯"]]
+    x = ["mover", ["mi", "x"], ["mo", "¯"]]
+    assert equation("x", "g / x") == ["math", x, ["mo", "="], ["mfrac", y, ["mi", "x"]]]
+    assert equation("x", "-g * (a - (b - c))")[3] == [
+        "mrow",
+        ["mrow", ["mo", "−"], y],
+        ["mo", "·"],
+        ["mrow", ["mo", "("], ["mrow", ["mi", "a"], ["mo", "−"], ["mrow", ["mo", "("], ["mrow",
+            ["mi", "b"], ["mo", "−"], ["mi", "c"]], ["mo", ")"]]], ["mo", ")"]],
+    ]  # fmt: skip
+    assert equation("A", "g @ swapaxes(B, -1, -2)")[3][3] == ["msup", ["mi", "B"], ["mi", "T"]]
+    spread = "broadcast_to(reshape(g, kept(x.shape, axis)), x.shape)"
+    assert equation("x", spread)[3] == ["mrow", y, ["mtext", ",\u00a0to each place"]]
+    assert equation("x", "g * broadcast_to(x, s)")[3][3] == ["mi", "x"]
+    assert equation("A", "rows(A + B) @ g")[3][1] == [
+        "mrow",
+        ["mo", "("],
+        ["mrow", ["mi", "A"], ["mo", "+"], ["mi", "B"]],
+        ["mo", ")"],
+    ]
+    assert equation("x", "g['<b>']")[3] == ["mtext", "g['<b>']"], "as it is"
+
+
+def test_every_rule_of_every_op_is_a_formula():
+    tags = "math mrow mi mn mo mtext mover msup msub msqrt mfrac mtable mtr mtd".split()
+
+    def leaves(part):
+        assert part[0] in tags
+        for p in part[1:]:
+            yield from [p] if isinstance(p, str) else leaves(p)
+
+    for op in mg.ops.REGISTRY.values():
+        for argument, rule in op.rules.items():
+            if rule is not None:
+                assert "=" in list(leaves(equation(argument, rule)))
+
+
+def test_mathematics_first_then_code_and_a_reason_in_words(browser, small, traced):
+    browser.open(small, "#s=7")
+    formula = (
+        "const m = document.querySelector('.rule math'); "
+        "return [m.textContent, m instanceof MathMLElement]"
+    )
+    assert browser.run(formula) == ["x¯=y¯·(1−y2)", True]
+    assert "dL/dx = g * (1 - y * y)" in browser.text("#body")
+    assert "All of it came from matmul_2 (step 5), the one place where h was used." in browser.text(
+        "#body"
+    )
+    browser.keys(END)
+    parts = [c.added for s in traced.steps for c in s.contributions if c.to == "W"]
+    k = np.unravel_index(int(np.argmax(np.abs(sum(parts)))), (4, 2))
+    first, second, total = (f"{float(p[k]):.4g}" for p in (*parts, sum(parts)))
+    assert (
+        "W was used 2 times, and each use sent its part: transpose_1 (step 6) and matmul_1 (step 9)"
+        f". Its largest entry, [{k[0]}, {k[1]}], is {first} from transpose_1 and {second} from "
+        f"matmul_1: {total}."
+    ) in browser.text("#body")
+    clean(browser)
 
 
 # --- faults and NaN -------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from browser import clean, demand, write
 import minigrad_ae as mg
 from minigrad_ae.inspect.render.html_page import page
 
-RIGHT = "\ue014"
+RIGHT, TAB, ESCAPE = "\ue014", "\ue004", "\ue00c"
 
 
 def test_hostile_names_are_inert(browser, tmp_path):
@@ -47,6 +47,8 @@ def test_hostile_names_are_inert(browser, tmp_path):
 def test_axe_finds_nothing(browser, small, dark, width):
     browser.open(small, "#s=8", width=width, dark=dark)
     assert browser.violations() == []
+    browser.keys("c", "\ue003", "1", TAB, ESCAPE)
+    assert "→" in browser.text("#value") and browser.violations() == []
     browser.keys("p")
     assert browser.violations() == []
     browser.keys("?")
@@ -57,8 +59,8 @@ def test_axe_finds_nothing(browser, small, dark, width):
 def test_nothing_scrolls_sideways(browser, small, long, width):
     for path in (small, long):
         browser.open(path, "#s=8", width=width)
-        for key in ("", "p"):
-            browser.keys(key) if key else None
+        for keys in ("", ("c", "1", "2", TAB), "p"):
+            browser.keys(*keys, ESCAPE)
             assert browser.run("return document.documentElement.scrollWidth") <= width
             over = (
                 "return [...document.querySelectorAll('#cards *')].filter((e) => "
@@ -103,6 +105,28 @@ def test_without_javascript_it_is_the_text_report(browser, small, traced):
     )
     shown = report.text
     assert "Step 9 of 9   MATMUL" in shown and traced.text().split("\n")[1] in shown
+
+
+def test_a_notebook_shows_it_in_a_frame(browser, traced, tmp_path):
+    shown = traced.html()
+    assert repr(shown).startswith("<Backward pass of loss: a page of")
+    path = tmp_path / "notebook.html"
+    head = "<!doctype html><html lang=en><title>notebook</title><main>"
+    path.write_text(head + shown._repr_html_() + "</main>", encoding="utf-8")
+    browser.open(path)
+    frame = browser.run("return document.querySelector('iframe')")
+    browser.driver.switch_to.frame(frame)
+    try:
+        browser.keys(TAB)
+        browser.run("document.getElementById('next').click()")
+        assert browser.step == 2
+        assert "all 9 values" in browser.run(
+            "return document.getElementById('what-off').textContent"
+        )
+        assert browser.run("return origin") == "null", "it has no access to the notebook"
+    finally:
+        browser.driver.switch_to.default_content()
+    clean(browser)
 
 
 def test_print_is_a_handout_of_all_steps(browser, small):

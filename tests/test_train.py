@@ -4,6 +4,7 @@ stops it.
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -336,22 +337,24 @@ def test_compiled_training_gives_the_same_bits(warm_up):
 
 def test_training_compiles_by_itself_where_that_pays(monkeypatch, caplog):
     made = []
-    whole = mg.train._Steps.compiled
-    monkeypatch.setattr(mg.train._Steps, "compiled", lambda self: made.append(1) or whole(self))
+    whole = mg.train.steps.Steps.compiled
+    steps = mg.train.steps.Steps
+    monkeypatch.setattr(steps, "compiled", lambda self: made.append(1) or whole(self))
     trained_with("auto")
     assert not made  # twelve steps of a small model
-    monkeypatch.setattr(mg.train._Steps, "WORTH", 0.0)
-    monkeypatch.setattr(mg.train._Steps, "TIMED", 4)
+    monkeypatch.setattr(mg.train.steps.Steps, "WORTH", 0.0)
+    monkeypatch.setattr(mg.train.steps.Steps, "TIMED", 4)
     with caplog.at_level("INFO", logger="minigrad_ae"):
         losses, _ = trained_with("auto", epochs=12)
     assert made and losses == trained_with(False, epochs=12)[0]
     told = [record.getMessage() for record in caplog.records]
+    told = [line for line in told if "last step changed" not in line]
     assert "compiling" in told[0] and ("compiled" in told[1] or "back" in told[1])
 
 
 def test_training_goes_back_to_the_tape_where_a_program_is_slower(monkeypatch):
-    monkeypatch.setattr(mg.train._Steps, "WORTH", 0.0)
-    monkeypatch.setattr(mg.train._Steps, "TIMED", 2)
+    monkeypatch.setattr(mg.train.steps.Steps, "WORTH", 0.0)
+    monkeypatch.setattr(mg.train.steps.Steps, "TIMED", 2)
     clock = iter(range(10**6))
     slow = {"by": 0.0}
 
@@ -359,15 +362,15 @@ def test_training_goes_back_to_the_tape_where_a_program_is_slower(monkeypatch):
         slow["by"] += next(clock)
         return slow["by"]
 
-    monkeypatch.setattr(mg.train.time, "perf_counter", now)
+    monkeypatch.setattr(mg.train.steps.time, "perf_counter", now)
     steps = []
-    whole = mg.train._Steps.step
+    whole = mg.train.steps.Steps.step
 
     def step(self, batch, where):
         steps.append(self.program is not None)
         return whole(self, batch, where)
 
-    monkeypatch.setattr(mg.train._Steps, "step", step)
+    monkeypatch.setattr(mg.train.steps.Steps, "step", step)
     assert trained_with("auto")[0] == trained_with(False)[0]
     assert steps[:12] == [False, False, True, True] + [False] * 8
 
@@ -376,3 +379,93 @@ def test_what_compile_can_be_is_said():
     with pytest.raises(DataError, match="compile") as raised:
         trained_with("always")
     assert len(str(raised.value).splitlines()) == 3
+
+
+# --- how far steps go -----------------------------------------------------------------------------
+
+
+def test_the_last_step_of_an_epoch_is_measured():
+    model = mg.models.LinearAutoencoder(3, 2, rng=np.random.default_rng(0))
+    before: list[dict[str, np.ndarray]] = []
+    each_step = [lambda state: before.append({k: p.numpy().copy() for k, p in weights(model)})]
+    history = train(model, epochs=4, data=X[:, :3], batch_size=4, each_step=each_step)
+    a_step = len(before) // 4
+    assert [u["epoch"] for u in history.updates] == [1, 2, 3, 4]
+    for k, update in enumerate(history.updates, start=1):
+        old, new = before[k * a_step - 2], before[k * a_step - 1]
+        for name in ("encoder.weight", "decoder.weight"):
+            length = np.linalg.norm(new[name] - old[name]) / np.linalg.norm(old[name])
+            assert update[name] == pytest.approx(length, rel=1e-12)
+        assert "decoder.bias" not in update
+
+
+def weights(model):
+    return dict(model.named_parameters()).items()
+
+
+def test_weights_of_zero_have_no_ratio_and_of_many_epochs_some_are_measured():
+    model = mg.models.LinearAutoencoder(3, 2, rng=np.random.default_rng(0))
+    model.encoder.weight.data = np.zeros((3, 2))
+    history = train(model, epochs=450, data=X[:, :3])
+    measured = [u["epoch"] for u in history.updates]
+    assert measured == list(range(3, 451, 3))
+    fresh = mg.models.LinearAutoencoder(3, 2, rng=np.random.default_rng(0))
+    fresh.encoder.weight.data = np.zeros((3, 2))
+    (first,) = train(fresh, epochs=1, data=X[:, :3], batch_size=len(X)).updates
+    assert first["encoder.weight"] is None
+    assert first["decoder.weight"] == 0.0  # its gradient is that of z = 0
+
+
+def test_updates_are_the_same_compiled_and_go_into_json():
+    found = []
+    for compile in (False, True):
+        model = mg.models.LinearAutoencoder(3, 2, rng=np.random.default_rng(0))
+        found.append(train(model, epochs=3, data=X[:, :3], batch_size=4, compile=compile))
+    assert found[0].updates == found[1].updates
+    assert History(**json.loads(json.dumps(found[0].as_dict()))) == found[0]
+
+
+def test_updates_are_drawn():
+    model = mg.models.LinearAutoencoder(3, 2, rng=np.random.default_rng(0))
+    history = train(model, epochs=3, data=X[:, :3], batch_size=4)
+    ax = mg.train.plot_updates(history)
+    first, second, usual = ax.lines
+    assert [line.get_label() for line in (first, second)] == ["encoder.weight", "decoder.weight"]
+    np.testing.assert_array_equal(first.get_ydata(), [u["encoder.weight"] for u in history.updates])
+    assert list(usual.get_ydata()) == [1e-3, 1e-3]
+    assert mg.train.plot_updates(history, ax) is ax
+    with pytest.raises(DataError, match="nothing was measured"):
+        mg.train.plot_updates(History())
+
+
+class Lossless(mg.nn.Module):
+    pass
+
+
+class Weightless(mg.nn.Module):
+    def loss(self, x, rng):
+        return mg.tensor(x).sum()
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "what"),
+    [
+        ({"model": 3}, DtypeError, r"the model has no loss\(\)"),
+        ({"model": Lossless()}, DtypeError, r"the model has no loss\(\)"),
+        ({"model": Weightless()}, DataError, "the model has no parameters"),
+        ({"optimizer": "adam"}, DtypeError, r"the optimizer has no step\(\)"),
+        ({"schedule": 0.1}, DtypeError, "schedule is not a function"),
+        ({"callbacks": print}, DtypeError, "callbacks is not a list of functions"),
+        ({"callbacks": [3]}, DtypeError, "one of callbacks is not a function"),
+        ({"each_step": 3}, DtypeError, "each_step is not a list of functions"),
+        ({"history": {}}, DtypeError, "history is not a History"),
+        ({"history": History(updates="x")}, DtypeError, "updates of the history is not a list"),
+    ],
+)
+def test_what_fit_cannot_use_is_said(options, kind, what):
+    model = mg.models.LinearAutoencoder(3, 2, rng=np.random.default_rng(0))
+    given = {"optimizer": mg.optim.SGD(model.parameters(), 0.1), "epochs": 1, "progress": False}
+    given |= {"model": model, "X": X[:, :3], "rng": np.random.default_rng(1), **options}
+    with pytest.raises(kind, match=what) as caught:
+        fit(**given)
+    assert len(str(caught.value).splitlines()) == 3

@@ -43,7 +43,7 @@ class Watcher:
         Parameters
         ----------
         root : Value
-            What it started from.
+            From which it started.
         """
 
     def copied(self, source: Any, copy: Any) -> None:

@@ -33,10 +33,10 @@ from .record.asked import Asked, asking
 from .record.leaf_checks import LeafCheck, check_leaves
 from .record.names import caller_scopes, name_values, seed_in
 from .record.notation import bar_notation, bytes_saved, computes, rule_of
-from .record.steps import Contribution, Node, Recording, Step, reaches_parameter, sound
+from .record.steps import EXACT, Contribution, Node, Recording, Step, reaches_parameter, sound
 from .record.tape import BackwardSteps
 from .record.witness import NOT_ASKED, local_check
-from .render.html_page import framed, page
+from .render.html_page import Framed, page
 from .render.picture import draw
 from .render.text import Screen
 from .suspicions.suspecting import asked_of
@@ -145,17 +145,23 @@ class Trace(Recording):
     def __str__(self) -> str:
         return self.text()
 
-    def html(self, path: str | Path, program: Any = None) -> None:
+    def html(self, path: str | Path | None = None, program: Any = None) -> Framed | None:
         """Write the page: one file that needs no network, to walk the pass with the keyboard.
 
         Parameters
         ----------
-        path : str or Path
-            The file.
+        path : str or Path, optional
+            The file; left out, the page is returned for a notebook to show.
         program : compiled step, its program, or its profile, optional
             What `mg.compile` made of the same step: its lines stand beside the graph, each with its
             operations, its bytes and the memory that it writes to; of a profile,
             ``step.program.profile(...)``, also with its time and how far that is from the roof.
+
+        Returns
+        -------
+        Framed or None
+            Where no file is given: what a notebook shows in a frame of its own, which may run the
+            page's script and nothing else.
 
         Raises
         ------
@@ -174,7 +180,10 @@ class Trace(Recording):
         >>> loss = step(X)
         >>> mg.trace(((X @ W) ** 2).sum()).html("step.html", program=step)
         """
+        if path is None:
+            return Framed(self, program)
         _write(path, page(self, program=program))
+        return None
 
     def png(self, path: str | Path, max_nodes: int = 60) -> None:
         """Write a picture of the graph.
@@ -200,7 +209,7 @@ class Trace(Recording):
         draw(self.record(), path, max_nodes)
 
     def _repr_html_(self) -> str:
-        return framed(self)
+        return Framed(self)._repr_html_()
 
     def json(self, path: str | Path | None = None) -> str:
         """The record as JSON text.
@@ -335,8 +344,7 @@ def trace(
         seed=seed_in(scopes),
         asked=asked,
     )
-    found = asked_of(loss, scopes, gradients=recorder.gradients())
-    t.suspicions = [str(each) for each in found]
+    t.suspicions = [str(s) for s in asked_of(loss, scopes, gradients=recorder.gradients())]
     for listener in listeners:
         listener.append(t)
     return t
@@ -430,6 +438,8 @@ class _Recorder:
         self.after: dict[int, np.ndarray] = {}
         self.users: dict[Value, list[tuple[Value, int]]] = defaultdict(list)
         fanout = Counter(id(a) for value in self.order for a in value.inputs)
+        everything = {id(a): np.size(_data(a)) for v in self.order for a in (v, *v.inputs)}
+        self.whole = sum(everything.values()) <= EXACT
         for value in self.order:
             for i, x in value.edges:
                 self.users[x].append((value, i))
@@ -455,7 +465,7 @@ class _Recorder:
         """The number of `x` among the nodes; it becomes one if it is not."""
         if id(x) in self.ids:
             return self.ids[id(x)]
-        data = x._data if isinstance(x, Value) else np.asarray(x)
+        data = _data(x)
         op = x.op if isinstance(x, Value) else None
         made: dict[str, Any] = {}
         if op is not None:
@@ -466,6 +476,9 @@ class _Recorder:
             made["trouble"] = forward_trouble(x)
         made |= {"shape": data.shape, "dtype": str(data.dtype), "value": summary(data, limit)}
         made |= {"parents": tuple(parents), "fanout": fanout[id(x)]}
+        if self.whole:
+            made["exact"] = np.array(data, dtype=np.float64)
+            made["settings"] = x.params if op is not None else None
         node = Node(id=len(self.nodes), name=self.label(x), kind=self.kind(x), **made)
         self.nodes.append(node)
         self.ids[id(x)] = node.id
@@ -519,3 +532,8 @@ class _Recorder:
         if not self.numeric:
             return []
         return check_leaves(self.order, self.after, self.names, self.ids, self.rng)
+
+
+def _data(x: Any) -> np.ndarray:
+    """The array of a value, or of a constant."""
+    return x._data if isinstance(x, Value) else np.asarray(x)

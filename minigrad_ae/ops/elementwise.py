@@ -394,7 +394,7 @@ def _erf(x):
 erf = op(
     "erf", "y = 2/sqrt(pi) int_0^x e^(-t^2) dt", forward=_erf, x="g * two_over_sqrt_pi * exp(-(x * "
         "x))",
-    why="the integrand at the upper end",
+    why="the slope of an integral is the integrand at its upper end",
     notes=Notes(lost=notes.saturated),
 )  # fmt: skip
 gelu_erf = op(

@@ -28,7 +28,8 @@ gaussian_kl = op(
     forward="0.5 * np.sum(exp_remainder(log_var) + mu * mu)", mu="g * broadcast_to(mu, "
         "joint(mu.shape, log_var.shape))",
     log_var="g * (0.5 * expm1(broadcast_to(log_var, joint(mu.shape, log_var.shape))))",
-    why="term by term (Bishop & Bishop, equation 19.20 with its sign turned)",
+    why="each element adds (e^log_var + mu^2 - 1 - log_var) / 2, whose slopes are mu and "
+        "(e^log_var - 1) / 2 (Bishop & Bishop, equation 19.20 with its sign turned)",
     notes=Notes(not_finite=notes.large_log_var, lost=notes.collapsed, remedy=notes.LOG_VAR),
     public=False,
 )  # fmt: skip

@@ -24,6 +24,7 @@ from ...errors import DtypeError
 from ...ops.notes import not_picked
 from ..record.applications import Application, demand_loss, walk
 from ..record.names import caller_scopes, name_values
+from ..suspicions.suspecting import asked_of
 from .reasons import backward_trouble, enlarged, explained, first, forward_trouble
 
 TINY, HUGE = 1e-8, 1e8  # of the largest entry, for a loss of size 1
@@ -45,7 +46,8 @@ def why(tensor: Value, loss: Value) -> str:
     Returns
     -------
     str
-        The cause; '' if the gradient is healthy.
+        The cause, and in lines of their own what `suspect` says of this loss; '' if the gradient
+        is healthy.
 
     Raises
     ------
@@ -69,10 +71,13 @@ def why(tensor: Value, loss: Value) -> str:
             f"got a {type(tensor).__name__}",
             "call mg.why(tensor, loss)",
         )
-    missing = _no_path(tensor, loss)
+    scopes, missing = caller_scopes(1), _no_path(tensor, loss)
     if missing:
-        return f"the gradient is None: {missing}"
-    return _Search(tensor, loss, caller_scopes(1)).answer() or _not_kept(tensor, loss)
+        answer = f"the gradient is None: {missing}"
+    else:
+        answer = _Search(tensor, loss, scopes).answer() or _not_kept(tensor, loss)
+    suspicions = asked_of(loss, scopes) if answer else ()
+    return "\n".join([answer, *(f"suspicion: {found}" for found in suspicions)])
 
 
 # --- can a gradient arrive at all? ----------------------------------------------------------------

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,9 @@ from .asked import Asked, again
 from .leaf_checks import LeafCheck
 from .names import short_path
 from .witness import Check
+
+# numbers in all arrays of a graph; up to so many are kept whole, for the page to compute with
+EXACT = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,9 @@ class Node:
     code: str | None = None
     bytes_saved: int = 0
     trouble: str = ""  # how the op made NaN or Inf of finite numbers
+    # in a graph of at most EXACT numbers: all of the value's, and the op's settings
+    exact: np.ndarray | None = None
+    settings: Mapping[str, Any] | None = None
 
     @property
     def src(self) -> str | None:

@@ -59,7 +59,7 @@ def fold(record: dict[str, Any], most: int) -> tuple[dict[int, Block], str]:
     ops = [b.id for b in blocks.values() if b.op]
     runs = [(line, list(run)) for line, run in groupby(ops, key=lambda n: nodes[n]["src"])]
     # they come one after the other, and a wide picture is hard to read
-    layers = _layers(nodes, ops, most // 2)
+    layers = layers_of(nodes, ops, most // 2)
     groups = [(1, members) for _, members in layers or runs]
     words = f"each box is what one {'layer' if layers else 'line of code'} computed"
     if len(groups) > most:
@@ -75,7 +75,7 @@ def fold(record: dict[str, Any], most: int) -> tuple[dict[int, Block], str]:
     return _merged(record, blocks, groups, names), told
 
 
-def _layers(nodes: Any, ops: Sequence[int], most: int) -> list[tuple[str, list[int]]]:
+def layers_of(nodes: Any, ops: Sequence[int], most: int) -> list[tuple[str, list[int]]]:
     """(layer, its ops) in order, at most `most` and as fine as that allows; [] where parameters
     have no paths to tell by.
 

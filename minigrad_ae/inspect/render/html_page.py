@@ -1,9 +1,9 @@
 """The page: a trace as one HTML file that needs no network.
 
-Everything that a reader may see is in the file: the steps as JSON, the graph as SVG, the whole
-story as text (for print, and where there is no JavaScript).  Its policy (CSP) allows this script
-and this style sheet, by their hashes, and nothing else; text from the traced program reaches the
-page only as text.
+Everything that a reader may see is in the file: the steps and the places of the graph as JSON, the
+whole story as text (for print, and where there is no JavaScript).  Its policy (CSP) allows this
+script and this style sheet, by their hashes, and nothing else; text from the traced program reaches
+the page only as text.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import base64
 import hashlib
 import html
 import json
+from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
@@ -20,17 +21,17 @@ import numpy as np
 from ...display import corner, number, numbers, summary
 from ..record.names import short_path, told_apart
 from ..record.steps import Contribution, Node, Recording, Step, reaches_parameter, sound
-from .layout import arrange
+from . import whatif
 from .listing_pane import pane
 from .listing_pane import report as told
+from .mathml import equation
+from .placing import LETTERS, drawing, shown_nodes
 from .predict import HINTS, question
-from .svg import LETTERS, drawn, gradient_edges, shown_nodes
 from .text import Screen
 
 CAP = 5_000_000  # bytes of a page
-DRAWN = 150  # nodes; a larger graph is shown as the neighbourhood of the current step
 TOLD = 200  # steps; the text report has each of a shorter trace in full
-SCRIPTS = ("base", "cards", "predict", "graph", "program", "walk")
+SCRIPTS = "base nd laws cards predict view draw graph program whatif walk".split()
 AT = 987_654_321  # in place of a step's number
 HEADS = (64, 16, 4)  # elements of an array on the page: as many as the cap allows
 
@@ -81,8 +82,7 @@ def _assembled(
         report += [screen.render(step=s.k) for s in steps]
     report += [program[1]] if program else []
     style = _file("page.css")
-    needed = [part for part in SCRIPTS if program or part != "program"]
-    scripts = "".join(_file(f"{part}.js") for part in needed)
+    scripts = "".join(_scripts(trace, bool(program), "off" not in data.live))
     script = f'"use strict";\n(() => {{\n{scripts}}})();\n'
     bare = ".app{display:none}.report{display:block}"
     nothing_else = "default-src 'none'; base-uri 'none'; form-action 'none'"
@@ -97,7 +97,6 @@ def _assembled(
         "SCRIPT": script,
         "BARE": bare,
         "CSP": f"{nothing_else}; {styles}; script-src {_hash(script)}",
-        "SVG": data.svg,
         "DATA": record.replace("<", "\\u003c"),
     }
     texts = {"TITLE": f"Backward pass of {trace.loss}", "BANNER": data.banner}
@@ -105,6 +104,14 @@ def _assembled(
     parts |= {name: html.escape(text) for name, text in texts.items()}
     pieces = _file("page.html").split("%%")
     return "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))
+
+
+def _scripts(trace: Recording, program: bool, live: bool) -> Iterator[str]:
+    """The parts of the script that this page needs."""
+    wanted = {"nd": live, "laws": live, "whatif": live, "program": program}
+    for part in SCRIPTS:
+        if wanted.get(part, True):
+            yield whatif.program(trace) if part == "laws" else _file(f"{part}.js")
 
 
 def _file(name: str) -> str:
@@ -123,11 +130,12 @@ class _Data:
         self.known: dict[Any, int] = {}
         self.arrays: dict[str, tuple[int, dict[str, Any]]] = {}
         self.phrases: dict[str, int] = {}
+        self.formulas: dict[str, tuple[int, Any]] = {}
         self.short = told_apart([n.name for n in shown_nodes(trace.nodes)], LETTERS)
         self.values = [self.array(n.value) for n in trace.nodes]
         self.steps = [self.step(s) for s in steps]
-        self.svg, self.places = self.graph()
         self.banner = self.warning()
+        self.live = whatif.numbers(trace, steps)
 
     def array(self, s: Any) -> int:
         """The number of an array, or of the summary of one."""
@@ -147,6 +155,11 @@ class _Data:
     def phrase(self, text: str) -> int:
         """The number of a text."""
         return self.phrases.setdefault(text, len(self.phrases))
+
+    def formula(self, c: Contribution) -> int:
+        """The number of a rule as mathematics; of an input of many, by the name of all of them."""
+        parts = equation(c.argument.partition("[")[0], c.rule)
+        return self.formulas.setdefault(json.dumps(parts), (len(self.formulas), parts))[0]
 
     def step(self, s: Step) -> dict[str, Any]:
         short: dict[str, Any] = {
@@ -168,7 +181,7 @@ class _Data:
             "to": c.node,
             "arg": c.argument,
             "rule": self.phrase(c.rule),
-            "bar": self.phrase(c.notation),
+            "bar": self.formula(c),
             "add": self.array(c.added),
             "nth": c.nth,
             "of": c.of,
@@ -180,15 +193,6 @@ class _Data:
             out |= {"bef": self.array(c.before), "aft": self.array(c.after)}
         asked = question(s, c, self.trace.nodes[c.node].value, self.head)
         return out | ({"q": asked} if asked else {})
-
-    def graph(self) -> tuple[str, list[Any]]:
-        """(SVG of the whole graph or '', places of the nodes where only a part is shown)."""
-        nodes = shown_nodes(self.trace.nodes)
-        edges = gradient_edges(nodes)
-        layout = arrange([n.id for n in nodes], edges)
-        if len(nodes) <= DRAWN:
-            return drawn(self.trace.nodes, layout, edges), []
-        return "", [[n.id, layout.layer[n.id], round(layout.x[n.id], 2)] for n in nodes]
 
     def warning(self) -> str:
         """What is suspected, and what had to be left out."""
@@ -220,26 +224,27 @@ class _Data:
             "nodes": [self.node(n) for n in t.nodes],
             "arrays": [short for _, short in self.arrays.values()],
             "phrases": list(self.phrases),
+            "formulas": [parts for _, parts in self.formulas.values()],
             "steps": self.steps,
-            "places": self.places,
         }
+        tables |= {"drawing": drawing(t.nodes), "live": self.live}
         leaves = {f.node: {"st": f.status, "e": f.error, "why": f.reason} for f in t.leaves}
         tables["again"] = t.command(AT).split(str(AT))
         return {**head, **tables, "origin": t.origin.k if t.origin else None, "leaves": leaves}
 
     def node(self, n: Node) -> dict[str, Any]:
-        short = {"name": n.name, "kind": n.kind, "v": self.values[n.id], "dt": n.dtype}
+        short: dict[str, Any] = {"name": n.name, "kind": n.kind, "v": self.values[n.id]}
+        short |= {"dt": n.dtype} if n.dtype != self.trace.dtype else {}
         label = self.short.get(n.name, n.name)
-        short |= {"label": label} if label != n.name and self.places else {}
+        short |= {"label": label} if label != n.name else {}
         if n.op:
             short |= {
                 "op": n.op,
                 "is": n.computes,
-                "src": n.src,
-                "code": n.code,
                 "par": n.parents,
                 "mem": n.bytes_saved,
             }
+        short |= {k: self.phrase(text) for k, text in (("src", n.src), ("code", n.code)) if text}
         return short | ({"fan": n.fanout} if n.fanout > 1 else {})
 
 
@@ -248,8 +253,16 @@ def _digits(x: float | str) -> float | str:
     return x if isinstance(x, str) else float(f"{x:.6g}")
 
 
-def framed(trace: Recording) -> str:
-    """The page, in a frame of its own that may run its script and do nothing else."""
-    name, inner = html.escape(f"Backward pass of {trace.loss}"), html.escape(page(trace))
-    look = 'sandbox="allow-scripts" style="width:100%;height:720px;border:1px solid #8884"'
-    return f'<iframe title="{name}" {look} srcdoc="{inner}"></iframe>'
+class Framed:
+    """The page for a notebook: in a frame of its own that may run its script, nothing else."""
+
+    def __init__(self, trace: Recording, program: Any = None) -> None:
+        self.title, self.page = f"Backward pass of {trace.loss}", page(trace, program=program)
+
+    def __repr__(self) -> str:
+        return f"<{self.title}: a page of {len(self.page):,} characters, shown by a notebook>"
+
+    def _repr_html_(self) -> str:
+        name, inner = html.escape(self.title), html.escape(self.page)
+        look = 'sandbox="allow-scripts" style="width:100%;height:720px;border:1px solid #8884"'
+        return f'<iframe title="{name}" {look} srcdoc="{inner}"></iframe>'

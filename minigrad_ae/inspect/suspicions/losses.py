@@ -45,17 +45,18 @@ def averaged_twice(scene: Scene) -> Answers:
     a factor 1/2 belongs to many losses).
     """
     n = 0 if scene.batch is None else len(scene.batch)
-    for v, divisor, terms in averages(scene) if n > 2 else ():
-        if terms and divisor / terms in (n, n / 2, 2 * n):
+    for v, divisor, terms in averages(scene.loss) if n > 2 else ():
+        # a sum over fewer terms than rows was not one over rows
+        if terms and terms % n == 0 and divisor / terms in (n, n / 2, 2 * n):
             reason = f"a sum of {terms:,} terms is divided by {divisor:,.0f}: by {n} once too often"
             yield reason, scene.at(v)
 
 
-def averages(scene: Scene) -> Iterator[tuple[Value, float, int]]:
-    """(last division, product of all divisors, terms) of each sum that goes linearly into the loss
-    and has a term for each row.
+def averages(loss: Value) -> Iterator[tuple[Value, float, int]]:
+    """(last division, product of all divisors, terms) of each sum that goes linearly into
+    the loss.
     """
-    waiting: list[tuple[Value, float, int, Any]] = [(scene.loss, 1.0, 1, None)]
+    waiting: list[tuple[Value, float, int, Any]] = [(loss, 1.0, 1, None)]
     for _ in range(PATHS):
         if not waiting:
             return
@@ -66,9 +67,9 @@ def averages(scene: Scene) -> Iterator[tuple[Value, float, int]]:
         elif name == "sum" and v._data.size:
             terms *= v.inputs[0]._data.size // v._data.size
         elif name not in LINEAR or (name in ("mul", "div") and len(v.edges) > 1):
-            compared = v.inputs[0] if name in COMPARED else v
-            terms *= array_of(compared).size // max(v._data.size, 1)
-            if last is not None and id(compared) in scene.by_rows:
+            if name == "half_squared_error" or name == "bernoulli_loss":
+                terms *= v.arrays[0].size
+            if last is not None and name and (v._data.size > 1 or name in COMPARED):
                 yield last, divisor, terms
             continue
         waiting += [(x, divisor, terms, last) for _, x in v.edges]

@@ -41,6 +41,7 @@ def unchanged(scene: Scene) -> Answers:
     others = any(life.moves for _, life in lives(scene))
     for leaf, life in lives(scene):
         still = life.passes > STILL and life.moves == 0 and is_trained(leaf, known)
+        still = still and not at_rest(scene, leaf)
         if still and (others or (life.thrown and id(leaf) in known)):
             reason = f"{scene.named(leaf)} had the same numbers in {life.passes} backward passes"
             line = scene.at(leaf) if others else scene.calling("backward")
@@ -137,6 +138,12 @@ def lives(scene: Scene) -> Iterator[tuple[Value, Life]]:
         life = scene.history.life(leaf) if scene.history else None
         if life is not None:
             yield leaf, life
+
+
+def at_rest(scene: Scene, leaf: Value) -> bool:
+    """Whether its gradient is known, and nothing beside the others': the bias of centred data."""
+    sizes = {k: float(np.max(np.abs(g), initial=0.0)) for k, g in scene.gradients.items()}
+    return sizes.get(id(leaf), np.inf) <= 1e-8 * max(sizes.values(), default=0.0)
 
 
 def is_trained(leaf: Value, known: set[int]) -> bool:

@@ -116,7 +116,7 @@ class History(Watcher):
         self.moves += any(moved)
         made = [v for v in self._order if v.op is not None]
         self.look_at_units(made)
-        self.look_at_noise(made, self.lives[id(self._before[0][0])])
+        self.look_at_noise(made, self.life(self._before[0][0]))
         self.look_at_batch(batch_of(made))
         self._before, self._order = [], []
 
@@ -133,8 +133,11 @@ class History(Watcher):
         life.passes += 1
         life.moves += moved
         life.thrown += cleared and not moved
-        life.spoilt = 0 if cleared else life.spoilt + moved * life.summed
-        life.summed = 1 if cleared else life.summed + 1
+        if cleared:
+            life.spoilt = life.summed = 0
+        elif moved:
+            life.spoilt += life.summed
+        life.summed += 1
         if moved:
             life.ratios.append((self.passes, ratio(now, life.numbers)))
             life.numbers = now.copy()
@@ -146,8 +149,10 @@ class History(Watcher):
             self.lives = {k: life for k, life in self.lives.items() if life.leaf() is not None}
 
     # --- noise and batches ---
-    def look_at_noise(self, made: Iterable[Value], life: Life) -> None:
+    def look_at_noise(self, made: Iterable[Value], life: Life | None) -> None:
         """Note the noise of a graph with one of its leaves, whose moves count the steps."""
+        if life is None:
+            return
         for v in made:
             for k in _drawn(v):
                 life.note_noise(v.origin, checksum(v.arrays[k]))
@@ -210,16 +215,16 @@ class watch:
     """
 
     def __init__(self) -> None:
-        self._history = History()
+        self._seen = History()
 
     def __enter__(self) -> watch:
-        self._history.thread = threading.get_ident()
-        watchers.append(self._history)
-        History.kept = [*History.kept, self._history][-2:]
+        self._seen.thread = threading.get_ident()
+        watchers.append(self._seen)
+        History.kept = [*History.kept, self._seen][-2:]
         return self
 
     def __exit__(self, *exc: object) -> None:
-        watchers.remove(self._history)
+        watchers.remove(self._seen)
 
 
 # --- small questions about values ---

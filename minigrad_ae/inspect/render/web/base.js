@@ -1,9 +1,16 @@
-// The data of the page, and how numbers and arrays are shown.  The six files are one script, in this order:
-// base, cards, predict, graph, program (where there is one), walk.
+// The data of the page, and how numbers and arrays are shown.  The files are one script, in this order:
+// base, nd and the ops of this graph (where they can be computed here), cards, predict, view, draw, graph, program (where there is
+// one), whatif, walk.
 const $ = (id) => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
-const { nodes, steps, arrays, phrases, program } = data;
+const { nodes, steps, arrays, phrases, formulas, program } = data;
+for (const n of nodes) {
+  n.dt ??= data.dtype;
+  for (const key of ["src", "code"]) if (key in n) n[key] = phrases[n[key]];
+}
+const computing = !data.live.off; // whether numbers can be changed here
 const ROW = 30, AROUND = 6;
+const touched = new Map(); // what a changed number has moved: node -> "moved" or "unknown"
 let at = 0, predicting = false, revealed = new Set(), right = 0, asked = 0;
 
 // Every text from the traced program goes through here: as text, never as markup.
@@ -19,6 +26,12 @@ const svg = (tag, attributes, ...children) => {
   e.append(...children);
   return e;
 };
+// A formula, [tag, part, ...], as MathML.
+const maths = ([tag, ...parts]) => {
+  const e = document.createElementNS("http://www.w3.org/1998/Math/MathML", tag);
+  e.append(...parts.map((p) => (typeof p === "string" ? p : maths(p))));
+  return e;
+};
 const shape = (s) => (s.length ? `(${s.join(", ")}${s.length === 1 ? "," : ""})` : "()");
 const short = (x) => {
   if (typeof x === "string") return x === "nan" ? "NaN" : x === "inf" ? "+Inf" : x === "-inf" ? "-Inf" : x;
@@ -26,12 +39,21 @@ const short = (x) => {
   const size = Math.abs(x);
   return size >= 1e5 || size < 1e-3 ? x.toExponential(2) : String(+x.toPrecision(4));
 };
+// What may be wider than its card scrolls by itself, by keyboard, too.
+function scrolling(cls, label, child) {
+  const box = el("div", `scroll ${cls}`, child);
+  box.tabIndex = 0;
+  box.setAttribute("role", "group");
+  box.setAttribute("aria-label", label);
+  return box;
+}
 const grad = (n) => `d${data.loss}/d${nodes[n].name}`;
 const title = (s) => `${nodes[s.n].name} = ${nodes[s.n].is}`;
 
 // --- arrays ---
 function table(number, mark) {
-  const a = arrays[number], box = el("div");
+  const a = arrays[number], box = el("div"), old = a.was === undefined ? null : arrays[a.was];
+  if (a.off) { box.append(el("p", "small", `${shape(a.s)}  not known after the change: ${a.off}`)); return box; }
   const facts = [];
   if (a.min !== undefined && a.s.length) facts.push(`min ${short(a.min)}`, `max ${short(a.max)}`, `mean ${short(a.mean)}`);
   if (a.nan) facts.push(`${a.nan} NaN`);
@@ -55,6 +77,7 @@ function table(number, mark) {
     if (h.length) { const th = el("th", "", h.length > 1 ? String(i) : ""); if (h.length > 1) { th.scope = "row"; tr.append(th); } else tr.append(el("td", "")); }
     for (let j = 0; j < cols; j++) {
       const x = a.v[i * wide + j], td = el("td", "num", short(x));
+      if (old && short(old.v[i * wide + j]) !== short(x)) { td.classList.add("changed"); td.title = `recorded: ${short(old.v[i * wide + j])}`; }
       if (typeof x === "string") td.classList.add("nan");
       else if (x !== 0 && size > 0) td.classList.add((x > 0 ? "b" : "o") + (1 + Math.min(2, Math.floor(3 * Math.abs(x) / size))));
       if (mark && same(mark, i, j, h.length)) td.classList.add("asked");
@@ -63,11 +86,7 @@ function table(number, mark) {
     body.append(tr);
   }
   t.append(body);
-  const scroll = el("div", "scroll", t);
-  scroll.tabIndex = 0;
-  scroll.setAttribute("role", "group");
-  scroll.setAttribute("aria-label", `numbers, shape ${shape(a.s)}`);
-  box.append(scroll);
+  box.append(scrolling("", `numbers, shape ${shape(a.s)}`, t));
   const total = a.s.reduce((x, y) => x * y, 1), left = total - rows * cols;
   const slice = h.length > 2 ? `shown: [${h.slice(0, -2).map(() => 0).join(", ")}, :, :]` : "";
   if (left > 0) box.append(el("p", "small", [slice, `+${left.toLocaleString("en")} more`].filter(Boolean).join(", ")));

@@ -23,16 +23,29 @@ function forwardCard(s) {
   box.append(inputs);
   return box;
 }
+// In words, which contributions made the gradient of a node; in numbers for its largest entry on the page.
+function origins(id) {
+  const parts = [...new Set(flows[id].map((f) => f.i))].flatMap((i) => steps[i].o.filter((o) => o.to === id).map((o) => ({ o, name: nodes[steps[i].n].name, k: steps[i].k })));
+  const place = ({ name, k }) => `${name} (step ${k})`, name = nodes[id].name;
+  if (parts.length < 2) return parts.length ? `All of it came from ${place(parts[0])}, the one place where ${name} was used.` : "";
+  const told = `${name} was used ${parts.length} times, and each use sent its part: ${parts.slice(0, -1).map(place).join(", ")} and ${place(parts[parts.length - 1])}.`;
+  const total = arrays[parts[parts.length - 1].o.aft], sent = parts.map((p) => arrays[p.o.add].v);
+  const k = total.v.reduce((best, x, j) => (Math.abs(x) > Math.abs(total.v[best]) ? j : best), 0);
+  if (![total.v, ...sent].every((v) => typeof v[k] === "number")) return told;
+  const index = total.h.map((n, d) => Math.floor(k / total.h.slice(d + 1).reduce((x, y) => x * y, 1)) % n);
+  return `${told} Its largest entry${index.length ? `, [${index.join(", ")}],` : ""} is ${sent.map((v, j) => `${short(v[k])} from ${parts[j].name}`).join(" and ")}: ${short(total.v[k])}.`;
+}
 function incomingCard(s) {
-  const box = card(`Incoming gradient ${grad(s.n)}`, table(s.g));
+  const box = card(`Incoming gradient ${grad(s.n)}`, table(s.g)), words = origins(s.n);
+  if (words) box.append(el("p", "small", words));
   if (s.hook) box.append(el("p", "small", "A hook has changed it: this is no longer the sum of the contributions."));
   if (s.k === 1) box.append(el("p", "small", `The walk starts here: d${data.loss}/d${data.loss} = 1.`));
   return box;
 }
 function ruleCard(s) {
   const box = card("Local rule");
-  for (const o of s.o) if (s.o.findIndex((p) => p.arg === o.arg) === s.o.indexOf(o)) box.append(el("p", "code", el("span", "rule num", phrases[o.bar]), el("span", "small num", `dL/d${o.arg} = ${phrases[o.rule]}`)));
-  box.append(el("p", "small", `Why: ${phrases[s.why]}. Here ȳ, or g, is the incoming gradient.`));
+  for (const o of s.o) if (s.o.findIndex((p) => p.arg === o.arg) === s.o.indexOf(o)) box.append(scrolling("rule", `the rule for ${o.arg}`, maths(formulas[o.bar])), el("p", "small num", `dL/d${o.arg} = ${phrases[o.rule]}`));
+  box.append(el("p", "", `Why: ${phrases[s.why]}.`), el("p", "small", "A bar is for the gradient of the loss: ȳ, or g in code, is what came in."));
   return box;
 }
 function outCard(s, o) {
@@ -47,6 +60,7 @@ function outCard(s, o) {
   if (o.of > 1) {
     box.append(el("p", "chain", `Accumulate: contribution ${o.nth} of ${o.of}` + (o.bef === undefined ? " (the first: nothing to add to yet)" : "")));
     if (o.bef !== undefined) box.append(el("div", "pair", el("div", "", el("p", "small", "before"), table(o.bef)), el("div", "", el("p", "small", "+ added"), table(o.add)), el("div", "", el("p", "small", "= after"), table(o.aft))));
+    if (o.nth === o.of) box.append(el("p", "", `Why this sum: ${origins(o.to)}`));
   }
   if (o.ck.st === "failed") box.classList.add("trouble");
   return box;

@@ -5,7 +5,7 @@ function go(i, fromGraph) {
   show();
   const s = steps[at], names = s.o.map((o) => nodes[o.to].name), troubles = !s.ok ? " A check FAILED." : !s.fin ? " There is NaN or Inf." : "";
   say(`Step ${s.k} of ${data.total}, ${nodes[s.n].op}: sends gradient to ${names.join(" and ")}.${troubles}`);
-  if (fromGraph) { const g = graph.querySelector(`.node[data-node="${steps[at].n}"]`); if (g) g.focus(); }
+  if (fromGraph) { const g = graph.querySelector(`.node[data-node="${steps[at].n}"]`); if (g) focus(g); }
   try { history.replaceState(null, "", `#s=${s.k}`); } catch { /* in a frame without an address */ }
 }
 function show() {
@@ -21,7 +21,7 @@ function show() {
   keepInView();
   drawTape();
   if (pick.options.length) pick.selectedIndex = at;
-  if (!whole) neighbourhood();
+  draw();
   if (program) toStep();
   mark();
 }
@@ -42,10 +42,18 @@ function look(wanted, words) {
 const search = () => { const q = $("search").value.trim().toLowerCase(); if (q) look((s) => text(s).includes(q), `no step has “${q}”`); };
 const trouble = () => look(bad, "every check passed and every number is finite");
 function predict() {
+  if (computing && edit) { $("what").open = false; unedit(); }
   predicting = !predicting;
+  $("what").hidden = predicting;
   $("predict").setAttribute("aria-pressed", String(predicting));
   show();
   say(predicting ? "Predict mode: outgoing gradients are hidden until you answer." : "Predict mode is off.");
+}
+function openWhat() {
+  if (predicting) { say("Leave predict mode first: p."); return; }
+  $("what").open = true;
+  if (computing && !edit) chooseLeaf();
+  (computing ? $("what-number") : $("what").firstElementChild).focus();
 }
 function jump(k) {
   const i = steps.findIndex((s) => s.k === k);
@@ -55,7 +63,7 @@ function jump(k) {
 const keys = {
   ArrowRight: () => go(at + 1), ArrowDown: () => go(at + 1), j: () => go(at + 1), ArrowLeft: () => go(at - 1), ArrowUp: () => go(at - 1),
   k: () => go(at - 1), PageDown: () => go(at + 10), PageUp: () => go(at - 10), Home: () => go(0), End: () => go(steps.length - 1),
-  "/": () => $("search").focus(), n: trouble, p: predict, l: () => program && list.focus(), g: () => (graph.querySelector(".node.here") || graph).focus(), "?": () => $("keys").showModal(),
+  "/": () => $("search").focus(), n: trouble, p: predict, c: openWhat, f: foldModules, "+": () => zoomed(1.25), "-": () => zoomed(0.8), 0: fit, l: () => program && list.focus(), g: () => { const g = graph.querySelector(".node.here") || live()[0]; if (g) focus(g); }, "?": () => $("keys").showModal(),
 };
 document.addEventListener("keydown", (e) => {
   if (e.ctrlKey || e.altKey || e.metaKey || $("keys").open) return;
@@ -67,13 +75,14 @@ document.addEventListener("keydown", (e) => {
   if ((e.key === "Enter" || e.key === " ") && chosen(target)) { e.preventDefault(); return; }
   if (program && list.contains(target) && Object.hasOwn(lineKeys, e.key)) { e.preventDefault(); lineKeys[e.key](); return; }
   const node = target.closest && target.closest(".node");
+  if (node && e.shiftKey && Object.hasOwn(panned, e.key)) { e.preventDefault(); place(view.x + panned[e.key][0], view.y + panned[e.key][1]); return; }
   if (node && e.key === "Escape") { node.blur(); tape.focus(); return; }
   if (node && Object.hasOwn(ways, e.key)) { e.preventDefault(); wander(node, e.key); return; }
   if (Object.hasOwn(keys, e.key)) { e.preventDefault(); keys[e.key](); }
 });
 graph.addEventListener("click", (e) => chosen(e.target));
 tape.addEventListener("scroll", drawTape);
-addEventListener("resize", () => { fillPick(); keepInView(); drawTape(); fit(); if (steps.length) mark(); });
+addEventListener("resize", () => { fillPick(); keepInView(); drawTape(); if (steps.length) { measure(); settle(); mark(); } });
 pick.addEventListener("change", () => go(Number(pick.value)));
 $("first").addEventListener("click", keys.Home);
 $("prev").addEventListener("click", keys.k);
@@ -90,15 +99,20 @@ $("search").addEventListener("keydown", (e) => { if (e.key === "Enter") search()
 addEventListener("hashchange", fromHash);
 function fromHash() { const m = /^#s=(\d+)$/.exec(location.hash); if (m) jump(Number(m[1])); }
 
-$("value").textContent = `= ${typeof data.value === "number" ? +data.value.toPrecision(6) : data.value}`;
+const asRecorded = `= ${typeof data.value === "number" ? +data.value.toPrecision(6) : data.value}`;
+$("value").textContent = asRecorded;
 $("facts").textContent = facts();
 $("slider").max = String(steps.length);
 $("of").textContent = `of ${data.total}`;
 if (program) fillProgram();
+$("what").hidden = !steps.length;
+$("what-on").hidden = !computing;
+if (computing && steps.length) fillWhat();
+else $("what-off").textContent = `Nothing can be changed on this page: ${data.live.off}.`;
 fillPick();
-fit();
+$("legend").open = !matchMedia("(max-width: 899px)").matches;
 if (!steps.some(bad)) $("trouble").setAttribute("aria-disabled", "true");
-if (!whole) { $("partial").hidden = false; $("partial").textContent = `Of ${places.size.toLocaleString("en")} nodes those within two edges of the current step are drawn.`; }
+if (places.size) { $("partial").hidden = false; $("partial").textContent = `Of ${places.size.toLocaleString("en")} nodes those within two edges of the current step are drawn.`; }
 if (steps.length) { show(); say(`${data.total} steps. Step backward with the right arrow; ? lists the keys.`); fromHash(); }
 else { $("step-title").textContent = "No steps"; $("body").append(el("p", "", "The loss is a leaf: its gradient is 1.")); }
 document.documentElement.dataset.ready = String(Math.round(performance.now()));
