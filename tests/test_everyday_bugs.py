@@ -125,3 +125,29 @@ def test_other_objects_in_the_callers_variables_are_not_touched():
     assert mg.trace(loss).suspicions == []
     assert mg.why(x, loss) == ""
     del thing
+
+
+def test_the_page_shows_what_is_suspected_above_its_panes(tmp_path):
+    w = mg.tensor(np.ones((2, 1)), requires_grad=True, name="w")
+    t = mg.trace(((np.arange(8.0).reshape(4, 2) @ w - np.zeros(4)) ** 2).mean())
+    t.html(tmp_path / "page.html")
+    (found,) = t.suspicions
+    assert found.startswith("both operands stretched")
+    head, _, _ = (tmp_path / "page.html").read_text(encoding="utf-8").partition("<nav")
+    assert found in head
+
+
+def test_a_few_passes_over_single_rows_are_no_suspicion():
+    """As in the algorithm of the slides, whose inner loop takes one row after the other."""
+    rng = np.random.default_rng(0)
+    X, W = rng.normal(size=(40, 3)), mg.tensor(rng.normal(size=(3, 2)), requires_grad=True)
+    found = {}
+    for passes in (31, 32):
+        with mg.watch():
+            for x in X[:passes, None]:
+                loss = ((x @ W) ** 2).sum()
+                W.zero_grad()
+                loss.backward()
+                W.data -= 0.01 * W.grad
+        found[passes] = [each.what for each in mg.suspect(loss)]
+    assert found == {31: [], 32: ["batches of one row"]}

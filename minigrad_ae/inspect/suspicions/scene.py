@@ -131,9 +131,10 @@ class Scene:
         return list({id(p): p for p in held if p.requires_grad}.values())
 
     def unreached(self) -> list[Any]:
-        """Those of them of which this loss knows nothing."""
-        known = {id(x) for x in self.leaves}
-        return [p for p in self.trainable if id(p) not in known]
+        """Those of them that neither this loss nor another one that was watched has reached."""
+        known, history = {id(x) for x in self.leaves}, self.history
+        lost = [p for p in self.trainable if id(p) not in known]
+        return [p for p in lost if history is None or history.life(p) is None]
 
     # --- lines ---
     def at(self, value: Value) -> Line | None:

@@ -13,6 +13,7 @@ from .scene import Scene, array_of
 
 PAIRED = {"add", "sub", "mul", "div", "maximum", "power", "half_squared_error", "bernoulli_loss"}
 NORMALISED = {"softmax", "log_softmax", "logsumexp"}
+MANY = 32  # passes, after which it is not a beginning, or an example, any more
 
 
 @suspicion(
@@ -117,7 +118,7 @@ def one_row(scene: Scene) -> Answers:
     line = next(rows_read(scene), None)
     history, data = scene.history, np.shape(scene.data)
     single = scene.batch is not None and (scene.batch.ndim < 2 or len(scene.batch) == 1)
-    if history and single and history.one_row >= 8 and not history.more_rows:
+    if history and single and history.one_row >= MANY and not history.more_rows:
         yield f"each of {history.one_row} backward passes read one row", line
     elif single and data[:1] > (1,) and not (history and history.more_rows):
         yield f"this pass read one row, of data with {data[0]:,}", line
