@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import threading
+import time
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -19,7 +20,7 @@ from helpers import forged, linear, message_of, run, same_state, tied_autoencode
 
 import minigrad_ae as mg
 from minigrad_ae import arguments, checkpoint
-from minigrad_ae.data import mnist_files
+from minigrad_ae.data import fetching, mnist_files
 from minigrad_ae.data.idx_files import read_idx
 from minigrad_ae.errors import CheckpointError, DataError, FileError, MinigradError
 from minigrad_ae.generators import KINDS, generator_in, state_of
@@ -312,8 +313,10 @@ def test_what_was_seen_of_the_data_is_whole_or_refused(tmp_path):
 # --- data sets ---
 
 
-def serve(answer: bytes, again: bytes = b"") -> str:
-    """The address of a server that answers one question so, and then without end with `again`."""
+def serve(answer: bytes, again: bytes = b"", pause: float = 0.0) -> str:
+    """The address of a server that answers one question so, and then without end with `again`,
+    after a pause of so many seconds each time.
+    """
     listening = socket.create_server(("127.0.0.1", 0))
 
     def work():
@@ -322,6 +325,7 @@ def serve(answer: bytes, again: bytes = b"") -> str:
             try:
                 client.sendall(answer)
                 while again:
+                    time.sleep(pause)
                     client.sendall(again)
             except OSError:
                 pass
@@ -354,9 +358,19 @@ def test_a_server_that_answers_anything(tmp_path, kind, monkeypatch):
 
 
 def test_a_server_that_is_too_slow(tmp_path, monkeypatch):
-    monkeypatch.setattr(mnist_files, "PATIENCE", 0.0)
+    monkeypatch.setattr(fetching, "PATIENCE", 0.0)
     text = message_of(FileError, mnist_files.download, tmp_path, serve(OK + b"\r\nab", b"c"))
     assert "too slow" in text
+
+
+@pytest.mark.parametrize("again", [b"HTTP/1.1 100 Continue\r\n\r\n", b"H"])
+def test_an_answer_that_never_begins(tmp_path, monkeypatch, again):
+    """A server that says again and again that it goes on; one that sends a letter now and then."""
+    monkeypatch.setattr(fetching, "BEGINNING", 0.5)
+    pause = 0.02 if again == b"H" else 0.0
+    url = serve(again[:1] if pause else again, again, pause)
+    text = message_of(FileError, mnist_files.download, tmp_path, url)
+    assert "no answer within" in text and not os.listdir(tmp_path)
 
 
 @pytest.mark.parametrize(

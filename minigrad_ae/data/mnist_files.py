@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import time
 from dataclasses import dataclass
 from operator import methodcaller
 from pathlib import Path
@@ -88,10 +87,7 @@ SETS = {
 SHA256 = SETS["mnist"].sha256()
 PREFIX = {"train": "train", "test": "t10k"}
 SIDE = 28
-TIMEOUT = 30.0  # seconds without an answer
-PATIENCE = 3600.0  # seconds for one file
 LARGEST = 64_000_000  # bytes; the largest of these files has 26,421,880
-PART = 1 << 16  # bytes that are read at a time
 
 
 def mnist(
@@ -245,14 +241,11 @@ def _is_kept(path: Path, expected: str, which: str) -> bool:
 
 def _fetch(url: str, expected: str, which: str) -> bytes:
     """What lies at `url`, if it has the SHA-256 that is expected."""
-    # imported here: who only computes gradients loads no network code
-    import http.client
-    import urllib.request
+    from . import fetching
 
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-            content = _bounded(answer)
-    except (http.client.HTTPException, OSError, ValueError, OverflowError) as error:
+        content = fetching.fetched(url, LARGEST)
+    except fetching.ERRORS as error:
         reason = str(getattr(error, "reason", None) or error or type(error).__name__)
         raise FileError(
             f"{SETS[which].title} cannot be downloaded",
@@ -270,18 +263,6 @@ def _fetch(url: str, expected: str, which: str) -> bytes:
             f"try another network or mirror: minigrad-ae data {which} --mirror URL",
         )
     return content
-
-
-def _bounded(answer: Any) -> bytes:
-    """What a server sends, unless that has no end."""
-    content, start = bytearray(), time.monotonic()
-    while part := answer.read1(PART):
-        content += part
-        if len(content) > LARGEST:
-            raise ValueError(f"more than {LARGEST:,} bytes: none of these files is so large")
-        if time.monotonic() - start > PATIENCE:
-            raise ValueError(f"{len(content):,} bytes in {PATIENCE / 60:.0f} minutes: too slow")
-    return bytes(content)
 
 
 def _find(name: str, root: str | os.PathLike[str] | None, which: str) -> Path:
