@@ -20,10 +20,14 @@ from typing import Any, BinaryIO
 from .errors import FileError
 
 fcntl: Any = None
-with suppress(ImportError):  # a system without it has no locks, and keeps what the dead left
+msvcrt: Any = None
+with suppress(ImportError):  # Unix
     import fcntl
+with suppress(ImportError):  # Windows
+    import msvcrt
 
 LOCK = ".lock"  # in a folder in which a run is at work
+BEYOND = 1 << 30  # a byte that no lock file has: nobody can read what is locked on Windows
 
 
 def write_whole(
@@ -138,6 +142,7 @@ def _part(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
         try:
             yield part, file
         except BaseException:
+            file.close()
             part.unlink(missing_ok=True)
             raise
 
@@ -158,29 +163,46 @@ def _unused(target: Path) -> Path:
 
 def _remove_dead(target: Path) -> None:
     """Remove what processes left that died while they wrote `target`: nobody has a lock on it."""
-    if fcntl is None:
+    if fcntl is msvcrt is None:
         return
     left = re.compile(rf"\.{re.escape(target.name)}(\.prev)?\.[0-9a-f]{{8}}\.part")
     with suppress(OSError), os.scandir(target.parent) as entries:
         for entry in entries:
             if left.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 with suppress(OSError), open(entry.path, "r+b") as file:
-                    if _lock(file):
+                    dead = _lock(file)
+                    if fcntl is None:  # Windows removes nothing that is open
+                        file.close()
+                    if dead:
                         os.unlink(entry.path)
 
 
 def _lock(file: BinaryIO, shared: bool = False) -> bool | None:
-    """Whether this open file alone has the lock now (with others that share it); it ends when the
-    file is closed, or the process dies.  None where there are no locks.
+    """Whether this open file alone has the lock now (on Unix with others that share it); it ends
+    when the file is closed, or the process dies.  None where there are no locks.
     """
     if fcntl is None:
-        return None
+        return _lock_byte(file)
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks
         return None
+    return True
+
+
+def _lock_byte(file: BinaryIO) -> bool | None:
+    """The same on Windows, where a lock is one of bytes."""
+    if msvcrt is None:
+        return None
+    file.seek(BEYOND)
+    try:
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    except OSError:
+        return False
+    finally:
+        file.seek(0)
     return True
 
 
@@ -210,8 +232,11 @@ def alone_in(folder: Path) -> Iterator[None]:
         file.flush()
         yield
     finally:
+        if fcntl is None:  # Windows removes nothing that is open
+            file.close()
+        # elsewhere before the lock ends: who waits for it looks for the name
         with suppress(OSError):
-            os.unlink(folder / LOCK)  # before the lock ends: who waits for it looks for the name
+            os.unlink(folder / LOCK)
         file.close()
 
 

@@ -2,12 +2,13 @@
 
 import errno
 import os
+from types import SimpleNamespace
 
 import pytest
 from helpers import linear, message_of, same_state
 
-from minigrad_ae import checkpoint
-from minigrad_ae.errors import CheckpointError
+from minigrad_ae import checkpoint, files
+from minigrad_ae.errors import CheckpointError, FileError
 
 
 def test_the_older_file_stays_beside_the_new_one(tmp_path):
@@ -66,3 +67,71 @@ def test_a_link_is_followed(tmp_path):
     checkpoint.save(link, linear(1))
     assert link.is_symlink() and same_state(checkpoint.load(real).model, linear(1))
     assert same_state(checkpoint.load(tmp_path / "real.npz.prev").model, linear(0))
+
+
+# --- without fcntl --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """Locks of bytes; and nothing that is open can be removed or renamed."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def locking(number, mode, size):
+        assert mode == 2 and size == 1 and os.lseek(number, 0, os.SEEK_CUR) == files.BEYOND
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PermissionError(errno.EACCES, "locked") from None
+
+    def not_open(function):
+        def checked(path, *others, **named):
+            kept = {os.path.realpath(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd")}
+            if os.path.realpath(path) in kept:
+                raise PermissionError(errno.EACCES, "open", str(path))
+            return function(path, *others, **named)
+
+        return checked
+
+    monkeypatch.setattr(files, "fcntl", None)
+    monkeypatch.setattr(files, "msvcrt", SimpleNamespace(LK_NBLCK=2, locking=locking))
+    for name in ("unlink", "replace", "rename"):
+        monkeypatch.setattr(os, name, not_open(getattr(os, name)))
+
+
+no_list_of_open_files = pytest.mark.skipif(
+    not os.path.isdir("/proc/self/fd"), reason="open files are not listed here"
+)
+
+
+@no_list_of_open_files
+@pytest.mark.usefixtures("windows")
+def test_locks_of_bytes_keep_a_second_run_out(tmp_path):
+    for _ in range(2):  # and the first leaves nothing that keeps the next one out
+        with files.alone_in(tmp_path):
+            text = message_of(FileError, files.alone_in(tmp_path).__enter__)
+            assert "another run is at work" in text and f"process {os.getpid()} on " in text
+        assert os.listdir(tmp_path) == []
+
+
+@no_list_of_open_files
+@pytest.mark.usefixtures("windows")
+def test_with_locks_of_bytes_files_are_whole_and_those_of_the_dead_go(tmp_path):
+    dead = tmp_path / ".a.npz.0123abcd.part"
+    dead.write_bytes(b"half")
+    with open(tmp_path / ".a.npz.89abcdef.part", "wb") as at_work:
+        assert files._lock(at_work)
+        path = checkpoint.save(tmp_path / "a.npz", linear(0))
+        checkpoint.save(path, linear(1))
+        assert not dead.exists()
+        kept = [".a.npz.89abcdef.part", "a.npz", "a.npz.prev"]
+        assert sorted(os.listdir(tmp_path)) == kept
+    assert same_state(checkpoint.load(path).model, linear(1))
+
+    def breaks(file):
+        file.write(b"half")
+        raise RuntimeError("here")
+
+    with pytest.raises(RuntimeError, match="here"):
+        files.write_whole(tmp_path / "b", breaks)
+    assert not list(tmp_path.glob(".b.*"))
