@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator
 
+import numpy as np
 import pytest
 import zoo
 from helpers import nonfinite_numbers, same, tied_autoencoder
@@ -15,6 +16,7 @@ import minigrad_ae as mg
 from minigrad_ae.autodiff import engine
 from minigrad_ae.errors import DataError
 from minigrad_ae.inspect import backward_steps, trace
+from minigrad_ae.inspect.record.names import Taken, unique
 from minigrad_ae.ops import REGISTRY
 
 pytestmark = [nonfinite_numbers, pytest.mark.usefixtures("definitions")]
@@ -180,3 +182,24 @@ def test_a_trace_that_is_cut_keeps_its_first_and_its_last_quarter():
     kept = [step.k for step in t.steps]
     assert kept[:2] == [1, 2] and kept[-2:] == [t.total - 1, t.total]
     assert t.truncated["kept"] == len(kept) <= 8
+
+
+class Counting(Taken):
+    """Counts how often it is asked whether a name is taken."""
+
+    asked = 0
+
+    def __contains__(self, name):
+        self.asked += 1
+        return super().__contains__(name)
+
+
+def test_a_name_used_often_is_found_as_fast_as_one_used_twice():
+    """And they are those of the definition: the first of name, name_2, ... that is free."""
+    rng, given, plain = np.random.default_rng(0), Counting(), set()
+    wanted = rng.choice(["y", "y_2", "y_3", "y_2_2", "loss"], size=300).tolist() + ["y"] * 3000
+    for name in wanted:
+        found = next(c for c in [name, *(f"{name}_{k}" for k in range(2, 9999))] if c not in plain)
+        plain.add(found)
+        assert unique(name, given) == found
+    assert given == plain and given.asked < 3 * len(wanted)

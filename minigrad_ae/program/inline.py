@@ -26,6 +26,7 @@ from ..autodiff.graph import Value
 from ..autodiff.operation import Op
 from ..autodiff.rules import NAMES
 from ..errors import GradientError
+from ..inspect.record.names import Taken
 from .literals import setting
 
 _SHAPE = ("shape", "dtype", "ndim", "size")
@@ -40,7 +41,7 @@ class Library:
     """
 
     constant: Callable[[np.ndarray], ast.expr]
-    taken: set[str] = field(default_factory=set)
+    taken: Taken = field(default_factory=Taken)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)  # {all that follows the name: the name}
 
