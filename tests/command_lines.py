@@ -283,7 +283,7 @@ def stand_ins() -> Iterator[None]:
         mock.patch.object(verify.ledger, "sabotage", lambda run: []),
         mock.patch.object(verify.ledger, "matrix", lambda run: []),
         mock.patch.object(bench, "FOLDER", Path("nowhere")),
-        mock.patch("urllib.request.urlopen", nobody),
+        mock.patch("urllib.request.OpenerDirector.open", nobody),
         mock.patch.dict(os.environ, {"MINIGRAD_AE_DATA": "nowhere", "XDG_CACHE_HOME": "cache"}),
         mock.patch.object(sys, "stdin", io.StringIO("n\nq\n")),
     ):
