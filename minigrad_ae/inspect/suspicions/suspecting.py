@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
 
+from ...arguments import numbers
 from ...autodiff.graph import Value
-from ...errors import DtypeError
+from ...errors import DtypeError, ShapeError
 from ..record.applications import demand_loss
 from ..record.names import caller_scopes
 from . import inputs, losses, shapes, training, units  # noqa: F401  (each registers its questions)
@@ -27,6 +28,11 @@ class Suspicions(Sequence[Suspicion]):
     found : sequence of Suspicion
         The suspicions.
 
+    Raises
+    ------
+    DtypeError
+        If `found` is anything else.
+
     Examples
     --------
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
@@ -35,7 +41,14 @@ class Suspicions(Sequence[Suspicion]):
     """
 
     def __init__(self, found: Sequence[Suspicion]) -> None:
-        self._found = tuple(found)
+        several = isinstance(found, Iterable) and not isinstance(found, str | bytes)
+        self._found = tuple(found) if several else ()
+        if not several or not all(isinstance(each, Suspicion) for each in self._found):
+            raise DtypeError(
+                "Suspicions: found is not a list of suspicions",
+                f"got {' '.join(repr(found).split()):.60}",
+                "pass a list of mg.inspect.Suspicion; mg.suspect(loss) makes one",
+            )
 
     def __len__(self) -> int:
         return len(self._found)
@@ -98,9 +111,14 @@ def suspect(loss: Value, model: Any = None, optimizer: Any = None, data: Any = N
     Raises
     ------
     DtypeError
-        If `loss` is not a tensor, `model` has no parameters, or `optimizer` no step.
+        If `loss` is not a tensor, `model` has no parameters, `optimizer` no step, or `data` are no
+        numbers.
     GradientError
         If `loss` has more than one element.
+    ShapeError
+        If `data` has no rows, or they differ in length.
+    DataError
+        If a mask hides some of `data`.
 
     See Also
     --------
@@ -119,6 +137,11 @@ def suspect(loss: Value, model: Any = None, optimizer: Any = None, data: Any = N
     demand_loss(loss, "suspect")
     _demand(model, "model", "named_parameters", "pass the model, or leave it out")
     _demand(optimizer, "optimizer", "step", "pass the optimiser, or leave it out")
+    if data is not None:
+        data = numbers(data._data if isinstance(data, Value) else data, "suspect: data")
+        if data.ndim == 0:
+            fix = "pass all of the data, (N, ...), a row for each"
+            raise ShapeError("suspect: data has no rows", f"got {data!r:.60}", fix)
     return asked_of(loss, caller_scopes(1), model, optimizer, data)
 
 
