@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -41,7 +41,7 @@ class Suspicions(Sequence[Suspicion]):
     """
 
     def __init__(self, found: Sequence[Suspicion]) -> None:
-        several = isinstance(found, Iterable) and not isinstance(found, str | bytes)
+        several = isinstance(found, Sequence)
         self._found = tuple(found) if several else ()
         if not several or not all(isinstance(each, Suspicion) for each in self._found):
             raise DtypeError(
