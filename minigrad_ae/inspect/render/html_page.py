@@ -12,6 +12,7 @@ import base64
 import hashlib
 import html
 import json
+import math
 from collections.abc import Iterator
 from importlib import resources
 from typing import Any
@@ -43,12 +44,15 @@ def page(trace: Recording, cap: int = CAP, program: Any = None) -> str:
     """
     steps = list(trace.steps)
     extra = None if program is None else (pane(trace, program), told(program))
+    sizes = [math.prod(n.shape) for n in trace.nodes] + [a.size for a in _arrays(steps)]
+    # of small arrays all of them show the same
+    by_what_is_shown = {min(h, max(sizes, default=0)): min(h, trace.arrays) for h in HEADS[::-1]}
+    heads = sorted(by_what_is_shown.values(), reverse=True)
     while True:
-        heads = [min(h, trace.arrays) for h in HEADS]
         hopeful = [h for h in heads if _least(steps, h) < cap]
         for head in hopeful or heads[-1:]:
             text = _assembled(trace, steps, head, extra)
-            if len(text.encode()) <= cap or (len(steps) <= 2 and head <= HEADS[-1]):
+            if len(text.encode()) <= cap or (len(steps) <= 2 and head == heads[-1]):
                 return text
         ratio = cap / len(text.encode())
         steps = _fewer(trace, steps, max(2, int(0.9 * ratio * len(steps))))
@@ -56,10 +60,12 @@ def page(trace: Recording, cap: int = CAP, program: Any = None) -> str:
 
 def _least(steps: list[Step], head: int) -> int:
     """Bytes that the numbers take at the very least: three characters each, every array once."""
-    sizes = {
-        id(a): min(a.size, head) for s in steps for c in s.contributions for a in (c.added, c.after)
-    }
-    return 3 * sum(sizes.values())
+    return 3 * sum({id(a): min(a.size, head) for a in _arrays(steps)}.values())
+
+
+def _arrays(steps: list[Step]) -> Iterator[np.ndarray]:
+    """What the steps sent, and what it made of the gradients."""
+    return (a for s in steps for c in s.contributions for a in (c.added, c.after))
 
 
 def _fewer(trace: Recording, steps: list[Step], most: int) -> list[Step]:
