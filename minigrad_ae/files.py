@@ -213,6 +213,20 @@ def _is_named(file: BinaryIO, path: Path) -> bool:
     return False
 
 
+# --- reading what somebody named ---
+
+
+def read_at_most(path: Path, most: int, what: str, fix: str) -> bytes:
+    """All of a file; FileError where it has more than `most` bytes, as a device has that never
+    ends.
+    """
+    with open(path, "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise FileError(f"{what} has more than {most:,} bytes", str(path), fix)
+    return content
+
+
 # --- one run in a folder ---
 
 

@@ -18,6 +18,8 @@ import pytest
 from helpers import run
 
 import minigrad_ae as mg
+from minigrad_ae.cli import inspect as command
+from minigrad_ae.cli import main
 from minigrad_ae.inspect.record.asked import PROGRAM
 from minigrad_ae.inspect.render.stepper import coloured, walk_by_lines, wants_colour
 from minigrad_ae.teaching.lesson import lesson_files
@@ -534,3 +536,21 @@ def test_a_copied_and_edited_lesson(tmp_path):
     done = python(tmp_path, "-m", "minigrad_ae", "inspect", "mine.py")
     quiet(done, tmp_path, ["mine.py"])
     assert "loss = 2.0 * " in done.stdout, "the loss of the cell that inspects"
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no file without end here")
+def test_a_file_without_end_is_not_read_to_its_end(monkeypatch, tmp_path, capsys):
+    """It took all memory: --param=run /dev/full."""
+    monkeypatch.setattr(command, "LONGEST", 1000)
+    monkeypatch.setattr("minigrad_ae.inspect.diagnose.diff.LARGEST", 1000)
+    for words, what in [
+        (["/dev/zero"], "the script has more than 1,000 bytes"),
+        (["/dev/zero", "--diff", "/dev/zero"], "the trace has more than 1,000 bytes"),
+    ]:
+        assert main(["inspect", *words]) == 2
+        err = capsys.readouterr().err
+        assert what in err and len(err.rstrip().splitlines()) == 3
+    script = tmp_path / "long.py"
+    script.write_text("#" * 1001, encoding="utf-8")
+    assert main(["inspect", str(script)]) == 2
+    assert str(script) in capsys.readouterr().err

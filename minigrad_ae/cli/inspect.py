@@ -17,6 +17,7 @@ from ..autodiff import engine
 from ..autodiff.graph import Value, Watcher, watchers
 from ..autodiff.staleness import refuse_changed
 from ..errors import DataError, FileError, GradientError, MinigradError
+from ..files import read_at_most
 from ..inspect.diagnose.diff import compare_files
 from ..inspect.record.asked import Asked
 from ..inspect.render.stepper import only_ascii, say, typed, walk_by_lines
@@ -33,6 +34,7 @@ AGAIN = (
 )
 LEAVE = "leave a scalar tensor in a variable called loss"
 WIDEST = 120  # columns; longer lines are hard to read
+LONGEST = 16_000_000  # bytes of a script
 HELP = "walk the backward pass of a script's loss, step by step"
 OPTIONS = {
     "script": {
@@ -261,8 +263,10 @@ def run(script: Path, arguments: Sequence[str] = ()) -> dict[str, Any]:
         )
         raise DataError("a recorded trace cannot be run", str(script), fix)
     try:
-        text = script.read_bytes()
+        text = read_at_most(script, LONGEST, "the script", "name a Python script")
         code = compile(text, str(script), "exec")
+    except FileError:
+        raise
     except OSError as error:
         raise FileError(
             "the script cannot be read", f"{script}: {error.strerror}", "name a Python script"

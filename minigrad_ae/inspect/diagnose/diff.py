@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import FileError
+from ...files import read_at_most
 from .form import faults
 
+LARGEST = 500_000_000  # bytes of a trace
 RELATIVE = 1e-12  # two programs that do the same in another order differ by rounding
 Finding = tuple[str, str, str]  # what differs; in A; in B
 
@@ -23,7 +25,10 @@ def load(path: Path) -> dict[str, Any]:
     """The record in a file; FileError if it holds none."""
     fix = "write one with: minigrad-ae inspect SCRIPT --json FILE, or trace.json(path)"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
+        text = read_at_most(path, LARGEST, "the trace", fix).decode("utf-8")
+        record = json.loads(text, parse_constant=_refused)
+    except FileError:
+        raise
     except OSError as error:
         raise FileError("the trace cannot be read", f"{path}: {error.strerror}", fix) from None
     except (ValueError, RecursionError) as error:
