@@ -137,6 +137,26 @@ def test_the_page_shows_what_is_suspected_above_its_panes(tmp_path):
     assert found in head
 
 
+def test_a_second_training_that_leaves_a_part_alone_is_no_suspicion():
+    """As in lesson 9: the decoder was trained, and then only what it decodes is; its gradient piles
+    up, and nobody uses it.
+    """
+    rng = np.random.default_rng(0)
+    W = mg.nn.Parameter(rng.normal(size=(2, 3)), name="W")
+    X, z = rng.normal(size=(5, 3)), mg.nn.Parameter(rng.normal(size=(5, 2)), name="z")
+    with mg.watch():
+        for p in (W, z):
+            optimizer = mg.optim.SGD([p], lr=0.01)
+            for _ in range(6):
+                optimizer.zero_grad()
+                loss = ((z @ W - X) ** 2).sum()
+                loss.backward()
+                optimizer.step()
+        del optimizer
+        assert W.grad is not None
+    assert "gradient accumulated over steps" not in [each.what for each in mg.suspect(loss)]
+
+
 def test_a_few_passes_over_single_rows_are_no_suspicion():
     """As in the algorithm of the slides, whose inner loop takes one row after the other."""
     rng = np.random.default_rng(0)

@@ -25,7 +25,7 @@ STILL = 2  # passes after which a parameter that never moved is told
 def accumulated(scene: Scene) -> Answers:
     """`.grad` is the sum of passes between which the parameters moved."""
     for leaf, life in lives(scene):
-        if life.spoilt:
+        if life.spoilt > 1:  # once: another training began, which leaves this parameter alone
             reason = f"{scene.name(leaf)}.grad is the sum of {life.summed} backward passes"
             yield f"{reason}, and the parameter moved in between", scene.calling("backward")
             return

@@ -32,7 +32,7 @@ class Life:
     passes: int = 0
     moves: int = 0  # passes before which its numbers had changed
     summed: int = 0  # passes that are in its `.grad`
-    spoilt: int = 0  # passes in `.grad` that were made at other numbers than the last one
+    spoilt: int = 0  # how often it moved since `.grad` was cleared
     thrown: int = 0  # gradients that were cleared although nothing had moved
     # (number of the pass, |change| / |numbers before it|)
     ratios: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=KEPT))
@@ -136,7 +136,7 @@ class History(Watcher):
         if cleared:
             life.spoilt = life.summed = 0
         elif moved:
-            life.spoilt += life.summed
+            life.spoilt += 1
         life.summed += 1
         if moved:
             life.ratios.append((self.passes, ratio(now, life.numbers)))
