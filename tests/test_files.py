@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -71,6 +72,8 @@ def test_a_link_is_followed(tmp_path):
 
 # --- without fcntl --------------------------------------------------------------------------------
 
+OPEN = Path("/", "proc", "self", "fd")  # Linux's own list
+
 
 @pytest.fixture
 def windows(monkeypatch):
@@ -86,7 +89,7 @@ def windows(monkeypatch):
 
     def not_open(function):
         def checked(path, *others, **named):
-            kept = {os.path.realpath(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd")}
+            kept = {os.path.realpath(OPEN / n) for n in os.listdir(OPEN)}
             if os.path.realpath(path) in kept:
                 raise PermissionError(errno.EACCES, "open", str(path))
             return function(path, *others, **named)
@@ -100,7 +103,7 @@ def windows(monkeypatch):
 
 
 no_list_of_open_files = pytest.mark.skipif(
-    not os.path.isdir("/proc/self/fd"), reason="open files are not listed here"
+    not OPEN.is_dir(), reason="open files are not listed here"
 )
 
 
