@@ -380,13 +380,13 @@ def test_the_whole_tape_by_keyboard(browser, tmp_path):
 
 
 def test_suspicions_stand_on_top_and_only_where_there_are_any(browser, small, tmp_path):
-    X, y = rng().standard_normal((5, 3)), rng().standard_normal(5)
-    w = mg.tensor(np.ones((3, 1)), requires_grad=True, name="<b>w</b>")
+    X, y = rng().standard_normal((5, 3)), mg.tensor(rng().standard_normal(5), name="<b>y</b>")
+    w = mg.tensor(np.ones((3, 1)), requires_grad=True, name="w")
     trace = mg.trace(((X @ w - y) ** 2).mean())
     for dark, width in [(False, 1280), (True, 320)]:
         browser.open(write(tmp_path, trace), dark=dark, width=width)
         (said,) = browser.texts("#suspicions li")
-        assert said == trace.suspicions[0] and "(5, 1) against y (5,)" in said
+        assert said == trace.suspicions[0] and "(5, 1) against <b>y</b> (5,)" in said
         assert browser.run("return document.documentElement.scrollWidth") <= width
         assert browser.violations() == []
         clean(browser)

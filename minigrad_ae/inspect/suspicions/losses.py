@@ -156,8 +156,7 @@ def trained_target(scene: Scene) -> Answers:
             other = v.inputs[1 - i]
             both = isinstance(other, Value) and other.requires_grad
             if x.op is not None and both and aimed_at(scene, v, i, x, other):
-                leaves = [y for y in ancestors(x) if y.op is None]
-                known = ", ".join(scene.name(y) for y in leaves[:3])
+                known = ", ".join(scene.name(y) for y in leaves_of(x)[:3])
                 yield f"{scene.named(x)} sends a gradient to {known}", scene.at(v)
 
 
@@ -169,7 +168,7 @@ def aimed_at(scene: Scene, v: Value, i: int, x: Value, other: Any) -> bool:
         return True
     if v.op.argument(i) != "target":
         return False
-    mine, theirs = ({id(y) for y in ancestors(z) if y.op is None} for z in (x, other))
+    mine, theirs = ({id(y) for y in leaves_of(z)} for z in (x, other))
     return bool(mine & theirs) and all(type(y).__name__ == "Parameter" for y in leaves_of(x))
 
 
