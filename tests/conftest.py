@@ -11,7 +11,7 @@ from browser import autoencoder, chain, chromium
 
 from minigrad_ae import kernels
 
-NAMES = "SIGINT", "SIGTERM", "SIGPIPE"
+NAMES = "SIGTERM", "SIGPIPE"  # SIGINT is changed by what runs notebooks
 SIGNALS = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
 
 

@@ -36,6 +36,8 @@ K_BLOCK = 512  # with a panel of B of 512 x 128 bytes, 64 KiB, ...
 BLOCK_TILES = 10  # ... and a block of A of 120 x 512 float32, 240 KiB, fit a second-level cache
 FEW_ROWS = 24  # of A: for these B is read where it lies, where its rows lie in a row
 MANY_COLUMNS = 128  # of B: for these A is laid out, where its own order is not as good
+ONE_BLOCK = 12  # tiles of A, at most, that are one block: then panels of B are needed once, ...
+LARGE = 32 << 10  # ... and where they are more numbers than these, one is laid out at a time
 WIDE_ROW = 2048  # bytes: rows of A^T this long come to fight for the same cache lines
 NARROW = 8  # C of at most so many rows or columns can be computed in another way: ...
 DEEP = 32  # ... by dots, where k is so many times as long
@@ -74,38 +76,42 @@ def gemm(
     step = -(-depth // -(-depth // K_BLOCK))
     tiles = -(-rows // ROWS)
     height = -(-rows // tiles)
-    block = height * min(tiles, BLOCK_TILES)
+    block = height * (tiles if tiles <= ONE_BLOCK else BLOCK_TILES)
     # where whole panels of B can be read as they lie, its last columns are laid out
     in_place = columns // width * width if rows <= FEW_ROWS and not b_turned else 0
-    panels = np.empty(step * (-(-columns // width) * width - in_place), c.dtype)
+    laid_out = -(-columns // width) * width - in_place
+    group = width if tiles <= ONE_BLOCK and step * laid_out > LARGE else columns
+    panels = np.empty(step * min(group + width, laid_out), c.dtype)
     lay_a = columns > MANY_COLUMNS and (not a_turned or a_k * c.itemsize >= WIDE_ROW)
     strips = np.empty(block * step + n if lay_a else 0, c.dtype)
     for k in range(0, depth, step):
         size = min(step, depth - k)
-        for j in range(in_place, columns, width):
-            few = min(width, columns - j)
-            lay_out_b(b, b_turned, k, size, j_from + j, few, panels, (j - in_place) * size, n)
-        for i in range(i_from, i_to, block):
-            end = min(i + block, i_to)
-            if lay_a:
-                lay_out_a(a, a_turned, k, size, i, end - i, height, strips, n)
-            for j in range(0, columns, width):
-                few, to = min(width, columns - j), j_from + j
-                b_at, b_k = k * b.shape[1] + to, b.shape[1]
-                if j >= in_place:
-                    b_at, b_k = (j - in_place) * size, width
-                for r in range(i, end, height):
-                    high = min(height, end - r)
-                    place = r * c.shape[1] + to
-                    rest = c, place, c.shape[1], size, few, fresh and k == 0, high
-                    if lay_a and j >= in_place:
-                        tile(strips, (r - i) * size, 1, height, panels, b_at, b_k, *rest)
-                    elif lay_a:
-                        tile(strips, (r - i) * size, 1, height, b, b_at, b_k, *rest)
-                    elif j >= in_place:
-                        tile(a, r * a_row + k * a_k, a_row, a_k, panels, b_at, b_k, *rest)
-                    else:
-                        tile(a, r * a_row + k * a_k, a_row, a_k, b, b_at, b_k, *rest)
+        for j_group in range(0, columns, group):
+            first, last = max(j_group, in_place), min(j_group + group, columns)
+            for j in range(first, last, width):
+                few, at = min(width, columns - j), (j - first) * size
+                lay_out_b(b, b_turned, k, size, j_from + j, few, panels, at, n)
+            for i in range(i_from, i_to, block):
+                end = min(i + block, i_to)
+                if lay_a and j_group == 0:
+                    lay_out_a(a, a_turned, k, size, i, end - i, height, strips, n)
+                for j in range(j_group, last, width):
+                    few, to = min(width, columns - j), j_from + j
+                    b_at, b_k = k * b.shape[1] + to, b.shape[1]
+                    if j >= in_place:
+                        b_at, b_k = (j - first) * size, width
+                    for r in range(i, end, height):
+                        high = min(height, end - r)
+                        place = r * c.shape[1] + to
+                        rest = c, place, c.shape[1], size, few, fresh and k == 0, high
+                        if lay_a and j >= in_place:
+                            tile(strips, (r - i) * size, 1, height, panels, b_at, b_k, *rest)
+                        elif lay_a:
+                            tile(strips, (r - i) * size, 1, height, b, b_at, b_k, *rest)
+                        elif j >= in_place:
+                            tile(a, r * a_row + k * a_k, a_row, a_k, panels, b_at, b_k, *rest)
+                        else:
+                            tile(a, r * a_row + k * a_k, a_row, a_k, b, b_at, b_k, *rest)
 
 
 @jit(ELEMENTWISE)
