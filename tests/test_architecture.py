@@ -34,7 +34,6 @@ ALLOWED: dict[str, set[str]] = {
     "display": set(),
     "arguments": {"errors"},
     "files": {"errors"},
-    "archives": {*GROUND, "data"},
     "generators": {"errors"},
     "kernels": {*GROUND, "files"},
     "analytic": GROUND,
@@ -51,7 +50,6 @@ ALLOWED: dict[str, set[str]] = {
     "train": {*GROUND, *CORE, "data", "generators", "nn", "optim", "models", "program"},
     "checkpoint": {
         *GROUND,
-        "archives",
         "files",
         "generators",
         "version",

@@ -298,7 +298,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch)
         file.write(before[:100])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(checkpoint, "_write", half)
+    monkeypatch.setattr(checkpoint.saving, "_write", half)
     text = message_of(CheckpointError, checkpoint.save, path, linear(1))
     assert "No space left on device" in text and "bytes are needed" in text and "untouched" in text
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["a.npz"]
@@ -336,14 +336,14 @@ def test_a_kill_in_the_middle_of_writing_leaves_the_old_file(tmp_path, written):
         import numpy as np
         from minigrad_ae import checkpoint
         from minigrad_ae.models import LinearAutoencoder
-        right = checkpoint._write
+        right = checkpoint.saving._write
         def killed(file, arrays):
             whole = io.BytesIO()
             right(whole, arrays)
             file.write(whole.getvalue()[:{written}])
             file.flush()
             os.kill(os.getpid(), signal.SIGKILL)
-        checkpoint._write = killed
+        checkpoint.saving._write = killed
         checkpoint.save({str(path)!r}, LinearAutoencoder(5, 2, rng=np.random.default_rng(1)))
     """)
     assert subprocess.run([sys.executable, "-c", program]).returncode == -signal.SIGKILL
