@@ -19,7 +19,7 @@ import pytest
 from helpers import forged, linear, message_of, run, same_state, tied_autoencoder
 
 import minigrad_ae as mg
-from minigrad_ae import arguments, checkpoint
+from minigrad_ae import checkpoint, room
 from minigrad_ae.data import fetching, mnist_files
 from minigrad_ae.data.idx_files import read_idx
 from minigrad_ae.errors import CheckpointError, DataError, FileError, MinigradError
@@ -112,7 +112,7 @@ def test_a_member_that_says_it_holds_more_than_it_can(path):
 
 
 def test_a_zip_bomb_is_refused_with_an_estimate(path, monkeypatch):
-    monkeypatch.setattr(arguments, "available", lambda: 100_000_000)
+    monkeypatch.setattr(room, "available", lambda: 100_000_000)
     with_member(path, array_file((10_000_000,), bytes(80_000_000)), packed=DEFLATED)
     assert path.stat().st_size < 120_000
     assert "about 160 MB are needed, 100 MB are free" in refused(path)

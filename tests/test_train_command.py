@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers import run, same_state, wrong_use
 
-from minigrad_ae import analytic, arguments, checkpoint
+from minigrad_ae import analytic, checkpoint, room
 from minigrad_ae.cli import train as train_command
 from minigrad_ae.data import digits
 from minigrad_ae.experiments.masked import gaussian_errors, mean_picture_errors, ridge_of
@@ -338,9 +338,9 @@ def test_absurd_sizes_are_refused_with_an_estimate(capsys, argv):
 
 
 def test_training_that_would_not_fit_is_refused_before_the_first_step(capsys, monkeypatch):
-    monkeypatch.setattr(arguments, "SMALL", 0)
+    monkeypatch.setattr(room, "SMALL", 0)
     # two weights of 64 x 2 numbers take 2048 bytes to draw each
-    monkeypatch.setattr(arguments, "available", lambda: 6000)
+    monkeypatch.setattr(room, "available", lambda: 6000)
     err = wrong_use(capsys, "train", "linear", "--latent", 2)
     assert (
         "training this model would not fit" in err

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from .. import models
-from ..arguments import at_most
 from ..errors import CheckpointError, MinigradError
 from ..nn import Module
+from ..room import at_most
 
 DRAWN = ("rng", "dtype")  # arguments of a model's constructor that are no settings
 

@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from .. import checkpoint
-from ..arguments import real_number, spelt, whole_number
+from ..arguments import real_number, whole_number
 from ..data import Scaling
 from ..errors import CheckpointError, DataError, MinigradError
 from ..files import alone_in
 from ..optim import Optimizer
+from ..room import spelt
 from ..train import History, State
 
 LINES = 50  # about as many epochs are printed and kept

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from .. import analytic, checkpoint, models
-from ..arguments import counted, demand_room, seed
+from ..arguments import counted
 from ..autodiff.graph import no_grad
+from ..command_line import seed
 from ..data import Scaling, check_matrix, digits, mnist
 from ..data.mnist_files import SETS
 from ..data.validate import demand_differences, demand_squares
@@ -32,6 +33,7 @@ from ..experiments.masked import (
 from ..models.base import VariationalModel
 from ..models.masked import random_masks
 from ..optim import Adam
+from ..room import demand_room
 from ..train import History, fit
 from . import input, runs
 

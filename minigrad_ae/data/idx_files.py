@@ -12,8 +12,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import demand_room
 from ..errors import FileError
+from ..room import demand_room
 
 TYPES = {  # the third byte of the file; the fourth is the number of axes
     0x08: "u1",
