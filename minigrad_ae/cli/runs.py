@@ -24,6 +24,7 @@ from ..arguments import real_number, whole_number
 from ..data import Scaling
 from ..errors import CheckpointError, DataError, MinigradError
 from ..files import alone_in
+from ..nn import Module
 from ..optim import Optimizer
 from ..room import spelt
 from ..train import History, State
@@ -152,6 +153,16 @@ def data_sum(X: np.ndarray, X_test: np.ndarray) -> str:
 
 
 @dataclass
+class Kept:
+    """What is kept with a model: of which epoch it is, and everything else that a run needs."""
+
+    path: Path | None
+    meta: dict[str, Any]
+    scaling: Scaling | None
+    generators: dict[str, np.random.Generator]
+
+
+@dataclass
 class Begun:
     """What a run left in its folder, as it says itself."""
 
@@ -211,6 +222,19 @@ class Begun:
                 "repeat the options",
             )
 
+    def restored(self, model: Module, optimizer: Optimizer, meta: dict[str, Any]) -> Kept:
+        """Put what was kept into the model and the optimiser; returns the rest, to go on with."""
+        found = checkpoint.load(self.path, model)
+        optimizer.load_state_dict(found.optimizer or {})
+        draws = {name: found.generators[name] for name in ("shuffle", "noise")}
+        return Kept(self.path, meta, found.scaling, draws)
+
+    def said(self, epochs: int) -> str:
+        """Where it goes on, in a line."""
+        done, left = self.history.epochs, max(0, epochs - self.history.epochs)
+        within = f", step {self.history.steps}" if self.history.begun else ""
+        return f"continuing after epoch {done}{within}, with {self.path}; epochs left: {left}"
+
 
 def flag(name: str) -> str:
     """'--batch-size' for batch_size."""
@@ -239,16 +263,6 @@ def _history(kept: dict[str, Any]) -> History:
 
 
 # --- keeping --------------------------------------------------------------------------------------
-
-
-@dataclass
-class Kept:
-    """What is kept with a model: of which epoch it is, and everything else that a run needs."""
-
-    path: Path | None
-    meta: dict[str, Any]
-    scaling: Scaling | None
-    generators: dict[str, np.random.Generator]
 
 
 class Keeper:
