@@ -287,6 +287,17 @@ def test_numbers_of_an_optimiser_of_any_kind(kind):
     optimizer.load_state_dict(state)
 
 
+@pytest.mark.parametrize("count", [-1, -(2**63), 10**400])
+def test_a_number_of_steps_that_nobody_makes(path, count):
+    """(1 - beta^t would divide by 0, or overflow, in the first step.)"""
+    numbers = checkpoint.described(path)["optimizer"]["numbers"]
+    forged(path, optimizer={"class": "Adam", "numbers": numbers | {"0.t": count}})
+    found = checkpoint.load(path)
+    adam = Adam(found.model.parameters())
+    text = message_of(DataError, adam.load_state_dict, found.optimizer)
+    assert "'0.t' is no number of steps" in text
+
+
 def test_weights_that_are_not_finite(tmp_path, caplog):
     model = linear()
     path = checkpoint.save(tmp_path / "a.npz", model)

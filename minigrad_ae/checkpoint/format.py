@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import instance
 from ..errors import CheckpointError, DataError, DtypeError
 from ..files import previous_of
 from ..version import __version__
@@ -46,8 +47,7 @@ FORM_OF_AN_OPTIMIZER: dict[str, Any] = {"class": str, "numbers": dict}
 
 def opened(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """(header, the other arrays) of a whole file."""
-    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
-        raise DtypeError("a checkpoint is loaded from a file", f"got {path!r:.60}", "pass its path")
+    demand_path(path, "a checkpoint is loaded from a file")
     arrays = read_arrays(path, older(path), NAME_ONE)
     if META not in arrays:
         raise CheckpointError("this is no checkpoint", f"{path}: an .npz without {META}", NAME_ONE)
@@ -65,6 +65,13 @@ def opened(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.n
     return header, arrays
 
 
+def demand_path(path: Any, what: str) -> None:
+    """DtypeError, which says `what`, for anything that names no file."""
+    named = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(named, str) or "\0" in named:
+        raise DtypeError(what, f"got {path!r:.60}", "pass its path")
+
+
 # --- the header ---
 
 
@@ -72,7 +79,7 @@ def as_json(header: Mapping[str, Any]) -> str:
     """The header as it is kept; DataError where the caller's `meta` is nothing for JSON."""
     try:
         return json.dumps(header, sort_keys=True)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise DataError(
             "meta does not go into JSON", str(error), "use numbers, text, lists and dicts only"
         ) from None
@@ -133,6 +140,11 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
     str
         64 hexadecimal digits.
 
+    Raises
+    ------
+    DtypeError
+        For anything but a mapping, and for arrays of Python objects, whose bytes are addresses.
+
     Examples
     --------
     >>> w, b = np.ones((2, 3)), np.zeros(2)
@@ -142,9 +154,13 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
     >>> one == mg.checkpoint.digest({"w": w.T, "b": b})  # the same bytes in another shape
     False
     """
+    instance(arrays, Mapping, "digest: arrays", "pass a dict of arrays under their names")
     sha = hashlib.sha256()
     for name in sorted(arrays):
         value = np.ascontiguousarray(arrays[name])
+        if value.dtype.hasobject:
+            where = f"{name!r:.40} is of dtype {value.dtype}"
+            raise DtypeError("digest: Python objects have no bytes", where, "pass numbers or text")
         sha.update(f"{name} {value.dtype.str} {value.shape}\n".encode(errors="backslashreplace"))
         sha.update(value.reshape(-1).view(np.uint8).data)
     return sha.hexdigest()
@@ -182,12 +198,18 @@ def older(path: str | os.PathLike[str]) -> str:
     str
         The name of the checkpoint before it, where `save` has left one.
 
+    Raises
+    ------
+    DtypeError
+        For what is no path.
+
     Examples
     --------
     >>> mg.checkpoint.older("absent.npz")
     'use an older copy'
     """
+    demand_path(path, "a checkpoint is a file")
     previous = previous_of(path)
-    return (
-        f"the one before it is {previous}: load that" if previous.is_file() else "use an older copy"
-    )
+    # (`Path.is_file` raises what a folder that is closed, or a long name, makes of the question)
+    found = os.path.isfile(previous)
+    return f"the one before it is {previous}: load that" if found else "use an older copy"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import instance
 from ..data import Scaling
 from ..errors import CheckpointError, DataError
 from ..generators import generator_in
@@ -17,8 +18,8 @@ from ..models.components import PrincipalAxes
 from ..models.scaled import in_units_of_the_table
 from ..nn import Module
 from .contents import Checkpoint
-from .format import FILE, not_finite, older, opened, part_of
-from .settings import rebuilt
+from .format import FILE, demand_path, not_finite, older, opened, part_of
+from .settings import MODEL, rebuilt
 
 log = logging.getLogger(__package__)
 
@@ -48,6 +49,8 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoin
         For a file that is missing, cut short, damaged, pickled, or no checkpoint; for a model that
         cannot be rebuilt; and, with everything that does not fit, for a model with other names,
         shapes or dtypes.
+    DtypeError
+        For what is no path, and for a `model` that is no Module.
 
     Examples
     --------
@@ -57,6 +60,8 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Checkpoin
     >>> bool(np.array_equal(found.model(X).numpy(), model(X).numpy()))  # to the last bit
     True
     """
+    if model is not None:
+        instance(model, Module, "load: the model", MODEL)
     header, arrays = opened(path)
     weights = part_of("model/", arrays)
     if faults := not_finite(weights):
@@ -99,6 +104,8 @@ def described(path: str | os.PathLike[str]) -> dict[str, Any]:
     ------
     CheckpointError
         For a file that is missing, cut short, damaged, or no checkpoint.
+    DtypeError
+        For what is no path.
 
     Examples
     --------
@@ -130,6 +137,8 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     ------
     CheckpointError
         What `load` raises, and for a folder without a checkpoint.
+    DtypeError
+        For what is no path.
 
     Examples
     --------
@@ -141,6 +150,7 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     >>> bool(np.allclose(mg.load(".")(X).numpy(), X, atol=1e-3))
     True
     """
+    demand_path(path, "a model is loaded from a file, or the folder of a run")
     found = load(Path(path) / FILE if os.path.isdir(path) else path)
     return in_units_of_the_table(found.model, found.scaling).eval()
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..arguments import generator, instance
 from ..data import Scaling
 from ..errors import CheckpointError, DataError
 from ..files import write_whole
@@ -19,8 +20,11 @@ from ..models.components import PrincipalAxes
 from ..nn import Module
 from ..optim import Optimizer
 from ..version import __version__
-from .format import FORMAT, META, SUM, as_json, digest, not_finite
-from .settings import settings_of
+from .archives import MEMBER
+from .format import FORMAT, META, SUM, as_json, demand_path, digest, not_finite
+from .settings import MODEL, settings_of
+
+LONGEST_NAME = 2**16 - 1 - len(MEMBER)  # bytes, by the format of archives
 
 
 def save(
@@ -59,7 +63,10 @@ def save(
     CheckpointError
         Where it cannot be written: no folder, no permission, a full disk.
     DataError
-        For a `meta` that JSON cannot hold, and for weights that are not finite.
+        For a `meta` that JSON cannot hold, for weights that are not finite, and for names of
+        parameters that no archive can hold.
+    DtypeError
+        For an argument of another type.
 
     Notes
     -----
@@ -76,6 +83,7 @@ def save(
     ['__meta__', '__sha256__', 'model/decoder.bias', 'model/decoder.weight', 'model/encoder.bias',
     'model/encoder.weight']
     """
+    demand_path(path, "a checkpoint is saved in a file")
     whole = packed(model, optimizer=optimizer, meta=meta, generators=generators, scaling=scaling)
     # an older file that was cut short must not take the place of the last good one
     keep = os.path.isfile(path) and zipfile.is_zipfile(path)
@@ -114,9 +122,14 @@ def packed(
     Raises
     ------
     DataError
-        For a `meta` that JSON cannot hold, and for weights that are not finite.
+        For a `meta` that JSON cannot hold, for weights that are not finite, and for names of
+        parameters that no archive can hold.
+    DtypeError
+        For an argument of another type.
     """
+    _demand_parts(model, optimizer, meta, generators, scaling)
     arrays = {f"model/{name}": value for name, value in model.state_dict().items()}
+    _demand_names(arrays)
     if faults := not_finite(arrays):
         raise DataError(
             f"the weights of the {type(model).__name__} are not finite: nothing is saved",
@@ -150,6 +163,35 @@ def packed(
         arrays |= {"scaling/mean": scaling.mean, "scaling/factor": scaling.factor}
     arrays[META] = np.array(as_json(header))
     return {**arrays, SUM: np.array(digest(arrays))}
+
+
+def _demand_parts(model: Any, optimizer: Any, meta: Any, generators: Any, scaling: Any) -> None:
+    """DtypeError for what is of another type than `save` says."""
+    instance(model, Module, "save: the model", MODEL)
+    if optimizer is not None:
+        instance(optimizer, Optimizer, "save: the optimizer", "pass one of mg.optim, or None")
+    if meta is not None:
+        instance(meta, Mapping, "save: meta", 'pass a dict, such as {"epoch": 3}')
+    if scaling is not None:
+        instance(scaling, Scaling, "save: the scaling", "pass mg.data.Scaling.learn(X), or None")
+    if generators is not None:
+        fix = 'pass a dict of generators, such as {"noise": np.random.default_rng(0)}'
+        instance(generators, Mapping, "save: generators", fix)
+        for name, rng in generators.items():
+            instance(name, str, "save: the name of a generator", fix)
+            generator(rng, "save", f"numbers again, {name!r:.40}")
+
+
+def _demand_names(names: Iterable[str]) -> None:
+    """DataError for a name that an archive would cut short, or cannot hold."""
+    for name in names:
+        held = name.encode(errors="replace").decode()
+        if held != name or "\0" in name or len(name.encode()) > LONGEST_NAME:
+            raise DataError(
+                "an archive cannot hold the name of a parameter: nothing is saved",
+                f"{name.removeprefix('model/')!r:.60}",
+                "give it a name of letters, by which it is an attribute of its module",
+            )
 
 
 def _write(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:

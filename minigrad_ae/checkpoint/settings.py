@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from .. import models
+from ..arguments import instance
 from ..errors import CheckpointError, MinigradError
 from ..nn import Module
 from ..room import at_most
 
+MODEL = "pass one of mg.models, or another mg.nn.Module"
 DRAWN = ("rng", "dtype")  # arguments of a model's constructor that are no settings
 
 
@@ -35,12 +37,18 @@ def settings_of(model: Module) -> dict[str, Any] | None:
         denoising autoencoder) its own class and settings.  None where the model does not keep its
         arguments.
 
+    Raises
+    ------
+    DtypeError
+        For anything but a Module.
+
     Examples
     --------
     >>> model = mg.models.LinearAutoencoder(4, 2, tied=True, rng=np.random.default_rng(0))
     >>> mg.checkpoint.settings_of(model)
     {'n_features': 4, 'n_latent': 2, 'bias': True, 'tied': True, 'l2': 0.0}
     """
+    instance(model, Module, "settings_of: the model", MODEL)
     settings = {
         name: getattr(model, name, inspect.Parameter.empty)
         for name in inspect.signature(type(model)).parameters
