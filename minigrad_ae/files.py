@@ -26,7 +26,10 @@ with suppress(ImportError):  # Unix
 with suppress(ImportError):  # Windows
     import msvcrt
 
-LOCK = ".lock"  # in a folder in which a run is at work
+LOCK, OURS = ".lock", b"process "  # in a folder in which a run is at work, and how it begins
+LONGEST = 4096  # bytes of it that are read
+# a link would let a run write into what it leads to (Windows has links for administrators alone)
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 BEYOND = 1 << 30  # a byte that no lock file has: nobody can read what is locked on Windows
 
 
@@ -231,44 +234,85 @@ def read_at_most(path: Path, most: int, what: str, fix: str) -> bytes:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[Callable[[], None]]:
     """Let no second run of this package work in `folder`, until the block or the process ends.
 
-    FileError that names the process which is at work there; OSError where nothing can be written.
+    What is yielded makes sure of it again: it takes the lock anew where somebody has removed it,
+    perhaps with the whole folder.
+
+    FileError that names the process which is at work there, or a file that is none of ours where
+    the lock would be; OSError where nothing can be written.
     """
-    file = _open_locked(folder / LOCK)
+    path = folder / LOCK
+    held: list[BinaryIO] = []
+
+    def again() -> None:
+        if not (held and _is_named(held[-1], path)):
+            held.append(_open_locked(path))
+            _sign(held[-1])
+
     try:
-        file.truncate(0)
-        said = " ".join(sys.argv[1:])
-        since = time.strftime("%Y-%m-%d %H:%M:%S")
-        who = f"process {os.getpid()} on {platform.node()}, since {since}: {said:.200}"
-        file.write(who.encode("utf-8", "replace"))
-        file.flush()
-        yield
+        again()
+        yield again
     finally:
-        if fcntl is None:  # Windows removes nothing that is open
-            file.close()
-        # elsewhere before the lock ends: who waits for it looks for the name
-        with suppress(OSError):
-            os.unlink(folder / LOCK)
+        for file in held:
+            _release(file, path)
+
+
+def _sign(file: BinaryIO) -> None:
+    """Say in the lock who has it."""
+    file.truncate(0)
+    said = " ".join(sys.argv[1:])
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    who = f"{os.getpid()} on {platform.node()}, since {since}: {said:.200}"
+    file.write(OURS + who.encode("utf-8", "replace"))
+    file.flush()
+
+
+def _release(file: BinaryIO, path: Path) -> None:
+    own = _is_named(file, path)  # it may be that of a run in a folder made anew
+    if fcntl is None:  # Windows removes nothing that is open
         file.close()
+    # elsewhere before the lock ends: who waits for it looks for the name
+    if own:
+        with suppress(OSError):
+            os.unlink(path)
+    file.close()
 
 
 def _open_locked(path: Path) -> BinaryIO:
     while True:
-        file = open(path, "a+b")  # noqa: SIM115  (closed by who asked)
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise _not_ours(path)
+        file = open(path, "a+b", opener=_no_link)  # noqa: SIM115  (closed by who asked)
         taken = _lock(file) is False
-        if not taken and _is_named(file, path):
-            return file
         file.seek(0)
-        who = file.read().decode("utf-8", "replace")
+        found = file.read(LONGEST)
+        ours = found.startswith(OURS) or not found
+        if ours and not taken and _is_named(file, path):
+            return file
         file.close()
+        if not ours:
+            raise _not_ours(path)
         if taken:
+            who = found.decode("utf-8", "replace")
             raise FileError(
                 "another run is at work in this folder",
                 f"{path.parent}: {' '.join(who.split()) or 'it has only just begun'}",
                 "wait for its end, or stop it; or name another folder",
             )
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | NO_LINK, 0o666)
+
+
+def _not_ours(path: Path) -> FileError:
+    return FileError(
+        "something else has the name of the lock that a run puts into its folder",
+        str(path),
+        "move it away, or name another folder",
+    )
 
 
 # --- the file before ---

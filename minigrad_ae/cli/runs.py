@@ -4,6 +4,7 @@ where it was, and Ctrl-C or SIGTERM leaves it whole.
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import signal
@@ -23,7 +24,7 @@ from .. import checkpoint
 from ..arguments import real_number, whole_number
 from ..data import Scaling
 from ..errors import CheckpointError, DataError, MinigradError
-from ..files import alone_in
+from ..files import alone_in, can_be_written, previous_of
 from ..nn import Module
 from ..optim import Optimizer
 from ..room import spelt
@@ -91,30 +92,48 @@ def path_of(options: Namespace) -> Path | None:
 
 
 @contextmanager
-def folder_of(options: Namespace, path: Path | None) -> Iterator[None]:
+def folder_of(options: Namespace, path: Path | None) -> Iterator[Callable[[], None]]:
     """The run's folder, which is there and can be written to, and in which no other run is at work:
     all of it is known before the time for training is spent.
+
+    What is yielded says so again, as long as the folder is there; CheckpointError, or FileError
+    that names the other run, where it is not so.
     """
     if path is None:
-        yield
+        yield lambda: None
         return
     if options.resume and not path.parent.is_dir():
         checkpoint.described(path)  # says that there is none
-    with _alone_in_folder(path.parent):
-        if path.is_dir():
+    with _alone_in_folder(path.parent) as again:
+        _demand_place(path)
+        yield again
+
+
+def _demand_place(path: Path) -> None:
+    """Refuse what no checkpoint can take the place of, where it will be and where the one before it
+    will: a folder, a device, a link that leads nowhere.
+    """
+    for each in (path, previous_of(path)):
+        fault = ""
+        if each.is_dir():
+            fault = "is a folder"
+        elif each.exists() and not each.is_file():
+            fault = "is not a file"
+        elif not can_be_written(each):
+            fault = f"leads to {os.path.realpath(each)}, where nothing can be written"
+        if fault:
             raise CheckpointError(
-                "the checkpoint cannot be written", f"{path} is a folder", "name another folder"
+                "the checkpoint cannot be written", f"{each} {fault}", "name another folder"
             )
-        yield
 
 
 @contextmanager
-def _alone_in_folder(folder: Path) -> Iterator[None]:
+def _alone_in_folder(folder: Path) -> Iterator[Callable[[], None]]:
     doing, lock = "made", alone_in(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         doing = "written to"
-        lock.__enter__()
+        again = lock.__enter__()
     except MinigradError:
         raise
     except OSError as error:
@@ -123,7 +142,7 @@ def _alone_in_folder(folder: Path) -> Iterator[None]:
             f"the folder for the checkpoint cannot be {doing}", where, "name another one"
         ) from None
     try:
-        yield
+        yield again
     finally:
         lock.__exit__(None, None, None)
 
@@ -280,9 +299,10 @@ class Keeper:
         every: int | float | None,
         history: History,
         in_units: Callable[[Any, float], float],
+        alone: Callable[[], None],
     ) -> None:
         self.kept, self.epochs, self.interval = kept, epochs, every
-        self.in_units = in_units
+        self.in_units, self.alone = in_units, alone
         self.step_kept = history.steps  # of the model that is kept; 0: none is
         self.every = -(-epochs // LINES)
         self.time = time.monotonic()
@@ -311,8 +331,9 @@ class Keeper:
             self.keep(state)
 
     def keep(self, state: State) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint, unless another run has begun in the folder meanwhile."""
         if self.kept.path is not None:
+            self._demand_alone()
             checkpoint.save(
                 self.kept.path,
                 state.model,
@@ -323,6 +344,14 @@ class Keeper:
             )
             self.step_kept = state.step
         self.time = time.monotonic()
+
+    def _demand_alone(self) -> None:
+        try:
+            self.alone()
+        except MinigradError:
+            raise
+        except OSError:  # the folder is not there any more: what writes into it says so
+            pass
 
 
 # --- ending ---------------------------------------------------------------------------------------

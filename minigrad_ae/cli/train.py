@@ -37,11 +37,11 @@ def train(options: Namespace, rest: list[str]) -> int:
     """
     model_options.complete(options)
     path = runs.path_of(options)
-    with runs.answering_sigterm(), runs.folder_of(options, path):
-        return _train(options, path)
+    with runs.answering_sigterm(), runs.folder_of(options, path) as alone:
+        return _train(options, path, alone)
 
 
-def _train(options: Namespace, path: Path | None) -> int:
+def _train(options: Namespace, path: Path | None, alone: Callable[[], None]) -> int:
     X, X_test = data_of(options)
     seeds = np.random.SeedSequence(options.seed).spawn(3)
     init, shuffle, noise = map(np.random.default_rng, seeds)
@@ -80,6 +80,7 @@ def _train(options: Namespace, path: Path | None) -> int:
         options.every,
         history,
         lambda model, loss: in_units(model, kept.scaling, loss),
+        alone,
     )
     count = sum(p.size for p in model.parameters())
     print(
