@@ -230,8 +230,12 @@ def function(value: Any, name: str, fix: str) -> Any:
 
 
 def file_path(value: Any, name: str) -> Path:
-    """`value`, a str or a path, as a Path."""
-    return Path(instance(value, (str, os.PathLike), name, 'pass a path, such as "X.npy"'))
+    """`value`, a str or a path, as a Path; DataError where no file can have the name."""
+    fix = 'pass a path, such as "X.npy"'
+    path = Path(instance(value, (str, os.PathLike), name, fix))
+    if "\0" in str(path):
+        raise DataError(f"{name} has a NUL, which ends a name", _got(value), fix)
+    return path
 
 
 def generator(rng: Any, who: str, purpose: str) -> np.random.Generator:

@@ -403,6 +403,31 @@ def test_an_idx_file_that_says_it_is_large(tmp_path, shape):
     tracemalloc.stop()
 
 
+LONGEST = 2**32 - 1
+
+
+@pytest.mark.parametrize("shape", [(0, *[LONGEST] * 3), (*[LONGEST] * 3, 0)])
+@pytest.mark.parametrize("kind", [8, 14])
+def test_an_idx_file_of_nothing_that_says_it_is_large(tmp_path, shape, kind):
+    header = bytes([0, 0, kind, 4]) + struct.pack(">4I", *shape)
+    (tmp_path / "x").write_bytes(header)
+    assert "the array is too large" in message_of(FileError, read_idx, tmp_path / "x")
+
+
+def test_mnist_without_a_picture_has_its_shape(tmp_path):
+    images, labels = struct.pack(">4B3I", 0, 0, 8, 3, 0, 28, 28), struct.pack(">4BI", 0, 0, 8, 1, 0)
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(images)
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(labels)
+    X, y = mg.data.mnist(root=tmp_path)
+    assert X.shape == (0, 784) and y.shape == (0,)
+
+
+@pytest.mark.parametrize("function", [mg.data.mnist, mg.data.load_matrix])
+def test_names_that_no_file_has(function):
+    assert "has a NUL" in message_of(DataError, function, "a\0b")
+    message_of(FileError, function, "x" * 300)
+
+
 # --- traces ---
 
 
