@@ -18,7 +18,7 @@ import pytest
 from helpers import linear, message_of, run, same_state, wrong_use
 
 import minigrad_ae as mg
-from minigrad_ae import checkpoint, files, train
+from minigrad_ae import checkpoint, files, locks, train
 from minigrad_ae.cli import runs
 from minigrad_ae.errors import DataError, FileError
 from minigrad_ae.generators import KINDS
@@ -29,8 +29,8 @@ X = np.random.default_rng(3).standard_normal((20, 5))
 HOLDS = """
 import sys, time
 from pathlib import Path
-from minigrad_ae import files
-with files.alone_in(Path(sys.argv[1])):
+from minigrad_ae import locks
+with locks.alone_in(Path(sys.argv[1])):
     print("in", flush=True)
     time.sleep(60)
 """
@@ -98,7 +98,7 @@ def test_one_after_the_other_never_two_at_once(tmp_path):
     def work():
         for _ in range(40):
             try:
-                with files.alone_in(tmp_path):
+                with locks.alone_in(tmp_path):
                     inside.append(1)
                     most.append(len(inside))
                     inside.pop()
@@ -115,7 +115,7 @@ def test_one_after_the_other_never_two_at_once(tmp_path):
 
 
 def test_the_folder_is_tested_before_training(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "fit", None)  # never called
+    monkeypatch.setattr("minigrad_ae.cli.train.fit", None)  # never called
     (tmp_path / "checkpoint.npz").mkdir()
     assert "is a folder" in wrong_use(capsys, *words(tmp_path, "--overwrite"))
     usage = namedtuple("usage", "total used free")
@@ -130,7 +130,7 @@ def test_the_folder_is_tested_before_training(capsys, tmp_path, monkeypatch):
 def test_what_no_file_can_replace_is_found_before_training(
     capsys, tmp_path, monkeypatch, name, kind
 ):
-    monkeypatch.setattr(train, "fit", None)  # never called
+    monkeypatch.setattr("minigrad_ae.cli.train.fit", None)  # never called
     place = tmp_path / name
     if kind == "folder":
         place.mkdir()
@@ -150,39 +150,39 @@ def test_a_file_of_another_program_is_not_taken_for_a_lock(capsys, tmp_path, lin
     """(A lock is emptied, signed, and removed at the end.)"""
     theirs, folder = tmp_path / "theirs", tmp_path / "run"
     folder.mkdir()
-    lock = folder / files.LOCK
+    lock = folder / locks.LOCK
     (theirs if link else lock).write_text("precious", encoding="utf-8")
     if link:
         lock.symlink_to(theirs)
     assert "something else has the name of the lock" in wrong_use(capsys, *words(folder))
-    assert lock.read_text(encoding="utf-8") == "precious" and os.listdir(folder) == [files.LOCK]
+    assert lock.read_text(encoding="utf-8") == "precious" and os.listdir(folder) == [locks.LOCK]
 
 
 def test_a_lock_that_a_dead_run_left_is_in_nobodys_way(capsys, tmp_path):
     for said in ("", "process 1 on a machine, since then: train"):
-        (tmp_path / files.LOCK).write_text(said, encoding="utf-8")
+        (tmp_path / locks.LOCK).write_text(said, encoding="utf-8")
         assert run(capsys, *words(tmp_path, "--overwrite"))[0] == 0
-        assert files.LOCK not in os.listdir(tmp_path)
+        assert locks.LOCK not in os.listdir(tmp_path)
 
 
 def test_in_a_folder_made_anew_the_run_that_is_there_goes_on_alone(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
-    with files.alone_in(folder) as again:
+    with locks.alone_in(folder) as again:
         shutil.rmtree(folder)
         with pytest.raises(FileNotFoundError):
             again()
         folder.mkdir()
-        with files.alone_in(folder):
+        with locks.alone_in(folder):
             assert "another run is at work" in message_of(FileError, again)
         again()  # that one has ended
-        assert "another run is at work" in message_of(FileError, files.alone_in(folder).__enter__)
+        assert "another run is at work" in message_of(FileError, locks.alone_in(folder).__enter__)
         shutil.rmtree(folder)
         folder.mkdir()
-        other = files.alone_in(folder)
+        other = locks.alone_in(folder)
         other.__enter__()
     # the end of the first does not end the lock of the second
-    assert "another run is at work" in message_of(FileError, files.alone_in(folder).__enter__)
+    assert "another run is at work" in message_of(FileError, locks.alone_in(folder).__enter__)
     other.__exit__(None, None, None)
     assert os.listdir(folder) == []
 
@@ -212,7 +212,7 @@ def test_a_run_does_not_write_over_one_that_began_in_its_folder(
 
     in_the_middle(monkeypatch, begin_anew)
     assert "another run is at work in this folder" in wrong_use(capsys, *words(folder))
-    assert os.listdir(folder) == [files.LOCK]
+    assert os.listdir(folder) == [locks.LOCK]
 
 
 def test_a_folder_that_vanishes_in_the_middle(capsys, tmp_path, monkeypatch):

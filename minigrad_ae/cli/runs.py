@@ -24,7 +24,8 @@ from .. import checkpoint
 from ..arguments import real_number, whole_number
 from ..data import Scaling
 from ..errors import CheckpointError, DataError, MinigradError
-from ..files import alone_in, can_be_written, previous_of
+from ..files import can_be_written, previous_of
+from ..locks import alone_in
 from ..nn import Module
 from ..optim import Optimizer
 from ..room import spelt
