@@ -14,7 +14,7 @@ from typing import Any
 from .. import models
 from ..arguments import counted
 from ..errors import DataError
-from . import runs
+from .resume import SCALES, flag_of
 
 # with options in the units of the data, which mean something for pixels
 PIXELS = ("sparse", "denoising")
@@ -102,7 +102,7 @@ WHOLE = {"type": int, "default": SUPPRESS}
 REAL = {"type": float, "default": SUPPRESS}
 OPTIONS = {
     "--scale": {
-        "choices": runs.SCALES,
+        "choices": SCALES,
         "default": SUPPRESS,
         "help": "data less their mean and divided by one number for all columns, learned from the "
         "training rows and undone in the report; by one for each column, which changes the PCA; or "
@@ -164,7 +164,7 @@ def complete(options: Namespace) -> None:
         if options.model in users:
             vars(options).setdefault(name, default)
         elif hasattr(options, name):
-            flag = runs.flag(name)
+            flag = flag_of(name)
             raise DataError(
                 f"{flag} means nothing to the model {options.model!r}",
                 f"it is an option of {', '.join(users)}",

@@ -21,7 +21,7 @@ from ..errors import DataError
 from ..optim import Adam
 from ..room import demand_room
 from ..train import History, fit
-from . import input, model_options, runs
+from . import input, model_options, resume, runs
 from .model_options import MODELS, PIXELS
 from .report import hints, in_units, report, said_of
 
@@ -45,7 +45,7 @@ def _train(options: Namespace, path: Path | None, alone: Callable[[], None]) -> 
     X, X_test = data_of(options)
     seeds = np.random.SeedSequence(options.seed).spawn(3)
     init, shuffle, noise = map(np.random.default_rng, seeds)
-    begun = runs.Begun.read(path) if options.resume and path is not None else None
+    begun = resume.Begun.read(path) if options.resume and path is not None else None
     if begun is not None:
         begun.complete(options)
     else:
@@ -58,14 +58,14 @@ def _train(options: Namespace, path: Path | None, alone: Callable[[], None]) -> 
     demand_room(size, "training this model", "choose fewer units (--latent, --hidden)")
     runs.demand_disk(path, size)
     optimizer = Adam(model.parameters(), lr=options.lr)
-    data = runs.data_sum(X, X_test) if path is not None else ""
-    meta = {"settings": runs.settings_of(options), "data": data}
+    data = resume.data_sum(X, X_test) if path is not None else ""
+    meta = {"settings": resume.settings_of(options), "data": data}
     if begun is not None:
         begun.demand_same(options, data, optimizer)
         kept, history = begun.restored(model, optimizer, meta), begun.history
     else:
         scaling = None if options.scale == "none" else Scaling.learn(X, options.scale)
-        kept = runs.Kept(path, meta, scaling, {"shuffle": shuffle, "noise": noise})
+        kept = resume.Kept(path, meta, scaling, {"shuffle": shuffle, "noise": noise})
         history = History()
     if kept.scaling is not None:
         X, X_test = kept.scaling.apply(X), kept.scaling.apply(X_test)
