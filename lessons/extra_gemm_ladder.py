@@ -27,7 +27,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import minigrad_ae as mg
-from minigrad_ae.arguments import Parser
+from minigrad_ae.command_line import Parser
 from minigrad_ae.files import write_png, write_text
 from minigrad_ae.kernels import ladder, roofline
 from minigrad_ae.teaching.lesson import BLACK, BLUE, GREEN, STYLE, lessons_folder, plain

@@ -1,69 +1,19 @@
-"""What an argument may be, and what is said where it is not: of a function, and on the command
-line.
-"""
+"""What an argument may be, and what is said where it is not."""
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from numbers import Real
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from .errors import DataError, DtypeError, MinigradError, ShapeError
-
-
-def spell_out() -> None:
-    """Let stdout and stderr write what their encoding has no character for (x-bar, on some screens)
-    as an escape.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def end_with_the_reader(script: str) -> None:
-    """Let a script whose output nobody reads any more (``| head -1``) end at once and in silence,
-    as Unix programs do.
-
-    Only where this process was started to run `script`, a file's stem: in any other one it would
-    end whoever writes into a connection that was closed.
-    """
-    ours = any(Path(word).stem == script for word in sys.orig_argv[1:])
-    first = threading.current_thread() is threading.main_thread()
-    if ours and first and hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-
-
-def seed(text: str) -> int:
-    """The type of ``--seed``: a whole number, at least 0, as NumPy's generators take it."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"a seed is a whole number, at least 0, not {text!r}")
-    return number
-
-
-class Parser(argparse.ArgumentParser):
-    """`argparse.ArgumentParser`, whose errors say what was wrong, the usage, and where to read on;
-    exit code 2.
-    """
-
-    def error(self, message: str) -> NoReturn:
-        usage = " ".join(self.format_usage().split())
-        self.exit(2, f"{self.prog}: {message}\n  {usage}\n  fix: see {self.prog} --help\n")
 
 
 def counted(n: int, one: str, several: str = "") -> str:
@@ -280,8 +230,12 @@ def function(value: Any, name: str, fix: str) -> Any:
 
 
 def file_path(value: Any, name: str) -> Path:
-    """`value`, a str or a path, as a Path."""
-    return Path(instance(value, (str, os.PathLike), name, 'pass a path, such as "X.npy"'))
+    """`value`, a str or a path, as a Path; DataError where no file can have the name."""
+    fix = 'pass a path, such as "X.npy"'
+    path = Path(instance(value, (str, os.PathLike), name, fix))
+    if "\0" in str(path):
+        raise DataError(f"{name} has a NUL, which ends a name", _got(value), fix)
+    return path
 
 
 def generator(rng: Any, who: str, purpose: str) -> np.random.Generator:
@@ -377,92 +331,3 @@ def rows(value: Any, name: str, dtype: Any = None) -> np.ndarray:
             f"{name} must have rows", f"got {kind_of(value)} without axes", "pass an array"
         )
     return array
-
-
-# --- sizes that no memory holds ---
-
-
-SMALL = 1 << 26  # bytes; below this nobody asks
-
-
-def demand_room(needed: int, what: str, fix: str) -> None:
-    """DataError if about `needed` bytes are more than this process can still have."""
-    if needed < SMALL:
-        return
-    free = available()
-    if free is not None and needed > free:
-        raise DataError(
-            f"{what} would not fit into the memory of this machine",
-            f"about {spelt(needed)} are needed, {spelt(free)} are free",
-            fix,
-        )
-
-
-_left: ContextVar[int | None] = ContextVar("numbers that may still be drawn", default=None)
-
-
-@contextmanager
-def at_most(numbers: int) -> Iterator[None]:
-    """In here `demand_room_for` refuses arrays that together have more than so many numbers."""
-    token = _left.set(numbers)
-    try:
-        yield
-    finally:
-        _left.reset(token)
-
-
-def demand_room_for(shape: Sequence[int]) -> None:
-    """DataError if an array of this shape cannot be drawn: in float64, and then once more in its
-    own dtype.
-    """
-    count = math.prod(int(n) for n in shape)
-    what = f"an array of {' x '.join(f'{n:,}' for n in shape)} numbers"
-    fix = "choose smaller sizes (units, features, patches)"
-    demand_room(count * 2 * 8, what, fix)
-    left = _left.get()
-    if left is None:
-        return
-    if count > left:
-        raise DataError(f"{what} is more than there are", f"{left:,} are left", fix)
-    _left.set(left - count)
-
-
-def available() -> int | None:
-    """Bytes that can still be had, by the system's own account and the container's limit; None
-    where neither says.
-    """
-    found = [n for n in (_free_in_the_machine(), _free_in_the_container()) if n is not None]
-    return min(found, default=None)
-
-
-def spelt(n: int) -> str:
-    """'3.2 GB': a number of bytes for people."""
-    for power, unit in ((15, "PB"), (12, "TB"), (9, "GB"), (6, "MB")):
-        if n >= 10**power:
-            return f"{n / 10**power:.3g} {unit}" if n < 10**24 else f"10^{len(str(n)) - 1} bytes"
-    return f"{n:,} bytes"
-
-
-def _free_in_the_machine() -> int | None:
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return 1024 * next(
-            int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")
-        )
-    with suppress(AttributeError, OSError, ValueError):
-        # all of it, where the system does not say what is free
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return None
-
-
-def _free_in_the_container() -> int | None:
-    for names in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        with suppress(OSError, ValueError):  # no such limit ("max"), or no container
-            limit, used = (
-                int(Path("/sys/fs/cgroup", name).read_text(encoding="utf-8")) for name in names
-            )
-            return max(0, limit - used)
-    return None

@@ -1,33 +1,22 @@
-"""Files that are written whole or not at all, and folders in which one run is at work."""
+"""Files that are written whole or not at all."""
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 import re
 import secrets
 import shutil
 import stat
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from . import locks
 from .errors import FileError
-
-fcntl: Any = None
-msvcrt: Any = None
-with suppress(ImportError):  # Unix
-    import fcntl
-with suppress(ImportError):  # Windows
-    import msvcrt
-
-LOCK = ".lock"  # in a folder in which a run is at work
-BEYOND = 1 << 30  # a byte that no lock file has: nobody can read what is locked on Windows
 
 
 def write_whole(
@@ -79,7 +68,7 @@ def write_folder(
     target.mkdir(parents=True, exist_ok=True)
     parts: dict[Path, Path] = {}
     try:
-        with alone_in(target), ExitStack() as opened:
+        with locks.alone_in(target), ExitStack() as opened:
             for name, write in files.items():
                 _remove_dead(target / name)
                 part, file = opened.enter_context(_part(target / name))
@@ -127,7 +116,7 @@ def open_part(target: Path) -> tuple[Path, BinaryIO]:
         part = _unused(target)
         with suppress(FileExistsError):
             file = open(part, "xb")  # noqa: SIM115  (closed by who asked)
-            if _lock(file) is not False and _is_named(file, part):
+            if locks.lock(file) is not False and locks.is_named(file, part):
                 return part, file
             file.close()
 
@@ -152,7 +141,7 @@ def _fill(file: BinaryIO, write: Callable[[BinaryIO], object]) -> None:
     write(file)
     file.flush()
     os.fsync(file.fileno())
-    if fcntl is None:  # where there are no locks, a file that is open may not be renamed, either
+    if locks.fcntl is None:  # Windows renames nothing that is open
         file.close()
 
 
@@ -163,54 +152,18 @@ def _unused(target: Path) -> Path:
 
 def _remove_dead(target: Path) -> None:
     """Remove what processes left that died while they wrote `target`: nobody has a lock on it."""
-    if fcntl is msvcrt is None:
+    if locks.fcntl is locks.msvcrt is None:
         return
     left = re.compile(rf"\.{re.escape(target.name)}(\.prev)?\.[0-9a-f]{{8}}\.part")
     with suppress(OSError), os.scandir(target.parent) as entries:
         for entry in entries:
             if left.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 with suppress(OSError), open(entry.path, "r+b") as file:
-                    dead = _lock(file)
-                    if fcntl is None:  # Windows removes nothing that is open
+                    dead = locks.lock(file)
+                    if locks.fcntl is None:  # Windows removes nothing that is open
                         file.close()
                     if dead:
                         os.unlink(entry.path)
-
-
-def _lock(file: BinaryIO, shared: bool = False) -> bool | None:
-    """Whether this open file alone has the lock now (on Unix with others that share it); it ends
-    when the file is closed, or the process dies.  None where there are no locks.
-    """
-    if fcntl is None:
-        return _lock_byte(file)
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return None
-    return True
-
-
-def _lock_byte(file: BinaryIO) -> bool | None:
-    """The same on Windows, where a lock is one of bytes."""
-    if msvcrt is None:
-        return None
-    file.seek(BEYOND)
-    try:
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    except OSError:
-        return False
-    finally:
-        file.seek(0)
-    return True
-
-
-def _is_named(file: BinaryIO, path: Path) -> bool:
-    """Whether `path` still names the open file."""
-    with suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
-    return False
 
 
 # --- reading what somebody named ---
@@ -225,50 +178,6 @@ def read_at_most(path: Path, most: int, what: str, fix: str) -> bytes:
     if len(content) > most:
         raise FileError(f"{what} has more than {most:,} bytes", str(path), fix)
     return content
-
-
-# --- one run in a folder ---
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Let no second run of this package work in `folder`, until the block or the process ends.
-
-    FileError that names the process which is at work there; OSError where nothing can be written.
-    """
-    file = _open_locked(folder / LOCK)
-    try:
-        file.truncate(0)
-        said = " ".join(sys.argv[1:])
-        since = time.strftime("%Y-%m-%d %H:%M:%S")
-        who = f"process {os.getpid()} on {platform.node()}, since {since}: {said:.200}"
-        file.write(who.encode("utf-8", "replace"))
-        file.flush()
-        yield
-    finally:
-        if fcntl is None:  # Windows removes nothing that is open
-            file.close()
-        # elsewhere before the lock ends: who waits for it looks for the name
-        with suppress(OSError):
-            os.unlink(folder / LOCK)
-        file.close()
-
-
-def _open_locked(path: Path) -> BinaryIO:
-    while True:
-        file = open(path, "a+b")  # noqa: SIM115  (closed by who asked)
-        taken = _lock(file) is False
-        if not taken and _is_named(file, path):
-            return file
-        file.seek(0)
-        who = file.read().decode("utf-8", "replace")
-        file.close()
-        if taken:
-            raise FileError(
-                "another run is at work in this folder",
-                f"{path.parent}: {' '.join(who.split()) or 'it has only just begun'}",
-                "wait for its end, or stop it; or name another folder",
-            )
 
 
 # --- the file before ---
@@ -295,7 +204,7 @@ def _keep_as(previous: Path, target: Path) -> bool:
     """Whether `previous` names what `target` named, too, when this began."""
     second = _unused(previous)
     with open(target, "rb") as file:
-        if _lock(file, shared=True) is False:
+        if locks.lock(file, shared=True) is False:
             return False
         try:
             os.link(target, second)
@@ -303,7 +212,7 @@ def _keep_as(previous: Path, target: Path) -> bool:
             _copy(file, target, previous)
             return True
         try:
-            if kept := _is_named(file, second):  # and so locked
+            if kept := locks.is_named(file, second):  # and so locked
                 os.replace(second, previous)
         finally:
             second.unlink(missing_ok=True)  # two names of one file: a rename leaves both

@@ -163,7 +163,7 @@ class Lines:
         if name in RIGHT:
             return self.rng.choice(RIGHT[name])
         if name == "model":
-            from minigrad_ae.cli.train import MODELS
+            from minigrad_ae.cli.model_options import MODELS
 
             return self.rng.choice(list(MODELS))
         if action.type is float:

@@ -30,7 +30,7 @@ import numpy as np
 import minigrad_ae as mg
 from minigrad_ae import checkpoint, files, optim, train
 from minigrad_ae.cli import main
-from minigrad_ae.cli import train as command
+from minigrad_ae.cli.model_options import MODELS, USED_BY, complete
 
 ROOT = Path(__file__).parent.parent
 EPOCHS, BATCH = 12, 8
@@ -51,10 +51,10 @@ def data(folder: Path) -> Path:
 
 def commands(X: Path) -> Iterator[tuple[str, list[str]]]:
     """(name, words) of a run of the command for every model."""
-    for model in command.MODELS:
+    for model in MODELS:
         words = ["train", model, "--data", str(X), "--latent", "2", "--lr", "0.01"]
         words += ["--batch-size", str(BATCH), "--epochs", str(EPOCHS), "--every", "3"]
-        words += ["--hidden", "8"] if model in command.USED_BY["hidden"][1] else []
+        words += ["--hidden", "8"] if model in USED_BY["hidden"][1] else []
         yield f"{model}, command", words
         if model == "vae":
             yield "vae Gaussian, command", [*words, "--likelihood", "gaussian"]
@@ -82,8 +82,8 @@ def model_of(name: str) -> Any:
     """As the command makes it."""
     words = ["--latent", "2", *(["--likelihood", "gaussian"] if "Gaussian" in name else [])]
     options = mg.cli.build_parser().parse_args(["train", name.split()[0], *words])
-    command._complete(options)
-    return command.MODELS[options.model](options, 16, rng=np.random.default_rng(1), dtype="float64")
+    complete(options)
+    return MODELS[options.model](options, 16, rng=np.random.default_rng(1), dtype="float64")
 
 
 def by_functions(name: str, make: Callable[[Any], Any], X: Path) -> Start:

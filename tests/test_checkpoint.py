@@ -19,7 +19,7 @@ from zoo import MODELS, model_and_loss
 from minigrad_ae import checkpoint, nn
 from minigrad_ae import files as atomic
 from minigrad_ae.data import Scaling
-from minigrad_ae.errors import CheckpointError, DataError
+from minigrad_ae.errors import CheckpointError, DataError, DtypeError
 from minigrad_ae.models import LinearAutoencoder, LinearVAE, VariationalAutoencoder
 from minigrad_ae.optim import SGD, Adam
 
@@ -281,6 +281,82 @@ def test_no_file_and_no_folder(tmp_path):
     assert "cannot be written: No such file or directory" in text
 
 
+class Elsewhere:
+    """A path that is none of text."""
+
+    def __fspath__(self):
+        return b"a.npz"
+
+
+@pytest.mark.parametrize(
+    "path", [5, None, [], b"a.npz", "a\0b", 1.5, True, np.array(3), Elsewhere()]
+)
+def test_what_is_no_path_is_refused_everywhere(tmp_path, path):
+    for function in (checkpoint.load, checkpoint.described, checkpoint.load_model):
+        assert "is loaded from a file" in message_of(DtypeError, function, path)
+    assert "is saved in a file" in message_of(DtypeError, checkpoint.save, path, linear())
+    message_of(DtypeError, checkpoint.older, path)
+
+
+@pytest.mark.parametrize("length", [251, 300])
+def test_a_name_that_no_folder_takes(tmp_path, length):
+    """(255 is the most: the first is a name, but with .prev it is none.)"""
+    path = tmp_path / ("x" * length)
+    for function in (checkpoint.load, checkpoint.load_model, checkpoint.described):
+        message_of(CheckpointError, function, path)
+    assert "too long" in message_of(CheckpointError, checkpoint.save, path, linear())
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("wrong", [5, "x", [], X, LinearAutoencoder, Elsewhere()])
+def test_arguments_of_another_type_are_refused_before_anything_is_written(tmp_path, wrong):
+    path = checkpoint.save(tmp_path / "a.npz", linear())
+    before = path.read_bytes()
+    assert "model must be a Module" in message_of(DtypeError, checkpoint.load, path, wrong)
+    assert "model must be a Module" in message_of(DtypeError, checkpoint.save, path, wrong)
+    message_of(DtypeError, checkpoint.settings_of, wrong)
+    message_of(DtypeError, checkpoint.digest, wrong)
+    for name in ("optimizer", "meta", "generators", "scaling"):
+        message_of(DtypeError, checkpoint.save, path, linear(), **{name: wrong})
+    rng = np.random.default_rng(0)
+    for generators in ({"noise": wrong}, {5: rng}, {"noise": np.random.RandomState(0)}):
+        message_of(DtypeError, checkpoint.save, path, linear(), generators=generators)
+    assert path.read_bytes() == before
+
+
+def test_python_objects_have_no_digest():
+    objects = {"w": np.array([{}])}
+    assert "have no bytes" in message_of(DtypeError, checkpoint.digest, objects)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "é" * 40_000], ids=["NUL", "surrogate", "long"])
+def test_a_name_that_an_archive_would_change_is_refused(tmp_path, name):
+    """(An archive ends a name at a NUL: what is saved so would not load.)"""
+    model = linear()
+    setattr(model, name, nn.Parameter([1.0]))
+    text = message_of(DataError, checkpoint.save, tmp_path / "a.npz", model)
+    assert "cannot hold the name of a parameter" in text and os.listdir(tmp_path) == []
+
+
+def test_names_of_any_letters_come_back(tmp_path):
+    def make(start):
+        module = nn.Module()
+        for k, name in enumerate(["a\nb", "a/b", "", "..", "a.npy", "é", "__meta__", "/"]):
+            setattr(module, name, nn.Parameter([start + k]))
+        return module
+
+    path = checkpoint.save(tmp_path / "a.npz", make(1.0))
+    assert same_state(checkpoint.load(path, make(0.0)).model, make(1.0))
+
+
+def test_meta_that_is_too_deep(tmp_path):
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    text = message_of(DataError, checkpoint.save, tmp_path / "a", linear(), meta={"a": deep})
+    assert "meta does not go into JSON" in text
+
+
 def test_meta_that_json_cannot_hold_leaves_the_old_file(tmp_path):
     path = checkpoint.save(tmp_path / "a.npz", linear())
     before = path.read_bytes()
@@ -298,7 +374,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch)
         file.write(before[:100])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(checkpoint, "_write", half)
+    monkeypatch.setattr(checkpoint.saving, "_write", half)
     text = message_of(CheckpointError, checkpoint.save, path, linear(1))
     assert "No space left on device" in text and "bytes are needed" in text and "untouched" in text
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["a.npz"]
@@ -336,14 +412,14 @@ def test_a_kill_in_the_middle_of_writing_leaves_the_old_file(tmp_path, written):
         import numpy as np
         from minigrad_ae import checkpoint
         from minigrad_ae.models import LinearAutoencoder
-        right = checkpoint._write
+        right = checkpoint.saving._write
         def killed(file, arrays):
             whole = io.BytesIO()
             right(whole, arrays)
             file.write(whole.getvalue()[:{written}])
             file.flush()
             os.kill(os.getpid(), signal.SIGKILL)
-        checkpoint._write = killed
+        checkpoint.saving._write = killed
         checkpoint.save({str(path)!r}, LinearAutoencoder(5, 2, rng=np.random.default_rng(1)))
     """)
     assert subprocess.run([sys.executable, "-c", program]).returncode == -signal.SIGKILL

@@ -19,7 +19,7 @@ import pytest
 from helpers import forged, linear, message_of, run, same_state, tied_autoencoder
 
 import minigrad_ae as mg
-from minigrad_ae import arguments, checkpoint
+from minigrad_ae import checkpoint, room
 from minigrad_ae.data import fetching, mnist_files
 from minigrad_ae.data.idx_files import read_idx
 from minigrad_ae.errors import CheckpointError, DataError, FileError, MinigradError
@@ -112,7 +112,7 @@ def test_a_member_that_says_it_holds_more_than_it_can(path):
 
 
 def test_a_zip_bomb_is_refused_with_an_estimate(path, monkeypatch):
-    monkeypatch.setattr(arguments, "available", lambda: 100_000_000)
+    monkeypatch.setattr(room, "available", lambda: 100_000_000)
     with_member(path, array_file((10_000_000,), bytes(80_000_000)), packed=DEFLATED)
     assert path.stat().st_size < 120_000
     assert "about 160 MB are needed, 100 MB are free" in refused(path)
@@ -287,6 +287,17 @@ def test_numbers_of_an_optimiser_of_any_kind(kind):
     optimizer.load_state_dict(state)
 
 
+@pytest.mark.parametrize("count", [-1, -(2**63), 10**400])
+def test_a_number_of_steps_that_nobody_makes(path, count):
+    """(1 - beta^t would divide by 0, or overflow, in the first step.)"""
+    numbers = checkpoint.described(path)["optimizer"]["numbers"]
+    forged(path, optimizer={"class": "Adam", "numbers": numbers | {"0.t": count}})
+    found = checkpoint.load(path)
+    adam = Adam(found.model.parameters())
+    text = message_of(DataError, adam.load_state_dict, found.optimizer)
+    assert "'0.t' is no number of steps" in text
+
+
 def test_weights_that_are_not_finite(tmp_path, caplog):
     model = linear()
     path = checkpoint.save(tmp_path / "a.npz", model)
@@ -410,6 +421,31 @@ def test_an_idx_file_that_says_it_is_large(tmp_path, shape):
     message_of(FileError, read_idx, tmp_path / "x")
     assert tracemalloc.get_traced_memory()[1] < 1e6
     tracemalloc.stop()
+
+
+LONGEST = 2**32 - 1
+
+
+@pytest.mark.parametrize("shape", [(0, *[LONGEST] * 3), (*[LONGEST] * 3, 0)])
+@pytest.mark.parametrize("kind", [8, 14])
+def test_an_idx_file_of_nothing_that_says_it_is_large(tmp_path, shape, kind):
+    header = bytes([0, 0, kind, 4]) + struct.pack(">4I", *shape)
+    (tmp_path / "x").write_bytes(header)
+    assert "the array is too large" in message_of(FileError, read_idx, tmp_path / "x")
+
+
+def test_mnist_without_a_picture_has_its_shape(tmp_path):
+    images, labels = struct.pack(">4B3I", 0, 0, 8, 3, 0, 28, 28), struct.pack(">4BI", 0, 0, 8, 1, 0)
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(images)
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(labels)
+    X, y = mg.data.mnist(root=tmp_path)
+    assert X.shape == (0, 784) and y.shape == (0,)
+
+
+@pytest.mark.parametrize("function", [mg.data.mnist, mg.data.load_matrix])
+def test_names_that_no_file_has(function):
+    assert "has a NUL" in message_of(DataError, function, "a\0b")
+    message_of(FileError, function, "x" * 300)
 
 
 # --- traces ---

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from helpers import linear, message_of, same_state
 
-from minigrad_ae import checkpoint, files
+from minigrad_ae import checkpoint, files, locks
 from minigrad_ae.errors import CheckpointError, FileError
 
 
@@ -81,7 +81,7 @@ def windows(monkeypatch):
     fcntl = pytest.importorskip("fcntl")
 
     def locking(number, mode, size):
-        assert mode == 2 and size == 1 and os.lseek(number, 0, os.SEEK_CUR) == files.BEYOND
+        assert mode == 2 and size == 1 and os.lseek(number, 0, os.SEEK_CUR) == locks.BEYOND
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -96,8 +96,8 @@ def windows(monkeypatch):
 
         return checked
 
-    monkeypatch.setattr(files, "fcntl", None)
-    monkeypatch.setattr(files, "msvcrt", SimpleNamespace(LK_NBLCK=2, locking=locking))
+    monkeypatch.setattr(locks, "fcntl", None)
+    monkeypatch.setattr(locks, "msvcrt", SimpleNamespace(LK_NBLCK=2, locking=locking))
     for name in ("unlink", "replace", "rename"):
         monkeypatch.setattr(os, name, not_open(getattr(os, name)))
 
@@ -111,8 +111,8 @@ no_list_of_open_files = pytest.mark.skipif(
 @pytest.mark.usefixtures("windows")
 def test_locks_of_bytes_keep_a_second_run_out(tmp_path):
     for _ in range(2):  # and the first leaves nothing that keeps the next one out
-        with files.alone_in(tmp_path):
-            text = message_of(FileError, files.alone_in(tmp_path).__enter__)
+        with locks.alone_in(tmp_path):
+            text = message_of(FileError, locks.alone_in(tmp_path).__enter__)
             assert "another run is at work" in text and f"process {os.getpid()} on " in text
         assert os.listdir(tmp_path) == []
 
@@ -123,7 +123,7 @@ def test_with_locks_of_bytes_files_are_whole_and_those_of_the_dead_go(tmp_path):
     dead = tmp_path / ".a.npz.0123abcd.part"
     dead.write_bytes(b"half")
     with open(tmp_path / ".a.npz.89abcdef.part", "wb") as at_work:
-        assert files._lock(at_work)
+        assert locks.lock(at_work)
         path = checkpoint.save(tmp_path / "a.npz", linear(0))
         checkpoint.save(path, linear(1))
         assert not dead.exists()

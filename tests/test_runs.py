@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 from helpers import linear, message_of, run, same_state, wrong_use
 
 import minigrad_ae as mg
-from minigrad_ae import checkpoint, files, train
+from minigrad_ae import checkpoint, files, locks, train
 from minigrad_ae.cli import runs
 from minigrad_ae.errors import DataError, FileError
 from minigrad_ae.generators import KINDS
@@ -28,8 +29,8 @@ X = np.random.default_rng(3).standard_normal((20, 5))
 HOLDS = """
 import sys, time
 from pathlib import Path
-from minigrad_ae import files
-with files.alone_in(Path(sys.argv[1])):
+from minigrad_ae import locks
+with locks.alone_in(Path(sys.argv[1])):
     print("in", flush=True)
     time.sleep(60)
 """
@@ -97,7 +98,7 @@ def test_one_after_the_other_never_two_at_once(tmp_path):
     def work():
         for _ in range(40):
             try:
-                with files.alone_in(tmp_path):
+                with locks.alone_in(tmp_path):
                     inside.append(1)
                     most.append(len(inside))
                     inside.pop()
@@ -114,7 +115,7 @@ def test_one_after_the_other_never_two_at_once(tmp_path):
 
 
 def test_the_folder_is_tested_before_training(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "fit", None)  # never called
+    monkeypatch.setattr("minigrad_ae.cli.train.fit", None)  # never called
     (tmp_path / "checkpoint.npz").mkdir()
     assert "is a folder" in wrong_use(capsys, *words(tmp_path, "--overwrite"))
     usage = namedtuple("usage", "total used free")
@@ -122,6 +123,103 @@ def test_the_folder_is_tested_before_training(capsys, tmp_path, monkeypatch):
     err = wrong_use(capsys, *words(tmp_path / "new"))
     assert "there is no room for the checkpoint" in err and "100 bytes are free" in err
     assert "cannot be made" in wrong_use(capsys, *words(Path("/", "dev", "null", "x")))
+
+
+@pytest.mark.parametrize("name", [".lock", "checkpoint.npz", "checkpoint.npz.prev"])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link nowhere"])
+def test_what_no_file_can_replace_is_found_before_training(
+    capsys, tmp_path, monkeypatch, name, kind
+):
+    monkeypatch.setattr("minigrad_ae.cli.train.fit", None)  # never called
+    place = tmp_path / name
+    if kind == "folder":
+        place.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(place)
+    elif name == "checkpoint.npz.prev":
+        return  # a link is replaced there, never followed
+    else:
+        place.symlink_to(tmp_path / "none" / "x")
+    err = wrong_use(capsys, *words(tmp_path, "--overwrite"))
+    assert str(place) in err and "None" not in err
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_a_file_of_another_program_is_not_taken_for_a_lock(capsys, tmp_path, link):
+    """(A lock is emptied, signed, and removed at the end.)"""
+    theirs, folder = tmp_path / "theirs", tmp_path / "run"
+    folder.mkdir()
+    lock = folder / locks.LOCK
+    (theirs if link else lock).write_text("precious", encoding="utf-8")
+    if link:
+        lock.symlink_to(theirs)
+    assert "something else has the name of the lock" in wrong_use(capsys, *words(folder))
+    assert lock.read_text(encoding="utf-8") == "precious" and os.listdir(folder) == [locks.LOCK]
+
+
+def test_a_lock_that_a_dead_run_left_is_in_nobodys_way(capsys, tmp_path):
+    for said in ("", "process 1 on a machine, since then: train"):
+        (tmp_path / locks.LOCK).write_text(said, encoding="utf-8")
+        assert run(capsys, *words(tmp_path, "--overwrite"))[0] == 0
+        assert locks.LOCK not in os.listdir(tmp_path)
+
+
+def test_in_a_folder_made_anew_the_run_that_is_there_goes_on_alone(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with locks.alone_in(folder) as again:
+        shutil.rmtree(folder)
+        with pytest.raises(FileNotFoundError):
+            again()
+        folder.mkdir()
+        with locks.alone_in(folder):
+            assert "another run is at work" in message_of(FileError, again)
+        again()  # that one has ended
+        assert "another run is at work" in message_of(FileError, locks.alone_in(folder).__enter__)
+        shutil.rmtree(folder)
+        folder.mkdir()
+        other = locks.alone_in(folder)
+        other.__enter__()
+    # the end of the first does not end the lock of the second
+    assert "another run is at work" in message_of(FileError, locks.alone_in(folder).__enter__)
+    other.__exit__(None, None, None)
+    assert os.listdir(folder) == []
+
+
+def in_the_middle(monkeypatch, act):
+    """`act()` in step 30 of 46."""
+    calls, right = [], LinearAutoencoder.loss
+
+    def loss(self, x, rng=None):
+        calls.append(1)
+        if len(calls) == 30:
+            act()
+        return right(self, x)
+
+    monkeypatch.setattr(LinearAutoencoder, "loss", loss)
+
+
+def test_a_run_does_not_write_over_one_that_began_in_its_folder(
+    capsys, tmp_path, monkeypatch, other
+):
+    folder = tmp_path / "run"
+
+    def begin_anew():
+        shutil.rmtree(folder)
+        folder.mkdir()
+        other(HOLDS, folder)
+
+    in_the_middle(monkeypatch, begin_anew)
+    assert "another run is at work in this folder" in wrong_use(capsys, *words(folder))
+    assert os.listdir(folder) == [locks.LOCK]
+
+
+def test_a_folder_that_vanishes_in_the_middle(capsys, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    in_the_middle(monkeypatch, lambda: shutil.rmtree(folder))
+    err = wrong_use(capsys, *words(folder))
+    assert "cannot be written: No such file" in err and "there is no such folder" in err
 
 
 # --- what the dead leave ---

@@ -258,8 +258,8 @@ def test_more_columns_than_rows_are_trained_in_the_span_of_the_rows(monkeypatch)
 
 
 def test_what_does_not_fit_into_memory_is_refused(monkeypatch):
-    monkeypatch.setattr(mg.arguments, "available", lambda: 10**6)
-    monkeypatch.setattr(mg.arguments, "SMALL", 0)
+    monkeypatch.setattr(mg.room, "available", lambda: 10**6)
+    monkeypatch.setattr(mg.room, "SMALL", 0)
     model = mg.models.LinearAutoencoder(300, 2, rng=np.random.default_rng(0))
     before = model.encoder.weight.data.copy()
     with pytest.raises(DataError, match="training on this matrix would not fit"):
@@ -297,8 +297,8 @@ def test_a_direction_of_the_codes_counts_from_a_rounding_for_each_column_on(size
 @pytest.mark.parametrize("spare", [0, -1])
 def test_what_fits_to_the_byte_is_trained(monkeypatch, spare):
     X = np.random.default_rng(0).standard_normal((40, 6))
-    monkeypatch.setattr(mg.arguments, "available", lambda: subspace.room_for(40, 6) + spare)
-    monkeypatch.setattr(mg.arguments, "SMALL", 0)
+    monkeypatch.setattr(mg.room, "available", lambda: subspace.room_for(40, 6) + spare)
+    monkeypatch.setattr(mg.room, "SMALL", 0)
     model = mg.models.LinearAutoencoder(6, 2, rng=np.random.default_rng(0))
     if spare < 0:
         with pytest.raises(DataError, match="training on this matrix would not fit"):

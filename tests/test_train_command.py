@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from helpers import run, same_state, wrong_use
 
-from minigrad_ae import analytic, arguments, checkpoint
+from minigrad_ae import analytic, checkpoint, room
+from minigrad_ae.cli import model_options
 from minigrad_ae.cli import train as train_command
 from minigrad_ae.data import digits
 from minigrad_ae.experiments.masked import gaussian_errors, mean_picture_errors, ridge_of
@@ -17,7 +18,7 @@ from minigrad_ae.models.masked import random_masks
 from minigrad_ae.optim import Adam
 from minigrad_ae.train import fit
 
-MODELS = sorted(train_command.MODELS)
+MODELS = sorted(model_options.MODELS)
 # 20 men: chin-ups, sit-ups, jumps, and weight, waist, pulse (linnerud)
 MEN = np.array(
     [
@@ -82,7 +83,7 @@ def matrix(tmp_path):
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_learns_and_goes_on_bit_for_bit(capsys, tmp_path, matrix, model):
     common = ["train", model, "--data", matrix, "--latent", 2, "--lr", 0.01, "--batch-size", 16]
-    common += ["--hidden", 8] if model in train_command.USED_BY["hidden"][1] else []
+    common += ["--hidden", 8] if model in model_options.USED_BY["hidden"][1] else []
     code, whole, _ = run(capsys, *common, "--epochs", 4, "--checkpoint", tmp_path / "whole")
     assert code == 0
     losses = [float(line.split()[-1]) for line in whole.splitlines() if line.startswith("epoch ")]
@@ -287,7 +288,7 @@ def test_pictures_that_are_no_squares_or_have_no_such_patches_are_refused(capsys
 @pytest.mark.parametrize("model", MODELS)
 def test_every_option_that_a_model_does_not_use_is_refused(capsys, model):
     values = {"scale": "one", "activation": "tanh", "constraint": "none", "likelihood": "gaussian"}
-    for name, (_, users) in train_command.USED_BY.items():
+    for name, (_, users) in model_options.USED_BY.items():
         if model not in users:
             flag = "--" + name.replace("_", "-")
             err = wrong_use(capsys, "train", model, "--latent", 2, flag, values.get(name, 1))
@@ -298,9 +299,9 @@ def test_every_option_of_single_models_says_whose_it_is():
     own = {
         flag[2:].replace("-", "_")
         for flag, settings in train_command.OPTIONS.items()
-        if settings.get("default") == train_command.SUPPRESS
+        if settings.get("default") == model_options.SUPPRESS
     }
-    assert set(train_command.USED_BY) == own
+    assert set(model_options.USED_BY) == own
 
 
 def test_an_older_run_is_overwritten_only_when_asked_and_stays_as_prev(capsys, tmp_path):
@@ -338,9 +339,9 @@ def test_absurd_sizes_are_refused_with_an_estimate(capsys, argv):
 
 
 def test_training_that_would_not_fit_is_refused_before_the_first_step(capsys, monkeypatch):
-    monkeypatch.setattr(arguments, "SMALL", 0)
+    monkeypatch.setattr(room, "SMALL", 0)
     # two weights of 64 x 2 numbers take 2048 bytes to draw each
-    monkeypatch.setattr(arguments, "available", lambda: 6000)
+    monkeypatch.setattr(room, "available", lambda: 6000)
     err = wrong_use(capsys, "train", "linear", "--latent", 2)
     assert (
         "training this model would not fit" in err

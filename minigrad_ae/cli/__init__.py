@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..arguments import Parser, spell_out
+from ..command_line import Parser, spell_out
 from ..errors import MinigradError
 from ..version import __version__
 from . import bench, data, doctor, exercise, inspect, lesson, notebook, runs, train, verify

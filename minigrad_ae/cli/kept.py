@@ -17,7 +17,8 @@ from .. import checkpoint
 from ..claims.certificate import Certificate
 from ..data.columns import Table
 from ..errors import CheckpointError, DataError
-from ..files import alone_in, write_folder
+from ..files import write_folder
+from ..locks import alone_in
 from ..models import LinearAutoencoder
 from ..teaching.figures import CLASSES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..arguments import seed
+from ..command_line import seed
 from ..errors import DataError
 from ..files import write_json
 from .lesson import chosen, listed

@@ -1,9 +1,10 @@
-"""A run of ``minigrad-ae train`` that is kept in a folder: it is alone there, it goes on exactly
-where it was, and Ctrl-C or SIGTERM leaves it whole.
+"""A run of ``minigrad-ae train`` in its folder: it is alone there, keeps its model when it is due,
+and Ctrl-C or SIGTERM leaves it whole.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import signal
@@ -11,26 +12,20 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .. import checkpoint
-from ..arguments import real_number, spelt, whole_number
-from ..data import Scaling
 from ..errors import CheckpointError, DataError, MinigradError
-from ..files import alone_in
-from ..optim import Optimizer
+from ..files import can_be_written, previous_of
+from ..locks import alone_in
+from ..room import spelt
 from ..train import History, State
+from .resume import Kept
 
 LINES = 50  # about as many epochs are printed and kept
-# options that may differ on --resume
-MAY_CHANGE = {"epochs", "every", "resume", "overwrite", "checkpoint", "command", "handler", "words"}
-SCALES = ("one", "column", "none")
 
 
 def interval(text: str) -> int | float:
@@ -89,30 +84,48 @@ def path_of(options: Namespace) -> Path | None:
 
 
 @contextmanager
-def folder_of(options: Namespace, path: Path | None) -> Iterator[None]:
+def folder_of(options: Namespace, path: Path | None) -> Iterator[Callable[[], None]]:
     """The run's folder, which is there and can be written to, and in which no other run is at work:
     all of it is known before the time for training is spent.
+
+    What is yielded says so again, as long as the folder is there; CheckpointError, or FileError
+    that names the other run, where it is not so.
     """
     if path is None:
-        yield
+        yield lambda: None
         return
     if options.resume and not path.parent.is_dir():
         checkpoint.described(path)  # says that there is none
-    with _alone_in_folder(path.parent):
-        if path.is_dir():
+    with _alone_in_folder(path.parent) as again:
+        _demand_place(path)
+        yield again
+
+
+def _demand_place(path: Path) -> None:
+    """Refuse what no checkpoint can take the place of, where it will be and where the one before it
+    will: a folder, a device, a link that leads nowhere.
+    """
+    for each in (path, previous_of(path)):
+        fault = ""
+        if each.is_dir():
+            fault = "is a folder"
+        elif each.exists() and not each.is_file():
+            fault = "is not a file"
+        elif not can_be_written(each):
+            fault = f"leads to {os.path.realpath(each)}, where nothing can be written"
+        if fault:
             raise CheckpointError(
-                "the checkpoint cannot be written", f"{path} is a folder", "name another folder"
+                "the checkpoint cannot be written", f"{each} {fault}", "name another folder"
             )
-        yield
 
 
 @contextmanager
-def _alone_in_folder(folder: Path) -> Iterator[None]:
+def _alone_in_folder(folder: Path) -> Iterator[Callable[[], None]]:
     doing, lock = "made", alone_in(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         doing = "written to"
-        lock.__enter__()
+        again = lock.__enter__()
     except MinigradError:
         raise
     except OSError as error:
@@ -121,7 +134,7 @@ def _alone_in_folder(folder: Path) -> Iterator[None]:
             f"the folder for the checkpoint cannot be {doing}", where, "name another one"
         ) from None
     try:
-        yield
+        yield again
     finally:
         lock.__exit__(None, None, None)
 
@@ -137,117 +150,7 @@ def demand_disk(path: Path | None, size: int) -> None:
         )
 
 
-# --- going on -------------------------------------------------------------------------------------
-
-
-def settings_of(options: Namespace) -> dict[str, Any]:
-    """What must be the same on --resume, and is kept for it."""
-    return {name: value for name, value in vars(options).items() if name not in MAY_CHANGE}
-
-
-def data_sum(X: np.ndarray, X_test: np.ndarray) -> str:
-    """What the rows are known by: a SHA-256 of those to learn from and of those held out."""
-    return checkpoint.digest({"train": X, "test": X_test})
-
-
-@dataclass
-class Begun:
-    """What a run left in its folder, as it says itself."""
-
-    path: Path
-    settings: dict[str, Any]
-    history: History
-    data: str | None
-    optimizer: dict[str, Any]
-
-    @staticmethod
-    def read(path: Path) -> Begun:
-        """From the checkpoint; CheckpointError where no run of this command left it."""
-        header = checkpoint.described(path)
-        try:
-            if not header["generators"].keys() >= {"shuffle", "noise"}:
-                raise KeyError
-            meta = header["meta"]
-            # before there was scaling, data were as they are, and rates stayed
-            settings = {"scale": "none", "fall": None, **meta["settings"]}
-            real_number(settings["lr"], "lr", "[0, inf)", "")
-            if settings["fall"] is not None:
-                real_number(settings["fall"], "fall", "(0, inf)", "")
-            if settings["scale"] not in SCALES:
-                raise ValueError
-            history = _history(meta["history"])
-            return Begun(path, settings, history, meta.get("data"), header["optimizer"])
-        except (LookupError, TypeError, ValueError):
-            raise CheckpointError(
-                "--resume: the checkpoint has no training to continue",
-                f"{path}: a model alone, not written by minigrad-ae train",
-                "load it with mg.checkpoint.load; or start again in another folder",
-            ) from None
-
-    def complete(self, options: Namespace) -> None:
-        """Take from here what is not given."""
-        options.fall = self.settings["fall"]
-        for name in ("lr", "scale"):
-            if getattr(options, name, None) is None:
-                setattr(options, name, self.settings[name])
-
-    def demand_same(self, options: Namespace, data: str, optimizer: Optimizer) -> None:
-        """Refuse to go on with other options (one that came later had its default), other data or
-        another optimiser; all that differs is said.  The same rows may lie in another file.
-        """
-        now, then = settings_of(options), self.settings
-        both = now.keys() & then.keys() - ({"data"} if data == self.data else set())
-        differ = [
-            f"{flag(n)} was {then[n]}, is {now[n]}" for n in sorted(both) if now[n] != then[n]
-        ]
-        if self.data not in (None, data):
-            differ.append(f"--data has other rows (SHA-256 was {self.data!s:.8}, is {data:.8})")
-        differ += _differences(self.optimizer, optimizer)
-        if differ:
-            raise CheckpointError(
-                "--resume: the options are not those of the checkpoint",
-                f"{self.path}: {' '.join('; '.join(differ).split())}",
-                "repeat the options",
-            )
-
-
-def flag(name: str) -> str:
-    """'--batch-size' for batch_size."""
-    return "MODEL" if name == "model" else f"--{name.replace('_', '-')}"
-
-
-def _differences(then: Mapping[str, Any], now: Optimizer) -> Iterator[str]:
-    if then["class"] != type(now).__name__:
-        yield f"the optimiser was {then['class']}, is {type(now).__name__}"
-        return
-    before = then.get("settings", {})  # older versions kept none
-    for name, value in now.settings().items():
-        if isinstance(before, dict) and before.get(name, value) != value:
-            yield f"{name} of {then['class']} was {before[name]}, is {value}"
-
-
-def _history(kept: dict[str, Any]) -> History:
-    """The record of a training, of numbers throughout; what is amiss raises an error."""
-    history = History(**kept)
-    if not isinstance(history.loss, list):
-        raise TypeError
-    for loss in history.loss:
-        real_number(loss, "a loss", "(-inf, inf)", "")
-    whole_number(history.steps, "steps", low=0)
-    return history
-
-
 # --- keeping --------------------------------------------------------------------------------------
-
-
-@dataclass
-class Kept:
-    """What is kept with a model: of which epoch it is, and everything else that a run needs."""
-
-    path: Path | None
-    meta: dict[str, Any]
-    scaling: Scaling | None
-    generators: dict[str, np.random.Generator]
 
 
 class Keeper:
@@ -265,9 +168,10 @@ class Keeper:
         every: int | float | None,
         history: History,
         in_units: Callable[[Any, float], float],
+        alone: Callable[[], None],
     ) -> None:
         self.kept, self.epochs, self.interval = kept, epochs, every
-        self.in_units = in_units
+        self.in_units, self.alone = in_units, alone
         self.step_kept = history.steps  # of the model that is kept; 0: none is
         self.every = -(-epochs // LINES)
         self.time = time.monotonic()
@@ -296,8 +200,9 @@ class Keeper:
             self.keep(state)
 
     def keep(self, state: State) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint, unless another run has begun in the folder meanwhile."""
         if self.kept.path is not None:
+            self._demand_alone()
             checkpoint.save(
                 self.kept.path,
                 state.model,
@@ -308,6 +213,14 @@ class Keeper:
             )
             self.step_kept = state.step
         self.time = time.monotonic()
+
+    def _demand_alone(self) -> None:
+        try:
+            self.alone()
+        except MinigradError:
+            raise
+        except OSError:  # the folder is not there any more: what writes into it says so
+            pass
 
 
 # --- ending ---------------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..arguments import seed, spelt
 from ..claims import Run, ledger
+from ..command_line import seed
 from ..errors import DataError
 from ..files import write_json
+from ..room import spelt
 from . import input
 from .output import writable
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import counted, demand_room
+from ..arguments import counted
 from ..errors import DataError
+from ..room import demand_room
 
 SHOWN = 12  # names in a message
 LARGEST_WHOLE = 2.0**53  # below it float64 has every whole number

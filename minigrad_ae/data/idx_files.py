@@ -12,8 +12,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import demand_room
 from ..errors import FileError
+from ..room import demand_room
 
 TYPES = {  # the third byte of the file; the fourth is the number of axes
     0x08: "u1",
@@ -59,7 +59,10 @@ def read_idx(path: Path, again: str = AGAIN) -> NDArray[Any]:
         )
     if ndim > MOST_AXES:
         raise FileError("the array has too many axes", f"{path}: {ndim} of them", again)
-    return np.frombuffer(raw, dtype).reshape(shape)
+    try:
+        return np.frombuffer(raw, dtype).reshape(shape)
+    except ValueError:  # without data an array takes no memory, but its axes may be too long
+        raise FileError("the array is too large", f"{path}: shape {shape}", again) from None
 
 
 def is_idx(start: bytes) -> bool:
@@ -88,5 +91,5 @@ def unpacked(path: Path, again: str = AGAIN) -> Iterator[IO[bytes]]:
         ) from None
     except OSError as error:
         raise FileError(
-            "the file cannot be read", f"{path}: {error.strerror}", "check its permissions"
+            "the file cannot be read", f"{path}: {error.strerror or error}", "check its permissions"
         ) from None

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import demand_room_for, generator, whole_number
+from ..arguments import generator, whole_number
 from ..errors import DataError, FileError
+from ..room import demand_room_for
 from .validate import check_matrix
 
 Array = NDArray[np.float64]

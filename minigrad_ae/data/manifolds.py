@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import demand_room_for, generator, real_number, whole_number
+from ..arguments import generator, real_number, whole_number
+from ..room import demand_room_for
 
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 

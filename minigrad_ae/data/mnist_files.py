@@ -153,7 +153,9 @@ def mnist(
             f"images {images.shape}, labels {labels.shape}; expected (n, {SIDE}, {SIDE}) and (n,)",
             "name the file of the images itself as data; or another folder",
         )
-    return np.divide(images.reshape(len(images), -1), 255, dtype=dtype), labels.astype(np.int64)
+    return np.divide(images.reshape(len(images), SIDE * SIDE), 255, dtype=dtype), labels.astype(
+        np.int64
+    )
 
 
 def _read(name: str, root: str | os.PathLike[str] | None, which: str) -> NDArray[Any]:
@@ -270,7 +272,7 @@ def _find(name: str, root: str | os.PathLike[str] | None, which: str) -> Path:
     dotted = name.replace("-idx", ".idx")
     for folder in _folders(root, which):
         for each in (name, f"{name}.gz", dotted, f"{dotted}.gz", f"{name}/{name}"):
-            if (folder / each).is_file():
+            if os.path.isfile(folder / each):  # (False where the name is too long to ask)
                 return folder / each
     raise FileError(
         f"a file of {SETS[which].title} is missing",

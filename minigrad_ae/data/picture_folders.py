@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import counted, demand_room
+from ..arguments import counted
 from ..errors import DataError, FileError
+from ..room import demand_room
 from .columns import Columns, Table, split_array
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import analytic, arguments, checkpoint
+from .. import analytic, checkpoint
+from ..command_line import seed
 from ..data import digits
 from ..files import write_text
 from ..models import MaskedAutoencoder
@@ -268,7 +269,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--ratio", type=float)
-    parser.add_argument("--seed", type=arguments.seed, default=0)
+    parser.add_argument("--seed", type=seed, default=0)
     parser.add_argument("--best", action="store_true")
     parser.add_argument(
         "--pause",

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import demand_room_for, function, generator, plain, real_number, whole_number
+from ..arguments import function, generator, plain, real_number, whole_number
 from ..autodiff.engine import grad
 from ..errors import ShapeError
+from ..room import demand_room_for
 from ..tensors import Tensor, tensor
 from .densities import log_normal
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import choice, demand_room, flag, real_number, whole_number
+from ..arguments import choice, flag, real_number, whole_number
 from ..autodiff.graph import no_grad
 from ..data import check_matrix, scale
 from ..data.validate import demand_squares
@@ -23,6 +23,7 @@ from ..errors import DataError
 from ..nn import Linear, Module, Parameter, init
 from ..nn.module import Renamed
 from ..optim import LBFGS
+from ..room import demand_room
 from ..tensors import Tensor, tensor
 from . import subspace
 from .base import Autoencoder, name_as_on_the_slides

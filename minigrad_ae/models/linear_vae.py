@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import demand_room_for, flag, generator, plain, real_number, whole_number
+from ..arguments import flag, generator, plain, real_number, whole_number
 from ..autodiff.graph import Value, no_grad
 from ..data import centre
 from ..errors import DataError
 from ..nn import Linear, Parameter, init
 from ..nn.module import Renamed
 from ..optim import LBFGS
+from ..room import demand_room_for
 from ..tensors import Tensor, tensor
 from .base import VariationalModel
 from .densities import LN_2PI, kl_to_prior, log_normal

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import ops
-from ..arguments import demand_room_for, flag, generator, plain, real_number, rows, whole_number
+from ..arguments import flag, generator, plain, real_number, rows, whole_number
 from ..autodiff.graph import Value
 from ..errors import DataError, DtypeError, ShapeError
 from ..nn import (
@@ -33,6 +33,7 @@ from ..nn import (
 from ..nn.module import Renamed
 from ..nn.positions import position_codes
 from ..nn.vision import of_blocks, pick
+from ..room import demand_room_for
 
 NORM_EPS = 1e-6  # added to the variance of a patch under norm_pix, as in facebookresearch/mae
 

@@ -17,7 +17,6 @@ from .. import ops
 from ..arguments import (
     choice,
     counted,
-    demand_room_for,
     instance,
     plain,
     real_dtype,
@@ -31,6 +30,7 @@ from ..errors import DataError, ShapeError
 from ..nn import Linear, Module, Parameter, VisionTransformer, init
 from ..nn.vision import READOUTS
 from ..optim import LBFGS, AdamW, cosine_schedule
+from ..room import demand_room_for
 from ..tensors import Tensor, tensor
 from .masked import MaskedAutoencoder
 

@@ -21,21 +21,12 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import (
-    choice,
-    demand_room_for,
-    flag,
-    generator,
-    offering,
-    real_number,
-    rows,
-    sizes,
-    whole_number,
-)
+from ..arguments import choice, flag, generator, offering, real_number, rows, sizes, whole_number
 from ..autodiff.graph import Value, no_grad, read
 from ..errors import DataError
 from ..nn import Linear, Sequential, init
 from ..ops.functional import ACTIVATIONS
+from ..room import demand_room_for
 from .base import VariationalModel, fitting
 from .densities import Bernoulli, Gaussian, kl_to_prior
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import demand_room_for, generator, real_dtype, real_number, sizes
+from ..arguments import generator, real_dtype, real_number, sizes
 from ..errors import ShapeError
+from ..room import demand_room_for
 
 Shape = tuple[int, ...]
 

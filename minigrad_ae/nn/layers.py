@@ -15,7 +15,6 @@ import numpy as np
 from .. import ops
 from ..arguments import (
     choice,
-    demand_room_for,
     flag,
     function,
     generator,
@@ -28,6 +27,7 @@ from ..arguments import (
 from ..autodiff.graph import Value
 from ..errors import DtypeError, ShapeError
 from ..ops.functional import ACTIVATIONS
+from ..room import demand_room_for
 from .init import xavier_uniform, zeros
 from .module import Module, Parameter
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import choice, demand_room_for, whole_number
+from ..arguments import choice, whole_number
 from ..errors import DataError
+from ..room import demand_room_for
 from . import init
 from .module import Parameter
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arguments import choice, demand_room_for, numbers, rows, whole_number
+from ..arguments import choice, numbers, rows, whole_number
 from ..autodiff.graph import Value, read
 from ..errors import DataError, DtypeError
+from ..room import demand_room_for
 from ..tensors import tensor
 from . import init
 from .attention import TransformerBlock

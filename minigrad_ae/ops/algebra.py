@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from ..arguments import any_dtype, choice, demand_room_for, plain, real_number, whole_number
+from ..arguments import any_dtype, choice, plain, real_number, whole_number
 from ..autodiff.graph import Value, read
 from ..errors import DataError, ShapeError
+from ..room import demand_room_for
 from . import arrays, elementwise, reduce
 from .compositions import composition, described, explained, floats, matmul, min, reals, square, var
 

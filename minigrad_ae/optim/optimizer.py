@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import operator
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -175,10 +176,13 @@ class Optimizer:
         """What is given for a parameter's `name`; what is wrong with it is added to `faults`."""
         if name in self.counts:
             try:
-                return operator.index(given)
+                count = operator.index(given)
             except TypeError:
                 faults.append(f"{key!r} is not a whole number: {given!r:.40}")
                 return None
+            if not 0 <= count <= sys.maxsize:
+                faults.append(f"{key!r} is no number of steps: {given!r:.40}")
+            return count
         array = numbers(key, given, faults)
         if array is not None and array.shape != p.shape:
             faults.append(f"wrong shape of {key!r}: got {array.shape}, expected {p.shape}")

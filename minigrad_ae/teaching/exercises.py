@@ -22,7 +22,8 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import DataError, FileError
-from ..files import alone_in, write_json, write_whole
+from ..files import write_json, write_whole
+from ..locks import alone_in
 from .judge import Verdict, load
 from .lesson import lessons_folder
 

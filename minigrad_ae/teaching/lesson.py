@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import Parser, end_with_the_reader, seed, spell_out
 from ..claims import Run
+from ..command_line import Parser, end_with_the_reader, seed, spell_out
 from ..errors import DataError, MinigradError
 from ..files import write_png, write_text
 from . import recap

@@ -13,9 +13,9 @@ from typing import IO
 
 import numpy as np
 
-from .arguments import demand_room, spelt
-from .data.numpy_files import read_array
-from .errors import CheckpointError, DataError, MinigradError
+from ..data.numpy_files import read_array
+from ..errors import CheckpointError, DataError, MinigradError
+from ..room import demand_room, spelt
 
 START = b"PK\x03\x04"
 MEMBER = ".npy"
