@@ -142,6 +142,19 @@ def fuzz_mutants(session: nox.Session) -> None:
 
 
 @nox.session
+def suites(session: nox.Session) -> None:
+    """HIPS autograd's own tests on minigrad_ae: what passes, fails or is absent, by name, in
+    tests/suites.json (a minute; fetched from the package index, which must have this version).
+    """
+    session.install("-e", ".[test]")
+    folder = session.create_tmp()
+    fetched = ["--no-deps", "--no-binary", "autograd", "--dest", folder, "autograd==1.9.1"]
+    session.run("python", "-m", "pip", "download", *fetched)
+    archive = Path(folder) / "autograd-1.9.1.tar.gz"
+    session.run("python", "tests/suites.py", str(archive), *session.posargs, env=QUIET)
+
+
+@nox.session
 def fits(session: nox.Session) -> None:
     """Linear autoencoders on matrices of any spectrum, each certified as PCA or not (minutes)."""
     session.install("-e", ".", "scikit-learn")

@@ -1,0 +1,169 @@
+"""A suite that no one here wrote, HIPS autograd's, run unchanged on minigrad_ae.
+
+    nox -s suites                        fetches it by version, and runs it
+    python tests/suites.py ARCHIVE       runs the source distribution that is there already
+
+tests/shims/autograd presents autograd's names with minigrad_ae underneath; autograd's own
+`check_grads` judges, against finite differences, to the second order.  The result is
+tests/suites.json, with every test by name:
+
+    passed                      all that it asks is right
+    passed for real numbers     likewise, but it also asks for complex ones, which are absent
+    nothing differentiated      it never came to minigrad_ae, and says nothing
+    absent                      it uses something that minigrad_ae has not: what
+    different                   it fails where minigrad_ae is meant to be otherwise: the reason
+    failed                      it fails; so does the run
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import tarfile
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "suites.json"
+SHA256 = {  # of the source distributions: MyGrad's, 1.7.1 to 2.5.0, hold no tests
+    "autograd-1.9.1": "7818c5c69ddf9efb7da74097bd741a4c7920133f41966f68537223a15ef798bc",
+}
+
+LISTS = "a list of tensors is refused where a tensor belongs: mg.stack makes one of them"
+INDEXER = "np.r_ and np.c_ hand no tensors over, and are refused: mg.concatenate"
+DIFFERENT = {
+    "test_builtins.py::test_isinstance": "a Tensor is no ndarray, nor a float",
+    "test_graphs.py::test_assignment_raises_error": "an assignment into a tensor is refused by a "
+    "GradientError, which is a RuntimeError and no TypeError",
+    "test_linalg.py::test_norm_list_of_boxes": LISTS,
+    "test_numpy.py::test_c_": INDEXER,
+    "test_numpy.py::test_c_mixed": INDEXER,
+    "test_numpy.py::test_cast_to_int": "np.int64(tensor) is refused, as its gradient would be lost",
+    "test_numpy.py::test_mean_list_of_boxes": LISTS,
+    "test_numpy.py::test_r_basic": INDEXER,
+    "test_numpy.py::test_r_double": INDEXER,
+    "test_numpy.py::test_r_mixed": INDEXER,
+    "test_numpy.py::test_r_node_and_const": INDEXER,
+    "test_numpy.py::test_r_slicing": INDEXER,
+    "test_numpy.py::test_simple_append_list_2D": LISTS,
+    "test_numpy.py::test_std_list_of_boxes": LISTS,
+    "test_numpy.py::test_var_list_of_boxes": LISTS,
+}
+
+
+class Record:
+    """What became of each test, for pytest to fill."""
+
+    def __init__(self, core: Any) -> None:
+        self.core = core
+        self.outcomes: dict[str, tuple[str, str]] = {}  # test -> (what, why)
+        self.gradients = 0
+
+    def pytest_runtest_setup(self) -> None:
+        self.core.count.clear()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: Any) -> Iterator[None]:
+        report = yield
+        if report.when == "call" or not report.passed:
+            name = item.nodeid.removeprefix("tests/")
+            self.outcomes[name] = self.outcome(name, report)
+        if report.when == "call":
+            self.gradients += self.core.count["gradients"]
+        return report
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if not report.passed:  # the whole file
+            self.outcomes[report.nodeid.removeprefix("tests/")] = self.outcome("", report)
+
+    def outcome(self, name: str, report: Any) -> tuple[str, str]:
+        if report.skipped:
+            return "absent", report.longrepr[2].removeprefix("Skipped: ").removeprefix("absent: ")
+        reached, left_out = self.core.count["differentiated"], self.core.count["complex"]
+        if report.when == "call" and not reached:
+            return ("absent", "complex numbers") if left_out else ("nothing differentiated", "")
+        if report.passed:
+            return "passed for real numbers" if left_out else "passed", ""
+        if name in DIFFERENT:
+            return "different", DIFFERENT[name]
+        return "failed", report.longreprtext.splitlines()[-1] if report.longrepr else ""
+
+
+def run(source: Path) -> Record:
+    """The tests of the unpacked source distribution, on the shim."""
+    sys.path.insert(0, str(HERE / "shims"))
+    shim = import_module("autograd")
+    shim.__path__.append(str(source / "autograd"))
+    core, judge = import_module("autograd.core"), import_module("autograd.test_util")
+    judge.check_grads = core.for_real_numbers(judge.check_grads)
+    record, settings = Record(core), source / "pytest.ini"
+    settings.write_text("[pytest]\n", encoding="utf-8")  # not those of theirs, nor ours
+    pytest.main(
+        ["-q", "--tb=short", "-p", "no:cacheprovider", "-c", str(settings), str(source / "tests")],
+        plugins=[record],
+    )
+    return record
+
+
+def unpacked(archive: Path) -> Path:
+    """The folder in the archive, beside it, if the archive is the one that was pinned."""
+    name = archive.name.removesuffix(".tar.gz")
+    found = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if SHA256.get(name) != found:
+        raise SystemExit(f"{archive.name}: SHA-256 {found}, expected {SHA256.get(name)}")
+    with tarfile.open(archive) as packed:
+        packed.extractall(archive.parent, filter="data")
+    return archive.parent / name
+
+
+def table(suite: str, record: Record) -> dict[str, Any]:
+    """The result, as it is written."""
+    tests: dict[str, Any] = {}
+    for kind in ("passed", "passed for real numbers", "nothing differentiated"):
+        tests[kind] = sorted(name for name, (what, _) in record.outcomes.items() if what == kind)
+    for kind in ("absent", "different", "failed"):
+        reasons: dict[str, list[str]] = {}
+        for name, (what, why) in sorted(record.outcomes.items()):
+            if what == kind:
+                reasons.setdefault(why, []).append(name)
+        tests[kind] = dict(sorted(reasons.items()))
+    counts = dict.fromkeys(tests, 0)
+    for what, _ in record.outcomes.values():
+        counts[what] += 1
+    return {
+        "suite": suite,
+        "sha256": SHA256.get(suite),
+        "counts": counts,
+        "gradients": record.gradients,
+        "tests": tests,
+        "versions": {name: version(name) for name in ("numpy", "scipy", "numba", "pytest")},
+        "python": sys.version.split()[0],
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", type=Path, help="a source distribution, or a folder, unpacked")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    asked = parser.parse_args(arguments)
+    source = asked.source if asked.source.is_dir() else unpacked(asked.source)
+    record = run(source)
+    result = table(source.name, record)
+    asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(result["counts"], indent=1))
+    met = {name for name, (what, _) in record.outcomes.items() if what == "different"}
+    stale = set(DIFFERENT) - met if source.name in SHA256 else set()
+    for name in sorted(stale):
+        print(f"{name} is called different, and is not")
+    return int(not record.outcomes or bool(result["counts"]["failed"]) or bool(stale))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
