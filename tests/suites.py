@@ -93,7 +93,8 @@ class Record:
             return "passed for real numbers" if left_out else "passed", ""
         if name in DIFFERENT:
             return "different", DIFFERENT[name]
-        return "failed", report.longreprtext.splitlines()[-1] if report.longrepr else ""
+        crash = getattr(report.longrepr, "reprcrash", None)
+        return "failed", (crash.message if crash else report.longreprtext).splitlines()[0]
 
 
 def run(source: Path) -> Record:
