@@ -10,7 +10,8 @@ import sys
 from importlib import import_module
 from typing import Any
 
-from .absent import Absent
+from absent import Absent
+
 from .through import SCIPY, scipy
 
 sys.modules["autograd.misc.tracers"] = Absent("misc.tracers")

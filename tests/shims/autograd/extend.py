@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from .absent import Absent
+from absent import Absent
+
 from .core import vspace  # noqa: F401
 
 

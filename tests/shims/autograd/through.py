@@ -6,16 +6,14 @@ has no such function, is absent.  SciPy hands nothing over: its functions of our
 
 from __future__ import annotations
 
-import re
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from absent import absent, absent_if_refused
+
 import minigrad_ae as mg
 
-from .absent import absent
-
-REFUSED = ("cannot be applied to a Tensor", "is not offered")
 OURS = {
     "scipy.special.erf": mg.erf,
     "scipy.special.expit": mg.sigmoid,
@@ -54,11 +52,7 @@ class Through(ModuleType):
         try:
             return function(*args, **kwargs)
         except (TypeError, ValueError) as error:
-            what = str(error).splitlines()[0]
-            if any(refusal in what for refusal in REFUSED):
-                absent(what.replace(f" {REFUSED[0]}", ""))
-            if match := re.search(r"unexpected keyword argument '(\w+)'", what):
-                absent(f"{name} with {match[1]}=")
+            absent_if_refused(name, error)
             raise
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import minigrad_ae as mg
+from absent import Absent
 
-from .absent import Absent
+import minigrad_ae as mg
 
 
 def isbox(x: Any) -> bool:
