@@ -159,7 +159,7 @@ def table(suite: str, record: Record) -> dict[str, Any]:
         "counts": counts,
         "gradients": record.gradients,
         "tests": tests,
-        "versions": {name: version(name) for name in ("numpy", "scipy", "numba", "pytest")},
+        "versions": {name: version(name) for name in ("numpy", "scipy", "numba", "hypothesis")},
         "python": sys.version.split()[0],
     }
 
