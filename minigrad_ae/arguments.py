@@ -32,11 +32,16 @@ def spell_out() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def end_with_the_reader() -> None:
+def end_with_the_reader(script: str) -> None:
     """Let a script whose output nobody reads any more (``| head -1``) end at once and in silence,
     as Unix programs do.
+
+    Only where this process was started to run `script`, a file's stem: in any other one it would
+    end whoever writes into a connection that was closed.
     """
-    if hasattr(signal, "SIGPIPE") and threading.current_thread() is threading.main_thread():
+    ours = any(Path(word).stem == script for word in sys.orig_argv[1:])
+    first = threading.current_thread() is threading.main_thread()
+    if ours and first and hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 

@@ -4,10 +4,25 @@ all of them.
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from browser import autoencoder, chain, chromium
 
 from minigrad_ae import kernels
+
+NAMES = "SIGINT", "SIGTERM", "SIGPIPE"
+SIGNALS = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+
+
+@pytest.fixture(autouse=True)
+def signals():
+    """What a signal does is left as it was found: a process whose SIGPIPE ends it dies of the next
+    connection that is closed, many tests later and without a word.
+    """
+    before = [signal.getsignal(number) for number in SIGNALS]
+    yield
+    assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
 @pytest.fixture

@@ -155,14 +155,17 @@ class Program:
 
 
 SHAPES = [(), (1,), (5,), (3, 4), (2, 3, 2), (4, 1)]
+# No `st.integers`: hypothesis takes some of those from the sources of all modules that happen to be
+# imported, and the programs would not always be the same.
+seeds, which = st.sampled_from(range(1000)), st.sampled_from(range(10))
 programs = st.builds(
     Program,
-    st.integers(0, 999),
+    seeds,
     st.lists(
         st.tuples(st.sampled_from(SHAPES), st.sampled_from(sorted(LAYOUTS))), min_size=1, max_size=3
     ).map(tuple),
     st.lists(
-        st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 9), st.integers(0, 999)),
+        st.tuples(st.sampled_from(sorted(STEPS)), which, seeds),
         min_size=1,
         max_size=7,
     ).map(tuple),

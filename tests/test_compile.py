@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from functools import partial
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -228,6 +229,25 @@ def test_arguments_stay_as_they_are_and_may_lie_anywhere():
         for _ in range(3):
             assert_same(params, loss, step, lambda a=arguments: a)
     np.testing.assert_array_equal(X, before)
+
+
+@pytest.mark.parametrize("axes", [*permutations(range(3))])
+def test_sums_of_gradients_run_in_the_order_of_memory(axes):
+    """A sum of gradients lies as they do, and un-broadcasting adds it up in this order."""
+    x = mg.tensor(np.random.default_rng(5).standard_normal((3, 5, 7)), requires_grad=True)
+    x.data = x.data.transpose(axes).copy().transpose(np.argsort(axes))
+    weights = np.random.default_rng(6).standard_normal((3, 5, 7)).transpose(axes).copy()
+    weights = weights.transpose(np.argsort(axes))
+
+    def loss():
+        centred = x - x.mean(keepdims=True)
+        return mg.var(centred * weights) + (centred * centred * weights).sum()
+
+    step = mg.compile(loss)
+    for _ in range(4):
+        assert_same([x], loss, step, tuple)
+        x.data = x.data * 1.01
+    assert step.program is not None
 
 
 def test_another_shape_is_another_program():

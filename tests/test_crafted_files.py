@@ -363,7 +363,10 @@ def test_a_server_that_is_too_slow(tmp_path, monkeypatch):
     assert "too slow" in text
 
 
-@pytest.mark.parametrize("again", [b"HTTP/1.1 100 Continue\r\n\r\n", b"H"])
+NEVER = [b"HTTP/1.1 100 Continue\r\n\r\n", b"H"]
+
+
+@pytest.mark.parametrize("again", NEVER)
 def test_an_answer_that_never_begins(tmp_path, monkeypatch, again):
     """A server that says again and again that it goes on; one that sends a letter now and then."""
     monkeypatch.setattr(fetching, "BEGINNING", 0.5)
@@ -371,6 +374,23 @@ def test_an_answer_that_never_begins(tmp_path, monkeypatch, again):
     url = serve(again, again, pause)
     text = message_of(FileError, mnist_files.download, tmp_path, url)
     assert "no answer within" in text and not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("again", NEVER)
+def test_a_connection_that_is_made_when_the_time_is_over(tmp_path, monkeypatch, again):
+    """It is closed at once: nobody would end what is read from it."""
+    monkeypatch.setattr(fetching, "BEGINNING", 0.01)
+    right, seen = socket.create_connection, []
+
+    def slow(*args, **settings):
+        time.sleep(0.2)
+        seen.append(right(*args, **settings))
+        return seen[-1]
+
+    monkeypatch.setattr(socket, "create_connection", slow)
+    url = serve(again, again, 0.01)
+    text = message_of(FileError, mnist_files.download, tmp_path, url)
+    assert "no answer within" in text and [each.fileno() for each in seen] == [-1]
 
 
 @pytest.mark.parametrize(

@@ -92,9 +92,9 @@ def reads_old_data(root: Node) -> bool:
     )
 
 
-which = st.integers(0, 30)
+which = st.sampled_from(range(31))
 kinds = st.sampled_from(sorted(KINDS))
-seeds = st.integers(0, 999)
+seeds = st.sampled_from(range(1000))
 
 
 class Graph(RuleBasedStateMachine):

@@ -37,27 +37,38 @@ def fetched(url: str, largest: int) -> bytes:
         return bytes(content)
 
 
-@contextmanager
-def _opened(url: str) -> Iterator[Any]:
-    """The answer, when its header was read."""
-    sockets: list[socket.socket] = []
-    late: list[bool] = []
+class _Deadline:
+    """Ends whatever is read from the sockets that it was told of, and from those to come."""
 
-    def give_up() -> None:
-        late.append(True)
-        for each in sockets:
+    def __init__(self) -> None:
+        self.passed = False
+        self.sockets: list[socket.socket] = []
+
+    def add(self, connected: socket.socket) -> None:
+        self.sockets.append(connected)  # noted first, asked then: no time lies between the two
+        if self.passed:
+            raise TimeoutError
+
+    def end(self) -> None:
+        self.passed = True
+        for each in self.sockets:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)  # whoever reads from it reads its end
 
-    timer = Timer(BEGINNING, give_up)
+
+@contextmanager
+def _opened(url: str) -> Iterator[Any]:
+    """The answer, when its header was read."""
+    deadline = _Deadline()
+    timer = Timer(BEGINNING, deadline.end)
     timer.daemon = True
     timer.start()
     try:
-        answer = _opener(sockets).open(url, timeout=TIMEOUT)
-        if late:
-            raise ValueError
+        answer = _opener(deadline).open(url, timeout=TIMEOUT)
+        if deadline.passed:
+            raise TimeoutError
     except ERRORS as error:
-        if late:
+        if deadline.passed:
             raise ValueError(f"no answer within {BEGINNING:.0f} seconds") from error
         raise
     finally:
@@ -66,18 +77,20 @@ def _opened(url: str) -> Iterator[Any]:
         yield answer
 
 
-def _opener(sockets: list[socket.socket]) -> urllib.request.OpenerDirector:
-    """As `urllib.request.urlopen` has one, with proxies and redirections; it notes its sockets."""
+def _opener(deadline: _Deadline) -> urllib.request.OpenerDirector:
+    """As `urllib.request.urlopen` has one, with proxies and redirections; the deadline is told of
+    its sockets.
+    """
 
     class Plain(HTTPConnection):
         def connect(self) -> None:
             super().connect()
-            sockets.append(self.sock)
+            deadline.add(self.sock)
 
     class Secret(HTTPSConnection):
         def connect(self) -> None:
             super().connect()
-            sockets.append(self.sock)
+            deadline.add(self.sock)
 
     class ByHTTP(urllib.request.HTTPHandler):
         def http_open(self, request: Any) -> Any:

@@ -15,6 +15,7 @@ from ..autodiff.operation import REGISTRY
 from .forward import Forward
 from .listing import Story
 from .literals import array_text
+from .memory import laid_out_as
 from .places import Impossible
 
 RULE_OF_SLICES = REGISTRY["getitem"].vjps[0]  # a test may plant another
@@ -88,12 +89,12 @@ class Backward(Forward):
         """A contribution in the shape and dtype of the input, as the engine makes it."""
         data, axes = x._data, engine.summed_axes(raw.shape, x._data.shape)
         if axes:
-            out = self.keep(np.add.reduce(raw, axes).shape, raw.dtype)
+            out = laid_out_as(np.add.reduce(raw, axes), self.keep)
             self.add(np.add.reduce, raw, axes, None, out)
             self.memory.drop(raw)
             raw = out.reshape(data.shape)
         if raw.dtype != data.dtype:
-            out = self.keep(raw.shape, data.dtype)
+            out = laid_out_as(raw.astype(data.dtype), self.keep)
             self.add(np.copyto, out, raw)
             self.memory.drop(raw)
             raw = out
@@ -113,7 +114,7 @@ class Backward(Forward):
         """Add a contribution to the gradient of x."""
         known, name = found.get(x), self.grads[id(x)]
         if known is not None:
-            total = self.keep(new.shape, new.dtype)
+            total = laid_out_as(known + new, self.keep)
             self.add(np.add, known, new, total)
             for array in (known, new):
                 self.memory.drop(array)

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.rules import quiet
-from ..kernels.calls import Calls, choose
+from ..kernels.calls import Calls, Empty, choose
+from .memory import laid_out_as
 
-Empty = Callable[[tuple[int, ...], Any], np.ndarray]
 # Python's signs by the names of their syntax nodes, and NumPy's functions
 OPERATORS = """Add add, Sub subtract, Mult multiply, Div divide, Pow power, Mod remainder,
 MatMult matmul, BitAnd bitwise_and, BitOr bitwise_or, USub negative, Invert invert, Lt less,
@@ -111,14 +111,6 @@ class Lowering:
 def meaning(sign: ast.AST) -> Callable[..., Any]:
     """NumPy's function for a sign."""
     return FUNCTIONS[type(sign).__name__]  # type: ignore[no-any-return]
-
-
-def laid_out_as(result: Any, empty: Empty) -> np.ndarray:
-    """An array like `result`, its axes in the same order in memory: sums run in that order."""
-    strides = np.asarray(result).strides
-    order = sorted(range(len(strides)), key=lambda k: -abs(strides[k]))
-    stored = empty(tuple(result.shape[k] for k in order), result.dtype)
-    return stored.transpose(np.argsort(order)) if len(order) > 1 else stored
 
 
 def filling(

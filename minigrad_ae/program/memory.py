@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.calls import Empty
+
 LINE = 64  # bytes of a cache line: where blocks begin
 
 
@@ -30,12 +32,8 @@ class Memory:
         return array
 
     def like(self, array: np.ndarray) -> np.ndarray:
-        """The same for an array of this shape and dtype, column by column where it lies so: a
-        product's sums run in an order that depends on it.
-        """
-        if array.flags.f_contiguous and not array.flags.c_contiguous:
-            return self.empty(array.shape[::-1], array.dtype).T
-        return self.empty(array.shape, array.dtype)
+        """The same for an array of this shape and dtype that lies as this one does."""
+        return laid_out_as(array, self.empty)
 
     def _block(self, size: int) -> np.ndarray:
         if self.free[size]:
@@ -69,3 +67,11 @@ class Memory:
     def nbytes(self) -> int:
         """Bytes of all blocks."""
         return sum(block.nbytes for block in self.blocks.values())
+
+
+def laid_out_as(result: Any, empty: Empty) -> np.ndarray:
+    """An array like `result`, its axes in the same order in memory: sums run in that order."""
+    strides = np.asarray(result).strides
+    order = sorted(range(len(strides)), key=lambda k: -abs(strides[k]))
+    stored = empty(tuple(result.shape[k] for k in order), result.dtype)
+    return stored.transpose(np.argsort(order)) if len(order) > 1 else stored

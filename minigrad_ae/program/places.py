@@ -163,7 +163,7 @@ class Places(Writer):
         key = ast.unparse(node), array.dtype
         if key not in self.casts:
             name = self.casts[key] = self.fresh(f"{key[0]}_{array.dtype}")
-            self.env[name] = self.keep(array.shape, array.dtype)
+            self.env[name] = self.memory.like(array)
             self.add(np.copyto, self.env[name], there)
             text = f"{key[0]}.astype(np.{array.dtype})"
             self.say(name, text, self.env[name], "numpy", lambda _: text)

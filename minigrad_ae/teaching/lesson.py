@@ -148,7 +148,7 @@ class Lesson:
         spell_out()
         notebook = in_notebook()
         if not notebook:
-            end_with_the_reader()
+            end_with_the_reader(name)
         parser = options(f"minigrad-ae lesson {int(name[:2])}")
         parser.set_defaults(seed=seed, fast=fast or INSPECTED)
         args = parser.parse_args([] if notebook or INSPECTED else None)
