@@ -33,7 +33,7 @@ import pytest
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "suites.json"
-SHA256 = {  # of the source distributions; MyGrad's later ones hold no tests
+SHA256 = {  # of the source distributions; later ones of MyGrad hold no tests
     "autograd-1.9.1": "7818c5c69ddf9efb7da74097bd741a4c7920133f41966f68537223a15ef798bc",
     "mygrad-1.0.4": "47a97446848073fe132e317284db75336c50c1b7447260646d66505e4afec340",
 }
