@@ -9,7 +9,7 @@ test by name:
 
     passed                      all that it asks is right
     passed for real numbers     likewise, but it also asks for complex ones, which are absent
-    never reached      it never came to minigrad_ae, and says nothing
+    never reached               minigrad_ae takes no part in it, and it says nothing
     absent                      it uses something that minigrad_ae has not: what
     different                   it fails where minigrad_ae is meant to be otherwise: the reason
     failed                      it fails; so does the run
