@@ -15,8 +15,7 @@ from ..autodiff.operation import REGISTRY
 from .forward import Forward
 from .listing import Story
 from .literals import array_text
-from .memory import laid_out_as
-from .places import Impossible
+from .memory import Impossible, laid_out_as
 
 RULE_OF_SLICES = REGISTRY["getitem"].vjps[0]  # a test may plant another
 

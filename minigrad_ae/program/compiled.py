@@ -21,9 +21,9 @@ from ..kernels.calls import NotFinite
 from .again import Again, again
 from .closure import Same, Surroundings
 from .follow import Changed
+from .memory import Impossible
 from .observed import data_of, observe
-from .places import Impossible
-from .plan import Planner
+from .plan import planned
 from .program import Program
 
 MOST = 16  # programs of a step that are kept
@@ -154,7 +154,7 @@ class CompiledStep:
             if seen.lines.lost:
                 raise Impossible(seen.lines.lost)
             with PLANNING:
-                program = Planner(seen, loss, others, self.scopes, self.moving).program()
+                program = planned(seen, loss, others, self.scopes, self.moving)
             differs = difference(program, numbers, gradients)
             if differs:
                 raise Impossible(f"it does not give the same numbers: {differs}")

@@ -13,8 +13,8 @@ from ..autodiff.graph import Value
 from ..autodiff.rules import NAMES
 from ..inspect.record.notation import rule_of
 from .lower import Lowering
+from .memory import Impossible
 from .observed import Step
-from .places import Impossible
 from .words import Words
 
 

@@ -18,14 +18,10 @@ from ..inspect.record.names import unique
 from ..kernels.calls import recorded
 from .follow import Followed
 from .listing import Listed, Story
-from .memory import Memory
+from .memory import Impossible, Memory
 from .observed import Observation, Step, needed, parts, shown
 from .program import Slot
 from .writer import Writer, identifier
-
-
-class Impossible(Exception):
-    """Why an observed step cannot become a program."""
 
 
 class Places(Writer):
@@ -43,9 +39,10 @@ class Places(Writer):
         loss: Value,
         others: Sequence[Value],
         scopes: Any,
-        moving: Set[Value] = frozenset(),
+        moving: Set[Value],
+        memory: Memory,
     ) -> None:
-        self.moving = moving
+        self.moving, self.memory = moving, memory
         self.seen, self.outputs = seen, [loss, *others]
         self.story = needed(seen, self.outputs)
         self.shown = {id(i.result): shown(i) for i in self.story if isinstance(i, Step)}
@@ -55,7 +52,6 @@ class Places(Writer):
         for number, value in self.shown.items():
             self.vars[number], self.grads[number] = self.vars[id(value)], self.grads[id(value)]
         self.env: dict[str, Any] = {"np": np}
-        self.memory = Memory()
         self.used: list[np.ndarray] = []  # memory of the line that is being written
         self.saved: dict[int, list[np.ndarray]] = {}
         self.fed: dict[int, str] = {}  # {number of an array of NumPy's lines: its name}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from collections.abc import Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,20 @@ from .backward import Backward
 from .follow import Changed, Followed, Line
 from .limits import find_limits
 from .listing import Story
-from .observed import parts
+from .memory import Memory
+from .observed import Observation, parts
 from .program import Program
+
+
+def planned(
+    seen: Observation, loss: Value, others: Sequence[Value], scopes: Any, moving: Set[Value]
+) -> Program:
+    """The program of an observed step, in as little memory as it is found to need."""
+    trial = Planner(seen, loss, others, scopes, moving, Memory())
+    trial.program()
+    shared = trial.memory.lives.share()
+    del trial
+    return Planner(seen, loss, others, scopes, moving, Memory(shared)).program()
 
 
 class Planner(Backward):
