@@ -142,6 +142,21 @@ def fuzz_mutants(session: nox.Session) -> None:
 
 
 @nox.session
+def suites(session: nox.Session) -> None:
+    """HIPS autograd's and MyGrad's own tests on minigrad_ae: what passes, fails or is absent, by
+    name, in tests/suites.json (two minutes; fetched from the package index).
+    """
+    session.install("-e", ".[test]")
+    folder = session.create_tmp()
+    for suite in ("autograd==1.9.1", "mygrad==1.0.4"):
+        name = suite.split("==")[0]
+        source = ["--no-deps", "--no-binary", name, "--dest", folder, suite]
+        session.run("python", "-m", "pip", "download", "--quiet", *source)
+        archive = Path(folder) / f"{suite.replace('==', '-')}.tar.gz"
+        session.run("python", "tests/suites.py", str(archive), *session.posargs, env=QUIET)
+
+
+@nox.session
 def fits(session: nox.Session) -> None:
     """Linear autoencoders on matrices of any spectrum, each certified as PCA or not (minutes)."""
     session.install("-e", ".", "scikit-learn")
