@@ -81,7 +81,7 @@ def gemm(
     in_place = columns // width * width if rows <= FEW_ROWS and not b_turned else 0
     laid_out = -(-columns // width) * width - in_place
     group = width if tiles <= ONE_BLOCK and step * laid_out > LARGE else columns
-    panels = np.empty(step * min(group + width, laid_out), c.dtype)
+    panels = np.empty(step * min(-(-group // width) * width, laid_out), c.dtype)
     lay_a = columns > MANY_COLUMNS and (not a_turned or a_k * c.itemsize >= WIDE_ROW)
     strips = np.empty(block * step + n if lay_a else 0, c.dtype)
     for k in range(0, depth, step):
