@@ -29,6 +29,7 @@ from minigrad_ae.kernels.rows import _softmax, _softmax_backward, softmax
 from minigrad_ae.kernels.small_products import product, room
 
 Array = np.ndarray
+BLOCK = 32 << 10  # scores, at most, of the sequences that are worked on at a time (one at least)
 
 
 @jit(ELEMENTWISE)
@@ -58,35 +59,50 @@ def _mixed(weights: Any, turned: bool, x: Any, heads: int, y: Any) -> None:
         product(weights, turned, x, False, y, tokens, tokens, size, at, work)
 
 
+@jit(ELEMENTWISE)
 def _attend(
-    bias: Array, heads: int, scale: float, weights: Array, q: Array, k: Array, v: Array, y: Array
+    bias: Any, heads: int, scale: float, weights: Any, q: Any, k: Any, v: Any, y: Any
 ) -> None:
-    scores = np.empty(weights.shape, weights.dtype)
-    _scores(q, k, bias, heads, scale, scores)
-    _softmax(scores, weights)
-    _mixed(weights, False, v, heads, y)
+    """A few sequences at a time, whose scores stay in the cache."""
+    tokens = weights.shape[1]
+    some = max(1, BLOCK // (heads * tokens * tokens))
+    scores = np.empty((min(some * heads * tokens, weights.shape[0]), tokens), weights.dtype)
+    for start in range(0, q.shape[0], some * tokens):
+        end = min(start + some * tokens, q.shape[0])
+        own, w = scores[: (end - start) * heads], weights[start * heads : end * heads]
+        _scores(q[start:end], k[start:end], bias, heads, scale, own)
+        _softmax(own, w)
+        _mixed(w, False, v[start:end], heads, y[start:end])
 
 
+@jit(ELEMENTWISE)
 def _attend_backward(
     heads: int,
     scale: float,
-    weights: Array,
-    g: Array,
-    q: Array,
-    k: Array,
-    v: Array,
-    dq: Array,
-    dk: Array,
-    dv: Array,
+    weights: Any,
+    g: Any,
+    q: Any,
+    k: Any,
+    v: Any,
+    dq: Any,
+    dk: Any,
+    dv: Any,
 ) -> None:
     tokens = weights.shape[1]
-    dw, ds = np.empty(weights.shape, weights.dtype), np.empty(weights.shape, weights.dtype)
-    # the rule of softmax is linear in dw: scaled here
-    _scores(g, v, np.zeros((tokens, tokens), g.dtype), heads, scale, dw)
-    _softmax_backward(dw, weights, ds)
-    _mixed(ds, False, k, heads, dq)
-    _mixed(ds, True, q, heads, dk)
-    _mixed(weights, True, g, heads, dv)
+    some = max(1, BLOCK // (heads * tokens * tokens))
+    shape = min(some * heads * tokens, weights.shape[0]), tokens
+    dw_block, ds_block = np.empty(shape, weights.dtype), np.empty(shape, weights.dtype)
+    no_bias = np.zeros((tokens, tokens), g.dtype)
+    for start in range(0, q.shape[0], some * tokens):
+        end = min(start + some * tokens, q.shape[0])
+        lines = (end - start) * heads
+        dw, ds, w = dw_block[:lines], ds_block[:lines], weights[start * heads : end * heads]
+        # the rule of softmax is linear in dw: scaled here
+        _scores(g[start:end], v[start:end], no_bias, heads, scale, dw)
+        _softmax_backward(dw, w, ds)
+        _mixed(ds, False, k[start:end], heads, dq[start:end])
+        _mixed(ds, True, q[start:end], heads, dk[start:end])
+        _mixed(w, True, g[start:end], heads, dv[start:end])
 
 
 def _split(x: Array, heads: int) -> Array:
