@@ -8,7 +8,7 @@ from helpers import random
 
 import minigrad_ae.kernels as kernels
 from minigrad_ae.errors import DataError, DtypeError, ShapeError
-from minigrad_ae.kernels import gemm, ladder
+from minigrad_ae.kernels import gemm, ladder, multi_head
 
 DTYPES = (np.float32, np.float64)
 SIZES = [
@@ -139,6 +139,23 @@ def test_attention_and_its_gradient_match_the_definition(shape, heads, dtype):
             found, kernels.attention_backward.definition(g, q, k, v, weights, heads), strict=True
         ):
             assert np.abs(mine - theirs).max() <= tolerance * max(1, np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_attention_over_a_batch_has_the_bits_of_its_sequences_one_by_one(threads, dtype, compiled):
+    """Sequences are worked on a few at a time: here several times, and at last fewer."""
+    kernels.set_num_threads(threads)
+    tokens, heads, some = 20, 2, multi_head.BLOCK // (2 * 20 * 20)
+    shape = 2 * some + some // 2 + 1, tokens, 32
+    q, k, v, g = (random(shape, dtype, seed) for seed in range(4))
+    y, weights = kernels.attention(q, k, v, None, heads)
+    slopes = kernels.attention_backward(g, q, k, v, weights, heads)
+    for i in range(len(q)):
+        own, w = kernels.attention(q[i], k[i], v[i], None, heads)
+        assert own.tobytes() == y[i].tobytes() and w.tobytes() == weights[i].tobytes()
+        alone = kernels.attention_backward(g[i], q[i], k[i], v[i], w, heads)
+        assert all(a.tobytes() == b[i].tobytes() for a, b in zip(alone, slopes, strict=True))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
