@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import shutil
 import stat
 import sys
@@ -147,7 +146,7 @@ def _fill(file: BinaryIO, write: Callable[[BinaryIO], object]) -> None:
 
 def _unused(target: Path) -> Path:
     """A name that nobody has, as far as chance goes."""
-    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    return target.with_name(f".{target.name}.{os.urandom(4).hex()}.part")
 
 
 def _remove_dead(target: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -77,14 +76,14 @@ class Steps:
         times.append(seconds)
         if len(times) < self.TIMED:
             return
-        tape = median(self.times[False])
+        tape = float(np.median(self.times[False]))
         if not by_program:
             self.auto = tape * self.left / 3 > self.WORTH
             if self.auto:
                 self.program = self.compiled()
                 _log.info("fit: %d steps of %.2g s are left: compiling", self.left, tape)
             return
-        self.auto, program = False, median(times)
+        self.auto, program = False, float(np.median(times))
         if program > tape or self.program.reason:
             self.program = None
             _log.info("fit: back to the tape (%.2g s a step, %.2g compiled)", tape, program)
