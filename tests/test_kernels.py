@@ -246,6 +246,30 @@ def test_a_product_is_added_to_what_is_there_on_one_thread_or_two(m, k, n, dtype
 
 
 @pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "shape", [(40, 33, 3), (70, 1300, 40), (300, 40, 700), (1, 50, 40), (3, 300, 5), (4, 0, 3)]
+)
+def test_a_product_that_begins_with_a_bias_has_the_bits_of_one_added_to_it(shape, dtype):
+    m, k, n = shape
+    rng = np.random.default_rng(0)
+    a, b, bias = (rng.standard_normal(s).astype(dtype) for s in [(m, k), (k, n), n])
+    before = kernels.get_num_threads()
+    try:
+        for left in (a, np.asfortranarray(a)):
+            for row in (bias, np.repeat(bias, 2)[::2], bias[:1].reshape(())):
+                for threads in (1, 2):
+                    kernels.set_num_threads(threads)
+                    found, expected = np.full((m, n), np.nan, dtype), np.empty((m, n), dtype)
+                    expected[:] = row
+                    gemm.accumulate(left, b, expected)
+                    gemm.accumulate(left, b, found, bias=row)
+                    assert found.tobytes() == expected.tobytes()
+    finally:
+        kernels.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("n", [3, 40])
 def test_nan_and_inf_spread_as_numpy_has_them(n):
     rng = np.random.default_rng(0)

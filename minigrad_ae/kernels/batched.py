@@ -1,8 +1,4 @@
-"""Stacks of small matrices: products, each matrix in cache from start to end.
-
-The matrices of attention are about 17 x 16: too small to be worth packing, so that the tile reads B
-where it lies.
-"""
+"""Stacks of small matrices: their products, each matrix in cache from start to end."""
 
 from __future__ import annotations
 
@@ -19,79 +15,24 @@ from minigrad_ae.kernels.backend import (
     compiled_form_of,
     in_parallel,
 )
-from minigrad_ae.kernels.calls import contiguous
+from minigrad_ae.kernels.calls import call, contiguous
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
-from minigrad_ae.kernels.ladder import triple_loop
 from minigrad_ae.kernels.reference import quiet
-from minigrad_ae.kernels.tile import fma, load, store, vector_of_zeros
+from minigrad_ae.kernels.small_products import product, room
+from minigrad_ae.kernels.subnormal import drop, restore
 
 Array = np.ndarray
 GRAIN_FLOPS = 2e6  # work per thread
 
 
-@jit(ELEMENTWISE, always_inline=True)
-def _tiles(a: Any, b: Any, c: Any) -> None:
-    """c = a @ b for one small matrix each, C order, in tiles of 3 rows by 3 vectors; at least 3
-    rows and one vector.
-
-    Tiles and vectors that would stick out are moved back until they fit, and compute some elements
-    a second time: 17 columns are 3 vectors of 8.  (As one function: cut in two, LLVM no longer sees
-    that no index is negative.)
-    """
-    zero = vector_of_zeros(c)
-    rows, last = c.shape[0], c.shape[1] - len(zero)
-    for start in range(0, rows, 3):
-        i = min(start, rows - 3)
-        a0, a1, a2 = a[i], a[i + 1], a[i + 2]
-        c0, c1, c2 = c[i], c[i + 1], c[i + 2]
-        for j in range(0, c.shape[1], 3 * len(zero)):
-            j0, j1, j2 = min(j, last), min(j + len(zero), last), min(j + 2 * len(zero), last)
-            p0 = p1 = p2 = q0 = q1 = q2 = r0 = r1 = r2 = zero
-            for k in range(b.shape[0]):
-                row, x, y, z = b[k], a0[k], a1[k], a2[k]
-                v = load(row[j0:], zero)
-                p0, q0, r0 = fma(p0, x, v), fma(q0, y, v), fma(r0, z, v)
-                v = load(row[j1:], zero)
-                p1, q1, r1 = fma(p1, x, v), fma(q1, y, v), fma(r1, z, v)
-                v = load(row[j2:], zero)
-                p2, q2, r2 = fma(p2, x, v), fma(q2, y, v), fma(r2, z, v)
-            store(c0[j0:], p0)
-            store(c0[j1:], p1)
-            store(c0[j2:], p2)
-            store(c1[j0:], q0)
-            store(c1[j1:], q1)
-            store(c1[j2:], q2)
-            store(c2[j0:], r0)
-            store(c2[j1:], r1)
-            store(c2[j2:], r2)
-
-
-@jit(ELEMENTWISE, always_inline=True)
-def product(a: Any, b: Any, c: Any) -> None:
-    """c = a @ b for one small matrix each, C order."""
-    if c.shape[0] < 3 or c.shape[1] < len(vector_of_zeros(c)):
-        triple_loop(a, b, c)
-    else:
-        _tiles(a, b, c)
-
-
-@jit(ELEMENTWISE)
-def turn(x: Any, out: Any) -> None:
-    """out = x^T"""
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            out[j, i] = x[i, j]
-
-
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, allocates=True)
 def _batched(a: Any, b: Any, transposed: bool, c: Any) -> None:
-    scratch = np.empty((a.shape[2], c.shape[2]), c.dtype)
+    (rows, depth), columns = a.shape[1:], c.shape[2]
+    panel, at = room(a, depth), (0, 0, 0, 0, 0, 0)
+    before = drop()
     for n in range(c.shape[0]):
-        if transposed:
-            turn(b[n], scratch)
-            product(a[n], scratch, c[n])
-        else:
-            product(a[n], b[n], c[n])
+        product(a[n], False, b[n], transposed, c[n], rows, depth, columns, at, panel)
+    restore(before)
 
 
 @quiet
@@ -141,7 +82,8 @@ def batched_matmul(a: Array, b: Array, out: Array | None = None) -> Array:
         )
     shape = (*a.shape[:-1], b.shape[-1])
     out = check_out("batched_matmul", out, shape, a.dtype)
-    if not out.size:
+    if not (a.size and b.size):  # sums of nothing
+        call(out.fill, 0)
         return out
     transposed = not b.flags.c_contiguous
     stored = contiguous(b.swapaxes(-1, -2) if transposed else b)

@@ -47,8 +47,7 @@ def linear(x: Array, weight: Array, bias: Array, activation: str | None, y: Arra
     """``y = f(x @ weight + bias)``: x (n, in), weight (in, out), bias (out,) or a number."""
     # f reads another array than it writes: LLVM does not vectorise a loop onto itself
     z = y if activation is None else room(y.shape, y.dtype)
-    call(np.copyto, z, bias)
-    accumulate(x, weight, z)
+    accumulate(x, weight, z, bias=bias)
     if activation is not None:
         call(getattr(loops, activation), z.reshape(-1), y.reshape(-1))
 
@@ -163,7 +162,7 @@ def _sum(x: Any) -> float:
     return part
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, allocates=True)
 def _bernoulli(x: Any, t: Any, slope: Any) -> float:
     terms, total = np.empty(min(BLOCK, x.size), x.dtype), 0.0
     for start in range(0, x.size, BLOCK):

@@ -5,7 +5,8 @@ NumPy definition: ``a @ b``.  What makes it fast, each thing a rung of ladder.py
 registers (micro.py), B and A laid out in the order of use where that pays (layout.py), blocks that
 fit the caches.  Flags: ``contract`` only, and every element of C is one sum in order of k; but for
 `dots_of_rows`, where the sum runs in vector lanes.  NaN and Inf spread as in a plain loop, and the
-bits do not depend on the number of threads.
+bits do not depend on the number of threads.  Numbers too small to have all their digits count as 0
+(subnormal.py).
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from minigrad_ae.kernels.backend import (
 from minigrad_ae.kernels.calls import call, contiguous, room
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 from minigrad_ae.kernels.layout import lay_out_a, lay_out_b
-from minigrad_ae.kernels.micro import ROWS, SQUARE, dots, tile
+from minigrad_ae.kernels.micro import ADDED, BIASED, FRESH, ROWS, SQUARE, dots, tile
+from minigrad_ae.kernels.subnormal import drop, restore
 from minigrad_ae.kernels.vectors import lanes
 
 Array = np.ndarray
@@ -45,21 +47,22 @@ COLUMNS = 64  # threads split C at multiples of this many columns ...
 PARALLEL_FLOPS = 4e6  # ... above this much work; handing it to a thread costs about 20 microseconds
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, allocates=True)
 def gemm(
     a: Any,
     a_turned: bool,
     b: Any,
     b_turned: bool,
+    bias: Any,
     c: Any,
-    fresh: bool,
+    begins: int,
     i_from: int,
     i_to: int,
     j_from: int,
     j_to: int,
 ) -> None:
-    """``c[i_from:i_to, j_from:j_to] += (A B)[i_from:i_to, j_from:j_to]``, or ``=`` where c is
-    `fresh`; a, b and c (M, N) in C order.
+    """``c += A B``, ``A B`` or ``bias + A B``, as it begins (micro.py), in the rows ``i_from:i_to``
+    and the columns ``j_from:j_to``; a, b and c (M, N) in C order, bias (N,).
 
     ``a`` holds A (M, K), or its transpose (turned); ``b`` holds B (K, N), or its transpose.  One
     compiled version serves all four.  K in blocks: a panel of B (K_BLOCK x width) and a block of A
@@ -84,6 +87,7 @@ def gemm(
     panels = np.empty(step * min(-(-group // width) * width, laid_out), c.dtype)
     lay_a = columns > MANY_COLUMNS and (not a_turned or a_k * c.itemsize >= WIDE_ROW)
     strips = np.empty(block * step + n if lay_a else 0, c.dtype)
+    before = drop()
     for k in range(0, depth, step):
         size = min(step, depth - k)
         for j_group in range(0, columns, group):
@@ -103,7 +107,8 @@ def gemm(
                     for r in range(i, end, height):
                         high = min(height, end - r)
                         place = r * c.shape[1] + to
-                        rest = c, place, c.shape[1], size, few, fresh and k == 0, high
+                        how = begins if k == 0 else ADDED
+                        rest = bias, to, c, place, c.shape[1], size, few, how, high
                         if lay_a and j >= in_place:
                             tile(strips, (r - i) * size, 1, height, panels, b_at, b_k, *rest)
                         elif lay_a:
@@ -112,6 +117,7 @@ def gemm(
                             tile(a, r * a_row + k * a_k, a_row, a_k, panels, b_at, b_k, *rest)
                         else:
                             tile(a, r * a_row + k * a_k, a_row, a_k, b, b_at, b_k, *rest)
+    restore(before)
 
 
 @jit(ELEMENTWISE)
@@ -119,6 +125,7 @@ def rows_of_b(a: Any, b: Any, c: Any, fresh: bool) -> None:
     """``c += A B``, or ``=`` where c is `fresh`, for few rows: B is read once a row of A, from
     start to end as it lies.
     """
+    before = drop()
     if fresh:
         c[:] = 0
     depth = b.shape[0]
@@ -134,17 +141,19 @@ def rows_of_b(a: Any, b: Any, c: Any, fresh: bool) -> None:
             x0, b0 = x[k], b[k]
             for j in range(to.size):
                 to[j] += x0 * b0[j]
+    restore(before)
 
 
 @jit(ELEMENTWISE)
 def dots_of_rows(a: Any, bt: Any, c: Any, fresh: bool) -> None:
     """``c += A B``, or ``=`` where c is `fresh`: rows of A times rows of B^T, lanes along k."""
-    (rows, depth), columns = a.shape, bt.shape[0]
+    (rows, depth), columns, before = a.shape, bt.shape[0], drop()
     for i in range(0, rows, SQUARE):
         for j in range(0, columns, SQUARE):
             high, few = min(SQUARE, rows - i), min(SQUARE, columns - j)
             to = c, i * columns + j, columns, 1, depth, fresh
             dots(a, i * depth, depth, bt, j * depth, depth, *to, high, few)
+    restore(before)
 
 
 @compiled_form_of(reference.matmul)
@@ -215,10 +224,10 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     return out
 
 
-def accumulate(a: Array, b: Array, c: Array, fresh: bool = False) -> None:
-    """Add the product ``a @ b`` to `c`, unchecked.
-
-    Start from a bias in `c` and the bias costs nothing.
+def accumulate(
+    a: Array, b: Array, c: Array, fresh: bool = False, bias: Array | None = None
+) -> None:
+    """Add the product ``a @ b`` to `c`, or to a bias, unchecked.
 
     Parameters
     ----------
@@ -230,6 +239,9 @@ def accumulate(a: Array, b: Array, c: Array, fresh: bool = False) -> None:
         Contiguous, and in other memory; it is written to.
     fresh : bool, optional
         Whether `c` holds nothing yet: ``c = a @ b``.
+    bias : ndarray, (N,) or (), dtype of a, optional
+        What each row starts from, and `c` holds nothing yet either: ``c = bias + a @ b``.  The sums
+        begin with it, so that it costs nothing.
 
     Examples
     --------
@@ -238,19 +250,27 @@ def accumulate(a: Array, b: Array, c: Array, fresh: bool = False) -> None:
     >>> c.tolist()
     [[13.0, 13.0, 13.0, 13.0], [13.0, 13.0, 13.0, 13.0]]
     """
-    if a.size == 0 or b.size == 0:  # a sum of nothing
-        if fresh:
-            call(c.fill, 0)
-        return
     (m, k), n = a.shape, c.shape[1]
     in_rows = a.flags.c_contiguous if n <= m else b.T.flags.c_contiguous
-    if min(m, n) <= NARROW and in_rows and k >= DEEP * min(m, n):
+    in_dots = min(m, n) <= NARROW and in_rows and k >= DEEP * min(m, n)
+    narrow = n <= NARROW and n < m and not in_rows
+    in_tiles = not (in_dots or narrow or m == 1)
+    if bias is not None and not (in_tiles and a.size and b.size and bias.shape == (n,)):
+        call(np.copyto, c, bias)
+        bias = None
+    elif fresh and bias is None and not (a.size and b.size):  # a sum of nothing
+        call(c.fill, 0)
+    if a.size == 0 or b.size == 0:
+        pass
+    elif in_dots:
         _accumulate_dots(contiguous(a), contiguous(b.T), c, fresh)
+    elif in_tiles:
+        _accumulate_tiles(a, b, c, fresh, bias)
     elif m == 1:
         call(rows_of_b, contiguous(a), contiguous(b), c, fresh)
-    elif n == 1 and not in_rows:
+    elif n == 1:
         call(rows_of_b, contiguous(b.T), contiguous(a.T), c.reshape(1, m), fresh)
-    elif n <= NARROW and n < m and not in_rows:
+    else:
         # a panel would be mostly empty; but C^T = B^T A^T has few rows
         turned = room((n, m), c.dtype)
         _accumulate_tiles(b.T, a.T, turned, fresh=True)
@@ -258,13 +278,14 @@ def accumulate(a: Array, b: Array, c: Array, fresh: bool = False) -> None:
             call(np.copyto, c, turned.T)
         else:
             call(np.add, c, turned.T, c)
-    else:
-        _accumulate_tiles(a, b, c, fresh)
 
 
-def _accumulate_tiles(a: Array, b: Array, c: Array, fresh: bool) -> None:
+def _accumulate_tiles(a: Array, b: Array, c: Array, fresh: bool, bias: Array | None = None) -> None:
     (m, n), threads = c.shape, state.threads
-    operands = (*_stored(a), *_stored(b), c, fresh)
+    row, begins = c[0], FRESH if fresh else ADDED
+    if bias is not None:
+        row, begins = contiguous(bias), BIASED
+    operands = (*_stored(a), *_stored(b), row, c, begins)
     if threads == 1 or 2.0 * a.size * n < PARALLEL_FLOPS:
         call(gemm, *operands, 0, m, 0, n)
     elif n >= 2 * COLUMNS * threads:

@@ -55,7 +55,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def jit(
-    flags: frozenset[str] = ELEMENTWISE, always_inline: bool = False
+    flags: frozenset[str] = ELEMENTWISE, always_inline: bool = False, allocates: bool = False
 ) -> Callable[[Callable[..., Any]], Any]:
     """Compile lazily, once per dtype and memory layout, with ``flags``; release the GIL while
     running.
@@ -63,6 +63,9 @@ def jit(
     ``always_inline``: LLVM copies the function into its callers, which it must for their loops to
     be vectorised.  The copy keeps its own flags; Numba's ``inline="always"`` would give it the
     caller's, and ``reassoc`` there would cancel the two-step reduction in exp.
+
+    ``allocates``: it makes arrays.  Only then does Numba count who refers to an array, twice an
+    argument, which each time takes as long as 20 multiplications of vectors.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -72,6 +75,7 @@ def jit(
         if numba.config.DISABLE_JIT:
             return np.errstate(all="ignore")(function)
         settings: dict[str, Any] = {"error_model": "numpy", "fastmath": set(flags), "nogil": True}
+        settings["_nrt"] = allocates
         if always_inline:
             settings["forceinline"] = True
         if Wide is not None:

@@ -88,7 +88,7 @@ def square_of_sums(a: Any, bt: Any, c: Any) -> None:
             c[i2, j], c[i2, j1], c[i2, j2] = s20, s21, s22
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, allocates=True)
 def register_tile(at: Any, b: Any, c: Any) -> None:
     """Rung 4, the tile of tile.py: lanes along j, nothing to add up at the end.  Sizes must be
     multiples of it.

@@ -17,24 +17,24 @@ from minigrad_ae.kernels.vectors import I64, Writer, lanes_of, one_of, runs
 from minigrad_ae.kernels.width import AVX512
 
 ROWS = 12 if AVX512 else 6  # the height of a tile
+ADDED, FRESH, BIASED = 0, 1, 2  # how a tile begins: as C is, at 0, or as a row that is given
 
 
 def write_tile(module: Any, name: str, number: Any, rows: int, vectors: int, across: bool) -> Any:
     """`tile` for this height and width; ``across``: numbers of A for one k lie side by side."""
-    w = Writer(module, name, number, "piipipiiii")
+    w = Writer(module, name, number, "piipippiiii")
     code, n = w.code, w.lanes
-    a, a_row, a_k, b, b_k, c, c_row, depth, columns, fresh = w.function.args
+    a, a_row, a_k, b, b_k, bias, c, c_row, depth, columns, begins = w.function.args
+    biased = code.icmp_signed("==", begins, I64(BIASED))
+    start, start_row = code.select(biased, bias, c), code.select(biased, I64(0), c_row)
+    nothing = code.icmp_signed("==", begins, I64(FRESH))
     last = code.sub(columns, I64((vectors - 1) * n))  # columns in the last vector
     wanted = w.lanes_below(last)
-    before = w.lanes_below(code.select(code.icmp_signed("!=", fresh, I64(0)), I64(0), I64(n)))
+    before = w.lanes_below(code.select(nothing, I64(0), I64(n)))
     masks = [before] * (vectors - 1) + [code.and_(before, wanted)]
-    places = [
-        (code.add(code.mul(c_row, I64(r)), I64(v * n)), v)
-        for r in range(rows)
-        for v in range(vectors)
-    ]
+    each = [(r, v) for r in range(rows) for v in range(vectors)]
+    firsts = [w.load(start, w.index(start_row, r, v * n), masks[v]) for r, v in each]
     steps = [I64(r) if across else code.mul(a_row, I64(r)) for r in range(rows)]
-    firsts = [w.load(c, place, masks[v]) for place, v in places]
 
     at_a, at_b, *sums = w.begin_loop([a, b, *firsts])
     row_of_b = [w.load(at_b, I64(v * n)) for v in range(vectors)]
@@ -48,8 +48,8 @@ def write_tile(module: Any, name: str, number: Any, rows: int, vectors: int, acr
     code.cbranch(code.icmp_signed("==", last, I64(n)), whole, ragged)
     for block, mask in (whole, None), (ragged, wanted):
         code.position_at_end(block)
-        for (place, v), total in zip(places, sums, strict=True):
-            w.store(total, c, place, mask if v == vectors - 1 else None)
+        for (r, v), total in zip(each, sums, strict=True):
+            w.store(total, c, w.index(c_row, r, v * n), mask if v == vectors - 1 else None)
         code.ret_void()
     return w.function
 
@@ -64,7 +64,7 @@ def write_tiles(module: Any, name: str, number: Any) -> Any:
 
     def case(code: Any, args: list[Any], rows: Any) -> Any:
         across = code.zext(code.icmp_signed("==", args[1], I64(1)), I64)
-        second = code.zext(code.icmp_signed(">", args[8], I64(lanes_of(number))), I64)
+        second = code.zext(code.icmp_signed(">", args[-2], I64(lanes_of(number))), I64)
         before = code.mul(code.add(code.mul(across, I64(2)), second), I64(ROWS))
         return code.add(before, code.sub(rows, I64(1)))
 
@@ -80,25 +80,30 @@ def tile(
     b: Any,
     b_at: int,
     b_k: int,
+    bias: Any,
+    bias_at: int,
     c: Any,
     c_at: int,
     c_row: int,
     depth: int,
     columns: int,
-    fresh: bool,
+    begins: int,
     rows: int,
 ) -> None:
-    """``c += A B``, or ``=`` where c is `fresh`: up to ROWS rows and two vectors of columns.
+    """``c += A B``, ``A B`` or ``bias + A B``, as it begins (ADDED, FRESH, BIASED): up to ROWS rows
+    and two vectors of columns.
 
     An element (i, k) of A is ``a.flat[a_at + i a_row + k a_k]``, with a_row or a_k 1; (k, j) of B
     is ``b.flat[b_at + k b_k + j]``, and whole vectors of it are read; (i, j) of C is ``c.flat[c_at
-    + i c_row + j]``.
+    + i c_row + j]``, and what is added to each row ``bias.flat[bias_at + j]``.
     """
     a, b, c = a.reshape(-1)[a_at:], b.reshape(-1)[b_at:], c.reshape(-1)[c_at:]
     for i in range(rows):
         to = c[i * c_row :][:columns]
-        if fresh:
+        if begins == FRESH:
             to[:] = 0
+        elif begins == BIASED:
+            to[:] = bias.reshape(-1)[bias_at:][:columns]
         for k in range(depth):
             to += a[i * a_row + k * a_k] * b[k * b_k :][:columns]
 

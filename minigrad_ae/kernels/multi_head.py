@@ -27,12 +27,13 @@ from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 from minigrad_ae.kernels.reference import quiet
 from minigrad_ae.kernels.rows import _softmax, _softmax_backward, softmax
 from minigrad_ae.kernels.small_products import product, room
+from minigrad_ae.kernels.subnormal import drop, restore
 
 Array = np.ndarray
 BLOCK = 32 << 10  # scores, at most, of the sequences that are worked on at a time (one at least)
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, allocates=True)
 def _scores(q: Any, k: Any, bias: Any, heads: int, scale: float, scores: Any) -> None:
     """scores = scale q k^T + bias, for each head of each sequence."""
     tokens, size = scores.shape[1], q.shape[1] // heads
@@ -42,13 +43,12 @@ def _scores(q: Any, k: Any, bias: Any, heads: int, scale: float, scores: Any) ->
         top, left = m // heads * tokens, m % heads * size
         at = (top, left, left, top, m * tokens, nought)
         product(q, False, k, True, scores, tokens, size, tokens, at, work)
-    for r in range(scores.shape[0]):
-        row, shift = scores[r], bias[r % tokens]
-        for i in range(tokens):
-            row[i] = row[i] * factor + shift[i]
+        head, shift = scores[m * tokens : (m + 1) * tokens].reshape(-1), bias.reshape(-1)
+        for i in range(head.size):
+            head[i] = head[i] * factor + shift[i]
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, allocates=True)
 def _mixed(weights: Any, turned: bool, x: Any, heads: int, y: Any) -> None:
     """y = weights x, or weights^T x, for each head of each sequence."""
     tokens, size = weights.shape[1], x.shape[1] // heads
@@ -59,7 +59,7 @@ def _mixed(weights: Any, turned: bool, x: Any, heads: int, y: Any) -> None:
         product(weights, turned, x, False, y, tokens, tokens, size, at, work)
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, allocates=True)
 def _attend(
     bias: Any, heads: int, scale: float, weights: Any, q: Any, k: Any, v: Any, y: Any
 ) -> None:
@@ -67,15 +67,17 @@ def _attend(
     tokens = weights.shape[1]
     some = max(1, BLOCK // (heads * tokens * tokens))
     scores = np.empty((min(some * heads * tokens, weights.shape[0]), tokens), weights.dtype)
+    before = drop()
     for start in range(0, q.shape[0], some * tokens):
         end = min(start + some * tokens, q.shape[0])
         own, w = scores[: (end - start) * heads], weights[start * heads : end * heads]
         _scores(q[start:end], k[start:end], bias, heads, scale, own)
         _softmax(own, w)
         _mixed(w, False, v[start:end], heads, y[start:end])
+    restore(before)
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, allocates=True)
 def _attend_backward(
     heads: int,
     scale: float,
@@ -93,6 +95,7 @@ def _attend_backward(
     shape = min(some * heads * tokens, weights.shape[0]), tokens
     dw_block, ds_block = np.empty(shape, weights.dtype), np.empty(shape, weights.dtype)
     no_bias = np.zeros((tokens, tokens), g.dtype)
+    before = drop()
     for start in range(0, q.shape[0], some * tokens):
         end = min(start + some * tokens, q.shape[0])
         lines = (end - start) * heads
@@ -103,6 +106,7 @@ def _attend_backward(
         _mixed(ds, False, k[start:end], heads, dq[start:end])
         _mixed(ds, True, q[start:end], heads, dk[start:end])
         _mixed(w, True, g[start:end], heads, dv[start:end])
+    restore(before)
 
 
 def _split(x: Array, heads: int) -> Array:

@@ -15,6 +15,7 @@ from minigrad_ae.kernels import scalar
 from minigrad_ae.kernels.backend import chunks, filled_by, in_parallel
 from minigrad_ae.kernels.calls import call, contiguous
 from minigrad_ae.kernels.jit import REDUCTION, jit
+from minigrad_ae.kernels.row_vectors import normalise, shift
 
 Array = np.ndarray
 GRAIN = 1 << 14  # numbers per thread
@@ -22,59 +23,30 @@ BLOCK = 1 << 11  # numbers that stay in the first-level cache
 
 
 @jit(REDUCTION)
-def row_max(x: Any) -> Any:
-    """The largest number of a row; NaN are passed over (they come back in the sum of exponentials).
-
-    Four running maxima: one comparison does not wait for the one before.
-    """
-    a = b = c = d = x[0]
-    for q in range(x.size // 4):
-        i = 4 * q
-        a = x[i] if x[i] > a else a
-        b = x[i + 1] if x[i + 1] > b else b
-        c = x[i + 2] if x[i + 2] > c else c
-        d = x[i + 3] if x[i + 3] > d else d
-    for i in range(x.size // 4 * 4, x.size):
-        a = x[i] if x[i] > a else a
-    return max(max(a, b), max(c, d))
-
-
-@jit(REDUCTION)
 def _exp_of_shifted(x: Any, shifted: Any, powers: Any) -> None:
-    """shifted = x - row maximum (0 where that is infinite); powers = e^shifted.
+    """shifted = x - row maximum (0 where that is infinite; NaN is passed over, and comes back in
+    the sum of exponentials); powers = e^shifted.
 
     The exponentials of all rows are one flat loop: rows of 17 alone would leave half the vector
     lanes empty.  It reads one array and writes another: LLVM vectorises a loop only where it finds
     that the two do not overlap.
     """
-    for r in range(x.shape[0]):
-        row, to = x[r], shifted[r]
-        top = row_max(row)
-        if np.isinf(top):
-            top = x.dtype.type(0)
-        for i in range(row.size):
-            to[i] = row[i] - top
+    shift(x, 0, x.shape[0], x.shape[1], shifted, 0)
     flat, out = shifted.reshape(-1), powers.reshape(-1)
     for i in range(flat.size):
         out[i] = scalar.exp(flat[i])
 
 
-@jit(REDUCTION)
+@jit(REDUCTION, allocates=True)
 def _softmax(x: Any, y: Any) -> None:
-    step = max(1, BLOCK // x.shape[1])
-    shifted = np.empty((step, x.shape[1]), x.dtype)
+    columns = x.shape[1]
+    step = max(1, BLOCK // columns)
+    shifted, powers = np.empty((step, columns), x.dtype), np.empty((step, columns), x.dtype)
     for start in range(0, x.shape[0], step):
-        block = y[start : start + step]
-        _exp_of_shifted(x[start : start + step], shifted[: block.shape[0]], block)
-        for r in range(block.shape[0]):
-            row, total = block[r], x.dtype.type(0)
-            for i in range(row.size):
-                total += row[i]
-            scale = x.dtype.type(1) / total
-            for i in range(row.size):
-                row[i] *= scale
-            if total == 0:
-                row[:] = 0
+        block = x[start : start + step]
+        rows = block.shape[0]
+        _exp_of_shifted(block, shifted[:rows], powers[:rows])
+        normalise(powers, 0, rows, columns, y, start * columns)
 
 
 @jit(REDUCTION)
@@ -88,7 +60,7 @@ def _softmax_backward(g: Any, y: Any, out: Any) -> None:
             to[i] = weight[i] * (row[i] - inner)
 
 
-@jit(REDUCTION)
+@jit(REDUCTION, allocates=True)
 def _log_softmax(x: Any, y: Any) -> None:
     step = max(1, BLOCK // x.shape[1])
     powers = np.empty((step, x.shape[1]), x.dtype)

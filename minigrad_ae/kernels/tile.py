@@ -23,14 +23,6 @@ WIDE = 2 if AVX512 else 1  # the widest register, in units of 32 bytes
 
 
 @known_when_compiling
-def vector_of_zeros(a: Any) -> Any:
-    """A register of 8 zeros of the dtype of ``a``, for small matrices; of 4 for float64 without
-    AVX-512.
-    """
-    return (a.dtype.type(0),) * (8 if a.itemsize == 4 else 4 * WIDE)
-
-
-@known_when_compiling
 def wide_vector_of_zeros(a: Any) -> Any:
     """The widest register of this machine."""
     return (a.dtype.type(0),) * (WIDE * 32 // a.itemsize)

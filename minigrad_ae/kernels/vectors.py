@@ -38,6 +38,13 @@ def lanes_of(number: Any) -> int:
     return BYTES // (4 if isinstance(number, ir.FloatType) else 8)
 
 
+def called(code: Any, name: str, result: Any, *arguments: Any) -> Any:
+    """A call of one of LLVM's own functions."""
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    known = code.module.globals.get(name)
+    return code.call(known or ir.Function(code.module, kind, name), arguments)
+
+
 class Writer:
     """An LLVM function that is being written, for vectors of one kind of numbers.
 
@@ -53,6 +60,7 @@ class Writer:
         self.bytes = BYTES // self.lanes  # of a number
         self.vector = ir.VectorType(number, self.lanes)
         self.zeros = ir.Constant(self.vector, None)
+        self.loops: list[Any] = []  # that have begun: (before, start, values as they begin, values)
 
     def new_block(self) -> Any:
         return self.function.append_basic_block()
@@ -60,6 +68,10 @@ class Writer:
     def at(self, place: Any, n: Any) -> Any:
         """Where a vector begins: n numbers on."""
         return self.code.bitcast(self.code.gep(place, [n]), self.vector.as_pointer())
+
+    def index(self, step: Any, times: int, more: int) -> Any:
+        """step times + more"""
+        return self.code.add(self.code.mul(step, I64(times)), I64(more))
 
     def load(self, place: Any, n: Any, mask: Any = None) -> Any:
         """The vector there; zeros in lanes that are not in the mask, which are not read."""
@@ -77,9 +89,7 @@ class Writer:
 
     def _masked(self, what: str, result: Any, arguments: Sequence[Any]) -> Any:
         name = f"llvm.masked.{what}.v{self.lanes}f{8 * self.bytes}.p0"
-        kind = ir.FunctionType(result, [argument.type for argument in arguments])
-        known = self.code.module.globals.get(name)
-        return self.code.call(known or ir.Function(self.code.module, kind, name), arguments)
+        return called(self.code, name, result, *arguments)
 
     def shuffle(self, a: Any, b: Any, chosen: Sequence[int]) -> Any:
         """The chosen ones of the lanes of a, and after them of b."""
@@ -92,9 +102,11 @@ class Writer:
         return self.shuffle(self.code.insert_element(none, number, I32(0)), none, [0] * self.lanes)
 
     def lanes_below(self, count: Any) -> Any:
-        """A mask: the first ``count`` lanes."""
-        numbers = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
-        return self.code.icmp_signed("<", numbers, self.repeat(count))
+        """A mask: the first ``count`` lanes, or all of them."""
+        numbers = ir.Constant(ir.VectorType(I32, self.lanes), list(range(self.lanes)))
+        fewer = self.code.icmp_signed("<", count, I64(self.lanes))
+        most = self.code.trunc(self.code.select(fewer, count, I64(self.lanes)), I32)
+        return self.code.icmp_signed("<", numbers, self.repeat(most))
 
     def multiply_add(self, xs: Sequence[Any], ys: Sequence[Any], sums: Sequence[Any]) -> list[Any]:
         """x y + sum in each lane, one instruction each where the processor has it."""
@@ -102,34 +114,37 @@ class Writer:
         pairs = zip(sums, products, strict=True)
         return [self.code.fadd(total, one, flags=["contract"]) for total, one in pairs]
 
-    def sum_of_lanes(self, vector: Any) -> Any:
-        """Halves are added until one number is left."""
+    def across_lanes(self, vector: Any, meet: Callable[[Any, Any], Any]) -> Any:
+        """One number of a vector: halves meet until it is left."""
         half = self.lanes // 2
         while half:
             upper = [(lane + half) % self.lanes for lane in range(self.lanes)]
-            vector = self.code.fadd(vector, self.shuffle(vector, vector, upper))
+            vector = meet(vector, self.shuffle(vector, vector, upper))
             half //= 2
         return self.code.extract_element(vector, I32(0))
 
+    def sum_of_lanes(self, vector: Any) -> Any:
+        return self.across_lanes(vector, self.code.fadd)
+
     def begin_loop(self, firsts: Sequence[Any]) -> list[Any]:
         """What follows is done again and again; the values that change from turn to turn begin as
-        ``firsts``.
+        ``firsts``.  A loop in a loop ends first.
         """
-        self.firsts, self.before, self.loop = [I64(0), *firsts], self.code.block, self.new_block()
-        self.code.branch(self.loop)
-        self.code.position_at_end(self.loop)
-        self.values = [self.code.phi(first.type) for first in self.firsts]
-        return self.values[1:]
+        firsts, before, start = [I64(0), *firsts], self.code.block, self.new_block()
+        self.code.branch(start)
+        self.code.position_at_end(start)
+        values = [self.code.phi(first.type) for first in firsts]
+        self.loops.append((before, start, firsts, values))
+        return values[1:]
 
     def end_loop(self, turns: Any, following: Sequence[Any]) -> None:
         """``turns`` of them, at least one; the values as they go into the next."""
-        done, end = self.code.add(self.values[0], I64(1)), self.new_block()
-        for value, first, next_one in zip(
-            self.values, self.firsts, [done, *following], strict=True
-        ):
-            value.add_incoming(first, self.before)
-            value.add_incoming(next_one, self.loop)
-        self.code.cbranch(self.code.icmp_signed("<", done, turns), self.loop, end)
+        before, start, firsts, values = self.loops.pop()
+        done, last, end = self.code.add(values[0], I64(1)), self.code.block, self.new_block()
+        for value, first, next_one in zip(values, firsts, [done, *following], strict=True):
+            value.add_incoming(first, before)
+            value.add_incoming(next_one, last)
+        self.code.cbranch(self.code.icmp_signed("<", done, turns), start, end)
         self.code.position_at_end(end)
 
 
