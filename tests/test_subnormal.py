@@ -1,10 +1,11 @@
-"""Matrix products take numbers that are too small to have all their digits for 0, and leave the
-processor as they found it.
+"""Products, losses and Adam take numbers that are too small to have all their digits for 0, and
+leave the processor as they found it.
 """
 
 import numpy as np
 import pytest
 
+import minigrad_ae as mg
 from minigrad_ae import kernels
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
 from minigrad_ae.kernels.subnormal import drop, restore
@@ -86,10 +87,36 @@ def test_between_drop_and_restore_and_no_further():
     assert not to[:37].any() and np.array_equal(to[37:], x / 2)
 
 
-def test_weights_to_a_pixel_that_is_always_0_do_not_slow_products_down():
-    """They shrink to about 1e-38; what is counted here are numbers, not time."""
-    rng = np.random.default_rng(0)
-    g = np.full((64, 64), tiny(np.float32) * 4, np.float32)
-    weight = (rng.random((8, 64)) * tiny(np.float32) * 8).astype(np.float32)
-    down = kernels.matmul(g, weight.T)
-    assert down.dtype == np.float32 and not down.any()
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_losses_and_optimisers_drop_them_too_and_nothing_that_counts(dtype):
+    root = dtype(np.sqrt(tiny(dtype)) / 4)  # whose square is subnormal
+    y = np.full(300, root, dtype)
+    value, slope, dy = np.empty((), dtype), np.empty(300, dtype), np.empty(300, dtype)
+    kernels.fused.loss("half_squares", y, np.zeros(300, dtype), value, slope)
+    assert value == 0 and np.array_equal(slope, y)
+    kernels.fused.loss_backward(np.array(root / 2, dtype), slope, dy)
+    assert not dy.any()
+    assert kernels.optim.square(y) == 0
+    for eps, kept in ((1e-8, False), (0.0, True), (float(tiny(dtype)) / 2, True)):
+        p, m, v = (np.zeros(300, dtype) for _ in range(3))
+        for t in (1, 2, 3):
+            kernels.adam_step(p, y, m, v, t, 0.1, eps=eps)
+        assert np.all(v > 0) == kept
+        assert np.all(np.isfinite(p)) and np.all((p < -0.2) == kept)  # lr a step, without an eps
+    assert halved(np.full(100, tiny(dtype), dtype))
+
+
+def test_after_10000_steps_on_one_batch_no_number_is_subnormal():
+    """Some pixels are 0 in all digits: all that leads to them shrinks to about 1e-38."""
+    x = mg.data.digits()[0][:64].astype(np.float32)
+    model = mg.models.LinearAutoencoder(64, 8, rng=np.random.default_rng(0), dtype=np.float32)
+    adam = mg.optim.Adam(model.parameters(), lr=1e-3)
+    step = mg.compile(lambda x: model.loss(x) / len(x), optimizer=adam)
+    for _ in range(10_000):
+        step(mg.tensor(x))
+    gradients = list(step.program.gradients.values())
+    moments = [state[name] for state in adam.state for name in ("m", "v")]
+    least = min(np.abs(g[g != 0]).min() for g in gradients)
+    assert least < 1e-30  # there is something to drop
+    for array in gradients + moments:
+        assert np.all((array == 0) | (np.abs(array) >= tiny(np.float32)))

@@ -265,9 +265,9 @@ LOOPS = """
 import re
 from types import SimpleNamespace as Numbers
 import numba
-from minigrad_ae.kernels import fused, gemm, loops, norm, optim, rows
+from minigrad_ae.kernels import fused, gemm, layout, loops, norm, optim, rows
 
-number, real, flag = numba.float32, numba.float64, numba.boolean
+number, real, flag, size = numba.float32, numba.float64, numba.boolean, numba.int64
 row, matrix = number[::1], number[:, ::1]
 names = [n for n in vars(loops) if hasattr(vars(loops)[n], "py_func")]
 kernels = {(loops, n): [row] * (3 if "backward" in n else 2) for n in names}
@@ -280,6 +280,7 @@ kernels |= {
     (fused, "_gaussian_kl"): [row] * 3,
     (fused, "_l1_norm"): [row] * 2,
     (fused, "_reparameterise"): [row] * 5,
+    (fused, "_times"): [row] * 3,
     (gemm, "rows_of_b"): [matrix, matrix, matrix, flag],
     (norm, "_layer_norm"): [matrix, row, row, real, matrix, matrix, row],
     (norm, "_layer_norm_backward"): [matrix, matrix, row, row, matrix, row, row],
@@ -296,6 +297,9 @@ for (module, name), kinds in kernels.items():
     (code,) = kernel.inspect_asm().values()
     of_many = re.findall(r"\\bv(?:add|mul|div|max|cmp|fn?m(?:add|sub))\\w*ps\\b.*zmm", code)
     print(name, len(of_many), code.count("$NRT_incref"))
+layout.lay_out_b.compile((matrix, flag, *[size] * 4, row, size, size))
+(code,) = layout.lay_out_b.inspect_asm().values()
+print("lay_out_b", len(re.findall("zmm", code)), code.count("$NRT_incref"))
 """
 ALLOCATE = {"_bernoulli", "_softmax", "_log_softmax"}
 

@@ -19,6 +19,7 @@ from minigrad_ae.kernels import loops, scalar
 from minigrad_ae.kernels.calls import call, contiguous, room, store
 from minigrad_ae.kernels.gemm import accumulate
 from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit
+from minigrad_ae.kernels.subnormal import drop, restore
 
 Array = np.ndarray
 BLOCK = 1024
@@ -126,7 +127,7 @@ def unit_rows_backward(g: Array, y: Array, lengths: Array, dx: Array) -> None:
 
 @jit(REDUCTION)
 def _half_squares(y: Any, t: Any, slope: Any) -> float:
-    total = 0.0
+    before, total = drop(), 0.0
     for start in range(0, y.size, BLOCK):
         end = start + BLOCK
         a, b, d = y[start:end], t[start:end], slope[start:end]
@@ -135,6 +136,7 @@ def _half_squares(y: Any, t: Any, slope: Any) -> float:
             d[i] = a[i] - b[i]
             part += d[i] * d[i]
         total += float(part)
+    restore(before)
     return 0.5 * total
 
 
@@ -217,6 +219,21 @@ def loss(name: str, a: Array, b: Array, value: Array, slope: Array) -> None:
     """One of LOSSES, and its slope, of the shape of a and b; ``value`` has no axes."""
     flat = contiguous(a).reshape(-1), contiguous(b).reshape(-1), slope.reshape(-1)
     call(store, value, LOSSES[name], *flat)
+
+
+@jit(ELEMENTWISE)
+def _times(g: Any, slope: Any, out: Any) -> None:
+    before, factor = drop(), g[0]
+    for i in range(slope.size):
+        out[i] = factor * slope[i]
+    restore(before)
+
+
+def loss_backward(g: Array, slope: Array, dy: Array) -> None:
+    """``dy = g * slope``, the gradient of a loss of slope ``slope`` where dL/dloss is g, without
+    axes.
+    """
+    call(_times, g.reshape(1), slope.reshape(-1), dy.reshape(-1))
 
 
 def l1_norm(x: Array, value: Array, slope: Array) -> None:

@@ -50,10 +50,10 @@ def write_copy(module: Any, name: str, number: Any) -> Any:
     code, n = w.code, w.lanes
     of, of_row, columns, to, to_row, size = w.function.args
     masks = [w.lanes_below(columns), w.lanes_below(code.sub(columns, I64(n)))]
-    at, target = w.begin_loop([of, to])
+    at, target = w.begin_loop(size, [of, to])
     for v, mask in enumerate(masks):
         w.store(w.load(at, I64(v * n), mask), target, I64(v * n))
-    w.end_loop(size, [code.gep(at, [of_row]), code.gep(target, [to_row])])
+    w.end_loop([code.gep(at, [of_row]), code.gep(target, [to_row])])
     code.ret_void()
     return w.function
 

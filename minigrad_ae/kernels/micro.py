@@ -4,7 +4,8 @@ Each function is a definition in Python, and above it the same in LLVM's languag
 tile.py does, and what cannot be said there, any height and a last vector of any length.  With 32
 registers (AVX-512) a tile has up to 12 rows of two vectors, 24 sums; with 16 (AVX2) 6 rows, 12
 sums.  Each step of k reads two vectors of B and one number of A a row: at 24 multiply-adds to 14
-loads, two of either a cycle, the multipliers are what is waited for.
+loads, two of either a cycle, the multipliers are what is waited for.  Four steps are written out in
+a turn of the loop: with addresses for 12 rows to be computed at each, loads would be.
 
 Arrays lie in C order; of each the number of the element to begin with follows it.
 """
@@ -17,6 +18,7 @@ from minigrad_ae.kernels.vectors import I64, Writer, lanes_of, one_of, runs
 from minigrad_ae.kernels.width import AVX512
 
 ROWS = 12 if AVX512 else 6  # the height of a tile
+UNROLLED = 4  # steps of k in a turn of its loop: their addresses are a number apart
 ADDED, FRESH, BIASED = 0, 1, 2  # how a tile begins: as C is, at 0, or as a row that is given
 
 
@@ -36,12 +38,17 @@ def write_tile(module: Any, name: str, number: Any, rows: int, vectors: int, acr
     firsts = [w.load(start, w.index(start_row, r, v * n), masks[v]) for r, v in each]
     steps = [I64(r) if across else code.mul(a_row, I64(r)) for r in range(rows)]
 
-    at_a, at_b, *sums = w.begin_loop([a, b, *firsts])
-    row_of_b = [w.load(at_b, I64(v * n)) for v in range(vectors)]
-    numbers = [w.repeat(code.load(code.gep(at_a, [step]))) for step in steps]
-    sums = w.multiply_add([x for x in numbers for _ in row_of_b], row_of_b * rows, sums)
-    next_a = code.gep(at_a, [a_k if across else I64(1)])
-    w.end_loop(depth, [next_a, code.gep(at_b, [b_k]), *sums])
+    values, some = [a, b, *firsts], I64(UNROLLED)
+    for turns, times in (code.sdiv(depth, some), UNROLLED), (code.srem(depth, some), 1):
+        at_a, at_b, *sums = w.begin_loop(turns, values)
+        for _ in range(times):
+            row_of_b = [w.load(at_b, I64(v * n)) for v in range(vectors)]
+            numbers = [w.repeat(code.load(code.gep(at_a, [step]))) for step in steps]
+            sums = w.multiply_add([x for x in numbers for _ in row_of_b], row_of_b * rows, sums)
+            at_a = code.gep(at_a, [a_k if across else I64(1)])
+            at_b = code.gep(at_b, [b_k])
+        values = w.end_loop([at_a, at_b, *sums])
+    sums = values[2:]
 
     # a store with a mask is slow on some processors
     whole, ragged = w.new_block(), w.new_block()
@@ -118,14 +125,15 @@ def write_square(module: Any, name: str, number: Any, rows: int, columns: int) -
     a, a_row, b, b_row, c, c_row, c_column, depth, fresh = w.function.args
     steps_a = [code.mul(a_row, I64(r)) for r in range(rows)]
     steps_b = [code.mul(b_row, I64(j)) for j in range(columns)]
-    at_a, at_b, left, *sums = w.begin_loop([a, b, depth, *[w.zeros] * (rows * columns)])
+    turns = code.sdiv(code.add(depth, I64(n - 1)), I64(n))
+    firsts = [a, b, depth, *[w.zeros] * (rows * columns)]
+    at_a, at_b, left, *sums = w.begin_loop(turns, firsts)
     mask = w.lanes_below(left)  # the last vector need not be full
     xs = [w.load(at_a, step, mask) for step in steps_a]
     ys = [w.load(at_b, step, mask) for step in steps_b]
     sums = w.multiply_add([x for x in xs for _ in ys], ys * rows, sums)
-    turns = code.sdiv(code.add(depth, I64(n - 1)), I64(n))
     following = [code.gep(at_a, [I64(n)]), code.gep(at_b, [I64(n)]), code.sub(left, I64(n))]
-    w.end_loop(turns, [*following, *sums])
+    _, _, _, *sums = w.end_loop([*following, *sums])
     for r in range(rows):
         for j in range(columns):
             total = w.sum_of_lanes(sums[r * columns + j])

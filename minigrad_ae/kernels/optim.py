@@ -8,7 +8,8 @@ For Adam weight decay is added to the gradient: g + weight_decay p.
 
 Where a gradient stays 0, of the weights of a dead unit say, m shrinks from step to step, until
 after 800 it is below the smallest number with all its digits, 1e-38 for float32.  With such numbers
-a multiplication takes a processor 100 times as long.  So there m becomes 0, and v with it.
+a multiplication takes a processor 100 times as long.  So there m becomes 0, and v with it; and
+beside an eps, to which they add nothing, squares below 1e-38 are 0 at once (subnormal.py).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from minigrad_ae.kernels.backend import (
     in_parallel,
 )
 from minigrad_ae.kernels.jit import ELEMENTWISE, REDUCTION, jit, known_when_compiling
+from minigrad_ae.kernels.subnormal import drop, restore
 
 Array = np.ndarray
 GRAIN = 1 << 15
@@ -58,6 +60,8 @@ def _adam(
     step, first, second, correct, floor = kind(rate), kind(b1), kind(b2), kind(root), kind(eps)
     new_first, new_second, shrink, stay = kind(1 - b1), kind(1 - b2), kind(l2), kind(keep)
     zero, one, tiny = kind(0), kind(1), smallest_normal(p)
+    dropped = floor >= tiny  # else v is all there is below the line
+    before = drop() if dropped else 0
     for i in range(p.size):
         grad = g[i] + shrink * p[i]
         average = first * m[i] + new_first * grad
@@ -67,13 +71,16 @@ def _adam(
         bottom = np.sqrt(squares) * correct + floor
         # never had a gradient, and eps = 0: it stays
         p[i] = stay * p[i] - step * average / (bottom if average != zero else one)
+    if dropped:
+        restore(before)
 
 
 @jit(REDUCTION)
 def _square(g: Any) -> float:
-    total = g.dtype.type(0)
+    before, total = drop(), g.dtype.type(0)
     for i in range(g.size):
         total += g[i] * g[i]
+    restore(before)
     return total
 
 
@@ -186,9 +193,13 @@ def adam_numbers(
     decoupled: bool,
 ) -> tuple[float, ...]:
     """What the loop of a step needs to know, the same for all arrays."""
-    b1, b2 = betas
     l2, keep = (0.0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1.0)
-    return lr / (1 - b1**step), (1 - b2**step) ** -0.5, b1, b2, eps, l2, keep
+    return *adam_rates(step, lr, *betas), *betas, eps, l2, keep
+
+
+def adam_rates(step: int, lr: float, b1: float, b2: float) -> tuple[float, float]:
+    """What of it is another at each step: both moments begin at 0, and are too small at first."""
+    return lr / (1 - b1**step), (1 - b2**step) ** -0.5
 
 
 def adam(p: Array, g: Array, m: Array, v: Array, numbers: tuple[float, ...]) -> None:

@@ -33,17 +33,17 @@ def write_rows(
     x, rows, columns, to = w.function.args
     turns = code.sdiv(code.add(columns, code.sub(n, I64(1))), n)
     start = ir.Constant(w.vector, [ir.Constant(number, first)] * w.lanes)
-    row, place = w.begin_loop([x, to])
-    at, left, sums = w.begin_loop([row, columns, start])
+    row, place = w.begin_loop(rows, [x, to])
+    at, left, sums = w.begin_loop(turns, [row, columns, start])
     mask = w.lanes_below(left)
     met = meet(w, code.select(mask, w.load(at, I64(0), mask), start), sums)
-    w.end_loop(turns, [code.gep(at, [n]), code.sub(left, n), met])
+    _, _, met = w.end_loop([code.gep(at, [n]), code.sub(left, n), met])
     one = w.repeat(finish(w, w.across_lanes(met, lambda a, b: meet(w, a, b)), number))
-    at, left, target = w.begin_loop([row, columns, place])
+    at, left, target = w.begin_loop(turns, [row, columns, place])
     mask = w.lanes_below(left)
     w.store(result(w, w.load(at, I64(0), mask), one), target, I64(0), mask)
-    w.end_loop(turns, [code.gep(at, [n]), code.sub(left, n), code.gep(target, [n])])
-    w.end_loop(rows, [code.gep(row, [columns]), code.gep(place, [columns])])
+    w.end_loop([code.gep(at, [n]), code.sub(left, n), code.gep(target, [n])])
+    w.end_loop([code.gep(row, [columns]), code.gep(place, [columns])])
     code.ret_void()
     return w.function
 

@@ -1,13 +1,14 @@
-"""Numbers too small to have all their digits: products take them for 0.
+"""Numbers too small to have all their digits: products, losses and Adam take them for 0.
 
 Below 1.2e-38 (float32; 2.2e-308 in float64) a number is *subnormal*: it has fewer digits the
 smaller it is, and a processor may take 150 times as long for an operation on it.  They are not
 rare.  The weights to a pixel that is 0 in all data shrink to about 1e-38 within some thousand steps
-of Adam, and stay there; a step of a small autoencoder then took 170 microseconds instead of 18.
+of Adam, and stay there; a step of a small autoencoder took 170 microseconds then instead of 18.
 
-So the kernels of matrix products begin with ``before = drop()`` and end with ``restore(before)``:
-between them the processor reads and writes 0 for such numbers.  What is lost of a product is at
-most their size times the other factor.  Python, and NumPy's functions, never see the setting.
+So these kernels begin with ``before = drop()`` and end with ``restore(before)``: between them the
+processor reads and writes 0 for such numbers.  What is lost of a product is at most their size
+times the other factor.  Python and NumPy's functions never see the setting, nor does exp, whose
+smallest results are promised.
 """
 
 from __future__ import annotations

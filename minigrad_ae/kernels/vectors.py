@@ -54,13 +54,13 @@ class Writer:
     def __init__(self, module: Any, name: str, number: Any, arguments: str) -> None:
         kinds = [number.as_pointer() if letter == "p" else I64 for letter in arguments]
         self.function = widen(ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name))
-        self.function.linkage = "internal"
+        self.function.linkage = "linkonce_odr"  # one for all callers
         self.code = ir.IRBuilder(self.new_block())
         self.lanes = lanes_of(number)
         self.bytes = BYTES // self.lanes  # of a number
         self.vector = ir.VectorType(number, self.lanes)
         self.zeros = ir.Constant(self.vector, None)
-        self.loops: list[Any] = []  # that have begun: (before, start, values as they begin, values)
+        self.loops: list[Any] = []  # that have begun: (top, values, end)
 
     def new_block(self) -> Any:
         return self.function.append_basic_block()
@@ -126,26 +126,31 @@ class Writer:
     def sum_of_lanes(self, vector: Any) -> Any:
         return self.across_lanes(vector, self.code.fadd)
 
-    def begin_loop(self, firsts: Sequence[Any]) -> list[Any]:
-        """What follows is done again and again; the values that change from turn to turn begin as
-        ``firsts``.  A loop in a loop ends first.
+    def begin_loop(self, turns: Any, firsts: Sequence[Any]) -> list[Any]:
+        """What follows is done ``turns`` times, perhaps never; the values that change from turn to
+        turn begin as ``firsts``.  A loop in a loop ends first.
         """
-        firsts, before, start = [I64(0), *firsts], self.code.block, self.new_block()
-        self.code.branch(start)
-        self.code.position_at_end(start)
+        firsts, before, top = [I64(0), *firsts], self.code.block, self.new_block()
+        self.code.branch(top)
+        self.code.position_at_end(top)
         values = [self.code.phi(first.type) for first in firsts]
-        self.loops.append((before, start, firsts, values))
+        for value, first in zip(values, firsts, strict=True):
+            value.add_incoming(first, before)
+        body, end = self.new_block(), self.new_block()
+        self.code.cbranch(self.code.icmp_signed("<", values[0], turns), body, end)
+        self.code.position_at_end(body)
+        self.loops.append((top, values, end))
         return values[1:]
 
-    def end_loop(self, turns: Any, following: Sequence[Any]) -> None:
-        """``turns`` of them, at least one; the values as they go into the next."""
-        before, start, firsts, values = self.loops.pop()
-        done, last, end = self.code.add(values[0], I64(1)), self.code.block, self.new_block()
-        for value, first, next_one in zip(values, firsts, [done, *following], strict=True):
-            value.add_incoming(first, before)
-            value.add_incoming(next_one, last)
-        self.code.cbranch(self.code.icmp_signed("<", done, turns), start, end)
+    def end_loop(self, following: Sequence[Any]) -> list[Any]:
+        """The values as they go into the next turn; returned is what they are in the end."""
+        top, values, end = self.loops.pop()
+        done = self.code.add(values[0], I64(1))
+        for value, next_one in zip(values, [done, *following], strict=True):
+            value.add_incoming(next_one, self.code.block)
+        self.code.branch(top)
         self.code.position_at_end(end)
+        return values[1:]
 
 
 def one_of(functions: Sequence[Any], name: str, more: int, case: Callable[..., Any]) -> Any:
@@ -157,7 +162,7 @@ def one_of(functions: Sequence[Any], name: str, more: int, case: Callable[..., A
     first = functions[0]
     kinds = [*first.function_type.args, *[I64] * more]
     choice = ir.Function(first.module, ir.FunctionType(ir.VoidType(), kinds), name)
-    choice.linkage = "internal"
+    choice.linkage = "linkonce_odr"
     code, none = ir.IRBuilder(choice.append_basic_block()), choice.append_basic_block()
     args = list(choice.args)
     switch = code.switch(case(code, args[:-more], *args[-more:]), none)

@@ -381,7 +381,7 @@ class _HalfSquaredError(_Loss):
         (slope,) = saved
         dy, dt = gradients
         if dy is not None:
-            call(np.multiply, g, slope, dy)
+            kernels.fused.loss_backward(g, slope, dy)
         if dt is not None:
             call(_minus_product, g, slope, dt)
 
@@ -397,7 +397,7 @@ class _BernoulliLoss(_Loss):
         (slope,) = saved
         dlogits, dt = gradients
         if dlogits is not None:
-            call(np.multiply, g, slope, dlogits)
+            kernels.fused.loss_backward(g, slope, dlogits)
         if dt is not None:
             call(_minus_product, g, logits, dt)
 
