@@ -11,18 +11,19 @@ from typing import Any
 _PACKAGE = Path(__file__).parent.parent
 
 
-_OURS = ("autodiff", "kernels", "nn", "ops", "tensors.py")  # a line in these is not the user's
+# a line in these is not the user's
+_OURS = ("autodiff", "kernels", "nn", "ops", "optim", "program", "tensors.py")
 
 
-_CORE = ("<rule.", "<forward.", *(str(_PACKAGE / part) for part in _OURS))
+_CORE = ("<rule.", "<forward.", "<written.", *(str(_PACKAGE / part) for part in _OURS))
 
 
 _is_core: dict[str, bool] = {}
 
 
 def caller(skip: int = 3) -> tuple[CodeType, int] | None:
-    """The innermost line of code outside the engine, ops and layers, as (code object, instruction):
-    cheap to keep.
+    """The innermost line of code outside the engine, ops, layers, optimisers and programs, as (code
+    object, instruction): cheap to keep.
 
     The first three frames need no look: this function, `Op.record`, and the operator or op that
     called it.

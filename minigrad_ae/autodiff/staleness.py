@@ -20,9 +20,15 @@ from .origin import caller, source_line, where
 
 def touch(leaves: Iterable[Value]) -> None:
     """Note that the arrays of these leaves have been written to, now, and by which line."""
-    changes.latest, line = next_serial(), caller(2)
+    now, line = stamp()
     for leaf in leaves:
-        leaf.changed, leaf.origin = changes.latest, line
+        leaf.changed, leaf.origin = now, line
+
+
+def stamp() -> tuple[int, Any]:
+    """What a leaf notes whose array is written to: when, and by which line."""
+    changes.latest = now = next_serial()
+    return now, caller(2)
 
 
 def refuse_changed(order: list[Value], path: set[Value] | None = None) -> None:

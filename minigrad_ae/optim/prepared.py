@@ -1,24 +1,25 @@
 """Steps of optimisers for gradients that are in the same arrays each time: for `mg.compile`.
 
 The update is written down once, as calls of kernels and of NumPy's functions, which a program makes
-after its own (kernels/native.py): no copies, and no question asked twice.  Parameters and moments
-are looked at before each step, the gradients on the way: where anything is not as it was, nothing
-has changed, and the optimiser's own `step` does it, or says what is wrong.
+after its own (kernels/native.py): no copies, and no question asked twice.  What is left for Python
+are a few lines, which are written for the parameters at hand (autodiff/written.py): parameters and
+moments are looked at before each step, the gradients on the way.  Where anything is not as it was,
+nothing has changed, and the optimiser's own `step` does it, or says what is wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-from ..autodiff.staleness import touch
+from ..autodiff.staleness import stamp
+from ..autodiff.written import Written
 from ..kernels.calls import Calls, NotFinite, demand, store
 from ..kernels.handlers import available
 from ..kernels.native import Tape
-from ..kernels.optim import _adam, _square, adam_numbers
+from ..kernels.optim import _adam, _square, adam_numbers, adam_rates
 from ..tensors import Tensor
 
 Gradients = Mapping[Tensor, np.ndarray]
@@ -29,8 +30,11 @@ class PreparedStep:
     """A step as `calls`, which raise NotFinite before anything changes.
 
     ``ready()`` asks whether they can be made and writes the settings of the step, ``done()`` leaves
-    the gradients and counts it.
+    the gradients and counts it: functions that are written for these parameters.
     """
+
+    ready: Callable[[], bool | None]
+    done: Callable[[], None]
 
     def __init__(self, optimizer: Any, gradients: Gradients) -> None:
         pairs = zip(optimizer.params, optimizer.state, strict=True)
@@ -57,20 +61,33 @@ class PreparedStep:
 
     def on_tape(self, tape: Tape) -> None:
         """The calls are the last ones of this tape."""
+        w = Written("ready", "")
+        w.say("try:")
+        self.say_ready(w)
+        w.say("return True", 2)
+        w.say("except KeyError: return None  # a state that was emptied")
+        self.ready = w.function()
+        w = Written("done", "")
+        self.say_done(w)
+        self.done = w.function()
 
-    def ready(self) -> bool:
-        """Whether the moments are where they were (of the parameters the program knows); the
-        settings are written then.
+    def say_ready(self, w: Written) -> None:
+        """Return None unless the moments are where they were (of the parameters the program knows);
+        then write the settings.
         """
-        raise NotImplementedError
+        w.unless(
+            [f"{w.name('optimizer', self.optimizer)}.state is {w.name('states', self.states)}"]
+        )
 
-    def done(self) -> None:
-        """The calls have been made."""
-        for p in self.without:
-            p._grad = None
+    def say_done(self, w: Written) -> None:
+        """The calls have been made: what changes at each step beside numbers."""
+        w.say(f"now, line = {w.name('stamp', stamp)}()")
         for leaf, g in self.gradients:
-            leaf._grad = g
-        touch(self.params)
+            w.say(f"{w.name('leaf', leaf)}._grad = {w.name('gradient', g)}")
+        for p in self.without:
+            w.say(f"{w.name('leaf', p)}._grad = None")
+        for p in self.params:
+            w.say(f"{w.name('leaf', p)}.changed, {w.name('leaf', p)}.origin = now, line")
 
 
 def can_be_prepared(optimizer: Any, gradients: Gradients, begun: bool) -> bool:
@@ -95,10 +112,9 @@ class AdamStep(PreparedStep):
 
     def __init__(self, optimizer: Any, gradients: Gradients, alike: bool) -> None:
         self.alike = alike  # whether factor and decay are those of all parameters
-        self.steps: list[int] = []
-        self.others: list[float] = []  # settings on the tape that are not others at each step
+        self.settings: Any = None  # on the tape, but for the two numbers that change at each step
+        self.places: list[tuple[Any, int]] = []
         super().__init__(optimizer, gradients)
-        self.moments = [(state, state["m"], state["v"]) for state in self.own]
 
     def updates(self, gradients: list[np.ndarray]) -> Calls:
         calls: Calls = []
@@ -109,44 +125,49 @@ class AdamStep(PreparedStep):
 
     def on_tape(self, tape: Tape) -> None:
         ends = [*tape.starts[1:], len(tape.numbers)][-len(self.params) :]
-        between = ends[-1] - tape.starts[-1]  # entries of one kind: they are of one length
-        first = tape.numbers.view(np.float64)[ends[0] - SETTINGS :]
-        self.rates, self.roots, *_ = as_strided(first, (SETTINGS, len(ends)), (8, 8 * between))
-        self.table = as_strided(first, (len(ends), SETTINGS), (8 * between, 8))
-        self.others = []
+        doubles: Any = tape.numbers.view(np.float64)
+        numbers = memoryview(doubles)
+        self.places, self.settings = [(numbers, end - SETTINGS) for end in ends], None
+        super().on_tape(tape)
 
-    def ready(self) -> bool:
-        if self.optimizer.state is not self.states:
-            return False
-        self.steps = steps = []
-        try:
-            for state, m, v in self.moments:
-                if state["m"] is not m or state["v"] is not v:
-                    return False
-                steps.append(state["t"] + 1)
-        except KeyError:  # a state that was emptied
-            return False
-        self.set(steps)
-        return True
+    def say_ready(self, w: Written) -> None:
+        """As almost always all parameters have had the same number of steps, and settings stay:
+        then two numbers a parameter are written.
+        """
+        super().say_ready(w)
+        step, optimizer = w.name("step", self), w.name("optimizer", self.optimizer)
+        states = [w.name("state", state) for state in self.own]
+        for name, state in zip(states, self.own, strict=True):
+            w.unless([f"{name}[{n!r}] is {w.name(n, state[n])}" for n in ("m", "v")])
+        w.say(f"t = {states[0]}['t']", 2)
+        usual = [f"{step}.alike", *[f"{state}['t'] == t" for state in states[1:]]]
+        usual.append(f"{step}.settings == {w.name('now', self.now)}()")
+        w.say(f"if {' and '.join(usual)}:", 2)
+        rates = f"{w.name('rates', adam_rates)}(t + 1, {optimizer}.lr, *{optimizer}.betas)"
+        w.say(f"rate, root = {rates}", 3)
+        for numbers, at in self.places:
+            row = w.name("tape", numbers)
+            w.say(f"{row}[{at}] = rate; {row}[{at + 1}] = root", 3)
+        w.say("else:", 2)
+        w.say(f"{step}.write_all()", 3)
 
-    def set(self, steps: list[int]) -> None:
-        """Write the settings of these steps."""
-        settings = self.optimizer._settings
-        if not self.alike or steps.count(steps[0]) < len(steps):
-            pairs = zip(self.params, steps, strict=True)
-            self.table[:], self.others = [adam_numbers(t, *settings(p)) for p, t in pairs], []
-            return
-        rate, root, *others = numbers = adam_numbers(steps[0], *settings(self.params[0]))
-        if others == self.others:  # as almost always
-            self.rates.fill(rate)
-            self.roots.fill(root)
-        else:
-            self.table[:], self.others = numbers, others
+    def say_done(self, w: Written) -> None:
+        super().say_done(w)
+        for state in self.own:
+            w.say(f"{w.name('state', state)}['t'] += 1")
 
-    def done(self) -> None:
-        for state, t in zip(self.own, self.steps, strict=True):
-            state["t"] = t
-        super().done()
+    def now(self) -> Any:
+        """The settings that stay from step to step; where a decay depends on the rate, with it."""
+        o = self.optimizer
+        return o.betas, o.eps, o.weight_decay, o.decoupled, o.decoupled and o.weight_decay * o.lr
+
+    def write_all(self) -> None:
+        """All settings of the next step, of each parameter by itself."""
+        self.settings = self.now()
+        for p, state, (row, at) in zip(self.params, self.own, self.places, strict=True):
+            numbers = adam_numbers(state["t"] + 1, *self.optimizer._settings(p))
+            for k, number in enumerate(numbers):
+                row[at + k] = number
 
 
 class SGDStep(PreparedStep):
@@ -191,15 +212,15 @@ class SGDStep(PreparedStep):
                 g = v
         return [*calls, (np.multiply, (rate, g, step)), (np.subtract, (p, step, p))]
 
-    def ready(self) -> bool:
-        if self.optimizer.state is not self.states or self.asked != kind(self.optimizer):
-            return False
+    def say_ready(self, w: Written) -> None:
+        super().say_ready(w)
+        optimizer = w.name("optimizer", self.optimizer)
+        w.unless([f"{w.name('kind', kind)}({optimizer}) == {self.asked}"])
         for state, v in self.velocities:
-            if state.get("velocity") is not v:
-                return False
+            known = w.name("velocity", v)
+            w.unless([f"{w.name('state', state)}.get('velocity') is {known}"])
         for (name, _), array in self.settings.items():
-            array[...] = getattr(self.optimizer, name)
-        return True
+            w.say(f"{w.name(name, array)}[...] = {optimizer}.{name}", 2)
 
 
 def kind(sgd: Any) -> tuple[bool, bool, bool]:

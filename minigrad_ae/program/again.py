@@ -1,4 +1,17 @@
-"""The same step once more: what a call of a compiled step does where nothing has changed."""
+"""The same step once more: what a call of a compiled step does where nothing has changed.
+
+On a small model the questions whether anything has changed take as long as its products.  So a
+function is written for each program (autodiff/written.py), which asks each of them once, of objects
+that it knows, and then runs the program; for a linear autoencoder and Adam it begins
+
+    def again(arguments):
+        try:
+            if not (not watchers_0): return None
+            if not (settings_1.changes == 7): return None
+            if not (cell_2.cell_contents is held_3): return None
+
+``step.again.source`` is the whole of it.
+"""
 
 from __future__ import annotations
 
@@ -8,72 +21,69 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.graph import Value, watchers
+from ..autodiff.written import Written
 from ..kernels.backend import backend, state
+from .closure import Surroundings
 from .program import Program
 
 Kind = tuple[Any, tuple[int, ...], np.dtype[Any], tuple[int, ...]]
+Again = Callable[[tuple[Any, ...]], Any]
 
 
-class Again:
-    """A program and the optimiser's update at its end, for arguments of the kinds of last time.
+def again(program: Program, arguments: tuple[Any, ...], around: Surroundings) -> Again | None:
+    """A function of arguments like these: the step's result, or None where anything is not as it
+    was; then nothing has been changed, and the step looks closer.
 
-    ``again(arguments)`` gives the arrays that the program fills, or None where anything is not as
-    it was: then nothing has been changed, and the step looks closer.  On a small model these
-    questions take as long as its products, so they are few, and each is a comparison.
+    There is none for a program without an update on its tape, for one that draws, and for arguments
+    that are not arrays.
     """
-
-    def __init__(
-        self, program: Program, kinds: list[Kind], surroundings: Callable[[], int]
-    ) -> None:
-        self.program, self.kinds, self.update = program, kinds, program.update
-        self.parts, self.rest = program.with_update, program.static[len(kinds) :]
-        self.surroundings, self.around = surroundings, surroundings()
-        self.kernels, self.threads = backend(), state.threads
-
-    def __call__(self, arguments: tuple[Any, ...]) -> list[np.ndarray] | None:
-        if (
-            watchers
-            or self.surroundings() != self.around
-            or state.threads != self.threads
-            or backend() != self.kernels
-            or len(arguments) != len(self.kinds)
-            or not self.program.fits()
-        ):
-            return None
-        values = []
-        for a, (kind, shape, dtype, strides) in zip(arguments, self.kinds, strict=True):
-            if type(a) is not kind:
-                return None
-            if kind is not np.ndarray:
-                if a.requires_grad:
-                    return None
-                a = a._data
-            if a.shape != shape or a.dtype is not dtype or a.strides != strides:
-                return None
-            values.append(a)
-        if not self.update.ready():
-            return None
-        values += self.rest
-        try:
-            for part in self.parts:
-                part(values)
-        except Exception:  # before the update: the step makes the calls again, and sees why
-            return None
-        self.update.done()
-        return self.program.outputs
-
-
-def again(
-    program: Program, arguments: tuple[Any, ...], surroundings: Callable[[], int]
-) -> Again | None:
-    """The short way for a program, None where there is none: without an update on its tape, with
-    draws, and for arguments that are not arrays.
-    """
-    if program.update is None or program.draws:
-        return None
     kinds = [kind_of(a) for a in arguments]
-    known = [kind for kind in kinds if kind is not None]
-    return Again(program, known, surroundings) if len(known) == len(kinds) else None
+    if program.update is None or program.draws or None in kinds:
+        return None
+    from ..kernels.native import Tape  # Numba comes with it
+
+    w = Written("again", "arguments")
+    w.say("try:")
+    w.unless([f"not {w.name('watchers', watchers)}", *around.conditions(w)])
+    kernels = w.name("kernels", state)
+    backend()  # checked
+    w.unless([f"{kernels}.threads == {state.threads}", f"{kernels}.backend == {state.backend!r}"])
+    w.unless([f"len(arguments) == {len(kinds)}"])
+    values = [take(w, k, kind) for k, kind in enumerate(kinds)]
+    w.unless(program.conditions(w))
+    program.update.say_ready(w)
+    w.say(f"values = [{', '.join(values)}, *{w.name('rest', program.static[len(kinds) :])}]", 2)
+    for part in program.with_update:
+        if isinstance(part, Tape):
+            w.unless([f"{w.name('play', part.play)}(*{w.name('tape', part.where)}) < 0"])
+        else:
+            w.say(f"{w.name('part', part)}(values)", 2)
+    # before the update: the step makes the calls again, and sees why
+    w.say("except Exception: return None")
+    program.update.say_done(w)
+    new = w.name("new", Value.result_class.new)
+    found = [f"{new}({w.name('output', array)}.copy())" for array in program.outputs]
+    w.say(f"return {', '.join(found)}")
+    return w.function()
+
+
+def take(w: Written, k: int, kind: Any) -> str:
+    """Ask whether argument k is of this kind; what stands for its array."""
+    of, shape, dtype, strides = kind
+    argument = array = f"array_{k}"
+    w.say(f"{argument} = arguments[{k}]", 2)
+    w.unless([f"type({argument}) is {w.name('type', of)}"])
+    if of is not np.ndarray:
+        w.unless([f"not {argument}.requires_grad"])
+        w.say(f"{array} = {argument}._data", 2)
+    w.unless(
+        [
+            f"{array}.shape == {shape!r}",
+            f"{array}.dtype is {w.name('dtype', dtype)}",
+            f"{array}.strides == {strides!r}",
+        ]
+    )
+    return array
 
 
 def kind_of(argument: Any) -> Kind | None:

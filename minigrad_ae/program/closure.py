@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.graph import Value, settings
+from ..autodiff.written import Written
 
 PLAIN = (int, float, complex, bool, str, bytes, type(None), np.generic)
 CONTAINERS = (list, dict, set, bytearray)
@@ -67,6 +68,22 @@ class Surroundings:
                 known_as, self.tokens = [self.made], [*self.tokens[-AT_MOST:], (self.made, found)]
             self.number = known_as[0]
         return self.number
+
+    def conditions(self, w: Written) -> list[str]:
+        """That `state` is what it was when last asked, in words, for again.py: what it asks itself,
+        or where something is a container a call of it.
+        """
+        number = self.state()
+        if not self.plain or any(thing is NOTHING for _, thing in self.in_cells):
+            return [f"{w.name('state', self.state)}() == {number}"]
+        found = [f"{w.name('settings', settings)}.changes == {self.clock}"]
+        for cell, thing in self.in_cells:
+            found.append(f"{w.name('cell', cell)}.cell_contents is {w.name('held', thing)}")
+        known = w.name("globals", self.known)
+        for name, thing in self.by_name:
+            missing = w.name("nothing", NOTHING)
+            found.append(f"{known}.get({name!r}, {missing}) is {w.name('held', thing)}")
+        return found
 
     def as_before(self) -> bool:
         """Whether all variables are the objects that they were, and none is a container."""

@@ -75,8 +75,8 @@ class CompiledStep:
         if not self.busy.acquire(False):  # called by itself, or by another thread
             return self.by_tape(arguments)
         try:
-            filled = self.again(arguments) if self.again else None
-            return self.step(arguments) if filled is None else joined(filled)
+            found = self.again(arguments) if self.again else None
+            return self.step(arguments) if found is None else found
         finally:
             self.busy.release()
 
@@ -109,7 +109,7 @@ class CompiledStep:
             return self.by_tape(arguments)
         result = self.deliver(program, update)
         if not self.check:
-            self.again = again(program, arguments, self.surroundings.state)
+            self.again = again(program, arguments, self.surroundings)
         return result
 
     def key(self, arguments: tuple[Any, ...]) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arguments import whole_number
 from ..autodiff.graph import Value
+from ..autodiff.written import Written
 from ..errors import DataError
 from .follow import Changed, Followed, Line
 from .listing import Listed, Story
@@ -61,6 +62,15 @@ class Program:
             if leaf._data is not array or leaf.hooks or leaf.requires_grad is not wants:
                 return False
         return True
+
+    def conditions(self, w: Written) -> list[str]:
+        """The same in words, for `again`."""
+        found = []
+        for leaf, array, wants in self.leaves:
+            own = w.name("leaf", leaf)
+            found.append(f"{own}._data is {w.name('data', array)} and not {own}.hooks")
+            found.append(f"{own}.requires_grad is {wants}")
+        return found
 
     def moved(self) -> set[Value]:
         """Leaves that were given another array since."""
