@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.graph import Value, read
+from ..autodiff.quick import quick
 from ..autodiff.rules import NAMES, quiet
 
-NAMES.update(np=np, ln_2=math.log(2), ln_10=math.log(10), sqrt_half=math.sqrt(0.5))
+NAMES.update(np=quick, ln_2=math.log(2), ln_10=math.log(10), sqrt_half=math.sqrt(0.5))
 NAMES.update(
     two_over_sqrt_pi=2 / math.sqrt(math.pi),
     inv_sqrt_2pi=1 / math.sqrt(2 * math.pi),
@@ -101,6 +102,8 @@ def reduced(shape: tuple[int, ...], axis: Any) -> list[bool]:
 @helper
 def kept(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
     """`shape` with the reduced axes kept as 1: ``kept((4, 3), 0) == (1, 3)``."""
+    if axis is None:
+        return (1,) * len(shape)
     return tuple(1 if gone else n for n, gone in zip(shape, reduced(shape, axis), strict=True))
 
 
