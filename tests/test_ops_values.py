@@ -13,6 +13,7 @@ import pytest
 import minigrad_ae as mg
 from minigrad_ae import kernels, nn
 from minigrad_ae.autodiff.check import gradcheck
+from minigrad_ae.autodiff.rules import NAMES
 from minigrad_ae.errors import DtypeError, MinigradError
 
 INF = math.inf
@@ -559,3 +560,14 @@ def test_wrong_settings_of_the_new_functions_are_refused_in_three_lines():
 def test_flatten_keeps_the_data_axis():
     assert nn.Flatten()(mg.tensor(np.ones((2, 3, 4)))).shape == (2, 12)
     assert nn.Flatten()(np.ones((0, 3, 4))).shape == (0, 12)
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (7,), (300, 7), (2, 3, 4)])
+def test_the_sum_in_expressions_is_numpys(shape):
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    for axis in (None, *range(len(shape)), tuple(range(len(shape)))):
+        for keepdims in (False, True):
+            found = NAMES["np"].sum(x, axis=axis, keepdims=keepdims)
+            expected = np.sum(x, axis=axis, keepdims=keepdims)
+            assert type(found) is type(expected) and found.tobytes() == expected.tobytes()
+    assert NAMES["np"].sum(x) == np.sum(x) and NAMES["np"].exp is np.exp

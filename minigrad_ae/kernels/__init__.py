@@ -5,11 +5,11 @@ rounding, on one thread or on several.  ``use("numpy")`` runs the definitions in
 imported when the first kernel is called for.
 
 jit.py width.py (how a kernel is compiled), backend.py (which runs, on how many threads, what is
-checked), then the kernels: vectors.py micro.py layout.py gemm.py, tile.py ladder.py batched.py
-(products), small_products.py multi_head.py (attention), scalar.py loops.py activations.py, rows.py
-norm.py row_scatter.py, optim.py; fused.py (whole layers and losses, for ops/bindings.py);
-reference.py (NumPy definitions); calls.py native.py handlers.py elementwise.py (calls that are made
-again and again, for compiled steps).
+checked), then the kernels: vectors.py micro.py layout.py subnormal.py gemm.py, small_products.py
+batched.py multi_head.py (products and attention), scalar.py loops.py activations.py, row_vectors.py
+rows.py norm.py row_scatter.py, optim.py; fused.py (whole layers and losses, for ops/bindings.py);
+tile.py ladder.py (a lesson's rungs); reference.py (NumPy definitions); calls.py native.py
+handlers.py elementwise.py (calls that are made again and again, for compiled steps).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigrad_ae.kernels.jit import ELEMENTWISE, jit
-from minigrad_ae.kernels.micro import ROWS, tile
+from minigrad_ae.kernels.micro import FRESH, ROWS, tile
 from minigrad_ae.kernels.vectors import BYTES
 
 DEPTH, TIMES = 128, 1000
@@ -27,7 +27,7 @@ def multiply_adds(a: Any, b: Any, c: Any, times: int) -> None:
     """
     depth, rows, columns = a.shape[0], a.shape[1], b.shape[1]
     for _ in range(times):
-        tile(a, 0, 1, rows, b, 0, columns, c, 0, columns, depth, columns, True, rows)
+        tile(a, 0, 1, rows, b, 0, columns, c, 0, c, 0, columns, depth, columns, FRESH, rows)
 
 
 @jit(ELEMENTWISE)

@@ -258,7 +258,7 @@ class _Expression(ast.NodeVisitor):
         if target in (np.asarray, np.real):
             return str(self.visit(node.args[0]))
         if str(getattr(target, "__module__", "")).partition(".")[0] == "numpy" or (
-            getattr(np, name, None) is target
+            getattr(np, name, None) is target or getattr(NAMES["np"], name, None) is target
         ):
             return self.call(f"nd.{name}", NUMPY.get(name), node)
         if name in MOVES and (isinstance(target, Op) or NAMES.get(name) is target):
