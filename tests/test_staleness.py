@@ -190,3 +190,20 @@ def test_kernels_see_memory_that_may_be_written():
             and t.data.ctypes.data == t._data.ctypes.data
             and t.data.strides == t._data.strides
         )
+
+
+@pytest.mark.parametrize("kind", [mg.optim.SGD, mg.optim.Adam])
+@pytest.mark.parametrize("steps", [1, 2, 3, 6])  # observed, compared, as a program, the short way
+def test_after_an_optimisers_step_the_users_line_is_named_also_of_a_compiled_step(kind, steps):
+    w = leaf_of_shape(3, 3, name="w")
+    optimizer, x = kind([w], 0.01), np.ones((3, 3))
+    step = mg.compile(lambda x: (x * (w @ w)).sum(), optimizer=optimizer)
+    for _ in range(steps):
+        y = mg.square(w).sum()
+        step(x)
+    with pytest.raises(GradientError, match=r"step\(x\)"):
+        y.backward()
+    y = mg.square(w).sum()
+    optimizer.step()
+    with pytest.raises(GradientError, match=r"optimizer\.step\(\)"):
+        y.backward()
