@@ -11,6 +11,7 @@ import minigrad_ae as mg
 from minigrad_ae import kernels
 from minigrad_ae.errors import GradientError
 from minigrad_ae.optim import SGD, Adam
+from minigrad_ae.program import compiled as program_of_steps
 
 CHANGED_AT, STEPS = 6, 9
 
@@ -125,6 +126,12 @@ def a_count(t):
             state["t"] = 1
 
 
+def a_count_of_one(t):
+    state = t.optimizer.state[-1]
+    if "t" in state:
+        state["t"] = 1
+
+
 CHANGES = [
     nothing,
     another_batch,
@@ -144,6 +151,7 @@ CHANGES = [
     its_state,
     a_moment,
     a_count,
+    a_count_of_one,
 ]
 OPTIMIZERS = {
     "SGD": SGD,
@@ -223,3 +231,23 @@ def test_a_hook_is_called(monkeypatch):
     with pytest.warns(UserWarning, match="stays on the tape"):
         t.advance()
     assert closer and seen
+
+
+def test_the_short_way_is_not_written_at_each_step_where_something_changes_at_each(monkeypatch):
+    written = []
+    write = program_of_steps.again
+    monkeypatch.setattr(
+        program_of_steps, "again", lambda *given: written.append(1) or write(*given)
+    )
+    t = Training(Adam, compiled=True)
+    for _ in range(40):
+        t.model.l2 = t.model.l2  # an attribute of a module is set
+        t.advance()
+    assert 3 <= len(written) <= 6
+    t, written[:] = Training(Adam, compiled=True), []
+    batches = [(t.x, t.arguments[1]), (t.x[:7].copy(), t.arguments[1])]
+    for k in range(40):
+        t.arguments = batches[k % 2]
+        t.advance()
+    assert len(written) <= 4
+    assert t.step.again is t.step.program.short is not None

@@ -54,6 +54,8 @@ class Program:
         self.proved = False  # whether its numbers were compared at another call
         self.draws = any(isinstance(i, Line) and i.generator is not None for i in items)
         self.update: Any = None  # the optimiser's step for its gradients
+        self.short: Any = None  # the short way, see again.py, ...
+        self.runs = 0  # ... and how often another was taken
         self.with_update: list[Any] = []
 
     def fits(self) -> bool:
