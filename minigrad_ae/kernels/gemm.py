@@ -251,16 +251,29 @@ def accumulate(
     [[13.0, 13.0, 13.0, 13.0], [13.0, 13.0, 13.0, 13.0]]
     """
     (m, k), n = a.shape, c.shape[1]
+    if m <= NARROW or n <= NARROW or not k:
+        _accumulate_narrow(a, b, c, fresh, bias)
+    elif bias is None or bias.shape == (n,):
+        _accumulate_tiles(a, b, c, fresh, bias)
+    else:
+        call(np.copyto, c, bias)
+        _accumulate_tiles(a, b, c, False)
+
+
+def _accumulate_narrow(a: Array, b: Array, c: Array, fresh: bool, bias: Array | None) -> None:
+    """The same where C has few rows or columns, or none, or the sums are empty."""
+    (m, k), n = a.shape, c.shape[1]
     in_rows = a.flags.c_contiguous if n <= m else b.T.flags.c_contiguous
     in_dots = min(m, n) <= NARROW and in_rows and k >= DEEP * min(m, n)
-    narrow = n <= NARROW and n < m and not in_rows
-    in_tiles = not (in_dots or narrow or m == 1)
-    if bias is not None and not (in_tiles and a.size and b.size and bias.shape == (n,)):
+    turned_round = n <= NARROW and n < m and not in_rows
+    in_tiles = not (in_dots or turned_round or m == 1)
+    nothing = a.size == 0 or b.size == 0
+    if bias is not None and (nothing or not in_tiles or bias.shape != (n,)):
         call(np.copyto, c, bias)
         bias = None
-    elif fresh and bias is None and not (a.size and b.size):  # a sum of nothing
+    elif nothing and fresh:
         call(c.fill, 0)
-    if a.size == 0 or b.size == 0:
+    if nothing:
         pass
     elif in_dots:
         _accumulate_dots(contiguous(a), contiguous(b.T), c, fresh)
@@ -282,18 +295,23 @@ def accumulate(
 
 def _accumulate_tiles(a: Array, b: Array, c: Array, fresh: bool, bias: Array | None = None) -> None:
     (m, n), threads = c.shape, state.threads
-    row, begins = c[0], FRESH if fresh else ADDED
-    if bias is not None:
-        row, begins = contiguous(bias), BIASED
-    operands = (*_stored(a), *_stored(b), row, c, begins)
-    if threads == 1 or 2.0 * a.size * n < PARALLEL_FLOPS:
-        call(gemm, *operands, 0, m, 0, n)
-    elif n >= 2 * COLUMNS * threads:
-        pieces = chunks(n, COLUMNS)
-        in_parallel(gemm, [(*operands, 0, m, *columns) for columns in pieces])
+    a_turned, b_turned = not a.flags.c_contiguous, not b.flags.c_contiguous
+    if a_turned:
+        a, a_turned = _stored(a)
+    if b_turned:
+        b, b_turned = _stored(b)
+    if bias is None:
+        row, begins = c[0], FRESH if fresh else ADDED
     else:
-        pieces = chunks(m, ROWS)
-        in_parallel(gemm, [(*operands, *rows, 0, n) for rows in pieces])
+        row, begins = contiguous(bias), BIASED
+    if threads == 1 or 2.0 * a.size * n < PARALLEL_FLOPS:
+        call(gemm, a, a_turned, b, b_turned, row, c, begins, 0, m, 0, n)
+        return
+    operands = a, a_turned, b, b_turned, row, c, begins
+    if n >= 2 * COLUMNS * threads:
+        in_parallel(gemm, [(*operands, 0, m, *columns) for columns in chunks(n, COLUMNS)])
+    else:
+        in_parallel(gemm, [(*operands, *rows, 0, n) for rows in chunks(m, ROWS)])
 
 
 def _accumulate_dots(a: Array, bt: Array, c: Array, fresh: bool) -> None:
@@ -302,9 +320,5 @@ def _accumulate_dots(a: Array, bt: Array, c: Array, fresh: bool) -> None:
 
 
 def _stored(x: Array) -> tuple[Array, bool]:
-    """``x`` in C order, or its transpose in C order and True; a copy only where neither lies in
-    memory.
-    """
-    if x.flags.c_contiguous:
-        return x, False
+    """The transpose of ``x`` and True, where that is in C order; else a copy of x that is."""
     return (x.T, True) if x.flags.f_contiguous else (contiguous(x), False)
