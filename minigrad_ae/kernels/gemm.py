@@ -87,6 +87,8 @@ def gemm(
     panels = np.empty(step * min(-(-group // width) * width, laid_out), c.dtype)
     lay_a = columns > MANY_COLUMNS and (not a_turned or a_k * c.itemsize >= WIDE_ROW)
     strips = np.empty(block * step + n if lay_a else 0, c.dtype)
+    # all of one type, so that the tiles are compiled once
+    of_a, of_b, to_c = a.reshape(-1), b.reshape(-1), c.reshape(-1)
     before = drop()
     for k in range(0, depth, step):
         size = min(step, depth - k)
@@ -108,15 +110,15 @@ def gemm(
                         high = min(height, end - r)
                         place = r * c.shape[1] + to
                         how = begins if k == 0 else ADDED
-                        rest = bias, to, c, place, c.shape[1], size, few, how, high
+                        rest = bias, to, to_c, place, c.shape[1], size, few, how, high
                         if lay_a and j >= in_place:
                             tile(strips, (r - i) * size, 1, height, panels, b_at, b_k, *rest)
                         elif lay_a:
-                            tile(strips, (r - i) * size, 1, height, b, b_at, b_k, *rest)
+                            tile(strips, (r - i) * size, 1, height, of_b, b_at, b_k, *rest)
                         elif j >= in_place:
-                            tile(a, r * a_row + k * a_k, a_row, a_k, panels, b_at, b_k, *rest)
+                            tile(of_a, r * a_row + k * a_k, a_row, a_k, panels, b_at, b_k, *rest)
                         else:
-                            tile(a, r * a_row + k * a_k, a_row, a_k, b, b_at, b_k, *rest)
+                            tile(of_a, r * a_row + k * a_k, a_row, a_k, of_b, b_at, b_k, *rest)
     restore(before)
 
 

@@ -26,8 +26,9 @@ def multiply_adds(a: Any, b: Any, c: Any, times: int) -> None:
     first-level cache.
     """
     depth, rows, columns = a.shape[0], a.shape[1], b.shape[1]
+    of_a, of_b, to_c = a.reshape(-1), b.reshape(-1), c.reshape(-1)
     for _ in range(times):
-        tile(a, 0, 1, rows, b, 0, columns, c, 0, c, 0, columns, depth, columns, FRESH, rows)
+        tile(of_a, 0, 1, rows, of_b, 0, columns, to_c, 0, to_c, 0, columns, depth, columns, FRESH, rows)
 
 
 @jit(ELEMENTWISE)

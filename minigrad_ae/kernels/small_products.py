@@ -47,6 +47,8 @@ def product(
     if a_turned:
         along, across = across, along
     height = -(-rows // -(-rows // ROWS))
+    # all of one type, so that the tiles are compiled once
+    of_a, of_b, to_c = a.reshape(-1), b.reshape(-1), c.reshape(-1)
     for j in range(0, columns, 2 * n):
         few, left = min(2 * n, columns - j), b_at + j
         # a tile reads whole vectors of B
@@ -56,9 +58,9 @@ def product(
         for i in range(0, rows, height):
             high, start = min(height, rows - i), a_from + i * along
             to = (c_row + i) * c.shape[1] + c_at + j
-            rest = c, 0, c, to, c.shape[1], depth, few, FRESH, high
+            rest = panel, 0, to_c, to, c.shape[1], depth, few, FRESH, high
             if in_place:
                 first = b_row * b.shape[1] + left
-                tile(a, start, along, across, b, first, b.shape[1], *rest)
+                tile(of_a, start, along, across, of_b, first, b.shape[1], *rest)
             else:
-                tile(a, start, along, across, panel, 0, 2 * n, *rest)
+                tile(of_a, start, along, across, panel, 0, 2 * n, *rest)
