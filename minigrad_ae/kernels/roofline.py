@@ -28,7 +28,8 @@ def multiply_adds(a: Any, b: Any, c: Any, times: int) -> None:
     depth, rows, columns = a.shape[0], a.shape[1], b.shape[1]
     of_a, of_b, to_c = a.reshape(-1), b.reshape(-1), c.reshape(-1)
     for _ in range(times):
-        tile(of_a, 0, 1, rows, of_b, 0, columns, to_c, 0, to_c, 0, columns, depth, columns, FRESH, rows)
+        rest = to_c, 0, to_c, 0, columns, depth, columns, FRESH, rows
+        tile(of_a, 0, 1, rows, of_b, 0, columns, *rest)
 
 
 @jit(ELEMENTWISE)
