@@ -55,7 +55,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def jit(
-    flags: frozenset[str] = ELEMENTWISE, always_inline: bool = False, allocates: bool = False
+    flags: frozenset[str] = ELEMENTWISE,
+    always_inline: bool = False,
+    allocates: bool = False,
+    inline: bool = False,
 ) -> Callable[[Callable[..., Any]], Any]:
     """Compile lazily, once per dtype and memory layout, with ``flags``; release the GIL while
     running.
@@ -66,6 +69,9 @@ def jit(
 
     ``allocates``: it makes arrays.  Only then does Numba count who refers to an array, twice an
     argument, which each time takes as long as 20 multiplications of vectors.
+
+    ``inline``: Numba writes the function into its callers, which must have the same flags, and does
+    not compile it by itself: each time it would compile all tiles that it calls.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -76,6 +82,8 @@ def jit(
             return np.errstate(all="ignore")(function)
         settings: dict[str, Any] = {"error_model": "numpy", "fastmath": set(flags), "nogil": True}
         settings["_nrt"] = allocates
+        if inline:
+            settings["inline"] = "always"
         if always_inline:
             settings["forceinline"] = True
         if Wide is not None:

@@ -33,7 +33,7 @@ Array = np.ndarray
 BLOCK = 32 << 10  # scores, at most, of the sequences that are worked on at a time (one at least)
 
 
-@jit(ELEMENTWISE, allocates=True)
+@jit(ELEMENTWISE, allocates=True, inline=True)
 def _scores(q: Any, k: Any, bias: Any, heads: int, scale: float, scores: Any) -> None:
     """scores = scale q k^T + bias, for each head of each sequence."""
     tokens, size = scores.shape[1], q.shape[1] // heads
@@ -48,7 +48,7 @@ def _scores(q: Any, k: Any, bias: Any, heads: int, scale: float, scores: Any) ->
             head[i] = head[i] * factor + shift[i]
 
 
-@jit(ELEMENTWISE, allocates=True)
+@jit(ELEMENTWISE, allocates=True, inline=True)
 def _mixed(weights: Any, turned: bool, x: Any, heads: int, y: Any) -> None:
     """y = weights x, or weights^T x, for each head of each sequence."""
     tokens, size = weights.shape[1], x.shape[1] // heads

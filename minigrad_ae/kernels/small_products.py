@@ -23,7 +23,7 @@ def room(a: Any, depth: int) -> Any:
     return np.empty(2 * lanes(a) * depth, a.dtype)
 
 
-@jit(ELEMENTWISE)
+@jit(ELEMENTWISE, inline=True)
 def product(
     a: Any,
     a_turned: bool,
