@@ -27,9 +27,13 @@ GRAIN_FLOPS = 2e6  # work per thread
 
 @jit(ELEMENTWISE, allocates=True)
 def _batched(a: Any, b: Any, transposed: bool, c: Any) -> None:
+    _batched_in(room(a, a.shape[2]), a, b, transposed, c)
+
+
+@jit(ELEMENTWISE)
+def _batched_in(panel: Any, a: Any, b: Any, transposed: bool, c: Any) -> None:
     (rows, depth), columns = a.shape[1:], c.shape[2]
-    panel, at = room(a, depth), (0, 0, 0, 0, 0, 0)
-    before = drop()
+    at, before = (0, 0, 0, 0, 0, 0), drop()
     for n in range(c.shape[0]):
         product(a[n], False, b[n], transposed, c[n], rows, depth, columns, at, panel)
     restore(before)

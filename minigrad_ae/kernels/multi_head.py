@@ -33,12 +33,11 @@ Array = np.ndarray
 BLOCK = 32 << 10  # scores, at most, of the sequences that are worked on at a time (one at least)
 
 
-@jit(ELEMENTWISE, allocates=True, inline=True)
-def _scores(q: Any, k: Any, bias: Any, heads: int, scale: float, scores: Any) -> None:
+@jit(ELEMENTWISE, inline=True)
+def _scores(q: Any, k: Any, bias: Any, heads: int, scale: float, scores: Any, work: Any) -> None:
     """scores = scale q k^T + bias, for each head of each sequence."""
     tokens, size = scores.shape[1], q.shape[1] // heads
     factor, nought = q.dtype.type(scale), heads - heads
-    work = room(q, size)
     for m in range(scores.shape[0] // tokens):
         top, left = m // heads * tokens, m % heads * size
         at = (top, left, left, top, m * tokens, nought)
@@ -48,11 +47,10 @@ def _scores(q: Any, k: Any, bias: Any, heads: int, scale: float, scores: Any) ->
             head[i] = head[i] * factor + shift[i]
 
 
-@jit(ELEMENTWISE, allocates=True, inline=True)
-def _mixed(weights: Any, turned: bool, x: Any, heads: int, y: Any) -> None:
+@jit(ELEMENTWISE, inline=True)
+def _mixed(weights: Any, turned: bool, x: Any, heads: int, y: Any, work: Any) -> None:
     """y = weights x, or weights^T x, for each head of each sequence."""
     tokens, size = weights.shape[1], x.shape[1] // heads
-    work = room(x, tokens)
     for m in range(weights.shape[0] // tokens):
         top, left = m // heads * tokens, m % heads * size
         at = (m * tokens, heads - heads, top, left, top, left)
@@ -63,17 +61,35 @@ def _mixed(weights: Any, turned: bool, x: Any, heads: int, y: Any) -> None:
 def _attend(
     bias: Any, heads: int, scale: float, weights: Any, q: Any, k: Any, v: Any, y: Any
 ) -> None:
-    """A few sequences at a time, whose scores stay in the cache."""
     tokens = weights.shape[1]
     some = max(1, BLOCK // (heads * tokens * tokens))
     scores = np.empty((min(some * heads * tokens, weights.shape[0]), tokens), weights.dtype)
-    before = drop()
+    work = room(q, max(tokens, q.shape[1]))
+    _attend_in(scores, work, some, bias, heads, scale, weights, q, k, v, y)
+
+
+@jit(ELEMENTWISE)
+def _attend_in(
+    scores: Any,
+    work: Any,
+    some: int,
+    bias: Any,
+    heads: int,
+    scale: float,
+    weights: Any,
+    q: Any,
+    k: Any,
+    v: Any,
+    y: Any,
+) -> None:
+    """A few sequences at a time, whose scores stay in the cache."""
+    tokens, before = weights.shape[1], drop()
     for start in range(0, q.shape[0], some * tokens):
         end = min(start + some * tokens, q.shape[0])
         own, w = scores[: (end - start) * heads], weights[start * heads : end * heads]
-        _scores(q[start:end], k[start:end], bias, heads, scale, own)
+        _scores(q[start:end], k[start:end], bias, heads, scale, own, work)
         _softmax(own, w)
-        _mixed(w, False, v[start:end], heads, y[start:end])
+        _mixed(w, False, v[start:end], heads, y[start:end], work)
     restore(before)
 
 
@@ -94,18 +110,39 @@ def _attend_backward(
     some = max(1, BLOCK // (heads * tokens * tokens))
     shape = min(some * heads * tokens, weights.shape[0]), tokens
     dw_block, ds_block = np.empty(shape, weights.dtype), np.empty(shape, weights.dtype)
-    no_bias = np.zeros((tokens, tokens), g.dtype)
-    before = drop()
+    no_bias, work = np.zeros((tokens, tokens), g.dtype), room(q, max(tokens, q.shape[1]))
+    blocks = dw_block, ds_block, work
+    _attend_backward_in(blocks, some, no_bias, heads, scale, weights, g, q, k, v, dq, dk, dv)
+
+
+@jit(ELEMENTWISE)
+def _attend_backward_in(
+    blocks: Any,
+    some: int,
+    no_bias: Any,
+    heads: int,
+    scale: float,
+    weights: Any,
+    g: Any,
+    q: Any,
+    k: Any,
+    v: Any,
+    dq: Any,
+    dk: Any,
+    dv: Any,
+) -> None:
+    dw_block, ds_block, work = blocks
+    tokens, before = weights.shape[1], drop()
     for start in range(0, q.shape[0], some * tokens):
         end = min(start + some * tokens, q.shape[0])
         lines = (end - start) * heads
         dw, ds, w = dw_block[:lines], ds_block[:lines], weights[start * heads : end * heads]
         # the rule of softmax is linear in dw: scaled here
-        _scores(g[start:end], v[start:end], no_bias, heads, scale, dw)
+        _scores(g[start:end], v[start:end], no_bias, heads, scale, dw, work)
         _softmax_backward(dw, w, ds)
-        _mixed(ds, False, k[start:end], heads, dq[start:end])
-        _mixed(ds, True, q[start:end], heads, dk[start:end])
-        _mixed(w, True, g[start:end], heads, dv[start:end])
+        _mixed(ds, False, k[start:end], heads, dq[start:end], work)
+        _mixed(ds, True, q[start:end], heads, dk[start:end], work)
+        _mixed(w, True, g[start:end], heads, dv[start:end], work)
     restore(before)
 
 
