@@ -251,3 +251,16 @@ def test_the_short_way_is_not_written_at_each_step_where_something_changes_at_ea
         t.advance()
     assert len(written) <= 4
     assert t.step.again is t.step.program.short is not None
+
+
+def test_many_sizes_among_a_usual_one_are_no_reason_to_give_up():
+    t = Training(Adam, compiled=True)
+    usual = t.arguments
+    for _ in range(6):
+        t.advance()
+    for rows in range(1, 13):
+        t.arguments = (t.x[:rows].copy(), usual[1])
+        t.advance()
+        t.arguments = usual
+        t.advance()
+    assert not t.step.given_up and not t.step.reason

@@ -98,7 +98,7 @@ class CompiledStep:
         if program.short not in (None, tried):  # as when batches of two sizes take turns
             found = program.short(arguments)
             if found is not None:
-                self.again = program.short
+                self.again, self.made = program.short, 0
                 return found
         states = states_of(arguments) if program.draws else None
         update = program.update is not None and program.update.ready()
