@@ -64,25 +64,16 @@ def _attend(
     tokens = weights.shape[1]
     some = max(1, BLOCK // (heads * tokens * tokens))
     scores = np.empty((min(some * heads * tokens, weights.shape[0]), tokens), weights.dtype)
-    work = room(q, max(tokens, q.shape[1]))
-    _attend_in(scores, work, some, bias, heads, scale, weights, q, k, v, y)
+    rooms = scores, room(q, max(tokens, q.shape[1]))
+    _attend_in(rooms, some, bias, heads, scale, weights, (q, k, v), y)
 
 
 @jit(ELEMENTWISE)
 def _attend_in(
-    scores: Any,
-    work: Any,
-    some: int,
-    bias: Any,
-    heads: int,
-    scale: float,
-    weights: Any,
-    q: Any,
-    k: Any,
-    v: Any,
-    y: Any,
+    rooms: Any, some: int, bias: Any, heads: int, scale: float, weights: Any, of: Any, y: Any
 ) -> None:
     """A few sequences at a time, whose scores stay in the cache."""
+    (scores, work), (q, k, v) = rooms, of
     tokens, before = weights.shape[1], drop()
     for start in range(0, q.shape[0], some * tokens):
         end = min(start + some * tokens, q.shape[0])
@@ -109,34 +100,21 @@ def _attend_backward(
     tokens = weights.shape[1]
     some = max(1, BLOCK // (heads * tokens * tokens))
     shape = min(some * heads * tokens, weights.shape[0]), tokens
-    dw_block, ds_block = np.empty(shape, weights.dtype), np.empty(shape, weights.dtype)
     no_bias, work = np.zeros((tokens, tokens), g.dtype), room(q, max(tokens, q.shape[1]))
-    blocks = dw_block, ds_block, work
-    _attend_backward_in(blocks, some, no_bias, heads, scale, weights, g, q, k, v, dq, dk, dv)
+    rooms = np.empty(shape, weights.dtype), np.empty(shape, weights.dtype), no_bias, work
+    _attend_backward_in(rooms, some, heads, scale, weights, (g, q, k, v), (dq, dk, dv))
 
 
 @jit(ELEMENTWISE)
 def _attend_backward_in(
-    blocks: Any,
-    some: int,
-    no_bias: Any,
-    heads: int,
-    scale: float,
-    weights: Any,
-    g: Any,
-    q: Any,
-    k: Any,
-    v: Any,
-    dq: Any,
-    dk: Any,
-    dv: Any,
+    rooms: Any, some: int, heads: int, scale: float, weights: Any, of: Any, to: Any
 ) -> None:
-    dw_block, ds_block, work = blocks
+    (dw_room, ds_room, no_bias, work), (g, q, k, v), (dq, dk, dv) = rooms, of, to
     tokens, before = weights.shape[1], drop()
     for start in range(0, q.shape[0], some * tokens):
         end = min(start + some * tokens, q.shape[0])
         lines = (end - start) * heads
-        dw, ds, w = dw_block[:lines], ds_block[:lines], weights[start * heads : end * heads]
+        dw, ds, w = dw_room[:lines], ds_room[:lines], weights[start * heads : end * heads]
         # the rule of softmax is linear in dw: scaled here
         _scores(g[start:end], v[start:end], no_bias, heads, scale, dw, work)
         _softmax_backward(dw, w, ds)
